@@ -1,0 +1,78 @@
+"""queuectl: a durable job queue for shell commands, on an event log; no server to run.
+
+    from queuectl import Queue
+
+    with Queue.open() as queue:
+        job = queue.enqueue("echo hi")
+        queue.wait([job.id])
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .answers import Bulk, Captured, ConfigValue, Exchange, ReplayReport, Result, Run, Status, WorkerInfo
+    from .errors import (
+        DuplicateJob,
+        InvalidInput,
+        InvalidLine,
+        JobNotFound,
+        NoQueue,
+        QueuectlError,
+        StaleLease,
+        StoreError,
+        WaitTimeout,
+        WrongState,
+    )
+    from .events.types import JobSpec, Recorded
+    from .intake import JobRequest
+    from .job import Job, JobState
+    from .queue import Queue
+
+_HOMES = {
+    "answers": "Bulk Captured ConfigValue Exchange ReplayReport Result Run Status WorkerInfo",
+    "errors": "DuplicateJob InvalidInput InvalidLine JobNotFound NoQueue QueuectlError StaleLease StoreError "
+    "WaitTimeout WrongState",
+    "events.types": "JobSpec Recorded",
+    "intake": "JobRequest",
+    "job": "Job JobState",
+    "queue": "Queue",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+__all__ = [
+    "Bulk",
+    "Captured",
+    "ConfigValue",
+    "DuplicateJob",
+    "Exchange",
+    "InvalidInput",
+    "InvalidLine",
+    "Job",
+    "JobNotFound",
+    "JobRequest",
+    "JobSpec",
+    "JobState",
+    "NoQueue",
+    "Queue",
+    "QueuectlError",
+    "Recorded",
+    "ReplayReport",
+    "Result",
+    "Run",
+    "StaleLease",
+    "Status",
+    "StoreError",
+    "WaitTimeout",
+    "WorkerInfo",
+    "WrongState",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when asked for: the command line's start must not pay for what a verb does not use.
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'queuectl' has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME_OF[name]}", __name__), name)

@@ -1,0 +1,105 @@
+"""What class Queue takes and gives beside jobs and events: plain immutable values."""
+
+from typing import Literal, NamedTuple
+
+from .errors import QueuectlError
+from .events.types import Output
+from .job import Job, JobState
+
+
+class Bulk(NamedTuple):
+    """What a bulk enqueue did: the ids in order, and how many were left out as existing."""
+
+    enqueued: int
+    skipped: int
+    ids: list[str]
+
+
+class Captured(NamedTuple):
+    """What an attempt printed: its frames, or None when they lie in its file or there are none."""
+
+    frames: bytes | None = None
+    stdout: Output | None = None
+    stderr: Output | None = None
+    stderr_tail: str | None = None
+
+
+class Result(NamedTuple):
+    """How a run ended, as its worker saw it; `job` is the job as it was claimed."""
+
+    job: Job
+    kind: Literal["completed", "failed", "cancelled", "released"]
+    return_code: int | None = None
+    signal: str | None = None
+    reason: str | None = None
+    error: str | None = None
+    duration_ms: int | None = None
+    output: Captured = Captured()
+
+
+class Exchange(NamedTuple):
+    """What a worker got for its results: jobs to run, and what became of what it handed in.
+
+    `refused` pairs a job as the worker knew it with why: its lease is no longer the worker's.
+    `next_due_us` is when the next delayed job becomes due, None when none waits.
+    """
+
+    claimed: list[Job]
+    settled: list[Job]
+    renewed: list[Job]
+    recovered: list[Job]
+    refused: list[tuple[Job, QueuectlError]]
+    next_due_us: int | None
+
+
+class WorkerInfo(NamedTuple):
+    """A worker that has started and not stopped, and what it runs."""
+
+    id: str
+    pid: int
+    host: str
+    slots: int
+    queues: tuple[str, ...] | None
+    running: list[str]
+    started_at_us: int
+    heartbeat_at_us: int | None
+    state: Literal["running", "stopping", "dead"]
+    stop_now: bool
+
+
+class Status(NamedTuple):
+    """The queue at a glance. `oldest_pending_s`: how long the longest waiting runnable job has waited."""
+
+    jobs: dict[JobState, int]
+    active_workers: int
+    queues: dict[str, dict[JobState, int]]
+    head: int
+    oldest_pending_s: float | None
+
+
+class Run(NamedTuple):
+    """One run of a job and what it printed, as output frames."""
+
+    attempt: int
+    token: int
+    worker: str
+    started_at_us: int
+    state: Literal["running", "completed", "failed", "cancelled", "released"]
+    summary: str
+    frames: bytes
+
+
+class ConfigValue(NamedTuple):
+    """A setting's value and where it comes from."""
+
+    value: int | float
+    source: Literal["default", "store"]
+
+
+class ReplayReport(NamedTuple):
+    """What a replay found: no differences means that the views were exactly what the log says."""
+
+    events: int
+    differences: list[str]
+    swapped: bool
+    seconds: float

@@ -1,0 +1,70 @@
+"""The only reader of time, of randomness and of fresh ids; imports nothing of ours.
+
+Everything below takes what it needs from a Clock, so that the rest is a function of its arguments.
+"""
+
+import os
+import random
+import time
+from typing import Final, Protocol
+
+_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
+_EPOCH_MS: Final = 1_767_225_600_000  # 2026-01-01; eight characters of milliseconds last to 2060
+_RANDOM_SPACE: Final = 32**4
+
+
+class Clock(Protocol):
+    """Where time, ids and chance come from."""
+
+    def now_us(self) -> int:
+        """Give the time in microseconds since the epoch, UTC."""
+
+    def job_ids(self, count: int) -> list[str]:
+        """Give fresh job ids that sort by time."""
+
+    def roll(self) -> float:
+        """Give a random number in [0, 1)."""
+
+
+class SystemClock:
+    """The machine's own clock and randomness."""
+
+    def now_us(self) -> int:
+        """Give the time in microseconds since the epoch, UTC."""
+        return time.time_ns() // 1000
+
+    def job_ids(self, count: int) -> list[str]:
+        """Give fresh job ids: 8 characters of milliseconds, 4 counted up from a random start.
+
+        Short enough to type, and in time order, which keeps the store's writes together. That two
+        processes give the same one is unlikely, not impossible: the store refuses the second.
+        """
+        tick = max(time.time_ns() // 1_000_000 - _EPOCH_MS, 0)
+        serial = random.randrange(_RANDOM_SPACE)
+        found: list[str] = []
+        while len(found) < count:
+            prefix = _base32(tick, 8)
+            room = min(_RANDOM_SPACE - serial, count - len(found))
+            found += [prefix + _PAIRS[n >> 10] + _PAIRS[n & 1023] for n in range(serial, serial + room)]
+            tick, serial = tick + 1, 0
+        return found
+
+    def roll(self) -> float:
+        """Give a random number in [0, 1)."""
+        return random.random()
+
+
+def worker_id(host: str, pid: int) -> str:
+    """Give a fresh worker id that names its host and process."""
+    return f"{host}-{pid}-{_base32(int.from_bytes(os.urandom(2), 'big'), 4)}"
+
+
+def _base32(number: int, width: int) -> str:
+    digits = []
+    for _ in range(width):
+        number, digit = divmod(number, 32)
+        digits.append(_ALPHABET[digit])
+    return "".join(reversed(digits))
+
+
+_PAIRS: Final = [a + b for a in _ALPHABET for b in _ALPHABET]

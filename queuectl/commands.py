@@ -1,0 +1,128 @@
+"""What can be asked of a job, in the imperative; immutable, and complete.
+
+Time, ids, jitter and policy arrive inside the command, so that deciding needs nothing else.
+`token` is the position of the claim a worker acts under.
+"""
+
+from typing import NamedTuple, TypeAlias
+
+from .events.types import JobSpec, Output
+from .job import JobState
+
+
+class RetryPolicy(NamedTuple):
+    """What a failure needs to know to set the next attempt; `roll` in [0, 1) is the jitter's chance."""
+
+    now_us: int
+    max_delay_s: float = 3600.0
+    jitter: float = 0.0
+    roll: float = 0.0
+
+
+class EnqueueJob(NamedTuple):
+    """Bring a job into being."""
+
+    spec: JobSpec
+
+
+class ClaimJob(NamedTuple):
+    """Lease a waiting job to a worker until `expires_at_us`."""
+
+    worker: str
+    expires_at_us: int
+
+
+class StartJob(NamedTuple):
+    """Count an attempt: the command is about to be spawned."""
+
+    token: int
+    host: str
+    pid: int
+
+
+class RenewLease(NamedTuple):
+    """Hold the job until `expires_at_us`."""
+
+    token: int
+    expires_at_us: int
+
+
+class CompleteJob(NamedTuple):
+    """Record that the run ended well."""
+
+    token: int
+    duration_ms: int | None = None
+    return_code: int = 0
+    stdout: Output | None = None
+    stderr: Output | None = None
+
+
+class FailJob(NamedTuple):
+    """Record that the run ended badly; whether another follows is for the decider."""
+
+    token: int
+    retry: RetryPolicy
+    reason: str
+    error: str
+    return_code: int | None = None
+    signal: str | None = None
+    duration_ms: int | None = None
+    stdout: Output | None = None
+    stderr: Output | None = None
+    stderr_tail: str | None = None
+
+
+class RecoverJob(NamedTuple):
+    """Take a job back from a worker whose lease expired, or who is known to be `gone`."""
+
+    token: int
+    retry: RetryPolicy
+    gone: bool = False
+
+
+class ReleaseJob(NamedTuple):
+    """Give a claim back; it costs no attempt."""
+
+    token: int
+    cause: str
+
+
+class CancelJob(NamedTuple):
+    """Keep a waiting job from running, or ask for a running one to be stopped."""
+
+
+class ConfirmCancel(NamedTuple):
+    """Record that a running job was stopped on request."""
+
+    token: int
+    duration_ms: int | None = None
+    stdout: Output | None = None
+    stderr: Output | None = None
+
+
+class RequeueJob(NamedTuple):
+    """Let a job run again, now; `only` limits it to one state."""
+
+    only: JobState | None = None
+
+
+class RemoveJob(NamedTuple):
+    """Drop an ended job from the views; `only` limits it to one state."""
+
+    only: JobState | None = None
+
+
+JobCommand: TypeAlias = (
+    EnqueueJob
+    | ClaimJob
+    | StartJob
+    | RenewLease
+    | CompleteJob
+    | FailJob
+    | RecoverJob
+    | ReleaseJob
+    | CancelJob
+    | ConfirmCancel
+    | RequeueJob
+    | RemoveJob
+)

@@ -1,0 +1,209 @@
+"""The rules: what a command does to a job, as events or a typed refusal; pure.
+
+`decide` reads no clock and does no I/O; whatever it needs is in the command or the job. What state
+an event leads to is not said here but in job.TRANSITIONS.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .commands import (
+    CancelJob,
+    ClaimJob,
+    CompleteJob,
+    ConfirmCancel,
+    EnqueueJob,
+    FailJob,
+    JobCommand,
+    RecoverJob,
+    ReleaseJob,
+    RemoveJob,
+    RenewLease,
+    RequeueJob,
+    RetryPolicy,
+    StartJob,
+)
+from .errors import DuplicateJob, JobNotFound, StaleLease, WrongState
+from .events.types import (
+    CancelRequested,
+    Cancelled,
+    Claimed,
+    Completed,
+    ConfigChanged,
+    Dead,
+    Enqueued,
+    Failed,
+    JobEvent,
+    Reason,
+    Released,
+    Removed,
+    Renewed,
+    Requeued,
+    Started,
+)
+from .job import Job, JobState, Lease
+from .retry import delay_us, is_exhausted
+
+Events = tuple[JobEvent, ...]
+
+_WAITING = frozenset({JobState.PENDING, JobState.FAILED})
+_ENDED = frozenset({JobState.COMPLETED, JobState.DEAD, JobState.CANCELLED})
+_NEXT_STEP: Mapping[JobState, str] = {
+    JobState.PENDING: "it will run when a worker is free, or cancel it first",
+    JobState.PROCESSING: "wait for it, or cancel it first",
+    JobState.COMPLETED: "`queuectl retry` runs it again",
+    JobState.FAILED: "it waits for its next attempt; `queuectl retry` runs it now, `queuectl cancel` stops it",
+    JobState.DEAD: "`queuectl dlq retry` runs it again, `queuectl dlq purge` removes it",
+    JobState.CANCELLED: "`queuectl retry` runs it again",
+}
+
+
+def decide(command: JobCommand, job: Job | None) -> Events:
+    """Decide what a command does to a job: events, none when there is nothing to do.
+
+    Raises DuplicateJob, JobNotFound, WrongState or StaleLease when it must not be done.
+    """
+    if job is None:
+        if isinstance(command, EnqueueJob):
+            return (Enqueued(command.spec),)
+        raise JobNotFound("of that number")
+    return _DECIDE[type(command)](command, job)
+
+
+def decide_config(key: str, old: int | float | None, new: int | float | None) -> tuple[ConfigChanged, ...]:
+    """Decide what setting a configuration key does: nothing where it has that value already."""
+    return () if old == new else (ConfigChanged(key, old, new),)
+
+
+def _enqueue(command: EnqueueJob, job: Job) -> Events:
+    raise DuplicateJob(job.id, job.state)
+
+
+def _claim(command: ClaimJob, job: Job) -> Events:
+    _require(job, "claim", _WAITING)
+    return (Claimed(command.worker, command.expires_at_us),)
+
+
+def _start(command: StartJob, job: Job) -> Events:
+    lease = _lease(job, "start", command.token)
+    if lease.attempt:
+        raise StaleLease("start", job.id, command.token, f"attempt {lease.attempt} was started under it already")
+    return (Started(command.token, job.attempts + 1, command.host, command.pid),)
+
+
+def _renew(command: RenewLease, job: Job) -> Events:
+    _lease(job, "renew", command.token)
+    return (Renewed(command.token, command.expires_at_us),)
+
+
+def _complete(command: CompleteJob, job: Job) -> Events:
+    attempt = _attempt(job, _lease(job, "complete", command.token))
+    token, duration_ms, return_code, stdout, stderr = command
+    return (Completed(token, attempt, duration_ms, return_code, stdout, stderr),)
+
+
+def _fail(command: FailJob, job: Job) -> Events:
+    lease = _lease(job, "fail", command.token)
+    if lease.cancel_requested:
+        return (_cancelled(command, job, lease),)
+    return _failed(command, job, _attempt(job, lease))
+
+
+def _recover(command: RecoverJob, job: Job) -> Events:
+    lease = _lease(job, "recover", command.token)
+    if not command.gone and lease.expires_at_us > command.retry.now_us:
+        raise WrongState("recover", job.id, job.state, f"worker {lease.worker} still holds its lease")
+    found = "is gone" if command.gone else "let its lease expire"
+    if lease.cancel_requested:
+        return (_cancelled(ConfirmCancel(command.token), job, lease),)
+    if not lease.attempt:
+        return (Released(command.token, f"worker {lease.worker} {found} before it started the command"),)
+    error = f"worker {lease.worker} {found}; how the command ended is not known"
+    return _failed(FailJob(command.token, command.retry, Reason.LOST, error), job, lease.attempt)
+
+
+def _release(command: ReleaseJob, job: Job) -> Events:
+    _lease(job, "release", command.token)
+    return (Released(command.token, command.cause),)
+
+
+def _cancel(command: CancelJob, job: Job) -> Events:
+    if job.lease is None:
+        _require(job, "cancel", _WAITING)
+        return (Cancelled(),)
+    return () if job.lease.cancel_requested else (CancelRequested(job.lease.token),)
+
+
+def _confirm_cancel(command: ConfirmCancel, job: Job) -> Events:
+    return (_cancelled(command, job, _lease(job, "cancel", command.token)),)
+
+
+def _requeue(command: RequeueJob, job: Job) -> Events:
+    _require(job, "retry", frozenset({command.only}) if command.only else _ENDED | {JobState.FAILED})
+    return (Requeued(job.attempts if job.state is JobState.FAILED else 0),)
+
+
+def _remove(command: RemoveJob, job: Job) -> Events:
+    _require(job, "remove", frozenset({command.only}) if command.only else _ENDED)
+    return (Removed(job.state),)
+
+
+def _require(job: Job, verb: str, states: frozenset[JobState]) -> None:
+    if job.state not in states:
+        raise WrongState(verb, job.id, job.state, _NEXT_STEP[job.state])
+
+
+def _lease(job: Job, verb: str, token: int) -> Lease:
+    lease = job.lease
+    if lease is None:
+        raise StaleLease(verb, job.id, token, f"the job is {job.state}")
+    if lease.token != token:
+        raise StaleLease(verb, job.id, token, f"worker {lease.worker} holds it under token {lease.token}")
+    return lease
+
+
+def _attempt(job: Job, lease: Lease) -> int:
+    return lease.attempt or job.attempts + 1
+
+
+def _cancelled(command: FailJob | ConfirmCancel, job: Job, lease: Lease) -> Cancelled:
+    return Cancelled(command.token, lease.attempt or None, command.duration_ms, command.stdout, command.stderr)
+
+
+def _failed(command: FailJob, job: Job, attempt: int) -> Events:
+    exhausted = is_exhausted(attempt, job.spec.max_retries)
+    failed = Failed(
+        command.token,
+        attempt,
+        command.reason,
+        command.error,
+        command.return_code,
+        command.signal,
+        command.duration_ms,
+        None if exhausted else _retry_at_us(attempt, job.spec.backoff_base, command.retry),
+        command.stdout,
+        command.stderr,
+        command.stderr_tail,
+    )
+    return (failed, Dead(attempt, command.reason)) if exhausted else (failed,)
+
+
+def _retry_at_us(attempt: int, base: float, policy: RetryPolicy) -> int:
+    wait_us = delay_us(attempt, base, max_delay_s=policy.max_delay_s, jitter=policy.jitter, roll=policy.roll)
+    return policy.now_us + wait_us
+
+
+_DECIDE: Mapping[type[Any], Callable[[Any, Job], Events]] = {
+    EnqueueJob: _enqueue,
+    ClaimJob: _claim,
+    StartJob: _start,
+    RenewLease: _renew,
+    CompleteJob: _complete,
+    FailJob: _fail,
+    RecoverJob: _recover,
+    ReleaseJob: _release,
+    CancelJob: _cancel,
+    ConfirmCancel: _confirm_cancel,
+    RequeueJob: _requeue,
+    RemoveJob: _remove,
+}

@@ -1,0 +1,190 @@
+"""Where decider, log and projections meet: one unit of work is one write transaction.
+
+A unit decides commands against the views, appends the events and applies them, so that nothing is
+ever half visible. Whoever claims does the upkeep that claiming needs: expired leases are taken
+back, due jobs become ready. Reads a clock only through the Clock it was given.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+
+from .clock import Clock
+from .commands import ClaimJob, EnqueueJob, JobCommand, RecoverJob, RetryPolicy, StartJob
+from .decider import decide, decide_config
+from .errors import DuplicateJob, JobNotFound, QueuectlError
+from .events.lmdb_log import LmdbLog
+from .events.log import Append
+from .events.types import CONFIG_STREAM, NEW, Event, JobSpec, Recorded
+from .job import Job
+from .projections import config, ids, leases, ready, removed
+from .projections.runner import Views
+from .settings import Settings
+from .store import Store, Transaction
+
+Order = tuple[int, JobCommand]
+"""A job's number and what to do with it."""
+
+
+class Unit:
+    """One write transaction's view of the queue: decide, append, apply."""
+
+    def __init__(self, txn: Transaction, clock: Clock, actor: str, reason: str | None) -> None:
+        self.txn = txn
+        self.log = LmdbLog(txn)
+        self.views = Views(txn)
+        self.now_us = max(clock.now_us(), self.log.last_at_us)
+        self._clock = clock
+        self._actor = actor
+        self._reason = reason
+
+    def settings(self) -> Settings:
+        """Give the settings as configured now."""
+        return Settings.of(config.values(self.txn))
+
+    def retry_policy(self, settings: Settings) -> RetryPolicy:
+        """Give what a failure needs to know, jitter rolled."""
+        return RetryPolicy(self.now_us, settings.backoff_max_s, settings.backoff_jitter, self._clock.roll())
+
+    def find(self, job_id: str) -> Job:
+        """Give a job by its id; raises JobNotFound."""
+        number = ids.find(self.txn, job_id)
+        job = None if number is None else self.views.job(number)
+        if job is None:
+            raise JobNotFound(job_id, removed=removed.find(self.txn, job_id) is not None)
+        return job
+
+    def execute(self, orders: Sequence[Order]) -> list[Job]:
+        """Carry out orders on distinct jobs, all or none; gives the jobs afterwards.
+
+        Raises the first refusal.
+        """
+        jobs, _ = self._run(orders, None)
+        return jobs
+
+    def attempt(self, orders: Sequence[Order]) -> tuple[list[Job], list[tuple[Order, QueuectlError]]]:
+        """Carry out those of the orders that are not refused; gives those jobs, and the refusals."""
+        return self._run(orders, [])
+
+    def enqueue(self, specs: Sequence[JobSpec], *, skip_existing: bool = False) -> list[Job]:
+        """Bring jobs into being; raises DuplicateJob, or leaves those out, whose id is taken."""
+        appends = []
+        taken: set[str] = set()
+        any_removed = self.txn.count(removed.TABLE) > 0
+        for index, spec in enumerate(specs):
+            job_id = spec.id
+            number = ids.find(self.txn, job_id)
+            if number is not None or job_id in taken:
+                if skip_existing:
+                    continue
+                job = self.views.job(number) if number is not None else None
+                raise DuplicateJob(job_id, job.state if job else "in this very batch", index=index)
+            taken.add(job_id)
+            earlier = self._last_event_of_removed(job_id) if any_removed else 0
+            appends.append(Append(NEW, earlier, decide(EnqueueJob(spec), None), self._reason))
+        return self._apply(appends)
+
+    def claim(self, worker: str, count: int, *, lease_s: float, queues: Sequence[str] | None = None) -> list[Job]:
+        """Lease the next `count` jobs to a worker, after the upkeep that it needs."""
+        self.recover()
+        self.views.promote(self.now_us)
+        expires_at_us = self.now_us + int(lease_s * 1_000_000)
+        command = ClaimJob(worker, expires_at_us)
+        return self.execute([(number, command) for number in islice(ready.numbers(self.txn, queues), count)])
+
+    def start(self, jobs: Sequence[Job], *, host: str, pid: int) -> list[Job]:
+        """Count an attempt of jobs just claimed."""
+        return self.execute([(job.number, StartJob(token_of(job), host, pid)) for job in jobs])
+
+    def recover(self) -> list[Job]:
+        """Take back the jobs whose lease has expired."""
+        self.views.flush()
+        expired = leases.expired(self.txn, self.now_us)
+        if not expired:
+            return []
+        policy = self.retry_policy(self.settings())
+        jobs = [job for number in expired if (job := self.views.job(number)) is not None]
+        recovered = self.execute([(job.number, RecoverJob(token_of(job), policy)) for job in jobs])
+        self.views.flush()
+        return recovered
+
+    def configure(self, key: str, value: int | float | None) -> None:
+        """Give a configuration key a value of its own, or take it away."""
+        old = config.values(self.txn).get(key)
+        self.append_named(CONFIG_STREAM, decide_config(key, old, value))
+
+    def append_named(self, stream: str, events: tuple[Event, ...]) -> None:
+        """Append events to a named stream."""
+        if events:
+            self._apply([Append(stream, self.log.version(stream), events, self._reason)])
+
+    def _run(
+        self, orders: Sequence[Order], refused: list[tuple[Order, QueuectlError]] | None
+    ) -> tuple[list[Job], list[tuple[Order, QueuectlError]]]:
+        appends: list[Append] = []
+        unmoved: list[Job] = []
+        find = self.views.job
+        reason = self._reason
+        for order in orders:
+            number, command = order
+            job = find(number)
+            try:
+                events = decide(command, job)
+            except QueuectlError as refusal:
+                if refused is None:
+                    raise
+                refused.append((order, refusal))
+                continue
+            assert job is not None, "decide refuses a job that is not there"
+            if events:
+                appends.append(Append(number, job.version, events, reason))
+            else:
+                unmoved.append(job)
+        return unmoved + self._apply(appends), refused or []
+
+    def _apply(self, appends: Sequence[Append]) -> list[Job]:
+        if not appends:
+            return []
+        recorded = self.log.append(appends, at_us=self.now_us, actor=self._actor)
+        apply = self.views.apply
+        last: dict[int | str, Job] = {}
+        for event in recorded:
+            job = apply(event)
+            if job is not None:
+                last[event.stream] = job
+        return list(last.values())
+
+    def _last_event_of_removed(self, job_id: str) -> int:
+        number = removed.find(self.txn, job_id)
+        return 0 if number is None else self.log.version(number)
+
+
+def token_of(job: Job) -> int:
+    """Give the token of a job's current lease, 0 when it has none."""
+    return job.lease.token if job.lease else 0
+
+
+class Engine:
+    """A store, a clock and who acts: opens units of work."""
+
+    def __init__(self, store: Store, clock: Clock, actor: str) -> None:
+        self.store = store
+        self.clock = clock
+        self.actor = actor
+
+    @contextmanager
+    def unit(self, *, actor: str | None = None, reason: str | None = None) -> Iterator[Unit]:
+        """Open a unit of work; at its end everything is on disk, or nothing is."""
+        with self.store.write() as txn:
+            unit = Unit(txn, self.clock, actor or self.actor, reason)
+            yield unit
+            unit.views.flush()
+
+    def recorded(self, txn: Transaction, job_id: str) -> list[Recorded]:
+        """Give a job's events, those of earlier jobs of its id before them; raises JobNotFound."""
+        number = ids.find(txn, job_id)
+        if number is None:
+            number = removed.find(txn, job_id)
+        if number is None:
+            raise JobNotFound(job_id)
+        return LmdbLog(txn).read_stream(number)

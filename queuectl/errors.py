@@ -1,0 +1,166 @@
+"""The whole error tree; imports nothing.
+
+Each class builds its own one-line message from its fields: what was tried, on which id, what was
+found, and what to do next. The command line maps a class to an exit code; nothing here prints.
+"""
+
+
+class QueuectlError(Exception):
+    """Anything queuectl refuses or fails at, told in one line."""
+
+
+class InvalidInput(QueuectlError):
+    """A value given by the caller cannot be used: `field` names it."""
+
+    def __init__(self, field: str, found: str, expected: str) -> None:
+        self.field = field
+        self.found = found
+        self.expected = expected
+        super().__init__(f"{field}: found {found}; expected {expected}")
+
+
+class InvalidLine(QueuectlError):
+    """One line of a bulk input cannot be used; nothing of its chunk was enqueued."""
+
+    def __init__(self, line: int, cause: QueuectlError, *, enqueued: int = 0) -> None:
+        self.line = line
+        self.cause = cause
+        self.enqueued = enqueued
+        done = f"{enqueued} jobs of earlier chunks were enqueued" if enqueued else "nothing was enqueued"
+        super().__init__(f"line {line}: {cause} ({done})")
+
+
+class JobNotFound(QueuectlError):
+    """No live job has this id."""
+
+    def __init__(self, job_id: str, *, removed: bool = False) -> None:
+        self.job_id = job_id
+        self.removed = removed
+        hint = (
+            f"it was removed; `queuectl history {job_id}` still tells its story"
+            if removed
+            else "`queuectl list` shows those there are"
+        )
+        super().__init__(f"no job {job_id!r}; {hint}")
+
+
+class DuplicateJob(QueuectlError):
+    """A live job already has this id; it was left untouched. `index`: which of a batch, from 0."""
+
+    def __init__(self, job_id: str, state: str, *, index: int = 0) -> None:
+        self.job_id = job_id
+        self.state = state
+        self.index = index
+        super().__init__(
+            f"cannot enqueue {job_id!r}: a job of that id exists ({state}) and was left as it is; "
+            f"choose another id, or see `queuectl show {job_id}`"
+        )
+
+
+class WrongState(QueuectlError):
+    """A command does not fit the state its job is in; the job was left untouched."""
+
+    def __init__(self, verb: str, job_id: str, state: str, hint: str) -> None:
+        self.verb = verb
+        self.job_id = job_id
+        self.state = state
+        super().__init__(f"cannot {verb} {job_id!r}: it is {state}; {hint}")
+
+
+class StaleLease(QueuectlError):
+    """The caller's token is not the job's current lease: the job was given to someone else or ended."""
+
+    def __init__(self, verb: str, job_id: str, token: int, found: str) -> None:
+        self.verb = verb
+        self.job_id = job_id
+        self.token = token
+        super().__init__(
+            f"cannot {verb} {job_id!r} under token {token}: {found}; drop this run, its result was not recorded"
+        )
+
+
+class Conflict(QueuectlError):
+    """A stream moved on between the decision and the append; decide again on its new state."""
+
+    def __init__(self, stream: int | str, expected: int, actual: int) -> None:
+        self.stream = stream
+        self.expected = expected
+        self.actual = actual
+        super().__init__(
+            f"cannot append to stream {stream}: expected its last event at position {expected}, found {actual}; "
+            "read it and decide again"
+        )
+
+
+class IllegalTransition(QueuectlError):
+    """The log holds an event that the job's state does not allow: the log or the program is wrong."""
+
+    def __init__(self, event: str, state: str, position: int) -> None:
+        self.position = position
+        super().__init__(
+            f"cannot apply {event!r} at position {position} to a job that is {state}; "
+            "run `queuectl replay --check` and report this"
+        )
+
+
+class WaitTimeout(QueuectlError):
+    """The jobs waited for had not ended in time."""
+
+    def __init__(self, job_ids: list[str], timeout_s: float) -> None:
+        self.job_ids = job_ids
+        shown = ", ".join(job_ids[:5]) + (" ..." if len(job_ids) > 5 else "")
+        super().__init__(f"not ended after {timeout_s:g} s: {shown}; they go on, wait again or see `queuectl show`")
+
+
+class StoreError(QueuectlError):
+    """The store cannot be opened, read or written."""
+
+
+class NoQueue(StoreError):
+    """There is no queue at this path, and the caller only reads."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__(f"no queue at {path}; `queuectl enqueue` makes one there, --db or QUEUECTL_DB names another")
+
+
+class NotAQueue(StoreError):
+    """The path holds something else."""
+
+    def __init__(self, path: str, found: str) -> None:
+        self.path = path
+        super().__init__(f"cannot use {path} as a queue: {found}; name an empty or new directory with --db")
+
+
+class NewerFormat(StoreError):
+    """The store, or an event in it, was written by a newer queuectl."""
+
+    def __init__(self, what: str, found: object, known: object) -> None:
+        super().__init__(f"{what} is {found}, this queuectl knows {known}: written by a newer queuectl; upgrade it")
+
+
+class CorruptLog(StoreError):
+    """A stored event cannot be what was written."""
+
+    def __init__(self, position: int, found: str) -> None:
+        self.position = position
+        super().__init__(
+            f"the log is damaged at position {position}: {found}; stop the workers and restore a backup of the data directory"
+        )
+
+
+class WriteFailed(StoreError):
+    """A commit failed: nothing of it was kept, and this process writes no more to the store."""
+
+    def __init__(self, path: str, found: str, hint: str) -> None:
+        self.path = path
+        super().__init__(f"cannot write to the queue at {path}: {found}; nothing of this change was kept; {hint}")
+
+
+class ForkedStore(StoreError):
+    """A store was used in a child forked from the process that opened it."""
+
+    def __init__(self, path: str, opener: int, user: int) -> None:
+        super().__init__(
+            f"the queue at {path} was opened by process {opener} and used in its fork {user}; open it again in the child"
+        )

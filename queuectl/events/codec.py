@@ -1,0 +1,171 @@
+"""Event to bytes and back, for every version ever written; knows nothing of storage.
+
+A stored event is the CRC-32 of its position (8 bytes, big-endian) and payload, then the payload: a
+msgpack map with short keys, so that any language can read it and fields can be added. A field that
+equals its default is left out, so a default never changes within a version. docs/log-format.md
+tells all of it; tests/golden keeps the bytes of every version.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import msgpack
+
+from ..errors import CorruptLog, NewerFormat
+from .types import (
+    CancelRequested,
+    Cancelled,
+    Claimed,
+    Completed,
+    ConfigChanged,
+    Dead,
+    Enqueued,
+    Event,
+    Failed,
+    JobSpec,
+    Output,
+    Recorded,
+    Released,
+    Removed,
+    Renewed,
+    Requeued,
+    Started,
+    WorkerStarted,
+    WorkerStopped,
+    WorkerStopping,
+)
+
+Data = dict[str, Any]
+Upcast = Callable[[Data], Data]
+
+_REQUIRED = object()  # the default of a field that has none: never equal to a value
+
+
+class Layout(NamedTuple):
+    """How one event type is stored: explicit name, current version, short key and default a field."""
+
+    type: type[Any]
+    name: str
+    version: int
+    keys: tuple[str, ...]
+    defaults: tuple[Any, ...]
+
+
+def _layout(cls: type[Any], name: str, keys: str, fields_of: type[Any] | None = None) -> Layout:
+    fields = fields_of or cls
+    defaults = fields._field_defaults
+    names = tuple(keys.split())
+    assert len(names) == len(fields._fields), f"{name}: one key a field"
+    return Layout(cls, name, 1, names, tuple(defaults.get(field, _REQUIRED) for field in fields._fields))
+
+
+LAYOUTS: tuple[Layout, ...] = (
+    _layout(Enqueued, "enqueued", "id cmd q pri max tmo base cwd env run", JobSpec),
+    _layout(Claimed, "claimed", "w exp"),
+    _layout(Started, "started", "tok n host pid"),
+    _layout(Renewed, "renewed", "tok exp"),
+    _layout(Completed, "completed", "tok n ms rc out err"),
+    _layout(Failed, "failed", "tok n why msg rc sig ms retry out err tail"),
+    _layout(Dead, "dead", "n why"),
+    _layout(Released, "released", "tok why"),
+    _layout(CancelRequested, "cancel_requested", "tok"),
+    _layout(Cancelled, "cancelled", "tok n ms out err"),
+    _layout(Requeued, "requeued", "n"),
+    _layout(Removed, "removed", "state"),
+    _layout(ConfigChanged, "config_changed", "key old new"),
+    _layout(WorkerStarted, "worker_started", "host pid slots queues"),
+    _layout(WorkerStopping, "worker_stopping", "now"),
+    _layout(WorkerStopped, "worker_stopped", "why"),
+)
+
+UPCASTS: Mapping[tuple[str, int], Upcast] = {}
+"""(name, version) -> a pure function from that version's data to the next version's."""
+
+_BY_TYPE: Mapping[type[Any], Layout] = {layout.type: layout for layout in LAYOUTS}
+_BY_NAME: Mapping[str, Layout] = {layout.name: layout for layout in LAYOUTS}
+_pack: Callable[[Any], bytes] = msgpack.Packer().pack
+
+
+def name_of(event: Event) -> str:
+    """Give the name an event is stored under."""
+    return _BY_TYPE[type(event)].name
+
+
+def layout_of(event: Event) -> Layout:
+    """Give the layout an event is stored by."""
+    return _BY_TYPE[type(event)]
+
+
+def encode(recorded: Recorded, key: bytes) -> bytes:
+    """Turn a recorded event into the bytes stored under `key`, its position in 8 bytes."""
+    position, at_us, stream, prev, actor, event, reason = recorded
+    layout = _BY_TYPE[type(event)]
+    fields = event.spec if type(event) is Enqueued else event
+    data = {
+        k: value for k, value, default in zip(layout.keys, fields, layout.defaults, strict=True) if value != default
+    }
+    envelope: Data = {"t": at_us, "y": layout.name, "v": layout.version, "a": actor, "d": data}
+    if stream != position:
+        envelope["s"] = stream
+    if prev:
+        envelope["p"] = prev
+    if reason is not None:
+        envelope["r"] = reason
+    payload = _pack(envelope)
+    return crc32(payload, crc32(key)).to_bytes(4, "big") + payload
+
+
+def decode(key: bytes, value: bytes, *, upcasts: Mapping[tuple[str, int], Upcast] = UPCASTS) -> Recorded:
+    """Turn stored bytes into the recorded event.
+
+    Raises CorruptLog when they are not what was written, NewerFormat when this queuectl does not
+    know the type or its version.
+    """
+    position = int.from_bytes(key, "big")
+    payload = memoryview(value)[4:]
+    if crc32(payload, crc32(key)) != int.from_bytes(value[:4], "big"):
+        raise CorruptLog(position, "the checksum does not match")
+    envelope = msgpack.unpackb(payload, use_list=False)
+    get = envelope.get
+    layout = _BY_NAME.get(envelope["y"])
+    if layout is None:
+        raise NewerFormat(f"the event type at position {position}", repr(envelope["y"]), "no such type")
+    data = envelope["d"]
+    if envelope["v"] != layout.version:
+        data = _upcast(layout, envelope["v"], data, position, upcasts)
+    event = _build(layout, data, position)
+    return Recorded(position, envelope["t"], get("s", position), get("p", 0), envelope["a"], event, get("r"))
+
+
+def _build(layout: Layout, data: Data, position: int) -> Event:
+    fields: Any = map(data.get, layout.keys, layout.defaults)
+    if layout.type is Enqueued:
+        spec = JobSpec(*fields)
+        event: Any = Enqueued(spec)
+        missing = _REQUIRED in spec[:2]
+    else:
+        event = layout.type(*fields)
+        missing = _REQUIRED in event
+        if "out" in data or "err" in data:
+            event = _with_outputs(event)
+    if missing:
+        raise CorruptLog(position, f"{layout.name!r} lacks a required field")
+    return event  # type: ignore[no-any-return]
+
+
+def _with_outputs(event: Any) -> Any:
+    outputs = {
+        field: Output(*value) for field in ("stdout", "stderr") if (value := getattr(event, field)) is not None
+    }
+    return event._replace(**outputs)
+
+
+def _upcast(
+    layout: Layout, version: int, data: Data, position: int, upcasts: Mapping[tuple[str, int], Upcast]
+) -> Data:
+    if version > layout.version:
+        raise NewerFormat(f"the version of {layout.name!r} at position {position}", version, layout.version)
+    for step in range(version, layout.version):
+        data = upcasts[layout.name, step](data)
+    return data

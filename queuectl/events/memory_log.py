@@ -1,0 +1,56 @@
+"""An event log in memory: the protocol at its plainest, for trying things and for what-ifs."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from ..errors import Conflict
+from .log import Append
+from .types import NEW, Recorded, Stream
+
+
+class MemoryLog:
+    """An EventLog in a list; it keeps nothing beyond the process."""
+
+    def __init__(self) -> None:
+        self._events: list[Recorded] = []
+        self._versions: dict[Stream, int] = {}
+
+    def head(self) -> int:
+        """Give the position of the last event."""
+        return len(self._events)
+
+    def version(self, stream: Stream) -> int:
+        """Give the position of a stream's last event."""
+        return self._versions.get(stream, 0)
+
+    def append(self, batch: Sequence[Append], *, at_us: int, actor: str) -> list[Recorded]:
+        """Append a batch, all or nothing."""
+        for stream, expected, _, _ in batch:
+            if stream != NEW and self.version(stream) != expected:
+                raise Conflict(stream, expected, self.version(stream))
+        if self._events:
+            at_us = max(at_us, self._events[-1].at_us)
+        recorded = []
+        position = self.head()
+        for stream, expected, events, reason in batch:
+            stream, prev = stream or position + 1, expected
+            for event in events:
+                position += 1
+                recorded.append(Recorded(position, at_us, stream, prev, actor, event, reason))
+                prev = position
+            self._versions[stream] = position
+        self._events += recorded
+        return recorded
+
+    def read(self, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:
+        """Give the events behind a position."""
+        return islice(iter(self._events[after:]), limit)
+
+    def read_stream(self, stream: Stream) -> list[Recorded]:
+        """Give the events of one stream by following `prev` back from its last."""
+        found = []
+        position = self.version(stream)
+        while position:
+            found.append(self._events[position - 1])
+            position = found[-1].prev
+        return found[::-1]

@@ -1,0 +1,280 @@
+"""What users hand in, checked, and made into what the log keeps; pure.
+
+A JobRequest is what someone asked for; `specify` fills in what the configuration says and gives the
+JobSpec. Every refusal is an InvalidInput that names the field.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple, TypeGuard
+
+from .errors import InvalidInput
+from .events.types import Command, JobSpec
+from .settings import Settings
+
+COMMAND_BYTES: Final = 65_536
+"""The longest command, and the largest environment: half of what Linux takes as one argument."""
+
+ID_CHARS: Final = 120
+"""The longest id: 480 bytes at the most, under LMDB's 511 for a key."""
+
+LATEST_US: Final = 253_402_300_799_000_000
+"""The end of the year 9999, the last that ISO 8601 can write."""
+
+_QUEUE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_PRIORITY: Final = 2**31 - 1
+_DURATION: Final = re.compile(r"(?:(\d+(?:\.\d+)?)(d|h|ms|m|s))")
+_UNIT_S: Final = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_LONGEST_S: Final = 100 * 366 * 86_400
+
+
+class JobRequest(NamedTuple):
+    """What someone asked for; None leaves it to the configuration.
+
+    `timeout_s=0` is no timeout. `run_at_us` or `delay_s` says when, not both.
+    """
+
+    command: Command
+    id: str | None = None
+    queue: str = "default"
+    priority: int = 0
+    max_retries: int | None = None
+    timeout_s: float | None = None
+    backoff_base: float | None = None
+    cwd: str | None = None
+    env: Mapping[str, str] | None = None
+    run_at_us: int | None = None
+    delay_s: float | None = None
+
+
+def specify(request: JobRequest, *, fresh_id: str, settings: Settings, now_us: int, cwd: str) -> JobSpec:
+    """Check a request and fill it in from the settings.
+
+    Raises InvalidInput.
+    """
+    command, job_id, queue, priority, max_retries, timeout_s, base, own_cwd, env, run_at_us, delay_s = request
+    if max_retries is None:
+        max_retries = settings.max_retries
+    if timeout_s is None:
+        timeout_s = settings.job_timeout_sec
+    if base is None:
+        base = settings.backoff_base
+    _check_numbers(priority, max_retries, timeout_s, base)
+    return JobSpec(
+        fresh_id if job_id is None else check_id(job_id),
+        check_command(command),
+        check_queue(queue),
+        priority,
+        max_retries,
+        int(timeout_s * 1000) or None,
+        float(base),
+        cwd if own_cwd is None else _check_cwd(own_cwd),
+        _check_env(env) if env else None,
+        None if run_at_us is None and delay_s is None else _due_us(run_at_us, delay_s, now_us),
+    )
+
+
+def request_from_mapping(mapping: Mapping[str, Any]) -> JobRequest:
+    """Read a request from a JSON object; its keys are those of the command line, with underscores.
+
+    Raises InvalidInput for an unknown key, a missing command or a value of the wrong type.
+    """
+    unknown = [key for key in mapping if key not in _READERS]
+    if unknown:
+        raise InvalidInput("key", repr(unknown[0]), "one of " + ", ".join(_READERS))
+    if "command" not in mapping:
+        raise InvalidInput("command", "nothing", 'a "command", for example {"command": "echo hi"}')
+    fields: dict[str, Any] = {}
+    for key, value in mapping.items():
+        field, read = _READERS[key]
+        if value is not None:
+            if field in fields:
+                raise InvalidInput(key, repr(value), f"{field} to be given once")
+            fields[field] = read(key, value)
+    if "command" not in fields:
+        raise InvalidInput("command", "null", "a line of text or a list of words")
+    return JobRequest(**fields)
+
+
+def check_id(job_id: str) -> str:
+    """Give an id back when it can be one: 1 to 120 printable characters, not led by a dash."""
+    if not isinstance(job_id, str) or not 0 < len(job_id) <= ID_CHARS:
+        found = f"{len(job_id)} characters" if isinstance(job_id, str) else repr(job_id)
+        raise InvalidInput("id", found, f"1 to {ID_CHARS} printable characters")
+    if not job_id.isprintable() or job_id[0] in " -" or job_id[-1] == " ":
+        raise InvalidInput("id", repr(job_id), "printable characters, no leading dash, no space at an end")
+    return job_id
+
+
+def check_command(command: Command) -> Command:
+    """Give a command back when it can be run: not empty, no NUL, at most 64 KiB of UTF-8."""
+    if type(command) is str and command.isascii() and command.isprintable() and 0 < len(command) <= COMMAND_BYTES:
+        if command[0] != " ":
+            return command  # the usual case, in one look
+    words = (command,) if isinstance(command, str) else command
+    if not isinstance(words, tuple) or not all(isinstance(word, str) for word in words):
+        raise InvalidInput("command", type(command).__name__, "a line of text or a list of words")
+    if not words or not words[0].strip():
+        raise InvalidInput("command", "an empty one", 'something to run, for example "echo hi"')
+    size = sum(map(_size, words)) + len(words)
+    if size > COMMAND_BYTES:
+        raise InvalidInput("command", f"{size:,} bytes", f"at most {COMMAND_BYTES:,}; put it into a script and enqueue that")
+    if any("\0" in word for word in words):
+        raise InvalidInput("command", "a NUL character", "text without one")
+    return command
+
+
+def check_queue(queue: str) -> str:
+    """Give a queue's name back when it can be one: letters, digits, dot, dash, underscore, at most 64."""
+    if queue == "default":
+        return queue
+    if not isinstance(queue, str) or not _QUEUE.fullmatch(queue):
+        raise InvalidInput("queue", repr(queue), "1 to 64 letters, digits, '.', '_' or '-', led by a letter or digit")
+    return queue
+
+
+def parse_duration_s(text: str) -> float:
+    """Read a duration in seconds: `90`, `90s`, `5m`, `1h30m`, `2d`, `500ms`.
+
+    Raises InvalidInput.
+    """
+    plain = text.strip().lower()
+    if re.fullmatch(r"\d+(\.\d+)?", plain):
+        seconds = float(plain)
+    elif plain and not _DURATION.sub("", plain):
+        seconds = sum(float(number) * _UNIT_S[unit] for number, unit in _DURATION.findall(plain))
+    else:
+        raise InvalidInput("duration", repr(text), "seconds, or for example 90s, 5m, 1h30m, 2d, 500ms")
+    if seconds > _LONGEST_S:
+        raise InvalidInput("duration", repr(text), "at most 100 years")
+    return seconds
+
+
+def parse_time_us(text: str) -> int:
+    """Read an ISO 8601 time in microseconds since the epoch; without a zone it is local time.
+
+    Raises InvalidInput.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip()).astimezone()
+        at_us = time_us(moment)
+    except (ValueError, OverflowError):
+        at_us = -1
+    if not 0 <= at_us <= LATEST_US:
+        raise InvalidInput("time", repr(text), "ISO 8601 from 1970 on, for example 2026-01-01T00:00:00Z")
+    return at_us
+
+
+def time_us(moment: datetime) -> int:
+    """Give a datetime in microseconds since the epoch, exactly; a naive one is local time."""
+    whole = int(moment.replace(microsecond=0).timestamp())
+    return whole * 1_000_000 + moment.microsecond
+
+
+def _check_numbers(priority: int, max_retries: int, timeout_s: float, base: float) -> None:
+    if type(priority) is not int or not -_PRIORITY <= priority <= _PRIORITY:
+        raise InvalidInput("priority", repr(priority), f"a whole number from {-_PRIORITY} to {_PRIORITY}")
+    if type(max_retries) is not int or not 0 <= max_retries <= 1_000_000:
+        raise InvalidInput("max_retries", repr(max_retries), "a whole number from 0 to 1000000")
+    if not is_number(timeout_s) or not 0 <= timeout_s <= _LONGEST_S:
+        raise InvalidInput("timeout", repr(timeout_s), "seconds, 0 for none")
+    if not is_number(base) or not 0 <= base <= 1_000_000:
+        raise InvalidInput("backoff_base", repr(base), "a number from 0 to 1000000")
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Tell whether a value is a number; true and false are not."""
+    return type(value) is int or type(value) is float
+
+
+def _due_us(run_at_us: int | None, delay_s: float | None, now_us: int) -> int:
+    if run_at_us is not None and delay_s is not None:
+        raise InvalidInput("delay", "a time as well", "either a time or a delay")
+    if run_at_us is not None:
+        if type(run_at_us) is not int or not 0 <= run_at_us <= LATEST_US:
+            raise InvalidInput("run_at", repr(run_at_us), "a time from 1970 to 9999")
+        return run_at_us
+    if not is_number(delay_s) or not 0 <= delay_s <= _LONGEST_S:
+        raise InvalidInput("delay", repr(delay_s), "seconds, 0 or more")
+    return now_us + int(delay_s * 1_000_000)
+
+
+def _check_cwd(cwd: str) -> str:
+    if not isinstance(cwd, str) or not cwd.startswith("/") or "\0" in cwd or _size(cwd) > 4096:
+        raise InvalidInput("cwd", repr(cwd), "an absolute path")
+    return cwd
+
+
+def _check_env(env: Mapping[str, str]) -> dict[str, str]:
+    if not isinstance(env, Mapping):
+        raise InvalidInput("env", type(env).__name__, 'an object of texts, for example {"NAME": "value"}')
+    for name, value in env.items():
+        if not isinstance(name, str) or not name or "=" in name or "\0" in name:
+            raise InvalidInput("env", repr(name), "names without '=', not empty")
+        if not isinstance(value, str) or "\0" in value:
+            raise InvalidInput("env", f"{name}={value!r}", "a text as value")
+    if sum(_size(name) + _size(value) for name, value in env.items()) > COMMAND_BYTES:
+        raise InvalidInput("env", "more than 64 KiB", f"at most {COMMAND_BYTES:,} bytes in all")
+    return dict(env)
+
+
+def _size(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        raise InvalidInput("text", repr(text[:40]), "valid UTF-8") from None
+
+
+def _read_text(key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidInput(key, f"{value!r} ({type(value).__name__})", "a text")
+    return value
+
+
+def _read_command(key: str, value: Any) -> Command:
+    return tuple(value) if isinstance(value, list) else _read_text(key, value)
+
+
+def _read_int(key: str, value: Any) -> int:
+    if type(value) is not int:
+        raise InvalidInput(key, f"{value!r} ({type(value).__name__})", "a whole number")
+    return value
+
+
+def _read_number(key: str, value: Any) -> float:
+    if not is_number(value):
+        raise InvalidInput(key, f"{value!r} ({type(value).__name__})", "a number")
+    return value
+
+
+def _read_duration(key: str, value: Any) -> float:
+    return parse_duration_s(value) if isinstance(value, str) else _read_number(key, value)
+
+
+def _read_time(key: str, value: Any) -> int:
+    return parse_time_us(_read_text(key, value))
+
+
+def _read_env(key: str, value: Any) -> dict[str, str]:
+    return _check_env(value)
+
+
+_READERS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
+    "id": ("id", _read_text),
+    "command": ("command", _read_command),
+    "queue": ("queue", _read_text),
+    "priority": ("priority", _read_int),
+    "max_retries": ("max_retries", _read_int),
+    "timeout": ("timeout_s", _read_duration),
+    "timeout_s": ("timeout_s", _read_duration),
+    "backoff_base": ("backoff_base", _read_number),
+    "cwd": ("cwd", _read_text),
+    "env": ("env", _read_env),
+    "run_at": ("run_at_us", _read_time),
+    "at": ("run_at_us", _read_time),
+    "delay": ("delay_s", _read_duration),
+}
+"""JSON key -> the request's field and the reader of its value."""

@@ -1,0 +1,206 @@
+"""A job and its life: one literal transition table, and `evolve`, which applies an event to a job.
+
+Anything that touches a state or a transition lives here. Pure: no clock, no I/O. A job is the fold
+of its events; the diagram in docs/lifecycle.md is printed from TRANSITIONS.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from .errors import IllegalTransition
+from .events.types import (
+    CancelRequested,
+    Cancelled,
+    Claimed,
+    Completed,
+    Dead,
+    Enqueued,
+    Event,
+    Failed,
+    JobSpec,
+    Recorded,
+    Released,
+    Removed,
+    Renewed,
+    Requeued,
+    Started,
+)
+
+
+class JobState(StrEnum):
+    """The states users see."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+_P, _R, _C, _F, _D, _X = JobState
+
+TRANSITIONS: Mapping[type[Any], Mapping[JobState | None, JobState | None]] = {
+    Enqueued: {None: _P},
+    Claimed: {_P: _R, _F: _R},
+    Started: {_R: _R},
+    Renewed: {_R: _R},
+    Completed: {_R: _C},
+    Failed: {_R: _F},
+    Dead: {_F: _D},
+    Released: {_R: _P},
+    CancelRequested: {_R: _R},
+    Cancelled: {_P: _X, _F: _X, _R: _X},
+    Requeued: {_F: _P, _C: _P, _D: _P, _X: _P},
+    Removed: {_C: None, _D: None, _X: None},
+}
+"""Event -> state before -> state after. None before: there is no such job; None after: it is gone."""
+
+
+class Lease(NamedTuple):
+    """A worker's hold on a job. `attempt` is 0 until the command starts."""
+
+    token: int
+    worker: str
+    expires_at_us: int
+    attempt: int = 0
+    cancel_requested: bool = False
+
+
+class Outcome(NamedTuple):
+    """How the last run ended; `error` is None when it ended well."""
+
+    worker: str
+    return_code: int | None
+    signal: str | None
+    duration_ms: int | None
+    error: str | None
+
+
+class Job(NamedTuple):
+    """One job as it stands at `version`, the position of its last event.
+
+    `number` is the position of its first. `due_us`: when it may run, or could have (0: at once).
+    `lease` is set exactly while it is processing.
+    """
+
+    number: int
+    spec: JobSpec
+    state: JobState
+    version: int
+    created_at_us: int
+    updated_at_us: int
+    due_us: int
+    attempts: int = 0
+    lease: Lease | None = None
+    started_at_us: int | None = None
+    finished_at_us: int | None = None
+    last: Outcome | None = None
+
+    @property
+    def id(self) -> str:
+        """The id its user knows it by."""
+        return self.spec.id
+
+
+def evolve(job: Job | None, recorded: Recorded) -> Job | None:
+    """Apply one recorded event to its job; None stands for no job, before or after.
+
+    Raises IllegalTransition where TRANSITIONS has no such arrow.
+    """
+    event = recorded.event
+    kind = type(event)
+    before = None if job is None else job.state
+    try:
+        after = TRANSITIONS[kind][before]
+    except KeyError:
+        raise IllegalTransition(kind.__name__.lower(), before or "absent", recorded.position) from None
+    return _EVOLVE[kind](job, event, recorded, after)
+
+
+def _enqueued(job: Job | None, event: Enqueued, at: Recorded, state: JobState) -> Job:
+    spec = event.spec
+    return Job(at.position, spec, state, at.position, at.at_us, at.at_us, spec.run_at_us or 0)
+
+
+def _moved(job: Job, at: Recorded, state: JobState, **changes: Any) -> Job:
+    return job._replace(state=state, version=at.position, updated_at_us=at.at_us, **changes)
+
+
+def _claimed(job: Job, event: Claimed, at: Recorded, state: JobState) -> Job:
+    return _moved(job, at, state, lease=Lease(at.position, event.worker, event.expires_at_us))
+
+
+def _started(job: Job, event: Started, at: Recorded, state: JobState) -> Job:
+    lease = _held(job)._replace(attempt=event.attempt)
+    return _moved(job, at, state, lease=lease, attempts=event.attempt, started_at_us=at.at_us, finished_at_us=None)
+
+
+def _renewed(job: Job, event: Renewed, at: Recorded, state: JobState) -> Job:
+    return _moved(job, at, state, lease=_held(job)._replace(expires_at_us=event.expires_at_us))
+
+
+def _completed(job: Job, event: Completed, at: Recorded, state: JobState) -> Job:
+    outcome = Outcome(_held(job).worker, event.return_code, None, event.duration_ms, None)
+    return _moved(job, at, state, lease=None, attempts=event.attempt, finished_at_us=at.at_us, last=outcome)
+
+
+def _failed(job: Job, event: Failed, at: Recorded, state: JobState) -> Job:
+    outcome = Outcome(_held(job).worker, event.return_code, event.signal, event.duration_ms, event.error)
+    return _moved(
+        job,
+        at,
+        state,
+        lease=None,
+        attempts=event.attempt,
+        finished_at_us=at.at_us,
+        last=outcome,
+        due_us=job.due_us if event.retry_at_us is None else event.retry_at_us,
+    )
+
+
+def _released(job: Job, event: Released, at: Recorded, state: JobState) -> Job:
+    started = _held(job).attempt
+    return _moved(job, at, state, lease=None, attempts=started - 1 if started else job.attempts, due_us=0)
+
+
+def _cancel_requested(job: Job, event: CancelRequested, at: Recorded, state: JobState) -> Job:
+    return _moved(job, at, state, lease=_held(job)._replace(cancel_requested=True))
+
+
+def _cancelled(job: Job, event: Cancelled, at: Recorded, state: JobState) -> Job:
+    return _moved(job, at, state, lease=None, finished_at_us=at.at_us)
+
+
+def _requeued(job: Job, event: Requeued, at: Recorded, state: JobState) -> Job:
+    return _moved(job, at, state, attempts=event.attempts, due_us=0, finished_at_us=None)
+
+
+def _dead(job: Job, event: Dead, at: Recorded, state: JobState) -> Job:
+    return _moved(job, at, state)
+
+
+def _removed(job: Job, event: Removed, at: Recorded, state: None) -> None:
+    return None
+
+
+def _held(job: Job) -> Lease:
+    assert job.lease is not None, "a processing job has a lease"
+    return job.lease
+
+
+_EVOLVE: Mapping[type[Event], Callable[[Any, Any, Recorded, Any], Job | None]] = {
+    Enqueued: _enqueued,
+    Claimed: _claimed,
+    Started: _started,
+    Renewed: _renewed,
+    Completed: _completed,
+    Failed: _failed,
+    Dead: _dead,
+    Released: _released,
+    CancelRequested: _cancel_requested,
+    Cancelled: _cancelled,
+    Requeued: _requeued,
+    Removed: _removed,
+}

@@ -1,0 +1,20 @@
+"""What is configured? `config`: key -> the value it was given."""
+
+from ..events.types import ConfigChanged
+from ..store import Transaction
+from .rows import pack, unpack
+
+TABLE = "config"
+
+
+def apply(txn: Transaction, event: ConfigChanged) -> None:
+    """Set a key, or drop it."""
+    if event.new is None:
+        txn.delete(TABLE, event.key.encode())
+    else:
+        txn.put(TABLE, event.key.encode(), pack(event.new))
+
+
+def values(txn: Transaction) -> dict[str, int | float]:
+    """Give every key that has a value of its own."""
+    return {key.decode(): unpack(row) for key, row in txn.scan(TABLE)}

@@ -1,0 +1,38 @@
+"""How many jobs are in each state? `counts`: queue -> one number a state."""
+
+from ..job import JobState
+from ..store import Transaction
+from .rows import pack, unpack
+
+TABLE = "counts"
+
+Counts = dict[JobState, int]
+Change = tuple[str, JobState]
+"""A queue and a state in it."""
+
+
+def add(txn: Transaction, changes: dict[Change, int]) -> None:
+    """Add to the counts; a queue without jobs has no row."""
+    for queue in sorted({queue for queue, _ in changes}):
+        counts = get(txn, queue)
+        for state in JobState:
+            counts[state] += changes.get((queue, state), 0)
+        if any(counts.values()):
+            txn.put(TABLE, queue.encode(), pack(list(counts.values())))
+        else:
+            txn.delete(TABLE, queue.encode())
+
+
+def get(txn: Transaction, queue: str) -> Counts:
+    """Give the counts of one queue."""
+    row = txn.get(TABLE, queue.encode())
+    return _counts(row) if row else dict.fromkeys(JobState, 0)
+
+
+def all_queues(txn: Transaction) -> dict[str, Counts]:
+    """Give the counts of every queue that has jobs."""
+    return {key.decode(): _counts(row) for key, row in txn.scan(TABLE)}
+
+
+def _counts(row: bytes) -> Counts:
+    return dict(zip(JobState, unpack(row), strict=True))

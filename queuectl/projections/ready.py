@@ -1,0 +1,34 @@
+"""What runs next? `ready`: queue, priority (higher first), number (first come first) -> nothing."""
+
+from collections.abc import Iterator, Sequence
+from heapq import merge
+
+from ..job import Job
+from ..store import Row, Transaction
+
+TABLE = "ready"
+
+_HIGHEST = 2**31 - 1
+_TAIL = 13  # NUL, 4 bytes of priority, 8 of number
+
+
+def row(job: Job) -> Row:
+    """Give the row of a job that may run."""
+    spec = job.spec
+    return spec.queue.encode() + b"\0" + (_HIGHEST - spec.priority).to_bytes(4, "big") + job.number.to_bytes(8, "big"), b""
+
+
+def numbers(txn: Transaction, queues: Sequence[str] | None = None) -> Iterator[int]:
+    """Give the numbers of the jobs to run next, in order, from these queues or from all."""
+    names = [name.encode() for name in queues] if queues is not None else list(_queues(txn))
+    scans = [txn.scan(TABLE, name + b"\0", name + b"\1") for name in names]
+    rows = scans[0] if len(scans) == 1 else merge(*scans, key=lambda row: row[0][1 - _TAIL :])
+    return (int.from_bytes(key[-8:], "big") for key, _ in rows)
+
+
+def _queues(txn: Transaction) -> Iterator[bytes]:
+    start = b""
+    while (found := next(txn.scan(TABLE, start), None)) is not None:
+        name = found[0][:-_TAIL]
+        yield name
+        start = name + b"\1"

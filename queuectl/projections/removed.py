@@ -1,0 +1,16 @@
+"""Which removed job last had this id? `removed`: id -> number; its history is still in the log."""
+
+from ..store import Transaction, key_of
+
+TABLE = "removed"
+
+
+def row(job_id: str, number: int) -> tuple[bytes, bytes]:
+    """Give the row of a removed job."""
+    return job_id.encode(), key_of(number)
+
+
+def find(txn: Transaction, job_id: str) -> int | None:
+    """Give the number of the last removed job with this id."""
+    found = txn.get(TABLE, job_id.encode())
+    return None if found is None else int.from_bytes(found, "big")

@@ -1,0 +1,39 @@
+"""What becomes due when? `scheduled`: due time, number -> the row of `ready` it will have."""
+
+from collections.abc import Iterator
+
+from ..job import Job
+from ..store import Row, Transaction, key_of
+
+TABLE = "scheduled"
+
+
+def row(job: Job, ready_key: bytes) -> Row:
+    """Give the row of a job that waits for its time."""
+    return job.due_us.to_bytes(8, "big") + job.number.to_bytes(8, "big"), ready_key
+
+
+def next_due_us(txn: Transaction) -> int | None:
+    """Give the time at which the next job becomes due."""
+    found = next(txn.scan(TABLE), None)
+    return None if found is None else due_us(found)
+
+
+def due(txn: Transaction, now_us: int, limit: int) -> Iterator[Row]:
+    """Give the rows due by now, `limit` or a few more: those due at one time are not parted."""
+    taken, last = 0, -1
+    for found in txn.scan(TABLE, stop=key_of(now_us + 1)):
+        if taken >= limit and due_us(found) != last:
+            return
+        taken, last = taken + 1, due_us(found)
+        yield found
+
+
+def due_us(found: Row) -> int:
+    """Give the time a row becomes due."""
+    return int.from_bytes(found[0][:8], "big")
+
+
+def numbers(txn: Transaction) -> Iterator[int]:
+    """Give the numbers of all that wait for their time, next due first."""
+    return (int.from_bytes(key[8:], "big") for key, _ in txn.scan(TABLE))

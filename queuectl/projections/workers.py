@@ -1,0 +1,46 @@
+"""Which workers are there? `workers`: id -> what it said of itself at its start, until it stops."""
+
+from typing import NamedTuple
+
+from ..events.types import WORKER_STREAM, Recorded, WorkerStarted, WorkerStopped, WorkerStopping
+from ..store import Transaction
+from .rows import pack, unpack
+
+TABLE = "workers"
+
+
+class WorkerRow(NamedTuple):
+    """A worker that has started and not stopped."""
+
+    id: str
+    host: str
+    pid: int
+    slots: int
+    queues: tuple[str, ...] | None
+    started_at_us: int
+    stopping: bool = False
+    stop_now: bool = False
+
+
+def apply(txn: Transaction, recorded: Recorded) -> None:
+    """Add, mark or drop the worker an event is about."""
+    worker = str(recorded.stream).removeprefix(WORKER_STREAM)
+    event = recorded.event
+    if isinstance(event, WorkerStarted):
+        row = WorkerRow(worker, event.host, event.pid, event.slots, event.queues, recorded.at_us)
+        txn.put(TABLE, worker.encode(), pack(row))
+    elif isinstance(event, WorkerStopped):
+        txn.delete(TABLE, worker.encode())
+    elif isinstance(event, WorkerStopping) and (known := get(txn, worker)) is not None:
+        txn.put(TABLE, worker.encode(), pack(known._replace(stopping=True, stop_now=event.now)))
+
+
+def get(txn: Transaction, worker: str) -> WorkerRow | None:
+    """Give one worker."""
+    row = txn.get(TABLE, worker.encode())
+    return None if row is None else WorkerRow(*unpack(row))
+
+
+def present(txn: Transaction) -> list[WorkerRow]:
+    """Give every worker that has not stopped."""
+    return [WorkerRow(*unpack(row)) for _, row in txn.scan(TABLE)]

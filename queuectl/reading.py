@@ -1,0 +1,173 @@
+"""Questions answered from one read transaction; changes nothing."""
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Literal
+
+from .answers import Run, Status, WorkerInfo
+from .errors import JobNotFound
+from .events.lmdb_log import LmdbLog
+from .events.types import Cancelled, Completed, Enqueued, Failed, Recorded, Released, Started
+from .job import Job, JobState
+from .projections import counts, dead, ids, jobs, leases, ready, removed, scheduled, workers
+from .settling import OUTPUTS
+from .store import Transaction, key_of
+
+SILENT_US = 20_000_000
+"""A worker that sent no heartbeat for this long, four of its beats, is taken for dead."""
+
+
+def find(txn: Transaction, job_id: str) -> Job:
+    """Give a job by its id; raises JobNotFound."""
+    number = ids.find(txn, job_id)
+    job = None if number is None else jobs.get(txn, number)
+    if job is None:
+        raise JobNotFound(job_id, removed=removed.find(txn, job_id) is not None)
+    return job
+
+
+def list_jobs(
+    txn: Transaction, *, state: JobState | None, queue: str | None, limit: int | None, after: str | None
+) -> list[Job]:
+    """Give jobs: waiting ones by when they run, dead ones by their death, others newest first."""
+    found = _in_order(txn, state, queue)
+    if after is not None:
+        last = find(txn, after).number
+        while (job := next(found, None)) is not None and job.number != last:
+            pass
+    chosen = (job for job in found if state in (None, job.state) and queue in (None, job.spec.queue))
+    return list(islice(chosen, limit))
+
+
+def dead_jobs(txn: Transaction) -> Iterator[Job]:
+    """Give the dead letter queue, last to die first."""
+    return _jobs(txn, dead.numbers(txn))
+
+
+def status(txn: Transaction, now_us: int) -> Status:
+    """Give the counts, how many workers are at work, and how long the next job has waited."""
+    queues = counts.all_queues(txn)
+    total = {state: sum(each[state] for each in queues.values()) for state in JobState}
+    active = sum(info.state != "dead" for info in list_workers(txn, now_us))
+    first = _jobs(txn, islice(ready.numbers(txn), 1))
+    waits = [now_us - max(job.created_at_us, job.due_us) for job in first]
+    oldest_s = max(waits[0], 0) / 1_000_000 if waits else None
+    return Status(total, active, queues, LmdbLog(txn).head(), oldest_s)
+
+
+def backlog(txn: Transaction, queues: Sequence[str] | None) -> int:
+    """Count the jobs that have not ended, in these queues or in all."""
+    waiting = (JobState.PENDING, JobState.PROCESSING, JobState.FAILED)
+    found = counts.all_queues(txn)
+    return sum(each[state] for name, each in found.items() if queues is None or name in queues for state in waiting)
+
+
+def list_workers(txn: Transaction, now_us: int) -> list[WorkerInfo]:
+    """Give the workers that have not stopped, those found dead among them."""
+    rows = workers.present(txn)
+    held = leases.held(txn) if rows else {}
+    return [_worker_info(txn, row, held.get(row.id, []), now_us) for row in rows]
+
+
+def runs(txn: Transaction, job: Job, directory: Path) -> list[Run]:
+    """Give a job's runs in order, with what each printed."""
+    started: dict[int, Recorded] = {}
+    ended: dict[int, Recorded] = {}
+    for recorded in LmdbLog(txn).read_stream(job.number):
+        event = recorded.event
+        if isinstance(event, Enqueued):
+            started.clear()  # an earlier job of the same id
+        elif isinstance(event, Started):
+            started[event.token] = recorded
+        elif isinstance(event, Completed | Failed | Released | Cancelled) and event.token is not None:
+            ended[event.token] = recorded
+    return [_run(txn, job, begun, ended.get(token), directory) for token, begun in started.items()]
+
+
+def output_file(directory: Path, number: int, token: int) -> Path:
+    """Give where a run's output lies when it is large, or while it runs."""
+    return directory / "outputs" / f"{number // 1000:06d}" / f"{number}-{token}"
+
+
+def position_at(txn: Transaction, at_us: int) -> int:
+    """Give the last position whose time is not after `at_us`, by bisection: times never go back."""
+    log = LmdbLog(txn)
+    low, high = 0, log.head()
+    while low < high:
+        middle = (low + high + 1) // 2
+        if log.at(middle).at_us <= at_us:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _in_order(txn: Transaction, state: JobState | None, queue: str | None) -> Iterator[Job]:
+    if state is JobState.PENDING or state is JobState.FAILED:
+        queues = None if queue is None else [queue]
+        return _jobs(txn, chain(ready.numbers(txn, queues), scheduled.numbers(txn)))
+    if state is JobState.DEAD:
+        return dead_jobs(txn)
+    return jobs.newest_first(txn)
+
+
+def _jobs(txn: Transaction, numbers: Iterator[int]) -> Iterator[Job]:
+    return (job for number in numbers if (job := jobs.get(txn, number)) is not None)
+
+
+def _worker_info(txn: Transaction, row: workers.WorkerRow, held: list[int], now_us: int) -> WorkerInfo:
+    beat = txn.get("presence", row.id.encode())
+    beat_us = int.from_bytes(beat, "big") if beat else None
+    running = [job.id for job in _jobs(txn, iter(held))]
+    state: Literal["running", "stopping", "dead"] = "stopping" if row.stopping else "running"
+    if now_us - (beat_us or row.started_at_us) > SILENT_US or not _is_alive(row):
+        state = "dead"
+    return WorkerInfo(
+        row.id, row.pid, row.host, row.slots, row.queues, running, row.started_at_us, beat_us, state, row.stop_now
+    )
+
+
+def _is_alive(row: workers.WorkerRow) -> bool:
+    if row.host != os.uname().nodename:
+        return True
+    try:
+        os.kill(row.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _run(txn: Transaction, job: Job, begun: Recorded, end: Recorded | None, directory: Path) -> Run:
+    event = begun.event
+    assert isinstance(event, Started)
+    state, summary = _ending(end)
+    frames = txn.get(OUTPUTS, key_of(job.number) + key_of(event.token))
+    if frames is None:
+        try:
+            frames = output_file(directory, job.number, event.token).read_bytes()
+        except FileNotFoundError:
+            frames = b""
+    return Run(event.attempt, event.token, begun.actor, begun.at_us, state, summary, frames)
+
+
+def _ending(
+    end: Recorded | None,
+) -> tuple[Literal["running", "completed", "failed", "cancelled", "released"], str]:
+    if end is None:
+        return "running", "running"
+    event = end.event
+    if isinstance(event, Completed):
+        return "completed", "completed" + _took(event.duration_ms)
+    if isinstance(event, Failed):
+        return "failed", f"failed: {event.error}" + _took(event.duration_ms)
+    if isinstance(event, Cancelled):
+        return "cancelled", "cancelled" + _took(event.duration_ms)
+    return "released", "given back"
+
+
+def _took(duration_ms: int | None) -> str:
+    return "" if duration_ms is None else f" in {duration_ms / 1000:.3f} s"

@@ -1,0 +1,96 @@
+"""The configuration: its keys, their defaults, and what values they take; pure.
+
+A value is the job's own where the job has one, else the configured one, else the default here.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+from .errors import InvalidInput
+
+
+class Key(NamedTuple):
+    """One configuration key. `whole`: only whole numbers; `minimum` and `maximum` are allowed."""
+
+    name: str
+    default: int | float
+    whole: bool
+    minimum: float
+    maximum: float
+    help: str
+
+
+_YEAR_S = 366 * 86_400
+
+KEYS: Mapping[str, Key] = {
+    key.name: key
+    for key in (
+        Key("max_retries", 3, True, 0, 1_000_000, "attempts after the first before a job is dead"),
+        Key("backoff_base", 2, False, 0, 1_000_000, "a retry waits base ** attempt seconds"),
+        Key("backoff_max_s", 3600, False, 0, _YEAR_S, "the longest wait before a retry, in seconds"),
+        Key("backoff_jitter", 0, False, 0, 10, "a retry waits up to this fraction longer, at random"),
+        Key("job_timeout_sec", 300, False, 0, _YEAR_S, "seconds a command may run; 0 is for ever"),
+        Key("lease_s", 30, False, 1, 86_400, "seconds until a silent worker's job is taken back"),
+        Key("grace_s", 10, False, 0, 86_400, "seconds between TERM and KILL"),
+        Key("output_limit_bytes", 10 << 20, True, 0, 1 << 40, "output kept of one attempt, in bytes"),
+        Key("retention_s", 0, False, 0, 100 * _YEAR_S, "seconds ended jobs are kept; 0 is for ever"),
+    )
+}
+
+_ALIASES: Mapping[str, str] = {"max_retries_default": "max_retries", "timeout_ms": "job_timeout_sec"}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting, with the value that counts now."""
+
+    max_retries: int = 3
+    backoff_base: float = 2
+    backoff_max_s: float = 3600
+    backoff_jitter: float = 0
+    job_timeout_sec: float = 300
+    lease_s: float = 30
+    grace_s: float = 10
+    output_limit_bytes: int = 10 << 20
+    retention_s: float = 0
+
+    @classmethod
+    def of(cls, values: Mapping[str, int | float]) -> "Settings":
+        """Build the settings from configured values over the defaults."""
+        return cls(**{key: value for key, value in values.items() if key in KEYS})  # type: ignore[arg-type]
+
+
+assert {field.name: field.default for field in fields(Settings)} == {key.name: key.default for key in KEYS.values()}
+
+
+def canonical(name: str) -> str:
+    """Give a key's own name, from any of its spellings.
+
+    Raises InvalidInput with the list of keys.
+    """
+    plain = name.strip().lower().replace("-", "_")
+    plain = _ALIASES.get(plain, plain)
+    if plain not in KEYS:
+        raise InvalidInput("configuration key", repr(name), "one of " + ", ".join(KEYS))
+    return plain
+
+
+def parse(name: str, text: str) -> tuple[str, int | float]:
+    """Read a key and its value from text; `timeout_ms` is taken in milliseconds.
+
+    Raises InvalidInput.
+    """
+    key = KEYS[canonical(name)]
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if name.strip().lower().replace("-", "_") == "timeout_ms":
+        number /= 1000
+    in_range = key.minimum <= number <= key.maximum
+    if not in_range or (key.whole and number != int(number)):
+        kind = "a whole number" if key.whole else "a number"
+        raise InvalidInput(key.name, repr(text), f"{kind} from {key.minimum:g} to {key.maximum:g} ({key.help})")
+    return key.name, int(number) if number == int(number) else number

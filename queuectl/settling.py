@@ -1,0 +1,90 @@
+"""The worker's one transaction a tick: results in, leases renewed, new jobs out."""
+
+from collections.abc import Sequence
+
+from .answers import Captured, Exchange, Result
+from .commands import CompleteJob, ConfirmCancel, FailJob, JobCommand, ReleaseJob, RenewLease, RetryPolicy
+from .engine import Order, Unit, token_of
+from .errors import QueuectlError
+from .events.types import Reason
+from .job import Job
+from .projections import scheduled
+from .store import key_of
+
+OUTPUTS = "outputs"
+
+
+def exchange(
+    unit: Unit,
+    worker: str,
+    results: Sequence[Result],
+    *,
+    want: int,
+    queues: Sequence[str] | None,
+    lease_s: float,
+    renew: Sequence[Job],
+    host: str,
+    pid: int,
+) -> Exchange:
+    """Record results, renew leases, then claim and start up to `want` jobs; refusals are collected."""
+    settled, refused = settle(unit, results)
+    until_us = unit.now_us + int(lease_s * 1_000_000)
+    renewed, not_renewed = unit.attempt([(job.number, RenewLease(token_of(job), until_us)) for job in renew])
+    refused += _with_jobs(renew, not_renewed)
+    claimed: list[Job] = []
+    recovered: list[Job] = []
+    if want:
+        recovered = unit.recover()
+        claimed = unit.claim(worker, want, lease_s=lease_s, queues=queues)
+        claimed = unit.start(claimed, host=host, pid=pid)
+    unit.views.flush()
+    return Exchange(claimed, settled, renewed, recovered, refused, scheduled.next_due_us(unit.txn))
+
+
+def settle(unit: Unit, results: Sequence[Result]) -> tuple[list[Job], list[tuple[Job, QueuectlError]]]:
+    """Record how runs ended, and keep what they printed; refusals are collected."""
+    if not results:
+        return [], []
+    policy = unit.retry_policy(unit.settings())
+    settled, refused = unit.attempt([(result.job.number, command_of(result, policy)) for result in results])
+    lost = {number for (number, _), _ in refused}
+    for result in results:
+        if result.job.number not in lost:
+            keep_output(unit, result.job, result.output)
+    return settled, _with_jobs([result.job for result in results], refused)
+
+
+def keep_output(unit: Unit, job: Job, output: Captured) -> None:
+    """Keep what a run printed, when it is small enough not to lie in a file."""
+    if output.frames:
+        unit.txn.put(OUTPUTS, key_of(job.number) + key_of(token_of(job)), output.frames)
+
+
+def command_of(result: Result, policy: RetryPolicy) -> JobCommand:
+    """Turn how a run ended into the command that records it."""
+    token, output = token_of(result.job), result.output
+    if result.kind == "completed":
+        return CompleteJob(token, result.duration_ms, result.return_code or 0, output.stdout, output.stderr)
+    if result.kind == "cancelled":
+        return ConfirmCancel(token, result.duration_ms, output.stdout, output.stderr)
+    if result.kind == "released":
+        return ReleaseJob(token, result.error or "released by its worker")
+    return FailJob(
+        token,
+        policy,
+        result.reason or Reason.EXIT_CODE,
+        result.error or "failed",
+        result.return_code,
+        result.signal,
+        result.duration_ms,
+        output.stdout,
+        output.stderr,
+        output.stderr_tail,
+    )
+
+
+def _with_jobs(
+    jobs: Sequence[Job], refused: Sequence[tuple[Order, QueuectlError]]
+) -> list[tuple[Job, QueuectlError]]:
+    by_number = {job.number: job for job in jobs}
+    return [(by_number[number], error) for (number, _), error in refused]

@@ -1,0 +1,109 @@
+"""Jobs, events and answers as plain dictionaries: what --json prints and the web page reads."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from .answers import Status, WorkerInfo
+from .events.codec import name_of
+from .events.types import Enqueued, JobSpec, Output, Recorded
+from .job import Job, JobState
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def time_json(at_us: int | None) -> str | None:
+    """Write a time as ISO 8601 UTC with Z."""
+    if at_us is None:
+        return None
+    return (_EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def job_json(job: Job) -> dict[str, Any]:
+    """Give a job with the keys that the command line's contract fixes."""
+    spec, lease, last = job.spec, job.lease, job.last
+    waiting = job.state in (JobState.PENDING, JobState.FAILED)
+    return {
+        "id": spec.id,
+        "queue": spec.queue,
+        "command": _command(spec),
+        "state": str(job.state),
+        "priority": spec.priority,
+        "attempts": job.attempts,
+        "max_retries": spec.max_retries,
+        "timeout_s": None if spec.timeout_ms is None else spec.timeout_ms / 1000,
+        "backoff_base": spec.backoff_base,
+        "cwd": spec.cwd,
+        "env": dict(spec.env or {}),
+        "created_at": time_json(job.created_at_us),
+        "updated_at": time_json(job.updated_at_us),
+        "run_at": time_json(job.due_us or (job.created_at_us if waiting else None)),
+        "started_at": time_json(job.started_at_us),
+        "finished_at": time_json(job.finished_at_us),
+        "worker_id": lease.worker if lease else last.worker if last else None,
+        "lease_expires_at": time_json(lease.expires_at_us) if lease else None,
+        "return_code": last.return_code if last else None,
+        "signal": last.signal if last else None,
+        "duration_ms": last.duration_ms if last else None,
+        "last_error": last.error if last else None,
+        "version": job.version,
+    }
+
+
+def event_json(recorded: Recorded, job_id: str | None = None) -> dict[str, Any]:
+    """Give an event; `job` is its job's id where it is a job's, `data` what the event says."""
+    event = recorded.event
+    fields: Any = event.spec if isinstance(event, Enqueued) else event
+    if isinstance(event, Enqueued):
+        job_id = event.spec.id
+    return {
+        "position": recorded.position,
+        "time": time_json(recorded.at_us),
+        "type": name_of(event),
+        "job": job_id,
+        "stream": recorded.stream,
+        "actor": recorded.actor,
+        "reason": recorded.reason,
+        "data": {name: _plain(name, value) for name, value in fields._asdict().items()},
+    }
+
+
+def status_json(status: Status) -> dict[str, Any]:
+    """Give the status."""
+    return {
+        "jobs": _counts(status.jobs),
+        "active_workers": status.active_workers,
+        "queues": {name: _counts(each) for name, each in status.queues.items()},
+        "head": status.head,
+        "oldest_pending_s": status.oldest_pending_s,
+    }
+
+
+def worker_json(info: WorkerInfo) -> dict[str, Any]:
+    """Give a worker."""
+    return {
+        "id": info.id,
+        "pid": info.pid,
+        "host": info.host,
+        "slots": info.slots,
+        "queues": None if info.queues is None else list(info.queues),
+        "running": info.running,
+        "started_at": time_json(info.started_at_us),
+        "heartbeat_at": time_json(info.heartbeat_at_us),
+        "state": info.state,
+    }
+
+
+def _command(spec: JobSpec) -> str | list[str]:
+    return spec.command if isinstance(spec.command, str) else list(spec.command)
+
+
+def _counts(counts: dict[JobState, int]) -> dict[str, int]:
+    return {str(state): count for state, count in counts.items()}
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, Output):
+        return {"size": value.size, "sha256": value.sha256.hex()}
+    if name.endswith("_at_us"):
+        return time_json(value)
+    return list(value) if isinstance(value, tuple) else value
