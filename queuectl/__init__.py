@@ -1,10 +1,10 @@
 """queuectl: a durable job queue for shell commands, on an event log; no server to run.
 
-    from queuectl import Queue
+from queuectl import Queue
 
-    with Queue.open() as queue:
-        job = queue.enqueue("echo hi")
-        queue.wait([job.id])
+with Queue.open() as queue:
+    job = queue.enqueue("echo hi")
+    queue.wait([job.id])
 """
 
 from importlib import import_module

@@ -123,7 +123,9 @@ def _recover(command: RecoverJob, job: Job) -> Events:
 
 
 def _release(command: ReleaseJob, job: Job) -> Events:
-    _lease(job, "release", command.token)
+    lease = _lease(job, "release", command.token)
+    if lease.cancel_requested:
+        return (_cancelled(ConfirmCancel(command.token), job, lease),)
     return (Released(command.token, command.cause),)
 
 
@@ -139,13 +141,17 @@ def _confirm_cancel(command: ConfirmCancel, job: Job) -> Events:
 
 
 def _requeue(command: RequeueJob, job: Job) -> Events:
-    _require(job, "retry", frozenset({command.only}) if command.only else _ENDED | {JobState.FAILED})
+    _require(job, "retry", _narrowed(_ENDED | {JobState.FAILED}, command.only))
     return (Requeued(job.attempts if job.state is JobState.FAILED else 0),)
 
 
 def _remove(command: RemoveJob, job: Job) -> Events:
-    _require(job, "remove", frozenset({command.only}) if command.only else _ENDED)
+    _require(job, "remove", _narrowed(_ENDED, command.only))
     return (Removed(job.state),)
+
+
+def _narrowed(states: frozenset[JobState], only: JobState | None) -> frozenset[JobState]:
+    return states if only is None else states & {only}
 
 
 def _require(job: Job, verb: str, states: frozenset[JobState]) -> None:

@@ -4,7 +4,8 @@ Each worker listens on a named pipe of its own in `<db>/doorbells`. A ring is a 
 may be lost or come for nothing, so workers look by themselves from time to time. Imports only os
 and errno, since every enqueue pays for it.
 """
-# ruff: noqa: PTH, SIM105 - pathlib and contextlib are what the docstring promises not to load
+# pathlib and contextlib are what the docstring promises not to load:
+# ruff: noqa: PTH103, PTH104, PTH108, PTH118, PTH208, SIM105
 
 import errno
 import os

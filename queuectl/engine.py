@@ -17,10 +17,12 @@ from .events.lmdb_log import LmdbLog
 from .events.log import Append
 from .events.types import CONFIG_STREAM, NEW, Event, JobSpec, Recorded
 from .job import Job
-from .projections import config, ids, leases, ready, removed
+from .projections import config, ids, jobs, leases, ready, removed
 from .projections.runner import Views
 from .settings import Settings
 from .store import Store, Transaction
+
+_new = tuple.__new__  # builds a NamedTuple from a tuple, past its slower constructor
 
 Order = tuple[int, JobCommand]
 """A job's number and what to do with it."""
@@ -29,10 +31,12 @@ Order = tuple[int, JobCommand]
 class Unit:
     """One write transaction's view of the queue: decide, append, apply."""
 
-    def __init__(self, txn: Transaction, clock: Clock, actor: str, reason: str | None) -> None:
+    def __init__(
+        self, txn: Transaction, clock: Clock, actor: str, reason: str | None, cache: jobs.Cache | None = None
+    ) -> None:
         self.txn = txn
         self.log = LmdbLog(txn)
-        self.views = Views(txn)
+        self.views = Views(txn, cache)
         self.now_us = max(clock.now_us(), self.log.last_at_us)
         self._clock = clock
         self._actor = actor
@@ -137,7 +141,7 @@ class Unit:
                 continue
             assert job is not None, "decide refuses a job that is not there"
             if events:
-                appends.append(Append(number, job.version, events, reason))
+                appends.append(_new(Append, (number, job.version, events, reason)))
             else:
                 unmoved.append(job)
         return unmoved + self._apply(appends), refused or []
@@ -171,12 +175,13 @@ class Engine:
         self.store = store
         self.clock = clock
         self.actor = actor
+        self._cache = jobs.Cache()
 
     @contextmanager
     def unit(self, *, actor: str | None = None, reason: str | None = None) -> Iterator[Unit]:
         """Open a unit of work; at its end everything is on disk, or nothing is."""
         with self.store.write() as txn:
-            unit = Unit(txn, self.clock, actor or self.actor, reason)
+            unit = Unit(txn, self.clock, actor or self.actor, reason, self._cache)
             yield unit
             unit.views.flush()
 

@@ -119,10 +119,20 @@ def check_command(command: Command) -> Command:
         raise InvalidInput("command", "an empty one", 'something to run, for example "echo hi"')
     size = sum(map(_size, words)) + len(words)
     if size > COMMAND_BYTES:
-        raise InvalidInput("command", f"{size:,} bytes", f"at most {COMMAND_BYTES:,}; put it into a script and enqueue that")
+        raise InvalidInput(
+            "command", f"{size:,} bytes", f"at most {COMMAND_BYTES:,}; put it into a script and enqueue that"
+        )
     if any("\0" in word for word in words):
         raise InvalidInput("command", "a NUL character", "text without one")
     return command
+
+
+def check_text(field: str, text: str) -> str:
+    """Give a free text back when the log can keep it: valid UTF-8, at most 1,000 characters."""
+    if len(text) > 1000:
+        raise InvalidInput(field, f"{len(text):,} characters", "at most 1,000")
+    _size(text)
+    return text
 
 
 def check_queue(queue: str) -> str:

@@ -27,6 +27,8 @@ from .events.types import (
     Started,
 )
 
+_new = tuple.__new__  # builds a NamedTuple from a tuple, past its slower constructor
+
 
 class JobState(StrEnum):
     """The states users see."""
@@ -119,54 +121,61 @@ def evolve(job: Job | None, recorded: Recorded) -> Job | None:
     return _EVOLVE[kind](job, event, recorded, after)
 
 
+# Each of these takes a job apart and builds the next one by position: _replace, which finds its
+# fields by name, costs three times as much, and these run for every event ever replayed.
+
+
 def _enqueued(job: Job | None, event: Enqueued, at: Recorded, state: JobState) -> Job:
-    spec = event.spec
-    return Job(at.position, spec, state, at.position, at.at_us, at.at_us, spec.run_at_us or 0)
+    spec, position, at_us = event.spec, at.position, at.at_us
+    return _new(Job, (position, spec, state, position, at_us, at_us, spec.run_at_us or 0, 0, None, None, None, None))
+
+
+def _claimed(job: Job, event: Claimed, at: Recorded, state: JobState) -> Job:
+    number, spec, _, _, created, _, due, attempts, _, started, finished, last = job
+    lease = _new(Lease, (at.position, event.worker, event.expires_at_us, 0, False))
+    row = (number, spec, state, at.position, created, at.at_us, due, attempts, lease, started, finished, last)
+    return _new(Job, row)
+
+
+def _started(job: Job, event: Started, at: Recorded, state: JobState) -> Job:
+    number, spec, _, _, created, _, due, _, lease, _, _, last = job
+    token, worker, expires, _, cancel = _held(lease)
+    lease = _new(Lease, (token, worker, expires, event.attempt, cancel))
+    row = (number, spec, state, at.position, created, at.at_us, due, event.attempt, lease, at.at_us, None, last)
+    return _new(Job, row)
+
+
+def _completed(job: Job, event: Completed, at: Recorded, state: JobState) -> Job:
+    number, spec, _, _, created, _, due, _, lease, started, _, _ = job
+    last = _new(Outcome, (_held(lease).worker, event.return_code, None, event.duration_ms, None))
+    row = (number, spec, state, at.position, created, at.at_us, due, event.attempt, None, started, at.at_us, last)
+    return _new(Job, row)
+
+
+def _failed(job: Job, event: Failed, at: Recorded, state: JobState) -> Job:
+    number, spec, _, _, created, _, due, _, lease, started, _, _ = job
+    if event.retry_at_us is not None:
+        due = event.retry_at_us
+    last = Outcome(_held(lease).worker, event.return_code, event.signal, event.duration_ms, event.error)
+    row = (number, spec, state, at.position, created, at.at_us, due, event.attempt, None, started, at.at_us, last)
+    return _new(Job, row)
 
 
 def _moved(job: Job, at: Recorded, state: JobState, **changes: Any) -> Job:
     return job._replace(state=state, version=at.position, updated_at_us=at.at_us, **changes)
 
 
-def _claimed(job: Job, event: Claimed, at: Recorded, state: JobState) -> Job:
-    return _moved(job, at, state, lease=Lease(at.position, event.worker, event.expires_at_us))
-
-
-def _started(job: Job, event: Started, at: Recorded, state: JobState) -> Job:
-    lease = _held(job)._replace(attempt=event.attempt)
-    return _moved(job, at, state, lease=lease, attempts=event.attempt, started_at_us=at.at_us, finished_at_us=None)
-
-
 def _renewed(job: Job, event: Renewed, at: Recorded, state: JobState) -> Job:
-    return _moved(job, at, state, lease=_held(job)._replace(expires_at_us=event.expires_at_us))
-
-
-def _completed(job: Job, event: Completed, at: Recorded, state: JobState) -> Job:
-    outcome = Outcome(_held(job).worker, event.return_code, None, event.duration_ms, None)
-    return _moved(job, at, state, lease=None, attempts=event.attempt, finished_at_us=at.at_us, last=outcome)
-
-
-def _failed(job: Job, event: Failed, at: Recorded, state: JobState) -> Job:
-    outcome = Outcome(_held(job).worker, event.return_code, event.signal, event.duration_ms, event.error)
-    return _moved(
-        job,
-        at,
-        state,
-        lease=None,
-        attempts=event.attempt,
-        finished_at_us=at.at_us,
-        last=outcome,
-        due_us=job.due_us if event.retry_at_us is None else event.retry_at_us,
-    )
+    return _moved(job, at, state, lease=_held(job.lease)._replace(expires_at_us=event.expires_at_us))
 
 
 def _released(job: Job, event: Released, at: Recorded, state: JobState) -> Job:
-    started = _held(job).attempt
+    started = _held(job.lease).attempt
     return _moved(job, at, state, lease=None, attempts=started - 1 if started else job.attempts, due_us=0)
 
 
 def _cancel_requested(job: Job, event: CancelRequested, at: Recorded, state: JobState) -> Job:
-    return _moved(job, at, state, lease=_held(job)._replace(cancel_requested=True))
+    return _moved(job, at, state, lease=_held(job.lease)._replace(cancel_requested=True))
 
 
 def _cancelled(job: Job, event: Cancelled, at: Recorded, state: JobState) -> Job:
@@ -185,9 +194,9 @@ def _removed(job: Job, event: Removed, at: Recorded, state: None) -> None:
     return None
 
 
-def _held(job: Job) -> Lease:
-    assert job.lease is not None, "a processing job has a lease"
-    return job.lease
+def _held(lease: Lease | None) -> Lease:
+    assert lease is not None, "a processing job has a lease"
+    return lease
 
 
 _EVOLVE: Mapping[type[Event], Callable[[Any, Any, Recorded, Any], Job | None]] = {

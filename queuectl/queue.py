@@ -34,7 +34,7 @@ from .events.types import (
     WorkerStopped,
     WorkerStopping,
 )
-from .intake import JobRequest, specify, time_us
+from .intake import JobRequest, check_text, specify, time_us
 from .job import Job, JobState
 from .projections import config, dead, ids, jobs
 from .projections.rebuild import rebuild
@@ -78,7 +78,7 @@ class Queue:
         """
         directory = Path(path) if path is not None else default_path()
         store = Store.open(directory.absolute(), create=create)
-        return cls(store, clock or SystemClock(), actor or _user_at_host())
+        return cls(store, clock or SystemClock(), check_text("actor", actor or _user_at_host()))
 
     def close(self) -> None:
         """Close the store; doing so twice is harmless."""
@@ -420,6 +420,10 @@ class Queue:
             last = txn.last("log")
             return int.from_bytes(last[0], "big") if last else 0
 
+    def sizes(self) -> dict[str, int]:
+        """Give the bytes of the store: `used` by data, in the `map` reserved, of the `file`."""
+        return self._store.sizes()
+
     def position_at(self, at_us: int) -> int:
         """Give the last position whose time is not after `at_us`."""
         with self._store.read() as txn:
@@ -484,6 +488,8 @@ class Queue:
     def _changing(
         self, reason: str | None = None, *, actor: str | None = None, ring: bool | None = None
     ) -> Iterator[Unit]:
+        if reason is not None:
+            check_text("reason", reason)
         with self._engine.unit(actor=actor, reason=reason) as unit:
             yield unit
         if ring or (ring is None and actor is None):
@@ -546,9 +552,7 @@ class Queue:
             done += [job.id for job in found if job.number not in left]
         return done
 
-    def _worker_event(
-        self, worker: str, event: Event, *, actor: str | None = None, reason: str | None = None
-    ) -> None:
+    def _worker_event(self, worker: str, event: Event, *, actor: str | None = None, reason: str | None = None) -> None:
         with self._changing(reason, actor=actor) as unit:
             unit.append_named(WORKER_STREAM + worker, (event,))
 

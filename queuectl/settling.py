@@ -83,8 +83,6 @@ def command_of(result: Result, policy: RetryPolicy) -> JobCommand:
     )
 
 
-def _with_jobs(
-    jobs: Sequence[Job], refused: Sequence[tuple[Order, QueuectlError]]
-) -> list[tuple[Job, QueuectlError]]:
+def _with_jobs(jobs: Sequence[Job], refused: Sequence[tuple[Order, QueuectlError]]) -> list[tuple[Job, QueuectlError]]:
     by_number = {job.number: job for job in jobs}
     return [(by_number[number], error) for (number, _), error in refused]

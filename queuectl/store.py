@@ -264,8 +264,10 @@ def _make_directory(path: Path) -> None:
         ) from error
     kind = filesystem_of(path)
     if kind in _NETWORK:
-        raise StoreError(f"cannot make a queue at {path}: its file system is {kind}, whose locks cannot be relied on; "
-                         "name a directory on a local disk with --db")
+        raise StoreError(
+            f"cannot make a queue at {path}: its file system is {kind}, whose locks cannot be relied on; "
+            "name a directory on a local disk with --db"
+        )
 
 
 def filesystem_of(path: Path) -> str:
@@ -317,17 +319,17 @@ def _create_tables(env: lmdb.Environment, path: Path) -> Mapping[str, Mapping[st
 def _open_tables(env: lmdb.Environment, path: Path) -> Mapping[str, Mapping[str, Any]]:
     if env.stat()["entries"] == 0:  # its maker was stopped before the first commit
         return _create_tables(env, path)
-    try:
-        with env.begin() as txn:
+    # py-lmdb forgets the handles that a read transaction opened, so this takes the write lock.
+    with env.begin(write=True) as txn:
+        try:
             meta = env.open_db(b"meta", txn=txn, create=False)
             version = txn.get(b"format", db=meta)
-    except (lmdb.NotFoundError, lmdb.ReadonlyError):
-        version = None
-    if version is None:
-        raise NotAQueue(str(path), "data.mdb belongs to another program")
-    if int(version) > FORMAT:
-        raise NewerFormat(f"the format of the store at {path}", int(version), FORMAT)
-    with env.begin() as txn:
+        except lmdb.NotFoundError:
+            version = None
+        if version is None:
+            raise NotAQueue(str(path), "data.mdb belongs to another program")
+        if int(version) > FORMAT:
+            raise NewerFormat(f"the format of the store at {path}", int(version), FORMAT)
         return _tables(env, txn, create=False)
 
 
@@ -346,4 +348,3 @@ def _flush_directory(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-

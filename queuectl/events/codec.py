@@ -39,25 +39,38 @@ from .types import (
 Data = dict[str, Any]
 Upcast = Callable[[Data], Data]
 
-_REQUIRED = object()  # the default of a field that has none: never equal to a value
+_NOTHING = object()  # equal to no value
+_new = tuple.__new__  # builds a NamedTuple from a tuple, past its slower constructor
 
 
 class Layout(NamedTuple):
-    """How one event type is stored: explicit name, current version, short key and default a field."""
+    """How one event type is stored: explicit name, current version, and its fields' short keys.
+
+    The keys stand in the order of the fields: the required ones, then those that have a default
+    and may be left out. `unstored` has for each key the value that is not written.
+    """
 
     type: type[Any]
     name: str
     version: int
-    keys: tuple[str, ...]
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
     defaults: tuple[Any, ...]
+    unstored: tuple[Any, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Every field's key, in order."""
+        return self.required + self.optional
 
 
 def _layout(cls: type[Any], name: str, keys: str, fields_of: type[Any] | None = None) -> Layout:
     fields = fields_of or cls
-    defaults = fields._field_defaults
     names = tuple(keys.split())
     assert len(names) == len(fields._fields), f"{name}: one key a field"
-    return Layout(cls, name, 1, names, tuple(defaults.get(field, _REQUIRED) for field in fields._fields))
+    defaults = tuple(fields._field_defaults.values())
+    required = len(names) - len(defaults)
+    return Layout(cls, name, 1, names[:required], names[required:], defaults, (_NOTHING,) * required + defaults)
 
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -101,11 +114,14 @@ def encode(recorded: Recorded, key: bytes) -> bytes:
     """Turn a recorded event into the bytes stored under `key`, its position in 8 bytes."""
     position, at_us, stream, prev, actor, event, reason = recorded
     layout = _BY_TYPE[type(event)]
-    fields = event.spec if type(event) is Enqueued else event
-    data = {
-        k: value for k, value, default in zip(layout.keys, fields, layout.defaults, strict=True) if value != default
-    }
-    envelope: Data = {"t": at_us, "y": layout.name, "v": layout.version, "a": actor, "d": data}
+    fields: Any = event.spec if type(event) is Enqueued else event
+    _, name, version, required, optional, _, unstored = layout
+    if optional:
+        keys = required + optional
+        data = {k: value for k, value, default in zip(keys, fields, unstored, strict=True) if value != default}
+    else:
+        data = dict(zip(required, fields, strict=True))
+    envelope: Data = {"t": at_us, "y": name, "v": version, "a": actor, "d": data}
     if stream != position:
         envelope["s"] = stream
     if prev:
@@ -123,8 +139,8 @@ def decode(key: bytes, value: bytes, *, upcasts: Mapping[tuple[str, int], Upcast
     know the type or its version.
     """
     position = int.from_bytes(key, "big")
-    payload = memoryview(value)[4:]
-    if crc32(payload, crc32(key)) != int.from_bytes(value[:4], "big"):
+    payload = value[4:]
+    if crc32(payload, crc32(key)).to_bytes(4, "big") != value[:4]:
         raise CorruptLog(position, "the checksum does not match")
     envelope = msgpack.unpackb(payload, use_list=False)
     get = envelope.get
@@ -135,35 +151,27 @@ def decode(key: bytes, value: bytes, *, upcasts: Mapping[tuple[str, int], Upcast
     if envelope["v"] != layout.version:
         data = _upcast(layout, envelope["v"], data, position, upcasts)
     event = _build(layout, data, position)
-    return Recorded(position, envelope["t"], get("s", position), get("p", 0), envelope["a"], event, get("r"))
+    fields = (position, envelope["t"], get("s", position), get("p", 0), envelope["a"], event, get("r"))
+    return _new(Recorded, fields)
 
 
 def _build(layout: Layout, data: Data, position: int) -> Event:
-    fields: Any = map(data.get, layout.keys, layout.defaults)
+    try:
+        fields = (*map(data.__getitem__, layout.required), *map(data.get, layout.optional, layout.defaults))
+    except KeyError as missing:
+        raise CorruptLog(position, f"{layout.name!r} lacks a required field, {missing}") from None
     if layout.type is Enqueued:
-        spec = JobSpec(*fields)
-        event: Any = Enqueued(spec)
-        missing = _REQUIRED in spec[:2]
-    else:
-        event = layout.type(*fields)
-        missing = _REQUIRED in event
-        if "out" in data or "err" in data:
-            event = _with_outputs(event)
-    if missing:
-        raise CorruptLog(position, f"{layout.name!r} lacks a required field")
-    return event  # type: ignore[no-any-return]
+        return _new(Enqueued, (_new(JobSpec, fields),))
+    event: Any = _new(layout.type, fields)
+    return _with_outputs(event) if "out" in data or "err" in data else event  # type: ignore[no-any-return]
 
 
 def _with_outputs(event: Any) -> Any:
-    outputs = {
-        field: Output(*value) for field in ("stdout", "stderr") if (value := getattr(event, field)) is not None
-    }
+    outputs = {field: Output(*value) for field in ("stdout", "stderr") if (value := getattr(event, field)) is not None}
     return event._replace(**outputs)
 
 
-def _upcast(
-    layout: Layout, version: int, data: Data, position: int, upcasts: Mapping[tuple[str, int], Upcast]
-) -> Data:
+def _upcast(layout: Layout, version: int, data: Data, position: int, upcasts: Mapping[tuple[str, int], Upcast]) -> Data:
     if version > layout.version:
         raise NewerFormat(f"the version of {layout.name!r} at position {position}", version, layout.version)
     for step in range(version, layout.version):

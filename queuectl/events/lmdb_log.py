@@ -16,6 +16,8 @@ from .types import NEW, Recorded, Stream
 LOG = "log"
 STREAMS = "streams"
 
+_new = tuple.__new__  # builds a NamedTuple from a tuple, past its slower constructor
+
 
 class LmdbLog:
     """An EventLog inside a transaction: what it appends is there for all when that commits."""
@@ -42,6 +44,8 @@ class LmdbLog:
         versions: dict[bytes, bytes] = {}
         position = self._head
         for stream, expected, events, reason in batch:
+            if not events:
+                continue
             if stream == NEW:
                 stream = position + 1
             elif self.version(stream) != expected:
@@ -49,7 +53,7 @@ class LmdbLog:
             prev = expected
             for event in events:
                 position += 1
-                recorded.append(Recorded(position, at_us, stream, prev, actor, event, reason))
+                recorded.append(_new(Recorded, (position, at_us, stream, prev, actor, event, reason)))
                 prev = position
             versions[_stream_key(stream)] = position.to_bytes(8, "big")
         self._store(recorded, versions)

@@ -33,6 +33,8 @@ class MemoryLog:
         recorded = []
         position = self.head()
         for stream, expected, events, reason in batch:
+            if not events:
+                continue
             stream, prev = stream or position + 1, expected
             for event in events:
                 position += 1

@@ -1,7 +1,8 @@
 """Which job is this, and how does it stand? `jobs`: number -> the job."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
+from operator import itemgetter
 
 from ..events.types import JobSpec
 from ..job import Job, JobState, Lease, Outcome
@@ -10,6 +11,10 @@ from .rows import pack, unpack
 
 TABLE = "jobs"
 
+CACHED = 4_096
+"""Jobs a cache keeps about: several times what one worker has in hand."""
+
+_new = tuple.__new__  # builds a NamedTuple from a tuple, past its slower constructor
 _STATES = {str(state): state for state in JobState}
 
 
@@ -30,25 +35,43 @@ def oldest_first(txn: Transaction, limit: int | None = None) -> Iterator[Job]:
     return (unpack_job(row) for _, row in islice(txn.scan(TABLE), limit))
 
 
-def pack_job(job: Job) -> bytes:
-    """Turn a job into its row."""
-    return pack(job)
-
-
 def unpack_job(row: bytes) -> Job:
     """Turn a row into its job."""
     number, spec, state, version, created, updated, due, attempts, lease, started, finished, last = unpack(row)
-    return Job(
-        number,
-        JobSpec(*spec),
-        _STATES[state],
-        version,
-        created,
-        updated,
-        due,
-        attempts,
-        None if lease is None else Lease(*lease),
-        started,
-        finished,
-        None if last is None else Outcome(*last),
-    )
+    if lease is not None:
+        lease = _new(Lease, lease)
+    if last is not None:
+        last = _new(Outcome, last)
+    spec = _new(JobSpec, spec)
+    fields = (number, spec, _STATES[state], version, created, updated, due, attempts, lease, started, finished, last)
+    return _new(Job, fields)
+
+
+class Cache:
+    """Jobs by number beside the rows they were read from, so that a row is unpacked once.
+
+    It may be stale: a job counts only where the row in the store is still the same bytes.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[bytes, Job]] = {}
+
+    def get(self, txn: Transaction, number: int) -> Job | None:
+        """Give a job by its number."""
+        row = txn.get(TABLE, number.to_bytes(8, "big"))
+        if row is None:
+            return None
+        known = self._known.get(number)
+        return known[1] if known is not None and known[0] == row else unpack_job(row)
+
+    def put_all(self, txn: Transaction, found: Mapping[int, Job]) -> None:
+        """Write jobs."""
+        if len(self._known) > CACHED:
+            self._known.clear()
+        rows = []
+        for number, job in found.items():
+            row = pack(job)
+            self._known[number] = (row, job)
+            rows.append((number.to_bytes(8, "big"), row))
+        rows.sort(key=itemgetter(0))
+        txn.put_many(TABLE, rows)

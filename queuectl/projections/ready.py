@@ -15,7 +15,9 @@ _TAIL = 13  # NUL, 4 bytes of priority, 8 of number
 def row(job: Job) -> Row:
     """Give the row of a job that may run."""
     spec = job.spec
-    return spec.queue.encode() + b"\0" + (_HIGHEST - spec.priority).to_bytes(4, "big") + job.number.to_bytes(8, "big"), b""
+    return spec.queue.encode() + b"\0" + (_HIGHEST - spec.priority).to_bytes(4, "big") + job.number.to_bytes(
+        8, "big"
+    ), b""
 
 
 def numbers(txn: Transaction, queues: Sequence[str] | None = None) -> Iterator[int]:

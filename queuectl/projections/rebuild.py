@@ -59,7 +59,9 @@ def _clear(store: Store) -> None:
 def _catch_up(shadow: Transaction, after: int, upto: int) -> int:
     views = Views(shadow)
     if views.applied != after:
-        raise StoreError(f"cannot rebuild behind position {after}: another replay is at work; let it end, then try again")
+        raise StoreError(
+            f"cannot rebuild behind position {after}: another replay is at work; let it end, then try again"
+        )
     for recorded in LmdbLog(shadow).read(after, upto - after):
         views.apply(recorded)
     views.flush()

@@ -6,7 +6,7 @@ means for the tables around it is `place`, a function of the row and the promoti
 """
 
 from collections import defaultdict
-from operator import itemgetter
+from collections.abc import Callable, Mapping
 
 from ..events.types import ConfigChanged, Enqueued, Recorded, Removed
 from ..job import Job, JobState, evolve
@@ -21,23 +21,40 @@ Placed = tuple[str, bytes, bytes]
 
 def place(job: Job, promoted_us: int) -> Placed | None:
     """Tell where a job lies beside `jobs`: one table at the most, since its state is one."""
-    state = job.state
-    if state is JobState.COMPLETED or state is JobState.CANCELLED:
-        return None
-    if state is JobState.PROCESSING:
-        return (leases.TABLE, *leases.row(job))
-    if state is JobState.DEAD:
-        return (dead.TABLE, *dead.row(job))
+    shelf = SHELVES[job.state]
+    return None if shelf is None else shelf(job, promoted_us)
+
+
+def _waiting(job: Job, promoted_us: int) -> Placed:
     if job.due_us <= promoted_us:
         return (ready.TABLE, *ready.row(job))
     return (scheduled.TABLE, *scheduled.row(job, ready.row(job)[0]))
 
 
+def _leased(job: Job, promoted_us: int) -> Placed:
+    return (leases.TABLE, *leases.row(job))
+
+
+def _dead(job: Job, promoted_us: int) -> Placed:
+    return (dead.TABLE, *dead.row(job))
+
+
+SHELVES: Mapping[JobState, Callable[[Job, int], Placed] | None] = {
+    JobState.PENDING: _waiting,
+    JobState.PROCESSING: _leased,
+    JobState.COMPLETED: None,
+    JobState.FAILED: _waiting,
+    JobState.DEAD: _dead,
+    JobState.CANCELLED: None,
+}
+
+
 class Views:
     """The live views, or a shadow of them, as one transaction sees and changes them."""
 
-    def __init__(self, txn: Transaction) -> None:
+    def __init__(self, txn: Transaction, cache: jobs.Cache | None = None) -> None:
         self._txn = txn
+        self._jobs = jobs.Cache() if cache is None else cache
         self._promoted_us = marks.get(txn, marks.PROMOTED)
         self._before: dict[int, Job | None] = {}
         self._after: dict[int, Job | None] = {}
@@ -49,7 +66,7 @@ class Views:
         if number in self._after:
             return self._after[number]
         if number not in self._before:
-            self._before[number] = jobs.get(self._txn, number)
+            self._before[number] = self._jobs.get(self._txn, number)
         return self._before[number]
 
     def apply(self, recorded: Recorded) -> Job | None:
@@ -112,10 +129,8 @@ class Views:
             workers.apply(self._txn, recorded)
 
     def _write_jobs(self) -> None:
-        pack_job = jobs.pack_job
-        rows = [(number.to_bytes(8, "big"), pack_job(job)) for number, job in self._after.items() if job is not None]
-        rows.sort(key=itemgetter(0))
-        self._txn.put_many(jobs.TABLE, rows)
+        there = {number: job for number, job in self._after.items() if job is not None}
+        self._jobs.put_all(self._txn, there)
         gone = [number for number, job in self._after.items() if job is None and self._before[number] is not None]
         self._txn.delete_many(jobs.TABLE, [number.to_bytes(8, "big") for number in sorted(gone)])
 

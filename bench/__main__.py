@@ -1,0 +1,19 @@
+"""Run a benchmark by name: `python -m bench engine`."""
+
+import sys
+from importlib import import_module
+
+NAMES = {"engine": "enqueue, claim + complete and replay rates at 10k, 100k and 1M jobs, beside bare LMDB"}
+
+
+def main() -> int:
+    """Run the benchmark named on the command line."""
+    if len(sys.argv) < 2 or sys.argv[1] not in NAMES:
+        listed = "\n".join(f"  {name:10s} {what}" for name, what in NAMES.items())
+        print(f"usage: python -m bench NAME [OPTIONS]\n{listed}", file=sys.stderr)
+        return 2
+    return int(import_module(f"bench.{sys.argv[1]}").main(sys.argv[2:]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""Given events, when a command, then events or a refusal: the decider's rules as sentences.
+
+    given(ENQUEUED).when(ClaimJob("w1", at(30))).then(Claimed("w1", at(30)))
+
+Positions start at 1, so the claim in `given(ENQUEUED, CLAIMED)` is event 2 and its token is 2.
+Events are compared with their types: a NamedTuple equals any other tuple of the same values.
+"""
+
+from typing import Any
+
+import pytest
+
+from queuectl.commands import JobCommand, RetryPolicy
+from queuectl.decider import decide
+from queuectl.errors import QueuectlError
+from queuectl.events.log import Append
+from queuectl.events.memory_log import MemoryLog
+from queuectl.events.types import (
+    NEW,
+    Cancelled,
+    CancelRequested,
+    Claimed,
+    Completed,
+    Dead,
+    Enqueued,
+    Failed,
+    JobEvent,
+    JobSpec,
+    Started,
+)
+from queuectl.job import Job, evolve
+
+
+def at(seconds: float) -> int:
+    """Give a moment of the test's own clock, in microseconds."""
+    return 1_000_000_000_000 + int(seconds * 1_000_000)
+
+
+SPEC = JobSpec("job1", "echo hi", max_retries=2)
+ENQUEUED = Enqueued(SPEC)
+CLAIMED = Claimed("w1", at(30))
+STARTED = Started(2, 1, "host", 10)
+FAILED = Failed(2, 1, "exit_code", "boom", return_code=1, retry_at_us=at(5))
+POLICY = RetryPolicy(now_us=at(3))
+
+HISTORIES: dict[str, tuple[JobEvent, ...]] = {
+    "absent": (),
+    "pending": (ENQUEUED,),
+    "claimed": (ENQUEUED, CLAIMED),
+    "running": (ENQUEUED, CLAIMED, STARTED),
+    "stopping": (ENQUEUED, CLAIMED, STARTED, CancelRequested(2)),
+    "failed": (ENQUEUED, CLAIMED, STARTED, FAILED),
+    "completed": (ENQUEUED, CLAIMED, STARTED, Completed(2, 1)),
+    "dead": (ENQUEUED, CLAIMED, STARTED, FAILED._replace(retry_at_us=None), Dead(1, "exit_code")),
+    "cancelled": (ENQUEUED, Cancelled()),
+}
+"""Every situation a job can be in; claimed, running and stopping are all `processing`."""
+
+
+def typed(events: Any) -> list[tuple[type[Any], Any]]:
+    """Pair events with their types, so that only like equals like."""
+    return [(type(event), event) for event in events]
+
+
+class Story:
+    """What happened to one job so far."""
+
+    def __init__(self) -> None:
+        self.log = MemoryLog()
+        self.job: Job | None = None
+
+    def tell(self, events: tuple[JobEvent, ...]) -> "Story":
+        """Append events, one a second, and fold them."""
+        for event in events:
+            stream = NEW if self.job is None else self.job.number
+            append = Append(stream, 0 if self.job is None else self.job.version, (event,))
+            [recorded] = self.log.append([append], at_us=at(self.log.head()), actor="test")
+            self.job = evolve(self.job, recorded)
+        return self
+
+    def when(self, command: JobCommand) -> "Decision":
+        """Ask for something."""
+        return Decision(self, command)
+
+
+class Decision:
+    """A command put to a job, its answer not yet looked at."""
+
+    def __init__(self, story: Story, command: JobCommand) -> None:
+        self.story = story
+        self.command = command
+
+    def then(self, *events: JobEvent) -> Story:
+        """Expect exactly these events, and go on from them."""
+        decided = decide(self.command, self.story.job)
+        assert typed(decided) == typed(events)
+        return self.story.tell(decided)
+
+    def then_refused(self, error: type[QueuectlError], words: str = "") -> None:
+        """Expect this very error, with these words in its message."""
+        with pytest.raises(error) as caught:
+            decide(self.command, self.story.job)
+        assert type(caught.value) is error
+        assert words in str(caught.value)
+
+
+def given(*events: JobEvent) -> Story:
+    """Begin with these events."""
+    return Story().tell(events)
+
+
+def job_after(*events: JobEvent) -> Job:
+    """Fold events into the job they make."""
+    job = given(*events).job
+    assert job is not None
+    return job

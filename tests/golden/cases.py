@@ -1,0 +1,79 @@
+"""The events whose bytes are kept for ever, as they were and as they must decode.
+
+Add to the end; never change or drop a case: stores out there hold these bytes. Then run
+`python -m tests.golden.add`, which writes the lines that events-v1.txt lacks and touches no other.
+"""
+
+from queuectl.events.types import (
+    Cancelled,
+    CancelRequested,
+    Claimed,
+    Completed,
+    ConfigChanged,
+    Dead,
+    Enqueued,
+    Failed,
+    JobSpec,
+    Output,
+    Recorded,
+    Released,
+    Removed,
+    Renewed,
+    Requeued,
+    Started,
+    WorkerStarted,
+    WorkerStopped,
+    WorkerStopping,
+)
+
+AT_US = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
+OUT = Output(12, bytes(range(32)))
+ERR = Output(2**40, b"\xff" * 32)
+FULL_SPEC = JobSpec(
+    id="nächtlich-7",
+    command=("rsync", "-a", "my dir", "host:/backup"),
+    queue="mail",
+    priority=-5,
+    max_retries=0,
+    timeout_ms=30_000,
+    backoff_base=1.5,
+    cwd="/srv/data",
+    env={"LANG": "C", "GREETING": "grüß \U0001f44b"},
+    run_at_us=AT_US + 1,
+)
+
+CASES: dict[str, Recorded] = {
+    "enqueued": Recorded(1, AT_US, 1, 0, "ann@host", Enqueued(JobSpec("job1", "echo hi"))),
+    "enqueued-full": Recorded(300, AT_US, 300, 70, "ann@host", Enqueued(FULL_SPEC), "as asked for"),
+    "claimed": Recorded(2, AT_US, 1, 1, "host-12-abcd", Claimed("host-12-abcd", AT_US + 30_000_000)),
+    "started": Recorded(3, AT_US, 1, 2, "host-12-abcd", Started(2, 1, "host", 4242)),
+    "renewed": Recorded(4, AT_US, 1, 3, "host-12-abcd", Renewed(2, AT_US + 60_000_000)),
+    "completed": Recorded(5, AT_US, 1, 4, "host-12-abcd", Completed(2, 1)),
+    "completed-full": Recorded(5, AT_US, 1, 4, "host-12-abcd", Completed(2, 1, 1234, 3, OUT, ERR)),
+    "failed": Recorded(5, AT_US, 1, 4, "host-12-abcd", Failed(2, 1, "lost", "worker w1 is gone")),
+    "failed-full": Recorded(
+        5,
+        AT_US,
+        1,
+        4,
+        "host-12-abcd",
+        Failed(2, 1, "signal", "killed", 137, "SIGKILL", 99, AT_US + 2_000_000, OUT, ERR, "last line\n"),
+    ),
+    "dead": Recorded(6, AT_US, 1, 5, "host-12-abcd", Dead(3, "exit_code")),
+    "released": Recorded(4, AT_US, 1, 3, "host-12-abcd", Released(2, "shutdown")),
+    "cancel_requested": Recorded(4, AT_US, 1, 3, "ann@host", CancelRequested(2), "wrong file"),
+    "cancelled": Recorded(2, AT_US, 1, 1, "ann@host", Cancelled()),
+    "cancelled-full": Recorded(5, AT_US, 1, 4, "host-12-abcd", Cancelled(2, 1, 800, OUT, ERR)),
+    "requeued": Recorded(7, AT_US, 1, 6, "ann@host", Requeued(0)),
+    "removed": Recorded(8, AT_US, 1, 7, "ann@host", Removed("completed"), "clear"),
+    "config_changed": Recorded(9, AT_US, "config", 0, "ann@host", ConfigChanged("max_retries", None, 5)),
+    "config_changed-full": Recorded(10, AT_US, "config", 9, "ann@host", ConfigChanged("backoff_base", 1.5, None)),
+    "worker_started": Recorded(11, AT_US, "worker:host-12-abcd", 0, "host-12-abcd", WorkerStarted("host", 4242, 8)),
+    "worker_started-full": Recorded(
+        11, AT_US, "worker:host-12-abcd", 0, "host-12-abcd", WorkerStarted("host", 4242, 8, ("default", "mail"))
+    ),
+    "worker_stopping": Recorded(12, AT_US, "worker:host-12-abcd", 11, "ann@host", WorkerStopping()),
+    "worker_stopping-full": Recorded(12, AT_US, "worker:host-12-abcd", 11, "ann@host", WorkerStopping(True)),
+    "worker_stopped": Recorded(13, AT_US, "worker:host-12-abcd", 12, "host-12-abcd", WorkerStopped("drained")),
+}
+"""Name, which begins with the event's stored name, -> the event."""

@@ -1,0 +1,177 @@
+"""Hypothesis strategies for events, jobs' commands and batches, and how long to look."""
+
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from queuectl.commands import (
+    CancelJob,
+    ClaimJob,
+    CompleteJob,
+    ConfirmCancel,
+    EnqueueJob,
+    FailJob,
+    JobCommand,
+    RecoverJob,
+    ReleaseJob,
+    RemoveJob,
+    RenewLease,
+    RequeueJob,
+    RetryPolicy,
+    StartJob,
+)
+from queuectl.events.types import (
+    Cancelled,
+    CancelRequested,
+    Claimed,
+    Completed,
+    ConfigChanged,
+    Dead,
+    Enqueued,
+    Event,
+    Failed,
+    JobSpec,
+    Output,
+    Reason,
+    Recorded,
+    Released,
+    Removed,
+    Renewed,
+    Requeued,
+    Started,
+    WorkerStarted,
+    WorkerStopped,
+    WorkerStopping,
+)
+from queuectl.job import Job, JobState
+
+thorough = settings(max_examples=300, deadline=None)
+brief = settings(max_examples=60, deadline=None)
+
+texts = st.text(max_size=40)  # all of Unicode, NUL and control characters too, but no lone surrogates
+positions = st.integers(1, 2**53)
+counts = st.integers(0, 2**63 - 1)
+signed = st.integers(-(2**63), 2**63 - 1)
+times = st.integers(0, 2**62)
+floats = st.floats(allow_nan=False, allow_infinity=False)
+maybe_counts = st.none() | counts
+outputs = st.none() | st.builds(Output, counts, st.binary(min_size=32, max_size=32))
+commands_to_run = texts | st.lists(texts, min_size=1, max_size=5).map(tuple)
+states = st.sampled_from([state.value for state in JobState])
+
+specs = st.builds(
+    JobSpec,
+    id=texts,
+    command=commands_to_run,
+    queue=texts,
+    priority=signed,
+    max_retries=counts,
+    timeout_ms=maybe_counts,
+    backoff_base=floats,
+    cwd=st.none() | texts,
+    env=st.none() | st.dictionaries(texts, texts, max_size=4),
+    run_at_us=st.none() | times,
+)
+
+EVENTS: dict[type[Any], st.SearchStrategy[Any]] = {
+    Enqueued: st.builds(Enqueued, specs),
+    Claimed: st.builds(Claimed, texts, times),
+    Started: st.builds(Started, positions, counts, texts, counts),
+    Renewed: st.builds(Renewed, positions, times),
+    Completed: st.builds(Completed, positions, counts, maybe_counts, signed, outputs, outputs),
+    Failed: st.builds(
+        Failed,
+        positions,
+        counts,
+        texts,
+        texts,
+        st.none() | signed,
+        st.none() | texts,
+        maybe_counts,
+        st.none() | times,
+        outputs,
+        outputs,
+        st.none() | texts,
+    ),
+    Dead: st.builds(Dead, counts, texts),
+    Released: st.builds(Released, positions, texts),
+    CancelRequested: st.builds(CancelRequested, positions),
+    Cancelled: st.builds(Cancelled, st.none() | positions, maybe_counts, maybe_counts, outputs, outputs),
+    Requeued: st.builds(Requeued, counts),
+    Removed: st.builds(Removed, states),
+    ConfigChanged: st.builds(ConfigChanged, texts, st.none() | signed | floats, st.none() | signed | floats),
+    WorkerStarted: st.builds(WorkerStarted, texts, counts, counts, st.none() | st.lists(texts, max_size=3).map(tuple)),
+    WorkerStopping: st.builds(WorkerStopping, st.booleans()),
+    WorkerStopped: st.builds(WorkerStopped, texts),
+}
+"""Every event type there is, with values far beyond what the program makes."""
+
+events: st.SearchStrategy[Event] = st.one_of(*EVENTS.values())
+
+
+@st.composite
+def recorded(draw: st.DrawFn, event: st.SearchStrategy[Event] = events) -> Recorded:
+    """Draw an event as a log keeps it: of a job, of a job it begins, or of a named stream."""
+    position = draw(positions)
+    stream = draw(st.just(position) | st.integers(1, position) | st.text(min_size=1, max_size=20))
+    prev = draw(st.integers(0, position - 1))
+    return Recorded(position, draw(times), stream, prev, draw(texts), draw(event), draw(st.none() | texts))
+
+
+# -- commands, as a user or a worker might send them to a job --------------------------------------
+
+moments = st.integers(0, 1000).map(lambda seconds: seconds * 1_000_000)
+policies = st.builds(
+    RetryPolicy,
+    moments,
+    st.floats(0, 10_000),
+    st.floats(0, 2),
+    st.floats(0, 1, exclude_max=True),
+)
+small_specs = st.builds(
+    JobSpec,
+    id=st.just("job1"),
+    command=st.just("true"),
+    max_retries=st.integers(0, 3),
+    backoff_base=st.floats(0, 1e300),
+    run_at_us=st.none() | moments,
+)
+only = st.none() | st.sampled_from(JobState)
+short = st.sampled_from(["w1", "w2"])
+RIGHT = -1  # stands for the token of the claim that holds the job when the command is put to it
+tokens = st.just(RIGHT) | st.integers(0, 30)
+durations = st.none() | st.integers(0, 10_000)
+
+enqueues = st.builds(EnqueueJob, small_specs)
+commands: st.SearchStrategy[JobCommand] = st.one_of(
+    enqueues,
+    st.builds(ClaimJob, short, moments),
+    st.builds(StartJob, tokens, short, st.integers(1, 100)),
+    st.builds(RenewLease, tokens, moments),
+    st.builds(CompleteJob, tokens, durations),
+    st.builds(FailJob, tokens, policies, st.sampled_from(Reason), short, st.none() | st.integers(0, 255)),
+    st.builds(RecoverJob, tokens, policies, st.booleans()),
+    st.builds(ReleaseJob, tokens, short),
+    st.just(CancelJob()),
+    st.builds(ConfirmCancel, tokens, durations),
+    st.builds(RequeueJob, only),
+    st.builds(RemoveJob, only),
+)
+"""Every command there is, as a user or a worker might put it to a job in any state."""
+
+working = st.one_of(  # what workers do all day; without it few plans would get as far as a second attempt
+    st.builds(ClaimJob, short, moments),
+    st.builds(StartJob, st.just(RIGHT), short, st.integers(1, 100)),
+    st.builds(FailJob, st.just(RIGHT), policies, st.sampled_from(Reason), short),
+)
+plans = st.builds(
+    lambda first, others: [first, *others], enqueues, st.lists(working | commands, min_size=6, max_size=25)
+)
+
+
+def aimed(command: Any, job: Job | None) -> JobCommand:
+    """Give the command with the job's own token where it says RIGHT."""
+    if getattr(command, "token", None) != RIGHT:
+        return command
+    return command._replace(token=0 if job is None or job.lease is None else job.lease.token)

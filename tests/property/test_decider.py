@@ -1,0 +1,85 @@
+"""Whatever is asked of a job, in whatever order, the rules hold."""
+
+from collections.abc import Iterator
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from queuectl.commands import JobCommand
+from queuectl.decider import decide
+from queuectl.errors import DuplicateJob, JobNotFound, StaleLease, WrongState
+from queuectl.events.types import JobEvent, Started
+from queuectl.job import Job, JobState
+from tests.decider_spec import HISTORIES, Story, typed
+from tests.decider_spec import given as told
+from tests.property.strategies import aimed, brief, commands, plans, thorough
+
+REFUSALS = (DuplicateJob, JobNotFound, StaleLease, WrongState)
+
+
+def ask(command: JobCommand, job: Job | None) -> tuple[JobEvent, ...] | str:
+    """Give what is decided: events, or the refusal as text; any other error escapes."""
+    try:
+        return decide(command, job)
+    except REFUSALS as refusal:
+        return f"{type(refusal).__name__}: {refusal}"
+
+
+def walk(story: Story, plan: list[JobCommand]) -> Iterator[tuple[Job | None, Job | None]]:
+    """Put commands to a job one after another, and give the job before and after each that was legal."""
+    for command in plan:
+        before = story.job
+        events = ask(aimed(command, before), before)
+        if isinstance(events, tuple):
+            yield before, story.tell(events).job
+
+
+@thorough
+@given(situation=st.sampled_from(sorted(HISTORIES)), command=commands)
+def test_every_state_and_command_is_legal_or_refused(situation: str, command: JobCommand) -> None:
+    """Any command in any state yields events that apply, or one of the four typed refusals, and nothing else."""
+    list(walk(told(*HISTORIES[situation]), [command]))
+
+
+@thorough
+@given(plan=plans)
+def test_a_job_on_its_way_is_always_sound(plan: list[JobCommand]) -> None:
+    """Whatever was decided applies; a lease is held exactly while processing; attempts stay within their bound."""
+    story = Story()
+    for _, job in walk(story, plan):
+        if job is None:
+            continue
+        assert (job.lease is not None) == (job.state is JobState.PROCESSING)
+        assert job.version == story.log.head() >= job.number
+        assert 0 <= job.attempts <= job.spec.max_retries + 1
+
+
+@brief
+@given(plan=plans, command=commands)
+def test_deciding_is_pure(plan: list[JobCommand], command: JobCommand) -> None:
+    """The same command on the same job gives the same answer, and leaves the job as it was."""
+    story = Story()
+    list(walk(story, plan))
+    command, before = aimed(command, story.job), repr(story.job)
+    first, second = ask(command, story.job), ask(command, story.job)
+    assert first == second if isinstance(first, str) else typed(first) == typed(second)
+    assert repr(story.job) == before
+
+
+@thorough
+@given(plan=plans)
+def test_one_claim_is_at_most_one_attempt(plan: list[JobCommand]) -> None:
+    """No token ever has two starts, whatever its worker and the others do."""
+    story = Story()
+    list(walk(story, plan))
+    tokens = [each.event.token for each in story.log.read() if isinstance(each.event, Started)]
+    assert len(tokens) == len(set(tokens))
+
+
+@thorough
+@given(plan=plans)
+def test_a_specification_never_changes(plan: list[JobCommand]) -> None:
+    """What was asked for stays as it was from the enqueue to the removal."""
+    for before, after in walk(Story(), plan):
+        if before is not None and after is not None:
+            assert (after.spec, after.number) == (before.spec, before.number)

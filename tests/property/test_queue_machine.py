@@ -1,0 +1,299 @@
+"""Random lives of a queue, held against a plain dict model after every step."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from queuectl import DuplicateJob, InvalidLine, JobNotFound, JobRequest, JobState, Queue, StaleLease, WrongState
+from queuectl.engine import Engine
+from queuectl.job import Job
+from queuectl.projections import dead, leases, ready, scheduled
+from tests.clocks import FakeClock
+
+IDS = st.sampled_from([f"job{n}" for n in range(8)])
+QUEUES = st.sampled_from(["default", "other"])
+SECOND = 1_000_000
+LEASE_S = 10
+ENDED = ("completed", "dead", "cancelled")
+
+Model = dict[str, Any]
+
+
+class Crash(Exception):
+    """Stands for the death of the process in the middle of a transaction."""
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """A Queue on real LMDB beside a dict of what each job should be."""
+
+    @initialize()
+    def make(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="queuectl-machine-"))
+        self.clock = FakeClock()
+        self.queue = Queue.open(self.directory / "q", clock=self.clock, actor="machine")
+        self.jobs: dict[str, Model] = {}
+        self.held: list[Job] = []  # every lease ever given, the stale ones too
+        self.base = 2
+        self.promoted = 0
+
+    def teardown(self) -> None:
+        self.queue.close()
+        shutil.rmtree(self.directory)
+
+    # What users do
+
+    @rule(job_id=IDS, queue=QUEUES, priority=st.integers(-2, 2), retries=st.integers(0, 2), delay=st.integers(0, 5))
+    def enqueue(self, job_id: str, queue: str, priority: int, retries: int, delay: int) -> None:
+        options = {"queue": queue, "priority": priority, "max_retries": retries}
+        if job_id in self.jobs:
+            with pytest.raises(DuplicateJob):
+                self.queue.enqueue("true", id=job_id, **options)
+            return
+        due = self.clock.now_us() + delay * SECOND
+        job = self.queue.enqueue("true", id=job_id, delay_s=delay, **options)
+        self.jobs[job_id] = self.born(job, due=due, **options)
+
+    @rule(ids=st.lists(IDS, min_size=1, max_size=4), skip=st.booleans())
+    def enqueue_many(self, ids: list[str], skip: bool) -> None:
+        fresh = [job_id for job_id in dict.fromkeys(ids) if job_id not in self.jobs]
+        requests = [JobRequest("true", id=job_id, max_retries=1) for job_id in ids]
+        if len(fresh) < len(ids) and not skip:
+            with pytest.raises(InvalidLine, match="nothing was enqueued"):
+                self.queue.enqueue_many(requests)
+            return
+        assert self.queue.enqueue_many(requests, skip_existing=skip).ids == fresh
+        for job_id in fresh:
+            options = {"queue": "default", "priority": 0, "max_retries": 1}
+            self.jobs[job_id] = self.born(self.queue.job(job_id), due=0, **options)
+
+    @rule(job_id=IDS)
+    def cancel(self, job_id: str) -> None:
+        job = self.jobs.get(job_id)
+        if job is None or job["state"] in ENDED:
+            with pytest.raises((JobNotFound, WrongState)):
+                self.queue.cancel(job_id)
+            return
+        self.queue.cancel(job_id)
+        if job["lease"]:
+            job["lease"]["cancel"] = True
+        else:
+            job["state"] = "cancelled"
+
+    @rule(job_id=IDS)
+    def retry(self, job_id: str) -> None:
+        job = self.jobs.get(job_id)
+        if job is None or job["state"] in ("pending", "processing"):
+            with pytest.raises((JobNotFound, WrongState)):
+                self.queue.retry(job_id)
+            return
+        self.queue.retry(job_id)
+        attempts = job["attempts"] if job["state"] == "failed" else 0
+        job.update(state="pending", attempts=attempts, due=0)
+
+    @rule()
+    def retry_all_dead(self) -> None:
+        lying = self.ids_in("dead")
+        assert set(self.queue.dlq_retry()) == set(lying)
+        for job_id in lying:
+            self.jobs[job_id].update(state="pending", attempts=0, due=0)
+
+    @rule(job_id=IDS)
+    def purge(self, job_id: str) -> None:
+        if job_id not in self.ids_in("dead"):
+            with pytest.raises((JobNotFound, WrongState)):
+                self.queue.dlq_purge([job_id])
+            return
+        self.queue.dlq_purge([job_id])
+        del self.jobs[job_id]
+
+    @rule(state=st.sampled_from(ENDED))
+    def clear(self, state: str) -> None:
+        gone = self.ids_in(state)
+        assert self.queue.clear(state=JobState(state)) == len(gone)
+        for job_id in gone:
+            del self.jobs[job_id]
+
+    @rule(value=st.integers(0, 3))
+    def configure(self, value: int) -> None:
+        self.queue.config_set("backoff_base", value)
+        self.base = value
+
+    # What workers do
+
+    @rule(worker=st.sampled_from(["w1", "w2"]), count=st.integers(1, 4), only=st.none() | QUEUES)
+    def claim(self, worker: str, count: int, only: str | None) -> None:
+        now = self.now()
+        self.expire_leases(now)
+        expected = self.next_to_run(now, only)[:count]
+        claimed = self.queue.claim(worker, count, queues=None if only is None else [only], lease_s=LEASE_S)
+        assert [job.id for job in claimed] == expected
+        for job in claimed:
+            lease = {"token": job.lease.token, "expires": now + LEASE_S * SECOND, "started": False, "cancel": False}
+            self.jobs[job.id].update(state="processing", lease=lease)
+        self.held += claimed
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def start(self, data: st.DataObject) -> None:
+        job = data.draw(st.sampled_from(self.held))
+        lease = self.lease_of(job)
+        if lease is None or lease["started"]:
+            with pytest.raises((StaleLease, JobNotFound)):
+                self.queue.start(job)
+            return
+        self.queue.start(job)
+        lease["started"] = True
+        self.jobs[job.id]["attempts"] += 1
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), verb=st.sampled_from(["complete", "fail", "fail", "renew", "release"]))
+    def report(self, data: st.DataObject, verb: str) -> None:
+        """Act under any lease ever given: only the one in force may be acted under."""
+        job = data.draw(st.sampled_from(self.held))
+        now, lease = self.now(), self.lease_of(job)
+        action = {
+            "complete": lambda: self.queue.complete(job),
+            "fail": lambda: self.queue.fail(job, "exit code 1", return_code=1),
+            "renew": lambda: self.queue.renew(job, lease_s=LEASE_S),
+            "release": lambda: self.queue.release(job),
+        }[verb]
+        if lease is None:
+            with pytest.raises((StaleLease, JobNotFound)):
+                action()
+            return
+        action()
+        self.model_report(self.jobs[job.id], lease, verb, now)
+
+    # What the world does
+
+    @rule(seconds=st.sampled_from([1, 3, 12]))
+    def time_passes(self, seconds: int) -> None:
+        self.clock.advance(seconds)
+
+    @rule(seconds=st.sampled_from([1, 60]))
+    def clock_goes_back(self, seconds: int) -> None:
+        self.clock.advance(-seconds)
+
+    @rule()
+    def reopen(self) -> None:
+        self.queue.close()
+        self.queue = Queue.open(self.directory / "q", clock=self.clock, actor="machine", create=False)
+
+    @rule()
+    def crash(self) -> None:
+        """Die in a transaction that has claimed and written: no trace of it may be left."""
+        engine = Engine(self.queue._store, self.clock, "doomed")
+        with pytest.raises(Crash), engine.unit() as unit:
+            unit.claim("doomed", 3, lease_s=1)
+            unit.views.flush()
+            raise Crash
+        self.reopen()
+
+    @rule()
+    def replay(self) -> None:
+        assert self.queue.replay().differences == []
+
+    # What must always hold
+
+    @invariant()
+    def live_views_equal_replayed_ones(self) -> None:
+        assert self.queue.replay(check=True).differences == []
+
+    @invariant()
+    def jobs_equal_the_model(self) -> None:
+        found = {job.id: (str(job.state), job.attempts) for job in self.queue.jobs()}
+        assert found == {job_id: (job["state"], job["attempts"]) for job_id, job in self.jobs.items()}
+        counted = {str(state): count for state, count in self.queue.status().jobs.items() if count}
+        states = [job["state"] for job in self.jobs.values()]
+        assert counted == {state: states.count(state) for state in states}
+
+    @invariant()
+    def each_job_lies_in_the_one_table_of_its_state(self) -> None:
+        with self.queue._store.read() as txn:
+            waiting = [int.from_bytes(key[-8:], "big") for key, _ in txn.scan(ready.TABLE)]
+            waiting += [int.from_bytes(key[8:], "big") for key, _ in txn.scan(scheduled.TABLE)]
+            leased = [int.from_bytes(key[8:], "big") for key, _ in txn.scan(leases.TABLE)]
+            lying = [int.from_bytes(number, "big") for _, number in txn.scan(dead.TABLE)]
+        assert sorted(waiting) == self.numbers_in("pending", "failed")
+        assert sorted(leased) == self.numbers_in("processing")
+        assert sorted(lying) == self.numbers_in("dead")
+
+    @invariant()
+    def positions_are_gapless_and_times_never_go_back(self) -> None:
+        events = list(self.queue.events())
+        assert [event.position for event in events] == list(range(1, self.queue.head() + 1))
+        times = [event.at_us for event in events]
+        assert times == sorted(times)
+
+    # The model
+
+    def now(self) -> int:
+        """Give the time that the next event will have: the log's clock never goes back."""
+        last = list(self.queue.events(after=self.queue.head() - 1)) if self.queue.head() else []
+        return max([self.clock.now_us(), *(event.at_us for event in last)])
+
+    def born(self, job: Job, *, due: int, queue: str, priority: int, max_retries: int) -> Model:
+        return {
+            "number": job.number,
+            "state": "pending",
+            "attempts": 0,
+            "due": due,
+            "lease": None,
+            "queue": queue,
+            "priority": priority,
+            "max_retries": max_retries,
+            "base": self.base,
+        }
+
+    def ids_in(self, *states: str) -> list[str]:
+        return [job_id for job_id, job in self.jobs.items() if job["state"] in states]
+
+    def numbers_in(self, *states: str) -> list[int]:
+        return sorted(self.jobs[job_id]["number"] for job_id in self.ids_in(*states))
+
+    def lease_of(self, job: Job) -> Model | None:
+        lease = self.jobs.get(job.id, {}).get("lease")
+        return lease if lease and lease["token"] == job.lease.token else None
+
+    def next_to_run(self, now: int, only: str | None) -> list[str]:
+        waiting = [self.jobs[job_id] | {"id": job_id} for job_id in self.ids_in("pending", "failed")]
+        self.promoted = max([self.promoted, *(job["due"] for job in waiting if job["due"] <= now)])
+        due = [job for job in waiting if job["due"] <= self.promoted and only in (None, job["queue"])]
+        return [job["id"] for job in sorted(due, key=lambda job: (-job["priority"], job["number"]))]
+
+    def expire_leases(self, now: int) -> None:
+        for job_id in self.ids_in("processing"):
+            job, lease = self.jobs[job_id], self.jobs[job_id]["lease"]
+            if lease["expires"] <= now:
+                verb = "fail" if lease["started"] or lease["cancel"] else "release"
+                self.model_report(job, lease, verb, now)
+
+    def model_report(self, job: Model, lease: Model, verb: str, now: int) -> None:
+        attempts = job["attempts"] + (not lease["started"])
+        if verb == "renew":
+            lease["expires"] = now + LEASE_S * SECOND
+        elif verb == "release" and not lease["cancel"]:
+            job.update(state="pending", lease=None, due=0, attempts=attempts - 1)
+        elif verb == "complete":
+            job.update(state="completed", lease=None, attempts=attempts)
+        elif lease["cancel"]:
+            job.update(state="cancelled", lease=None)
+        elif attempts > job["max_retries"]:
+            job.update(state="dead", lease=None, attempts=attempts)
+        else:
+            job.update(state="failed", lease=None, attempts=attempts, due=now + job["base"] ** attempts * SECOND)
+
+
+TestQueueMachine = QueueMachine.TestCase
+TestQueueMachine.settings = settings(
+    max_examples=40,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)

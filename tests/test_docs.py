@@ -1,0 +1,64 @@
+"""The generated pages say what the code does."""
+
+import subprocess
+import sys
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+
+from queuectl.job import TRANSITIONS, JobState
+
+ROOT = Path(__file__).parent.parent
+
+
+def generate(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the generator of a source tree."""
+    script = str(root / "docs" / "generate.py")
+    return subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Give a copy of the docs and the code, to be spoilt."""
+    for name in ("docs", "queuectl"):
+        copytree(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def test_no_generated_page_is_stale() -> None:
+    """The generated pages in docs/ are what the code of this tree makes of them."""
+    done = generate(ROOT, "--check")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_page_speaks_of_every_state_and_event() -> None:
+    """Each state and each arrow of the transition table is in docs/lifecycle.md."""
+    page = (ROOT / "docs" / "lifecycle.md").read_text(encoding="utf-8")
+    assert all(f"| `{state}` | " in page for state in JobState)
+    for row in TRANSITIONS.values():
+        for before, after in row.items():
+            assert f"    {before or '[*]'} --> {after or '[*]'}: " in page
+
+
+def test_a_stale_page_is_named_and_mended(tree: Path) -> None:
+    """A page that was edited by hand is named with exit code 1; writing it makes it good again."""
+    page = tree / "docs" / "lifecycle.md"
+    page.write_text(page.read_text(encoding="utf-8") + "by hand\n", encoding="utf-8")
+    done = generate(tree, "--check")
+    assert (done.returncode, done.stdout) == (1, "stale: docs/lifecycle.md\n")
+    assert generate(tree).returncode == generate(tree, "--check").returncode == 0
+
+
+def test_a_changed_table_makes_the_page_stale(tree: Path) -> None:
+    """A new arrow in the transition table is noticed."""
+    job = tree / "queuectl" / "job.py"
+    job.write_text(
+        job.read_text(encoding="utf-8").replace("Dead: {_F: _D}", "Dead: {_F: _D, _P: _D}"), encoding="utf-8"
+    )
+    assert generate(tree, "--check").returncode == 1
+
+
+def test_an_unknown_option_is_refused(tree: Path) -> None:
+    """Anything but --check is a usage error, and writes nothing."""
+    assert generate(tree, "--wrong").returncode == 2

@@ -1,0 +1,72 @@
+"""Each error tells in one line what was tried, on what, what was found, and what to do next."""
+
+import inspect
+
+import pytest
+
+from queuectl import errors
+from queuectl.errors import QueuectlError
+
+EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
+    errors.InvalidInput("priority", "'high'", "a whole number"): ("priority", "'high'", "a whole number"),
+    errors.InvalidLine(7, errors.InvalidInput("id", "''", "text")): ("line 7", "id:", "nothing was enqueued"),
+    errors.InvalidLine(10_007, errors.DuplicateJob("a", "dead"), enqueued=10_000): ("line 10007", "10000 jobs", "'a'"),
+    errors.JobNotFound("job9"): ("'job9'", "queuectl list"),
+    errors.JobNotFound("job9", removed=True): ("'job9'", "was removed", "queuectl history job9"),
+    errors.DuplicateJob("job9", "failed"): ("cannot enqueue 'job9'", "(failed)", "queuectl show job9"),
+    errors.WrongState("cancel", "job9", "completed", "do this"): ("cannot cancel 'job9'", "completed", "do this"),
+    errors.StaleLease("complete", "job9", 12, "w2 holds it"): ("cannot complete 'job9'", "12", "w2 holds it", "drop"),
+    errors.Conflict(3, 4, 5): ("stream 3", "position 4", "found 5", "decide again"),
+    errors.IllegalTransition("completed", "dead", 9): ("'completed'", "dead", "position 9", "queuectl replay --check"),
+    errors.WaitTimeout(["a", "b"], 1.5): ("1.5 s", "a, b", "wait again"),
+    errors.StoreError("cannot read it"): ("cannot read it",),
+    errors.NoQueue("/q"): ("no queue at /q", "queuectl enqueue", "--db"),
+    errors.NotAQueue("/q", "it is a file"): ("/q", "it is a file", "--db"),
+    errors.NewerFormat("the store", 2, 1): ("the store is 2", "knows 1", "newer queuectl", "upgrade"),
+    errors.CorruptLog(9, "no checksum"): ("position 9", "no checksum", "backup"),
+    errors.WriteFailed("/q", "no space", "free some"): ("/q", "no space", "nothing of this change", "free some"),
+    errors.ForkedStore("/q", 10, 11): ("/q", "process 10", "fork 11", "open it again"),
+}
+
+
+@pytest.mark.parametrize(("error", "words"), EXAMPLES.items(), ids=lambda value: type(value).__name__)
+def test_the_message_is_one_line_with_all_that_matters(error: QueuectlError, words: tuple[str, ...]) -> None:
+    """The message names what was tried and found and the next step, in one line without a full stop."""
+    message = str(error)
+    assert [word for word in words if word not in message] == []
+    assert "\n" not in message
+    assert not message.endswith(".")
+
+
+def test_every_error_is_in_the_tree_and_tried_here() -> None:
+    """All errors have the one root, and each class has its example above."""
+    classes = {each for _, each in inspect.getmembers(errors, inspect.isclass) if each is not QueuectlError}
+    assert all(issubclass(each, QueuectlError) for each in classes)
+    assert classes == {type(error) for error in EXAMPLES}
+
+
+def test_what_the_store_cannot_do_is_a_store_error() -> None:
+    """Whoever catches StoreError gets every way in which a store fails, and no refusal of a command."""
+    of_the_store = {"NoQueue", "NotAQueue", "NewerFormat", "CorruptLog", "WriteFailed", "ForkedStore", "StoreError"}
+    assert {type(error).__name__ for error in EXAMPLES if isinstance(error, errors.StoreError)} == of_the_store
+
+
+def test_fields_are_there_for_programs() -> None:
+    """Callers read ids, states, tokens and positions from fields, not from the message."""
+    assert errors.DuplicateJob("job9", "dead").job_id == "job9"
+    assert errors.InvalidLine(7, errors.JobNotFound("a"), enqueued=3).enqueued == 3
+    assert errors.StaleLease("renew", "job9", 12, "x").token == 12
+    assert (errors.Conflict("config", 4, 5).stream, errors.Conflict(3, 4, 5).actual) == ("config", 5)
+
+
+def test_many_ids_are_not_all_told() -> None:
+    """A wait for hundreds of jobs names the first five, and keeps all for programs."""
+    error = errors.WaitTimeout([f"job{number}" for number in range(300)], 10)
+    assert "job4 ..." in str(error)
+    assert "job5" not in str(error)
+    assert len(error.job_ids) == 300
+
+
+def test_strange_ids_cannot_break_the_line() -> None:
+    """An id that nobody checked, with a newline or an escape sequence in it, is shown, not obeyed."""
+    assert str(errors.JobNotFound("a\nb\x1b[31m")).isprintable()

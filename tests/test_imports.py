@@ -1,0 +1,84 @@
+"""Who may import what: each module of queuectl only knows what lies beneath it."""
+
+import ast
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+import queuectl
+
+ROOT = Path(queuectl.__file__).parent
+CORE = "errors events.types job commands retry decider"
+VIEWS_OF_ALL = "errors events.* job store projections.*"
+FACE = "queue answers views settings intake errors clock events.types events.codec job"
+
+ALLOWED = {  # module -> what of ours it may import; the first row that fits counts
+    "errors|clock|events.types|retry|doorbell|events.__init__|projections.__init__": "",
+    "job|commands|decider": CORE,
+    "events.lmdb_log": "errors events.* store",
+    "events.*": "errors events.*",
+    "store|settings": "errors",
+    "projections.runner|projections.rebuild": VIEWS_OF_ALL,
+    "projections.*": "events.types job store projections.rows",
+    "intake": "errors events.types settings",
+    "answers": "errors events.types job",
+    "views": "answers events.types events.codec job",
+    "engine": f"{CORE} {VIEWS_OF_ALL} clock settings",
+    "settling|reading": f"answers commands engine settling {VIEWS_OF_ALL}",
+    "queue": f"answers clock commands doorbell engine intake reading settings settling {VIEWS_OF_ALL}",
+    "worker.*": f"{FACE} doorbell worker.*",
+    "cli.*": f"{FACE} __init__ cli.* worker.*",
+    "__init__|__main__": "*",
+}
+HOMES = {"lmdb": "store", "msgpack": "events.codec|projections.rows", "click": "cli.*", "rich": "cli.*"}
+IMPURE = {"time", "datetime", "random", "secrets", "uuid", "os", "sys", "socket", "subprocess", "pathlib"}
+MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+def fits(name: str, patterns: str) -> bool:
+    """Tell whether a module is meant by patterns; a package's own name means what is in it too."""
+    names = {name, f"{name}.__init__"}
+    return any(fnmatchcase(each, pattern) for each in names for pattern in patterns.replace("|", " ").split())
+
+
+def imports(module: str) -> Iterator[str]:
+    """Give what a module imports, anywhere in it: ours with a leading dot, others by their first name."""
+    package = module.split(".")[:-1]
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) + 1 - node.level] + (node.module or "").split(".")
+            source = ".".join(part for part in base if part)
+            inner = [f"{source}.{alias.name}".lstrip(".") for alias in node.names]
+            yield from ({f".{each}" for each in inner if each in MODULES} or {f".{source or '__init__'}"})
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").split(".")[0]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_what_lies_beneath_it(module: str) -> None:
+    """A module of ours imports no other than the table allows it."""
+    rules = [allowed for modules, allowed in ALLOWED.items() if fits(module, modules)]
+    assert rules, f"say in ALLOWED what {module} may import"
+    assert [each for each in imports(module) if each[0] == "." and not fits(each[1:], rules[0])] == []
+
+
+@pytest.mark.parametrize(("library", "home"), HOMES.items())
+def test_a_library_has_one_home(library: str, home: str) -> None:
+    """LMDB, msgpack and click are known to the modules they were taken in for, and to no others."""
+    users = {module for module in MODULES if library in imports(module)}
+    assert {user for user in users if not fits(user, home)} == set()
+
+
+@pytest.mark.parametrize("module", [*CORE.split(), "events.codec", "events.log"])
+def test_the_core_reads_no_clock_and_does_no_io(module: str) -> None:
+    """Time, chance, files and processes are not even imported where it is decided what happens."""
+    assert IMPURE.isdisjoint(imports(module))
+
+
+def test_nothing_names_the_package_from_inside() -> None:
+    """Modules of ours import each other relatively, so that these rules see every import."""
+    assert [module for module in MODULES if "queuectl" in imports(module)] == []
