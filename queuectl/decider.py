@@ -25,8 +25,8 @@ from .commands import (
 )
 from .errors import DuplicateJob, JobNotFound, StaleLease, WrongState
 from .events.types import (
-    CancelRequested,
     Cancelled,
+    CancelRequested,
     Claimed,
     Completed,
     ConfigChanged,

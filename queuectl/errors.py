@@ -145,7 +145,8 @@ class CorruptLog(StoreError):
     def __init__(self, position: int, found: str) -> None:
         self.position = position
         super().__init__(
-            f"the log is damaged at position {position}: {found}; stop the workers and restore a backup of the data directory"
+            f"the log is damaged at position {position}: {found}; "
+            "stop the workers and restore a backup of the data directory"
         )
 
 
@@ -162,5 +163,6 @@ class ForkedStore(StoreError):
 
     def __init__(self, path: str, opener: int, user: int) -> None:
         super().__init__(
-            f"the queue at {path} was opened by process {opener} and used in its fork {user}; open it again in the child"
+            f"the queue at {path} was opened by process {opener} and used in its fork {user}; "
+            "open it again in the child"
         )

@@ -6,7 +6,7 @@ JobSpec. Every refusal is an InvalidInput that names the field.
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeGuard
 
 from .errors import InvalidInput
@@ -24,9 +24,12 @@ LATEST_US: Final = 253_402_300_799_000_000
 
 _QUEUE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PRIORITY: Final = 2**31 - 1
-_DURATION: Final = re.compile(r"(?:(\d+(?:\.\d+)?)(d|h|ms|m|s))")
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(d|h|ms|m|s)")
+_DURATIONS: Final = re.compile(f"(?:{_DURATION.pattern})+")
 _UNIT_S: Final = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _LONGEST_S: Final = 100 * 366 * 86_400
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class JobRequest(NamedTuple):
@@ -67,9 +70,9 @@ def specify(request: JobRequest, *, fresh_id: str, settings: Settings, now_us: i
         check_queue(queue),
         priority,
         max_retries,
-        int(timeout_s * 1000) or None,
+        max(round(timeout_s * 1000), 1) if timeout_s else None,
         float(base),
-        cwd if own_cwd is None else _check_cwd(own_cwd),
+        cwd if own_cwd is None and cwd.isascii() else _check_cwd(cwd if own_cwd is None else own_cwd),
         _check_env(env) if env else None,
         None if run_at_us is None and delay_s is None else _due_us(run_at_us, delay_s, now_us),
     )
@@ -109,15 +112,15 @@ def check_id(job_id: str) -> str:
 
 def check_command(command: Command) -> Command:
     """Give a command back when it can be run: not empty, no NUL, at most 64 KiB of UTF-8."""
-    if type(command) is str and command.isascii() and command.isprintable() and 0 < len(command) <= COMMAND_BYTES:
-        if command[0] != " ":
+    if type(command) is str and 0 < len(command) <= COMMAND_BYTES and command[0] > " " and command.isascii():  # noqa: SIM102
+        if "\0" not in command:
             return command  # the usual case, in one look
     words = (command,) if isinstance(command, str) else command
     if not isinstance(words, tuple) or not all(isinstance(word, str) for word in words):
         raise InvalidInput("command", type(command).__name__, "a line of text or a list of words")
     if not words or not words[0].strip():
         raise InvalidInput("command", "an empty one", 'something to run, for example "echo hi"')
-    size = sum(map(_size, words)) + len(words)
+    size = sum(_size("command", word) for word in words) + len(words) - 1
     if size > COMMAND_BYTES:
         raise InvalidInput(
             "command", f"{size:,} bytes", f"at most {COMMAND_BYTES:,}; put it into a script and enqueue that"
@@ -131,7 +134,7 @@ def check_text(field: str, text: str) -> str:
     """Give a free text back when the log can keep it: valid UTF-8, at most 1,000 characters."""
     if len(text) > 1000:
         raise InvalidInput(field, f"{len(text):,} characters", "at most 1,000")
-    _size(text)
+    _size(field, text)
     return text
 
 
@@ -152,7 +155,7 @@ def parse_duration_s(text: str) -> float:
     plain = text.strip().lower()
     if re.fullmatch(r"\d+(\.\d+)?", plain):
         seconds = float(plain)
-    elif plain and not _DURATION.sub("", plain):
+    elif _DURATIONS.fullmatch(plain):
         seconds = sum(float(number) * _UNIT_S[unit] for number, unit in _DURATION.findall(plain))
     else:
         raise InvalidInput("duration", repr(text), "seconds, or for example 90s, 5m, 1h30m, 2d, 500ms")
@@ -167,9 +170,8 @@ def parse_time_us(text: str) -> int:
     Raises InvalidInput.
     """
     try:
-        moment = datetime.fromisoformat(text.strip()).astimezone()
-        at_us = time_us(moment)
-    except (ValueError, OverflowError):
+        at_us = time_us(datetime.fromisoformat(text.strip()))
+    except (ValueError, InvalidInput):
         at_us = -1
     if not 0 <= at_us <= LATEST_US:
         raise InvalidInput("time", repr(text), "ISO 8601 from 1970 on, for example 2026-01-01T00:00:00Z")
@@ -177,9 +179,14 @@ def parse_time_us(text: str) -> int:
 
 
 def time_us(moment: datetime) -> int:
-    """Give a datetime in microseconds since the epoch, exactly; a naive one is local time."""
-    whole = int(moment.replace(microsecond=0).timestamp())
-    return whole * 1_000_000 + moment.microsecond
+    """Give a datetime in microseconds since the epoch, exactly; a naive one is local time.
+
+    Raises InvalidInput.
+    """
+    try:
+        return (moment.astimezone(UTC) - _EPOCH) // _MICROSECOND
+    except (ValueError, OverflowError):
+        raise InvalidInput("time", str(moment), "one from 1970 to 9999") from None
 
 
 def _check_numbers(priority: int, max_retries: int, timeout_s: float, base: float) -> None:
@@ -207,11 +214,11 @@ def _due_us(run_at_us: int | None, delay_s: float | None, now_us: int) -> int:
         return run_at_us
     if not is_number(delay_s) or not 0 <= delay_s <= _LONGEST_S:
         raise InvalidInput("delay", repr(delay_s), "seconds, 0 or more")
-    return now_us + int(delay_s * 1_000_000)
+    return now_us + round(delay_s * 1_000_000)
 
 
 def _check_cwd(cwd: str) -> str:
-    if not isinstance(cwd, str) or not cwd.startswith("/") or "\0" in cwd or _size(cwd) > 4096:
+    if not isinstance(cwd, str) or not cwd.startswith("/") or "\0" in cwd or _size("cwd", cwd) > 4096:
         raise InvalidInput("cwd", repr(cwd), "an absolute path")
     return cwd
 
@@ -223,19 +230,19 @@ def _check_env(env: Mapping[str, str]) -> dict[str, str]:
         if not isinstance(name, str) or not name or "=" in name or "\0" in name:
             raise InvalidInput("env", repr(name), "names without '=', not empty")
         if not isinstance(value, str) or "\0" in value:
-            raise InvalidInput("env", f"{name}={value!r}", "a text as value")
-    if sum(_size(name) + _size(value) for name, value in env.items()) > COMMAND_BYTES:
+            raise InvalidInput("env", f"{name!r} = {value!r}", "a text as value")
+    if sum(_size("env", name) + _size("env", value) for name, value in env.items()) > COMMAND_BYTES:
         raise InvalidInput("env", "more than 64 KiB", f"at most {COMMAND_BYTES:,} bytes in all")
     return dict(env)
 
 
-def _size(text: str) -> int:
+def _size(field: str, text: str) -> int:
     if text.isascii():
         return len(text)
     try:
         return len(text.encode())
     except UnicodeEncodeError:
-        raise InvalidInput("text", repr(text[:40]), "valid UTF-8") from None
+        raise InvalidInput(field, repr(text[:40]), "valid UTF-8") from None
 
 
 def _read_text(key: str, value: Any) -> str:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from .errors import IllegalTransition
 from .events.types import (
-    CancelRequested,
     Cancelled,
+    CancelRequested,
     Claimed,
     Completed,
     Dead,

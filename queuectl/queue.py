@@ -497,7 +497,7 @@ class Queue:
 
     def _specify(self, requests: Iterable[JobRequest], settings: Settings) -> list[JobSpec]:
         given = requests if isinstance(requests, list) else list(requests)
-        now_us, cwd = self._clock.now_us(), os.getcwd()
+        now_us, cwd = self._clock.now_us(), str(Path.cwd())
         fresh = self._clock.job_ids(len(given))
         specs = []
         for request, fresh_id in zip(given, fresh, strict=True):

@@ -9,7 +9,7 @@ from typing import Literal
 from .answers import Run, Status, WorkerInfo
 from .errors import JobNotFound
 from .events.lmdb_log import LmdbLog
-from .events.types import Cancelled, Completed, Enqueued, Failed, Recorded, Released, Started
+from .events.types import Cancelled, Claimed, Completed, Enqueued, Failed, Recorded, Released, Started
 from .job import Job, JobState
 from .projections import counts, dead, ids, jobs, leases, ready, removed, scheduled, workers
 from .settling import OUTPUTS
@@ -17,6 +17,9 @@ from .store import Transaction, key_of
 
 SILENT_US = 20_000_000
 """A worker that sent no heartbeat for this long, four of its beats, is taken for dead."""
+
+FIRSTS = 1_000
+"""Queues and priorities that are looked at for the job that has waited longest."""
 
 
 def find(txn: Transaction, job_id: str) -> Job:
@@ -47,14 +50,11 @@ def dead_jobs(txn: Transaction) -> Iterator[Job]:
 
 
 def status(txn: Transaction, now_us: int) -> Status:
-    """Give the counts, how many workers are at work, and how long the next job has waited."""
+    """Give the counts, how many workers are at work, and how long a job that could run has waited."""
     queues = counts.all_queues(txn)
     total = {state: sum(each[state] for each in queues.values()) for state in JobState}
     active = sum(info.state != "dead" for info in list_workers(txn, now_us))
-    first = _jobs(txn, islice(ready.numbers(txn), 1))
-    waits = [now_us - max(job.created_at_us, job.due_us) for job in first]
-    oldest_s = max(waits[0], 0) / 1_000_000 if waits else None
-    return Status(total, active, queues, LmdbLog(txn).head(), oldest_s)
+    return Status(total, active, queues, LmdbLog(txn).head(), _longest_wait_s(txn, now_us))
 
 
 def backlog(txn: Transaction, queues: Sequence[str] | None) -> int:
@@ -73,17 +73,22 @@ def list_workers(txn: Transaction, now_us: int) -> list[WorkerInfo]:
 
 def runs(txn: Transaction, job: Job, directory: Path) -> list[Run]:
     """Give a job's runs in order, with what each printed."""
-    started: dict[int, Recorded] = {}
+    claims: dict[int, Recorded] = {}
+    begun: dict[int, tuple[int, Recorded]] = {}  # token -> attempt, and the event that began it
     ended: dict[int, Recorded] = {}
     for recorded in LmdbLog(txn).read_stream(job.number):
         event = recorded.event
         if isinstance(event, Enqueued):
-            started.clear()  # an earlier job of the same id
+            begun.clear()  # an earlier job of the same id
+        elif isinstance(event, Claimed):
+            claims[recorded.position] = recorded
         elif isinstance(event, Started):
-            started[event.token] = recorded
+            begun[event.token] = event.attempt, recorded
         elif isinstance(event, Completed | Failed | Released | Cancelled) and event.token is not None:
             ended[event.token] = recorded
-    return [_run(txn, job, begun, ended.get(token), directory) for token, begun in started.items()]
+            if isinstance(event, Completed | Failed):  # one that ended counts, though nobody said that it started
+                begun.setdefault(event.token, (event.attempt, claims[event.token]))
+    return [_run(txn, job, token, *start, ended.get(token), directory) for token, start in begun.items()]
 
 
 def output_file(directory: Path, number: int, token: int) -> Path:
@@ -102,6 +107,13 @@ def position_at(txn: Transaction, at_us: int) -> int:
         else:
             high = middle - 1
     return low
+
+
+def _longest_wait_s(txn: Transaction, now_us: int) -> float | None:
+    """Tell how long the first of each queue and priority has waited, or one not yet promoted, at the most."""
+    found = _jobs(txn, chain(islice(ready.firsts(txn), FIRSTS), islice(scheduled.numbers(txn), 1)))
+    waits = [now_us - max(job.created_at_us, job.due_us) for job in found if job.due_us <= now_us]
+    return max(0, *waits) / 1_000_000 if waits else None
 
 
 def _in_order(txn: Transaction, state: JobState | None, queue: str | None) -> Iterator[Job]:
@@ -141,17 +153,17 @@ def _is_alive(row: workers.WorkerRow) -> bool:
     return True
 
 
-def _run(txn: Transaction, job: Job, begun: Recorded, end: Recorded | None, directory: Path) -> Run:
-    event = begun.event
-    assert isinstance(event, Started)
+def _run(
+    txn: Transaction, job: Job, token: int, attempt: int, begun: Recorded, end: Recorded | None, directory: Path
+) -> Run:
     state, summary = _ending(end)
-    frames = txn.get(OUTPUTS, key_of(job.number) + key_of(event.token))
+    frames = txn.get(OUTPUTS, key_of(job.number) + key_of(token))
     if frames is None:
         try:
-            frames = output_file(directory, job.number, event.token).read_bytes()
+            frames = output_file(directory, job.number, token).read_bytes()
         except FileNotFoundError:
             frames = b""
-    return Run(event.attempt, event.token, begun.actor, begun.at_us, state, summary, frames)
+    return Run(attempt, token, begun.actor, begun.at_us, state, summary, frames)
 
 
 def _ending(

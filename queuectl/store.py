@@ -77,7 +77,10 @@ class Transaction:
 
     def get(self, table: str, key: bytes) -> bytes | None:
         """Give a key's value, None where there is none."""
-        return self._txn.get(key, db=self._dbs[table])  # type: ignore[return-value]  # bytes: no buffers
+        try:
+            return self._txn.get(key, db=self._dbs[table])  # type: ignore[return-value]  # bytes: no buffers
+        except lmdb.BadValsizeError:  # an empty key cannot be asked for
+            return None
 
     def put(self, table: str, key: bytes, value: bytes) -> None:
         """Set a key's value."""
@@ -153,7 +156,12 @@ class Store:
 
         Raises NoQueue, NotAQueue, NewerFormat or StoreError.
         """
-        is_new = not (path / "data.mdb").exists()
+        try:
+            is_new = not (path / "data.mdb").exists()
+        except OSError as error:
+            raise StoreError(
+                f"cannot look for a queue at {path}: {error.strerror}; check the path and its permissions"
+            ) from error
         if is_new:
             _check_new(path, create)
         env = _open_environment(path)
@@ -193,6 +201,11 @@ class Store:
         txn = self._begin(write=True)
         try:
             yield self._transaction(txn)
+        except lmdb.BadValsizeError as error:
+            txn.abort()
+            raise StoreError(
+                f"cannot write to the queue at {self.path}: a name is empty or too long to be a key"
+            ) from error
         except lmdb.MapFullError as error:
             txn.abort()
             raise self._write_failed(str(error)) from error
@@ -221,6 +234,8 @@ class Store:
         except lmdb.MapResizedError:  # another process made the map larger: take its size
             self._env.set_mapsize(0)
             return self._env.begin(write=write)
+        except lmdb.Error as error:
+            raise StoreError(f"cannot use the queue at {self.path}: {error}; open it again") from error
 
     def _transaction(self, txn: lmdb.Transaction) -> Transaction:
         live = txn.get(b"live", db=self._sets["a"]["meta"]) or b"a"
@@ -301,7 +316,8 @@ def _open_environment(path: Path) -> lmdb.Environment:
     except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError) as error:
         raise NotAQueue(str(path), f"data.mdb is not a sound LMDB file ({error})") from error
     except (lmdb.Error, OSError) as error:
-        raise StoreError(f"cannot open the queue at {path}: {error}; check its owner and permissions") from error
+        own = "use that one" if "already open" in str(error) else "check its owner and permissions"
+        raise StoreError(f"cannot open the queue at {path}: {str(error).rstrip('.')}; {own}") from error
 
 
 def _create_tables(env: lmdb.Environment, path: Path) -> Mapping[str, Mapping[str, Any]]:
@@ -323,14 +339,12 @@ def _open_tables(env: lmdb.Environment, path: Path) -> Mapping[str, Mapping[str,
     with env.begin(write=True) as txn:
         try:
             meta = env.open_db(b"meta", txn=txn, create=False)
-            version = txn.get(b"format", db=meta)
-        except lmdb.NotFoundError:
-            version = None
-        if version is None:
-            raise NotAQueue(str(path), "data.mdb belongs to another program")
-        if int(version) > FORMAT:
-            raise NewerFormat(f"the format of the store at {path}", int(version), FORMAT)
-        return _tables(env, txn, create=False)
+            version = int(txn.get(b"format", db=meta) or b"")
+            if version > FORMAT:
+                raise NewerFormat(f"the format of the store at {path}", version, FORMAT)
+            return _tables(env, txn, create=False)
+        except (lmdb.NotFoundError, lmdb.IncompatibleError, ValueError) as error:
+            raise NotAQueue(str(path), "data.mdb belongs to another program") from error
 
 
 def _tables(env: lmdb.Environment, txn: lmdb.Transaction, *, create: bool) -> Mapping[str, Mapping[str, Any]]:
@@ -343,7 +357,10 @@ def _tables(env: lmdb.Environment, txn: lmdb.Transaction, *, create: bool) -> Ma
 
 def _flush_directory(path: Path) -> None:
     # LMDB never flushes the directory entry of a file it made.
-    fd = os.open(path, os.O_RDONLY)
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except PermissionError:  # a parent that may not be read: this user did not make an entry in it now
+        return
     try:
         os.fsync(fd)
     finally:

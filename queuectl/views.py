@@ -63,7 +63,7 @@ def event_json(recorded: Recorded, job_id: str | None = None) -> dict[str, Any]:
         "stream": recorded.stream,
         "actor": recorded.actor,
         "reason": recorded.reason,
-        "data": {name: _plain(name, value) for name, value in fields._asdict().items()},
+        "data": {name.removesuffix("_us"): _plain(name, value) for name, value in fields._asdict().items()},
     }
 
 

@@ -14,8 +14,8 @@ import msgpack
 
 from ..errors import CorruptLog, NewerFormat
 from .types import (
-    CancelRequested,
     Cancelled,
+    CancelRequested,
     Claimed,
     Completed,
     ConfigChanged,

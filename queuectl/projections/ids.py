@@ -12,5 +12,5 @@ def row(job_id: str, number: int) -> tuple[bytes, bytes]:
 
 def find(txn: Transaction, job_id: str) -> int | None:
     """Give the number of the live job with this id."""
-    found = txn.get(TABLE, job_id.encode())
+    found = txn.get(TABLE, job_id.encode(errors="surrogatepass"))
     return None if found is None else int.from_bytes(found, "big")

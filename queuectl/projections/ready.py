@@ -22,10 +22,18 @@ def row(job: Job) -> Row:
 
 def numbers(txn: Transaction, queues: Sequence[str] | None = None) -> Iterator[int]:
     """Give the numbers of the jobs to run next, in order, from these queues or from all."""
-    names = [name.encode() for name in queues] if queues is not None else list(_queues(txn))
+    names = list(_queues(txn)) if queues is None else [name.encode(errors="surrogatepass") for name in set(queues)]
     scans = [txn.scan(TABLE, name + b"\0", name + b"\1") for name in names]
     rows = scans[0] if len(scans) == 1 else merge(*scans, key=lambda row: row[0][1 - _TAIL :])
     return (int.from_bytes(key[-8:], "big") for key, _ in rows)
+
+
+def firsts(txn: Transaction) -> Iterator[int]:
+    """Give the number of the first job of each queue and priority."""
+    start = b""
+    while (found := next(txn.scan(TABLE, start), None)) is not None:
+        yield int.from_bytes(found[0][-8:], "big")
+        start = found[0][:-8] + b"\xff" * 9  # behind every number
 
 
 def _queues(txn: Transaction) -> Iterator[bytes]:

@@ -1,0 +1,44 @@
+# `make` alone lists what there is. Everything runs in .venv, made on first use.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+CODE := queuectl tests bench docs examples
+
+.PHONY: help demo test check static format docs bench clean
+
+help:                ## list the targets
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+
+$(READY): pyproject.toml requirements-dev.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock -e .
+	@touch $@
+
+demo: $(READY)       ## run a handful of real jobs in a temporary queue and look at what happened
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
+
+test: $(READY)       ## run the whole test suite
+	$(BIN)/python -m pytest
+
+check: static test   ## everything that must hold: static, then test
+
+static: $(READY)     ## format, lint, types, docs drift (import rules are a test)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/python docs/generate.py --check
+
+format: $(READY)     ## put the code into its format
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+docs: $(READY)       ## write the generated pages of docs/
+	$(BIN)/python docs/generate.py
+
+bench: $(READY)      ## measure the engine at 10k, 100k and 1M jobs
+	$(BIN)/python -m bench engine
+
+clean:               ## remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

@@ -1,0 +1,88 @@
+"""What `enqueue` and `run` have in common: the options of a job, and a command given behind `--`."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from .params import duration_s, time_us
+from .verb import Verb
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SAME = ({"at", "run_at", "delay"}, {"timeout", "timeout_s"})
+"""Names that say the same thing: a job's own replaces the option, whichever name it uses."""
+
+_OPTIONS = (
+    click.option("--queue", metavar="NAME", help="The queue it goes to.  [default: default]"),
+    click.option("--priority", type=int, metavar="INT", help="Higher runs first.  [default: 0]"),
+    click.option("--max-retries", type=int, metavar="N", help="Attempts after the first.  [default: as configured]"),
+    click.option("--timeout", type=duration_s, metavar="SECONDS", help="Stop it after so long; 0 is never."),
+    click.option("--delay", type=duration_s, metavar="DURATION", help="Not before so long from now: 90s, 5m, 1h30m."),
+    click.option("--at", type=time_us, metavar="TIME", help="Not before this time, in ISO 8601."),
+    click.option("--cwd", metavar="DIR", help="Where it runs.  [default: here]"),
+    click.option("--env", multiple=True, metavar="K=V", help="Add to the worker's environment; may be repeated."),
+    click.option("--backoff-base", type=float, metavar="X", help="A retry waits X ** attempt seconds."),
+)
+
+
+class ArgvCommand(Verb):
+    """A command that takes everything behind the first `--` as an argument vector, in `argv`.
+
+    `argv` is None where there is no `--`. click alone would drop the `--`, and with it the difference
+    between a shell line and an argument vector.
+    """
+
+    forms: tuple[str, ...] = ()
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Split at `--`, then parse what comes before it."""
+        split = args.index("--") if "--" in args else len(args)
+        rest = super().parse_args(ctx, args[:split])
+        ctx.params["argv"] = tuple(args[split + 1 :]) if split < len(args) else None
+        if ctx.params["argv"] == ():
+            ctx.fail("nothing behind --; type the command there, for example: -- rsync -a here there")
+        return rest
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a usage line for each form."""
+        for index, form in enumerate(self.forms):
+            formatter.write_usage(ctx.command_path, form, prefix="       " if index else "Usage: ")
+
+
+def job_options(function: F) -> F:
+    """Give a verb the options that describe a job."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def asked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what the options said, under the names that JSON uses."""
+    said = {key: value for key, value in options.items() if value is not None and value != ()}
+    if "env" in said:
+        said["env"] = dict(_pair(text) for text in said["env"])
+    if "cwd" in said:
+        said["cwd"] = str(Path(said["cwd"]).absolute())
+    if "at" in said:
+        from ..views import time_json
+
+        said["at"] = time_json(said["at"])
+    return said
+
+
+def with_defaults(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in a job from the options where it does not speak for itself."""
+    said = set(own)
+    for names in _SAME:
+        if said & names:
+            said |= names
+    return {key: value for key, value in defaults.items() if key not in said} | dict(own)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise click.BadParameter(f"{text!r} is not K=V, for example LANG=C", param_hint="--env")
+    return name, value

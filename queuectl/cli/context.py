@@ -1,0 +1,40 @@
+"""What every verb is given: the queue named by --db, opened when first asked for."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from ..queue import Queue
+
+
+class Session:
+    """One run of the command line."""
+
+    def __init__(self, path: str | None) -> None:
+        self.path = path
+        self._queue: Queue | None = None
+
+    def existing(self) -> "Queue":
+        """Give the queue. Raises NoQueue where there is none."""
+        return self._open(create=False)
+
+    def created(self) -> "Queue":
+        """Give the queue, made now where there is none; for verbs that bring something into being."""
+        return self._open(create=True)
+
+    def close(self) -> None:
+        """Close the queue if it was opened."""
+        if self._queue is not None:
+            self._queue.close()
+            self._queue = None
+
+    def _open(self, *, create: bool) -> "Queue":
+        if self._queue is None:
+            from ..queue import Queue
+
+            self._queue = Queue.open(self.path, create=create)
+        return self._queue
+
+
+pass_session = click.make_pass_decorator(Session)

@@ -1,0 +1,54 @@
+"""A worker in the background: its own session, a log file in the data directory, no terminal."""
+
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import QueuectlError
+from .render import line
+from .text import escape
+
+if TYPE_CHECKING:
+    from ..queue import Queue
+
+START_S = 10.0
+"""How long a worker may take to show up in the list."""
+
+POLL_S = 0.1
+
+
+def detach_worker(queue: "Queue", options: list[str]) -> None:
+    """Start a worker in the background and print its id, pid and log file once it is at work.
+
+    Raises QueuectlError with the last line of its log when it ended at once with an error.
+    """
+    log = queue.path / f"worker-{datetime.now():%Y%m%dT%H%M%S%f}.log"
+    words = [sys.executable, "-m", "queuectl", "--db", str(queue.path), "worker", "start", "--foreground", *options]
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    worker = _wait_for(queue, process, log)
+    line(f"Worker {escape(worker or '')} started in the background (pid {process.pid}), log: {escape(str(log))}")
+
+
+def _wait_for(queue: "Queue", process: "subprocess.Popen[bytes]", log: Path) -> str | None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        for info in queue.workers():
+            if info.pid == process.pid:
+                return info.id
+        if (code := process.poll()) is not None:
+            if code == 0:
+                return None  # it found nothing to drain
+            raise QueuectlError(f"the worker exited at once with code {code}: {_last_line(log)}; its log is {log}")
+        queue.wait_for_change(queue.head(), POLL_S)
+    raise QueuectlError(f"worker process {process.pid} has not shown up in `queuectl worker list`; its log is {log}")
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").split("\n")
+    return next((text for text in reversed(lines) if text.strip()), "nothing in its log")

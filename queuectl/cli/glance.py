@@ -1,0 +1,57 @@
+"""The queue at a glance, as text for people."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from ..job import JobState
+from .render import STATE_COLOURS, paint
+from .text import duration, escape, plural
+
+if TYPE_CHECKING:
+    from ..answers import Status, WorkerInfo
+    from ..queue import Queue
+
+_WIDTH = len(JobState.PROCESSING)
+
+
+def glance(queue: "Queue") -> Iterator[str]:
+    """Give the lines of the status."""
+    status = queue.status()
+    yield f"Queue at {escape(str(queue.path))}, {plural(status.head, 'event')}"
+    yield ""
+    for state in JobState:
+        count = status.jobs[state]
+        colour = STATE_COLOURS[state] if count else None
+        yield f"  {paint(state.ljust(_WIDTH), colour)} {count:>9,}{_remark(state, count, status)}".rstrip()
+    if set(status.queues) - {"default"}:
+        yield from _queues(status.queues)
+    yield ""
+    yield from _workers(queue.workers())
+
+
+def _remark(state: JobState, count: int, status: "Status") -> str:
+    if state is JobState.PENDING and status.oldest_pending_s is not None:
+        return f"  the next has waited {duration(status.oldest_pending_s)}"
+    if state is JobState.FAILED and count:
+        return "  waiting for a retry"
+    if state is JobState.DEAD and count:
+        return "  see: queuectl dlq list"
+    return ""
+
+
+def _queues(queues: "Mapping[str, Mapping[JobState, int]]") -> Iterator[str]:
+    yield ""
+    width = max(len("queue"), *map(len, queues))
+    yield paint(f"  {'queue'.ljust(width)}  " + "  ".join(f"{state:>10}" for state in JobState), None, bold=True)
+    for name, counts in queues.items():
+        yield f"  {name.ljust(width)}  " + "  ".join(f"{counts[state]:>10,}" for state in JobState)
+
+
+def _workers(workers: "list[WorkerInfo]") -> Iterator[str]:
+    if not workers:
+        yield "No workers; start one: queuectl worker start"
+        return
+    yield "Workers"
+    for info in workers:
+        busy = f"{len(info.running)} of {plural(info.slots, 'slot')} busy"
+        yield f"  {escape(info.id)}  {paint(info.state, STATE_COLOURS.get(info.state))}, {busy}"

@@ -1,0 +1,78 @@
+"""The group of all verbs, each imported only when it is typed; knows no verb's insides."""
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from .exits import guarded
+from .verb import write_examples
+
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "Enqueue": ("enqueue", "run"),
+    "Workers": ("worker",),
+    "Look": ("status", "list", "show", "logs", "wait"),
+    "Act": ("dlq", "retry", "cancel", "clear", "config"),
+    "The log": ("history", "events", "replay"),
+}
+"""Heading in the help -> its verbs. Verb `x` is `command` in verbs/x.py."""
+
+EXAMPLES = (
+    'queuectl enqueue hello "echo Hello World"',
+    "queuectl worker start --drain",
+    "queuectl logs hello",
+)
+
+VERBS = tuple(verb for verbs in SECTIONS.values() for verb in verbs)
+
+
+class VerbGroup(click.Group):
+    """A click group that finds its commands by name, on demand."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give every verb, in the order of the help."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one verb."""
+        if cmd_name not in VERBS:
+            return None
+        command = import_module(f"{__package__}.verbs.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb typed, or say which ones come near."""
+        typed = args[0]
+        if typed not in VERBS and not typed.startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(f"no such verb {typed!r}{_near(typed)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the verbs under their headings."""
+        for title, verbs in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(verb, self._short_help(ctx, verb)) for verb in verbs])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write how to begin."""
+        write_examples(EXAMPLES, formatter)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb, its expected errors told in one line."""
+        with guarded():
+            return super().invoke(ctx)
+
+    def _short_help(self, ctx: click.Context, verb: str) -> str:
+        command = self.get_command(ctx, verb)
+        assert command is not None, "a listed verb has a module"
+        return command.get_short_help_str(limit=70)
+
+
+def _near(typed: str) -> str:
+    from difflib import get_close_matches
+
+    matches = get_close_matches(typed, VERBS, n=2)
+    return f"; did you mean {' or '.join(matches)}?" if matches else ""

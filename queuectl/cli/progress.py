@@ -1,0 +1,44 @@
+"""A progress bar on stderr, where that is a terminal; elsewhere nothing is shown or imported."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from .render import note
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+class Shown:
+    """How far a piece of work is."""
+
+    def __init__(self, bar: "Progress | None", task: "TaskID | None") -> None:
+        self._bar = bar
+        self._task = task
+        self._done = 0
+
+    def done(self, done: int, total: int | None = None) -> None:
+        """Say how much is done, and of how much where that is known."""
+        self._done = done
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=done, total=total)
+
+    def interrupted(self, what: str) -> None:
+        """Say how far it got before Ctrl-C."""
+        note(f"Interrupted: {self._done:,} {what}")
+
+
+@contextmanager
+def progress(title: str, total: int | None = None) -> Iterator[Shown]:
+    """Show a bar while something goes on."""
+    if not sys.stderr.isatty():
+        yield Shown(None, None)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield Shown(bar, bar.add_task(title, total=total))

@@ -1,0 +1,159 @@
+"""The one place that prints data: tables, key/value lines, JSON; colour on a terminal only.
+
+Tables are laid out here rather than by rich: importing it takes longer than the rest of a verb, and
+a pipe gets the same columns, unboxed and uncut.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import click
+
+from .text import cells, cut
+
+GAP = "  "
+LEAST_WIDE = 12
+STATE_COLOURS = {
+    "pending": "blue",
+    "processing": "cyan",
+    "running": "cyan",
+    "completed": "green",
+    "failed": "yellow",
+    "dead": "red",
+    "cancelled": "magenta",
+    "stopping": "yellow",
+    "released": "yellow",
+}
+
+
+class Column(NamedTuple):
+    """A column of a table: `wide` is cut to what the terminal leaves, `paint` gives a cell its colour."""
+
+    title: str
+    right: bool = False
+    wide: bool = False
+    paint: Callable[[str], str | None] | None = None
+
+
+def on_terminal() -> bool:
+    """Tell whether stdout is a terminal."""
+    return sys.stdout.isatty()
+
+
+def coloured() -> bool:
+    """Tell whether stdout may have colour."""
+    return on_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def state_colour(cell: str) -> str | None:
+    """Give the colour of the state a cell begins with."""
+    return STATE_COLOURS.get(cell.partition(" ")[0])
+
+
+def paint(text: str, colour: str | None, *, bold: bool = False, dim: bool = False) -> str:
+    """Give `text` in a colour where stdout may have one."""
+    if not text or not (colour or bold or dim) or not coloured():
+        return text
+    return click.style(text, fg=colour, bold=bold or None, dim=dim or None)
+
+
+def line(text: str = "") -> None:
+    """Print one line of data."""
+    # Whether there is colour was decided when it was painted; click would take it out again.
+    click.echo(text, color=coloured())
+
+
+def note(text: str) -> None:
+    """Print one line to the person, on stderr, out of the way of the data."""
+    click.echo(text, err=True)
+
+
+def document(value: object) -> None:
+    """Print the one JSON document of a verb."""
+    from json import dumps
+
+    # ASCII only: a C1 control character in a command must not reach a terminal through JSON either.
+    click.echo(dumps(value, indent=2))
+
+
+def json_line(value: object) -> None:
+    """Print one JSON object of a stream of them."""
+    from json import dumps
+
+    click.echo(dumps(value))
+
+
+def json_array(values: Iterable[object]) -> None:
+    """Print one JSON list, an element a line, without holding it in memory."""
+    from json import dumps
+
+    separator = "["
+    for value in values:
+        click.echo(f"{separator}\n  {dumps(value)}", nl=False)
+        separator = ","
+    click.echo("[]" if separator == "[" else "\n]")
+
+
+def pairs(rows: Iterable[tuple[str, str]]) -> None:
+    """Print key/value lines; a pair without a value is left out."""
+    shown = [(key, value) for key, value in rows if value]
+    width = max((len(key) for key, _ in shown), default=0)
+    for key, value in shown:
+        colour = state_colour(value) if key == "state" else None
+        line(f"{paint(key.ljust(width), None, dim=True)}{GAP}{paint(value, colour) if colour else value}")
+
+
+def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, titled: bool = True) -> None:
+    """Print aligned columns under their titles; a column that is empty throughout is left out."""
+    used = [index for index in range(len(columns)) if any(row[index] for row in rows)]
+    columns = [columns[index] for index in used]
+    rows = [[row[index] for index in used] for row in rows]
+    widths = _widths(columns, rows)
+    if titled:
+        titles = _aligned([column.title for column in columns], columns, widths)
+        line(GAP.join(paint(cell, None, bold=True) for cell in titles).rstrip())
+    for row in rows:
+        shown = zip(row, _aligned(row, columns, widths), columns, strict=True)
+        line(GAP.join(_painted(raw, cell, column) for raw, cell, column in shown).rstrip())
+
+
+def _painted(raw: str, cell: str, column: Column) -> str:
+    return paint(cell, column.paint(raw)) if column.paint else cell
+
+
+def _aligned(row: Sequence[str], columns: Sequence[Column], widths: Sequence[int]) -> list[str]:
+    aligned = []
+    for cell, column, width in zip(row, columns, widths, strict=True):
+        shown = cut(cell, width)
+        space = " " * (width - cells(shown))
+        aligned.append(space + shown if column.right else shown + space)
+    return aligned
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
+    widths = [
+        max(cells(column.title), max((cells(row[index]) for row in rows), default=0))
+        for index, column in enumerate(columns)
+    ]
+    if not on_terminal():
+        return widths
+    over = sum(widths) + len(GAP) * (len(widths) - 1) - terminal_width()
+    # Those that may be cut give way first, the widest of them most; then whatever is widest.
+    for candidates in ([c.wide for c in columns], [True] * len(columns)):
+        while over > 0:
+            index = max((i for i, may in enumerate(candidates) if may), key=widths.__getitem__, default=None)
+            if index is None or widths[index] <= LEAST_WIDE:
+                break
+            taken = min(over, widths[index] - LEAST_WIDE)
+            widths[index] -= taken
+            over -= taken
+    return widths
+
+
+def terminal_width() -> int:
+    """Give the terminal's columns, or what COLUMNS says."""
+    from shutil import get_terminal_size  # slow to import, for what only a terminal needs
+
+    return get_terminal_size().columns

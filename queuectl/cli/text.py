@@ -1,0 +1,82 @@
+"""Values as text for people: escaped, measured, cut; times and durations. Prints nothing."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+ELLIPSIS = "…"
+_JOINER = "\u200d"
+
+
+def escape(text: str) -> str:
+    """Show control characters and escape sequences instead of sending them to the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(_visible(char) for char in text)
+
+
+def _visible(char: str) -> str:
+    # The joiner is not printable by itself, yet holds emoji together and does no harm.
+    if char.isprintable() or char == _JOINER:
+        return char
+    return char.encode("unicode_escape").decode()
+
+
+def command_text(command: str | Sequence[str]) -> str:
+    """Give a command as one would type it, on one line."""
+    if isinstance(command, str):
+        return escape(command)
+    from shlex import join
+
+    return escape(join(command))
+
+
+def cells(text: str) -> int:
+    """Count the terminal columns that `text` fills."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def cut(text: str, width: int) -> str:
+    """Shorten `text` to `width` columns, with an ellipsis where something is missing."""
+    if cells(text) <= width:
+        return text
+    if text.isascii():
+        return text[: width - 1] + ELLIPSIS
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, width - 1).rstrip() + ELLIPSIS
+
+
+def moment(at_us: int | None, *, short: bool = False) -> str:
+    """Give a time in the local zone; `short` leaves out the date when it is today's."""
+    if at_us is None:
+        return ""
+    try:
+        at = datetime.fromtimestamp(at_us / 1_000_000)
+    except (OverflowError, ValueError, OSError):
+        return f"{at_us} µs"
+    if short and at.date() == datetime.now().date():
+        return f"{at:%H:%M:%S}"
+    return f"{at:%Y-%m-%d %H:%M:%S}"
+
+
+def duration(seconds: float) -> str:
+    """Give a length of time in its two largest units."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}ms"
+    if seconds < 60:
+        return f"{seconds:.3g}s"
+    whole = int(seconds)
+    for unit, size, lesser, part in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
+        if whole >= size:
+            rest = whole % size // part
+            return f"{whole // size}{unit}{rest}{lesser}" if rest else f"{whole // size}{unit}"
+    return f"{whole}s"
+
+
+def plural(count: int, noun: str) -> str:
+    """Give a count with its noun."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,0 +1,104 @@
+"""`queuectl dlq`: the dead letter queue, where jobs lie whose last attempt failed."""
+
+from typing import Any
+
+import click
+
+from ...errors import WrongState
+from ...job import JobState
+from ..context import Session, pass_session
+from ..params import json_option, reason_option
+from ..render import document, json_array, line, note, pairs
+from ..text import escape, plural
+from ..verb import VerbSet
+
+
+@click.group(cls=VerbSet)
+def command() -> None:
+    """See the jobs that died, run them again, or let them go."""
+
+
+@command.command(
+    "list",
+    examples=("queuectl dlq list",),
+)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many.")
+@json_option
+@pass_session
+def list_dead(session: Session, *, limit: int | None, as_json: bool) -> None:
+    """List dead jobs and their last errors, the last to die first."""
+    jobs = session.existing().dead(limit=limit)
+    if as_json:
+        from ...views import job_json
+
+        json_array(map(job_json, jobs))
+    elif jobs:
+        from ..jobtext import job_table
+
+        job_table(jobs, errors=True)
+    else:
+        note("No dead jobs.")
+
+
+@command.command(
+    "show",
+    examples=("queuectl dlq show bad1",),
+)
+@click.argument("job_id", metavar="JOB")
+@json_option
+@pass_session
+def show_dead(session: Session, *, job_id: str, as_json: bool) -> None:
+    """Show everything about a dead job."""
+    job = session.existing().job(job_id)
+    if job.state != JobState.DEAD:
+        raise WrongState("show as dead", job.id, job.state, f"see `queuectl show {job.id}`")
+    if as_json:
+        from ...views import job_json
+
+        document(job_json(job))
+        return
+    from ..jobtext import details
+
+    pairs(details(job))
+    note(f"What it printed: queuectl logs {escape(job.id)}; run it again: queuectl dlq retry {escape(job.id)}")
+
+
+def _chosen(job_ids: tuple[str, ...], everything: bool) -> tuple[str, ...] | None:
+    if everything == bool(job_ids):
+        raise click.UsageError("name the jobs, or type --all")
+    return None if everything else job_ids
+
+
+def _on_some(function: Any) -> Any:
+    function = json_option(reason_option(function))
+    function = click.option("--all", "everything", is_flag=True, help="Every dead job.")(function)
+    return click.argument("job_ids", nargs=-1, metavar="[JOB...]")(function)
+
+
+@command.command("retry", examples=("queuectl dlq retry bad1", "queuectl dlq retry --all --reason 'the disk is back'"))
+@_on_some
+@pass_session
+def retry_dead(
+    session: Session, *, job_ids: tuple[str, ...], everything: bool, reason: str | None, as_json: bool
+) -> None:
+    """Run dead jobs again, with 0 attempts: all of those named, or none."""
+    chosen = _chosen(job_ids, everything)
+    _tell("Requeued", session.existing().dlq_retry(chosen, reason=reason), as_json)
+
+
+@command.command("purge", examples=("queuectl dlq purge bad1", "queuectl dlq purge --all"))
+@_on_some
+@pass_session
+def purge_dead(
+    session: Session, *, job_ids: tuple[str, ...], everything: bool, reason: str | None, as_json: bool
+) -> None:
+    """Remove dead jobs: all of those named, or none. Their history stays in the log."""
+    chosen = _chosen(job_ids, everything)
+    _tell("Purged", session.existing().dlq_purge(chosen, reason=reason), as_json)
+
+
+def _tell(what: str, ids: list[str], as_json: bool) -> None:
+    if as_json:
+        document({"ids": ids})
+    else:
+        line(f"{what} {escape(ids[0])}" if len(ids) == 1 else f"{what} {plural(len(ids), 'job')}")

@@ -1,0 +1,158 @@
+"""`queuectl enqueue`: bring jobs into being, one from the command line or many from a file."""
+
+from collections.abc import Sequence
+from typing import IO, Any
+
+import click
+
+from ..asking import ArgvCommand, asked, job_options
+from ..context import Session, pass_session
+from ..params import json_option, reason_option
+from ..render import document, line
+from ..text import escape, plural
+
+FORMS = (
+    "[OPTIONS] ID COMMAND",
+    "[OPTIONS] [--id ID] --command COMMAND",
+    "[OPTIONS] '{\"command\": ...}'",
+    "[OPTIONS] [ID] -- PROGRAM [ARGUMENT]...",
+    "[OPTIONS] --file FILE|- [--lines] [--skip-existing]",
+)
+
+
+class EnqueueCommand(ArgvCommand):
+    """Enqueue, in its five forms."""
+
+    forms = FORMS
+
+
+@click.command(
+    cls=EnqueueCommand,
+    examples=(
+        'queuectl enqueue job1 "echo Hello World"',
+        'queuectl enqueue --command "make all" --timeout 10m --max-retries 0',
+        'queuectl enqueue \'{"id": "job2", "command": "false", "max_retries": 2}\'',
+        'queuectl enqueue backup -- rsync -a "my dir" host:/backup',
+        "queuectl enqueue --file jobs.jsonl",
+        "find . -name '*.gz' -printf 'gzip -t %p\\n' | queuectl enqueue --file - --lines",
+    ),
+)
+@click.argument("words", nargs=-1, metavar="[ID COMMAND | JSON]")
+@click.option("--id", "job_id", metavar="ID", help="The job's id.  [default: one of our making]")
+@click.option("--command", "shell_line", metavar="COMMAND", help="A shell line.")
+@click.option("--file", "stream", type=click.File("rb"), metavar="FILE", help="A job a line; - is stdin.")
+@click.option("--lines", "as_lines", is_flag=True, help="The file holds plain commands, not JSON.")
+@click.option("--skip-existing", is_flag=True, help="Leave out jobs whose id is taken.")
+@job_options
+@reason_option
+@json_option
+@pass_session
+def command(
+    session: Session,
+    /,
+    *,
+    words: tuple[str, ...],
+    argv: tuple[str, ...] | None,
+    job_id: str | None,
+    shell_line: str | None,
+    stream: IO[bytes] | None,
+    as_lines: bool,
+    skip_existing: bool,
+    reason: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Enqueue a shell command, an argument vector, or a file of jobs.
+
+    One word that begins with { is JSON; two words are an id and a shell line; everything behind --
+    is an argument vector, run without a shell. In a file, options count for each job that does not
+    say otherwise itself.
+    """
+    defaults = asked(options)
+    if stream is not None:
+        if words or argv or job_id or shell_line:
+            raise click.UsageError("--file brings its own ids and commands; leave the others out")
+        _from_file(session, stream, defaults, as_lines, skip_existing, reason, as_json)
+        return
+    if as_lines or skip_existing:
+        raise click.UsageError("--lines and --skip-existing go with --file FILE")
+    _one(session, _job(words, argv, job_id, shell_line), defaults, reason, as_json)
+
+
+def _job(
+    words: Sequence[str], argv: tuple[str, ...] | None, job_id: str | None, shell_line: str | None
+) -> dict[str, Any]:
+    if argv is not None and shell_line is not None:
+        raise click.UsageError("a command is given twice: by --command and behind --")
+    what: str | list[str] | None = shell_line if argv is None else list(argv)
+    if what is None:
+        if len(words) == 1 and words[0].lstrip().startswith("{"):
+            return _from_json(words[0], job_id)
+        if len(words) != 2:
+            raise click.UsageError(_what_to_type(words))
+        *words, what = words
+    if len(words) > 1 or (words and job_id is not None):
+        raise click.UsageError(f"more than one id: {' '.join(map(repr, [*words, *filter(None, [job_id])]))}")
+    given = words[0] if words else job_id
+    return {"command": what} if given is None else {"id": given, "command": what}
+
+
+def _from_json(text: str, job_id: str | None) -> dict[str, Any]:
+    from ..bulk import read_object
+
+    job = read_object(text)
+    if job_id is None:
+        return job
+    if "id" in job:
+        raise click.UsageError("the id is given twice: by --id and in the JSON")
+    return {"id": job_id, **job}
+
+
+def _what_to_type(words: Sequence[str]) -> str:
+    if not words:
+        return 'nothing to enqueue; type: queuectl enqueue ID "COMMAND"'
+    if len(words) == 1:
+        return (
+            f"{words[0]!r} is not a JSON object, and an id needs a command; "
+            f'type: queuectl enqueue ID "COMMAND", or: queuectl run "COMMAND"'
+        )
+    return (
+        f"{len(words)} words where an id and a command belong; quote the command: "
+        f'queuectl enqueue {words[0]} "{" ".join(words[1:])}", or put it behind --'
+    )
+
+
+def _one(session: Session, job: dict[str, Any], options: dict[str, Any], reason: str | None, as_json: bool) -> None:
+    from ...intake import request_from_mapping
+
+    twice = sorted(job.keys() & options.keys())
+    if twice:
+        raise click.UsageError(f"{twice[0]} is given twice: in the JSON and by an option")
+    request = request_from_mapping({**options, **job})
+    done = session.created().enqueue_request(request, reason=reason)
+    if as_json:
+        from ...views import job_json
+
+        document(job_json(done))
+    else:
+        line(f"Enqueued {escape(done.id)}")
+
+
+def _from_file(
+    session: Session,
+    stream: IO[bytes],
+    defaults: dict[str, Any],
+    as_lines: bool,
+    skip_existing: bool,
+    reason: str | None,
+    as_json: bool,
+) -> None:
+    from ..bulk import Jobs, enqueue_all
+
+    jobs = Jobs(stream, defaults, as_lines=as_lines)
+    done = enqueue_all(session.created(), jobs, skip_existing=skip_existing, reason=reason)
+    if as_json:
+        document({"enqueued": done.enqueued, "skipped": done.skipped, "ids": done.ids})
+        return
+    left_out = f", left out {done.skipped:,} whose id is taken" if done.skipped else ""
+    line(f"Enqueued {plural(done.enqueued, 'job')}{left_out}")

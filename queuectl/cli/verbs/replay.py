@@ -1,0 +1,46 @@
+"""`queuectl replay`: rebuild every view from the log, and compare."""
+
+import click
+
+from ..context import Session, pass_session
+from ..exits import REFUSED
+from ..params import json_option
+from ..progress import progress
+from ..render import document, line
+from ..text import escape, plural
+from ..verb import Verb
+
+
+@click.command(
+    cls=Verb,
+    examples=("queuectl replay --check",),
+)
+@click.option("--check", is_flag=True, help="Compare only; exit 1 where they differ.")
+@json_option
+@pass_session
+@click.pass_context
+def command(ctx: click.Context, session: Session, *, check: bool, as_json: bool) -> None:
+    """Rebuild every view from the log, and compare.
+
+    The rebuilt views lie beside the live ones until all is compared; then they take their place.
+    """
+    queue = session.existing()
+    with progress("Replaying") as shown:
+        report = queue.replay(check=check, progress=shown.done)
+    if as_json:
+        document(
+            {
+                "events": report.events,
+                "differences": report.differences,
+                "swapped": report.swapped,
+                "duration_s": round(report.seconds, 6),
+            }
+        )
+    else:
+        for difference in report.differences:
+            line(escape(difference))
+        found = plural(len(report.differences), "difference") if report.differences else "no differences"
+        done = "rebuilt views are in place" if report.swapped else "nothing was changed"
+        line(f"Replayed {plural(report.events, 'event')} in {report.seconds:.2f} s: {found}; {done}")
+    if check and report.differences:
+        ctx.exit(REFUSED)

@@ -1,0 +1,93 @@
+"""`queuectl run`: enqueue a command under an id of our making, and follow it if asked."""
+
+from typing import Any
+
+import click
+
+from ..asking import ArgvCommand, asked, job_options
+from ..context import Session, pass_session
+from ..params import json_option, reason_option
+from ..render import document, line, note
+from ..text import escape
+
+
+class RunCommand(ArgvCommand):
+    """Run, in its two forms."""
+
+    forms = ("[OPTIONS] COMMAND", "[OPTIONS] -- PROGRAM [ARGUMENT]...")
+
+
+@click.command(
+    cls=RunCommand,
+    examples=(
+        'queuectl run "echo Hello World"',
+        "queuectl run --wait --timeout 1m -- make test",
+    ),
+)
+@click.argument("words", nargs=-1, metavar="[COMMAND]")
+@click.option("--wait", is_flag=True, help="Show what it prints, and exit as it does.")
+@job_options
+@reason_option
+@json_option
+@pass_session
+@click.pass_context
+def command(
+    ctx: click.Context,
+    session: Session,
+    /,
+    *,
+    words: tuple[str, ...],
+    argv: tuple[str, ...] | None,
+    wait: bool,
+    reason: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Enqueue a command; a worker runs it."""
+    from ...intake import request_from_mapping
+
+    if wait and as_json:
+        raise click.UsageError("--wait prints what the command prints; use --json without it")
+    request = request_from_mapping({**asked(options), "command": _command(words, argv)})
+    job = session.created().enqueue_request(request, reason=reason)
+    if as_json:
+        from ...views import job_json
+
+        document(job_json(job))
+    elif wait:
+        ctx.exit(_follow(session, job.id))
+    else:
+        line(f"Enqueued {escape(job.id)}")
+
+
+def _command(words: tuple[str, ...], argv: tuple[str, ...] | None) -> str | list[str]:
+    if argv is not None and not words:
+        return list(argv)
+    if argv is None and len(words) == 1:
+        return words[0]
+    if not words:
+        raise click.UsageError('nothing to run; type: queuectl run "COMMAND"')
+    raise click.UsageError(f'one command at a time; quote it: queuectl run "{" ".join(words)}", or put it behind --')
+
+
+def _follow(session: Session, job_id: str) -> int:
+    from ..following import code_of, follow
+
+    queue = session.existing()
+    if not queue.status().active_workers:
+        note(f"Enqueued {escape(job_id)}; no worker is running, start one with: queuectl worker start")
+    try:
+        job = follow(queue, job_id, begin=lambda run: None, piece=_pass_on, end=lambda run: None)
+    except KeyboardInterrupt:
+        note(f"{escape(job_id)} goes on; see: queuectl logs {escape(job_id)} --follow")
+        raise
+    if job.last is not None and job.last.error:
+        note(f"{escape(job_id)} is {job.state}: {escape(job.last.error)}")
+    return code_of(job)
+
+
+def _pass_on(run: object, stream: bytes, content: bytes) -> None:
+    if stream == b"c":
+        note(f"[... {content.decode()} bytes cut ...]")
+    else:
+        click.echo(content, nl=False, err=stream == b"e")

@@ -1,0 +1,139 @@
+"""`queuectl worker`: start, stop and list the processes that run jobs."""
+
+from datetime import datetime
+
+import click
+
+from ..context import Session, pass_session
+from ..params import duration_s, json_option, reason_option
+from ..render import Column, document, line, note, on_terminal, state_colour, table
+from ..text import escape, moment
+from ..verb import VerbSet
+
+COLUMNS = (
+    Column("ID"),
+    Column("STATE", paint=state_colour),
+    Column("PID", right=True),
+    Column("HOST"),
+    Column("SLOTS", right=True),
+    Column("QUEUES"),
+    Column("STARTED"),
+    Column("RUNNING", wide=True),
+)
+
+
+@click.group(cls=VerbSet)
+def command() -> None:
+    """Start, stop and list workers."""
+
+
+@command.command(
+    "start",
+    examples=(
+        "queuectl worker start --count 4",
+        "queuectl worker start --count 4 --drain",
+        "queuectl worker start --detach --queue mail",
+    ),
+)
+@click.option("--count", type=click.IntRange(1, 1000), default=1, metavar="N", help="Commands at a time.  [default: 1]")
+@click.option("--drain", is_flag=True, help="Exit 0 once nothing is pending, running or waiting for a retry.")
+@click.option("--detach/--foreground", help="Go to the background, with a log file in the data directory.")
+@click.option("--queue", "queues", multiple=True, metavar="NAME", help="Only this queue; may be repeated.")
+@click.option("--poll", type=duration_s, metavar="SECONDS", help="Look for jobs at least this often.")
+@click.option("--lease", type=duration_s, metavar="SECONDS", help="How long a silent worker keeps a job.")
+@click.option("--grace", type=duration_s, metavar="SECONDS", help="How long a command has between TERM and KILL.")
+@pass_session
+@click.pass_context
+def start(
+    ctx: click.Context,
+    session: Session,
+    *,
+    count: int,
+    drain: bool,
+    detach: bool,
+    queues: tuple[str, ...],
+    poll: float | None,
+    lease: float | None,
+    grace: float | None,
+) -> None:
+    """Run jobs, here until Ctrl-C or in the background."""
+    queue = session.created()
+    if detach:
+        from ..detached import detach_worker
+
+        timing = {"--poll": poll, "--lease": lease, "--grace": grace}
+        options = [word for name, value in timing.items() if value is not None for word in (name, f"{value:g}")]
+        options += [word for name in queues for word in ("--queue", name)]
+        detach_worker(queue, ["--count", str(count), *options, *(["--drain"] if drain else [])])
+        return
+    from ...worker import start_worker
+
+    more = {} if poll is None else {"poll_s": poll}
+    ctx.exit(
+        start_worker(
+            queue, slots=count, queues=queues or None, drain=drain, lease_s=lease, grace_s=grace, report=_report, **more
+        )
+    )
+
+
+def _report(text: str) -> None:
+    line(f"{datetime.now():%H:%M:%S} {escape(text)}")
+
+
+@command.command(
+    "stop",
+    examples=("queuectl worker stop --wait",),
+)
+@click.argument("ids", nargs=-1, metavar="[ID...]")
+@click.option("--now", is_flag=True, help="Stop the running commands too, and give their jobs back.")
+@click.option("--wait", is_flag=True, help="Return when they are gone.")
+@reason_option
+@json_option
+@pass_session
+def stop(session: Session, *, ids: tuple[str, ...], now: bool, wait: bool, reason: str | None, as_json: bool) -> None:
+    """Have workers finish what they run and exit; all of them where none is named."""
+    from ..stopping import ask_to_stop, wait_until_gone
+
+    queue = session.existing()
+    asked = ask_to_stop(queue, ids, now=now, reason=reason)
+    if wait:
+        wait_until_gone(queue, asked)
+    if as_json:
+        document({"ids": asked})
+    elif not asked:
+        note("No workers to stop.")
+    for worker in [] if as_json else asked:
+        line(f"{'Stopped' if wait else 'Stopping'} {escape(worker)}")
+
+
+@command.command(
+    "list",
+    examples=("queuectl worker list",),
+)
+@json_option
+@pass_session
+def list_workers(session: Session, *, as_json: bool) -> None:
+    """List the workers that have not stopped, and what they run."""
+    workers = session.existing().workers()
+    if as_json:
+        from ...views import worker_json
+
+        document([worker_json(info) for info in workers])
+        return
+    if not workers:
+        note("No workers; start one: queuectl worker start")
+        return
+    rows = [
+        (
+            escape(info.id),
+            info.state,
+            str(info.pid),
+            escape(info.host),
+            str(info.slots),
+            ", ".join(info.queues or ()),
+            moment(info.started_at_us, short=on_terminal()),
+            escape(" ".join(info.running)),
+        )
+        for info in workers
+    ]
+    table(COLUMNS, rows)

@@ -1,0 +1,38 @@
+"""Workers: they take jobs from the queue and run their commands.
+
+A worker uses what class Queue offers and nothing below it.
+"""
+
+from collections.abc import Callable, Sequence
+
+from ..queue import Queue
+from .loop import Options, Worker
+
+
+def start_worker(
+    queue: Queue,
+    *,
+    slots: int = 1,
+    queues: Sequence[str] | None = None,
+    drain: bool = False,
+    poll_s: float = 1.0,
+    lease_s: float | None = None,
+    grace_s: float | None = None,
+    report: Callable[[str], None] = print,
+) -> int:
+    """Run jobs in this process until told to stop, or until nothing is left with `drain`; gives the exit code.
+
+    `queues` None takes jobs of all queues; `lease_s` and `grace_s` None take the configured ones.
+    SIGTERM, SIGINT and SIGHUP finish the running jobs; a second one gives them back, a third kills.
+    """
+    settings = queue.settings()
+    options = Options(
+        slots=slots,
+        queues=tuple(queues) if queues else None,
+        drain=drain,
+        poll_s=poll_s,
+        lease_s=settings.lease_s if lease_s is None else lease_s,
+        grace_s=settings.grace_s if grace_s is None else grace_s,
+    )
+    Worker(queue, options, report).run()
+    return 0

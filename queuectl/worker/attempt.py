@@ -1,0 +1,141 @@
+"""One attempt at a job, from its command's start to its result, in steps that never wait.
+
+Knows the job, its command's process and what that prints; nothing of other attempts or of the
+queue. Every moment (`now`) is given, in seconds of a monotonic clock.
+"""
+
+import math
+import signal
+from typing import Final
+
+from ..answers import Result
+from ..job import Job
+from .output import Capture
+from .process import STDERR, STDOUT, Process, Stream
+from .verdict import Stop, judge
+
+NEVER: Final = math.inf
+SHOW_AFTER_S: Final = 0.2
+"""From this age on what a run prints is where a follower sees it."""
+
+GROUP_POLL_S: Final = 0.02
+LINGER_S: Final = 1.0
+"""How long to wait for a killed group to vanish; zombies that nobody reaps never do."""
+
+_DRAIN_READS: Final = 16
+
+
+class Attempt:
+    """A command that runs for a job."""
+
+    def __init__(self, job: Job, process: Process, capture: Capture, *, now: float, grace_s: float) -> None:
+        self.job = job
+        self.process = process
+        self.renew_at = NEVER
+        self._capture = capture
+        self._grace_s = grace_s
+        self._started_at = now
+        self._ended_at = now
+        timeout_ms = job.spec.timeout_ms
+        self._timeout_s = timeout_ms / 1000 if timeout_ms else None
+        self._status: int | None = None
+        self._stop: Stop | None = None
+        self._kill_at = NEVER
+        self._let_go_at = NEVER
+        self._look_at = NEVER
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Tell whether the job is no longer ours, so that its end must not be recorded."""
+        return self._stop is Stop.ABANDONED
+
+    def wake_at(self) -> float:
+        """Give the moment at which step() has something to do though nothing happened."""
+        show_at = self._started_at + SHOW_AFTER_S if self._capture.is_hidden else NEVER
+        return min(self._timeout_at(), self._kill_at, self._look_at, show_at)
+
+    def read(self, stream: Stream) -> bool:
+        """Read what lies in a pipe; gives False once the stream has ended."""
+        data = self.process.read(stream)
+        if data:
+            self._capture.add(stream, data)
+        return data != b""
+
+    def stop(self, cause: Stop, *, now: float) -> None:
+        """End the run: TERM to its group, KILL after the grace; no effect on one that has exited or is being stopped.
+
+        An abandoned run is killed at once.
+        """
+        if cause is Stop.ABANDONED:
+            self._stop = cause
+            self.kill(now=now)
+            return
+        self._notice_exit(now)
+        if self._status is None and self._stop is None:
+            self._stop = cause
+            self._kill_at = now + self._grace_s
+            self.process.signal_group(signal.SIGTERM)
+            self.process.signal_group(signal.SIGCONT)  # a stopped process hears TERM only once it goes on
+
+    def kill(self, *, now: float) -> None:
+        """Send KILL to whatever is left of the group."""
+        self.process.signal_group(signal.SIGKILL)
+        self._kill_at = NEVER
+        self._let_go_at = now + LINGER_S
+
+    def step(self, *, now: float) -> bool:
+        """Do what the moment asks for; gives True once the run is over and its group gone."""
+        self._notice_exit(now)
+        if now >= self._timeout_at():
+            self.stop(Stop.TIMEOUT, now=now)
+        if now >= self._kill_at:
+            self.kill(now=now)
+        if now >= self._started_at + SHOW_AFTER_S:
+            self._capture.show()
+        if not self._is_over(now):
+            self._look_at = NEVER if self._status is None else now + GROUP_POLL_S
+            return False
+        return True
+
+    def finish(self) -> Result:
+        """Collect the last output and give the result; only behind a step() that said the run is over."""
+        for stream in (STDOUT, STDERR):
+            self._drain(stream)
+        self.process.close()
+        captured = self._capture.finish()
+        assert self._status is not None, "the command has exited"
+        verdict = judge(self._status, self._stop, timeout_s=self._timeout_s, stderr_tail=captured.stderr_tail)
+        duration_ms = round((self._ended_at - self._started_at) * 1000)
+        return Result(self.job, *verdict, duration_ms, captured)
+
+    def recorded(self) -> None:
+        """Clean up, once the result is recorded: output that the store holds needs no file."""
+        self._capture.discard()
+
+    def _timeout_at(self) -> float:
+        if self._timeout_s is None or self._stop is not None or self._status is not None:
+            return NEVER
+        return self._started_at + self._timeout_s
+
+    def _notice_exit(self, now: float) -> None:
+        if self._status is None and (status := self.process.poll()) is not None:
+            self._status = status
+            self._ended_at = now
+            if status != 0 and self._stop is None:
+                self.kill(now=now)  # what a failed attempt leaves behind must not run beside its retry
+
+    def _is_over(self, now: float) -> bool:
+        if self._status is None:
+            return False
+        if self._status == 0 and self._stop is None:
+            return True
+        return now >= self._let_go_at or not self.process.signal_group(0)
+
+    def _drain(self, stream: Stream) -> None:
+        # No waiting for the end of the stream: a process in the background may keep it open, and
+        # even fill it faster than it is read. A pipe holds a mebibyte at the most.
+        for _ in range(_DRAIN_READS):
+            data = self.process.read(stream)
+            if not data:
+                return
+            self._capture.add(stream, data)

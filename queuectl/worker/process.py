@@ -1,0 +1,140 @@
+"""One command as a process of the operating system: its group, its pipes, its exit.
+
+Knows nothing of jobs, leases or time limits. How a process is spawned stays hidden in here, so that
+another way of spawning can take its place.
+"""
+
+import errno
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias
+
+from ..errors import QueuectlError
+from ..events.types import Command
+
+Stream: TypeAlias = Literal[b"o", b"e"]
+STDOUT: Final = b"o"
+STDERR: Final = b"e"
+
+READ_BYTES: Final = 65536
+
+
+class SpawnError(QueuectlError):
+    """The command could not be started; the message says why."""
+
+
+class Process:
+    """A running command, leader of its own session and process group, with two pipes to read.
+
+    `exit_fd` becomes readable when it exits; None where the platform has no such thing: there the
+    caller polls when SIGCHLD arrives.
+    """
+
+    def __init__(self, child: "subprocess.Popen[bytes]", pipes: dict[Stream, int]) -> None:
+        self._child = child
+        self.pid = child.pid
+        self.pipes = pipes
+        self.exit_fd = os.pidfd_open(child.pid) if hasattr(os, "pidfd_open") else None
+
+    def poll(self) -> int | None:
+        """Give the exit code, minus the signal's number where one killed it, or None while it runs."""
+        return self._child.poll()
+
+    def read(self, stream: Stream) -> bytes | None:
+        """Give what lies in a pipe, b"" at its end, None when there is nothing just now."""
+        try:
+            return os.read(self.pipes[stream], READ_BYTES)
+        except BlockingIOError:
+            return None
+
+    def signal_group(self, number: int) -> bool:
+        """Send a signal to all of the group, 0 to send none; tell whether anyone is left in it."""
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            return False
+        except PermissionError:  # someone is there, under another user
+            return True
+        return True
+
+    def close(self) -> None:
+        """Close what is still open; the process must have been reaped by poll()."""
+        for fd in self.pipes.values():
+            os.close(fd)
+        self.pipes.clear()
+        if self.exit_fd is not None:
+            os.close(self.exit_fd)
+            self.exit_fd = None
+
+
+class Launcher:
+    """Spawns commands; keeps what is the same for all of them."""
+
+    def __init__(self, base_env: Mapping[bytes, bytes]) -> None:
+        self._env = dict(base_env)
+        self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        """Let go of what all commands share."""
+        os.close(self._null)
+
+    def spawn(self, command: Command, *, cwd: str | None, env: Mapping[str, str]) -> Process:
+        """Start a command, `env` laid over the worker's own; raises SpawnError."""
+        argv = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
+        ends: list[int] = []
+        try:
+            ends += os.pipe()
+            ends += os.pipe()
+            child = self._popen(argv, cwd, env, stdout=ends[1], stderr=ends[3])
+        except (OSError, ValueError) as error:
+            _close_all(ends)
+            raise SpawnError(f"cannot start: {_cause(error, argv, cwd)}") from error
+        _close_all(ends[1::2])
+        for fd in ends[::2]:
+            os.set_blocking(fd, False)
+        return Process(child, {STDOUT: ends[0], STDERR: ends[2]})
+
+    def _popen(
+        self, argv: list[str], cwd: str | None, env: Mapping[str, str], *, stdout: int, stderr: int
+    ) -> "subprocess.Popen[bytes]":
+        merged = self._env | {os.fsencode(name): os.fsencode(value) for name, value in env.items()}
+        return subprocess.Popen(
+            argv, stdin=self._null, stdout=stdout, stderr=stderr, cwd=cwd, env=merged, start_new_session=True
+        )
+
+
+def signal_name(number: int) -> str:
+    """Name a signal as people know it: SIGKILL, SIGRTMIN+3."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        first = getattr(signal, "SIGRTMIN", None)
+        return f"SIGRTMIN+{number - first}" if first is not None and number > first else f"signal {number}"
+
+
+def _close_all(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+def _cause(error: OSError | ValueError, argv: list[str], cwd: str | None) -> str:
+    if not isinstance(error, OSError):
+        return f"the command or its environment cannot be passed on ({error})"
+    if cwd is not None and error.filename == cwd:
+        return _CWD_CAUSES.get(error.errno or 0, "cannot enter {0!r}: {1}").format(cwd, error.strerror)
+    return _PROGRAM_CAUSES.get(error.errno or 0, "cannot run {0!r}: {1}").format(argv[0], error.strerror)
+
+
+_CWD_CAUSES: Final[Mapping[int, str]] = {
+    errno.ENOENT: "no such directory {0!r}",
+    errno.ENOTDIR: "{0!r} is not a directory",
+    errno.EACCES: "no permission to enter the directory {0!r}",
+}
+_PROGRAM_CAUSES: Final[Mapping[int, str]] = {
+    errno.ENOENT: "no such program {0!r}",
+    errno.EACCES: "{0!r} may not be executed",
+    errno.ENOEXEC: "{0!r} is not a program (it may lack its #! line)",
+    errno.E2BIG: "the command and its environment are longer than this system allows",
+}

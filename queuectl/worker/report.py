@@ -1,0 +1,75 @@
+"""The lines that a worker prints, for people; pure."""
+
+from typing import Final
+
+from ..answers import Result
+from ..events.types import Command
+from ..job import Job, JobState
+
+_COMMAND_CHARS: Final = 100
+
+
+def worker_started(worker: str, slots: int, queues: tuple[str, ...] | None) -> str:
+    """Say who is at work, on what."""
+    where = "all queues" if queues is None else "queue " + ", ".join(queues)
+    return f"worker {worker} started: {slots} {'slot' if slots == 1 else 'slots'}, {where}"
+
+
+def worker_stopped(worker: str, cause: str) -> str:
+    """Say who left, and why."""
+    return f"worker {worker} stopped: {cause}"
+
+
+def stopping(running: int) -> str:
+    """Say that no more jobs are taken."""
+    if not running:
+        return "stopping"
+    jobs = "the running job" if running == 1 else f"the {running} running jobs"
+    return f"stopping: finishing {jobs}; a second signal kills and gives back"
+
+
+def giving_back(running: int) -> str:
+    """Say that the running jobs are being stopped."""
+    jobs = "the running job" if running == 1 else f"the {running} running jobs"
+    return f"stopping at once: ending {jobs}, to be given back"
+
+
+def picked_up(job: Job) -> str:
+    """Say that a job's command is about to run."""
+    return f"{job.id}: attempt {job.attempts} of {job.spec.max_retries + 1} started: {_shown(job.spec.command)}"
+
+
+def ended(result: Result, job: Job) -> str:
+    """Say how a run ended, and what became of its job."""
+    took = "" if result.duration_ms is None else f" in {result.duration_ms / 1000:.2f} s"
+    if job.state is JobState.COMPLETED:
+        return f"{job.id}: completed{took}"
+    if job.state is JobState.CANCELLED:
+        return f"{job.id}: cancelled"
+    if job.state is JobState.PENDING:
+        return f"{job.id}: given back, no attempt used up"
+    failure = f"{job.id}: attempt {result.job.attempts} of {job.spec.max_retries + 1} failed{took}: {result.error}"
+    if job.state is JobState.DEAD:
+        return f"{failure}; dead, see `queuectl dlq show {job.id}`"
+    return f"{failure}; next attempt in {max(0.0, (job.due_us - job.updated_at_us) / 1_000_000):.3g} s"
+
+
+def refused(job: Job, error: Exception) -> str:
+    """Say that a run was in vain."""
+    return f"{job.id}: {error}"
+
+
+def taken_away(job: Job) -> str:
+    """Say that a run is killed because its job is no longer this worker's."""
+    return f"{job.id}: the lease was lost, the command is killed and its result dropped"
+
+
+def not_recorded(result: Result, error: Exception) -> str:
+    """Say that an end could not be recorded."""
+    return f"{result.job.id}: {result.kind}, but that could not be recorded: {error}"
+
+
+def _shown(command: Command) -> str:
+    text = command if isinstance(command, str) else " ".join(command)
+    line = "".join(c if c.isprintable() else " " for c in text)
+    return line if len(line) <= _COMMAND_CHARS else line[: _COMMAND_CHARS - 3] + "..."

@@ -1,0 +1,67 @@
+"""The signals a worker hears, as something to wait on; knows nothing of what they lead to.
+
+A handler runs between two instructions of whatever is going on, a commit included. So the handlers
+do nothing, and the signal's number arrives through a socket that the loop reads when it is ready.
+"""
+
+import os
+import signal
+import socket
+import threading
+from types import TracebackType
+from typing import Any, Final
+
+STOPPING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Signals:
+    """While entered, catches the signals that stop a worker; outside the main thread it hears none."""
+
+    def __init__(self) -> None:
+        self._out, self._in = socket.socketpair()
+        self._out.setblocking(False)
+        self._in.setblocking(False)
+        self._restore: dict[int, Any] = {}
+        self._old_wakeup = -1
+        self._is_hearing = threading.current_thread() is threading.main_thread()
+
+    def fileno(self) -> int:
+        """Give the descriptor to wait on."""
+        return self._out.fileno()
+
+    def take(self) -> list[int]:
+        """Give the signals that came since the last time."""
+        try:
+            return list(self._out.recv(4096))
+        except BlockingIOError:
+            return []
+
+    def __enter__(self) -> "Signals":
+        if self._is_hearing:
+            self._old_wakeup = signal.set_wakeup_fd(self._in.fileno(), warn_on_full_buffer=False)
+            for number in _caught():
+                self._restore[number] = signal.signal(number, _ignore)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for number, handler in self._restore.items():
+            signal.signal(number, handler)
+        if self._is_hearing:
+            signal.set_wakeup_fd(self._old_wakeup)
+        self._out.close()
+        self._in.close()
+
+
+def _caught() -> list[int]:
+    # A hangup that is ignored already (nohup) stays ignored. An interrupt does not: shells ignore it
+    # for what they start in the background, and yet a worker there is to be stopped like any other.
+    wanted: list[int] = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        wanted.append(signal.SIGHUP)
+    if not hasattr(os, "pidfd_open"):
+        wanted.append(signal.SIGCHLD)
+    return wanted
+
+
+def _ignore(number: int, frame: object) -> None:
+    """Let the wakeup descriptor tell."""

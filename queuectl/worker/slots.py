@@ -1,0 +1,160 @@
+"""The commands that a worker runs at one time: started, moved on, renewed and stopped together.
+
+Knows nothing of transactions: it takes claimed jobs and gives results.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from ..answers import Result
+from ..events.types import Reason
+from ..job import Job
+from .attempt import GROUP_POLL_S, LINGER_S, NEVER, Attempt
+from .output import Capture
+from .process import Launcher, SpawnError
+from .verdict import Stop
+from .waiting import Waiting
+
+RENEWALS_A_LEASE: Final = 3
+
+
+class Slots:
+    """Up to `count` attempts side by side."""
+
+    def __init__(
+        self,
+        count: int,
+        waiting: Waiting,
+        *,
+        db_path: Path,
+        output_path: Callable[[Job], Path],
+        lease_s: float,
+        grace_s: float,
+        output_limit_bytes: int,
+    ) -> None:
+        self._count = count
+        self._waiting = waiting
+        self._db_path = str(db_path)
+        self._output_path = output_path
+        self._renew_every_s = lease_s / RENEWALS_A_LEASE
+        self._grace_s = grace_s
+        self._launcher = Launcher(os.environb)
+        self._runs: dict[int, Attempt] = {}
+        self._ended: dict[int, Attempt] = {}
+        self.output_limit_bytes = output_limit_bytes
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    @property
+    def free(self) -> int:
+        """Tell how many more commands may run."""
+        return self._count - len(self._runs)
+
+    def jobs(self) -> list[Job]:
+        """Give the jobs whose commands run."""
+        return [run.job for run in self._runs.values()]
+
+    def wake_at(self) -> float:
+        """Give the moment at which a run wants to be looked at, or its lease renewed."""
+        return min((min(run.wake_at(), run.renew_at) for run in self._runs.values()), default=NEVER)
+
+    def launch(self, job: Job, *, now: float) -> Result | None:
+        """Start a claimed job's command; gives a result at once where it cannot be started."""
+        try:
+            process = self._launcher.spawn(job.spec.command, cwd=job.spec.cwd, env=self._environment(job))
+        except SpawnError as failure:
+            return Result(job, "failed", reason=Reason.SPAWN_ERROR, error=str(failure), duration_ms=0)
+        capture = Capture(self._output_path(job), limit_bytes=self.output_limit_bytes)
+        run = Attempt(job, process, capture, now=now, grace_s=self._grace_s)
+        self._runs[_token(job)] = run
+        run.renew_at = now + self._renew_every_s
+        self._waiting.add(run)
+        return None
+
+    def step(self, moved: Iterable[Attempt], *, now: float) -> list[Result]:
+        """Move on the runs that something happened to, and those whose moment has come; gives what ended."""
+        due = [run for run in self._runs.values() if run.wake_at() <= now]
+        over = [run for run in dict.fromkeys([*moved, *due]) if run.step(now=now)]
+        return [result for run in over if (result := self._end(run)) is not None]
+
+    def due_renewals(self, *, now: float) -> list[Job]:
+        """Give the jobs whose leases are to be renewed, and those that would follow soon; none where none is due."""
+        if all(run.renew_at > now for run in self._runs.values()):
+            return []
+        soon = now + self._renew_every_s / 4
+        return [run.job for run in self._runs.values() if run.renew_at <= soon]
+
+    def renewed(self, jobs: Iterable[Job], *, now: float) -> None:
+        """Take note of leases made longer."""
+        for job in jobs:
+            if (run := self._runs.get(_token(job))) is not None:
+                run.job = job
+                run.renew_at = now + self._renew_every_s
+
+    def recorded(self, results: Iterable[Result]) -> None:
+        """Clean up behind runs whose end is recorded, and let go of those whose end was refused."""
+        for result in results:
+            if (run := self._ended.pop(_token(result.job), None)) is not None:
+                run.recorded()
+        self._ended.clear()
+
+    def stop(self, job: Job, cause: Stop, *, now: float) -> bool:
+        """Stop one run; tell whether there is one under the job's token."""
+        run = self._runs.get(_token(job))
+        if run is not None:
+            run.stop(cause, now=now)
+        return run is not None
+
+    def stop_all(self, cause: Stop, *, now: float) -> None:
+        """Stop every run, each with its grace."""
+        for run in self._runs.values():
+            run.stop(cause, now=now)
+
+    def kill_all(self, *, now: float) -> None:
+        """Kill every run that is being stopped, at once."""
+        for run in self._runs.values():
+            run.kill(now=now)
+
+    def abandon_all(self) -> list[Job]:
+        """Kill everything and wait until it is gone, a few seconds at the most; gives the jobs."""
+        jobs = self.jobs()
+        now = time.monotonic()
+        give_up_at = now + 2 * LINGER_S
+        self.stop_all(Stop.ABANDONED, now=now)
+        while self._runs and now < give_up_at:
+            self.step(list(self._runs.values()), now=now)
+            time.sleep(GROUP_POLL_S if self._runs else 0)
+            now = time.monotonic()
+        return jobs
+
+    def close(self) -> None:
+        """Let go of what all commands share."""
+        self._launcher.close()
+
+    def _end(self, run: Attempt) -> Result | None:
+        token = _token(run.job)
+        self._waiting.remove(run)
+        del self._runs[token]
+        result = run.finish()
+        if run.is_abandoned:
+            return None
+        self._ended[token] = run
+        return result
+
+    def _environment(self, job: Job) -> dict[str, str]:
+        return {
+            **(job.spec.env or {}),
+            "QUEUECTL_JOB_ID": job.id,
+            "QUEUECTL_ATTEMPT": str(job.attempts),
+            "QUEUECTL_QUEUE": job.spec.queue,
+            "QUEUECTL_DB": self._db_path,
+        }
+
+
+def _token(job: Job) -> int:
+    assert job.lease is not None, "a job that runs has a lease"
+    return job.lease.token

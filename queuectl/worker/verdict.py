@@ -1,0 +1,61 @@
+"""How a run that is over is judged: what kind of end it was, and the words for it; pure."""
+
+from enum import StrEnum
+from typing import Final, Literal, NamedTuple
+
+from ..events.types import Reason
+from .process import signal_name
+
+Kind = Literal["completed", "failed", "cancelled", "released"]
+_LINE_CHARS: Final = 200
+
+
+class Stop(StrEnum):
+    """Why a worker ends a run that would go on."""
+
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+    RELEASED = "released"
+    ABANDONED = "abandoned"
+
+
+class Verdict(NamedTuple):
+    """What is to be recorded of a run; `error` is for people, None where nothing went wrong."""
+
+    kind: Kind
+    return_code: int | None = None
+    signal: str | None = None
+    reason: str | None = None
+    error: str | None = None
+
+
+def judge(status: int, stop: Stop | None, *, timeout_s: float | None, stderr_tail: str | None) -> Verdict:
+    """Judge a run by its exit status (minus the number of the signal that killed it) and why it was stopped."""
+    return_code = status if status >= 0 else None
+    signal = signal_name(-status) if status < 0 else None
+    if stop is Stop.TIMEOUT:
+        # Behind a TERM the last line is mostly the shell saying "Terminated": not worth repeating.
+        return Verdict("failed", return_code, signal, Reason.TIMEOUT, f"timed out after {timeout_s:g} s")
+    if stop is Stop.CANCELLED:
+        return Verdict("cancelled", return_code, signal)
+    if stop is not None:
+        return Verdict("released", return_code, signal, error="the worker was told to stop at once")
+    if signal is not None:
+        return Verdict("failed", None, signal, Reason.SIGNAL, _with_last_line(f"killed by {signal}", stderr_tail))
+    if return_code:
+        error = _with_last_line(f"exit code {return_code}", stderr_tail)
+        return Verdict("failed", return_code, None, Reason.EXIT_CODE, error)
+    return Verdict("completed", return_code)
+
+
+def _with_last_line(what: str, stderr_tail: str | None) -> str:
+    line = _last_line(stderr_tail or "")
+    return f"{what}: {line}" if line else what
+
+
+def _last_line(text: str) -> str:
+    # Carriage returns end lines too: of a progress bar only its last state is of interest.
+    lines = [line.strip() for line in text.splitlines()]
+    last = next((line for line in reversed(lines) if line), "")
+    shown = "".join(c if c.isprintable() else "?" for c in last)
+    return shown if len(shown) <= _LINE_CHARS else shown[: _LINE_CHARS - 3] + "..."

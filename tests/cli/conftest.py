@@ -1,0 +1,91 @@
+"""Ways to run the command line: in this process where quick, in a real one where it matters."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from queuectl.cli import queuectl
+from queuectl.job import Job
+from queuectl.queue import Queue
+
+PATIENCE_S = 20.0
+
+
+class CommandLine:
+    """Runs queuectl on one data directory."""
+
+    def __init__(self, db: Path) -> None:
+        self.db = db
+        self._runner = CliRunner()
+
+    def __call__(self, *words: str, code: int = 0, text: str | bytes | None = None) -> Result:
+        """Run a verb in this process and check its exit code."""
+        result = self._runner.invoke(queuectl, ["--db", str(self.db), *words], input=text, prog_name="queuectl")
+        assert result.exit_code == code, (result.output, result.exception)
+        return result
+
+    def json(self, *words: str, code: int = 0) -> Any:
+        """Run a verb with --json and give its document."""
+        return json.loads(self(*words, "--json", code=code).stdout)
+
+    def words(self, *words: str) -> list[str]:
+        """Give the words of a real process that runs a verb."""
+        return [sys.executable, "-m", "queuectl", "--db", str(self.db), *words]
+
+    def process(self, *words: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+        """Run a verb in a process of its own to its end."""
+        return subprocess.run(self.words(*words), capture_output=True, text=True, timeout=PATIENCE_S, **options)
+
+    def spawn(self, *words: str, **options: Any) -> "subprocess.Popen[str]":
+        """Begin a verb in a process of its own."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+        return subprocess.Popen(self.words(*words), text=True, **pipes)
+
+    def drain(self) -> None:
+        """Run whatever is in the queue with a real worker."""
+        done = self.process("worker", "start", "--drain", "--poll", "0.05")
+        assert done.returncode == 0, done.stderr
+
+    def queue(self) -> Queue:
+        """Open the queue itself; close it before the next verb runs in this process."""
+        return Queue.open(self.db)
+
+    def kill(self, job_id: str, error: str = "exit code 1") -> Job:
+        """Let a job's attempt fail; without retries it is dead then."""
+        with self.queue() as queue:
+            (job,) = queue.claim("w", 1)
+            assert job.id == job_id
+            return queue.fail(queue.start(job), error, return_code=1, duration_ms=12)
+
+    def complete(self, job_id: str) -> Job:
+        """Let a job complete."""
+        with self.queue() as queue:
+            (job,) = queue.claim("w", 1)
+            assert job.id == job_id
+            return queue.complete(queue.start(job), duration_ms=12)
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    monkeypatch.delenv("QUEUECTL_DB", raising=False)
+    monkeypatch.setenv("USER", "tester")
+    # A process started elsewhere than in the project still finds it.
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+    return CommandLine(tmp_path / "q")
+
+
+def wait_until(is_true: Callable[[], Any]) -> Any:
+    """Wait for something to become true and give it; looking again is the only way to know."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := is_true()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+    return found

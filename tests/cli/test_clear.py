@@ -1,0 +1,39 @@
+"""clear: take ended jobs out of the views."""
+
+import pytest
+
+from .conftest import CommandLine
+
+
+def test_clear(cli: CommandLine) -> None:
+    """Completed jobs go, others stay, the history stays, and the id is free again."""
+    cli("enqueue", "a", "true")
+    cli.complete("a")
+    cli("enqueue", "b", "true")
+    assert cli("clear", "--reason", "tidy").stdout == "Cleared 1 completed job\n"
+    assert [job["id"] for job in cli.json("list")] == ["b"]
+    assert cli.json("history", "a")[-1]["reason"] == "tidy"
+    cli("enqueue", "a", "true")
+
+
+def test_state(cli: CommandLine) -> None:
+    """--state chooses which ended ones."""
+    cli("enqueue", "a", "true")
+    cli("cancel", "a")
+    assert cli.json("clear") == {"cleared": 0}
+    assert cli.json("clear", "--state", "cancelled") == {"cleared": 1}
+
+
+def test_older_than(cli: CommandLine) -> None:
+    """--older-than leaves the younger ones."""
+    cli("enqueue", "a", "true")
+    cli.complete("a")
+    assert cli.json("clear", "--older-than", "1h30m") == {"cleared": 0}
+    assert cli.json("clear", "--older-than", "0s") == {"cleared": 1}
+
+
+@pytest.mark.parametrize("words", [["--state", "pending"], ["--older-than", "long"], ["--older-than", "-5"]])
+def test_refused(cli: CommandLine, words: list[str]) -> None:
+    """A state that is no end, or a time that is none, is a usage error."""
+    cli("enqueue", "a", "true")
+    cli("clear", *words, code=2)

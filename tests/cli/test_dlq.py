@@ -1,0 +1,76 @@
+"""dlq: list, show, retry and purge what died."""
+
+import pytest
+
+from .conftest import CommandLine
+
+
+@pytest.fixture
+def dead(cli: CommandLine) -> CommandLine:
+    """Give a queue where a and b are dead and c is pending."""
+    for job_id in "ab":
+        cli("enqueue", job_id, "true", "--max-retries", "0")
+        cli.kill(job_id, f"{job_id} broke")
+    cli("enqueue", "c", "true")
+    return cli
+
+
+def test_list(dead: CommandLine) -> None:
+    """The last to die comes first, with its error."""
+    assert [job["id"] for job in dead.json("dlq", "list")] == ["b", "a"]
+    lines = dead("dlq", "list").stdout.splitlines()
+    assert lines[0].endswith("LAST ERROR")
+    assert lines[1].endswith("b broke")
+    assert len(dead.json("dlq", "list", "--limit", "1")) == 1
+
+
+def test_list_nothing(cli: CommandLine) -> None:
+    """None dead is no error."""
+    cli("enqueue", "c", "true")
+    assert cli("dlq", "list").stderr == "No dead jobs.\n"
+    assert cli.json("dlq", "list") == []
+
+
+def test_show(dead: CommandLine) -> None:
+    """A dead job is shown in full; one that lives is refused."""
+    assert "a broke" in dead("dlq", "show", "a").stdout
+    assert dead.json("dlq", "show", "a")["state"] == "dead"
+    assert "it is pending" in dead("dlq", "show", "c", code=1).stderr
+
+
+def test_retry(dead: CommandLine) -> None:
+    """A retried job is pending with 0 attempts, and the log says why."""
+    assert dead("dlq", "retry", "a", "--reason", "fixed").stdout == "Requeued a\n"
+    job = dead.json("show", "a")
+    assert (job["state"], job["attempts"]) == ("pending", 0)
+    assert dead.json("history", "a")[-1]["reason"] == "fixed"
+
+
+def test_retry_all(dead: CommandLine) -> None:
+    """--all retries every dead job, and none is no error."""
+    assert sorted(dead.json("dlq", "retry", "--all")["ids"]) == ["a", "b"]
+    assert dead("dlq", "retry", "--all").stdout == "Requeued 0 jobs\n"
+
+
+def test_retry_is_all_or_none(dead: CommandLine) -> None:
+    """One that is not dead, or not there, refuses the rest too."""
+    assert "it is pending" in dead("dlq", "retry", "a", "c", code=1).stderr
+    dead("dlq", "retry", "a", "zzz", code=1)
+    assert dead.json("show", "a")["state"] == "dead"
+
+
+def test_purge(dead: CommandLine) -> None:
+    """A purged job leaves the views; its history stays."""
+    assert dead("dlq", "purge", "a").stdout == "Purged a\n"
+    dead("show", "a", code=1)
+    assert dead.json("history", "a")[-1]["type"] == "removed"
+    assert dead("dlq", "purge", "--all").stdout == "Purged b\n"
+    assert [job["id"] for job in dead.json("list")] == ["c"]
+
+
+@pytest.mark.parametrize("verb", ["retry", "purge"])
+@pytest.mark.parametrize("words", [[], ["a", "--all"]])
+def test_wrong_shape(dead: CommandLine, verb: str, words: list[str]) -> None:
+    """Neither names nor --all, or both, is a usage error and changes nothing."""
+    assert "--all" in dead("dlq", verb, *words, code=2).stderr
+    assert len(dead.json("dlq", "list")) == 2

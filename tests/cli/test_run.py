@@ -1,0 +1,67 @@
+"""run: an id of our making, and --wait, which exits as the command did."""
+
+import signal
+import subprocess
+
+import pytest
+
+from .conftest import CommandLine, wait_until
+
+
+def test_run_makes_an_id(cli: CommandLine) -> None:
+    """run enqueues a shell line under a fresh id and prints it."""
+    job_id = cli("run", "echo Hello World").stdout.removeprefix("Enqueued ").strip()
+    assert cli.json("show", job_id)["command"] == "echo Hello World"
+
+
+def test_run_argv(cli: CommandLine) -> None:
+    """run takes an argument vector behind --, and the job options."""
+    cli("run", "--priority", "3", "--", "ls", "--all")
+    (job,) = cli.json("list")
+    assert (job["command"], job["priority"]) == (["ls", "--all"], 3)
+
+
+@pytest.mark.parametrize("words", [[], ["echo", "hi"], ["echo", "--", "hi"], ["--wait", "--json", "true"]])
+def test_wrong_shape(cli: CommandLine, words: list[str]) -> None:
+    """Nothing, or several unquoted words, is a usage error."""
+    assert "Error: " in cli("run", *words, code=2).stderr
+    assert not cli.db.exists()
+
+
+def test_wait_passes_on_output_and_code(cli: CommandLine) -> None:
+    """run --wait prints what the command prints, stream by stream, and exits with its code."""
+    waiting = cli.spawn("run", "--wait", "--max-retries", "0", "echo out; echo err >&2; exit 7")
+    wait_until(lambda: (cli.db / "data.mdb").exists() and _jobs(cli))
+    cli.drain()
+    out, errors = waiting.communicate(timeout=20)
+    assert (waiting.returncode, out) == (7, "out\n")
+    assert "no worker is running" in errors
+    assert "err\n" in errors
+
+
+def test_wait_tells_a_signal(cli: CommandLine) -> None:
+    """A command that a signal ended exits as a shell would: 128 and its number."""
+    waiting = cli.spawn("run", "--wait", "--max-retries", "0", "kill -KILL $$")
+    wait_until(lambda: (cli.db / "data.mdb").exists() and _jobs(cli))
+    cli.drain()
+    waiting.communicate(timeout=20)
+    assert waiting.returncode == 128 + signal.SIGKILL
+
+
+def test_interrupted_wait_leaves_the_job(cli: CommandLine) -> None:
+    """Ctrl-C ends the waiting, not the job, and says how to look again."""
+    waiting = cli.spawn("run", "--wait", "true", stdout=subprocess.DEVNULL)
+    wait_until(lambda: (cli.db / "data.mdb").exists() and _jobs(cli))
+    assert waiting.stderr is not None
+    told = waiting.stderr.readline()
+    assert "no worker is running" in told
+    waiting.send_signal(signal.SIGINT)
+    _, errors = waiting.communicate(timeout=20)
+    assert waiting.returncode == 130
+    assert "goes on; see: queuectl logs" in errors
+    assert [job["state"] for job in _jobs(cli)] == ["pending"]
+
+
+def _jobs(cli: CommandLine) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = cli.json("list")
+    return found

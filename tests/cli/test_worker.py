@@ -1,0 +1,129 @@
+"""worker: start, in the foreground and the background, stop and list, with real processes."""
+
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .conftest import CommandLine, wait_until
+
+
+def started(cli: CommandLine, process: "subprocess.Popen[str]") -> str:
+    """Wait until a worker is at work and give its id."""
+
+    def found() -> str | None:
+        return next((info["id"] for info in cli.json("worker", "list") if info["pid"] == process.pid), None)
+
+    wait_until((cli.db / "data.mdb").exists)
+    worker: str = wait_until(found)
+    return worker
+
+
+def test_drain(cli: CommandLine) -> None:
+    """--drain runs all there is, a line for each happening, and exits 0."""
+    cli("enqueue", "a", "true")
+    cli("enqueue", "b", "exit 3", "--max-retries", "0")
+    done = cli.process("worker", "start", "--count", "2", "--drain")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^\d\d:\d\d:\d\d a: completed", done.stdout, re.MULTILINE)
+    assert "dlq show b" in done.stdout
+    assert cli.json("status")["jobs"] | {"completed": 1, "dead": 1} == cli.json("status")["jobs"]
+
+
+def test_priority_runs_first(cli: CommandLine) -> None:
+    """A job of higher priority runs before those that came first."""
+    cli("enqueue", "a", "true")
+    cli("enqueue", "b", "true", "--priority", "10")
+    cli.drain()
+    assert cli.json("show", "b")["started_at"] < cli.json("show", "a")["started_at"]
+
+
+def test_only_its_queue(cli: CommandLine) -> None:
+    """--queue leaves the other queues alone."""
+    cli("enqueue", "a", "true")
+    cli("enqueue", "b", "true", "--queue", "mail")
+    assert cli.process("worker", "start", "--queue", "mail", "--drain").returncode == 0
+    assert cli.json("status")["queues"]["default"]["pending"] == 1
+    assert cli.json("show", "b")["state"] == "completed"
+
+
+def test_start_makes_the_queue(cli: CommandLine) -> None:
+    """A worker may be there before the first job."""
+    assert cli.process("worker", "start", "--drain").returncode == 0
+    assert cli.json("status")["head"] > 0
+
+
+@pytest.mark.parametrize("words", [["--count", "0"], ["--poll", "often"], ["--lease", "-1"]])
+def test_wrong_shape(cli: CommandLine, words: list[str]) -> None:
+    """A count, poll or lease that is none is a usage error."""
+    cli("worker", "start", *words, code=2)
+
+
+def test_list_and_stop(cli: CommandLine) -> None:
+    """A worker is listed with what it runs; stop has it finish that, and --wait waits for it."""
+    gate = cli.db.parent / "gate"
+    cli("enqueue", "a", f"until [ -e {gate} ]; do sleep 0.05; done")
+    worker = cli.spawn("worker", "start")
+    name = started(cli, worker)
+    wait_until(lambda: cli.json("worker", "list")[0]["running"] == ["a"])
+    (info,) = cli.json("worker", "list")
+    assert list(info)[:3] == ["id", "pid", "host"]
+    assert (info["slots"], info["state"]) == (1, "running")
+    assert name in cli("worker", "list").stdout
+    stopping = cli.spawn("worker", "stop", name, "--wait")
+    wait_until(lambda: cli.json("worker", "list")[0]["state"] == "stopping")
+    assert cli("worker", "stop", name).stdout == f"Stopping {name}\n"
+    gate.touch()
+    out, _ = stopping.communicate(timeout=20)
+    assert out == f"Stopped {name}\n"
+    worker.communicate(timeout=20)
+    assert worker.returncode == 0
+    assert cli.json("show", "a")["state"] == "completed"
+    assert cli.json("worker", "list") == []
+
+
+def test_stop_now_gives_back(cli: CommandLine) -> None:
+    """stop --now ends the running commands and gives their jobs back, no attempt used up."""
+    cli("enqueue", "a", "exec sleep 60")
+    worker = cli.spawn("worker", "start", "--grace", "1")
+    started(cli, worker)
+    wait_until(lambda: cli.json("worker", "list")[0]["running"] == ["a"])
+    cli("worker", "stop", "--now", "--wait")
+    worker.communicate(timeout=20)
+    job = cli.json("show", "a")
+    assert (job["state"], job["attempts"]) == ("pending", 0)
+
+
+def test_ctrl_c_finishes(cli: CommandLine) -> None:
+    """Ctrl-C has a worker finish and exit 0."""
+    worker = cli.spawn("worker", "start")
+    started(cli, worker)
+    worker.send_signal(signal.SIGINT)
+    out, errors = worker.communicate(timeout=20)
+    assert worker.returncode == 0, errors
+    assert "stopped" in out
+
+
+def test_stop_nobody(cli: CommandLine) -> None:
+    """No workers is no error; one that is not there is refused."""
+    cli("enqueue", "a", "true")
+    assert cli("worker", "stop").stderr == "No workers to stop.\n"
+    assert cli.json("worker", "stop") == {"ids": []}
+    assert "no worker is running" in cli("worker", "stop", "w9", code=1).stderr
+    assert "No workers" in cli("worker", "list").stderr
+
+
+def test_detach(cli: CommandLine) -> None:
+    """--detach comes back once the worker is at work, and says its id, pid and log file."""
+    cli("enqueue", "a", "true")
+    said = cli.process("worker", "start", "--detach", "--count", "2")
+    assert said.returncode == 0, said.stderr
+    found = re.fullmatch(r"Worker (\S+) started in the background \(pid (\d+)\), log: (.+)\n", said.stdout)
+    assert found, said.stdout
+    (info,) = cli.json("worker", "list")
+    assert (info["id"], info["pid"], info["slots"]) == (found[1], int(found[2]), 2)
+    wait_until(lambda: cli.json("show", "a")["state"] == "completed")
+    assert cli("worker", "stop", "all", "--wait").stdout == f"Stopped {found[1]}\n"
+    assert "a: completed" in Path(found[3]).read_text()

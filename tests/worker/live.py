@@ -1,0 +1,113 @@
+"""What worker tests share: attempts driven by hand, and real worker processes to be signalled."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from queuectl import Job, JobSpec, JobState, Queue, Result
+from queuectl.job import Lease
+from queuectl.worker.attempt import Attempt
+from queuectl.worker.output import Capture
+from queuectl.worker.process import STDERR, STDOUT, Launcher
+
+_SCRIPT = """
+import json, sys
+from queuectl import Queue
+from queuectl.worker import start_worker
+with Queue.open(sys.argv[1]) as queue:
+    sys.exit(start_worker(queue, report=lambda line: print(line, flush=True), **json.loads(sys.argv[2])))
+"""
+
+
+def wait_until(holds: Callable[[], Any], *, timeout_s: float = 15.0) -> Any:
+    """Wait until something is true and give it; fail when it takes too long."""
+    deadline = time.monotonic() + timeout_s
+    while not (found := holds()):
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.01)
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs; one that is dead but not yet reaped does not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
+def pid_in(path: Path) -> int:
+    """Wait for a file that a command writes a process id into."""
+    return int(wait_until(lambda: path.exists() and path.read_text().strip()))
+
+
+def running_job(command: str | tuple[str, ...], **fields: Any) -> Job:
+    """Give a job as a worker gets it: claimed and started."""
+    spec = JobSpec("job1", command, **fields)
+    lease = Lease(2, "w1", 0, attempt=1)
+    return Job(1, spec, JobState.PROCESSING, 3, 0, 0, 0, attempts=1, lease=lease)
+
+
+class Driven:
+    """One attempt, moved on by hand."""
+
+    def __init__(self, job: Job, path: Path, *, grace_s: float = 5.0, limit_bytes: int = 1 << 20) -> None:
+        self._launcher = Launcher(os.environb)
+        process = self._launcher.spawn(job.spec.command, cwd=job.spec.cwd, env=job.spec.env or {})
+        self.capture = Capture(path, limit_bytes=limit_bytes)
+        self.attempt = Attempt(job, process, self.capture, now=time.monotonic(), grace_s=grace_s)
+
+    def step(self) -> bool:
+        """Read what there is and take a step; tell whether the run is over."""
+        for stream in (STDOUT, STDERR):
+            self.attempt.read(stream)
+        return self.attempt.step(now=time.monotonic())
+
+    def result(self) -> Result:
+        """Wait for the end."""
+        wait_until(self.step)
+        result = self.attempt.finish()
+        self._launcher.close()
+        return result
+
+
+class LiveWorker:
+    """A worker in a process of its own."""
+
+    def __init__(self, path: Path, **options: Any) -> None:
+        self._log = path.parent / f"worker-{time.monotonic_ns()}.log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _SCRIPT, str(path), json.dumps({"poll_s": 0.5, **options})],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def said(self) -> str:
+        """Give what it has printed so far."""
+        return self._log.read_text()
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def exit_code(self, *, timeout_s: float = 20.0) -> int:
+        """Wait until it has gone."""
+        return self.process.wait(timeout_s)
+
+    def kill(self) -> None:
+        """Make sure that it is gone."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def state_of(queue: Queue, job_id: str) -> str:
+    """Give a job's state."""
+    return str(queue.job(job_id).state)

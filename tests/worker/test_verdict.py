@@ -1,0 +1,48 @@
+"""How a run that is over is judged."""
+
+import signal
+
+import pytest
+
+from queuectl.worker.verdict import Stop, Verdict, judge
+
+
+@pytest.mark.parametrize(
+    ("status", "stop", "stderr", "verdict"),
+    [
+        (0, None, "warning\n", Verdict("completed", 0)),
+        (3, None, None, Verdict("failed", 3, None, "exit_code", "exit code 3")),
+        (1, None, "a\nlast  \n\n", Verdict("failed", 1, None, "exit_code", "exit code 1: last")),
+        (-11, None, None, Verdict("failed", None, "SIGSEGV", "signal", "killed by SIGSEGV")),
+        (-15, Stop.TIMEOUT, None, Verdict("failed", None, "SIGTERM", "timeout", "timed out after 1.5 s")),
+        (0, Stop.TIMEOUT, "x", Verdict("failed", 0, None, "timeout", "timed out after 1.5 s")),
+        (-9, Stop.CANCELLED, None, Verdict("cancelled", None, "SIGKILL")),
+        (0, Stop.CANCELLED, None, Verdict("cancelled", 0)),
+        (
+            -15,
+            Stop.RELEASED,
+            None,
+            Verdict("released", None, "SIGTERM", None, "the worker was told to stop at once"),
+        ),
+    ],
+)
+def test_a_run_is_judged_by_its_status_and_why_it_was_stopped(
+    status: int, stop: Stop | None, stderr: str | None, verdict: Verdict
+) -> None:
+    """Each way to end has its kind, its reason and its words."""
+    assert judge(status, stop, timeout_s=1.5, stderr_tail=stderr) == verdict
+
+
+def test_the_error_is_one_printable_line() -> None:
+    """What a command printed cannot break a line, a terminal or the size of the error."""
+    stderr = "10%\r20%\r\x1b[31mred\x07" + "x" * 1000 + "\n"
+    error = judge(1, None, timeout_s=None, stderr_tail=stderr).error
+    assert error is not None
+    assert error.startswith("exit code 1: ?[31mred?xxx")
+    assert len(error) < 250
+    assert error.isprintable()
+
+
+def test_signals_are_named() -> None:
+    """The signal is its name, not its number."""
+    assert judge(-signal.SIGKILL, None, timeout_s=None, stderr_tail=None).signal == "SIGKILL"
