@@ -147,7 +147,7 @@ def check_queue(queue: str) -> str:
     return queue
 
 
-def parse_duration_s(text: str) -> float:
+def parse_duration_s(text: str, *, field: str = "duration") -> float:
     """Read a duration in seconds: `90`, `90s`, `5m`, `1h30m`, `2d`, `500ms`.
 
     Raises InvalidInput.
@@ -158,13 +158,13 @@ def parse_duration_s(text: str) -> float:
     elif _DURATIONS.fullmatch(plain):
         seconds = sum(float(number) * _UNIT_S[unit] for number, unit in _DURATION.findall(plain))
     else:
-        raise InvalidInput("duration", repr(text), "seconds, or for example 90s, 5m, 1h30m, 2d, 500ms")
+        raise InvalidInput(field, repr(text), "seconds, or for example 90s, 5m, 1h30m, 2d, 500ms")
     if seconds > _LONGEST_S:
-        raise InvalidInput("duration", repr(text), "at most 100 years")
+        raise InvalidInput(field, repr(text), "at most 100 years")
     return seconds
 
 
-def parse_time_us(text: str) -> int:
+def parse_time_us(text: str, *, field: str = "time") -> int:
     """Read an ISO 8601 time in microseconds since the epoch; without a zone it is local time.
 
     Raises InvalidInput.
@@ -174,7 +174,7 @@ def parse_time_us(text: str) -> int:
     except (ValueError, InvalidInput):
         at_us = -1
     if not 0 <= at_us <= LATEST_US:
-        raise InvalidInput("time", repr(text), "ISO 8601 from 1970 on, for example 2026-01-01T00:00:00Z")
+        raise InvalidInput(field, repr(text), "ISO 8601 from 1970 on, for example 2026-01-01T00:00:00Z")
     return at_us
 
 
@@ -268,11 +268,11 @@ def _read_number(key: str, value: Any) -> float:
 
 
 def _read_duration(key: str, value: Any) -> float:
-    return parse_duration_s(value) if isinstance(value, str) else _read_number(key, value)
+    return parse_duration_s(value, field=key) if isinstance(value, str) else _read_number(key, value)
 
 
 def _read_time(key: str, value: Any) -> int:
-    return parse_time_us(_read_text(key, value))
+    return parse_time_us(_read_text(key, value), field=key)
 
 
 def _read_env(key: str, value: Any) -> dict[str, str]:

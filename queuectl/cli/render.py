@@ -15,6 +15,9 @@ from .text import cells, cut
 
 GAP = "  "
 LEAST_WIDE = 12
+LEAST = 5
+"""How narrow a column may become while others can still give way, and at the last."""
+
 STATE_COLOURS = {
     "pending": "blue",
     "processing": "cyan",
@@ -140,16 +143,23 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[in
     if not on_terminal():
         return widths
     over = sum(widths) + len(GAP) * (len(widths) - 1) - terminal_width()
-    # Those that may be cut give way first, the widest of them most; then whatever is widest.
-    for candidates in ([c.wide for c in columns], [True] * len(columns)):
-        while over > 0:
-            index = max((i for i, may in enumerate(candidates) if may), key=widths.__getitem__, default=None)
-            if index is None or widths[index] <= LEAST_WIDE:
-                break
-            taken = min(over, widths[index] - LEAST_WIDE)
-            widths[index] -= taken
-            over -= taken
+    wide, every = [index for index, column in enumerate(columns) if column.wide], list(range(len(columns)))
+    for candidates, least in ((wide, LEAST_WIDE), (every, LEAST_WIDE), (wide, LEAST), (every, LEAST)):
+        over = _narrow(widths, candidates, least, over)
     return widths
+
+
+def _narrow(widths: list[int], candidates: list[int], least: int, over: int) -> int:
+    """Take columns off the widest candidates, evenly, down to `least`; gives what is still too much."""
+    while over > 0 and candidates:
+        widest = max(candidates, key=widths.__getitem__)
+        if widths[widest] <= least:
+            break
+        next_widest = max((widths[index] for index in candidates if widths[index] < widths[widest]), default=least)
+        taken = min(over, max(1, (widths[widest] - max(next_widest, least)) // len(candidates)))
+        widths[widest] -= taken
+        over -= taken
+    return over
 
 
 def terminal_width() -> int:

@@ -32,7 +32,7 @@ def apply(txn: Transaction, recorded: Recorded) -> None:
     elif isinstance(event, WorkerStopped):
         txn.delete(TABLE, worker.encode())
     elif isinstance(event, WorkerStopping) and (known := get(txn, worker)) is not None:
-        txn.put(TABLE, worker.encode(), pack(known._replace(stopping=True, stop_now=event.now)))
+        txn.put(TABLE, worker.encode(), pack(known._replace(stopping=True, stop_now=known.stop_now or event.now)))
 
 
 def get(txn: Transaction, worker: str) -> WorkerRow | None:
