@@ -46,22 +46,18 @@ _new = tuple.__new__  # builds a NamedTuple from a tuple, past its slower constr
 class Layout(NamedTuple):
     """How one event type is stored: explicit name, current version, and its fields' short keys.
 
-    The keys stand in the order of the fields: the required ones, then those that have a default
+    The keys stand in the order of the fields: the required ones, then those that have `defaults`
     and may be left out. `unstored` has for each key the value that is not written.
     """
 
     type: type[Any]
     name: str
     version: int
+    keys: tuple[str, ...]
     required: tuple[str, ...]
     optional: tuple[str, ...]
     defaults: tuple[Any, ...]
     unstored: tuple[Any, ...]
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Every field's key, in order."""
-        return self.required + self.optional
 
 
 def _layout(cls: type[Any], name: str, keys: str, fields_of: type[Any] | None = None) -> Layout:
@@ -69,8 +65,8 @@ def _layout(cls: type[Any], name: str, keys: str, fields_of: type[Any] | None = 
     names = tuple(keys.split())
     assert len(names) == len(fields._fields), f"{name}: one key a field"
     defaults = tuple(fields._field_defaults.values())
-    required = len(names) - len(defaults)
-    return Layout(cls, name, 1, names[:required], names[required:], defaults, (_NOTHING,) * required + defaults)
+    count = len(names) - len(defaults)
+    return Layout(cls, name, 1, names, names[:count], names[count:], defaults, (_NOTHING,) * count + defaults)
 
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -115,13 +111,11 @@ def encode(recorded: Recorded, key: bytes) -> bytes:
     position, at_us, stream, prev, actor, event, reason = recorded
     layout = _BY_TYPE[type(event)]
     fields: Any = event.spec if type(event) is Enqueued else event
-    _, name, version, required, optional, _, unstored = layout
-    if optional:
-        keys = required + optional
-        data = {k: value for k, value, default in zip(keys, fields, unstored, strict=True) if value != default}
+    if layout.defaults:
+        data = {k: value for k, value, default in zip(layout.keys, fields, layout.unstored) if value != default}  # noqa: B905
     else:
-        data = dict(zip(required, fields, strict=True))
-    envelope: Data = {"t": at_us, "y": name, "v": version, "a": actor, "d": data}
+        data = dict(zip(layout.keys, fields))  # noqa: B905 - strict costs as much again, and _layout has checked
+    envelope: Data = {"t": at_us, "y": layout.name, "v": layout.version, "a": actor, "d": data}
     if stream != position:
         envelope["s"] = stream
     if prev:
