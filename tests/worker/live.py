@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -102,8 +103,14 @@ class LiveWorker:
         return self.process.wait(timeout_s)
 
     def kill(self) -> None:
-        """Make sure that it is gone."""
-        if self.process.poll() is None:
+        """Make sure that it is gone, with the commands it ran: three signals leave it no time."""
+        if self.process.poll() is not None:
+            return
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self.process.send_signal(number)
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
 

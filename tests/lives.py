@@ -1,0 +1,89 @@
+"""Lives of jobs, as tests need them: short ones by name, and one with every event there is."""
+
+from queuectl import Captured, Job, JobRequest, JobState, Queue, Result
+from queuectl.events.types import Output
+from tests.clocks import FakeClock
+
+PRINTED = Captured(b"o\0\0\0\x02hi", Output(2, b"\1" * 32), Output(0, b"\2" * 32))
+
+
+def running(queue: Queue, worker: str = "w1") -> Job:
+    """Claim and start the next job."""
+    [job] = queue.claim(worker)
+    return queue.start(job)
+
+
+def completed(queue: Queue, job_id: str) -> Job:
+    """Enqueue a job and let it complete; nothing else may be ready."""
+    queue.enqueue("true", id=job_id)
+    return queue.complete(running(queue))
+
+
+def failed(queue: Queue, job_id: str) -> Job:
+    """Enqueue a job and let its first attempt fail; nothing else may be ready."""
+    queue.enqueue("false", id=job_id)
+    return queue.fail(running(queue), "exit code 1", return_code=1)
+
+
+def dead(queue: Queue, job_id: str) -> Job:
+    """Enqueue a job and let it die; nothing else may be ready."""
+    queue.enqueue("false", id=job_id, max_retries=0)
+    return queue.fail(running(queue), "exit code 1", return_code=1)
+
+
+def cancelled(queue: Queue, job_id: str) -> Job:
+    """Enqueue a job and cancel it."""
+    queue.enqueue("true", id=job_id)
+    return queue.cancel(job_id)
+
+
+def state_of(queue: Queue, job_id: str) -> str:
+    """Give a job's state."""
+    return str(queue.job(job_id).state)
+
+
+def long_life(queue: Queue, clock: FakeClock) -> None:
+    """Let every type of event happen, in two queues, with times that pass and a clock that goes back."""
+    queue.worker_started("w1", host="here", pid=1, slots=2, queues=["default", "other"])
+    queue.worker_started("w2", host="there", pid=2, slots=1)
+    queue.config_set("backoff_base", 3)
+    queue.config_set("max_retries", 1)
+    queue.config_unset("max_retries")
+    queue.enqueue_many([JobRequest("true", f"job{n}", "other" if n % 3 else "default", n % 4) for n in range(20)])
+    queue.enqueue("true", id="later", delay_s=50)
+    taken = queue.exchange("w1", [], want=6, lease_s=30).claimed
+    clock.advance(5)
+    queue.cancel(taken[5].id)
+    results = [
+        Result(taken[0], "completed", 0, duration_ms=10, output=PRINTED),
+        Result(taken[1], "failed", 1, None, "exit_code", "exit code 1", 20, PRINTED),
+        Result(taken[2], "released"),
+        Result(taken[5], "cancelled", duration_ms=5),
+    ]
+    queue.exchange("w1", results, want=1, lease_s=30, renew=[taken[3]])
+    clock.advance(28)
+    queue.renew(queue.claim("w2", queues=["default"])[0], lease_s=90)
+    clock.advance(30)
+    queue.recover()
+    clock.advance(-3600)
+    queue.enqueue("false", id="doomed", max_retries=0, priority=9)
+    queue.fail(running(queue, "w2"), "killed", reason="signal", signal="SIGKILL")
+    queue.dlq_retry(["doomed"])
+    queue.fail(running(queue, "w2"), "exit code 2", return_code=2)
+    clock.advance(7200)
+    queue.complete_many(queue.claim("w2", 3))
+    queue.clear()
+    queue.enqueue("true", id=taken[0].id, delay_s=7)
+    queue.retry(cancelled(queue, "undecided").id)
+    queue.dlq_purge(["doomed"])
+    dead_again(queue)
+    queue.worker_stopping("w1", now=True)
+    queue.worker_stopping("w2")
+    queue.worker_stopped("w2", "drained")
+    assert queue.status().jobs.keys() == set(JobState)
+
+
+def dead_again(queue: Queue) -> None:
+    """Bring back an id whose job was purged, and let it lie dead."""
+    queue.enqueue("false", id="doomed", max_retries=0, priority=9)
+    queue.fail(running(queue), "exit code 3", return_code=3)
