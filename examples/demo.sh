@@ -19,6 +19,7 @@ show "queuectl enqueue '{\"id\":\"broken\",\"command\":\"echo no such host >&2; 
 show 'queuectl enqueue copy -- cp /etc/hostname "a name with spaces"'
 show 'queuectl status'
 show 'queuectl worker start --count 2 --drain'
+show 'queuectl status'
 show 'queuectl list'
 show 'queuectl dlq list'
 show 'queuectl history broken'

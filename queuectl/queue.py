@@ -317,7 +317,7 @@ class Queue:
             numbers = [
                 job.number
                 for job in jobs.oldest_first(txn)
-                if job.state is state and (older_than_s is None or (job.finished_at_us or 0) <= before_us)
+                if job.state == state and (older_than_s is None or (job.finished_at_us or 0) <= before_us)
             ]
         return len(self._order(numbers, RemoveJob(state), reason))
 

@@ -247,8 +247,9 @@ class Store:
         return self._write_failed(self._failure)
 
     def _write_failed(self, found: str) -> WriteFailed:
-        hint = "free some disk space, then try again" if _is_about_space(found) else "check the disk, then try again"
-        return WriteFailed(str(self.path), found, hint)
+        # LMDB reports a write cut short, as the last one on a filling disk is, as an input/output error.
+        hint = "free some disk space" if _is_about_space(found) else "check the disk and its free space"
+        return WriteFailed(str(self.path), found, f"{hint}, then try again")
 
 
 def _is_about_space(found: str) -> bool:

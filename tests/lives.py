@@ -1,6 +1,6 @@
 """Lives of jobs, as tests need them: short ones by name, and one with every event there is."""
 
-from queuectl import Captured, Job, JobRequest, JobState, Queue, Result
+from queuectl import Captured, Job, JobRequest, Queue, Result
 from queuectl.events.types import Output
 from tests.clocks import FakeClock
 
@@ -76,14 +76,9 @@ def long_life(queue: Queue, clock: FakeClock) -> None:
     queue.enqueue("true", id=taken[0].id, delay_s=7)
     queue.retry(cancelled(queue, "undecided").id)
     queue.dlq_purge(["doomed"])
-    dead_again(queue)
+    queue.enqueue("false", id="doomed", max_retries=0, priority=9)
+    queue.fail(running(queue), "exit code 3", return_code=3)
+    queue.claim("w1", 2)
     queue.worker_stopping("w1", now=True)
     queue.worker_stopping("w2")
     queue.worker_stopped("w2", "drained")
-    assert queue.status().jobs.keys() == set(JobState)
-
-
-def dead_again(queue: Queue) -> None:
-    """Bring back an id whose job was purged, and let it lie dead."""
-    queue.enqueue("false", id="doomed", max_retries=0, priority=9)
-    queue.fail(running(queue), "exit code 3", return_code=3)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from ..errors import Conflict, CorruptLog
-from ..store import Transaction, key_of
+from ..store import Row, Transaction, key_of
 from .codec import decode, encode
 from .log import Append
 from .types import NEW, Recorded, Stream
@@ -41,6 +41,7 @@ class LmdbLog:
         """Append a batch, all or nothing."""
         at_us = max(at_us, self.last_at_us)
         recorded: list[Recorded] = []
+        rows: list[Row] = []
         versions: dict[bytes, bytes] = {}
         position = self._head
         for stream, expected, events, reason in batch:
@@ -53,20 +54,17 @@ class LmdbLog:
             prev = expected
             for event in events:
                 position += 1
-                recorded.append(_new(Recorded, (position, at_us, stream, prev, actor, event, reason)))
+                key = position.to_bytes(8, "big")
+                entry = _new(Recorded, (position, at_us, stream, prev, actor, event, reason))
+                recorded.append(entry)
+                rows.append((key, encode(entry, key)))
                 prev = position
-            versions[_stream_key(stream)] = position.to_bytes(8, "big")
-        self._store(recorded, versions)
+            versions[_stream_key(stream)] = key
+        if rows:
+            self._txn.append(LOG, rows)
+            self._txn.put_many(STREAMS, sorted(versions.items()))
+            self._head, self.last_at_us = position, at_us
         return recorded
-
-    def _store(self, recorded: list[Recorded], versions: dict[bytes, bytes]) -> None:
-        if not recorded:
-            return
-        keys = [event.position.to_bytes(8, "big") for event in recorded]
-        self._txn.append(LOG, [(key, encode(event, key)) for key, event in zip(keys, recorded, strict=True)])
-        self._txn.put_many(STREAMS, sorted(versions.items()))
-        self._head = recorded[-1].position
-        self.last_at_us = recorded[-1].at_us
 
     def read(self, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:
         """Give the events behind a position; raises CorruptLog at a gap or a damaged event."""
