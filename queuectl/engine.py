@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
+from . import doorbell
 from .clock import Clock
 from .commands import ClaimJob, EnqueueJob, JobCommand, RecoverJob, RetryPolicy, StartJob
 from .decider import decide, decide_config
@@ -16,6 +17,7 @@ from .errors import DuplicateJob, JobNotFound, QueuectlError
 from .events.lmdb_log import LmdbLog
 from .events.log import Append
 from .events.types import CONFIG_STREAM, NEW, Event, JobSpec, Recorded
+from .intake import check_count, check_lease_s, check_text
 from .job import Job
 from .projections import config, ids, jobs, leases, ready, removed
 from .projections.runner import Views
@@ -59,7 +61,7 @@ class Unit:
         return job
 
     def execute(self, orders: Sequence[Order]) -> list[Job]:
-        """Carry out orders on distinct jobs, all or none; gives the jobs afterwards.
+        """Carry out orders, all or none; gives the jobs afterwards.
 
         Raises the first refusal.
         """
@@ -90,11 +92,15 @@ class Unit:
 
     def claim(self, worker: str, count: int, *, lease_s: float, queues: Sequence[str] | None = None) -> list[Job]:
         """Lease the next `count` jobs to a worker, after the upkeep that it needs."""
+        check_count("count", count)
+        command = ClaimJob(worker, self.lease_until_us(lease_s))
         self.recover()
         self.views.promote(self.now_us)
-        expires_at_us = self.now_us + int(lease_s * 1_000_000)
-        command = ClaimJob(worker, expires_at_us)
         return self.execute([(number, command) for number in islice(ready.numbers(self.txn, queues), count)])
+
+    def lease_until_us(self, lease_s: float) -> int:
+        """Give when a lease taken now ends; raises InvalidInput."""
+        return self.now_us + int(check_lease_s(lease_s) * 1_000_000)
 
     def start(self, jobs: Sequence[Job], *, host: str, pid: int) -> list[Job]:
         """Count an attempt of jobs just claimed."""
@@ -126,11 +132,16 @@ class Unit:
         self, orders: Sequence[Order], refused: list[tuple[Order, QueuectlError]] | None
     ) -> tuple[list[Job], list[tuple[Order, QueuectlError]]]:
         appends: list[Append] = []
-        unmoved: list[Job] = []
+        jobs: list[Job] = []
+        seen: set[int] = set()
         find = self.views.job
         reason = self._reason
         for order in orders:
             number, command = order
+            if number in seen:  # what comes next for a job is decided on what came before
+                jobs += self._apply(appends)
+                appends = []
+            seen.add(number)
             job = find(number)
             try:
                 events = decide(command, job)
@@ -143,8 +154,8 @@ class Unit:
             if events:
                 appends.append(_new(Append, (number, job.version, events, reason)))
             else:
-                unmoved.append(job)
-        return unmoved + self._apply(appends), refused or []
+                jobs.append(job)
+        return jobs + self._apply(appends), refused or []
 
     def _apply(self, appends: Sequence[Append]) -> list[Job]:
         if not appends:
@@ -178,12 +189,19 @@ class Engine:
         self._cache = jobs.Cache()
 
     @contextmanager
-    def unit(self, *, actor: str | None = None, reason: str | None = None) -> Iterator[Unit]:
-        """Open a unit of work; at its end everything is on disk, or nothing is."""
+    def unit(self, *, actor: str | None = None, reason: str | None = None, rings: bool = False) -> Iterator[Unit]:
+        """Open a unit of work; at its end everything is on disk, or nothing is.
+
+        `rings`: idle workers are woken after it.
+        """
+        if reason is not None:
+            check_text("reason", reason)
         with self.store.write() as txn:
             unit = Unit(txn, self.clock, actor or self.actor, reason, self._cache)
             yield unit
             unit.views.flush()
+        if rings:
+            doorbell.ring(self.store.path)
 
     def recorded(self, txn: Transaction, job_id: str) -> list[Recorded]:
         """Give a job's events, those of earlier jobs of its id before them; raises JobNotFound."""

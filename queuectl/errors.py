@@ -16,7 +16,8 @@ class InvalidInput(QueuectlError):
         self.field = field
         self.found = found
         self.expected = expected
-        super().__init__(f"{field}: found {found}; expected {expected}")
+        shown = found if len(found) <= 200 else f"{found[:200]}... ({len(found):,} characters)"
+        super().__init__(f"{field}: found {shown}; expected {expected}")
 
 
 class InvalidLine(QueuectlError):

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, TypeGuard
 
 from .errors import InvalidInput
 from .events.types import Command, JobSpec
+from .job import JobState
 from .settings import Settings
 
 COMMAND_BYTES: Final = 65_536
@@ -72,7 +73,7 @@ def specify(request: JobRequest, *, fresh_id: str, settings: Settings, now_us: i
         max_retries,
         max(round(timeout_s * 1000), 1) if timeout_s else None,
         float(base),
-        cwd if own_cwd is None and cwd.isascii() else _check_cwd(cwd if own_cwd is None else own_cwd),
+        cwd if own_cwd is None and cwd and cwd.isascii() else _check_cwd(cwd if own_cwd is None else own_cwd),
         _check_env(env) if env else None,
         None if run_at_us is None and delay_s is None else _due_us(run_at_us, delay_s, now_us),
     )
@@ -136,6 +137,28 @@ def check_text(field: str, text: str) -> str:
         raise InvalidInput(field, f"{len(text):,} characters", "at most 1,000")
     _size(field, text)
     return text
+
+
+def check_state(state: str) -> JobState:
+    """Give a job's state from its name."""
+    try:
+        return JobState(state)
+    except ValueError:
+        raise InvalidInput("state", repr(str(state)), "one of " + ", ".join(JobState)) from None
+
+
+def check_count(field: str, count: int) -> int:
+    """Give a count back when it is a whole number, 0 or more."""
+    if type(count) is not int or count < 0:
+        raise InvalidInput(field, repr(count), "a whole number, 0 or more")
+    return count
+
+
+def check_lease_s(lease_s: float) -> float:
+    """Give a lease's length back when it is one: more than 0, at most a day."""
+    if not is_number(lease_s) or not 0 < lease_s <= 86_400:
+        raise InvalidInput("lease_s", repr(lease_s), "seconds, more than 0, at most 86400")
+    return lease_s
 
 
 def check_queue(queue: str) -> str:

@@ -7,19 +7,18 @@ store. What acknowledges a change has it on disk.
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from . import doorbell, reading, settling
+from . import acting, enqueuing, outputs, reading, settling, surroundings
 from .answers import Bulk, Captured, ConfigValue, Exchange, ReplayReport, Result, Run, Status, WorkerInfo
 from .clock import Clock, SystemClock
 from .commands import CancelJob, CompleteJob, JobCommand, ReleaseJob, RemoveJob, RenewLease, RequeueJob
-from .engine import Engine, Unit, token_of
-from .errors import DuplicateJob, InvalidInput, InvalidLine, QueuectlError, WaitTimeout
+from .engine import Engine, token_of
+from .errors import InvalidInput, WaitTimeout
 from .events.codec import name_of
 from .events.lmdb_log import LmdbLog
 from .events.types import (
@@ -27,22 +26,21 @@ from .events.types import (
     Command,
     Enqueued,
     Event,
-    JobSpec,
     Recorded,
     Stream,
     WorkerStarted,
     WorkerStopped,
     WorkerStopping,
 )
-from .intake import JobRequest, check_text, specify, time_us
+from .intake import JobRequest, check_count, check_state, check_text, time_us
 from .job import Job, JobState
-from .projections import config, dead, ids, jobs
+from .projections import config
 from .projections.rebuild import rebuild
 from .settings import KEYS, Settings, canonical, parse
 from .store import Store, key_of
 
-CHUNK: Final = 10_000
-"""Jobs a transaction in bulk work; a read transaction lives no longer than as many events."""
+EVENTS_AT_ONCE: Final = 10_000
+"""A read transaction lives no longer than as many events: an old one keeps the file growing."""
 
 _POLL_S: Final = 0.05
 _ENDED: Final = frozenset({JobState.COMPLETED, JobState.DEAD, JobState.CANCELLED})
@@ -76,9 +74,9 @@ class Queue:
         `path` None: QUEUECTL_DB, else the user's data directory. `actor` is who the log names:
         user@host unless given. Raises NoQueue, NotAQueue, NewerFormat or StoreError.
         """
-        directory = Path(path) if path is not None else default_path()
+        directory = Path(path) if path is not None else surroundings.default_path()
         store = Store.open(directory.absolute(), create=create)
-        return cls(store, clock or SystemClock(), check_text("actor", actor or _user_at_host()))
+        return cls(store, clock or SystemClock(), check_text("actor", actor or surroundings.user_at_host()))
 
     def close(self) -> None:
         """Close the store; doing so twice is harmless."""
@@ -122,11 +120,7 @@ class Queue:
 
     def enqueue_request(self, request: JobRequest, *, reason: str | None = None) -> Job:
         """Enqueue one request; raises InvalidInput or DuplicateJob."""
-        with self._changing(reason) as unit:
-            spec = self._specify([request], unit.settings())[0]
-            while request.id is None and ids.find(unit.txn, spec.id) is not None:
-                spec = self._specify([request], unit.settings())[0]
-            return unit.enqueue([spec])[0]
+        return enqueuing.enqueue_one(self._engine, request, reason=reason)
 
     def enqueue_many(
         self,
@@ -141,21 +135,8 @@ class Queue:
         `progress` is called with the number done behind each transaction. Raises InvalidLine, with
         the request's number from 1, and nothing enqueued.
         """
-        specs = self._specify(requests, self.settings())
-        if len(specs) > CHUNK and not skip_existing:
-            self._check_ids(specs)
-        done: list[str] = []
-        for start in range(0, len(specs), CHUNK):
-            chunk = specs[start : start + CHUNK]
-            try:
-                with self._changing(reason) as unit:
-                    enqueued = unit.enqueue(chunk, skip_existing=skip_existing)
-            except DuplicateJob as error:
-                raise InvalidLine(start + error.index + 1, error, enqueued=len(done)) from error
-            done += [job.id for job in enqueued]
-            if progress:
-                progress(start + len(chunk))
-        return Bulk(len(done), len(specs) - len(done), done)
+        specs = enqueuing.specify_all(requests, clock=self._clock, settings=self.settings())
+        return enqueuing.enqueue_all(self._engine, specs, skip_existing=skip_existing, progress=progress, reason=reason)
 
     # Run jobs
 
@@ -166,14 +147,14 @@ class Queue:
 
         Each job's `lease.token` is what completing, failing, renewing or releasing it is checked by.
         """
-        with self._changing(actor=worker) as unit:
+        with self._engine.unit(actor=worker) as unit:
             lease_s = unit.settings().lease_s if lease_s is None else lease_s
             return unit.claim(worker, count, lease_s=lease_s, queues=queues)
 
     def start(self, job: Job, *, host: str | None = None, pid: int | None = None) -> Job:
         """Count an attempt of a claimed job, before its command is spawned; raises StaleLease."""
-        with self._changing(actor=_holder(job)) as unit:
-            return unit.start([job], host=host or os.uname().nodename, pid=pid or os.getpid())[0]
+        with self._engine.unit(actor=_holder(job)) as unit:
+            return unit.start([job], host=host or surroundings.host(), pid=pid or os.getpid())[0]
 
     def complete(
         self, job: Job, *, return_code: int = 0, duration_ms: int | None = None, output: Captured = Captured()
@@ -185,7 +166,7 @@ class Queue:
         """Record that the runs of claimed jobs ended well, all or none; raises StaleLease."""
         if not claimed:
             return []
-        with self._changing(actor=_holder(claimed[0])) as unit:
+        with self._engine.unit(actor=_holder(claimed[0])) as unit:
             return unit.execute([(job.number, CompleteJob(token_of(job))) for job in claimed])
 
     def fail(
@@ -207,18 +188,18 @@ class Queue:
 
     def renew(self, job: Job, *, lease_s: float | None = None) -> Job:
         """Hold a claimed job for another lease from now; raises StaleLease."""
-        with self._changing(actor=_holder(job)) as unit:
-            lease_s = unit.settings().lease_s if lease_s is None else lease_s
-            return unit.execute([(job.number, RenewLease(token_of(job), unit.now_us + int(lease_s * 1_000_000)))])[0]
+        with self._engine.unit(actor=_holder(job)) as unit:
+            until_us = unit.lease_until_us(unit.settings().lease_s if lease_s is None else lease_s)
+            return unit.execute([(job.number, RenewLease(token_of(job), until_us))])[0]
 
     def release(self, job: Job, *, cause: str = "released") -> Job:
         """Give a claimed job back; no attempt is used up. Raises StaleLease."""
-        with self._changing(actor=_holder(job), ring=True) as unit:
+        with self._engine.unit(actor=_holder(job), rings=True) as unit:
             return unit.execute([(job.number, ReleaseJob(token_of(job), cause))])[0]
 
     def recover(self) -> list[Job]:
         """Take back the jobs whose lease has expired; claiming does so too."""
-        with self._changing(ring=True) as unit:
+        with self._engine.unit(rings=True) as unit:
             return unit.recover()
 
     def exchange(
@@ -235,7 +216,7 @@ class Queue:
 
         What is refused is collected rather than raised, so that one lost lease costs nothing else.
         """
-        with self._changing(actor=worker) as unit:
+        with self._engine.unit(actor=worker) as unit:
             return settling.exchange(
                 unit,
                 worker,
@@ -244,7 +225,7 @@ class Queue:
                 queues=queues,
                 lease_s=lease_s,
                 renew=renew,
-                host=os.uname().nodename,
+                host=surroundings.host(),
                 pid=os.getpid(),
             )
 
@@ -280,14 +261,14 @@ class Queue:
 
         Raises JobNotFound, or WrongState when it has ended.
         """
-        return self._act([job_id], CancelJob(), reason)[0]
+        return acting.act(self._engine, [job_id], CancelJob(), reason=reason)[0]
 
     def retry(self, job_id: str, *, reason: str | None = None) -> Job:
         """Run a job again now that failed, completed, died or was cancelled.
 
         Raises JobNotFound or WrongState.
         """
-        return self._act([job_id], RequeueJob(), reason)[0]
+        return acting.act(self._engine, [job_id], RequeueJob(), reason=reason)[0]
 
     def dlq_retry(self, job_ids: Sequence[str] | None = None, *, reason: str | None = None) -> list[str]:
         """Run dead jobs again with 0 attempts, all or none of those named; None is every dead job.
@@ -310,28 +291,24 @@ class Queue:
 
         Raises InvalidInput for a state that is no end.
         """
+        state = check_state(state)
         if state not in _ENDED:
             raise InvalidInput("state", repr(str(state)), "completed, dead or cancelled; cancel a waiting job first")
-        before_us = self._clock.now_us() - int((older_than_s or 0) * 1_000_000)
-        with self._store.read() as txn:
-            numbers = [
-                job.number
-                for job in jobs.oldest_first(txn)
-                if job.state == state and (older_than_s is None or (job.finished_at_us or 0) <= before_us)
-            ]
-        return len(self._order(numbers, RemoveJob(state), reason))
+        before_us = None if older_than_s is None else self._clock.now_us() - int(older_than_s * 1_000_000)
+        numbers = acting.ended(self._store, state, before_us)
+        return len(acting.act_on_all(self._engine, numbers, RemoveJob(state), reason=reason))
 
     def config_set(self, key: str, value: str | int | float, *, reason: str | None = None) -> int | float:
         """Give a configuration key a value; raises InvalidInput with the list of good ones."""
         name, number = parse(key, str(value))
-        with self._changing(reason) as unit:
+        with self._engine.unit(reason=reason) as unit:
             unit.configure(name, number)
         return number
 
     def config_unset(self, key: str, *, reason: str | None = None) -> None:
         """Let a configuration key have its default again."""
         name = canonical(key)
-        with self._changing(reason) as unit:
+        with self._engine.unit(reason=reason) as unit:
             unit.configure(name, None)
 
     # Look
@@ -353,8 +330,9 @@ class Queue:
 
         `after` is the id of the last job of the page before.
         """
+        wanted = None if state is None else check_state(state)
+        limit = None if limit is None else check_count("limit", limit)
         with self._store.read() as txn:
-            wanted = None if state is None else JobState(state)
             return reading.list_jobs(txn, state=wanted, queue=queue, limit=limit, after=after)
 
     def dead(self, *, limit: int | None = None) -> list[Job]:
@@ -384,7 +362,7 @@ class Queue:
 
     def output_path(self, job: Job) -> Path:
         """Give where a claimed job's output lies while it runs, and after when it is large."""
-        return reading.output_file(self.path, job.number, token_of(job))
+        return outputs.file_of(self.path, job.number, token_of(job))
 
     def history(self, job_id: str) -> list[Recorded]:
         """Give every event of a job, those of earlier jobs of its id before them; raises JobNotFound."""
@@ -399,7 +377,7 @@ class Queue:
             with self._store.read() as txn:
                 log = LmdbLog(txn)
                 end = log.head() if until is None else min(until, log.head())
-                batch = list(log.read(after, min(CHUNK, end - after))) if after < end else []
+                batch = list(log.read(after, min(EVENTS_AT_ONCE, end - after))) if after < end else []
             if not batch:
                 return
             after = batch[-1].position
@@ -484,103 +462,23 @@ class Queue:
 
     # Within
 
-    @contextmanager
-    def _changing(
-        self, reason: str | None = None, *, actor: str | None = None, ring: bool | None = None
-    ) -> Iterator[Unit]:
-        if reason is not None:
-            check_text("reason", reason)
-        with self._engine.unit(actor=actor, reason=reason) as unit:
-            yield unit
-        if ring or (ring is None and actor is None):
-            doorbell.ring(self.path)
-
-    def _specify(self, requests: Iterable[JobRequest], settings: Settings) -> list[JobSpec]:
-        given = requests if isinstance(requests, list) else list(requests)
-        now_us, cwd = self._clock.now_us(), str(Path.cwd())
-        fresh = self._clock.job_ids(len(given))
-        specs = []
-        for request, fresh_id in zip(given, fresh, strict=True):
-            try:
-                specs.append(specify(request, fresh_id=fresh_id, settings=settings, now_us=now_us, cwd=cwd))
-            except InvalidInput as error:
-                if len(given) == 1:
-                    raise
-                raise InvalidLine(len(specs) + 1, error) from error
-        return specs
-
-    def _check_ids(self, specs: Sequence[JobSpec]) -> None:
-        taken: set[str] = set()
-        for start in range(0, len(specs), CHUNK):
-            with self._store.read() as txn:
-                for line, spec in enumerate(specs[start : start + CHUNK], start + 1):
-                    number = ids.find(txn, spec.id)
-                    if number is not None or spec.id in taken:
-                        job = None if number is None else jobs.get(txn, number)
-                        raise InvalidLine(line, DuplicateJob(spec.id, job.state if job else "in an earlier line"))
-                    taken.add(spec.id)
-
     def _settle(self, result: Result) -> Job:
-        with self._changing(actor=_holder(result.job)) as unit:
+        with self._engine.unit(actor=_holder(result.job)) as unit:
             settled, refused = settling.settle(unit, [result])
             if refused:
                 raise refused[0][1]
             return settled[0]
 
-    def _act(self, job_ids: Sequence[str], command: JobCommand, reason: str | None) -> list[Job]:
-        with self._changing(reason) as unit:
-            return unit.execute([(unit.find(job_id).number, command) for job_id in dict.fromkeys(job_ids)])
-
     def _act_on_dead(self, job_ids: Sequence[str] | None, command: JobCommand, reason: str | None) -> list[str]:
         if job_ids is None:
-            with self._store.read() as txn:
-                numbers = list(dead.numbers(txn))
-            return self._order(numbers, command, reason)
-        with self._changing(reason) as unit:
-            found = [unit.find(job_id) for job_id in dict.fromkeys(job_ids)]
-            unit.execute([(job.number, command) for job in found])
-        return [job.id for job in found]
+            return acting.act_on_all(self._engine, acting.all_dead(self._store), command, reason=reason)
+        acting.act(self._engine, job_ids, command, reason=reason)
+        return list(dict.fromkeys(job_ids))
 
-    def _order(self, numbers: Sequence[int], command: JobCommand, reason: str | None) -> list[str]:
-        """Carry out one command on many jobs in chunks, leaving out those that moved on meanwhile."""
-        done: list[str] = []
-        for start in range(0, len(numbers), CHUNK):
-            with self._changing(reason) as unit:
-                found = [job for number in numbers[start : start + CHUNK] if (job := unit.views.job(number))]
-                _, refused = unit.attempt([(job.number, command) for job in found])
-                left = {number for (number, _), _ in refused}
-            done += [job.id for job in found if job.number not in left]
-        return done
-
-    def _worker_event(self, worker: str, event: Event, *, actor: str | None = None, reason: str | None = None) -> None:
-        with self._changing(reason, actor=actor) as unit:
+    def _worker_event(self, worker: str, event: Event, **how: str | None) -> None:
+        with self._engine.unit(**how, rings=isinstance(event, WorkerStopping)) as unit:
             unit.append_named(WORKER_STREAM + worker, (event,))
-
-
-def default_path() -> Path:
-    """Give where the queue lies unless told otherwise: QUEUECTL_DB, else the user's data directory."""
-    named = os.environ.get("QUEUECTL_DB")
-    if named:
-        return Path(named)
-    from platformdirs import user_data_path  # only where it is needed: it costs a command its start
-
-    return user_data_path("queuectl")
 
 
 def _holder(job: Job) -> str | None:
     return job.lease.worker if job.lease else None
-
-
-def _user_at_host() -> str:
-    user = os.environ.get("USER") or os.environ.get("LOGNAME")
-    if not user:
-        import getpass  # its last resort, the password database, is slow to import
-
-        try:
-            user = getpass.getuser()
-        except (KeyError, OSError):
-            user = str(os.getuid())
-    return f"{user}@{os.uname().nodename}"
-
-
-__all__ = ["Queue", "QueuectlError", "default_path"]

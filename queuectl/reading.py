@@ -6,14 +6,15 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
+from . import outputs
 from .answers import Run, Status, WorkerInfo
 from .errors import JobNotFound
 from .events.lmdb_log import LmdbLog
 from .events.types import Cancelled, Claimed, Completed, Enqueued, Failed, Recorded, Released, Started
 from .job import Job, JobState
 from .projections import counts, dead, ids, jobs, leases, ready, removed, scheduled, workers
-from .settling import OUTPUTS
-from .store import Transaction, key_of
+from .store import Transaction
+from .surroundings import host
 
 SILENT_US = 20_000_000
 """A worker that sent no heartbeat for this long, four of its beats, is taken for dead."""
@@ -91,11 +92,6 @@ def runs(txn: Transaction, job: Job, directory: Path) -> list[Run]:
     return [_run(txn, job, token, *start, ended.get(token), directory) for token, start in begun.items()]
 
 
-def output_file(directory: Path, number: int, token: int) -> Path:
-    """Give where a run's output lies when it is large, or while it runs."""
-    return directory / "outputs" / f"{number // 1000:06d}" / f"{number}-{token}"
-
-
 def position_at(txn: Transaction, at_us: int) -> int:
     """Give the last position whose time is not after `at_us`, by bisection: times never go back."""
     log = LmdbLog(txn)
@@ -142,7 +138,7 @@ def _worker_info(txn: Transaction, row: workers.WorkerRow, held: list[int], now_
 
 
 def _is_alive(row: workers.WorkerRow) -> bool:
-    if row.host != os.uname().nodename:
+    if row.host != host():
         return True
     try:
         os.kill(row.pid, 0)
@@ -157,12 +153,7 @@ def _run(
     txn: Transaction, job: Job, token: int, attempt: int, begun: Recorded, end: Recorded | None, directory: Path
 ) -> Run:
     state, summary = _ending(end)
-    frames = txn.get(OUTPUTS, key_of(job.number) + key_of(token))
-    if frames is None:
-        try:
-            frames = output_file(directory, job.number, token).read_bytes()
-        except FileNotFoundError:
-            frames = b""
+    frames = outputs.read(txn, directory, job.number, token)
     return Run(attempt, token, begun.actor, begun.at_us, state, summary, frames)
 
 

@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 
-from .answers import Captured, Exchange, Result
+from . import outputs
+from .answers import Exchange, Result
 from .commands import CompleteJob, ConfirmCancel, FailJob, JobCommand, ReleaseJob, RenewLease, RetryPolicy
 from .engine import Order, Unit, token_of
 from .errors import QueuectlError
 from .events.types import Reason
 from .job import Job
 from .projections import scheduled
-from .store import key_of
-
-OUTPUTS = "outputs"
 
 
 def exchange(
@@ -28,7 +26,7 @@ def exchange(
 ) -> Exchange:
     """Record results, renew leases, then claim and start up to `want` jobs; refusals are collected."""
     settled, refused = settle(unit, results)
-    until_us = unit.now_us + int(lease_s * 1_000_000)
+    until_us = unit.lease_until_us(lease_s)
     renewed, not_renewed = unit.attempt([(job.number, RenewLease(token_of(job), until_us)) for job in renew])
     refused += _with_jobs(renew, not_renewed)
     claimed: list[Job] = []
@@ -49,15 +47,9 @@ def settle(unit: Unit, results: Sequence[Result]) -> tuple[list[Job], list[tuple
     settled, refused = unit.attempt([(result.job.number, command_of(result, policy)) for result in results])
     lost = {number for (number, _), _ in refused}
     for result in results:
-        if result.job.number not in lost:
-            keep_output(unit, result.job, result.output)
+        if result.output.frames and result.job.number not in lost:
+            outputs.keep(unit.txn, result.job.number, token_of(result.job), result.output.frames)
     return settled, _with_jobs([result.job for result in results], refused)
-
-
-def keep_output(unit: Unit, job: Job, output: Captured) -> None:
-    """Keep what a run printed, when it is small enough not to lie in a file."""
-    if output.frames:
-        unit.txn.put(OUTPUTS, key_of(job.number) + key_of(token_of(job)), output.frames)
 
 
 def command_of(result: Result, policy: RetryPolicy) -> JobCommand:

@@ -21,7 +21,6 @@ def time_json(at_us: int | None) -> str | None:
 def job_json(job: Job) -> dict[str, Any]:
     """Give a job with the keys that the command line's contract fixes."""
     spec, lease, last = job.spec, job.lease, job.last
-    waiting = job.state in (JobState.PENDING, JobState.FAILED)
     return {
         "id": spec.id,
         "queue": spec.queue,
@@ -36,7 +35,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "env": dict(spec.env or {}),
         "created_at": time_json(job.created_at_us),
         "updated_at": time_json(job.updated_at_us),
-        "run_at": time_json(job.due_us or (job.created_at_us if waiting else None)),
+        "run_at": time_json(job.due_us or job.created_at_us),
         "started_at": time_json(job.started_at_us),
         "finished_at": time_json(job.finished_at_us),
         "worker_id": lease.worker if lease else last.worker if last else None,

@@ -12,22 +12,26 @@ import queuectl
 ROOT = Path(queuectl.__file__).parent
 CORE = "errors events.types job commands retry decider"
 VIEWS_OF_ALL = "errors events.* job store projections.*"
-FACE = "queue answers views settings intake errors clock events.types events.codec job"
+FACE = "queue surroundings answers views settings intake errors clock events.types events.codec job"
 
 ALLOWED = {  # module -> what of ours it may import; the first row that fits counts
-    "errors|clock|events.types|retry|doorbell|events.__init__|projections.__init__": "",
+    "errors|clock|events.types|retry|doorbell|surroundings|events.__init__|projections.__init__": "",
     "job|commands|decider": CORE,
     "events.lmdb_log": "errors events.* store",
     "events.*": "errors events.*",
     "store|settings": "errors",
     "projections.runner|projections.rebuild": VIEWS_OF_ALL,
     "projections.*": "events.types job store projections.rows",
-    "intake": "errors events.types settings",
+    "intake": "errors events.types job settings",
     "answers": "errors events.types job",
     "views": "answers events.types events.codec job",
-    "engine": f"{CORE} {VIEWS_OF_ALL} clock settings",
-    "settling|reading": f"answers commands engine settling {VIEWS_OF_ALL}",
-    "queue": f"answers clock commands doorbell engine intake reading settings settling {VIEWS_OF_ALL}",
+    "outputs": "store",
+    "engine": f"{CORE} {VIEWS_OF_ALL} clock settings intake doorbell",
+    "settling|reading": f"answers commands engine outputs surroundings {VIEWS_OF_ALL}",
+    "enqueuing": f"answers clock engine intake settings surroundings {VIEWS_OF_ALL}",
+    "acting": f"commands engine enqueuing outputs {VIEWS_OF_ALL}",
+    "queue": f"answers clock commands engine intake settings surroundings {VIEWS_OF_ALL}"
+    " outputs enqueuing acting settling reading",
     "worker.*": f"{FACE} doorbell worker.*",
     "cli.*": f"{FACE} __init__ cli.* worker.*",
     "__init__|__main__": "*",

@@ -23,8 +23,8 @@ from queuectl import (
     Queue,
     WaitTimeout,
 )
-from queuectl.queue import default_path
 from queuectl.settings import KEYS, Settings
+from queuectl.surroundings import default_path
 from tests.clocks import START_US, FakeClock
 from tests.lives import cancelled, completed, dead, failed, long_life, running, state_of
 from tests.waiting import wait_until

@@ -10,6 +10,7 @@ import click
 
 from .. import __version__
 from .context import Session
+from .exits import INTERRUPTED
 from .group import VerbGroup
 
 
@@ -43,4 +44,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character gets its escape, not a traceback.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    queuectl(prog_name="queuectl")
+    try:
+        queuectl(prog_name="queuectl")
+    except KeyboardInterrupt:  # it came outside of any verb
+        sys.exit(INTERRUPTED)

@@ -34,8 +34,7 @@ class LmdbLog:
 
     def version(self, stream: Stream) -> int:
         """Give the position of a stream's last event."""
-        found = self._txn.get(STREAMS, _stream_key(stream))
-        return int.from_bytes(found, "big") if found else 0
+        return self._last(stream, {})
 
     def append(self, batch: Sequence[Append], *, at_us: int, actor: str) -> list[Recorded]:
         """Append a batch, all or nothing."""
@@ -49,8 +48,8 @@ class LmdbLog:
                 continue
             if stream == NEW:
                 stream = position + 1
-            elif self.version(stream) != expected:
-                raise Conflict(stream, expected, self.version(stream))
+            elif (last := self._last(stream, versions)) != expected:
+                raise Conflict(stream, expected, last)
             prev = expected
             for event in events:
                 position += 1
@@ -65,6 +64,11 @@ class LmdbLog:
             self._txn.put_many(STREAMS, sorted(versions.items()))
             self._head, self.last_at_us = position, at_us
         return recorded
+
+    def _last(self, stream: Stream, appended: dict[bytes, bytes]) -> int:
+        key = _stream_key(stream)
+        found = appended.get(key) or self._txn.get(STREAMS, key)
+        return int.from_bytes(found, "big") if found else 0
 
     def read(self, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:
         """Give the events behind a position; raises CorruptLog at a gap or a damaged event."""

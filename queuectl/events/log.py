@@ -32,8 +32,8 @@ class EventLog(Protocol):
     def append(self, batch: Sequence[Append], *, at_us: int, actor: str) -> list[Recorded]:
         """Append a batch, all or nothing, and give the events as recorded.
 
-        The time recorded is `at_us`, or the last event's where that is later. Streams in a batch
-        are distinct. Raises Conflict when a stream's last event is not the expected one.
+        The time recorded is `at_us`, or the last event's where that is later. Raises Conflict when
+        a stream's last event, with what the batch itself appends before, is not the expected one.
         """
 
     def read(self, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:

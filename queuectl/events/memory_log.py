@@ -25,23 +25,26 @@ class MemoryLog:
 
     def append(self, batch: Sequence[Append], *, at_us: int, actor: str) -> list[Recorded]:
         """Append a batch, all or nothing."""
-        for stream, expected, _, _ in batch:
-            if stream != NEW and self.version(stream) != expected:
-                raise Conflict(stream, expected, self.version(stream))
         if self._events:
             at_us = max(at_us, self._events[-1].at_us)
-        recorded = []
+        recorded: list[Recorded] = []
+        versions: dict[Stream, int] = {}
         position = self.head()
         for stream, expected, events, reason in batch:
             if not events:
                 continue
-            stream, prev = stream or position + 1, expected
+            if stream == NEW:
+                stream = position + 1
+            elif (last := versions.get(stream, self.version(stream))) != expected:
+                raise Conflict(stream, expected, last)
+            prev = expected
             for event in events:
                 position += 1
                 recorded.append(Recorded(position, at_us, stream, prev, actor, event, reason))
                 prev = position
-            self._versions[stream] = position
+            versions[stream] = position
         self._events += recorded
+        self._versions |= versions
         return recorded
 
     def read(self, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:

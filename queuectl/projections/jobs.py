@@ -1,7 +1,6 @@
 """Which job is this, and how does it stand? `jobs`: number -> the job."""
 
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from operator import itemgetter
 
 from ..events.types import JobSpec
@@ -30,9 +29,9 @@ def newest_first(txn: Transaction, below: int | None = None) -> Iterator[Job]:
     return (unpack_job(row) for _, row in rows)
 
 
-def oldest_first(txn: Transaction, limit: int | None = None) -> Iterator[Job]:
-    """Give the jobs, first enqueued first."""
-    return (unpack_job(row) for _, row in islice(txn.scan(TABLE), limit))
+def oldest_first(txn: Transaction, after: int = 0) -> Iterator[Job]:
+    """Give the jobs numbered above `after`, first enqueued first."""
+    return (unpack_job(row) for _, row in txn.scan(TABLE, key_of(after + 1)))
 
 
 def unpack_job(row: bytes) -> Job:

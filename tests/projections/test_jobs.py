@@ -19,5 +19,5 @@ def test_jobs_are_read_from_either_end(views: Teller) -> None:
     txn = views.txn
     assert [job.number for job in jobs.newest_first(txn)] == numbers[::-1]
     assert [job.number for job in jobs.newest_first(txn, below=numbers[2])] == numbers[1::-1]
-    assert [job.number for job in jobs.oldest_first(txn, 3)] == numbers[:3]
+    assert [job.number for job in jobs.oldest_first(txn, after=numbers[0])] == numbers[1:]
     assert jobs.get(txn, 99) is None

@@ -1,0 +1,49 @@
+"""What runs printed: content beside the log, which refers to it by digest; replay neither makes nor loses it.
+
+Small output lies in a table, large output, and that of a run still going on, in a file.
+"""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from .store import Transaction, key_of
+
+TABLE = "outputs"
+
+
+def file_of(directory: Path, number: int, token: int) -> Path:
+    """Give where a run's output lies when it is large, or while it runs."""
+    return directory / TABLE / f"{number // 1000:06d}" / f"{number}-{token}"
+
+
+def keep(txn: Transaction, number: int, token: int, frames: bytes) -> None:
+    """Keep what a run printed."""
+    txn.put(TABLE, key_of(number) + key_of(token), frames)
+
+
+def read(txn: Transaction, directory: Path, number: int, token: int) -> bytes:
+    """Give what a run printed, as frames; nothing where it printed nothing."""
+    frames = txn.get(TABLE, key_of(number) + key_of(token))
+    if frames is None:
+        try:
+            frames = file_of(directory, number, token).read_bytes()
+        except FileNotFoundError:
+            frames = b""
+    return frames
+
+
+def forget(txn: Transaction, numbers: Iterable[int]) -> None:
+    """Drop what the runs of jobs printed from the table."""
+    for number in numbers:
+        keys = [key for key, _ in txn.scan(TABLE, key_of(number), key_of(number + 1))]
+        txn.delete_many(TABLE, keys)
+
+
+def remove_files(directory: Path, numbers: Iterable[int]) -> None:
+    """Drop the files of jobs' runs; call it once their removal is on disk."""
+    for number in numbers:
+        place = file_of(directory, number, 0).parent
+        for path in place.glob(f"{number}-*") if place.is_dir() else ():
+            with suppress(OSError):
+                path.unlink()

@@ -1,0 +1,40 @@
+"""What this process stands in: its user and host, its directory, where its queue lies; imports nothing of ours."""
+
+import os
+from pathlib import Path
+
+
+def default_path() -> Path:
+    """Give where the queue lies unless told otherwise: QUEUECTL_DB, else the user's data directory."""
+    named = os.environ.get("QUEUECTL_DB")
+    if named:
+        return Path(named)
+    from platformdirs import user_data_path  # only where it is needed: it costs a command its start
+
+    return user_data_path("queuectl")
+
+
+def user_at_host() -> str:
+    """Give who acts, as the log names them."""
+    user = os.environ.get("USER") or os.environ.get("LOGNAME")
+    if not user:
+        import getpass  # its last resort, the password database, is slow to import
+
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):
+            user = str(os.getuid())
+    return f"{user}@{host()}"
+
+
+def host() -> str:
+    """Give this machine's name."""
+    return os.uname().nodename
+
+
+def directory() -> str:
+    """Give the current directory, "" where it is gone."""
+    try:
+        return os.getcwd()  # noqa: PTH109 - Path would be made only to be turned into text
+    except FileNotFoundError:
+        return ""
