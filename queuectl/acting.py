@@ -28,7 +28,7 @@ def act_on_all(engine: Engine, numbers: Sequence[int], command: JobCommand, *, r
     for start in range(0, len(numbers), CHUNK):
         with engine.unit(reason=reason, rings=True) as unit:
             found = [job for number in numbers[start : start + CHUNK] if (job := unit.views.job(number))]
-            _, refused = unit.attempt([(job.number, command) for job in found])
+            _, refused = unit.execute_each([(job.number, command) for job in found])
             left = {number for (number, _), _ in refused}
             moved = [job for job in found if job.number not in left]
             _forget(unit, moved, command)

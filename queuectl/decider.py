@@ -41,13 +41,11 @@ from .events.types import (
     Requeued,
     Started,
 )
-from .job import Job, JobState, Lease
+from .job import ENDED, WAITING, Job, JobState, Lease
 from .retry import delay_us, is_exhausted
 
 Events = tuple[JobEvent, ...]
 
-_WAITING = frozenset({JobState.PENDING, JobState.FAILED})
-_ENDED = frozenset({JobState.COMPLETED, JobState.DEAD, JobState.CANCELLED})
 _NEXT_STEP: Mapping[JobState, str] = {
     JobState.PENDING: "it will run when a worker is free, or cancel it first",
     JobState.PROCESSING: "wait for it, or cancel it first",
@@ -80,7 +78,7 @@ def _enqueue(command: EnqueueJob, job: Job) -> Events:
 
 
 def _claim(command: ClaimJob, job: Job) -> Events:
-    _require(job, "claim", _WAITING)
+    _require(job, "claim", WAITING)
     return (Claimed(command.worker, command.expires_at_us),)
 
 
@@ -131,7 +129,7 @@ def _release(command: ReleaseJob, job: Job) -> Events:
 
 def _cancel(command: CancelJob, job: Job) -> Events:
     if job.lease is None:
-        _require(job, "cancel", _WAITING)
+        _require(job, "cancel", WAITING)
         return (Cancelled(),)
     return () if job.lease.cancel_requested else (CancelRequested(job.lease.token),)
 
@@ -141,12 +139,12 @@ def _confirm_cancel(command: ConfirmCancel, job: Job) -> Events:
 
 
 def _requeue(command: RequeueJob, job: Job) -> Events:
-    _require(job, "retry", _narrowed(_ENDED | {JobState.FAILED}, command.only))
+    _require(job, "retry", _narrowed(ENDED | {JobState.FAILED}, command.only))
     return (Requeued(job.attempts if job.state is JobState.FAILED else 0),)
 
 
 def _remove(command: RemoveJob, job: Job) -> Events:
-    _require(job, "remove", _narrowed(_ENDED, command.only))
+    _require(job, "remove", _narrowed(ENDED, command.only))
     return (Removed(job.state),)
 
 

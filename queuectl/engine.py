@@ -5,7 +5,7 @@ ever half visible. Whoever claims does the upkeep that claiming needs: expired l
 back, due jobs become ready. Reads a clock only through the Clock it was given.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
@@ -39,7 +39,7 @@ class Unit:
         self.txn = txn
         self.log = LmdbLog(txn)
         self.views = Views(txn, cache)
-        self.now_us = max(clock.now_us(), self.log.last_at_us)
+        self.now_us = max(clock.now_us(), self.log.last_at_us, self.views.promoted_us)
         self._clock = clock
         self._actor = actor
         self._reason = reason
@@ -49,7 +49,7 @@ class Unit:
         return Settings.of(config.values(self.txn))
 
     def retry_policy(self, settings: Settings) -> RetryPolicy:
-        """Give what a failure needs to know, jitter rolled."""
+        """Give what one failure needs to know; each gets a roll of its own, so that retries spread out."""
         return RetryPolicy(self.now_us, settings.backoff_max_s, settings.backoff_jitter, self._clock.roll())
 
     def find(self, job_id: str) -> Job:
@@ -68,18 +68,25 @@ class Unit:
         jobs, _ = self._run(orders, None)
         return jobs
 
-    def attempt(self, orders: Sequence[Order]) -> tuple[list[Job], list[tuple[Order, QueuectlError]]]:
+    def execute_each(self, orders: Sequence[Order]) -> tuple[list[Job], list[tuple[Order, QueuectlError]]]:
         """Carry out those of the orders that are not refused; gives those jobs, and the refusals."""
         return self._run(orders, [])
 
-    def enqueue(self, specs: Sequence[JobSpec], *, skip_existing: bool = False) -> list[Job]:
-        """Bring jobs into being; raises DuplicateJob, or leaves those out, whose id is taken."""
+    def enqueue(self, specs: Sequence[JobSpec], *, skip_existing: bool = False, ours: Container[int] = ()) -> list[Job]:
+        """Bring jobs into being; raises DuplicateJob, or leaves those out, whose id is taken.
+
+        `ours` are the indexes of specs whose id is of our making: those get another one instead.
+        """
         appends = []
         taken: set[str] = set()
         any_removed = self.txn.count(removed.TABLE) > 0
         for index, spec in enumerate(specs):
             job_id = spec.id
             number = ids.find(self.txn, job_id)
+            while (number is not None or job_id in taken) and index in ours:
+                job_id = self._clock.job_ids(1)[0]
+                spec = spec._replace(id=job_id)
+                number = ids.find(self.txn, job_id)
             if number is not None or job_id in taken:
                 if skip_existing:
                     continue
@@ -112,9 +119,9 @@ class Unit:
         expired = leases.expired(self.txn, self.now_us)
         if not expired:
             return []
-        policy = self.retry_policy(self.settings())
+        settings = self.settings()
         jobs = [job for number in expired if (job := self.views.job(number)) is not None]
-        recovered = self.execute([(job.number, RecoverJob(token_of(job), policy)) for job in jobs])
+        recovered = self.execute([(job.number, RecoverJob(token_of(job), self.retry_policy(settings))) for job in jobs])
         self.views.flush()
         return recovered
 
@@ -192,16 +199,24 @@ class Engine:
     def unit(self, *, actor: str | None = None, reason: str | None = None, rings: bool = False) -> Iterator[Unit]:
         """Open a unit of work; at its end everything is on disk, or nothing is.
 
-        `rings`: idle workers are woken after it.
+        `rings`: idle workers are woken after it. Raises InvalidInput for an actor or a reason that
+        the log cannot keep.
         """
         if reason is not None:
             check_text("reason", reason)
+        if actor is not None:
+            check_text("actor", actor)
         with self.store.write() as txn:
             unit = Unit(txn, self.clock, actor or self.actor, reason, self._cache)
             yield unit
             unit.views.flush()
         if rings:
             doorbell.ring(self.store.path)
+
+    def now_us(self) -> int:
+        """Give the time that an event appended now would have: never before what was promoted or recorded."""
+        with self.store.read() as txn:
+            return max(self.clock.now_us(), LmdbLog(txn).last_at_us, Views(txn).promoted_us)
 
     def recorded(self, txn: Transaction, job_id: str) -> list[Recorded]:
         """Give a job's events, those of earlier jobs of its id before them; raises JobNotFound."""

@@ -19,12 +19,11 @@ CHUNK: Final = 10_000
 """Jobs in a transaction."""
 
 
-def specify_all(requests: Iterable[JobRequest], *, clock: Clock, settings: Settings) -> list[JobSpec]:
+def specify_all(requests: Sequence[JobRequest], *, clock: Clock, settings: Settings, now_us: int) -> list[JobSpec]:
     """Check requests and fill them in; raises InvalidLine with the number of the first bad one, from 1."""
-    given = requests if isinstance(requests, list) else list(requests)
-    now_us, cwd = clock.now_us(), directory()
+    cwd = directory()
     specs: list[JobSpec] = []
-    for request, fresh_id in zip(given, clock.job_ids(len(given)), strict=True):
+    for request, fresh_id in zip(requests, clock.job_ids(len(requests)), strict=True):
         try:
             specs.append(specify(request, fresh_id=fresh_id, settings=settings, now_us=now_us, cwd=cwd))
         except InvalidInput as error:
@@ -35,32 +34,34 @@ def specify_all(requests: Iterable[JobRequest], *, clock: Clock, settings: Setti
 def enqueue_one(engine: Engine, request: JobRequest, *, reason: str | None) -> Job:
     """Enqueue one request; raises InvalidInput or DuplicateJob."""
     with engine.unit(reason=reason, rings=True) as unit:
-        while True:
-            try:
-                spec = specify_all([request], clock=engine.clock, settings=unit.settings())[0]
-            except InvalidLine as error:
-                raise error.cause from None
-            if request.id is not None or ids.find(unit.txn, spec.id) is None:
-                return unit.enqueue([spec])[0]
+        try:
+            specs = specify_all([request], clock=engine.clock, settings=unit.settings(), now_us=unit.now_us)
+        except InvalidLine as error:
+            raise error.cause from None
+        return unit.enqueue(specs, ours=_ours([request]))[0]
 
 
 def enqueue_all(
     engine: Engine,
-    specs: Sequence[JobSpec],
+    requests: Iterable[JobRequest],
     *,
+    settings: Settings,
     skip_existing: bool,
     progress: Callable[[int], None] | None,
     reason: str | None,
 ) -> Bulk:
     """Enqueue jobs, a chunk a transaction; raises InvalidLine before the first, or for what came to be since."""
+    given = requests if isinstance(requests, list) else list(requests)
+    specs = specify_all(given, clock=engine.clock, settings=settings, now_us=engine.now_us())
     if len(specs) > CHUNK and not skip_existing:
-        _check_ids(engine.store, specs)
+        _check_ids(engine.store, given)
     done: list[str] = []
     for start in range(0, len(specs), CHUNK):
         chunk = specs[start : start + CHUNK]
         try:
             with engine.unit(reason=reason, rings=True) as unit:
-                enqueued = unit.enqueue(chunk, skip_existing=skip_existing)
+                ours = _ours(given[start : start + CHUNK])
+                enqueued = unit.enqueue(chunk, skip_existing=skip_existing, ours=ours)
         except DuplicateJob as error:
             raise InvalidLine(start + error.index + 1, error, enqueued=len(done)) from error
         done += [job.id for job in enqueued]
@@ -69,13 +70,20 @@ def enqueue_all(
     return Bulk(len(done), len(specs) - len(done), done)
 
 
-def _check_ids(store: Store, specs: Sequence[JobSpec]) -> None:
+def _ours(requests: Sequence[JobRequest]) -> set[int]:
+    return {index for index, request in enumerate(requests) if request.id is None}
+
+
+def _check_ids(store: Store, requests: Sequence[JobRequest]) -> None:
     taken: set[str] = set()
-    for start in range(0, len(specs), CHUNK):
+    for start in range(0, len(requests), CHUNK):
         with store.read() as txn:
-            for line, spec in enumerate(specs[start : start + CHUNK], start + 1):
-                number = ids.find(txn, spec.id)
-                if number is not None or spec.id in taken:
+            for line, request in enumerate(requests[start : start + CHUNK], start + 1):
+                job_id = request.id
+                if job_id is None:
+                    continue
+                number = ids.find(txn, job_id)
+                if number is not None or job_id in taken:
                     job = None if number is None else jobs.get(txn, number)
-                    raise InvalidLine(line, DuplicateJob(spec.id, job.state if job else "in an earlier line"))
-                taken.add(spec.id)
+                    raise InvalidLine(line, DuplicateJob(job_id, job.state if job else "in an earlier line"))
+                taken.add(job_id)

@@ -165,5 +165,5 @@ class ForkedStore(StoreError):
     def __init__(self, path: str, opener: int, user: int) -> None:
         super().__init__(
             f"the queue at {path} was opened by process {opener} and used in its fork {user}; "
-            "open it again in the child"
+            "open it in the child alone, or start the child with spawn"
         )

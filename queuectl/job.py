@@ -43,6 +43,12 @@ class JobState(StrEnum):
 
 _P, _R, _C, _F, _D, _X = JobState
 
+WAITING = frozenset({_P, _F})
+"""Not running, and going to."""
+
+ENDED = frozenset({_C, _D, _X})
+"""Not going to run again by itself."""
+
 TRANSITIONS: Mapping[type[Any], Mapping[JobState | None, JobState | None]] = {
     Enqueued: {None: _P},
     Claimed: {_P: _R, _F: _R},

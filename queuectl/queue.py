@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, Literal
 
 from . import acting, enqueuing, outputs, reading, settling, surroundings
 from .answers import Bulk, Captured, ConfigValue, Exchange, ReplayReport, Result, Run, Status, WorkerInfo
@@ -33,9 +33,9 @@ from .events.types import (
     WorkerStopping,
 )
 from .intake import JobRequest, check_count, check_state, check_text, time_us
-from .job import Job, JobState
-from .projections import config
-from .projections.rebuild import rebuild
+from .job import ENDED, Job, JobState
+from .projections import config, workers
+from .projections.rebuild import bring_up_to_date, rebuild
 from .settings import KEYS, Settings, canonical, parse
 from .store import Store, key_of
 
@@ -43,7 +43,6 @@ EVENTS_AT_ONCE: Final = 10_000
 """A read transaction lives no longer than as many events: an old one keeps the file growing."""
 
 _POLL_S: Final = 0.05
-_ENDED: Final = frozenset({JobState.COMPLETED, JobState.DEAD, JobState.CANCELLED})
 
 
 class Queue:
@@ -76,6 +75,11 @@ class Queue:
         """
         directory = Path(path) if path is not None else surroundings.default_path()
         store = Store.open(directory.absolute(), create=create)
+        try:
+            bring_up_to_date(store)
+        except BaseException:
+            store.close()
+            raise
         return cls(store, clock or SystemClock(), check_text("actor", actor or surroundings.user_at_host()))
 
     def close(self) -> None:
@@ -135,8 +139,14 @@ class Queue:
         `progress` is called with the number done behind each transaction. Raises InvalidLine, with
         the request's number from 1, and nothing enqueued.
         """
-        specs = enqueuing.specify_all(requests, clock=self._clock, settings=self.settings())
-        return enqueuing.enqueue_all(self._engine, specs, skip_existing=skip_existing, progress=progress, reason=reason)
+        return enqueuing.enqueue_all(
+            self._engine,
+            requests,
+            settings=self.settings(),
+            skip_existing=skip_existing,
+            progress=progress,
+            reason=reason,
+        )
 
     # Run jobs
 
@@ -195,7 +205,7 @@ class Queue:
     def release(self, job: Job, *, cause: str = "released") -> Job:
         """Give a claimed job back; no attempt is used up. Raises StaleLease."""
         with self._engine.unit(actor=_holder(job), rings=True) as unit:
-            return unit.execute([(job.number, ReleaseJob(token_of(job), cause))])[0]
+            return unit.execute([(job.number, ReleaseJob(token_of(job), check_text("cause", cause)))])[0]
 
     def recover(self) -> list[Job]:
         """Take back the jobs whose lease has expired; claiming does so too."""
@@ -237,15 +247,25 @@ class Queue:
         self._worker_event(worker, event, actor=worker)
         self.heartbeat(worker)
 
-    def worker_stopping(self, worker: str, *, now: bool = False, reason: str | None = None) -> None:
+    def worker_stopping(
+        self, worker: str, *, now: bool = False, reason: str | None = None, actor: str | None = None
+    ) -> None:
         """Ask a worker to take no more jobs; `now`: also to give back those it runs."""
         if worker not in [info.id for info in self.workers()]:
             raise InvalidInput("worker", repr(worker), "one of `queuectl worker list`")
-        self._worker_event(worker, WorkerStopping(now), reason=reason)
+        self._worker_event(worker, WorkerStopping(now), reason=reason, actor=actor)
 
-    def worker_stopped(self, worker: str, cause: str) -> None:
-        """Record that a worker ended."""
-        self._worker_event(worker, WorkerStopped(cause), actor=worker)
+    def stop_requested(self, worker: str) -> Literal["", "finish", "now"]:
+        """Tell what a worker was asked to do: nothing, to finish what it runs, or to give it back now."""
+        with self._store.read() as txn:
+            row = workers.get(txn, worker)
+        if row is None or not row.stopping:
+            return ""
+        return "now" if row.stop_now else "finish"
+
+    def worker_stopped(self, worker: str, cause: str, *, actor: str | None = None) -> None:
+        """Record that a worker ended; `actor` is who says so where it is not the worker itself."""
+        self._worker_event(worker, WorkerStopped(cause), actor=actor or worker)
         with self._store.write() as txn:
             txn.delete("presence", worker.encode())
 
@@ -292,7 +312,7 @@ class Queue:
         Raises InvalidInput for a state that is no end.
         """
         state = check_state(state)
-        if state not in _ENDED:
+        if state not in ENDED:
             raise InvalidInput("state", repr(str(state)), "completed, dead or cancelled; cancel a waiting job first")
         before_us = None if older_than_s is None else self._clock.now_us() - int(older_than_s * 1_000_000)
         numbers = acting.ended(self._store, state, before_us)
@@ -417,13 +437,14 @@ class Queue:
             time.sleep(min(_POLL_S, left))
         return True
 
-    def wait(self, job_ids: Sequence[str], *, timeout_s: float | None = None) -> list[Job]:
-        """Wait until all of these jobs have ended and give them; raises JobNotFound or WaitTimeout."""
+    def wait(self, job_ids: str | Sequence[str], *, timeout_s: float | None = None) -> list[Job]:
+        """Wait until a job, or all of several, have ended and give them; raises JobNotFound or WaitTimeout."""
+        job_ids = [job_ids] if isinstance(job_ids, str) else job_ids
         deadline = time.monotonic() + (timeout_s if timeout_s is not None else 10 * 366 * 86_400)
         while True:
             head = self.head()
             found = [self.job(job_id) for job_id in job_ids]
-            open_ids = [job.id for job in found if job.state not in _ENDED]
+            open_ids = [job.id for job in found if job.state not in ENDED]
             if not open_ids:
                 return found
             left = deadline - time.monotonic()
@@ -477,6 +498,8 @@ class Queue:
 
     def _worker_event(self, worker: str, event: Event, **how: str | None) -> None:
         with self._engine.unit(**how, rings=isinstance(event, WorkerStopping)) as unit:
+            if isinstance(event, WorkerStopped) and workers.get(unit.txn, worker) is None:
+                return  # several may find the same worker gone
             unit.append_named(WORKER_STREAM + worker, (event,))
 
 

@@ -10,9 +10,9 @@ from . import outputs
 from .answers import Run, Status, WorkerInfo
 from .errors import JobNotFound
 from .events.lmdb_log import LmdbLog
-from .events.types import Cancelled, Claimed, Completed, Enqueued, Failed, Recorded, Released, Started
+from .events.types import Cancelled, Claimed, Completed, Dead, Enqueued, Failed, Recorded, Released, Started
 from .job import Job, JobState
-from .projections import counts, dead, ids, jobs, leases, ready, removed, scheduled, workers
+from .projections import counts, dead, ids, jobs, leases, marks, ready, removed, scheduled, workers
 from .store import Transaction
 from .surroundings import host
 
@@ -36,11 +36,7 @@ def list_jobs(
     txn: Transaction, *, state: JobState | None, queue: str | None, limit: int | None, after: str | None
 ) -> list[Job]:
     """Give jobs: waiting ones by when they run, dead ones by their death, others newest first."""
-    found = _in_order(txn, state, queue)
-    if after is not None:
-        last = find(txn, after).number
-        while (job := next(found, None)) is not None and job.number != last:
-            pass
+    found = _in_order(txn, state, queue, None if after is None else find(txn, after))
     chosen = (job for job in found if state in (None, job.state) and queue in (None, job.spec.queue))
     return list(islice(chosen, limit))
 
@@ -108,17 +104,28 @@ def position_at(txn: Transaction, at_us: int) -> int:
 def _longest_wait_s(txn: Transaction, now_us: int) -> float | None:
     """Tell how long the first of each queue and priority has waited, or one not yet promoted, at the most."""
     found = _jobs(txn, chain(islice(ready.firsts(txn), FIRSTS), islice(scheduled.numbers(txn), 1)))
-    waits = [now_us - max(job.created_at_us, job.due_us) for job in found if job.due_us <= now_us]
+    waits = [now_us - max(job.updated_at_us, job.due_us) for job in found if job.due_us <= now_us]
     return max(0, *waits) / 1_000_000 if waits else None
 
 
-def _in_order(txn: Transaction, state: JobState | None, queue: str | None) -> Iterator[Job]:
-    if state is JobState.PENDING or state is JobState.FAILED:
-        queues = None if queue is None else [queue]
-        return _jobs(txn, chain(ready.numbers(txn, queues), scheduled.numbers(txn)))
+def _in_order(txn: Transaction, state: JobState | None, queue: str | None, last: Job | None) -> Iterator[Job]:
+    """Give jobs in a state's order, behind a job that may have left that state since it was listed."""
+    if state in WAITING:
+        return _jobs(txn, _waiting(txn, None if queue is None else [queue], last))
     if state is JobState.DEAD:
-        return dead_jobs(txn)
-    return jobs.newest_first(txn)
+        return _jobs(txn, dead.numbers(txn, None if last is None else _died_at(txn, last)))
+    return jobs.newest_first(txn, None if last is None else last.number)
+
+
+def _waiting(txn: Transaction, queues: Sequence[str] | None, last: Job | None) -> Iterator[int]:
+    if last is not None and last.due_us > marks.get(txn, marks.PROMOTED):
+        return scheduled.numbers(txn, last)
+    return chain(ready.numbers(txn, queues, last), scheduled.numbers(txn))
+
+
+def _died_at(txn: Transaction, job: Job) -> int:
+    deaths = [each.position for each in LmdbLog(txn).read_stream(job.number) if isinstance(each.event, Dead)]
+    return deaths[-1] if deaths else job.version
 
 
 def _jobs(txn: Transaction, numbers: Iterator[int]) -> Iterator[Job]:

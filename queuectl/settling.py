@@ -1,6 +1,7 @@
 """The worker's one transaction a tick: results in, leases renewed, new jobs out."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from . import outputs
 from .answers import Exchange, Result
@@ -10,6 +11,9 @@ from .errors import QueuectlError
 from .events.types import Reason
 from .job import Job
 from .projections import scheduled
+
+ERROR_CHARS: Final = 1_000
+"""An event stays below half a page of the store, with the stderr that goes beside it."""
 
 
 def exchange(
@@ -27,7 +31,7 @@ def exchange(
     """Record results, renew leases, then claim and start up to `want` jobs; refusals are collected."""
     settled, refused = settle(unit, results)
     until_us = unit.lease_until_us(lease_s)
-    renewed, not_renewed = unit.attempt([(job.number, RenewLease(token_of(job), until_us)) for job in renew])
+    renewed, not_renewed = unit.execute_each([(job.number, RenewLease(token_of(job), until_us)) for job in renew])
     refused += _with_jobs(renew, not_renewed)
     claimed: list[Job] = []
     recovered: list[Job] = []
@@ -43,8 +47,9 @@ def settle(unit: Unit, results: Sequence[Result]) -> tuple[list[Job], list[tuple
     """Record how runs ended, and keep what they printed; refusals are collected."""
     if not results:
         return [], []
-    policy = unit.retry_policy(unit.settings())
-    settled, refused = unit.attempt([(result.job.number, command_of(result, policy)) for result in results])
+    settings = unit.settings()
+    orders = [(result.job.number, command_of(result, unit.retry_policy(settings))) for result in results]
+    settled, refused = unit.execute_each(orders)
     lost = {number for (number, _), _ in refused}
     for result in results:
         if result.output.frames and result.job.number not in lost:
@@ -60,12 +65,12 @@ def command_of(result: Result, policy: RetryPolicy) -> JobCommand:
     if result.kind == "cancelled":
         return ConfirmCancel(token, result.duration_ms, output.stdout, output.stderr)
     if result.kind == "released":
-        return ReleaseJob(token, result.error or "released by its worker")
+        return ReleaseJob(token, _bounded(result.error or "released by its worker"))
     return FailJob(
         token,
         policy,
         result.reason or Reason.EXIT_CODE,
-        result.error or "failed",
+        _bounded(result.error or "failed"),
         result.return_code,
         result.signal,
         result.duration_ms,
@@ -73,6 +78,11 @@ def command_of(result: Result, policy: RetryPolicy) -> JobCommand:
         output.stderr,
         output.stderr_tail,
     )
+
+
+def _bounded(text: str) -> str:
+    """Cut a text to what an event should hold, and to what UTF-8 can."""
+    return text[:ERROR_CHARS].encode(errors="replace").decode()
 
 
 def _with_jobs(jobs: Sequence[Job], refused: Sequence[tuple[Order, QueuectlError]]) -> list[tuple[Job, QueuectlError]]:

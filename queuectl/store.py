@@ -340,10 +340,11 @@ def _open_tables(env: lmdb.Environment, path: Path) -> Mapping[str, Mapping[str,
     with env.begin(write=True) as txn:
         try:
             meta = env.open_db(b"meta", txn=txn, create=False)
+            env.open_db(b"log", txn=txn, create=False)
             version = int(txn.get(b"format", db=meta) or b"")
             if version > FORMAT:
                 raise NewerFormat(f"the format of the store at {path}", version, FORMAT)
-            return _tables(env, txn, create=False)
+            return _tables(env, txn, create=True)  # a release may have added some
         except (lmdb.NotFoundError, lmdb.IncompatibleError, ValueError) as error:
             raise NotAQueue(str(path), "data.mdb belongs to another program") from error
 

@@ -100,7 +100,7 @@ def test_attempts_are_each_for_itself(engine: Engine) -> None:
     first, second = enqueue(engine, "a", "b")
     orders = [(second, CancelJob()), (first, CompleteJob(7)), (99, CancelJob())]
     with engine.unit() as unit:
-        done, refused = unit.attempt(orders)
+        done, refused = unit.execute_each(orders)
     assert [job.id for job in done] == ["b"]
     assert [(order, type(error)) for order, error in refused] == [(orders[1], StaleLease), (orders[2], JobNotFound)]
 

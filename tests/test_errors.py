@@ -25,7 +25,7 @@ EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
     errors.NewerFormat("the store", 2, 1): ("the store is 2", "knows 1", "newer queuectl", "upgrade"),
     errors.CorruptLog(9, "no checksum"): ("position 9", "no checksum", "backup"),
     errors.WriteFailed("/q", "no space", "free some"): ("/q", "no space", "nothing of this change", "free some"),
-    errors.ForkedStore("/q", 10, 11): ("/q", "process 10", "fork 11", "open it again"),
+    errors.ForkedStore("/q", 10, 11): ("/q", "process 10", "fork 11", "open it in the child alone"),
 }
 
 

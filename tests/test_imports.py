@@ -12,7 +12,7 @@ import queuectl
 ROOT = Path(queuectl.__file__).parent
 CORE = "errors events.types job commands retry decider"
 VIEWS_OF_ALL = "errors events.* job store projections.*"
-FACE = "queue surroundings answers views settings intake errors clock events.types events.codec job"
+FACE = "queue surroundings answers documents settings intake errors clock events.types events.codec job"
 
 ALLOWED = {  # module -> what of ours it may import; the first row that fits counts
     "errors|clock|events.types|retry|doorbell|surroundings|events.__init__|projections.__init__": "",
@@ -24,7 +24,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "projections.*": "events.types job store projections.rows",
     "intake": "errors events.types job settings",
     "answers": "errors events.types job",
-    "views": "answers events.types events.codec job",
+    "documents": "answers events.types events.codec job",
     "outputs": "store",
     "engine": f"{CORE} {VIEWS_OF_ALL} clock settings intake doorbell",
     "settling|reading": f"answers commands engine outputs surroundings {VIEWS_OF_ALL}",

@@ -66,7 +66,7 @@ def asked(options: Mapping[str, Any]) -> dict[str, Any]:
     if "cwd" in said:
         said["cwd"] = str(Path(said["cwd"]).absolute())
     if "at" in said:
-        from ..views import time_json
+        from ..documents import time_json
 
         said["at"] = time_json(said["at"])
     return said

@@ -31,7 +31,7 @@ def glance(queue: "Queue") -> Iterator[str]:
 
 def _remark(state: JobState, count: int, status: "Status") -> str:
     if state is JobState.PENDING and status.oldest_pending_s is not None:
-        return f"  the next has waited {duration(status.oldest_pending_s)}"
+        return f"  the oldest has waited {duration(status.oldest_pending_s)}"
     if state is JobState.FAILED and count:
         return "  waiting for a retry"
     if state is JobState.DEAD and count:

@@ -101,11 +101,6 @@ def name_of(event: Event) -> str:
     return _BY_TYPE[type(event)].name
 
 
-def layout_of(event: Event) -> Layout:
-    """Give the layout an event is stored by."""
-    return _BY_TYPE[type(event)]
-
-
 def encode(recorded: Recorded, key: bytes) -> bytes:
     """Turn a recorded event into the bytes stored under `key`, its position in 8 bytes."""
     position, at_us, stream, prev, actor, event, reason = recorded

@@ -13,6 +13,7 @@ def row(job: Job) -> Row:
     return key_of(job.version), key_of(job.number)
 
 
-def numbers(txn: Transaction) -> Iterator[int]:
-    """Give the numbers of the dead, last to die first."""
-    return (int.from_bytes(number, "big") for _, number in txn.scan_back(TABLE))
+def numbers(txn: Transaction, before: int | None = None) -> Iterator[int]:
+    """Give the numbers of the dead, last to die first, of those that died `before` a position."""
+    below = None if before is None else key_of(before)
+    return (int.from_bytes(number, "big") for _, number in txn.scan_back(TABLE, below))

@@ -13,6 +13,9 @@ TABLE = "jobs"
 CACHED = 4_096
 """Jobs a cache keeps about: several times what one worker has in hand."""
 
+CACHED_ROW_BYTES = 2_048
+"""Larger rows are read again: a cache of them would be as large as the queue."""
+
 _new = tuple.__new__  # builds a NamedTuple from a tuple, past its slower constructor
 _STATES = {str(state): state for state in JobState}
 
@@ -70,7 +73,8 @@ class Cache:
         rows = []
         for number, job in found.items():
             row = pack(job)
-            self._known[number] = (row, job)
+            if len(row) <= CACHED_ROW_BYTES:
+                self._known[number] = (row, job)
             rows.append((number.to_bytes(8, "big"), row))
         rows.sort(key=itemgetter(0))
         txn.put_many(TABLE, rows)

@@ -20,10 +20,11 @@ def row(job: Job) -> Row:
     ), b""
 
 
-def numbers(txn: Transaction, queues: Sequence[str] | None = None) -> Iterator[int]:
-    """Give the numbers of the jobs to run next, in order, from these queues or from all."""
+def numbers(txn: Transaction, queues: Sequence[str] | None = None, behind: Job | None = None) -> Iterator[int]:
+    """Give the numbers of the jobs to run next, in order, from these queues or from all, `behind` a job's place."""
+    first = b"\0" if behind is None else row(behind)[0][-_TAIL:] + b"\0"
     names = list(_queues(txn)) if queues is None else [name.encode(errors="surrogatepass") for name in set(queues)]
-    scans = [txn.scan(TABLE, name + b"\0", name + b"\1") for name in names]
+    scans = [txn.scan(TABLE, name + first, name + b"\1") for name in names]
     rows = scans[0] if len(scans) == 1 else merge(*scans, key=lambda row: row[0][1 - _TAIL :])
     return (int.from_bytes(key[-8:], "big") for key, _ in rows)
 

@@ -9,19 +9,23 @@ from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from typing import NamedTuple
 
-from ..errors import StoreError
+from ..errors import NewerFormat, StoreError
 from ..events.lmdb_log import LmdbLog
 from ..store import VIEW_TABLES, Row, Store, Transaction
 from .runner import Views
 
+VIEWS_VERSION = 1
+"""The layout of the views; raised when a row or a table of them changes, so that they are rebuilt."""
+
 BATCH = 10_000
-SHOWN = 20
+
+_VERSION_KEY = b"views"
 
 Progress = Callable[[int, int], None]
 
 
 class Rebuilt(NamedTuple):
-    """What a rebuild found: events applied, and each difference to the live views."""
+    """What a rebuild found: events applied, and the first difference in each table to the live views."""
 
     events: int
     differences: list[str]
@@ -40,6 +44,7 @@ def rebuild(store: Store, *, swap: bool, progress: Progress | None = None) -> Re
                 differences = _finish(txn)
                 if swap:
                     txn.shadow().make_live()
+                    _stamp(txn)
                 break
         if progress:
             progress(done, head)
@@ -47,6 +52,24 @@ def rebuild(store: Store, *, swap: bool, progress: Progress | None = None) -> Re
         progress(done, done)
     _clear(store)
     return Rebuilt(done, differences, swap)
+
+
+def bring_up_to_date(store: Store) -> None:
+    """Rebuild the views where an older queuectl laid them out; raises NewerFormat where a newer one did."""
+    with store.read() as txn:
+        found = int(txn.get("meta", _VERSION_KEY) or b"0")
+        is_empty = LmdbLog(txn).head() == 0
+    if found > VIEWS_VERSION:
+        raise NewerFormat(f"the version of the views at {store.path}", found, VIEWS_VERSION)
+    if found < VIEWS_VERSION and is_empty:
+        with store.write() as txn:
+            _stamp(txn)
+    elif found < VIEWS_VERSION:
+        rebuild(store, swap=True)
+
+
+def _stamp(txn: Transaction) -> None:
+    txn.put("meta", _VERSION_KEY, str(VIEWS_VERSION).encode())
 
 
 def _clear(store: Store) -> None:
@@ -71,7 +94,7 @@ def _catch_up(shadow: Transaction, after: int, upto: int) -> int:
 def _finish(txn: Transaction) -> list[str]:
     live, shadow = Views(txn), Views(txn.shadow())
     shadow.promote_to(live.promoted_us)
-    return list(_differences(txn, txn.shadow()))[:SHOWN]
+    return list(_differences(txn, txn.shadow()))
 
 
 def _differences(live: Transaction, rebuilt: Transaction) -> Iterator[str]:

@@ -34,6 +34,7 @@ def due_us(found: Row) -> int:
     return int.from_bytes(found[0][:8], "big")
 
 
-def numbers(txn: Transaction) -> Iterator[int]:
-    """Give the numbers of all that wait for their time, next due first."""
-    return (int.from_bytes(key[8:], "big") for key, _ in txn.scan(TABLE))
+def numbers(txn: Transaction, behind: Job | None = None) -> Iterator[int]:
+    """Give the numbers of all that wait for their time, next due first, `behind` a job's place."""
+    start = b"" if behind is None else row(behind, b"")[0] + b"\0"
+    return (int.from_bytes(key[8:], "big") for key, _ in txn.scan(TABLE, start))

@@ -1,6 +1,6 @@
 """Workers: they take jobs from the queue and run their commands.
 
-A worker uses what class Queue offers and nothing below it.
+A worker changes the queue through class Queue alone.
 """
 
 from collections.abc import Callable, Sequence

@@ -61,27 +61,27 @@ class Attempt:
             self._capture.add(stream, data)
         return data != b""
 
-    def stop(self, cause: Stop, *, now: float) -> None:
-        """End the run: TERM to its group, KILL after the grace; no effect on one that has exited or is being stopped.
+    def stop(self, cause: Stop, *, now: float) -> bool:
+        """End the run: TERM to its group, KILL after the grace; tells whether that was news.
 
-        An abandoned run is killed at once.
+        It is not to a run that has exited or is being stopped. An abandoned run is killed at once.
         """
         if cause is Stop.ABANDONED:
-            self._stop = cause
-            self.kill(now=now)
-            return
+            return self._abandon(now)
         self._notice_exit(now)
-        if self._status is None and self._stop is None:
-            self._stop = cause
-            self._kill_at = now + self._grace_s
-            self.process.signal_group(signal.SIGTERM)
-            self.process.signal_group(signal.SIGCONT)  # a stopped process hears TERM only once it goes on
+        if self._status is not None or self._stop is not None:
+            return False
+        self._stop = cause
+        self._kill_at = now + self._grace_s
+        self.process.signal_group(signal.SIGTERM)
+        self.process.signal_group(signal.SIGCONT)  # a stopped process hears TERM only once it goes on
+        return True
 
     def kill(self, *, now: float) -> None:
         """Send KILL to whatever is left of the group."""
         self.process.signal_group(signal.SIGKILL)
         self._kill_at = NEVER
-        self._let_go_at = now + LINGER_S
+        self._let_go_at = min(self._let_go_at, now + LINGER_S)
 
     def step(self, *, now: float) -> bool:
         """Do what the moment asks for; gives True once the run is over and its group gone."""
@@ -111,6 +111,14 @@ class Attempt:
     def recorded(self) -> None:
         """Clean up, once the result is recorded: output that the store holds needs no file."""
         self._capture.discard()
+
+    def _abandon(self, now: float) -> bool:
+        if self.is_abandoned:
+            return False
+        self._stop = Stop.ABANDONED
+        self.renew_at = NEVER  # its lease is another's
+        self.kill(now=now)
+        return True
 
     def _timeout_at(self) -> float:
         if self._timeout_s is None or self._stop is not None or self._status is not None:

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping
+from functools import cache
 from typing import Final, Literal, TypeAlias
 
 from ..errors import QueuectlError
@@ -25,6 +26,20 @@ class SpawnError(QueuectlError):
     """The command could not be started; the message says why."""
 
 
+class Shortage(QueuectlError):
+    """The worker has no descriptors, processes or memory left for a command: no fault of the command's."""
+
+
+@cache
+def can_watch_exits() -> bool:
+    """Tell whether this system makes a process's end something to wait on; tried out, since a sandbox may forbid it."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
 class Process:
     """A running command, leader of its own session and process group, with two pipes to read.
 
@@ -36,7 +51,7 @@ class Process:
         self._child = child
         self.pid = child.pid
         self.pipes = pipes
-        self.exit_fd = os.pidfd_open(child.pid) if hasattr(os, "pidfd_open") else None
+        self.exit_fd = os.pidfd_open(child.pid) if can_watch_exits() else None
 
     def poll(self) -> int | None:
         """Give the exit code, minus the signal's number where one killed it, or None while it runs."""
@@ -81,7 +96,10 @@ class Launcher:
         os.close(self._null)
 
     def spawn(self, command: Command, *, cwd: str | None, env: Mapping[str, str]) -> Process:
-        """Start a command, `env` laid over the worker's own; raises SpawnError."""
+        """Start a command, `env` laid over the worker's own; raises SpawnError, or Shortage.
+
+        Where it raises, no process is left.
+        """
         argv = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
         ends: list[int] = []
         try:
@@ -90,11 +108,16 @@ class Launcher:
             child = self._popen(argv, cwd, env, stdout=ends[1], stderr=ends[3])
         except (OSError, ValueError) as error:
             _close_all(ends)
-            raise SpawnError(f"cannot start: {_cause(error, argv, cwd)}") from error
+            raise _refusal(error, argv, cwd) from error
         _close_all(ends[1::2])
-        for fd in ends[::2]:
-            os.set_blocking(fd, False)
-        return Process(child, {STDOUT: ends[0], STDERR: ends[2]})
+        try:
+            return _watched(child, ends[0], ends[2])
+        except BaseException as error:
+            _put_down(child)
+            _close_all(ends[::2])
+            if isinstance(error, OSError):
+                raise _refusal(error, argv, cwd) from error
+            raise
 
     def _popen(
         self, argv: list[str], cwd: str | None, env: Mapping[str, str], *, stdout: int, stderr: int
@@ -114,9 +137,26 @@ def signal_name(number: int) -> str:
         return f"SIGRTMIN+{number - first}" if first is not None and number > first else f"signal {number}"
 
 
+def _watched(child: "subprocess.Popen[bytes]", stdout: int, stderr: int) -> Process:
+    for fd in (stdout, stderr):
+        os.set_blocking(fd, False)
+    return Process(child, {STDOUT: stdout, STDERR: stderr})
+
+
+def _put_down(child: "subprocess.Popen[bytes]") -> None:
+    os.killpg(child.pid, signal.SIGKILL)  # not yet reaped, so there
+    child.wait()
+
+
 def _close_all(fds: list[int]) -> None:
     for fd in fds:
         os.close(fd)
+
+
+def _refusal(error: OSError | ValueError, argv: list[str], cwd: str | None) -> QueuectlError:
+    if isinstance(error, OSError) and error.errno in _SHORTAGES:
+        return Shortage(f"the worker cannot start more commands now ({error.strerror})")
+    return SpawnError(f"cannot start: {_cause(error, argv, cwd)}")
 
 
 def _cause(error: OSError | ValueError, argv: list[str], cwd: str | None) -> str:
@@ -127,6 +167,7 @@ def _cause(error: OSError | ValueError, argv: list[str], cwd: str | None) -> str
     return _PROGRAM_CAUSES.get(error.errno or 0, "cannot run {0!r}: {1}").format(argv[0], error.strerror)
 
 
+_SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
 _CWD_CAUSES: Final[Mapping[int, str]] = {
     errno.ENOENT: "no such directory {0!r}",
     errno.ENOTDIR: "{0!r} is not a directory",

@@ -59,6 +59,11 @@ def refused(job: Job, error: Exception) -> str:
     return f"{job.id}: {error}"
 
 
+def short_of_means(job: Job, cause: str, pause_s: float) -> str:
+    """Say that a job is given back because the worker cannot start more commands."""
+    return f"{job.id}: {cause}; given back, fewer jobs taken for {pause_s:g} s"
+
+
 def taken_away(job: Job) -> str:
     """Say that a run is killed because its job is no longer this worker's."""
     return f"{job.id}: the lease was lost, the command is killed and its result dropped"

@@ -4,12 +4,13 @@ A handler runs between two instructions of whatever is going on, a commit includ
 do nothing, and the signal's number arrives through a socket that the loop reads when it is ready.
 """
 
-import os
 import signal
 import socket
 import threading
 from types import TracebackType
 from typing import Any, Final
+
+from .process import can_watch_exits
 
 STOPPING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -41,6 +42,8 @@ class Signals:
             self._old_wakeup = signal.set_wakeup_fd(self._in.fileno(), warn_on_full_buffer=False)
             for number in _caught():
                 self._restore[number] = signal.signal(number, _ignore)
+            if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:  # inherited: how commands end would be lost
+                self._restore[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -58,7 +61,7 @@ def _caught() -> list[int]:
     wanted: list[int] = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         wanted.append(signal.SIGHUP)
-    if not hasattr(os, "pidfd_open"):
+    if not can_watch_exits():
         wanted.append(signal.SIGCHLD)
     return wanted
 

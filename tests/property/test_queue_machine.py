@@ -55,7 +55,7 @@ class QueueMachine(RuleBasedStateMachine):
             with pytest.raises(DuplicateJob):
                 self.queue.enqueue("true", id=job_id, **options)
             return
-        due = self.clock.now_us() + delay * SECOND
+        due = self.now() + delay * SECOND
         job = self.queue.enqueue("true", id=job_id, delay_s=delay, **options)
         self.jobs[job_id] = self.born(job, due=due, **options)
 
@@ -238,7 +238,7 @@ class QueueMachine(RuleBasedStateMachine):
     def now(self) -> int:
         """Give the time that the next event will have: the log's clock never goes back."""
         last = list(self.queue.events(after=self.queue.head() - 1)) if self.queue.head() else []
-        return max([self.clock.now_us(), *(event.at_us for event in last)])
+        return max([self.clock.now_us(), self.promoted, *(event.at_us for event in last)])
 
     def born(self, job: Job, *, due: int, queue: str, priority: int, max_retries: int) -> Model:
         return {

@@ -27,7 +27,7 @@ def command(
     queue = session.existing()
     jobs, code = each(job_ids, lambda job_id: queue.cancel(job_id, reason=reason))
     if as_json:
-        from ...views import job_json
+        from ...documents import job_json
 
         document([job_json(job) for job in jobs])
     else:

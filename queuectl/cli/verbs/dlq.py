@@ -29,7 +29,7 @@ def list_dead(session: Session, *, limit: int | None, as_json: bool) -> None:
     """List dead jobs and their last errors, the last to die first."""
     jobs = session.existing().dead(limit=limit)
     if as_json:
-        from ...views import job_json
+        from ...documents import job_json
 
         json_array(map(job_json, jobs))
     elif jobs:
@@ -53,7 +53,7 @@ def show_dead(session: Session, *, job_id: str, as_json: bool) -> None:
     if job.state != JobState.DEAD:
         raise WrongState("show as dead", job.id, job.state, f"see `queuectl show {job.id}`")
     if as_json:
-        from ...views import job_json
+        from ...documents import job_json
 
         document(job_json(job))
         return

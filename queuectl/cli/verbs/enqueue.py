@@ -131,7 +131,7 @@ def _one(session: Session, job: dict[str, Any], options: dict[str, Any], reason:
     request = request_from_mapping({**options, **job})
     done = session.created().enqueue_request(request, reason=reason)
     if as_json:
-        from ...views import job_json
+        from ...documents import job_json
 
         document(job_json(done))
     else:

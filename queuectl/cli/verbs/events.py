@@ -75,7 +75,7 @@ def _print(queue: Queue, events: Iterator[Recorded], as_json: bool) -> None:
 
     names = Names(queue)
     if as_json:
-        from ...views import event_json
+        from ...documents import event_json
 
         json_array(event_json(recorded, names.job_of(recorded)) for recorded in events)
         return
@@ -96,7 +96,7 @@ def _pages(events: Iterator[Recorded], names: "Names") -> None:
 
 
 def _follow(queue: Queue, after: int, types: tuple[str, ...], as_json: bool) -> None:
-    from ...views import event_json
+    from ...documents import event_json
     from ..story import Names
 
     names = Names(queue)

@@ -22,7 +22,7 @@ def command(session: Session, *, job_id: str, as_json: bool) -> None:
     """
     events = session.existing().history(job_id)
     if as_json:
-        from ...views import event_json
+        from ...documents import event_json
 
         json_array(event_json(recorded, job_id) for recorded in events)
         return

@@ -37,7 +37,7 @@ def command(
     wanted = JobState(state) if state else None
     jobs = session.existing().jobs(state=wanted, queue=queue, limit=most, after=after)
     if as_json:
-        from ...views import job_json
+        from ...documents import job_json
 
         json_array(map(job_json, jobs))
         return

@@ -139,7 +139,7 @@ class JsonPrinter(Printer):
 
 
 def _run_json(run: "Run", stream: str | None) -> dict[str, Any]:
-    from ...views import time_json
+    from ...documents import time_json
     from ...worker.output import read_stream
 
     told = {

@@ -51,7 +51,7 @@ def command(
     request = request_from_mapping({**asked(options), "command": _command(words, argv)})
     job = session.created().enqueue_request(request, reason=reason)
     if as_json:
-        from ...views import job_json
+        from ...documents import job_json
 
         document(job_json(job))
     elif wait:

@@ -19,7 +19,7 @@ def command(session: Session, *, job_id: str, as_json: bool) -> None:
     """Show everything about a job as it stands."""
     job = session.existing().job(job_id)
     if as_json:
-        from ...views import job_json
+        from ...documents import job_json
 
         document(job_json(job))
     else:

@@ -31,7 +31,7 @@ def command(session: Session, *, watch: bool, as_json: bool) -> None:
 def _print(session: Session, as_json: bool, *, one_line: bool = False) -> None:
     queue = session.existing()
     if as_json:
-        from ...views import status_json
+        from ...documents import status_json
 
         (json_line if one_line else document)(status_json(queue.status()))
         return

@@ -29,7 +29,7 @@ def command(
     """
     jobs = session.existing().wait(job_ids, timeout_s=timeout)
     if as_json:
-        from ...views import job_json
+        from ...documents import job_json
 
         document([job_json(job) for job in jobs])
     else:

@@ -116,7 +116,7 @@ def list_workers(session: Session, *, as_json: bool) -> None:
     """List the workers that have not stopped, and what they run."""
     workers = session.existing().workers()
     if as_json:
-        from ...views import worker_json
+        from ...documents import worker_json
 
         document([worker_json(info) for info in workers])
         return
