@@ -11,7 +11,7 @@ from .answers import Run, Status, WorkerInfo
 from .errors import JobNotFound
 from .events.lmdb_log import LmdbLog
 from .events.types import Cancelled, Claimed, Completed, Dead, Enqueued, Failed, Recorded, Released, Started
-from .job import Job, JobState
+from .job import WAITING, Job, JobState
 from .projections import counts, dead, ids, jobs, leases, marks, ready, removed, scheduled, workers
 from .store import Transaction
 from .surroundings import host
