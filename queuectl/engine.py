@@ -17,7 +17,7 @@ from .errors import DuplicateJob, JobNotFound, QueuectlError
 from .events.lmdb_log import LmdbLog
 from .events.log import Append
 from .events.types import CONFIG_STREAM, NEW, Event, JobSpec, Recorded
-from .intake import check_count, check_lease_s, check_text
+from .intake import check_count, check_lease_s, check_text, check_worker
 from .job import Job
 from .projections import config, ids, jobs, leases, ready, removed
 from .projections.runner import Views
@@ -100,6 +100,7 @@ class Unit:
     def claim(self, worker: str, count: int, *, lease_s: float, queues: Sequence[str] | None = None) -> list[Job]:
         """Lease the next `count` jobs to a worker, after the upkeep that it needs."""
         check_count("count", count)
+        check_worker(worker)
         command = ClaimJob(worker, self.lease_until_us(lease_s))
         self.recover()
         self.views.promote(self.now_us)

@@ -1,14 +1,14 @@
 """From requests to jobs on disk: all are checked before the first is enqueued, and they go in whole chunks."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from .answers import Bulk
 from .clock import Clock
 from .engine import Engine
-from .errors import DuplicateJob, InvalidInput, InvalidLine
+from .errors import BulkStopped, DuplicateJob, InvalidInput, InvalidLine, StoreError
 from .events.types import JobSpec
-from .intake import JobRequest, specify
+from .intake import JobRequest, request_of, specify
 from .job import Job
 from .projections import ids, jobs
 from .settings import Settings
@@ -43,7 +43,7 @@ def enqueue_one(engine: Engine, request: JobRequest, *, reason: str | None) -> J
 
 def enqueue_all(
     engine: Engine,
-    requests: Iterable[JobRequest],
+    requests: Iterable[JobRequest | Mapping[str, Any] | str],
     *,
     settings: Settings,
     skip_existing: bool,
@@ -51,7 +51,7 @@ def enqueue_all(
     reason: str | None,
 ) -> Bulk:
     """Enqueue jobs, a chunk a transaction; raises InvalidLine before the first, or for what came to be since."""
-    given = requests if isinstance(requests, list) else list(requests)
+    given = [request_of(request) for request in requests]
     specs = specify_all(given, clock=engine.clock, settings=settings, now_us=engine.now_us())
     if len(specs) > CHUNK and not skip_existing:
         _check_ids(engine.store, given)
@@ -62,6 +62,8 @@ def enqueue_all(
             with engine.unit(reason=reason, rings=True) as unit:
                 ours = _ours(given[start : start + CHUNK])
                 enqueued = unit.enqueue(chunk, skip_existing=skip_existing, ours=ours)
+        except StoreError as error:
+            raise (BulkStopped(start, len(specs), error) if start else error) from None
         except DuplicateJob as error:
             raise InvalidLine(start + error.index + 1, error, enqueued=len(done)) from error
         done += [job.id for job in enqueued]

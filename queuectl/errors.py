@@ -159,11 +159,21 @@ class WriteFailed(StoreError):
         super().__init__(f"cannot write to the queue at {path}: {found}; nothing of this change was kept; {hint}")
 
 
+class BulkStopped(StoreError):
+    """A bulk enqueue stopped behind whole chunks of it; what they held is enqueued."""
+
+    def __init__(self, done: int, total: int, cause: StoreError) -> None:
+        self.done = done
+        self.total = total
+        self.cause = cause
+        super().__init__(f"enqueued {done:,} of {total:,} jobs, then: {cause}; go on from line {done + 1}")
+
+
 class ForkedStore(StoreError):
     """A store was used in a child forked from the process that opened it."""
 
     def __init__(self, path: str, opener: int, user: int) -> None:
         super().__init__(
             f"the queue at {path} was opened by process {opener} and used in its fork {user}; "
-            "open it in the child alone, or start the child with spawn"
+            "open it again in the child"
         )

@@ -5,7 +5,7 @@ JobSpec. Every refusal is an InvalidInput that names the field.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeGuard
 
@@ -101,6 +101,31 @@ def request_from_mapping(mapping: Mapping[str, Any]) -> JobRequest:
     return JobRequest(**fields)
 
 
+def request_of(request: JobRequest | Mapping[str, Any] | str) -> JobRequest:
+    """Give a request, from one, from a mapping with the keys of the JSON form, or from a shell line."""
+    if isinstance(request, JobRequest):
+        return request
+    if isinstance(request, Mapping):
+        return request_from_mapping(request)
+    return JobRequest(request)
+
+
+def ids_of(job_ids: str | Sequence[str]) -> list[str]:
+    """Give ids as a list, one id of its own as well."""
+    given = [job_ids] if isinstance(job_ids, str) else list(job_ids)
+    for job_id in given:
+        if not isinstance(job_id, str):
+            raise InvalidInput("id", repr(job_id), "a text")
+    return given
+
+
+def check_worker(worker: str) -> str:
+    """Give a worker's id back when it can be one: 1 to 200 printable characters."""
+    if not isinstance(worker, str) or not 0 < len(worker) <= 200 or not worker.isprintable():
+        raise InvalidInput("worker", repr(worker), "1 to 200 printable characters")
+    return check_text("worker", worker)
+
+
 def check_id(job_id: str) -> str:
     """Give an id back when it can be one: 1 to 120 printable characters, not led by a dash."""
     if not isinstance(job_id, str) or not 0 < len(job_id) <= ID_CHARS:
@@ -133,6 +158,8 @@ def check_command(command: Command) -> Command:
 
 def check_text(field: str, text: str) -> str:
     """Give a free text back when the log can keep it: valid UTF-8, at most 1,000 characters."""
+    if not isinstance(text, str):
+        raise InvalidInput(field, repr(text), "a text")
     if len(text) > 1000:
         raise InvalidInput(field, f"{len(text):,} characters", "at most 1,000")
     _size(field, text)

@@ -177,7 +177,7 @@ def _renewed(job: Job, event: Renewed, at: Recorded, state: JobState) -> Job:
 
 def _released(job: Job, event: Released, at: Recorded, state: JobState) -> Job:
     started = _held(job.lease).attempt
-    return _moved(job, at, state, lease=None, attempts=started - 1 if started else job.attempts, due_us=0)
+    return _moved(job, at, state, lease=None, attempts=started - 1 if started else job.attempts)
 
 
 def _cancel_requested(job: Job, event: CancelRequested, at: Recorded, state: JobState) -> Job:
@@ -189,7 +189,7 @@ def _cancelled(job: Job, event: Cancelled, at: Recorded, state: JobState) -> Job
 
 
 def _requeued(job: Job, event: Requeued, at: Recorded, state: JobState) -> Job:
-    return _moved(job, at, state, attempts=event.attempts, due_us=0, finished_at_us=None)
+    return _moved(job, at, state, attempts=event.attempts, due_us=at.at_us, finished_at_us=None)
 
 
 def _dead(job: Job, event: Dead, at: Recorded, state: JobState) -> Job:

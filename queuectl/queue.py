@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from . import acting, enqueuing, outputs, reading, settling, surroundings
 from .answers import Bulk, Captured, ConfigValue, Exchange, ReplayReport, Result, Run, Status, WorkerInfo
@@ -19,7 +19,7 @@ from .clock import Clock, SystemClock
 from .commands import CancelJob, CompleteJob, JobCommand, ReleaseJob, RemoveJob, RenewLease, RequeueJob
 from .engine import Engine, token_of
 from .errors import InvalidInput, WaitTimeout
-from .events.codec import name_of
+from .events.codec import NAMES, name_of
 from .events.lmdb_log import LmdbLog
 from .events.types import (
     WORKER_STREAM,
@@ -32,7 +32,7 @@ from .events.types import (
     WorkerStopped,
     WorkerStopping,
 )
-from .intake import JobRequest, check_count, check_state, check_text, time_us
+from .intake import JobRequest, check_count, check_state, check_text, ids_of, time_us
 from .job import ENDED, Job, JobState
 from .projections import config, workers
 from .projections.rebuild import bring_up_to_date, rebuild
@@ -115,7 +115,7 @@ class Queue:
         None takes the configured value; `cwd` None is this process's directory. When it returns the
         job is on disk. Raises InvalidInput or DuplicateJob.
         """
-        words: Command = command if isinstance(command, str) else tuple(command)
+        words: Command = tuple(command) if isinstance(command, list) else command  # type: ignore[assignment]
         due_us = None if run_at is None else time_us(run_at)
         request = JobRequest(
             words, id, queue, priority, max_retries, timeout_s, backoff_base, cwd, env, due_us, delay_s
@@ -128,7 +128,7 @@ class Queue:
 
     def enqueue_many(
         self,
-        requests: Iterable[JobRequest],
+        requests: Iterable[JobRequest | Mapping[str, Any] | str],
         *,
         skip_existing: bool = False,
         progress: Callable[[int], None] | None = None,
@@ -136,8 +136,9 @@ class Queue:
     ) -> Bulk:
         """Enqueue many: all are checked before the first is enqueued, 10,000 go in a transaction.
 
+        A request may be a JobRequest, a mapping with the keys of the JSON form, or a shell line.
         `progress` is called with the number done behind each transaction. Raises InvalidLine, with
-        the request's number from 1, and nothing enqueued.
+        the request's number from 1, and nothing enqueued; BulkStopped where the store failed later.
         """
         return enqueuing.enqueue_all(
             self._engine,
@@ -281,23 +282,23 @@ class Queue:
 
         Raises JobNotFound, or WrongState when it has ended.
         """
-        return acting.act(self._engine, [job_id], CancelJob(), reason=reason)[0]
+        return acting.act(self._engine, ids_of(job_id), CancelJob(), reason=reason)[0]
 
     def retry(self, job_id: str, *, reason: str | None = None) -> Job:
         """Run a job again now that failed, completed, died or was cancelled.
 
         Raises JobNotFound or WrongState.
         """
-        return acting.act(self._engine, [job_id], RequeueJob(), reason=reason)[0]
+        return acting.act(self._engine, ids_of(job_id), RequeueJob(), reason=reason)[0]
 
-    def dlq_retry(self, job_ids: Sequence[str] | None = None, *, reason: str | None = None) -> list[str]:
+    def dlq_retry(self, job_ids: str | Sequence[str] | None = None, *, reason: str | None = None) -> list[str]:
         """Run dead jobs again with 0 attempts, all or none of those named; None is every dead job.
 
         Gives their ids. Raises JobNotFound or WrongState.
         """
         return self._act_on_dead(job_ids, RequeueJob(JobState.DEAD), reason)
 
-    def dlq_purge(self, job_ids: Sequence[str] | None = None, *, reason: str | None = None) -> list[str]:
+    def dlq_purge(self, job_ids: str | Sequence[str] | None = None, *, reason: str | None = None) -> list[str]:
         """Remove dead jobs from the views, all or none of those named; None is every dead job.
 
         Their history stays. Gives their ids. Raises JobNotFound or WrongState.
@@ -392,7 +393,13 @@ class Queue:
     def events(
         self, *, after: int = 0, until: int | None = None, types: Sequence[str] | None = None
     ) -> Iterator[Recorded]:
-        """Give the events behind a position, up to and with `until`, in short read transactions."""
+        """Give the events behind a position, up to and with `until`, in short read transactions.
+
+        `types` are names of event types. Raises InvalidInput for one that there is not.
+        """
+        for name in types or ():
+            if name not in NAMES:
+                raise InvalidInput("event type", repr(name), "one of " + ", ".join(NAMES))
         while True:
             with self._store.read() as txn:
                 log = LmdbLog(txn)
@@ -439,7 +446,7 @@ class Queue:
 
     def wait(self, job_ids: str | Sequence[str], *, timeout_s: float | None = None) -> list[Job]:
         """Wait until a job, or all of several, have ended and give them; raises JobNotFound or WaitTimeout."""
-        job_ids = [job_ids] if isinstance(job_ids, str) else job_ids
+        job_ids = ids_of(job_ids)
         deadline = time.monotonic() + (timeout_s if timeout_s is not None else 10 * 366 * 86_400)
         while True:
             head = self.head()
@@ -490,11 +497,12 @@ class Queue:
                 raise refused[0][1]
             return settled[0]
 
-    def _act_on_dead(self, job_ids: Sequence[str] | None, command: JobCommand, reason: str | None) -> list[str]:
+    def _act_on_dead(self, job_ids: str | Sequence[str] | None, command: JobCommand, reason: str | None) -> list[str]:
         if job_ids is None:
             return acting.act_on_all(self._engine, acting.all_dead(self._store), command, reason=reason)
-        acting.act(self._engine, job_ids, command, reason=reason)
-        return list(dict.fromkeys(job_ids))
+        named = list(dict.fromkeys(ids_of(job_ids)))
+        acting.act(self._engine, named, command, reason=reason)
+        return named
 
     def _worker_event(self, worker: str, event: Event, **how: str | None) -> None:
         with self._engine.unit(**how, rings=isinstance(event, WorkerStopping)) as unit:

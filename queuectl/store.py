@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any, Final
 
@@ -28,6 +29,10 @@ MAP_SIZE: Final = 64 << 30
 """Address space, not disk: LMDB maps the file read-only and grows it as it is written."""
 
 MAX_READERS: Final = 1024
+
+LITTLE_BYTES: Final = 1 << 20
+"""A disk with less free space is full, whatever the error says that a write met."""
+
 LOG_TABLES: Final = ("meta", "log", "streams", "outputs", "presence")
 VIEW_TABLES: Final = (
     "jobs",
@@ -140,15 +145,37 @@ class Transaction:
         self._txn.drop(self._dbs[table], delete=False)
 
 
-class Store:
-    """An open queue on disk. Not for sharing with a forked child."""
+class _Environment:
+    """An environment as this process holds it, once however many Stores use it: LMDB allows no second."""
 
-    def __init__(self, path: Path, env: lmdb.Environment, sets: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, path: Path) -> None:
+        self.env = _open_environment(path)
+        try:
+            _check_length(path, self.env)
+            is_new = self.env.stat()["entries"] == 0
+            self.sets = _create_tables(self.env, path) if is_new else _open_tables(self.env, path)
+            self.env.reader_check()
+        except BaseException:
+            self.env.close()
+            raise
+        self.opener = os.getpid()
+        self.users = 0
+        self.failure: str | None = None
+
+
+_OPEN: dict[str, _Environment] = {}
+_OPENING = Lock()
+
+
+class Store:
+    """An open queue on disk. A forked child opens its own."""
+
+    def __init__(self, path: Path, shared: _Environment) -> None:
         self.path = path
-        self._env = env
-        self._sets = sets
-        self._opener = os.getpid()
-        self._failure: str | None = None
+        self._shared = shared
+        self._env = shared.env
+        self._sets = shared.sets
+        self._is_open = True
 
     @classmethod
     def open(cls, path: Path, *, create: bool) -> "Store":
@@ -164,19 +191,27 @@ class Store:
             ) from error
         if is_new:
             _check_new(path, create)
-        env = _open_environment(path)
-        try:
-            sets = _create_tables(env, path) if is_new else _open_tables(env, path)
-            env.reader_check()
-        except BaseException:
-            env.close()
-            raise
-        return cls(path, env, sets)
+        key = str(path.resolve())
+        with _OPENING:
+            shared = _OPEN.get(key)
+            if shared is not None and (shared.opener != os.getpid() or is_new):
+                shared.env.close()  # a forked parent's, or of a directory that is gone
+                shared = None
+            if shared is None:
+                shared = _OPEN[key] = _Environment(path)
+            shared.users += 1
+        return cls(path, shared)
 
     def close(self) -> None:
-        """Close the environment; doing so twice is harmless."""
-        if os.getpid() == self._opener:
-            self._env.close()
+        """Let go of the environment, which closes with its last user; doing so twice is harmless."""
+        if not self._is_open or os.getpid() != self._shared.opener:
+            return
+        self._is_open = False
+        with _OPENING:
+            self._shared.users -= 1
+            if self._shared.users == 0:
+                self._env.close()
+                _OPEN.pop(str(self.path.resolve()), None)
 
     def __enter__(self) -> "Store":
         return self
@@ -196,8 +231,8 @@ class Store:
 
         Raises WriteFailed when the disk or the map is full or the disk failed.
         """
-        if self._failure:
-            raise self._write_failed(self._failure)
+        if self._shared.failure:
+            raise self._write_failed(self._shared.failure)
         txn = self._begin(write=True)
         try:
             yield self._transaction(txn)
@@ -227,8 +262,10 @@ class Store:
         return {"used": used, "map": int(info["map_size"]), "file": (self.path / "data.mdb").stat().st_size}
 
     def _begin(self, *, write: bool) -> lmdb.Transaction:
-        if os.getpid() != self._opener:
-            raise ForkedStore(str(self.path), self._opener, os.getpid())
+        if os.getpid() != self._shared.opener:
+            raise ForkedStore(str(self.path), self._shared.opener, os.getpid())
+        if not self._is_open:
+            raise StoreError(f"cannot use the queue at {self.path}: it was closed; open it again")
         try:
             return self._env.begin(write=write)
         except lmdb.MapResizedError:  # another process made the map larger: take its size
@@ -243,17 +280,48 @@ class Store:
 
     def _broken(self, error: lmdb.Error) -> WriteFailed:
         # After a failed flush the kernel may have dropped the pages, and a second try would lie.
-        self._failure = str(error)
-        return self._write_failed(self._failure)
+        self._shared.failure = str(error)
+        return self._write_failed(self._shared.failure)
 
     def _write_failed(self, found: str) -> WriteFailed:
         # LMDB reports a write cut short, as the last one on a filling disk is, as an input/output error.
-        hint = "free some disk space" if _is_about_space(found) else "check the disk and its free space"
+        if _is_about_space(found) or _free_bytes(self.path) < LITTLE_BYTES:
+            found, hint = f"no space left ({found})", "free some disk space"
+        else:
+            hint = "check the disk and its free space"
         return WriteFailed(str(self.path), found, f"{hint}, then try again")
 
 
 def _is_about_space(found: str) -> bool:
     return any(word in found for word in ("space", "MAP_FULL", "too large"))
+
+
+def _free_bytes(path: Path) -> int:
+    try:
+        found = os.statvfs(path)
+    except OSError:
+        return LITTLE_BYTES
+    return found.f_bavail * found.f_frsize
+
+
+def _check_length(path: Path, env: lmdb.Environment) -> None:
+    """Refuse a file that was cut short: reading a page that is not there would end the process.
+
+    A sound file may lack pages at its end that no tree reaches, so a short one is walked, in Python.
+    """
+    pages = int(env.info()["last_pgno"]) + 1
+    if (path / "data.mdb").stat().st_size >= pages * int(env.stat()["psize"]):
+        return
+    from lmdb.verify import VerifyError, verify
+
+    try:
+        found = verify(str(path))  # type: ignore[no-untyped-call]
+    except (VerifyError, OSError, ValueError) as error:
+        found = [str(error)]
+    if found:
+        raise StoreError(
+            f"cannot open the queue at {path}: data.mdb was cut short ({found[0]}); restore a backup of the directory"
+        )
 
 
 def _check_new(path: Path, create: bool) -> None:
@@ -306,7 +374,7 @@ def filesystem_of(path: Path) -> str:
 def _open_environment(path: Path) -> lmdb.Environment:
     try:
         return lmdb.open(
-            str(path),
+            os.fsencode(path),
             map_size=MAP_SIZE,
             max_dbs=len(LOG_TABLES) + len(_SETS) * len(VIEW_TABLES) + 8,
             max_readers=MAX_READERS,
@@ -334,8 +402,6 @@ def _create_tables(env: lmdb.Environment, path: Path) -> Mapping[str, Mapping[st
 
 
 def _open_tables(env: lmdb.Environment, path: Path) -> Mapping[str, Mapping[str, Any]]:
-    if env.stat()["entries"] == 0:  # its maker was stopped before the first commit
-        return _create_tables(env, path)
     # py-lmdb forgets the handles that a read transaction opened, so this takes the write lock.
     with env.begin(write=True) as txn:
         try:

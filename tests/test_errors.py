@@ -25,7 +25,8 @@ EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
     errors.NewerFormat("the store", 2, 1): ("the store is 2", "knows 1", "newer queuectl", "upgrade"),
     errors.CorruptLog(9, "no checksum"): ("position 9", "no checksum", "backup"),
     errors.WriteFailed("/q", "no space", "free some"): ("/q", "no space", "nothing of this change", "free some"),
-    errors.ForkedStore("/q", 10, 11): ("/q", "process 10", "fork 11", "open it in the child alone"),
+    errors.BulkStopped(10_000, 25_000, errors.StoreError("no space")): ("10,000 of 25,000", "no space", "line 10001"),
+    errors.ForkedStore("/q", 10, 11): ("/q", "process 10", "fork 11", "open it again"),
 }
 
 
@@ -47,7 +48,9 @@ def test_every_error_is_in_the_tree_and_tried_here() -> None:
 
 def test_what_the_store_cannot_do_is_a_store_error() -> None:
     """Whoever catches StoreError gets every way in which a store fails, and no refusal of a command."""
-    of_the_store = {"NoQueue", "NotAQueue", "NewerFormat", "CorruptLog", "WriteFailed", "ForkedStore", "StoreError"}
+    of_the_store = {"NoQueue", "NotAQueue", "NewerFormat", "CorruptLog", "WriteFailed", "ForkedStore", "StoreError"} | {
+        "BulkStopped"
+    }
     assert {type(error).__name__ for error in EXAMPLES if isinstance(error, errors.StoreError)} == of_the_store
 
 

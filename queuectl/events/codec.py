@@ -91,6 +91,8 @@ LAYOUTS: tuple[Layout, ...] = (
 UPCASTS: Mapping[tuple[str, int], Upcast] = {}
 """(name, version) -> a pure function from that version's data to the next version's."""
 
+NAMES: tuple[str, ...] = tuple(layout.name for layout in LAYOUTS)
+
 _BY_TYPE: Mapping[type[Any], Layout] = {layout.type: layout for layout in LAYOUTS}
 _BY_NAME: Mapping[str, Layout] = {layout.name: layout for layout in LAYOUTS}
 _pack: Callable[[Any], bytes] = msgpack.Packer().pack

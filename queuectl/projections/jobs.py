@@ -6,7 +6,7 @@ from operator import itemgetter
 from ..events.types import JobSpec
 from ..job import Job, JobState, Lease, Outcome
 from ..store import Transaction, key_of
-from .rows import pack, unpack
+from .rows import damaged, pack, unpack
 
 TABLE = "jobs"
 
@@ -39,13 +39,17 @@ def oldest_first(txn: Transaction, after: int = 0) -> Iterator[Job]:
 
 def unpack_job(row: bytes) -> Job:
     """Turn a row into its job."""
-    number, spec, state, version, created, updated, due, attempts, lease, started, finished, last = unpack(row)
+    try:
+        number, spec, state, version, created, updated, due, attempts, lease, started, finished, last = unpack(row)
+        state = _STATES[state]
+    except (ValueError, TypeError, KeyError) as error:
+        raise damaged(row) from error
     if lease is not None:
         lease = _new(Lease, lease)
     if last is not None:
         last = _new(Outcome, last)
     spec = _new(JobSpec, spec)
-    fields = (number, spec, _STATES[state], version, created, updated, due, attempts, lease, started, finished, last)
+    fields = (number, spec, state, version, created, updated, due, attempts, lease, started, finished, last)
     return _new(Job, fields)
 
 

@@ -92,16 +92,17 @@ class QueueMachine(RuleBasedStateMachine):
             with pytest.raises((JobNotFound, WrongState)):
                 self.queue.retry(job_id)
             return
+        now = self.now()
         self.queue.retry(job_id)
         attempts = job["attempts"] if job["state"] == "failed" else 0
-        job.update(state="pending", attempts=attempts, due=0)
+        job.update(state="pending", attempts=attempts, due=now)
 
     @rule()
     def retry_all_dead(self) -> None:
-        lying = self.ids_in("dead")
+        lying, now = self.ids_in("dead"), self.now()
         assert set(self.queue.dlq_retry()) == set(lying)
         for job_id in lying:
-            self.jobs[job_id].update(state="pending", attempts=0, due=0)
+            self.jobs[job_id].update(state="pending", attempts=0, due=now)
 
     @rule(job_id=IDS)
     def purge(self, job_id: str) -> None:
@@ -281,7 +282,7 @@ class QueueMachine(RuleBasedStateMachine):
         if verb == "renew":
             lease["expires"] = now + LEASE_S * SECOND
         elif verb == "release" and not lease["cancel"]:
-            job.update(state="pending", lease=None, due=0, attempts=attempts - 1)
+            job.update(state="pending", lease=None, attempts=attempts - 1)
         elif verb == "complete":
             job.update(state="completed", lease=None, attempts=attempts)
         elif lease["cancel"]:
