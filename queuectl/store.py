@@ -1,8 +1,8 @@
-"""One LMDB environment: its tables, its read and write transactions, its format version.
+"""Read and write transactions over a queue's tables.
 
-The only module that knows LMDB. It must not know what the tables mean. Traps it closes, all
-measured: an out-of-order append answers False and no more; an environment must not cross a fork;
-after a failed commit nothing more may be written; network file systems break the locks.
+Beside `environment` the only module that knows LMDB. It must not know what the tables mean. Traps
+it closes, all measured: an out-of-order append answers False and no more; after a failed commit
+nothing more may be written.
 
 Each view has two tables, `name.a` and `name.b`; `meta` says which set is live. A rebuild fills the
 other set and swaps in one transaction. No table is ever dropped, so the handles that other
@@ -11,48 +11,22 @@ processes hold stay good.
 
 import gc
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
-from threading import Lock
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 import lmdb
 
-from .errors import CorruptLog, ForkedStore, NewerFormat, NoQueue, NotAQueue, StoreError, WriteFailed
+from .environment import VIEW_TABLES, Environment, Sets, acquire, release
+from .errors import CorruptLog, ForkedStore, StoreError, WriteFailed
 
-FORMAT: Final = 1
-"""The layout of the store; raised whenever an older queuectl could not read what is written."""
-
-MAP_SIZE: Final = 64 << 30
-"""Address space, not disk: LMDB maps the file read-only and grows it as it is written."""
-
-MAX_READERS: Final = 1024
+__all__ = ["VIEW_TABLES", "Row", "Store", "Transaction", "key_of"]
 
 LITTLE_BYTES: Final = 1 << 20
 """A disk with less free space is full, whatever the error says that a write met."""
-
-LOG_TABLES: Final = ("meta", "log", "streams", "outputs", "presence")
-VIEW_TABLES: Final = (
-    "jobs",
-    "ids",
-    "removed",
-    "ready",
-    "scheduled",
-    "leases",
-    "dead",
-    "counts",
-    "workers",
-    "config",
-    "marks",
-)
-_SETS: Final = ("a", "b")
-_OUR_FILES: Final = frozenset({"data.mdb", "lock.mdb", "outputs", "doorbells", "logs"})
-_NETWORK: Final = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "afs", "lustre"}
-)
 
 Row = tuple[bytes, bytes]
 
@@ -67,7 +41,7 @@ class Transaction:
 
     __slots__ = ("_dbs", "_sets", "_txn", "live")
 
-    def __init__(self, txn: lmdb.Transaction, sets: Mapping[str, Mapping[str, Any]], live: str) -> None:
+    def __init__(self, txn: lmdb.Transaction, sets: Sets, live: str) -> None:
         self._txn = txn
         self._sets = sets
         self._dbs = sets[live]
@@ -146,32 +120,10 @@ class Transaction:
         self._txn.drop(self._dbs[table], delete=False)
 
 
-class _Environment:
-    """An environment as this process holds it, once however many Stores use it: LMDB allows no second."""
-
-    def __init__(self, path: Path) -> None:
-        self.env = _open_environment(path)
-        try:
-            _check_length(path, self.env)
-            is_new = self.env.stat()["entries"] == 0
-            self.sets = _create_tables(self.env, path) if is_new else _open_tables(self.env, path)
-            self.env.reader_check()
-        except BaseException:
-            self.env.close()
-            raise
-        self.opener = os.getpid()
-        self.users = 0
-        self.failure: str | None = None
-
-
-_OPEN: dict[str, _Environment] = {}
-_OPENING = Lock()
-
-
 class Store:
     """An open queue on disk. A forked child opens its own."""
 
-    def __init__(self, path: Path, shared: _Environment) -> None:
+    def __init__(self, path: Path, shared: Environment) -> None:
         self.path = path
         self._shared = shared
         self._env = shared.env
@@ -184,35 +136,14 @@ class Store:
 
         Raises NoQueue, NotAQueue, NewerFormat or StoreError.
         """
-        try:
-            is_new = not (path / "data.mdb").exists()
-        except OSError as error:
-            raise StoreError(
-                f"cannot look for a queue at {path}: {error.strerror}; check the path and its permissions"
-            ) from error
-        if is_new:
-            _check_new(path, create)
-        key = str(path.resolve())
-        with _OPENING:
-            shared = _OPEN.get(key)
-            if shared is not None and (shared.opener != os.getpid() or is_new):
-                shared.env.close()  # a forked parent's, or of a directory that is gone
-                shared = None
-            if shared is None:
-                shared = _OPEN[key] = _Environment(path)
-            shared.users += 1
-        return cls(path, shared)
+        return cls(path, acquire(path, create=create))
 
     def close(self) -> None:
         """Let go of the environment, which closes with its last user; doing so twice is harmless."""
         if not self._is_open or os.getpid() != self._shared.opener:
             return
         self._is_open = False
-        with _OPENING:
-            self._shared.users -= 1
-            if self._shared.users == 0:
-                self._env.close()
-                _OPEN.pop(str(self.path.resolve()), None)
+        release(self.path, self._shared)
 
     def __enter__(self) -> "Store":
         return self
@@ -317,134 +248,3 @@ def _free_bytes(path: Path) -> int:
     except OSError:
         return LITTLE_BYTES
     return found.f_bavail * found.f_frsize
-
-
-def _check_length(path: Path, env: lmdb.Environment) -> None:
-    """Refuse a file that was cut short: reading a page that is not there would end the process.
-
-    A sound file may lack pages at its end that no tree reaches, so a short one is walked, in Python.
-    """
-    pages = int(env.info()["last_pgno"]) + 1
-    if (path / "data.mdb").stat().st_size >= pages * int(env.stat()["psize"]):
-        return
-    from lmdb.verify import VerifyError, verify
-
-    try:
-        found = verify(str(path))  # type: ignore[no-untyped-call]
-    except (VerifyError, OSError, ValueError) as error:
-        found = [str(error)]
-    if found:
-        raise StoreError(
-            f"cannot open the queue at {path}: data.mdb was cut short ({found[0]}); restore a backup of the directory"
-        )
-
-
-def _check_new(path: Path, create: bool) -> None:
-    if path.exists() and not path.is_dir():
-        raise NotAQueue(str(path), "it is a file")
-    try:
-        strangers = sorted({entry.name for entry in path.iterdir()} - _OUR_FILES) if path.exists() else []
-    except OSError as error:
-        raise StoreError(f"cannot read the directory {path}: {error.strerror}; check its permissions") from error
-    if strangers:
-        shown = ", ".join(strangers[:3]) + (" ..." if len(strangers) > 3 else "")
-        raise NotAQueue(str(path), f"the directory holds other files ({shown})")
-    if not create:
-        raise NoQueue(str(path))
-    _make_directory(path)
-
-
-def _make_directory(path: Path) -> None:
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"cannot make a queue at {path}: {error.strerror}; name a directory you may write to with --db"
-        ) from error
-    kind = filesystem_of(path)
-    if kind in _NETWORK:
-        raise StoreError(
-            f"cannot make a queue at {path}: its file system is {kind}, whose locks cannot be relied on; "
-            "name a directory on a local disk with --db"
-        )
-
-
-def filesystem_of(path: Path) -> str:
-    """Give the type of the file system a path lies on, "" where the system does not tell."""
-    try:
-        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    except OSError:
-        return ""
-    best, kind = "", ""
-    target = str(path.resolve())
-    for line in mounts:
-        left, _, right = line.partition(" - ")
-        point = left.split(" ")[4]
-        inside = target == point or target.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= len(best):
-            best, kind = point, right.split(" ", 1)[0]
-    return kind
-
-
-def _open_environment(path: Path) -> lmdb.Environment:
-    try:
-        return lmdb.open(
-            os.fsencode(path),
-            map_size=MAP_SIZE,
-            max_dbs=len(LOG_TABLES) + len(_SETS) * len(VIEW_TABLES) + 8,
-            max_readers=MAX_READERS,
-            mode=0o600,
-            create=False,
-            lib_version=0,  # the format must not depend on an environment variable
-        )
-    except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError) as error:
-        raise NotAQueue(str(path), f"data.mdb is not a sound LMDB file ({error})") from error
-    except (lmdb.Error, OSError) as error:
-        own = "use that one" if "already open" in str(error) else "check its owner and permissions"
-        raise StoreError(f"cannot open the queue at {path}: {str(error).rstrip('.')}; {own}") from error
-
-
-def _create_tables(env: lmdb.Environment, path: Path) -> Mapping[str, Mapping[str, Any]]:
-    try:
-        with env.begin(write=True) as txn:
-            sets = _tables(env, txn, create=True)
-            txn.put(b"format", str(FORMAT).encode(), db=sets["a"]["meta"], overwrite=False)
-    except lmdb.Error as error:
-        raise StoreError(f"cannot make a queue at {path}: {error}; check the disk and its free space") from error
-    for directory in (path, path.parent):
-        _flush_directory(directory)
-    return sets
-
-
-def _open_tables(env: lmdb.Environment, path: Path) -> Mapping[str, Mapping[str, Any]]:
-    # py-lmdb forgets the handles that a read transaction opened, so this takes the write lock.
-    with env.begin(write=True) as txn:
-        try:
-            meta = env.open_db(b"meta", txn=txn, create=False)
-            env.open_db(b"log", txn=txn, create=False)
-            version = int(txn.get(b"format", db=meta) or b"")
-            if version > FORMAT:
-                raise NewerFormat(f"the format of the store at {path}", version, FORMAT)
-            return _tables(env, txn, create=True)  # a release may have added some
-        except (lmdb.NotFoundError, lmdb.IncompatibleError, ValueError) as error:
-            raise NotAQueue(str(path), "data.mdb belongs to another program") from error
-
-
-def _tables(env: lmdb.Environment, txn: lmdb.Transaction, *, create: bool) -> Mapping[str, Mapping[str, Any]]:
-    shared = {name: env.open_db(name.encode(), txn=txn, create=create) for name in LOG_TABLES}
-    return {
-        each: shared | {name: env.open_db(f"{name}.{each}".encode(), txn=txn, create=create) for name in VIEW_TABLES}
-        for each in _SETS
-    }
-
-
-def _flush_directory(path: Path) -> None:
-    # LMDB never flushes the directory entry of a file it made.
-    try:
-        fd = os.open(path, os.O_RDONLY)
-    except PermissionError:  # a parent that may not be read: this user did not make an entry in it now
-        return
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

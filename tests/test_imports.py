@@ -19,7 +19,8 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "job|commands|decider": CORE,
     "events.lmdb_log": "errors events.* store",
     "events.*": "errors events.*",
-    "store|settings": "errors",
+    "environment|settings": "errors",
+    "store": "environment errors",
     "projections.runner|projections.rebuild": VIEWS_OF_ALL,
     "projections.rows": "errors",
     "projections.*": "events.types job store projections.rows",
@@ -37,7 +38,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "cli.*": f"{FACE} __init__ cli.* worker.*",
     "__init__|__main__": "*",
 }
-HOMES = {"lmdb": "store", "msgpack": "events.codec|projections.rows", "click": "cli.*", "rich": "cli.*"}
+HOMES = {"lmdb": "store|environment", "msgpack": "events.codec|projections.rows", "click": "cli.*", "rich": "cli.*"}
 IMPURE = {"time", "datetime", "random", "secrets", "uuid", "os", "sys", "socket", "subprocess", "pathlib"}
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sorted(ROOT.rglob("*.py"))}
 

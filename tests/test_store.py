@@ -12,7 +12,8 @@ from pathlib import Path
 import lmdb
 import pytest
 
-import queuectl.store
+import queuectl.environment
+from queuectl.environment import FORMAT, filesystem_of
 from queuectl.errors import (
     CorruptLog,
     ForkedStore,
@@ -22,7 +23,7 @@ from queuectl.errors import (
     StoreError,
     WriteFailed,
 )
-from queuectl.store import FORMAT, Store, Transaction, filesystem_of, key_of
+from queuectl.store import Store, Transaction, key_of
 
 NOBODY = 65_534
 ROWS = [(key_of(n), b"%d" % n) for n in (1, 2, 300, 2**40)]
@@ -228,7 +229,7 @@ def test_a_queue_may_lie_where_one_may_enter_but_not_look(public: Path) -> None:
 def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the file system's locks cannot be relied on, no queue is made."""
     kind = filesystem_of(tmp_path)
-    monkeypatch.setattr(queuectl.store, "_NETWORK", {kind})
+    monkeypatch.setattr(queuectl.environment, "_NETWORK", {kind})
     assert kind in refused(tmp_path / "queue")
     assert not (tmp_path / "queue" / "data.mdb").exists()
 
@@ -357,7 +358,7 @@ def test_a_fork_may_not_use_its_parents_store(store: Store) -> None:
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """Give a store whose map has room for a mebibyte."""
-    monkeypatch.setattr(queuectl.store, "MAP_SIZE", 1 << 20)
+    monkeypatch.setattr(queuectl.environment, "MAP_SIZE", 1 << 20)
     with Store.open(tmp_path / "small", create=True) as opened:
         yield opened
 

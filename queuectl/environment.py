@@ -1,0 +1,235 @@
+"""The LMDB environment of a queue: how it is made, checked, opened and shared within a process.
+
+Traps closed here: LMDB allows an environment once a process, and none across a fork; network file
+systems break its locks; reading a page of a file cut short would end the process; the format must
+not depend on an environment variable.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+
+import lmdb
+
+from .errors import NewerFormat, NoQueue, NotAQueue, StoreError
+
+FORMAT: Final = 1
+"""The layout of the store; raised whenever an older queuectl could not read what is written."""
+
+MAP_SIZE: Final = 64 << 30
+"""Address space, not disk: LMDB maps the file read-only and grows it as it is written."""
+
+MAX_READERS: Final = 1024
+
+LOG_TABLES: Final = ("meta", "log", "streams", "outputs", "presence")
+VIEW_TABLES: Final = (
+    "jobs",
+    "ids",
+    "removed",
+    "ready",
+    "scheduled",
+    "leases",
+    "dead",
+    "counts",
+    "workers",
+    "config",
+    "marks",
+)
+_SETS: Final = ("a", "b")
+_OUR_FILES: Final = frozenset({"data.mdb", "lock.mdb", "outputs", "doorbells", "logs"})
+_NETWORK: Final = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "afs", "lustre"}
+)
+
+Sets = Mapping[str, Mapping[str, Any]]
+"""For each set of views, table name -> LMDB's handle, of the views in it and of what is no view."""
+
+
+class Environment:
+    """An environment as this process holds it, once however many Stores use it: LMDB allows no second."""
+
+    def __init__(self, path: Path) -> None:
+        self.env = _open_environment(path)
+        try:
+            _check_length(path, self.env)
+            is_new = self.env.stat()["entries"] == 0
+            self.sets = _create_tables(self.env, path) if is_new else _open_tables(self.env, path)
+            self.env.reader_check()
+        except BaseException:
+            self.env.close()
+            raise
+        self.opener = os.getpid()
+        self.users = 0
+        self.failure: str | None = None
+
+
+_OPEN: dict[str, Environment] = {}
+_OPENING = Lock()
+
+
+def acquire(path: Path, *, create: bool) -> Environment:
+    """Give the environment at `path`, making it first where `create` is set and nothing is there.
+
+    Raises NoQueue, NotAQueue, NewerFormat or StoreError.
+    """
+    try:
+        is_new = not (path / "data.mdb").exists()
+    except OSError as error:
+        raise StoreError(
+            f"cannot look for a queue at {path}: {error.strerror}; check the path and its permissions"
+        ) from error
+    if is_new:
+        _check_new(path, create)
+    key = str(path.resolve())
+    with _OPENING:
+        shared = _OPEN.get(key)
+        if shared is not None and (shared.opener != os.getpid() or is_new):
+            shared.env.close()  # a forked parent's, or of a directory that is gone
+            shared = None
+        if shared is None:
+            shared = _OPEN[key] = Environment(path)
+        shared.users += 1
+    return shared
+
+
+def release(path: Path, shared: Environment) -> None:
+    """Let go of an environment; it closes with its last user."""
+    with _OPENING:
+        shared.users -= 1
+        if shared.users == 0:
+            shared.env.close()
+            if _OPEN.get(key := str(path.resolve())) is shared:
+                del _OPEN[key]
+
+
+def _check_length(path: Path, env: lmdb.Environment) -> None:
+    """Refuse a file that was cut short: reading a page that is not there would end the process.
+
+    A sound file may lack pages at its end that no tree reaches, so a short one is walked, in Python.
+    """
+    pages = int(env.info()["last_pgno"]) + 1
+    if (path / "data.mdb").stat().st_size >= pages * int(env.stat()["psize"]):
+        return
+    from lmdb.verify import VerifyError, verify
+
+    try:
+        found = verify(str(path))  # type: ignore[no-untyped-call]
+    except (VerifyError, OSError, ValueError) as error:
+        found = [str(error)]
+    if found:
+        raise StoreError(
+            f"cannot open the queue at {path}: data.mdb was cut short ({found[0]}); restore a backup of the directory"
+        )
+
+
+def _check_new(path: Path, create: bool) -> None:
+    if path.exists() and not path.is_dir():
+        raise NotAQueue(str(path), "it is a file")
+    try:
+        strangers = sorted({entry.name for entry in path.iterdir()} - _OUR_FILES) if path.exists() else []
+    except OSError as error:
+        raise StoreError(f"cannot read the directory {path}: {error.strerror}; check its permissions") from error
+    if strangers:
+        shown = ", ".join(strangers[:3]) + (" ..." if len(strangers) > 3 else "")
+        raise NotAQueue(str(path), f"the directory holds other files ({shown})")
+    if not create:
+        raise NoQueue(str(path))
+    _make_directory(path)
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"cannot make a queue at {path}: {error.strerror}; name a directory you may write to with --db"
+        ) from error
+    kind = filesystem_of(path)
+    if kind in _NETWORK:
+        raise StoreError(
+            f"cannot make a queue at {path}: its file system is {kind}, whose locks cannot be relied on; "
+            "name a directory on a local disk with --db"
+        )
+
+
+def filesystem_of(path: Path) -> str:
+    """Give the type of the file system a path lies on, "" where the system does not tell."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    best, kind = "", ""
+    target = str(path.resolve())
+    for line in mounts:
+        left, _, right = line.partition(" - ")
+        point = left.split(" ")[4]
+        inside = target == point or target.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, right.split(" ", 1)[0]
+    return kind
+
+
+def _open_environment(path: Path) -> lmdb.Environment:
+    try:
+        return lmdb.open(
+            os.fsencode(path),
+            map_size=MAP_SIZE,
+            max_dbs=len(LOG_TABLES) + len(_SETS) * len(VIEW_TABLES) + 8,
+            max_readers=MAX_READERS,
+            mode=0o600,
+            create=False,
+            lib_version=0,  # the format must not depend on an environment variable
+        )
+    except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError) as error:
+        raise NotAQueue(str(path), f"data.mdb is not a sound LMDB file ({error})") from error
+    except (lmdb.Error, OSError) as error:
+        own = "use that one" if "already open" in str(error) else "check its owner and permissions"
+        raise StoreError(f"cannot open the queue at {path}: {str(error).rstrip('.')}; {own}") from error
+
+
+def _create_tables(env: lmdb.Environment, path: Path) -> Sets:
+    try:
+        with env.begin(write=True) as txn:
+            sets = _tables(env, txn, create=True)
+            txn.put(b"format", str(FORMAT).encode(), db=sets["a"]["meta"], overwrite=False)
+    except lmdb.Error as error:
+        raise StoreError(f"cannot make a queue at {path}: {error}; check the disk and its free space") from error
+    for directory in (path, path.parent):
+        _flush_directory(directory)
+    return sets
+
+
+def _open_tables(env: lmdb.Environment, path: Path) -> Sets:
+    # py-lmdb forgets the handles that a read transaction opened, so this takes the write lock.
+    with env.begin(write=True) as txn:
+        try:
+            meta = env.open_db(b"meta", txn=txn, create=False)
+            env.open_db(b"log", txn=txn, create=False)
+            version = int(txn.get(b"format", db=meta) or b"")
+            if version > FORMAT:
+                raise NewerFormat(f"the format of the store at {path}", version, FORMAT)
+            return _tables(env, txn, create=True)  # a release may have added some
+        except (lmdb.NotFoundError, lmdb.IncompatibleError, ValueError) as error:
+            raise NotAQueue(str(path), "data.mdb belongs to another program") from error
+
+
+def _tables(env: lmdb.Environment, txn: lmdb.Transaction, *, create: bool) -> Sets:
+    shared = {name: env.open_db(name.encode(), txn=txn, create=create) for name in LOG_TABLES}
+    return {
+        each: shared | {name: env.open_db(f"{name}.{each}".encode(), txn=txn, create=create) for name in VIEW_TABLES}
+        for each in _SETS
+    }
+
+
+def _flush_directory(path: Path) -> None:
+    # LMDB never flushes the directory entry of a file it made.
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except PermissionError:  # a parent that may not be read: this user did not make an entry in it now
+        return
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
