@@ -61,8 +61,12 @@ class Doorbell:
         # reports end of file between two rings.
         unheard = os.path.join(directory, worker_id + ".new")
         os.mkfifo(unheard, 0o600)
-        self._fd = os.open(unheard, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        os.rename(unheard, self._path)
+        try:
+            self._fd = os.open(unheard, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+            os.rename(unheard, self._path)
+        except OSError:
+            _remove(unheard)
+            raise
 
     def fileno(self) -> int:
         """Give the descriptor to wait on."""

@@ -302,7 +302,12 @@ def _read_text(key: str, value: Any) -> str:
 
 
 def _read_command(key: str, value: Any) -> Command:
-    return tuple(value) if isinstance(value, list) else _read_text(key, value)
+    if not isinstance(value, list):
+        return _read_text(key, value)
+    for place, word in enumerate(value, 1):
+        if not isinstance(word, str):
+            raise InvalidInput(key, f"{word!r} ({type(word).__name__}) as word {place}", "a text for each word")
+    return tuple(value)
 
 
 def _read_int(key: str, value: Any) -> int:

@@ -271,7 +271,8 @@ class Queue:
             txn.delete("presence", worker.encode())
 
     def heartbeat(self, worker: str) -> None:
-        """Note that a worker is alive: presence, not history."""
+        """Note that a worker is alive: presence, not history. Slots of readers that were killed are freed."""
+        self._store.free_readers()
         with self._store.write() as txn:
             txn.put("presence", worker.encode(), key_of(self._clock.now_us()))
 

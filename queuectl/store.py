@@ -188,6 +188,10 @@ class Store:
         except lmdb.Error as error:
             raise self._broken(error) from error
 
+    def free_readers(self) -> int:
+        """Free the slots of readers whose process was killed, which hold old pages on disk; gives how many."""
+        return self._env.reader_check()
+
     def sizes(self) -> dict[str, int]:
         """Give the bytes in use, of the map and on disk."""
         info, page = self._env.info(), int(self._env.stat()["psize"])

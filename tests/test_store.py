@@ -477,3 +477,20 @@ def test_the_sizes_grow_with_what_is_kept(store: Store) -> None:
     after = store.sizes()
     assert after["used"] >= before["used"] + 1_000_000
     assert after["used"] <= after["file"] <= after["map"]
+
+
+def test_the_slot_of_a_killed_reader_is_freed(store: Store) -> None:
+    """A reader killed in the middle of reading holds its old pages until somebody frees its slot."""
+    reader = (
+        "import sys; from pathlib import Path; from queuectl.store import Store; "
+        "txn = Store.open(Path(sys.argv[1]), create=False).read(); txn.__enter__(); "
+        "print('reading', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", reader, str(store.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"reading\n"
+        assert store.free_readers() == 0
+        child.kill()
+    assert store.free_readers() == 1

@@ -1,50 +1,35 @@
-"""The command line: the group, its global options and the console entry point.
+"""The command line: its console entry point. The group of verbs is app.py's.
 
-Holds no verb: each lives in verbs/ and is imported when it is typed. What data looks like is
-render.py's, what an error exits with is exits.py's.
+Imports next to nothing at its top: Ctrl-C during an import must end it as Ctrl-C at any other time does.
 """
 
 import sys
 
-import click
-
-from .. import __version__
-from .context import Session
-from .exits import INTERRUPTED
-from .group import VerbGroup
-
-
-def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    if not value or ctx.resilient_parsing:
-        return
-    click.echo(f"queuectl {__version__}")
-    ctx.exit()
-
-
-@click.group(
-    cls=VerbGroup,
-    invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-@click.option("--db", metavar="PATH", help="The data directory. Default: $QUEUECTL_DB, or the one of this user.")
-@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version, help="Say which.")
-@click.pass_context
-def queuectl(ctx: click.Context, db: str | None) -> None:
-    """Queue shell commands and run them in the background, with no server."""
-    ctx.obj = session = Session(db)
-    ctx.call_on_close(session.close)
-    if ctx.invoked_subcommand is None:
-        from .welcome import welcome
-
-        welcome(session)
+INTERRUPTED = 130
 
 
 def main() -> None:
     """Run the command line on this process's arguments and exit."""
+    try:
+        _run()
+    except KeyboardInterrupt:  # it came outside of any verb
+        sys.exit(INTERRUPTED)
+
+
+def _run() -> None:
+    _open_streams()
+    from .app import queuectl
+
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character gets its escape, not a traceback.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    try:
-        queuectl(prog_name="queuectl")
-    except KeyboardInterrupt:  # it came outside of any verb
-        sys.exit(INTERRUPTED)
+    queuectl(prog_name="queuectl")
+
+
+def _open_streams() -> None:
+    """Open the null device for each stream that the caller closed, lest the store's file gets its number."""
+    from os import devnull
+
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(devnull, "r" if name == "stdin" else "w"))  # noqa: PTH123, SIM115

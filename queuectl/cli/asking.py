@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
-from .params import duration_s, time_us
+from ..errors import InvalidInput
+from .params import duration_s, number, time_us, whole
 from .verb import Verb
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -16,14 +17,14 @@ _SAME = ({"at", "run_at", "delay"}, {"timeout", "timeout_s"})
 
 _OPTIONS = (
     click.option("--queue", metavar="NAME", help="The queue it goes to.  [default: default]"),
-    click.option("--priority", type=int, metavar="INT", help="Higher runs first.  [default: 0]"),
-    click.option("--max-retries", type=int, metavar="N", help="Attempts after the first.  [default: as configured]"),
+    click.option("--priority", type=whole(), metavar="INT", help="Higher runs first.  [default: 0]"),
+    click.option("--max-retries", type=whole(), metavar="N", help="Attempts after the first.  [as configured]"),
     click.option("--timeout", type=duration_s, metavar="SECONDS", help="Stop it after so long; 0 is never."),
     click.option("--delay", type=duration_s, metavar="DURATION", help="Not before so long from now: 90s, 5m, 1h30m."),
     click.option("--at", type=time_us, metavar="TIME", help="Not before this time, in ISO 8601."),
     click.option("--cwd", metavar="DIR", help="Where it runs.  [default: here]"),
     click.option("--env", multiple=True, metavar="K=V", help="Add to the worker's environment; may be repeated."),
-    click.option("--backoff-base", type=float, metavar="X", help="A retry waits X ** attempt seconds."),
+    click.option("--backoff-base", type=number, metavar="X", help="A retry waits X ** attempt seconds."),
 )
 
 
@@ -84,5 +85,5 @@ def with_defaults(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[s
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise click.BadParameter(f"{text!r} is not K=V, for example LANG=C", param_hint="--env")
+        raise InvalidInput("env", repr(text), "K=V, for example LANG=C")
     return name, value

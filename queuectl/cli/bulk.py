@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Iterator, Mapping
+from json import JSONDecodeError, JSONDecoder
 from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import InvalidInput, InvalidLine
@@ -12,6 +13,9 @@ from .progress import progress
 if TYPE_CHECKING:
     from ..answers import Bulk
     from ..queue import Queue
+
+_EXAMPLE = '{"command": "echo hi"}'
+_KINDS = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}
 
 LINE_BYTES = 1 << 20
 """The longest line read: room for the longest command, escaped, and the largest environment."""
@@ -53,20 +57,40 @@ class Jobs:
         return {"command": text} if self._as_lines else read_object(text)
 
 
-def read_object(text: str) -> dict[str, Any]:
-    """Read a JSON object. Raises InvalidInput with the place where it breaks."""
-    from json import JSONDecodeError, loads
+class NotAJob(InvalidInput):
+    """A text is no JSON object of which each key stands there once."""
 
+    def __init__(self, found: str) -> None:
+        super().__init__("JSON", found, _EXAMPLE)
+        self.args = (f"JSON: {found}; write an object, for example {_EXAMPLE}",)
+
+
+def read_object(text: str) -> dict[str, Any]:
+    """Read a JSON object. Raises InvalidInput with the place where it breaks, or the key that is there twice."""
     try:
-        value = loads(text)
+        value = _DECODER.decode(text)
     except JSONDecodeError as error:
         place = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno}, column {error.colno}"
-        raise InvalidInput("JSON", f"{error.msg} at {place}", 'an object such as {"command": "echo hi"}') from None
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput("JSON", str(error), 'an object such as {"command": "echo hi"}') from None
+        raise NotAJob(f"{error.msg} at {place}") from None
+    except RecursionError:
+        raise NotAJob("nested too deeply") from None
+    except ValueError as error:
+        raise NotAJob(str(error)) from None
     if not isinstance(value, dict):
-        raise InvalidInput("JSON", type(value).__name__, 'an object such as {"command": "echo hi"}')
+        raise NotAJob(f"found {_KINDS.get(type(value), 'a number')}")
     return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build an object; of a key that is there twice, JSON would silently take the last."""
+    built = dict(pairs)
+    if len(built) < len(pairs):
+        twice = next(key for index, (key, _) in enumerate(pairs) if key in dict(pairs[:index]))
+        raise NotAJob(f"the key {twice!r} is there more than once")
+    return built
+
+
+_DECODER = JSONDecoder(object_pairs_hook=_once)
 
 
 def enqueue_all(queue: "Queue", jobs: Jobs, *, skip_existing: bool, reason: str | None) -> "Bulk":

@@ -7,25 +7,61 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 import click
 
 from ..errors import QueuectlError, WaitTimeout
+from . import INTERRUPTED
 from .text import escape
 
 REFUSED = 1
-INTERRUPTED = 130
+USAGE = 2
 EXIT_CODES: Mapping[type[QueuectlError], int] = {QueuectlError: REFUSED, WaitTimeout: 124}
 """The code of each class; one that is not here has its nearest base's."""
+
+_GLOBAL = ("--db", "--version")
+"""Options that only count before the verb."""
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def tell(error: QueuectlError) -> None:
+class CannotPrint(Exception):
+    """Stdout takes no more, because it is full or broken; a reader that left is a BrokenPipeError instead."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(f"could not print the answer ({cause.strerror or cause}); what was asked was carried out")
+
+
+def say(text: str | bytes, *, newline: bool = True, color: bool | None = None) -> None:
+    """Print to stdout. Raises CannotPrint or BrokenPipeError."""
+    try:
+        click.echo(text, nl=newline, color=color)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise CannotPrint(error) from None
+
+
+def hint(text: str | bytes, *, newline: bool = True) -> None:
+    """Print to stderr, where that can be written: a message nobody can be given must not undo what was done."""
+    try:
+        click.echo(text, nl=newline, err=True)
+    except OSError:
+        discard(sys.stderr)
+
+
+def discard(stream: TextIO) -> None:
+    """Send what a stream still holds, and all to come, nowhere: the interpreter flushes once more at its end."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
+
+
+def tell(error: Exception) -> None:
     """Print an error in one line."""
-    click.echo(f"Error: {escape(str(error))}", err=True)
+    hint(f"Error: {escape(str(error))}")
 
 
 def exit_code(error: QueuectlError) -> int:
@@ -35,25 +71,60 @@ def exit_code(error: QueuectlError) -> int:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Run a verb so that each expected end has its code: an error, Ctrl-C, a closed pipe."""
+    """Run a verb so that each expected end has its code: an error, Ctrl-C, a closed pipe, a full disk."""
     try:
-        try:
+        with _flushed():
             yield
-        finally:
-            sys.stdout.flush()
     except QueuectlError as error:
         tell(error)
         raise click.exceptions.Exit(exit_code(error)) from error
+    except click.ClickException as error:
+        hint(f"Error: {escape(_in_one_line(error))}")
+        raise click.exceptions.Exit(_code_of_usage(error)) from None
     except KeyboardInterrupt:
         raise click.exceptions.Exit(INTERRUPTED) from None
     except BrokenPipeError:
-        _discard_stdout()
+        discard(sys.stdout)
         raise click.exceptions.Exit(0) from None
+    except CannotPrint as error:
+        discard(sys.stdout)
+        tell(error)
+        raise click.exceptions.Exit(REFUSED) from None
+    except OSError as error:
+        discard(sys.stdout)
+        where = f": {error.filename}" if error.filename else ""
+        hint(f"Error: {escape(f'{error.strerror or error}{where}')}")
+        raise click.exceptions.Exit(REFUSED) from None
 
 
-def _discard_stdout() -> None:
-    # What is still buffered would raise again when the interpreter flushes at its end.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+@contextmanager
+def _flushed() -> Iterator[None]:
+    try:
+        yield
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise CannotPrint(error) from None
+
+
+def _code_of_usage(error: click.ClickException) -> int:
+    """Tell a command line of the wrong shape from a value that is refused, as a file of jobs would refuse it."""
+    is_value = isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter)
+    return REFUSED if is_value else error.exit_code
+
+
+def _in_one_line(error: click.ClickException) -> str:
+    told = " ".join(error.format_message().split()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "queuectl"
+    if isinstance(error, click.NoSuchOption) and error.option_name in _GLOBAL and " " in path:
+        verb = path.removeprefix("queuectl ")
+        value = " PATH" if error.option_name == "--db" else ""
+        return f"{error.option_name} goes before the verb; type: queuectl {error.option_name}{value} {verb}"
+    return f"{told}; try: {path} --help"
 
 
 def each(items: Iterable[T], action: Callable[[T], R]) -> tuple[list[R], int]:

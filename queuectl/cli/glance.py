@@ -53,5 +53,12 @@ def _workers(workers: "list[WorkerInfo]") -> Iterator[str]:
         return
     yield "Workers"
     for info in workers:
-        busy = f"{len(info.running)} of {plural(info.slots, 'slot')} busy"
-        yield f"  {escape(info.id)}  {paint(info.state, STATE_COLOURS.get(info.state))}, {busy}"
+        yield f"  {escape(info.id)}  {paint(info.state, STATE_COLOURS.get(info.state))}{_at_work(info)}"
+
+
+def _at_work(info: "WorkerInfo") -> str:
+    if info.state != "dead":
+        return f", {len(info.running)} of {plural(info.slots, 'slot')} busy"
+    if info.running:
+        return f", {plural(len(info.running), 'job')} of it to be taken back when the lease ends"
+    return f"; take it off the list: queuectl worker stop {escape(info.id)}"

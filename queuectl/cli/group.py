@@ -23,6 +23,14 @@ EXAMPLES = (
     "queuectl logs hello",
 )
 
+CODES = (
+    ("0", "done; a reader that leaves early, such as head, is no failure"),
+    ("1", "refused or failed, for the reason on stderr"),
+    ("2", "a command line of the wrong shape"),
+    ("124", "wait: the time ran out"),
+    ("130", "interrupted"),
+)
+
 VERBS = tuple(verb for verbs in SECTIONS.values() for verb in verbs)
 
 
@@ -57,8 +65,15 @@ class VerbGroup(click.Group):
                 formatter.write_dl([(verb, self._short_help(ctx, verb)) for verb in verbs])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write how to begin."""
+        """Write how to begin, and how it ends."""
         write_examples(EXAMPLES, formatter)
+        with formatter.section("Exit codes"):
+            formatter.write_dl(CODES)
+
+    def make_context(self, info_name: str | None, args: list[str], **extra: Any) -> click.Context:  # type: ignore[override]
+        """Read what stands before the verb, its expected errors told in one line."""
+        with guarded():
+            return super().make_context(info_name, args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb, its expected errors told in one line."""

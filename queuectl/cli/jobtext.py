@@ -21,7 +21,12 @@ COLUMNS = (
 
 def job_table(jobs: Sequence[Job], *, errors: bool = False) -> None:
     """Print a table of jobs; `errors` adds why each failed."""
-    table(COLUMNS, [_row(job, errors) for job in jobs])
+    table(COLUMNS, rows(jobs, errors=errors))
+
+
+def rows(jobs: Sequence[Job], *, errors: bool = False) -> list[tuple[str, ...]]:
+    """Give jobs as rows of COLUMNS."""
+    return [_row(job, errors) for job in jobs]
 
 
 def _row(job: Job, errors: bool) -> tuple[str, ...]:

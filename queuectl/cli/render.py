@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import click
 
+from .exits import hint, say
 from .text import cells, cut
 
 GAP = "  "
@@ -65,12 +66,12 @@ def paint(text: str, colour: str | None, *, bold: bool = False, dim: bool = Fals
 def line(text: str = "") -> None:
     """Print one line of data."""
     # Whether there is colour was decided when it was painted; click would take it out again.
-    click.echo(text, color=coloured())
+    say(text, color=coloured())
 
 
 def note(text: str) -> None:
     """Print one line to the person, on stderr, out of the way of the data."""
-    click.echo(text, err=True)
+    hint(text)
 
 
 def document(value: object) -> None:
@@ -78,14 +79,14 @@ def document(value: object) -> None:
     from json import dumps
 
     # ASCII only: a C1 control character in a command must not reach a terminal through JSON either.
-    click.echo(dumps(value, indent=2))
+    say(dumps(value, indent=2))
 
 
 def json_line(value: object) -> None:
     """Print one JSON object of a stream of them."""
     from json import dumps
 
-    click.echo(dumps(value))
+    say(dumps(value))
 
 
 def json_array(values: Iterable[object]) -> None:
@@ -94,9 +95,9 @@ def json_array(values: Iterable[object]) -> None:
 
     separator = "["
     for value in values:
-        click.echo(f"{separator}\n  {dumps(value)}", nl=False)
+        say(f"{separator}\n  {dumps(value)}", newline=False)
         separator = ","
-    click.echo("[]" if separator == "[" else "\n]")
+    say("[]" if separator == "[" else "\n]")
 
 
 def pairs(rows: Iterable[tuple[str, str]]) -> None:
@@ -108,9 +109,18 @@ def pairs(rows: Iterable[tuple[str, str]]) -> None:
         line(f"{paint(key.ljust(width), None, dim=True)}{GAP}{paint(value, colour) if colour else value}")
 
 
+def paged_table(columns: Sequence[Column], pages: Iterable[Sequence[Sequence[str]]]) -> None:
+    """Print a table page by page, without holding it whole; titles come again where other columns are used."""
+    before: Sequence[int] | None = None
+    for rows in pages:
+        used = _used(columns, rows)
+        table(columns, rows, titled=used != before)
+        before = used
+
+
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, titled: bool = True) -> None:
     """Print aligned columns under their titles; a column that is empty throughout is left out."""
-    used = [index for index in range(len(columns)) if any(row[index] for row in rows)]
+    used = _used(columns, rows)
     columns = [columns[index] for index in used]
     rows = [[row[index] for index in used] for row in rows]
     widths = _widths(columns, rows)
@@ -120,6 +130,10 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, titled: b
     for row in rows:
         shown = zip(row, _aligned(row, columns, widths), columns, strict=True)
         line(GAP.join(_painted(raw, cell, column) for raw, cell, column in shown).rstrip())
+
+
+def _used(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [index for index in range(len(columns)) if any(row[index] for row in rows)]
 
 
 def _painted(raw: str, cell: str, column: Column) -> str:

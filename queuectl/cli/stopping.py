@@ -1,30 +1,40 @@
 """Asking workers to stop, by a flag in the store: it works from anywhere, and asking twice does no harm."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import InvalidInput
 
 if TYPE_CHECKING:
+    from ..answers import WorkerInfo
     from ..queue import Queue
 
 POLL_S = 0.1
 
 
-def ask_to_stop(queue: "Queue", ids: Sequence[str], *, now: bool, reason: str | None) -> list[str]:
-    """Ask the workers named, or all that are alive, to stop; gives their ids.
+class Asked(NamedTuple):
+    """Which workers were asked to stop, and which were found dead: idle, or with jobs on their leases."""
+
+    stopping: list[str]
+    gone: list[str]
+    holding: list[str]
+
+
+def ask_to_stop(queue: "Queue", ids: Sequence[str], *, now: bool, reason: str | None) -> Asked:
+    """Ask the workers named, or all that are alive, to stop; a dead one that runs nothing leaves the list.
 
     Raises InvalidInput for an unknown id, before any is asked.
     """
-    workers = {info.id: info for info in queue.workers()}
-    for unknown in (worker for worker in ids if worker not in workers and worker != "all"):
-        raise InvalidInput("worker", repr(unknown), "one of " + (", ".join(workers) or "none: no worker is running"))
-    everyone = not ids or "all" in ids
-    chosen = [info for info in workers.values() if (everyone and info.state != "dead") or info.id in ids]
-    for info in chosen:
+    asked = Asked([], [], [])
+    for info in _chosen({info.id: info for info in queue.workers()}, ids):
+        if info.state == "dead" and not info.running:
+            queue.worker_stopped(info.id, "found gone", actor=queue.actor)
+            asked.gone.append(info.id)
+            continue
         # No signal beside the flag: the change wakes the worker, and a second signal would mean `now`.
         queue.worker_stopping(info.id, now=now, reason=reason)
-    return [info.id for info in chosen]
+        (asked.holding if info.state == "dead" else asked.stopping).append(info.id)
+    return asked
 
 
 def wait_until_gone(queue: "Queue", ids: Sequence[str]) -> None:
@@ -32,3 +42,10 @@ def wait_until_gone(queue: "Queue", ids: Sequence[str]) -> None:
     left = set(ids)
     while left & {info.id for info in queue.workers() if info.state != "dead"}:
         queue.wait_for_change(queue.head(), POLL_S)
+
+
+def _chosen(workers: "dict[str, WorkerInfo]", ids: Sequence[str]) -> "list[WorkerInfo]":
+    for unknown in (worker for worker in ids if worker not in workers and worker != "all"):
+        raise InvalidInput("worker", repr(unknown), "one of " + (", ".join(workers) or "none: no worker is running"))
+    everyone = not ids or "all" in ids
+    return [info for info in workers.values() if (everyone and info.state != "dead") or info.id in ids]

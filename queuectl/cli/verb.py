@@ -13,6 +13,14 @@ class Verb(click.Command):
         super().__init__(*args, **kwargs)
         self.examples = tuple(examples)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words; a usage error knows whose it is."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""
         write_examples(self.examples, formatter)
@@ -22,6 +30,15 @@ class VerbSet(click.Group):
     """A verb with verbs of its own."""
 
     command_class = Verb
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"no_args_is_help": False} | kwargs)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the verb typed, or say which there are."""
+        if not args and not ctx.resilient_parsing:
+            ctx.fail(f"{ctx.command_path} needs one of {', '.join(self.list_commands(ctx))}")
+        return super().parse_args(ctx, args)
 
 
 def write_examples(examples: Sequence[str], formatter: click.HelpFormatter) -> None:

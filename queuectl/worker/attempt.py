@@ -10,7 +10,7 @@ from typing import Final
 
 from ..answers import Result
 from ..job import Job
-from .output import Capture
+from .capture import Capture
 from .process import STDERR, STDOUT, Process, Stream
 from .verdict import Stop, judge
 

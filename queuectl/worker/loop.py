@@ -6,7 +6,9 @@ How a command runs is not known here; what a job may do next is the queue's to s
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -14,13 +16,14 @@ from typing import Final
 from ..answers import Exchange, Result
 from ..clock import SystemClock, worker_id
 from ..doorbell import Doorbell, ring
-from ..errors import JobNotFound
+from ..errors import InvalidInput, JobNotFound
 from ..job import Job
 from ..queue import Queue
 from . import report
 from .attempt import NEVER
 from .signals import STOPPING, Signals
 from .slots import Slots
+from .upkeep import bury_gone
 from .verdict import Stop
 from .waiting import News, Waiting
 
@@ -57,9 +60,10 @@ class Worker:
         self.id = worker_id(os.uname().nodename, os.getpid())
         self._queue = queue
         self._options = options
-        self._say = say
+        self._report = say
         self._clock = SystemClock()
         self._results: list[Result] = []
+        self._claimed: deque[Job] = deque()  # ours, and not yet launched
         self._halt = Halt.NO
         self._heard = 0  # signals that ask to stop
         self._is_hungry = True  # there may be jobs to claim
@@ -73,16 +77,11 @@ class Worker:
         Whatever goes wrong is raised once the commands are killed and, where the queue still takes
         it, given back.
         """
-        with Signals() as signals:
-            doorbell = Doorbell(self._queue.path, self.id)
-            self._waiting = Waiting(doorbell, signals)
-            self._slots = self._make_slots()
-            try:
-                self._work()
-            finally:
-                self._slots.close()
-                self._waiting.close()
-                doorbell.close()
+        with Signals() as signals, ExitStack() as opened:
+            doorbell = opened.enter_context(closing(Doorbell(self._queue.path, self.id)))
+            self._waiting = opened.enter_context(closing(Waiting(doorbell, signals)))
+            self._slots = opened.enter_context(closing(self._make_slots()))
+            self._work()
 
     def _work(self) -> None:
         options, queue = self._options, self._queue
@@ -110,6 +109,11 @@ class Worker:
             grace_s=options.grace_s,
             output_limit_bytes=queue.settings().output_limit_bytes,
         )
+
+    def _say(self, line: str) -> None:
+        # Whoever read this may be gone (`| head`): no reason to leave the jobs.
+        with suppress(Exception):
+            self._report(line)
 
     def _reason_to_leave(self) -> str:
         if self._slots or self._results:
@@ -149,9 +153,14 @@ class Worker:
         if now >= self._due_at:
             self._is_hungry = True
         if now >= self._beat_at:
-            self._queue.heartbeat(self.id)
-            self._beat_at = now + HEARTBEAT_S
+            self._beat(now)
             self._is_hungry = True  # a dead worker's leases expire without anybody ringing
+
+    def _beat(self, now: float) -> None:
+        self._queue.heartbeat(self.id)
+        self._beat_at = now + HEARTBEAT_S
+        for worker in bury_gone(self._queue, finder=self.id):
+            self._say(report.found_gone(worker))
 
     def _look(self, now: float) -> None:
         """See what others did: new jobs, cancelled ones, the wish that this worker stops."""
@@ -164,9 +173,9 @@ class Worker:
         self._slots.output_limit_bytes = self._queue.settings().output_limit_bytes
         for job in self._slots.jobs():
             self._check(job, now)
-        for info in self._queue.workers():
-            if info.id == self.id and info.state == "stopping":
-                self._stop(Halt.GIVE_BACK if info.stop_now else Halt.FINISH, now)
+        asked = self._queue.stop_requested(self.id)
+        if asked:
+            self._stop(Halt.GIVE_BACK if asked == "now" else Halt.FINISH, now, is_recorded=True)
 
     def _check(self, job: Job, now: float) -> None:
         try:
@@ -182,11 +191,12 @@ class Worker:
         if self._slots.stop(job, Stop.ABANDONED, now=now):
             self._say(report.taken_away(job))
 
-    def _stop(self, halt: Halt, now: float) -> None:
+    def _stop(self, halt: Halt, now: float, *, is_recorded: bool = False) -> None:
         if halt <= self._halt:
             return
-        if not self._halt:
-            self._queue.worker_stopping(self.id, now=halt > Halt.FINISH)
+        if not is_recorded and self._halt < Halt.GIVE_BACK:
+            with suppress(InvalidInput):  # somebody has taken this worker for gone
+                self._queue.worker_stopping(self.id, now=halt > Halt.FINISH, actor=self.id)
         self._halt = halt
         if halt is Halt.FINISH:
             self._say(report.stopping(len(self._slots)))
@@ -212,12 +222,13 @@ class Worker:
             renew=renew,
         )
         self._results = []
+        self._claimed.extend(answer.claimed)
         if free:
             self._is_hungry = len(answer.claimed) == free
         self._due_at = self._moment_of(answer.next_due_us, now)
         self._slots.renewed(answer.renewed, now=now)
         self._tell(results, answer, now)
-        self._launch(answer.claimed)
+        self._launch_claimed()
         if any(result.kind == "released" for result in results):
             ring(self._queue.path)  # for the other workers
 
@@ -234,19 +245,26 @@ class Worker:
             self._say(report.refused(job, error))
             self._abandon(job, now)
 
-    def _launch(self, jobs: list[Job]) -> None:
-        for job in jobs:
+    def _launch_claimed(self) -> None:
+        while self._claimed:
+            job = self._claimed[0]
             self._say(report.picked_up(job))
-            failure = self._slots.launch(job, now=time.monotonic())
-            if failure is not None:
-                self._results.append(failure)
+            result = self._slots.launch(job, now=time.monotonic())
+            self._claimed.popleft()
+            if result is None:
+                continue
+            self._results.append(result)
+            if result.kind == "released":
+                self._is_hungry = True
+                self._say(report.short_of_means(result))
 
     def _abort(self, error: BaseException) -> None:
-        released = [Result(job, "released", error=f"its worker failed: {error}") for job in self._slots.abandon_all()]
-        results = self._results + released
+        held = [*self._slots.abandon_all(), *self._claimed]
+        results = self._results + [Result(job, "released", error=f"its worker failed: {error}") for job in held]
         try:
             self._queue.exchange(self.id, results, want=0, lease_s=self._options.lease_s)
             self._queue.worker_stopped(self.id, f"failed: {error}")
+            ring(self._queue.path)  # for the other workers
         except Exception as refusal:  # the first error is the one to raise, whatever this one is
             for result in results:
                 self._say(report.not_recorded(result, refusal))

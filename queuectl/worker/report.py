@@ -15,6 +15,11 @@ def worker_started(worker: str, slots: int, queues: tuple[str, ...] | None) -> s
     return f"worker {worker} started: {slots} {'slot' if slots == 1 else 'slots'}, {where}"
 
 
+def found_gone(worker: str) -> str:
+    """Say that another worker died without a word."""
+    return f"worker {worker} is gone without having stopped"
+
+
 def worker_stopped(worker: str, cause: str) -> str:
     """Say who left, and why."""
     return f"worker {worker} stopped: {cause}"
@@ -59,9 +64,9 @@ def refused(job: Job, error: Exception) -> str:
     return f"{job.id}: {error}"
 
 
-def short_of_means(job: Job, cause: str, pause_s: float) -> str:
-    """Say that a job is given back because the worker cannot start more commands."""
-    return f"{job.id}: {cause}; given back, fewer jobs taken for {pause_s:g} s"
+def short_of_means(result: Result) -> str:
+    """Say that no more commands can be started for now."""
+    return f"{result.job.id}: {result.error}; taking fewer jobs for a while"
 
 
 def taken_away(job: Job) -> str:

@@ -6,6 +6,7 @@ Knows nothing of transactions: it takes claimed jobs and gives results.
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,12 +14,14 @@ from ..answers import Result
 from ..events.types import Reason
 from ..job import Job
 from .attempt import GROUP_POLL_S, LINGER_S, NEVER, Attempt
-from .output import Capture
-from .process import Launcher, SpawnError
+from .capture import Capture
+from .process import Launcher, Shortage, SpawnError
 from .verdict import Stop
 from .waiting import Waiting
 
 RENEWALS_A_LEASE: Final = 3
+SHORTAGE_PAUSE_S: Final = 1.0
+"""How long no more commands run than did when means ran out; then a few more are tried each time."""
 
 
 class Slots:
@@ -44,6 +47,8 @@ class Slots:
         self._launcher = Launcher(os.environb)
         self._runs: dict[int, Attempt] = {}
         self._ended: dict[int, Attempt] = {}
+        self._cap = count  # how many may run as far as means go
+        self._ease_at = NEVER
         self.output_limit_bytes = output_limit_bytes
 
     def __len__(self) -> int:
@@ -52,23 +57,27 @@ class Slots:
     @property
     def free(self) -> int:
         """Tell how many more commands may run."""
-        return self._count - len(self._runs)
+        return max(0, self._cap - len(self._runs))
 
     def jobs(self) -> list[Job]:
         """Give the jobs whose commands run."""
         return [run.job for run in self._runs.values()]
 
     def wake_at(self) -> float:
-        """Give the moment at which a run wants to be looked at, or its lease renewed."""
-        return min((min(run.wake_at(), run.renew_at) for run in self._runs.values()), default=NEVER)
+        """Give the moment at which a run wants to be looked at, or its lease renewed, or more may run again."""
+        runs = min((min(run.wake_at(), run.renew_at) for run in self._runs.values()), default=NEVER)
+        return min(runs, self._ease_at)
 
     def launch(self, job: Job, *, now: float) -> Result | None:
         """Start a claimed job's command; gives a result at once where it cannot be started."""
+        capture = Capture(self._output_path(job), limit_bytes=self.output_limit_bytes)
         try:
             process = self._launcher.spawn(job.spec.command, cwd=job.spec.cwd, env=self._environment(job))
+        except Shortage as shortage:
+            self._cap, self._ease_at = len(self._runs), now + SHORTAGE_PAUSE_S
+            return Result(job, "released", error=str(shortage))
         except SpawnError as failure:
             return Result(job, "failed", reason=Reason.SPAWN_ERROR, error=str(failure), duration_ms=0)
-        capture = Capture(self._output_path(job), limit_bytes=self.output_limit_bytes)
         run = Attempt(job, process, capture, now=now, grace_s=self._grace_s)
         self._runs[_token(job)] = run
         run.renew_at = now + self._renew_every_s
@@ -77,6 +86,8 @@ class Slots:
 
     def step(self, moved: Iterable[Attempt], *, now: float) -> list[Result]:
         """Move on the runs that something happened to, and those whose moment has come; gives what ended."""
+        if now >= self._ease_at:
+            self._ease(now)
         due = [run for run in self._runs.values() if run.wake_at() <= now]
         over = [run for run in dict.fromkeys([*moved, *due]) if run.step(now=now)]
         return [result for run in over if (result := self._end(run)) is not None]
@@ -103,11 +114,9 @@ class Slots:
         self._ended.clear()
 
     def stop(self, job: Job, cause: Stop, *, now: float) -> bool:
-        """Stop one run; tell whether there is one under the job's token."""
+        """Stop one run; tell whether there is one under the job's token to which that was news."""
         run = self._runs.get(_token(job))
-        if run is not None:
-            run.stop(cause, now=now)
-        return run is not None
+        return run is not None and run.stop(cause, now=now)
 
     def stop_all(self, cause: Stop, *, now: float) -> None:
         """Stop every run, each with its grace."""
@@ -126,7 +135,8 @@ class Slots:
         give_up_at = now + 2 * LINGER_S
         self.stop_all(Stop.ABANDONED, now=now)
         while self._runs and now < give_up_at:
-            self.step(list(self._runs.values()), now=now)
+            with suppress(Exception):  # one run's trouble must not keep the others from ending
+                self.step(list(self._runs.values()), now=now)
             time.sleep(GROUP_POLL_S if self._runs else 0)
             now = time.monotonic()
         return jobs
@@ -134,6 +144,10 @@ class Slots:
     def close(self) -> None:
         """Let go of what all commands share."""
         self._launcher.close()
+
+    def _ease(self, now: float) -> None:
+        self._cap = min(self._count, self._cap + self._cap // 8 + 1)
+        self._ease_at = now + SHORTAGE_PAUSE_S if self._cap < self._count else NEVER
 
     def _end(self, run: Attempt) -> Result | None:
         token = _token(run.job)

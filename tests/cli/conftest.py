@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from queuectl.cli import queuectl
+from queuectl.cli.app import queuectl
 from queuectl.job import Job
 from queuectl.queue import Queue
 

@@ -21,6 +21,21 @@ def test_timeouts(cli: CommandLine) -> None:
     assert cli("config", "get", "job-timeout-sec").stdout == "1.5\n"
 
 
+def test_milliseconds(cli: CommandLine) -> None:
+    """Asked for in milliseconds, the timeout is answered in milliseconds; show says every key's unit."""
+    cli("config", "set", "timeout_ms", "1500")
+    assert cli("config", "get", "timeout-ms").stdout == "1500\n"
+    assert cli.json("config", "get", "timeout_ms") == {"key": "timeout_ms", "value": 1500, "source": "store"}
+    shown = {row.split()[0]: row.split()[1:3] for row in cli("config", "show").stdout.splitlines()}
+    assert shown["job_timeout_sec"] == ["1.5", "s"]
+    assert shown["output_limit_bytes"] == ["10485760", "bytes"]
+
+
+def test_set_with_a_mistyped_option(cli: CommandLine) -> None:
+    """A negative value is a value, an option that is none still a usage error."""
+    assert "No such option" in cli("config", "set", "max_retries", "5", "--jsn", code=2).stderr
+
+
 def test_get_and_unset(cli: CommandLine) -> None:
     """get tells the value and where it is from; unset gives the default back."""
     cli("config", "set", "backoff_base", "1.5", "--reason", "faster")
@@ -48,6 +63,8 @@ def test_show(cli: CommandLine) -> None:
         (["set", "max_retries", "many"], "whole number"),
         (["set", "max_retries", "1.5"], "whole number"),
         (["set", "max_retries", "nan"], "whole number"),
+        (["set", "max_retries", "-1"], "found '-1'; expected a whole number from 0"),
+        (["set", "backoff_base", "-.5"], "found '-.5'; expected a number from 0"),
         (["set", "lease_s", "0"], "from 1"),
         (["get", "colour"], "lease_s"),
         (["unset", "colour"], "lease_s"),

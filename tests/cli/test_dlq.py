@@ -74,3 +74,22 @@ def test_wrong_shape(dead: CommandLine, verb: str, words: list[str]) -> None:
     """Neither names nor --all, or both, is a usage error and changes nothing."""
     assert "--all" in dead("dlq", verb, *words, code=2).stderr
     assert len(dead.json("dlq", "list")) == 2
+
+
+@pytest.mark.parametrize(
+    ("verb", "says"),
+    [
+        (
+            "purge",
+            "cannot purge 'd': it is completed; it is not in the dead letter queue; `queuectl clear",
+        ),
+        ("retry", "cannot retry 'd': it is completed; it is not in the dead letter queue; `queuectl retry d` runs it"),
+    ],
+)
+def test_refused_in_the_word_typed(dead: CommandLine, verb: str, says: str) -> None:
+    """A job that is not dead is refused in the verb that was typed, with the one that does it."""
+    dead("enqueue", "d", "true", "--priority", "9")
+    dead.complete("d")
+    assert dead("dlq", verb, "d", code=1).stderr.startswith(f"Error: {says}")
+    assert dead.json("show", "d")["state"] == "completed"
+    assert "`queuectl cancel c`" in dead("dlq", "purge", "c", code=1).stderr

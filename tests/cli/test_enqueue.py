@@ -106,12 +106,7 @@ def test_json_output(cli: CommandLine) -> None:
         (["--command", "x", "--", "y"], "twice"),
         (["a", "--"], "nothing behind --"),
         (["a", "b", "--lines"], "--file"),
-        (["a", "b", "--priority", "high"], "--priority"),
-        (["a", "b", "--delay", "soon"], "for example 90s"),
-        (["a", "b", "--at", "soon"], "ISO 8601"),
-        (["a", "b", "--env", "X"], "K=V"),
         (["a", "b", "--file", "-"], "--file"),
-        (["--file", "/no/such/file"], "No such file"),
         (['{"command": "x", "priority": 1}', "--priority", "2"], "priority is given twice"),
         (['{"command": "x", "id": "a"}', "--id", "b"], "id is given twice"),
     ],
@@ -120,6 +115,47 @@ def test_wrong_shape(cli: CommandLine, words: list[str], says: str) -> None:
     """A command line of the wrong shape exits 2, says what to type, and makes no queue."""
     assert says in cli("enqueue", *words, code=2).stderr
     assert not cli.db.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["a", "b", "--priority", "high"], "priority: found 'high'; expected a whole number"),
+        (["a", "b", "--priority", "1.5"], "priority: found '1.5'"),
+        (["a", "b", "--max-retries", "-1"], "max_retries: found -1; expected a whole number from 0 to 1000000"),
+        (["a", "b", "--timeout", "-5"], "timeout: found '-5'; expected seconds"),
+        (["a", "b", "--backoff-base", "two"], "backoff_base: found 'two'; expected a number"),
+        (["a", "b", "--delay", "soon"], "delay: found 'soon'; expected seconds, or for example 90s"),
+        (["a", "b", "--at", "soon"], "at: found 'soon'; expected ISO 8601"),
+        (["a", "b", "--env", "X"], "env: found 'X'; expected K=V"),
+        (["--file", "/no/such/file"], "No such file"),
+    ],
+)
+def test_wrong_value(cli: CommandLine, words: list[str], says: str) -> None:
+    """A value that is no good is refused by an option as it is in JSON: exit 1, one line, no job."""
+    cli("config", "set", "max_retries", "0")
+    told = cli("enqueue", *words, code=1).stderr
+    assert says in told
+    assert told.count("\n") == 1
+    assert cli.json("list") == []
+
+
+@pytest.mark.parametrize(
+    ("job", "says"),
+    [
+        ('{"id": "a", "command": "x", "id": "b"}', "JSON: the key 'id' is there more than once"),
+        ('{"command": "x", "env": {"A": "1", "A": "2"}}', "JSON: the key 'A' is there more than once"),
+        ('{"id": "a" "command": "x"}', "JSON: Expecting ',' delimiter at column 12; write an object"),
+        ('{"id": "a", "command": ["ls", 5]}', "command: found 5 (int) as word 2; expected a text for each word"),
+    ],
+)
+def test_json_refusal_says_where(cli: CommandLine, job: str, says: str) -> None:
+    """A key that is there twice, a broken syntax and a word that is no text are named, on the line they are on."""
+    cli("config", "set", "max_retries", "0")
+    assert cli("enqueue", job, code=1).stderr.startswith(f"Error: {says}")
+    bulk = cli("enqueue", "--file", "-", text='{"command": "true"}\n' + job, code=1).stderr
+    assert bulk.startswith(f"Error: line 2: {says}")
+    assert cli.json("list") == []
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,8 @@ def test_follow(full: CommandLine) -> None:
     following.communicate(timeout=10)
 
 
-@pytest.mark.parametrize("words", [["--since", "soon"], ["--follow", "--until", "3"]])
+@pytest.mark.parametrize("words", [["--follow", "--until", "3"], ["--wrong"]])
 def test_wrong_shape(full: CommandLine, words: list[str]) -> None:
-    """A place that is none, or an end to what has none, is a usage error."""
+    """An end to what has none, and an option that is none, are usage errors; a place that is none is refused."""
     full("events", *words, code=2)
+    assert "since: found 'soon'; expected ISO 8601" in full("events", "--since", "soon", code=1).stderr

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from queuectl.cli import queuectl
+from queuectl.cli.app import queuectl
 from queuectl.cli.group import VERBS
 from queuectl.cli.verb import Verb
 
@@ -108,7 +108,7 @@ def test_lazy_imports(cli: CommandLine, words: str) -> None:
     """The quick verbs import neither rich nor another verb, nor what only the worker needs."""
     cli("enqueue", "--id", "x", "--command", "true") if words != "enqueue --id x --command true" else None
     code = (
-        "import sys; from queuectl.cli import queuectl\n"
+        "import sys; from queuectl.cli.app import queuectl\n"
         f"queuectl(['--db', {str(cli.db)!r}, *{words.split()!r}], standalone_mode=False)\n"
         "print(*sys.modules, file=sys.stderr)"
     )

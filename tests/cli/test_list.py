@@ -2,6 +2,9 @@
 
 import pytest
 
+from queuectl import JobRequest, JobState
+from queuectl.cli import paging
+
 from .conftest import CommandLine
 
 
@@ -56,8 +59,53 @@ def test_nothing(cli: CommandLine) -> None:
     assert (said.stdout, said.stderr) == ("", "No such jobs.\n")
 
 
-@pytest.mark.parametrize(("words", "code"), [(["--state", "lost"], 2), (["--limit", "0"], 2), (["--after", "nope"], 1)])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(["--state", "lost"], 1), (["--limit", "-1"], 1), (["--after", "nope"], 1), (["--alter"], 2)],
+)
 def test_refused(cli: CommandLine, words: list[str], code: int) -> None:
-    """A state that is none and a limit of nothing are usage errors; an unknown id is refused."""
+    """A state, limit or id that is none is refused; an option that is none is a usage error."""
     cli("enqueue", "a", "true")
     assert "Error: " in cli("list", *words, code=code).stderr
+
+
+def test_a_screenful(cli: CommandLine) -> None:
+    """People get the first fifty and how to see the rest; --limit 0 and --json give all, page by page."""
+    cli("enqueue", "--file", "-", "--lines", text="true\n" * 1050)
+    said = cli("list")
+    assert len(said.stdout.splitlines()) == 51
+    last = said.stdout.splitlines()[-1].split()[0]
+    assert said.stderr == f"... and 1,000 more; --limit 0 shows all, --after {last} goes on\n"
+    assert cli("list", "--after", last).stderr.startswith("... and more; --limit 0")
+    every = cli("list", "--limit", "0")
+    assert (len(every.stdout.splitlines()), every.stderr) == (1051, "")
+    assert len({job["id"] for job in cli.json("list")}) == 1050
+    assert len(cli.json("list", "--state", "pending", "--limit", "600")) == 600
+
+
+def test_a_screenful_of_one_queue(cli: CommandLine) -> None:
+    """How many more there are counts only those of the state and queue asked for; exactly fifty is all."""
+    cli("enqueue", "--file", "-", "--lines", "--queue", "mail", text="true\n" * 52)
+    cli("enqueue", "--file", "-", "--lines", text="true\n" * 50)
+    assert cli("list", "--queue", "mail", "--state", "pending").stderr.startswith("... and 2 more")
+    assert cli("list", "--queue", "default").stderr == ""
+
+
+def test_columns_differ_between_pages(cli: CommandLine) -> None:
+    """A page that uses other columns has its own titles."""
+    cli("enqueue", "last", "true", "--priority", "5")
+    cli("enqueue", "--file", "-", "--lines", text="true\n" * 500)
+    titles = [line.split() for line in cli("list", "--limit", "0").stdout.splitlines() if line.startswith("ID")]
+    assert titles == [["ID", "STATE", "WHEN", "COMMAND"], ["ID", "STATE", "PRIO", "WHEN", "COMMAND"]]
+
+
+def test_a_job_removed_between_pages(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list goes on where it was though the job that its last page ended with has been removed."""
+    monkeypatch.setattr(paging, "PAGE", 2)
+    with cli.queue() as queue:
+        queue.enqueue_many([JobRequest("true", id=f"j{n}") for n in range(5)])
+        found = paging.pages(queue, state=None, of=None, limit=None, after=None)
+        assert [job.id for job in next(found)] == ["j4", "j3"]
+        queue.cancel("j3")
+        queue.clear(state=JobState.CANCELLED)
+        assert [[job.id for job in page] for page in found] == [["j2", "j1"], ["j0"]]

@@ -1,6 +1,7 @@
 """logs: what each run printed, run by run, and while it runs."""
 
 import json
+import re
 
 import pytest
 
@@ -26,7 +27,25 @@ def test_streams_and_attempts(cli: CommandLine) -> None:
     cli.drain()
     assert "out" not in cli("logs", "a", "--stderr").stdout
     assert "err\n" not in cli("logs", "a", "--stdout", "--attempt", "1").stdout
-    assert "which had 1" in cli("logs", "a", "--attempt", "2", code=1).stderr
+    assert cli("logs", "a", "--attempt", "2", code=1).stderr == "Error: attempt: found 2; expected one of 1\n"
+
+
+def test_runs_are_numbered_through(cli: CommandLine) -> None:
+    """After a retry several runs are attempt 1: all of them are shown, each with which run it is."""
+    cli("enqueue", "a", FAILS, "--max-retries", "1", "--backoff-base", "0")
+    cli.drain()
+    cli("dlq", "retry", "a")
+    cli.drain()
+    shown = cli("logs", "a", "--attempt", "1").stdout.splitlines()
+    headings = [line for line in shown if line.startswith("==> ")]
+    assert [re.match(r"==> (run \d, )?attempt \d", line)[0] for line in headings] == [  # type: ignore[index]
+        "==> attempt 1",
+        "==> run 3, attempt 1",
+    ]
+    assert [(run["run"], run["attempt"]) for run in cli.json("logs", "a")] == [(1, 1), (2, 2), (3, 1), (4, 2)]
+    followed = [json.loads(line) for line in cli("logs", "a", "--follow", "--json", code=3).stdout.splitlines()]
+    assert [each["run"] for each in followed if each["event"] == "started"] == [1, 2, 3, 4]
+    assert "expected one of 1, 2\n" in cli("logs", "a", "--attempt", "5", code=1).stderr
 
 
 def test_json(cli: CommandLine) -> None:

@@ -5,6 +5,9 @@ import pty
 import re
 import subprocess
 
+import pytest
+
+from queuectl.cli.taming import Tamed
 from queuectl.cli.text import cells
 
 from .conftest import CommandLine
@@ -51,11 +54,32 @@ def test_no_color(cli: CommandLine) -> None:
     assert "\x1b" not in on_a_terminal(cli, "status", NO_COLOR="1")
 
 
-def test_long_list_is_cut_and_says_so(cli: CommandLine) -> None:
-    """A terminal gets the first hundred jobs and how to go on; a pipe gets them all."""
-    cli("enqueue", "--file", "-", "--lines", text="true\n" * 150)
-    assert "go on with --after" in on_a_terminal(cli, "list")
-    assert len(cli("list").stdout.splitlines()) == 151
+@pytest.fixture
+def printed(cli: CommandLine) -> CommandLine:
+    """Give a queue with a job that printed a window title, a colour and a broken byte."""
+    cli("enqueue", "a", r"printf '\033]0;owned\007\033[31mred\tx\377\n\302\233'", "--max-retries", "0")
+    cli.drain()
+    return cli
+
+
+def test_output_cannot_command_the_terminal(printed: CommandLine) -> None:
+    """A terminal gets what a job printed with its colours and its other escapes shown; a pipe gets the bytes."""
+    sent = on_a_terminal(printed, "logs", "a")
+    assert "\\x1b]0;owned\\x07\x1b[31mred\tx\\xff\r\n\\x9b\x1b[0m" in sent
+    assert b"\x1b]0;owned\x07\x1b[31mred\tx\xff\n\xc2\x9b" in printed("logs", "a").stdout_bytes
+
+
+def test_output_without_colour(printed: CommandLine) -> None:
+    """NO_COLOR takes a job's colours away too."""
+    assert "\x1b" not in on_a_terminal(printed, "logs", "a", NO_COLOR="1")
+
+
+def test_colour_cut_in_two() -> None:
+    """A colour or a character that comes in two pieces is put together, and anything else begun is shown at the end."""
+    tamed = Tamed(colours=True)
+    pieces = [tamed.piece(each) for each in (b"a\x1b", b"[3", b"1mb\xc3", b"\xa9\x1b[", b"2Jx\x1b")]
+    assert pieces == ["a", "", "\x1b[31mb", "é", "\\x1b[2Jx"]
+    assert tamed.end() == "\\x1b\x1b[0m"
 
 
 def test_progress_bars(cli: CommandLine) -> None:

@@ -57,8 +57,8 @@ def test_start_makes_the_queue(cli: CommandLine) -> None:
 
 @pytest.mark.parametrize("words", [["--count", "0"], ["--poll", "often"], ["--lease", "-1"]])
 def test_wrong_shape(cli: CommandLine, words: list[str]) -> None:
-    """A count, poll or lease that is none is a usage error."""
-    cli("worker", "start", *words, code=2)
+    """A count, poll or lease that is none is refused in one line, and no worker starts."""
+    assert f"{words[0][2:]}: found {words[1]!r}" in cli("worker", "start", *words, code=1).stderr
 
 
 def test_list_and_stop(cli: CommandLine) -> None:
@@ -127,3 +127,35 @@ def test_detach(cli: CommandLine) -> None:
     wait_until(lambda: cli.json("show", "a")["state"] == "completed")
     assert cli("worker", "stop", "all", "--wait").stdout == f"Stopped {found[1]}\n"
     assert "a: completed" in Path(found[3]).read_text()
+
+
+def test_dead_worker(cli: CommandLine) -> None:
+    """A worker that was killed is called dead without slots, and leaves the list when it is stopped by name."""
+    worker = cli.spawn("worker", "start")
+    name = started(cli, worker)
+    worker.kill()
+    worker.communicate(timeout=20)
+    wait_until(lambda: cli.json("worker", "list")[0]["state"] == "dead")
+    assert f"{name}  dead; take it off the list: queuectl worker stop {name}" in cli("status").stdout
+    assert "SLOTS" not in cli("worker", "list").stdout
+    assert cli("worker", "stop").stderr == "No workers to stop.\n"
+    assert cli("worker", "stop", name).stdout == f"{name} was dead; it is off the list now\n"
+    assert cli.json("worker", "list") == []
+    (stopped,) = cli.json("events", "--type", "worker_stopped")
+    assert (stopped["data"]["cause"], stopped["actor"] == name) == ("found gone", False)
+
+
+def test_dead_worker_that_ran_a_job(cli: CommandLine) -> None:
+    """A dead worker whose job is still on its lease stays until that is taken back, and stop says so."""
+    gate = cli.db.parent / "gate"
+    cli("enqueue", "a", f"until [ -e {gate} ]; do sleep 0.05; done")
+    worker = cli.spawn("worker", "start")
+    name = started(cli, worker)
+    wait_until(lambda: cli.json("worker", "list")[0]["running"] == ["a"])
+    worker.kill()
+    worker.communicate(timeout=20)
+    wait_until(lambda: cli.json("worker", "list")[0]["state"] == "dead")
+    assert f"{name}  dead, 1 job of it to be taken back" in cli("status").stdout
+    assert "taken back when their leases end" in cli("worker", "stop", name, "--wait").stdout
+    assert len(cli.json("worker", "list")) == 1
+    gate.touch()

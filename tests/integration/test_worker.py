@@ -344,14 +344,18 @@ def test_a_worker_that_fails_gives_back_what_it_ran(queue: Queue, tmp_path: Path
     class Unwell(Exception):
         """What the worker's own surroundings raise."""
 
-    def report(line: str) -> None:
-        if line.startswith("b:"):
-            raise Unwell
+    class UnwellQueue(Queue):
+        """A queue that fails once the job runs."""
+
+        def heartbeat(self, worker: str) -> None:
+            super().heartbeat(worker)
+            if self.job("a").attempts:
+                pid_in(tmp_path / "pid")
+                raise Unwell
 
     queue.enqueue(f"echo $$ > {tmp_path}/pid; sleep 60", id="a")
-    queue.enqueue("exit 1", id="b", delay_s=0.5)
-    with pytest.raises(Unwell):
-        start_worker(queue, slots=2, report=report)
+    with UnwellQueue.open(queue.path) as unwell, pytest.raises(Unwell):
+        start_worker(unwell, slots=2)
     assert (state_of(queue, "a"), queue.job("a").attempts) == ("pending", 0)
     assert not is_alive(pid_in(tmp_path / "pid"))
     assert queue.workers() == []

@@ -13,16 +13,37 @@ from typing import Any
 from queuectl import Job, JobSpec, JobState, Queue, Result
 from queuectl.job import Lease
 from queuectl.worker.attempt import Attempt
-from queuectl.worker.output import Capture
+from queuectl.worker.capture import Capture
 from queuectl.worker.process import STDERR, STDOUT, Launcher
 
 _SCRIPT = """
 import json, sys
+{prelude}
 from queuectl import Queue
 from queuectl.worker import start_worker
 with Queue.open(sys.argv[1]) as queue:
     sys.exit(start_worker(queue, report=lambda line: print(line, flush=True), **json.loads(sys.argv[2])))
 """
+
+_UNREAPED = """
+import ctypes, subprocess, sys
+PR_SET_CHILD_SUBREAPER = 36
+assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+sys.exit(subprocess.call(sys.argv[1:]))
+"""
+
+NO_PIDFD = """
+import ctypes, struct, sys
+def deny_pidfd_open(errno):
+    # load the system call's number; is it pidfd_open: refuse, otherwise allow
+    code = [(0x20, 0, 0, 0), (0x15, 0, 1, 434), (0x06, 0, 0, 0x50000 | errno), (0x06, 0, 0, 0x7FFF0000)]
+    filters = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in code))
+    program = ctypes.create_string_buffer(struct.pack("@HP", len(code), ctypes.addressof(filters)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
+    assert libc.prctl(22, 2, program, 0, 0) == 0  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+"""
+"""Lets a process have the kernel refuse pidfd_open to itself, as sandboxes do."""
 
 
 def wait_until(holds: Callable[[], Any], *, timeout_s: float = 15.0) -> Any:
@@ -81,11 +102,13 @@ class Driven:
 class LiveWorker:
     """A worker in a process of its own."""
 
-    def __init__(self, path: Path, **options: Any) -> None:
+    def __init__(self, path: Path, *, prelude: str = "", unreaped: bool = False, **options: Any) -> None:
+        words = ["-c", _SCRIPT.replace("{prelude}", prelude), str(path), json.dumps({"poll_s": 0.5, **options})]
+        command = [sys.executable, *(["-c", _UNREAPED, sys.executable] if unreaped else []), *words]
         self._log = path.parent / f"worker-{time.monotonic_ns()}.log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _SCRIPT, str(path), json.dumps({"poll_s": 0.5, **options})],
+                command,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )

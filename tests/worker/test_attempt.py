@@ -1,13 +1,15 @@
 """One attempt at a job, over real processes."""
 
+import ctypes
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from queuectl.worker.attempt import SHOW_AFTER_S
+from queuectl.worker.attempt import LINGER_S, SHOW_AFTER_S
 from queuectl.worker.output import read_stream
 from queuectl.worker.process import STDOUT
 from queuectl.worker.verdict import Stop
@@ -122,6 +124,26 @@ def test_an_abandoned_run_is_killed_at_once(path: Path) -> None:
     run.attempt.stop(Stop.ABANDONED, now=time.monotonic())
     run.result()
     assert run.attempt.is_abandoned
+
+
+def test_a_group_that_nobody_reaps_is_let_go(path: Path, tmp_path: Path) -> None:
+    """An abandoned run ends soon though a dead child of it stays for ever, however often it is abandoned."""
+    set_subreaper = partial(ctypes.CDLL(None).prctl, 36)  # orphans become ours, and we do not reap them
+    assert set_subreaper(1, 0, 0, 0) == 0
+    try:
+        run = Driven(running_job(f"sleep 60 & echo $! > {tmp_path}/child; wait"), path)
+        child = pid_in(tmp_path / "child")
+
+        def is_over() -> bool:
+            run.attempt.stop(Stop.ABANDONED, now=time.monotonic())
+            return run.step()
+
+        wait_until(is_over, timeout_s=3 * LINGER_S)
+        assert run.attempt.process.signal_group(0), "the dead child is still there"
+        run.result()
+        os.waitpid(child, 0)
+    finally:
+        set_subreaper(0, 0, 0, 0)
 
 
 def test_output_shows_while_the_command_runs(path: Path) -> None:

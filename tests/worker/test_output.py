@@ -1,19 +1,16 @@
 """Captures of output: in order, bounded, honest about what is missing."""
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from queuectl.events.types import Output
-from queuectl.worker.output import (
-    SMALL_BYTES,
-    STDERR_TAIL_BYTES,
-    TAIL_BYTES,
-    Capture,
-    read_frames,
-    read_stream,
-)
+from queuectl.worker.capture import SMALL_BYTES, STDERR_TAIL_BYTES, TAIL_BYTES, Capture
+from queuectl.worker.output import read_frames, read_stream
 from queuectl.worker.process import STDERR, STDOUT, Stream
 
 MIB = 1 << 20
@@ -123,15 +120,76 @@ def test_the_last_of_stderr_is_kept_as_text(path: Path) -> None:
     assert len(tail.encode()) <= STDERR_TAIL_BYTES
 
 
-def test_a_disk_that_takes_nothing_costs_output_only(tmp_path: Path) -> None:
-    """Where the file cannot be written the run goes on, and what is missing counts as cut."""
+def test_small_output_needs_no_disk(tmp_path: Path) -> None:
+    """Small output is whole though its file could not be written while the run went on."""
     (tmp_path / "outputs").write_text("a file where the directory should be")
     capture = Capture(tmp_path / "outputs" / "1-2", limit_bytes=MIB)
-    for _ in range(10):
-        capture.add(STDOUT, b"x" * 65536)
+    for piece in (b"one ", b"two ", b"three"):
+        capture.add(STDOUT, piece)
+        capture.show()
+        assert not capture.is_hidden
+    assert b"".join(read_stream(capture.finish().frames or b"")) == b"one two three"
+
+
+def test_a_disk_that_comes_back_gets_what_it_refused(tmp_path: Path) -> None:
+    """What the file did not take at first lies in it, in order, once it can be written and the output is large."""
+    (tmp_path / "outputs").write_text("a file where the directory should be")
+    path = tmp_path / "outputs" / "1-2"
+    capture = Capture(path, limit_bytes=MIB)
+    capture.add(STDOUT, b"early ")
+    capture.show()
+    (tmp_path / "outputs").unlink()
+    capture.add(STDERR, b"x" * SMALL_BYTES)
+    assert capture.finish().frames is None
+    assert b"".join(read_stream(path.read_bytes())) == b"early " + b"x" * SMALL_BYTES
+
+
+def test_a_disk_that_takes_nothing_costs_output_only(tmp_path: Path) -> None:
+    """Of large output whose file cannot be written the end is kept in memory, and the cut says what is missing."""
+    (tmp_path / "outputs").write_text("a file where the directory should be")
+    capture = Capture(tmp_path / "outputs" / "1-2", limit_bytes=MIB)
+    data = b"".join(b"%010d\n" % n for n in range(60_000))
+    for start in range(0, len(data), 65536):
+        capture.add(STDOUT, data[start : start + 65536])
     captured = capture.finish()
-    assert captured.frames is None
-    assert captured.stdout == Output(655360, sha256(b"x" * 655360).digest())
+    assert captured.frames is not None
+    assert len(captured.frames) <= SMALL_BYTES
+    cut, *rest = read_frames(captured.frames)
+    kept = b"".join(frame.content for frame in rest)
+    assert cut.stream == b"c"
+    assert int(cut.content) + len(kept) == len(data)
+    assert len(kept) > 1000
+    assert captured.stdout == Output(len(data), sha256(data).digest())
+
+
+@pytest.mark.parametrize("room", [0, 1, 6000, 20_000, 100_000, 299_999])
+def test_a_disk_that_is_full_says_what_is_missing(path: Path, room: int) -> None:
+    """Wherever the file can grow no more, what is kept and what is told as cut are the whole, in order."""
+    data = b"".join(b"%09d\n" % n for n in range(30_000))
+    capture = Capture(path, limit_bytes=MIB)
+    with largest_file(room):
+        for start in range(0, len(data), 3000):
+            capture.add(STDOUT, data[start : start + 3000])
+        frames = capture.finish().frames
+    frames = path.read_bytes() if frames is None else frames
+    kept = [(stream, content) for stream, content, _ in read_frames(frames)]
+    at = [stream for stream, _ in kept].index(b"c")
+    head, tail = (b"".join(content for _, content in part) for part in (kept[:at], kept[at + 1 :]))
+    assert data.startswith(head)
+    assert data.endswith(tail)
+    assert len(head) + int(kept[at][1]) + len(tail) == len(data)
+    assert len(head) >= room - 30_000
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let no file of this process grow beyond a size."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_half_a_frame_is_left_for_later() -> None:

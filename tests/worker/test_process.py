@@ -1,8 +1,11 @@
 """Commands as processes: real ones, started and signalled."""
 
+import errno
 import os
 import select
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 from queuectl.events.types import Command
 from queuectl.worker.process import STDOUT, Launcher, Process, SpawnError, signal_name
 
-from .live import wait_until
+from .live import NO_PIDFD, wait_until
 
 
 @pytest.fixture
@@ -98,3 +101,24 @@ def test_signals_have_names() -> None:
     """Every signal has a name, the real-time ones too."""
     assert signal_name(9) == "SIGKILL"
     assert signal_name(signal.SIGRTMIN + 3) == "SIGRTMIN+3"
+
+
+def test_a_command_that_cannot_be_watched_does_not_run_on(tmp_path: Path) -> None:
+    """Where its end cannot be watched for after all, a command is gone before that is told."""
+    script = f"""{NO_PIDFD}
+import errno, os
+from queuectl.worker.process import Launcher, Shortage, SpawnError, can_watch_exits
+assert can_watch_exits()
+deny_pidfd_open(int(sys.argv[1]))
+try:
+    Launcher(os.environb).spawn("echo $$ > pid; sleep 60", cwd=sys.argv[2], env={{}})
+except (Shortage, SpawnError) as refusal:
+    print(type(refusal).__name__)
+try:
+    os.waitpid(-1, os.WNOHANG)
+except ChildProcessError:
+    print("none left")
+"""
+    for number, name in [(errno.EMFILE, "Shortage"), (errno.EPERM, "SpawnError")]:
+        words = [sys.executable, "-c", script, str(number), str(tmp_path)]
+        assert subprocess.check_output(words, text=True).split("\n")[:2] == [name, "none left"]

@@ -23,7 +23,10 @@ from ..verb import Verb
 def command(
     ctx: click.Context, session: Session, *, job_ids: tuple[str, ...], reason: str | None, as_json: bool
 ) -> None:
-    """Cancel waiting jobs at once; have the workers stop running ones."""
+    """Cancel waiting jobs at once; have the workers stop running ones.
+
+    Exits 1 when one was refused; the others are cancelled all the same.
+    """
     queue = session.existing()
     jobs, code = each(job_ids, lambda job_id: queue.cancel(job_id, reason=reason))
     if as_json:

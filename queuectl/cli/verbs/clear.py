@@ -4,7 +4,7 @@ import click
 
 from ...job import JobState
 from ..context import Session, pass_session
-from ..params import duration_s, json_option, reason_option
+from ..params import OneOf, duration_s, json_option, reason_option
 from ..render import document, line
 from ..text import plural
 from ..verb import Verb
@@ -16,7 +16,7 @@ CLEARABLE = (JobState.COMPLETED, JobState.DEAD, JobState.CANCELLED)
     cls=Verb,
     examples=("queuectl clear --older-than 2d",),
 )
-@click.option("--state", type=click.Choice([str(state) for state in CLEARABLE]), default="completed", show_default=True)
+@click.option("--state", type=OneOf([str(state) for state in CLEARABLE]), default="completed", show_default=True)
 @click.option("--older-than", type=duration_s, metavar="DURATION", help="Only those that ended so long ago: 1h30m, 2d.")
 @reason_option
 @json_option

@@ -1,14 +1,33 @@
 """`queuectl config`: the settings kept in the store."""
 
+import re
+
 import click
 
 from ...settings import KEYS, canonical
 from ..context import Session, pass_session
 from ..params import json_option, reason_option
 from ..render import Column, document, line, table
-from ..verb import VerbSet
+from ..verb import Verb, VerbSet
 
-COLUMNS = (Column("KEY"), Column("VALUE", right=True), Column("FROM"), Column("MEANING", wide=True))
+COLUMNS = (Column("KEY"), Column("VALUE", right=True), Column("UNIT"), Column("FROM"), Column("MEANING", wide=True))
+
+_NEGATIVE = re.compile(r"-[.0-9].*|-inf")
+
+UNITS = {"_s": "s", "_sec": "s", "_bytes": "bytes"}
+"""How a key ends -> what its value counts."""
+
+MILLISECONDS = "timeout_ms"
+"""The other spelling of job_timeout_sec, under which its value is in milliseconds."""
+
+
+class SetValue(Verb):
+    """A verb whose value may be negative: it is not for the parser to refuse, as it would an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Let a negative number pass as a value."""
+        ctx.ignore_unknown_options = any(_NEGATIVE.fullmatch(word) for word in args)
+        return super().parse_args(ctx, args)
 
 
 @click.group(cls=VerbSet)
@@ -30,10 +49,13 @@ def get(session: Session, *, key: str | None, as_json: bool) -> None:
         return
     name = canonical(key)
     found = session.existing().config()[name]
+    value = found.value
+    if _is_in_milliseconds(key):
+        name, value = MILLISECONDS, round(value * 1000)
     if as_json:
-        document({"key": name, "value": found.value, "source": found.source})
+        document({"key": name, "value": value, "source": found.source})
     else:
-        line(f"{found.value:.15g}")
+        line(f"{value:.15g}")
 
 
 @command.command(
@@ -47,7 +69,9 @@ def show(session: Session, *, as_json: bool) -> None:
     _print_all(session, as_json)
 
 
-@command.command("set", examples=("queuectl config set max_retries 5", "queuectl config set job-timeout-sec 30"))
+@command.command(
+    "set", cls=SetValue, examples=("queuectl config set max_retries 5", "queuectl config set job-timeout-sec 30")
+)
 @click.argument("key")
 @click.argument("value")
 @reason_option
@@ -81,9 +105,18 @@ def unset(session: Session, *, key: str, reason: str | None, as_json: bool) -> N
         line(f"{name} = {KEYS[name].default:.15g} (default)")
 
 
+def _is_in_milliseconds(key: str) -> bool:
+    return key.strip().lower().replace("-", "_") == MILLISECONDS
+
+
+def _unit(name: str) -> str:
+    return next((unit for ending, unit in UNITS.items() if name.endswith(ending)), "")
+
+
 def _print_all(session: Session, as_json: bool) -> None:
     found = session.existing().config()
     if as_json:
         document({name: {"value": each.value, "source": each.source} for name, each in found.items()})
         return
-    table(COLUMNS, [(name, f"{each.value:.15g}", each.source, KEYS[name].help) for name, each in found.items()])
+    rows = [(name, f"{each.value:.15g}", _unit(name), each.source, KEYS[name].help) for name, each in found.items()]
+    table(COLUMNS, rows)

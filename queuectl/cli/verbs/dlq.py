@@ -1,5 +1,7 @@
 """`queuectl dlq`: the dead letter queue, where jobs lie whose last attempt failed."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -7,10 +9,20 @@ import click
 from ...errors import WrongState
 from ...job import JobState
 from ..context import Session, pass_session
-from ..params import json_option, reason_option
+from ..params import json_option, reason_option, whole
 from ..render import document, json_array, line, note, pairs
 from ..text import escape, plural
 from ..verb import VerbSet
+
+_ENDED = (JobState.COMPLETED, JobState.CANCELLED)
+_CLEARS = "it is not in the dead letter queue; `queuectl clear --state {}` removes the jobs that are"
+_RETRIES = "it is not in the dead letter queue; `queuectl retry JOB` runs it again"
+_CANCELS = "it is not in the dead letter queue; `queuectl cancel JOB` keeps it from running"
+
+_WHEN_PURGED = dict.fromkeys((JobState.PENDING, JobState.PROCESSING, JobState.FAILED), _CANCELS) | {
+    state: _CLEARS.format(state) for state in _ENDED
+}
+_WHEN_RETRIED = dict.fromkeys((*_ENDED, JobState.FAILED), _RETRIES)
 
 
 @click.group(cls=VerbSet)
@@ -22,7 +34,7 @@ def command() -> None:
     "list",
     examples=("queuectl dlq list",),
 )
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many.")
+@click.option("--limit", type=whole(1), metavar="N", help="At most so many.")
 @json_option
 @pass_session
 def list_dead(session: Session, *, limit: int | None, as_json: bool) -> None:
@@ -83,7 +95,10 @@ def retry_dead(
 ) -> None:
     """Run dead jobs again, with 0 attempts: all of those named, or none."""
     chosen = _chosen(job_ids, everything)
-    _tell("Requeued", session.existing().dlq_retry(chosen, reason=reason), as_json)
+    queue = session.existing()
+    with _said_as("retry", _WHEN_RETRIED):
+        done = queue.dlq_retry(chosen, reason=reason)
+    _tell("Requeued", done, as_json)
 
 
 @command.command("purge", examples=("queuectl dlq purge bad1", "queuectl dlq purge --all"))
@@ -94,7 +109,21 @@ def purge_dead(
 ) -> None:
     """Remove dead jobs: all of those named, or none. Their history stays in the log."""
     chosen = _chosen(job_ids, everything)
-    _tell("Purged", session.existing().dlq_purge(chosen, reason=reason), as_json)
+    queue = session.existing()
+    with _said_as("purge", _WHEN_PURGED):
+        done = queue.dlq_purge(chosen, reason=reason)
+    _tell("Purged", done, as_json)
+
+
+@contextmanager
+def _said_as(verb: str, hints: Mapping[JobState, str]) -> Iterator[None]:
+    """Tell a refusal in the word that was typed, with what does it to a job that is not dead."""
+    try:
+        yield
+    except WrongState as error:
+        hint = hints.get(JobState(error.state), "only dead jobs are in the dead letter queue")
+        hint = hint.replace("JOB", error.job_id)
+        raise WrongState(verb, error.job_id, error.state, hint) from None
 
 
 def _tell(what: str, ids: list[str], as_json: bool) -> None:

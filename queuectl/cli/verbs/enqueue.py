@@ -66,7 +66,7 @@ def command(
 
     One word that begins with { is JSON; two words are an id and a shell line; everything behind --
     is an argument vector, run without a shell. In a file, options count for each job that does not
-    say otherwise itself.
+    say otherwise itself. One bad line, or an id that is taken, and none is enqueued: exit 1.
     """
     defaults = asked(options)
     if stream is not None:

@@ -12,7 +12,7 @@ from ...events.types import Recorded
 from ...queue import Queue
 from ..context import Session, pass_session
 from ..params import Place, json_option, place
-from ..render import json_array, json_line, note, table
+from ..render import json_array, json_line, note, paged_table
 from ..verb import Verb
 
 if TYPE_CHECKING:
@@ -89,10 +89,11 @@ def _print(queue: Queue, events: Iterator[Recorded], as_json: bool) -> None:
 def _pages(events: Iterator[Recorded], names: "Names") -> None:
     from ..story import COLUMNS, row
 
-    titled = True
-    while page := [row(recorded, names.job_of(recorded)) for recorded in islice(events, PAGE)]:
-        table(COLUMNS, page, titled=titled)
-        titled = False
+    def pages() -> Iterator[list[tuple[str, ...]]]:
+        while page := [row(recorded, names.job_of(recorded)) for recorded in islice(events, PAGE)]:
+            yield page
+
+    paged_table(COLUMNS, pages())
 
 
 def _follow(queue: Queue, after: int, types: tuple[str, ...], as_json: bool) -> None:

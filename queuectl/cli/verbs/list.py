@@ -1,15 +1,19 @@
 """`queuectl list`: the jobs there are."""
 
+from itertools import chain
+
 import click
 
 from ...job import JobState
 from ..context import Session, pass_session
-from ..params import json_option
-from ..render import json_array, note, on_terminal
+from ..paging import count, pages
+from ..params import OneOf, json_option, whole
+from ..render import json_array, note, paged_table
+from ..text import escape
 from ..verb import Verb
 
-SCREENFUL = 100
-"""How many a terminal is shown unasked."""
+SCREENFUL = 50
+"""How many people are shown unasked."""
 
 
 @click.command(
@@ -20,9 +24,9 @@ SCREENFUL = 100
         "queuectl list --queue mail --limit 20",
     ),
 )
-@click.option("--state", type=click.Choice([str(state) for state in JobState]), help="Only those in this state.")
+@click.option("--state", type=OneOf([str(state) for state in JobState]), help="Only those in this state.")
 @click.option("--queue", metavar="NAME", help="Only those of this queue.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many.  [terminal: 100]")
+@click.option("--limit", type=whole(0), metavar="N", help=f"At most so many; 0 is all.  [{SCREENFUL}; --json: all]")
 @click.option("--after", metavar="ID", help="Go on behind this one.")
 @json_option
 @pass_session
@@ -33,19 +37,22 @@ def command(
 
     Waiting ones by when they run where --state asks for them, others newest first.
     """
-    most = SCREENFUL if limit is None and on_terminal() and not as_json else limit
-    wanted = JobState(state) if state else None
-    jobs = session.existing().jobs(state=wanted, queue=queue, limit=most, after=after)
+    opened, wanted = session.existing(), JobState(state) if state else None
+    most = SCREENFUL if limit is None and not as_json else limit or None
+    found = pages(opened, state=wanted, of=queue, limit=most, after=after)
     if as_json:
         from ...documents import job_json
 
-        json_array(map(job_json, jobs))
+        json_array(job_json(job) for page in found for job in page)
         return
-    from ..jobtext import job_table
-
-    if not jobs:
+    first = next(found, None)
+    if first is None:
         note("No such jobs." if state or queue or after else 'No jobs; enqueue one: queuectl enqueue ID "COMMAND"')
         return
-    job_table(jobs)
-    if limit is None and len(jobs) == most:
-        note(f"The first {most}; go on with --after {jobs[-1].id}, or see more with --limit.")
+    from ..jobtext import COLUMNS, rows
+
+    paged_table(COLUMNS, map(rows, chain([first], found)))
+    if limit is None and opened.jobs(state=wanted, queue=queue, limit=1, after=first[-1].id):
+        # Behind --after it is not known how many went before.
+        left = "" if after else f"{max(count(opened, wanted, queue) - len(first), 1):,} "
+        note(f"... and {left}more; --limit 0 shows all, --after {escape(first[-1].id)} goes on")

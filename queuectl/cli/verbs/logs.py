@@ -1,4 +1,7 @@
-"""`queuectl logs`: what each run of a job printed, byte for byte, under a heading a run."""
+"""`queuectl logs`: what each run of a job printed, under a heading a run.
+
+Into a pipe it goes byte for byte, onto a terminal without what could command the terminal.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,8 +9,10 @@ import click
 
 from ...errors import InvalidInput
 from ..context import Session, pass_session
-from ..params import json_option
-from ..render import document, json_line, line, note, paint
+from ..exits import say
+from ..params import json_option, whole
+from ..render import coloured, document, json_line, line, note, on_terminal, paint
+from ..taming import Tamed
 from ..text import escape, moment
 from ..verb import Verb
 
@@ -26,7 +31,7 @@ NAMES = {b"o": "stdout", b"e": "stderr", b"c": "cut"}
     ),
 )
 @click.argument("job_id", metavar="JOB")
-@click.option("--attempt", type=click.IntRange(min=1), metavar="N", help="Only this attempt.")
+@click.option("--attempt", type=whole(1), metavar="N", help="Only the runs that were this attempt.")
 @click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended, and exit as it did.")
 @click.option("--stdout", "stream", flag_value="stdout", help="Only what went to stdout.")
 @click.option("--stderr", "stream", flag_value="stderr", help="Only what went to stderr.")
@@ -43,7 +48,12 @@ def command(
     stream: str | None,
     as_json: bool,
 ) -> None:
-    """Show what a job printed, run by run."""
+    """Show what a job printed, run by run.
+
+    A retry begins again at attempt 1: where that makes a run's number another than its attempt's,
+    the heading says both. With --follow it exits as the job's command did: with its code, 128 + its
+    signal, or 1 when it was cancelled.
+    """
     printer = (JsonPrinter if as_json else Printer)(attempt, stream)
     queue = session.existing()
     if follow:
@@ -52,60 +62,75 @@ def command(
 
         ctx.exit(code_of(follow_job(queue, job_id, begin=printer.begin, piece=printer.piece, end=printer.end)))
     runs = queue.runs(job_id)
-    chosen = [run for run in runs if attempt in (None, run.attempt)]
+    chosen = [(number, run) for number, run in enumerate(runs, 1) if attempt in (None, run.attempt)]
     if attempt is not None and not chosen:
-        raise InvalidInput("attempt", str(attempt), f"one of {escape(job_id)}'s, which had {len(runs)}")
+        there = ", ".join(map(str, sorted({run.attempt for run in runs}))) or f"none: {job_id} has not run yet"
+        raise InvalidInput("attempt", str(attempt), f"one of {there}")
     if as_json:
-        document([_run_json(run, stream) for run in chosen])
+        document([_run_json(number, run, stream) for number, run in chosen])
         return
     if not chosen:
         note(f"{escape(job_id)} has not run yet; it is {queue.job(job_id).state}")
-    _print_all(chosen, printer)
+    _print_all(runs, printer)
 
 
 def _print_all(runs: "list[Run]", printer: "Printer") -> None:
     from ...worker.output import read_frames
 
     for run in runs:
-        printer.heading(run, run.summary)
+        printer.begin(run, run.summary)
         for kind, content, _ in read_frames(run.frames):
             printer.piece(run, kind, content)
     printer.finish_line()
 
 
 class Printer:
-    """Prints runs for people; what the job printed goes out untouched."""
+    """Prints runs for people, each from its beginning; into a pipe, what they printed goes untouched."""
 
     def __init__(self, attempt: int | None, stream: str | None) -> None:
         self._attempt = attempt
         self._stream = stream
         self._at_line_start = True
+        self._numbers: dict[int, int] = {}
+        self._tamed = {stream: Tamed(colours=coloured()) for stream in NAMES} if on_terminal() else None
 
-    def begin(self, run: "Run") -> None:
-        """Head a run whose end is not known yet."""
-        self.heading(run, "")
-
-    def heading(self, run: "Run", ending: str) -> None:
-        """Say which run, by whom, when, and how it ended."""
-        told = f"attempt {run.attempt}, {escape(run.worker)}, {moment(run.started_at_us)}"
+    def begin(self, run: "Run", ending: str = "") -> None:
+        """Say which run, by whom, when, and how it ended where that is known."""
+        told = f"{self._name(run)}, {escape(run.worker)}, {moment(run.started_at_us)}"
         self._say(run, f"{told}: {escape(ending)}" if ending else told)
 
     def piece(self, run: "Run", stream: bytes, content: bytes) -> None:
         """Print a piece of output."""
         if self._is_wanted(run) and NAMES[stream] in (self._stream or NAMES[stream], "cut"):
             shown = b"\n[... %s bytes cut ...]\n" % content if stream == b"c" else content
-            click.echo(shown, nl=False)
-            self._at_line_start = shown.endswith(b"\n")
+            if self._tamed is None:
+                self._show(shown)
+            else:
+                self._show(self._tamed[stream].piece(shown).encode())
 
     def end(self, run: "Run") -> None:
         """Say how a run ended."""
-        self._say(run, f"attempt {run.attempt}: {escape(run.summary)}")
+        self._say(run, f"{self._name(run)}: {escape(run.summary)}")
 
     def finish_line(self) -> None:
         """Begin a new line where the output left one open."""
+        for tamed in (self._tamed or {}).values():
+            self._show(tamed.end().encode())
         if not self._at_line_start:
             line()
             self._at_line_start = True
+
+    def _show(self, shown: bytes) -> None:
+        if shown:
+            say(shown, newline=False)
+            self._at_line_start = shown.endswith(b"\n")
+
+    def _number(self, run: "Run") -> int:
+        return self._numbers.setdefault(run.token, len(self._numbers) + 1)
+
+    def _name(self, run: "Run") -> str:
+        number = self._number(run)
+        return f"attempt {run.attempt}" if number == run.attempt else f"run {number}, attempt {run.attempt}"
 
     def _say(self, run: "Run", text: str) -> None:
         if self._is_wanted(run):
@@ -119,7 +144,7 @@ class Printer:
 class JsonPrinter(Printer):
     """Prints runs for programs, one object a line."""
 
-    def begin(self, run: "Run") -> None:
+    def begin(self, run: "Run", ending: str = "") -> None:
         """Tell that a run began."""
         self._tell(run, {"event": "started", "worker": run.worker})
 
@@ -134,15 +159,17 @@ class JsonPrinter(Printer):
         self._tell(run, {"event": "ended", "state": run.state, "summary": run.summary})
 
     def _tell(self, run: "Run", what: dict[str, Any]) -> None:
+        number = self._number(run)
         if self._is_wanted(run):
-            json_line({"attempt": run.attempt, **what})
+            json_line({"run": number, "attempt": run.attempt, **what})
 
 
-def _run_json(run: "Run", stream: str | None) -> dict[str, Any]:
+def _run_json(number: int, run: "Run", stream: str | None) -> dict[str, Any]:
     from ...documents import time_json
     from ...worker.output import read_stream
 
     told = {
+        "run": number,
         "attempt": run.attempt,
         "worker_id": run.worker,
         "started_at": time_json(run.started_at_us),

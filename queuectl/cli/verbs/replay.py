@@ -23,6 +23,7 @@ def command(ctx: click.Context, session: Session, *, check: bool, as_json: bool)
     """Rebuild every view from the log, and compare.
 
     The rebuilt views lie beside the live ones until all is compared; then they take their place.
+    With --check they do not, and it exits 1 where they differ.
     """
     queue = session.existing()
     with progress("Replaying") as shown:

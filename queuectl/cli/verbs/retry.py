@@ -24,7 +24,8 @@ def command(
 ) -> None:
     """Run jobs again, now.
 
-    They may have failed, completed, died or been cancelled.
+    They may have failed, completed, died or been cancelled. Exits 1 when one was refused; the others
+    run all the same.
     """
     queue = session.existing()
     jobs, code = each(job_ids, lambda job_id: queue.retry(job_id, reason=reason))

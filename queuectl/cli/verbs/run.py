@@ -6,6 +6,7 @@ import click
 
 from ..asking import ArgvCommand, asked, job_options
 from ..context import Session, pass_session
+from ..exits import hint, say
 from ..params import json_option, reason_option
 from ..render import document, line, note
 from ..text import escape
@@ -43,7 +44,11 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Enqueue a command; a worker runs it."""
+    """Enqueue a command; a worker runs it.
+
+    With --wait it exits as the command did: with its code, 128 + its signal, or 1 when it was
+    cancelled. Ctrl-C ends the waiting with 130, not the job.
+    """
     from ...intake import request_from_mapping
 
     if wait and as_json:
@@ -90,4 +95,4 @@ def _pass_on(run: object, stream: bytes, content: bytes) -> None:
     if stream == b"c":
         note(f"[... {content.decode()} bytes cut ...]")
     else:
-        click.echo(content, nl=False, err=stream == b"e")
+        (hint if stream == b"e" else say)(content, newline=False)

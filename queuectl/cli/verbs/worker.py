@@ -1,14 +1,18 @@
 """`queuectl worker`: start, stop and list the processes that run jobs."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from ..context import Session, pass_session
-from ..params import duration_s, json_option, reason_option
+from ..params import duration_s, json_option, reason_option, whole
 from ..render import Column, document, line, note, on_terminal, state_colour, table
 from ..text import escape, moment
 from ..verb import VerbSet
+
+if TYPE_CHECKING:
+    from ..stopping import Asked
 
 COLUMNS = (
     Column("ID"),
@@ -35,7 +39,7 @@ def command() -> None:
         "queuectl worker start --detach --queue mail",
     ),
 )
-@click.option("--count", type=click.IntRange(1, 1000), default=1, metavar="N", help="Commands at a time.  [default: 1]")
+@click.option("--count", type=whole(1, 1000), default=1, metavar="N", help="Commands at a time.  [default: 1]")
 @click.option("--drain", is_flag=True, help="Exit 0 once nothing is pending, running or waiting for a retry.")
 @click.option("--detach/--foreground", help="Go to the background, with a log file in the data directory.")
 @click.option("--queue", "queues", multiple=True, metavar="NAME", help="Only this queue; may be repeated.")
@@ -56,7 +60,11 @@ def start(
     lease: float | None,
     grace: float | None,
 ) -> None:
-    """Run jobs, here until Ctrl-C or in the background."""
+    """Run jobs, here until Ctrl-C or in the background.
+
+    Exits 0 when it was stopped and its commands have finished, and when there was nothing left with
+    --drain. A second Ctrl-C kills the commands and gives their jobs back.
+    """
     queue = session.created()
     if detach:
         from ..detached import detach_worker
@@ -91,19 +99,31 @@ def _report(text: str) -> None:
 @json_option
 @pass_session
 def stop(session: Session, *, ids: tuple[str, ...], now: bool, wait: bool, reason: str | None, as_json: bool) -> None:
-    """Have workers finish what they run and exit; all of them where none is named."""
+    """Have workers finish what they run and exit; all of them where none is named.
+
+    One that is dead leaves the list when it is named. --wait exits 0 once they are gone.
+    """
     from ..stopping import ask_to_stop, wait_until_gone
 
     queue = session.existing()
     asked = ask_to_stop(queue, ids, now=now, reason=reason)
     if wait:
-        wait_until_gone(queue, asked)
+        wait_until_gone(queue, asked.stopping)
     if as_json:
-        document({"ids": asked})
-    elif not asked:
+        document({"ids": [worker for each in asked for worker in each]})
+    elif not any(asked):
         note("No workers to stop.")
-    for worker in [] if as_json else asked:
-        line(f"{'Stopped' if wait else 'Stopping'} {escape(worker)}")
+    else:
+        _tell_stopped(asked, "Stopped" if wait else "Stopping")
+
+
+def _tell_stopped(asked: "Asked", done: str) -> None:
+    for worker in asked.stopping:
+        line(f"{done} {escape(worker)}")
+    for worker in asked.gone:
+        line(f"{escape(worker)} was dead; it is off the list now")
+    for worker in asked.holding:
+        line(f"{escape(worker)} is dead; the jobs it ran are taken back when their leases end")
 
 
 @command.command(
@@ -129,7 +149,7 @@ def list_workers(session: Session, *, as_json: bool) -> None:
             info.state,
             str(info.pid),
             escape(info.host),
-            str(info.slots),
+            "" if info.state == "dead" else str(info.slots),
             ", ".join(info.queues or ()),
             moment(info.started_at_us, short=on_terminal()),
             escape(" ".join(info.running)),

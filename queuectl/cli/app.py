@@ -1,0 +1,36 @@
+"""The group of all verbs and its global options.
+
+Holds no verb: each lives in verbs/ and is imported when it is typed. What data looks like is
+render.py's, what an error exits with is exits.py's.
+"""
+
+import click
+
+from .. import __version__
+from .context import Session
+from .group import VerbGroup
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    click.echo(f"queuectl {__version__}")
+    ctx.exit()
+
+
+@click.group(
+    cls=VerbGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option("--db", metavar="PATH", help="The data directory. Default: $QUEUECTL_DB, or the one of this user.")
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version, help="Say which.")
+@click.pass_context
+def queuectl(ctx: click.Context, db: str | None) -> None:
+    """Queue shell commands and run them in the background, with no server."""
+    ctx.obj = session = Session(db)
+    ctx.call_on_close(session.close)
+    if ctx.invoked_subcommand is None:
+        from .welcome import welcome
+
+        welcome(session)

@@ -1,0 +1,261 @@
+"""Workers in trouble: frozen, unheard, out of means, killed."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from queuectl import Captured, Queue, Result
+from queuectl.clock import SystemClock
+from queuectl.events.types import Released, WorkerStopped, WorkerStopping
+from queuectl.worker import start_worker
+from queuectl.worker.output import read_stream
+from queuectl.worker.process import Launcher
+from tests.clocks import FakeClock
+from tests.worker.live import NO_PIDFD, LiveWorker, is_alive, pid_in, state_of, wait_until
+
+StartWorker = Callable[..., LiveWorker]
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[Queue]:
+    with Queue.open(tmp_path / "db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def start(queue: Queue) -> Iterator[StartWorker]:
+    started: list[LiveWorker] = []
+
+    def start_one(**options: Any) -> LiveWorker:
+        started.append(LiveWorker(queue.path, **options))
+        return started[-1]
+
+    yield start_one
+    for worker in started:
+        worker.kill()
+
+
+def freeze(pid: int, path: Path) -> None:
+    """Stop a worker's process, at a moment when it does not write: a frozen writer blocks every other."""
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+        write = "import sys; from queuectl import Queue; Queue.open(sys.argv[1]).heartbeat('probe')"
+        try:
+            subprocess.run([sys.executable, "-c", write, str(path)], check=True, timeout=5)
+        except subprocess.TimeoutExpired:
+            os.kill(pid, signal.SIGCONT)
+        else:
+            return
+
+
+def test_a_frozen_worker_that_lost_its_job_says_so_once(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
+    """A worker frozen beyond its lease kills its run when it goes on, says so once, and writes nothing about it."""
+    queue.enqueue(f"sleep 60 & echo $! > {tmp_path}/child; wait", id="a", backoff_base=0)
+    worker = start(unreaped=True, lease_s=0.5)  # its dead child stays in the group, so that the run lingers
+    child = pid_in(tmp_path / "child")
+    [info] = queue.workers()
+    try:
+        freeze(info.pid, queue.path)
+        [taken] = wait_until(lambda: queue.claim("other", lease_s=60))
+        head = queue.head()
+        os.kill(info.pid, signal.SIGCONT)
+        wait_until(lambda: not is_alive(child))
+        queue.enqueue("true", id="next")
+        wait_until(lambda: state_of(queue, "next") == "completed")
+        assert worker.said().count("a: the lease was lost") == 1
+        assert len(worker.said().splitlines()) < 10
+        assert [each.actor for each in queue.events(after=head) if each.stream == taken.number] == []
+        queue.complete(taken)
+    finally:
+        os.kill(info.pid, signal.SIGKILL)
+
+
+def test_a_stop_asked_for_during_a_freeze_is_heeded(queue: Queue, start: StartWorker) -> None:
+    """A worker that was asked to stop while frozen for so long that it seemed dead stops when it goes on."""
+    worker = start(poll_s=30)
+    wait_until(lambda: "started" in worker.said())
+    [info] = queue.workers()
+    freeze(info.pid, queue.path)
+    with Queue.open(queue.path, clock=FakeClock(SystemClock().now_us() - 60_000_000)) as past:
+        past.heartbeat(info.id)
+    assert [each.state for each in queue.workers()] == ["dead"]
+    queue.worker_stopping(info.id)
+    os.kill(info.pid, signal.SIGCONT)
+    assert worker.exit_code() == 0
+
+
+def test_a_stop_is_recorded_once_by_whoever_asked(queue: Queue, start: StartWorker) -> None:
+    """A worker that is stopped through the queue adds no event; one stopped by a signal records it as its own."""
+    first = start()
+    wait_until(lambda: "started" in first.said())
+    [info] = queue.workers()
+    queue.worker_stopping(info.id, reason="maintenance")
+    assert first.exit_code() == 0
+    assert stops(queue) == [(queue.actor, False)]
+    second = start()
+    wait_until(lambda: "started" in second.said())
+    [info] = queue.workers()
+    second.signal(signal.SIGTERM)
+    assert second.exit_code() == 0
+    assert stops(queue)[1:] == [(info.id, False)]
+
+
+def test_an_escalated_stop_is_recorded_too(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
+    """A second signal is recorded as a stop at once, a third is not recorded again."""
+    queue.enqueue(f"trap '' TERM; echo $$ > {tmp_path}/pid; while :; do sleep 0.05; done")
+    worker = start(grace_s=60)
+    pid_in(tmp_path / "pid")
+    [info] = queue.workers()
+    for said in ("finishing", "stopping at once", ""):
+        worker.signal(signal.SIGTERM)
+        wait_until(lambda said=said: said in worker.said())  # type: ignore[misc]
+    assert worker.exit_code() == 0
+    assert stops(queue) == [(info.id, False), (info.id, True)]
+
+
+def stops(queue: Queue) -> list[tuple[str, bool]]:
+    """Give who asked workers to stop, and whether at once."""
+    return [(each.actor, each.event.now) for each in queue.events() if isinstance(each.event, WorkerStopping)]
+
+
+def test_a_closed_stdout_stops_nothing(queue: Queue) -> None:
+    """A worker whose reader went away goes on in silence, and loses no job."""
+    script = "import sys; from queuectl import Queue; from queuectl.worker import start_worker\n"
+    script += "with Queue.open(sys.argv[1]) as queue: start_worker(queue, drain=True, report=report)\n"
+    script = "def report(line): print(line, flush=True)\n" + script + "import os; os._exit(7)"
+    for n in range(5):
+        queue.enqueue("true", id=f"job{n}")
+    worker = subprocess.Popen([sys.executable, "-c", script, str(queue.path)], stdout=subprocess.PIPE)
+    assert worker.stdout is not None
+    worker.stdout.close()
+    assert worker.wait(20) == 7
+    assert {job.state for job in queue.jobs()} == {"completed"}
+    assert queue.workers() == []
+
+
+def test_jobs_not_yet_started_are_given_back(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a failing worker has claimed and not yet launched is given back with what it runs."""
+
+    class Unwell(Exception):
+        """What nobody reckons with."""
+
+    spawn = Launcher.spawn
+
+    def failing(launcher: Launcher, command: Any, **how: Any) -> Any:
+        if how["env"]["QUEUECTL_JOB_ID"] == "job1":
+            raise Unwell
+        return spawn(launcher, command, **how)
+
+    monkeypatch.setattr(Launcher, "spawn", failing)
+    for n in range(4):
+        queue.enqueue("sleep 60", id=f"job{n}")
+    with pytest.raises(Unwell):
+        start_worker(queue, slots=4, report=refuse)
+    assert {(job.state, job.attempts) for job in queue.jobs()} == {("pending", 0)}
+    assert queue.workers() == []
+
+
+def refuse(line: str) -> None:
+    """Fail at saying anything."""
+    raise ValueError("I/O operation on closed file")
+
+
+def test_a_worker_that_fails_to_begin_leaves_no_bell(queue: Queue) -> None:
+    """Wherever a worker fails to begin, its bell is taken down again and its descriptors are closed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    before = sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    lowest = os.dup(0)
+    os.close(lowest)
+    failures = 0
+    for spare in range(20):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + spare, hard))
+        try:
+            start_worker(queue, drain=True, report=refuse)
+            break
+        except OSError:
+            failures += 1
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert list(queue.path.rglob("*.fifo")) == []
+        assert sorted(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert failures >= 5
+
+
+@pytest.mark.parametrize("number", [1, 38])
+def test_without_pidfds_a_worker_works_the_same(queue: Queue, start: StartWorker, number: int) -> None:
+    """Where the kernel refuses to make ends something to wait on, ends are noticed by SIGCHLD."""
+    for n in range(5):
+        queue.enqueue("sleep 0.1; exit 3", id=f"job{n}", max_retries=0)
+    worker = start(prelude=f"{NO_PIDFD}\ndeny_pidfd_open({number})", drain=True, slots=2, poll_s=30)
+    assert worker.exit_code() == 0, worker.said()
+    assert {job.last and job.last.return_code for job in queue.jobs()} == {3}
+
+
+def test_a_shortage_kills_no_job(queue: Queue, start: StartWorker) -> None:
+    """A worker with fewer descriptors than its slots need runs every job once, as many at a time as go."""
+    for n in range(12):
+        queue.enqueue("sleep 0.3", id=f"job{n:02}", max_retries=0)
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (26, 26))"
+    worker = start(prelude=limit, drain=True, slots=12)
+    assert worker.exit_code(timeout_s=40) == 0, worker.said()
+    assert {(job.state, job.attempts) for job in queue.jobs()} == {("completed", 1)}
+    released = [each.event for each in queue.events() if isinstance(each.event, Released)]
+    assert 0 < len(released) < 40
+    assert "Too many open files" in released[0].cause
+    assert "taking fewer jobs for a while" in worker.said()
+
+
+def test_a_killed_worker_is_buried_once(queue: Queue, start: StartWorker) -> None:
+    """A worker that died without a word is recorded as gone by the next one on its host; a frozen one is not."""
+    killed, frozen = start(), start()
+    wait_until(lambda: all("started" in worker.said() for worker in (killed, frozen)))
+    ids = {info.pid: info.id for info in queue.workers()}
+    freeze(frozen.process.pid, queue.path)
+    killed.signal(signal.SIGKILL)
+    killed.exit_code()
+    finder = start()
+    wait_until(lambda: "is gone" in finder.said())
+    found = [each for each in queue.events() if isinstance(each.event, WorkerStopped)]
+    assert [(each.stream, each.event) for each in found] == [
+        (f"worker:{ids[killed.process.pid]}", WorkerStopped("found gone"))
+    ]
+    assert found[0].actor == next(info.id for info in queue.workers() if info.pid == finder.process.pid)
+    assert len(queue.workers()) == 2
+    queue.worker_stopped(ids[killed.process.pid], "found gone", actor="another")
+    assert len([each for each in queue.events() if isinstance(each.event, WorkerStopped)]) == 1
+    frozen.signal(signal.SIGCONT)
+
+
+def test_a_gone_worker_s_jobs_come_first(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
+    """A killed worker stays listed for as long as it holds a job."""
+    queue.enqueue(f"echo $$ > {tmp_path}/pid; exec sleep 60", id="a")
+    killed = start(lease_s=600)
+    pid = pid_in(tmp_path / "pid")
+    killed.signal(signal.SIGKILL)
+    killed.exit_code()
+    with Queue.open(queue.path) as other:
+        start_worker(other, queues=["empty"], drain=True, report=lambda line: None)
+    assert [info.running for info in queue.workers()] == [["a"]]
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_a_stale_run_s_output_is_not_kept(queue: Queue) -> None:
+    """What a run printed whose lease was lost is dropped with its result, and other results are not."""
+    queue.enqueue("true", id="a")
+    queue.enqueue("true", id="b")
+    stale, good = queue.exchange("w1", [], want=2, lease_s=60).claimed
+    queue.release(stale)
+    printed = Captured(b"o\0\0\0\x02hi")
+    answer = queue.exchange(
+        "w1", [Result(job, "completed", 0, output=printed) for job in (stale, good)], want=0, lease_s=1
+    )
+    assert [job.id for job, _ in answer.refused] == ["a"]
+    assert [b"".join(read_stream(run.frames)) for job_id in "ab" for run in queue.runs(job_id)] == [b"", b"hi"]

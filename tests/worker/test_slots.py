@@ -1,0 +1,137 @@
+"""Slots: commands side by side, over real processes."""
+
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from queuectl import Job
+from queuectl.doorbell import Doorbell
+from queuectl.worker.signals import Signals
+from queuectl.worker.slots import SHORTAGE_PAUSE_S, Slots
+from queuectl.worker.verdict import Stop
+from queuectl.worker.waiting import Waiting
+
+from .live import running_job, wait_until
+
+LEASE_S = 12.0
+
+
+@pytest.fixture
+def slots(tmp_path: Path) -> Iterator[Slots]:
+    with Signals() as signals, closing(Doorbell(tmp_path, "w1")) as bell, closing(Waiting(bell, signals)) as waiting:
+        made = Slots(
+            3,
+            waiting,
+            db_path=tmp_path,
+            output_path=lambda job: tmp_path / "outputs" / job.id,
+            lease_s=LEASE_S,
+            grace_s=1,
+            output_limit_bytes=1000,
+        )
+        with closing(made):
+            yield made
+            made.abandon_all()
+
+
+def sleeping(number: int) -> Job:
+    """Give a claimed job that would run for long."""
+    job = running_job(("sleep", "60"))
+    assert job.lease is not None
+    return job._replace(number=number, lease=job.lease._replace(token=number + 100))
+
+
+def test_renewals_that_would_follow_soon_go_together(slots: Slots) -> None:
+    """A lease is renewed at a third of its length, with those due within a quarter of that, and no others."""
+    jobs = [sleeping(number) for number in range(3)]
+    for job, now in zip(jobs, [0.0, 1.0, 1.1], strict=True):
+        slots.launch(job, now=now)
+    assert slots.due_renewals(now=3.9) == []
+    assert slots.due_renewals(now=4.0) == jobs[:2]
+    slots.renewed(jobs[:2], now=4.0)
+    assert slots.due_renewals(now=4.05) == []
+    assert slots.due_renewals(now=5.1) == [jobs[2]]
+
+
+def test_an_abandoned_run_is_news_once(slots: Slots) -> None:
+    """A run whose lease is lost is not renewed again, and hears only once that it is abandoned."""
+    job = sleeping(1)
+    slots.launch(job, now=0.0)
+    assert slots.stop(job, Stop.ABANDONED, now=5.0)
+    assert not slots.stop(job, Stop.ABANDONED, now=5.0)
+    assert slots.due_renewals(now=100.0) == []
+
+
+def test_a_shortage_gives_jobs_back_and_takes_fewer(slots: Slots) -> None:
+    """Without descriptors a job is given back, not failed; no more run than did for a while, then more again."""
+    assert slots.launch(sleeping(1), now=0.0) is None
+    with no_more_descriptors():
+        result = slots.launch(sleeping(2), now=1.0)
+    assert result is not None
+    assert (result.kind, result.error) == (
+        "released",
+        "the worker cannot start more commands now (Too many open files)",
+    )
+    assert (len(slots), slots.free) == (1, 0)
+    assert slots.wake_at() <= 1.0 + SHORTAGE_PAUSE_S
+    slots.step([], now=1.0 + SHORTAGE_PAUSE_S)
+    assert slots.free == 1
+    slots.step([], now=1.0 + 2 * SHORTAGE_PAUSE_S)
+    assert slots.free == 2
+
+
+def test_a_shortage_anywhere_leaves_nothing(slots: Slots) -> None:
+    """However many descriptors are left, a command either runs or leaves neither process nor descriptor."""
+    for spare in range(9):
+        before = descriptors()
+        with no_more_descriptors(spare):
+            result = slots.launch(sleeping(spare), now=0.0)
+        if result is not None:
+            assert result.kind == "released"
+            assert descriptors() == before
+        assert len(slots) == (result is None)
+        slots.abandon_all()
+        wait_until(lambda: not has_children())
+        slots.step([], now=10_000.0)
+
+
+@contextmanager
+def no_more_descriptors(spare: int = 0) -> Iterator[None]:
+    """Let this process open no more than so many more descriptors."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + spare, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def descriptors() -> list[str]:
+    """Give the open descriptors."""
+    return sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are all there is to it
+
+
+def has_children() -> bool:
+    """Tell whether this process has a child, dead or alive."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def test_inherited_deafness_to_children_is_mended() -> None:
+    """Under a parent that ignored SIGCHLD, how commands end is not lost."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with Signals():
+            assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL
+        assert signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGCHLD, before)
