@@ -44,14 +44,16 @@ def start(queue: Queue) -> Iterator[StartWorker]:
 
 def freeze(pid: int, path: Path) -> None:
     """Stop a worker's process, at a moment when it does not write: a frozen writer blocks every other."""
+    write = "import sys; from queuectl import Queue; Queue.open(sys.argv[1]).heartbeat('probe')"
+    probe = [sys.executable, "-c", write, str(path)]
     while True:
         os.kill(pid, signal.SIGSTOP)
         wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
-        write = "import sys; from queuectl import Queue; Queue.open(sys.argv[1]).heartbeat('probe')"
         try:
-            subprocess.run([sys.executable, "-c", write, str(path)], check=True, timeout=5)
+            subprocess.run(probe, check=True, timeout=3)
         except subprocess.TimeoutExpired:
             os.kill(pid, signal.SIGCONT)
+            subprocess.run(probe, check=True)  # goes through once the worker has ended its transaction
         else:
             return
 
