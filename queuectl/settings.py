@@ -92,5 +92,5 @@ def parse(name: str, text: str) -> tuple[str, int | float]:
     in_range = key.minimum <= number <= key.maximum
     if not in_range or (key.whole and number != int(number)):
         kind = "a whole number" if key.whole else "a number"
-        raise InvalidInput(key.name, repr(text), f"{kind} from {key.minimum:g} to {key.maximum:g} ({key.help})")
+        raise InvalidInput(key.name, repr(text), f"{kind} from {key.minimum:.15g} to {key.maximum:.15g} ({key.help})")
     return key.name, int(number) if number == int(number) else number

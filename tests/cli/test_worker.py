@@ -159,3 +159,8 @@ def test_dead_worker_that_ran_a_job(cli: CommandLine) -> None:
     assert "taken back when their leases end" in cli("worker", "stop", name, "--wait").stdout
     assert len(cli.json("worker", "list")) == 1
     gate.touch()
+
+
+def test_a_lease_that_would_flood_the_log_is_refused(cli: CommandLine) -> None:
+    """A lease has the same shortest length on the command line as in the configuration."""
+    assert "from 1 to 86400" in cli("worker", "start", "--lease", "0.01", code=1).stderr

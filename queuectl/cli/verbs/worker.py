@@ -65,6 +65,10 @@ def start(
     Exits 0 when it was stopped and its commands have finished, and when there was nothing left with
     --drain. A second Ctrl-C kills the commands and gives their jobs back.
     """
+    if lease is not None:
+        from ...settings import parse
+
+        lease = parse("lease_s", str(lease))[1]  # a shorter one would flood the log with renewals
     queue = session.created()
     if detach:
         from ..detached import detach_worker
