@@ -1,5 +1,6 @@
 """What most tests begin with: a queue of their own on real LMDB, and a clock set by hand."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,10 @@ import pytest
 
 from queuectl import Queue
 from tests.clocks import FakeClock
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in the background of a script: what tests start would inherit deafness to Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
