@@ -16,7 +16,7 @@ from .decider import decide, decide_config
 from .errors import DuplicateJob, JobNotFound, QueuectlError
 from .events.lmdb_log import LmdbLog
 from .events.log import Append
-from .events.types import CONFIG_STREAM, NEW, Event, JobSpec, Recorded
+from .events.types import CONFIG_STREAM, NEW, Event, JobSpec
 from .intake import check_count, check_lease_s, check_text, check_worker
 from .job import Job
 from .projections import config, ids, jobs, leases, ready, removed
@@ -218,12 +218,3 @@ class Engine:
         """Give the time that an event appended now would have: never before what was promoted or recorded."""
         with self.store.read() as txn:
             return max(self.clock.now_us(), LmdbLog(txn).last_at_us, Views(txn).promoted_us)
-
-    def recorded(self, txn: Transaction, job_id: str) -> list[Recorded]:
-        """Give a job's events, those of earlier jobs of its id before them; raises JobNotFound."""
-        number = ids.find(txn, job_id)
-        if number is None:
-            number = removed.find(txn, job_id)
-        if number is None:
-            raise JobNotFound(job_id)
-        return LmdbLog(txn).read_stream(number)

@@ -389,7 +389,7 @@ class Queue:
     def history(self, job_id: str) -> list[Recorded]:
         """Give every event of a job, those of earlier jobs of its id before them; raises JobNotFound."""
         with self._store.read() as txn:
-            return self._engine.recorded(txn, job_id)
+            return reading.history(txn, job_id)
 
     def events(
         self, *, after: int = 0, until: int | None = None, types: Sequence[str] | None = None

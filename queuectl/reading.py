@@ -32,6 +32,16 @@ def find(txn: Transaction, job_id: str) -> Job:
     return job
 
 
+def history(txn: Transaction, job_id: str) -> list[Recorded]:
+    """Give a job's events, those of earlier jobs of its id before them; raises JobNotFound."""
+    number = ids.find(txn, job_id)
+    if number is None:
+        number = removed.find(txn, job_id)
+    if number is None:
+        raise JobNotFound(job_id)
+    return LmdbLog(txn).read_stream(number)
+
+
 def list_jobs(
     txn: Transaction, *, state: JobState | None, queue: str | None, limit: int | None, after: str | None
 ) -> list[Job]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from queuectl import reading
 from queuectl.commands import CancelJob, ClaimJob, CompleteJob, RemoveJob, RequeueJob
 from queuectl.engine import Engine, token_of
 from queuectl.errors import DuplicateJob, JobNotFound, StaleLease, WrongState
@@ -156,7 +157,7 @@ def test_a_new_life_is_linked_to_the_old(engine: Engine) -> None:
         unit.execute([(number, RemoveJob())])
     assert enqueue(engine, "a") == [4]
     with engine.store.read() as txn:
-        recorded = engine.recorded(txn, "a")
+        recorded = reading.history(txn, "a")
     assert [(each.position, each.prev) for each in recorded] == [(1, 0), (2, 1), (3, 2), (4, 3)]
     assert isinstance(recorded[-1].event, Enqueued)
 
@@ -219,7 +220,7 @@ def test_the_history_of_an_unknown_job_is_refused(engine: Engine) -> None:
     """Only an id that some job has or had has a history."""
     enqueue(engine, "a")
     with engine.store.read() as txn, pytest.raises(JobNotFound, match="nobody"):
-        engine.recorded(txn, "nobody")
+        reading.history(txn, "nobody")
 
 
 def test_the_token_of_a_job_without_a_lease_is_none_ever_given(engine: Engine) -> None:
