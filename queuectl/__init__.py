@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .answers import Bulk, Captured, ConfigValue, Exchange, ReplayReport, Result, Run, Status, WorkerInfo
+    from .answers import Bulk, Captured, ConfigValue, Exchange, ReplayReport, Result, Run, Running, Status, WorkerInfo
     from .errors import (
         DuplicateJob,
         InvalidInput,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .queue import Queue
 
 _HOMES = {
-    "answers": "Bulk Captured ConfigValue Exchange ReplayReport Result Run Status WorkerInfo",
+    "answers": "Bulk Captured ConfigValue Exchange ReplayReport Result Run Running Status WorkerInfo",
     "errors": "DuplicateJob InvalidInput InvalidLine JobNotFound NoQueue QueuectlError StaleLease StoreError "
     "WaitTimeout WrongState",
     "events.types": "JobSpec Recorded",
@@ -62,6 +62,7 @@ __all__ = [
     "ReplayReport",
     "Result",
     "Run",
+    "Running",
     "StaleLease",
     "Status",
     "StoreError",

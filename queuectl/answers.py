@@ -52,19 +52,35 @@ class Exchange(NamedTuple):
     next_due_us: int | None
 
 
+class Running(NamedTuple):
+    """What a slot of a worker runs: a job's attempt (0 where its command has not yet started) and since when."""
+
+    job_id: str
+    queue: str
+    attempt: int
+    since_us: int
+    is_cancelling: bool
+
+
 class WorkerInfo(NamedTuple):
-    """A worker that has started and not stopped, and what it runs."""
+    """A worker that has started and not stopped, and what it runs, longest first; all of it as of `at_us`."""
 
     id: str
     pid: int
     host: str
     slots: int
     queues: tuple[str, ...] | None
-    running: list[str]
+    runs: list[Running]
     started_at_us: int
     heartbeat_at_us: int | None
     state: Literal["running", "stopping", "dead"]
     stop_now: bool
+    at_us: int
+
+    @property
+    def running(self) -> list[str]:
+        """The ids of the jobs it runs."""
+        return [run.job_id for run in self.runs]
 
 
 class Status(NamedTuple):
@@ -78,15 +94,15 @@ class Status(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One run of a job and what it printed, as output frames."""
+    """One run of a job; `number` and `token` are what Queue.output finds by what it printed."""
 
+    number: int
     attempt: int
     token: int
     worker: str
     started_at_us: int
     state: Literal["running", "completed", "failed", "cancelled", "released"]
     summary: str
-    frames: bytes
 
 
 class ConfigValue(NamedTuple):

@@ -86,6 +86,16 @@ def worker_json(info: WorkerInfo) -> dict[str, Any]:
         "slots": info.slots,
         "queues": None if info.queues is None else list(info.queues),
         "running": info.running,
+        "runs": [
+            {
+                "job_id": run.job_id,
+                "queue": run.queue,
+                "attempt": run.attempt,
+                "since": time_json(run.since_us),
+                "cancelling": run.is_cancelling,
+            }
+            for run in info.runs
+        ],
         "started_at": time_json(info.started_at_us),
         "heartbeat_at": time_json(info.heartbeat_at_us),
         "state": info.state,

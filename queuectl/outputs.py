@@ -22,15 +22,19 @@ def keep(txn: Transaction, number: int, token: int, frames: bytes) -> None:
     txn.put(TABLE, key_of(number) + key_of(token), frames)
 
 
-def read(txn: Transaction, directory: Path, number: int, token: int) -> bytes:
-    """Give what a run printed, as frames; nothing where it printed nothing."""
-    frames = txn.get(TABLE, key_of(number) + key_of(token))
-    if frames is None:
-        try:
-            frames = file_of(directory, number, token).read_bytes()
-        except FileNotFoundError:
-            frames = b""
-    return frames
+def kept(txn: Transaction, number: int, token: int) -> bytes | None:
+    """Give what a run printed, as frames, where it lies in the table."""
+    return txn.get(TABLE, key_of(number) + key_of(token))
+
+
+def piece_of_file(directory: Path, number: int, token: int, start: int, limit: int) -> bytes | None:
+    """Give a piece of a run's file, None where it has none."""
+    try:
+        with file_of(directory, number, token).open("rb", buffering=0) as file:
+            file.seek(start)
+            return file.read(limit)
+    except FileNotFoundError:
+        return None
 
 
 def forget(txn: Transaction, numbers: Iterable[int]) -> None:

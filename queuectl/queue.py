@@ -42,6 +42,8 @@ from .store import Store, key_of
 EVENTS_AT_ONCE: Final = 10_000
 """A read transaction lives no longer than as many events: an old one keeps the file growing."""
 
+OUTPUT_AT_ONCE: Final = 1 << 20
+
 _POLL_S: Final = 0.05
 
 
@@ -378,9 +380,24 @@ class Queue:
             return reading.list_workers(txn, self._clock.now_us())
 
     def runs(self, job_id: str) -> list[Run]:
-        """Give a job's runs in order, with what each printed; raises JobNotFound."""
+        """Give a job's runs in order; raises JobNotFound."""
         with self._store.read() as txn:
-            return reading.runs(txn, reading.find(txn, job_id), self.path)
+            return reading.runs(txn, reading.find(txn, job_id))
+
+    def output(self, run: Run, start: int = 0, *, limit: int = OUTPUT_AT_ONCE) -> bytes:
+        """Give what a run has printed so far, as frames: up to `limit` bytes from an offset on.
+
+        Nothing where there is no more. The last frame may be incomplete.
+        """
+        for _ in range(2):  # a run that ends in between takes its output from its file to the store
+            with self._store.read() as txn:
+                kept = outputs.kept(txn, run.number, run.token)
+            if kept is not None:
+                return kept[start : start + limit]
+            piece = outputs.piece_of_file(self.path, run.number, run.token, start, limit)
+            if piece is not None:
+                return piece
+        return b""
 
     def output_path(self, job: Job) -> Path:
         """Give where a claimed job's output lies while it runs, and after when it is large."""

@@ -3,11 +3,9 @@
 import os
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
-from pathlib import Path
 from typing import Literal
 
-from . import outputs
-from .answers import Run, Status, WorkerInfo
+from .answers import Run, Running, Status, WorkerInfo
 from .errors import JobNotFound
 from .events.lmdb_log import LmdbLog
 from .events.types import Cancelled, Claimed, Completed, Dead, Enqueued, Failed, Recorded, Released, Started
@@ -78,8 +76,8 @@ def list_workers(txn: Transaction, now_us: int) -> list[WorkerInfo]:
     return [_worker_info(txn, row, held.get(row.id, []), now_us) for row in rows]
 
 
-def runs(txn: Transaction, job: Job, directory: Path) -> list[Run]:
-    """Give a job's runs in order, with what each printed."""
+def runs(txn: Transaction, job: Job) -> list[Run]:
+    """Give a job's runs in order."""
     claims: dict[int, Recorded] = {}
     begun: dict[int, tuple[int, Recorded]] = {}  # token -> attempt, and the event that began it
     ended: dict[int, Recorded] = {}
@@ -95,7 +93,7 @@ def runs(txn: Transaction, job: Job, directory: Path) -> list[Run]:
             ended[event.token] = recorded
             if isinstance(event, Completed | Failed):  # one that ended counts, though nobody said that it started
                 begun.setdefault(event.token, (event.attempt, claims[event.token]))
-    return [_run(txn, job, token, *start, ended.get(token), directory) for token, start in begun.items()]
+    return [_run(job, token, *start, ended.get(token)) for token, start in begun.items()]
 
 
 def position_at(txn: Transaction, at_us: int) -> int:
@@ -145,13 +143,20 @@ def _jobs(txn: Transaction, numbers: Iterator[int]) -> Iterator[Job]:
 def _worker_info(txn: Transaction, row: workers.WorkerRow, held: list[int], now_us: int) -> WorkerInfo:
     beat = txn.get("presence", row.id.encode())
     beat_us = int.from_bytes(beat, "big") if beat else None
-    running = [job.id for job in _jobs(txn, iter(held))]
+    runs = sorted(map(_running, _jobs(txn, iter(held))), key=lambda run: run.since_us)
     state: Literal["running", "stopping", "dead"] = "stopping" if row.stopping else "running"
     if now_us - (beat_us or row.started_at_us) > SILENT_US or not _is_alive(row):
         state = "dead"
     return WorkerInfo(
-        row.id, row.pid, row.host, row.slots, row.queues, running, row.started_at_us, beat_us, state, row.stop_now
+        row.id, row.pid, row.host, row.slots, row.queues, runs, row.started_at_us, beat_us, state, row.stop_now, now_us
     )
+
+
+def _running(job: Job) -> Running:
+    lease = job.lease
+    assert lease is not None, "a job that is held has a lease"
+    since_us = (lease.attempt and job.started_at_us) or job.updated_at_us
+    return Running(job.id, job.spec.queue, lease.attempt, since_us, lease.cancel_requested)
 
 
 def _is_alive(row: workers.WorkerRow) -> bool:
@@ -166,12 +171,9 @@ def _is_alive(row: workers.WorkerRow) -> bool:
     return True
 
 
-def _run(
-    txn: Transaction, job: Job, token: int, attempt: int, begun: Recorded, end: Recorded | None, directory: Path
-) -> Run:
+def _run(job: Job, token: int, attempt: int, begun: Recorded, end: Recorded | None) -> Run:
     state, summary = _ending(end)
-    frames = outputs.read(txn, directory, job.number, token)
-    return Run(attempt, token, begun.actor, begun.at_us, state, summary, frames)
+    return Run(job.number, attempt, token, begun.actor, begun.at_us, state, summary)
 
 
 def _ending(

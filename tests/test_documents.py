@@ -158,6 +158,7 @@ def test_a_worker_has_the_keys_of_the_contract(queue: Queue, queues: list[str] |
     [info] = queue.workers()
     assert json.loads(json.dumps(worker_json(info))) == {
         "id": "w1", "pid": 7, "host": "elsewhere", "slots": 4, "queues": queues, "running": ["job1"],
+        "runs": [{"job_id": "job1", "queue": "a", "attempt": 1, "since": START, "cancelling": False}],
         "started_at": START, "heartbeat_at": START, "state": "running",
     }  # fmt: skip
     queue.exchange("w1", [Result(job, "completed", 0, output=PRINTED)], want=0, lease_s=30)

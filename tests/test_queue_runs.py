@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from queuectl import Captured, InvalidInput, Job, JobNotFound, JobRequest, Queue, Result, StaleLease
+from queuectl import Captured, InvalidInput, Job, JobNotFound, JobRequest, Queue, Result, Running, StaleLease
 from queuectl.events.types import Cancelled, Claimed, Failed, Output, Released, Renewed, Started
 from tests.clocks import START_US, FakeClock
 from tests.lives import PRINTED, dead, failed, running, state_of
@@ -157,7 +157,7 @@ def test_an_end_without_a_start_counts_an_attempt(queue: Queue) -> None:
     assert [queue.job(job_id).attempts for job_id in ("a", "b")] == [1, 1]
     runs = [queue.runs(job_id)[0] for job_id in ("a", "b")]
     assert [(run.attempt, run.worker, run.state) for run in runs] == [(1, "w", "completed"), (1, "w", "failed")]
-    assert runs[0].frames == PRINTED.frames
+    assert queue.output(runs[0]) == PRINTED.frames
 
 
 def test_a_job_given_back_lost_nothing(queue: Queue) -> None:
@@ -426,7 +426,7 @@ def test_each_run_keeps_what_it_printed(queue: Queue, clock: FakeClock) -> None:
     [job] = exchange(queue, want=1).claimed
     exchange(queue, Result(job, "completed", 0, duration_ms=20, output=PRINTED))
     runs = queue.runs("a")
-    assert [(run.attempt, run.state, run.frames) for run in runs] == [
+    assert [(run.attempt, run.state, queue.output(run)) for run in runs] == [
         (1, "failed", first.frames), (2, "completed", PRINTED.frames),
     ]  # fmt: skip
     assert [run.summary for run in runs] == ["failed: exit code 1 in 1.500 s", "completed in 0.020 s"]
@@ -440,11 +440,11 @@ def test_output_that_lies_in_a_file_is_found_there(queue: Queue) -> None:
     path = queue.output_path(job)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"o\0\0\0\4soon")
-    assert [(run.state, run.summary, run.frames) for run in queue.runs("a")] == [
+    assert [(run.state, run.summary, queue.output(run)) for run in queue.runs("a")] == [
         ("running", "running", b"o\0\0\0\4soon")
     ]
     queue.complete(job, output=Captured(None, Output(4, b"\1" * 32)))
-    assert [run.frames for run in queue.runs("a")] == [b"o\0\0\0\4soon"]
+    assert [queue.output(run) for run in queue.runs("a")] == [b"o\0\0\0\4soon"]
     assert path.is_relative_to(queue.path)
 
 
@@ -475,7 +475,7 @@ def test_output_survives_a_replay(queue: Queue) -> None:
     queue.enqueue("true", id="a")
     queue.complete(running(queue), output=PRINTED)
     queue.replay()
-    assert [run.frames for run in queue.runs("a")] == [PRINTED.frames]
+    assert [queue.output(run) for run in queue.runs("a")] == [PRINTED.frames]
 
 
 # Workers
@@ -488,7 +488,9 @@ def test_a_worker_is_known_from_its_start_to_its_end(queue: Queue, clock: FakeCl
     queue.enqueue("true", id="job1", queue="a")
     exchange(queue, want=1)
     [info] = queue.workers()
-    assert info == ("w1", pid, host, 4, ("a", "b"), ["job1"], START_US, START_US, "running", False)
+    runs = [Running("job1", "a", 1, START_US, is_cancelling=False)]
+    assert info == ("w1", pid, host, 4, ("a", "b"), runs, START_US, START_US, "running", False, START_US)
+    assert info.running == ["job1"]
     assert queue.status().active_workers == 1
     queue.worker_stopped("w1", "drained")
     assert (queue.workers(), queue.status().active_workers) == ([], 0)

@@ -25,21 +25,31 @@ def detach_worker(queue: "Queue", options: list[str]) -> None:
 
     Raises QueuectlError with the last line of its log when it ended at once with an error.
     """
+    before = {info.id for info in queue.workers()}
     log = queue.path / f"worker-{datetime.now():%Y%m%dT%H%M%S%f}.log"
-    words = [sys.executable, "-m", "queuectl", "--db", str(queue.path), "worker", "start", "--foreground", *options]
+    words = [*_python(), "-m", "queuectl", "--db", str(queue.path), "worker", "start", "--foreground", *options]
     with log.open("ab") as output:
         process = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
-    worker = _wait_for(queue, process, log)
-    line(f"Worker {escape(worker or '')} started in the background (pid {process.pid}), log: {escape(str(log))}")
+    worker = _wait_for(queue, process, log, before)
+    if worker is None:
+        line(f"The worker found nothing left to do and has ended, log: {escape(str(log))}")
+    else:
+        line(f"Worker {escape(worker)} started in the background (pid {process.pid}), log: {escape(str(log))}")
 
 
-def _wait_for(queue: "Queue", process: "subprocess.Popen[bytes]", log: Path) -> str | None:
+def _python() -> list[str]:
+    # Unless this is how queuectl itself was found, a module in the directory that one happens to be in
+    # must not take the place of one that the worker imports.
+    return [sys.executable] if str(Path.cwd()) in sys.path else [sys.executable, "-P"]
+
+
+def _wait_for(queue: "Queue", process: "subprocess.Popen[bytes]", log: Path, before: set[str]) -> str | None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         for info in queue.workers():
-            if info.pid == process.pid:
+            if info.pid == process.pid and info.id not in before:  # a dead one may have had the same
                 return info.id
         if (code := process.poll()) is not None:
             if code == 0:

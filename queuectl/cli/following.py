@@ -1,17 +1,17 @@
 """What a job's runs print, shown while they print it; and what to exit with when it has ended."""
 
 import signal
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..job import Job, JobState
+from ..job import ENDED, Job, JobState
 
 if TYPE_CHECKING:
     from ..answers import Run
     from ..queue import Queue
 
-ENDED = frozenset((JobState.COMPLETED, JobState.DEAD, JobState.CANCELLED))
-POLL_S = 0.2
+POLL_S = 0.05
 """Output grows without an event: look again this often."""
 
 
@@ -27,27 +27,27 @@ def follow(
 
     Gives the job when it has ended: completed, dead or cancelled.
     """
-    from ..worker.output import read_frames
+    from ..worker.printed import frames_of
 
-    seen: dict[int, int] = {}
+    version, runs = 0, []
+    offsets: dict[int, int] = {}
     done: set[int] = set()
     while True:
-        head, job = queue.head(), queue.job(job_id)
-        for run in queue.runs(job_id):
-            if run.token in done:
-                continue
-            if run.token not in seen:
+        job = queue.job(job_id)
+        if job.version != version:
+            version, runs = job.version, queue.runs(job_id)
+        for run in (each for each in runs if each.token not in done):
+            if run.token not in offsets:
                 begin(run)
-                seen[run.token] = 0
-            for stream, content, end_of_frame in read_frames(run.frames, seen[run.token]):
+            for stream, content, offset in frames_of(queue, run, offsets.setdefault(run.token, 0)):
                 piece(run, stream, content)
-                seen[run.token] = end_of_frame
-            if run.state != "running":
+                offsets[run.token] = offset
+            if run.state != "running":  # it was not before its output was read
                 end(run)
                 done.add(run.token)
         if job.state in ENDED:
             return job
-        queue.wait_for_change(head, POLL_S)
+        time.sleep(POLL_S)
 
 
 def code_of(job: Job) -> int:

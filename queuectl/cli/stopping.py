@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, QueuectlError
 
 if TYPE_CHECKING:
     from ..answers import WorkerInfo
@@ -38,9 +38,11 @@ def ask_to_stop(queue: "Queue", ids: Sequence[str], *, now: bool, reason: str | 
 
 
 def wait_until_gone(queue: "Queue", ids: Sequence[str]) -> None:
-    """Wait until none of these workers is alive."""
-    left = set(ids)
-    while left & {info.id for info in queue.workers() if info.state != "dead"}:
+    """Wait until none of these workers is alive; raises QueuectlError where one died before it had stopped."""
+    while found := [info for info in queue.workers() if info.id in ids]:
+        if all(info.state == "dead" for info in found):
+            dead = ", ".join(info.id for info in found)
+            raise QueuectlError(f"{dead} died before it had stopped; its jobs are taken back: queuectl worker list")
         queue.wait_for_change(queue.head(), POLL_S)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from ..queue import Queue
 from .loop import Options, Worker
+from .notify import Notifier
 
 
 def start_worker(
@@ -19,11 +20,13 @@ def start_worker(
     lease_s: float | None = None,
     grace_s: float | None = None,
     report: Callable[[str], None] = print,
+    notifier: Notifier | None = None,
 ) -> int:
     """Run jobs in this process until told to stop, or until nothing is left with `drain`; gives the exit code.
 
     `queues` None takes jobs of all queues; `lease_s` and `grace_s` None take the configured ones.
     SIGTERM, SIGINT and SIGHUP finish the running jobs; a second one gives them back, a third kills.
+    `notifier` tells a service manager.
     """
     settings = queue.settings()
     options = Options(
@@ -34,5 +37,5 @@ def start_worker(
         lease_s=settings.lease_s if lease_s is None else lease_s,
         grace_s=settings.grace_s if grace_s is None else grace_s,
     )
-    Worker(queue, options, report).run()
+    Worker(queue, options, report, notifier or Notifier()).run()
     return 0

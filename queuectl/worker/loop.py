@@ -21,6 +21,7 @@ from ..job import Job
 from ..queue import Queue
 from . import report
 from .attempt import NEVER
+from .notify import Notifier
 from .signals import STOPPING, Signals
 from .slots import Slots
 from .upkeep import bury_gone
@@ -56,11 +57,12 @@ class Halt(IntEnum):
 class Worker:
     """Runs the queue's jobs until it is stopped, or drained."""
 
-    def __init__(self, queue: Queue, options: Options, say: Callable[[str], None]) -> None:
+    def __init__(self, queue: Queue, options: Options, say: Callable[[str], None], notifier: Notifier) -> None:
         self.id = worker_id(os.uname().nodename, os.getpid())
         self._queue = queue
         self._options = options
         self._report = say
+        self._notifier = notifier
         self._clock = SystemClock()
         self._results: list[Result] = []
         self._claimed: deque[Job] = deque()  # ours, and not yet launched
@@ -70,6 +72,7 @@ class Worker:
         self._seen_head = -1
         self._due_at = NEVER
         self._looked_at = self._look_at = self._beat_at = 0.0
+        self._watch_at = NEVER if notifier.watchdog_every_s is None else 0.0
 
     def run(self) -> None:
         """Work until there is a reason to stop.
@@ -89,6 +92,7 @@ class Worker:
             self.id, host=os.uname().nodename, pid=os.getpid(), slots=options.slots, queues=options.queues
         )
         self._say(report.worker_started(self.id, options.slots, options.queues))
+        self._notifier.ready()
         try:
             while not (cause := self._reason_to_leave()):
                 self._tick()
@@ -136,7 +140,8 @@ class Worker:
         wants = not self._halt and self._slots.free
         if self._results or (wants and self._is_hungry):
             return 0.0
-        return min(self._slots.wake_at(), self._look_at, self._beat_at, self._due_at if wants else NEVER)
+        due_at = self._due_at if wants else NEVER
+        return min(self._slots.wake_at(), self._look_at, self._beat_at, self._watch_at, due_at)
 
     def _heed(self, news: News, now: float) -> None:
         heard = sum(number in STOPPING for number in news.signals)
@@ -152,6 +157,9 @@ class Worker:
             self._look(now)
         if now >= self._due_at:
             self._is_hungry = True
+        if now >= self._watch_at and self._notifier.watchdog_every_s is not None:
+            self._notifier.watchdog()
+            self._watch_at = now + self._notifier.watchdog_every_s
         if now >= self._beat_at:
             self._beat(now)
             self._is_hungry = True  # a dead worker's leases expire without anybody ringing
@@ -159,6 +167,7 @@ class Worker:
     def _beat(self, now: float) -> None:
         self._queue.heartbeat(self.id)
         self._beat_at = now + HEARTBEAT_S
+        self._notifier.status(report.at_work(len(self._slots), self._options.slots))
         for worker in bury_gone(self._queue, finder=self.id):
             self._say(report.found_gone(worker))
 
@@ -197,6 +206,8 @@ class Worker:
         if not is_recorded and self._halt < Halt.GIVE_BACK:
             with suppress(InvalidInput):  # somebody has taken this worker for gone
                 self._queue.worker_stopping(self.id, now=halt > Halt.FINISH, actor=self.id)
+        if not self._halt:
+            self._notifier.stopping()
         self._halt = halt
         if halt is Halt.FINISH:
             self._say(report.stopping(len(self._slots)))

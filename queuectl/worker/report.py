@@ -25,6 +25,11 @@ def worker_stopped(worker: str, cause: str) -> str:
     return f"worker {worker} stopped: {cause}"
 
 
+def at_work(running: int, slots: int) -> str:
+    """Say how much of a worker is busy."""
+    return f"{running} of {slots} {'slot' if slots == 1 else 'slots'} busy"
+
+
 def stopping(running: int) -> str:
     """Say that no more jobs are taken."""
     if not running:

@@ -1,6 +1,23 @@
 """cancel: keep jobs from running, or have them stopped."""
 
-from .conftest import CommandLine
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from tests.worker.live import is_alive, pid_in
+
+from .conftest import CommandLine, wait_until
+
+STUBBORN = """
+trap '' TERM
+sh -c 'trap "" TERM; echo $$ > {0}/grandchild; while :; do sleep 0.05; done' &
+{1}
+echo begun; echo trouble >&2; echo $$ > {0}/child
+while :; do sleep 0.05; done
+"""
+"""Ignores TERM, as does its grandchild; writes their process ids into a directory."""
 
 
 def test_pending(cli: CommandLine) -> None:
@@ -37,3 +54,59 @@ def test_json(cli: CommandLine) -> None:
     """--json gives the jobs that were cancelled."""
     cli("enqueue", "a", "true")
     assert [job["state"] for job in cli.json("cancel", "a")] == ["cancelled"]
+
+
+@pytest.mark.parametrize("printing", ["", "seq 30000"])
+def test_stubborn(cli: CommandLine, tmp_path: Path, printing: str) -> None:
+    """A job that ignores TERM is killed after the grace with its grandchild, and its output kept, small or large."""
+    cli("enqueue", "a", STUBBORN.format(tmp_path, printing), "--max-retries", "5")
+    worker = cli.spawn("worker", "start", "--grace", "0.5", "--poll", "30")
+    processes = [pid_in(tmp_path / name) for name in ("child", "grandchild")]
+    said = cli.process("cancel", "a", "--reason", "wrong input")
+    assert said.stdout.startswith("Asked ")
+    wait_until(lambda: cli.json("show", "a")["state"] == "cancelled")
+    assert [pid for pid in processes if is_alive(pid)] == []
+    asked, cancelled = cli.json("history", "a")[-2:]
+    assert (asked["type"], asked["reason"], asked["actor"].split("@")[0]) == (
+        "cancel_requested",
+        "wrong input",
+        "tester",
+    )
+    assert cancelled["type"] == "cancelled"
+    took_s = (datetime.fromisoformat(cancelled["time"]) - datetime.fromisoformat(asked["time"])).total_seconds()
+    assert 0.5 <= took_s < 5
+    (run,) = cli.json("logs", "a")
+    assert (run["state"], run["stderr"]) == ("cancelled", "trouble\n")
+    assert run["stdout"] == "".join(f"{n}\n" for n in range(1, 30_001) if printing) + "begun\n"
+    cli("wait", "a", code=1)
+    worker.terminate()
+    worker.communicate(timeout=20)
+
+
+def test_heard(cli: CommandLine, tmp_path: Path) -> None:
+    """A running job that heeds TERM is cancelled long before its grace is over, and may say a last word."""
+    cli("enqueue", "a", f"trap 'echo bye; exit 0' TERM; echo $$ > {tmp_path}/pid; while :; do sleep 0.05; done")
+    worker = cli.spawn("worker", "start", "--grace", "60", "--poll", "30")
+    pid_in(tmp_path / "pid")
+    begun = time.monotonic()
+    cli.process("cancel", "a")
+    wait_until(lambda: cli.json("show", "a")["state"] == "cancelled")
+    assert time.monotonic() - begun < 5
+    assert cli.json("logs", "a")[0]["stdout"] == "bye\n"
+    worker.terminate()
+    worker.communicate(timeout=20)
+
+
+def test_twice(cli: CommandLine, tmp_path: Path) -> None:
+    """Cancelling a running job again while its grace lasts does no harm, and worker list says what goes on."""
+    cli("enqueue", "a", STUBBORN.format(tmp_path, ""))
+    worker = cli.spawn("worker", "start", "--grace", "2", "--poll", "30")
+    pid_in(tmp_path / "child")
+    cli("cancel", "a")
+    cli("cancel", "a")
+    assert "being cancelled" in cli("worker", "list").stdout
+    assert cli.json("worker", "list")[0]["runs"][0]["cancelling"] is True
+    wait_until(lambda: cli.json("show", "a")["state"] == "cancelled")
+    assert [each["type"] for each in cli.json("history", "a")].count("cancelled") == 1
+    worker.terminate()
+    worker.communicate(timeout=20)

@@ -2,8 +2,14 @@
 
 import json
 import re
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
+
+from queuectl.worker.output import encode
 
 from .conftest import CommandLine, wait_until
 
@@ -125,3 +131,83 @@ def test_follow_across_a_retry(cli: CommandLine) -> None:
     assert following.returncode == 1
     wait_until(lambda: worker.poll() is not None)
     worker.communicate()
+
+
+def test_a_line_is_seen_at_once(cli: CommandLine) -> None:
+    """A follower sees each line of a running job within half a second of the moment the command printed it."""
+    cli("enqueue", "a", "for n in 1 2 3 4 5 6 7 8 9 10; do date +%s.%N; sleep 0.2; done; exit 3", "--max-retries", "0")
+    following = cli.spawn("logs", "a", "--follow")
+    worker = cli.spawn("worker", "start", "--drain")
+    assert following.stdout is not None
+    late = [time.time() - float(line) for line in following.stdout if line[0] != "="]
+    assert len(late) == 10
+    assert max(late) < 0.5
+    following.communicate(timeout=20)
+    assert following.returncode == 3
+    worker.communicate(timeout=20)
+
+
+def test_a_follower_reads_only_what_is_new(cli: CommandLine) -> None:
+    """A follower that looks again and again reads each byte of a large output once."""
+    size, gate = 30_000_000, cli.db.parent / "gate"
+    cli("config", "set", "output_limit_bytes", str(10 * size))
+    cli("enqueue", "a", f"head -c {size} /dev/zero; until [ -e {gate} ]; do sleep 0.05; done; echo; echo last")
+    worker = cli.spawn("worker", "start", "--drain")
+    following = cli.spawn("logs", "a", "--follow", stdout=subprocess.PIPE)
+    assert following.stdout is not None
+    raw = following.stdout.buffer.raw  # type: ignore[attr-defined]
+    seen = 0
+    while seen < size:
+        seen += len(raw.read(1 << 20))
+    before = read_bytes(following.pid)
+    assert before < 1.5 * size
+    wait_until(lambda until=time.monotonic() + 1: time.monotonic() > until)  # type: ignore[misc]  # twenty looks
+    assert read_bytes(following.pid) - before < 100_000
+    gate.touch()
+    rest, _ = following.communicate(timeout=20)
+    assert "\nlast\n==> attempt 1: completed" in rest
+    worker.communicate(timeout=20)
+
+
+def read_bytes(pid: int) -> int:
+    """Give how much a process has read from files."""
+    return int(Path(f"/proc/{pid}/io").read_text().split()[1])
+
+
+MEASURED = """
+import atexit, os, sys
+from pathlib import Path
+from queuectl.cli import main
+status = Path("/proc/self/status")
+atexit.register(lambda: os.write(2, next(each for each in status.read_bytes().splitlines() if b"VmHWM" in each)))
+sys.argv[0] = "queuectl"
+main()
+"""
+
+
+@pytest.mark.parametrize("words", [[], ["--json"], ["--follow"], ["--follow", "--json"], ["--stderr"]])
+def test_large_output_needs_little_memory(cli: CommandLine, words: list[str]) -> None:
+    """Output of any size is shown in bounded memory, in each form."""
+    cli("enqueue", "a", "true")
+    with cli.queue() as queue:
+        job = queue.start(queue.claim("w1")[0])
+        path = queue.output_path(job)
+        path.parent.mkdir(parents=True)
+        with path.open("wb") as file:
+            for _ in range(2000):
+                file.write(encode(b"o", b"x" * 65_536))
+        queue.complete(job)
+    command = [sys.executable, "-c", MEASURED, "--db", str(cli.db), "logs", "a", *words]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60, check=True)
+    assert int(done.stderr.split()[1]) < 64_000, done.stderr  # kB; the output has 131,000
+
+
+def test_characters_cut_in_two_come_whole(cli: CommandLine) -> None:
+    """In JSON a character is one, though the command wrote its bytes one by one, and a broken one is escaped."""
+    command = r"printf '\303'; sleep 0.3; printf '\251\n'; sleep 0.2; printf '\342\202'"
+    cli("enqueue", "a", command)
+    worker = cli.spawn("worker", "start", "--drain")
+    told = [json.loads(line) for line in cli.process("logs", "a", "--follow", "--json").stdout.splitlines()]
+    assert "".join(each["text"] for each in told if each["event"] == "output") == "é\n\\xe2\\x82"
+    assert cli.json("logs", "a")[0]["stdout"] == "é\n\\xe2\\x82"
+    worker.communicate(timeout=20)

@@ -1,5 +1,6 @@
 """worker: start, in the foreground and the background, stop and list, with real processes."""
 
+import os
 import re
 import signal
 import subprocess
@@ -127,6 +128,78 @@ def test_detach(cli: CommandLine) -> None:
     wait_until(lambda: cli.json("show", "a")["state"] == "completed")
     assert cli("worker", "stop", "all", "--wait").stdout == f"Stopped {found[1]}\n"
     assert "a: completed" in Path(found[3]).read_text()
+
+
+def test_detach_leaves_the_caller(cli: CommandLine) -> None:
+    """A worker in the background has a session of its own, nothing of the caller's terminal or pipes, and its log."""
+    cli("enqueue", "a", "echo hi; exit 1", "--max-retries", "0")
+    said = cli.process("worker", "start", "--detach")
+    (info,) = cli.json("worker", "list")
+    fds = Path(f"/proc/{info['pid']}/fd")
+    assert os.getsid(info["pid"]) == info["pid"]
+    assert [str(Path(fds / name).readlink()) for name in "012"] == ["/dev/null", *2 * [said.stdout.split()[-1]]]
+    wait_until(lambda: cli.json("show", "a")["state"] == "dead")
+    os.kill(info["pid"], signal.SIGTERM)
+    log = Path(said.stdout.split()[-1])
+    wait_until(lambda: "stopped: asked to stop\n" in log.read_text())
+    words = [line.split()[1] for line in log.read_text().splitlines()]
+    assert words == ["worker", "a:", "a:", "stopping", "worker"]
+
+
+def test_detach_where_modules_lie_about(cli: CommandLine, tmp_path: Path) -> None:
+    """A file in the caller's directory that is called like a module of ours or of Python's is not imported."""
+    cli("enqueue", "a", "true")
+    for name in ("lmdb", "select", "queuectl"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')\n")
+    started = cli.words("worker", "start", "--detach")
+    said = subprocess.run([started[0], "-P", *started[1:]], cwd=tmp_path, capture_output=True, text=True, timeout=20)
+    assert said.returncode == 0, said.stderr
+    cli("worker", "stop", "--wait")
+
+
+def test_detach_with_nothing_to_do(cli: CommandLine) -> None:
+    """A worker that has drained before anybody could see it is no error."""
+    cli("enqueue", "a", "true")
+    cli.drain()
+    assert re.match(
+        r"Worker \S+ started|The worker found nothing", cli("worker", "start", "--detach", "--drain").stdout
+    )
+    wait_until(lambda: cli.json("worker", "list") == [])
+
+
+def test_list_tells_what_each_slot_runs(cli: CommandLine) -> None:
+    """The list shows since when each slot runs what, longest first, how long a worker is up and when it was heard."""
+    gate = cli.db.parent / "gate"
+    cli("enqueue", "a", f"until [ -e {gate} ]; do sleep 0.05; done", "--queue", "mail")
+    worker = cli.spawn("worker", "start", "--count", "3")
+    started(cli, worker)
+    wait_until(lambda: cli.json("worker", "list")[0]["running"] == ["a"])
+    cli(
+        "enqueue",
+        "b",
+        f"[ $QUEUECTL_ATTEMPT = 2 ] || exit 1; {cli.json('show', 'a')['command']}",
+        "--backoff-base",
+        "0",
+    )
+    wait_until(lambda: [run["attempt"] for run in cli.json("worker", "list")[0]["runs"]] == [1, 2])
+    (info,) = cli.json("worker", "list")
+    assert info["running"] == ["a", "b"]
+    assert info["runs"] == [
+        {"job_id": job, "queue": queue, "attempt": n, "since": cli.json("show", job)["started_at"], "cancelling": False}
+        for job, queue, n in (("a", "mail", 1), ("b", "default", 2))
+    ]
+    wait_until(
+        lambda: re.search(r"running +\d+ +\S+ +3 +\ds +\ds ago +a \([1-9]s\), b attempt 2 \(\ds\)\n", listed(cli))
+    )
+    gate.touch()
+    wait_until(lambda: cli.json("worker", "list")[0]["runs"] == [])
+    worker.terminate()
+    worker.communicate(timeout=20)
+
+
+def listed(cli: CommandLine) -> str:
+    """Give the list as people see it."""
+    return cli("worker", "list").stdout
 
 
 def test_dead_worker(cli: CommandLine) -> None:

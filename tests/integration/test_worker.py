@@ -63,7 +63,7 @@ def drain(start: StartWorker) -> Callable[..., LiveWorker]:
 
 def printed(queue: Queue, job_id: str) -> list[bytes]:
     """Give what each run of a job printed."""
-    return [b"".join(read_stream(run.frames)) for run in queue.runs(job_id)]
+    return [b"".join(read_stream(queue.output(run))) for run in queue.runs(job_id)]
 
 
 def is_running(queue: Queue, job_id: str) -> bool:

@@ -260,4 +260,4 @@ def test_a_stale_run_s_output_is_not_kept(queue: Queue) -> None:
         "w1", [Result(job, "completed", 0, output=printed) for job in (stale, good)], want=0, lease_s=1
     )
     assert [job.id for job, _ in answer.refused] == ["a"]
-    assert [b"".join(read_stream(run.frames)) for job_id in "ab" for run in queue.runs(job_id)] == [b"", b"hi"]
+    assert [b"".join(read_stream(queue.output(run))) for job_id in "ab" for run in queue.runs(job_id)] == [b"", b"hi"]

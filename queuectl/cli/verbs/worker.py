@@ -1,5 +1,6 @@
 """`queuectl worker`: start, stop and list the processes that run jobs."""
 
+import os
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -7,11 +8,12 @@ import click
 
 from ..context import Session, pass_session
 from ..params import duration_s, json_option, reason_option, whole
-from ..render import Column, document, line, note, on_terminal, state_colour, table
-from ..text import escape, moment
+from ..render import Column, document, line, note, state_colour, table
+from ..text import duration, escape
 from ..verb import VerbSet
 
 if TYPE_CHECKING:
+    from ...answers import Running, WorkerInfo
     from ..stopping import Asked
 
 COLUMNS = (
@@ -21,7 +23,8 @@ COLUMNS = (
     Column("HOST"),
     Column("SLOTS", right=True),
     Column("QUEUES"),
-    Column("STARTED"),
+    Column("UP", right=True),
+    Column("HEARD", right=True),
     Column("RUNNING", wide=True),
 )
 
@@ -79,13 +82,20 @@ def start(
         detach_worker(queue, ["--count", str(count), *options, *(["--drain"] if drain else [])])
         return
     from ...worker import start_worker
+    from ...worker.notify import Notifier
 
-    more = {} if poll is None else {"poll_s": poll}
-    ctx.exit(
-        start_worker(
-            queue, slots=count, queues=queues or None, drain=drain, lease_s=lease, grace_s=grace, report=_report, **more
-        )
+    code = start_worker(
+        queue,
+        slots=count,
+        queues=queues or None,
+        drain=drain,
+        poll_s=1.0 if poll is None else poll,
+        lease_s=lease,
+        grace_s=grace,
+        report=_report,
+        notifier=Notifier.from_environment(os.environ),
     )
+    ctx.exit(code)
 
 
 def _report(text: str) -> None:
@@ -137,7 +147,7 @@ def _tell_stopped(asked: "Asked", done: str) -> None:
 @json_option
 @pass_session
 def list_workers(session: Session, *, as_json: bool) -> None:
-    """List the workers that have not stopped, and what they run."""
+    """List the workers that have not stopped: up for how long, last heard of when, and what they run since when."""
     workers = session.existing().workers()
     if as_json:
         from ...documents import worker_json
@@ -155,9 +165,20 @@ def list_workers(session: Session, *, as_json: bool) -> None:
             escape(info.host),
             "" if info.state == "dead" else str(info.slots),
             ", ".join(info.queues or ()),
-            moment(info.started_at_us, short=on_terminal()),
-            escape(" ".join(info.running)),
+            "" if info.state == "dead" else _ago(info.started_at_us, info),
+            _ago(info.heartbeat_at_us, info) + " ago",
+            escape(", ".join(_running(run, info) for run in info.runs)),
         )
         for info in workers
     ]
     table(COLUMNS, rows)
+
+
+def _running(run: "Running", info: "WorkerInfo") -> str:
+    what = run.job_id if run.attempt < 2 else f"{run.job_id} attempt {run.attempt}"
+    return f"{what} ({_ago(run.since_us, info)}{', being cancelled' if run.is_cancelling else ''})"
+
+
+def _ago(at_us: int | None, info: "WorkerInfo") -> str:
+    seconds = (info.at_us - (at_us or info.started_at_us)) / 1_000_000
+    return duration(max(0, int(seconds)))

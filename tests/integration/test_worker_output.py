@@ -1,0 +1,145 @@
+"""What commands print, through real workers: bounded in the worker's memory and on disk, and true to the byte."""
+
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from queuectl import Queue
+from queuectl.events.types import Completed
+from queuectl.worker.printed import frames_of, shown
+from tests.worker.live import LiveWorker, is_alive, pid_in, state_of, wait_until
+
+StartWorker = Callable[..., LiveWorker]
+GB = 1 << 30
+MB = 1 << 20
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[Queue]:
+    with Queue.open(tmp_path / "db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def start(queue: Queue) -> Iterator[StartWorker]:
+    started: list[LiveWorker] = []
+
+    def start_one(**options: Any) -> LiveWorker:
+        started.append(LiveWorker(queue.path, **options))
+        return started[-1]
+
+    yield start_one
+    for worker in started:
+        worker.kill()
+
+
+def printed(queue: Queue, job_id: str) -> bytes:
+    """Give what the last run of a job printed, with its cuts."""
+    return b"".join(map(shown, frames_of(queue, queue.runs(job_id)[-1])))
+
+
+def memory(pid: int, what: str) -> int:
+    """Give a measure of a process's memory, in bytes: RssAnon, VmRSS, or VmHWM, the most VmRSS has ever been."""
+    found = re.search(rf"{what}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+def test_a_gigabyte_leaves_memory_flat(queue: Queue, start: StartWorker) -> None:
+    """A command that prints a gigabyte costs its worker no memory; its head, its tail and how much was cut are kept."""
+    worker = start()
+    queue.enqueue("echo warm", id="warm")
+    wait_until(lambda: state_of(queue, "warm") == "completed")
+    resident, anonymous = memory(worker.process.pid, "VmRSS"), memory(worker.process.pid, "RssAnon")
+    peak = 0
+    queue.enqueue(f"echo first; head -c {GB} /dev/zero; echo last", id="large")
+    while state_of(queue, "large") != "completed":
+        peak = max(peak, memory(worker.process.pid, "RssAnon"))
+    assert peak - anonymous < 16 * MB
+    assert memory(worker.process.pid, "VmHWM") - resident < 16 * MB
+    (path,) = (each for each in queue.path.glob("outputs/*/*"))
+    limit = queue.settings().output_limit_bytes
+    assert limit // 2 < path.stat().st_size < limit + 100
+    output = printed(queue, "large")
+    assert output.startswith(b"first\n\0\0\0")
+    assert output.endswith(b"\0\0\0last\n")
+    cut = re.search(rb"\n\[\.\.\. (\d+) bytes cut \.\.\.]\n", output)
+    assert cut is not None
+    assert len(output) - len(cut[0]) + int(cut[1]) == GB + len("first\nlast\n")
+
+
+@pytest.mark.parametrize("size", [1, 255, 8000, 9000, 300_000])
+def test_any_bytes_survive(queue: Queue, start: StartWorker, tmp_path: Path, size: int) -> None:
+    """Whatever bytes a command prints on either stream, small or large, are kept to the byte, with their digest."""
+    data = (bytes(range(256)) * (size // 256 + 1))[-size:]
+    broken = ("ä".encode() * (size // 2 + 1))[1 : size + 1]
+    (tmp_path / "data").write_bytes(data)
+    (tmp_path / "broken").write_bytes(broken)
+    queue.enqueue(("cat", str(tmp_path / "data")), id="binary")
+    queue.enqueue(f"cat {tmp_path}/broken >&2", id="broken")
+    assert start(drain=True, slots=2).exit_code() == 0
+    assert (printed(queue, "binary"), printed(queue, "broken")) == (data, broken)
+    completed = queue.history("binary")[-1].event
+    assert isinstance(completed, Completed)
+    assert completed.stdout is not None
+    assert (completed.stdout.size, completed.stdout.sha256) == (size, sha256(data).digest())
+
+
+def test_a_torrent_from_the_background_holds_no_slot(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
+    """A child in the background that prints without end neither holds its job's slot nor fills memory or disk."""
+    queue.enqueue(f"yes & echo $! > {tmp_path}/child; echo done", id="a")
+    queue.enqueue("true", id="next")
+    worker = start(drain=True)
+    assert worker.exit_code() == 0, worker.said()
+    child = pid_in(tmp_path / "child")
+    try:
+        assert [state_of(queue, job_id) for job_id in ("a", "next")] == ["completed"] * 2
+        assert b"done\n" in printed(queue, "a")
+        assert len(printed(queue, "a")) < 5 * MB
+    finally:
+        if is_alive(child):
+            os.kill(child, signal.SIGKILL)
+
+
+def test_a_torrent_is_stopped_in_time(queue: Queue, start: StartWorker) -> None:
+    """A command that prints as fast as it can is stopped at its time limit, while another beside it is looked after."""
+    queue.enqueue("trap '' TERM; yes", id="loud", timeout_s=0.5, max_retries=0)
+    queue.enqueue("for n in 1 2 3; do echo $n; sleep 0.1; done", id="quiet")
+    assert start(drain=True, slots=2, grace_s=0.2).exit_code() == 0
+    last = queue.job("loud").last
+    assert last is not None
+    assert (last.error, last.signal) == ("timed out after 0.5 s", "SIGKILL")
+    assert last.duration_ms is not None
+    assert last.duration_ms < 5000
+    assert b" bytes cut ...]" in printed(queue, "loud")
+    assert printed(queue, "quiet") == b"1\n2\n3\n"
+
+
+def test_silence_costs_no_file(queue: Queue, start: StartWorker) -> None:
+    """Jobs that print nothing, however long they run, leave neither files nor directories nor rows."""
+    for n, command in enumerate(["true", "exit 3", "sleep 0.4", "kill -9 $$"]):
+        queue.enqueue(command, id=f"job{n}", max_retries=0)
+    assert start(drain=True, slots=4).exit_code() == 0
+    assert not (queue.path / "outputs").exists()
+    assert [printed(queue, f"job{n}") for n in range(4)] == [b""] * 4
+
+
+def test_a_job_enqueues_another(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
+    """A command that types a bare `queuectl enqueue` reaches the queue that it is from, and knows its own job."""
+    installed = shutil.which("queuectl", path=str(Path(sys.executable).parent))
+    command = 'queuectl enqueue "$QUEUECTL_JOB_ID-$QUEUECTL_ATTEMPT-$QUEUECTL_QUEUE" "echo mine"'
+    assert installed is not None
+    path = f"{Path(installed).parent}:{os.environ['PATH']}"
+    queue.enqueue(command, id="a", queue="mail", env={"PATH": path, "QUEUECTL_DB": "/elsewhere"}, cwd=str(tmp_path))
+    assert start(drain=True).exit_code() == 0
+    assert printed(queue, "a") == b"Enqueued a-1-mail\n"
+    assert printed(queue, "a-1-mail") == b"mine\n"
+    assert [job.id for job in queue.jobs(state="completed")] == ["a-1-mail", "a"]

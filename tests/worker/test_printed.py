@@ -1,0 +1,73 @@
+"""Output read again piece by piece, from a real queue."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from queuectl import Captured, Queue, Run
+from queuectl.worker.output import Frame, encode, read_frames
+from queuectl.worker.printed import CHUNK_BYTES, frames_of, shown
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[Queue]:
+    with Queue.open(tmp_path / "db") as opened:
+        yield opened
+
+
+def printing(queue: Queue, capture: bytes) -> Run:
+    """Give a run that goes on and has printed a capture so far."""
+    queue.enqueue("true", id="a")
+    job = queue.start(queue.claim("w")[0])
+    path = queue.output_path(job)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(capture)
+    return queue.runs("a")[0]
+
+
+@pytest.mark.parametrize("size", [1, 65_536, CHUNK_BYTES - 5, CHUNK_BYTES, 5 * CHUNK_BYTES])
+def test_frames_of_any_size_come_whole(queue: Queue, size: int) -> None:
+    """Wherever chunks end, and however large frames are, every frame comes once, with its offset."""
+    capture = b"".join(encode(stream, stream * size) for stream in (b"o", b"e", b"o"))
+    run = printing(queue, capture)
+    frames = list(frames_of(queue, run))
+    assert frames == list(read_frames(capture))
+    assert list(frames_of(queue, run, frames[0].end)) == frames[1:]
+    assert list(frames_of(queue, run, len(capture))) == []
+
+
+def test_a_frame_being_written_is_left_for_later(queue: Queue) -> None:
+    """Of a capture that grows the whole frames come first, and the rest once it is whole."""
+    capture = encode(b"o", b"one") + encode(b"e", b"two")
+    run = printing(queue, capture[:-1])
+    (first,) = frames_of(queue, run)
+    with next(queue.path.glob("outputs/*/*")).open("ab") as file:
+        file.write(capture[-1:])
+    assert list(frames_of(queue, run, first.end)) == [Frame(b"e", b"two", len(capture))]
+
+
+def test_an_offset_counts_on_where_the_store_takes_over(queue: Queue) -> None:
+    """Small output that moves from its file into the store when its run ends goes on at the same offset."""
+    capture = encode(b"o", b"one")
+    run = printing(queue, capture)
+    (first,) = frames_of(queue, run)
+    whole = capture + encode(b"o", b"two")
+    queue.complete(queue.job("a"), output=Captured(whole))
+    next(queue.path.glob("outputs/*/*")).unlink()
+    assert list(frames_of(queue, run, first.end)) == [Frame(b"o", b"two", len(whole))]
+
+
+def test_silence_has_no_frames(queue: Queue) -> None:
+    """A run that printed nothing has neither file nor row, and no frames."""
+    run = printing(queue, b"")
+    next(queue.path.glob("outputs/*/*")).unlink()
+    assert list(frames_of(queue, run)) == []
+
+
+def test_a_cut_says_what_is_missing() -> None:
+    """A cut is shown as a line of its own, output as it is."""
+    assert [shown(frame) for frame in (Frame(b"c", b"12", 7), Frame(b"e", b"\xff", 6))] == [
+        b"\n[... 12 bytes cut ...]\n",
+        b"\xff",
+    ]
