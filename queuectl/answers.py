@@ -41,15 +41,21 @@ class Exchange(NamedTuple):
     """What a worker got for its results: jobs to run, and what became of what it handed in.
 
     `refused` pairs a job as the worker knew it with why: its lease is no longer the worker's.
-    `next_due_us` is when the next delayed job becomes due, None when none waits.
+    `next_due_s` is how soon the next delayed job becomes due, None when none waits.
     """
 
     claimed: list[Job]
     settled: list[Job]
     renewed: list[Job]
-    recovered: list[Job]
     refused: list[tuple[Job, QueuectlError]]
-    next_due_us: int | None
+    next_due_s: float | None
+
+
+class Recovered(NamedTuple):
+    """What was taken back from workers that are dead or frozen: their jobs as they stand now, and who was gone."""
+
+    jobs: list[Job]
+    workers: list[str]
 
 
 class Running(NamedTuple):

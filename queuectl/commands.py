@@ -73,11 +73,12 @@ class FailJob(NamedTuple):
 
 
 class RecoverJob(NamedTuple):
-    """Take a job back from a worker whose lease expired, or who is known to be `gone`."""
+    """Take a job back from a worker whose lease expired, or who is known to be `gone`; `pid` was its process."""
 
     token: int
     retry: RetryPolicy
     gone: bool = False
+    pid: int | None = None
 
 
 class ReleaseJob(NamedTuple):

@@ -111,12 +111,13 @@ def _recover(command: RecoverJob, job: Job) -> Events:
     lease = _lease(job, "recover", command.token)
     if not command.gone and lease.expires_at_us > command.retry.now_us:
         raise WrongState("recover", job.id, job.state, f"worker {lease.worker} still holds its lease")
-    found = "is gone" if command.gone else "let its lease expire"
+    who = f"worker {lease.worker}" + ("" if command.pid is None else f" (pid {command.pid})")
+    found = who + (" is gone" if command.gone else " let its lease expire")
     if lease.cancel_requested:
         return (_cancelled(ConfirmCancel(command.token), job, lease),)
     if not lease.attempt:
-        return (Released(command.token, f"worker {lease.worker} {found} before it started the command"),)
-    error = f"worker {lease.worker} {found}; how the command ended is not known"
+        return (Released(command.token, f"{found} before it started the command"),)
+    error = f"{found}; how the command ended is not known"
     return _failed(FailJob(command.token, command.retry, Reason.LOST, error), job, lease.attempt)
 
 

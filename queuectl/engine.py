@@ -1,8 +1,7 @@
 """Where decider, log and projections meet: one unit of work is one write transaction.
 
 A unit decides commands against the views, appends the events and applies them, so that nothing is
-ever half visible. Whoever claims does the upkeep that claiming needs: expired leases are taken
-back, due jobs become ready. Reads a clock only through the Clock it was given.
+ever half visible. Whoever claims makes due jobs ready first. Reads a clock only through the Clock it was given.
 """
 
 from collections.abc import Container, Iterator, Sequence
@@ -19,7 +18,7 @@ from .events.log import Append
 from .events.types import CONFIG_STREAM, NEW, Event, JobSpec
 from .intake import check_count, check_lease_s, check_text, check_worker
 from .job import Job
-from .projections import config, ids, jobs, leases, ready, removed
+from .projections import config, ids, jobs, ready, removed, workers
 from .projections.runner import Views
 from .settings import Settings
 from .store import Store, Transaction
@@ -98,11 +97,10 @@ class Unit:
         return self._apply(appends)
 
     def claim(self, worker: str, count: int, *, lease_s: float, queues: Sequence[str] | None = None) -> list[Job]:
-        """Lease the next `count` jobs to a worker, after the upkeep that it needs."""
+        """Lease the next `count` jobs to a worker; those due by now are among them."""
         check_count("count", count)
         check_worker(worker)
         command = ClaimJob(worker, self.lease_until_us(lease_s))
-        self.recover()
         self.views.promote(self.now_us)
         return self.execute([(number, command) for number in islice(ready.numbers(self.txn, queues), count)])
 
@@ -114,16 +112,15 @@ class Unit:
         """Count an attempt of jobs just claimed."""
         return self.execute([(job.number, StartJob(token_of(job), host, pid)) for job in jobs])
 
-    def recover(self) -> list[Job]:
-        """Take back the jobs whose lease has expired."""
-        self.views.flush()
-        expired = leases.expired(self.txn, self.now_us)
-        if not expired:
-            return []
+    def recover(self, held: Sequence[Job], *, gone: bool = False) -> list[Job]:
+        """Take jobs back whose lease has expired, or whose worker is `gone`; those that have moved on are left."""
         settings = self.settings()
-        jobs = [job for number in expired if (job := self.views.job(number)) is not None]
-        recovered = self.execute([(job.number, RecoverJob(token_of(job), self.retry_policy(settings))) for job in jobs])
-        self.views.flush()
+        orders: list[Order] = []
+        for job in held:
+            row = workers.get(self.txn, job.lease.worker) if job.lease else None
+            pid = None if row is None else row.pid
+            orders.append((job.number, RecoverJob(token_of(job), self.retry_policy(settings), gone, pid)))
+        recovered, _ = self.execute_each(orders)
         return recovered
 
     def configure(self, key: str, value: int | float | None) -> None:

@@ -38,7 +38,7 @@ VIEW_TABLES: Final = (
     "marks",
 )
 _SETS: Final = ("a", "b")
-_OUR_FILES: Final = frozenset({"data.mdb", "lock.mdb", "outputs", "doorbells", "logs"})
+_OUR_FILES: Final = frozenset({"data.mdb", "lock.mdb", "outputs", "doorbells", "workers", "logs"})
 _NETWORK: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "afs", "lustre"}
 )

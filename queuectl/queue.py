@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Final, Literal
 
 from . import acting, enqueuing, outputs, reading, settling, surroundings
-from .answers import Bulk, Captured, ConfigValue, Exchange, ReplayReport, Result, Run, Status, WorkerInfo
+from .answers import Bulk, Captured, ConfigValue, Exchange, Recovered, ReplayReport, Result, Run, Status, WorkerInfo
 from .clock import Clock, SystemClock
 from .commands import CancelJob, CompleteJob, JobCommand, ReleaseJob, RemoveJob, RenewLease, RequeueJob
 from .engine import Engine, token_of
@@ -25,19 +25,19 @@ from .events.types import (
     WORKER_STREAM,
     Command,
     Enqueued,
-    Event,
     Recorded,
     Stream,
     WorkerStarted,
     WorkerStopped,
     WorkerStopping,
 )
-from .intake import JobRequest, check_count, check_state, check_text, ids_of, time_us
+from .intake import JobRequest, check_count, check_state, check_text, check_worker, ids_of, time_us
 from .job import ENDED, Job, JobState
 from .projections import config, workers
 from .projections.rebuild import bring_up_to_date, rebuild
 from .settings import KEYS, Settings, canonical, parse
 from .store import Store, key_of
+from .takeover import take_over
 
 EVENTS_AT_ONCE: Final = 10_000
 """A read transaction lives no longer than as many events: an old one keeps the file growing."""
@@ -160,6 +160,7 @@ class Queue:
 
         Each job's `lease.token` is what completing, failing, renewing or releasing it is checked by.
         """
+        take_over(self._engine, actor=check_worker(worker))
         with self._engine.unit(actor=worker) as unit:
             lease_s = unit.settings().lease_s if lease_s is None else lease_s
             return unit.claim(worker, count, lease_s=lease_s, queues=queues)
@@ -210,10 +211,14 @@ class Queue:
         with self._engine.unit(actor=_holder(job), rings=True) as unit:
             return unit.execute([(job.number, ReleaseJob(token_of(job), check_text("cause", cause)))])[0]
 
-    def recover(self) -> list[Job]:
-        """Take back the jobs whose lease has expired; claiming does so too."""
-        with self._engine.unit(rings=True) as unit:
-            return unit.recover()
+    def recover(self, *, actor: str | None = None) -> Recovered:
+        """Take back the jobs of workers that are gone or let their lease expire; claim() does so too.
+
+        What such a worker of this machine has left running is killed first. Slots of readers that were
+        killed are freed.
+        """
+        self._store.free_readers()
+        return take_over(self._engine, actor=actor)
 
     def exchange(
         self,
@@ -247,8 +252,9 @@ class Queue:
     ) -> None:
         """Record that a worker began to take jobs."""
         event = WorkerStarted(host, pid, slots, None if queues is None else tuple(queues))
-        self._worker_event(worker, event, actor=worker)
-        self.heartbeat(worker)
+        with self._engine.unit(actor=worker) as unit:
+            unit.append_named(WORKER_STREAM + worker, (event,))
+            unit.txn.put("presence", worker.encode(), key_of(self._clock.now_us()))
 
     def worker_stopping(
         self, worker: str, *, now: bool = False, reason: str | None = None, actor: str | None = None
@@ -256,7 +262,8 @@ class Queue:
         """Ask a worker to take no more jobs; `now`: also to give back those it runs."""
         if worker not in [info.id for info in self.workers()]:
             raise InvalidInput("worker", repr(worker), "one of `queuectl worker list`")
-        self._worker_event(worker, WorkerStopping(now), reason=reason, actor=actor)
+        with self._engine.unit(reason=reason, actor=actor, rings=True) as unit:
+            unit.append_named(WORKER_STREAM + worker, (WorkerStopping(now),))
 
     def stop_requested(self, worker: str) -> Literal["", "finish", "now"]:
         """Tell what a worker was asked to do: nothing, to finish what it runs, or to give it back now."""
@@ -268,13 +275,13 @@ class Queue:
 
     def worker_stopped(self, worker: str, cause: str, *, actor: str | None = None) -> None:
         """Record that a worker ended; `actor` is who says so where it is not the worker itself."""
-        self._worker_event(worker, WorkerStopped(cause), actor=actor or worker)
-        with self._store.write() as txn:
-            txn.delete("presence", worker.encode())
+        with self._engine.unit(actor=actor or worker) as unit:
+            if workers.get(unit.txn, worker) is not None:  # several may find the same worker gone
+                unit.append_named(WORKER_STREAM + worker, (WorkerStopped(cause),))
+            unit.txn.delete("presence", worker.encode())
 
     def heartbeat(self, worker: str) -> None:
-        """Note that a worker is alive: presence, not history. Slots of readers that were killed are freed."""
-        self._store.free_readers()
+        """Note that a worker which holds no lock file is alive: presence, not history."""
         with self._store.write() as txn:
             txn.put("presence", worker.encode(), key_of(self._clock.now_us()))
 
@@ -367,7 +374,7 @@ class Queue:
     def status(self) -> Status:
         """Give the queue at a glance."""
         with self._store.read() as txn:
-            return reading.status(txn, self._clock.now_us())
+            return reading.status(txn, self.path, self._clock.now_us())
 
     def backlog(self, queues: Sequence[str] | None = None) -> int:
         """Count the jobs that have not ended, in these queues or in all."""
@@ -377,7 +384,7 @@ class Queue:
     def workers(self) -> list[WorkerInfo]:
         """Give the workers that have not stopped, those found dead among them."""
         with self._store.read() as txn:
-            return reading.list_workers(txn, self._clock.now_us())
+            return reading.list_workers(txn, self.path, self._clock.now_us())
 
     def runs(self, job_id: str) -> list[Run]:
         """Give a job's runs in order; raises JobNotFound."""
@@ -521,12 +528,6 @@ class Queue:
         named = list(dict.fromkeys(ids_of(job_ids)))
         acting.act(self._engine, named, command, reason=reason)
         return named
-
-    def _worker_event(self, worker: str, event: Event, **how: str | None) -> None:
-        with self._engine.unit(**how, rings=isinstance(event, WorkerStopping)) as unit:
-            if isinstance(event, WorkerStopped) and workers.get(unit.txn, worker) is None:
-                return  # several may find the same worker gone
-            unit.append_named(WORKER_STREAM + worker, (event,))
 
 
 def _holder(job: Job) -> str | None:

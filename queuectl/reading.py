@@ -3,9 +3,12 @@
 import os
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
+from pathlib import Path
 from typing import Literal
 
+from . import lockfile
 from .answers import Run, Running, Status, WorkerInfo
+from .boot import booted_s
 from .errors import JobNotFound
 from .events.lmdb_log import LmdbLog
 from .events.types import Cancelled, Claimed, Completed, Dead, Enqueued, Failed, Recorded, Released, Started
@@ -15,7 +18,7 @@ from .store import Transaction
 from .surroundings import host
 
 SILENT_US = 20_000_000
-"""A worker that sent no heartbeat for this long, four of its beats, is taken for dead."""
+"""A worker that holds no lock file and sent no heartbeat for this long is taken for dead."""
 
 FIRSTS = 1_000
 """Queues and priorities that are looked at for the job that has waited longest."""
@@ -54,11 +57,11 @@ def dead_jobs(txn: Transaction) -> Iterator[Job]:
     return _jobs(txn, dead.numbers(txn))
 
 
-def status(txn: Transaction, now_us: int) -> Status:
+def status(txn: Transaction, path: Path, now_us: int) -> Status:
     """Give the counts, how many workers are at work, and how long a job that could run has waited."""
     queues = counts.all_queues(txn)
     total = {state: sum(each[state] for each in queues.values()) for state in JobState}
-    active = sum(info.state != "dead" for info in list_workers(txn, now_us))
+    active = sum(info.state != "dead" for info in list_workers(txn, path, now_us))
     return Status(total, active, queues, LmdbLog(txn).head(), _longest_wait_s(txn, now_us))
 
 
@@ -69,11 +72,11 @@ def backlog(txn: Transaction, queues: Sequence[str] | None) -> int:
     return sum(each[state] for name, each in found.items() if queues is None or name in queues for state in waiting)
 
 
-def list_workers(txn: Transaction, now_us: int) -> list[WorkerInfo]:
+def list_workers(txn: Transaction, path: Path, now_us: int) -> list[WorkerInfo]:
     """Give the workers that have not stopped, those found dead among them."""
     rows = workers.present(txn)
     held = leases.held(txn) if rows else {}
-    return [_worker_info(txn, row, held.get(row.id, []), now_us) for row in rows]
+    return [_worker_info(txn, path, row, held.get(row.id, []), now_us) for row in rows]
 
 
 def runs(txn: Transaction, job: Job) -> list[Run]:
@@ -140,16 +143,26 @@ def _jobs(txn: Transaction, numbers: Iterator[int]) -> Iterator[Job]:
     return (job for number in numbers if (job := jobs.get(txn, number)) is not None)
 
 
-def _worker_info(txn: Transaction, row: workers.WorkerRow, held: list[int], now_us: int) -> WorkerInfo:
+def _worker_info(txn: Transaction, path: Path, row: workers.WorkerRow, held: list[int], now_us: int) -> WorkerInfo:
     beat = txn.get("presence", row.id.encode())
-    beat_us = int.from_bytes(beat, "big") if beat else None
+    beat_us = _seen_us(path, row.id, now_us) or (int.from_bytes(beat, "big") if beat else None)
     runs = sorted(map(_running, _jobs(txn, iter(held))), key=lambda run: run.since_us)
     state: Literal["running", "stopping", "dead"] = "stopping" if row.stopping else "running"
-    if now_us - (beat_us or row.started_at_us) > SILENT_US or not _is_alive(row):
+    is_alive = lockfile.is_held(path, row.id)
+    if is_alive is None:
+        is_alive = now_us - (beat_us or row.started_at_us) <= SILENT_US and _is_there(row)
+    if not is_alive:
         state = "dead"
     return WorkerInfo(
         row.id, row.pid, row.host, row.slots, row.queues, runs, row.started_at_us, beat_us, state, row.stop_now, now_us
     )
+
+
+def _seen_us(path: Path, worker: str, now_us: int) -> int | None:
+    sighting = lockfile.look(path, worker)
+    if sighting is None or not sighting.is_of_this_boot:
+        return None
+    return now_us - round((booted_s() - sighting.seen_boot_s) * 1_000_000)
 
 
 def _running(job: Job) -> Running:
@@ -159,7 +172,7 @@ def _running(job: Job) -> Running:
     return Running(job.id, job.spec.queue, lease.attempt, since_us, lease.cancel_requested)
 
 
-def _is_alive(row: workers.WorkerRow) -> bool:
+def _is_there(row: workers.WorkerRow) -> bool:
     if row.host != host():
         return True
     try:

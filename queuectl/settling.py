@@ -34,13 +34,16 @@ def exchange(
     renewed, not_renewed = unit.execute_each([(job.number, RenewLease(token_of(job), until_us)) for job in renew])
     refused += _with_jobs(renew, not_renewed)
     claimed: list[Job] = []
-    recovered: list[Job] = []
     if want:
-        recovered = unit.recover()
         claimed = unit.claim(worker, want, lease_s=lease_s, queues=queues)
         claimed = unit.start(claimed, host=host, pid=pid)
     unit.views.flush()
-    return Exchange(claimed, settled, renewed, recovered, refused, scheduled.next_due_us(unit.txn))
+    return Exchange(claimed, settled, renewed, refused, _until_next_due_s(unit))
+
+
+def _until_next_due_s(unit: Unit) -> float | None:
+    due_us = scheduled.next_due_us(unit.txn)
+    return None if due_us is None else max(0, due_us - unit.now_us) / 1_000_000
 
 
 def settle(unit: Unit, results: Sequence[Result]) -> tuple[list[Job], list[tuple[Job, QueuectlError]]]:

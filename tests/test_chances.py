@@ -52,7 +52,7 @@ def test_each_lost_job_has_a_roll_of_its_own(loaded: Queue, dice: LoadedDice) ->
     for job in loaded.claim("w", 5, lease_s=10):
         loaded.start(job)
     dice.advance(11)
-    assert len({job.due_us for job in loaded.recover()}) == 5
+    assert len({job.due_us for job in loaded.recover().jobs}) == 5
 
 
 def test_a_delay_counts_from_the_logs_time(queue: Queue, clock: FakeClock) -> None:

@@ -261,8 +261,8 @@ def test_a_job_that_keeps_killing_its_worker_ends_dead() -> None:
     once = Enqueued(SPEC._replace(max_retries=0))
     job = (
         given(once, CLAIMED, STARTED)
-        .when(RecoverJob(2, POLICY, gone=True))
-        .then(Failed(2, 1, "lost", "worker w1 is gone; how the command ended is not known"), Dead(1, "lost"))
+        .when(RecoverJob(2, POLICY, gone=True, pid=12))
+        .then(Failed(2, 1, "lost", "worker w1 (pid 12) is gone; how the command ended is not known"), Dead(1, "lost"))
         .job
     )
     assert job is not None

@@ -15,11 +15,14 @@ VIEWS_OF_ALL = "errors events.* job store projections.*"
 FACE = "queue surroundings answers documents settings intake errors clock events.types events.codec job"
 
 ALLOWED = {  # module -> what of ours it may import; the first row that fits counts
-    "errors|clock|events.types|retry|doorbell|surroundings|events.__init__|projections.__init__": "",
+    "errors|clock|boot|events.types|retry|doorbell|surroundings|events.__init__|projections.__init__": "",
     "job|commands|decider": CORE,
     "events.lmdb_log": "errors events.* store",
     "events.*": "errors events.*",
     "environment|settings": "errors",
+    "lockfile": "boot",
+    "leftovers": "lockfile",
+    "guardian": "boot lockfile leftovers",
     "store": "environment errors",
     "projections.runner|projections.rebuild": VIEWS_OF_ALL,
     "projections.rows": "errors",
@@ -29,12 +32,13 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "documents": "answers events.types events.codec job",
     "outputs": "store",
     "engine": f"{CORE} {VIEWS_OF_ALL} clock settings intake doorbell",
-    "settling|reading": f"answers commands engine outputs surroundings {VIEWS_OF_ALL}",
+    "settling|reading": f"answers boot lockfile commands engine outputs surroundings {VIEWS_OF_ALL}",
     "enqueuing": f"answers clock engine intake settings surroundings {VIEWS_OF_ALL}",
     "acting": f"commands engine enqueuing outputs {VIEWS_OF_ALL}",
+    "takeover": f"answers boot engine leftovers lockfile surroundings {VIEWS_OF_ALL}",
     "queue": f"answers clock commands engine intake settings surroundings {VIEWS_OF_ALL}"
-    " outputs enqueuing acting settling reading",
-    "worker.*": f"{FACE} doorbell worker.*",
+    " outputs enqueuing acting settling reading takeover",
+    "worker.*": f"{FACE} doorbell guardian leftovers lockfile worker.*",
     "cli.*": f"{FACE} __init__ cli.* worker.*",
     "__init__|__main__": "*",
 }

@@ -242,12 +242,12 @@ def test_a_lost_run_costs_an_attempt(queue: Queue, clock: FakeClock) -> None:
     queue.enqueue("true", id="a", max_retries=1)
     running(queue)
     clock.advance(31)
-    [job] = queue.recover()
-    assert (job.state, job.attempts, queue.recover()) == ("failed", 1, [])
+    [job] = queue.recover().jobs
+    assert (job.state, job.attempts, queue.recover().jobs) == ("failed", 1, [])
     clock.advance(2)
     running(queue)
     clock.advance(31)
-    assert [job.state for job in queue.recover()] == ["dead"]
+    assert [job.state for job in queue.recover().jobs] == ["dead"]
     assert [each.event.reason for each in queue.history("a") if isinstance(each.event, Failed)] == ["lost", "lost"]
 
 
@@ -256,7 +256,7 @@ def test_a_lost_claim_costs_none(queue: Queue, clock: FakeClock) -> None:
     queue.enqueue("true", id="a", max_retries=0)
     queue.claim("w")
     clock.advance(31)
-    assert [(job.state, job.attempts) for job in queue.recover()] == [("pending", 0)]
+    assert [(job.state, job.attempts) for job in queue.recover().jobs] == [("pending", 0)]
     assert isinstance(queue.history("a")[-1].event, Released)
 
 
@@ -266,7 +266,7 @@ def test_a_lost_run_that_was_to_be_cancelled_is_cancelled(queue: Queue, clock: F
     running(queue)
     queue.cancel("a")
     clock.advance(31)
-    assert [job.state for job in queue.recover()] == ["cancelled"]
+    assert [job.state for job in queue.recover().jobs] == ["cancelled"]
 
 
 @pytest.mark.parametrize("late", [29.999999, 30])
@@ -275,7 +275,7 @@ def test_a_lease_ends_at_its_moment(queue: Queue, clock: FakeClock, late: float)
     queue.enqueue("true")
     queue.claim("w", lease_s=30)
     clock.advance(late)
-    assert len(queue.recover()) == (late >= 30)
+    assert len(queue.recover().jobs) == (late >= 30)
 
 
 def test_a_late_worker_may_finish_what_nobody_took(queue: Queue, clock: FakeClock) -> None:
@@ -294,7 +294,10 @@ def test_a_renewed_lease_lasts_from_now(queue: Queue, clock: FakeClock) -> None:
     renewed = queue.renew(job, lease_s=30)
     assert renewed.lease == job.lease._replace(expires_at_us=START_US + 50 * SECOND)  # type: ignore[union-attr]
     clock.advance(25)
-    assert (queue.recover(), queue.history("a")[-1].event) == ([], Renewed(job.lease.token, START_US + 50 * SECOND))  # type: ignore[union-attr]
+    assert (queue.recover().jobs, queue.history("a")[-1].event) == (
+        [],
+        Renewed(job.lease.token, START_US + 50 * SECOND),
+    )  # type: ignore[union-attr]
     assert queue.complete(job).state == "completed"
 
 
@@ -324,7 +327,7 @@ def test_an_exchange_gives_started_jobs(queue: Queue) -> None:
         ("a", "processing", 1),
     ]
     assert [type(each.event) for each in queue.events(after=3)] == [Claimed, Claimed, Started, Started]
-    assert (found.settled, found.renewed, found.recovered, found.refused) == ([], [], [], [])
+    assert (found.settled, found.renewed, found.refused) == ([], [], [])
 
 
 def test_an_exchange_settles_what_it_can_and_collects_the_rest(queue: Queue, clock: FakeClock) -> None:
@@ -385,27 +388,29 @@ def test_a_result_and_a_renewal_of_one_job_do_not_quarrel(queue: Queue) -> None:
     assert ([job.state for job in found.settled], [job.id for job, _ in found.refused]) == (["completed"], ["a"])
 
 
-def test_an_exchange_recovers_and_promotes(queue: Queue, clock: FakeClock) -> None:
-    """Who wants jobs takes back expired ones and wakes those whose time has come, and is told of the next."""
-    queue.enqueue("true", id="lost")
-    running(queue, "silent")
+def test_an_exchange_promotes(queue: Queue, clock: FakeClock) -> None:
+    """Who wants jobs wakes those whose time has come, and is told how soon the next one's does."""
     queue.enqueue("true", id="due", delay_s=31)
     queue.enqueue("true", id="later", delay_s=60)
-    assert exchange(queue).next_due_us == START_US + 31 * SECOND
+    assert exchange(queue).next_due_s == 31
     clock.advance(31)
     found = exchange(queue, want=5)
-    assert (ids_of(found.recovered), ids_of(found.claimed)) == (["lost"], ["due"])
-    assert found.next_due_us == clock.now_us() + 2 * SECOND
+    assert (ids_of(found.claimed), found.next_due_s) == (["due"], 29)
 
 
-def test_an_exchange_that_wants_nothing_takes_nothing(queue: Queue, clock: FakeClock) -> None:
-    """A worker that is stopping hands in results and takes neither new jobs nor others' lost ones."""
-    queue.enqueue("true", id="a")
+def test_an_exchange_leaves_others_leases_alone(queue: Queue, clock: FakeClock) -> None:
+    """Whether a worker is gone is looked at now and then, not in every exchange; claim() looks each time."""
+    queue.enqueue("true", id="lost", backoff_base=0)
     running(queue, "silent")
     clock.advance(31)
-    queue.enqueue("true", id="b")
-    found = exchange(queue)
-    assert (found.claimed, found.recovered, state_of(queue, "a")) == ([], [], "processing")
+    assert (exchange(queue, want=5).claimed, state_of(queue, "lost")) == ([], "processing")
+    assert ids_of(queue.claim("w2", 5)) == ["lost"]
+
+
+def test_an_exchange_that_wants_nothing_takes_nothing(queue: Queue) -> None:
+    """A worker that is stopping hands in results and takes no new jobs."""
+    queue.enqueue("true", id="a")
+    assert (exchange(queue).claimed, state_of(queue, "a")) == ([], "pending")
 
 
 def test_an_exchange_looks_at_its_own_queues(queue: Queue) -> None:

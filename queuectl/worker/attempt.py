@@ -6,9 +6,10 @@ queue. Every moment (`now`) is given, in seconds of a monotonic clock.
 
 import math
 import signal
+from collections.abc import Callable
 from typing import Final
 
-from ..answers import Result
+from ..answers import Captured, Result
 from ..job import Job
 from .capture import Capture
 from .process import STDERR, STDOUT, Process, Stream
@@ -26,13 +27,18 @@ _DRAIN_READS: Final = 16
 
 
 class Attempt:
-    """A command that runs for a job."""
+    """A command that runs for a job, from the moment at which it is ordered; begin() gives it its process.
 
-    def __init__(self, job: Job, process: Process, capture: Capture, *, now: float, grace_s: float) -> None:
+    What it prints goes to a capture, made once it prints: most commands never do.
+    """
+
+    def __init__(self, job: Job, make_capture: Callable[[], Capture], *, now: float, grace_s: float) -> None:
         self.job = job
-        self.process = process
         self.renew_at = NEVER
-        self._capture = capture
+        self._process: Process | None = None
+        self._make_capture = make_capture
+        self._capture: Capture | None = None
+        self._flowing: set[Stream] = {STDOUT, STDERR}
         self._grace_s = grace_s
         self._started_at = now
         self._ended_at = now
@@ -45,21 +51,35 @@ class Attempt:
         self._look_at = NEVER
 
     @property
+    def process(self) -> Process:
+        """Give the process, once it has begun."""
+        assert self._process is not None, "the command has been started"
+        return self._process
+
+    def begin(self, process: Process, *, now: float) -> None:
+        """Go on with a process, started at that moment; one that was to be stopped meanwhile is."""
+        self._process = process
+        self._started_at = now
+        if self._stop is not None:
+            self._signal_stop()
+
+    @property
     def is_abandoned(self) -> bool:
         """Tell whether the job is no longer ours, so that its end must not be recorded."""
         return self._stop is Stop.ABANDONED
 
     def wake_at(self) -> float:
         """Give the moment at which step() has something to do though nothing happened."""
-        show_at = self._started_at + SHOW_AFTER_S if self._capture.is_hidden else NEVER
+        if self._process is None:
+            return NEVER
+        is_hidden = self._capture is not None and self._capture.is_hidden
+        show_at = self._started_at + SHOW_AFTER_S if is_hidden else NEVER
         return min(self._timeout_at(), self._kill_at, self._look_at, show_at)
 
     def read(self, stream: Stream) -> bool:
         """Read what lies in a pipe; gives False once the stream has ended."""
-        data = self.process.read(stream)
-        if data:
-            self._capture.add(stream, data)
-        return data != b""
+        self._take(stream)
+        return stream in self._flowing
 
     def stop(self, cause: Stop, *, now: float) -> bool:
         """End the run: TERM to its group, KILL after the grace; tells whether that was news.
@@ -73,24 +93,32 @@ class Attempt:
             return False
         self._stop = cause
         self._kill_at = now + self._grace_s
-        self.process.signal_group(signal.SIGTERM)
-        self.process.signal_group(signal.SIGCONT)  # a stopped process hears TERM only once it goes on
+        self._signal_stop()
         return True
 
     def kill(self, *, now: float) -> None:
-        """Send KILL to whatever is left of the group."""
-        self.process.signal_group(signal.SIGKILL)
+        """Send KILL to whatever is left of the group; where it has not begun, as soon as it has."""
+        if self._process is None:
+            self._kill_at = now
+            return
+        self._process.signal_group(signal.SIGKILL)
         self._kill_at = NEVER
         self._let_go_at = min(self._let_go_at, now + LINGER_S)
 
+    def step_soon(self) -> None:
+        """Have step() called at the next occasion."""
+        self._look_at = 0.0
+
     def step(self, *, now: float) -> bool:
         """Do what the moment asks for; gives True once the run is over and its group gone."""
+        if self._process is None:
+            return False
         self._notice_exit(now)
         if now >= self._timeout_at():
             self.stop(Stop.TIMEOUT, now=now)
         if now >= self._kill_at:
             self.kill(now=now)
-        if now >= self._started_at + SHOW_AFTER_S:
+        if self._capture is not None and now >= self._started_at + SHOW_AFTER_S:
             self._capture.show()
         if not self._is_over(now):
             self._look_at = NEVER if self._status is None else now + GROUP_POLL_S
@@ -100,9 +128,10 @@ class Attempt:
     def finish(self) -> Result:
         """Collect the last output and give the result; only behind a step() that said the run is over."""
         for stream in (STDOUT, STDERR):
-            self._drain(stream)
+            if stream in self._flowing:
+                self._drain(stream)
         self.process.close()
-        captured = self._capture.finish()
+        captured = Captured() if self._capture is None else self._capture.finish()
         assert self._status is not None, "the command has exited"
         verdict = judge(self._status, self._stop, timeout_s=self._timeout_s, stderr_tail=captured.stderr_tail)
         duration_ms = round((self._ended_at - self._started_at) * 1000)
@@ -110,7 +139,8 @@ class Attempt:
 
     def recorded(self) -> None:
         """Clean up, once the result is recorded: output that the store holds needs no file."""
-        self._capture.discard()
+        if self._capture is not None:
+            self._capture.discard()
 
     def _abandon(self, now: float) -> bool:
         if self.is_abandoned:
@@ -120,13 +150,20 @@ class Attempt:
         self.kill(now=now)
         return True
 
+    def _signal_stop(self) -> None:
+        if self._process is not None and not self.is_abandoned:
+            self._process.signal_group(signal.SIGTERM)
+            self._process.signal_group(signal.SIGCONT)  # a stopped process hears TERM only once it goes on
+
     def _timeout_at(self) -> float:
         if self._timeout_s is None or self._stop is not None or self._status is not None:
             return NEVER
         return self._started_at + self._timeout_s
 
     def _notice_exit(self, now: float) -> None:
-        if self._status is None and (status := self.process.poll()) is not None:
+        if self._process is None or self._status is not None:
+            return
+        if (status := self._process.poll()) is not None:
             self._status = status
             self._ended_at = now
             if status != 0 and self._stop is None:
@@ -139,11 +176,19 @@ class Attempt:
             return True
         return now >= self._let_go_at or not self.process.signal_group(0)
 
+    def _take(self, stream: Stream) -> bool:
+        data = self.process.read(stream)
+        if data:
+            if self._capture is None:
+                self._capture = self._make_capture()
+            self._capture.add(stream, data)
+        elif data is not None:
+            self._flowing.discard(stream)
+        return bool(data)
+
     def _drain(self, stream: Stream) -> None:
         # No waiting for the end of the stream: a process in the background may keep it open, and
         # even fill it faster than it is read. A pipe holds a mebibyte at the most.
         for _ in range(_DRAIN_READS):
-            data = self.process.read(stream)
-            if not data:
+            if not self._take(stream):
                 return
-            self._capture.add(stream, data)

@@ -5,32 +5,42 @@ How a command runs is not known here; what a job may do next is the queue's to s
 """
 
 import os
+import sys
 import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
 from ..answers import Exchange, Result
-from ..clock import SystemClock, worker_id
+from ..clock import worker_id
 from ..doorbell import Doorbell, ring
 from ..errors import InvalidInput, JobNotFound
 from ..job import Job
+from ..lockfile import LockFile
 from ..queue import Queue
 from . import report
 from .attempt import NEVER
+from .guard import Guard
 from .notify import Notifier
 from .signals import STOPPING, Signals
 from .slots import Slots
-from .upkeep import bury_gone
 from .verdict import Stop
 from .waiting import News, Waiting
 
-HEARTBEAT_S: Final = 5.0
+UPKEEP_S: Final = 1.0
+"""How often a worker looks for others that are gone, however seldom it looks for jobs."""
+
 LOOK_EVERY_S: Final = 0.05
 """How soon after one look at the queue a ring may cause the next: rings can come by the thousand."""
+
+GATHER_S: Final = 0.001
+"""How long a result waits for others to be recorded along with it: a commit costs about as much, for one or for ten."""
+
+SWITCH_S: Final = 0.0005
+"""After how long a thread that has started a command gets its turn at the latest (Python's own: 5 ms)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +73,7 @@ class Worker:
         self._options = options
         self._report = say
         self._notifier = notifier
-        self._clock = SystemClock()
+        self._lines: list[str] = []
         self._results: list[Result] = []
         self._claimed: deque[Job] = deque()  # ours, and not yet launched
         self._halt = Halt.NO
@@ -71,7 +81,8 @@ class Worker:
         self._is_hungry = True  # there may be jobs to claim
         self._seen_head = -1
         self._due_at = NEVER
-        self._looked_at = self._look_at = self._beat_at = 0.0
+        self._looked_at = self._look_at = self._upkeep_at = 0.0
+        self._gather_until = 0.0
         self._watch_at = NEVER if notifier.watchdog_every_s is None else 0.0
 
     def run(self) -> None:
@@ -80,17 +91,27 @@ class Worker:
         Whatever goes wrong is raised once the commands are killed and, where the queue still takes
         it, given back.
         """
-        with Signals() as signals, ExitStack() as opened:
-            doorbell = opened.enter_context(closing(Doorbell(self._queue.path, self.id)))
-            self._waiting = opened.enter_context(closing(Waiting(doorbell, signals)))
+        options, path = self._options, self._queue.path
+        with Signals() as signals, _quick_switches(), ExitStack() as opened:
+            self._lock = opened.enter_context(
+                closing(LockFile(path, self.id, slots=options.slots, lease_s=options.lease_s))
+            )
+            doorbell = opened.enter_context(closing(Doorbell(path, self.id)))
+            self._waiting = Waiting(doorbell, signals)
             self._slots = opened.enter_context(closing(self._make_slots()))
-            self._work()
+            self._guard = opened.enter_context(closing(Guard(path, self.id)))
+            self._start_guard()
+            try:
+                self._work()
+            finally:
+                self._flush()
 
     def _work(self) -> None:
         options, queue = self._options, self._queue
-        queue.worker_started(
-            self.id, host=os.uname().nodename, pid=os.getpid(), slots=options.slots, queues=options.queues
-        )
+        with self._writing():
+            queue.worker_started(
+                self.id, host=os.uname().nodename, pid=os.getpid(), slots=options.slots, queues=options.queues
+            )
         self._say(report.worker_started(self.id, options.slots, options.queues))
         self._notifier.ready()
         try:
@@ -99,14 +120,26 @@ class Worker:
         except BaseException as error:
             self._abort(error)
             raise
-        queue.worker_stopped(self.id, cause)
+        with self._writing():
+            queue.worker_stopped(self.id, cause)
         self._say(report.worker_stopped(self.id, cause))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        # A worker that is stopped in here holds up every other: its guardian is to know.
+        self._lock.writes(now=True)
+        try:
+            yield
+        finally:
+            self._lock.writes(now=False)
 
     def _make_slots(self) -> Slots:
         options, queue = self._options, self._queue
         return Slots(
             options.slots,
             self._waiting,
+            self._lock,
+            worker=self.id,
             db_path=queue.path,
             output_path=queue.output_path,
             lease_s=options.lease_s,
@@ -115,9 +148,15 @@ class Worker:
         )
 
     def _say(self, line: str) -> None:
-        # Whoever read this may be gone (`| head`): no reason to leave the jobs.
-        with suppress(Exception):
-            self._report(line)
+        self._lines.append(line)
+
+    def _flush(self) -> None:
+        """Print what there is to say, all lines of a tick at once."""
+        if self._lines:
+            text = "\n".join(self._lines)
+            self._lines = []
+            with suppress(Exception):  # whoever read this may be gone (`| head`): no reason to leave the jobs
+                self._report(text)
 
     def _reason_to_leave(self) -> str:
         if self._slots or self._results:
@@ -131,17 +170,35 @@ class Worker:
     def _tick(self) -> None:
         news = self._waiting.wait(until=self._wake_at(), now=time.monotonic())
         now = time.monotonic()
+        self._lock.live()
         self._heed(news, now)
-        self._results += self._slots.step(news.moved, now=now)
-        self._exchange(now)
+        was_short = self._slots.is_short
+        ended = self._slots.step(news.moved, now=now)
+        if ended and not self._results:
+            self._gather_until = now + GATHER_S
+        self._results += ended
+        if self._slots.failure is not None:
+            raise self._slots.failure
+        if self._slots.is_short and not was_short:
+            self._say(report.short_of_means())
+        if not self._is_gathering(now):
+            self._exchange(now)
         self._keep_time(now)  # last: a new job's start does not wait for it
+        self._flush()
+
+    def _is_gathering(self, now: float) -> bool:
+        if not self._results or self._halt or now >= self._gather_until:
+            return False
+        return len(self._results) < len(self._slots)
 
     def _wake_at(self) -> float:
         wants = not self._halt and self._slots.free
+        if self._results and not self._halt:
+            return self._gather_until
         if self._results or (wants and self._is_hungry):
             return 0.0
         due_at = self._due_at if wants else NEVER
-        return min(self._slots.wake_at(), self._look_at, self._beat_at, self._watch_at, due_at)
+        return min(self._slots.wake_at(), self._look_at, self._upkeep_at, self._watch_at, due_at)
 
     def _heed(self, news: News, now: float) -> None:
         heard = sum(number in STOPPING for number in news.signals)
@@ -160,16 +217,38 @@ class Worker:
         if now >= self._watch_at and self._notifier.watchdog_every_s is not None:
             self._notifier.watchdog()
             self._watch_at = now + self._notifier.watchdog_every_s
-        if now >= self._beat_at:
-            self._beat(now)
-            self._is_hungry = True  # a dead worker's leases expire without anybody ringing
+        if self._guard.is_gone():
+            self._replace_guard()
+        if now >= self._upkeep_at:
+            self._keep_up(now)
 
-    def _beat(self, now: float) -> None:
-        self._queue.heartbeat(self.id)
-        self._beat_at = now + HEARTBEAT_S
+    def _keep_up(self, now: float) -> None:
+        """Do what serves the others too, and what nobody rings for."""
+        self._upkeep_at = now + UPKEEP_S
         self._notifier.status(report.at_work(len(self._slots), self._options.slots))
-        for worker in bury_gone(self._queue, finder=self.id):
+        if not self._guard.is_there:
+            self._start_guard()
+        with self._writing():
+            recovered = self._queue.recover(actor=self.id)
+        for worker in recovered.workers:
             self._say(report.found_gone(worker))
+        for job in recovered.jobs:
+            self._say(report.taken_back(job))
+        self._is_hungry |= bool(recovered.jobs)
+
+    def _start_guard(self) -> None:
+        try:
+            self._guard.start()
+        except OSError as error:
+            self._say(report.no_guardian(error))
+        else:
+            self._waiting.add_source(self._guard)
+
+    def _replace_guard(self) -> None:
+        self._waiting.remove_source(self._guard)
+        self._guard.close()
+        self._say(report.guardian_gone())
+        self._upkeep_at = min(self._upkeep_at, time.monotonic() + UPKEEP_S / 2)  # not at once: it may end each time
 
     def _look(self, now: float) -> None:
         """See what others did: new jobs, cancelled ones, the wish that this worker stops."""
@@ -204,7 +283,7 @@ class Worker:
         if halt <= self._halt:
             return
         if not is_recorded and self._halt < Halt.GIVE_BACK:
-            with suppress(InvalidInput):  # somebody has taken this worker for gone
+            with suppress(InvalidInput), self._writing():  # refused where somebody has taken this worker for gone
                 self._queue.worker_stopping(self.id, now=halt > Halt.FINISH, actor=self.id)
         if not self._halt:
             self._notifier.stopping()
@@ -224,27 +303,25 @@ class Worker:
         if not (self._results or renew or (free and self._is_hungry)):
             return
         results = self._results
-        answer = self._queue.exchange(
-            self.id,
-            results,
-            want=free,
-            queues=self._options.queues,
-            lease_s=self._options.lease_s,
-            renew=renew,
-        )
+        with self._writing():
+            answer = self._queue.exchange(
+                self.id,
+                results,
+                want=free,
+                queues=self._options.queues,
+                lease_s=self._options.lease_s,
+                renew=renew,
+            )
         self._results = []
         self._claimed.extend(answer.claimed)
         if free:
             self._is_hungry = len(answer.claimed) == free
-        self._due_at = self._moment_of(answer.next_due_us, now)
+        self._due_at = NEVER if answer.next_due_s is None else now + answer.next_due_s
         self._slots.renewed(answer.renewed, now=now)
         self._tell(results, answer, now)
         self._launch_claimed()
         if any(result.kind == "released" for result in results):
             ring(self._queue.path)  # for the other workers
-
-    def _moment_of(self, at_us: int | None, now: float) -> float:
-        return NEVER if at_us is None else now + (at_us - self._clock.now_us()) / 1_000_000
 
     def _tell(self, results: list[Result], answer: Exchange, now: float) -> None:
         after = {job.number: job for job in answer.settled}
@@ -258,16 +335,8 @@ class Worker:
 
     def _launch_claimed(self) -> None:
         while self._claimed:
-            job = self._claimed[0]
-            self._say(report.picked_up(job))
-            result = self._slots.launch(job, now=time.monotonic())
-            self._claimed.popleft()
-            if result is None:
-                continue
-            self._results.append(result)
-            if result.kind == "released":
-                self._is_hungry = True
-                self._say(report.short_of_means(result))
+            self._slots.launch(self._claimed[0], now=time.monotonic())
+            self._say(report.picked_up(self._claimed.popleft()))
 
     def _abort(self, error: BaseException) -> None:
         held = [*self._slots.abandon_all(), *self._claimed]
@@ -279,3 +348,13 @@ class Worker:
         except Exception as refusal:  # the first error is the one to raise, whatever this one is
             for result in results:
                 self._say(report.not_recorded(result, refusal))
+
+
+@contextmanager
+def _quick_switches() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)

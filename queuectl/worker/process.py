@@ -3,23 +3,27 @@
 Knows nothing of jobs, leases or time limits. How a process is spawned stays hidden in here, so that
 another way of spawning can take its place.
 """
+# Paths are bytes here, as the system has them, which pathlib does not know:
+# ruff: noqa: PTH113, PTH116, PTH118
 
 import errno
 import os
 import signal
-import subprocess
+import stat
 from collections.abc import Mapping
 from functools import cache
 from typing import Final, Literal, TypeAlias
 
 from ..errors import QueuectlError
 from ..events.types import Command
+from .libc import spawn
 
 Stream: TypeAlias = Literal[b"o", b"e"]
 STDOUT: Final = b"o"
 STDERR: Final = b"e"
 
 READ_BYTES: Final = 65536
+_STDERR_FD: Final = 2
 
 
 class SpawnError(QueuectlError):
@@ -47,15 +51,18 @@ class Process:
     caller polls when SIGCHLD arrives.
     """
 
-    def __init__(self, child: "subprocess.Popen[bytes]", pipes: dict[Stream, int]) -> None:
-        self._child = child
-        self.pid = child.pid
+    def __init__(self, pid: int, pipes: dict[Stream, int]) -> None:
+        self.pid = pid
         self.pipes = pipes
-        self.exit_fd = os.pidfd_open(child.pid) if can_watch_exits() else None
+        self.exit_fd = os.pidfd_open(pid) if can_watch_exits() else None
+        self._status: int | None = None
 
     def poll(self) -> int | None:
         """Give the exit code, minus the signal's number where one killed it, or None while it runs."""
-        return self._child.poll()
+        if self._status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self._status = os.waitstatus_to_exitcode(status) if pid else None
+        return self._status
 
     def read(self, stream: Stream) -> bytes | None:
         """Give what lies in a pipe, b"" at its end, None when there is nothing just now."""
@@ -85,15 +92,24 @@ class Process:
 
 
 class Launcher:
-    """Spawns commands; keeps what is the same for all of them."""
+    """Spawns commands, in any thread; keeps what is the same for all of them."""
 
     def __init__(self, base_env: Mapping[bytes, bytes]) -> None:
-        self._env = dict(base_env)
-        self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._base = {name: name + b"=" + value for name, value in base_env.items()}
+        self._path = base_env.get(b"PATH", os.defpath.encode())
+        # A descriptor of a command's that is also one of the three it gets would be overwritten while they are
+        # put in place: where the worker has no stdin, stdout or stderr, the null device takes their numbers.
+        self._nulls: list[int] = []
+        try:
+            while not self._nulls or self._nulls[-1] <= _STDERR_FD:
+                self._nulls.append(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
+        except OSError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let go of what all commands share."""
-        os.close(self._null)
+        _close_all(self._nulls)
 
     def spawn(self, command: Command, *, cwd: str | None, env: Mapping[str, str]) -> Process:
         """Start a command, `env` laid over the worker's own; raises SpawnError, or Shortage.
@@ -105,27 +121,43 @@ class Launcher:
         try:
             ends += os.pipe()
             ends += os.pipe()
-            child = self._popen(argv, cwd, env, stdout=ends[1], stderr=ends[3])
+            pid = self._start(argv, cwd, env, stdout=ends[1], stderr=ends[3])
         except (OSError, ValueError) as error:
             _close_all(ends)
             raise _refusal(error, argv, cwd) from error
         _close_all(ends[1::2])
         try:
-            return _watched(child, ends[0], ends[2])
+            return _watched(pid, ends[0], ends[2])
         except BaseException as error:
-            _put_down(child)
+            _put_down(pid)
             _close_all(ends[::2])
             if isinstance(error, OSError):
                 raise _refusal(error, argv, cwd) from error
             raise
 
-    def _popen(
-        self, argv: list[str], cwd: str | None, env: Mapping[str, str], *, stdout: int, stderr: int
-    ) -> "subprocess.Popen[bytes]":
-        merged = self._env | {os.fsencode(name): os.fsencode(value) for name, value in env.items()}
-        return subprocess.Popen(
-            argv, stdin=self._null, stdout=stdout, stderr=stderr, cwd=cwd, env=merged, start_new_session=True
-        )
+    def _start(self, argv: list[str], cwd: str | None, env: Mapping[str, str], *, stdout: int, stderr: int) -> int:
+        words = [os.fsencode(word) for word in argv]
+        own = {os.fsencode(name): os.fsencode(value) for name, value in env.items()}
+        entries = (self._base | {name: name + b"=" + value for name, value in own.items()}).values()
+        where = None if cwd is None else os.fsencode(cwd)
+        if any(b"\0" in text for text in (*words, *own, *own.values(), where or b"")):
+            raise ValueError("embedded null byte")
+        if any(b"=" in name for name in own):
+            raise ValueError("illegal environment variable name")
+        program = words[0] if b"/" in words[0] else _find(words[0], own.get(b"PATH", self._path), where)
+        return spawn(program, words, entries, cwd=where, fds=(self._nulls[-1], stdout, stderr))
+
+
+def _find(name: bytes, path: bytes, cwd: bytes | None) -> bytes:
+    """Find a program as the command itself would, by its own PATH, seen from its own directory."""
+    error = errno.ENOENT
+    for directory in path.split(b":"):
+        found = os.path.join(cwd or b"", directory, name)
+        if os.path.isfile(found):
+            if os.access(found, os.X_OK):
+                return found
+            error = errno.EACCES
+    raise OSError(error, os.strerror(error))
 
 
 def signal_name(number: int) -> str:
@@ -137,15 +169,15 @@ def signal_name(number: int) -> str:
         return f"SIGRTMIN+{number - first}" if first is not None and number > first else f"signal {number}"
 
 
-def _watched(child: "subprocess.Popen[bytes]", stdout: int, stderr: int) -> Process:
+def _watched(pid: int, stdout: int, stderr: int) -> Process:
     for fd in (stdout, stderr):
         os.set_blocking(fd, False)
-    return Process(child, {STDOUT: stdout, STDERR: stderr})
+    return Process(pid, {STDOUT: stdout, STDERR: stderr})
 
 
-def _put_down(child: "subprocess.Popen[bytes]") -> None:
-    os.killpg(child.pid, signal.SIGKILL)  # not yet reaped, so there
-    child.wait()
+def _put_down(pid: int) -> None:
+    os.killpg(pid, signal.SIGKILL)  # not yet reaped, so there
+    os.waitpid(pid, 0)
 
 
 def _close_all(fds: list[int]) -> None:
@@ -162,9 +194,21 @@ def _refusal(error: OSError | ValueError, argv: list[str], cwd: str | None) -> Q
 def _cause(error: OSError | ValueError, argv: list[str], cwd: str | None) -> str:
     if not isinstance(error, OSError):
         return f"the command or its environment cannot be passed on ({error})"
-    if cwd is not None and error.filename == cwd:
-        return _CWD_CAUSES.get(error.errno or 0, "cannot enter {0!r}: {1}").format(cwd, error.strerror)
+    if cwd is not None and (refusal := _why_not_enter(cwd)) is not None:
+        return _CWD_CAUSES.get(refusal.errno or 0, "cannot enter {0!r}: {1}").format(cwd, refusal.strerror)
     return _PROGRAM_CAUSES.get(error.errno or 0, "cannot run {0!r}: {1}").format(argv[0], error.strerror)
+
+
+def _why_not_enter(directory: str) -> OSError | None:
+    """Tell why a directory cannot be entered: a failed spawn does not say which of its steps failed."""
+    try:
+        is_directory = stat.S_ISDIR(os.stat(directory).st_mode)
+    except OSError as error:
+        return error
+    if is_directory and os.access(directory, os.X_OK):
+        return None
+    number = errno.EACCES if is_directory else errno.ENOTDIR
+    return OSError(number, os.strerror(number))
 
 
 _SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})

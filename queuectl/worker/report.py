@@ -20,6 +20,22 @@ def found_gone(worker: str) -> str:
     return f"worker {worker} is gone without having stopped"
 
 
+def taken_back(job: Job) -> str:
+    """Say what became of a job of another worker's that died or froze."""
+    has_failed = job.state in (JobState.FAILED, JobState.DEAD)
+    return f"{job.id}: taken back, {job.state}" + (f": {job.last.error}" if job.last and has_failed else "")
+
+
+def guardian_gone() -> str:
+    """Say that nobody would end the commands if this worker were killed now."""
+    return "the guardian of this worker is gone; starting another"
+
+
+def no_guardian(error: OSError) -> str:
+    """Say that nobody ends the commands if this worker is killed."""
+    return f"cannot start a guardian ({error}): were this worker killed, its commands would go on for a while"
+
+
 def worker_stopped(worker: str, cause: str) -> str:
     """Say who left, and why."""
     return f"worker {worker} stopped: {cause}"
@@ -69,9 +85,9 @@ def refused(job: Job, error: Exception) -> str:
     return f"{job.id}: {error}"
 
 
-def short_of_means(result: Result) -> str:
+def short_of_means() -> str:
     """Say that no more commands can be started for now."""
-    return f"{result.job.id}: {result.error}; taking fewer jobs for a while"
+    return "no descriptors, processes or memory for more commands: taking fewer jobs for a while"
 
 
 def taken_away(job: Job) -> str:

@@ -7,15 +7,19 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from ..answers import Result
 from ..events.types import Reason
 from ..job import Job
+from ..leftovers import MARK, mark_of
+from ..lockfile import LockFile
 from .attempt import GROUP_POLL_S, LINGER_S, NEVER, Attempt
 from .capture import Capture
-from .process import Launcher, Shortage, SpawnError
+from .process import Shortage, SpawnError
+from .spawner import Landed, Order, Spawner
 from .verdict import Stop
 from .waiting import Waiting
 
@@ -31,7 +35,9 @@ class Slots:
         self,
         count: int,
         waiting: Waiting,
+        lock: LockFile,
         *,
+        worker: str,
         db_path: Path,
         output_path: Callable[[Job], Path],
         lease_s: float,
@@ -40,16 +46,23 @@ class Slots:
     ) -> None:
         self._count = count
         self._waiting = waiting
+        self._lock = lock
+        self._worker = worker
         self._db_path = str(db_path)
         self._output_path = output_path
         self._renew_every_s = lease_s / RENEWALS_A_LEASE
         self._grace_s = grace_s
-        self._launcher = Launcher(os.environb)
+        self._spawner = Spawner(os.environb, slots=count)
+        self._waiting.add_source(self._spawner)
         self._runs: dict[int, Attempt] = {}
+        self._places: dict[int, int] = {}  # token -> its place in the lock file
+        self._free_places = list(range(count))
         self._ended: dict[int, Attempt] = {}
         self._cap = count  # how many may run as far as means go
         self._ease_at = NEVER
         self.output_limit_bytes = output_limit_bytes
+        self.failure: BaseException | None = None
+        """What went wrong that is no fault of a command's, nor a lack of means; for the caller to raise."""
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -59,8 +72,13 @@ class Slots:
         """Tell how many more commands may run."""
         return max(0, self._cap - len(self._runs))
 
+    @property
+    def is_short(self) -> bool:
+        """Tell whether means do not go as far as they should."""
+        return self._cap < self._count
+
     def jobs(self) -> list[Job]:
-        """Give the jobs whose commands run."""
+        """Give the jobs whose commands run, or are being started."""
         return [run.job for run in self._runs.values()]
 
     def wake_at(self) -> float:
@@ -68,29 +86,23 @@ class Slots:
         runs = min((min(run.wake_at(), run.renew_at) for run in self._runs.values()), default=NEVER)
         return min(runs, self._ease_at)
 
-    def launch(self, job: Job, *, now: float) -> Result | None:
-        """Start a claimed job's command; gives a result at once where it cannot be started."""
-        capture = Capture(self._output_path(job), limit_bytes=self.output_limit_bytes)
-        try:
-            process = self._launcher.spawn(job.spec.command, cwd=job.spec.cwd, env=self._environment(job))
-        except Shortage as shortage:
-            self._cap, self._ease_at = len(self._runs), now + SHORTAGE_PAUSE_S
-            return Result(job, "released", error=str(shortage))
-        except SpawnError as failure:
-            return Result(job, "failed", reason=Reason.SPAWN_ERROR, error=str(failure), duration_ms=0)
-        run = Attempt(job, process, capture, now=now, grace_s=self._grace_s)
-        self._runs[_token(job)] = run
+    def launch(self, job: Job, *, now: float) -> None:
+        """Have a claimed job's command started; where that fails, step() gives the result."""
+        token = _token(job)
+        run = self._runs[token] = Attempt(job, partial(self._capture, job), now=now, grace_s=self._grace_s)
         run.renew_at = now + self._renew_every_s
-        self._waiting.add(run)
-        return None
+        place = self._places[token] = self._free_places.pop()
+        self._lock.launching(place, token)
+        self._spawner.order(Order(job, self._environment(job), partial(self._lock.running, place, token)))
 
     def step(self, moved: Iterable[Attempt], *, now: float) -> list[Result]:
         """Move on the runs that something happened to, and those whose moment has come; gives what ended."""
         if now >= self._ease_at:
             self._ease(now)
+        results = [result for landed in self._spawner.take() if (result := self._land(landed, now)) is not None]
         due = [run for run in self._runs.values() if run.wake_at() <= now]
         over = [run for run in dict.fromkeys([*moved, *due]) if run.step(now=now)]
-        return [result for run in over if (result := self._end(run)) is not None]
+        return results + [result for run in over if (result := self._end(run)) is not None]
 
     def due_renewals(self, *, now: float) -> list[Job]:
         """Give the jobs whose leases are to be renewed, and those that would follow soon; none where none is due."""
@@ -143,21 +155,49 @@ class Slots:
 
     def close(self) -> None:
         """Let go of what all commands share."""
-        self._launcher.close()
+        self._spawner.close()
+
+    def _capture(self, job: Job) -> Capture:
+        return Capture(self._output_path(job), limit_bytes=self.output_limit_bytes)
+
+    def _land(self, landed: Landed, now: float) -> Result | None:
+        run = self._runs[_token(landed.job)]
+        if landed.process is not None:
+            run.begin(landed.process, now=landed.begun_at)
+            self._waiting.add(run)
+            if landed.process.exit_fd is None:
+                run.step_soon()  # its SIGCHLD may have come before it was waited for
+            return None
+        self._forget(run)
+        if run.is_abandoned:
+            return None
+        if isinstance(landed.error, Shortage):
+            self._cap, self._ease_at = len(self._runs), now + SHORTAGE_PAUSE_S
+            return Result(run.job, "released", error=str(landed.error))
+        if isinstance(landed.error, SpawnError):
+            return Result(run.job, "failed", reason=Reason.SPAWN_ERROR, error=str(landed.error), duration_ms=0)
+        self.failure = self.failure or landed.error
+        return Result(run.job, "released", error=f"its worker failed: {landed.error}")
 
     def _ease(self, now: float) -> None:
         self._cap = min(self._count, self._cap + self._cap // 8 + 1)
         self._ease_at = now + SHORTAGE_PAUSE_S if self._cap < self._count else NEVER
 
     def _end(self, run: Attempt) -> Result | None:
-        token = _token(run.job)
         self._waiting.remove(run)
-        del self._runs[token]
+        self._forget(run)
         result = run.finish()
         if run.is_abandoned:
             return None
-        self._ended[token] = run
+        self._ended[_token(run.job)] = run
         return result
+
+    def _forget(self, run: Attempt) -> None:
+        token = _token(run.job)
+        del self._runs[token]
+        place = self._places.pop(token)
+        self._lock.clear(place)
+        self._free_places.append(place)
 
     def _environment(self, job: Job) -> dict[str, str]:
         return {
@@ -166,6 +206,7 @@ class Slots:
             "QUEUECTL_ATTEMPT": str(job.attempts),
             "QUEUECTL_QUEUE": job.spec.queue,
             "QUEUECTL_DB": self._db_path,
+            MARK: mark_of(self._worker, _token(job)),
         }
 
 

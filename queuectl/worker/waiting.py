@@ -1,8 +1,8 @@
-"""The one place where a worker waits: for its commands' pipes and ends, the doorbell and signals."""
+"""The one place where a worker waits: for its commands' pipes and ends, the doorbell, signals, spawns, its guardian."""
 
-import selectors
+import select
 import signal
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from ..doorbell import Doorbell
 from .attempt import Attempt
@@ -11,6 +11,13 @@ from .signals import Signals
 
 _LONGEST_S: Final = 3600.0
 _CHILD: Final = signal.SIGCHLD
+
+
+class Source(Protocol):
+    """Something to wait on."""
+
+    def fileno(self) -> int:
+        """Give the descriptor that is readable when there is something."""
 
 
 class News(NamedTuple):
@@ -22,55 +29,67 @@ class News(NamedTuple):
 
 
 class Waiting:
-    """Waits on everything at once, and reads the pipes while at it."""
+    """Waits on everything at once, and reads the pipes while at it.
+
+    Over poll(2), which every platform has and for which beginning and ceasing to wait on a descriptor
+    costs nothing: epoll takes a call for each, three a command.
+    """
 
     def __init__(self, doorbell: Doorbell, signals: Signals) -> None:
-        self._selector = selectors.DefaultSelector()
+        self._poll = select.poll()
         self._doorbell = doorbell
         self._signals = signals
-        self._watched: dict[Attempt, list[int]] = {}
-        self._selector.register(doorbell, selectors.EVENT_READ)
-        self._selector.register(signals, selectors.EVENT_READ)
+        self._watched: dict[int, tuple[Attempt, Stream | None]] = {}
+        self._unwatchable: set[Attempt] = set()  # whose ends nothing can be waited on for
+        self.add_source(doorbell)
+        self.add_source(signals)
 
-    def close(self) -> None:
-        """Stop waiting for anything."""
-        self._selector.close()
+    def add_source(self, source: Source) -> None:
+        """Wake up for a source too; whoever added it looks at it after each wait."""
+        self._poll.register(source, select.POLLIN)
+
+    def remove_source(self, source: Source) -> None:
+        """Wake up for a source no more; call it before its descriptor is closed."""
+        self._poll.unregister(source)
 
     def add(self, run: Attempt) -> None:
         """Watch a run's pipes and its end."""
-        fds = [run.process.pipes[STDOUT], run.process.pipes[STDERR]]
-        for fd, stream in zip(fds, (STDOUT, STDERR), strict=True):
-            self._selector.register(fd, selectors.EVENT_READ, (run, stream))
-        if run.process.exit_fd is not None:
-            fds.append(run.process.exit_fd)
-            self._selector.register(run.process.exit_fd, selectors.EVENT_READ, (run, None))
-        self._watched[run] = fds
+        self._watch(run.process.pipes[STDOUT], run, STDOUT)
+        self._watch(run.process.pipes[STDERR], run, STDERR)
+        if run.process.exit_fd is None:
+            self._unwatchable.add(run)
+        else:
+            self._watch(run.process.exit_fd, run, None)
 
     def remove(self, run: Attempt) -> None:
         """Watch a run no more; call it before its descriptors are closed."""
-        for fd in self._watched.pop(run, ()):
-            self._selector.unregister(fd)
+        for fd in (*run.process.pipes.values(), run.process.exit_fd):
+            if fd in self._watched:
+                self._ignore(fd)
+        self._unwatchable.discard(run)
 
     def wait(self, *, until: float, now: float) -> News:
         """Wait until something happens, or until that moment."""
         timeout_s = min(max(until - now, 0.0), _LONGEST_S)
         moved: list[Attempt] = []
-        is_rung, signals = False, []
-        for key, _ in self._selector.select(timeout_s):
-            if key.fileobj is self._doorbell:
-                is_rung = self._doorbell.clear()
-            elif key.fileobj is self._signals:
-                signals = self._signals.take()
-            else:
-                run, stream = key.data
-                moved += self._hear(run, stream, key.fd)
+        for fd, _ in self._poll.poll(timeout_s * 1000):
+            if (watched := self._watched.get(fd)) is not None:
+                moved += self._hear(*watched, fd)
+        signals = self._signals.take()
         if _CHILD in signals:  # the platform does not say whose
-            moved = list(self._watched)
-        return News(is_rung, signals, moved)
+            moved += self._unwatchable
+        return News(self._doorbell.clear(), signals, moved)
 
     def _hear(self, run: Attempt, stream: Stream | None, fd: int) -> list[Attempt]:
         has_exited = stream is None
         if stream is None or not run.read(stream):  # either would be ready for ever from now on
-            self._selector.unregister(fd)
-            self._watched[run].remove(fd)
+            self._ignore(fd)
         return [run] if has_exited else []
+
+    def _watch(self, fd: int, run: Attempt, stream: Stream | None) -> None:
+        self._watched[fd] = run, stream
+        self._poll.register(fd, select.POLLIN)
+
+    def _ignore(self, fd: int) -> None:
+        del self._watched[fd]
+        self._poll.unregister(fd)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from queuectl import JobRequest, Queue, WorkerInfo
+from queuectl.answers import Recovered
 from queuectl.clock import SystemClock
 from queuectl.events.types import Completed, Failed, Released, Started
 from queuectl.worker.output import read_stream
@@ -323,18 +324,35 @@ def test_a_long_job_keeps_its_lease(queue: Queue, drain: Callable[..., LiveWorke
     assert 4 <= len(renewals) <= 12
 
 
-def test_a_lost_lease_ends_the_run(queue: Queue, clock: Ahead, start: StartWorker, tmp_path: Path) -> None:
+def test_a_lost_lease_ends_the_run(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
     """A worker whose job was taken away kills its own run, records nothing of it, and goes on."""
     queue.enqueue(f"echo $$ >> {tmp_path}/pids; sleep 60", id="a", backoff_base=0)
     worker = start()
     pid = pid_in(tmp_path / "pids")
-    clock.ahead_us = 3_600_000_000  # by this clock the lease has expired
-    assert [job.id for job in queue.recover()] == ["a"]
+    taken = queue.job("a")
+    assert taken.lease is not None
+    queue.release(taken)
     wait_until(lambda: not is_alive(pid))
     assert "the lease was lost" in worker.said()
-    wait_until(lambda: queue.job("a").attempts == 2)
-    failed = [each.event.reason for each in queue.history("a") if isinstance(each.event, Failed)]
-    assert failed == ["lost"]
+    wait_until(lambda: len((tmp_path / "pids").read_text().split()) == 2)
+    ended = [each.event for each in queue.history("a") if isinstance(each.event, Failed | Released)]
+    assert [(type(event), event.token) for event in ended] == [(Released, taken.lease.token)]
+
+
+def test_a_clock_that_is_ahead_takes_nothing_from_a_worker_that_lives(
+    queue: Queue, clock: Ahead, start: StartWorker, tmp_path: Path
+) -> None:
+    """A lease that has run out by somebody's clock, and not by the life of its worker, is the worker's to renew."""
+    queue.enqueue(f"echo $$ >> {tmp_path}/pids; while [ ! -e {tmp_path}/go ]; do sleep 0.02; done", id="a")
+    start(lease_s=1.5)
+    pid_in(tmp_path / "pids")
+    clock.ahead_us = 3_600_000_000
+    assert (queue.recover().jobs, queue.claim("another")) == ([], [])
+    queue.enqueue("true", id="b")  # from here on the log's time is an hour ahead
+    wait_until(lambda: state_of(queue, "b") == "completed" or len(list(queue.events(types=["renewed"]))) > 1)
+    (tmp_path / "go").touch()
+    wait_until(lambda: {job.state for job in queue.jobs()} == {"completed"})
+    assert (queue.job("a").attempts, (tmp_path / "pids").read_text().count("\n")) == (1, 1)
 
 
 def test_a_worker_that_fails_gives_back_what_it_ran(queue: Queue, tmp_path: Path) -> None:
@@ -347,11 +365,11 @@ def test_a_worker_that_fails_gives_back_what_it_ran(queue: Queue, tmp_path: Path
     class UnwellQueue(Queue):
         """A queue that fails once the job runs."""
 
-        def heartbeat(self, worker: str) -> None:
-            super().heartbeat(worker)
+        def recover(self, *, actor: str | None = None) -> Recovered:
             if self.job("a").attempts:
                 pid_in(tmp_path / "pid")
                 raise Unwell
+            return super().recover(actor=actor)
 
     queue.enqueue(f"echo $$ > {tmp_path}/pid; sleep 60", id="a")
     with UnwellQueue.open(queue.path) as unwell, pytest.raises(Unwell):

@@ -7,10 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from queuectl import Job, JobSpec, JobState, Queue, Result
+from queuectl import Job, JobSpec, JobState, Queue, Result, lockfile
 from queuectl.job import Lease
 from queuectl.worker.attempt import Attempt
 from queuectl.worker.capture import Capture
@@ -64,6 +65,18 @@ def is_alive(pid: int) -> bool:
     return status.rpartition(")")[2].split()[0] not in ("Z", "X")
 
 
+def freeze(pid: int, path: Path, worker: str) -> None:
+    """Stop a worker's process at a moment when it does not write: its guardian would kill it otherwise."""
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+        sighting = lockfile.look(path, worker)
+        assert sighting is not None
+        if sighting.writing_since_s is None:
+            return
+        os.kill(pid, signal.SIGCONT)
+
+
 def pid_in(path: Path) -> int:
     """Wait for a file that a command writes a process id into."""
     return int(wait_until(lambda: path.exists() and path.read_text().strip()))
@@ -81,9 +94,15 @@ class Driven:
 
     def __init__(self, job: Job, path: Path, *, grace_s: float = 5.0, limit_bytes: int = 1 << 20) -> None:
         self._launcher = Launcher(os.environb)
+        self.capture: Capture | None = None
+        self._capture_of = partial(Capture, path, limit_bytes=limit_bytes)
+        self.attempt = Attempt(job, self._make_capture, now=time.monotonic(), grace_s=grace_s)
         process = self._launcher.spawn(job.spec.command, cwd=job.spec.cwd, env=job.spec.env or {})
-        self.capture = Capture(path, limit_bytes=limit_bytes)
-        self.attempt = Attempt(job, process, self.capture, now=time.monotonic(), grace_s=grace_s)
+        self.attempt.begin(process, now=time.monotonic())
+
+    def _make_capture(self) -> Capture:
+        self.capture = self._capture_of()
+        return self.capture
 
     def step(self) -> bool:
         """Read what there is and take a step; tell whether the run is over."""

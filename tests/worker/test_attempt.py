@@ -149,7 +149,7 @@ def test_a_group_that_nobody_reaps_is_let_go(path: Path, tmp_path: Path) -> None
 def test_output_shows_while_the_command_runs(path: Path) -> None:
     """What a run printed is there for a follower when it is a moment old, not before."""
     run = Driven(running_job("echo early; sleep 30"), path)
-    wait_until(lambda: run.step() or run.capture.is_hidden)
+    wait_until(lambda: run.step() or (run.capture and run.capture.is_hidden))
     wait_until(lambda: run.step() or path.exists())
     assert path.read_bytes() == b"o\0\0\0\x06early\n"
     assert SHOW_AFTER_S < 0.5

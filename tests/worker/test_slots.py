@@ -3,14 +3,16 @@
 import os
 import resource
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from queuectl import Job
+from queuectl import Job, Result
 from queuectl.doorbell import Doorbell
+from queuectl.lockfile import LockFile
 from queuectl.worker.signals import Signals
 from queuectl.worker.slots import SHORTAGE_PAUSE_S, Slots
 from queuectl.worker.verdict import Stop
@@ -22,11 +24,19 @@ LEASE_S = 12.0
 
 
 @pytest.fixture
-def slots(tmp_path: Path) -> Iterator[Slots]:
-    with Signals() as signals, closing(Doorbell(tmp_path, "w1")) as bell, closing(Waiting(bell, signals)) as waiting:
+def waiting(tmp_path: Path) -> Iterator[Waiting]:
+    with Signals() as signals, closing(Doorbell(tmp_path, "w1")) as bell:
+        yield Waiting(bell, signals)
+
+
+@pytest.fixture
+def slots(tmp_path: Path, waiting: Waiting) -> Iterator[Slots]:
+    with closing(LockFile(tmp_path, "w1", slots=3, lease_s=LEASE_S)) as lock:
         made = Slots(
             3,
             waiting,
+            lock,
+            worker="w1",
             db_path=tmp_path,
             output_path=lambda job: tmp_path / "outputs" / job.id,
             lease_s=LEASE_S,
@@ -36,6 +46,13 @@ def slots(tmp_path: Path) -> Iterator[Slots]:
         with closing(made):
             yield made
             made.abandon_all()
+
+
+def launched(slots: Slots, waiting: Waiting, job: Job, *, now: float = 0.0) -> list[Result]:
+    """Launch a job and see its start through; gives the results that there are."""
+    slots.launch(job, now=now)
+    waiting.wait(until=time.monotonic() + 20, now=time.monotonic())
+    return slots.step([], now=now)
 
 
 def sleeping(number: int) -> Job:
@@ -66,12 +83,12 @@ def test_an_abandoned_run_is_news_once(slots: Slots) -> None:
     assert slots.due_renewals(now=100.0) == []
 
 
-def test_a_shortage_gives_jobs_back_and_takes_fewer(slots: Slots) -> None:
+def test_a_shortage_gives_jobs_back_and_takes_fewer(slots: Slots, waiting: Waiting) -> None:
     """Without descriptors a job is given back, not failed; no more run than did for a while, then more again."""
-    assert slots.launch(sleeping(1), now=0.0) is None
+    assert launched(slots, waiting, sleeping(1)) == []
     with no_more_descriptors():
-        result = slots.launch(sleeping(2), now=1.0)
-    assert result is not None
+        [result] = launched(slots, waiting, sleeping(2), now=1.0)
+    assert slots.is_short
     assert (result.kind, result.error) == (
         "released",
         "the worker cannot start more commands now (Too many open files)",
@@ -84,16 +101,16 @@ def test_a_shortage_gives_jobs_back_and_takes_fewer(slots: Slots) -> None:
     assert slots.free == 2
 
 
-def test_a_shortage_anywhere_leaves_nothing(slots: Slots) -> None:
+def test_a_shortage_anywhere_leaves_nothing(slots: Slots, waiting: Waiting) -> None:
     """However many descriptors are left, a command either runs or leaves neither process nor descriptor."""
     for spare in range(9):
         before = descriptors()
         with no_more_descriptors(spare):
-            result = slots.launch(sleeping(spare), now=0.0)
-        if result is not None:
-            assert result.kind == "released"
+            results = launched(slots, waiting, sleeping(spare))
+        if results:
+            assert [result.kind for result in results] == ["released"]
             assert descriptors() == before
-        assert len(slots) == (result is None)
+        assert len(slots) == (results == [])
         slots.abandon_all()
         wait_until(lambda: not has_children())
         slots.step([], now=10_000.0)

@@ -99,7 +99,8 @@ def start(
 
 
 def _report(text: str) -> None:
-    line(f"{datetime.now():%H:%M:%S} {escape(text)}")
+    now = f"{datetime.now():%H:%M:%S} "
+    line("\n".join(now + escape(each) for each in text.split("\n")))
 
 
 @command.command(
@@ -181,4 +182,4 @@ def _running(run: "Running", info: "WorkerInfo") -> str:
 
 def _ago(at_us: int | None, info: "WorkerInfo") -> str:
     seconds = (info.at_us - (at_us or info.started_at_us)) / 1_000_000
-    return duration(max(0, int(seconds)))
+    return duration(max(1, int(seconds)))

@@ -1,0 +1,66 @@
+"""The guardian of a worker: a small process that outlives it by a moment, and takes its commands along.
+
+It holds one end of a socket whose other end the worker has. When that is closed without the worker
+having cleared its lock file, the worker was killed: the guardian kills its commands, whatever they
+ignore. And where a worker was stopped inside a write transaction, which would hold everybody up, it
+puts an end to that. Runs as `python -I -S -c START DIRECTORY DB WORKER`, with the socket as its stdin.
+"""
+
+import os
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from . import lockfile
+from .boot import awake_s
+from .leftovers import put_down
+
+START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from queuectl.guardian import main; main()"
+"""The least that Python needs to load to run this: no site-packages, no environment, no other module of ours."""
+
+LOOK_S: Final = 1.0
+"""How often it looks whether its worker is stopped while it writes."""
+
+PATIENCE_S: Final = 5.0
+"""How long a worker may be stopped inside a write transaction at the least; its lease, where that is longer."""
+
+_AGAIN_S: Final = 0.02
+_EMPTY_PASSES: Final = 2
+_GIVE_UP_S: Final = 10.0
+
+
+def main() -> None:
+    """Wait for the worker's end, and put down what it leaves."""
+    db_path, worker = sys.argv[2:4]
+    fd = os.open(Path(db_path) / lockfile.DIRECTORY / (worker + lockfile.SUFFIX), os.O_RDONLY | os.O_CLOEXEC)
+    while not select.select([0], [], [], LOOK_S)[0] or os.read(0, 1):
+        _free_the_store(fd, worker)
+    _put_all_down(fd, worker)
+
+
+def _free_the_store(fd: int, worker: str) -> None:
+    sighting = lockfile.read(fd, worker)
+    if sighting is None or sighting.writing_since_s is None:
+        return
+    stopped_for_s = awake_s() - sighting.writing_since_s
+    if stopped_for_s > max(PATIENCE_S, sighting.lease_s) and _is_stopped(sighting.pid):
+        os.kill(sighting.pid, signal.SIGKILL)  # the store's lock passes on, and nothing half done is seen
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"T"
+    except OSError:
+        return False
+
+
+def _put_all_down(fd: int, worker: str) -> None:
+    sighting = lockfile.read(fd, worker)
+    give_up_at = time.monotonic() + _GIVE_UP_S
+    empty = 0
+    while sighting is not None and sighting.runs and empty < _EMPTY_PASSES and time.monotonic() < give_up_at:
+        empty = empty + 1 if put_down(sighting, sighting.runs) else 0
+        time.sleep(_AGAIN_S)

@@ -1,0 +1,222 @@
+"""The lock file of a worker: what the other processes of its machine can see of it, dead or alive.
+
+Each worker holds `<db>/workers/<worker id>.lock` locked (flock), which the kernel lets go of when it
+dies, and shares its memory: where it lives, its last sign of life, whether it is inside a write
+transaction, and the process groups of the commands that it runs. Written by plain stores into
+memory, so that it costs a running worker next to nothing; read by its guardian, by workers that take
+over from it, and by whoever lists workers. Imports little:
+the guardian is to be small, and `status` quick.
+"""
+# pathlib is what the docstring promises not to load:
+# ruff: noqa: PTH103, PTH104, PTH108, PTH118, PTH120, PTH208
+
+import fcntl
+import mmap
+import os
+import struct
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+from .boot import awake_s, boot, booted_s, place
+
+DIRECTORY: Final = "workers"
+SUFFIX: Final = ".lock"
+
+_FIXED: Final = struct.Struct("<8s64sQQQ")
+"""Magic, place, process id, length of leases in microseconds, number of slots."""
+
+_LIFE: Final = struct.Struct("<QQ")
+"""The last sign of life in microseconds: of the clock that stands still while the machine sleeps, and of the other."""
+
+_WRITING: Final = struct.Struct("<Q")
+"""When, by the first clock, the worker began what may be a write transaction; 0 outside of one."""
+
+_SLOT: Final = struct.Struct("<QQ")
+"""The token of a run, and the process id of its command: 0 while that is being started. No token: nothing runs."""
+
+_MAGIC: Final = b"qctl.wk1"
+_LIFE_AT: Final = _FIXED.size
+_WRITING_AT: Final = _LIFE_AT + _LIFE.size
+_SLOTS_AT: Final = _WRITING_AT + _WRITING.size
+
+
+class Run(NamedTuple):
+    """What a slot runs; `pid` 0 where the command may have been started or not."""
+
+    token: int
+    pid: int
+
+
+class Sighting(NamedTuple):
+    """What a lock file says; times are seconds of awake_s(), `seen_boot_s` of booted_s()."""
+
+    worker: str
+    place: str
+    pid: int
+    lease_s: float
+    seen_s: float
+    seen_boot_s: float
+    writing_since_s: float | None
+    runs: list[Run]
+
+    @property
+    def is_of_this_boot(self) -> bool:
+        """Tell whether its times can be compared with those of now: it is of this boot of this machine."""
+        return self.place.partition("/")[0] == boot()
+
+    @property
+    def is_of_this_place(self) -> bool:
+        """Tell whether its process ids mean here what they mean there."""
+        return self.place != "" and self.place == place()
+
+
+class LockFile:
+    """A worker's own, from its start to its end."""
+
+    def __init__(self, db_path: str | os.PathLike[str], worker: str, *, slots: int, lease_s: float) -> None:
+        self._path = _path(db_path, worker)
+        os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+        # Made under another name and locked before it gets its own: one that is there and free is a dead worker's.
+        unheld = self._path + ".new"
+        self._fd = os.open(unheld, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            os.ftruncate(self._fd, _SLOTS_AT + slots * _SLOT.size)
+            self._map = mmap.mmap(self._fd, 0)
+            lease_us = int(lease_s * 1_000_000)
+            _FIXED.pack_into(self._map, 0, _MAGIC, place().encode(), os.getpid(), lease_us, slots)
+            self.live()
+            os.rename(unheld, self._path)
+        except BaseException:
+            _unlink(unheld)
+            os.close(self._fd)
+            raise
+
+    def live(self) -> None:
+        """Give a sign of life."""
+        _LIFE.pack_into(self._map, _LIFE_AT, int(awake_s() * 1e6), int(booted_s() * 1e6))
+
+    def writes(self, *, now: bool) -> None:
+        """Say that a write transaction may begin, or that none goes on any more."""
+        _WRITING.pack_into(self._map, _WRITING_AT, int(awake_s() * 1e6) if now else 0)
+
+    def launching(self, slot: int, token: int) -> None:
+        """Say that a command is about to be started for a run."""
+        _SLOT.pack_into(self._map, _SLOTS_AT + slot * _SLOT.size, token, 0)
+
+    def running(self, slot: int, token: int, pid: int) -> None:
+        """Say which process group the command has got."""
+        _SLOT.pack_into(self._map, _SLOTS_AT + slot * _SLOT.size, token, pid)
+
+    def clear(self, slot: int) -> None:
+        """Say that nothing of a slot's run is left."""
+        _SLOT.pack_into(self._map, _SLOTS_AT + slot * _SLOT.size, 0, 0)
+
+    def close(self) -> None:
+        """Take the file away and let go of it."""
+        _unlink(self._path)
+        self._map.close()
+        os.close(self._fd)
+
+
+def look(db_path: str | os.PathLike[str], worker: str) -> Sighting | None:
+    """Give what a worker's lock file says, None where it has none."""
+    try:
+        fd = os.open(_path(db_path, worker), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return read(fd, worker)
+    finally:
+        os.close(fd)
+
+
+def read(fd: int, worker: str) -> Sighting | None:
+    """Give what an open lock file says, None where it is none of ours."""
+    content = os.pread(fd, os.fstat(fd).st_size, 0)
+    if len(content) < _SLOTS_AT or not content.startswith(_MAGIC):
+        return None
+    _, where, pid, lease_us, slots = _FIXED.unpack_from(content)
+    seen_us, seen_boot_us = _LIFE.unpack_from(content, _LIFE_AT)
+    (writing_us,) = _WRITING.unpack_from(content, _WRITING_AT)
+    rows = list(_SLOT.iter_unpack(content[_SLOTS_AT : _SLOTS_AT + slots * _SLOT.size]))
+    return Sighting(
+        worker,
+        where.rstrip(b"\0").decode(errors="replace"),
+        pid,
+        lease_us / 1e6,
+        seen_us / 1e6,
+        seen_boot_us / 1e6,
+        writing_us / 1e6 if writing_us else None,
+        [Run(token, pid) for token, pid in rows if token],
+    )
+
+
+def workers(db_path: str | os.PathLike[str]) -> list[str]:
+    """Give the ids of the workers that have a lock file."""
+    try:
+        names = os.listdir(os.path.join(db_path, DIRECTORY))
+    except OSError:
+        return []
+    return sorted(name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
+
+
+def is_held(db_path: str | os.PathLike[str], worker: str) -> bool | None:
+    """Tell whether a worker is there to hold its lock file; None where there is no such file."""
+    try:
+        fd = os.open(_path(db_path, worker), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+class Seized:
+    """The lock file of a worker that died, locked so that nobody else clears up behind it."""
+
+    def __init__(self, fd: int, worker: str) -> None:
+        self._fd = fd
+        self._worker = worker
+
+    def sighting(self) -> Sighting | None:
+        """Give what it says, None where it is none of ours."""
+        return read(self._fd, self._worker)
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self._fd)
+
+
+def seize(db_path: str | os.PathLike[str], worker: str) -> Seized | None:
+    """Lock the file of a worker that died; None where somebody holds it, or it is not there."""
+    try:
+        fd = os.open(_path(db_path, worker), os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(fd).st_nlink:
+            return Seized(fd, worker)
+    except BlockingIOError:
+        pass
+    os.close(fd)
+    return None
+
+
+def remove(db_path: str | os.PathLike[str], worker: str) -> None:
+    """Remove a worker's lock file."""
+    _unlink(_path(db_path, worker))
+
+
+def _path(db_path: str | os.PathLike[str], worker: str) -> str:
+    return os.path.join(db_path, DIRECTORY, worker + SUFFIX)
+
+
+def _unlink(path: str) -> None:
+    with suppress(OSError):
+        os.unlink(path)

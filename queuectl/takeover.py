@@ -1,0 +1,131 @@
+"""How jobs come back from workers that are gone, or frozen for longer than their lease.
+
+What such a worker has left running is put down first, so that no two attempts of a job overlap on
+this machine. A worker that is merely late (its lease ran out because a clock was set, or the disk
+was slow) keeps its jobs: its lock file shows that it is alive. Of workers elsewhere, and of those
+that hold no lock file, only the lease is known.
+"""
+
+import os
+import time
+from contextlib import closing
+from typing import Final
+
+from . import lockfile
+from .answers import Recovered
+from .boot import awake_s
+from .engine import Engine, token_of
+from .events.types import WORKER_STREAM, WorkerStopped
+from .job import Job
+from .leftovers import put_down
+from .lockfile import Run, Sighting
+from .projections import jobs, leases, workers
+from .store import Transaction
+from .surroundings import host
+
+_PASSES: Final = 6
+_EMPTY_PASSES: Final = 2
+_BETWEEN_S: Final = 0.01
+
+
+def take_over(engine: Engine, *, actor: str | None = None) -> Recovered:
+    """Take back what workers that are gone or frozen hold, and record the end of those that are gone.
+
+    Looks before it writes: where there is nothing to take, nothing waits for the store's lock.
+    """
+    found = Recovered([], [])
+    for worker in lockfile.workers(engine.store.path):
+        if (seized := lockfile.seize(engine.store.path, worker)) is not None:
+            with closing(seized):
+                _take_from(engine, worker, seized.sighting(), found, actor)
+    _take_expired(engine, found, actor)
+    _bury_unseen(engine, found, actor)
+    return found
+
+
+def _take_from(engine: Engine, worker: str, sighting: Sighting | None, found: Recovered, actor: str | None) -> None:
+    with engine.store.read() as txn:
+        row, held = workers.get(txn, worker), _held(txn, worker)
+    is_elsewhere = row is not None and row.host != host()
+    if held and (is_elsewhere or sighting is None or not _is_over(sighting)):
+        return  # its jobs are taken when their leases end
+    _bury(engine, worker, held, found, actor)
+    lockfile.remove(engine.store.path, worker)
+
+
+def _is_over(sighting: Sighting) -> bool:
+    """Tell whether nothing that a dead worker started can run any more."""
+    if sighting.is_of_this_place:
+        return _is_put_down(sighting, sighting.runs)
+    return not sighting.is_of_this_boot
+
+
+def _take_expired(engine: Engine, found: Recovered, actor: str | None) -> None:
+    now_us = engine.now_us()
+    with engine.store.read() as txn:
+        expired = _jobs(txn, leases.expired(txn, now_us))
+    due = [job for job in expired if _is_given_up(engine, job)]
+    if due:
+        with engine.unit(actor=actor, rings=True) as unit:
+            found.jobs.extend(unit.recover(due))
+
+
+def _is_given_up(engine: Engine, job: Job) -> bool:
+    """Tell whether a worker whose lease expired does nothing about the job any more."""
+    assert job.lease is not None, "a job that is held has a lease"
+    worker = job.lease.worker
+    sighting = lockfile.look(engine.store.path, worker)
+    if sighting is None or not sighting.is_of_this_boot or not lockfile.is_held(engine.store.path, worker):
+        return True
+    is_frozen = awake_s() - sighting.seen_s > sighting.lease_s
+    runs = [run for run in sighting.runs if run.token == token_of(job)]
+    return is_frozen and (not sighting.is_of_this_place or _is_put_down(sighting, runs))
+
+
+def _bury_unseen(engine: Engine, found: Recovered, actor: str | None) -> None:
+    """Record the end of this machine's workers that are gone and left neither a lock file nor jobs."""
+    with engine.store.read() as txn:
+        rows = workers.present(txn)
+        held = leases.held(txn) if rows else {}
+    for row in rows:
+        is_here = row.host == host() and lockfile.is_held(engine.store.path, row.id) is None
+        if is_here and row.id not in held and not _is_there(row.pid):
+            _bury(engine, row.id, [], found, actor)
+
+
+def _bury(engine: Engine, worker: str, held: list[Job], found: Recovered, actor: str | None) -> None:
+    with engine.unit(actor=actor, rings=bool(held)) as unit:
+        found.jobs.extend(unit.recover(held, gone=True))
+        if workers.get(unit.txn, worker) is not None:
+            unit.append_named(WORKER_STREAM + worker, (WorkerStopped("found gone"),))
+            unit.txn.delete("presence", worker.encode())
+            found.workers.append(worker)
+
+
+def _is_put_down(sighting: Sighting, runs: list[Run]) -> bool:
+    """Kill what is left of runs, and tell whether nothing was for two looks in a row: a child may just be born."""
+    empty = 0
+    for _ in range(_PASSES):
+        empty = empty + 1 if put_down(sighting, runs) else 0
+        if empty == _EMPTY_PASSES or not runs:
+            return True
+        time.sleep(_BETWEEN_S)
+    return False
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _held(txn: Transaction, worker: str) -> list[Job]:
+    return _jobs(txn, leases.held(txn).get(worker, []))
+
+
+def _jobs(txn: Transaction, numbers: list[int]) -> list[Job]:
+    return [job for number in numbers if (job := jobs.get(txn, number)) is not None]

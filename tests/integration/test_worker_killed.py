@@ -1,0 +1,269 @@
+"""Workers and guardians that are killed: what they ran is gone, and their jobs go on elsewhere."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from queuectl import Queue, lockfile
+from queuectl.events.types import Dead, Failed, Released, WorkerStopped
+from tests.worker.live import LiveWorker, freeze, is_alive, pid_in, state_of, wait_until
+
+StartWorker = Callable[..., LiveWorker]
+
+LONG_LEASE_S = 600
+"""So long that no test could see a job come back by its lease's end."""
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[Queue]:
+    with Queue.open(tmp_path / "db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def start(queue: Queue) -> Iterator[StartWorker]:
+    started: list[LiveWorker] = []
+
+    def start_one(**options: Any) -> LiveWorker:
+        started.append(LiveWorker(queue.path, **{"lease_s": LONG_LEASE_S, **options}))
+        return started[-1]
+
+    yield start_one
+    for worker in started:
+        worker.kill()
+
+
+def guardian_of(worker: LiveWorker) -> int:
+    """Wait for a worker's guardian and give its process id."""
+
+    def find() -> int:
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                stat, words = (path / "stat").read_bytes(), (path / "cmdline").read_bytes()
+            except OSError:
+                continue
+            is_child = int(stat.rpartition(b")")[2].split()[1]) == worker.process.pid
+            if is_child and b"queuectl.guardian" in words and is_alive(int(path.name)):
+                return int(path.name)
+        return 0
+
+    return int(wait_until(find))
+
+
+def stubborn(tmp_path: Path) -> tuple[str, Callable[[], list[int]]]:
+    """Give a command that is hard to kill, with descendants of all kinds, and how to wait for their process ids."""
+    deaf = "trap '' TERM INT HUP; while :; do sleep 0.05; done"
+    command = (
+        f"trap '' TERM INT HUP; echo $$ > {tmp_path}/leader;"
+        f' sh -c "echo \\$\\$ > {tmp_path}/child; {deaf}" & '
+        f' setsid sh -c "echo \\$\\$ > {tmp_path}/escaped; {deaf}" & '
+        "while :; do sleep 0.05; done"
+    )
+    return command, lambda: [pid_in(tmp_path / name) for name in ("leader", "child", "escaped")]
+
+
+def lost(queue: Queue, job_id: str) -> list[Failed]:
+    """Give the attempts of a job that were lost."""
+    return [each.event for each in queue.history(job_id) if isinstance(each.event, Failed)]
+
+
+def test_what_a_killed_worker_ran_is_gone(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
+    """kill -9 of a worker takes its commands along: those deaf to TERM, and those that left their group too."""
+    command, pids = stubborn(tmp_path)
+    queue.enqueue(command, id="a")
+    worker = start()
+    running = pids()
+    worker.signal(signal.SIGKILL)
+    wait_until(lambda: not any(map(is_alive, running)))
+    assert state_of(queue, "a") == "processing"  # nobody was there to record it
+
+
+def test_a_killed_worker_s_jobs_are_taken_over(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
+    """Another worker of the host records the attempt as lost, naming worker and pid, long before the lease ends."""
+    queue.enqueue(f"echo $$ >> {tmp_path}/pids; [ -e {tmp_path}/go ] || sleep 60", id="a", backoff_base=0)
+    killed = start()
+    pid_in(tmp_path / "pids")
+    [info] = queue.workers()
+    other = start()
+    wait_until(lambda: len(queue.workers()) == 2)
+    (tmp_path / "go").touch()
+    killed.signal(signal.SIGKILL)
+    wait_until(lambda: state_of(queue, "a") == "completed")
+    [failed] = lost(queue, "a")
+    assert (failed.reason, failed.attempt) == ("lost", 1)
+    assert failed.error == f"worker {info.id} (pid {info.pid}) is gone; how the command ended is not known"
+    assert queue.job("a").attempts == 2
+    assert f"worker {info.id} is gone" in other.said()
+    assert "a: taken back, failed: worker" in other.said()
+    assert [each.event for each in queue.events() if isinstance(each.event, WorkerStopped)] == [
+        WorkerStopped("found gone")
+    ]
+    assert lockfile.workers(queue.path) == [each.id for each in queue.workers()]
+
+
+def test_a_killed_guardian_is_replaced(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
+    """A worker goes on without its guardian, gets another, and that one does what the first would have."""
+    command, pids = stubborn(tmp_path)
+    queue.enqueue(command, id="a")
+    worker = start()
+    running = pids()
+    first = guardian_of(worker)
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: "guardian" in worker.said())
+    second = guardian_of(worker)
+    assert second != first
+    assert all(map(is_alive, running))
+    worker.signal(signal.SIGKILL)
+    wait_until(lambda: not any(map(is_alive, running)))
+    wait_until(lambda: not is_alive(second))
+
+
+def test_a_guardian_outlives_what_stops_its_worker(queue: Queue, start: StartWorker) -> None:
+    """Signals that ask a worker to stop do not end its guardian, and a worker that ends takes it along."""
+    worker = start()
+    guardian = guardian_of(worker)
+    wait_until(lambda: "started" in worker.said())
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(guardian, number)
+    worker.signal(signal.SIGTERM)
+    assert worker.exit_code() == 0
+    assert not is_alive(guardian)
+    assert "guardian" not in worker.said()
+    assert lockfile.workers(queue.path) == []
+
+
+def test_worker_and_guardian_killed_at_once(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
+    """Where the guardian is killed too, the next worker ends the commands before it takes the jobs over."""
+    command, pids = stubborn(tmp_path)
+    queue.enqueue(f"[ -e {tmp_path}/go ] || {{ {command}; }}", id="a", backoff_base=0)
+    worker = start()
+    running = pids()
+    worker.signal(signal.SIGSTOP)  # so that it starts no other guardian
+    os.kill(guardian_of(worker), signal.SIGKILL)
+    worker.signal(signal.SIGKILL)
+    worker.exit_code()
+    assert all(map(is_alive, running))
+    (tmp_path / "go").touch()
+    start()
+    wait_until(lambda: queue.job("a").attempts > 1)
+    assert not any(map(is_alive, running))
+    wait_until(lambda: state_of(queue, "a") == "completed")
+
+
+def test_a_frozen_worker_s_job_runs_elsewhere_alone(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
+    """A job whose worker was frozen beyond its lease runs elsewhere, once nothing of it is left, and there it ends."""
+    command, pids = stubborn(tmp_path)
+    queue.enqueue(f"[ -e {tmp_path}/go ] || {{ {command}; }}", id="a", backoff_base=0)
+    frozen = start(lease_s=1)
+    running = pids()
+    [info] = queue.workers()
+    freeze(frozen.process.pid, queue.path, info.id)
+    (tmp_path / "go").touch()
+    start(lease_s=1)
+    wait_until(lambda: queue.job("a").attempts == 2)
+    assert not any(map(is_alive, running))
+    wait_until(lambda: state_of(queue, "a") == "completed")
+    head = queue.head()
+    frozen.signal(signal.SIGCONT)
+    wait_until(lambda: "a: cannot " in frozen.said())
+    queue.enqueue("true", id="b")
+    wait_until(lambda: state_of(queue, "b") == "completed")
+    number = queue.job("a").number
+    assert [each for each in queue.events(after=head) if each.stream == number] == []
+    assert [failed.reason for failed in lost(queue, "a")] == ["lost"]
+    assert queue.job("a").attempts == 2
+
+
+def test_a_library_takes_over_as_well(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
+    """Whoever claims jobs takes those of the dead back first, and ends what they left running."""
+    command, pids = stubborn(tmp_path)
+    queue.enqueue(command, id="a", backoff_base=0)
+    worker = start()
+    running = pids()
+    worker.signal(signal.SIGSTOP)
+    os.kill(guardian_of(worker), signal.SIGKILL)
+    worker.signal(signal.SIGKILL)
+    worker.exit_code()
+    assert [job.id for job in queue.claim("mine")] == ["a"]
+    assert not any(map(is_alive, running))
+
+
+def test_a_job_that_kills_its_worker_ends_dead(queue: Queue, start: StartWorker) -> None:
+    """Lost attempts count, so that a poisonous job ends in the dead letter queue and others get their turn."""
+    queue.enqueue("kill -9 $PPID", id="poison", backoff_base=0, max_retries=2)
+    for n in range(6):
+        queue.enqueue("sleep 0.05", id=f"job{n}", backoff_base=0, max_retries=9)
+    killed = 0
+    while queue.backlog():
+        worker = start(drain=True)
+        killed += worker.exit_code() == -signal.SIGKILL
+    assert killed == 3
+    assert [failed.reason for failed in lost(queue, "poison")] == ["lost"] * 3
+    dead = [each.event for each in queue.history("poison") if isinstance(each.event, Dead)]
+    assert dead == [Dead(3, "lost")]
+    assert [job.id for job in queue.dead()] == ["poison"]
+    assert {state_of(queue, f"job{n}") for n in range(6)} == {"completed"}
+
+
+def test_claims_not_yet_started_cost_no_attempt(queue: Queue) -> None:
+    """A worker that died between claiming and starting has used nothing up."""
+    queue.enqueue("true", id="a")
+    with LockFileOf("w1", queue.path):
+        queue.worker_started("w1", host=os.uname().nodename, pid=os.getpid(), slots=1)
+        queue.claim("w1", lease_s=LONG_LEASE_S)
+        assert queue.recover() == ([], [])
+    recovered = queue.recover()
+    assert ([(job.state, job.attempts) for job in recovered.jobs], recovered.workers) == ([("pending", 0)], ["w1"])
+    [released] = [each.event for each in queue.history("a") if isinstance(each.event, Released)]
+    assert released.cause == f"worker w1 (pid {os.getpid()}) is gone before it started the command"
+
+
+class LockFileOf:
+    """A lock file whose holder dies at the end of the block: the file stays, and nobody holds it."""
+
+    def __init__(self, worker: str, path: Path) -> None:
+        self._out, self._in = os.pipe()
+        self._worker, self._path = worker, path
+
+    def __enter__(self) -> None:
+        self._pid = os.fork()
+        if not self._pid:
+            held = lockfile.LockFile(self._path, self._worker, slots=1, lease_s=LONG_LEASE_S)
+            os.close(self._in)
+            os.read(self._out, 1)
+            os.kill(os.getpid(), signal.SIGKILL)
+            held.close()
+        os.close(self._out)
+        wait_until(lambda: lockfile.is_held(self._path, self._worker))
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self._in)
+        os.waitpid(self._pid, 0)
+
+
+STOPS_WHILE_IT_WRITES = """
+import os, signal
+from queuectl import settling
+exchange = settling.exchange
+def stopping(unit, worker, results, **how):
+    if results:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return exchange(unit, worker, results, **how)
+settling.exchange = stopping
+"""
+
+
+def test_a_worker_stopped_while_it_writes_does_not_stop_the_others(queue: Queue, start: StartWorker) -> None:
+    """A worker frozen inside a write transaction is killed by its guardian, and nothing half done is seen."""
+    queue.enqueue("true", id="a", backoff_base=0)
+    frozen = start(prelude=STOPS_WHILE_IT_WRITES, lease_s=1)
+    assert frozen.exit_code() == -signal.SIGKILL
+    start()
+    queue.enqueue("true", id="b")
+    wait_until(lambda: {job.state for job in queue.jobs()} == {"completed"})
+    assert [failed.reason for failed in lost(queue, "a")] == ["lost"]
+    assert queue.replay(check=True).differences == []
