@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 CODE := queuectl tests bench docs examples
 
-.PHONY: help demo test check static format docs bench clean
+.PHONY: help demo test check static format docs bench soak clean
 
 help:                ## list the targets
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -39,6 +39,9 @@ docs: $(READY)       ## write the generated pages of docs/
 
 bench: $(READY)      ## measure the engine at 10k, 100k and 1M jobs
 	$(BIN)/python -m bench engine
+
+soak: $(READY)       ## kill and freeze workers at random for two minutes, and check what came of it
+	$(BIN)/python -m tests.soak
 
 clean:               ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
