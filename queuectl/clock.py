@@ -1,4 +1,4 @@
-"""The only reader of time, of randomness and of fresh ids; imports nothing of ours.
+"""Where the core's time, its randomness and its fresh ids come from.
 
 Everything below takes what it needs from a Clock, so that the rest is a function of its arguments.
 """
@@ -7,6 +7,8 @@ import os
 import random
 import time
 from typing import Final, Protocol
+
+from .boot import boot, booted_s
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 _EPOCH_MS: Final = 1_767_225_600_000  # 2026-01-01; eight characters of milliseconds last to 2060
@@ -18,6 +20,12 @@ class Clock(Protocol):
 
     def now_us(self) -> int:
         """Give the time in microseconds since the epoch, UTC."""
+
+    def steady_us(self) -> int:
+        """Give the microseconds since the machine was started: nobody sets them, and they never go back."""
+
+    def boot(self) -> str:
+        """Name what steady_us() counts from, this start of this machine; empty where that is not known."""
 
     def job_ids(self, count: int) -> list[str]:
         """Give fresh job ids that sort by time."""
@@ -32,6 +40,14 @@ class SystemClock:
     def now_us(self) -> int:
         """Give the time in microseconds since the epoch, UTC."""
         return time.time_ns() // 1000
+
+    def steady_us(self) -> int:
+        """Give the microseconds since the machine was started."""
+        return int(booted_s() * 1_000_000)
+
+    def boot(self) -> str:
+        """Name this start of this machine."""
+        return boot()
 
     def job_ids(self, count: int) -> list[str]:
         """Give fresh job ids: 8 characters of milliseconds, 4 counted up from a random start.

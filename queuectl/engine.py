@@ -18,6 +18,7 @@ from .events.log import Append
 from .events.types import CONFIG_STREAM, NEW, Event, JobSpec
 from .intake import check_count, check_lease_s, check_text, check_worker
 from .job import Job
+from .logtime import anchored_us, now_us
 from .projections import config, ids, jobs, ready, removed, workers
 from .projections.runner import Views
 from .settings import Settings
@@ -38,7 +39,7 @@ class Unit:
         self.txn = txn
         self.log = LmdbLog(txn)
         self.views = Views(txn, cache)
-        self.now_us = max(clock.now_us(), self.log.last_at_us, self.views.promoted_us)
+        self.now_us = anchored_us(txn, clock, max(self.log.last_at_us, self.views.promoted_us))
         self._clock = clock
         self._actor = actor
         self._reason = reason
@@ -214,4 +215,4 @@ class Engine:
     def now_us(self) -> int:
         """Give the time that an event appended now would have: never before what was promoted or recorded."""
         with self.store.read() as txn:
-            return max(self.clock.now_us(), LmdbLog(txn).last_at_us, Views(txn).promoted_us)
+            return now_us(txn, self.clock, max(LmdbLog(txn).last_at_us, Views(txn).promoted_us))

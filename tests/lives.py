@@ -65,7 +65,7 @@ def long_life(queue: Queue, clock: FakeClock) -> None:
     queue.renew(queue.claim("w2", queues=["default"])[0], lease_s=90)
     clock.advance(30)
     queue.recover()
-    clock.advance(-3600)
+    clock.jump(-3600)
     queue.enqueue("false", id="doomed", max_retries=0, priority=9)
     queue.fail(running(queue, "w2"), "killed", reason="signal", signal="SIGKILL")
     queue.dlq_retry(["doomed"])

@@ -119,7 +119,7 @@ def test_an_order_with_nothing_to_do_is_no_event(engine: Engine) -> None:
 def test_time_in_the_log_never_goes_back(engine: Engine, clock: FakeClock) -> None:
     """With a clock that was set back, a unit's time is the last event's, for leases and retries too."""
     enqueue(engine, "a")
-    clock.advance(-100)
+    clock.jump(-100)
     [job] = claim(engine)
     assert job.lease is not None
     assert (job.updated_at_us, job.lease.expires_at_us) == (START_US, START_US + 30 * SECOND)

@@ -15,10 +15,11 @@ VIEWS_OF_ALL = "errors events.* job store projections.*"
 FACE = "queue surroundings answers documents settings intake errors clock events.types events.codec job"
 
 ALLOWED = {  # module -> what of ours it may import; the first row that fits counts
-    "errors|clock|boot|events.types|retry|doorbell|surroundings|events.__init__|projections.__init__": "",
+    "errors|boot|events.types|retry|doorbell|surroundings|events.__init__|projections.__init__": "",
     "job|commands|decider": CORE,
     "events.lmdb_log": "errors events.* store",
     "events.*": "errors events.*",
+    "clock": "boot",
     "environment|settings": "errors",
     "lockfile": "boot",
     "leftovers": "lockfile",
@@ -31,7 +32,8 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "answers": "errors events.types job",
     "documents": "answers events.types events.codec job",
     "outputs": "store",
-    "engine": f"{CORE} {VIEWS_OF_ALL} clock settings intake doorbell",
+    "logtime": "clock store",
+    "engine": f"logtime {CORE} {VIEWS_OF_ALL} clock settings intake doorbell",
     "settling|reading": f"answers boot lockfile commands engine outputs surroundings {VIEWS_OF_ALL}",
     "enqueuing": f"answers clock engine intake settings surroundings {VIEWS_OF_ALL}",
     "acting": f"commands engine enqueuing outputs {VIEWS_OF_ALL}",

@@ -355,6 +355,46 @@ def test_a_clock_that_is_ahead_takes_nothing_from_a_worker_that_lives(
     assert (queue.job("a").attempts, (tmp_path / "pids").read_text().count("\n")) == (1, 1)
 
 
+SETTABLE = """
+import os, time
+class Settable:
+    def __getattr__(self, name):
+        return getattr(time, name)
+    def time_ns(self):
+        with open({path!r}) as file:
+            return time.time_ns() + int(file.read()) * 10**9
+from queuectl import clock
+clock.time = Settable()
+"""
+
+
+def test_a_clock_that_jumps_loses_and_doubles_nothing(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
+    """Two workers under a clock that is set an hour on, and back: each job runs once, and retries come soon."""
+    hour = tmp_path / "hour"
+    hour.write_text("0")
+    gate = f"while [ ! -e {tmp_path}/go ]; do sleep 0.02; done"
+    for n in range(2):
+        queue.enqueue(f"echo {n} >> {tmp_path}/ran; {gate}", id=f"long{n}")
+    for _ in range(2):
+        start(prelude=SETTABLE.format(path=str(hour)), lease_s=1.5, slots=2)
+    wait_until(lambda: (tmp_path / "ran").exists() and len((tmp_path / "ran").read_text()) == 4)
+    for said, ahead_s in (("ahead", 3600), ("back", -3600), ("right", 0)):
+        (tmp_path / "said").write_text(str(ahead_s))
+        (tmp_path / "said").rename(hour)
+        queue.enqueue(f"echo $QUEUECTL_ATTEMPT >> {tmp_path}/{said}; exit 1", id=said, max_retries=1, backoff_base=0.5)
+        head = queue.head()
+        wait_until(lambda said=said: state_of(queue, said) == "dead")  # type: ignore[misc]
+        wait_until(lambda head=head: len(list(queue.events(after=head, types=["renewed"]))) > 3)  # type: ignore[misc]
+    (tmp_path / "go").touch()
+    wait_until(lambda: queue.backlog() == 0)
+    assert sorted((tmp_path / "ran").read_text().split()) == ["0", "1"]
+    assert [(tmp_path / said).read_text().split() for said in ("ahead", "back", "right")] == [["1", "2"]] * 3
+    assert list(queue.events(types=["released"])) == []
+    times = [each.at_us for each in queue.events()]
+    assert times == sorted(times)
+    assert queue.replay(check=True).differences == []
+
+
 def test_a_worker_that_fails_gives_back_what_it_ran(queue: Queue, tmp_path: Path) -> None:
     """An error inside the worker kills its commands, gives their jobs back and is raised, not swallowed."""
     from queuectl.worker import start_worker
