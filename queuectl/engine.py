@@ -48,9 +48,11 @@ class Unit:
         """Give the settings as configured now."""
         return Settings.of(config.values(self.txn))
 
-    def retry_policy(self, settings: Settings) -> RetryPolicy:
-        """Give what one failure needs to know; each gets a roll of its own, so that retries spread out."""
-        return RetryPolicy(self.now_us, settings.backoff_max_s, settings.backoff_jitter, self._clock.roll())
+    def retry_policies(self) -> Iterator[RetryPolicy]:
+        """Give without end what a failure needs to know, each with a roll of its own, so that retries spread out."""
+        settings = self.settings()
+        while True:
+            yield RetryPolicy(self.now_us, settings.backoff_max_s, settings.backoff_jitter, self._clock.roll())
 
     def find(self, job_id: str) -> Job:
         """Give a job by its id; raises JobNotFound."""
@@ -115,12 +117,12 @@ class Unit:
 
     def recover(self, held: Sequence[Job], *, gone: bool = False) -> list[Job]:
         """Take jobs back whose lease has expired, or whose worker is `gone`; those that have moved on are left."""
-        settings = self.settings()
+        policies = self.retry_policies()
         orders: list[Order] = []
         for job in held:
             row = workers.get(self.txn, job.lease.worker) if job.lease else None
             pid = None if row is None else row.pid
-            orders.append((job.number, RecoverJob(token_of(job), self.retry_policy(settings), gone, pid)))
+            orders.append((job.number, RecoverJob(token_of(job), next(policies), gone, pid)))
         recovered, _ = self.execute_each(orders)
         return recovered
 

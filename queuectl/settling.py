@@ -1,6 +1,6 @@
 """The worker's one transaction a tick: results in, leases renewed, new jobs out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from . import outputs
@@ -50,8 +50,8 @@ def settle(unit: Unit, results: Sequence[Result]) -> tuple[list[Job], list[tuple
     """Record how runs ended, and keep what they printed; refusals are collected."""
     if not results:
         return [], []
-    settings = unit.settings()
-    orders = [(result.job.number, command_of(result, unit.retry_policy(settings))) for result in results]
+    policies = unit.retry_policies()
+    orders = [(result.job.number, command_of(result, policies)) for result in results]
     settled, refused = unit.execute_each(orders)
     lost = {number for (number, _), _ in refused}
     for result in results:
@@ -60,8 +60,8 @@ def settle(unit: Unit, results: Sequence[Result]) -> tuple[list[Job], list[tuple
     return settled, _with_jobs([result.job for result in results], refused)
 
 
-def command_of(result: Result, policy: RetryPolicy) -> JobCommand:
-    """Turn how a run ended into the command that records it."""
+def command_of(result: Result, policies: Iterator[RetryPolicy]) -> JobCommand:
+    """Turn how a run ended into the command that records it; a failure takes a policy."""
     token, output = token_of(result.job), result.output
     if result.kind == "completed":
         return CompleteJob(token, result.duration_ms, result.return_code or 0, output.stdout, output.stderr)
@@ -71,7 +71,7 @@ def command_of(result: Result, policy: RetryPolicy) -> JobCommand:
         return ReleaseJob(token, _bounded(result.error or "released by its worker"))
     return FailJob(
         token,
-        policy,
+        next(policies),
         result.reason or Reason.EXIT_CODE,
         _bounded(result.error or "failed"),
         result.return_code,

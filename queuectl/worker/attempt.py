@@ -68,12 +68,16 @@ class Attempt:
         """Tell whether the job is no longer ours, so that its end must not be recorded."""
         return self._stop is Stop.ABANDONED
 
+    @property
+    def is_hiding(self) -> bool:
+        """Tell whether it has printed what nobody outside can see yet."""
+        return self._capture is not None and self._capture.is_hidden
+
     def wake_at(self) -> float:
         """Give the moment at which step() has something to do though nothing happened."""
         if self._process is None:
             return NEVER
-        is_hidden = self._capture is not None and self._capture.is_hidden
-        show_at = self._started_at + SHOW_AFTER_S if is_hidden else NEVER
+        show_at = self._started_at + SHOW_AFTER_S if self.is_hiding else NEVER
         return min(self._timeout_at(), self._kill_at, self._look_at, show_at)
 
     def read(self, stream: Stream) -> bool:

@@ -36,8 +36,10 @@ UPKEEP_S: Final = 1.0
 LOOK_EVERY_S: Final = 0.05
 """How soon after one look at the queue a ring may cause the next: rings can come by the thousand."""
 
-GATHER_S: Final = 0.001
+GATHER_S: Final = 0.002
 """How long a result waits for others to be recorded along with it: a commit costs about as much, for one or for ten."""
+
+LIVE_EVERY_S: Final = 0.05
 
 SWITCH_S: Final = 0.0005
 """After how long a thread that has started a command gets its turn at the latest (Python's own: 5 ms)."""
@@ -81,7 +83,7 @@ class Worker:
         self._is_hungry = True  # there may be jobs to claim
         self._seen_head = -1
         self._due_at = NEVER
-        self._looked_at = self._look_at = self._upkeep_at = 0.0
+        self._looked_at = self._look_at = self._upkeep_at = self._live_at = 0.0
         self._gather_until = 0.0
         self._watch_at = NEVER if notifier.watchdog_every_s is None else 0.0
 
@@ -170,7 +172,9 @@ class Worker:
     def _tick(self) -> None:
         news = self._waiting.wait(until=self._wake_at(), now=time.monotonic())
         now = time.monotonic()
-        self._lock.live()
+        if now >= self._live_at:
+            self._lock.live()
+            self._live_at = now + LIVE_EVERY_S
         self._heed(news, now)
         was_short = self._slots.is_short
         ended = self._slots.step(news.moved, now=now)
@@ -208,6 +212,8 @@ class Worker:
         if news.is_rung:
             self._is_hungry = True
             self._look_at = min(self._look_at, self._looked_at + LOOK_EVERY_S)
+        if news.ready and self._guard.is_gone():
+            self._replace_guard()
 
     def _keep_time(self, now: float) -> None:
         if now >= self._look_at:
@@ -217,8 +223,6 @@ class Worker:
         if now >= self._watch_at and self._notifier.watchdog_every_s is not None:
             self._notifier.watchdog()
             self._watch_at = now + self._notifier.watchdog_every_s
-        if self._guard.is_gone():
-            self._replace_guard()
         if now >= self._upkeep_at:
             self._keep_up(now)
 

@@ -60,6 +60,7 @@ class Slots:
         self._ended: dict[int, Attempt] = {}
         self._cap = count  # how many may run as far as means go
         self._ease_at = NEVER
+        self._look_at = NEVER  # no run has to be looked at before
         self.output_limit_bytes = output_limit_bytes
         self.failure: BaseException | None = None
         """What went wrong that is no fault of a command's, nor a lack of means; for the caller to raise."""
@@ -83,14 +84,14 @@ class Slots:
 
     def wake_at(self) -> float:
         """Give the moment at which a run wants to be looked at, or its lease renewed, or more may run again."""
-        runs = min((min(run.wake_at(), run.renew_at) for run in self._runs.values()), default=NEVER)
-        return min(runs, self._ease_at)
+        return min(self._look_at, self._ease_at)
 
     def launch(self, job: Job, *, now: float) -> None:
         """Have a claimed job's command started; where that fails, step() gives the result."""
         token = _token(job)
         run = self._runs[token] = Attempt(job, partial(self._capture, job), now=now, grace_s=self._grace_s)
         run.renew_at = now + self._renew_every_s
+        self._watch(run)
         place = self._places[token] = self._free_places.pop()
         self._lock.launching(place, token)
         self._spawner.order(Order(job, self._environment(job), partial(self._lock.running, place, token)))
@@ -100,13 +101,16 @@ class Slots:
         if now >= self._ease_at:
             self._ease(now)
         results = [result for landed in self._spawner.take() if (result := self._land(landed, now)) is not None]
-        due = [run for run in self._runs.values() if run.wake_at() <= now]
-        over = [run for run in dict.fromkeys([*moved, *due]) if run.step(now=now)]
-        return results + [result for run in over if (result := self._end(run)) is not None]
+        for run in dict.fromkeys([*moved, *self._due(now)]):
+            if run.step(now=now):
+                results += self._end(run)
+            else:
+                self._watch(run)
+        return results
 
     def due_renewals(self, *, now: float) -> list[Job]:
         """Give the jobs whose leases are to be renewed, and those that would follow soon; none where none is due."""
-        if all(run.renew_at > now for run in self._runs.values()):
+        if now < self._look_at or all(run.renew_at > now for run in self._runs.values()):
             return []
         soon = now + self._renew_every_s / 4
         return [run.job for run in self._runs.values() if run.renew_at <= soon]
@@ -117,6 +121,7 @@ class Slots:
             if (run := self._runs.get(_token(job))) is not None:
                 run.job = job
                 run.renew_at = now + self._renew_every_s
+                self._watch(run)
 
     def recorded(self, results: Iterable[Result]) -> None:
         """Clean up behind runs whose end is recorded, and let go of those whose end was refused."""
@@ -128,17 +133,22 @@ class Slots:
     def stop(self, job: Job, cause: Stop, *, now: float) -> bool:
         """Stop one run; tell whether there is one under the job's token to which that was news."""
         run = self._runs.get(_token(job))
-        return run is not None and run.stop(cause, now=now)
+        if run is None or not run.stop(cause, now=now):
+            return False
+        self._watch(run)
+        return True
 
     def stop_all(self, cause: Stop, *, now: float) -> None:
         """Stop every run, each with its grace."""
         for run in self._runs.values():
             run.stop(cause, now=now)
+            self._watch(run)
 
     def kill_all(self, *, now: float) -> None:
         """Kill every run that is being stopped, at once."""
         for run in self._runs.values():
             run.kill(now=now)
+            self._watch(run)
 
     def abandon_all(self) -> list[Job]:
         """Kill everything and wait until it is gone, a few seconds at the most; gives the jobs."""
@@ -167,6 +177,7 @@ class Slots:
             self._waiting.add(run)
             if landed.process.exit_fd is None:
                 run.step_soon()  # its SIGCHLD may have come before it was waited for
+            self._watch(run)
             return None
         self._forget(run)
         if run.is_abandoned:
@@ -183,14 +194,31 @@ class Slots:
         self._cap = min(self._count, self._cap + self._cap // 8 + 1)
         self._ease_at = now + SHORTAGE_PAUSE_S if self._cap < self._count else NEVER
 
-    def _end(self, run: Attempt) -> Result | None:
+    def _watch(self, run: Attempt) -> None:
+        self._look_at = min(self._look_at, run.wake_at(), run.renew_at)
+
+    def _due(self, now: float) -> list[Attempt]:
+        """Give the runs whose moment has come; looking through all of them is for when one's may have."""
+        if now < self._look_at:
+            return []
+        due: list[Attempt] = []
+        self._look_at = NEVER
+        for run in self._runs.values():
+            if run.wake_at() <= now:
+                due.append(run)  # watched again once it was looked at
+                self._look_at = min(self._look_at, run.renew_at)
+            else:
+                self._watch(run)
+        return due
+
+    def _end(self, run: Attempt) -> list[Result]:
         self._waiting.remove(run)
         self._forget(run)
         result = run.finish()
         if run.is_abandoned:
-            return None
+            return []
         self._ended[_token(run.job)] = run
-        return result
+        return [result]
 
     def _forget(self, run: Attempt) -> None:
         token = _token(run.job)

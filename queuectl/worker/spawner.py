@@ -69,10 +69,10 @@ class Spawner:
 
     def take(self) -> list[Landed]:
         """Give what has come of orders since the last time."""
-        try:
-            os.read(self._out, 65536)
-        except BlockingIOError:
+        if not self._landed:
             return []
+        with suppress(BlockingIOError):  # it is about to be rung: then for nothing
+            os.read(self._out, 65536)
         return [self._landed.popleft() for _ in range(len(self._landed))]
 
     def close(self) -> None:

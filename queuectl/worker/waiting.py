@@ -21,11 +21,15 @@ class Source(Protocol):
 
 
 class News(NamedTuple):
-    """What a wait brought: was the bell rung, which signals came, which runs have something to do."""
+    """What a wait brought: was the bell rung, which signals came, which runs have something to do.
+
+    `ready` holds the descriptors of other sources that have something.
+    """
 
     is_rung: bool
     signals: list[int]
     moved: list[Attempt]
+    ready: list[int]
 
 
 class Waiting:
@@ -72,19 +76,20 @@ class Waiting:
         """Wait until something happens, or until that moment."""
         timeout_s = min(max(until - now, 0.0), _LONGEST_S)
         moved: list[Attempt] = []
+        ready: list[int] = []
         for fd, _ in self._poll.poll(timeout_s * 1000):
-            if (watched := self._watched.get(fd)) is not None:
-                moved += self._hear(*watched, fd)
-        signals = self._signals.take()
+            if (watched := self._watched.get(fd)) is None:
+                ready.append(fd)
+                continue
+            run, stream = watched
+            if stream is None or not run.read(stream):  # either would be ready for ever from now on
+                self._ignore(fd)
+            if stream is None or run.is_hiding:
+                moved.append(run)
+        signals = self._signals.take() if self._signals.fileno() in ready else []
         if _CHILD in signals:  # the platform does not say whose
             moved += self._unwatchable
-        return News(self._doorbell.clear(), signals, moved)
-
-    def _hear(self, run: Attempt, stream: Stream | None, fd: int) -> list[Attempt]:
-        has_exited = stream is None
-        if stream is None or not run.read(stream):  # either would be ready for ever from now on
-            self._ignore(fd)
-        return [run] if has_exited else []
+        return News(self._doorbell.fileno() in ready and self._doorbell.clear(), signals, moved, ready)
 
     def _watch(self, fd: int, run: Attempt, stream: Stream | None) -> None:
         self._watched[fd] = run, stream
