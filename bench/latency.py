@@ -1,19 +1,22 @@
 """From an enqueue to the start of its command, by a worker that was idle, and what such a worker costs.
 
-The time runs from the return of Queue.enqueue to the moment at which this process sees a byte in a
-named pipe that the command writes: `echo > PIPE`, run by a shell. So it has in it the worker's waking, its
-durable transaction, the start of /bin/sh and one write. Spawning the same line right here, by turns,
-tells how much of it any launcher pays.
+The command is `echo > PIPE`, run by a copy of the shell. Two moments are seen from here, both counted
+from the return of Queue.enqueue: the kernel opening the shell to execute it (inotify), which is the start
+of the command, and the byte in the named pipe, its first output: the shell's own start lies between. The
+same command spawned right here, by turns, tells how much of it any launcher pays.
 """
 
 import argparse
+import ctypes
 import os
 import random
 import select
+import shutil
 import statistics
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.working import family, must_be_completed, new_directory, working
 from queuectl import Queue
@@ -28,28 +31,51 @@ FIRST_JOBS = 5
 TOO_LONG_S = 10.0
 SETTLE_S = 2.0
 
+IN_OPEN = 0x20
+EVENT_BYTES = 4096
 
-class Pipe:
-    """A named pipe that is held open, so that a writer never waits."""
 
-    def __init__(self, path: Path) -> None:
-        os.mkfifo(path)
-        self.line = f"echo > {path}"
-        self._fd = os.open(path, os.O_RDWR | os.O_NONBLOCK)
-        self._poll = select.poll()
-        self._poll.register(self._fd, select.POLLIN)
+class Moments(NamedTuple):
+    """When a command was started, and when it was first heard of."""
 
-    def heard_at(self) -> float:
-        """Wait for a byte and give the moment at which it was there."""
-        if not self._poll.poll(TOO_LONG_S * 1000):
-            raise SystemExit(f"no command started within {TOO_LONG_S:g} s")
-        moment = time.perf_counter()
-        os.read(self._fd, 1)
-        return moment
+    started_at: float
+    heard_at: float
+
+
+class Observed:
+    """A command whose start and first output can be waited for."""
+
+    def __init__(self, home: Path) -> None:
+        program, pipe = home / "sh", home / "pipe"
+        shutil.copy("/bin/sh", program)
+        os.mkfifo(pipe)
+        self.words = (str(program), "-c", f"echo > {pipe}")
+        self._pipe = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)  # held open, so that a writer never waits
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._opened = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._opened < 0 or libc.inotify_add_watch(self._opened, os.fsencode(program), IN_OPEN) < 0:
+            raise SystemExit("this benchmark needs inotify, to see when a program is executed")
+
+    def moments(self) -> Moments:
+        """Wait for a start and an output, and give their moments."""
+        started_at = _readable_at(self._opened)
+        heard_at = _readable_at(self._pipe)
+        os.read(self._opened, EVENT_BYTES)
+        os.read(self._pipe, 1)
+        return Moments(started_at, heard_at)
 
     def close(self) -> None:
-        """Let go of the pipe."""
-        os.close(self._fd)
+        """Let go of it."""
+        os.close(self._opened)
+        os.close(self._pipe)
+
+
+def _readable_at(fd: int) -> float:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    if not poll.poll(TOO_LONG_S * 1000):
+        raise SystemExit(f"no command started within {TOO_LONG_S:g} s")
+    return time.perf_counter()
 
 
 def main(arguments: list[str]) -> int:
@@ -61,43 +87,54 @@ def main(arguments: list[str]) -> int:
     with new_directory(options.dir) as home:
         with (
             Queue.open(home / "db") as queue,
-            closing(Pipe(home / "pipe")) as pipe,
+            closing(Observed(home)) as command,
             working(queue.path, SLOTS) as worker,
         ):
-            measure(queue, pipe, FIRST_JOBS)
-            enqueues, starts, spawns = measure(queue, pipe, options.jobs)
+            measure(queue, command, FIRST_JOBS)
+            found = measure(queue, command, options.jobs)
             idle = idle_percent(worker.pid, options.idle)
         must_be_completed(home / "db", options.jobs + FIRST_JOBS)
-    print_row("enqueue returns", enqueues, {})
-    print_row("then command starts", starts, AIM_MS)
-    print_row("the same line spawned", spawns, {})
-    print(f"{'ratio of the medians':24s}{statistics.median(starts) / statistics.median(spawns):>8.2f}")
-    print(f"{'idle worker':24s}{idle:>8.2f} % of a processor   aim {AIM_IDLE_PERCENT:g} %")
+    print_row("enqueue returns", found.enqueues, {})
+    print_row("then the command starts", found.starts, AIM_MS)
+    print_row("and is heard of", found.outputs, {})
+    print_row("spawned here, it starts", found.spawn_starts, {})
+    print_row("and is heard of", found.spawn_outputs, {})
+    print_ratio("ratio, start to start", found.starts, found.spawn_starts)
+    print_ratio("ratio, output to output", found.outputs, found.spawn_outputs)
+    print(f"{'idle worker':26s}{idle:>8.2f} % of a processor   aim {AIM_IDLE_PERCENT:g} %")
     return 0
 
 
-def measure(queue: Queue, pipe: Pipe, jobs: int) -> tuple[list[float], list[float], list[float]]:
-    """Give the seconds of each enqueue, from there to its command, and of a spawn of the same."""
+class Times(NamedTuple):
+    """Seconds of each enqueue, from its return to the command, and from a spawn of the same to it."""
+
+    enqueues: list[float]
+    starts: list[float]
+    outputs: list[float]
+    spawn_starts: list[float]
+    spawn_outputs: list[float]
+
+
+def measure(queue: Queue, command: Observed, jobs: int) -> Times:
     chance = random.Random(jobs)
-    enqueues, starts, spawns = [], [], []
+    times = Times([], [], [], [], [])
     for _ in range(jobs):
         time.sleep(chance.uniform(*PAUSE_S))
         begun = time.perf_counter()
-        queue.enqueue(pipe.line)
+        queue.enqueue(command.words)
         returned = time.perf_counter()
-        enqueues.append(returned - begun)
-        starts.append(pipe.heard_at() - returned)
+        seen = command.moments()
+        times.enqueues.append(returned - begun)
+        times.starts.append(seen.started_at - returned)
+        times.outputs.append(seen.heard_at - returned)
         time.sleep(chance.uniform(*PAUSE_S))
-        spawns.append(spawned(pipe))
-    return enqueues, starts, spawns
-
-
-def spawned(pipe: Pipe) -> float:
-    begun = time.perf_counter()
-    pid = os.posix_spawn("/bin/sh", ["/bin/sh", "-c", pipe.line], os.environ)
-    moment = pipe.heard_at()
-    os.waitpid(pid, 0)
-    return moment - begun
+        begun = time.perf_counter()
+        pid = os.posix_spawn(command.words[0], command.words, os.environ)
+        seen = command.moments()
+        os.waitpid(pid, 0)
+        times.spawn_starts.append(seen.started_at - begun)
+        times.spawn_outputs.append(seen.heard_at - begun)
+    return times
 
 
 def idle_percent(worker: int, seconds: float) -> float:
@@ -113,4 +150,8 @@ def print_row(name: str, seconds: list[float], aims: dict[str, float]) -> None:
     found = {"p50": cuts[49], "p99": cuts[98], "max": max(seconds)}
     cells = [f"{key} {value * 1000:6.2f} ms" for key, value in found.items()]
     aim = "   aim " + ", ".join(f"{key} {value:g} ms" for key, value in aims.items()) if aims else ""
-    print(f"{name:24s}" + "   ".join(cells) + aim)
+    print(f"{name:26s}" + "   ".join(cells) + aim)
+
+
+def print_ratio(name: str, ours: list[float], theirs: list[float]) -> None:
+    print(f"{name:26s}{statistics.median(ours) / statistics.median(theirs):>8.2f}")

@@ -113,7 +113,7 @@ def test_a_killed_guardian_is_replaced(queue: Queue, start: StartWorker, tmp_pat
     running = pids()
     first = guardian_of(worker)
     os.kill(first, signal.SIGKILL)
-    wait_until(lambda: "guardian" in worker.said())
+    wait_until(lambda: "the guardian of this worker is gone" in worker.said())
     second = guardian_of(worker)
     assert second != first
     assert all(map(is_alive, running))
@@ -132,7 +132,7 @@ def test_a_guardian_outlives_what_stops_its_worker(queue: Queue, start: StartWor
     worker.signal(signal.SIGTERM)
     assert worker.exit_code() == 0
     assert not is_alive(guardian)
-    assert "guardian" not in worker.said()
+    assert "the guardian" not in worker.said()
     assert lockfile.workers(queue.path) == []
 
 
