@@ -6,6 +6,7 @@ from importlib import import_module
 NAMES = {
     "engine": "enqueue, claim + complete and replay rates at 10k, 100k and 1M jobs, beside bare LMDB",
     "shell": "`true` jobs a second by a worker with 2, 8 and 32 slots, beside xargs -P and others",
+    "cli": 'a verb as a whole process, beside `python -c "import click"`',
     "latency": "from an enqueue to the start of its command, and what an idle worker costs",
     "backlog": "claims, a worker's rate and memory, status and list, with 10k and with 1M jobs pending",
     "workers": "1, 2 and 4 worker processes on one store: rate, shares, and that nothing runs twice",

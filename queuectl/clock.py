@@ -4,7 +4,6 @@ Everything below takes what it needs from a Clock, so that the rest is a functio
 """
 
 import os
-import random
 import time
 from typing import Final, Protocol
 
@@ -12,7 +11,7 @@ from .boot import boot, booted_s
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 _EPOCH_MS: Final = 1_767_225_600_000  # 2026-01-01; eight characters of milliseconds last to 2060
-_RANDOM_SPACE: Final = 32**4
+_RANDOM_SPACE: Final = 1 << 20
 
 
 class Clock(Protocol):
@@ -56,7 +55,7 @@ class SystemClock:
         processes give the same one is unlikely, not impossible: the store refuses the second.
         """
         tick = max(time.time_ns() // 1_000_000 - _EPOCH_MS, 0)
-        serial = random.randrange(_RANDOM_SPACE)
+        serial = _random_bits(20)
         found: list[str] = []
         while len(found) < count:
             prefix = _base32(tick, 8)
@@ -67,12 +66,17 @@ class SystemClock:
 
     def roll(self) -> float:
         """Give a random number in [0, 1)."""
-        return random.random()
+        return _random_bits(53) / (1 << 53)
 
 
 def worker_id(host: str, pid: int) -> str:
     """Give a fresh worker id that names its host and process."""
     return f"{host}-{pid}-{_base32(int.from_bytes(os.urandom(2), 'big'), 4)}"
+
+
+def _random_bits(count: int) -> int:
+    # The module random would take longer to load than most verbs take to do their work.
+    return int.from_bytes(os.urandom(8), "big") >> (64 - count)
 
 
 def _base32(number: int, width: int) -> str:

@@ -7,6 +7,7 @@ not depend on an environment variable.
 
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -50,12 +51,15 @@ Sets = Mapping[str, Mapping[str, Any]]
 class Environment:
     """An environment as this process holds it, once however many Stores use it: LMDB allows no second."""
 
-    def __init__(self, path: Path) -> None:
-        self.env = _open_environment(path)
+    def __init__(self, path: Path, *, read_only: bool) -> None:
+        self.is_read_only = read_only
+        self.env = _open_environment(path, read_only=read_only)
         try:
             _check_length(path, self.env)
             is_new = self.env.stat()["entries"] == 0
-            self.sets = _create_tables(self.env, path) if is_new else _open_tables(self.env, path)
+            if is_new and read_only:
+                raise _TablesMissing
+            self.sets = _create_tables(self.env, path) if is_new else _open_tables(self.env, path, read_only=read_only)
             self.env.reader_check()
         except BaseException:
             self.env.close()
@@ -69,10 +73,11 @@ _OPEN: dict[str, Environment] = {}
 _OPENING = Lock()
 
 
-def acquire(path: Path, *, create: bool) -> Environment:
+def acquire(path: Path, *, create: bool, read_only: bool) -> Environment:
     """Give the environment at `path`, making it first where `create` is set and nothing is there.
 
-    Raises NoQueue, NotAQueue, NewerFormat or StoreError.
+    One that is `read_only` never waits for whoever writes. Raises NoQueue, NotAQueue, NewerFormat or
+    StoreError.
     """
     try:
         is_new = not (path / "data.mdb").exists()
@@ -89,9 +94,26 @@ def acquire(path: Path, *, create: bool) -> Environment:
             shared.env.close()  # a forked parent's, or of a directory that is gone
             shared = None
         if shared is None:
-            shared = _OPEN[key] = Environment(path)
+            shared = _OPEN[key] = _make_environment(path, read_only=read_only)
+        if shared.is_read_only and not read_only:
+            raise StoreError(
+                f"cannot open the queue at {path} for writing: this process has it open read-only; close that first"
+            )
         shared.users += 1
     return shared
+
+
+def _make_environment(path: Path, *, read_only: bool) -> Environment:
+    if read_only and (path / "data.mdb").stat().st_size:
+        try:
+            return Environment(path, read_only=True)
+        except _TablesMissing:
+            pass  # a release added some, and nobody has written since
+    return Environment(path, read_only=False)
+
+
+class _TablesMissing(Exception):
+    """There is something to write before this store can be read."""
 
 
 def release(path: Path, shared: Environment) -> None:
@@ -171,7 +193,7 @@ def filesystem_of(path: Path) -> str:
     return kind
 
 
-def _open_environment(path: Path) -> lmdb.Environment:
+def _open_environment(path: Path, *, read_only: bool) -> lmdb.Environment:
     try:
         return lmdb.open(
             os.fsencode(path),
@@ -180,6 +202,7 @@ def _open_environment(path: Path) -> lmdb.Environment:
             max_readers=MAX_READERS,
             mode=0o600,
             create=False,
+            readonly=read_only,
             lib_version=0,  # the format must not depend on an environment variable
         )
     except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError) as error:
@@ -201,21 +224,32 @@ def _create_tables(env: lmdb.Environment, path: Path) -> Sets:
     return sets
 
 
-def _open_tables(env: lmdb.Environment, path: Path) -> Sets:
+def _open_tables(env: lmdb.Environment, path: Path, *, read_only: bool) -> Sets:
+    if read_only:
+        _check_format(env, path, None)
+        try:
+            return _tables(env, None, create=False)
+        except lmdb.NotFoundError as error:
+            raise _TablesMissing from error
     # py-lmdb forgets the handles that a read transaction opened, so this takes the write lock.
     with env.begin(write=True) as txn:
-        try:
-            meta = env.open_db(b"meta", txn=txn, create=False)
-            env.open_db(b"log", txn=txn, create=False)
-            version = int(txn.get(b"format", db=meta) or b"")
-            if version > FORMAT:
-                raise NewerFormat(f"the format of the store at {path}", version, FORMAT)
-            return _tables(env, txn, create=True)  # a release may have added some
-        except (lmdb.NotFoundError, lmdb.IncompatibleError, ValueError) as error:
-            raise NotAQueue(str(path), "data.mdb belongs to another program") from error
+        _check_format(env, path, txn)
+        return _tables(env, txn, create=True)  # a release may have added some
 
 
-def _tables(env: lmdb.Environment, txn: lmdb.Transaction, *, create: bool) -> Sets:
+def _check_format(env: lmdb.Environment, path: Path, txn: lmdb.Transaction | None) -> None:
+    try:
+        meta = env.open_db(b"meta", txn=txn, create=False)
+        env.open_db(b"log", txn=txn, create=False)
+        with nullcontext(txn) if txn is not None else env.begin() as reading:
+            version = int(reading.get(b"format", db=meta) or b"")
+    except (lmdb.NotFoundError, lmdb.IncompatibleError, ValueError) as error:
+        raise NotAQueue(str(path), "data.mdb belongs to another program") from error
+    if version > FORMAT:
+        raise NewerFormat(f"the format of the store at {path}", version, FORMAT)
+
+
+def _tables(env: lmdb.Environment, txn: lmdb.Transaction | None, *, create: bool) -> Sets:
     shared = {name: env.open_db(name.encode(), txn=txn, create=create) for name in LOG_TABLES}
     return {
         each: shared | {name: env.open_db(f"{name}.{each}".encode(), txn=txn, create=create) for name in VIEW_TABLES}

@@ -4,40 +4,45 @@ Each method is one transaction, or a few bounded ones; nothing it returns is sti
 store. What acknowledges a change has it on disk.
 """
 
+from __future__ import annotations  # evaluated, those of so many methods cost a command its start
+
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from . import acting, enqueuing, outputs, reading, settling, surroundings
-from .answers import Bulk, Captured, ConfigValue, Exchange, Recovered, ReplayReport, Result, Run, Status, WorkerInfo
-from .clock import Clock, SystemClock
-from .commands import CancelJob, CompleteJob, JobCommand, ReleaseJob, RemoveJob, RenewLease, RequeueJob
+from . import surroundings
+from .clock import SystemClock
+from .commands import CancelJob, CompleteJob, ReleaseJob, RemoveJob, RenewLease, RequeueJob
 from .engine import Engine, token_of
 from .errors import InvalidInput, WaitTimeout
 from .events.codec import NAMES, name_of
 from .events.lmdb_log import LmdbLog
-from .events.types import (
-    WORKER_STREAM,
-    Command,
-    Enqueued,
-    Recorded,
-    Stream,
-    WorkerStarted,
-    WorkerStopped,
-    WorkerStopping,
-)
+from .events.types import WORKER_STREAM, Enqueued, WorkerStarted, WorkerStopped, WorkerStopping
 from .intake import JobRequest, check_count, check_state, check_text, check_worker, ids_of, time_us
-from .job import ENDED, Job, JobState
+from .job import ENDED, JobState
+from .later import Later
 from .projections import config, workers
-from .projections.rebuild import bring_up_to_date, rebuild
 from .settings import KEYS, Settings, canonical, parse
 from .store import Store, key_of
-from .takeover import take_over
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+    from types import TracebackType
+
+    from . import acting, answers, enqueuing, outputs, reading, settling, takeover
+    from .answers import Bulk, Captured, ConfigValue, Exchange, Recovered, ReplayReport, Result, Run, Status, WorkerInfo
+    from .clock import Clock
+    from .commands import JobCommand
+    from .events.types import Command, Recorded, Stream
+    from .job import Job
+    from .projections import rebuild
+else:
+    acting, answers, enqueuing, outputs, reading, settling, takeover, rebuild = map(
+        Later, ["acting", "answers", "enqueuing", "outputs", "reading", "settling", "takeover", "projections.rebuild"]
+    )
 
 EVENTS_AT_ONCE: Final = 10_000
 """A read transaction lives no longer than as many events: an old one keeps the file growing."""
@@ -67,18 +72,22 @@ class Queue:
         path: str | os.PathLike[str] | None = None,
         *,
         create: bool = True,
+        read_only: bool = False,
         actor: str | None = None,
         clock: Clock | None = None,
-    ) -> "Queue":
+    ) -> Queue:
         """Open the queue in a directory, made on first use unless `create` is False.
 
-        `path` None: QUEUECTL_DB, else the user's data directory. `actor` is who the log names:
-        user@host unless given. Raises NoQueue, NotAQueue, NewerFormat or StoreError.
+        `path` None: QUEUECTL_DB, else the user's data directory. `read_only`: what changes it is
+        refused, and nothing waits for whoever writes. `actor` is who the log names: user@host unless
+        given. Raises NoQueue, NotAQueue, NewerFormat or StoreError.
         """
         directory = Path(path) if path is not None else surroundings.default_path()
-        store = Store.open(directory.absolute(), create=create)
+        store = Store.open(directory.absolute(), create=create, read_only=read_only)
         try:
-            bring_up_to_date(store)
+            if rebuild.is_outdated(store):
+                store = store.reopened_for_writing()
+                rebuild.bring_up_to_date(store)
         except BaseException:
             store.close()
             raise
@@ -88,7 +97,7 @@ class Queue:
         """Close the store; doing so twice is harmless."""
         self._store.close()
 
-    def __enter__(self) -> "Queue":
+    def __enter__(self) -> Queue:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -160,7 +169,7 @@ class Queue:
 
         Each job's `lease.token` is what completing, failing, renewing or releasing it is checked by.
         """
-        take_over(self._engine, actor=check_worker(worker))
+        takeover.take_over(self._engine, actor=check_worker(worker))
         with self._engine.unit(actor=worker) as unit:
             lease_s = unit.settings().lease_s if lease_s is None else lease_s
             return unit.claim(worker, count, lease_s=lease_s, queues=queues)
@@ -171,10 +180,12 @@ class Queue:
             return unit.start([job], host=host or surroundings.host(), pid=pid or os.getpid())[0]
 
     def complete(
-        self, job: Job, *, return_code: int = 0, duration_ms: int | None = None, output: Captured = Captured()
+        self, job: Job, *, return_code: int = 0, duration_ms: int | None = None, output: Captured | None = None
     ) -> Job:
         """Record that a claimed job's run ended well; raises StaleLease."""
-        return self._settle(Result(job, "completed", return_code, duration_ms=duration_ms, output=output))
+        return self._settle(
+            answers.Result(job, "completed", return_code, duration_ms=duration_ms, output=output or answers.Captured())
+        )
 
     def complete_many(self, claimed: Sequence[Job]) -> list[Job]:
         """Record that the runs of claimed jobs ended well, all or none; raises StaleLease."""
@@ -192,13 +203,15 @@ class Queue:
         return_code: int | None = None,
         signal: str | None = None,
         duration_ms: int | None = None,
-        output: Captured = Captured(),
+        output: Captured | None = None,
     ) -> Job:
         """Record that a claimed job's run ended badly: it is retried after its delay, or dead.
 
         Raises StaleLease.
         """
-        return self._settle(Result(job, "failed", return_code, signal, reason, error, duration_ms, output))
+        return self._settle(
+            answers.Result(job, "failed", return_code, signal, reason, error, duration_ms, output or answers.Captured())
+        )
 
     def renew(self, job: Job, *, lease_s: float | None = None) -> Job:
         """Hold a claimed job for another lease from now; raises StaleLease."""
@@ -218,7 +231,7 @@ class Queue:
         killed are freed.
         """
         self._store.free_readers()
-        return take_over(self._engine, actor=actor)
+        return takeover.take_over(self._engine, actor=actor)
 
     def exchange(
         self,
@@ -494,7 +507,9 @@ class Queue:
         with self._store.read() as txn:
             own = config.values(txn)
         return {
-            name: ConfigValue(own[name], "store") if name in own else ConfigValue(key.default, "default")
+            name: answers.ConfigValue(own[name], "store")
+            if name in own
+            else answers.ConfigValue(key.default, "default")
             for name, key in KEYS.items()
         }
 
@@ -510,8 +525,8 @@ class Queue:
         `progress` is called with the events applied and the events in all.
         """
         begun = time.monotonic()
-        rebuilt = rebuild(self._store, swap=not check, progress=progress)
-        return ReplayReport(rebuilt.events, rebuilt.differences, rebuilt.swapped, time.monotonic() - begun)
+        rebuilt = rebuild.rebuild(self._store, swap=not check, progress=progress)
+        return answers.ReplayReport(rebuilt.events, rebuilt.differences, rebuilt.swapped, time.monotonic() - begun)
 
     # Within
 

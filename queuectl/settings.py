@@ -5,7 +5,6 @@ A value is the job's own where the job has one, else the configured one, else th
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 from .errors import InvalidInput
@@ -42,8 +41,7 @@ KEYS: Mapping[str, Key] = {
 _ALIASES: Mapping[str, str] = {"max_retries_default": "max_retries", "timeout_ms": "job_timeout_sec"}
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """Every setting, with the value that counts now."""
 
     max_retries: int = 3
@@ -62,7 +60,7 @@ class Settings:
         return cls(**{key: value for key, value in values.items() if key in KEYS})  # type: ignore[arg-type]
 
 
-assert {field.name: field.default for field in fields(Settings)} == {key.name: key.default for key in KEYS.values()}
+assert Settings()._asdict() == {key.name: key.default for key in KEYS.values()}
 
 
 def canonical(name: str) -> str:

@@ -131,12 +131,13 @@ class Store:
         self._is_open = True
 
     @classmethod
-    def open(cls, path: Path, *, create: bool) -> "Store":
+    def open(cls, path: Path, *, create: bool, read_only: bool = False) -> "Store":
         """Open the store at `path`, making it first where `create` is set and nothing is there.
 
-        Raises NoQueue, NotAQueue, NewerFormat or StoreError.
+        One that is `read_only` never waits for whoever writes. Raises NoQueue, NotAQueue, NewerFormat
+        or StoreError.
         """
-        return cls(path, acquire(path, create=create))
+        return cls(path, acquire(path, create=create, read_only=read_only))
 
     def close(self) -> None:
         """Let go of the environment, which closes with its last user; doing so twice is harmless."""
@@ -144,6 +145,13 @@ class Store:
             return
         self._is_open = False
         release(self.path, self._shared)
+
+    def reopened_for_writing(self) -> "Store":
+        """Give a store that may be written to, in place of this one, which is closed unless it is that."""
+        if not self._shared.is_read_only:
+            return self
+        self.close()
+        return Store.open(self.path, create=False)
 
     def __enter__(self) -> "Store":
         return self
@@ -161,8 +169,11 @@ class Store:
     def write(self) -> Iterator[Transaction]:
         """Open the one write transaction; it is committed, flushed to disk, at the end, or leaves no trace.
 
-        Raises WriteFailed when the disk or the map is full or the disk failed.
+        Raises WriteFailed when the disk or the map is full or the disk failed, StoreError where the
+        store was opened to be read only.
         """
+        if self._shared.is_read_only:
+            raise StoreError(f"cannot write to the queue at {self.path}: it was opened read-only; open it for writing")
         if self._shared.failure:
             raise self._write_failed(self._shared.failure)
         txn = self._begin(write=True)

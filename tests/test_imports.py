@@ -15,7 +15,7 @@ VIEWS_OF_ALL = "errors events.* job store projections.*"
 FACE = "queue surroundings answers documents settings intake errors clock events.types events.codec job"
 
 ALLOWED = {  # module -> what of ours it may import; the first row that fits counts
-    "errors|boot|events.types|retry|doorbell|surroundings|events.__init__|projections.__init__": "",
+    "errors|boot|events.types|retry|doorbell|later|surroundings|events.__init__|projections.__init__": "",
     "job|commands|decider": CORE,
     "events.lmdb_log": "errors events.* store",
     "events.*": "errors events.*",
@@ -39,7 +39,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "acting": f"commands engine enqueuing outputs {VIEWS_OF_ALL}",
     "takeover": f"answers boot engine leftovers lockfile surroundings {VIEWS_OF_ALL}",
     "queue": f"answers clock commands engine intake settings surroundings {VIEWS_OF_ALL}"
-    " outputs enqueuing acting settling reading takeover",
+    " outputs enqueuing acting settling reading takeover later",
     "worker.*": f"{FACE} doorbell guardian leftovers lockfile worker.*",
     "cli.*": f"{FACE} __init__ cli.* worker.*",
     "__init__|__main__": "*",

@@ -19,6 +19,10 @@ class Session:
         """Give the queue. Raises NoQueue where there is none."""
         return self._open(create=False)
 
+    def reading(self) -> "Queue":
+        """Give the queue for a verb that changes nothing, and so waits for nobody. Raises NoQueue."""
+        return self._open(create=False, read_only=True)
+
     def created(self) -> "Queue":
         """Give the queue, made now where there is none; for verbs that bring something into being."""
         return self._open(create=True)
@@ -29,11 +33,11 @@ class Session:
             self._queue.close()
             self._queue = None
 
-    def _open(self, *, create: bool) -> "Queue":
+    def _open(self, *, create: bool, read_only: bool = False) -> "Queue":
         if self._queue is None:
             from ..queue import Queue
 
-            self._queue = Queue.open(self.path, create=create)
+            self._queue = Queue.open(self.path, create=create, read_only=read_only)
         return self._queue
 
 

@@ -5,12 +5,14 @@ A value that cannot be read is refused as the same value in JSON is: exit 1, wit
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-from click.shell_completion import CompletionItem
 
 from ..errors import InvalidInput
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 
@@ -50,8 +52,10 @@ class OneOf(Value):
         """Show the words in the help."""
         return f"[{'|'.join(self.words)}]"
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
         """Offer the words that go on as typed."""
+        from click.shell_completion import CompletionItem
+
         return [CompletionItem(word) for word in self.words if word.startswith(incomplete)]
 
     def _checked(self, field: str, text: str) -> str:

@@ -18,7 +18,7 @@ All commands: queuectl --help"""
 def welcome(session: Session) -> None:
     """Print the status where there is something in the queue, and what to type where there is not."""
     try:
-        queue = session.existing()
+        queue = session.reading()
     except NoQueue as error:
         line(f"No queue yet at {error.path}.")
     else:

@@ -1,7 +1,6 @@
 """What runs next? `ready`: queue, priority (higher first), number (first come first) -> nothing."""
 
 from collections.abc import Iterator, Sequence
-from heapq import merge
 
 from ..job import Job
 from ..store import Row, Transaction
@@ -25,8 +24,13 @@ def numbers(txn: Transaction, queues: Sequence[str] | None = None, behind: Job |
     first = b"\0" if behind is None else row(behind)[0][-_TAIL:] + b"\0"
     names = list(_queues(txn)) if queues is None else [name.encode(errors="surrogatepass") for name in set(queues)]
     scans = [txn.scan(TABLE, name + first, name + b"\1") for name in names]
-    rows = scans[0] if len(scans) == 1 else merge(*scans, key=lambda row: row[0][1 - _TAIL :])
-    return (int.from_bytes(key[-8:], "big") for key, _ in rows)
+    return (int.from_bytes(key[-8:], "big") for key, _ in (scans[0] if len(scans) == 1 else _merged(scans)))
+
+
+def _merged(scans: Sequence[Iterator[Row]]) -> Iterator[Row]:
+    from heapq import merge  # only where there is more than one queue: it costs a command its start
+
+    return merge(*scans, key=lambda row: row[0][1 - _TAIL :])
 
 
 def firsts(txn: Transaction) -> Iterator[int]:

@@ -54,17 +54,23 @@ def rebuild(store: Store, *, swap: bool, progress: Progress | None = None) -> Re
     return Rebuilt(done, differences, swap)
 
 
-def bring_up_to_date(store: Store) -> None:
-    """Rebuild the views where an older queuectl laid them out; raises NewerFormat where a newer one did."""
+def is_outdated(store: Store) -> bool:
+    """Tell whether an older queuectl laid the views out; raises NewerFormat where a newer one did."""
     with store.read() as txn:
         found = int(txn.get("meta", _VERSION_KEY) or b"0")
-        is_empty = LmdbLog(txn).head() == 0
     if found > VIEWS_VERSION:
         raise NewerFormat(f"the version of the views at {store.path}", found, VIEWS_VERSION)
-    if found < VIEWS_VERSION and is_empty:
+    return found < VIEWS_VERSION
+
+
+def bring_up_to_date(store: Store) -> None:
+    """Rebuild the views in this release's layout."""
+    with store.read() as txn:
+        is_empty = LmdbLog(txn).head() == 0
+    if is_empty:
         with store.write() as txn:
             _stamp(txn)
-    elif found < VIEWS_VERSION:
+    else:
         rebuild(store, swap=True)
 
 

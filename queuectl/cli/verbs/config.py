@@ -48,7 +48,7 @@ def get(session: Session, *, key: str | None, as_json: bool) -> None:
         _print_all(session, as_json)
         return
     name = canonical(key)
-    found = session.existing().config()[name]
+    found = session.reading().config()[name]
     value = found.value
     if _is_in_milliseconds(key):
         name, value = MILLISECONDS, round(value * 1000)
@@ -114,7 +114,7 @@ def _unit(name: str) -> str:
 
 
 def _print_all(session: Session, as_json: bool) -> None:
-    found = session.existing().config()
+    found = session.reading().config()
     if as_json:
         document({name: {"value": each.value, "source": each.source} for name, each in found.items()})
         return

@@ -39,7 +39,7 @@ def command() -> None:
 @pass_session
 def list_dead(session: Session, *, limit: int | None, as_json: bool) -> None:
     """List dead jobs and their last errors, the last to die first."""
-    jobs = session.existing().dead(limit=limit)
+    jobs = session.reading().dead(limit=limit)
     if as_json:
         from ...documents import job_json
 
@@ -61,7 +61,7 @@ def list_dead(session: Session, *, limit: int | None, as_json: bool) -> None:
 @pass_session
 def show_dead(session: Session, *, job_id: str, as_json: bool) -> None:
     """Show everything about a dead job."""
-    job = session.existing().job(job_id)
+    job = session.reading().job(job_id)
     if job.state != JobState.DEAD:
         raise WrongState("show as dead", job.id, job.state, f"see `queuectl show {job.id}`")
     if as_json:

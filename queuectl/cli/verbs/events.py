@@ -53,7 +53,7 @@ def command(
             raise InvalidInput("type", repr(name), "one of " + ", ".join(TYPES))
     if follow and until is not None:
         raise click.UsageError("--follow has no end; leave out --until")
-    queue = session.existing()
+    queue = session.reading()
     after, end = _bounds(queue, since, until)
     if follow:
         _follow(queue, after, types, as_json)

@@ -20,7 +20,7 @@ def command(session: Session, *, job_id: str, as_json: bool) -> None:
 
     Those of earlier jobs of its id stand before them.
     """
-    events = session.existing().history(job_id)
+    events = session.reading().history(job_id)
     if as_json:
         from ...documents import event_json
 

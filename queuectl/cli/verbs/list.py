@@ -37,7 +37,7 @@ def command(
 
     Waiting ones by when they run where --state asks for them, others newest first.
     """
-    opened, wanted = session.existing(), JobState(state) if state else None
+    opened, wanted = session.reading(), JobState(state) if state else None
     most = SCREENFUL if limit is None and not as_json else limit or None
     found = pages(opened, state=wanted, of=queue, limit=most, after=after)
     if as_json:

@@ -50,7 +50,7 @@ def command(
     signal, or 1 when it was cancelled.
     """
     printer = (LinePrinter if as_json else Printer)(attempt, stream)
-    queue = session.existing()
+    queue = session.reading()
     if follow:
         from ..following import code_of
         from ..following import follow as follow_job

@@ -17,7 +17,7 @@ from ..verb import Verb
 @pass_session
 def command(session: Session, *, job_id: str, as_json: bool) -> None:
     """Show everything about a job as it stands."""
-    job = session.existing().job(job_id)
+    job = session.reading().job(job_id)
     if as_json:
         from ...documents import job_json
 

@@ -29,7 +29,7 @@ def command(session: Session, *, watch: bool, as_json: bool) -> None:
 
 
 def _print(session: Session, as_json: bool, *, one_line: bool = False) -> None:
-    queue = session.existing()
+    queue = session.reading()
     if as_json:
         from ...documents import status_json
 
@@ -42,7 +42,7 @@ def _print(session: Session, as_json: bool, *, one_line: bool = False) -> None:
 
 
 def _watch(session: Session, as_json: bool) -> None:
-    queue = session.existing()
+    queue = session.reading()
     while True:
         head = queue.head()
         if on_terminal() and not as_json:

@@ -149,7 +149,7 @@ def _tell_stopped(asked: "Asked", done: str) -> None:
 @pass_session
 def list_workers(session: Session, *, as_json: bool) -> None:
     """List the workers that have not stopped: up for how long, last heard of when, and what they run since when."""
-    workers = session.existing().workers()
+    workers = session.reading().workers()
     if as_json:
         from ...documents import worker_json
 

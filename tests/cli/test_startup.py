@@ -1,0 +1,98 @@
+"""What a verb costs before it works: only what it needs is loaded, and who only reads waits for nobody."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from queuectl.errors import StoreError
+from queuectl.intake import JobRequest
+from queuectl.queue import Queue
+from queuectl.store import Store
+from tests.cli.conftest import CommandLine
+
+HEAVY = {
+    *("asyncio", "dataclasses", "logging", "random", "rich", "socket", "subprocess", "tempfile"),
+    *("queuectl.leftovers", "queuectl.settling", "queuectl.takeover", "queuectl.worker"),
+}
+"""Each takes Python 1 to 30 ms to load, of the 20 that a verb takes beyond `import click`."""
+
+LOADED = """
+import os, sys
+end = os._exit
+os._exit = lambda code: (os.write(2, " ".join(sys.modules).encode()), end(code))
+from queuectl.cli import main
+sys.argv[0] = "queuectl"
+main()
+"""
+
+
+@pytest.mark.parametrize("words", [["enqueue", "--id", "b", "--command", "true"], ["status"], ["list"]], ids=" ".join)
+def test_a_verb_loads_only_what_it_needs(cli: CommandLine, words: list[str]) -> None:
+    """Modules that these verbs do not use are not loaded by them."""
+    cli("enqueue", "a", "true")
+    command = [sys.executable, "-c", LOADED, "--db", str(cli.db), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    loaded = set(done.stderr.split())
+    assert "queuectl.queue" in loaded
+    assert loaded & HEAVY == set()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status"],
+        ["list"],
+        ["show", "a"],
+        ["history", "a"],
+        ["events"],
+        ["dlq", "list"],
+        ["worker", "list"],
+        ["config", "get"],
+        ["logs", "a"],
+        ["wait", "a"],
+    ],
+    ids=" ".join,
+)
+def test_reading_waits_for_no_writer(cli: CommandLine, words: list[str]) -> None:
+    """While another process is inside a write transaction, verbs that only read answer."""
+    cli("enqueue", "a", "true")
+    cli.complete("a")
+    with Store.open(cli.db, create=False) as store, store.write():
+        done = cli.process(*words)
+    assert done.returncode == 0, done.stderr
+
+
+def test_reading_makes_a_new_store_whole(cli: CommandLine) -> None:
+    """A store into which nobody wrote yet is read as an empty queue."""
+    cli.db.mkdir()
+    (cli.db / "data.mdb").touch()
+    assert cli.json("status")["jobs"]["pending"] == 0
+
+
+def test_what_was_opened_to_be_read_is_not_written(cli: CommandLine) -> None:
+    """A read-only queue reads, refuses each change with what to do, and loses nothing."""
+    cli("enqueue", "a", "true")
+    with Queue.open(cli.db, read_only=True) as queue:
+        with pytest.raises(StoreError, match="opened read-only; open it for writing"):
+            queue.enqueue("true")
+        assert [job.id for job in queue.jobs()] == ["a"]
+
+
+def test_one_process_opens_it_either_way_at_a_time(cli: CommandLine) -> None:
+    """Opening for writing what this process has open read-only is refused; the other way round is not."""
+    cli("enqueue", "a", "true")
+    with Queue.open(cli.db, read_only=True), pytest.raises(StoreError, match="has it open read-only"):
+        Queue.open(cli.db)
+    with Queue.open(cli.db), Queue.open(cli.db, read_only=True) as reader:
+        assert reader.job("a").id == "a"
+
+
+def test_nothing_printed_is_lost_at_the_end(cli: CommandLine) -> None:
+    """The process ends at once, but what it printed into a pipe is all there, with its exit code."""
+    with cli.queue() as queue:
+        queue.enqueue_many([JobRequest("true")] * 3000)
+    done = cli.process("list", "--limit", "0", "--json")
+    assert (done.returncode, len(json.loads(done.stdout))) == (0, 3000)
+    assert cli.process("show", "missing").returncode == 1
