@@ -6,7 +6,7 @@ there is a /proc: elsewhere the process groups are signalled, and what became of
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -31,6 +31,11 @@ class _Process(NamedTuple):
 def mark_of(worker: str, token: int) -> str:
     """Give the value that a run's processes carry."""
     return f"{worker}.{token}"
+
+
+def unmarked(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Give an environment for a process that is to outlive the run which starts it."""
+    return {name: value for name, value in environ.items() if name != MARK.encode()}
 
 
 def put_down(sighting: Sighting, runs: list[Run]) -> bool:

@@ -41,7 +41,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "queue": f"answers clock commands engine intake settings surroundings {VIEWS_OF_ALL}"
     " outputs enqueuing acting settling reading takeover later",
     "worker.*": f"{FACE} doorbell guardian leftovers lockfile worker.*",
-    "cli.*": f"{FACE} __init__ cli.* worker.*",
+    "cli.*": f"{FACE} leftovers __init__ cli.* worker.*",
     "__init__|__main__": "*",
 }
 HOMES = {"lmdb": "store|environment", "msgpack": "events.codec|projections.rows", "click": "cli.*", "rich": "cli.*"}

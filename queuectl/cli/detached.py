@@ -1,5 +1,6 @@
 """A worker in the background: its own session, a log file in the data directory, no terminal."""
 
+import os
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import QueuectlError
+from ..leftovers import unmarked
 from .render import line
 from .text import escape
 
@@ -30,7 +32,12 @@ def detach_worker(queue: "Queue", options: list[str]) -> None:
     words = [*_python(), "-m", "queuectl", "--db", str(queue.path), "worker", "start", "--foreground", *options]
     with log.open("ab") as output:
         process = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=unmarked(os.environb),
+            start_new_session=True,
         )
     worker = _wait_for(queue, process, log, before)
     if worker is None:

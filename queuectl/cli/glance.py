@@ -60,5 +60,5 @@ def _at_work(info: "WorkerInfo") -> str:
     if info.state != "dead":
         return f", {len(info.running)} of {plural(info.slots, 'slot')} busy"
     if info.running:
-        return f", {plural(len(info.running), 'job')} of it to be taken back when the lease ends"
+        return f"; the next worker takes over {plural(len(info.running), 'job')} of it"
     return f"; take it off the list: queuectl worker stop {escape(info.id)}"

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..guardian import START
-from ..leftovers import MARK
+from ..leftovers import unmarked
 from .libc import spawn
 from .signals import STOPPING
 
@@ -23,9 +23,8 @@ class Guard:
     def __init__(self, db_path: Path, worker: str) -> None:
         words = (sys.executable, "-I", "-S", "-c", START, Path(__file__).parents[2], db_path, worker)
         self._words = [os.fsencode(word) for word in words]
-        # Without the mark of a run that this worker itself may be part of: the guardian is to outlive it.
-        own = {name: value for name, value in os.environb.items() if name != MARK.encode()}
-        self._environ = [name + b"=" + value for name, value in own.items()]
+        # This worker itself may be part of a run.
+        self._environ = [name + b"=" + value for name, value in unmarked(os.environb).items()]
         self._end: socket.socket | None = None
         self._pid = 0
 

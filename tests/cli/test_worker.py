@@ -161,9 +161,8 @@ def test_detach_with_nothing_to_do(cli: CommandLine) -> None:
     """A worker that has drained before anybody could see it is no error."""
     cli("enqueue", "a", "true")
     cli.drain()
-    assert re.match(
-        r"Worker \S+ started|The worker found nothing", cli("worker", "start", "--detach", "--drain").stdout
-    )
+    said = cli.process("worker", "start", "--detach", "--drain").stdout
+    assert re.match(r"Worker \S+ started|The worker found nothing", said)
     wait_until(lambda: cli.json("worker", "list") == [])
 
 
@@ -228,8 +227,8 @@ def test_dead_worker_that_ran_a_job(cli: CommandLine) -> None:
     worker.kill()
     worker.communicate(timeout=20)
     wait_until(lambda: cli.json("worker", "list")[0]["state"] == "dead")
-    assert f"{name}  dead, 1 job of it to be taken back" in cli("status").stdout
-    assert "taken back when their leases end" in cli("worker", "stop", name, "--wait").stdout
+    assert f"{name}  dead; the next worker takes over 1 job of it" in cli("status").stdout
+    assert "the next worker takes over the jobs it ran" in cli("worker", "stop", name, "--wait").stdout
     assert len(cli.json("worker", "list")) == 1
     gate.touch()
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,21 @@ def test_worker_and_guardian_killed_at_once(queue: Queue, start: StartWorker, tm
     wait_until(lambda: queue.job("a").attempts > 1)
     assert not any(map(is_alive, running))
     wait_until(lambda: state_of(queue, "a") == "completed")
+
+
+def test_a_worker_detached_by_a_job_outlives_it(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
+    """What is killed with a worker is what it ran, and not a worker that a command of it started in the background."""
+    detach = f"{sys.executable} -m queuectl worker start --detach --queue other"
+    queue.enqueue(f"{detach} && echo $$ > {tmp_path}/there; sleep 60", id="a", cwd=str(Path.cwd()))
+    worker = start()
+    leader = pid_in(tmp_path / "there")
+    [detached] = [info for info in queue.workers() if info.pid != worker.process.pid]
+    worker.signal(signal.SIGKILL)
+    wait_until(lambda: not is_alive(leader))
+    queue.enqueue("true", id="b", queue="other")
+    wait_until(lambda: state_of(queue, "b") == "completed")
+    os.kill(detached.pid, signal.SIGTERM)
+    wait_until(lambda: not is_alive(detached.pid))
 
 
 def test_a_frozen_worker_s_job_runs_elsewhere_alone(queue: Queue, start: StartWorker, tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def _tell_stopped(asked: "Asked", done: str) -> None:
     for worker in asked.gone:
         line(f"{escape(worker)} was dead; it is off the list now")
     for worker in asked.holding:
-        line(f"{escape(worker)} is dead; the jobs it ran are taken back when their leases end")
+        line(f"{escape(worker)} is dead; the next worker takes over the jobs it ran")
 
 
 @command.command(
