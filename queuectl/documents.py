@@ -62,6 +62,7 @@ def event_json(recorded: Recorded, job_id: str | None = None) -> dict[str, Any]:
         "stream": recorded.stream,
         "actor": recorded.actor,
         "reason": recorded.reason,
+        "cause": recorded.cause or None,
         "data": {name.removesuffix("_us"): _plain(name, value) for name, value in fields._asdict().items()},
     }
 
@@ -115,4 +116,6 @@ def _plain(name: str, value: Any) -> Any:
         return {"size": value.size, "sha256": value.sha256.hex()}
     if name.endswith("_at_us"):
         return time_json(value)
+    if isinstance(value, bytes):
+        return value.hex()
     return list(value) if isinstance(value, tuple) else value

@@ -34,7 +34,13 @@ class Unit:
     """One write transaction's view of the queue: decide, append, apply."""
 
     def __init__(
-        self, txn: Transaction, clock: Clock, actor: str, reason: str | None, cache: jobs.Cache | None = None
+        self,
+        txn: Transaction,
+        clock: Clock,
+        actor: str,
+        reason: str | None,
+        cause: int = 0,
+        cache: jobs.Cache | None = None,
     ) -> None:
         self.txn = txn
         self.log = LmdbLog(txn)
@@ -43,6 +49,7 @@ class Unit:
         self._clock = clock
         self._actor = actor
         self._reason = reason
+        self._cause = cause if self.log.is_claim(cause) else 0
 
     def settings(self) -> Settings:
         """Give the settings as configured now."""
@@ -168,7 +175,7 @@ class Unit:
     def _apply(self, appends: Sequence[Append]) -> list[Job]:
         if not appends:
             return []
-        recorded = self.log.append(appends, at_us=self.now_us, actor=self._actor)
+        recorded = self.log.append(appends, at_us=self.now_us, actor=self._actor, cause=self._cause)
         apply = self.views.apply
         last: dict[int | str, Job] = {}
         for event in recorded:
@@ -190,10 +197,11 @@ def token_of(job: Job) -> int:
 class Engine:
     """A store, a clock and who acts: opens units of work."""
 
-    def __init__(self, store: Store, clock: Clock, actor: str) -> None:
+    def __init__(self, store: Store, clock: Clock, actor: str, cause: int = 0) -> None:
         self.store = store
         self.clock = clock
         self.actor = actor
+        self.cause = cause
         self._cache = jobs.Cache()
 
     @contextmanager
@@ -208,7 +216,7 @@ class Engine:
         if actor is not None:
             check_text("actor", actor)
         with self.store.write() as txn:
-            unit = Unit(txn, self.clock, actor or self.actor, reason, self._cache)
+            unit = Unit(txn, self.clock, actor or self.actor, reason, 0 if actor else self.cause, self._cache)
             yield unit
             unit.views.flush()
         if rings:

@@ -5,9 +5,10 @@ systems break its locks; reading a page of a file cut short would end the proces
 not depend on an environment variable.
 """
 
+import fcntl
 import os
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -24,7 +25,7 @@ MAP_SIZE: Final = 64 << 30
 
 MAX_READERS: Final = 1024
 
-LOG_TABLES: Final = ("meta", "log", "streams", "outputs", "presence")
+LOG_TABLES: Final = ("meta", "log", "streams", "outputs", "presence", "subscriptions")
 VIEW_TABLES: Final = (
     "jobs",
     "ids",
@@ -37,9 +38,15 @@ VIEW_TABLES: Final = (
     "workers",
     "config",
     "marks",
+    "children",
 )
 _SETS: Final = ("a", "b")
-_OUR_FILES: Final = frozenset({"data.mdb", "lock.mdb", "outputs", "doorbells", "workers", "logs"})
+OPEN_LOCK: Final = "open.lock"
+"""Locked, shared, by each process that has the environment open; alone, by one that puts another file in its place."""
+
+_OUR_FILES: Final = frozenset(
+    {"data.mdb", "lock.mdb", OPEN_LOCK, "outputs", "doorbells", "workers", "logs", "archive", "snapshots"}
+)
 _NETWORK: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "afs", "lustre"}
 )
@@ -53,7 +60,12 @@ class Environment:
 
     def __init__(self, path: Path, *, read_only: bool) -> None:
         self.is_read_only = read_only
-        self.env = _open_environment(path, read_only=read_only)
+        self._hold = _hold(path)
+        try:
+            self.env = _open_environment(path, read_only=read_only)
+        except BaseException:
+            self._let_go()
+            raise
         try:
             _check_length(path, self.env)
             is_new = self.env.stat()["entries"] == 0
@@ -62,11 +74,21 @@ class Environment:
             self.sets = _create_tables(self.env, path) if is_new else _open_tables(self.env, path, read_only=read_only)
             self.env.reader_check()
         except BaseException:
-            self.env.close()
+            self.close()
             raise
         self.opener = os.getpid()
         self.users = 0
         self.failure: str | None = None
+
+    def close(self) -> None:
+        """Close it, and let others put another file in its place."""
+        self.env.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._hold is not None:
+            os.close(self._hold)
+            self._hold = None
 
 
 _OPEN: dict[str, Environment] = {}
@@ -91,7 +113,7 @@ def acquire(path: Path, *, create: bool, read_only: bool) -> Environment:
     with _OPENING:
         shared = _OPEN.get(key)
         if shared is not None and (shared.opener != os.getpid() or is_new):
-            shared.env.close()  # a forked parent's, or of a directory that is gone
+            shared.close()  # a forked parent's, or of a directory that is gone
             shared = None
         if shared is None:
             shared = _OPEN[key] = _make_environment(path, read_only=read_only)
@@ -121,9 +143,35 @@ def release(path: Path, shared: Environment) -> None:
     with _OPENING:
         shared.users -= 1
         if shared.users == 0:
-            shared.env.close()
+            shared.close()
             if _OPEN.get(key := str(path.resolve())) is shared:
                 del _OPEN[key]
+
+
+@contextmanager
+def alone(path: Path, what: str) -> Iterator[None]:
+    """Keep every process from opening the environment meanwhile; raises StoreError where one has it open."""
+    fd = os.open(path / OPEN_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                f"cannot {what} the queue at {path}: it is in use; stop the workers (`queuectl worker stop --wait`) "
+                "and whatever else has it open, then try again"
+            ) from None
+        yield
+    finally:
+        os.close(fd)
+
+
+def _hold(path: Path) -> int | None:
+    try:
+        fd = os.open(path / OPEN_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:  # nobody who may not write here needs to be kept from replacing it
+        return None
+    fcntl.flock(fd, fcntl.LOCK_SH)
+    return fd
 
 
 def _check_length(path: Path, env: lmdb.Environment) -> None:

@@ -59,12 +59,12 @@ class Queue:
     ...     job = queue.enqueue("echo hi")
     """
 
-    def __init__(self, store: Store, clock: Clock, actor: str) -> None:
+    def __init__(self, store: Store, clock: Clock, actor: str, cause: int = 0) -> None:
         self.path = store.path
         self.actor = actor
         self._store = store
         self._clock = clock
-        self._engine = Engine(store, clock, actor)
+        self._engine = Engine(store, clock, actor, cause)
 
     @classmethod
     def open(
@@ -74,13 +74,15 @@ class Queue:
         create: bool = True,
         read_only: bool = False,
         actor: str | None = None,
+        cause: int | None = None,
         clock: Clock | None = None,
     ) -> Queue:
         """Open the queue in a directory, made on first use unless `create` is False.
 
         `path` None: QUEUECTL_DB, else the user's data directory. `read_only`: what changes it is
         refused, and nothing waits for whoever writes. `actor` is who the log names: user@host unless
-        given. Raises NoQueue, NotAQueue, NewerFormat or StoreError.
+        given. `cause` is the position of the claim that this process runs under: as its environment
+        says, unless given. Raises NoQueue, NotAQueue, NewerFormat or StoreError.
         """
         directory = Path(path) if path is not None else surroundings.default_path()
         store = Store.open(directory.absolute(), create=create, read_only=read_only)
@@ -91,7 +93,8 @@ class Queue:
         except BaseException:
             store.close()
             raise
-        return cls(store, clock or SystemClock(), check_text("actor", actor or surroundings.user_at_host()))
+        who = check_text("actor", actor or surroundings.user_at_host())
+        return cls(store, clock or SystemClock(), who, surroundings.run_of(store.path) if cause is None else cause)
 
     def close(self) -> None:
         """Close the store; doing so twice is harmless."""
@@ -442,7 +445,7 @@ class Queue:
             with self._store.read() as txn:
                 log = LmdbLog(txn)
                 end = log.head() if until is None else min(until, log.head())
-                batch = list(log.read(after, min(EVENTS_AT_ONCE, end - after))) if after < end else []
+                batch = list(log.read(after, EVENTS_AT_ONCE, until=end))
             if not batch:
                 return
             after = batch[-1].position

@@ -27,6 +27,14 @@ def user_at_host() -> str:
     return f"{user}@{host()}"
 
 
+def run_of(db_path: Path) -> int:
+    """Give the token of the run that this process is part of in the queue at a path, 0 where it is part of none."""
+    if os.environ.get("QUEUECTL_DB") != str(db_path):
+        return 0
+    token = os.environ.get("QUEUECTL_RUN", "").rpartition(".")[2]
+    return int(token) if token.isdecimal() and len(token) < 19 else 0
+
+
 def host() -> str:
     """Give this machine's name."""
     return os.uname().nodename

@@ -53,6 +53,8 @@ def long_life(queue: Queue, clock: FakeClock) -> None:
     queue.enqueue("true", id="later", delay_s=50)
     taken = queue.exchange("w1", [], want=6, lease_s=30).claimed
     clock.advance(5)
+    with Queue.open(queue.path, clock=clock, actor="w1", cause=taken[3].lease.token if taken[3].lease else 0) as inside:
+        inside.enqueue("true", id="child")
     queue.cancel(taken[5].id)
     results = [
         Result(taken[0], "completed", 0, duration_ms=10, output=PRINTED),

@@ -104,7 +104,11 @@ def test_a_new_store_is_for_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "queue"
     Store.open(path, create=True).close()
     assert mode(path) == 0o700
-    assert {entry.name: mode(entry) for entry in path.iterdir()} == {"data.mdb": 0o600, "lock.mdb": 0o600}
+    assert {entry.name: mode(entry) for entry in path.iterdir()} == {
+        "data.mdb": 0o600,
+        "lock.mdb": 0o600,
+        "open.lock": 0o600,
+    }
 
 
 @pytest.mark.parametrize("make", [lambda path: None, Path.mkdir], ids=["missing", "empty"])

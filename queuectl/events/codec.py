@@ -30,6 +30,7 @@ from .types import (
     Removed,
     Renewed,
     Requeued,
+    RetentionApplied,
     Started,
     WorkerStarted,
     WorkerStopped,
@@ -86,6 +87,7 @@ LAYOUTS: tuple[Layout, ...] = (
     _layout(WorkerStarted, "worker_started", "host pid slots queues"),
     _layout(WorkerStopping, "worker_stopping", "now"),
     _layout(WorkerStopped, "worker_stopped", "why"),
+    _layout(RetentionApplied, "retention_applied", "upto from to n chain arc sha dead"),
 )
 
 UPCASTS: Mapping[tuple[str, int], Upcast] = {}
@@ -103,9 +105,12 @@ def name_of(event: Event) -> str:
     return _BY_TYPE[type(event)].name
 
 
-def encode(recorded: Recorded, key: bytes) -> bytes:
-    """Turn a recorded event into the bytes stored under `key`, its position in 8 bytes."""
-    position, at_us, stream, prev, actor, event, reason = recorded
+def encode(recorded: Recorded, key: bytes, chain: bytes | None = None) -> bytes:
+    """Turn a recorded event into the bytes stored under `key`, its position in 8 bytes.
+
+    `chain` is the digest of the log before it, where the event is to keep that.
+    """
+    position, at_us, stream, prev, actor, event, reason, cause = recorded
     layout = _BY_TYPE[type(event)]
     fields: Any = event.spec if type(event) is Enqueued else event
     if layout.defaults:
@@ -119,6 +124,10 @@ def encode(recorded: Recorded, key: bytes) -> bytes:
         envelope["p"] = prev
     if reason is not None:
         envelope["r"] = reason
+    if cause:
+        envelope["c"] = cause
+    if chain is not None:
+        envelope["h"] = chain
     payload = _pack(envelope)
     return crc32(payload, crc32(key)).to_bytes(4, "big") + payload
 
@@ -130,10 +139,7 @@ def decode(key: bytes, value: bytes, *, upcasts: Mapping[tuple[str, int], Upcast
     know the type or its version.
     """
     position = int.from_bytes(key, "big")
-    payload = value[4:]
-    if crc32(payload, crc32(key)).to_bytes(4, "big") != value[:4]:
-        raise CorruptLog(position, "the checksum does not match")
-    envelope = msgpack.unpackb(payload, use_list=False)
+    envelope = unpack(key, value)
     get = envelope.get
     layout = _BY_NAME.get(envelope["y"])
     if layout is None:
@@ -142,8 +148,16 @@ def decode(key: bytes, value: bytes, *, upcasts: Mapping[tuple[str, int], Upcast
     if envelope["v"] != layout.version:
         data = _upcast(layout, envelope["v"], data, position, upcasts)
     event = _build(layout, data, position)
-    fields = (position, envelope["t"], get("s", position), get("p", 0), envelope["a"], event, get("r"))
+    fields = (position, envelope["t"], get("s", position), get("p", 0), envelope["a"], event, get("r"), get("c", 0))
     return _new(Recorded, fields)
+
+
+def unpack(key: bytes, value: bytes) -> Data:
+    """Give the envelope in stored bytes, as docs/log-format.md has it; raises CorruptLog."""
+    payload = value[4:]
+    if crc32(payload, crc32(key)).to_bytes(4, "big") != value[:4]:
+        raise CorruptLog(int.from_bytes(key, "big"), "the checksum does not match")
+    return msgpack.unpackb(payload, use_list=False)  # type: ignore[no-any-return]
 
 
 def _build(layout: Layout, data: Data, position: int) -> Event:

@@ -1,7 +1,8 @@
 """The event log on LMDB, bound to one transaction of the store.
 
 Two tables: `log` (position -> stored event, appended only) and `streams` (stream -> position of its
-last event). A stream is read by following each event's `prev` back from there.
+last event). A stream is read by following each event's `prev` back from there. Up to the `cut`, a row
+of `meta`, events may be missing: retention let them go.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,12 +10,15 @@ from itertools import islice
 
 from ..errors import Conflict, CorruptLog
 from ..store import Row, Transaction, key_of
+from .chain import GENESIS, kept_by, link
 from .codec import decode, encode
 from .log import Append
-from .types import NEW, Recorded, Stream
+from .types import NEW, Claimed, Enqueued, Recorded, Stream
 
 LOG = "log"
 STREAMS = "streams"
+_META = "meta"
+_CUT = b"cut"
 
 _new = tuple.__new__  # builds a NamedTuple from a tuple, past its slower constructor
 
@@ -24,7 +28,7 @@ class LmdbLog:
 
     def __init__(self, txn: Transaction) -> None:
         self._txn = txn
-        last = txn.last(LOG)
+        self._tail = last = txn.last(LOG)
         self._head = int.from_bytes(last[0], "big") if last else 0
         self.last_at_us = decode(*last).at_us if last else 0
 
@@ -36,11 +40,24 @@ class LmdbLog:
         """Give the position of a stream's last event."""
         return self._last(stream, {})
 
-    def append(self, batch: Sequence[Append], *, at_us: int, actor: str) -> list[Recorded]:
+    def digest(self) -> bytes:
+        """Give the chain's digest at the head."""
+        # Only a log begun by a release that kept no chain has more than a batch to go back.
+        behind: list[Row] = []
+        for key, value in self._txn.scan_back(LOG):
+            behind.append((key, value))
+            if (digest := kept_by(key, value)) is not None:
+                break
+        else:
+            digest = GENESIS
+        for _, value in reversed(behind):
+            digest = link(digest, value)
+        return digest
+
+    def append(self, batch: Sequence[Append], *, at_us: int, actor: str, cause: int = 0) -> list[Recorded]:
         """Append a batch, all or nothing."""
         at_us = max(at_us, self.last_at_us)
         recorded: list[Recorded] = []
-        rows: list[Row] = []
         versions: dict[bytes, bytes] = {}
         position = self._head
         for stream, expected, events, reason in batch:
@@ -53,41 +70,80 @@ class LmdbLog:
             prev = expected
             for event in events:
                 position += 1
-                key = position.to_bytes(8, "big")
-                entry = _new(Recorded, (position, at_us, stream, prev, actor, event, reason))
-                recorded.append(entry)
-                rows.append((key, encode(entry, key)))
+                recorded.append(_new(Recorded, (position, at_us, stream, prev, actor, event, reason, cause)))
                 prev = position
-            versions[_stream_key(stream)] = key
-        if rows:
+            versions[_stream_key(stream)] = position.to_bytes(8, "big")
+        if recorded:
+            rows = self._chained(recorded)
             self._txn.append(LOG, rows)
             self._txn.put_many(STREAMS, sorted(versions.items()))
+            self._tail = rows[-1]
             self._head, self.last_at_us = position, at_us
         return recorded
+
+    def _chained(self, batch: Sequence[Recorded]) -> list[Row]:
+        """Give the rows of a batch, the last with the digest of all before it."""
+        tail = self._tail
+        kept = kept_by(*tail) if tail else GENESIS
+        digest = self.digest() if kept is None else link(kept, tail[1]) if tail else kept
+        rows: list[Row] = []
+        for recorded in batch[:-1]:
+            key = recorded.position.to_bytes(8, "big")
+            value = encode(recorded, key)
+            digest = link(digest, value)
+            rows.append((key, value))
+        key = batch[-1].position.to_bytes(8, "big")
+        rows.append((key, encode(batch[-1], key, digest)))
+        return rows
+
+    def is_claim(self, position: int) -> bool:
+        """Tell whether the event at a position is a claim."""
+        value = self._txn.get(LOG, key_of(position)) if position else None
+        return value is not None and type(decode(key_of(position), value).event) is Claimed
 
     def _last(self, stream: Stream, appended: dict[bytes, bytes]) -> int:
         key = _stream_key(stream)
         found = appended.get(key) or self._txn.get(STREAMS, key)
         return int.from_bytes(found, "big") if found else 0
 
-    def read(self, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:
-        """Give the events behind a position; raises CorruptLog at a gap or a damaged event."""
+    def read(self, after: int = 0, limit: int | None = None, *, until: int | None = None) -> Iterator[Recorded]:
+        """Give the events behind a position; raises CorruptLog at a gap behind the cut, or a damaged event."""
         expected = after
-        for key, value in islice(self._txn.scan(LOG, key_of(after + 1)), limit):
+        stop = None if until is None else key_of(until + 1)
+        for key, value in islice(self._txn.scan(LOG, key_of(after + 1), stop), limit):
             expected += 1
             recorded = decode(key, value)
             if recorded.position != expected:
-                raise CorruptLog(expected, f"it is missing; the next event is at {recorded.position}")
+                missing = max(expected, self.cut() + 1)
+                if missing < recorded.position:
+                    raise CorruptLog(missing, f"it is missing; the next event is at {recorded.position}")
+                expected = recorded.position
             yield recorded
 
+    def cut(self) -> int:
+        """Give the position up to which events may be missing, 0 where all are there."""
+        found = self._txn.get(_META, _CUT)
+        return int.from_bytes(found, "big") if found else 0
+
+    def set_cut(self, position: int) -> None:
+        """Say up to where events may be missing."""
+        self._txn.put(_META, _CUT, key_of(position))
+
     def read_stream(self, stream: Stream) -> list[Recorded]:
-        """Give the events of one stream by following `prev` back from its last."""
+        """Give the events of one stream by following `prev` back from its last.
+
+        What retention let go of (an earlier job of the same id) is left out.
+        """
         found: list[Recorded] = []
         position = self.version(stream)
-        while position:
+        while position and not (found and type(found[-1].event) is Enqueued and self.is_gone(position)):
             found.append(self.at(position))
             position = found[-1].prev
         return found[::-1]
+
+    def is_gone(self, position: int) -> bool:
+        """Tell whether retention let an event go."""
+        return position <= self.cut() and self._txn.get(LOG, key_of(position)) is None
 
     def at(self, position: int) -> Recorded:
         """Give the event at a position; raises CorruptLog where there is none."""

@@ -24,20 +24,23 @@ class Append(NamedTuple):
 
 
 class EventLog(Protocol):
-    """An append-only sequence of events, gapless from position 1, its times never going back."""
+    """An append-only sequence of events, its times never going back.
+
+    Positions are gapless from 1 when they are given; those of jobs that retention let go are empty afterwards.
+    """
 
     def head(self) -> int:
         """Give the position of the last event, 0 when there is none."""
 
-    def append(self, batch: Sequence[Append], *, at_us: int, actor: str) -> list[Recorded]:
+    def append(self, batch: Sequence[Append], *, at_us: int, actor: str, cause: int = 0) -> list[Recorded]:
         """Append a batch, all or nothing, and give the events as recorded.
 
         The time recorded is `at_us`, or the last event's where that is later. Raises Conflict when
         a stream's last event, with what the batch itself appends before, is not the expected one.
         """
 
-    def read(self, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:
-        """Give the events behind position `after`, in order, `limit` at the most."""
+    def read(self, after: int = 0, limit: int | None = None, *, until: int | None = None) -> Iterator[Recorded]:
+        """Give the events behind position `after`, in order, `limit` at the most, up to and with `until`."""
 
     def read_stream(self, stream: Stream) -> list[Recorded]:
         """Give the events of one stream, in order, with those of earlier jobs of the same id before it."""

@@ -23,7 +23,7 @@ class MemoryLog:
         """Give the position of a stream's last event."""
         return self._versions.get(stream, 0)
 
-    def append(self, batch: Sequence[Append], *, at_us: int, actor: str) -> list[Recorded]:
+    def append(self, batch: Sequence[Append], *, at_us: int, actor: str, cause: int = 0) -> list[Recorded]:
         """Append a batch, all or nothing."""
         if self._events:
             at_us = max(at_us, self._events[-1].at_us)
@@ -40,16 +40,16 @@ class MemoryLog:
             prev = expected
             for event in events:
                 position += 1
-                recorded.append(Recorded(position, at_us, stream, prev, actor, event, reason))
+                recorded.append(Recorded(position, at_us, stream, prev, actor, event, reason, cause))
                 prev = position
             versions[stream] = position
         self._events += recorded
         self._versions |= versions
         return recorded
 
-    def read(self, after: int = 0, limit: int | None = None) -> Iterator[Recorded]:
+    def read(self, after: int = 0, limit: int | None = None, *, until: int | None = None) -> Iterator[Recorded]:
         """Give the events behind a position."""
-        return islice(iter(self._events[after:]), limit)
+        return islice(iter(self._events[after:until]), limit)
 
     def read_stream(self, stream: Stream) -> list[Recorded]:
         """Give the events of one stream by following `prev` back from its last."""

@@ -19,6 +19,7 @@ NEW: Final = 0
 """The stream of an event that begins a job: its number will be the event's own position."""
 
 CONFIG_STREAM: Final = "config"
+RETENTION_STREAM: Final = "retention"
 WORKER_STREAM: Final = "worker:"
 """Prefix of each worker's own stream."""
 
@@ -182,6 +183,25 @@ class WorkerStopped(NamedTuple):
     cause: str
 
 
+class RetentionApplied(NamedTuple):
+    """Jobs that had ended left the views and the log: their events lie in a sealed archive segment.
+
+    It speaks of the jobs numbered above `after`, up to and with `through`, whose last event is not
+    behind `upto` and that have ended, `keep_dead` leaving the dead ones; and of workers and retention
+    events of old, where `after` is 0. `removed` events went. `chain` is the digest of the log's chain
+    at `upto`; `archive` names the segment and `sha256` is its file's.
+    """
+
+    upto: int
+    after: int
+    through: int
+    removed: int
+    chain: bytes
+    archive: str
+    sha256: bytes
+    keep_dead: bool = False
+
+
 JobEvent: TypeAlias = (
     Enqueued
     | Claimed
@@ -196,14 +216,15 @@ JobEvent: TypeAlias = (
     | Requeued
     | Removed
 )
-Event: TypeAlias = JobEvent | ConfigChanged | WorkerStarted | WorkerStopping | WorkerStopped
+Event: TypeAlias = JobEvent | ConfigChanged | WorkerStarted | WorkerStopping | WorkerStopped | RetentionApplied
 
 
 class Recorded(NamedTuple):
     """An event as the log keeps it.
 
     `position` is gapless from 1; `prev` is the position of the stream's event before this one, 0 if
-    there is none; `actor` says who; `reason` is what they said of why, if anything.
+    there is none; `actor` says who; `reason` is what they said of why, if anything. `cause` is the
+    position of the claim under which the command ran that did this, 0 where it was no job's.
     """
 
     position: int
@@ -213,3 +234,4 @@ class Recorded(NamedTuple):
     actor: str
     event: Event
     reason: str | None = None
+    cause: int = 0

@@ -14,7 +14,7 @@ from ..events.lmdb_log import LmdbLog
 from ..store import VIEW_TABLES, Row, Store, Transaction
 from .runner import Views
 
-VIEWS_VERSION = 1
+VIEWS_VERSION = 2
 """The layout of the views; raised when a row or a table of them changes, so that they are rebuilt."""
 
 BATCH = 10_000
@@ -91,7 +91,7 @@ def _catch_up(shadow: Transaction, after: int, upto: int) -> int:
         raise StoreError(
             f"cannot rebuild behind position {after}: another replay is at work; let it end, then try again"
         )
-    for recorded in LmdbLog(shadow).read(after, upto - after):
+    for recorded in LmdbLog(shadow).read(after, until=upto):
         views.apply(recorded)
     views.flush()
     return upto

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from ..events.types import ConfigChanged, Enqueued, Recorded, Removed
 from ..job import Job, JobState, evolve
 from ..store import Row, Transaction
-from . import config, counts, dead, ids, jobs, leases, marks, ready, removed, scheduled, workers
+from . import children, config, counts, dead, ids, jobs, leases, marks, ready, removed, scheduled, workers
 
 PROMOTE_LIMIT = 10_000
 
@@ -59,6 +59,7 @@ class Views:
         self._before: dict[int, Job | None] = {}
         self._after: dict[int, Job | None] = {}
         self._removed: dict[str, int] = {}
+        self._children: list[Row] = []
         self._flushed = self.applied = marks.get(txn, marks.APPLIED)
 
     def job(self, number: int) -> Job | None:
@@ -78,6 +79,8 @@ class Views:
             return None
         if type(event) is Enqueued:
             job = self._before[stream] = None
+            if recorded.cause:
+                self._children.append(children.row(recorded.cause, stream))
         else:
             job = self.job(stream)
         if type(event) is Removed and job is not None:
@@ -116,7 +119,8 @@ class Views:
             self._write_places()
             self._write_ids()
             self._write_counts()
-            self._after, self._removed = {}, {}
+            self._txn.put_many(children.TABLE, sorted(self._children))
+            self._after, self._removed, self._children = {}, {}, []
         self._before = {}
         if self.applied != self._flushed:
             marks.put(self._txn, marks.APPLIED, self.applied)

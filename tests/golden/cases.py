@@ -20,6 +20,7 @@ from queuectl.events.types import (
     Removed,
     Renewed,
     Requeued,
+    RetentionApplied,
     Started,
     WorkerStarted,
     WorkerStopped,
@@ -75,5 +76,12 @@ CASES: dict[str, Recorded] = {
     "worker_stopping": Recorded(12, AT_US, "worker:host-12-abcd", 11, "ann@host", WorkerStopping()),
     "worker_stopping-full": Recorded(12, AT_US, "worker:host-12-abcd", 11, "ann@host", WorkerStopping(True)),
     "worker_stopped": Recorded(13, AT_US, "worker:host-12-abcd", 12, "host-12-abcd", WorkerStopped("drained")),
+    "retention_applied": Recorded(
+        14, AT_US, "retention", 0, "ann@host", RetentionApplied(9, 0, 8, 5, OUT.sha256, "1-9.seg", ERR.sha256)
+    ),
+    "retention_applied-full": Recorded(
+        14, AT_US, "retention", 3, "ann@host", RetentionApplied(9, 4, 8, 5, OUT.sha256, "1-9.seg", ERR.sha256, True)
+    ),
+    "enqueued-caused": Recorded(15, AT_US, 15, 0, "ann@host", Enqueued(JobSpec("job2", "true")), None, 2),
 }
 """Name, which begins with the event's stored name, -> the event."""

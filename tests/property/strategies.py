@@ -39,6 +39,7 @@ from queuectl.events.types import (
     Removed,
     Renewed,
     Requeued,
+    RetentionApplied,
     Started,
     WorkerStarted,
     WorkerStopped,
@@ -56,6 +57,7 @@ signed = st.integers(-(2**63), 2**63 - 1)
 times = st.integers(0, 2**62)
 floats = st.floats(allow_nan=False, allow_infinity=False)
 maybe_counts = st.none() | counts
+digests = st.binary(min_size=32, max_size=32)
 outputs = st.none() | st.builds(Output, counts, st.binary(min_size=32, max_size=32))
 commands_to_run = texts | st.lists(texts, min_size=1, max_size=5).map(tuple)
 states = st.sampled_from([state.value for state in JobState])
@@ -104,6 +106,9 @@ EVENTS: dict[type[Any], st.SearchStrategy[Any]] = {
     WorkerStarted: st.builds(WorkerStarted, texts, counts, counts, st.none() | st.lists(texts, max_size=3).map(tuple)),
     WorkerStopping: st.builds(WorkerStopping, st.booleans()),
     WorkerStopped: st.builds(WorkerStopped, texts),
+    RetentionApplied: st.builds(
+        RetentionApplied, counts, counts, counts, counts, digests, texts, digests, st.booleans()
+    ),
 }
 """Every event type there is, with values far beyond what the program makes."""
 

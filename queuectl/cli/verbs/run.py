@@ -79,9 +79,9 @@ def _follow(session: Session, job_id: str) -> int:
     from ..following import code_of, follow
 
     queue = session.existing()
-    if not queue.status().active_workers:
-        note(f"Enqueued {escape(job_id)}; no worker is running, start one with: queuectl worker start")
     try:
+        if not queue.status().active_workers:
+            note(f"Enqueued {escape(job_id)}; no worker is running, start one with: queuectl worker start")
         job = follow(queue, job_id, begin=lambda run: None, piece=_pass_on, end=lambda run: None)
     except KeyboardInterrupt:
         note(f"{escape(job_id)} goes on; see: queuectl logs {escape(job_id)} --follow")

@@ -1,0 +1,24 @@
+"""The hash chain over stored events: what was written can not be changed afterwards without showing.
+
+The digest at position n is SHA-256 of the digest at n - 1 followed by the stored bytes of event n.
+The last event of each batch appended keeps the digest before it, so that the chain goes on from the
+last event alone. Pure; knows nothing of storage.
+"""
+
+from hashlib import sha256
+from typing import Final
+
+from .codec import unpack
+
+GENESIS: Final = bytes(32)
+"""The digest at position 0."""
+
+
+def link(before: bytes, value: bytes) -> bytes:
+    """Give the digest at an event, from the digest before it and the event's stored bytes."""
+    return sha256(before + value).digest()
+
+
+def kept_by(key: bytes, value: bytes) -> bytes | None:
+    """Give the digest before an event, where the event keeps it; raises CorruptLog."""
+    return unpack(key, value).get("h")

@@ -1,0 +1,17 @@
+"""Which jobs did a run enqueue? `children`: position of the run's claim, number of the job -> nothing."""
+
+from collections.abc import Iterator
+
+from ..store import Row, Transaction, key_of
+
+TABLE = "children"
+
+
+def row(cause: int, number: int) -> Row:
+    """Give the row of a job that a run enqueued."""
+    return key_of(cause) + key_of(number), b""
+
+
+def numbers(txn: Transaction, cause: int) -> Iterator[int]:
+    """Give the numbers of the jobs that a run enqueued, in order."""
+    return (int.from_bytes(key[8:], "big") for key, _ in txn.scan(TABLE, key_of(cause), key_of(cause + 1)))

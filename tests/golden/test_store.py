@@ -1,0 +1,43 @@
+"""A store of the first format, written by the first release and kept as it was, opens, replays and goes on."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from queuectl import Queue
+from queuectl.documents import event_json, job_json
+
+HERE = Path(__file__).parent
+TOLD = json.loads((HERE / "store-v1.json").read_text())
+LATER = {"cause"}
+"""Keys that later releases tell of an event."""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "q").mkdir(mode=0o700)
+    (tmp_path / "q" / "data.mdb").write_bytes(gzip.decompress((HERE / "store-v1.mdb.gz").read_bytes()))
+    return tmp_path / "q"
+
+
+def test_the_first_format_tells_what_it_told_then(path: Path) -> None:
+    """Jobs, events and configuration are those that the release which wrote them saw."""
+    with Queue.open(path, create=False) as queue:
+        assert [job_json(job) for job in queue.jobs()] == TOLD["jobs"]
+        events = [event_json(event) for event in queue.events()]
+        assert [{k: v for k, v in event.items() if k not in LATER} for event in events] == TOLD["events"]
+        assert {key: value.value for key, value in queue.config().items()} == TOLD["config"]
+        assert queue.replay(check=True).differences == []
+
+
+def test_the_first_format_goes_on(path: Path) -> None:
+    """What is added to it is there when it is opened again, and its views stay what the log says."""
+    with Queue.open(path, create=False) as queue:
+        queue.enqueue("true", id="new")
+    with Queue.open(path, create=False, read_only=True) as queue:
+        assert queue.head() == TOLD["head"] + 1
+        assert queue.job("new").state == "pending"
+    with Queue.open(path, create=False) as queue:
+        assert queue.replay(check=True).differences == []
