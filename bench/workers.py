@@ -52,8 +52,9 @@ def drain(processes: int, jobs: int, directory: Path | None) -> Drain:
         must_be_completed(path, jobs)
         with Queue.open(path, create=False) as queue:
             started = list(queue.events(types=["started"]))
+            given_back = {each.event.token for each in queue.events(types=["released"])}
             ended = list(queue.events(types=["completed"]))[-1]
-    runs = Counter(each.stream for each in started)
+    runs = Counter(each.stream for each in started if each.event.token not in given_back)
     shares = Counter(each.actor for each in started)
     least = min(shares.values()) if len(shares) == processes else 0
     at_work_s = (ended.at_us - started[0].at_us) / 1_000_000

@@ -73,12 +73,16 @@ class FailJob(NamedTuple):
 
 
 class RecoverJob(NamedTuple):
-    """Take a job back from a worker whose lease expired, or who is known to be `gone`; `pid` was its process."""
+    """Take a job back from a worker whose lease expired, or who is known to be `gone`; `pid` was its process.
+
+    `launched` False: it is known that the worker had not come to start the command.
+    """
 
     token: int
     retry: RetryPolicy
     gone: bool = False
     pid: int | None = None
+    launched: bool = True
 
 
 class ReleaseJob(NamedTuple):

@@ -115,7 +115,7 @@ def _recover(command: RecoverJob, job: Job) -> Events:
     found = who + (" is gone" if command.gone else " let its lease expire")
     if lease.cancel_requested:
         return (_cancelled(ConfirmCancel(command.token), job, lease),)
-    if not lease.attempt:
+    if not lease.attempt or not command.launched:
         return (Released(command.token, f"{found} before it started the command"),)
     error = f"{found}; how the command ended is not known"
     return _failed(FailJob(command.token, command.retry, Reason.LOST, error), job, lease.attempt)

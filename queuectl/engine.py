@@ -122,14 +122,19 @@ class Unit:
         """Count an attempt of jobs just claimed."""
         return self.execute([(job.number, StartJob(token_of(job), host, pid)) for job in jobs])
 
-    def recover(self, held: Sequence[Job], *, gone: bool = False) -> list[Job]:
-        """Take jobs back whose lease has expired, or whose worker is `gone`; those that have moved on are left."""
+    def recover(self, held: Sequence[Job], *, gone: bool = False, launched: int | None = None) -> list[Job]:
+        """Take jobs back whose lease has expired, or whose worker is `gone`; those that have moved on are left.
+
+        `launched` is the highest token for which the worker had come to start a command, where that is known.
+        """
         policies = self.retry_policies()
         orders: list[Order] = []
         for job in held:
             row = workers.get(self.txn, job.lease.worker) if job.lease else None
             pid = None if row is None else row.pid
-            orders.append((job.number, RecoverJob(token_of(job), next(policies), gone, pid)))
+            token = token_of(job)
+            was_launched = launched is None or token <= launched
+            orders.append((job.number, RecoverJob(token, next(policies), gone, pid, was_launched)))
         recovered, _ = self.execute_each(orders)
         return recovered
 

@@ -31,13 +31,17 @@ _LIFE: Final = struct.Struct("<QQ")
 _WRITING: Final = struct.Struct("<Q")
 """When, by the first clock, the worker began what may be a write transaction; 0 outside of one."""
 
+_LAUNCHED: Final = struct.Struct("<Q")
+"""The highest token of a run whose command was about to be started: runs are started in the order of their tokens."""
+
 _SLOT: Final = struct.Struct("<QQ")
 """The token of a run, and the process id of its command: 0 while that is being started. No token: nothing runs."""
 
-_MAGIC: Final = b"qctl.wk1"
+_MAGIC: Final = b"qctl.wk2"
 _LIFE_AT: Final = _FIXED.size
 _WRITING_AT: Final = _LIFE_AT + _LIFE.size
-_SLOTS_AT: Final = _WRITING_AT + _WRITING.size
+_LAUNCHED_AT: Final = _WRITING_AT + _WRITING.size
+_SLOTS_AT: Final = _LAUNCHED_AT + _LAUNCHED.size
 
 
 class Run(NamedTuple):
@@ -57,6 +61,7 @@ class Sighting(NamedTuple):
     seen_s: float
     seen_boot_s: float
     writing_since_s: float | None
+    launched: int
     runs: list[Run]
 
     @property
@@ -102,6 +107,7 @@ class LockFile:
 
     def launching(self, slot: int, token: int) -> None:
         """Say that a command is about to be started for a run."""
+        _LAUNCHED.pack_into(self._map, _LAUNCHED_AT, token)
         _SLOT.pack_into(self._map, _SLOTS_AT + slot * _SLOT.size, token, 0)
 
     def running(self, slot: int, token: int, pid: int) -> None:
@@ -139,6 +145,7 @@ def read(fd: int, worker: str) -> Sighting | None:
     _, where, pid, lease_us, slots = _FIXED.unpack_from(content)
     seen_us, seen_boot_us = _LIFE.unpack_from(content, _LIFE_AT)
     (writing_us,) = _WRITING.unpack_from(content, _WRITING_AT)
+    (launched,) = _LAUNCHED.unpack_from(content, _LAUNCHED_AT)
     rows = list(_SLOT.iter_unpack(content[_SLOTS_AT : _SLOTS_AT + slots * _SLOT.size]))
     return Sighting(
         worker,
@@ -148,6 +155,7 @@ def read(fd: int, worker: str) -> Sighting | None:
         seen_us / 1e6,
         seen_boot_us / 1e6,
         writing_us / 1e6 if writing_us else None,
+        launched,
         [Run(token, pid) for token, pid in rows if token],
     )
 

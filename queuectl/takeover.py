@@ -49,7 +49,7 @@ def _take_from(engine: Engine, worker: str, sighting: Sighting | None, found: Re
     is_elsewhere = row is not None and row.host != host()
     if held and (is_elsewhere or sighting is None or not _is_over(sighting)):
         return  # its jobs are taken when their leases end
-    _bury(engine, worker, held, found, actor)
+    _bury(engine, worker, held, found, actor, launched=sighting.launched if sighting else None)
     lockfile.remove(engine.store.path, worker)
 
 
@@ -93,9 +93,11 @@ def _bury_unseen(engine: Engine, found: Recovered, actor: str | None) -> None:
             _bury(engine, row.id, [], found, actor)
 
 
-def _bury(engine: Engine, worker: str, held: list[Job], found: Recovered, actor: str | None) -> None:
+def _bury(
+    engine: Engine, worker: str, held: list[Job], found: Recovered, actor: str | None, *, launched: int | None = None
+) -> None:
     with engine.unit(actor=actor, rings=bool(held)) as unit:
-        found.jobs.extend(unit.recover(held, gone=True))
+        found.jobs.extend(unit.recover(held, gone=True, launched=launched))
         if workers.get(unit.txn, worker) is not None:
             unit.append_named(WORKER_STREAM + worker, (WorkerStopped("found gone"),))
             unit.txn.delete("presence", worker.encode())

@@ -400,3 +400,10 @@ def test_a_configuration_change_records_old_and_new(old: int | None, new: int | 
 def test_setting_a_key_to_what_it_is_changes_nothing() -> None:
     """A configuration value that is there already yields no event."""
     assert decide_config("max_retries", 5, 5) == ()
+
+
+def test_a_run_whose_command_was_never_launched_costs_no_attempt() -> None:
+    """A job that waited for a slot of a worker that died is given back, though its run had been recorded as started."""
+    given(*HISTORIES["running"]).when(RecoverJob(2, POLICY, gone=True, launched=False)).then(
+        Released(2, "worker w1 is gone before it started the command")
+    )

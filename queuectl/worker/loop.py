@@ -39,6 +39,20 @@ LOOK_EVERY_S: Final = 0.05
 GATHER_S: Final = 0.002
 """How long a result waits for others to be recorded along with it: a commit costs about as much, for one or for ten."""
 
+GATHER_AHEAD_S: Final = 0.008
+"""The same where slots that come free have jobs to go on with."""
+
+AHEAD_S: Final = 0.05
+"""How long a job claimed ahead of a free slot is expected to wait for one."""
+
+GIVE_BACK_S: Final = 0.25
+"""After how long one that still waits is given back."""
+
+MOST_AHEAD: Final = 64
+
+RUN_S: Final = 1.0
+"""How long a run is taken to last before any was seen: too long to claim ahead."""
+
 LIVE_EVERY_S: Final = 0.05
 
 SWITCH_S: Final = 0.0005
@@ -78,6 +92,8 @@ class Worker:
         self._lines: list[str] = []
         self._results: list[Result] = []
         self._claimed: deque[Job] = deque()  # ours, and not yet launched
+        self._claimed_at = 0.0
+        self._run_s = RUN_S  # how long runs take of late
         self._halt = Halt.NO
         self._heard = 0  # signals that ask to stop
         self._is_hungry = True  # there may be jobs to claim
@@ -161,7 +177,7 @@ class Worker:
                 self._report(text)
 
     def _reason_to_leave(self) -> str:
-        if self._slots or self._results:
+        if self._slots or self._results or self._claimed:
             return ""
         if self._halt:
             return "asked to stop"
@@ -178,9 +194,10 @@ class Worker:
         self._heed(news, now)
         was_short = self._slots.is_short
         ended = self._slots.step(news.moved, now=now)
-        if ended and not self._results:
-            self._gather_until = now + GATHER_S
-        self._results += ended
+        if ended:
+            self._take_note(ended, now)
+        if self._claimed:
+            self._go_on(now)
         if self._slots.failure is not None:
             raise self._slots.failure
         if self._slots.is_short and not was_short:
@@ -190,17 +207,36 @@ class Worker:
         self._keep_time(now)  # last: a new job's start does not wait for it
         self._flush()
 
+    def _take_note(self, ended: list[Result], now: float) -> None:
+        if not self._results:
+            self._gather_until = now + (GATHER_AHEAD_S if self._claimed else GATHER_S)
+        self._results += ended
+        for result in ended:
+            self._run_s += ((result.duration_ms or 0) / 1000 - self._run_s) / 8
+
+    def _go_on(self, now: float) -> None:
+        """Give slots that came free the jobs that were claimed for them, unless those are no longer fresh."""
+        if self._halt or now > self._claimed_at + GIVE_BACK_S:
+            why = "its worker was told to stop" if self._halt else "its worker's slots were busy"
+            self._results += [Result(job, "released", error=why) for job in self._claimed]
+            self._claimed.clear()
+            self._gather_until = now
+            self._run_s = RUN_S  # until it is known better
+        self._launch_claimed()
+
     def _is_gathering(self, now: float) -> bool:
         if not self._results or self._halt or now >= self._gather_until:
             return False
-        return len(self._results) < len(self._slots)
+        return len(self._results) < (MOST_AHEAD if self._claimed else len(self._slots))
 
     def _wake_at(self) -> float:
-        wants = not self._halt and self._slots.free
+        wants = not self._halt and self._slots.free and not self._claimed
         if self._results and not self._halt:
             return self._gather_until
         if self._results or (wants and self._is_hungry):
             return 0.0
+        if self._claimed:
+            return min(self._slots.wake_at(), self._claimed_at + GIVE_BACK_S)
         due_at = self._due_at if wants else NEVER
         return min(self._slots.wake_at(), self._look_at, self._upkeep_at, self._watch_at, due_at)
 
@@ -263,20 +299,25 @@ class Worker:
         self._seen_head = head
         self._is_hungry = True
         self._slots.output_limit_bytes = self._queue.settings().output_limit_bytes
-        for job in self._slots.jobs():
+        for job in [*self._slots.jobs(), *self._claimed]:
             self._check(job, now)
         asked = self._queue.stop_requested(self.id)
         if asked:
             self._stop(Halt.GIVE_BACK if asked == "now" else Halt.FINISH, now, is_recorded=True)
 
     def _check(self, job: Job, now: float) -> None:
+        """Heed what others did to a job of ours; one that waits for a slot is given up where it was cancelled."""
         try:
             lease = self._queue.job(job.id).lease
         except JobNotFound:
             lease = None
-        if lease is None or job.lease is None or lease.token != job.lease.token:
+        is_ours = lease is not None and job.lease is not None and lease.token == job.lease.token
+        if job in self._claimed and (lease is None or lease.cancel_requested or not is_ours):
+            self._claimed.remove(job)
+            self._results += [Result(job, "cancelled")] if is_ours else []
+        elif not is_ours:
             self._abandon(job, now)
-        elif lease.cancel_requested:
+        elif lease is not None and lease.cancel_requested:
             self._slots.stop(job, Stop.CANCELLED, now=now)
 
     def _abandon(self, job: Job, now: float) -> None:
@@ -302,24 +343,27 @@ class Worker:
 
     def _exchange(self, now: float) -> None:
         """Hand in what ended and take what is to run, in one transaction, where there is anything of either."""
-        free = 0 if self._halt else self._slots.free
+        free = 0 if self._halt or self._claimed else self._slots.free
         renew = self._slots.due_renewals(now=now)
         if not (self._results or renew or (free and self._is_hungry)):
             return
+        want = 0 if self._halt else self._wanted()
         results = self._results
         with self._writing():
             answer = self._queue.exchange(
                 self.id,
                 results,
-                want=free,
+                want=want,
                 queues=self._options.queues,
                 lease_s=self._options.lease_s,
                 renew=renew,
             )
         self._results = []
-        self._claimed.extend(answer.claimed)
-        if free:
-            self._is_hungry = len(answer.claimed) == free
+        if answer.claimed:
+            self._claimed.extend(answer.claimed)
+            self._claimed_at = now
+        if want:
+            self._is_hungry = len(answer.claimed) == want
         self._due_at = NEVER if answer.next_due_s is None else now + answer.next_due_s
         self._slots.renewed(answer.renewed, now=now)
         self._tell(results, answer, now)
@@ -337,8 +381,17 @@ class Worker:
             self._say(report.refused(job, error))
             self._abandon(job, now)
 
+    def _wanted(self) -> int:
+        """Tell how many jobs to claim: one a free slot, and where runs are brief some for slots about to come free.
+
+        A slot then goes on without waiting for the commit, and a commit carries more results.
+        """
+        slots = self._options.slots
+        ahead = min(2 * slots + 8, MOST_AHEAD, int(slots * AHEAD_S / max(self._run_s, 0.001)))
+        return max(0, self._slots.free + ahead - len(self._claimed))
+
     def _launch_claimed(self) -> None:
-        while self._claimed:
+        while self._claimed and self._slots.free:
             self._slots.launch(self._claimed[0], now=time.monotonic())
             self._say(report.picked_up(self._claimed.popleft()))
 

@@ -444,3 +444,41 @@ def cpu_s(pid: int) -> float:
     """Give the processor time a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_jobs_claimed_ahead_do_not_wait_behind_a_long_one(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
+    """A worker whose slots turn out to be busy gives back what it had claimed ahead; others run it, at no attempt."""
+    queue.enqueue_many([JobRequest("true", id=f"brief{n}") for n in range(60)])
+    queue.enqueue(f"touch {tmp_path}/long; sleep 60", id="long")
+    queue.enqueue_many([JobRequest("true", id=f"behind{n}") for n in range(10)])
+    start(slots=1)
+    wait_until((tmp_path / "long").exists)
+    start(slots=1)
+    behind = queue.wait([f"behind{n}" for n in range(10)], timeout_s=20)
+    assert {(job.state, job.attempts) for job in behind} == {("completed", 1)}
+    assert queue.job("long").state == "processing"
+
+
+def test_a_job_claimed_ahead_can_be_cancelled(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
+    """Cancelled between its claim and its start, or before, it never runs."""
+    queue.enqueue_many([JobRequest("true", id=f"brief{n}") for n in range(200)])
+    queue.enqueue_many([JobRequest(f"touch {tmp_path}/ran{n}", id=f"off{n}") for n in range(20)])
+    start(slots=1)
+    wait_until(lambda: queue.job("brief150").state != "pending")
+    for n in range(20):
+        queue.cancel(f"off{n}")
+    jobs = queue.wait([f"off{n}" for n in range(20)], timeout_s=20)
+    ran = {f"off{n}" for n in range(20) if (tmp_path / f"ran{n}").exists()}
+    assert {job.id for job in jobs if job.state == "completed"} <= ran
+    assert {job.state for job in jobs} <= {"completed", "cancelled"}
+    assert all(job.state == "cancelled" for job in jobs if job.id not in ran)
+
+
+def test_a_worker_told_to_stop_gives_back_what_it_claimed_ahead(queue: Queue, start: StartWorker) -> None:
+    """After a stop everything is completed or pending, and nothing has lost an attempt."""
+    queue.enqueue_many([JobRequest("true") for _ in range(400)])
+    worker = start(slots=2)
+    wait_until(lambda: queue.status().jobs["completed"] > 50)
+    worker.signal(signal.SIGTERM)
+    assert worker.exit_code() == 0
+    assert {(job.state, job.attempts) for job in queue.jobs()} == {("completed", 1), ("pending", 0)}

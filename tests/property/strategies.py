@@ -156,7 +156,7 @@ commands: st.SearchStrategy[JobCommand] = st.one_of(
     st.builds(RenewLease, tokens, moments),
     st.builds(CompleteJob, tokens, durations),
     st.builds(FailJob, tokens, policies, st.sampled_from(Reason), short, st.none() | st.integers(0, 255)),
-    st.builds(RecoverJob, tokens, policies, st.booleans()),
+    st.builds(RecoverJob, tokens, policies, st.booleans(), st.none() | counts, st.booleans()),
     st.builds(ReleaseJob, tokens, short),
     st.just(CancelJob()),
     st.builds(ConfirmCancel, tokens, durations),
