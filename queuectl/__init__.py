@@ -13,8 +13,24 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .answers import Bulk, Captured, ConfigValue, Exchange, ReplayReport, Result, Run, Running, Status, WorkerInfo
+    from .answers import (
+        Bulk,
+        Captured,
+        Cause,
+        ConfigValue,
+        Exchange,
+        Family,
+        Kin,
+        ReplayReport,
+        Result,
+        Run,
+        Running,
+        Status,
+        Subscriber,
+        WorkerInfo,
+    )
     from .errors import (
+        CheckpointMoved,
         DuplicateJob,
         InvalidInput,
         InvalidLine,
@@ -30,24 +46,30 @@ if TYPE_CHECKING:
     from .intake import JobRequest
     from .job import Job, JobState
     from .queue import Queue
+    from .subscriptions import Subscription
 
 _HOMES = {
-    "answers": "Bulk Captured ConfigValue Exchange ReplayReport Result Run Running Status WorkerInfo",
-    "errors": "DuplicateJob InvalidInput InvalidLine JobNotFound NoQueue QueuectlError StaleLease StoreError "
-    "WaitTimeout WrongState",
+    "answers": "Bulk Captured Cause ConfigValue Exchange Family Kin ReplayReport Result Run Running Status Subscriber "
+    "WorkerInfo",
+    "errors": "CheckpointMoved DuplicateJob InvalidInput InvalidLine JobNotFound NoQueue QueuectlError StaleLease "
+    "StoreError WaitTimeout WrongState",
     "events.types": "JobSpec Recorded",
     "intake": "JobRequest",
     "job": "Job JobState",
     "queue": "Queue",
+    "subscriptions": "Subscription",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "Bulk",
     "Captured",
+    "Cause",
+    "CheckpointMoved",
     "ConfigValue",
     "DuplicateJob",
     "Exchange",
+    "Family",
     "InvalidInput",
     "InvalidLine",
     "Job",
@@ -55,6 +77,7 @@ __all__ = [
     "JobRequest",
     "JobSpec",
     "JobState",
+    "Kin",
     "NoQueue",
     "Queue",
     "QueuectlError",
@@ -66,6 +89,8 @@ __all__ = [
     "StaleLease",
     "Status",
     "StoreError",
+    "Subscriber",
+    "Subscription",
     "WaitTimeout",
     "WorkerInfo",
     "WrongState",

@@ -111,6 +111,64 @@ class Run(NamedTuple):
     summary: str
 
 
+class Cause(NamedTuple):
+    """The run whose command did something: its claim's position, and of which job which attempt.
+
+    `job_id` is None where retention let the job go, `attempt` where the run never started.
+    """
+
+    token: int
+    number: int | None
+    job_id: str | None
+    attempt: int | None
+
+
+class Kin(NamedTuple):
+    """A job in its family, and the jobs that its runs enqueued; `attempt` is that of its parent which enqueued it.
+
+    `state` and how it ended are the last it had where it `is_removed`. `id` and `state` are None where
+    retention let the job go. `left_out` of its children are not among `children`.
+    """
+
+    number: int
+    id: str | None
+    state: JobState | None
+    is_removed: bool
+    return_code: int | None
+    signal: str | None
+    duration_ms: int | None
+    attempt: int | None
+    children: tuple["Kin", ...]
+    left_out: int
+
+
+class Family(NamedTuple):
+    """A job between its ancestors, from `root` down, and all that descends from it.
+
+    `above` is the run that enqueued `root` where that is not the first ancestor: there were more of
+    them than asked for, or retention let them go.
+    """
+
+    number: int
+    root: Kin
+    above: Cause | None
+
+
+class Subscriber(NamedTuple):
+    """A named place in the log: how far its events are acknowledged, and when that last changed.
+
+    `lag` is how many positions lie behind it, `lag_s` the age of the first event there (0: none).
+    `may_lack` tells that retention may have let go of events that it has not read.
+    """
+
+    name: str
+    position: int
+    lag: int
+    lag_s: float
+    moved_at_us: int
+    may_lack: bool
+
+
 class ConfigValue(NamedTuple):
     """A setting's value and where it comes from."""
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from .answers import Status, WorkerInfo
+from .answers import Cause, Family, Kin, Status, Subscriber, WorkerInfo
 from .events.codec import name_of
 from .events.types import Enqueued, JobSpec, Output, Recorded
 from .job import Job, JobState
@@ -48,7 +48,7 @@ def job_json(job: Job) -> dict[str, Any]:
     }
 
 
-def event_json(recorded: Recorded, job_id: str | None = None) -> dict[str, Any]:
+def event_json(recorded: Recorded, job_id: str | None = None, cause: Cause | None = None) -> dict[str, Any]:
     """Give an event; `job` is its job's id where it is a job's, `data` what the event says."""
     event = recorded.event
     fields: Any = event.spec if isinstance(event, Enqueued) else event
@@ -63,7 +63,32 @@ def event_json(recorded: Recorded, job_id: str | None = None) -> dict[str, Any]:
         "actor": recorded.actor,
         "reason": recorded.reason,
         "cause": recorded.cause or None,
+        "caused_by": cause_json(cause),
         "data": {name.removesuffix("_us"): _plain(name, value) for name, value in fields._asdict().items()},
+    }
+
+
+def cause_json(cause: Cause | None) -> dict[str, Any] | None:
+    """Give the run whose command caused something: its job's id, the attempt, and its claim's position."""
+    if cause is None:
+        return None
+    return {"job": cause.job_id, "attempt": cause.attempt, "position": cause.token}
+
+
+def family_json(family: Family) -> dict[str, Any]:
+    """Give a family from its first job down; `is_subject` marks the one that was asked for."""
+    return {"above": cause_json(family.above), "root": _kin_json(family.root, family.number)}
+
+
+def subscriber_json(each: Subscriber) -> dict[str, Any]:
+    """Give a subscription."""
+    return {
+        "name": each.name,
+        "position": each.position,
+        "lag": each.lag,
+        "lag_s": round(each.lag_s, 6),
+        "moved_at": time_json(each.moved_at_us),
+        "may_lack": each.may_lack,
     }
 
 
@@ -100,6 +125,22 @@ def worker_json(info: WorkerInfo) -> dict[str, Any]:
         "started_at": time_json(info.started_at_us),
         "heartbeat_at": time_json(info.heartbeat_at_us),
         "state": info.state,
+    }
+
+
+def _kin_json(kin: Kin, subject: int) -> dict[str, Any]:
+    return {
+        "id": kin.id,
+        "position": kin.number,
+        "state": None if kin.state is None else str(kin.state),
+        "is_removed": kin.is_removed,
+        "return_code": kin.return_code,
+        "signal": kin.signal,
+        "duration_ms": kin.duration_ms,
+        "attempt_of_parent": kin.attempt,
+        "is_subject": kin.number == subject,
+        "children": [_kin_json(child, subject) for child in kin.children],
+        "left_out": kin.left_out,
     }
 
 

@@ -93,6 +93,21 @@ class Conflict(QueuectlError):
         )
 
 
+class CheckpointMoved(Conflict):
+    """A subscription is not where its reader left it: another reader, a rewind or a removal was there."""
+
+    def __init__(self, name: str, expected: int, actual: int | None) -> None:
+        self.stream = name
+        self.expected = expected
+        self.actual = actual or 0
+        found = "it was removed" if actual is None else f"it was moved to {actual} by another reader or by a rewind"
+        QueuectlError.__init__(
+            self,
+            f"cannot move subscription {name!r} on from position {expected}: {found}; "
+            "let one program read it, and subscribe again to go on",
+        )
+
+
 class IllegalTransition(QueuectlError):
     """The log holds an event that the job's state does not allow: the log or the program is wrong."""
 

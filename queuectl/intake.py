@@ -23,7 +23,7 @@ ID_CHARS: Final = 120
 LATEST_US: Final = 253_402_300_799_000_000
 """The end of the year 9999, the last that ISO 8601 can write."""
 
-_QUEUE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PRIORITY: Final = 2**31 - 1
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(d|h|ms|m|s)")
 _DURATIONS: Final = re.compile(f"(?:{_DURATION.pattern})+")
@@ -192,9 +192,18 @@ def check_queue(queue: str) -> str:
     """Give a queue's name back when it can be one: letters, digits, dot, dash, underscore, at most 64."""
     if queue == "default":
         return queue
-    if not isinstance(queue, str) or not _QUEUE.fullmatch(queue):
-        raise InvalidInput("queue", repr(queue), "1 to 64 letters, digits, '.', '_' or '-', led by a letter or digit")
-    return queue
+    return _check_name("queue", queue)
+
+
+def check_subscription(name: str) -> str:
+    """Give a subscription's name back when it can be one: as a queue's."""
+    return _check_name("subscription", name)
+
+
+def _check_name(field: str, name: str) -> str:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InvalidInput(field, repr(name), "1 to 64 letters, digits, '.', '_' or '-', led by a letter or digit")
+    return name
 
 
 def parse_duration_s(text: str, *, field: str = "duration") -> float:

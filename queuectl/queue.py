@@ -17,9 +17,8 @@ from .clock import SystemClock
 from .commands import CancelJob, CompleteJob, ReleaseJob, RemoveJob, RenewLease, RequeueJob
 from .engine import Engine, token_of
 from .errors import InvalidInput, WaitTimeout
-from .events.codec import NAMES, name_of
 from .events.lmdb_log import LmdbLog
-from .events.types import WORKER_STREAM, Enqueued, WorkerStarted, WorkerStopped, WorkerStopping
+from .events.types import WORKER_STREAM, WorkerStarted, WorkerStopped, WorkerStopping
 from .intake import JobRequest, check_count, check_state, check_text, check_worker, ids_of, time_us
 from .job import ENDED, JobState
 from .later import Later
@@ -32,20 +31,33 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from . import acting, answers, enqueuing, outputs, reading, settling, takeover
-    from .answers import Bulk, Captured, ConfigValue, Exchange, Recovered, ReplayReport, Result, Run, Status, WorkerInfo
+    from . import acting, answers, enqueuing, family, outputs, reading, selecting, settling, subscriptions, takeover
+    from .answers import (
+        Bulk,
+        Captured,
+        Cause,
+        ConfigValue,
+        Exchange,
+        Family,
+        Recovered,
+        ReplayReport,
+        Result,
+        Run,
+        Status,
+        Subscriber,
+        WorkerInfo,
+    )
     from .clock import Clock
     from .commands import JobCommand
     from .events.types import Command, Recorded, Stream
     from .job import Job
     from .projections import rebuild
+    from .subscriptions import Subscription
 else:
     acting, answers, enqueuing, outputs, reading, settling, takeover, rebuild = map(
         Later, ["acting", "answers", "enqueuing", "outputs", "reading", "settling", "takeover", "projections.rebuild"]
     )
-
-EVENTS_AT_ONCE: Final = 10_000
-"""A read transaction lives no longer than as many events: an old one keeps the file growing."""
+    family, selecting, subscriptions = map(Later, ["family", "selecting", "subscriptions"])
 
 OUTPUT_AT_ONCE: Final = 1 << 20
 
@@ -264,11 +276,18 @@ class Queue:
             )
 
     def worker_started(
-        self, worker: str, *, host: str, pid: int, slots: int, queues: Sequence[str] | None = None
+        self,
+        worker: str,
+        *,
+        host: str,
+        pid: int,
+        slots: int,
+        queues: Sequence[str] | None = None,
+        reason: str | None = None,
     ) -> None:
         """Record that a worker began to take jobs."""
         event = WorkerStarted(host, pid, slots, None if queues is None else tuple(queues))
-        with self._engine.unit(actor=worker) as unit:
+        with self._engine.unit(actor=worker, reason=reason) as unit:
             unit.append_named(WORKER_STREAM + worker, (event,))
             unit.txn.put("presence", worker.encode(), key_of(self._clock.now_us()))
 
@@ -427,38 +446,81 @@ class Queue:
         return outputs.file_of(self.path, job.number, token_of(job))
 
     def history(self, job_id: str) -> list[Recorded]:
-        """Give every event of a job, those of earlier jobs of its id before them; raises JobNotFound."""
+        """Give every event of a job, those of earlier jobs of its id before them; raises JobNotFound.
+
+        Where no job ever had that id, it may name a stream: `config`, or `worker:` and a worker's id.
+        """
         with self._store.read() as txn:
             return reading.history(txn, job_id)
 
+    def family(self, job_id: str, *, depth: int = 10, limit: int = 200) -> Family:
+        """Give the jobs whose runs led to a job, and all that its own runs enqueued, and theirs; raises JobNotFound.
+
+        `depth` generations either way, `limit` jobs at the most; what is left out is counted.
+        """
+        return family.family(self._store, job_id, depth=depth, limit=limit)
+
+    def cause_of(self, position: int) -> Cause | None:
+        """Tell by whose command the event at a position was caused, None where that was no job's."""
+        with self._store.read() as txn:
+            log = LmdbLog(txn)
+            token = 0 if log.is_gone(position) else log.at(position).cause
+            return family.cause_of(txn, token) if token else None
+
     def events(
-        self, *, after: int = 0, until: int | None = None, types: Sequence[str] | None = None
+        self,
+        *,
+        after: int = 0,
+        until: int | None = None,
+        types: Sequence[str] | None = None,
+        job: str | None = None,
+        queue: str | None = None,
+        actor: str | None = None,
+        limit: int | None = None,
+        last: int | None = None,
     ) -> Iterator[Recorded]:
         """Give the events behind a position, up to and with `until`, in short read transactions.
 
-        `types` are names of event types. Raises InvalidInput for one that there is not.
+        `types` are names of event types, `job` is an id, `queue` means events of its jobs; `limit` is for
+        the first so many of those chosen, `last` for the newest so many. Raises InvalidInput, and
+        JobNotFound when the first is asked for.
         """
-        for name in types or ():
-            if name not in NAMES:
-                raise InvalidInput("event type", repr(name), "one of " + ", ".join(NAMES))
-        while True:
-            with self._store.read() as txn:
-                log = LmdbLog(txn)
-                end = log.head() if until is None else min(until, log.head())
-                batch = list(log.read(after, EVENTS_AT_ONCE, until=end))
-            if not batch:
-                return
-            after = batch[-1].position
-            yield from (each for each in batch if types is None or name_of(each.event) in types)
+        selecting.check_types(types or ())
+        limit = None if limit is None else check_count("limit", limit)
+        choice = selecting.Choice(types, job, queue, actor)
+        if last is None:
+            return islice(selecting.in_order(self._store, choice, after, until), limit)
+        return islice(selecting.newest(self._store, choice, check_count("last", last), after, until), limit)
+
+    def subscribe(
+        self, name: str, *, start: Literal["beginning", "now"] | int = "beginning", follow: bool = True
+    ) -> Subscription:
+        """Give the events behind a named checkpoint, batch by batch, each at least once and in order.
+
+        A name that is new begins at the beginning, now, or behind a position. Asking for the next batch
+        acknowledges the one before, on disk. `follow` False stops at the log's end. Raises InvalidInput.
+        """
+        return subscriptions.Subscription(self._store, self._clock, name, start=start, follow=follow)
+
+    def subscriptions(self) -> list[Subscriber]:
+        """Give the subscriptions by name, and how far each is behind the log."""
+        now_us = self._clock.now_us()
+        with self._store.read() as txn:
+            return subscriptions.listed(txn, now_us)
+
+    def rewind_subscription(self, name: str, position: int) -> None:
+        """Set a subscription back, so that it gives the events behind a position again; raises InvalidInput."""
+        subscriptions.rewind(self._store, name, position, self._clock.now_us())
+
+    def remove_subscription(self, name: str) -> None:
+        """Forget a subscription; raises InvalidInput where there is none of that name."""
+        subscriptions.remove(self._store, name)
 
     def job_id_of(self, stream: Stream) -> str | None:
-        """Give the id of the job that events of a stream are about, None for a named stream."""
-        if not isinstance(stream, int):
-            return None
+        """Give the id of the job that events of a stream are about, None for a named stream or a job that is gone."""
         with self._store.read() as txn:
-            event = LmdbLog(txn).at(stream).event
-        assert isinstance(event, Enqueued), "a job's number is the position of its enqueued event"
-        return event.spec.id
+            spec = selecting.spec_of(txn, stream)
+        return spec.id if spec else None
 
     def head(self) -> int:
         """Give the position of the last event."""

@@ -11,7 +11,20 @@ from .answers import Run, Running, Status, WorkerInfo
 from .boot import booted_s
 from .errors import JobNotFound
 from .events.lmdb_log import LmdbLog
-from .events.types import Cancelled, Claimed, Completed, Dead, Enqueued, Failed, Recorded, Released, Started
+from .events.types import (
+    CONFIG_STREAM,
+    RETENTION_STREAM,
+    Cancelled,
+    Claimed,
+    Completed,
+    Dead,
+    Enqueued,
+    Failed,
+    Recorded,
+    Released,
+    Started,
+    Stream,
+)
 from .job import WAITING, Job, JobState
 from .projections import counts, dead, ids, jobs, leases, marks, ready, removed, scheduled, workers
 from .store import Transaction
@@ -33,14 +46,32 @@ def find(txn: Transaction, job_id: str) -> Job:
     return job
 
 
-def history(txn: Transaction, job_id: str) -> list[Recorded]:
-    """Give a job's events, those of earlier jobs of its id before them; raises JobNotFound."""
+def number_of(txn: Transaction, job_id: str) -> int:
+    """Give the number of the job of an id, or of the last that was removed; raises JobNotFound."""
     number = ids.find(txn, job_id)
     if number is None:
         number = removed.find(txn, job_id)
     if number is None:
         raise JobNotFound(job_id)
-    return LmdbLog(txn).read_stream(number)
+    return number
+
+
+def stream_of(txn: Transaction, name: str) -> Stream:
+    """Give the stream of a job by its id, or the named stream where no job ever had that for an id.
+
+    Raises JobNotFound.
+    """
+    try:
+        return number_of(txn, name)
+    except JobNotFound:
+        if name in (CONFIG_STREAM, RETENTION_STREAM) or LmdbLog(txn).version(name):
+            return name
+        raise
+
+
+def history(txn: Transaction, name: str) -> list[Recorded]:
+    """Give the events of a job or a named stream, those of earlier jobs of its id before them; raises JobNotFound."""
+    return LmdbLog(txn).read_stream(stream_of(txn, name))
 
 
 def list_jobs(

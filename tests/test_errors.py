@@ -17,6 +17,7 @@ EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
     errors.WrongState("cancel", "job9", "completed", "do this"): ("cannot cancel 'job9'", "completed", "do this"),
     errors.StaleLease("complete", "job9", 12, "w2 holds it"): ("cannot complete 'job9'", "12", "w2 holds it", "drop"),
     errors.Conflict(3, 4, 5): ("stream 3", "position 4", "found 5", "decide again"),
+    errors.CheckpointMoved("mailer", 4, 9): ("'mailer'", "position 4", "moved to 9", "subscribe again"),
     errors.IllegalTransition("completed", "dead", 9): ("'completed'", "dead", "position 9", "queuectl replay --check"),
     errors.WaitTimeout(["a", "b"], 1.5): ("1.5 s", "a, b", "wait again"),
     errors.StoreError("cannot read it"): ("cannot read it",),

@@ -1,6 +1,6 @@
 """An event told in one line: what happened, in the words people use."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..events.codec import name_of
@@ -27,6 +27,7 @@ from .render import Column, on_terminal
 from .text import command_text, duration, escape, moment, plural
 
 if TYPE_CHECKING:
+    from ..answers import Cause
     from ..queue import Queue
 
 _COLOURS = {"completed": "green", "failed": "yellow", "dead": "red", "cancelled": "magenta", "removed": "magenta"}
@@ -39,14 +40,24 @@ COLUMNS = (
     Column("WHO"),
     Column("DETAILS", wide=True),
 )
+TIMELINE = (
+    Column("POS", right=True),
+    Column("TIME"),
+    Column("GAP", right=True),
+    Column("EVENT", paint=_COLOURS.get),
+    Column("WHO"),
+    Column("DETAILS", wide=True),
+)
+_REMEMBERED = 10_000
 
 
 class Names:
-    """The ids of the jobs that events are about; those met lately are remembered."""
+    """The jobs that events are about, and the runs that caused them; those met lately are remembered."""
 
     def __init__(self, queue: "Queue") -> None:
         self._queue = queue
         self._known: dict[int | str, str | None] = {}
+        self._causes: dict[int, Cause | None] = {}
 
     def job_of(self, recorded: Recorded) -> str | None:
         """Give the id of an event's job, None where it is about something else."""
@@ -56,12 +67,38 @@ class Names:
         elif stream not in self._known:
             self._known[stream] = self._queue.job_id_of(stream)
         found = self._known[stream]
-        if len(self._known) > 10_000:
+        if len(self._known) > _REMEMBERED:
             self._known.clear()
         return found
 
+    def cause_of(self, recorded: Recorded) -> "Cause | None":
+        """Give the run whose command caused an event, None where it was no job's."""
+        token = recorded.cause
+        if not token:
+            return None
+        if token not in self._causes:
+            if len(self._causes) >= _REMEMBERED:
+                self._causes.clear()
+            self._causes[token] = self._queue.cause_of(recorded.position)
+        return self._causes[token]
 
-def row(recorded: Recorded, job_id: str | None) -> tuple[str, ...]:
+
+def timeline(events: Iterable[Recorded], names: Names) -> Iterator[tuple[str, ...]]:
+    """Give a stream's events as rows of TIMELINE, each with the time since the one before."""
+    before_us: int | None = None
+    for recorded in events:
+        position, at, _, what, who, told = row(recorded, "", names.cause_of(recorded))
+        yield position, at, "" if before_us is None else gap(recorded.at_us - before_us), what, who, told
+        before_us = recorded.at_us
+
+
+def gap(us: int) -> str:
+    """Give the time between two events: `+2.0s`."""
+    seconds = us / 1_000_000
+    return f"+{seconds:.1f}s" if 1 <= seconds < 60 else f"+{duration(seconds)}"
+
+
+def row(recorded: Recorded, job_id: str | None, cause: "Cause | None" = None) -> tuple[str, ...]:
     """Give an event as a row of COLUMNS."""
     subject = str(recorded.stream) if job_id is None else job_id
     return (
@@ -70,19 +107,27 @@ def row(recorded: Recorded, job_id: str | None) -> tuple[str, ...]:
         escape(subject),
         name_of(recorded.event),
         escape(recorded.actor),
-        details(recorded),
+        details(recorded, cause),
     )
 
 
-def details(recorded: Recorded) -> str:
-    """Tell what an event says, and the reason that was given for it."""
+def details(recorded: Recorded, cause: "Cause | None" = None) -> str:
+    """Tell what an event says, whose command caused it, and the reason that was given for it."""
     tell = _TOLD.get(type(recorded.event))
-    told = escape(tell(recorded.event)) if tell else ""
+    told = escape(tell(recorded.event, recorded.at_us)) if tell else ""
+    by = f"caused by {escape(cause_text(cause))}" if cause else ""
     why = f"because: {escape(recorded.reason)}" if recorded.reason else ""
-    return "; ".join(filter(None, (told, why)))
+    return "; ".join(filter(None, (told, by, why)))
 
 
-def _enqueued(event: Enqueued) -> str:
+def cause_text(cause: "Cause") -> str:
+    """Name the run whose command caused something."""
+    if cause.job_id is None:
+        return f"a run that retention let go, claimed at {cause.token}"
+    return f"job {cause.job_id}" + ("" if cause.attempt is None else f", attempt {cause.attempt}")
+
+
+def _enqueued(event: Enqueued, at_us: int) -> str:
     spec = event.spec
     due = f", not before {_at(spec.run_at_us)}" if spec.run_at_us else ""
     where = "" if spec.queue == "default" else f", queue {spec.queue}"
@@ -90,30 +135,38 @@ def _enqueued(event: Enqueued) -> str:
     return f"{command_text(spec.command)}{where}{first}{due}"
 
 
-def _completed(event: Completed) -> str:
-    return f"attempt {event.attempt}{_took(event.duration_ms)}{_printed(event.stdout, event.stderr)}"
+def _leased(event: Claimed | Renewed, at_us: int) -> str:
+    lease_s = max(0, event.expires_at_us - at_us) / 1_000_000
+    return f"for {duration(lease_s)}, until {_at(event.expires_at_us)}"
 
 
-def _failed(event: Failed) -> str:
-    then = f", retry {_at(event.retry_at_us)}" if event.retry_at_us else ", no retry left"
+def _completed(event: Completed, at_us: int) -> str:
+    took = f"attempt {event.attempt}{_took(event.duration_ms)}: exit code {event.return_code}"
+    return took + _printed(event.stdout, event.stderr)
+
+
+def _failed(event: Failed, at_us: int) -> str:
+    then = ", no retry left"
+    if event.retry_at_us is not None:
+        then = f", retry in {duration(max(0, event.retry_at_us - at_us) / 1_000_000)} at {_at(event.retry_at_us)}"
     printed = _printed(event.stdout, event.stderr)
     return f"attempt {event.attempt}{_took(event.duration_ms)}: {event.error}{then}{printed}"
 
 
-def _cancelled(event: Cancelled) -> str:
+def _cancelled(event: Cancelled, at_us: int) -> str:
     if event.attempt is None:
         return "before it ran"
     return f"attempt {event.attempt}{_took(event.duration_ms)}{_printed(event.stdout, event.stderr)}"
 
 
-def _config(event: ConfigChanged) -> str:
+def _config(event: ConfigChanged, at_us: int) -> str:
     def value(number: int | float | None) -> str:
         return "default" if number is None else f"{number:g}"
 
     return f"{event.key}: {value(event.old)} -> {value(event.new)}"
 
 
-def _worker(event: WorkerStarted) -> str:
+def _worker(event: WorkerStarted, at_us: int) -> str:
     of = f", queues {', '.join(event.queues)}" if event.queues else ""
     return f"pid {event.pid} on {event.host}, slots {event.slots}{of}"
 
@@ -131,20 +184,20 @@ def _printed(stdout: Output | None, stderr: Output | None) -> str:
     return f" ({', '.join(sizes)})" if sizes else ""
 
 
-_TOLD: Mapping[type[Any], Callable[[Any], str]] = {
+_TOLD: Mapping[type[Any], Callable[[Any, int], str]] = {
     Enqueued: _enqueued,
-    Claimed: lambda event: f"until {_at(event.expires_at_us)}",
-    Started: lambda event: f"attempt {event.attempt}, worker pid {event.pid} on {event.host}",
-    Renewed: lambda event: f"until {_at(event.expires_at_us)}",
+    Claimed: _leased,
+    Started: lambda event, at_us: f"attempt {event.attempt}, worker pid {event.pid} on {event.host}",
+    Renewed: _leased,
     Completed: _completed,
     Failed: _failed,
-    Dead: lambda event: f"after {plural(event.attempts, 'attempt')}, the last: {event.reason}",
-    Released: lambda event: event.cause,
+    Dead: lambda event, at_us: f"after {plural(event.attempts, 'attempt')}, the last: {event.reason}",
+    Released: lambda event, at_us: event.cause,
     Cancelled: _cancelled,
-    Requeued: lambda event: f"attempts {event.attempts}",
-    Removed: lambda event: f"was {event.state}",
+    Requeued: lambda event, at_us: f"attempts {event.attempts}",
+    Removed: lambda event, at_us: f"was {event.state}",
     ConfigChanged: _config,
     WorkerStarted: _worker,
-    WorkerStopping: lambda event: "give back what runs" if event.now else "finish what runs",
-    WorkerStopped: lambda event: event.cause,
+    WorkerStopping: lambda event, at_us: "give back what runs" if event.now else "finish what runs",
+    WorkerStopped: lambda event, at_us: event.cause,
 }

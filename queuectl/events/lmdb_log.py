@@ -129,17 +129,26 @@ class LmdbLog:
         """Say up to where events may be missing."""
         self._txn.put(_META, _CUT, key_of(position))
 
-    def read_stream(self, stream: Stream) -> list[Recorded]:
-        """Give the events of one stream by following `prev` back from its last.
+    def read_back(self, below: int) -> Iterator[Recorded]:
+        """Give the events below a position, last first; says nothing about gaps."""
+        return (decode(key, value) for key, value in self._txn.scan_back(LOG, key_of(below)))
 
-        What retention let go of (an earlier job of the same id) is left out.
+    def read_stream(self, stream: Stream, *, after: int = 0) -> list[Recorded]:
+        """Give the events of one stream by following `prev` back from its last, down to a position.
+
+        What retention let go of (an earlier job of the same id, old events of a named stream) is left out.
         """
         found: list[Recorded] = []
         position = self.version(stream)
-        while position and not (found and type(found[-1].event) is Enqueued and self.is_gone(position)):
+        while position > after and not (self._may_lack(stream, found) and self.is_gone(position)):
             found.append(self.at(position))
             position = found[-1].prev
         return found[::-1]
+
+    @staticmethod
+    def _may_lack(stream: Stream, found: list[Recorded]) -> bool:
+        """Tell whether what stands before events found, last first, may be gone: of a job all stay or none."""
+        return not isinstance(stream, int) or bool(found and type(found[-1].event) is Enqueued)
 
     def is_gone(self, position: int) -> bool:
         """Tell whether retention let an event go."""
@@ -156,4 +165,4 @@ class LmdbLog:
 
 def _stream_key(stream: Stream) -> bytes:
     # Named streams sort behind every number: no position reaches 0xff...
-    return stream.to_bytes(8, "big") if isinstance(stream, int) else b"\xff" + stream.encode()
+    return stream.to_bytes(8, "big") if isinstance(stream, int) else b"\xff" + stream.encode(errors="surrogatepass")

@@ -42,8 +42,11 @@ class EventLog(Protocol):
     def read(self, after: int = 0, limit: int | None = None, *, until: int | None = None) -> Iterator[Recorded]:
         """Give the events behind position `after`, in order, `limit` at the most, up to and with `until`."""
 
-    def read_stream(self, stream: Stream) -> list[Recorded]:
-        """Give the events of one stream, in order, with those of earlier jobs of the same id before it."""
+    def read_stream(self, stream: Stream, *, after: int = 0) -> list[Recorded]:
+        """Give the events of one stream, in order, with those of earlier jobs of the same id before it.
+
+        Only those behind position `after`.
+        """
 
     def version(self, stream: Stream) -> int:
         """Give the position of a stream's last event, 0 when it has none."""

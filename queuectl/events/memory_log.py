@@ -51,11 +51,11 @@ class MemoryLog:
         """Give the events behind a position."""
         return islice(iter(self._events[after:until]), limit)
 
-    def read_stream(self, stream: Stream) -> list[Recorded]:
-        """Give the events of one stream by following `prev` back from its last."""
+    def read_stream(self, stream: Stream, *, after: int = 0) -> list[Recorded]:
+        """Give the events of one stream by following `prev` back from its last, down to a position."""
         found = []
         position = self.version(stream)
-        while position:
+        while position > after:
             found.append(self._events[position - 1])
             position = found[-1].prev
         return found[::-1]

@@ -19,12 +19,14 @@ def start_worker(
     poll_s: float = 1.0,
     lease_s: float | None = None,
     grace_s: float | None = None,
+    reason: str | None = None,
     report: Callable[[str], None] = print,
     notifier: Notifier | None = None,
 ) -> int:
     """Run jobs in this process until told to stop, or until nothing is left with `drain`; gives the exit code.
 
     `queues` None takes jobs of all queues; `lease_s` and `grace_s` None take the configured ones.
+    `reason` is kept in the log with its start.
     SIGTERM, SIGINT and SIGHUP finish the running jobs; a second one gives them back, a third kills.
     `notifier` tells a service manager.
     """
@@ -36,6 +38,7 @@ def start_worker(
         poll_s=poll_s,
         lease_s=settings.lease_s if lease_s is None else lease_s,
         grace_s=settings.grace_s if grace_s is None else grace_s,
+        reason=reason,
     )
     Worker(queue, options, report, notifier or Notifier()).run()
     return 0

@@ -69,6 +69,7 @@ class Options:
     poll_s: float
     lease_s: float
     grace_s: float
+    reason: str | None = None
 
 
 class Halt(IntEnum):
@@ -128,7 +129,12 @@ class Worker:
         options, queue = self._options, self._queue
         with self._writing():
             queue.worker_started(
-                self.id, host=os.uname().nodename, pid=os.getpid(), slots=options.slots, queues=options.queues
+                self.id,
+                host=os.uname().nodename,
+                pid=os.getpid(),
+                slots=options.slots,
+                queues=options.queues,
+                reason=options.reason,
             )
         self._say(report.worker_started(self.id, options.slots, options.queues))
         self._notifier.ready()

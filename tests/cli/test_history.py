@@ -20,7 +20,7 @@ def test_text(cli: CommandLine) -> None:
     cli("enqueue", "a", "true", "--max-retries", "0", "--reason", "nightly")
     cli.kill("a", "it \x1b[31mbroke")
     lines = cli("history", "a").stdout.splitlines()
-    assert lines[0].split() == ["POS", "TIME", "EVENT", "WHO", "DETAILS"]
+    assert lines[0].split() == ["POS", "TIME", "GAP", "EVENT", "WHO", "DETAILS"]
     assert "because: nightly" in lines[1]
     assert "it \\x1b[31mbroke, no retry left" in lines[4]
     assert "after 1 attempt," in lines[5]

@@ -1,8 +1,8 @@
 """`queuectl events`: the log itself, as it is or as it grows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,7 +11,7 @@ from ...events.codec import LAYOUTS
 from ...events.types import Recorded
 from ...queue import Queue
 from ..context import Session, pass_session
-from ..params import Place, json_option, place
+from ..params import Place, json_option, place, whole
 from ..render import json_array, json_line, note, paged_table
 from ..verb import Verb
 
@@ -23,18 +23,26 @@ PAGE = 500
 """Events laid out together: a table of all of them would have to be held whole."""
 
 POLL_S = 1.0
+"""How long a follower waits at a time; what comes meanwhile is seen at once."""
 
 
 @click.command(
     cls=Verb,
     examples=(
+        "queuectl events --last 20",
         "queuectl events --since 100 --type failed --type dead",
-        "queuectl events --follow --json",
+        "queuectl events --job job1 --actor ann@host",
+        "queuectl events --follow --queue mail --json",
     ),
 )
 @click.option("--since", type=place, metavar="POS|TIME", help="From there on.")
 @click.option("--until", type=place, metavar="POS|TIME", help="Up to there.")
 @click.option("--type", "types", multiple=True, metavar="TYPE", help="Only these; may be repeated.")
+@click.option("--job", metavar="JOB", help="Only of this job, and of earlier ones of its id.")
+@click.option("--queue", metavar="NAME", help="Only of jobs in this queue.")
+@click.option("--actor", metavar="WHO", help="Only what this user@host or worker did.")
+@click.option("--limit", type=whole(1), metavar="N", help="The first so many.")
+@click.option("--last", type=whole(1), metavar="N", help="The newest so many.")
 @click.option("--follow", "-f", is_flag=True, help="Go on with those to come, until Ctrl-C.")
 @json_option
 @pass_session
@@ -44,6 +52,11 @@ def command(
     since: Place | None,
     until: Place | None,
     types: tuple[str, ...],
+    job: str | None,
+    queue: str | None,
+    actor: str | None,
+    limit: int | None,
+    last: int | None,
     follow: bool,
     as_json: bool,
 ) -> None:
@@ -53,12 +66,15 @@ def command(
             raise InvalidInput("type", repr(name), "one of " + ", ".join(TYPES))
     if follow and until is not None:
         raise click.UsageError("--follow has no end; leave out --until")
-    queue = session.reading()
-    after, end = _bounds(queue, since, until)
+    if limit is not None and last is not None:
+        raise click.UsageError("--limit is for the first, --last for the newest; choose one")
+    opened = session.reading()
+    after, end = _bounds(opened, since, until)
+    choice: dict[str, Any] = {"types": types or None, "job": job, "queue": queue, "actor": actor}
     if follow:
-        _follow(queue, after, types, as_json)
+        _follow(opened, after, choice, limit, last, as_json)
     else:
-        _print(queue, queue.events(after=after, until=end, types=types or None), as_json)
+        _print(opened, opened.events(after=after, until=end, limit=limit, last=last, **choice), as_json)
 
 
 def _bounds(queue: Queue, since: Place | None, until: Place | None) -> tuple[int, int | None]:
@@ -75,9 +91,7 @@ def _print(queue: Queue, events: Iterator[Recorded], as_json: bool) -> None:
 
     names = Names(queue)
     if as_json:
-        from ...documents import event_json
-
-        json_array(event_json(recorded, names.job_of(recorded)) for recorded in events)
+        json_array(_document(recorded, names) for recorded in events)
         return
     first = next(events, None)
     if first is None:
@@ -90,24 +104,42 @@ def _pages(events: Iterator[Recorded], names: "Names") -> None:
     from ..story import COLUMNS, row
 
     def pages() -> Iterator[list[tuple[str, ...]]]:
-        while page := [row(recorded, names.job_of(recorded)) for recorded in islice(events, PAGE)]:
+        while page := [row(each, names.job_of(each), names.cause_of(each)) for each in islice(events, PAGE)]:
             yield page
 
     paged_table(COLUMNS, pages())
 
 
-def _follow(queue: Queue, after: int, types: tuple[str, ...], as_json: bool) -> None:
+def _document(recorded: Recorded, names: "Names") -> dict[str, Any]:
     from ...documents import event_json
+
+    return event_json(recorded, names.job_of(recorded), names.cause_of(recorded))
+
+
+def _follow(
+    queue: Queue, after: int, choice: Mapping[str, Any], limit: int | None, last: int | None, as_json: bool
+) -> None:
     from ..story import Names
 
     names = Names(queue)
+    shown = 0
+
+    def counted(events: Iterator[Recorded]) -> Iterator[Recorded]:
+        nonlocal shown
+        for recorded in events:
+            shown += 1
+            yield recorded
+
     while True:
         head = queue.head()
-        found = queue.events(after=after, until=head, types=types or None)
+        left = None if limit is None else limit - shown
+        found = counted(queue.events(after=after, until=head, limit=left, last=last, **choice))
         if as_json:
             for recorded in found:
-                json_line(event_json(recorded, names.job_of(recorded)))
+                json_line(_document(recorded, names))
         else:
             _pages(found, names)
-        after = head
+        if shown == limit:
+            return
+        after, last = head, None
         queue.wait_for_change(head, POLL_S)

@@ -1,32 +1,69 @@
-"""`queuectl history`: all that ever happened to a job."""
+"""`queuectl history`: all that ever happened to a job, and the family it belongs to."""
 
 import click
 
 from ..context import Session, pass_session
-from ..params import json_option
-from ..render import json_array, table
+from ..params import json_option, whole
+from ..render import document, json_array, note, table
 from ..verb import Verb
+
+DEPTH = 10
+LIMIT = 200
 
 
 @click.command(
     cls=Verb,
-    examples=("queuectl history job1",),
+    examples=(
+        "queuectl history job1",
+        "queuectl history --tree job1",
+        "queuectl history config",
+    ),
 )
-@click.argument("job_id", metavar="JOB")
+@click.argument("name", metavar="JOB|config|worker:ID")
+@click.option("--tree", is_flag=True, help="The jobs whose commands led to it, and those that its own enqueued.")
+@click.option("--depth", type=whole(1, 100), metavar="N", help=f"Generations either way.  [default: {DEPTH}]")
+@click.option("--limit", type=whole(1, 10_000), metavar="N", help=f"Jobs in the tree.  [default: {LIMIT}]")
 @json_option
 @pass_session
-def command(session: Session, *, job_id: str, as_json: bool) -> None:
-    """Show every event of a job.
+def command(session: Session, *, name: str, tree: bool, depth: int | None, limit: int | None, as_json: bool) -> None:
+    """Show every event of a job, with the time since the one before.
 
-    Those of earlier jobs of its id stand before them.
+    Those of earlier jobs of its id stand before them. `config` shows what was ever configured, and
+    worker:ID the life of a worker, unless a job has that for an id.
     """
-    events = session.reading().history(job_id)
+    if tree:
+        _show_family(session, name, depth or DEPTH, limit or LIMIT, as_json)
+    elif depth or limit:
+        raise click.UsageError("--depth and --limit go with --tree")
+    else:
+        _show_events(session, name, as_json)
+
+
+def _show_events(session: Session, name: str, as_json: bool) -> None:
+    from ..story import TIMELINE, Names, timeline
+
+    queue = session.reading()
+    events = queue.history(name)
+    names = Names(queue)
     if as_json:
         from ...documents import event_json
 
-        json_array(event_json(recorded, job_id) for recorded in events)
-        return
-    from ..story import COLUMNS, row
+        json_array(event_json(each, names.job_of(each), names.cause_of(each)) for each in events)
+    elif events:
+        table(TIMELINE, list(timeline(events, names)))
+    else:
+        note("No events.")
 
-    # The job is the same on every line: an empty column is left out.
-    table(COLUMNS, [row(recorded, "") for recorded in events])
+
+def _show_family(session: Session, job_id: str, depth: int, limit: int, as_json: bool) -> None:
+    family = session.reading().family(job_id, depth=depth, limit=limit)
+    if as_json:
+        from ...documents import family_json
+
+        document(family_json(family))
+        return
+    from ..familytext import COLUMNS, left_out, rows
+
+    table(COLUMNS, list(rows(family)))
+    if told := left_out(family):
+        note(told)

@@ -49,6 +49,7 @@ def command() -> None:
 @click.option("--poll", type=duration_s, metavar="SECONDS", help="Look for jobs at least this often.")
 @click.option("--lease", type=duration_s, metavar="SECONDS", help="How long a silent worker keeps a job.")
 @click.option("--grace", type=duration_s, metavar="SECONDS", help="How long a command has between TERM and KILL.")
+@reason_option
 @pass_session
 @click.pass_context
 def start(
@@ -62,6 +63,7 @@ def start(
     poll: float | None,
     lease: float | None,
     grace: float | None,
+    reason: str | None,
 ) -> None:
     """Run jobs, here until Ctrl-C or in the background.
 
@@ -79,6 +81,7 @@ def start(
         timing = {"--poll": poll, "--lease": lease, "--grace": grace}
         options = [word for name, value in timing.items() if value is not None for word in (name, f"{value:g}")]
         options += [word for name in queues for word in ("--queue", name)]
+        options += [] if reason is None else ["--reason", reason]
         detach_worker(queue, ["--count", str(count), *options, *(["--drain"] if drain else [])])
         return
     from ...worker import start_worker
@@ -92,6 +95,7 @@ def start(
         poll_s=1.0 if poll is None else poll,
         lease_s=lease,
         grace_s=grace,
+        reason=reason,
         report=_report,
         notifier=Notifier.from_environment(os.environ),
     )

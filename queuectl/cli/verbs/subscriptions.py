@@ -1,0 +1,98 @@
+"""`queuectl subscriptions`: how far programs that subscribed have read the log."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ..context import Session, pass_session
+from ..params import json_option, whole
+from ..render import Column, document, line, note, table
+from ..text import duration, escape, moment
+from ..verb import VerbSet
+
+if TYPE_CHECKING:
+    from ...answers import Subscriber
+
+COLUMNS = (
+    Column("NAME"),
+    Column("POSITION", right=True),
+    Column("BEHIND", right=True),
+    Column("FOR", right=True),
+    Column("MOVED"),
+    Column("NOTE", wide=True),
+)
+
+
+class Listing(VerbSet):
+    """A set of verbs that lists where none is typed."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take no verb for the one that lists."""
+        if all(word == "--json" for word in args) and not ctx.resilient_parsing:
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=Listing)
+def command() -> None:
+    """See how far programs that subscribed to the log have read; list where no verb is named."""
+
+
+@command.command("list", examples=("queuectl subscriptions list",))
+@json_option
+@pass_session
+def list_all(session: Session, *, as_json: bool) -> None:
+    """List the subscriptions: where each is, and how far behind the log, in events and in time."""
+    found = session.reading().subscriptions()
+    if as_json:
+        from ...documents import subscriber_json
+
+        document([subscriber_json(each) for each in found])
+    elif found:
+        table(COLUMNS, [_row(each) for each in found])
+    else:
+        note("No subscriptions; a program makes one with Queue.subscribe(NAME).")
+
+
+@command.command("rewind", examples=("queuectl subscriptions rewind mailer 1200",))
+@click.argument("name")
+@click.argument("position", metavar="POS", type=whole(0))
+@json_option
+@pass_session
+def rewind(session: Session, *, name: str, position: int, as_json: bool) -> None:
+    """Set a subscription back: the events behind POS are given again, with 0 all of them.
+
+    A program that reads it now is refused when it next acknowledges; start it again.
+    """
+    session.existing().rewind_subscription(name, position)
+    if as_json:
+        document({"name": name, "position": position})
+    else:
+        line(f"Rewound {escape(name)} to {position}")
+
+
+@command.command("remove", examples=("queuectl subscriptions remove mailer",))
+@click.argument("name")
+@json_option
+@pass_session
+def remove(session: Session, *, name: str, as_json: bool) -> None:
+    """Forget a subscription.
+
+    A program that reads it now is refused when it next acknowledges.
+    """
+    session.existing().remove_subscription(name)
+    if as_json:
+        document({"name": name})
+    else:
+        line(f"Removed subscription {escape(name)}")
+
+
+def _row(each: "Subscriber") -> tuple[str, ...]:
+    return (
+        escape(each.name),
+        str(each.position),
+        f"{each.lag:,}",
+        duration(each.lag_s) if each.lag else "",
+        moment(each.moved_at_us, short=True),
+        "events it has not read may be gone, by retention" if each.may_lack else "",
+    )
