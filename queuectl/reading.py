@@ -9,11 +9,12 @@ from typing import Literal
 from . import lockfile
 from .answers import Run, Running, Status, WorkerInfo
 from .boot import booted_s
-from .errors import JobNotFound
+from .errors import InvalidInput, JobNotFound
 from .events.lmdb_log import LmdbLog
 from .events.types import (
     CONFIG_STREAM,
     RETENTION_STREAM,
+    WORKER_STREAM,
     Cancelled,
     Claimed,
     Completed,
@@ -59,13 +60,16 @@ def number_of(txn: Transaction, job_id: str) -> int:
 def stream_of(txn: Transaction, name: str) -> Stream:
     """Give the stream of a job by its id, or the named stream where no job ever had that for an id.
 
-    Raises JobNotFound.
+    Raises JobNotFound, or InvalidInput for a worker that never was.
     """
     try:
         return number_of(txn, name)
     except JobNotFound:
         if name in (CONFIG_STREAM, RETENTION_STREAM) or LmdbLog(txn).version(name):
             return name
+        if name.startswith(WORKER_STREAM):
+            found = repr(name.removeprefix(WORKER_STREAM))
+            raise InvalidInput("worker", found, "one of `queuectl events --type worker_started`") from None
         raise
 
 

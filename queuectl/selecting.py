@@ -98,7 +98,7 @@ class _Filter:
         if stream not in self._queues:
             if len(self._queues) >= KNOWN:
                 self._queues.clear()
-            spec = spec_of(txn, stream)
+            spec = recorded.event.spec if isinstance(recorded.event, Enqueued) else spec_of(txn, stream)
             self._queues[stream] = spec.queue if spec else None
         return self._queues[stream]
 

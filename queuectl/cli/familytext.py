@@ -6,7 +6,7 @@ from ..answers import Family, Kin
 from ..job import JobState
 from .render import Column, state_colour
 from .story import cause_text
-from .text import duration, escape
+from .text import duration, escape, plural
 
 INDENT = "  "
 
@@ -34,7 +34,7 @@ def left_out(family: Family) -> str:
     if not count and family.above is None:
         return ""
     above = "" if family.above is None else "there are earlier ancestors"
-    below = f"{count:,} jobs left out" if count else ""
+    below = f"{plural(count, 'job')} left out" if count else ""
     return f"{', '.join(filter(None, (above, below)))}; --depth and --limit show more, --tree of another job its part"
 
 

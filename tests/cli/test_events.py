@@ -1,10 +1,13 @@
 """events: the log, by position, time and type, and as it grows."""
 
 import json
+import os
+import time
+from pathlib import Path
 
 import pytest
 
-from .conftest import CommandLine
+from .conftest import CommandLine, wait_until
 
 
 @pytest.fixture
@@ -70,7 +73,81 @@ def test_follow(full: CommandLine) -> None:
     following.communicate(timeout=10)
 
 
-@pytest.mark.parametrize("words", [["--follow", "--until", "3"], ["--wrong"]])
+def test_follow_only_some(full: CommandLine) -> None:
+    """--follow shows what was chosen alone, begins with the newest so many, and ends after --limit."""
+    full("enqueue", "b", "true", "--queue", "mail")
+    following = full.spawn("events", "--follow", "--json", "--queue", "mail", "--limit", "2")
+    assert following.stdout is not None
+    assert json.loads(following.stdout.readline())["job"] == "b"
+    full("enqueue", "c", "true")
+    full("enqueue", "d", "true", "--queue", "mail")
+    assert json.loads(following.communicate(timeout=20)[0])["job"] == "d"
+    assert following.returncode == 0
+    newest = full.spawn("events", "--follow", "--json", "--last", "1", "--type", "dead")
+    assert newest.stdout is not None
+    assert json.loads(newest.stdout.readline())["position"] == 5
+    newest.terminate()
+    newest.communicate(timeout=10)
+
+
+def test_follow_one_job(full: CommandLine) -> None:
+    """A job is followed through its removal into the next job of its id."""
+    following = full.spawn("events", "--follow", "--json", "--job", "a", "--since", "5", "--limit", "3")
+    assert following.stdout is not None
+    assert json.loads(following.stdout.readline())["type"] == "dead"
+    full("dlq", "purge", "a")
+    full("enqueue", "b", "true")
+    full("enqueue", "a", "true")
+    shown = following.communicate(timeout=20)[0].splitlines()
+    assert [json.loads(line)["type"] for line in shown] == ["removed", "enqueued"]
+
+
+def test_follow_is_quick_and_cheap(full: CommandLine) -> None:
+    """An event is shown within a fifth of a second, mostly; waiting for it costs next to nothing."""
+    following = full.spawn("events", "--follow", "--json", "--since", "7")
+    try:
+        assert following.stdout is not None
+        delays_s = []
+        with full.queue() as queue:
+            queue.enqueue("true")
+            following.stdout.readline()
+            for _ in range(40):
+                queue.enqueue("true")
+                begun = time.monotonic()
+                following.stdout.readline()
+                delays_s.append(time.monotonic() - begun)
+        assert sorted(delays_s)[len(delays_s) // 2] < 0.2
+        assert sorted(delays_s)[len(delays_s) * 95 // 100] < 1.0
+        before, begun = cpu_s(following.pid), time.monotonic()
+        wait_until(lambda: time.monotonic() - begun > 2)
+        assert (cpu_s(following.pid) - before) / (time.monotonic() - begun) < 0.05
+    finally:
+        following.terminate()
+        following.communicate(timeout=10)
+
+
+def cpu_s(pid: int) -> float:
+    """Give the processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_choices(full: CommandLine) -> None:
+    """Events are chosen by job, queue and actor, the first or the newest so many; a job that never was is refused."""
+    full("enqueue", "b", "true", "--queue", "mail")
+    assert positions(full, "--job", "a") == [1, 2, 3, 4, 5]
+    assert positions(full, "--queue", "mail") == [7]
+    assert positions(full, "--actor", "w") == [2, 3, 4, 5]
+    assert positions(full, "--actor", "w", "--limit", "2") == [2, 3]
+    assert positions(full, "--last", "2") == [6, 7]
+    assert positions(full, "--last", "2", "--until", "6", "--job", "a") == [4, 5]
+    assert "no job 'nobody'" in full("events", "--job", "nobody", code=1).stderr
+    assert full.json("events", "--actor", "nobody") == []
+
+
+@pytest.mark.parametrize(
+    "words", [["--follow", "--until", "3"], ["--wrong"], ["--limit", "1", "--last", "1"], ["--last"]]
+)
 def test_wrong_shape(full: CommandLine, words: list[str]) -> None:
     """An end to what has none, and an option that is none, are usage errors; a place that is none is refused."""
     full("events", *words, code=2)

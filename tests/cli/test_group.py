@@ -92,8 +92,20 @@ def test_db_from_the_environment(cli: CommandLine, tmp_path: Path, monkeypatch: 
     "words",
     [
         *("status", "list", "events", "worker list", "worker stop", "dlq list", "dlq retry --all", "dlq purge --all"),
-        *("show j", "logs j", "wait j", "retry j", "cancel j", "clear", "history j", "replay", "replay --check"),
+        *(
+            "show j",
+            "logs j",
+            "wait j",
+            "retry j",
+            "cancel j",
+            "clear",
+            "history j",
+            "history --tree j",
+            "replay",
+            "replay --check",
+        ),
         *("config show", "config get max_retries", "config unset max_retries"),
+        *("subscriptions", "subscriptions remove j", "subscriptions rewind j 0"),
     ],
 )
 def test_no_queue_there(cli: CommandLine, words: str) -> None:

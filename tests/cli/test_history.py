@@ -1,4 +1,9 @@
-"""history: all that ever happened to a job."""
+"""history: all that ever happened to a job, and the family that it belongs to."""
+
+import pytest
+
+from queuectl.queue import Queue
+from tests.clocks import FakeClock
 
 from .conftest import CommandLine
 
@@ -40,3 +45,121 @@ def test_unknown(cli: CommandLine) -> None:
     """An id that never was is refused."""
     cli("enqueue", "a", "true")
     cli("history", "b", code=1)
+
+
+def test_gaps_and_delays(cli: CommandLine) -> None:
+    """Each line tells the time since the one before it, and a failure how long until the retry."""
+    clock = FakeClock()
+    with Queue.open(cli.db, clock=clock, actor="tester") as queue:
+        queue.enqueue("true", id="a")
+        clock.advance(2)
+        (job,) = queue.claim("w1", 1, lease_s=90)
+        clock.advance(0.25)
+        queue.fail(queue.start(job), "exit code 3", return_code=3, duration_ms=12)
+        clock.advance(3 * 3600 + 60)
+        queue.cancel("a")
+    enqueued, claimed, started, failed, cancelled = cli("history", "a").stdout.splitlines()[1:]
+    assert [line.split()[3] for line in (claimed, started, failed, cancelled)] == ["+2.0s", "+250ms", "+0ms", "+3h1m"]
+    assert enqueued.split()[3] == "enqueued"
+    assert "w1" in claimed
+    assert "for 1m30s, until " in claimed
+    assert "attempt 1 in 12ms: exit code 3, retry in 2s at " in failed
+
+
+def test_configuration_and_workers(cli: CommandLine) -> None:
+    """`config` is the history of the settings and worker:ID a worker's, unless a job has that for an id."""
+    cli("config", "set", "max_retries", "5", "--reason", "flaky disk")
+    assert "max_retries: default -> 5; because: flaky disk" in cli("history", "config").stdout
+    assert cli.json("history", "config")[0]["job"] is None
+    with cli.queue() as queue:
+        queue.worker_started("w", host="here", pid=1, slots=3)
+    assert "slots 3" in cli("history", "worker:w").stdout
+    assert "one of `queuectl events --type worker_started`" in cli("history", "worker:x", code=1).stderr
+    cli("enqueue", "config", "true")
+    assert [event["type"] for event in cli.json("history", "config")] == ["enqueued"]
+
+
+def test_no_configuration_yet(cli: CommandLine) -> None:
+    """Where nothing was configured, that is said, and is no failure."""
+    cli("enqueue", "a", "true")
+    assert cli("history", "config").stderr == "No events.\n"
+
+
+@pytest.fixture
+def related(cli: CommandLine) -> CommandLine:
+    """Give a family: `top` enqueued two jobs, the first of which enqueued one with a strange id."""
+    with cli.queue() as queue:
+        queue.enqueue("true", id="top")
+        (top,) = queue.claim("w", 1)
+        queue.start(top)
+    _as_if_from(cli, top.version, "one", "two")
+    with cli.queue() as queue:
+        (one,) = queue.claim("w", 1)
+        running = queue.start(one)
+    _as_if_from(cli, one.version, "\u65e5\u672c")
+    with cli.queue() as queue:
+        queue.fail(running, "it \x1b[31mbroke", return_code=4, duration_ms=7)
+    return cli
+
+
+def _as_if_from(cli: CommandLine, token: int, *job_ids: str) -> None:
+    with Queue.open(cli.db, cause=token) as queue:
+        for job_id in job_ids:
+            queue.enqueue("true", id=job_id)
+
+
+def test_a_cause_is_named(related: CommandLine) -> None:
+    """What a run's command did names its job and attempt: in history, in show, and in the JSON of all three."""
+    assert "true; caused by job top, attempt 1" in related("history", "one").stdout
+    assert "caused by   job top, attempt 1" in related("show", "one").stdout
+    assert "caused by job top, attempt 1" in related("events", "--job", "one").stdout
+    caused_by = {"job": "top", "attempt": 1, "position": 2}
+    assert related.json("show", "one")["caused_by"] == caused_by
+    for words in (["history", "one"], ["events", "--job", "one"]):
+        event = related.json(*words)[0]
+        assert (event["cause"], event["caused_by"]) == (2, caused_by)
+    assert related.json("show", "top")["caused_by"] is None
+
+
+def test_tree(related: CommandLine) -> None:
+    """A tree is indented, with state, exit code, duration and attempt; the job that was asked for is marked."""
+    lines = related("history", "--tree", "top").stdout.splitlines()
+    assert lines[0].split() == ["JOB", "STATE", "EXIT", "TOOK", "ENQUEUED", "BY"]
+    assert [line.split()[0] for line in lines[1:]] == ["top", "one", "\u65e5\u672c", "two"]
+    assert [len(line) - len(line.lstrip()) for line in lines[1:]] == [0, 2, 4, 2]
+    assert lines[2].split() == ["one", "failed", "4", "7ms", "attempt", "1"]
+    below = related("history", "--tree", "one").stdout.splitlines()
+    assert [line.split()[:2] for line in below[1:]] == [
+        ["top", "processing"],
+        ["*", "one"],
+        ["\u65e5\u672c", "pending"],
+        ["...", "1"],
+    ]
+
+
+def test_tree_that_was_cut(related: CommandLine) -> None:
+    """What depth and limit leave out is said, in the tree and beside it."""
+    shown = related("history", "--tree", "top", "--depth", "1")
+    assert "    ... 1 more" in shown.stdout
+    assert "1 job left out; --depth and --limit show more" in shown.stderr
+    shown = related("history", "--tree", "\u65e5\u672c", "--depth", "1")
+    assert shown.stdout.splitlines()[1].strip() == "... job top, attempt 1"
+    assert "there are earlier ancestors" in shown.stderr
+
+
+def test_tree_json(related: CommandLine) -> None:
+    """In JSON the family is nested from its first job down."""
+    found = related.json("history", "--tree", "one")
+    assert found["above"] is None
+    root = found["root"]
+    assert (root["id"], root["is_subject"], root["left_out"]) == ("top", False, 1)
+    (one,) = root["children"]
+    assert (one["id"], one["is_subject"], one["return_code"], one["duration_ms"]) == ("one", True, 4, 7)
+    assert [child["id"] for child in one["children"]] == ["\u65e5\u672c"]
+
+
+@pytest.mark.parametrize("words", [["--depth", "3"], ["--limit", "3"]])
+def test_limits_go_with_the_tree(related: CommandLine, words: list[str]) -> None:
+    """Limits without a tree are a usage error; a limit that is none is refused."""
+    related("history", "one", *words, code=2)
+    related("history", "--tree", "one", words[0], "0", code=1)

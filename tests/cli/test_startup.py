@@ -46,6 +46,8 @@ def test_a_verb_loads_only_what_it_needs(cli: CommandLine, words: list[str]) -> 
         ["list"],
         ["show", "a"],
         ["history", "a"],
+        ["history", "--tree", "a"],
+        ["subscriptions"],
         ["events"],
         ["dlq", "list"],
         ["worker", "list"],

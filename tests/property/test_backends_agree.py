@@ -68,4 +68,8 @@ def test_both_logs_record_the_same(data: st.DataObject) -> None:
         assert lmdb.head() == memory.head()
         for stream in {each.stream for each in memory.read()}:
             assert lmdb.version(stream) == memory.version(stream)
-            assert lmdb.read_stream(stream) == memory.read_stream(stream)
+            whole = memory.read_stream(stream)
+            assert lmdb.read_stream(stream) == whole
+            after = data.draw(st.integers(0, memory.head()))
+            later = [each for each in whole if each.position > after]
+            assert lmdb.read_stream(stream, after=after) == memory.read_stream(stream, after=after) == later

@@ -6,7 +6,7 @@ import click
 
 from ..context import Session, pass_session
 from ..params import json_option, whole
-from ..render import Column, document, line, note, table
+from ..render import Column, document, line, note, on_terminal, table
 from ..text import duration, escape, moment
 from ..verb import VerbSet
 
@@ -93,6 +93,6 @@ def _row(each: "Subscriber") -> tuple[str, ...]:
         str(each.position),
         f"{each.lag:,}",
         duration(each.lag_s) if each.lag else "",
-        moment(each.moved_at_us, short=True),
+        moment(each.moved_at_us, short=on_terminal()),
         "events it has not read may be gone, by retention" if each.may_lack else "",
     )
