@@ -221,7 +221,8 @@ class Engine:
         if actor is not None:
             check_text("actor", actor)
         with self.store.write() as txn:
-            unit = Unit(txn, self.clock, actor or self.actor, reason, 0 if actor else self.cause, self._cache)
+            cause = self.cause if actor in (None, self.actor) else 0
+            unit = Unit(txn, self.clock, actor or self.actor, reason, cause, self._cache)
             yield unit
             unit.views.flush()
         if rings:

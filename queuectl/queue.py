@@ -308,9 +308,9 @@ class Queue:
             return ""
         return "now" if row.stop_now else "finish"
 
-    def worker_stopped(self, worker: str, cause: str, *, actor: str | None = None) -> None:
+    def worker_stopped(self, worker: str, cause: str, *, actor: str | None = None, reason: str | None = None) -> None:
         """Record that a worker ended; `actor` is who says so where it is not the worker itself."""
-        with self._engine.unit(actor=actor or worker) as unit:
+        with self._engine.unit(actor=actor or worker, reason=reason) as unit:
             if workers.get(unit.txn, worker) is not None:  # several may find the same worker gone
                 unit.append_named(WORKER_STREAM + worker, (WorkerStopped(cause),))
             unit.txn.delete("presence", worker.encode())

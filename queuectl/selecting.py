@@ -63,17 +63,17 @@ def newest(store: Store, choice: Choice, count: int, after: int, until: int | No
         found = list(in_order(store, choice, after, until))
         return found[len(found) - min(count, len(found)) :]
     fits = _Filter(choice)
-    below, found = until, []
+    below, found, size = until, [], max(count, 100)
     while len(found) < count:
         with store.read() as txn:
             log = LmdbLog(txn)
             below = log.head() if below is None else min(below, log.head())
-            batch = list(islice(log.read_back(below + 1), min(AT_ONCE, max(count * 2, 100))))
+            batch = list(islice(log.read_back(below + 1), min(AT_ONCE, size)))
             chosen = [each for each in batch if each.position > after and fits(txn, each)]
         found += chosen[: count - len(found)]
         if not batch or batch[-1].position <= after + 1:
             break
-        below = batch[-1].position - 1
+        below, size = batch[-1].position - 1, size * 4
     return found[::-1]
 
 

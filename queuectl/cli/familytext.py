@@ -28,14 +28,20 @@ def rows(family: Family) -> Iterator[tuple[str, ...]]:
     yield from _rows(family.root, subject, 0)
 
 
-def left_out(family: Family) -> str:
-    """Tell how many jobs are not shown, nothing where all are."""
-    count = _left_out(family.root)
-    if not count and family.above is None:
-        return ""
-    above = "" if family.above is None else "there are earlier ancestors"
-    below = f"{plural(count, 'job')} left out" if count else ""
-    return f"{', '.join(filter(None, (above, below)))}; --depth and --limit show more, --tree of another job its part"
+def left_out(family: Family) -> Iterator[str]:
+    """Tell what is not shown above the job, beside its line and below it, and what shows it."""
+    if family.above is not None:
+        has_gone = family.above.number is None
+        yield "Retention let earlier ancestors go" if has_gone else "There are earlier ancestors; --depth N shows more"
+    kin, beside = family.root, 0
+    while kin.number != family.number:
+        beside += kin.left_out
+        kin = kin.children[0]
+    if beside:
+        root = escape(family.root.id or "")
+        yield f"{plural(beside, 'job')} beside this line left out; they are in: queuectl history --tree {root}"
+    if below := _left_out(kin):
+        yield f"{plural(below, 'job')} below left out; --depth N and --limit N show more"
 
 
 def _rows(kin: Kin, subject: int, level: int) -> Iterator[tuple[str, ...]]:

@@ -28,7 +28,7 @@ def ask_to_stop(queue: "Queue", ids: Sequence[str], *, now: bool, reason: str | 
     asked = Asked([], [], [])
     for info in _chosen({info.id: info for info in queue.workers()}, ids):
         if info.state == "dead" and not info.running:
-            queue.worker_stopped(info.id, "found gone", actor=queue.actor)
+            queue.worker_stopped(info.id, "found gone", actor=queue.actor, reason=reason)
             asked.gone.append(info.id)
             continue
         # No signal beside the flag: the change wakes the worker, and a second signal would mean `now`.

@@ -141,10 +141,12 @@ def test_tree_that_was_cut(related: CommandLine) -> None:
     """What depth and limit leave out is said, in the tree and beside it."""
     shown = related("history", "--tree", "top", "--depth", "1")
     assert "    ... 1 more" in shown.stdout
-    assert "1 job left out; --depth and --limit show more" in shown.stderr
+    assert "1 job below left out; --depth N and --limit N show more" in shown.stderr
     shown = related("history", "--tree", "\u65e5\u672c", "--depth", "1")
     assert shown.stdout.splitlines()[1].strip() == "... job top, attempt 1"
-    assert "there are earlier ancestors" in shown.stderr
+    assert "There are earlier ancestors; --depth N shows more" in shown.stderr
+    shown = related("history", "--tree", "\u65e5\u672c")
+    assert shown.stderr == "1 job beside this line left out; they are in: queuectl history --tree top\n"
 
 
 def test_tree_json(related: CommandLine) -> None:

@@ -1,5 +1,8 @@
 """Every verb that changes something takes --reason, keeps it in each of its events, and history shows it."""
 
+import os
+import subprocess
+
 import pytest
 
 from .conftest import CommandLine
@@ -48,6 +51,22 @@ def test_a_reason_is_kept_and_shown(lived: CommandLine, words: str) -> None:
     assert found
     assert {each["reason"] for each in found} == {WHY}
     assert "because: since \\x1b[31mann said so" in lived("events", "--type", kind).stdout
+
+
+def test_a_dead_worker_leaves_the_list_for_a_reason(lived: CommandLine) -> None:
+    """Stopping a worker that is found dead keeps the reason too."""
+    with lived.queue() as queue:
+        queue.worker_started("gone", host=os.uname().nodename, pid=dead_pid(), slots=1)
+    assert "off the list" in lived("worker", "stop", "gone", "--reason", WHY).stdout
+    stopped = lived.json("events", "--type", "worker_stopped")[-1]
+    assert (stopped["stream"], stopped["reason"]) == ("worker:gone", WHY)
+
+
+def dead_pid() -> int:
+    """Give the id of a process that is no more."""
+    with subprocess.Popen(["true"]) as process:
+        pass
+    return process.pid
 
 
 def test_a_reason_that_the_log_cannot_keep_is_refused(lived: CommandLine) -> None:

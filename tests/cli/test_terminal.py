@@ -9,6 +9,7 @@ import pytest
 
 from queuectl.cli.taming import Tamed
 from queuectl.cli.text import cells
+from queuectl.queue import Queue
 
 from .conftest import CommandLine
 
@@ -45,6 +46,19 @@ def test_table_fits_and_has_colour(cli: CommandLine) -> None:
     assert "\x1b[31mdead (1)" in sent
     assert "\x1b[5m" not in sent
     assert all(cells(ESCAPES.sub("", line)) <= 50 for line in sent.splitlines())
+
+
+def test_a_history_fits_and_has_colour(cli: CommandLine) -> None:
+    """So do a history and a tree; what came from a job, an actor or a reason does not command the terminal."""
+    with Queue.open(cli.db, actor="ann\x1b[5m") as queue:
+        queue.enqueue("true \x1b[5m日本", id="日本" * 20, max_retries=0, reason="\x1b[5m")
+        (job,) = queue.claim("w", 1)
+        queue.fail(queue.start(job), "\x1b[5m", return_code=1)
+    for words in (["history", "日本" * 20], ["history", "--tree", "日本" * 20], ["events"]):
+        sent = on_a_terminal(cli, *words)
+        assert "\x1b[31mdead" in sent
+        assert "\x1b[5m" not in sent
+        assert all(cells(ESCAPES.sub("", line)) <= 50 for line in sent.splitlines())
 
 
 def test_no_color(cli: CommandLine) -> None:

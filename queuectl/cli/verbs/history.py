@@ -65,5 +65,5 @@ def _show_family(session: Session, job_id: str, depth: int, limit: int, as_json:
     from ..familytext import COLUMNS, left_out, rows
 
     table(COLUMNS, list(rows(family)))
-    if told := left_out(family):
+    for told in left_out(family):
         note(told)
