@@ -126,6 +126,24 @@ def test_follow_is_quick_and_cheap(full: CommandLine) -> None:
         following.communicate(timeout=10)
 
 
+def test_a_follower_holds_no_old_page(full: CommandLine) -> None:
+    """While someone follows the log and nothing is appended, writes go on without the file growing."""
+    following = full.spawn("events", "--follow", "--json", "--since", "6")
+    try:
+        assert following.stdout is not None
+        following.stdout.readline()
+        with full.queue() as queue:
+            for _ in range(20):
+                queue.heartbeat("w")
+            before = queue.sizes()["used"]
+            for _ in range(400):
+                queue.heartbeat("w")
+            assert queue.sizes()["used"] - before < 50 * 4096  # each write makes several pages old
+    finally:
+        following.terminate()
+        following.communicate(timeout=10)
+
+
 def cpu_s(pid: int) -> float:
     """Give the processor time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

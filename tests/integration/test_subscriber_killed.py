@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from queuectl import JobRequest, Queue
 from tests.waiting import wait_until
@@ -57,6 +58,24 @@ def test_every_event_is_delivered_through_any_number_of_kills(tmp_path: Path) ->
             assert after <= before + 1  # a life may begin with what came before, and never leaves anything out
 
 
+def test_of_two_readers_of_a_name_one_goes_on(tmp_path: Path) -> None:
+    """Two processes that read one name are found out: one is refused and ends, and every event was delivered."""
+    sinks = [tmp_path / "one.txt", tmp_path / "two.txt"]
+    with Queue.open(tmp_path / "queue") as queue:
+        queue.enqueue("true")
+        readers = [start(queue.path, sink, stderr=subprocess.PIPE) for sink in sinks]
+        try:
+            wait_until(lambda: queue.enqueue("true") and any(reader.poll() is not None for reader in readers))
+            wait_until(lambda: queue.subscriptions()[0].lag == 0)
+        finally:
+            for reader in readers:
+                reader.kill()
+            told = [reader.communicate()[1].decode() for reader in readers]
+        (refused,) = [text for text, reader in zip(told, readers, strict=True) if reader.returncode == 1]
+        assert "CheckpointMoved: cannot move subscription 'mirror' on from position" in refused
+        assert {position for sink in sinks for position in seen(sink)} == set(range(1, queue.head() + 1))
+
+
 def test_waiting_costs_next_to_nothing(tmp_path: Path) -> None:
     """A subscriber that waits at the end of the log uses a few thousandths of a processor."""
     sink = tmp_path / "seen.txt"
@@ -75,9 +94,9 @@ def test_waiting_costs_next_to_nothing(tmp_path: Path) -> None:
     assert share < 0.05
 
 
-def start(path: Path, sink: Path) -> "subprocess.Popen[bytes]":
+def start(path: Path, sink: Path, **options: Any) -> "subprocess.Popen[bytes]":
     """Begin a life of the subscriber."""
-    return subprocess.Popen([sys.executable, "-c", SUBSCRIBER, str(path), str(sink)])
+    return subprocess.Popen([sys.executable, "-c", SUBSCRIBER, str(path), str(sink)], **options)
 
 
 def seen(sink: Path) -> list[int]:
