@@ -19,7 +19,7 @@ from .engine import Engine, token_of
 from .errors import InvalidInput, WaitTimeout
 from .events.lmdb_log import LmdbLog
 from .events.types import WORKER_STREAM, WorkerStarted, WorkerStopped, WorkerStopping
-from .intake import JobRequest, check_count, check_state, check_text, check_worker, ids_of, time_us
+from .intake import JobRequest, check_count, check_queue, check_state, check_text, check_worker, ids_of, time_us
 from .job import ENDED, JobState
 from .later import Later
 from .projections import config, workers
@@ -487,7 +487,7 @@ class Queue:
         """
         selecting.check_types(types or ())
         limit = None if limit is None else check_count("limit", limit)
-        choice = selecting.Choice(types, job, queue, actor)
+        choice = selecting.Choice(types, job, None if queue is None else check_queue(queue), actor)
         if last is None:
             return islice(selecting.in_order(self._store, choice, after, until), limit)
         return islice(selecting.newest(self._store, choice, check_count("last", last), after, until), limit)

@@ -69,8 +69,7 @@ class Subscription:
 
         Raises CheckpointMoved where another reader, a rewind or a removal came between.
         """
-        if self._is_open:
-            self.ack()
+        self.ack()  # also where it was closed meanwhile: the batch before is done with
         while self._is_open:
             if batch := self._read():
                 return batch

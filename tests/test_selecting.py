@@ -99,6 +99,8 @@ def test_what_there_is_not_is_refused(busy: Queue) -> None:
         busy.events(limit=-1)
     with pytest.raises(InvalidInput, match="last"):
         busy.events(last=-1)
+    with pytest.raises(InvalidInput, match="queue: found 'a b'"):
+        busy.events(queue="a b")
     with pytest.raises(JobNotFound):
         list(busy.events(job="nobody"))
 

@@ -252,6 +252,15 @@ def test_following_waits_for_what_comes(queue: Queue) -> None:
     assert not thread.is_alive()
 
 
+def test_a_loop_that_is_closed_while_it_handles_a_batch_has_that_acknowledged(queue: Queue) -> None:
+    """close() in the middle of a batch ends the loop behind it, and what was handled does not come again."""
+    fill(queue, BATCH + 1)
+    subscription = queue.subscribe("mailer")
+    for _ in subscription:
+        subscription.close()
+    assert positions(reading(queue)) == [BATCH + 1]
+
+
 def test_a_queue_opened_to_be_read_makes_none(tmp_path: Path) -> None:
     """Subscribing writes: through a queue that was opened read-only it is refused."""
     with Queue.open(tmp_path / "q") as queue:
