@@ -7,6 +7,7 @@ import hashlib
 import json
 import sys
 import zlib
+from itertools import islice
 
 import lmdb
 import msgpack
@@ -20,7 +21,7 @@ def rows(env):
     while True:
         with env.begin() as txn:
             cursor = txn.cursor(log)
-            found = [row for row, _ in zip(cursor, range(ROWS_AT_ONCE))] if cursor.set_range(after + b"\0") else []
+            found = list(islice(cursor, ROWS_AT_ONCE)) if cursor.set_range(after + b"\0") else []
         if not found:
             return
         yield from found
@@ -28,31 +29,31 @@ def rows(env):
 
 
 def main(directory):
-    """Print and check; give how many faults there were."""
+    """Print and check; give the positions where something is wrong."""
     env = lmdb.open(directory, readonly=True, max_dbs=64, map_size=64 << 30, lib_version=0)
+    meta = env.open_db(b"meta", create=False)
     with env.begin() as txn:
-        meta = txn.get(b"format", db=env.open_db(b"meta", txn, create=False))
-        cut = txn.get(b"cut", db=env.open_db(b"meta", txn, create=False)) or b""
-    if int(meta) > 1:
-        sys.exit("written by a newer queuectl")
-    cut, expected, digest, faults = int.from_bytes(cut, "big"), 1, bytes(32), []
+        if int(txn.get(b"format", db=meta)) > 1:
+            sys.exit("written by a newer queuectl")
+        cut = int.from_bytes(txn.get(b"cut", b"", db=meta), "big")
+    expected, digest, faults = 1, bytes(32), []
     for key, value in rows(env):
         position = int.from_bytes(key, "big")
         if position != expected:
             digest = None  # not known until an event keeps it
-            faults += [expected] if position - 1 > cut else []
-        if zlib.crc32(key + value[4:]) != int.from_bytes(value[:4], "big"):
-            faults.append(position)
-        event = msgpack.unpackb(value[4:])
-        kept = event.pop("h", None)
-        if kept is not None and digest not in (None, kept):
-            faults.append(position)
-        digest = kept if kept is not None else digest
-        digest = digest and hashlib.sha256(digest + value).digest()
-        print(json.dumps({"position": position, **event}, default=bytes.hex))
+            faults += [expected] if position > cut + 1 else []
         expected = position + 1
-    print(f"{len(faults)} faults{faults and ' at'} {faults or ''}; digest {digest and digest.hex()}", file=sys.stderr)
-    return len(faults)
+        if zlib.crc32(key + value[4:]) != int.from_bytes(value[:4], "big"):
+            digest, faults = None, [*faults, position]
+            continue
+        event = msgpack.unpackb(value[4:])
+        kept = event.pop("h", digest)
+        if digest not in (None, kept):
+            faults.append(position)
+        digest = kept and hashlib.sha256(digest + value).digest()
+        print(json.dumps({"position": position, **event}, default=bytes.hex))
+    print(f"faults at {faults}" if faults else f"sound; digest {digest and digest.hex()}", file=sys.stderr)
+    return faults
 
 
 if __name__ == "__main__":

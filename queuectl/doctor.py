@@ -69,6 +69,10 @@ def messages(path: str) -> Iterator[dict[str, Any]]:
             raise NoQueue(path)
         for name, look in OUTSIDE.items():
             yield from _findings(name, look(directory))
+        if not (directory / "data.mdb").stat().st_size:
+            what = f"data.mdb in {directory} is empty: a queue just begun, or one that was lost"
+            yield Finding("open", "warning", what, "queuectl restore FILE")._asdict()
+            return
         with Store.open(directory, create=False, read_only=True) as store:
             yield from _findings("open", iter(()))
             for name, check in INSIDE.items():
@@ -114,24 +118,24 @@ def _file_system(path: Path) -> Iterator[Trouble]:
 
 def _permissions(path: Path) -> Iterator[Trouble]:
     whole = path.stat()
-    here = [path, *(path / name for name in _FILES), *(each for each in sorted(path.iterdir()) if each.is_dir())]
-    for each in here:
-        try:
-            found = each.stat()
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            yield "problem", f"{each} cannot be looked at: {error.strerror}", f"ls -ld {quote(str(each))}"
-            continue
-        mode, wanted = stat.S_IMODE(found.st_mode), 0o700 if stat.S_ISDIR(found.st_mode) else 0o600
-        if mode & 0o077 or mode & wanted != wanted:
-            yield "problem", f"{each} has mode {mode:04o}, not {wanted:04o}", f"chmod {wanted:o} {quote(str(each))}"
-        if found.st_uid != whole.st_uid:
-            what = f"{each} belongs to user {found.st_uid}, the queue to user {whole.st_uid}"
-            yield "problem", what, f"sudo chown {whole.st_uid} {quote(str(each))}"
+    wanted = {path: 0o700} | {path / name: 0o600 for name in _FILES if (path / name).exists()}
+    for each, mode in wanted.items():
+        found = each.stat()
+        if (have := stat.S_IMODE(found.st_mode)) & ~mode or mode & ~have:
+            yield "problem", f"{each} has mode {have:04o}, not {mode:04o}", f"chmod {mode:o} {quote(str(each))}"
+    if strangers := [each for each in sorted(path.rglob("*")) if _owner(each) not in (None, whole.st_uid)]:
+        what = f"{len(strangers):,} files in it belong to others than user {whole.st_uid}, as {strangers[0]} does"
+        yield "problem", what, f"sudo chown -R {whole.st_uid} {quote(str(path))}"
     if os.geteuid() not in (0, whole.st_uid):
         what = f"the queue belongs to user {whole.st_uid}, and you are user {os.geteuid()}"
         yield "warning", what, f"sudo -u '#{whole.st_uid}' queuectl ..."
+
+
+def _owner(path: Path) -> int | None:
+    try:
+        return path.lstat().st_uid
+    except OSError:  # gone meanwhile
+        return None
 
 
 def _disk(path: Path) -> Iterator[Trouble]:
@@ -174,12 +178,12 @@ def _clock(store: Store) -> Iterator[Trouble]:
 
 
 def _views(store: Store) -> Iterator[Trouble]:
-    if rebuild.is_outdated(store):
-        yield "warning", "the views are an older release's; the next verb that changes something rebuilds them", _REPLAY
-        return
+    is_outdated = rebuild.is_outdated(store)
     with store.read() as txn:
         applied, head = marks.get(txn, marks.APPLIED), LmdbLog(txn).head()
-    if applied != head:
+    if is_outdated and head:
+        yield "warning", "the views are an older release's; the next verb that changes something rebuilds them", _REPLAY
+    elif applied != head:
         yield "problem", f"the views are as of position {applied}, and the log ends at {head}", _REPLAY
 
 

@@ -8,7 +8,7 @@ not depend on an environment variable.
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -72,7 +72,12 @@ class Environment:
             is_new = self.env.stat()["entries"] == 0
             if is_new and read_only:
                 raise _TablesMissing
-            self.sets = _create_tables(self.env, path) if is_new else _open_tables(self.env, path, read_only=read_only)
+            if is_suspect:
+                self.sets = _tables_there(self.env, path)
+            else:
+                self.sets = (
+                    _create_tables(self.env, path) if is_new else _open_tables(self.env, path, read_only=read_only)
+                )
             self.freed_readers = self.env.reader_check()
         except BaseException:
             self.close()
@@ -316,6 +321,21 @@ def _open_tables(env: lmdb.Environment, path: Path, *, read_only: bool) -> Sets:
     with env.begin(write=True) as txn:
         _check_format(env, path, txn)
         return _tables(env, txn, create=True)  # a release may have added some
+
+
+def _tables_there(env: lmdb.Environment, path: Path) -> Sets:
+    """Open the tables that there are: an older release had fewer."""
+    _check_format(env, path, None)
+
+    def there(names: Mapping[str, str]) -> dict[str, Any]:
+        found = {}
+        for name, full in names.items():
+            with suppress(lmdb.NotFoundError):
+                found[name] = env.open_db(full.encode(), create=False)
+        return found
+
+    shared = there({name: name for name in LOG_TABLES})
+    return {each: shared | there({name: f"{name}.{each}" for name in VIEW_TABLES}) for each in _SETS}
 
 
 def _check_format(env: lmdb.Environment, path: Path, txn: lmdb.Transaction | None) -> None:

@@ -121,10 +121,9 @@ class _Gathered:
             self.add(self._part, 0, 0, ending)
             return
         last = [self._done]
-        if apart.run("locate", {"path": str(path), "after": self._done}, lambda row: last.append(row["position"])):
-            self.add("log", last[-1] + 1, 0, ending)
-        else:
-            self.add("log", self._done + 1, 0, f"{ending}, somewhere from here on")
+        again = apart.run("locate", {"path": str(path), "after": self._done}, lambda row: last.append(row["position"]))
+        what = ending if again else f"{ending}, here or behind it"
+        self.add("log", (last[-1] if again else self._done) + 1, 0, what)
 
     def compare(self, positions: dict[str, int]) -> None:
         """Tell which checkpoints the log could not be compared with."""

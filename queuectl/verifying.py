@@ -76,6 +76,7 @@ def _file(path: Path) -> Iterator[Message]:
 
 
 def _log(path: Path, watched: Mapping[int, bytes], *, log_only: bool) -> Iterator[Message]:
+    yield {"is": "progress", "part": "log", "done": 0, "total": None}
     try:
         with Store.open_suspect(path) as store:
             for _ in range(TRIES):

@@ -54,7 +54,12 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "cli.*": f"{FACE} doctor leftovers verification __init__ cli.* worker.*",
     "__init__|__main__": "*",
 }
-HOMES = {"lmdb": "store|environment", "msgpack": "events.codec|events.audit|projections.rows", "click": "cli.*", "rich": "cli.*"}
+HOMES = {
+    "lmdb": "store|environment",
+    "msgpack": "events.codec|events.audit|projections.rows",
+    "click": "cli.*",
+    "rich": "cli.*",
+}
 IMPURE = {"time", "datetime", "random", "secrets", "uuid", "os", "sys", "socket", "subprocess", "pathlib"}
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sorted(ROOT.rglob("*.py"))}
 

@@ -201,7 +201,7 @@ class Audit:
         """Check that a new job whose id had been another's names that one's removal."""
         prev = envelope["p"]
         value = look(prev) if 0 < prev < position else None
-        if value is None and 0 < prev < position and (prev <= self._cut or prev in self.spoilt):
+        if prev in self.spoilt or (value is None and 0 < prev <= min(self._cut, position)):
             return
         before = None if value is None else envelope_of(prev, value)
         if before is None or before.get("y") != "removed" or envelope["y"] != "enqueued":

@@ -69,7 +69,7 @@ def command(
 
 
 def _print(found: "Verified", checkpoint: Path | None) -> None:
-    for problem in found.problems[:SHOWN]:
+    for problem in sorted(found.problems, key=lambda each: each.position is None)[:SHOWN]:
         line(f"{paint(_place(problem), 'red')}  {escape(problem.what)}")
     if found.problem_count > SHOWN:
         line(f"... and {found.problem_count - SHOWN:,} more; --json lists the first 1,000")
