@@ -50,7 +50,7 @@ def main(directory):
         kept = event.pop("h", digest)
         if digest not in (None, kept):
             faults.append(position)
-        digest = kept and hashlib.sha256(digest + value).digest()
+        digest = kept and hashlib.sha256(kept + value).digest()
         print(json.dumps({"position": position, **event}, default=bytes.hex))
     print(f"faults at {faults}" if faults else f"sound; digest {digest and digest.hex()}", file=sys.stderr)
     return faults

@@ -31,6 +31,8 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
         "time": time_json(checkpoint.at_us) if checkpoint.position else None,
         "events": checkpoint.events,
     }
+    if not path.name:
+        raise InvalidInput("checkpoint", repr(str(path)), "the name of a file")
     new = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         with new.open("x") as file:

@@ -31,7 +31,19 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from . import acting, answers, enqueuing, family, outputs, reading, selecting, settling, subscriptions, takeover
+    from . import (
+        acting,
+        answers,
+        enqueuing,
+        family,
+        outputs,
+        reading,
+        selecting,
+        settling,
+        subscriptions,
+        takeover,
+        verification,
+    )
     from .answers import (
         Bulk,
         Captured,
@@ -53,11 +65,13 @@ if TYPE_CHECKING:
     from .job import Job
     from .projections import rebuild
     from .subscriptions import Subscription
+    from .verification import Verified
 else:
     acting, answers, enqueuing, outputs, reading, settling, takeover, rebuild = map(
         Later, ["acting", "answers", "enqueuing", "outputs", "reading", "settling", "takeover", "projections.rebuild"]
     )
     family, selecting, subscriptions = map(Later, ["family", "selecting", "subscriptions"])
+    verification = Later("verification")
 
 OUTPUT_AT_ONCE: Final = 1 << 20
 
@@ -592,6 +606,14 @@ class Queue:
         begun = time.monotonic()
         rebuilt = rebuild.rebuild(self._store, swap=not check, progress=progress)
         return answers.ReplayReport(rebuilt.events, rebuilt.differences, rebuilt.swapped, time.monotonic() - begun)
+
+    def verify(self, *, log_only: bool = False, against: Sequence[Path] = (), write_to: Path | None = None) -> Verified:
+        """Check the log and all that hangs on it, in a process of its own; `against` are files of checkpoints.
+
+        `log_only` leaves out the file's structure, the outputs and the views. `write_to` is where to
+        write a checkpoint if nothing is wrong. Raises InvalidInput for a file that is none.
+        """
+        return verification.verify(self.path, log_only=log_only, against=against, write_to=write_to)
 
     # Within
 

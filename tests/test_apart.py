@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,11 @@ def test_a_child_does_not_outlive_its_parent(path: Path) -> None:
         parent = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         parent.send_signal(ending)
         parent.wait()
-        wait_until(lambda: not _session(parent.pid))
+        wait_until(partial(_is_empty, parent.pid))
+
+
+def _is_empty(leader: int) -> bool:
+    return not _session(leader)
 
 
 def _session(leader: int) -> list[int]:

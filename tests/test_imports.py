@@ -42,7 +42,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "acting": f"commands engine enqueuing outputs {VIEWS_OF_ALL}",
     "takeover": f"answers boot engine leftovers lockfile surroundings {VIEWS_OF_ALL}",
     "queue": f"answers clock commands engine intake settings surroundings {VIEWS_OF_ALL}"
-    " outputs enqueuing acting settling reading takeover family selecting subscriptions later",
+    " outputs enqueuing acting settling reading takeover family selecting subscriptions later verification",
     "weighing": "",
     "apart": "errors",
     "checkpoint": "documents errors",

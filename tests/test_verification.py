@@ -70,6 +70,13 @@ def test_an_empty_queue(tmp_path: Path) -> None:
     assert verify(tmp_path / "q", against=[tmp_path / "c"]).is_sound
 
 
+def test_from_python(path: Path, tmp_path: Path) -> None:
+    """An open queue is verified too, and writes checkpoints."""
+    with Queue.open(path) as queue:
+        assert queue.verify(log_only=True, write_to=tmp_path / "c").is_sound
+        assert queue.verify(against=[tmp_path / "c"]).is_sound
+
+
 def test_no_queue(tmp_path: Path) -> None:
     """Where there is no queue none is made."""
     with pytest.raises(NoQueue):
