@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final
 
+from .errors import StoreError
 from .events.audit import Envelope, Problem, envelope_of, weight
 from .events.types import Stream
 from .store import Store, Transaction, key_of
@@ -32,22 +33,17 @@ def key_of_stream(stream: Stream) -> bytes | None:
 def sum_of(store: Store, head: int, found: Callable[[Problem], None]) -> tuple[int, int]:
     """Give the number of streams, and the sum of their last events' weights as of a head of the log."""
     count = total = 0
-    key = b""
-    while True:
-        with store.read() as txn:
-            rows = list(islice(txn.scan("streams", key + b"\0"), ROWS_AT_ONCE))
-            for key, value in rows:
-                stream, last = stream_of_key(key), int.from_bytes(value, "big")
-                if stream is None:
-                    found(Problem(0, f"the table `streams` has a row with the key {key.hex()}, which names no stream"))
-                    continue
-                if last > head:
-                    last = _as_of(txn, stream, last, head, found)
-                if last:
-                    count += 1
-                    total += weight(stream, last)
-        if not rows:
-            return count, total & _MASK
+    for txn, key, value in _rows(store, "streams"):
+        stream, last = stream_of_key(key), int.from_bytes(value, "big")
+        if stream is None:
+            found(Problem(0, f"the table `streams` has a row with the key {key.hex()}, which names no stream"))
+            continue
+        if last > head:
+            last = _as_of(txn, stream, last, head, found)
+        if last:
+            count += 1
+            total += weight(stream, last)
+    return count, total & _MASK
 
 
 def trace(store: Store, head: int, cut: int, spoilt: set[int]) -> list[Problem]:
@@ -128,29 +124,37 @@ def _is_spoilt_between(position: int, last: int, spoilt: set[int]) -> bool:
 
 def _events(store: Store, head: int) -> Iterator[tuple[Transaction, int, Envelope]]:
     """Give the sound events up to a head, each with a transaction that is good until the next."""
-    key = b""
-    while True:
-        with store.read() as txn:
-            rows = list(islice(txn.scan("log", key + b"\0", key_of(head + 1)), ROWS_AT_ONCE))
-            for key, value in rows:
-                position = int.from_bytes(key, "big")
-                found = envelope_of(position, value) if position <= head else None
-                if found is not None and type(found.get("p", 0)) is int:
-                    yield txn, position, found
-        if not rows:
+    for txn, key, value in _rows(store, "log"):
+        position = int.from_bytes(key, "big")
+        if position > head:
             return
+        found = envelope_of(position, value)
+        if found is not None and type(found.get("p", 0)) is int:
+            yield txn, position, found
 
 
 def _ends(store: Store) -> Iterator[tuple[Transaction, Stream, int]]:
-    """Give the rows of `streams`, each with a transaction that is good until the next."""
-    key = b""
+    """Give what `streams` says, each with a transaction that is good until the next."""
+    for txn, key, value in _rows(store, "streams"):
+        stream = stream_of_key(key)
+        if stream is not None:
+            yield txn, stream, int.from_bytes(value, "big")
+
+
+def _rows(store: Store, table: str) -> Iterator[tuple[Transaction, bytes, bytes]]:
+    """Give the rows of a table in bounded transactions, each with the one it is of.
+
+    Raises StoreError where keys do not ascend: in a damaged tree the rows might never end.
+    """
+    before = b""
     while True:
         with store.read() as txn:
-            rows = list(islice(txn.scan("streams", key + b"\0"), ROWS_AT_ONCE))
+            rows = list(islice(txn.scan(table, before + b"\0"), ROWS_AT_ONCE))
             for key, value in rows:
-                stream = stream_of_key(key)
-                if stream is not None:
-                    yield txn, stream, int.from_bytes(value, "big")
+                if key <= before:
+                    raise StoreError(f"the rows of {table!r} in {store.path} are out of order, from key {key.hex()} on")
+                before = key
+                yield txn, key, value
         if not rows:
             return
 

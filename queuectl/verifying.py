@@ -138,11 +138,7 @@ class _Walk:
                 Problem(audit.position + 1, f"the log cannot be read from here on: {self._broke_off}")
             )
         audit.finish()
-        streams = 0
-        if not self._broke_off:
-            streams, total = sum_of(self._store, self._head, self._problems.append)
-            if total != audit.sum:
-                self._problems.extend(trace(self._store, self._head, self._cut, audit.spoilt))
+        streams = 0 if self._broke_off else self._check_streams()
         yield from (_problem("log", each) for each in self._problems)
         yield from self._unsaid
         seconds = _since(self._begun) - self._outputs_s
@@ -177,6 +173,18 @@ class _Walk:
                 return
             key = rows[-1][0]
             yield {"is": "progress", "part": "log", "done": audit.position, "total": self._head}
+
+    def _check_streams(self) -> int:
+        """Check the table `streams`; gives how many there are."""
+        audit, found = self._audit, self._problems
+        try:
+            count, total = sum_of(self._store, self._head, found.append)
+            if total != audit.sum:
+                found.extend(trace(self._store, self._head, self._cut, audit.spoilt))
+        except StoreError as error:
+            found.append(Problem(0, str(error)))
+            return 0
+        return count
 
     def _pass_the_cut(self) -> None:
         self._audit.skip_to(self._cut)

@@ -46,7 +46,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "weighing": "",
     "apart": "errors",
     "checkpoint": "documents errors",
-    "tracing": "events.audit events.types store",
+    "tracing": "errors events.audit events.types store",
     "verifying": "environment errors events.audit events.types outputs projections.rebuild store tracing weighing",
     "verification": "apart checkpoint errors",
     "doctor": "apart environment errors events.lmdb_log job lockfile projections.* reading store",
