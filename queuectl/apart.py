@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryFile
+from threading import Thread
 from typing import Any, Final
 
 from .errors import QueuectlError
@@ -37,7 +38,7 @@ def run(task: str, options: Mapping[str, Any], heard: Callable[[Message], None])
     words = [sys.executable, "-P", "-c", _START, str(Path(__file__).parents[1]), task, json.dumps(options)]
     with TemporaryFile() as complaints:
         try:
-            child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints)
+            child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints)
         except OSError as error:
             raise QueuectlError(f"cannot start a process to look at the queue: {error.strerror}; try again") from error
         with child:
@@ -55,14 +56,18 @@ def run(task: str, options: Mapping[str, Any], heard: Callable[[Message], None])
 def main() -> None:
     """Run the task that this process was started for."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C too, and ends this process
+    Thread(target=_end_with_parent, daemon=True).start()
     module, function = TASKS[sys.argv[1]]
     begin = getattr(import_module(f".{module}", __package__), function)
-    try:
-        for message in begin(**json.loads(sys.argv[2])):
-            sys.stdout.write(json.dumps(message) + "\n")
-            sys.stdout.flush()
-    except BrokenPipeError:  # the parent is gone
-        os._exit(1)
+    for message in begin(**json.loads(sys.argv[2])):
+        sys.stdout.write(json.dumps(message) + "\n")
+        sys.stdout.flush()
+    os._exit(0)  # at once: as soon as it lets go of its output, the parent lets go of its input
+
+
+def _end_with_parent() -> None:
+    os.read(0, 1)  # the parent writes nothing there: this is its end
+    os._exit(1)
 
 
 def _hear(child: "subprocess.Popen[bytes]", heard: Callable[[Message], None]) -> None:

@@ -14,7 +14,7 @@ from queuectl.queue import Queue
 from queuectl.store import Store
 from tests.waiting import wait_until
 
-RUN = "import sys; from queuectl import apart; apart.run('doctor', {'path': sys.argv[1]}, print)"
+RUN = "import sys; from queuectl import apart; apart.run('verify', {'path': sys.argv[1]}, print)"
 
 
 @pytest.fixture
@@ -49,14 +49,18 @@ def test_a_failure_is_an_ending(path: Path) -> None:
     assert "\n" not in ending
 
 
-def test_a_child_does_not_outlive_its_parent(path: Path) -> None:
-    """When the parent is interrupted or killed, nothing goes on."""
-    with Store.open(path, create=False) as store, store.write() as txn:
-        txn.clear("marks")
-    words = [sys.executable, "-c", RUN, str(path)]
-    for ending in (signal.SIGINT, signal.SIGKILL):
-        parent = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-        parent.send_signal(ending)
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_child_does_not_outlive_its_parent(path: Path, ending: signal.Signals) -> None:
+    """When the parent is interrupted or killed nothing goes on, though the child has nothing to say."""
+    with Store.open(path, create=False) as store, store.write():  # which the child waits for
+        parent = subprocess.Popen(
+            [sys.executable, "-c", RUN, str(path)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        wait_until(lambda: len(_session(parent.pid)) == 2)
+        os.kill(parent.pid, ending)
         parent.wait()
         wait_until(partial(_is_empty, parent.pid))
 
