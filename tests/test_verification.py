@@ -15,6 +15,10 @@ from hypothesis import strategies as st
 
 from queuectl import Queue, verifying
 from queuectl.errors import InvalidInput, NoQueue
+from queuectl.events.chain import link
+from queuectl.events.lmdb_log import LmdbLog
+from queuectl.events.log import Append
+from queuectl.events.types import Enqueued, Recorded, Removed, RetentionApplied
 from queuectl.store import Store, key_of
 from queuectl.verification import Verified, verify
 from tests.logs import LARGE, file_of, fill, rechained, replace, rewritten, rows_of, tampering
@@ -281,6 +285,66 @@ def test_what_is_no_checkpoint(path: Path, tmp_path: Path, content: bytes | None
         verify(path, against=[tmp_path / "c"])
     with pytest.raises(InvalidInput, match="checkpoint: found"):
         verify(path, write_to=tmp_path / "missing" / "c")
+
+
+# Retention
+
+
+@pytest.fixture
+def cut(path: Path, checkpoint: Path) -> int:
+    """Let the events of completed bulk jobs go, as retention does, and give the cut."""
+    assert checkpoint.exists()
+    with Store.open(path, create=False) as store, store.write() as txn:
+        log = LmdbLog(txn)
+        events = list(log.read())
+        enqueued = {each.stream for each in events if isinstance(each.event, Enqueued)}
+        gone = {each.stream for each in events if isinstance(each.event, Removed)} & enqueued
+        upto = max(each.position for each in events if each.stream in gone)
+        removed = [each.position for each in events if each.stream in gone]
+        chain = audit_of(txn, upto)
+        event = RetentionApplied(upto, 0, max(map(int, gone)), len(removed), chain, "segment", bytes(32))
+        log.append([Append("retention", 0, (event,))], at_us=log.last_at_us, actor="tester")
+        log.set_cut(upto)
+        txn.delete_many("log", [key_of(each) for each in removed])
+        txn.delete_many("streams", sorted(key_of(int(each)) for each in gone))
+    return upto
+
+
+def audit_of(txn: Any, upto: int) -> bytes:
+    digest = bytes(32)
+    for _, value in txn.scan("log", b"", key_of(upto + 1)):
+        digest = link(digest, value)
+    return digest
+
+
+def test_what_retention_let_go_is_not_missed(path: Path, cut: int, tmp_path: Path, checkpoint: Path) -> None:
+    """The log is sound and says what is not there; the chain goes on at the cut, and so do checkpoints behind it."""
+    report = verify(path, log_only=True, against=[checkpoint], write_to=tmp_path / "later")
+    assert report.problems == []
+    assert f"up to position {cut} are not in the store" in report.notes[0]
+    assert verify(path, log_only=True, against=[tmp_path / "later"]).is_sound
+
+
+def test_a_gap_that_retention_does_not_tell_of(path: Path, cut: int) -> None:
+    """A part of a job that is missing below the cut is told, and so is an event missing above it."""
+    job = next(each for each in events_of(path) if each.prev and isinstance(each.stream, int) and each.position <= cut)
+    with tampering(path) as txn:
+        txn.delete("log", key_of(job.prev))
+    assert ("log", job.position) in found(path, log_only=True)
+
+
+def events_of(path: Path) -> list[Recorded]:
+    with Store.open(path, create=False, read_only=True) as store, store.read() as txn:
+        return list(LmdbLog(txn).read())
+
+
+def test_nothing_is_proven_below_the_cut(path: Path, tmp_path: Path, cut: int) -> None:
+    """A checkpoint of a position whose digest cannot be known any more is told as a problem."""
+    early = {"kind": "queuectl checkpoint", "version": 1, "position": cut - 1, "digest": "00" * 32}
+    (tmp_path / "early").write_text(json.dumps(early))
+    [problem] = verify(path, log_only=True, against=[tmp_path / "early"]).problems
+    assert (problem.part, problem.position) == ("against", cut - 1)
+    assert "nothing can be proven" in problem.what
 
 
 # Files that the engine cannot bear
