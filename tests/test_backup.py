@@ -323,7 +323,10 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
         wait_until(lambda child=child: child.poll() is not None or list((tmp_path / "out").iterdir()))
         time.sleep(wait_s)  # a moment of its own, not one that is waited for
         child.send_signal(signal.SIGINT)
-        _, told = child.communicate()
+        try:
+            _, told = child.communicate(timeout=20)
+        finally:
+            child.kill()
         assert (child.returncode, told) == (130, b"") or child.returncode == 0
         if child.returncode == 130:
             assert list((tmp_path / "out").iterdir()) == []
