@@ -14,14 +14,19 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .answers import (
+        Adopted,
+        BackedUp,
         Bulk,
         Captured,
         Cause,
         ConfigValue,
         Exchange,
+        Exported,
         Family,
         Kin,
+        Migrated,
         ReplayReport,
+        Restored,
         Result,
         Run,
         Running,
@@ -49,8 +54,8 @@ if TYPE_CHECKING:
     from .subscriptions import Subscription
 
 _HOMES = {
-    "answers": "Bulk Captured Cause ConfigValue Exchange Family Kin ReplayReport Result Run Running Status Subscriber "
-    "WorkerInfo",
+    "answers": "Adopted BackedUp Bulk Captured Cause ConfigValue Exchange Exported Family Kin Migrated ReplayReport "
+    "Restored Result Run Running Status Subscriber WorkerInfo",
     "errors": "CheckpointMoved DuplicateJob InvalidInput InvalidLine JobNotFound NoQueue QueuectlError StaleLease "
     "StoreError WaitTimeout WrongState",
     "events.types": "JobSpec Recorded",
@@ -62,6 +67,8 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
+    "Adopted",
+    "BackedUp",
     "Bulk",
     "Captured",
     "Cause",
@@ -69,6 +76,7 @@ __all__ = [
     "ConfigValue",
     "DuplicateJob",
     "Exchange",
+    "Exported",
     "Family",
     "InvalidInput",
     "InvalidLine",
@@ -78,11 +86,13 @@ __all__ = [
     "JobSpec",
     "JobState",
     "Kin",
+    "Migrated",
     "NoQueue",
     "Queue",
     "QueuectlError",
     "Recorded",
     "ReplayReport",
+    "Restored",
     "Result",
     "Run",
     "Running",

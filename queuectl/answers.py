@@ -183,3 +183,56 @@ class ReplayReport(NamedTuple):
     differences: list[str]
     swapped: bool
     seconds: float
+
+
+class BackedUp(NamedTuple):
+    """What a backup holds: the log up to `head`, the chain's digest there, the data file and output files."""
+
+    head: int
+    digest: str
+    events: int
+    data_bytes: int
+    files: int
+    file_bytes: int
+
+
+class Restored(NamedTuple):
+    """What was restored: the log up to `head`, as of `time`; `aside` is where the queue before it lies."""
+
+    head: int
+    digest: str
+    time: str
+    files: int
+    aside: str | None
+
+
+class Exported(NamedTuple):
+    """What went out, or came in: events, outputs, the last position and the chain's digest there."""
+
+    events: int
+    outputs: int
+    head: int
+    digest: str
+
+
+class Migrated(NamedTuple):
+    """What was done, or is to be done, for a store to be of this release: a line each. `notes` need nothing done."""
+
+    steps: list[str]
+    notes: list[str]
+
+
+class Adopted(NamedTuple):
+    """What an import of another queue's jobs did, or would do.
+
+    `states`: how many came in as what. `unmapped`: field -> how many rows had it, and an example.
+    `notes`: what was read as what, and how often. `rejected`: row, its id, why, and the row itself.
+    """
+
+    read: int
+    states: dict[str, int]
+    skipped_existing: int
+    skipped_ended: int
+    unmapped: dict[str, tuple[int, str]]
+    notes: dict[str, int]
+    rejected: list[tuple[str, str | None, str, object]]

@@ -50,6 +50,7 @@ class Unit:
         self._actor = actor
         self._reason = reason
         self._cause = cause if self.log.is_claim(cause) else 0
+        self._brought: set[str] = set()
 
     def settings(self) -> Settings:
         """Give the settings as configured now."""
@@ -105,6 +106,17 @@ class Unit:
             earlier = self._last_event_of_removed(job_id) if any_removed else 0
             appends.append(Append(NEW, earlier, decide(EnqueueJob(spec), None), self._reason))
         return self._apply(appends)
+
+    def bring_in(self, spec: JobSpec, events: tuple[Event, ...], reason: str) -> Job:
+        """Bring a job into being with the life it had elsewhere; raises DuplicateJob."""
+        number = ids.find(self.txn, spec.id)
+        if number is not None or spec.id in self._brought:
+            job = self.views.job(number) if number is not None else None
+            raise DuplicateJob(spec.id, job.state if job else "in this very import")
+        self._brought.add(spec.id)
+        number = self.log.head() + 1
+        appends = [Append(NEW, self._last_event_of_removed(spec.id), events[:1], reason)]
+        return self._apply([*appends, Append(number, number, events[1:])])[0]
 
     def claim(self, worker: str, count: int, *, lease_s: float, queues: Sequence[str] | None = None) -> list[Job]:
         """Lease the next `count` jobs to a worker; those due by now are among them."""

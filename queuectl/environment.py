@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import lmdb
 
@@ -44,8 +44,20 @@ _SETS: Final = ("a", "b")
 OPEN_LOCK: Final = "open.lock"
 """Locked, shared, by each process that has the environment open; alone, by one that puts another file in its place."""
 
+STAGED: Final = "restoring"
+"""Where a queue is put together that is to take this one's place."""
+
+JOURNAL: Final = "journal.json"
+"""In STAGED: that one is whole and about to take, or taking, this one's place."""
+
+REPLACED: Final = "replaced"
+"""Where queues lie whose place another one took."""
+
 _OUR_FILES: Final = frozenset(
-    {"data.mdb", "lock.mdb", OPEN_LOCK, "outputs", "doorbells", "workers", "logs", "archive", "snapshots"}
+    {
+        *("data.mdb", "lock.mdb", OPEN_LOCK, "outputs", "doorbells", "workers", "logs", "archive", "snapshots"),
+        *(STAGED, REPLACED),
+    }
 )
 NETWORK: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "afs", "lustre"}
@@ -109,12 +121,21 @@ def acquire(path: Path, *, create: bool, read_only: bool) -> Environment:
     """
     try:
         is_new = not (path / "data.mdb").exists()
+        is_half_replaced = (path / STAGED / JOURNAL).exists()
     except OSError as error:
         raise StoreError(
             f"cannot look for a queue at {path}: {error.strerror}; check the path and its permissions"
         ) from error
+    if is_half_replaced:
+        raise StoreError(
+            f"cannot open the queue at {path}: another one was taking its place when that was interrupted; "
+            "`queuectl restore --finish` ends it"
+        )
     if is_new:
-        _check_new(path, create)
+        check_new(path)
+        if not create:
+            raise NoQueue(str(path))
+        make_directory(path)
     key = str(path.resolve())
     with _OPENING:
         shared = _OPEN.get(key)
@@ -225,14 +246,52 @@ def _check_length(path: Path, env: lmdb.Environment) -> None:
     pages = int(env.info()["last_pgno"]) + 1
     if (path / "data.mdb").stat().st_size >= pages * int(env.stat()["psize"]):
         return
-    found = faults(path)
-    if found:
+    if found := faults(path):
         raise StoreError(
             f"cannot open the queue at {path}: data.mdb was cut short ({found[0]}); restore a backup of the directory"
         )
 
 
-def _check_new(path: Path, create: bool) -> None:
+class Peeked(NamedTuple):
+    """What an environment holds: rows of `meta`, the last row of `log`, and the tables it lacks."""
+
+    meta: dict[bytes, bytes]
+    last: tuple[bytes, bytes] | None
+    missing: list[str]
+
+
+def peek(path: Path) -> Peeked:
+    """Look into an environment without writing anything; raises NoQueue, NotAQueue, NewerFormat or StoreError."""
+    if not (path / "data.mdb").exists():
+        check_new(path)
+        raise NoQueue(str(path))
+    if not (path / "data.mdb").stat().st_size:
+        return Peeked({}, None, [])
+    hold = _hold(path)
+    try:
+        with _open_environment(path, read_only=True) as env:
+            _check_length(path, env)
+            _check_format(env, path, None)
+            with env.begin() as txn:
+                there = set(txn.cursor().iternext(values=False))
+            meta, log = (env.open_db(name, create=False) for name in (b"meta", b"log"))
+            with env.begin() as txn:
+                cursor = txn.cursor(log)
+                last: Any = cursor.item() if cursor.last() else None
+                rows: Any = dict(txn.cursor(meta))
+        return Peeked(rows, last, [name for name in _table_names() if name.encode() not in there])
+    finally:
+        if hold is not None:
+            os.close(hold)
+
+
+def _table_names() -> Iterator[str]:
+    yield from LOG_TABLES
+    yield from (f"{name}.{each}" for name in VIEW_TABLES for each in _SETS)
+
+
+def check_new(path: Path) -> None:
+    """Refuse a path, without a queue, that holds anything else; raises NotAQueue or StoreError."""
     if path.exists() and not path.is_dir():
         raise NotAQueue(str(path), "it is a file")
     try:
@@ -242,12 +301,10 @@ def _check_new(path: Path, create: bool) -> None:
     if strangers:
         shown = ", ".join(strangers[:3]) + (" ..." if len(strangers) > 3 else "")
         raise NotAQueue(str(path), f"the directory holds other files ({shown})")
-    if not create:
-        raise NoQueue(str(path))
-    _make_directory(path)
 
 
-def _make_directory(path: Path) -> None:
+def make_directory(path: Path) -> None:
+    """Make a queue's directory where there is none; raises StoreError, also where its file system will not do."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -306,7 +363,7 @@ def _create_tables(env: lmdb.Environment, path: Path) -> Sets:
     except lmdb.Error as error:
         raise StoreError(f"cannot make a queue at {path}: {error}; check the disk and its free space") from error
     for directory in (path, path.parent):
-        _flush_directory(directory)
+        flush_directory(directory)
     return sets
 
 
@@ -358,8 +415,8 @@ def _tables(env: lmdb.Environment, txn: lmdb.Transaction | None, *, create: bool
     }
 
 
-def _flush_directory(path: Path) -> None:
-    # LMDB never flushes the directory entry of a file it made.
+def flush_directory(path: Path) -> None:
+    """Have the names in a directory on disk: LMDB never flushes the entry of a file it made."""
     try:
         fd = os.open(path, os.O_RDONLY)
     except PermissionError:  # a parent that may not be read: this user did not make an entry in it now

@@ -8,6 +8,7 @@ from __future__ import annotations  # evaluated, those of so many methods cost a
 
 import os
 import time
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -16,7 +17,7 @@ from . import surroundings
 from .clock import SystemClock
 from .commands import CancelJob, CompleteJob, ReleaseJob, RemoveJob, RenewLease, RequeueJob
 from .engine import Engine, token_of
-from .errors import InvalidInput, WaitTimeout
+from .errors import CorruptLog, InvalidInput, WaitTimeout
 from .events.lmdb_log import LmdbLog
 from .events.types import WORKER_STREAM, WorkerStarted, WorkerStopped, WorkerStopping
 from .intake import JobRequest, check_count, check_queue, check_state, check_text, check_worker, ids_of, time_us
@@ -30,14 +31,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
+    from typing import IO
 
     from . import (
         acting,
+        adopting,
         answers,
+        backup,
         enqueuing,
+        exporting,
         family,
+        foreignfiles,
+        importing,
+        installing,
+        migrating,
         outputs,
         reading,
+        restore,
         selecting,
         settling,
         subscriptions,
@@ -45,14 +55,19 @@ if TYPE_CHECKING:
         verification,
     )
     from .answers import (
+        Adopted,
+        BackedUp,
         Bulk,
         Captured,
         Cause,
         ConfigValue,
         Exchange,
+        Exported,
         Family,
+        Migrated,
         Recovered,
         ReplayReport,
+        Restored,
         Result,
         Run,
         Status,
@@ -72,6 +87,10 @@ else:
     )
     family, selecting, subscriptions = map(Later, ["family", "selecting", "subscriptions"])
     verification = Later("verification")
+    adopting, backup, exporting, foreignfiles, importing, installing, migrating, restore = map(
+        Later,
+        ["adopting", "backup", "exporting", "foreignfiles", "importing", "installing", "migrating", "restore"],
+    )
 
 OUTPUT_AT_ONCE: Final = 1 << 20
 
@@ -110,12 +129,12 @@ class Queue:
         given. `cause` is the position of the claim that this process runs under: as its environment
         says, unless given. Raises NoQueue, NotAQueue, NewerFormat or StoreError.
         """
-        directory = Path(path) if path is not None else surroundings.default_path()
-        store = Store.open(directory.absolute(), create=create, read_only=read_only)
+        store = Store.open(_directory(path), create=create, read_only=read_only)
         try:
             if rebuild.is_outdated(store):
                 store = store.reopened_for_writing()
                 rebuild.bring_up_to_date(store)
+            _refuse_newer(store)
         except BaseException:
             store.close()
             raise
@@ -614,6 +633,107 @@ class Queue:
         write a checkpoint if nothing is wrong. Raises InvalidInput for a file that is none.
         """
         return verification.verify(self.path, log_only=log_only, against=against, write_to=write_to)
+    def backup(
+        self, file: str, *, force: bool = False, progress: Callable[[str, int, int | None], None] | None = None
+    ) -> BackedUp:
+        """Write a backup to a file (`-`: to stdout), checked, while others go on; `force` replaces one that is there.
+
+        `progress` is called with what goes on, and the bytes done of all. Raises StoreError.
+        """
+        return backup.back_up(self._store, file, force=force, progress=progress)
+
+    @classmethod
+    def restore(
+        cls,
+        file: str,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        force: bool = False,
+        progress: Callable[[str, int, int | None], None] | None = None,
+    ) -> Restored:
+        """Restore a backup (`-`: from stdin) as the queue in a directory.
+
+        One that is there is replaced only with `force`, and kept aside. Raises StoreError.
+        """
+        return restore.restore(_directory(path), file, force=force, progress=progress)
+
+    @classmethod
+    def finish_restore(cls, path: str | os.PathLike[str] | None = None) -> bool:
+        """End a restore or an import that was interrupted while it moved in; tells whether there was one."""
+        return installing.finish(_directory(path))
+
+    def export(
+        self,
+        write: Callable[[bytes], object],
+        *,
+        outputs: bool = True,
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> Exported:
+        """Write the log, and what runs printed, as JSON lines; raises CorruptLog or StoreError.
+
+        `progress` is called with the position done, and the last.
+        """
+        return exporting.export(
+            self._store, write, now_us=self._clock.now_us(), with_outputs=outputs, progress=progress
+        )
+
+    @classmethod
+    def import_export(
+        cls,
+        source: IO[bytes],
+        path: str | os.PathLike[str] | None = None,
+        *,
+        name: str = "the export",
+        progress: Callable[[str, int, int | None], None] | None = None,
+    ) -> Exported:
+        """Import an export into the queue in a directory, which must be empty or new, all or nothing.
+
+        `name` is what errors call it. Raises StoreError.
+        """
+        return importing.import_export(_directory(path), source, name, progress=progress)
+
+    def import_jobs(
+        self,
+        files: Sequence[str],
+        *,
+        format: Literal["jobs-json", "sqlite-jobs"],
+        tables: Sequence[str] = (),
+        skip_existing: bool = False,
+        waiting_only: bool = False,
+        partly: bool = False,
+        dry_run: bool = False,
+        reason: str | None = None,
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> Adopted:
+        """Take in the jobs of another queue: a jobs.json and its dlq.json, or tables of a SQLite file.
+
+        `partly`: rows that cannot be taken are reported; without it they refuse all. Raises
+        QueuectlError for them, StoreError for files that cannot be read.
+        """
+        wanted = adopting.Wanted(skip_existing, waiting_only, partly, dry_run)
+        opened = (
+            foreignfiles.json_rows(files[0], files[1] if len(files) > 1 else None)
+            if format == "jobs-json"
+            else foreignfiles.sqlite_rows(files[0], tables)
+        )
+        with opened as rows:
+            source = " and ".join(Path(file).name for file in files)
+            return adopting.adopt(self._engine, rows, source, wanted, reason=reason, progress=progress)
+
+    @classmethod
+    def migrate(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        check: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Migrated:
+        """Bring the store in a directory up to this release; `check`: only tell what that takes.
+
+        Opening it does the same. Raises NoQueue, NotAQueue, NewerFormat or StoreError.
+        """
+        directory = _directory(path)
+        return migrating.needed(directory) if check else migrating.migrate(directory, progress=progress)
 
     # Within
 
@@ -630,6 +750,16 @@ class Queue:
         named = list(dict.fromkeys(ids_of(job_ids)))
         acting.act(self._engine, named, command, reason=reason)
         return named
+
+
+def _directory(path: str | os.PathLike[str] | None) -> Path:
+    return (Path(path) if path is not None else surroundings.default_path()).absolute()
+
+
+def _refuse_newer(store: Store) -> None:
+    """Refuse a log that a newer release goes on with, whatever is asked; damage is for those who read it."""
+    with suppress(CorruptLog), store.read() as txn:
+        LmdbLog(txn)
 
 
 def _holder(job: Job) -> str | None:

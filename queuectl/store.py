@@ -11,10 +11,12 @@ processes hold stay good.
 
 import gc
 import os
-from collections.abc import Iterator, Sequence
+import signal
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
 from typing import Final
 
@@ -27,6 +29,9 @@ __all__ = ["VIEW_TABLES", "Row", "Store", "Transaction", "key_of"]
 
 LITTLE_BYTES: Final = 1 << 20
 """A disk with less free space is full, whatever the error says that a write met."""
+
+COPY_BYTES: Final = 1 << 20
+"""The largest piece of a copy."""
 
 Row = tuple[bytes, bytes]
 
@@ -210,6 +215,41 @@ class Store:
         except lmdb.Error as error:
             raise self._broken(error) from error
 
+    def copy(self) -> Generator[bytes, None, None]:
+        """Give the data file as it is now, compacted, piece by piece; a read transaction lives as long.
+
+        Close it before the store where it is not read to its end.
+
+        Raises StoreError where LMDB cannot read its own pages.
+        """
+        self._begin(write=False).abort()  # refuses what may not be used
+        reading, writing = os.pipe()
+        failure: list[lmdb.Error] = []
+
+        def pour() -> None:
+            try:
+                self._env.copyfd(writing, compact=True)
+            except lmdb.Error as error:
+                failure.append(error)
+            finally:
+                os.close(writing)
+
+        pouring = Thread(target=pour, name="queuectl-copy")
+        pouring.start()
+        try:
+            while piece := os.read(reading, COPY_BYTES):
+                yield piece
+        finally:
+            with _hearing_of_broken_pipes() as can_break:
+                while not can_break and os.read(reading, COPY_BYTES):
+                    pass
+                os.close(reading)  # whoever still pours into it is stopped by that
+                pouring.join()
+        if failure:
+            raise StoreError(
+                f"cannot copy the queue at {self.path}: {failure[0]}; `queuectl verify` says what is damaged"
+            )
+
     def free_readers(self) -> int:
         """Free the slots of readers whose process was killed, which hold old pages on disk; gives how many."""
         freed, self._shared.freed_readers = self._shared.freed_readers, 0  # those found at opening count once
@@ -263,6 +303,24 @@ def _no_collection() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+@contextmanager
+def _hearing_of_broken_pipes() -> Iterator[bool]:
+    """Have SIGPIPE sent; tells whether that can be had here, which it can in the main thread.
+
+    LMDB's copying thread, told by its write that the pipe is broken, waits for the signal as well: for
+    ever where it is ignored, as Python has it.
+    """
+    try:
+        before = signal.signal(signal.SIGPIPE, lambda *_: None)
+    except ValueError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        signal.signal(signal.SIGPIPE, before)
 
 
 def _is_about_space(found: str) -> bool:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 import lmdb
 import pytest
@@ -498,3 +499,26 @@ def test_the_slot_of_a_killed_reader_is_freed(store: Store) -> None:
         assert store.free_readers() == 0
         child.kill()
     assert store.free_readers() == 1
+
+
+@pytest.mark.parametrize("in_main_thread", [True, False])
+def test_a_copy_that_nobody_reads_on_ends(tmp_path: Path, in_main_thread: bool) -> None:
+    """Whoever stops in the middle of a copy goes on at once, in any thread, and the store works as before."""
+    with Store.open(tmp_path / "q", create=True) as store:
+        with store.write() as txn:
+            for number in range(400):
+                txn.put("outputs", key_of(number), b"x" * 100_000)
+
+        def stop() -> None:
+            copy = store.copy()
+            assert next(copy)
+            copy.close()
+
+        if in_main_thread:
+            stop()
+        else:
+            stopping = Thread(target=stop)
+            stopping.start()
+            stopping.join(20)
+            assert not stopping.is_alive()
+        assert len(b"".join(store.copy())) > 40_000_000

@@ -14,6 +14,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Look": ("status", "list", "show", "logs", "wait"),
     "Act": ("dlq", "retry", "cancel", "clear", "config"),
     "The log": ("history", "events", "subscriptions", "replay", "verify", "doctor"),
+    "Keep and move": ("backup", "restore", "export", "import", "migrate"),
 }
 """Heading in the help -> its verbs. Verb `x` is `command` in verbs/x.py."""
 

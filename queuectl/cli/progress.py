@@ -25,20 +25,27 @@ class Shown:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=done, total=total, description=title)
 
+    def stage(self, what: str, done: int, total: int | None) -> None:
+        """Say what goes on, and how much of it is done."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description=what)
+        self.done(done, total)
+
     def interrupted(self, what: str) -> None:
         """Say how far it got before Ctrl-C."""
         note(f"Interrupted: {self._done:,} {what}")
 
 
 @contextmanager
-def progress(title: str, total: int | None = None) -> Iterator[Shown]:
-    """Show a bar while something goes on."""
+def progress(title: str, total: int | None = None, *, in_bytes: bool = False) -> Iterator[Shown]:
+    """Show a bar while something goes on, which is counted, in bytes or by the piece."""
     if not sys.stderr.isatty():
         yield Shown(None, None)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    count = DownloadColumn() if in_bytes else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         yield Shown(bar, bar.add_task(title, total=total))

@@ -180,5 +180,7 @@ def _upcast(layout: Layout, version: int, data: Data, position: int, upcasts: Ma
     if version > layout.version:
         raise NewerFormat(f"the version of {layout.name!r} at position {position}", version, layout.version)
     for step in range(version, layout.version):
+        if (layout.name, step) not in upcasts:
+            raise CorruptLog(position, f"there never was a version {step} of {layout.name!r}")
         data = upcasts[layout.name, step](data)
     return data

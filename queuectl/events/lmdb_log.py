@@ -72,7 +72,7 @@ class LmdbLog:
                 position += 1
                 recorded.append(_new(Recorded, (position, at_us, stream, prev, actor, event, reason, cause)))
                 prev = position
-            versions[_stream_key(stream)] = position.to_bytes(8, "big")
+            versions[stream_key(stream)] = position.to_bytes(8, "big")
         if recorded:
             rows = self._chained(recorded)
             self._txn.append(LOG, rows)
@@ -102,7 +102,7 @@ class LmdbLog:
         return value is not None and type(decode(key_of(position), value).event) is Claimed
 
     def _last(self, stream: Stream, appended: dict[bytes, bytes]) -> int:
-        key = _stream_key(stream)
+        key = stream_key(stream)
         found = appended.get(key) or self._txn.get(STREAMS, key)
         return int.from_bytes(found, "big") if found else 0
 
@@ -163,6 +163,6 @@ class LmdbLog:
         return decode(key, value)
 
 
-def _stream_key(stream: Stream) -> bytes:
-    # Named streams sort behind every number: no position reaches 0xff...
+def stream_key(stream: Stream) -> bytes:
+    """Give a stream's key; named ones sort behind every number, since no position reaches 0xff..."""
     return stream.to_bytes(8, "big") if isinstance(stream, int) else b"\xff" + stream.encode(errors="surrogatepass")

@@ -1,0 +1,246 @@
+"""Makes a backup: one file from which a queue can be restored, made and checked while workers go on.
+
+LMDB's copy is one snapshot of log and views. Output in files is collected before it and again
+after it, so that what the copied log names is there though jobs come and go meanwhile.
+"""
+
+import fcntl
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from glob import escape
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import IO, Any, Final
+
+from . import __version__, backupfile, outputs
+from .answers import BackedUp
+from .backupfile import DATA, Writer
+from .documents import time_json
+from .environment import flush_directory
+from .errors import StoreError
+from .soundness import Sound, sound
+from .store import Store
+
+ARCHIVE: Final = "archive"
+"""Where retention puts the events it lets go."""
+
+STDOUT: Final = "-"
+
+_PARTIAL: Final = ".partial"
+_LOCK: Final = "lock"
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with what goes on, and the bytes done of all."""
+
+
+def back_up(store: Store, file: str, *, force: bool, progress: Progress | None = None) -> BackedUp:
+    """Write a backup to a file, or to stdout where it is `-`; it is there whole and checked, or not at all.
+
+    Raises StoreError where the file is there already and not `force`, or where the queue is damaged.
+    """
+    if file == STDOUT:
+        with _workshop(None, "queuectl-backup") as shop:
+            return _write(store, sys.stdout.buffer, shop, compressed=False, progress=progress)
+    target = Path(os.path.abspath(file))  # noqa: PTH100 - symbolic links stay
+    _check_target(target, force)
+    with _workshop(target.parent, target.name) as shop:
+        with _told(target), (shop / "backup").open("xb") as sink:
+            (shop / "backup").chmod(0o600)
+            compressed = target.name.endswith((".gz", ".tgz"))
+            done = _write(store, sink, shop, compressed=compressed, progress=progress)
+            sink.flush()
+            os.fsync(sink.fileno())
+        _read_back(shop / "backup", done, progress)
+        _put(shop / "backup", target, force)
+    return done
+
+
+def _check_target(target: Path, force: bool) -> None:
+    if target.suffix == ".zst":
+        raise StoreError(f"cannot write {target}: no zstd is built in; type: queuectl backup - | zstd > {target.name}")
+    if target.is_dir():
+        raise StoreError(f"cannot write {target}: it is a directory; name a file in it")
+    if target.exists() and not force:
+        raise StoreError(f"cannot write {target}: it is there already; --force replaces it")
+
+
+@contextmanager
+def _workshop(beside: Path | None, name: str) -> Iterator[Path]:
+    """Give a directory to work in, which goes with all in it at the end."""
+    if beside is not None:
+        _clear_away(beside, name)
+    try:
+        shop = Path(mkdtemp(prefix=f".{name}.", suffix=_PARTIAL, dir=beside))
+        lock = os.open(shop / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(f"cannot write beside {beside}: {error.strerror}; name another place") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield shop
+    finally:
+        shutil.rmtree(shop, ignore_errors=True)
+        os.close(lock)
+
+
+def _clear_away(beside: Path, name: str) -> None:
+    """Remove what earlier backups to this file left that were killed: nobody holds its lock any more."""
+    for shop in beside.glob(f".{escape(name)}.*{_PARTIAL}"):
+        with suppress(OSError):
+            lock = os.open(shop / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(shop, ignore_errors=True)
+            finally:
+                os.close(lock)
+
+
+@contextmanager
+def _told(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"cannot write {target}: {error.strerror}; nothing of it was kept") from None
+
+
+def _write(store: Store, sink: IO[bytes], shop: Path, *, compressed: bool, progress: Progress | None) -> BackedUp:
+    begun = time.time()
+    early = shop / outputs.TABLE
+    had = _link_outputs(store.path, early)
+    size = _copy(store, shop / DATA, progress)
+    found = _sound(store, shop, progress)
+    files = _files(store.path, early, had)
+    bytes_of_files = sum(found_size for _, _, found_size in files)
+    tell = _counting("Writing", size + bytes_of_files, progress)
+    writer = Writer(sink, compressed=compressed, at_s=begun, progress=tell)
+    told = {"data_bytes": size, "files": len(files), "file_bytes": bytes_of_files}
+    try:
+        for name, path, found_size in [(DATA, shop / DATA, size), *files]:
+            _add(writer, name, path, found_size)
+        writer.finish(_manifest(found, begun) | told)
+    except BaseException:
+        writer.abandon()
+        raise
+    return BackedUp(found.head, found.digest.hex(), found.events, size, len(files), bytes_of_files)
+
+
+def _manifest(found: Sound, begun: float) -> dict[str, Any]:
+    return {
+        "queuectl": __version__,
+        "time": time_json(int(begun * 1e6)),
+        "head": found.head,
+        "head_time": time_json(found.at_us) if found.head else None,
+        "digest": found.digest.hex(),
+        "events": found.events,
+    }
+
+
+def _link_outputs(db: Path, early: Path) -> set[str]:
+    """Keep hold of the output files there are, so that none is gone before it is copied; gives their names.
+
+    By hard links where the file system of the backup allows it, else by copies of those of ended runs.
+    """
+    names = set(_names(db, outputs.TABLE))
+    for name in names:
+        target = early.parent / name
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            try:
+                os.link(db / name, target)
+            except FileNotFoundError:
+                raise
+            except OSError:
+                shutil.copyfile(db / name, target)
+    return names
+
+
+def _files(db: Path, early: Path, had: set[str]) -> list[tuple[str, Path, int]]:
+    """Give the files to add, by name, with where they are read and how much of them."""
+    found = []
+    for name in sorted(had | set(_names(db, outputs.TABLE)) | set(_names(db, ARCHIVE))):
+        for path in (db / name, early.parent / name):
+            try:
+                found.append((name, path, path.stat().st_size))
+            except FileNotFoundError:
+                continue
+            break
+    return found
+
+
+def _names(db: Path, directory: str) -> Iterator[str]:
+    for place, _, files in os.walk(db / directory):
+        yield from (str((Path(place) / file).relative_to(db)) for file in files if not file.startswith("."))
+
+
+def _copy(store: Store, target: Path, progress: Progress | None) -> int:
+    size = 0
+    used = store.sizes()["used"]
+    with target.open("xb") as file, closing(store.copy()) as pieces:  # closed before the store is, whatever happens
+        target.chmod(0o600)
+        for piece in pieces:
+            file.write(piece)
+            size += len(piece)
+            if progress:
+                progress("Copying", size, max(used, size))
+    return size
+
+
+def _sound(store: Store, shop: Path, progress: Progress | None) -> Sound:
+    if progress:
+        progress("Checking", 0, None)
+    try:
+        return sound(shop)
+    except StoreError as error:
+        raise StoreError(f"cannot back up the queue at {store.path}: {error}") from None
+
+
+def _add(writer: Writer, name: str, path: Path, size: int) -> None:
+    with path.open("rb") as source:
+        writer.add(name, source, size)
+
+
+def _read_back(file: Path, done: BackedUp, progress: Progress | None) -> None:
+    total = done.data_bytes + done.file_bytes
+    with file.open("rb") as source:
+        backupfile.read(source, str(file), into=None, progress=_counting("Reading back", total, progress))
+
+
+def _counting(what: str, total: int, progress: Progress | None) -> Callable[[int], None] | None:
+    if progress is None:
+        return None
+    done = 0
+
+    def add(size: int) -> None:
+        nonlocal done
+        done += size
+        progress(what, done, total)
+
+    return add
+
+
+def _put(made: Path, target: Path, force: bool) -> None:
+    """Give the file its name; one that came to be there meanwhile is left as it is, unless `force`."""
+    try:
+        if force:
+            made.replace(target)
+        else:
+            _link(made, target)
+        flush_directory(target.parent)
+    except FileExistsError:
+        raise StoreError(f"cannot write {target}: it is there by now; --force replaces it") from None
+    except OSError as error:
+        raise StoreError(f"cannot write {target}: {error.strerror}; nothing of it was kept") from None
+
+
+def _link(made: Path, target: Path) -> None:
+    try:
+        os.link(made, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if target.exists():
+            raise FileExistsError from None
+        made.rename(target)

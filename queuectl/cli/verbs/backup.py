@@ -1,0 +1,46 @@
+"""`queuectl backup`: one file to restore the queue from."""
+
+import sys
+
+import click
+
+from ..context import Session, pass_session
+from ..params import json_option
+from ..progress import progress
+from ..render import document, line, note
+from ..text import escape, plural
+from ..verb import Verb
+
+
+@click.command(
+    cls=Verb,
+    examples=(
+        "queuectl backup /var/backups/queue.tar",
+        "queuectl backup --force queue.tar.gz",
+        "queuectl backup - | zstd > queue.tar.zst",
+    ),
+)
+@click.argument("file", metavar="FILE")
+@click.option("--force", is_flag=True, help="Replace FILE where it is there.")
+@json_option
+@pass_session
+def command(session: Session, *, file: str, force: bool, as_json: bool) -> None:
+    """Write a backup to FILE while workers go on.
+
+    It is a tar with the log, the views, what runs printed and the archive; compressed where the name
+    ends in .gz. It is checked before it gets its name: FILE is whole, or not there. - is stdout.
+    """
+    if file == "-" and sys.stdout.isatty():
+        raise click.UsageError("a backup is no text; send it into a file or a pipe")
+    with progress("Backing up", in_bytes=True) as shown:
+        done = session.reading().backup(file, force=force, progress=shown.stage)
+    told = (
+        f"Backed up {plural(done.events, 'event')} up to position {done.head} and {plural(done.files, 'output file')} "
+        f"to {'stdout' if file == '-' else escape(file)}; digest {done.digest[:16]}"
+    )
+    if file == "-":
+        note(told)
+    elif as_json:
+        document({"file": file, **done._asdict()})
+    else:
+        line(told)

@@ -1,0 +1,38 @@
+"""`queuectl export`: the log as JSON lines."""
+
+import click
+
+from ..context import Session, pass_session
+from ..exits import say
+from ..progress import progress
+from ..render import note
+from ..text import escape, plural
+from ..verb import Verb
+
+
+@click.command(
+    cls=Verb,
+    examples=("queuectl export queue.jsonl", "queuectl export --no-outputs | jq -r .type | sort | uniq -c"),
+)
+@click.argument("file", metavar="[FILE]", default="-")
+@click.option("--no-outputs", is_flag=True, help="Leave out what runs printed.")
+@click.option("--force", is_flag=True, help="Replace FILE where it is there.")
+@pass_session
+def command(session: Session, *, file: str, no_outputs: bool, force: bool) -> None:
+    """Write every event as a line of JSON, to FILE or to stdout.
+
+    Each line has the event in readable form and its stored bytes, so that `queuectl import` makes the
+    same queue of it. FILE is there whole, or not at all. docs/backup.md has the format.
+    """
+    queue = session.reading()
+    with progress("Exporting") as shown:
+        if file == "-":
+            done = queue.export(lambda line: say(line, newline=False), outputs=not no_outputs, progress=shown.done)
+        else:
+            from ..whole import whole_file
+
+            with whole_file(file, force=force) as sink:
+                done = queue.export(sink.write, outputs=not no_outputs, progress=shown.done)
+    where = "stdout" if file == "-" else escape(file)
+    told = f"{plural(done.events, 'event')} and {plural(done.outputs, 'output')}"
+    note(f"Exported {told} to {where}; digest {done.digest[:16]}")

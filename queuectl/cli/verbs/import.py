@@ -1,0 +1,76 @@
+"""`queuectl import`: a queue from an export, or jobs of other queues."""
+# ruff: noqa: N999 - a verb is found by its name, which is this one
+
+from typing import Any
+
+import click
+
+from ..context import Session, pass_session
+from ..params import OneOf, json_option, reason_option
+from ..progress import progress
+from ..render import document, line
+from ..text import plural
+from ..verb import Verb
+
+FOREIGN = ("jobs-json", "sqlite-jobs")
+
+
+@click.command(
+    cls=Verb,
+    examples=(
+        "QUEUECTL_DB=/tmp/copy queuectl import queue.jsonl",
+        "queuectl import --format jobs-json jobs.json dlq.json --dry-run",
+        "queuectl import --format sqlite-jobs queue.db --table jobs --rejects rejects.jsonl",
+    ),
+)
+@click.argument("files", nargs=-1, required=True, metavar="FILE [DLQ_FILE]")
+@click.option("--format", "kind", type=OneOf(["queuectl", *FOREIGN]), default="queuectl", show_default=True)
+@click.option("--table", "tables", multiple=True, metavar="NAME", help="A table of a SQLite file.  [default: jobs]")
+@click.option("--skip-existing", is_flag=True, help="Leave out jobs whose id is taken.")
+@click.option("--waiting-only", is_flag=True, help="Leave out jobs that have ended.")
+@click.option("--rejects", metavar="FILE", help="Write rows that cannot be taken there, and take the others.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would come in.")
+@reason_option
+@json_option
+@pass_session
+def command(
+    session: Session,
+    /,
+    *,
+    files: tuple[str, ...],
+    kind: str,
+    tables: tuple[str, ...],
+    rejects: str | None,
+    reason: str | None,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Import what `queuectl export` wrote, or the jobs of another queue.
+
+    An export goes into an empty queue, under the same positions and with the same digest; - is stdin.
+    With --format, jobs of other queues go into any: jobs-json takes a jobs.json and its dlq.json,
+    sqlite-jobs a SQLite file. What has no place here is reported; a row that cannot be taken refuses
+    all, unless --rejects.
+    """
+    if kind == "queuectl":
+        if len(files) > 1 or tables or rejects or reason or any(flags.values()):
+            raise click.UsageError("an export is imported whole: one FILE, and no option but --json")
+        _export(session, files[0], as_json)
+        return
+    if len(files) > (2 if kind == "jobs-json" else 1) or (tables and kind != "sqlite-jobs"):
+        raise click.UsageError("jobs-json takes FILE and DLQ_FILE; sqlite-jobs takes FILE and --table NAME")
+    from ..adopted import adopt
+
+    adopt(session, files, kind, tables, rejects=rejects, reason=reason, as_json=as_json, **flags)
+
+
+def _export(session: Session, name: str, as_json: bool) -> None:
+    from ...queue import Queue
+
+    with click.open_file(name, "rb") as source, progress("Importing") as shown:
+        done = Queue.import_export(source, session.path, name="stdin" if name == "-" else name, progress=shown.stage)
+    if as_json:
+        document(done._asdict())
+    else:
+        told = f"{plural(done.events, 'event')} and {plural(done.outputs, 'output')}"
+        line(f"Imported {told} up to position {done.head}; digest {done.digest[:16]}")

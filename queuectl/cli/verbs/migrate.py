@@ -1,0 +1,39 @@
+"""`queuectl migrate`: bring the store up to this release."""
+
+import click
+
+from ..context import Session, pass_session
+from ..exits import REFUSED
+from ..params import json_option
+from ..progress import progress
+from ..render import document, line
+from ..text import escape
+from ..verb import Verb
+
+
+@click.command(cls=Verb, examples=("queuectl migrate --check", "queuectl migrate"))
+@click.option("--check", is_flag=True, help="Only tell what is to be done; exit 1 where there is something.")
+@json_option
+@pass_session
+@click.pass_context
+def command(ctx: click.Context, session: Session, *, check: bool, as_json: bool) -> None:
+    """Bring a store of an older release up to this one.
+
+    Whatever opens the queue does the same by itself; this is to choose the moment. The log is never
+    rewritten. Interrupted, it leaves the store as it was, and the next one completes it.
+    """
+    from ...queue import Queue
+
+    with progress("Making the views") as shown:
+        found = Queue.migrate(session.path, check=check, progress=shown.done)
+    if as_json:
+        document({"checked": check, "steps": found.steps, "notes": found.notes})
+    else:
+        for step in found.steps:
+            line(escape(f"{'To do' if check else 'Done'}: {step}"))
+        for told in found.notes:
+            line(escape(f"Note: {told}"))
+        if not found.steps:
+            line("There is nothing to do")
+    if check and found.steps:
+        ctx.exit(REFUSED)

@@ -1,0 +1,30 @@
+"""A file that is written whole or not at all: under a name of its own beside it, then renamed."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from ..errors import StoreError
+
+
+@contextmanager
+def whole_file(name: str, *, force: bool) -> Iterator[IO[bytes]]:
+    """Give a file to write to, which gets its name once all is on disk; raises StoreError where one is there."""
+    target = Path(name)
+    if target.exists() and (not force or target.is_dir()):
+        hint = "name a file in it" if target.is_dir() else "--force replaces it"
+        raise StoreError(f"cannot write {name}: it is there already; {hint}")
+    draft = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        with draft.open("xb") as sink:
+            draft.chmod(0o600)
+            yield sink
+            sink.flush()
+            os.fsync(sink.fileno())
+        draft.replace(target)
+    except OSError as error:
+        raise StoreError(f"cannot write {name}: {error.strerror}; nothing of it was kept") from None
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,237 @@
+"""Reads an export back: the same events under the same positions, byte for byte, and views made anew from them.
+
+The queue is put together beside the empty one and moves in when it is whole, so that an import that
+fails or is interrupted leaves what was there. Holds a batch in memory, never the log.
+"""
+
+import json
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Final
+
+from . import outputs
+from .answers import Exported
+from .errors import CorruptLog, NewerFormat, StoreError
+from .events.codec import decode
+from .events.lmdb_log import LOG, STREAMS, LmdbLog, stream_key
+from .exporting import SCHEMA
+from .installing import install, is_there, staging
+from .projections.rebuild import bring_up_to_date, rebuild
+from .projections.runner import Views
+from .soundness import Chain
+from .store import Row, Store, key_of
+
+BATCH: Final = 10_000
+BATCH_BYTES: Final = 8 << 20
+LINE_BYTES: Final = 64 << 20
+"""The longest line read: an output of 10 MiB kept in one row, in base64, has room."""
+
+Progress = Callable[[str, int, int | None], None]
+
+
+def import_export(path: Path, source: IO[bytes], name: str, *, progress: Progress | None = None) -> Exported:
+    """Import an export into the queue at a path, which must be empty, or not there; all or nothing.
+
+    Raises StoreError, naming the line, where it is none, was cut short, or does not have the digest
+    it says; NewerFormat where a newer queuectl wrote it.
+    """
+    before = _state_of_empty(path)
+    with staging(path, "import into") as staged:
+        if before != _stat(path):
+            raise _not_empty(path)
+        lines = _Lines(source, name)
+        with lines.told(), Store.open(staged, create=True) as store:
+            done = _Import(store, lines, progress).run()
+        aside = install(path)
+    if aside is not None:
+        _drop_empty(aside)
+    return done
+
+
+def _state_of_empty(path: Path) -> tuple[int, int] | None:
+    if not is_there(path):
+        return None
+    with Store.open(path, create=False, read_only=True) as store, store.read() as txn:
+        if txn.last(LOG) is not None:
+            raise _not_empty(path)
+    return _stat(path)
+
+
+def _stat(path: Path) -> tuple[int, int] | None:
+    try:
+        found = (path / "data.mdb").stat()
+    except FileNotFoundError:
+        return None
+    return found.st_size, found.st_mtime_ns  # LMDB writes by write(2), so each commit shows
+
+
+def _not_empty(path: Path) -> StoreError:
+    return StoreError(
+        f"cannot import into the queue at {path}: it holds events already; name a new directory with --db, "
+        "or restore a backup"
+    )
+
+
+def _drop_empty(aside: Path) -> None:
+    """Take away the empty queue whose place was taken."""
+    for name in ("data.mdb", "lock.mdb"):
+        (aside / name).unlink(missing_ok=True)
+    for directory in (aside, aside.parent):
+        if directory.is_dir() and not any(directory.iterdir()):
+            directory.rmdir()
+
+
+class _Lines:
+    """The lines of an export, each a JSON object, and where it is read."""
+
+    def __init__(self, source: IO[bytes], name: str) -> None:
+        self._source = source
+        self._name = name
+        self.number = 0
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        while raw := self._source.readline(LINE_BYTES + 1):
+            self.number += 1
+            if not raw.strip():
+                continue
+            if len(raw) > LINE_BYTES:
+                raise ValueError(f"it is longer than {LINE_BYTES:,} bytes")
+            value = json.loads(raw)
+            if not isinstance(value, dict):
+                raise ValueError("it is no JSON object")
+            yield value
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Tell whatever goes wrong in one line, with the line it went wrong in."""
+        where = f"cannot import {self._name}: line"
+        try:
+            yield
+        except KeyError as error:
+            raise StoreError(f"{where} {self.number} lacks {error}; nothing was imported") from None
+        except (ValueError, TypeError, OverflowError, CorruptLog, RecursionError) as error:
+            raise StoreError(f"{where} {self.number}: {error}; nothing was imported") from None
+
+
+class _Import:
+    """One import, into a store made for it."""
+
+    def __init__(self, store: Store, lines: _Lines, progress: Progress | None) -> None:
+        self._store = store
+        self._lines = lines
+        self._progress = progress
+        self._rows: list[Row] = []
+        self._streams: dict[bytes, bytes] = {}
+        self._kept: list[Row] = []
+        self._gaps: list[int] = []  # the last position of each
+        self._size = 0
+        self._position = self._events = self._outputs = 0
+        self._chain = Chain()
+
+    def run(self) -> Exported:
+        """Read all lines, make the views, and see that it is what was exported."""
+        lines = iter(self._lines)
+        header = next(lines, None)
+        self._head = self._check_header(header)
+        for line in lines:
+            if "raw" in line:
+                self._add_event(line)
+            elif "output" in line:
+                self._add_output(line)
+            elif "stream" in line:
+                self._streams[bytes.fromhex(line["stream"])] = key_of(line["last"])
+            elif "end" in line:
+                self._flush()
+                self._check(line)
+                return self._finish(header or {}, line)
+            else:
+                raise ValueError("it is neither an event, an output, a stream nor the end")
+        raise ValueError("the end is missing behind it: the export was cut short")
+
+    def _check_header(self, header: dict[str, Any] | None) -> int:
+        if header is None or "queuectl_export" not in header:
+            raise ValueError("it does not begin as `queuectl export` does; of another program's jobs say --format")
+        if header["queuectl_export"] > SCHEMA:
+            raise NewerFormat("the schema of the export", header["queuectl_export"], SCHEMA)
+        head = header["head"]
+        if type(head) is not int or head < 0:
+            raise ValueError(f"its head is {head!r}")
+        return head
+
+    def _add_event(self, line: dict[str, Any]) -> None:
+        position = line["position"]
+        if type(position) is not int or not self._position < position <= self._head:
+            raise ValueError(f"position {position!r} does not belong behind {self._position}")
+        key, value = key_of(position), b64decode(line["raw"], validate=True)
+        recorded = decode(key, value)
+        if wrong := self._chain.add(key, value):
+            raise ValueError(wrong)
+        if position != self._position + 1:
+            self._gaps.append(position - 1)
+        self._position = position
+        self._events += 1
+        self._rows.append((key, value))
+        self._streams[stream_key(recorded.stream)] = key
+        self._grow(len(value))
+
+    def _add_output(self, line: dict[str, Any]) -> None:
+        number, token = line["output"]
+        frames = b64decode(line["frames"], validate=True)
+        self._outputs += not line.get("at")
+        if "at" not in line:
+            self._kept.append((key_of(number) + key_of(token), frames))
+            self._grow(len(frames))
+            return
+        path = outputs.file_of(self._store.path, int(number), int(token))
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            path.chmod(0o600)
+            if file.tell() != line["at"]:
+                raise ValueError(f"it goes on at {line['at']}, and the output before it ends at {file.tell()}")
+            file.write(frames)
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        if len(self._rows) + len(self._kept) >= BATCH or self._size >= BATCH_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        with self._store.write() as txn:
+            if self._rows:
+                txn.append(LOG, self._rows)
+            txn.put_many(STREAMS, sorted(self._streams.items()))
+            txn.put_many(outputs.TABLE, sorted(self._kept))
+        self._rows, self._streams, self._kept, self._size = [], {}, [], 0
+        if self._progress:
+            self._progress("Importing", self._position, self._head)
+
+    def _check(self, end: dict[str, Any]) -> None:
+        for what, found in (("events", self._events), ("head", self._position)):
+            if end[what] != found:
+                raise ValueError(f"it says {what} {end[what]!r}, and there were {found}: the export is incomplete")
+        if end["outputs"] != self._outputs:
+            raise ValueError(f"it says {end['outputs']!r} outputs, and there were {self._outputs}")
+        if self._gaps and self._gaps[-1] > end["cut"]:
+            raise ValueError(f"the event at position {self._gaps[-1]} is missing")
+
+    def _finish(self, header: dict[str, Any], end: dict[str, Any]) -> Exported:
+        with self._store.write() as txn:
+            log = LmdbLog(txn)
+            digest = log.digest().hex()
+            if end["cut"]:
+                log.set_cut(end["cut"])
+            # A rebuild promotes as far as the live views are: that gives the rows of the queue exported.
+            Views(txn).promote_to(header.get("promoted_us", 0))
+        if not digest == end["digest"] == header["digest"]:
+            raise ValueError(f"the digest is {digest[:16]}..., and should be {str(end['digest'])[:16]}...")
+        if self._events:
+            rebuild(self._store, swap=True, progress=self._rebuilding)
+        else:
+            bring_up_to_date(self._store)
+        return Exported(self._events, self._outputs, self._position, digest)
+
+    def _rebuilding(self, done: int, total: int) -> None:
+        if self._progress:
+            self._progress("Making the views", done, total)

@@ -1,0 +1,60 @@
+"""Brings a store up to this release on request, and says what that takes.
+
+Opening a queue does the same by itself; this is for whoever wants to choose the moment, see what it
+is, or see how far it is. Each step is one transaction, or shadow views that are swapped in by one, so
+that an interruption leaves the store as it was before the step.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from .answers import Migrated
+from .environment import Peeked, peek
+from .errors import NewerFormat
+from .events.chain import kept_by
+from .events.codec import decode
+from .projections.rebuild import VIEWS_VERSION, bring_up_to_date, is_outdated, rebuild
+from .store import Store
+
+Progress = Callable[[int, int], None]
+
+_VIEWS: Final = b"views"
+
+
+def needed(path: Path) -> Migrated:
+    """Tell what is to be done, writing nothing; raises NewerFormat, NoQueue, NotAQueue or StoreError."""
+    found = peek(path)
+    steps: list[str] = []
+    notes: list[str] = []
+    if found.missing:
+        steps.append(f"add the tables that it lacks: {', '.join(found.missing)}")
+    views = int(found.meta.get(_VIEWS, b"0"))
+    if views > VIEWS_VERSION:
+        raise NewerFormat(f"the version of the views at {path}", views, VIEWS_VERSION)
+    if views < VIEWS_VERSION:
+        steps.append(f"make the views anew from the log: they are of version {views}, this release's {VIEWS_VERSION}")
+    if not _is_anchored(found):
+        notes.append("the hash chain begins with the next event; events so far keep no digest, and need none")
+    return Migrated(steps, notes)
+
+
+def migrate(path: Path, *, progress: Progress | None = None) -> Migrated:
+    """Do what is to be done, and tell it."""
+    found = needed(path)
+    with Store.open(path, create=False) as store:  # adds the tables
+        if is_outdated(store):
+            with store.read() as txn:
+                is_empty = txn.last("log") is None
+            if is_empty:
+                bring_up_to_date(store)
+            else:
+                rebuild(store, swap=True, progress=progress)
+    return found
+
+
+def _is_anchored(found: Peeked) -> bool:
+    if found.last is None:
+        return True
+    decode(*found.last)  # refuses what a newer release wrote
+    return kept_by(*found.last) is not None

@@ -1,0 +1,81 @@
+"""Restores a backup: checks the file, then puts the queue in it in the place of the one that is there, if any.
+
+Nothing of the queue that is there is touched before the backup has been found sound, nor ever lost.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from . import backupfile
+from .answers import Restored
+from .backupfile import DATA
+from .errors import StoreError
+from .installing import install, is_there, staging
+from .soundness import sound
+
+STDIN: Final = "-"
+
+Progress = Callable[[str, int, int | None], None]
+
+
+def restore(path: Path, file: str, *, force: bool, progress: Progress | None = None) -> Restored:
+    """Restore a backup, read from stdin where it is `-`, as the queue at a path.
+
+    Raises StoreError where there is a queue and not `force`, where a process has it open, or where
+    the file is no sound backup.
+    """
+    if is_there(path) and not force:
+        raise StoreError(
+            f"cannot restore {file}: there is a queue at {path}; --force replaces it and keeps it aside, "
+            "--db names another place"
+        )
+    with staging(path, "restore") as staged:
+        manifest = _extract(file, staged, progress)
+        _check(file, staged, manifest, progress)
+        aside = install(path)
+    return Restored(
+        manifest["head"],
+        manifest["digest"],
+        str(manifest.get("time")),
+        manifest["files"],
+        None if aside is None else str(aside),
+    )
+
+
+def _extract(file: str, staged: Path, progress: Progress | None) -> dict[str, Any]:
+    done = 0
+    total: int | None = None
+
+    def add(size: int) -> None:
+        nonlocal done
+        done += size
+        if progress:
+            progress("Restoring", done, total)
+
+    if file == STDIN:
+        return backupfile.read(sys.stdin.buffer, "stdin", into=staged, progress=add)
+    try:
+        with Path(file).open("rb") as source:
+            total = Path(file).stat().st_size if not file.endswith("z") else None
+            return backupfile.read(source, file, into=staged, progress=add)
+    except OSError as error:
+        raise StoreError(f"cannot restore {file}: {error.strerror}; see that it is there, and free space") from None
+
+
+def _check(file: str, staged: Path, manifest: dict[str, Any], progress: Progress | None) -> None:
+    if progress:
+        progress("Checking", 0, None)
+    if not (staged / DATA).exists():
+        raise StoreError(f"cannot use {file} as a backup: it holds no {DATA}")
+    try:
+        found = sound(staged)
+    except StoreError as error:
+        raise StoreError(f"cannot use {file} as a backup: {error}") from None
+    if (found.head, found.digest.hex()) != (manifest.get("head"), manifest.get("digest")):
+        raise StoreError(
+            f"cannot use {file} as a backup: its log ends at position {found.head} with digest "
+            f"{found.digest.hex()[:16]}..., its manifest says {manifest.get('head')} and "
+            f"{str(manifest.get('digest'))[:16]}..."
+        )

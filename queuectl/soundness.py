@@ -1,0 +1,112 @@
+"""Checks a data file that is not trusted yet, in a process of its own: a damaged page can end whoever opens it.
+
+First LMDB's own verifier, in Python, over every page; then the log, every event of it: checksum,
+type, gaps, and the hash chain. Run as `python -m queuectl.soundness DIRECTORY`, it prints what it found.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from .environment import faults
+from .errors import QueuectlError, StoreError
+from .events.chain import GENESIS, link
+from .events.codec import unpack
+from .events.lmdb_log import LOG, LmdbLog
+from .store import Store, key_of
+
+AT_ONCE: Final = 10_000
+"""Events in a read transaction."""
+
+_CODE: Final = "import sys; sys.path.insert(0, sys.argv.pop(1)); from queuectl.soundness import main; main()"
+
+
+class Sound(NamedTuple):
+    """The log of a sound data file: its last position, the time there, and the chain's digest there."""
+
+    head: int
+    at_us: int
+    digest: bytes
+    events: int
+
+
+class Chain:
+    """Follows the hash chain over events in order, and says where one does not fit; starts anew behind a gap."""
+
+    def __init__(self) -> None:
+        self._position = 0
+        self._digest: bytes | None = GENESIS
+
+    def add(self, key: bytes, value: bytes) -> str | None:
+        """Go on by an event; gives what is wrong, if anything. Raises CorruptLog where it is damaged itself."""
+        position = int.from_bytes(key, "big")
+        if position != self._position + 1:
+            self._digest = None  # retention let events go; the next event that keeps the digest tells it
+        self._position = position
+        kept = unpack(key, value).get("h")
+        if kept is not None:
+            if self._digest is not None and kept != self._digest:
+                return f"the hash chain does not fit at position {position}"
+            self._digest = kept
+        if self._digest is not None:
+            self._digest = link(self._digest, value)
+        return None
+
+
+def sound(directory: Path) -> Sound:
+    """Check the data file in a directory in another process; raises StoreError with what is wrong."""
+    words = [sys.executable, "-c", _CODE, str(Path(__file__).parents[1]), str(directory)]
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        try:
+            printed, told = child.communicate()
+        except BaseException:
+            child.kill()
+            raise
+    try:
+        found = json.loads(printed)
+    except ValueError:
+        last = told.decode(errors="replace").strip().rpartition("\n")[2]
+        raise StoreError(f"data.mdb ends who opens it (exit {child.returncode}) {last}".rstrip()) from None
+    if "wrong" in found:
+        raise StoreError(found["wrong"])
+    return Sound(found["head"], found["at_us"], bytes.fromhex(found["digest"]), found["events"])
+
+
+def check(directory: Path) -> Sound:
+    """Check the data file in a directory in this process; raises StoreError."""
+    if problems := faults(directory):
+        raise StoreError(f"data.mdb is damaged: {problems[0]}")
+    with Store.open(directory, create=False, read_only=True) as store:
+        return _check_log(store)
+
+
+def _check_log(store: Store) -> Sound:
+    chain, after, events = Chain(), 0, 0
+    while True:
+        with store.read() as txn:
+            log = LmdbLog(txn)
+            batch = 0
+            # LmdbLog.read sees to the gaps and decodes; the chain wants the bytes.
+            for (key, value), recorded in zip(txn.scan(LOG, key_of(after + 1)), log.read(after, AT_ONCE), strict=False):
+                after, batch = recorded.position, batch + 1
+                if wrong := chain.add(key, value):
+                    raise StoreError(wrong)
+            events += batch
+            if not batch:
+                return Sound(log.head(), log.last_at_us, log.digest(), events)
+
+
+def main() -> None:
+    """Check the directory named, and print what was found as JSON."""
+    with suppress(OSError):
+        os.nice(5)  # workers go first
+    try:
+        found = check(Path(sys.argv[1]))
+    except QueuectlError as error:
+        print(json.dumps({"wrong": str(error)}))
+    else:
+        print(json.dumps(found._asdict() | {"digest": found.digest.hex()}))
