@@ -105,6 +105,11 @@ def name_of(event: Event) -> str:
     return _BY_TYPE[type(event)].name
 
 
+def layout_of(kind: type[Any]) -> Layout:
+    """Give how a type of event is stored."""
+    return _BY_TYPE[kind]
+
+
 def encode(recorded: Recorded, key: bytes, chain: bytes | None = None) -> bytes:
     """Turn a recorded event into the bytes stored under `key`, its position in 8 bytes.
 
