@@ -22,7 +22,7 @@ from ..events.types import (
 )
 from ..job import TRANSITIONS, Job, JobState, Lease, Outcome, evolve
 from ..store import Row, Transaction
-from . import children, counts, jobs, marks
+from . import children, counts, jobs
 from .rows import pack
 from .runner import Views, changes, recounted
 
@@ -42,7 +42,7 @@ Touch = Callable[[str, list[bytes]], None]
 _new = tuple.__new__  # builds a NamedTuple from a tuple, past its slower constructor
 _Item = TypeVar("_Item")
 _UNKNOWN: Any = object()
-_NOT_PLAIN = (KeyError, TypeError, ValueError, AttributeError)
+NOT_PLAIN = (KeyError, TypeError, ValueError, AttributeError)
 _PENDING, _PROCESSING, _COMPLETED, _FAILED = map(JobState, ("pending", "processing", "completed", "failed"))
 _CLAIMABLE = tuple(TRANSITIONS[Claimed])
 _SPEC = layout_of(Enqueued)
@@ -75,9 +75,10 @@ class Fold:
 
         Raises what stops a replay: CorruptLog, NewerFormat or IllegalTransition.
         """
-        after = self._after
-        for position, key, value in LmdbLog(shadow).stored(self.applied, limit):
-            envelope = unpack(key, value)
+        after, position_of, envelope_of = self._after, int.from_bytes, unpack
+        for key, value in LmdbLog(shadow).stored(self.applied, limit):
+            position = position_of(key, "big")
+            envelope = envelope_of(key, value)
             number = envelope.get("s", position)
             try:
                 step = STEPS[envelope["y"], envelope["v"]]
@@ -85,7 +86,7 @@ class Fold:
                 if job is _UNKNOWN:
                     job = None if number == position else self._load(shadow, number)
                 after[number] = step(job, envelope, position)
-            except _NOT_PLAIN:
+            except NOT_PLAIN:
                 self._read_slowly(shadow, key, value)
             if number == position:
                 self._bytes += len(value)
@@ -158,12 +159,12 @@ def _finish(recount: dict[counts.Change, int], named: Sequence[Recorded], applie
     views = Views(shadow)
     for recorded in named:
         views.apply(recorded)
+    views.applied = applied
     views.flush()
-    marks.put(shadow, marks.APPLIED, applied)
 
 
 # The steps take a job apart and build the next one by position, as those of `job` do. Each raises one of
-# _NOT_PLAIN where a field is missing, or the job is in no state for the event.
+# NOT_PLAIN where a field is missing, or the job is in no state for the event.
 
 
 def _enqueued(job: Job | None, envelope: Data, position: int) -> Job:

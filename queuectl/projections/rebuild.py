@@ -8,6 +8,7 @@ replay at a time works in the shadow, under a lock that ends with its process; w
 there is cleared by the next.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
@@ -39,11 +40,17 @@ Progress = Callable[[int, int], None]
 
 
 class Rebuilt(NamedTuple):
-    """What a rebuild found: events applied, and the first difference in each table to the live views."""
+    """What a rebuild found: events applied, and the first difference in each table to the live views.
+
+    `fold_s` is what making the views took, `compare_s` comparing them, `held_s` the last transaction.
+    """
 
     events: int
     differences: list[str]
     swapped: bool
+    fold_s: float
+    compare_s: float
+    held_s: float
 
 
 def rebuild(store: Store, *, swap: bool, progress: Progress | None = None) -> Rebuilt:
@@ -121,13 +128,14 @@ class _Rebuild:
 
     def run(self, swap: bool) -> Rebuilt:
         """Do all of it."""
+        fold_s = compare_s = 0.0
         while True:
-            self._catch_up(BATCH)
-            self._compare()
-            self._catch_up(REST)
-            differences = self._conclude(swap)
+            fold_s += _timed(lambda: self._catch_up(BATCH))
+            compare_s += _timed(self._compare)
+            fold_s += _timed(lambda: self._catch_up(REST))
+            differences, held_s = self._conclude(swap)
             if differences is not None:
-                return Rebuilt(self._written, differences, swap)
+                return Rebuilt(self._written, differences, swap, fold_s, compare_s, held_s)
 
     def _catch_up(self, rest: int) -> None:
         for _ in range(ROUNDS):
@@ -216,9 +224,13 @@ class _Rebuild:
                 if not self._comparison.read_on(txn):
                     return
 
-    def _conclude(self, swap: bool) -> list[str] | None:
-        """Do what is left, compare what is open, and swap; None where there is more to compare than that."""
+    def _conclude(self, swap: bool) -> tuple[list[str] | None, float]:
+        """Do what is left, compare what is open, and swap; gives the differences, and for how long it held the lock.
+
+        None for the differences where there is more to compare than what is open.
+        """
         with self._store.write() as txn:
+            begun = time.perf_counter()
             shadow, head = self._checked(txn), LmdbLog(txn).head()
             while self._fold.applied < head:
                 self._fold_on(txn, BATCH)
@@ -231,4 +243,10 @@ class _Rebuild:
             if swap and differences is not None:
                 shadow.make_live()
                 _stamp(txn)
-        return differences
+        return differences, time.perf_counter() - begun
+
+
+def _timed(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun

@@ -35,6 +35,7 @@ def command(ctx: click.Context, session: Session, *, check: bool, as_json: bool)
                 "differences": report.differences,
                 "swapped": report.swapped,
                 "duration_s": round(report.seconds, 6),
+                "held_ms": round(report.held_s * 1000, 3),
             }
         )
     else:
