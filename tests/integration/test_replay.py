@@ -90,6 +90,7 @@ def test_an_interrupted_replay_leaves_the_views_alone(path: Path, number: signal
     printed, said = process.communicate(timeout=30)
     if number == signal.SIGINT:
         assert (process.returncode, printed, b"Traceback" in said) == (130, b"", False)
+        assert b"events replayed; the views are as they were" in said
         assert not any(views(path, live=False).values())
     else:
         assert process.returncode == -signal.SIGKILL
