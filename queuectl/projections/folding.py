@@ -12,14 +12,7 @@ from typing import Any, TypeVar
 
 from ..events.codec import Data, decode, layout_of, unpack
 from ..events.lmdb_log import LmdbLog
-from ..events.types import (
-    Claimed,
-    Enqueued,
-    JobSpec,
-    Recorded,
-    Removed,
-    RetentionApplied,
-)
+from ..events.types import Claimed, Enqueued, JobSpec, Recorded, Removed, RetentionApplied
 from ..job import TRANSITIONS, Job, JobState, Lease, Outcome, evolve
 from ..store import Row, Transaction
 from . import children, counts, jobs
@@ -39,10 +32,12 @@ Write = Callable[[Transaction], None]
 Touch = Callable[[str, list[bytes]], None]
 """Is told which keys of a table change."""
 
+NOT_PLAIN = (KeyError, TypeError, ValueError, AttributeError)
+"""What a step raises at an event that it leaves to `evolve`."""
+
 _new = tuple.__new__  # builds a NamedTuple from a tuple, past its slower constructor
 _Item = TypeVar("_Item")
 _UNKNOWN: Any = object()
-NOT_PLAIN = (KeyError, TypeError, ValueError, AttributeError)
 _PENDING, _PROCESSING, _COMPLETED, _FAILED = map(JobState, ("pending", "processing", "completed", "failed"))
 _CLAIMABLE = tuple(TRANSITIONS[Claimed])
 _SPEC = layout_of(Enqueued)
@@ -101,6 +96,7 @@ class Fold:
         number, event = recorded.stream, recorded.event
         if not isinstance(number, int):
             self._named.append(recorded)
+            self._bytes += len(value)
             self.has_sweep = type(event) is RetentionApplied
             return
         job = self._after.get(number, _UNKNOWN)
