@@ -177,12 +177,16 @@ class ConfigValue(NamedTuple):
 
 
 class ReplayReport(NamedTuple):
-    """What a replay found: no differences means that the views were exactly what the log says."""
+    """What a replay found: no differences means that the views were exactly what the log says.
+
+    `held_s` is for how long it kept workers from writing, at its end.
+    """
 
     events: int
     differences: list[str]
     swapped: bool
     seconds: float
+    held_s: float
 
 
 class BackedUp(NamedTuple):

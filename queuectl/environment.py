@@ -53,10 +53,13 @@ JOURNAL: Final = "journal.json"
 REPLACED: Final = "replaced"
 """Where queues lie whose place another one took."""
 
+REPLAY_LOCK: Final = "replay.lock"
+"""Locked by the one replay that fills the set of views that is not live."""
+
 _OUR_FILES: Final = frozenset(
     {
         *("data.mdb", "lock.mdb", OPEN_LOCK, "outputs", "doorbells", "workers", "logs", "archive", "snapshots"),
-        *(STAGED, REPLACED),
+        *(REPLAY_LOCK, STAGED, REPLACED),
     }
 )
 NETWORK: Final = frozenset(
@@ -227,6 +230,21 @@ def faults(path: Path) -> list[str]:
         return [str(each) for each in verify(str(path))]  # type: ignore[no-untyped-call]
     except (VerifyError, OSError, ValueError) as error:
         return [str(error)]
+
+
+@contextmanager
+def lock(path: Path, *, wait: bool) -> Iterator[bool]:
+    """Lock a file meanwhile, for this process or thread alone; tells whether it could, where it does not `wait`."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(fd)
 
 
 def _hold(path: Path) -> int | None:

@@ -40,6 +40,8 @@ class JobState(StrEnum):
     DEAD = "dead"
     CANCELLED = "cancelled"
 
+    __hash__ = str.__hash__  # an Enum's own is written in Python, and states are looked up for every event
+
 
 _P, _R, _C, _F, _D, _X = JobState
 

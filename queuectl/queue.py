@@ -620,11 +620,14 @@ class Queue:
     def replay(self, *, check: bool = False, progress: Callable[[int, int], None] | None = None) -> ReplayReport:
         """Rebuild every view from the log beside the live ones and compare; unless `check`, swap them in.
 
-        `progress` is called with the events applied and the events in all.
+        `progress` is called with the events applied and the events in all. Raises what stops it, with the
+        views as they were: CorruptLog, NewerFormat or IllegalTransition, which name the position, or
+        StoreError where another replay is at work.
         """
         begun = time.monotonic()
         rebuilt = rebuild.rebuild(self._store, swap=not check, progress=progress)
-        return answers.ReplayReport(rebuilt.events, rebuilt.differences, rebuilt.swapped, time.monotonic() - begun)
+        took_s = time.monotonic() - begun
+        return answers.ReplayReport(rebuilt.events, rebuilt.differences, rebuilt.swapped, took_s, rebuilt.held_s)
 
     def verify(self, *, log_only: bool = False, against: Sequence[Path] = (), write_to: Path | None = None) -> Verified:
         """Check the log and all that hangs on it, in a process of its own; `against` are files of checkpoints.
@@ -633,6 +636,7 @@ class Queue:
         write a checkpoint if nothing is wrong. Raises InvalidInput for a file that is none.
         """
         return verification.verify(self.path, log_only=log_only, against=against, write_to=write_to)
+
     def backup(
         self, file: str, *, force: bool = False, progress: Callable[[str, int, int | None], None] | None = None
     ) -> BackedUp:

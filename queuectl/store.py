@@ -22,10 +22,10 @@ from typing import Final
 
 import lmdb
 
-from .environment import VIEW_TABLES, Environment, Sets, acquire, release, suspect
+from .environment import REPLAY_LOCK, VIEW_TABLES, Environment, Sets, acquire, lock, release, suspect
 from .errors import CorruptLog, ForkedStore, StoreError, WriteFailed
 
-__all__ = ["VIEW_TABLES", "Row", "Store", "Transaction", "key_of"]
+__all__ = ["REPLAY_LOCK", "VIEW_TABLES", "Row", "Store", "Transaction", "key_of", "no_collection"]
 
 LITTLE_BYTES: Final = 1 << 20
 """A disk with less free space is full, whatever the error says that a write met."""
@@ -194,7 +194,7 @@ class Store:
             raise self._write_failed(self._shared.failure)
         txn = self._begin(write=True)
         try:
-            with _no_collection():
+            with no_collection():
                 yield self._transaction(txn)
         except lmdb.BadValsizeError as error:
             txn.abort()
@@ -250,6 +250,17 @@ class Store:
                 f"cannot copy the queue at {self.path}: {failure[0]}; `queuectl verify` says what is damaged"
             )
 
+    @contextmanager
+    def sole(self, name: str, refusal: str | None = None) -> Iterator[None]:
+        """Hold a lock file of the queue meanwhile, which ends with the process; waits for it.
+
+        Raises StoreError with the `refusal`, where one is given and another holds it.
+        """
+        with lock(self.path / name, wait=refusal is None) as is_ours:
+            if not is_ours:
+                raise StoreError(f"{refusal}")
+            yield
+
     def free_readers(self) -> int:
         """Free the slots of readers whose process was killed, which hold old pages on disk; gives how many."""
         freed, self._shared.freed_readers = self._shared.freed_readers, 0  # those found at opening count once
@@ -293,7 +304,8 @@ class Store:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
+    """Keep the garbage collector from running meanwhile."""
     # A transaction makes tuples by the ten thousand and no cycles; each collection would walk them
     # all in vain, which cost a tenth of an enqueue and up to a third of a replay.
     was_enabled = gc.isenabled()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .render import note
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, Task, TaskID
 
 
 class Shown:
@@ -43,9 +43,26 @@ def progress(title: str, total: int | None = None, *, in_bytes: bool = False) ->
         yield Shown(None, None)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+    from rich.text import Text
 
-    count = DownloadColumn() if in_bytes else MofNCompleteColumn()
-    columns = (TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn())
+    class Rate(ProgressColumn):
+        """How much is done in a second."""
+
+        def render(self, task: "Task") -> "Text":
+            """Give it, once it is known."""
+            return Text(f"{task.speed:,.0f}/s" if task.speed else "", style="progress.data.speed")
+
+    count, rate = (DownloadColumn(), TransferSpeedColumn()) if in_bytes else (MofNCompleteColumn(), Rate())
+    columns = (TextColumn("{task.description}"), BarColumn(), count, rate, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         yield Shown(bar, bar.add_task(title, total=total))

@@ -98,11 +98,17 @@ NAMES: tuple[str, ...] = tuple(layout.name for layout in LAYOUTS)
 _BY_TYPE: Mapping[type[Any], Layout] = {layout.type: layout for layout in LAYOUTS}
 _BY_NAME: Mapping[str, Layout] = {layout.name: layout for layout in LAYOUTS}
 _pack: Callable[[Any], bytes] = msgpack.Packer().pack
+_unpack: Callable[..., Data] = msgpack.unpackb
 
 
 def name_of(event: Event) -> str:
     """Give the name an event is stored under."""
     return _BY_TYPE[type(event)].name
+
+
+def layout_of(kind: type[Any]) -> Layout:
+    """Give how a type of event is stored."""
+    return _BY_TYPE[kind]
 
 
 def encode(recorded: Recorded, key: bytes, chain: bytes | None = None) -> bytes:
@@ -157,7 +163,7 @@ def unpack(key: bytes, value: bytes) -> Data:
     payload = value[4:]
     if crc32(payload, crc32(key)).to_bytes(4, "big") != value[:4]:
         raise CorruptLog(int.from_bytes(key, "big"), "the checksum does not match")
-    return msgpack.unpackb(payload, use_list=False)  # type: ignore[no-any-return]
+    return _unpack(payload, use_list=False)
 
 
 def _build(layout: Layout, data: Data, position: int) -> Event:

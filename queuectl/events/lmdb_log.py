@@ -111,14 +111,26 @@ class LmdbLog:
         expected = after
         stop = None if until is None else key_of(until + 1)
         for key, value in islice(self._txn.scan(LOG, key_of(after + 1), stop), limit):
-            expected += 1
             recorded = decode(key, value)
-            if recorded.position != expected:
-                missing = max(expected, self.cut() + 1)
-                if missing < recorded.position:
-                    raise CorruptLog(missing, f"it is missing; the next event is at {recorded.position}")
-                expected = recorded.position
+            self._check_next(recorded.position, expected + 1)
+            expected = recorded.position
             yield recorded
+
+    def stored(self, after: int, limit: int) -> list[Row]:
+        """Give the events behind a position as they are stored; raises CorruptLog at a gap behind the cut."""
+        rows = list(islice(self._txn.scan(LOG, key_of(after + 1)), limit))
+        if rows and int.from_bytes(rows[-1][0], "big") != after + len(rows):
+            for key, _ in rows:
+                position = int.from_bytes(key, "big")
+                self._check_next(position, after + 1)
+                after = position
+        return rows
+
+    def _check_next(self, position: int, expected: int) -> None:
+        if position != expected:
+            missing = max(expected, self.cut() + 1)
+            if missing < position:
+                raise CorruptLog(missing, f"it is missing; the next event is at {position}")
 
     def cut(self) -> int:
         """Give the position up to which events may be missing, 0 where all are there."""

@@ -1,23 +1,38 @@
-"""Makes the views anew from the log, beside the live ones; compares, and swaps on request.
+"""Makes the views anew from the log, beside the live ones, while workers go on; compares, and swaps on request.
 
-The shadow is filled in transactions of a bounded number of events, so that workers go on between
-them; the last one catches up, compares and swaps. Strict: what cannot be applied stops it, with
-the live views untouched.
+Events are read and folded in short read transactions, outside the write lock, and what comes of
+them is written to the shadow in short write transactions (`folding`). Then the two sets are compared
+(`comparing`), until little is left to do; the last events, the last rows to compare and the swap are
+one write transaction. Strict: what cannot be applied stops it, with the live views untouched. One
+replay at a time works in the shadow, under a lock that ends with its process; what a killed one left
+there is cleared by the next.
 """
 
+import time
 from collections.abc import Callable, Iterator
-from itertools import zip_longest
+from contextlib import suppress
 from typing import NamedTuple
 
-from ..errors import NewerFormat, StoreError
+from ..errors import NewerFormat, QueuectlError, StoreError
 from ..events.lmdb_log import LmdbLog
-from ..store import VIEW_TABLES, Row, Store, Transaction
-from .runner import Views
+from ..events.types import RETENTION_STREAM
+from ..store import REPLAY_LOCK, VIEW_TABLES, Store, Transaction, no_collection
+from . import marks, ready, scheduled
+from .comparing import Comparison
+from .folding import Fold, Write
+from .runner import PROMOTE_LIMIT, Views
 
 VIEWS_VERSION = 2
 """The layout of the views; raised when a row or a table of them changes, so that they are rebuilt."""
 
 BATCH = 10_000
+"""Events to a read transaction: some 50 ms."""
+
+REST = 500
+"""Events that may be left for the last transaction, the one that workers wait for: some 10 ms."""
+
+ROUNDS = 20
+"""Tries to get so close behind workers that append all the time; then the rest is what it is."""
 
 _VERSION_KEY = b"views"
 
@@ -25,33 +40,27 @@ Progress = Callable[[int, int], None]
 
 
 class Rebuilt(NamedTuple):
-    """What a rebuild found: events applied, and the first difference in each table to the live views."""
+    """What a rebuild found: events applied, and the first difference in each table to the live views.
+
+    `fold_s` is what making the views took, `compare_s` comparing them, `held_s` the last transaction.
+    """
 
     events: int
     differences: list[str]
     swapped: bool
+    fold_s: float
+    compare_s: float
+    held_s: float
 
 
 def rebuild(store: Store, *, swap: bool, progress: Progress | None = None) -> Rebuilt:
-    """Rebuild every view from the log and compare; with `swap` the rebuilt ones become the live ones."""
-    _clear(store)
-    done = 0
-    while True:
-        with store.write() as txn:
-            head = LmdbLog(txn).head()
-            done = _catch_up(txn.shadow(), done, min(head, done + BATCH))
-            if done == head:
-                differences = _finish(txn)
-                if swap:
-                    txn.shadow().make_live()
-                    _stamp(txn)
-                break
-        if progress:
-            progress(done, head)
-    if progress:
-        progress(done, done)
-    _clear(store)
-    return Rebuilt(done, differences, swap)
+    """Rebuild every view from the log and compare; with `swap` the rebuilt ones become the live ones.
+
+    Raises StoreError where another replay is at work.
+    """
+    refusal = f"cannot replay the queue at {store.path}: another replay is at work; let it end, then try again"
+    with store.sole(REPLAY_LOCK, refusal):
+        return _rebuild(store, swap, progress)
 
 
 def is_outdated(store: Store) -> bool:
@@ -64,14 +73,27 @@ def is_outdated(store: Store) -> bool:
 
 
 def bring_up_to_date(store: Store) -> None:
-    """Rebuild the views in this release's layout."""
+    """Rebuild the views in this release's layout, unless another process is doing so: then wait for it."""
     with store.read() as txn:
         is_empty = LmdbLog(txn).head() == 0
     if is_empty:
         with store.write() as txn:
             _stamp(txn)
-    else:
-        rebuild(store, swap=True)
+        return
+    with store.sole(REPLAY_LOCK):
+        if is_outdated(store):
+            _rebuild(store, True, None)
+
+
+def _rebuild(store: Store, swap: bool, progress: Progress | None) -> Rebuilt:
+    try:
+        with no_collection():
+            while True:
+                with suppress(_CutMeanwhile):
+                    return _Rebuild(store, progress).run(swap)
+    finally:
+        with suppress(QueuectlError):  # whatever stopped it, or a disk that is full, is what matters
+            _clear(store)
 
 
 def _stamp(txn: Transaction) -> None:
@@ -79,42 +101,152 @@ def _stamp(txn: Transaction) -> None:
 
 
 def _clear(store: Store) -> None:
-    with store.write() as txn:
-        shadow = txn.shadow()
-        for table in VIEW_TABLES:
-            shadow.clear(table)
-
-
-def _catch_up(shadow: Transaction, after: int, upto: int) -> int:
-    views = Views(shadow)
-    if views.applied != after:
-        raise StoreError(
-            f"cannot rebuild behind position {after}: another replay is at work; let it end, then try again"
-        )
-    for recorded in LmdbLog(shadow).read(after, until=upto):
-        views.apply(recorded)
-    views.flush()
-    return upto
-
-
-def _finish(txn: Transaction) -> list[str]:
-    live, shadow = Views(txn), Views(txn.shadow())
-    shadow.promote_to(live.promoted_us)
-    return list(_differences(txn, txn.shadow()))
-
-
-def _differences(live: Transaction, rebuilt: Transaction) -> Iterator[str]:
     for table in VIEW_TABLES:
-        yield from _table_differences(table, live.scan(table), rebuilt.scan(table))
+        with store.write() as txn:
+            txn.shadow().clear(table)
 
 
-def _table_differences(table: str, live: Iterator[Row], rebuilt: Iterator[Row]) -> Iterator[str]:
-    for mine, other in zip_longest(live, rebuilt):
-        if mine != other:
-            key = min(row[0] for row in (mine, other) if row is not None)
-            yield f"{table}: from key {key.hex()} on, live {_shown(mine)}, from the log {_shown(other)}"
-            return
+class _CutMeanwhile(Exception):
+    """Retention took events that were not read yet, of jobs that were half read: begin again."""
 
 
-def _shown(row: Row | None) -> str:
-    return "has nothing" if row is None else f"{row[0].hex()} = {row[1].hex() or 'nothing'}"
+class _Rebuild:
+    """One run over the log."""
+
+    def __init__(self, store: Store, progress: Progress | None) -> None:
+        _clear(store)
+        self._store = store
+        self._progress = progress
+        self._written = 0
+        self._comparison: Comparison | None = None
+        with store.write() as txn:
+            self._live = txn.live
+            self._retention = LmdbLog(txn).version(RETENTION_STREAM)
+            promoted_us = marks.get(txn, marks.PROMOTED)
+            Views(txn.shadow()).promote_to(promoted_us)  # waiting jobs are written where they will lie
+        self._fold = Fold(promoted_us)
+
+    def run(self, swap: bool) -> Rebuilt:
+        """Do all of it."""
+        fold_s = compare_s = 0.0
+        while True:
+            fold_s += _timed(lambda: self._catch_up(BATCH))
+            compare_s += _timed(self._compare)
+            fold_s += _timed(lambda: self._catch_up(REST))
+            differences, held_s = self._conclude(swap)
+            if differences is not None:
+                return Rebuilt(self._written, differences, swap, fold_s, compare_s, held_s)
+
+    def _catch_up(self, rest: int) -> None:
+        for _ in range(ROUNDS):
+            while self._read() > 0:
+                if self._fold.is_full:
+                    self._write()
+            self._write()
+            self._promote()
+            if self._comparison:
+                with self._store.read() as txn:
+                    self._comparison.settle(txn)
+            if self._left() <= rest:
+                return
+
+    def _read(self) -> int:
+        """Fold the next events, and give how many are left."""
+        before = self._fold.applied
+        with self._store.read() as txn:
+            head = self._fold_on(txn, BATCH)
+        if self._progress and self._fold.applied > before:
+            self._progress(self._fold.applied, head)
+        return head - self._fold.applied
+
+    def _fold_on(self, txn: Transaction, limit: int) -> int:
+        log = LmdbLog(txn)
+        if (retention := log.version(RETENTION_STREAM)) != self._retention:
+            if log.cut() > self._fold.applied:
+                raise _CutMeanwhile
+            self._retention = retention
+        self._fold.read(txn.shadow(), limit)
+        return log.head()
+
+    def _left(self) -> int:
+        with self._store.read() as txn:
+            return LmdbLog(txn).head() - self._fold.applied
+
+    def _write(self) -> None:
+        for write in self._writes():
+            with self._store.write() as txn:
+                write(self._checked(txn))
+        self._written = self._fold.applied
+
+    def _writes(self) -> Iterator[Write]:
+        if self._fold.applied == self._written:
+            return iter(())
+        if self._fold.has_sweep:
+            self._comparison = None  # what is swept away is not told key by key
+        return self._fold.writes(self._comparison.touch if self._comparison else None)
+
+    def _checked(self, txn: Transaction) -> Transaction:
+        """Give the shadow, where nobody else was at work in it: an older queuectl knows no lock."""
+        shadow = txn.shadow()
+        if txn.live != self._live or marks.get(shadow, marks.APPLIED) != self._written:
+            raise StoreError(
+                f"cannot rebuild behind position {self._written}: another replay is at work; let it end, then try again"
+            )
+        return shadow
+
+    def _promote(self) -> None:
+        while True:
+            with self._store.write() as txn:
+                if self._promote_some(txn) == 0:
+                    return
+
+    def _promote_some(self, txn: Transaction) -> int:
+        """Move jobs in the shadow as far as in the live views; gives how many, at most about PROMOTE_LIMIT at once."""
+        mark_us = marks.get(txn, marks.PROMOTED)
+        if mark_us == self._fold.promoted_us:
+            return 0
+        shadow = self._checked(txn)
+        found = list(scheduled.due(shadow, mark_us, PROMOTE_LIMIT))
+        if self._comparison:
+            self._comparison.touch(scheduled.TABLE, [key for key, _ in found])
+            self._comparison.touch(ready.TABLE, [ready_key for _, ready_key in found])
+        views = Views(shadow)
+        views.promote(mark_us)
+        if not found:
+            views.promote_to(mark_us)
+        self._fold.promoted_us = views.promoted_us
+        return len(found)
+
+    def _compare(self) -> None:
+        self._comparison = self._comparison or Comparison()
+        while True:
+            with self._store.read() as txn:
+                if not self._comparison.read_on(txn):
+                    return
+
+    def _conclude(self, swap: bool) -> tuple[list[str] | None, float]:
+        """Do what is left, compare what is open, and swap; gives the differences, and for how long it held the lock.
+
+        None for the differences where there is more to compare than what is open.
+        """
+        with self._store.write() as txn:
+            begun = time.perf_counter()
+            shadow, head = self._checked(txn), LmdbLog(txn).head()
+            while self._fold.applied < head:
+                self._fold_on(txn, BATCH)
+                for write in self._writes():
+                    write(shadow)
+                self._written = self._fold.applied
+            while self._promote_some(txn):
+                pass
+            differences = self._comparison.conclude(txn) if self._comparison else None
+            if swap and differences is not None:
+                shadow.make_live()
+                _stamp(txn)
+        return differences, time.perf_counter() - begun
+
+
+def _timed(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun

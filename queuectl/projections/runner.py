@@ -6,7 +6,7 @@ means for the tables around it is `place`, a function of the row and the promoti
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from ..events.types import ConfigChanged, Enqueued, Recorded, Removed
 from ..job import Job, JobState, evolve
@@ -17,6 +17,9 @@ PROMOTE_LIMIT = 10_000
 
 Placed = tuple[str, bytes, bytes]
 """A table, and the row a job has in it."""
+
+Change = tuple[list[bytes], list[Row]]
+"""The keys that leave a table, and the rows that come into it or change."""
 
 
 def place(job: Job, promoted_us: int) -> Placed | None:
@@ -115,11 +118,12 @@ class Views:
     def flush(self) -> None:
         """Write what was applied."""
         if self._after:
-            self._write_jobs()
-            self._write_places()
-            self._write_ids()
-            self._write_counts()
-            self._txn.put_many(children.TABLE, sorted(self._children))
+            before, after = self._before, self._after
+            self._jobs.put_all(self._txn, {number: job for number, job in after.items() if job is not None})
+            for table, (keys, rows) in changes(before, after, self._removed, self._children, self._promoted_us).items():
+                self._txn.delete_many(table, sorted(keys))
+                self._txn.put_many(table, sorted(rows))
+            counts.add(self._txn, recounted(before, after))
             self._after, self._removed, self._children = {}, {}, []
         self._before = {}
         if self.applied != self._flushed:
@@ -132,48 +136,49 @@ class Views:
         else:
             workers.apply(self._txn, recorded)
 
-    def _write_jobs(self) -> None:
-        there = {number: job for number, job in self._after.items() if job is not None}
-        self._jobs.put_all(self._txn, there)
-        gone = [number for number, job in self._after.items() if job is None and self._before[number] is not None]
-        self._txn.delete_many(jobs.TABLE, [number.to_bytes(8, "big") for number in sorted(gone)])
 
-    def _write_places(self) -> None:
-        puts: defaultdict[str, list[Row]] = defaultdict(list)
-        deletes: defaultdict[str, list[bytes]] = defaultdict(list)
-        promoted_us = self._promoted_us
-        for number, job in self._after.items():
-            before = self._before[number]
-            old = place(before, promoted_us) if before is not None else None
-            new = place(job, promoted_us) if job is not None else None
-            if old == new:
-                continue
+def changes(
+    before: Mapping[int, Job | None],
+    after: Mapping[int, Job | None],
+    gone: Mapping[str, int],
+    born_by: Sequence[Row],
+    promoted_us: int,
+) -> dict[str, Change]:
+    """Tell what changes in the tables, but for the jobs' own rows and the counts, when jobs become what they are after.
+
+    `gone` are the removed jobs by id, `born_by` the rows of those that runs enqueued. A job that is
+    in `after` only was not there before.
+    """
+    found: defaultdict[str, Change] = defaultdict(lambda: ([], []))
+    for number, job in after.items():
+        was = before.get(number)
+        old = place(was, promoted_us) if was is not None else None
+        new = place(job, promoted_us) if job is not None else None
+        if old != new:
             if old is not None:
-                deletes[old[0]].append(old[1])
+                found[old[0]][0].append(old[1])
             if new is not None:
-                puts[new[0]].append(new[1:])
-        for table, keys in deletes.items():
-            self._txn.delete_many(table, sorted(keys))
-        for table, rows in puts.items():
-            self._txn.put_many(table, sorted(rows))
-
-    def _write_ids(self) -> None:
-        born: list[Row] = []
-        for number, job in self._after.items():
-            before = self._before[number]
-            if before is None and job is not None:
-                born.append(ids.row(job.spec.id, number))
-            elif before is not None and job is None:
-                self._txn.delete(ids.TABLE, before.spec.id.encode())
-        self._txn.put_many(ids.TABLE, sorted(born))
-        self._txn.put_many(removed.TABLE, sorted(removed.row(*gone) for gone in self._removed.items()))
-
-    def _write_counts(self) -> None:
-        changes: defaultdict[counts.Change, int] = defaultdict(int)
-        for number, job in self._after.items():
-            before = self._before[number]
-            if before is not None:
-                changes[before.spec.queue, before.state] -= 1
+                found[new[0]][1].append(new[1:])
+        if was is None:
             if job is not None:
-                changes[job.spec.queue, job.state] += 1
-        counts.add(self._txn, changes)
+                found[ids.TABLE][1].append(ids.row(job.spec.id, number))
+        elif job is None:
+            found[jobs.TABLE][0].append(number.to_bytes(8, "big"))
+            found[ids.TABLE][0].append(was.spec.id.encode())
+    if gone:
+        found[removed.TABLE][1].extend(removed.row(job_id, number) for job_id, number in gone.items())
+    if born_by:
+        found[children.TABLE][1].extend(born_by)
+    return found
+
+
+def recounted(before: Mapping[int, Job | None], after: Mapping[int, Job | None]) -> dict[counts.Change, int]:
+    """Tell how the counts change when jobs become what they are after."""
+    found: defaultdict[counts.Change, int] = defaultdict(int)
+    for number, job in after.items():
+        was = before.get(number)
+        if was is not None:
+            found[was.spec.queue, was.state] -= 1
+        if job is not None:
+            found[job.spec.queue, job.state] += 1
+    return found

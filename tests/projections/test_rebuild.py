@@ -1,16 +1,20 @@
 """The views can be thrown away and made again from the log, and are then what they were, byte for byte."""
 
 from collections.abc import Callable
+from typing import Any
+from zlib import crc32
 
 import pytest
+from msgpack import packb
 
-from queuectl import JobRequest, Queue, StoreError
-from queuectl.errors import CorruptLog, IllegalTransition, QueuectlError
-from queuectl.events.codec import LAYOUTS, name_of
+from queuectl import JobRequest, JobState, Queue, StoreError
+from queuectl.errors import CorruptLog, IllegalTransition, NewerFormat, QueuectlError
+from queuectl.events.codec import LAYOUTS, name_of, unpack
 from queuectl.events.lmdb_log import LmdbLog
 from queuectl.events.log import Append
-from queuectl.events.types import Completed
-from queuectl.projections import ready
+from queuectl.events.types import Completed, RetentionApplied
+from queuectl.projections import comparing, folding, ready
+from queuectl.projections.comparing import Comparison
 from queuectl.projections.rebuild import BATCH
 from queuectl.store import VIEW_TABLES, Row, Store, Transaction, key_of
 from tests.clocks import FakeClock
@@ -126,6 +130,13 @@ def illegal(txn: Transaction) -> None:
     log.append([Append(number, log.version(number), (Completed(1, 1),))], at_us=0, actor="nobody")
 
 
+def unknown(txn: Transaction) -> None:
+    """Put an event of a type that nobody knows in the place of another."""
+    envelope = unpack(key_of(5), txn.get("log", key_of(5)) or b"")
+    payload = packb(envelope | {"y": "teleported"})
+    txn.put("log", key_of(5), crc32(payload, crc32(key_of(5))).to_bytes(4, "big") + payload)
+
+
 def damaged(txn: Transaction) -> None:
     """Change a byte of an event."""
     value = txn.get("log", key_of(5))
@@ -135,8 +146,13 @@ def damaged(txn: Transaction) -> None:
 
 @pytest.mark.parametrize(
     ("spoil", "error"),
-    [(illegal, IllegalTransition), (damaged, CorruptLog), (lambda txn: txn.delete("log", key_of(5)), CorruptLog)],
-    ids=["illegal", "damaged", "missing"],
+    [
+        (illegal, IllegalTransition),
+        (damaged, CorruptLog),
+        (unknown, NewerFormat),
+        (lambda txn: txn.delete("log", key_of(5)), CorruptLog),
+    ],
+    ids=["illegal", "damaged", "unknown", "missing"],
 )
 @pytest.mark.parametrize("check", [True, False])
 def test_a_log_that_cannot_be_applied_stops_a_replay(
@@ -206,17 +222,151 @@ def test_work_goes_on_during_a_replay(long_queue: Queue) -> None:
     assert long_queue.replay(check=True).differences == []
 
 
+def test_workers_change_what_was_compared_already(long_queue: Queue, clock: FakeClock, monkeypatch: Any) -> None:
+    """Jobs that are claimed, die, are removed or become due while rows are compared are no differences."""
+    long_queue.enqueue("true", id="due", delay_s=5, priority=9)
+    long_queue.cancel(long_queue.enqueue("true", id="gone").id)
+    changes = iter(
+        [
+            lambda: long_queue.claim("w1", 3),
+            lambda: long_queue.clear(state=JobState.CANCELLED),
+            lambda: clock.advance(10),
+            lambda: long_queue.fail(running(long_queue), "exit code 1", return_code=1),
+            lambda: long_queue.enqueue("true", id="gone"),
+            lambda: long_queue.worker_started("w1", host="here", pid=1, slots=2),
+        ]
+    )
+    read_on = Comparison.read_on
+
+    def read_and_work(self: Comparison, live: Transaction) -> bool:
+        more = read_on(self, live)
+        next(changes, lambda: None)()
+        return more
+
+    monkeypatch.setattr(Comparison, "read_on", read_and_work)
+    assert long_queue.replay().differences == []
+    assert next(changes, None) is None
+    monkeypatch.undo()
+    assert long_queue.replay(check=True).differences == []
+
+
+def test_a_row_spoilt_after_it_was_compared_shows_in_the_count(long_queue: Queue, monkeypatch: Any) -> None:
+    """A row that vanishes by no event, behind the comparison's back, is told by the number of rows."""
+    write_once = iter([lambda: write(long_queue._store, lambda txn: txn.delete("jobs", key_of(3)))])
+    read_on = Comparison.read_on
+
+    def read_and_spoil(self: Comparison, live: Transaction) -> bool:
+        more = read_on(self, live)
+        if not more:
+            next(write_once, lambda: None)()
+        return more
+
+    monkeypatch.setattr(Comparison, "read_on", read_and_spoil)
+    [difference] = long_queue.replay(check=True).differences
+    assert difference.startswith(f"jobs: live has {BATCH + 9} rows, from the log {BATCH + 10}")
+
+
 @pytest.mark.parametrize("inner_check", [True, False])
-def test_two_replays_at_once_are_refused(long_queue: Queue, inner_check: bool) -> None:
-    """A replay that finds another at work in its views stops, and neither spoils the live ones."""
+def test_a_second_replay_at_once_is_refused(long_queue: Queue, inner_check: bool) -> None:
+    """While a replay is at work another is refused in words, and the first comes to its end."""
+    refused = []
 
     def replay_too(done: int, total: int) -> None:
-        assert long_queue.replay(check=inner_check).differences == []
+        with pytest.raises(StoreError, match="another replay is at work; let it end") as refusal:
+            long_queue.replay(check=inner_check)
+        refused.append(refusal)
+
+    assert long_queue.replay(progress=replay_too).differences == []
+    assert refused
+    assert long_queue.replay(check=True).differences == []
+
+
+def test_a_replay_of_an_older_release_is_noticed(long_queue: Queue) -> None:
+    """One that knows no lock and works in the same shadow makes a replay stop, with the live views as they were."""
+
+    def swap(done: int, total: int) -> None:
+        write(long_queue._store, lambda txn: txn.shadow().put("marks", b"applied", key_of(99)))
 
     before = live_views(long_queue._store)
     with pytest.raises(StoreError, match="another replay is at work"):
-        long_queue.replay(progress=replay_too)
+        long_queue.replay(progress=swap)
     assert live_views(long_queue._store) == before
+    assert long_queue.replay().differences == []
+
+
+# In small portions: many writes, jobs read again, comparisons that have to wait
+
+
+@pytest.fixture
+def in_small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every portion so small that a short log takes many."""
+    for module, name in ((folding, "HELD_JOBS"), (folding, "PORTION"), (comparing, "ROWS"), (comparing, "OPEN_ROWS")):
+        monkeypatch.setattr(module, name, 3)
+    monkeypatch.setattr("queuectl.projections.rebuild.BATCH", 5)
+    monkeypatch.setattr("queuectl.projections.rebuild.REST", 2)
+
+
+@pytest.mark.usefixtures("in_small_portions")
+@pytest.mark.parametrize("tamper", [lambda txn: None, *TAMPERED.values()], ids=["nothing", *TAMPERED])
+def test_portions_change_nothing(queue: Queue, store: Store, tamper: Callable[[Transaction], object]) -> None:
+    """However small the portions, the rebuilt views are the right ones, and what differs is told."""
+    right = live_views(store)
+    write(store, tamper)
+    wrong = [table for table, rows in live_views(store).items() if rows != right[table]]
+    assert [each.split(":")[0] for each in queue.replay().differences] == wrong
+    assert live_views(store) == right
+    assert queue.replay(check=True).differences == []
+
+
+@pytest.mark.usefixtures("in_small_portions")
+def test_small_portions_while_work_goes_on(queue: Queue, store: Store, clock: FakeClock) -> None:
+    """What happens between any two portions is in the rebuilt views."""
+    happened = []
+
+    def work(done: int, total: int) -> None:
+        if len(happened) < 15:
+            clock.advance(1)
+            happened.append(queue.enqueue("true", id=f"new{len(happened)}", delay_s=len(happened) % 3))
+            for job in queue.claim("w9", 2):
+                queue.fail(queue.start(job), "exit code 1", return_code=1)
+
+    assert queue.replay(progress=work).differences == []
+    assert len(happened) == 15
+    assert queue.replay(check=True).differences == []
+
+
+# Retention
+
+
+def let_go(txn: Transaction, numbers: set[int], upto: int) -> None:
+    """Take the events of jobs out of the log and say so in it, as retention does."""
+    log = LmdbLog(txn)
+    gone = [each.position for each in log.read() if each.position <= upto and each.stream in numbers]
+    for position in gone:
+        txn.delete("log", key_of(position))
+    swept = RetentionApplied(upto, 0, max(numbers), len(gone), b"", "", b"")
+    log.append([Append("retention", log.version("retention"), (swept,))], at_us=0, actor="nobody")
+    log.set_cut(upto)
+
+
+def test_retention_during_a_replay_makes_it_begin_anew(long_queue: Queue) -> None:
+    """Where events go that were not read yet, of a job that was, no half of that job is in the views."""
+    for _ in range(4):
+        running(long_queue)  # started behind the first portion
+    upto = long_queue.head()
+    told = []
+
+    def cut(done: int, total: int) -> None:
+        if not told:
+            write(long_queue._store, lambda txn: let_go(txn, {1, 2}, upto))
+        told.append(done)
+
+    report = long_queue.replay(progress=cut)
+    assert told == [BATCH, BATCH + 2, upto + 1]  # from the first event that is left on
+    assert report.events == upto + 1
+    assert report.differences  # nobody took these jobs out of the live views
+    with long_queue._store.read() as txn:
+        assert [txn.get("jobs", key_of(number)) is None for number in (1, 2, 3)] == [True, True, False]
     assert long_queue.replay(check=True).differences == []
 
 

@@ -22,12 +22,17 @@ from ..verb import Verb
 def command(ctx: click.Context, session: Session, *, check: bool, as_json: bool) -> None:
     """Rebuild every view from the log, and compare.
 
-    The rebuilt views lie beside the live ones until all is compared; then they take their place.
-    With --check they do not, and it exits 1 where they differ.
+    Workers go on meanwhile: the rebuilt views lie beside the live ones until all is compared; then
+    they take their place. With --check they do not, and it exits 1 where they differ. It can be
+    interrupted at any moment, and changes nothing then.
     """
     queue = session.existing()
     with progress("Replaying") as shown:
-        report = queue.replay(check=check, progress=shown.done)
+        try:
+            report = queue.replay(check=check, progress=shown.done)
+        except KeyboardInterrupt:
+            shown.interrupted("events replayed; the views are as they were")
+            raise
     if as_json:
         document(
             {
@@ -35,6 +40,7 @@ def command(ctx: click.Context, session: Session, *, check: bool, as_json: bool)
                 "differences": report.differences,
                 "swapped": report.swapped,
                 "duration_s": round(report.seconds, 6),
+                "held_ms": round(report.held_s * 1000, 3),
             }
         )
     else:

@@ -1,0 +1,179 @@
+"""Whatever happens, folding a log in memory gives the rows that applying it event by event gives."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from queuectl.decider import decide
+from queuectl.errors import IllegalTransition, QueuectlError
+from queuectl.events.codec import LAYOUTS, encode, unpack
+from queuectl.events.lmdb_log import LmdbLog
+from queuectl.events.log import Append
+from queuectl.events.types import CONFIG_STREAM, NEW, WORKER_STREAM, ConfigChanged, Enqueued, Event, JobSpec, Recorded
+from queuectl.job import Job, JobState, Lease, Outcome, evolve
+from queuectl.projections import children, folding, marks
+from queuectl.projections.folding import STEPS, Fold
+from queuectl.projections.runner import Views
+from queuectl.store import VIEW_TABLES, Store, Transaction, key_of
+from tests.property import strategies as our
+
+KINDS = {layout.name: layout.type for layout in LAYOUTS}
+FREQUENT = st.sampled_from([name for name, _ in STEPS])
+
+leases = st.builds(Lease, our.positions, our.texts, our.times, our.counts, st.booleans())
+outcomes = st.builds(
+    Outcome, our.texts, st.none() | our.signed, st.none() | our.texts, our.maybe_counts, st.none() | our.texts
+)
+
+
+@st.composite
+def jobs(draw: st.DrawFn) -> Job:
+    """Draw a job in any state, with a lease exactly while it is processing."""
+    state = draw(st.sampled_from(JobState))
+    lease = draw(leases) if state is JobState.PROCESSING else None
+    maybe = st.none() | our.times
+    rest = [draw(our.counts), lease, draw(maybe), draw(maybe), draw(st.none() | outcomes)]
+    return Job(1, draw(our.specs), state, draw(our.positions), *(draw(our.times) for _ in range(3)), *rest)
+
+
+@given(data=st.data(), name=FREQUENT, job=st.none() | jobs())
+@our.thorough
+def test_a_step_gives_what_evolve_gives(data: st.DataObject, name: str, job: Job | None) -> None:
+    """A step makes of any job what `evolve` does, and leaves to it whatever is not allowed."""
+    event = data.draw(our.EVENTS[KINDS[name]])
+    at_us, position = data.draw(our.times), 7
+    recorded = Recorded(position, at_us, position if type(event) is Enqueued else 1, 0, "x", event)
+    envelope = unpack(key_of(position), encode(recorded, key_of(position)))
+    step = STEPS[name, envelope["v"]]
+    try:
+        expected = evolve(job, recorded)
+    except IllegalTransition:
+        expected = None
+    try:
+        found: Any = step(job, envelope, position)
+    except folding.NOT_PLAIN:
+        found = None
+    assert (found, type(found)) == (expected, type(expected))
+
+
+@given(name=FREQUENT, job=st.none() | jobs(), data=st.data())
+@our.brief
+def test_a_step_leaves_what_lacks_a_field(data: st.DataObject, name: str, job: Job | None) -> None:
+    """An event without one of its required fields is no step's to apply."""
+    layout = next(layout for layout in LAYOUTS if layout.name == name)
+    event = data.draw(our.EVENTS[layout.type])
+    recorded = Recorded(7, 1, 7 if type(event) is Enqueued else 1, 0, "x", event)
+    envelope = unpack(key_of(7), encode(recorded, key_of(7)))
+    del envelope["d"][data.draw(st.sampled_from(layout.required))]
+    try:
+        STEPS[name, 1](job, envelope, 7)
+    except folding.NOT_PLAIN:
+        return
+    raise AssertionError(f"{name} was applied")
+
+
+# A whole log, event by event beside folded in portions
+
+named: st.SearchStrategy[tuple[str, Event]] = st.one_of(
+    st.tuples(
+        st.just(CONFIG_STREAM),
+        st.builds(ConfigChanged, st.sampled_from(["x", "y"]), st.none(), st.none() | our.signed),
+    ),
+    *(
+        st.tuples(st.sampled_from([WORKER_STREAM + "w1", WORKER_STREAM + "w2"]), our.EVENTS[KINDS[name]])
+        for name in ("worker_started", "worker_stopping", "worker_stopped")
+    ),
+)
+happenings = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["a", "b", "c"]), our.working | our.commands),
+        st.tuples(st.sampled_from(["a", "b", "c"]), our.enqueues),
+        named,
+        st.tuples(st.sampled_from(["promote"]), our.moments),
+        st.tuples(st.sampled_from(["read", "write"]), st.integers(1, 4)),
+    ),
+    max_size=60,
+)
+
+
+class Lives:
+    """A log and its live views, and a fold of it beside them."""
+
+    def __init__(self, txn: Transaction) -> None:
+        self.txn = txn
+        self.log = LmdbLog(txn)
+        self.views = Views(txn)
+        self.fold = Fold()
+        self.numbers: dict[str, int] = {}
+
+    def happen(self, what: str, detail: Any) -> None:
+        if what == "promote":
+            self.views.promote(detail)
+        elif what == "read":
+            self.fold.read(self.txn.shadow(), detail)
+        elif what == "write":
+            self.write()
+        elif what in ("a", "b", "c"):
+            self.order(what, detail)
+        else:
+            self.append(what, self.log.version(what), (detail,))
+
+    def order(self, job_id: str, command: Any) -> None:
+        number = self.numbers.get(job_id, 0)
+        job = self.views.job(number) if number else None
+        if hasattr(command, "spec"):
+            spec = command.spec
+            queue = ("default", "other")[len(spec.queue) % 2]
+            options = {"max_retries": spec.max_retries, "backoff_base": spec.backoff_base, "run_at_us": spec.run_at_us}
+            command = command._replace(spec=JobSpec(job_id, "true", queue, spec.priority % 3, **options))
+        try:
+            events = decide(our.aimed(command, job), job)
+        except QueuectlError:
+            return
+        if job is None:
+            self.append(NEW, 0, events, cause=number)
+            self.numbers[job_id] = self.log.head()
+        else:
+            self.append(number, job.version, events)
+
+    def append(self, stream: Any, expected: int, events: tuple[Event, ...], cause: int = 0) -> None:
+        if events:
+            batch = [Append(stream, expected, events)]
+            for recorded in self.log.append(batch, at_us=self.log.head() * 100_000, actor="tester", cause=cause):
+                self.views.apply(recorded)
+
+    def write(self) -> None:
+        for write in self.fold.writes():
+            write(self.txn.shadow())
+
+    def assert_equal(self) -> None:
+        """Bring both to the head, and compare every row of every view."""
+        self.views.flush()
+        while self.fold.applied < self.log.head():
+            self.fold.read(self.txn.shadow(), 5)
+        self.write()
+        self.fold.promoted_us = self.views.promoted_us
+        Views(self.txn.shadow()).promote_to(self.views.promoted_us)
+        for table in VIEW_TABLES:
+            assert list(self.txn.scan(table)) == list(self.txn.shadow().scan(table)), table
+
+
+@given(parts=st.lists(happenings, min_size=1, max_size=4))
+@our.brief
+def test_a_folded_log_gives_the_rows_of_the_live_views(parts: list[list[tuple[str, Any]]]) -> None:
+    """At random points of random lives, and however portioned, the shadow equals the live views byte for byte."""
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        Store.open(Path(directory, "q"), create=True) as store,
+        store.write() as txn,
+    ):
+        lives = Lives(txn)
+        for part in parts:
+            for happening in part:
+                lives.happen(*happening)
+            lives.assert_equal()
+        assert marks.get(txn.shadow(), marks.APPLIED) == lives.log.head()
+        assert txn.count(children.TABLE) <= lives.log.head()
