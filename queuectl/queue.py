@@ -19,12 +19,13 @@ from .engine import Engine, token_of
 from .errors import InvalidInput, WaitTimeout
 from .events.lmdb_log import LmdbLog
 from .events.types import WORKER_STREAM, WorkerStarted, WorkerStopped, WorkerStopping
-from .intake import JobRequest, check_count, check_queue, check_state, check_text, check_worker, ids_of, time_us
+from .intake import JobRequest, check_count, check_queue, check_state, check_text, check_worker, ids_of
 from .job import ENDED, JobState
 from .later import Later
 from .projections import config, workers
 from .settings import KEYS, Settings, canonical, parse
 from .store import Store, key_of
+from .when import time_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -12,7 +12,7 @@ import queuectl
 ROOT = Path(queuectl.__file__).parent
 CORE = "errors events.types job commands retry decider"
 VIEWS_OF_ALL = "errors events.* job store projections.*"
-FACE = "queue surroundings answers documents settings intake errors clock events.types events.codec job"
+FACE = "queue surroundings answers documents settings intake errors clock events.types events.codec job when"
 
 ALLOWED = {  # module -> what of ours it may import; the first row that fits counts
     "errors|boot|events.types|retry|doorbell|later|surroundings|events.__init__|projections.__init__": "",
@@ -20,7 +20,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "events.lmdb_log": "errors events.* store",
     "events.*": "errors events.*",
     "clock": "boot",
-    "environment|settings": "errors",
+    "environment|settings|when": "errors",
     "lockfile": "boot",
     "leftovers": "lockfile",
     "guardian": "boot lockfile leftovers",
@@ -28,7 +28,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "projections.runner|projections.rebuild": VIEWS_OF_ALL,
     "projections.rows": "errors",
     "projections.*": "events.types job store projections.rows",
-    "intake": "errors events.types job settings",
+    "intake": "errors events.types job settings when",
     "answers": "errors events.types job",
     "documents": "answers events.types events.codec job",
     "outputs": "store",
@@ -42,7 +42,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "acting": f"commands engine enqueuing outputs {VIEWS_OF_ALL}",
     "takeover": f"answers boot engine leftovers lockfile surroundings {VIEWS_OF_ALL}",
     "queue": f"answers clock commands engine intake settings surroundings {VIEWS_OF_ALL}"
-    " outputs enqueuing acting settling reading takeover family selecting subscriptions later",
+    " outputs enqueuing acting settling reading takeover family selecting subscriptions later when",
     "worker.*": f"{FACE} doorbell guardian leftovers lockfile worker.*",
     "cli.*": f"{FACE} leftovers __init__ cli.* worker.*",
     "__init__|__main__": "*",
