@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from . import acting, answers, enqueuing, family, outputs, reading, selecting, settling, subscriptions, takeover
+    from . import acting, answers, asof, enqueuing, family, outputs, reading, selecting, settling, subscriptions, takeover
     from .answers import (
         Bulk,
         Captured,
@@ -53,10 +53,12 @@ if TYPE_CHECKING:
     from .events.types import Command, Recorded, Stream
     from .job import Job
     from .projections import rebuild
+    from .snapshots import Snapshot
     from .subscriptions import Subscription
 else:
-    acting, answers, enqueuing, outputs, reading, settling, takeover, rebuild = map(
-        Later, ["acting", "answers", "enqueuing", "outputs", "reading", "settling", "takeover", "projections.rebuild"]
+    acting, answers, asof, enqueuing, outputs, reading, settling, takeover, rebuild = map(
+        Later,
+        ["acting", "answers", "asof", "enqueuing", "outputs", "reading", "settling", "takeover", "projections.rebuild"],
     )
     family, selecting, subscriptions = map(Later, ["family", "selecting", "subscriptions"])
 
@@ -593,6 +595,43 @@ class Queue:
         begun = time.monotonic()
         rebuilt = rebuild.rebuild(self._store, swap=not check, progress=progress)
         return answers.ReplayReport(rebuilt.events, rebuilt.differences, rebuilt.swapped, time.monotonic() - begun)
+
+    def as_of(
+        self,
+        position: int | None = None,
+        *,
+        at_us: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> asof.Past:
+        """Give the queue as it was behind the event at a position, or at a time in microseconds; close it after use.
+
+        `progress` is called with the events folded and to be folded. Raises InvalidInput for a moment
+        before the log begins or still to come, Archived where retention has taken out its events.
+        """
+        with self._store.read() as txn:
+            moment = asof.moment_at(txn, position, at_us, self._clock.now_us())
+        return asof.Past(self._store, moment, progress)
+
+    def snapshots(self) -> list[Snapshot]:
+        """Give the snapshots that `as_of` can begin from, by position."""
+        return asof.usable(self._store)
+
+    def make_snapshots(
+        self, *, with_head: bool = True, progress: Callable[[int, int], None] | None = None
+    ) -> list[Snapshot] | None:
+        """Make the snapshots that are missing, `with_head` one of the head too; None where another process does.
+
+        Raises StoreError where one cannot be written.
+        """
+        return asof.make_snapshots(self._store, with_head=with_head, progress=progress)
+
+    def are_snapshots_due(self) -> bool:
+        """Tell whether the log has grown enough since the last snapshot, as `snapshot_events` says."""
+        return asof.are_snapshots_due(self._store)
+
+    def delete_snapshots(self) -> int:
+        """Delete every snapshot, which is no loss; gives how many there were."""
+        return asof.delete_snapshots(self._store)
 
     # Within
 

@@ -12,7 +12,7 @@ import queuectl
 ROOT = Path(queuectl.__file__).parent
 CORE = "errors events.types job commands retry decider"
 VIEWS_OF_ALL = "errors events.* job store projections.*"
-FACE = "queue surroundings answers documents settings intake errors clock events.types events.codec job when"
+FACE = "queue surroundings answers documents settings intake errors clock events.types events.codec job when asof snapshots"
 
 ALLOWED = {  # module -> what of ours it may import; the first row that fits counts
     "errors|boot|events.types|retry|doorbell|later|surroundings|events.__init__|projections.__init__": "",
@@ -38,11 +38,13 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "family": f"answers job reading {VIEWS_OF_ALL}",
     "selecting": f"reading {VIEWS_OF_ALL}",
     "subscriptions": "answers clock errors events.* intake store",
+    "snapshots": "errors store",
+    "asof": f"answers documents intake reading settings snapshots {VIEWS_OF_ALL}",
     "enqueuing": f"answers clock engine intake settings surroundings {VIEWS_OF_ALL}",
     "acting": f"commands engine enqueuing outputs {VIEWS_OF_ALL}",
     "takeover": f"answers boot engine leftovers lockfile surroundings {VIEWS_OF_ALL}",
     "queue": f"answers clock commands engine intake settings surroundings {VIEWS_OF_ALL}"
-    " outputs enqueuing acting settling reading takeover family selecting subscriptions later when",
+    " outputs enqueuing acting settling reading takeover family selecting subscriptions later when asof snapshots",
     "worker.*": f"{FACE} doorbell guardian leftovers lockfile worker.*",
     "cli.*": f"{FACE} leftovers __init__ cli.* worker.*",
     "__init__|__main__": "*",

@@ -40,11 +40,12 @@ class LmdbLog:
         """Give the position of a stream's last event."""
         return self._last(stream, {})
 
-    def digest(self) -> bytes:
-        """Give the chain's digest at the head."""
+    def digest(self, position: int | None = None) -> bytes:
+        """Give the chain's digest at a position, or at the head."""
         # Only a log begun by a release that kept no chain has more than a batch to go back.
         behind: list[Row] = []
-        for key, value in self._txn.scan_back(LOG):
+        below = None if position is None else key_of(position + 1)
+        for key, value in self._txn.scan_back(LOG, below):
             behind.append((key, value))
             if (digest := kept_by(key, value)) is not None:
                 break
