@@ -16,8 +16,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import zstandard
-
 from .errors import StoreError
 from .store import Store
 
@@ -71,6 +69,8 @@ def read(queue_path: Path, position: int) -> Snapshot | None:
 
 def unpack(snapshot: Snapshot, directory: Path) -> bool:
     """Write the store in a snapshot into a directory; tells whether the content was what was written."""
+    import zstandard  # here and below: a worker, which only asks what there is, has no use for it
+
     try:
         with snapshot.path.open("rb") as file:
             start = len(file.readline(_HEADER_BYTES))
@@ -168,6 +168,8 @@ def _file_of(queue_path: Path, position: int) -> Path:
 
 
 def _compress(directory: Path) -> tuple[Path, bytes]:
+    import zstandard
+
     packed, digest = directory / "packed", sha256()
     with (directory / "data.mdb").open("rb") as content, packed.open("wb") as file:
         for piece in zstandard.ZstdCompressor(level=LEVEL).read_to_iter(content, read_size=_PIECE_BYTES):

@@ -12,7 +12,7 @@ import queuectl
 ROOT = Path(queuectl.__file__).parent
 CORE = "errors events.types job commands retry decider"
 VIEWS_OF_ALL = "errors events.* job store projections.*"
-FACE = "queue surroundings answers documents settings intake errors clock events.types events.codec job when asof snapshots"
+FACE = "queue surroundings answers documents settings intake errors clock events.types events.codec job when"
 
 ALLOWED = {  # module -> what of ours it may import; the first row that fits counts
     "errors|boot|events.types|retry|doorbell|later|surroundings|events.__init__|projections.__init__": "",
@@ -46,7 +46,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "queue": f"answers clock commands engine intake settings surroundings {VIEWS_OF_ALL}"
     " outputs enqueuing acting settling reading takeover family selecting subscriptions later when asof snapshots",
     "worker.*": f"{FACE} doorbell guardian leftovers lockfile worker.*",
-    "cli.*": f"{FACE} leftovers __init__ cli.* worker.*",
+    "cli.*": f"{FACE} asof leftovers __init__ cli.* worker.*",
     "__init__|__main__": "*",
 }
 HOMES = {"lmdb": "store|environment", "msgpack": "events.codec|projections.rows", "click": "cli.*", "rich": "cli.*"}
