@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Kin,
         ReplayReport,
         Result,
+        Rewound,
         Run,
         Running,
         Status,
@@ -49,8 +50,8 @@ if TYPE_CHECKING:
     from .subscriptions import Subscription
 
 _HOMES = {
-    "answers": "Bulk Captured Cause ConfigValue Exchange Family Kin ReplayReport Result Run Running Status Subscriber "
-    "WorkerInfo",
+    "answers": "Bulk Captured Cause ConfigValue Exchange Family Kin ReplayReport Result Rewound Run Running Status "
+    "Subscriber WorkerInfo",
     "errors": "CheckpointMoved DuplicateJob InvalidInput InvalidLine JobNotFound NoQueue QueuectlError StaleLease "
     "StoreError WaitTimeout WrongState",
     "events.types": "JobSpec Recorded",
@@ -84,6 +85,7 @@ __all__ = [
     "Recorded",
     "ReplayReport",
     "Result",
+    "Rewound",
     "Run",
     "Running",
     "StaleLease",

@@ -167,10 +167,15 @@ def _last_life(told: Sequence[Recorded]) -> Sequence[Recorded]:
 
 
 @contextmanager
-def views_at(store: Store, position: int, progress: Progress | None = None) -> Iterator[Store]:
-    """Give a store that holds the views as they were at a position, due jobs not promoted; it is gone afterwards."""
+def views_at(
+    store: Store, position: int, progress: Progress | None = None, *, scratch: Path | None = None
+) -> Iterator[Store]:
+    """Give a store that holds the views as they were at a position, due jobs not promoted; it is gone afterwards.
+
+    It takes up space on the disk of `scratch`, a directory; None is that for temporary files.
+    """
     with ExitStack() as opened:
-        views, base = _begin(store, position)
+        views, base = _begin(store, position, scratch)
         opened.callback(views.close)
         _fold(store, views, base, position, progress)
         _keep(store, views, position, base)
@@ -232,21 +237,21 @@ def usable(store: Store) -> list[Snapshot]:
         return [found for at in snapshots.positions(store.path) if (found := _usable(store, txn, at)) is not None]
 
 
-def _begin(store: Store, position: int) -> tuple[Store, int]:
+def _begin(store: Store, position: int, scratch: Path | None = None) -> tuple[Store, int]:
     """Give a store with the views of the nearest snapshot, or none, and that snapshot's position."""
     for at in reversed([at for at in snapshots.positions(store.path) if at <= position]):
         with store.read() as txn:
             found = _usable(store, txn, at)
-        if found is not None and (views := _unpacked(found)) is not None:
+        if found is not None and (views := _unpacked(found, scratch)) is not None:
             return views, at
         snapshots.remove(store.path, at)
-    with tempfile.TemporaryDirectory(prefix="queuectl-") as directory:
+    with tempfile.TemporaryDirectory(prefix=".queuectl-", dir=scratch) as directory:
         return Store.passing(Path(directory)), 0
 
 
-def _unpacked(found: Snapshot) -> Store | None:
+def _unpacked(found: Snapshot, scratch: Path | None) -> Store | None:
     try:
-        with tempfile.TemporaryDirectory(prefix="queuectl-") as directory:
+        with tempfile.TemporaryDirectory(prefix=".queuectl-", dir=scratch) as directory:
             return Store.passing(Path(directory)) if snapshots.unpack(found, Path(directory)) else None
     except (NotAQueue, StoreError):
         return None

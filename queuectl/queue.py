@@ -32,7 +32,20 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from . import acting, answers, asof, enqueuing, family, outputs, reading, selecting, settling, subscriptions, takeover
+    from . import (
+        acting,
+        answers,
+        asof,
+        enqueuing,
+        family,
+        outputs,
+        reading,
+        rewinding,
+        selecting,
+        settling,
+        subscriptions,
+        takeover,
+    )
     from .answers import (
         Bulk,
         Captured,
@@ -43,6 +56,7 @@ if TYPE_CHECKING:
         Recovered,
         ReplayReport,
         Result,
+        Rewound,
         Run,
         Status,
         Subscriber,
@@ -56,11 +70,12 @@ if TYPE_CHECKING:
     from .snapshots import Snapshot
     from .subscriptions import Subscription
 else:
-    acting, answers, asof, enqueuing, outputs, reading, settling, takeover, rebuild = map(
+    acting, answers, asof, enqueuing, outputs, reading, rewinding, settling, takeover = map(
         Later,
-        ["acting", "answers", "asof", "enqueuing", "outputs", "reading", "settling", "takeover", "projections.rebuild"],
+        ["acting", "answers", "asof", "enqueuing", "outputs", "reading", "rewinding", "settling", "takeover"],
     )
     family, selecting, subscriptions = map(Later, ["family", "selecting", "subscriptions"])
+    rebuild = Later("projections.rebuild")
 
 OUTPUT_AT_ONCE: Final = 1 << 20
 
@@ -611,6 +626,23 @@ class Queue:
         with self._store.read() as txn:
             moment = asof.moment_at(txn, position, at_us, self._clock.now_us())
         return asof.Past(self._store, moment, progress)
+
+    def rewind(
+        self,
+        into: str | os.PathLike[str],
+        position: int | None = None,
+        *,
+        at_us: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Rewound:
+        """Make a second queue in a new directory as this one was at a position or a time.
+
+        `progress` is called with the events copied and to be copied. Raises InvalidInput where the
+        directory is there already, what `as_of` raises for the moment, and StoreError.
+        """
+        with self._store.read() as txn:
+            moment = asof.moment_at(txn, position, at_us, self._clock.now_us())
+        return rewinding.rewind(self._store, moment, Path(into), progress)
 
     def snapshots(self) -> list[Snapshot]:
         """Give the snapshots that `as_of` can begin from, by position."""

@@ -82,6 +82,16 @@ class LmdbLog:
             self._head, self.last_at_us = position, at_us
         return recorded
 
+    def adopt(self, rows: Sequence[Row]) -> list[Recorded]:
+        """Append events as another log stored them, which this one is the beginning of; raises CorruptLog."""
+        recorded = [decode(key, value) for key, value in rows]
+        self._txn.append(LOG, rows)
+        versions = {_stream_key(each.stream): key_of(each.position) for each in recorded}
+        self._txn.put_many(STREAMS, sorted(versions.items()))
+        self._tail = rows[-1]
+        self._head, self.last_at_us = recorded[-1].position, recorded[-1].at_us
+        return recorded
+
     def _chained(self, batch: Sequence[Recorded]) -> list[Row]:
         """Give the rows of a batch, the last with the digest of all before it."""
         tail = self._tail

@@ -44,7 +44,7 @@ def rebuild(store: Store, *, swap: bool, progress: Progress | None = None) -> Re
                 differences = _finish(txn)
                 if swap:
                     txn.shadow().make_live()
-                    _stamp(txn)
+                    stamp(txn)
                 break
         if progress:
             progress(done, head)
@@ -69,12 +69,13 @@ def bring_up_to_date(store: Store) -> None:
         is_empty = LmdbLog(txn).head() == 0
     if is_empty:
         with store.write() as txn:
-            _stamp(txn)
+            stamp(txn)
     else:
         rebuild(store, swap=True)
 
 
-def _stamp(txn: Transaction) -> None:
+def stamp(txn: Transaction) -> None:
+    """Say that the views are laid out as this release has them."""
     txn.put("meta", _VERSION_KEY, str(VIEWS_VERSION).encode())
 
 
