@@ -15,9 +15,10 @@ from typing import Final, NamedTuple
 from . import reading, snapshots
 from .answers import Status, WorkerInfo
 from .documents import time_json
-from .errors import Archived, InvalidInput, JobNotFound, NotAQueue, StoreError
-from .events.lmdb_log import LmdbLog
-from .events.types import Enqueued, Recorded
+from .errors import Archived, CorruptLog, InvalidInput, JobNotFound, NotAQueue, StoreError
+from .events.codec import decode
+from .events.lmdb_log import LOG, LmdbLog
+from .events.types import RETENTION_STREAM, Enqueued, Recorded
 from .intake import check_count, check_state
 from .job import Job, JobState, evolve
 from .projections import config, ids, removed
@@ -25,7 +26,7 @@ from .projections.rebuild import VIEWS_VERSION
 from .projections.runner import Views
 from .settings import Settings
 from .snapshots import Snapshot
-from .store import Store, Transaction
+from .store import Row, Store, Transaction, key_of
 
 BATCH: Final = 10_000
 """A read transaction on the live store lives no longer than as many events."""
@@ -275,17 +276,38 @@ def _checked(store: Store, head: int) -> list[int]:
 
 
 def _fold(store: Store, views: Store, after: int, upto: int, progress: Progress | None) -> None:
-    bounds = [*range(after, upto, BATCH), upto]
-    for start, end in pairwise(bounds):
-        with store.read() as txn:
-            events = list(LmdbLog(txn).read(start, until=end))
+    cut = _cut(store)
+    for start, end in pairwise([*range(after, upto, BATCH), upto]):
+        rows = stored(store, start, end)
         with views.write() as txn:
             shown = Views(txn)
-            for recorded in events:
-                shown.apply(recorded)
+            for key, value in rows:
+                shown.apply(decode(key, value))
             shown.flush()
         if progress:
             progress(end - after, upto - after)
+    if (now := _cut(store)) != cut and after < now[0]:  # of what is behind it, some was read before and some after
+        raise StoreError(f"cannot tell the state at position {upto}: retention took events out meanwhile; try again")
+
+
+def _cut(store: Store) -> tuple[int, int]:
+    with store.read() as txn:
+        log = LmdbLog(txn)
+        return log.cut(), log.version(RETENTION_STREAM)
+
+
+def stored(store: Store, after: int, upto: int) -> list[Row]:
+    """Give the events behind a position, up to and with another, as they are stored; raises CorruptLog at a gap.
+
+    They are decoded by the caller: the read transaction is to be short for a process that seldom gets its turn too.
+    """
+    with store.read() as txn:
+        rows = list(txn.scan(LOG, key_of(after + 1), key_of(upto + 1)))
+        first = max(after, LmdbLog(txn).cut()) + 1
+    if len(rows) < upto + 1 - first:
+        there = {int.from_bytes(key, "big") for key, _ in rows}
+        raise CorruptLog(next(at for at in range(first, upto + 1) if at not in there), "it is missing")
+    return rows
 
 
 def _keep(store: Store, views: Store, position: int, base: int) -> None:

@@ -8,21 +8,18 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from itertools import islice
+from itertools import pairwise
 from pathlib import Path
-from typing import Final
 
 from . import outputs
 from .answers import Rewound
-from .asof import Moment, views_at
-from .errors import CorruptLog, InvalidInput, StoreError
-from .events.lmdb_log import LOG, LmdbLog
+from .asof import BATCH, Moment, stored, views_at
+from .errors import InvalidInput, StoreError
+from .events.lmdb_log import LmdbLog
 from .events.types import Cancelled, Completed, Failed, Recorded
 from .projections.rebuild import stamp
 from .projections.runner import Views
-from .store import Store, Transaction, key_of
-
-BATCH: Final = 10_000
+from .store import Store, Transaction
 
 Progress = Callable[[int, int], None]
 Run = tuple[int, int]
@@ -71,23 +68,15 @@ def _check(into: Path) -> None:
 def _copy_log(store: Store, made: Store, upto: int, progress: Progress | None) -> list[Run]:
     """Copy the stored events; gives the runs that printed something."""
     runs: list[Run] = []
-    count, after = 0, 0
-    while after < upto:
-        with store.read() as txn:
-            rows = list(islice(txn.scan(LOG, key_of(after + 1), key_of(upto + 1)), BATCH))
-            cut = LmdbLog(txn).cut()
-        if not rows:
-            break
-        with made.write() as txn:
-            log = LmdbLog(txn)
-            copied = log.adopt(rows)
-            log.set_cut(min(cut, upto))
-        after, count = copied[-1].position, count + len(rows)
-        runs += _printed(copied)
+    for start, end in pairwise([*range(0, upto, BATCH), upto]):
+        if rows := stored(store, start, end):
+            with made.write() as txn:
+                runs += _printed(LmdbLog(txn).adopt(rows))
         if progress:
-            progress(after, upto)
-    if cut == 0 and count != upto:
-        raise CorruptLog(count + 1, "an event up to here is missing")
+            progress(end, upto)
+    with store.read() as txn, made.write() as target:
+        if cut := LmdbLog(txn).cut():
+            LmdbLog(target).set_cut(cut)
     return runs
 
 

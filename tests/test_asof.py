@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from queuectl import InvalidInput, JobNotFound, JobRequest, Queue
+from queuectl import InvalidInput, JobNotFound, JobRequest, Queue, StoreError
 from queuectl.errors import Archived
 from queuectl.events.lmdb_log import LmdbLog
 from queuectl.snapshots import DIRECTORY, interval
@@ -66,6 +66,20 @@ def test_what_retention_has_cut_is_told(queue: Queue, clock: FakeClock) -> None:
     for position in range(4, queue.head() + 1):
         with queue.as_of(position) as then:
             assert "job0" not in [job.id for job in then.jobs()]
+
+
+def test_retention_at_work_meanwhile_is_noticed(queue: Queue) -> None:
+    """Where events went while they were being read there is no answer, rather than a wrong one."""
+    completed(queue, "a")
+    completed(queue, "b")
+
+    def cut(done: int, total: int) -> None:
+        with queue._store.write() as txn:
+            LmdbLog(txn).set_cut(4)
+
+    with pytest.raises(StoreError, match="retention took events out meanwhile; try again"):
+        queue.as_of(6, progress=cut).jobs()
+    assert len(queue.as_of(6).jobs()) == 2
 
 
 def test_an_id_that_was_used_twice_is_the_job_of_then(queue: Queue) -> None:
