@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .answers import (
+        Branch,
         Bulk,
         Captured,
         Cause,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
         Kin,
         ReplayReport,
         Result,
-        Rewound,
         Run,
         Running,
         Status,
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from .subscriptions import Subscription
 
 _HOMES = {
-    "answers": "Bulk Captured Cause ConfigValue Exchange Family Kin ReplayReport Result Rewound Run Running Status "
+    "answers": "Branch Bulk Captured Cause ConfigValue Exchange Family Kin ReplayReport Result Run Running Status "
     "Subscriber WorkerInfo",
     "errors": "CheckpointMoved DuplicateJob InvalidInput InvalidLine JobNotFound NoQueue QueuectlError StaleLease "
     "StoreError WaitTimeout WrongState",
@@ -63,6 +63,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
+    "Branch",
     "Bulk",
     "Captured",
     "Cause",
@@ -85,7 +86,6 @@ __all__ = [
     "Recorded",
     "ReplayReport",
     "Result",
-    "Rewound",
     "Run",
     "Running",
     "StaleLease",

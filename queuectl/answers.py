@@ -176,7 +176,7 @@ class ConfigValue(NamedTuple):
     source: Literal["default", "store"]
 
 
-class Rewound(NamedTuple):
+class Branch(NamedTuple):
     """A second queue as the first was: at which position and time, and what runs had printed, found and gone."""
 
     path: str

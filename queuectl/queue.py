@@ -36,17 +36,18 @@ if TYPE_CHECKING:
         acting,
         answers,
         asof,
+        branching,
         enqueuing,
         family,
         outputs,
         reading,
-        rewinding,
         selecting,
         settling,
         subscriptions,
         takeover,
     )
     from .answers import (
+        Branch,
         Bulk,
         Captured,
         Cause,
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
         Recovered,
         ReplayReport,
         Result,
-        Rewound,
         Run,
         Status,
         Subscriber,
@@ -70,9 +70,9 @@ if TYPE_CHECKING:
     from .snapshots import Snapshot
     from .subscriptions import Subscription
 else:
-    acting, answers, asof, enqueuing, outputs, reading, rewinding, settling, takeover = map(
+    acting, answers, asof, enqueuing, outputs, reading, branching, settling, takeover = map(
         Later,
-        ["acting", "answers", "asof", "enqueuing", "outputs", "reading", "rewinding", "settling", "takeover"],
+        ["acting", "answers", "asof", "enqueuing", "outputs", "reading", "branching", "settling", "takeover"],
     )
     family, selecting, subscriptions = map(Later, ["family", "selecting", "subscriptions"])
     rebuild = Later("projections.rebuild")
@@ -627,14 +627,14 @@ class Queue:
             moment = asof.moment_at(txn, position, at_us, self._clock.now_us())
         return asof.Past(self._store, moment, progress)
 
-    def rewind(
+    def branch(
         self,
         into: str | os.PathLike[str],
         position: int | None = None,
         *,
         at_us: int | None = None,
         progress: Callable[[int, int], None] | None = None,
-    ) -> Rewound:
+    ) -> Branch:
         """Make a second queue in a new directory as this one was at a position or a time.
 
         `progress` is called with the events copied and to be copied. Raises InvalidInput where the
@@ -642,7 +642,7 @@ class Queue:
         """
         with self._store.read() as txn:
             moment = asof.moment_at(txn, position, at_us, self._clock.now_us())
-        return rewinding.rewind(self._store, moment, Path(into), progress)
+        return branching.branch(self._store, moment, Path(into), progress)
 
     def snapshots(self) -> list[Snapshot]:
         """Give the snapshots that `as_of` can begin from, by position."""

@@ -39,13 +39,14 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "selecting": f"reading {VIEWS_OF_ALL}",
     "subscriptions": "answers clock errors events.* intake store",
     "snapshots": "errors store",
-    "rewinding": f"answers asof outputs {VIEWS_OF_ALL}",
+    "branching": f"answers asof outputs {VIEWS_OF_ALL}",
     "asof": f"answers documents intake reading settings snapshots {VIEWS_OF_ALL}",
     "enqueuing": f"answers clock engine intake settings surroundings {VIEWS_OF_ALL}",
     "acting": f"commands engine enqueuing outputs {VIEWS_OF_ALL}",
     "takeover": f"answers boot engine leftovers lockfile surroundings {VIEWS_OF_ALL}",
     "queue": f"answers clock commands engine intake settings surroundings {VIEWS_OF_ALL}"
-    " outputs enqueuing acting settling reading takeover family selecting subscriptions later when asof snapshots rewinding",
+    " outputs enqueuing acting settling reading takeover family selecting subscriptions later"
+    " when asof snapshots branching",
     "worker.*": f"{FACE} doorbell guardian leftovers lockfile worker.*",
     "cli.*": f"{FACE} asof leftovers __init__ cli.* worker.*",
     "__init__|__main__": "*",

@@ -2,12 +2,12 @@
 
 import click
 
+from ..branched import branch
 from ..context import Session, pass_session
 from ..exits import REFUSED
 from ..params import Place, json_option, place
 from ..progress import progress
 from ..render import document, line
-from ..rewound import rewind
 from ..text import escape, plural
 from ..verb import Verb
 
@@ -35,7 +35,7 @@ def command(
     if until is not None or into is not None:
         if until is None or into is None or check:
             raise click.UsageError("--until and --into go together, and without --check")
-        rewind(session, until, into, as_json)
+        branch(session, until, into, as_json)
         return
     queue = session.existing()
     with progress("Replaying") as shown:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from . import outputs
-from .answers import Rewound
+from .answers import Branch
 from .asof import BATCH, Moment, stored, views_at
 from .errors import InvalidInput, StoreError
 from .events.lmdb_log import LmdbLog
@@ -26,7 +26,7 @@ Run = tuple[int, int]
 """A job's number and a run's token: what its output is found by."""
 
 
-def rewind(store: Store, moment: Moment, into: Path, progress: Progress | None = None) -> Rewound:
+def branch(store: Store, moment: Moment, into: Path, progress: Progress | None = None) -> Branch:
     """Make a queue in the new directory `into` as this one was at a moment.
 
     Raises InvalidInput where the directory cannot be made, StoreError where the disk takes no more.
@@ -55,7 +55,7 @@ def rewind(store: Store, moment: Moment, into: Path, progress: Progress | None =
     except BaseException:
         shutil.rmtree(making, ignore_errors=True)
         raise
-    return Rewound(str(into), moment.position, moment.at_us, found, len(runs) - found)
+    return Branch(str(into), moment.position, moment.at_us, found, len(runs) - found)
 
 
 def _check(into: Path) -> None:

@@ -34,7 +34,7 @@ def rows(store: Store, *tables: str) -> dict[str, list[Row]]:
 def test_it_is_the_queue_of_then(lived: Queue, tmp_path: Path, clock: FakeClock, part: float | None) -> None:
     """Its events are the same bytes under the same positions, its chain and views those of then, and it works on."""
     position = lived.head() if part is None else max(1, int(lived.head() * part)) if part != 1 else 1
-    made = lived.rewind(tmp_path / "then", position)
+    made = lived.branch(tmp_path / "then", position)
     assert (made.path, made.position) == (str(tmp_path / "then"), position)
     with lived._store.read() as txn:
         digest = LmdbLog(txn).digest(position)
@@ -70,7 +70,7 @@ def test_what_was_printed_until_then_is_there(queue: Queue, tmp_path: Path) -> N
             queue.enqueue("true", id="waits", priority=-100)
             with queue._store.write() as txn:
                 txn.delete("outputs", job.number.to_bytes(8, "big") + done_token(job))
-    made = queue.rewind(tmp_path / "then", position)
+    made = queue.branch(tmp_path / "then", position)
     assert (made.outputs, made.outputs_gone) == (2, 1)
     with Queue.open(tmp_path / "then") as then:
         printed_then = {each.id: b"".join(then.output(run) for run in then.runs(each.id)) for each in then.jobs()}
@@ -89,10 +89,10 @@ def test_it_is_never_made_over_something(lived: Queue, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("nowhere")
     for name in ("empty", "file", "link", "queue", "no/such"):
         with pytest.raises(InvalidInput, match="into"):
-            lived.rewind(tmp_path / name, 5)
+            lived.branch(tmp_path / name, 5)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file", "link", "queue"]
     with pytest.raises(InvalidInput, match="one from 1"):
-        lived.rewind(tmp_path / "then", 10**9)
+        lived.branch(tmp_path / "then", 10**9)
 
 
 def test_interrupted_it_leaves_nothing(lived: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,17 +105,17 @@ def test_interrupted_it_leaves_nothing(lived: Queue, tmp_path: Path, monkeypatch
         raise OSError(28, "No space left on device")
 
     with pytest.raises(Interrupted):
-        lived.rewind(tmp_path / "then", 5, progress=interrupt)
+        lived.branch(tmp_path / "then", 5, progress=interrupt)
     monkeypatch.setattr(Path, "rename", refuse)
     with pytest.raises(StoreError, match="No space left on device; nothing was made"):
-        lived.rewind(tmp_path / "then", 5)
+        lived.branch(tmp_path / "then", 5)
     assert [path.name for path in tmp_path.iterdir()] == ["queue"]
 
 
 def test_the_first_queue_goes_its_own_way(queue: Queue, tmp_path: Path) -> None:
     """What happens in one afterwards does not happen in the other, down to the files of output."""
     job = completed(queue, "a")
-    queue.rewind(tmp_path / "then", queue.head())
+    queue.branch(tmp_path / "then", queue.head())
     with Queue.open(tmp_path / "then") as then:
         then.clear()
         then.enqueue("true", id="b")

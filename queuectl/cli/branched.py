@@ -7,11 +7,11 @@ from .render import document, line, note
 from .text import escape, moment, plural
 
 
-def rewind(session: Session, until: Place, into: str, as_json: bool) -> None:
+def branch(session: Session, until: Place, into: str, as_json: bool) -> None:
     """Make it, and say what it is."""
     queue = session.reading()
     with progress("Copying") as shown:
-        done = queue.rewind(into, until.position, at_us=until.at_us, progress=shown.done)
+        done = queue.branch(into, until.position, at_us=until.at_us, progress=shown.done)
     if as_json:
         from ..documents import time_json
 
