@@ -11,7 +11,7 @@ from queuectl.documents import event_json, job_json
 
 HERE = Path(__file__).parent
 TOLD = json.loads((HERE / "store-v1.json").read_text())
-LATER = {"cause"}
+LATER = {"cause", "caused_by"}
 """Keys that later releases tell of an event."""
 
 
