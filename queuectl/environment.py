@@ -8,7 +8,7 @@ not depend on an environment variable.
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -47,7 +47,7 @@ OPEN_LOCK: Final = "open.lock"
 _OUR_FILES: Final = frozenset(
     {"data.mdb", "lock.mdb", OPEN_LOCK, "outputs", "doorbells", "workers", "logs", "archive", "snapshots"}
 )
-_NETWORK: Final = frozenset(
+NETWORK: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "afs", "lustre"}
 )
 
@@ -61,7 +61,7 @@ class Environment:
     One that is `passing` is this process's alone and nobody keeps it: nothing of it is flushed.
     """
 
-    def __init__(self, path: Path, *, read_only: bool, passing: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool, passing: bool = False, is_suspect: bool = False) -> None:
         self.is_read_only = read_only
         self._hold = None if passing else _hold(path)
         try:
@@ -70,12 +70,18 @@ class Environment:
             self._let_go()
             raise
         try:
-            _check_length(path, self.env)
+            if not is_suspect:
+                _check_length(path, self.env)
             is_new = self.env.stat()["entries"] == 0
             if is_new and read_only:
                 raise _TablesMissing
-            self.sets = _create_tables(self.env, path) if is_new else _open_tables(self.env, path, read_only=read_only)
-            self.env.reader_check()
+            if is_suspect:
+                self.sets = _tables_there(self.env, path)
+            else:
+                self.sets = (
+                    _create_tables(self.env, path) if is_new else _open_tables(self.env, path, read_only=read_only)
+                )
+            self.freed_readers = self.env.reader_check()
         except BaseException:
             self.close()
             raise
@@ -178,6 +184,43 @@ def alone(path: Path, what: str) -> Iterator[None]:
         os.close(fd)
 
 
+def is_used(path: Path) -> bool:
+    """Tell whether any process has the environment open, as far as can be told."""
+    try:
+        with alone(path, "look at"):
+            return False
+    except (StoreError, OSError):
+        return True
+
+
+def suspect(path: Path) -> Environment:
+    """Open an environment whose file may be damaged, to be read only, in a process that may end of it.
+
+    Raises StoreError.
+    """
+    try:
+        shared = Environment(path, read_only=True, is_suspect=True)
+    except _TablesMissing:
+        raise StoreError(f"cannot read the queue at {path}: tables are missing in data.mdb") from None
+    except lmdb.Error as error:
+        raise StoreError(f"cannot read the queue at {path}: {str(error).rstrip('.')}") from error
+    shared.users = 1
+    return shared
+
+
+def faults(path: Path) -> list[str]:
+    """Give what is wrong with the structure of data.mdb, found in Python, without the engine.
+
+    It reads all of the file; where a process writes to it meanwhile, what it gives may be wrong.
+    """
+    from lmdb.verify import VerifyError, verify
+
+    try:
+        return [str(each) for each in verify(str(path))]  # type: ignore[no-untyped-call]
+    except (VerifyError, OSError, ValueError) as error:
+        return [str(error)]
+
+
 def _hold(path: Path) -> int | None:
     try:
         fd = os.open(path / OPEN_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -195,12 +238,7 @@ def _check_length(path: Path, env: lmdb.Environment) -> None:
     pages = int(env.info()["last_pgno"]) + 1
     if (path / "data.mdb").stat().st_size >= pages * int(env.stat()["psize"]):
         return
-    from lmdb.verify import VerifyError, verify
-
-    try:
-        found = verify(str(path))  # type: ignore[no-untyped-call]
-    except (VerifyError, OSError, ValueError) as error:
-        found = [str(error)]
+    found = faults(path)
     if found:
         raise StoreError(
             f"cannot open the queue at {path}: data.mdb was cut short ({found[0]}); restore a backup of the directory"
@@ -230,7 +268,7 @@ def _make_directory(path: Path) -> None:
             f"cannot make a queue at {path}: {error.strerror}; name a directory you may write to with --db"
         ) from error
     kind = filesystem_of(path)
-    if kind in _NETWORK:
+    if kind in NETWORK:
         raise StoreError(
             f"cannot make a queue at {path}: its file system is {kind}, whose locks cannot be relied on; "
             "name a directory on a local disk with --db"
@@ -298,6 +336,21 @@ def _open_tables(env: lmdb.Environment, path: Path, *, read_only: bool) -> Sets:
     with env.begin(write=True) as txn:
         _check_format(env, path, txn)
         return _tables(env, txn, create=True)  # a release may have added some
+
+
+def _tables_there(env: lmdb.Environment, path: Path) -> Sets:
+    """Open the tables that there are: an older release had fewer."""
+    _check_format(env, path, None)
+
+    def there(names: Mapping[str, str]) -> dict[str, Any]:
+        found = {}
+        for name, full in names.items():
+            with suppress(lmdb.NotFoundError):
+                found[name] = env.open_db(full.encode(), create=False)
+        return found
+
+    shared = there({name: name for name in LOG_TABLES})
+    return {each: shared | there({name: f"{name}.{each}" for name in VIEW_TABLES}) for each in _SETS}
 
 
 def _check_format(env: lmdb.Environment, path: Path, txn: lmdb.Transaction | None) -> None:

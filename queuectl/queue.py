@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         settling,
         subscriptions,
         takeover,
+        verification,
     )
     from .answers import (
         Branch,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from .projections import rebuild
     from .snapshots import Snapshot
     from .subscriptions import Subscription
+    from .verification import Verified
 else:
     acting, answers, asof, enqueuing, outputs, reading, branching, settling, takeover = map(
         Later,
@@ -76,6 +78,7 @@ else:
     )
     family, selecting, subscriptions = map(Later, ["family", "selecting", "subscriptions"])
     rebuild = Later("projections.rebuild")
+    verification = Later("verification")
 
 OUTPUT_AT_ONCE: Final = 1 << 20
 
@@ -664,6 +667,14 @@ class Queue:
     def delete_snapshots(self) -> int:
         """Delete every snapshot, which is no loss; gives how many there were."""
         return asof.delete_snapshots(self._store)
+
+    def verify(self, *, log_only: bool = False, against: Sequence[Path] = (), write_to: Path | None = None) -> Verified:
+        """Check the log and all that hangs on it, in a process of its own; `against` are files of checkpoints.
+
+        `log_only` leaves out the file's structure, the outputs and the views. `write_to` is where to
+        write a checkpoint if nothing is wrong. Raises InvalidInput for a file that is none.
+        """
+        return verification.verify(self.path, log_only=log_only, against=against, write_to=write_to)
 
     # Within
 

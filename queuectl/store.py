@@ -20,7 +20,7 @@ from typing import Final
 
 import lmdb
 
-from .environment import VIEW_TABLES, Environment, Sets, acquire, make_passing, release
+from .environment import VIEW_TABLES, Environment, Sets, acquire, make_passing, release, suspect
 from .errors import CorruptLog, ForkedStore, StoreError, WriteFailed
 
 __all__ = ["VIEW_TABLES", "Row", "Store", "Transaction", "key_of"]
@@ -154,6 +154,11 @@ class Store:
         except (lmdb.Error, OSError) as error:
             raise StoreError(f"cannot copy a store to {directory}: {error}; free some disk space") from error
 
+    @classmethod
+    def open_suspect(cls, path: Path) -> "Store":
+        """Open a store whose file may be damaged, to be read, in a process that may end of it; raises StoreError."""
+        return cls(path, suspect(path))
+
     def close(self) -> None:
         """Let go of the environment, which closes with its last user; doing so twice is harmless."""
         if not self._is_open or os.getpid() != self._shared.opener:
@@ -176,9 +181,15 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
-        """Open a snapshot for reading; keep it short, since it holds old pages on disk."""
-        with self._begin(write=False) as txn:
-            yield self._transaction(txn)
+        """Open a snapshot for reading; keep it short, since it holds old pages on disk.
+
+        Raises StoreError where the file is damaged and the engine notices.
+        """
+        try:
+            with self._begin(write=False) as txn:
+                yield self._transaction(txn)
+        except lmdb.Error as error:
+            raise StoreError(f"cannot read the queue at {self.path}: {error}; run `queuectl verify`") from error
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -216,7 +227,8 @@ class Store:
 
     def free_readers(self) -> int:
         """Free the slots of readers whose process was killed, which hold old pages on disk; gives how many."""
-        return self._env.reader_check()
+        freed, self._shared.freed_readers = self._shared.freed_readers, 0  # those found at opening count once
+        return freed + self._env.reader_check()
 
     def sizes(self) -> dict[str, int]:
         """Give the bytes in use, of the map and on disk."""

@@ -45,13 +45,25 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "acting": f"commands engine enqueuing outputs {VIEWS_OF_ALL}",
     "takeover": f"answers boot engine leftovers lockfile surroundings {VIEWS_OF_ALL}",
     "queue": f"answers clock commands engine intake settings surroundings {VIEWS_OF_ALL}"
-    " outputs enqueuing acting settling reading takeover family selecting subscriptions later"
+    " outputs enqueuing acting settling reading takeover family selecting subscriptions later verification"
     " when asof snapshots branching",
+    "weighing": "",
+    "apart": "errors",
+    "checkpoint": "documents errors",
+    "tracing": "errors events.audit events.types store",
+    "verifying": "environment errors events.audit events.types outputs projections.rebuild store tracing weighing",
+    "verification": "apart checkpoint errors",
+    "doctor": "apart environment errors events.lmdb_log job lockfile projections.* reading store",
     "worker.*": f"{FACE} doorbell guardian leftovers lockfile worker.*",
-    "cli.*": f"{FACE} asof leftovers __init__ cli.* worker.*",
+    "cli.*": f"{FACE} asof doctor leftovers verification __init__ cli.* worker.*",
     "__init__|__main__": "*",
 }
-HOMES = {"lmdb": "store|environment", "msgpack": "events.codec|projections.rows", "click": "cli.*", "rich": "cli.*"}
+HOMES = {
+    "lmdb": "store|environment",
+    "msgpack": "events.codec|events.audit|projections.rows",
+    "click": "cli.*",
+    "rich": "cli.*",
+}
 IMPURE = {"time", "datetime", "random", "secrets", "uuid", "os", "sys", "socket", "subprocess", "pathlib"}
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sorted(ROOT.rglob("*.py"))}
 

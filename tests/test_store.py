@@ -233,7 +233,7 @@ def test_a_queue_may_lie_where_one_may_enter_but_not_look(public: Path) -> None:
 def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the file system's locks cannot be relied on, no queue is made."""
     kind = filesystem_of(tmp_path)
-    monkeypatch.setattr(queuectl.environment, "_NETWORK", {kind})
+    monkeypatch.setattr(queuectl.environment, "NETWORK", {kind})
     assert kind in refused(tmp_path / "queue")
     assert not (tmp_path / "queue" / "data.mdb").exists()
 

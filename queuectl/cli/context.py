@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..asof import Past
     from ..queue import Queue
     from .params import Place
@@ -40,6 +42,14 @@ class Session:
     def created(self) -> "Queue":
         """Give the queue, made now where there is none; for verbs that bring something into being."""
         return self._open(create=True)
+
+    def directory(self) -> "Path":
+        """Give where the queue lies or would lie, for verbs that do not open it here."""
+        from pathlib import Path
+
+        from ..surroundings import default_path
+
+        return (Path(self.path) if self.path is not None else default_path()).absolute()
 
     def close(self) -> None:
         """Close what was opened."""

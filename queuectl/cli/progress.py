@@ -19,11 +19,11 @@ class Shown:
         self._task = task
         self._done = 0
 
-    def done(self, done: int, total: int | None = None) -> None:
-        """Say how much is done, and of how much where that is known."""
+    def done(self, done: int, total: int | None = None, title: str | None = None) -> None:
+        """Say how much is done, of how much where that is known, and of what where that is another than before."""
         self._done = done
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=done, total=total)
+            self._bar.update(self._task, completed=done, total=total, description=title)
 
     def interrupted(self, what: str) -> None:
         """Say how far it got before Ctrl-C."""

@@ -1,0 +1,85 @@
+"""Work on a file that may be damaged, in a process of its own: the LMDB engine can end the process that reads one.
+
+A task is a generator of messages, plain dictionaries. It runs in a child, which prints each message
+as a line of JSON; the parent hears them, and how the child ended. Knows no task's insides.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryFile
+from threading import Thread
+from typing import Any, Final
+
+from .errors import QueuectlError
+
+Message = dict[str, Any]
+
+TASKS: Final[Mapping[str, tuple[str, str]]] = {
+    "verify": ("verifying", "messages"),
+    "locate": ("verifying", "positions"),
+    "doctor": ("doctor", "messages"),
+}
+"""Name of a task -> its module, and the function that begins it."""
+
+_START: Final = "import sys; sys.path.insert(0, sys.argv.pop(1)); from queuectl.apart import main; main()"
+
+
+def run(task: str, options: Mapping[str, Any], heard: Callable[[Message], None]) -> str:
+    """Run a task in a child and hear its messages; gives "" or how the child came to an untimely end.
+
+    Raises QueuectlError where there can be no child.
+    """
+    words = [sys.executable, "-P", "-c", _START, str(Path(__file__).parents[1]), task, json.dumps(options)]
+    with TemporaryFile() as complaints:
+        try:
+            child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints)
+        except OSError as error:
+            raise QueuectlError(f"cannot start a process to look at the queue: {error.strerror}; try again") from error
+        with child:
+            try:
+                _hear(child, heard)
+            except BaseException:
+                child.kill()
+                raise
+        if child.returncode == 0:
+            return ""
+        complaints.seek(0)
+        return _ending(child.returncode, complaints.read().decode(errors="replace"))
+
+
+def main() -> None:
+    """Run the task that this process was started for."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C too, and ends this process
+    Thread(target=_end_with_parent, daemon=True).start()
+    module, function = TASKS[sys.argv[1]]
+    begin = getattr(import_module(f".{module}", __package__), function)
+    for message in begin(**json.loads(sys.argv[2])):
+        sys.stdout.write(json.dumps(message) + "\n")
+        sys.stdout.flush()
+    os._exit(0)  # at once: as soon as it lets go of its output, the parent lets go of its input
+
+
+def _end_with_parent() -> None:
+    os.read(0, 1)  # the parent writes nothing there: this is its end
+    os._exit(1)
+
+
+def _hear(child: "subprocess.Popen[bytes]", heard: Callable[[Message], None]) -> None:
+    assert child.stdout is not None, "it was asked for"
+    for line in child.stdout:
+        if line.endswith(b"\n"):  # the last one of a child that was ended may be half
+            heard(json.loads(line))
+
+
+def _ending(code: int, complaints: str) -> str:
+    lines = [line.strip() for line in complaints.splitlines() if line.strip()]
+    last = f" ({lines[-1]})" if lines else ""
+    if code < 0:
+        return f"the LMDB engine ended the process that read it with {signal.Signals(-code).name}{last}"
+    return f"the process that looked at it failed{last}"

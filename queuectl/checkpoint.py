@@ -1,0 +1,63 @@
+"""Checkpoints: small files that say what the log was, to prove later that nothing up to there was changed or cut."""
+
+import json
+import os
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from .documents import time_json
+from .errors import InvalidInput
+
+KIND: Final = "queuectl checkpoint"
+VERSION: Final = 1
+
+
+class Checkpoint(NamedTuple):
+    """The position of the log's last event, the chain's digest there, its time, and how many events the store held."""
+
+    position: int
+    digest: bytes
+    at_us: int
+    events: int
+
+
+def write(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint in one go: a reader finds the file as it was, or all of the new one."""
+    document = {
+        "kind": KIND,
+        "version": VERSION,
+        "position": checkpoint.position,
+        "digest": checkpoint.digest.hex(),
+        "time": time_json(checkpoint.at_us) if checkpoint.position else None,
+        "events": checkpoint.events,
+    }
+    if not path.name:
+        raise InvalidInput("checkpoint", repr(str(path)), "the name of a file")
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        with new.open("x") as file:
+            file.write(json.dumps(document) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise InvalidInput("checkpoint", repr(str(path)), f"a file that can be written ({error.strerror})") from error
+
+
+def read(path: Path) -> tuple[int, bytes]:
+    """Give the position and the digest of a checkpoint; raises InvalidInput where the file is none."""
+    expected = "a file that `queuectl verify --checkpoint` wrote"
+    try:
+        document = json.loads(path.read_bytes())
+        position, digest = document["position"], bytes.fromhex(document["digest"])
+    except OSError as error:
+        raise InvalidInput("against", repr(str(path)), f"{expected} ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidInput("against", repr(str(path)), expected) from error
+    is_ours = document.get("kind") == KIND and type(position) is int and position >= 0 and len(digest) == 32
+    if not is_ours:
+        raise InvalidInput("against", repr(str(path)), expected)
+    if document.get("version") != VERSION:
+        raise InvalidInput("against", repr(str(path)), f"{expected}, of version {VERSION}")
+    return position, digest

@@ -1,0 +1,118 @@
+"""`queuectl verify`: whether the log is what was written, and whether all else is what the log says."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..context import Session, pass_session
+from ..exits import REFUSED
+from ..params import json_option
+from ..progress import progress
+from ..render import document, line, note, paint
+from ..text import escape, plural
+from ..verb import Verb
+
+if TYPE_CHECKING:
+    from ...verification import Found, Verified
+
+TITLES = {"file": "Checking the file", "log": "Checking the log", "views": "Comparing the views"}
+SHOWN = 20
+"""Problems that a person is shown."""
+
+file_path = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command(
+    cls=Verb,
+    examples=(
+        "queuectl verify",
+        "queuectl verify --checkpoint /elsewhere/queue.checkpoint",
+        "queuectl verify --against /elsewhere/queue.checkpoint --log-only",
+    ),
+)
+@click.option("--log-only", is_flag=True, help="Leave out the file's structure, the views and the outputs.")
+@click.option("--against", multiple=True, type=file_path, metavar="FILE", help="A checkpoint; may be repeated.")
+@click.option("--checkpoint", type=file_path, metavar="FILE", help="Write one there if nothing is wrong.")
+@json_option
+@pass_session
+@click.pass_context
+def command(
+    ctx: click.Context,
+    session: Session,
+    *,
+    log_only: bool,
+    against: tuple[Path, ...],
+    checkpoint: Path | None,
+    as_json: bool,
+) -> None:
+    """Check that the log is whole and is what was written.
+
+    Positions, checksums, the hash chain, streams; then that every view is what the log says, and that
+    what runs printed is there. With --against also that nothing was changed or cut since the
+    checkpoint was written. Exits 1 where anything is wrong.
+    """
+    from ...verification import verify
+
+    with progress(TITLES["file"]) as shown:
+
+        def far(part: str, done: int, total: int | None) -> None:
+            shown.done(done, total, TITLES[part])
+
+        found = verify(session.directory(), log_only=log_only, against=against, write_to=checkpoint, progress=far)
+    if as_json:
+        document(_document(found))
+    else:
+        _print(found, checkpoint)
+    if not found.is_sound:
+        ctx.exit(REFUSED)
+
+
+def _print(found: "Verified", checkpoint: Path | None) -> None:
+    for problem in sorted(found.problems, key=lambda each: each.position is None)[:SHOWN]:
+        line(f"{paint(_place(problem), 'red')}  {escape(problem.what)}")
+    if found.problem_count > SHOWN:
+        line(f"... and {found.problem_count - SHOWN:,} more; --json lists the first 1,000")
+    for each in found.notes:
+        note(f"Note: {escape(each)}")
+    for name, figures in found.parts.items():
+        counted = ", ".join(plural(value, key.removesuffix("s")) for key, value in figures.items() if key != "seconds")
+        line(f"{name}: {counted} in {figures['seconds']:.2f} s")
+    if found.is_sound and found.head is not None:
+        line(f"Sound, up to position {found.head.position}, digest {found.head.digest.hex()}")
+        for file, position in found.against.items():
+            line(f"Nothing up to position {position} was changed or cut since {escape(file)} was written")
+        if checkpoint is not None:
+            line(f"Wrote a checkpoint to {escape(str(checkpoint))}; keep it where this queue's owner cannot change it")
+    else:
+        line(
+            f"Found {plural(found.problem_count, 'problem')}; stop the workers, and restore a backup: queuectl restore"
+        )
+
+
+def _place(problem: "Found") -> str:
+    if problem.position is None:
+        return problem.part
+    return f"position {problem.position}" if problem.until is None else f"positions {problem.position}-{problem.until}"
+
+
+def _document(found: "Verified") -> dict[str, Any]:
+    from ...documents import time_json
+
+    head = found.head
+    return {
+        "ok": found.is_sound,
+        "head": None
+        if head is None
+        else {
+            "position": head.position,
+            "digest": head.digest.hex() or None,
+            "time": time_json(head.at_us) if head.position else None,
+            "events": head.events,
+        },
+        "parts": found.parts,
+        "against": [{"file": file, "position": position} for file, position in found.against.items()],
+        "problem_count": found.problem_count,
+        "problems": [problem._asdict() for problem in found.problems],
+        "notes": found.notes,
+    }

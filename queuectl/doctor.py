@@ -1,0 +1,276 @@
+"""What is wrong with a queue, and what to type: one function a check, a table of checks.
+
+Changes nothing but the slots of readers that were killed, which it frees. Runs in a process of its
+own, so that a file which the engine cannot bear is a finding like any other.
+"""
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from shlex import quote
+from typing import Any, Final, Literal, NamedTuple
+
+from . import apart, lockfile
+from .environment import NETWORK, filesystem_of
+from .errors import NewerFormat, NoQueue, NotAQueue, QueuectlError
+from .events.lmdb_log import LmdbLog
+from .job import JobState
+from .projections import counts, marks, rebuild
+from .reading import list_workers
+from .store import VIEW_TABLES, Store, key_of
+
+State = Literal["ok", "warning", "problem"]
+
+NEARLY_FULL: Final = 0.8
+"""Of the map; LMDB refuses to write once it is full."""
+
+LITTLE_BYTES: Final = 64 << 20
+LOW_BYTES: Final = 1 << 30
+"""Free disk space below which there is a problem, and below which there is a warning."""
+
+CLOCK_SLACK_US: Final = 2_000_000
+NAMED_AT_MOST: Final = 20
+"""Files that a command names; of more it names the first."""
+
+_FILES: Final = ("data.mdb", "lock.mdb", "open.lock")
+_ROWS_AT_ONCE: Final = 10_000
+
+
+class Finding(NamedTuple):
+    """What a check found, and the command that mends it, "" where there is nothing to mend."""
+
+    check: str
+    state: State
+    found: str
+    do: str = ""
+
+
+Trouble = tuple[State, str, str]
+"""State, what was found, what to type."""
+
+
+def examine(path: Path) -> list[Finding]:
+    """Check the queue in a directory, from outside of it."""
+    found: list[Finding] = []
+    ending = apart.run("doctor", {"path": str(path)}, lambda message: found.append(Finding(**message)))
+    if ending:
+        found.append(Finding("open", "problem", ending, "queuectl verify"))
+    return found
+
+
+def messages(path: str) -> Iterator[dict[str, Any]]:
+    """Check a queue, and give a finding or several for each check."""
+    directory = Path(path)
+    try:
+        if not (directory / "data.mdb").exists():
+            raise NoQueue(path)
+        for name, look in OUTSIDE.items():
+            yield from _findings(name, look(directory))
+        if not (directory / "data.mdb").stat().st_size:
+            what = f"data.mdb in {directory} is empty: a queue just begun, or one that was lost"
+            yield Finding("open", "warning", what, "queuectl restore FILE")._asdict()
+            return
+        with Store.open(directory, create=False, read_only=True) as store:
+            yield from _findings("open", iter(()))
+            for name, check in INSIDE.items():
+                yield from _checked(name, check, store)
+    except QueuectlError as error:
+        yield Finding("open", "problem", str(error), _way_out(error))._asdict()
+
+
+def _checked(name: str, check: "Callable[[Store], Iterator[Trouble]]", store: Store) -> Iterator[dict[str, Any]]:
+    try:
+        yield from _findings(name, check(store))
+    except NewerFormat as error:
+        yield Finding(name, "problem", str(error), "upgrade queuectl")._asdict()
+    except QueuectlError as error:
+        yield Finding(name, "problem", str(error), "queuectl verify")._asdict()
+
+
+def _findings(name: str, troubles: Iterator[Trouble]) -> Iterator[dict[str, Any]]:
+    found = [Finding(name, *trouble) for trouble in troubles]
+    yield from (each._asdict() for each in found or [Finding(name, "ok", "")])
+
+
+def _way_out(error: QueuectlError) -> str:
+    if isinstance(error, NoQueue):
+        return "queuectl enqueue JOB COMMAND"
+    if isinstance(error, NewerFormat):
+        return "upgrade queuectl"
+    return "queuectl restore FILE" if isinstance(error, NotAQueue) else "queuectl verify"
+
+
+# From outside
+
+
+def _file_system(path: Path) -> Iterator[Trouble]:
+    kind = filesystem_of(path)
+    if kind in NETWORK:
+        yield (
+            "problem",
+            f"the queue lies on {kind}, whose locks cannot be relied on",
+            "queuectl --db LOCAL_DIRECTORY ...",
+        )
+
+
+def _permissions(path: Path) -> Iterator[Trouble]:
+    whole = path.stat()
+    wanted = {path: 0o700} | {path / name: 0o600 for name in _FILES if (path / name).exists()}
+    for each, mode in wanted.items():
+        found = each.stat()
+        if (have := stat.S_IMODE(found.st_mode)) & ~mode or mode & ~have:
+            yield "problem", f"{each} has mode {have:04o}, not {mode:04o}", f"chmod {mode:o} {quote(str(each))}"
+    if strangers := [each for each in sorted(path.rglob("*")) if _owner(each) not in (None, whole.st_uid)]:
+        what = f"{len(strangers):,} files in it belong to others than user {whole.st_uid}, as {strangers[0]} does"
+        yield "problem", what, f"sudo chown -R {whole.st_uid} {quote(str(path))}"
+    if os.geteuid() not in (0, whole.st_uid):
+        what = f"the queue belongs to user {whole.st_uid}, and you are user {os.geteuid()}"
+        yield "warning", what, f"sudo -u '#{whole.st_uid}' queuectl ..."
+
+
+def _owner(path: Path) -> int | None:
+    try:
+        return path.lstat().st_uid
+    except OSError:  # gone meanwhile
+        return None
+
+
+def _disk(path: Path) -> Iterator[Trouble]:
+    found = os.statvfs(path)
+    free = found.f_bavail * found.f_frsize
+    if free < LOW_BYTES:
+        state: State = "problem" if free < LITTLE_BYTES else "warning"
+        yield state, f"{free >> 20:,} MiB are free on the disk at {path}", "queuectl compact --older-than 30d --shrink"
+
+
+OUTSIDE: Final[dict[str, Callable[[Path], Iterator[Trouble]]]] = {
+    "file system": _file_system,
+    "permissions": _permissions,
+    "disk": _disk,
+}
+
+
+# From inside
+
+
+def _readers(store: Store) -> Iterator[Trouble]:
+    if freed := store.free_readers():
+        yield "ok", f"freed {freed} slots of readers that were killed", ""
+
+
+def _map(store: Store) -> Iterator[Trouble]:
+    sizes = store.sizes()
+    share = sizes["used"] / sizes["map"]
+    if share >= NEARLY_FULL:
+        what = f"{share:.0%} of the {sizes['map'] >> 20:,} MiB that the store may take are used"
+        yield "problem", what, "queuectl compact --older-than 30d"
+
+
+def _clock(store: Store) -> Iterator[Trouble]:
+    with store.read() as txn:
+        ahead_us = LmdbLog(txn).last_at_us - time.time_ns() // 1000
+    if ahead_us > CLOCK_SLACK_US:
+        what = f"the log's last event is {ahead_us / 1e6:,.0f} s ahead of this machine's clock: delays take longer"
+        yield "problem", what, "timedatectl set-ntp true"
+
+
+def _views(store: Store) -> Iterator[Trouble]:
+    is_outdated = rebuild.is_outdated(store)
+    with store.read() as txn:
+        applied, head = marks.get(txn, marks.APPLIED), LmdbLog(txn).head()
+    if is_outdated and head:
+        yield "warning", "the views are an older release's; the next verb that changes something rebuilds them", _REPLAY
+    elif applied != head:
+        yield "problem", f"the views are as of position {applied}, and the log ends at {head}", _REPLAY
+
+
+def _replay(store: Store) -> Iterator[Trouble]:
+    with store.read() as txn:
+        left = sum(txn.shadow().count(table) for table in VIEW_TABLES)
+    if left:
+        yield "warning", f"a replay was broken off, or is at work: {left:,} rows of views beside the live ones", _REPLAY
+
+
+def _workers(store: Store) -> Iterator[Trouble]:
+    with store.read() as txn:
+        found = list_workers(txn, store.path, time.time_ns() // 1000)
+    for info in (each for each in found if each.state == "dead"):
+        if info.running:
+            what = f"worker {info.id} is dead and holds {len(info.running)} jobs; the next worker takes them over"
+            yield "problem", what, "queuectl worker start"
+        else:
+            yield "warning", f"worker {info.id} is dead", f"queuectl worker stop {quote(info.id)}"
+
+
+def _waiting(store: Store) -> Iterator[Trouble]:
+    with store.read() as txn:
+        queues = counts.all_queues(txn)
+        found = list_workers(txn, store.path, time.time_ns() // 1000)
+    alive = [info for info in found if info.state != "dead"]
+    for name, each in queues.items():
+        waiting = each[JobState.PENDING] + each[JobState.FAILED]
+        if waiting and not any(info.queues is None or name in info.queues for info in alive):
+            option = "" if name == "default" else f" --queue {quote(name)}"
+            what = f"{waiting:,} jobs wait in queue {name!r}, and no worker takes from it"
+            yield "warning", what, f"queuectl worker start{option}"
+
+
+def _dead_letters(store: Store) -> Iterator[Trouble]:
+    with store.read() as txn:
+        dead = sum(each[JobState.DEAD] for each in counts.all_queues(txn).values())
+    if dead:
+        yield "warning", f"{dead:,} jobs are in the dead letter queue", "queuectl dlq list"
+
+
+def _leftovers(store: Store) -> Iterator[Trouble]:
+    files = [*_lone_outputs(store), *_lone_locks(store), *_lone_bells(store)]
+    if files:
+        named = " ".join(quote(str(each)) for each in files[:NAMED_AT_MOST])
+        yield "warning", f"{len(files):,} files belong to no job and no worker", f"rm {named}"
+
+
+def _lone_outputs(store: Store) -> Iterator[Path]:
+    places = (store.path / "outputs").glob("*/*-*")
+    while some := list(islice(places, _ROWS_AT_ONCE)):
+        with store.read() as txn:
+            for path in some:
+                number = path.name.partition("-")[0]
+                if not number.isdecimal() or len(number) > 18 or txn.get("jobs", key_of(int(number))) is None:
+                    yield path
+
+
+def _lone_locks(store: Store) -> Iterator[Path]:
+    known = _known_workers(store)
+    for worker in lockfile.workers(store.path):
+        if worker not in known and not lockfile.is_held(store.path, worker):
+            yield store.path / lockfile.DIRECTORY / (worker + lockfile.SUFFIX)
+
+
+def _lone_bells(store: Store) -> Iterator[Path]:
+    known = _known_workers(store)
+    for path in sorted((store.path / "doorbells").glob("*.fifo")):
+        if path.stem not in known and not lockfile.is_held(store.path, path.stem):
+            yield path
+
+
+def _known_workers(store: Store) -> Sequence[str]:
+    with store.read() as txn:
+        return [info.id for info in list_workers(txn, store.path, time.time_ns() // 1000)]
+
+
+_REPLAY: Final = "queuectl replay"
+
+INSIDE: Final[dict[str, Callable[[Store], Iterator[Trouble]]]] = {
+    "readers": _readers,
+    "map": _map,
+    "clock": _clock,
+    "views": _views,
+    "replay": _replay,
+    "workers": _workers,
+    "waiting": _waiting,
+    "dead letters": _dead_letters,
+    "leftovers": _leftovers,
+}

@@ -1,0 +1,210 @@
+"""What can be proven of a log from its rows alone, read once and in order.
+
+Positions, checksums, times, the hash chain, and each stream's way from event to event. Pure; the
+rows may come from a store, from an archive, or from both merged. Holds a few numbers however long
+the log is: whether the streams are whole is told by a sum, and only where that is not what it ought
+to be need anybody look for what is wrong.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+from zlib import crc32
+
+from msgpack import unpackb
+
+from ..errors import CorruptLog
+from .chain import GENESIS
+from .codec import LAYOUTS, unpack
+from .types import Stream
+
+Row = tuple[bytes, bytes]
+Envelope = dict[str, Any]
+
+Look = Callable[[int], bytes | None]
+"""Gives the stored bytes of the event at a position, None where there is none."""
+
+SPOILT_AT_MOST: Final = 10_000
+
+_VERSIONS: Final[Mapping[str, int]] = {layout.name: layout.version for layout in LAYOUTS}
+_MASK: Final = (1 << 64) - 1
+
+
+class Problem(NamedTuple):
+    """What is wrong at a position (0: at none), or somewhere from there up to and with `until`."""
+
+    position: int
+    what: str
+    until: int = 0
+
+
+def weight(stream: Stream, position: int) -> int:
+    """Give what an event adds to the sum while it is the last of its stream; the same within a process only."""
+    return hash((stream, position))
+
+
+def envelope_of(position: int, value: bytes) -> Envelope | None:
+    """Give the map in stored bytes, None where they are not what was written."""
+    try:
+        found = unpack(position.to_bytes(8, "big"), value)
+    except (CorruptLog, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+class Audit:
+    """A check that goes through a log once. Rows are fed in order, in pieces of any length.
+
+    `found` hears of each problem. `cut` is the position up to which events may be missing. `watched`
+    has, for some positions, the digest that the chain ought to have there.
+    """
+
+    def __init__(
+        self, found: Callable[[Problem], None], *, cut: int = 0, watched: Mapping[int, bytes] | None = None
+    ) -> None:
+        self.position = 0
+        self.events = 0
+        self.at_us = 0
+        self.sum = 0
+        self.digest: bytes | None = GENESIS
+        """The chain's digest at the position; None where it cannot be known."""
+        self.spoilt: set[int] = set()
+        """Positions whose event is missing or not what was written, up to SPOILT_AT_MOST of them."""
+        self.proven = 0
+        self.unproven: list[int] = []
+        """Of those watched: the last whose digest is as it ought to be, and those whose digest cannot be known."""
+        self._found = found
+        self._cut = cut
+        self._watched = dict(sorted((watched or {}).items()))
+        self._confirmed = 0  # the chain up to here is as an event behind says
+
+    def feed(self, rows: Iterable[Row], look: Look, each: Callable[[int, Envelope], None] | None = None) -> None:
+        """Check rows; `each` is given the position and the envelope of every sound event."""
+        position, digest, at_us, total = self.position, self.digest, self.at_us, self.sum
+        watch = min((each for each in self._watched if each > position), default=0)
+        versions, int_of = _VERSIONS, int.from_bytes
+        for key, value in rows:
+            position += 1
+            if int_of(key, "big") != position:
+                digest, position = None, self._jump(position, key, value)
+            self.events += 1
+            try:
+                payload = value[4:]
+                if crc32(payload, crc32(key)) != int_of(value[:4], "big"):
+                    raise CorruptLog(position, "")
+                envelope = unpackb(payload, use_list=False)
+                get, event_us = envelope.get, envelope["t"]
+                kept, stream, prev = get("h"), get("s", position), get("p", 0)
+                if type(prev) is not int:
+                    raise ValueError
+                is_in_time = event_us >= at_us
+                is_known = envelope["v"] <= versions.get(envelope["y"], 0)
+                total += hash((stream, position))
+            except (CorruptLog, ValueError, KeyError, TypeError, AttributeError) as error:
+                digest = None
+                self._spoil(position, error)
+                continue
+            if kept is not None:
+                if kept != digest:
+                    digest = self._break(position, digest, kept)
+                self._confirmed = position - 1
+            if digest is not None:
+                digest = sha256(digest + value).digest()
+            if not is_in_time or not is_known:
+                self._complain(position, envelope, is_known)
+            at_us = event_us
+            if stream == position:
+                if prev:
+                    self._check_reuse(position, envelope, look)
+            elif 0 < prev < position:
+                if prev > self._cut or type(stream) is int or look(prev) is not None:
+                    total -= hash((stream, prev))
+            elif prev or type(stream) is int:
+                self._found(Problem(position, f"it names {prev} as the event of its stream before it"))
+            if each is not None:
+                each(position, envelope)
+            if position == watch:
+                watch = self._compare(position, digest)
+        self.position, self.digest, self.at_us, self.sum = position, digest, at_us, total & _MASK
+
+    def skip_to(self, position: int) -> None:
+        """Say that no row is left up to a position."""
+        if position > self.position:
+            self.position, self.digest = position, None
+
+    def anchor(self, digest: bytes) -> None:
+        """Say which digest a retention event gives the chain here; it goes on from there."""
+        if self.digest is not None and self.digest != digest:
+            what = "the chain up to here is not the one that the retention event saw"
+            self._found(Problem(self._confirmed + 1, what, self.position))
+        self.digest = digest
+
+    def finish(self) -> None:
+        """Say that there are no more rows."""
+        for position in self._watched:
+            if position > self.position:
+                what = f"the log ends at {self.position}, and went on to {position} when the checkpoint was made"
+                self._found(Problem(self.position + 1, what, position))
+            elif position not in self.unproven and position > self.proven:
+                self.unproven.append(position)
+
+    def _jump(self, expected: int, key: bytes, value: bytes) -> int:
+        """Tell of a row that is not the next one, and give the position that it counts as."""
+        position = int.from_bytes(key, "big")
+        if len(key) != 8 or position < expected or envelope_of(expected, value) is not None:
+            self._found(Problem(expected, f"the row that stands in its place has the key {key.hex()}"))
+            is_sound = len(key) == 8 and envelope_of(position, value) is not None
+            return position if is_sound else expected
+        first = max(expected, self._cut + 1)
+        if first < position:
+            what = (
+                "it is missing" if first + 1 == position else f"the events from here up to {position - 1} are missing"
+            )
+            self._found(Problem(first, what, position - 1))
+            self.spoilt.update(range(first, min(position, first + SPOILT_AT_MOST - len(self.spoilt))))
+        return position
+
+    def _spoil(self, position: int, error: Exception) -> None:
+        is_damaged = isinstance(error, CorruptLog)
+        self._found(Problem(position, "the checksum does not match" if is_damaged else "its bytes are no event"))
+        if len(self.spoilt) < SPOILT_AT_MOST:
+            self.spoilt.add(position)
+
+    def _break(self, position: int, digest: bytes | None, kept: object) -> bytes | None:
+        """Tell of a digest that is not the one an event keeps, and give the one to go on from."""
+        if digest is None and type(kept) is bytes:
+            return kept
+        first = self._confirmed + 1
+        span = f"the event at {first}" if first == position - 1 else f"one of the events from {first} to {position - 1}"
+        what = f"the hash chain breaks: {span}, or the digest kept at {position}, is not what was written"
+        self._found(Problem(first, what, position))
+        return kept if type(kept) is bytes else None
+
+    def _complain(self, position: int, envelope: Envelope, is_known: bool) -> None:
+        if not is_known:
+            self._found(Problem(position, f"a newer queuectl wrote its type, {envelope['y']!r}; upgrade this one"))
+        else:
+            self._found(Problem(position, "its time is before that of the event before it"))
+
+    def _compare(self, position: int, digest: bytes | None) -> int:
+        if digest is None:
+            self.unproven.append(position)
+        elif digest == self._watched[position]:
+            self.proven = position
+        else:
+            what = f"an event from {self.proven + 1} to {position} was changed since the checkpoint was made"
+            self._found(Problem(self.proven + 1, what, position))
+            self.unproven.append(position)
+        return min((each for each in self._watched if each > position), default=0)
+
+    def _check_reuse(self, position: int, envelope: Envelope, look: Look) -> None:
+        """Check that a new job whose id had been another's names that one's removal."""
+        prev = envelope["p"]
+        value = look(prev) if 0 < prev < position else None
+        if prev in self.spoilt or (value is None and 0 < prev <= min(self._cut, position)):
+            return
+        before = None if value is None else envelope_of(prev, value)
+        if before is None or before.get("y") != "removed" or envelope["y"] != "enqueued":
+            self._found(
+                Problem(position, f"it names {prev} as the removal of an earlier job of its id, which it is not")
+            )

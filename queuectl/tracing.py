@@ -1,0 +1,178 @@
+"""The streams of a log: whether the table `streams` has the last event of each, and where not, what is wrong."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Final
+
+from .errors import StoreError
+from .events.audit import Envelope, Problem, envelope_of, weight
+from .events.types import Stream
+from .store import Store, Transaction, key_of
+
+ROWS_AT_ONCE: Final = 10_000
+_MASK: Final = (1 << 64) - 1
+
+
+def stream_of_key(key: bytes) -> Stream | None:
+    """Give the stream that a key of `streams` names, None where it names none."""
+    if key[:1] == b"\xff":
+        try:
+            return key[1:].decode()
+        except UnicodeDecodeError:
+            return None
+    return int.from_bytes(key, "big") if len(key) == 8 else None
+
+
+def key_of_stream(stream: Stream) -> bytes | None:
+    """Give the key that a stream has in `streams`, None where it can have none."""
+    if isinstance(stream, str):
+        return b"\xff" + stream.encode()
+    return key_of(stream) if type(stream) is int and 0 < stream < 1 << 64 else None
+
+
+def sum_of(store: Store, head: int, found: Callable[[Problem], None]) -> tuple[int, int]:
+    """Give the number of streams, and the sum of their last events' weights as of a head of the log."""
+    count = total = 0
+    for txn, key, value in _rows(store, "streams"):
+        stream, last = stream_of_key(key), int.from_bytes(value, "big")
+        if stream is None:
+            found(Problem(0, f"the table `streams` has a row with the key {key.hex()}, which names no stream"))
+            continue
+        if last > head:
+            last = _as_of(txn, stream, last, head, found)
+        if last:
+            count += 1
+            total += weight(stream, last)
+    return count, total & _MASK
+
+
+def trace(store: Store, head: int, cut: int, spoilt: set[int]) -> list[Problem]:
+    """Find what is wrong with the streams of a log up to a head; slower, and with a bit of memory for each event.
+
+    Nothing is said of what only follows from events that are spoilt.
+    """
+    followed = _Bits(head)
+    found = [*_back(store, head, cut, spoilt, followed), *_untold(store, head, spoilt, followed)]
+    found += _mistold(store, head, spoilt, followed)
+    return found or [] if spoilt else found or [Problem(0, "the streams do not add up with the log; verify again")]
+
+
+class _Bits:
+    """A set of positions, at a bit for each that there could be."""
+
+    def __init__(self, head: int) -> None:
+        self._bytes = bytearray(head // 8 + 1)
+
+    def __contains__(self, position: int) -> bool:
+        return bool(self._bytes[position >> 3] >> (position & 7) & 1)
+
+    def add(self, position: int) -> None:
+        self._bytes[position >> 3] |= 1 << (position & 7)
+
+
+def _back(store: Store, head: int, cut: int, spoilt: set[int], followed: _Bits) -> Iterator[Problem]:
+    """Check that each event names one of its stream before it, which no other does, and note those named."""
+    for txn, position, envelope in _events(store, head):
+        prev, stream = envelope.get("p", 0), envelope.get("s", position)
+        if not 0 < prev < position or stream == position or prev in spoilt:
+            continue
+        if prev in followed:
+            yield Problem(position, f"it follows {prev} in its stream, as an event before it does")
+        followed.add(prev)
+        value = txn.get("log", key_of(prev))
+        before = None if value is None else envelope_of(prev, value)
+        if before is None and not (isinstance(stream, str) and prev <= cut):
+            yield Problem(position, f"the event of its stream before it, at {prev}, is missing")
+        elif before is not None and before.get("s", prev) != stream:
+            yield Problem(position, f"it names {prev} as the event of its stream before it, which is another stream's")
+
+
+def _untold(store: Store, head: int, spoilt: set[int], followed: _Bits) -> Iterator[Problem]:
+    """Check that each event which none follows is in `streams` as the last."""
+    for txn, position, envelope in _events(store, head):
+        if position in followed:
+            continue
+        stream = envelope.get("s", position)
+        key = key_of_stream(stream)
+        last = int.from_bytes((key and txn.get("streams", key)) or b"", "big")
+        told = _as_of(txn, stream, last, head, _unheard) if last > head else last
+        if told != position and not _is_spoilt_between(position, last, spoilt):
+            yield Problem(position, f"it is the last of its stream, and `streams` has {last or 'none'} for that")
+
+
+def _mistold(store: Store, head: int, spoilt: set[int], followed: _Bits) -> Iterator[Problem]:
+    """Check that what `streams` has is the last of that stream."""
+    for txn, stream, last in _ends(store):
+        if last > head or last in spoilt:
+            continue
+        if last in followed:
+            yield Problem(last, f"`streams` has it as the last of stream {stream}, and an event follows it")
+            continue
+        value = txn.get("log", key_of(last))
+        envelope = None if value is None else envelope_of(last, value)
+        if envelope is None or envelope.get("s", last) != stream:
+            yield Problem(last, f"`streams` has it as the last of stream {stream}, which it is not")
+
+
+def _unheard(problem: Problem) -> None:
+    """Say nothing: sum_of() has said it."""
+
+
+def _is_spoilt_between(position: int, last: int, spoilt: set[int]) -> bool:
+    return last in spoilt or any(position < each <= last for each in spoilt)
+
+
+def _events(store: Store, head: int) -> Iterator[tuple[Transaction, int, Envelope]]:
+    """Give the sound events up to a head, each with a transaction that is good until the next."""
+    for txn, key, value in _rows(store, "log"):
+        position = int.from_bytes(key, "big")
+        if position > head:
+            return
+        found = envelope_of(position, value)
+        if found is not None and type(found.get("p", 0)) is int:
+            yield txn, position, found
+
+
+def _ends(store: Store) -> Iterator[tuple[Transaction, Stream, int]]:
+    """Give what `streams` says, each with a transaction that is good until the next."""
+    for txn, key, value in _rows(store, "streams"):
+        stream = stream_of_key(key)
+        if stream is not None:
+            yield txn, stream, int.from_bytes(value, "big")
+
+
+def _rows(store: Store, table: str) -> Iterator[tuple[Transaction, bytes, bytes]]:
+    """Give the rows of a table in bounded transactions, each with the one it is of.
+
+    Raises StoreError where keys do not ascend: in a damaged tree the rows might never end.
+    """
+    before = b""
+    while True:
+        with store.read() as txn:
+            rows = list(islice(txn.scan(table, before + b"\0"), ROWS_AT_ONCE))
+            for key, value in rows:
+                if key <= before:
+                    raise StoreError(f"the rows of {table!r} in {store.path} are out of order, from key {key.hex()} on")
+                before = key
+                yield txn, key, value
+        if not rows:
+            return
+
+
+def _as_of(txn: Transaction, stream: Stream, last: int, head: int, found: Callable[[Problem], None]) -> int:
+    """Give the last event of a stream as of a head, 0 where it began later."""
+    while last > head:
+        value = txn.get("log", key_of(last)) if last < 1 << 64 else None
+        envelope = None if value is None else envelope_of(last, value)
+        if envelope is None:
+            found(
+                Problem(
+                    last, f"it is missing: `streams` has it as an event of stream {stream}, and the log ends at {head}"
+                )
+            )
+            return 0
+        if envelope.get("s", last) == last:
+            return 0
+        prev = envelope.get("p", 0)
+        last = prev if type(prev) is int and prev < last else 0
+    return last

@@ -1,0 +1,311 @@
+"""The parts of `queuectl verify`, as messages: run in a process of its own, since the engine can end on a damaged file.
+
+Reads in transactions of a bounded number of rows. What was found is said as soon as it is, so that
+it is known whatever comes next. The one part that writes, the replay check, is left out where
+anything else was wrong.
+"""
+
+import gc
+import time
+from collections.abc import Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Final
+
+from . import outputs
+from .environment import faults, is_used
+from .errors import CorruptLog, IllegalTransition, QueuectlError, StoreError
+from .events.audit import Audit, Envelope, Look, Problem, envelope_of
+from .events.types import RETENTION_STREAM
+from .projections import rebuild
+from .store import Store, Transaction, key_of
+from .tracing import sum_of, trace
+from .weighing import fault
+
+Message = dict[str, Any]
+
+LOG: Final = "log"
+ROWS_AT_ONCE: Final = 10_000
+TRIES: Final = 3
+
+_ENDINGS: Final = frozenset({"completed", "failed", "cancelled"})
+
+Printed = tuple[int, int, int, Any, Any]
+"""Position of the event that ended a run, its job's number, its token, and what the log says of its two streams."""
+
+
+def messages(path: str, *, log_only: bool = False, against: Mapping[str, str] | None = None) -> Iterator[Message]:
+    """Check a queue, part by part. `against` has digests (hex) that the log's chain ought to have at some positions.
+
+    Messages are of these kinds, by their key `is`: `progress`, `problem`, `note`, `part` (one is done), and `head`.
+    """
+    gc.disable()  # there are no cycles here, and looking for them would take a third of the time
+    directory, is_sound = Path(path), True
+    watched = {int(position): bytes.fromhex(digest) for position, digest in (against or {}).items()}
+    parts = [_log(directory, watched, log_only=log_only)]
+    if not log_only:
+        parts.insert(0, _file(directory))
+        parts.append(_views(directory))
+    for part in parts:
+        if part is parts[-1] and len(parts) > 1 and not is_sound:
+            yield {"is": "note", "what": "the views were not compared: what they are made from is damaged"}
+            return
+        for message in part:
+            is_sound = is_sound and message["is"] != "problem"
+            yield message
+
+
+def positions(path: str, after: int) -> Iterator[Message]:
+    """Give the positions behind one, each once the engine has read it, to find where it ends."""
+    with Store.open_suspect(Path(path)) as store, store.read() as txn:
+        for key, _ in txn.scan(LOG, key_of(after + 1)):
+            yield {"is": "position", "position": int.from_bytes(key, "big")}
+
+
+def _file(path: Path) -> Iterator[Message]:
+    begun = time.monotonic()
+    yield {"is": "progress", "part": "file", "done": 0, "total": None}
+    found = faults(path)
+    if found and is_used(path):  # a writer may have used pages again while they were read: hold what there is
+        with Store.open_suspect(path) as store, store.read():
+            found = faults(path)
+    yield from (_problem("file", Problem(0, f"data.mdb: {each}")) for each in found)
+    yield {"is": "part", "part": "file", "bytes": (path / "data.mdb").stat().st_size, "seconds": _since(begun)}
+
+
+def _log(path: Path, watched: Mapping[int, bytes], *, log_only: bool) -> Iterator[Message]:
+    yield {"is": "progress", "part": "log", "done": 0, "total": None}
+    try:
+        with Store.open_suspect(path) as store:
+            for _ in range(TRIES):
+                walk = _Walk(store, watched, log_only=log_only)
+                yield from walk.run()
+                if not walk.is_overtaken():
+                    yield from walk.finish()
+                    return
+            yield {
+                "is": "problem",
+                "part": "log",
+                "position": 0,
+                "until": 0,
+                "what": "retention was at work; try again",
+            }
+    except StoreError as error:
+        yield _problem("log", Problem(0, str(error)))
+
+
+class _Walk:
+    """One walk through the log of a store, up to where its head was at the beginning."""
+
+    def __init__(self, store: Store, watched: Mapping[int, bytes], *, log_only: bool) -> None:
+        self._store = store
+        self._log_only = log_only
+        self._begun = time.monotonic()
+        self._outputs_s = 0.0
+        self._checked = 0
+        self._problems: list[Problem] = []
+        self._unsaid: list[Message] = []
+        with store.read() as txn:
+            self._cut, self._retention, self._chain = _retained(txn)
+            last = txn.last(LOG)
+            self._head = int.from_bytes(last[0], "big") if last else 0
+            self._rows = txn.count(LOG)
+        self._audit = Audit(self._problems.append, cut=self._cut, watched=watched)
+        self._broke_off = ""
+
+    def run(self) -> Iterator[Message]:
+        """Go through the log, telling how far it is; what is wrong is kept until finish()."""
+        try:
+            for until in sorted({min(self._cut, self._head), self._head} - {0}):
+                yield from self._feed(until)
+                if until == self._cut:
+                    self._pass_the_cut()
+        except StoreError as error:
+            self._broke_off = str(error)
+
+    def is_overtaken(self) -> bool:
+        """Tell whether retention let events go meanwhile, so that what was read is not one log."""
+        with self._store.read() as txn:
+            return (self._cut, self._retention, self._chain) != _retained(txn)
+
+    def finish(self) -> Iterator[Message]:
+        """Check the streams, and tell what was found."""
+        audit = self._audit
+        if self._broke_off:
+            self._problems.append(
+                Problem(audit.position + 1, f"the log cannot be read from here on: {self._broke_off}")
+            )
+        audit.finish()
+        streams = 0 if self._broke_off else self._check_streams()
+        yield from (_problem("log", each) for each in self._problems)
+        yield from self._unsaid
+        seconds = _since(self._begun) - self._outputs_s
+        yield {"is": "part", "part": "log", "events": audit.events, "streams": streams, "seconds": seconds}
+        if not self._log_only:
+            yield {"is": "part", "part": "outputs", "runs": self._checked, "seconds": self._outputs_s}
+        if missing := self._cut and self._head - audit.events:
+            what = f"{missing:,} events up to position {self._cut} are not in the store: retention let them go"
+            yield {"is": "note", "what": what}
+        yield {
+            "is": "head",
+            "position": self._head,
+            "digest": None if audit.digest is None else audit.digest.hex(),
+            "at_us": audit.at_us,
+            "events": audit.events,
+            "cut": self._cut,
+            "unproven": audit.unproven,
+        }
+
+    def _feed(self, until: int) -> Iterator[Message]:
+        audit, key, most = self._audit, key_of(self._audit.position), 2 * self._rows + ROWS_AT_ONCE
+        while audit.events <= most:  # in a damaged tree the rows may never end
+            ended: list[Printed] = []
+            large: list[Printed] = []
+            with self._store.read() as txn:
+                rows = list(islice(txn.scan(LOG, key + b"\0", key_of(until + 1)), ROWS_AT_ONCE))
+                audit.feed(rows, _look(txn), None if self._log_only else _endings(ended, self._problems))
+                if ended:
+                    large = self._check_kept(txn, ended)
+            self._check_files(large)
+            if not rows:
+                return
+            key = rows[-1][0]
+            yield {"is": "progress", "part": "log", "done": audit.position, "total": self._head}
+
+    def _check_streams(self) -> int:
+        """Check the table `streams`; gives how many there are."""
+        audit, found = self._audit, self._problems
+        try:
+            count, total = sum_of(self._store, self._head, found.append)
+            if total != audit.sum:
+                found.extend(trace(self._store, self._head, self._cut, audit.spoilt))
+        except StoreError as error:
+            found.append(Problem(0, str(error)))
+            return 0
+        return count
+
+    def _pass_the_cut(self) -> None:
+        self._audit.skip_to(self._cut)
+        if self._chain:
+            self._audit.anchor(self._chain)
+        elif self._cut:
+            self._problems.append(
+                Problem(self._cut, "events up to here may be missing, but no retention event says so")
+            )
+
+    def _check_kept(self, txn: Transaction, ended: list[Printed]) -> list[Printed]:
+        """Check the outputs that lie in the store; gives the runs whose output ought to lie in a file."""
+        begun = time.monotonic()
+        large = []
+        for run in ended:
+            position, number, token, stdout, stderr = run
+            if txn.get("jobs", key_of(number)) is None:
+                continue  # a job that was removed took its output along
+            kept = outputs.kept(txn, number, token)
+            if kept is None:
+                large.append(run)
+            else:
+                self._checked += 1
+                self._say(position, fault(kept, stdout, stderr))
+        self._outputs_s += _since(begun)
+        return large
+
+    def _check_files(self, large: list[Printed]) -> None:
+        begun = time.monotonic()
+        for position, number, token, stdout, stderr in large:
+            self._checked += 1
+            try:
+                with outputs.file_of(self._store.path, number, token).open("rb") as file:
+                    self._say(position, fault(file, stdout, stderr))
+            except FileNotFoundError:
+                with self._store.read() as txn:
+                    is_removed = txn.get("jobs", key_of(number)) is None
+                self._say(position, "" if is_removed else "what the run printed is not there")
+            except OSError as error:
+                self._say(position, f"what the run printed cannot be read: {error.strerror}")
+        self._outputs_s += _since(begun)
+
+    def _say(self, position: int, what: str) -> None:
+        if what:
+            self._unsaid.append(_problem("outputs", Problem(position, what)))
+
+
+def _views(path: Path) -> Iterator[Message]:
+    begun = time.monotonic()
+    yield {"is": "progress", "part": "views", "done": 0, "total": None}
+    try:
+        with Store.open(path, create=False) as store:
+            if rebuild.is_outdated(store):
+                yield {"is": "note", "what": "the views are an older release's; any other verb makes them anew"}
+                return
+            rebuilt = yield from _rebuilding(store)
+    except (CorruptLog, IllegalTransition) as error:
+        yield _problem("views", Problem(error.position, str(error)))
+    except QueuectlError as error:
+        yield _problem("views", Problem(0, str(error)))
+    else:
+        yield from (_problem("views", Problem(0, each)) for each in rebuilt.differences)
+        yield {"is": "part", "part": "views", "events": rebuilt.events, "seconds": _since(begun)}
+
+
+def _rebuilding(store: Store) -> Generator[Message, None, rebuild.Rebuilt]:
+    """Rebuild the views beside the live ones and compare, telling how far it is."""
+    heard: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
+    with ThreadPoolExecutor(1) as executor:
+        doing = executor.submit(rebuild.rebuild, store, swap=False, progress=lambda *far: heard.put(far))
+        doing.add_done_callback(lambda _: heard.put(None))
+        while (far := heard.get()) is not None:
+            yield {"is": "progress", "part": "views", "done": far[0], "total": far[1]}
+        return doing.result()
+
+
+def _retained(txn: Transaction) -> tuple[int, int, bytes]:
+    """Give the cut, the position of the last retention event, and the digest that one has of the chain at the cut."""
+    cut = int.from_bytes(txn.get("meta", b"cut") or b"", "big")
+    last = position = int.from_bytes(txn.get("streams", b"\xff" + RETENTION_STREAM.encode()) or b"", "big")
+    while position:
+        value = txn.get(LOG, key_of(position))
+        envelope = None if value is None else envelope_of(position, value)
+        if envelope is None:
+            break
+        if envelope["d"].get("upto") == cut:
+            return cut, last, envelope["d"].get("chain") or b""
+        position = envelope.get("p", 0)
+    return cut, last, b""
+
+
+def _look(txn: Transaction) -> Look:
+    return lambda position: txn.get(LOG, key_of(position))
+
+
+def _endings(ended: list[Printed], problems: list[Problem]) -> Any:
+    """Give what picks the events that ended a run which printed something."""
+
+    def each(position: int, envelope: Envelope) -> None:
+        if envelope["y"] in _ENDINGS:
+            data = envelope["d"]
+            if "out" in data or "err" in data:
+                try:
+                    stdout, stderr = (_told(data.get(key)) for key in ("out", "err"))
+                    ended.append((position, int(envelope["s"]), int(data["tok"]), stdout, stderr))
+                except (KeyError, TypeError, ValueError):
+                    problems.append(Problem(position, "what it says of its output cannot be read"))
+
+    return each
+
+
+def _told(value: Any) -> tuple[int, bytes] | None:
+    if value is None:
+        return None
+    size, digest = value
+    return int(size), bytes(digest)
+
+
+def _problem(part: str, problem: Problem) -> Message:
+    return {"is": "problem", "part": part, "position": problem.position, "until": problem.until, "what": problem.what}
+
+
+def _since(begun: float) -> float:
+    return round(time.monotonic() - begun, 6)

@@ -1,0 +1,82 @@
+"""Whether what a run printed is there as its last event says: sizes, and digests where nothing was cut.
+
+Reads frames piece by piece, as docs/log-format.md has them, so that memory stays bounded.
+"""
+
+from hashlib import sha256
+from io import BytesIO
+from typing import BinaryIO, Final, NamedTuple
+
+_HEADER_BYTES: Final = 5
+_PIECE_BYTES: Final = 1 << 20
+_CUT: Final = b"c"
+_CUT_DIGITS: Final = 20
+
+Told = tuple[int, bytes]
+"""What an event says of a stream: size and SHA-256."""
+
+
+class Weighed(NamedTuple):
+    """What frames hold of each stream, how many bytes were cut, and whether the last frame is whole."""
+
+    stdout: Told
+    stderr: Told
+    cut: int
+    is_whole: bool
+
+
+class _Scale:
+    """Sizes and digests of the streams as their frames pass."""
+
+    def __init__(self) -> None:
+        self._sizes = {b"o": 0, b"e": 0}
+        self._hashes = {b"o": sha256(), b"e": sha256()}
+        self._cut = b""
+
+    def add(self, kind: bytes, piece: bytes) -> None:
+        """Take a piece of a frame."""
+        if kind == _CUT:
+            self._cut += piece
+        else:
+            self._sizes[kind] += len(piece)
+            self._hashes[kind].update(piece)
+
+    def weighed(self, *, is_whole: bool) -> Weighed:
+        """Give what has passed."""
+        stdout, stderr = ((self._sizes[kind], self._hashes[kind].digest()) for kind in (b"o", b"e"))
+        return Weighed(stdout, stderr, int(self._cut) if self._cut.isdigit() else 0, is_whole)
+
+
+def weigh(file: BinaryIO) -> Weighed:
+    """Read frames to their end, or to where they are not whole."""
+    scale = _Scale()
+    while header := file.read(_HEADER_BYTES):
+        kind, left = header[:1], int.from_bytes(header[1:], "big")
+        if len(header) < _HEADER_BYTES or kind not in (b"o", b"e", _CUT) or (kind == _CUT and left > _CUT_DIGITS):
+            return scale.weighed(is_whole=False)
+        while left:
+            piece = file.read(min(left, _PIECE_BYTES))
+            if not piece:
+                return scale.weighed(is_whole=False)
+            left -= len(piece)
+            scale.add(kind, piece)
+    return scale.weighed(is_whole=True)
+
+
+def fault(found: BinaryIO | bytes, stdout: Told | None, stderr: Told | None) -> str:
+    """Tell what is wrong with the frames of a run of which these sizes and digests are known; "" where nothing is."""
+    weighed = weigh(BytesIO(found) if isinstance(found, bytes) else found)
+    if not weighed.is_whole:
+        return "what it printed is cut off or damaged"
+    streams = (("stdout", weighed.stdout, stdout), ("stderr", weighed.stderr, stderr))
+    if weighed.cut:
+        kept = weighed.stdout[0] + weighed.stderr[0] + weighed.cut
+        told = sum(each[0] for each in (stdout, stderr) if each)
+        return "" if kept == told else f"what it printed has {kept:,} bytes with those cut; the log says {told:,}"
+    for name, have, want in streams:
+        size = want[0] if want else 0
+        if have[0] != size:
+            return f"its {name} has {have[0]:,} bytes; the log says {size:,}"
+        if want and have[1] != want[1]:
+            return f"its {name} is not what was printed: the SHA-256 does not match"
+    return ""

@@ -1,0 +1,104 @@
+"""verify: what it prints, what it writes, and what it exits with."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.logs import fill, replace, rows_of
+
+from .conftest import CommandLine, wait_until
+from .test_terminal import on_a_terminal
+
+
+@pytest.fixture
+def filled(cli: CommandLine) -> CommandLine:
+    fill(cli.db)
+    return cli
+
+
+def test_sound(filled: CommandLine) -> None:
+    """A sound queue says up to where, with the digest, and exits 0."""
+    told = filled.json("verify")
+    assert (told["ok"], told["problems"], told["problem_count"]) == (True, [], 0)
+    assert list(told["parts"]) == ["file", "log", "outputs", "views"]
+    assert (
+        f"Sound, up to position {told['head']['position']}, digest {told['head']['digest']}" in filled("verify").stdout
+    )
+    assert list(filled.json("verify", "--log-only")["parts"]) == ["log"]
+
+
+def test_damaged(filled: CommandLine) -> None:
+    """A problem is told with its position, for people and for programs, and exits 1."""
+    rows = rows_of(filled.db)
+    replace(filled.db, rows[:49] + rows[50:])
+    told = filled.json("verify", code=1)
+    assert told["problems"] == [{"part": "log", "position": 50, "until": None, "what": "it is missing"}]
+    assert "position 50  it is missing" in filled("verify", code=1).stdout
+
+
+def test_checkpoints(filled: CommandLine, tmp_path: Path) -> None:
+    """A checkpoint is written, and later proves that nothing was changed or cut, or exits 1 with where."""
+    file = str(tmp_path / "checkpoint")
+    filled("verify", "--checkpoint", file)
+    assert "was changed or cut since" in filled("verify", "--against", file, "--log-only").stdout
+    assert filled.json("verify", "--against", file)["against"] == [
+        {"file": file, "position": json.loads(Path(file).read_text())["position"]}
+    ]
+    rows = rows_of(filled.db)
+    replace(filled.db, rows[:-2])
+    [problem] = [each for each in filled.json("verify", "--against", file, code=1)["problems"] if each["until"]]
+    assert (problem["position"], problem["until"]) == (len(rows) - 1, len(rows))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--against", "/nowhere/c"], ["--checkpoint", "/nowhere/c"], ["--against", "/"], ["--checkpoint", ""]],
+    ids=" ".join,
+)
+def test_wrong_files(filled: CommandLine, words: list[str]) -> None:
+    """A checkpoint that cannot be read or written is refused in one line."""
+    done = filled("verify", *words, code=1)
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_no_queue(cli: CommandLine) -> None:
+    """Where there is no queue none is made."""
+    assert "no queue at" in cli("verify", code=1).stderr
+    assert not cli.db.exists()
+
+
+def test_a_file_cut_short(filled: CommandLine) -> None:
+    """It is told without a traceback, by verify and by doctor."""
+    os.truncate(filled.db / "data.mdb", (filled.db / "data.mdb").stat().st_size // 2)
+    for verb in ("verify", "doctor"):
+        done = filled.process(verb)
+        assert (done.returncode, done.stderr) == (1, "")
+        assert "Traceback" not in done.stdout
+
+
+def test_progress(filled: CommandLine) -> None:
+    """A terminal has a bar, a pipe nothing of it."""
+    assert "Check" in on_a_terminal(filled, "verify")
+    assert filled.process("verify").stderr == ""
+
+
+def test_interrupted(cli: CommandLine) -> None:
+    """Ctrl-C ends it at once with 130 and no word, and the queue is as it was."""
+    with cli.queue() as queue:
+        for _ in range(20):
+            queue.enqueue_many(["true"] * 1000)
+    process = cli.spawn("verify", start_new_session=True)
+    wait_until(lambda: len(_children(process)) > 0)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(20) == 130
+    assert process.communicate()[1] == ""
+    assert cli.json("verify")["ok"]
+
+
+def _children(process: "subprocess.Popen[str]") -> list[str]:
+    return Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
