@@ -10,6 +10,7 @@ NAMES = {
     "cli": 'a verb as a whole process, beside `python -c "import click"`',
     "latency": "from an enqueue to the start of its command, and what an idle worker costs",
     "backlog": "claims, a worker's rate and memory, status and list, with 10k and with 1M jobs pending",
+    "asof": "status, list and show --as-of at random positions of 1M events, as whole processes",
     "verify": "verify at 1M events: the file, the log (aim: 5 s), the views, a part at a time",
     "workers": "1, 2 and 4 worker processes on one store: rate, shares, and that nothing runs twice",
 }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .answers import (
         Adopted,
         BackedUp,
+        Branch,
         Bulk,
         Captured,
         Cause,
@@ -54,8 +55,8 @@ if TYPE_CHECKING:
     from .subscriptions import Subscription
 
 _HOMES = {
-    "answers": "Adopted BackedUp Bulk Captured Cause ConfigValue Exchange Exported Family Kin Migrated ReplayReport "
-    "Restored Result Run Running Status Subscriber WorkerInfo",
+    "answers": "Adopted BackedUp Branch Bulk Captured Cause ConfigValue Exchange Exported Family Kin "
+    "Migrated ReplayReport Restored Result Run Running Status Subscriber WorkerInfo",
     "errors": "CheckpointMoved DuplicateJob InvalidInput InvalidLine JobNotFound NoQueue QueuectlError StaleLease "
     "StoreError WaitTimeout WrongState",
     "events.types": "JobSpec Recorded",
@@ -69,6 +70,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split
 __all__ = [
     "Adopted",
     "BackedUp",
+    "Branch",
     "Bulk",
     "Captured",
     "Cause",

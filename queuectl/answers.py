@@ -176,6 +176,16 @@ class ConfigValue(NamedTuple):
     source: Literal["default", "store"]
 
 
+class Branch(NamedTuple):
+    """A second queue as the first was: at which position and time, and what runs had printed, found and gone."""
+
+    path: str
+    position: int
+    at_us: int
+    outputs: int
+    outputs_gone: int
+
+
 class ReplayReport(NamedTuple):
     """What a replay found: no differences means that the views were exactly what the log says.
 

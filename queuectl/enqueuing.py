@@ -51,8 +51,9 @@ def enqueue_all(
     reason: str | None,
 ) -> Bulk:
     """Enqueue jobs, a chunk a transaction; raises InvalidLine before the first, or for what came to be since."""
-    given = [request_of(request) for request in requests]
-    specs = specify_all(given, clock=engine.clock, settings=settings, now_us=engine.now_us())
+    now_us = engine.now_us()
+    given = [request_of(request, now_us=now_us) for request in requests]
+    specs = specify_all(given, clock=engine.clock, settings=settings, now_us=now_us)
     if len(specs) > CHUNK and not skip_existing:
         _check_ids(engine.store, given)
     done: list[str] = []

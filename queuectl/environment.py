@@ -71,13 +71,16 @@ Sets = Mapping[str, Mapping[str, Any]]
 
 
 class Environment:
-    """An environment as this process holds it, once however many Stores use it: LMDB allows no second."""
+    """An environment as this process holds it, once however many Stores use it: LMDB allows no second.
 
-    def __init__(self, path: Path, *, read_only: bool, is_suspect: bool = False) -> None:
+    One that is `passing` is this process's alone and nobody keeps it: nothing of it is flushed.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool, passing: bool = False, is_suspect: bool = False) -> None:
         self.is_read_only = read_only
-        self._hold = _hold(path)
+        self._hold = None if passing else _hold(path)
         try:
-            self.env = _open_environment(path, read_only=read_only)
+            self.env = _open_environment(path, read_only=read_only, passing=passing)
         except BaseException:
             self._let_go()
             raise
@@ -152,6 +155,16 @@ def acquire(path: Path, *, create: bool, read_only: bool) -> Environment:
                 f"cannot open the queue at {path} for writing: this process has it open read-only; close that first"
             )
         shared.users += 1
+    return shared
+
+
+def make_passing(directory: Path) -> Environment:
+    """Give an environment for a while: in an empty directory, or over a data.mdb in it.
+
+    The directory may be removed as soon as this returns. Raises NotAQueue or StoreError.
+    """
+    shared = Environment(directory, read_only=False, passing=True)
+    shared.users = 1
     return shared
 
 
@@ -354,7 +367,7 @@ def filesystem_of(path: Path) -> str:
     return kind
 
 
-def _open_environment(path: Path, *, read_only: bool) -> lmdb.Environment:
+def _open_environment(path: Path, *, read_only: bool, passing: bool) -> lmdb.Environment:
     try:
         return lmdb.open(
             os.fsencode(path),
@@ -364,6 +377,8 @@ def _open_environment(path: Path, *, read_only: bool) -> lmdb.Environment:
             mode=0o600,
             create=False,
             readonly=read_only,
+            sync=not passing,
+            lock=not passing,
             lib_version=0,  # the format must not depend on an environment variable
         )
     except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError) as error:

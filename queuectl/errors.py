@@ -166,6 +166,17 @@ class CorruptLog(StoreError):
         )
 
 
+class Archived(QueuectlError):
+    """A past moment whose events are no longer in the log: retention took them out, up to `cut`."""
+
+    def __init__(self, moment: str, cut: int) -> None:
+        self.cut = cut
+        super().__init__(
+            f"cannot tell the state at {moment}: the events up to position {cut} are archived; "
+            f"the earliest state is that at position {cut}"
+        )
+
+
 class WriteFailed(StoreError):
     """A commit failed: nothing of it was kept, and this process writes no more to the store."""
 

@@ -11,7 +11,8 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from .errors import InvalidInput
-from .intake import JobRequest, check_text, parse_duration_s, time_us
+from .intake import JobRequest, check_text
+from .when import parse_duration_s, time_us
 
 ERROR_CHARS: Final = 1_000
 """The longest error kept in an event."""

@@ -6,13 +6,13 @@ JobSpec. Every refusal is an InvalidInput that names the field.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeGuard
 
 from .errors import InvalidInput
 from .events.types import Command, JobSpec
 from .job import JobState
 from .settings import Settings
+from .when import LATEST_US, LONGEST_S, parse_duration_s, parse_time_us
 
 COMMAND_BYTES: Final = 65_536
 """The longest command, and the largest environment: half of what Linux takes as one argument."""
@@ -20,17 +20,8 @@ COMMAND_BYTES: Final = 65_536
 ID_CHARS: Final = 120
 """The longest id: 480 bytes at the most, under LMDB's 511 for a key."""
 
-LATEST_US: Final = 253_402_300_799_000_000
-"""The end of the year 9999, the last that ISO 8601 can write."""
-
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PRIORITY: Final = 2**31 - 1
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(d|h|ms|m|s)")
-_DURATIONS: Final = re.compile(f"(?:{_DURATION.pattern})+")
-_UNIT_S: Final = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_LONGEST_S: Final = 100 * 366 * 86_400
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class JobRequest(NamedTuple):
@@ -79,8 +70,10 @@ def specify(request: JobRequest, *, fresh_id: str, settings: Settings, now_us: i
     )
 
 
-def request_from_mapping(mapping: Mapping[str, Any]) -> JobRequest:
+def request_from_mapping(mapping: Mapping[str, Any], *, now_us: int) -> JobRequest:
     """Read a request from a JSON object; its keys are those of the command line, with underscores.
+
+    A time such as `tomorrow 9am` counts from `now_us`.
 
     Raises InvalidInput for an unknown key, a missing command or a value of the wrong type.
     """
@@ -96,17 +89,19 @@ def request_from_mapping(mapping: Mapping[str, Any]) -> JobRequest:
             if field in fields:
                 raise InvalidInput(key, repr(value), f"{field} to be given once")
             fields[field] = read(key, value)
+            if field == "run_at_us":
+                fields[field] = parse_time_us(fields[field], now_us=now_us, ahead=True, field=key)
     if "command" not in fields:
         raise InvalidInput("command", "null", "a line of text or a list of words")
     return JobRequest(**fields)
 
 
-def request_of(request: JobRequest | Mapping[str, Any] | str) -> JobRequest:
+def request_of(request: JobRequest | Mapping[str, Any] | str, *, now_us: int) -> JobRequest:
     """Give a request, from one, from a mapping with the keys of the JSON form, or from a shell line."""
     if isinstance(request, JobRequest):
         return request
     if isinstance(request, Mapping):
-        return request_from_mapping(request)
+        return request_from_mapping(request, now_us=now_us)
     return JobRequest(request)
 
 
@@ -206,54 +201,12 @@ def _check_name(field: str, name: str) -> str:
     return name
 
 
-def parse_duration_s(text: str, *, field: str = "duration") -> float:
-    """Read a duration in seconds: `90`, `90s`, `5m`, `1h30m`, `2d`, `500ms`.
-
-    Raises InvalidInput.
-    """
-    plain = text.strip().lower()
-    if re.fullmatch(r"\d+(\.\d+)?", plain):
-        seconds = float(plain)
-    elif _DURATIONS.fullmatch(plain):
-        seconds = sum(float(number) * _UNIT_S[unit] for number, unit in _DURATION.findall(plain))
-    else:
-        raise InvalidInput(field, repr(text), "seconds, or for example 90s, 5m, 1h30m, 2d, 500ms")
-    if seconds > _LONGEST_S:
-        raise InvalidInput(field, repr(text), "at most 100 years")
-    return seconds
-
-
-def parse_time_us(text: str, *, field: str = "time") -> int:
-    """Read an ISO 8601 time in microseconds since the epoch; without a zone it is local time.
-
-    Raises InvalidInput.
-    """
-    try:
-        at_us = time_us(datetime.fromisoformat(text.strip()))
-    except (ValueError, InvalidInput):
-        at_us = -1
-    if not 0 <= at_us <= LATEST_US:
-        raise InvalidInput(field, repr(text), "ISO 8601 from 1970 on, for example 2026-01-01T00:00:00Z")
-    return at_us
-
-
-def time_us(moment: datetime) -> int:
-    """Give a datetime in microseconds since the epoch, exactly; a naive one is local time.
-
-    Raises InvalidInput.
-    """
-    try:
-        return (moment.astimezone(UTC) - _EPOCH) // _MICROSECOND
-    except (ValueError, OverflowError):
-        raise InvalidInput("time", str(moment), "one from 1970 to 9999") from None
-
-
 def _check_numbers(priority: int, max_retries: int, timeout_s: float, base: float) -> None:
     if type(priority) is not int or not -_PRIORITY <= priority <= _PRIORITY:
         raise InvalidInput("priority", repr(priority), f"a whole number from {-_PRIORITY} to {_PRIORITY}")
     if type(max_retries) is not int or not 0 <= max_retries <= 1_000_000:
         raise InvalidInput("max_retries", repr(max_retries), "a whole number from 0 to 1000000")
-    if not is_number(timeout_s) or not 0 <= timeout_s <= _LONGEST_S:
+    if not is_number(timeout_s) or not 0 <= timeout_s <= LONGEST_S:
         raise InvalidInput("timeout", repr(timeout_s), "seconds, 0 for none")
     if not is_number(base) or not 0 <= base <= 1_000_000:
         raise InvalidInput("backoff_base", repr(base), "a number from 0 to 1000000")
@@ -271,7 +224,7 @@ def _due_us(run_at_us: int | None, delay_s: float | None, now_us: int) -> int:
         if type(run_at_us) is not int or not 0 <= run_at_us <= LATEST_US:
             raise InvalidInput("run_at", repr(run_at_us), "a time from 1970 to 9999")
         return run_at_us
-    if not is_number(delay_s) or not 0 <= delay_s <= _LONGEST_S:
+    if not is_number(delay_s) or not 0 <= delay_s <= LONGEST_S:
         raise InvalidInput("delay", repr(delay_s), "seconds, 0 or more")
     return now_us + round(delay_s * 1_000_000)
 
@@ -335,10 +288,6 @@ def _read_duration(key: str, value: Any) -> float:
     return parse_duration_s(value, field=key) if isinstance(value, str) else _read_number(key, value)
 
 
-def _read_time(key: str, value: Any) -> int:
-    return parse_time_us(_read_text(key, value), field=key)
-
-
 def _read_env(key: str, value: Any) -> dict[str, str]:
     return _check_env(value)
 
@@ -354,8 +303,8 @@ _READERS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
     "backoff_base": ("backoff_base", _read_number),
     "cwd": ("cwd", _read_text),
     "env": ("env", _read_env),
-    "run_at": ("run_at_us", _read_time),
-    "at": ("run_at_us", _read_time),
+    "run_at": ("run_at_us", _read_text),
+    "at": ("run_at_us", _read_text),
     "delay": ("delay_s", _read_duration),
 }
 """JSON key -> the request's field and the reader of its value."""

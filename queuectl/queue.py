@@ -20,12 +20,13 @@ from .engine import Engine, token_of
 from .errors import CorruptLog, InvalidInput, WaitTimeout
 from .events.lmdb_log import LmdbLog
 from .events.types import WORKER_STREAM, WorkerStarted, WorkerStopped, WorkerStopping
-from .intake import JobRequest, check_count, check_queue, check_state, check_text, check_worker, ids_of, time_us
+from .intake import JobRequest, check_count, check_queue, check_state, check_text, check_worker, ids_of
 from .job import ENDED, JobState
 from .later import Later
 from .projections import config, workers
 from .settings import KEYS, Settings, canonical, parse
 from .store import Store, key_of
+from .when import time_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
         acting,
         adopting,
         answers,
+        asof,
         backup,
+        branching,
         enqueuing,
         exporting,
         family,
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
     from .answers import (
         Adopted,
         BackedUp,
+        Branch,
         Bulk,
         Captured,
         Cause,
@@ -79,13 +83,16 @@ if TYPE_CHECKING:
     from .events.types import Command, Recorded, Stream
     from .job import Job
     from .projections import rebuild
+    from .snapshots import Snapshot
     from .subscriptions import Subscription
     from .verification import Verified
 else:
-    acting, answers, enqueuing, outputs, reading, settling, takeover, rebuild = map(
-        Later, ["acting", "answers", "enqueuing", "outputs", "reading", "settling", "takeover", "projections.rebuild"]
+    acting, answers, asof, enqueuing, outputs, reading, branching, settling, takeover = map(
+        Later,
+        ["acting", "answers", "asof", "enqueuing", "outputs", "reading", "branching", "settling", "takeover"],
     )
     family, selecting, subscriptions = map(Later, ["family", "selecting", "subscriptions"])
+    rebuild = Later("projections.rebuild")
     verification = Later("verification")
     adopting, backup, exporting, foreignfiles, importing, installing, migrating, restore = map(
         Later,
@@ -628,6 +635,60 @@ class Queue:
         rebuilt = rebuild.rebuild(self._store, swap=not check, progress=progress)
         took_s = time.monotonic() - begun
         return answers.ReplayReport(rebuilt.events, rebuilt.differences, rebuilt.swapped, took_s, rebuilt.held_s)
+
+    def as_of(
+        self,
+        position: int | None = None,
+        *,
+        at_us: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> asof.Past:
+        """Give the queue as it was behind the event at a position, or at a time in microseconds; close it after use.
+
+        `progress` is called with the events folded and to be folded. Raises InvalidInput for a moment
+        before the log begins or still to come, Archived where retention has taken out its events.
+        """
+        with self._store.read() as txn:
+            moment = asof.moment_at(txn, position, at_us, self._clock.now_us())
+        return asof.Past(self._store, moment, progress)
+
+    def branch(
+        self,
+        into: str | os.PathLike[str],
+        position: int | None = None,
+        *,
+        at_us: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Branch:
+        """Make a second queue in a new directory as this one was at a position or a time.
+
+        `progress` is called with the events copied and to be copied. Raises InvalidInput where the
+        directory is there already, what `as_of` raises for the moment, and StoreError.
+        """
+        with self._store.read() as txn:
+            moment = asof.moment_at(txn, position, at_us, self._clock.now_us())
+        return branching.branch(self._store, moment, Path(into), progress)
+
+    def snapshots(self) -> list[Snapshot]:
+        """Give the snapshots that `as_of` can begin from, by position."""
+        return asof.usable(self._store)
+
+    def make_snapshots(
+        self, *, with_head: bool = True, progress: Callable[[int, int], None] | None = None
+    ) -> list[Snapshot] | None:
+        """Make the snapshots that are missing, `with_head` one of the head too; None where another process does.
+
+        Raises StoreError where one cannot be written.
+        """
+        return asof.make_snapshots(self._store, with_head=with_head, progress=progress)
+
+    def are_snapshots_due(self) -> bool:
+        """Tell whether the log has grown enough since the last snapshot, as `snapshot_events` says."""
+        return asof.are_snapshots_due(self._store)
+
+    def delete_snapshots(self) -> int:
+        """Delete every snapshot, which is no loss; gives how many there were."""
+        return asof.delete_snapshots(self._store)
 
     def verify(self, *, log_only: bool = False, against: Sequence[Path] = (), write_to: Path | None = None) -> Verified:
         """Check the log and all that hangs on it, in a process of its own; `against` are files of checkpoints.

@@ -92,12 +92,15 @@ def dead_jobs(txn: Transaction) -> Iterator[Job]:
     return _jobs(txn, dead.numbers(txn))
 
 
-def status(txn: Transaction, path: Path, now_us: int) -> Status:
-    """Give the counts, how many workers are at work, and how long a job that could run has waited."""
+def status(txn: Transaction, path: Path | None, now_us: int) -> Status:
+    """Give the counts, how many workers are at work, and how long a job that could run has waited.
+
+    `path` None: the workers are as they are recorded.
+    """
     queues = counts.all_queues(txn)
     total = {state: sum(each[state] for each in queues.values()) for state in JobState}
     active = sum(info.state != "dead" for info in list_workers(txn, path, now_us))
-    return Status(total, active, queues, LmdbLog(txn).head(), _longest_wait_s(txn, now_us))
+    return Status(total, active, queues, marks.get(txn, marks.APPLIED), _longest_wait_s(txn, now_us))
 
 
 def backlog(txn: Transaction, queues: Sequence[str] | None) -> int:
@@ -107,8 +110,11 @@ def backlog(txn: Transaction, queues: Sequence[str] | None) -> int:
     return sum(each[state] for name, each in found.items() if queues is None or name in queues for state in waiting)
 
 
-def list_workers(txn: Transaction, path: Path, now_us: int) -> list[WorkerInfo]:
-    """Give the workers that have not stopped, those found dead among them."""
+def list_workers(txn: Transaction, path: Path | None, now_us: int) -> list[WorkerInfo]:
+    """Give the workers that have not stopped, those found dead among them.
+
+    `path` None: none is looked for, and all count as alive.
+    """
     rows = workers.present(txn)
     held = leases.held(txn) if rows else {}
     return [_worker_info(txn, path, row, held.get(row.id, []), now_us) for row in rows]
@@ -137,7 +143,7 @@ def runs(txn: Transaction, job: Job) -> list[Run]:
 def position_at(txn: Transaction, at_us: int) -> int:
     """Give the last position whose time is not after `at_us`, by bisection: times never go back."""
     log = LmdbLog(txn)
-    low, high = 0, log.head()
+    low, high = log.cut(), log.head()
     while low < high:
         middle = (low + high + 1) // 2
         if log.at(middle).at_us <= at_us:
@@ -170,6 +176,8 @@ def _waiting(txn: Transaction, queues: Sequence[str] | None, last: Job | None) -
 
 
 def _died_at(txn: Transaction, job: Job) -> int:
+    if job.state is JobState.DEAD:
+        return job.version
     deaths = [each.position for each in LmdbLog(txn).read_stream(job.number) if isinstance(each.event, Dead)]
     return deaths[-1] if deaths else job.version
 
@@ -178,12 +186,13 @@ def _jobs(txn: Transaction, numbers: Iterator[int]) -> Iterator[Job]:
     return (job for number in numbers if (job := jobs.get(txn, number)) is not None)
 
 
-def _worker_info(txn: Transaction, path: Path, row: workers.WorkerRow, held: list[int], now_us: int) -> WorkerInfo:
-    beat = txn.get("presence", row.id.encode())
-    beat_us = _seen_us(path, row.id, now_us) or (int.from_bytes(beat, "big") if beat else None)
+def _worker_info(
+    txn: Transaction, path: Path | None, row: workers.WorkerRow, held: list[int], now_us: int
+) -> WorkerInfo:
+    beat_us = None if path is None else _beat_us(txn, path, row.id, now_us)
     runs = sorted(map(_running, _jobs(txn, iter(held))), key=lambda run: run.since_us)
     state: Literal["running", "stopping", "dead"] = "stopping" if row.stopping else "running"
-    is_alive = lockfile.is_held(path, row.id)
+    is_alive = path is None or lockfile.is_held(path, row.id)
     if is_alive is None:
         is_alive = now_us - (beat_us or row.started_at_us) <= SILENT_US and _is_there(row)
     if not is_alive:
@@ -191,6 +200,11 @@ def _worker_info(txn: Transaction, path: Path, row: workers.WorkerRow, held: lis
     return WorkerInfo(
         row.id, row.pid, row.host, row.slots, row.queues, runs, row.started_at_us, beat_us, state, row.stop_now, now_us
     )
+
+
+def _beat_us(txn: Transaction, path: Path, worker: str, now_us: int) -> int | None:
+    beat = txn.get("presence", worker.encode())
+    return _seen_us(path, worker, now_us) or (int.from_bytes(beat, "big") if beat else None)
 
 
 def _seen_us(path: Path, worker: str, now_us: int) -> int | None:

@@ -34,6 +34,7 @@ KEYS: Mapping[str, Key] = {
         Key("lease_s", 30, False, 1, 86_400, "seconds until a silent worker's job is taken back"),
         Key("grace_s", 10, False, 0, 86_400, "seconds between TERM and KILL"),
         Key("output_limit_bytes", 10 << 20, True, 0, 1 << 40, "output kept of one attempt, in bytes"),
+        Key("snapshot_events", 50_000, True, 0, 1_000_000_000, "events from one snapshot to the next; 0 makes none"),
         Key("retention_s", 0, False, 0, 100 * _YEAR_S, "seconds ended jobs are kept; 0 is for ever"),
     )
 }
@@ -52,6 +53,7 @@ class Settings(NamedTuple):
     lease_s: float = 30
     grace_s: float = 10
     output_limit_bytes: int = 10 << 20
+    snapshot_events: int = 50_000
     retention_s: float = 0
 
     @classmethod

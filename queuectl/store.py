@@ -22,7 +22,17 @@ from typing import Final
 
 import lmdb
 
-from .environment import REPLAY_LOCK, VIEW_TABLES, Environment, Sets, acquire, lock, release, suspect
+from .environment import (
+    REPLAY_LOCK,
+    VIEW_TABLES,
+    Environment,
+    Sets,
+    acquire,
+    lock,
+    make_passing,
+    release,
+    suspect,
+)
 from .errors import CorruptLog, ForkedStore, StoreError, WriteFailed
 
 __all__ = ["REPLAY_LOCK", "VIEW_TABLES", "Row", "Store", "Transaction", "key_of", "no_collection"]
@@ -143,6 +153,21 @@ class Store:
         or StoreError.
         """
         return cls(path, acquire(path, create=create, read_only=read_only))
+
+    @classmethod
+    def passing(cls, directory: Path) -> "Store":
+        """Open a store that this process alone uses for a while: new, or over a copy in `directory`.
+
+        Nothing is flushed, and the directory may be removed at once. Raises NotAQueue or StoreError.
+        """
+        return cls(directory, make_passing(directory))
+
+    def copy_to(self, directory: Path) -> None:
+        """Write a compact copy into a directory, as data.mdb; raises StoreError."""
+        try:
+            self._env.copy(str(directory), compact=True)
+        except (lmdb.Error, OSError) as error:
+            raise StoreError(f"cannot copy a store to {directory}: {error}; free some disk space") from error
 
     @classmethod
     def open_suspect(cls, path: Path) -> "Store":

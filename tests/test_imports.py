@@ -12,7 +12,7 @@ import queuectl
 ROOT = Path(queuectl.__file__).parent
 CORE = "errors events.types job commands retry decider"
 VIEWS_OF_ALL = "errors events.* job store projections.*"
-FACE = "queue surroundings answers documents settings intake errors clock events.types events.codec job"
+FACE = "queue surroundings answers documents settings intake errors clock events.types events.codec job when"
 
 ALLOWED = {  # module -> what of ours it may import; the first row that fits counts
     "errors|boot|events.types|retry|doorbell|later|surroundings|events.__init__|projections.__init__": "",
@@ -20,7 +20,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "events.lmdb_log": "errors events.* store",
     "events.*": "errors events.*",
     "clock": "boot",
-    "environment|settings": "errors",
+    "environment|settings|when": "errors",
     "lockfile": "boot",
     "leftovers": "lockfile",
     "guardian": "boot lockfile leftovers",
@@ -29,7 +29,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "projections.comparing": "store projections.*",
     "projections.rows": "errors",
     "projections.*": "events.types job store projections.rows",
-    "intake": "errors events.types job settings",
+    "intake": "errors events.types job settings when",
     "answers": "errors events.types job",
     "documents": "answers events.types events.codec job",
     "outputs": "store",
@@ -39,6 +39,9 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "family": f"answers job reading {VIEWS_OF_ALL}",
     "selecting": f"reading {VIEWS_OF_ALL}",
     "subscriptions": "answers clock errors events.* intake store",
+    "snapshots": "errors store",
+    "branching": f"answers asof outputs {VIEWS_OF_ALL}",
+    "asof": f"answers documents intake reading settings snapshots {VIEWS_OF_ALL}",
     "enqueuing": f"answers clock engine intake settings surroundings {VIEWS_OF_ALL}",
     "acting": f"commands engine enqueuing outputs {VIEWS_OF_ALL}",
     "takeover": f"answers boot engine leftovers lockfile surroundings {VIEWS_OF_ALL}",
@@ -50,12 +53,13 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "exporting": f"__init__ answers documents outputs {VIEWS_OF_ALL}",
     "importing": f"answers exporting installing outputs soundness {VIEWS_OF_ALL}",
     "migrating": f"answers environment {VIEWS_OF_ALL}",
-    "foreign": "errors intake",
+    "foreign": "errors intake when",
     "foreignfiles": "errors foreign",
     "adopting": f"answers engine foreign foreignfiles intake outputs settings surroundings {VIEWS_OF_ALL}",
     "queue": f"answers clock commands engine intake settings surroundings {VIEWS_OF_ALL}"
     " outputs enqueuing acting settling reading takeover family selecting subscriptions later verification"
-    " adopting backup exporting foreignfiles importing installing migrating restore",
+    " adopting backup exporting foreignfiles importing installing migrating restore"
+    " when asof snapshots branching",
     "weighing": "",
     "apart": "errors",
     "checkpoint": "documents errors",
@@ -64,7 +68,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "verification": "apart checkpoint errors",
     "doctor": "apart environment errors events.lmdb_log job lockfile projections.* reading store",
     "worker.*": f"{FACE} doorbell guardian leftovers lockfile worker.*",
-    "cli.*": f"{FACE} doctor leftovers verification __init__ cli.* worker.*",
+    "cli.*": f"{FACE} asof doctor leftovers verification __init__ cli.* worker.*",
     "__init__|__main__": "*",
 }
 HOMES = {

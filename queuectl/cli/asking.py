@@ -21,7 +21,7 @@ _OPTIONS = (
     click.option("--max-retries", type=whole(), metavar="N", help="Attempts after the first.  [as configured]"),
     click.option("--timeout", type=duration_s, metavar="SECONDS", help="Stop it after so long; 0 is never."),
     click.option("--delay", type=duration_s, metavar="DURATION", help="Not before so long from now: 90s, 5m, 1h30m."),
-    click.option("--at", type=time_us, metavar="TIME", help="Not before this time, in ISO 8601."),
+    click.option("--at", type=time_us, metavar="TIME", help="Not before this time: 17:30, tomorrow 9am, in 2h."),
     click.option("--cwd", metavar="DIR", help="Where it runs.  [default: here]"),
     click.option("--env", multiple=True, metavar="K=V", help="Add to the worker's environment; may be repeated."),
     click.option("--backoff-base", type=number, metavar="X", help="A retry waits X ** attempt seconds."),

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 from ..errors import InvalidInput, InvalidLine
 from ..intake import JobRequest, request_from_mapping
 from .asking import with_defaults
+from .params import now_us
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Jobs:
         self._stream = stream
         self._defaults = defaults
         self._as_lines = as_lines
+        self._now_us = now_us()
         self._lines = array("L")
 
     def line_of(self, request: int) -> int:
@@ -43,7 +45,8 @@ class Jobs:
                 continue
             self._lines.append(number)
             try:
-                yield request_from_mapping(with_defaults(self._read(raw, number), self._defaults))
+                job = with_defaults(self._read(raw, number), self._defaults)
+                yield request_from_mapping(job, now_us=self._now_us)
             except InvalidInput as error:
                 raise InvalidLine(number, error) from None
 

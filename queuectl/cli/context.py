@@ -1,5 +1,6 @@
 """What every verb is given: the queue named by --db, opened when first asked for."""
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import click
@@ -7,7 +8,9 @@ import click
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..asof import Past
     from ..queue import Queue
+    from .params import Place
 
 
 class Session:
@@ -16,6 +19,7 @@ class Session:
     def __init__(self, path: str | None) -> None:
         self.path = path
         self._queue: Queue | None = None
+        self._opened = ExitStack()
 
     def existing(self) -> "Queue":
         """Give the queue. Raises NoQueue where there is none."""
@@ -24,6 +28,16 @@ class Session:
     def reading(self) -> "Queue":
         """Give the queue for a verb that changes nothing, and so waits for nobody. Raises NoQueue."""
         return self._open(create=False, read_only=True)
+
+    def seen(self, as_of: "Place | None") -> "Queue | Past":
+        """Give the queue as it is, or as it was. Raises NoQueue, InvalidInput or Archived."""
+        queue = self.reading()
+        if as_of is None:
+            return queue
+        from .progress import Unfolding
+
+        shown = self._opened.enter_context(Unfolding("Going back"))
+        return self._opened.enter_context(queue.as_of(as_of.position, at_us=as_of.at_us, progress=shown.done))
 
     def created(self) -> "Queue":
         """Give the queue, made now where there is none; for verbs that bring something into being."""
@@ -38,7 +52,8 @@ class Session:
         return (Path(self.path) if self.path is not None else default_path()).absolute()
 
     def close(self) -> None:
-        """Close the queue if it was opened."""
+        """Close what was opened."""
+        self._opened.close()
         if self._queue is not None:
             self._queue.close()
             self._queue = None

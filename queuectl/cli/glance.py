@@ -5,19 +5,22 @@ from typing import TYPE_CHECKING
 
 from ..job import JobState
 from .render import STATE_COLOURS, paint
-from .text import duration, escape, plural
+from .text import duration, escape, moment, plural
 
 if TYPE_CHECKING:
     from ..answers import Status, WorkerInfo
+    from ..asof import Past
     from ..queue import Queue
 
 _WIDTH = len(JobState.PROCESSING)
 
 
-def glance(queue: "Queue") -> Iterator[str]:
+def glance(queue: "Queue | Past") -> Iterator[str]:
     """Give the lines of the status."""
     status = queue.status()
-    yield f"Queue at {escape(str(queue.path))}, {plural(status.head, 'event')}"
+    when = getattr(queue, "moment", None)
+    past = "" if when is None else f", as it was at {moment(when.at_us)}"
+    yield f"Queue at {escape(str(queue.path))}, {plural(status.head, 'event')}{past}"
     yield ""
     for state in JobState:
         count = status.jobs[state]
@@ -26,7 +29,11 @@ def glance(queue: "Queue") -> Iterator[str]:
     if set(status.queues) - {"default"}:
         yield from _queues(status.queues)
     yield ""
-    yield from _workers(queue.workers())
+    workers = queue.workers()
+    if workers or not past:
+        yield from _workers(workers)
+    else:
+        yield "No workers"
 
 
 def _remark(state: JobState, count: int, status: "Status") -> str:

@@ -8,13 +8,14 @@ from ..errors import JobNotFound
 from ..job import Job, JobState
 
 if TYPE_CHECKING:
+    from ..asof import Past
     from ..queue import Queue
 
 PAGE = 500
 
 
 def pages(
-    queue: "Queue", *, state: JobState | None, of: str | None, limit: int | None, after: str | None
+    queue: "Queue | Past", *, state: JobState | None, of: str | None, limit: int | None, after: str | None
 ) -> Iterator[list[Job]]:
     """Give the jobs in a state and of a queue in pages that are not empty, `limit` of them at most or all.
 
@@ -42,7 +43,7 @@ def _behind(ids: Sequence[str | None], read: Callable[..., list[Job]]) -> list[J
     raise refused
 
 
-def count(queue: "Queue", state: JobState | None, of: str | None) -> int:
+def count(queue: "Queue | Past", state: JobState | None, of: str | None) -> int:
     """Count the jobs in a state and of a queue."""
     counted = queue.status().queues
     chosen = counted.values() if of is None else [counted[of]] if of in counted else []

@@ -64,21 +64,28 @@ class OneOf(Value):
         return text
 
 
+def now_us() -> int:
+    """Give the moment from which times such as `in 2h` count."""
+    from ..clock import SystemClock
+
+    return SystemClock().now_us()
+
+
 def _duration_s(field: str, text: str) -> float:
-    from ..intake import parse_duration_s
+    from ..when import parse_duration_s
 
     return parse_duration_s(text, field=field)
 
 
-def _time_us(field: str, text: str) -> int:
-    from ..intake import parse_time_us
+def _time_us(field: str, text: str, *, ahead: bool = True) -> int:
+    from ..when import parse_time_us
 
-    return parse_time_us(text, field=field)
+    return parse_time_us(text, now_us=now_us(), ahead=ahead, field=field)
 
 
 def _place(field: str, text: str) -> Place:
-    """Read a whole number as a position in the log, anything else as a time."""
-    return Place(int(text)) if text.isdecimal() and len(text) < 16 else Place(None, _time_us(field, text))
+    """Read a whole number as a position in the log, anything else as a time that may lie behind."""
+    return Place(int(text)) if text.isdecimal() and len(text) < 16 else Place(None, _time_us(field, text, ahead=False))
 
 
 def _number(field: str, text: str) -> float:
@@ -105,3 +112,4 @@ duration_s = Value(_duration_s)
 time_us = Value(_time_us)
 place = Value(_place)
 number = Value(_number)
+as_of_option = click.option("--as-of", type=place, metavar="POS|TIME", help="As it was then: 1200, 5m ago, 17:30.")

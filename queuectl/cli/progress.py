@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from .render import note
@@ -34,6 +34,29 @@ class Shown:
     def interrupted(self, what: str) -> None:
         """Say how far it got before Ctrl-C."""
         note(f"Interrupted: {self._done:,} {what}")
+
+
+class Unfolding:
+    """A bar that shows up only once there is something to say, and goes when that is done."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._opened = ExitStack()
+        self._shown: Shown | None = None
+
+    def __enter__(self) -> "Unfolding":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._opened.close()
+
+    def done(self, done: int, total: int) -> None:
+        """Say how much is done, and of how much."""
+        if self._shown is None:
+            self._shown = self._opened.enter_context(progress(self._title, total))
+        self._shown.done(done, total)
+        if done >= total:
+            self._opened.close()
 
 
 @contextmanager

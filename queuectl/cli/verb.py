@@ -36,7 +36,7 @@ class VerbSet(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the verb typed, or say which there are."""
-        if not args and not ctx.resilient_parsing:
+        if not args and not self.invoke_without_command and not ctx.resilient_parsing:
             ctx.fail(f"{ctx.command_path} needs one of {', '.join(self.list_commands(ctx))}")
         return super().parse_args(ctx, args)
 

@@ -40,11 +40,12 @@ class LmdbLog:
         """Give the position of a stream's last event."""
         return self._last(stream, {})
 
-    def digest(self) -> bytes:
-        """Give the chain's digest at the head."""
+    def digest(self, position: int | None = None) -> bytes:
+        """Give the chain's digest at a position, or at the head."""
         # Only a log begun by a release that kept no chain has more than a batch to go back.
         behind: list[Row] = []
-        for key, value in self._txn.scan_back(LOG):
+        below = None if position is None else key_of(position + 1)
+        for key, value in self._txn.scan_back(LOG, below):
             behind.append((key, value))
             if (digest := kept_by(key, value)) is not None:
                 break
@@ -79,6 +80,16 @@ class LmdbLog:
             self._txn.put_many(STREAMS, sorted(versions.items()))
             self._tail = rows[-1]
             self._head, self.last_at_us = position, at_us
+        return recorded
+
+    def adopt(self, rows: Sequence[Row]) -> list[Recorded]:
+        """Append events as another log stored them, which this one is the beginning of; raises CorruptLog."""
+        recorded = [decode(key, value) for key, value in rows]
+        self._txn.append(LOG, rows)
+        versions = {stream_key(each.stream): key_of(each.position) for each in recorded}
+        self._txn.put_many(STREAMS, sorted(versions.items()))
+        self._tail = rows[-1]
+        self._head, self.last_at_us = recorded[-1].position, recorded[-1].at_us
         return recorded
 
     def _chained(self, batch: Sequence[Recorded]) -> list[Row]:

@@ -78,7 +78,7 @@ def bring_up_to_date(store: Store) -> None:
         is_empty = LmdbLog(txn).head() == 0
     if is_empty:
         with store.write() as txn:
-            _stamp(txn)
+            stamp(txn)
         return
     with store.sole(REPLAY_LOCK):
         if is_outdated(store):
@@ -96,7 +96,8 @@ def _rebuild(store: Store, swap: bool, progress: Progress | None) -> Rebuilt:
             _clear(store)
 
 
-def _stamp(txn: Transaction) -> None:
+def stamp(txn: Transaction) -> None:
+    """Say that the views are laid out as this release has them."""
     txn.put("meta", _VERSION_KEY, str(VIEWS_VERSION).encode())
 
 
@@ -242,7 +243,7 @@ class _Rebuild:
             differences = self._comparison.conclude(txn) if self._comparison else None
             if swap and differences is not None:
                 shadow.make_live()
-                _stamp(txn)
+                stamp(txn)
         return differences, time.perf_counter() - begun
 
 

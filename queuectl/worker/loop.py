@@ -27,6 +27,7 @@ from .guard import Guard
 from .notify import Notifier
 from .signals import STOPPING, Signals
 from .slots import Slots
+from .snapshotting import Snapshotting
 from .verdict import Stop
 from .waiting import News, Waiting
 
@@ -119,6 +120,7 @@ class Worker:
             self._waiting = Waiting(doorbell, signals)
             self._slots = opened.enter_context(closing(self._make_slots()))
             self._guard = opened.enter_context(closing(Guard(path, self.id)))
+            self._snapshotting = Snapshotting(self._queue)
             self._start_guard()
             try:
                 self._work()
@@ -281,6 +283,7 @@ class Worker:
         for job in recovered.jobs:
             self._say(report.taken_back(job))
         self._is_hungry |= bool(recovered.jobs)
+        self._snapshotting.step(now)
 
     def _start_guard(self) -> None:
         try:

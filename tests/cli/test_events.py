@@ -169,4 +169,4 @@ def test_choices(full: CommandLine) -> None:
 def test_wrong_shape(full: CommandLine, words: list[str]) -> None:
     """An end to what has none, and an option that is none, are usage errors; a place that is none is refused."""
     full("events", *words, code=2)
-    assert "since: found 'soon'; expected ISO 8601" in full("events", "--since", "soon", code=1).stderr
+    assert "since: found 'soon'; expected a time from 1970 on" in full("events", "--since", "soon", code=1).stderr

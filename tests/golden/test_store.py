@@ -28,7 +28,8 @@ def test_the_first_format_tells_what_it_told_then(path: Path) -> None:
         assert [job_json(job) for job in queue.jobs()] == TOLD["jobs"]
         events = [event_json(event) for event in queue.events()]
         assert [{k: v for k, v in event.items() if k not in LATER} for event in events] == TOLD["events"]
-        assert {key: value.value for key, value in queue.config().items()} == TOLD["config"]
+        config = {key: value.value for key, value in queue.config().items()}
+        assert TOLD["config"].items() <= config.items()  # later releases have further keys
         assert queue.replay(check=True).differences == []
 
 

@@ -9,7 +9,7 @@ import click
 from ...errors import WrongState
 from ...job import JobState
 from ..context import Session, pass_session
-from ..params import json_option, reason_option, whole
+from ..params import Place, as_of_option, json_option, reason_option, whole
 from ..render import document, json_array, line, note, pairs
 from ..text import escape, plural
 from ..verb import VerbSet
@@ -32,14 +32,15 @@ def command() -> None:
 
 @command.command(
     "list",
-    examples=("queuectl dlq list",),
+    examples=("queuectl dlq list", "queuectl dlq list --as-of yesterday"),
 )
 @click.option("--limit", type=whole(1), metavar="N", help="At most so many.")
+@as_of_option
 @json_option
 @pass_session
-def list_dead(session: Session, *, limit: int | None, as_json: bool) -> None:
+def list_dead(session: Session, *, limit: int | None, as_of: Place | None, as_json: bool) -> None:
     """List dead jobs and their last errors, the last to die first."""
-    jobs = session.reading().dead(limit=limit)
+    jobs = session.seen(as_of).dead(limit=limit)
     if as_json:
         from ...documents import job_json
 

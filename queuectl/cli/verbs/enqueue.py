@@ -7,7 +7,7 @@ import click
 
 from ..asking import ArgvCommand, asked, job_options
 from ..context import Session, pass_session
-from ..params import json_option, reason_option
+from ..params import json_option, now_us, reason_option
 from ..render import document, line
 from ..text import escape, plural
 
@@ -33,6 +33,7 @@ class EnqueueCommand(ArgvCommand):
         'queuectl enqueue --command "make all" --timeout 10m --max-retries 0',
         'queuectl enqueue \'{"id": "job2", "command": "false", "max_retries": 2}\'',
         'queuectl enqueue backup -- rsync -a "my dir" host:/backup',
+        "queuectl enqueue report ./report.sh --at 'tomorrow 9am'",
         "queuectl enqueue --file jobs.jsonl",
         "find . -name '*.gz' -printf 'gzip -t %p\\n' | queuectl enqueue --file - --lines",
     ),
@@ -128,7 +129,7 @@ def _one(session: Session, job: dict[str, Any], options: dict[str, Any], reason:
     twice = sorted(job.keys() & options.keys())
     if twice:
         raise click.UsageError(f"{twice[0]} is given twice: in the JSON and by an option")
-    request = request_from_mapping({**options, **job})
+    request = request_from_mapping({**options, **job}, now_us=now_us())
     done = session.created().enqueue_request(request, reason=reason)
     if as_json:
         from ...documents import job_json

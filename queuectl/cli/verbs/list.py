@@ -7,7 +7,7 @@ import click
 from ...job import JobState
 from ..context import Session, pass_session
 from ..paging import count, pages
-from ..params import OneOf, json_option, whole
+from ..params import OneOf, Place, as_of_option, json_option, whole
 from ..render import json_array, note, paged_table
 from ..text import escape
 from ..verb import Verb
@@ -22,22 +22,31 @@ SCREENFUL = 50
         "queuectl list",
         "queuectl list --state dead --json",
         "queuectl list --queue mail --limit 20",
+        "queuectl list --state processing --as-of 10:00",
     ),
 )
 @click.option("--state", type=OneOf([str(state) for state in JobState]), help="Only those in this state.")
 @click.option("--queue", metavar="NAME", help="Only those of this queue.")
 @click.option("--limit", type=whole(0), metavar="N", help=f"At most so many; 0 is all.  [{SCREENFUL}; --json: all]")
 @click.option("--after", metavar="ID", help="Go on behind this one.")
+@as_of_option
 @json_option
 @pass_session
 def command(
-    session: Session, *, state: str | None, queue: str | None, limit: int | None, after: str | None, as_json: bool
+    session: Session,
+    *,
+    state: str | None,
+    queue: str | None,
+    limit: int | None,
+    after: str | None,
+    as_of: Place | None,
+    as_json: bool,
 ) -> None:
     """List jobs.
 
     Waiting ones by when they run where --state asks for them, others newest first.
     """
-    opened, wanted = session.reading(), JobState(state) if state else None
+    opened, wanted = session.seen(as_of), JobState(state) if state else None
     most = SCREENFUL if limit is None and not as_json else limit or None
     found = pages(opened, state=wanted, of=queue, limit=most, after=after)
     if as_json:
@@ -47,7 +56,11 @@ def command(
         return
     first = next(found, None)
     if first is None:
-        note("No such jobs." if state or queue or after else 'No jobs; enqueue one: queuectl enqueue ID "COMMAND"')
+        note(
+            "No such jobs."
+            if state or queue or after or as_of
+            else 'No jobs; enqueue one: queuectl enqueue ID "COMMAND"'
+        )
         return
     from ..jobtext import COLUMNS, rows
 

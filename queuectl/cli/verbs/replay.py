@@ -2,9 +2,10 @@
 
 import click
 
+from ..branched import branch
 from ..context import Session, pass_session
 from ..exits import REFUSED
-from ..params import json_option
+from ..params import Place, json_option, place
 from ..progress import progress
 from ..render import document, line
 from ..text import escape, plural
@@ -13,19 +14,30 @@ from ..verb import Verb
 
 @click.command(
     cls=Verb,
-    examples=("queuectl replay --check",),
+    examples=("queuectl replay --check", "queuectl replay --until 'yesterday 17:30' --into ./then"),
 )
 @click.option("--check", is_flag=True, help="Compare only; exit 1 where they differ.")
+@click.option("--until", type=place, metavar="POS|TIME", help="With --into: the log up to there.")
+@click.option("--into", metavar="DIR", help="Make a second queue there, and leave this one as it is.")
 @json_option
 @pass_session
 @click.pass_context
-def command(ctx: click.Context, session: Session, *, check: bool, as_json: bool) -> None:
+def command(
+    ctx: click.Context, session: Session, *, check: bool, until: Place | None, into: str | None, as_json: bool
+) -> None:
     """Rebuild every view from the log, and compare.
 
     Workers go on meanwhile: the rebuilt views lie beside the live ones until all is compared; then
     they take their place. With --check they do not, and it exits 1 where they differ. It can be
     interrupted at any moment, and changes nothing then.
+
+    With --until and --into it makes a second queue, as this one was then, to look at or to try things in.
     """
+    if until is not None or into is not None:
+        if until is None or into is None or check:
+            raise click.UsageError("--until and --into go together, and without --check")
+        branch(session, until, into, as_json)
+        return
     queue = session.existing()
     with progress("Replaying") as shown:
         try:

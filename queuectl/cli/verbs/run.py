@@ -7,7 +7,7 @@ import click
 from ..asking import ArgvCommand, asked, job_options
 from ..context import Session, pass_session
 from ..exits import hint, say
-from ..params import json_option, reason_option
+from ..params import json_option, now_us, reason_option
 from ..render import document, line, note
 from ..text import escape
 
@@ -53,7 +53,7 @@ def command(
 
     if wait and as_json:
         raise click.UsageError("--wait prints what the command prints; use --json without it")
-    request = request_from_mapping({**asked(options), "command": _command(words, argv)})
+    request = request_from_mapping({**asked(options), "command": _command(words, argv)}, now_us=now_us())
     job = session.created().enqueue_request(request, reason=reason)
     if as_json:
         from ...documents import job_json

@@ -3,7 +3,7 @@
 import click
 
 from ..context import Session, pass_session
-from ..params import json_option
+from ..params import Place, as_of_option, json_option
 from ..render import document, pairs
 from ..text import escape
 from ..verb import Verb
@@ -11,16 +11,16 @@ from ..verb import Verb
 
 @click.command(
     cls=Verb,
-    examples=("queuectl show job1",),
+    examples=("queuectl show job1", "queuectl show job1 --as-of '5m ago'"),
 )
 @click.argument("job_id", metavar="JOB")
+@as_of_option
 @json_option
 @pass_session
-def command(session: Session, *, job_id: str, as_json: bool) -> None:
-    """Show everything about a job as it stands."""
-    queue = session.reading()
-    job = queue.job(job_id)
-    cause = queue.cause_of(job.number)
+def command(session: Session, *, job_id: str, as_of: Place | None, as_json: bool) -> None:
+    """Show everything about a job as it stands, or as it stood."""
+    job = session.seen(as_of).job(job_id)
+    cause = session.reading().cause_of(job.number)
     if as_json:
         from ...documents import cause_json, job_json
 

@@ -1,0 +1,327 @@
+"""The state at a past moment: the nearest snapshot and the events since, in a store that is gone afterwards.
+
+The live store is only read, in transactions of a bounded number of events. What the state was is then
+answered by the functions that answer what it is.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import islice, pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import Final, NamedTuple
+
+from . import reading, snapshots
+from .answers import Status, WorkerInfo
+from .documents import time_json
+from .errors import Archived, CorruptLog, InvalidInput, JobNotFound, NotAQueue, StoreError
+from .events.codec import decode
+from .events.lmdb_log import LOG, LmdbLog
+from .events.types import RETENTION_STREAM, Enqueued, Recorded
+from .intake import check_count, check_state
+from .job import Job, JobState, evolve
+from .projections import config, ids, removed
+from .projections.rebuild import VIEWS_VERSION
+from .projections.runner import Views
+from .settings import Settings
+from .snapshots import Snapshot
+from .store import Row, Store, Transaction, key_of
+
+BATCH: Final = 10_000
+"""A read transaction on the live store lives no longer than as many events."""
+
+Progress = Callable[[int, int], None]
+
+
+class Moment(NamedTuple):
+    """A past moment: the last event at it, and the time from which durations count."""
+
+    position: int
+    at_us: int
+
+
+def moment_at(txn: Transaction, position: int | None, at_us: int | None, now_us: int) -> Moment:
+    """Give the moment of a position, or of a time, that the log can tell of.
+
+    Raises InvalidInput for one before the log's beginning or still to come, Archived for one whose
+    events retention has taken out of the log.
+    """
+    log = LmdbLog(txn)
+    head, cut = log.head(), log.cut()
+    if head == 0:
+        raise InvalidInput("as_of", "an empty log", "a queue in which something has happened")
+    if at_us is not None:
+        return _moment_of_time(txn, log, at_us, max(now_us, log.last_at_us))
+    if position is None or not 1 <= position <= head:
+        raise InvalidInput("as_of", f"position {position}", f"one from {max(cut, 1)} to {head}, the last event's")
+    if position < cut:
+        raise Archived(f"position {position}", cut)
+    return Moment(position, log.at(position).at_us if not log.is_gone(position) else log.at(_next(log, cut)).at_us)
+
+
+def _moment_of_time(txn: Transaction, log: LmdbLog, at_us: int, now_us: int) -> Moment:
+    if at_us > now_us:
+        raise InvalidInput("as_of", time_json(at_us) or "", f"a time that has passed; it is {time_json(now_us)}")
+    position = reading.position_at(txn, at_us)
+    if position == 0:
+        begun = time_json(log.at(1).at_us)
+        raise InvalidInput("as_of", time_json(at_us) or "", f"a time from {begun} on, when the log begins")
+    cut = log.cut()
+    if position == cut and log.at(_next(log, cut)).at_us > at_us:
+        raise Archived(time_json(at_us) or "", cut)
+    return Moment(position, at_us)
+
+
+def _next(log: LmdbLog, cut: int) -> int:
+    return min(cut + 1, log.head())
+
+
+class Past:
+    """The queue as it was at a moment, with the questions of class Queue; close it after use.
+
+    One job is the fold of its own events; for the rest the views as they were are made at the first
+    question. Workers are told as they are recorded, not looked for.
+    """
+
+    def __init__(self, store: Store, moment: Moment, progress: Progress | None = None) -> None:
+        self.path = store.path
+        self.moment = moment
+        self._store = store
+        self._progress = progress
+        self._opened = ExitStack()
+        self._views: Store | None = None
+
+    def close(self) -> None:
+        """Drop the views as they were; doing so twice is harmless."""
+        self._opened.close()
+        self._views = None
+
+    def __enter__(self) -> "Past":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def job(self, job_id: str) -> Job:
+        """Give a job by its id; raises JobNotFound."""
+        with self._store.read() as txn:
+            return job_at(txn, job_id, self.moment.position)
+
+    def jobs(
+        self,
+        *,
+        state: JobState | str | None = None,
+        queue: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> list[Job]:
+        """Give jobs: pending and failed ones by when they would have run, others newest first."""
+        wanted = None if state is None else check_state(state)
+        limit = None if limit is None else check_count("limit", limit)
+        with self._read() as txn:
+            return reading.list_jobs(txn, state=wanted, queue=queue, limit=limit, after=after)
+
+    def dead(self, *, limit: int | None = None) -> list[Job]:
+        """Give the dead letter queue, last to die first."""
+        with self._read() as txn:
+            return list(islice(reading.dead_jobs(txn), limit))
+
+    def status(self) -> Status:
+        """Give the queue at a glance; `head` is the moment's position."""
+        with self._read() as txn:
+            return reading.status(txn, None, self.moment.at_us)
+
+    def workers(self) -> list[WorkerInfo]:
+        """Give the workers that had started and not stopped."""
+        with self._read() as txn:
+            return reading.list_workers(txn, None, self.moment.at_us)
+
+    @contextmanager
+    def _read(self) -> Iterator[Transaction]:
+        if self._views is None:
+            self._views = self._opened.enter_context(views_at(self._store, self.moment.position, self._progress))
+            with self._views.write() as txn:
+                Views(txn).promote_to(self.moment.at_us)
+        with self._views.read() as txn:
+            yield txn
+
+
+def job_at(txn: Transaction, job_id: str, position: int) -> Job:
+    """Give a job as it was at a position, by the fold of its own events; raises JobNotFound."""
+    number = ids.find(txn, job_id)
+    if number is None:
+        number = removed.find(txn, job_id)
+    told = [] if number is None else [each for each in LmdbLog(txn).read_stream(number) if each.position <= position]
+    job: Job | None = None
+    for recorded in _last_life(told):
+        job = evolve(job, recorded)
+    if job is None:
+        raise JobNotFound(job_id, removed=bool(told))
+    return job
+
+
+def _last_life(told: Sequence[Recorded]) -> Sequence[Recorded]:
+    """Give the events of the last job of an id."""
+    births = [place for place, each in enumerate(told) if isinstance(each.event, Enqueued)]
+    return told[births[-1] :] if births else []
+
+
+@contextmanager
+def views_at(
+    store: Store, position: int, progress: Progress | None = None, *, scratch: Path | None = None
+) -> Iterator[Store]:
+    """Give a store that holds the views as they were at a position, due jobs not promoted; it is gone afterwards.
+
+    It takes up space on the disk of `scratch`, a directory; None is that for temporary files.
+    """
+    with ExitStack() as opened:
+        views, base = _begin(store, position, scratch)
+        opened.callback(views.close)
+        _fold(store, views, base, position, progress)
+        _keep(store, views, position, base)
+        yield views
+
+
+def make_snapshots(store: Store, *, with_head: bool = True, progress: Progress | None = None) -> list[Snapshot] | None:
+    """Make the snapshots that are missing, `with_head` one of the head too, and thin out those that are too many.
+
+    None where another process is at it. Raises StoreError where one cannot be written.
+    """
+    with snapshots.only_maker(store.path) as is_mine:
+        if not is_mine:
+            return None
+        with store.read() as txn:
+            log = LmdbLog(txn)
+            head, cut = log.head(), log.cut()
+            every = snapshots.interval(head, Settings.of(config.values(txn)).snapshot_events)
+        there = _checked(store, head)
+        wanted = snapshots.missing(there, cut, head, every) if every else []
+        if with_head and head and head not in there:
+            wanted.append(head)
+        made: list[Snapshot] = []
+        for done, position in enumerate(wanted):
+            views, base = _begin(store, position)
+            try:
+                _fold(store, views, base, position, None)
+                made.append(_save(store, views, position))
+            finally:
+                views.close()
+            if progress:
+                progress(done + 1, len(wanted))
+        if every:
+            for position in snapshots.superfluous(sorted({*there, *wanted}), every):
+                snapshots.remove(store.path, position)
+        return made
+
+
+def are_snapshots_due(store: Store) -> bool:
+    """Tell whether the log has grown enough since the last snapshot."""
+    with store.read() as txn:
+        head = LmdbLog(txn).head()
+        every = snapshots.interval(head, Settings.of(config.values(txn)).snapshot_events)
+    there = [position for position in snapshots.positions(store.path) if position <= head]
+    return every > 0 and head - max(there, default=0) >= every
+
+
+def delete_snapshots(store: Store) -> int:
+    """Delete every snapshot; gives how many there were."""
+    there = snapshots.positions(store.path)
+    for position in there:
+        snapshots.remove(store.path, position)
+    return len(there)
+
+
+def usable(store: Store) -> list[Snapshot]:
+    """Give the snapshots that count, by position."""
+    with store.read() as txn:
+        return [found for at in snapshots.positions(store.path) if (found := _usable(store, txn, at)) is not None]
+
+
+def _begin(store: Store, position: int, scratch: Path | None = None) -> tuple[Store, int]:
+    """Give a store with the views of the nearest snapshot, or none, and that snapshot's position."""
+    for at in reversed([at for at in snapshots.positions(store.path) if at <= position]):
+        with store.read() as txn:
+            found = _usable(store, txn, at)
+        if found is not None and (views := _unpacked(found, scratch)) is not None:
+            return views, at
+        snapshots.remove(store.path, at)
+    with tempfile.TemporaryDirectory(prefix=".queuectl-", dir=scratch) as directory:
+        return Store.passing(Path(directory)), 0
+
+
+def _unpacked(found: Snapshot, scratch: Path | None) -> Store | None:
+    try:
+        with tempfile.TemporaryDirectory(prefix=".queuectl-", dir=scratch) as directory:
+            return Store.passing(Path(directory)) if snapshots.unpack(found, Path(directory)) else None
+    except (NotAQueue, StoreError):
+        return None
+
+
+def _usable(store: Store, txn: Transaction, position: int) -> Snapshot | None:
+    """Give a snapshot where it is of this log and of this release's views, and retention has cut nothing behind it."""
+    found, log = snapshots.read(store.path, position), LmdbLog(txn)
+    if found is None or found.views != VIEWS_VERSION or not log.cut() <= position <= log.head():
+        return None
+    return found if position == log.cut() or found.digest == log.digest(position) else None
+
+
+def _checked(store: Store, head: int) -> list[int]:
+    """Give the positions of the usable snapshots, and remove the others."""
+    good = [found.position for found in usable(store)]
+    for position in snapshots.positions(store.path):
+        if position not in good:
+            snapshots.remove(store.path, position)
+    return [position for position in good if position <= head]
+
+
+def _fold(store: Store, views: Store, after: int, upto: int, progress: Progress | None) -> None:
+    cut = _cut(store)
+    for start, end in pairwise([*range(after, upto, BATCH), upto]):
+        rows = stored(store, start, end)
+        with views.write() as txn:
+            shown = Views(txn)
+            for key, value in rows:
+                shown.apply(decode(key, value))
+            shown.flush()
+        if progress:
+            progress(end - after, upto - after)
+    if (now := _cut(store)) != cut and after < now[0]:  # of what is behind it, some was read before and some after
+        raise StoreError(f"cannot tell the state at position {upto}: retention took events out meanwhile; try again")
+
+
+def _cut(store: Store) -> tuple[int, int]:
+    with store.read() as txn:
+        log = LmdbLog(txn)
+        return log.cut(), log.version(RETENTION_STREAM)
+
+
+def stored(store: Store, after: int, upto: int) -> list[Row]:
+    """Give the events behind a position, up to and with another, as they are stored; raises CorruptLog at a gap.
+
+    They are decoded by the caller: the read transaction is to be short for a process that seldom gets its turn too.
+    """
+    with store.read() as txn:
+        rows = list(txn.scan(LOG, key_of(after + 1), key_of(upto + 1)))
+        first = max(after, LmdbLog(txn).cut()) + 1
+    if len(rows) < upto + 1 - first:
+        there = {int.from_bytes(key, "big") for key, _ in rows}
+        raise CorruptLog(next(at for at in range(first, upto + 1) if at not in there), "it is missing")
+    return rows
+
+
+def _keep(store: Store, views: Store, position: int, base: int) -> None:
+    """Save a snapshot where much had to be folded and nobody else makes any; failing to is no harm."""
+    with store.read() as txn:
+        every = snapshots.interval(LmdbLog(txn).head(), Settings.of(config.values(txn)).snapshot_events)
+    if every and position - base > 2 * every:
+        with suppress(StoreError, OSError), snapshots.only_maker(store.path) as is_mine:
+            if is_mine:
+                _save(store, views, position)
+
+
+def _save(store: Store, views: Store, position: int) -> Snapshot:
+    with store.read() as txn:
+        log = LmdbLog(txn)
+        digest, at_us = log.digest(position), log.at(position).at_us
+    return snapshots.save(store.path, views, position=position, at_us=at_us, version=VIEWS_VERSION, digest=digest)

@@ -1,0 +1,129 @@
+"""A second queue, as the first was at a moment: the log up to there, byte for byte, its views, and what was printed.
+
+Made under another name and given its own at the end, so that nothing half made is ever found there. The
+first queue is only read.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+
+from . import outputs
+from .answers import Branch
+from .asof import BATCH, Moment, stored, views_at
+from .errors import InvalidInput, StoreError
+from .events.lmdb_log import LmdbLog
+from .events.types import Cancelled, Completed, Failed, Recorded
+from .projections.rebuild import stamp
+from .projections.runner import Views
+from .store import Store, Transaction
+
+Progress = Callable[[int, int], None]
+Run = tuple[int, int]
+"""A job's number and a run's token: what its output is found by."""
+
+
+def branch(store: Store, moment: Moment, into: Path, progress: Progress | None = None) -> Branch:
+    """Make a queue in the new directory `into` as this one was at a moment.
+
+    Raises InvalidInput where the directory cannot be made, StoreError where the disk takes no more.
+    """
+    into = into.absolute()
+    _check(into)
+    making = into.with_name(f".{into.name}.making-{os.getpid()}")
+    try:
+        with views_at(store, moment.position, scratch=into.parent) as made:
+            with made.write() as txn:
+                Views(txn).promote_to(moment.at_us)
+                stamp(txn)
+            runs = _copy_log(store, made, moment.position, progress)
+            found, in_files = _copy_outputs(store, made, runs)
+            making.mkdir(mode=0o700)
+            made.copy_to(making)
+        (making / "data.mdb").chmod(0o600)
+        found += sum(_link(store.path, making, run) for run in in_files)
+        _flush(making / "data.mdb")
+        _check(into)  # a rename would replace an empty directory
+        making.rename(into)
+        _flush(into.parent)
+    except OSError as error:
+        shutil.rmtree(making, ignore_errors=True)
+        raise StoreError(f"cannot make the queue {into}: {error.strerror or error}; nothing was made") from error
+    except BaseException:
+        shutil.rmtree(making, ignore_errors=True)
+        raise
+    return Branch(str(into), moment.position, moment.at_us, found, len(runs) - found)
+
+
+def _check(into: Path) -> None:
+    if into.exists() or into.is_symlink():
+        raise InvalidInput("into", f"{into}, which is there already", "one that is yet to be made")
+    if not into.parent.is_dir():
+        raise InvalidInput("into", str(into), f"a new directory in one that is there; {into.parent} is not")
+
+
+def _copy_log(store: Store, made: Store, upto: int, progress: Progress | None) -> list[Run]:
+    """Copy the stored events; gives the runs that printed something."""
+    runs: list[Run] = []
+    for start, end in pairwise([*range(0, upto, BATCH), upto]):
+        if rows := stored(store, start, end):
+            with made.write() as txn:
+                runs += _printed(LmdbLog(txn).adopt(rows))
+        if progress:
+            progress(end, upto)
+    with store.read() as txn, made.write() as target:
+        if cut := LmdbLog(txn).cut():
+            LmdbLog(target).set_cut(cut)
+    return runs
+
+
+def _printed(copied: Sequence[Recorded]) -> list[Run]:
+    return [
+        (each.stream, each.event.token)
+        for each in copied
+        if isinstance(each.event, Completed | Failed | Cancelled)
+        and isinstance(each.stream, int)
+        and each.event.token is not None
+        and (each.event.stdout is not None or each.event.stderr is not None)
+    ]
+
+
+def _copy_outputs(store: Store, made: Store, runs: Sequence[Run]) -> tuple[int, list[Run]]:
+    """Copy what lies in the store; gives how many that were, and the runs whose output does not lie there."""
+    elsewhere: list[Run] = []
+    for start in range(0, len(runs), BATCH):
+        some = runs[start : start + BATCH]
+        with store.read() as txn, made.write() as target:
+            elsewhere += [run for run in some if not _copy_output(txn, target, run)]
+    return len(runs) - len(elsewhere), elsewhere
+
+
+def _copy_output(txn: Transaction, target: Transaction, run: Run) -> bool:
+    frames = outputs.kept(txn, *run)
+    if frames is not None:
+        outputs.keep(target, *run, frames)
+    return frames is not None
+
+
+def _link(source: Path, making: Path, run: Run) -> bool:
+    """Give a run's file, which nobody changes any more, a second name, or copy it; tells whether it was there."""
+    there, here = outputs.file_of(source, *run), outputs.file_of(making, *run)
+    if not there.exists():
+        return False
+    here.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(OSError):
+        here.hardlink_to(there)
+        return True
+    shutil.copyfile(there, here)
+    return True
+
+
+def _flush(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,31 @@
+"""`replay --until --into`: a second queue, as this one was."""
+
+from .context import Session
+from .params import Place
+from .progress import progress
+from .render import document, line, note
+from .text import escape, moment, plural
+
+
+def branch(session: Session, until: Place, into: str, as_json: bool) -> None:
+    """Make it, and say what it is."""
+    queue = session.reading()
+    with progress("Copying") as shown:
+        done = queue.branch(into, until.position, at_us=until.at_us, progress=shown.done)
+    if as_json:
+        from ..documents import time_json
+
+        document(
+            {
+                "path": done.path,
+                "position": done.position,
+                "time": time_json(done.at_us),
+                "outputs": done.outputs,
+                "outputs_gone": done.outputs_gone,
+            }
+        )
+        return
+    line(f"Made {escape(done.path)} as it was at {moment(done.at_us)}: {plural(done.position, 'event')}")
+    if done.outputs_gone:
+        note(f"What {plural(done.outputs_gone, 'run')} had printed is no longer there")
+    note(f"Look at it: queuectl --db {escape(into)} status")

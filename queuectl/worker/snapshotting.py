@@ -1,0 +1,51 @@
+"""Has snapshots made when they are due, by a process of its own that gets into nobody's way and is not waited for."""
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from ..leftovers import unmarked
+from ..queue import Queue
+from .libc import spawn
+
+PAUSE_S: Final = 10.0
+"""How long after one start the next is at the earliest: meanwhile another worker's maker may be at it."""
+
+PAUSE_AFTER_FAILURE_S: Final = 300.0
+
+_START: Final = "import sys; sys.path.insert(0, sys.argv.pop(1)); from queuectl.cli import main; main()"
+
+
+class Snapshotting:
+    """At most one maker at a time."""
+
+    def __init__(self, queue: Queue) -> None:
+        words = (sys.executable, "-P", "-c", _START, Path(__file__).parents[2])
+        self._words = [os.fsencode(word) for word in (*words, "--db", queue.path, "snapshot", "--due")]
+        self._environ = [name + b"=" + value for name, value in unmarked(os.environb).items()]
+        self._queue = queue
+        self._pid = 0
+        self._not_before = 0.0
+
+    def step(self, now: float) -> None:
+        """Start a maker where one is due, or see whether the one that was started has ended."""
+        if self._pid:
+            self._reap(now)
+        elif now >= self._not_before and self._queue.are_snapshots_due():
+            self._not_before = now + PAUSE_S
+            with suppress(OSError):  # short of processes: later, then
+                self._start()
+
+    def _reap(self, now: float) -> None:
+        pid, status = os.waitpid(self._pid, os.WNOHANG)
+        if pid:
+            self._pid = 0
+            if status:
+                self._not_before = now + PAUSE_AFTER_FAILURE_S
+
+    def _start(self) -> None:
+        with Path(os.devnull).open("r+b", buffering=0) as null:
+            fds = (null.fileno(),) * 3
+            self._pid = spawn(self._words[0], self._words, self._environ, cwd=None, fds=fds)
