@@ -300,7 +300,7 @@ def peek(path: Path) -> Peeked:
         return Peeked({}, None, [])
     hold = _hold(path)
     try:
-        with _open_environment(path, read_only=True) as env:
+        with _open_environment(path, read_only=True, passing=False) as env:
             _check_length(path, env)
             _check_format(env, path, None)
             with env.begin() as txn:
