@@ -250,3 +250,26 @@ class Adopted(NamedTuple):
     unmapped: dict[str, tuple[int, str]]
     notes: dict[str, int]
     rejected: list[tuple[str, str | None, str, object]]
+
+
+class Compacted(NamedTuple):
+    """What a compact let go, or would: of jobs and workers whose last event is not behind position `upto`.
+
+    `bytes` is what its `events` took in the log, `position` is how far it got, `segments` are the
+    archive's new files.
+    """
+
+    upto: int
+    jobs: int = 0
+    workers: int = 0
+    events: int = 0
+    bytes: int = 0
+    position: int = 0
+    segments: tuple[str, ...] = ()
+
+
+class Shrunk(NamedTuple):
+    """What a shrink gave back: the size of the data file before and after."""
+
+    before_bytes: int
+    after_bytes: int

@@ -15,7 +15,7 @@ from .decider import decide, decide_config
 from .errors import DuplicateJob, JobNotFound, QueuectlError
 from .events.lmdb_log import LmdbLog
 from .events.log import Append
-from .events.types import CONFIG_STREAM, NEW, Event, JobSpec
+from .events.types import CONFIG_STREAM, NEW, RETENTION_STREAM, Event, JobSpec, RetentionApplied
 from .intake import check_count, check_lease_s, check_text, check_worker
 from .job import Job
 from .logtime import anchored_us, now_us
@@ -159,6 +159,13 @@ class Unit:
         """Append events to a named stream."""
         if events:
             self._apply([Append(stream, self.log.version(stream), events, self._reason)])
+
+    def let_go(self, event: RetentionApplied, numbers: Sequence[int]) -> None:
+        """Append what retention says, and take the jobs it means, these, out of the views."""
+        expected = self.log.version(RETENTION_STREAM)
+        batch = [Append(RETENTION_STREAM, expected, (event,), self._reason)]
+        [recorded] = self.log.append(batch, at_us=self.now_us, actor=self._actor)
+        self.views.let_go(recorded, event, numbers)
 
     def _run(
         self, orders: Sequence[Order], refused: list[tuple[Order, QueuectlError]] | None

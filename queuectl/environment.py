@@ -17,8 +17,11 @@ import lmdb
 
 from .errors import NewerFormat, NoQueue, NotAQueue, StoreError
 
-FORMAT: Final = 1
-"""The layout of the store; raised whenever an older queuectl could not read what is written."""
+FORMAT: Final = 2
+"""The highest format of a store that is known here: an older queuectl could not read what has it."""
+
+NEW_FORMAT: Final = 1
+"""The format of a new store; it becomes 2 when retention lets the first events go."""
 
 MAP_SIZE: Final = 64 << 30
 """Address space, not disk: LMDB maps the file read-only and grows it as it is written."""
@@ -39,10 +42,17 @@ VIEW_TABLES: Final = (
     "config",
     "marks",
     "children",
+    "archives",
 )
 _SETS: Final = ("a", "b")
 OPEN_LOCK: Final = "open.lock"
 """Locked, shared, by each process that has the environment open; alone, by one that puts another file in its place."""
+
+COMPACT_LOCK: Final = "compact.lock"
+"""Locked by whoever lets old events go, one at a time."""
+
+SHRUNK: Final = "shrunk"
+"""Where a smaller data file is made."""
 
 STAGED: Final = "restoring"
 """Where a queue is put together that is to take this one's place."""
@@ -59,7 +69,7 @@ REPLAY_LOCK: Final = "replay.lock"
 _OUR_FILES: Final = frozenset(
     {
         *("data.mdb", "lock.mdb", OPEN_LOCK, "outputs", "doorbells", "workers", "logs", "archive", "snapshots"),
-        *(REPLAY_LOCK, STAGED, REPLACED),
+        *(REPLAY_LOCK, STAGED, REPLACED, COMPACT_LOCK, SHRUNK),
     }
 )
 NETWORK: Final = frozenset(
@@ -193,7 +203,9 @@ def release(path: Path, shared: Environment) -> None:
 
 @contextmanager
 def alone(path: Path, what: str) -> Iterator[None]:
-    """Keep every process from opening the environment meanwhile; raises StoreError where one has it open."""
+    """Keep every process from opening the environment meanwhile. Raises StoreError where one has it open, NoQueue."""
+    if not (path / "data.mdb").exists():
+        raise NoQueue(str(path))
     fd = os.open(path / OPEN_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -243,6 +255,33 @@ def faults(path: Path) -> list[str]:
         return [str(each) for each in verify(str(path))]  # type: ignore[no-untyped-call]
     except (VerifyError, OSError, ValueError) as error:
         return [str(error)]
+
+
+def compacted_copy(path: Path, target: Path) -> None:
+    """Copy an environment that nobody has open into a directory, without its free pages, and check the copy.
+
+    Raises NotAQueue or StoreError.
+    """
+    with _open_environment(path, read_only=True) as env:
+        _check_format(env, path, None)
+        try:
+            env.copy(os.fsencode(target), compact=True)  # type: ignore[arg-type]  # it takes bytes as well
+        except lmdb.Error as error:
+            raise StoreError(f"cannot copy the queue at {path}: {error}; check the disk and its free space") from error
+        rows = _count_rows(env)
+    if found := faults(target):
+        raise StoreError(f"cannot copy the queue at {path}: the copy is not sound ({found[0]}); check the disk")
+    with _open_environment(target, read_only=True) as env:
+        if _count_rows(env) != rows:
+            raise StoreError(f"cannot copy the queue at {path}: the copy lacks rows; run `queuectl verify`")
+
+
+def _count_rows(env: lmdb.Environment) -> dict[bytes, int]:
+    with env.begin() as txn:
+        names = [bytes(name) for name in txn.cursor().iternext(values=False)]
+    tables = {name: env.open_db(name, create=False) for name in names}
+    with env.begin() as txn:
+        return {name: int(txn.stat(table)["entries"]) for name, table in tables.items()}
 
 
 @contextmanager
@@ -392,7 +431,7 @@ def _create_tables(env: lmdb.Environment, path: Path) -> Sets:
     try:
         with env.begin(write=True) as txn:
             sets = _tables(env, txn, create=True)
-            txn.put(b"format", str(FORMAT).encode(), db=sets["a"]["meta"], overwrite=False)
+            txn.put(b"format", str(NEW_FORMAT).encode(), db=sets["a"]["meta"], overwrite=False)
     except lmdb.Error as error:
         raise StoreError(f"cannot make a queue at {path}: {error}; check the disk and its free space") from error
     for directory in (path, path.parent):

@@ -34,14 +34,14 @@ class InvalidLine(QueuectlError):
 class JobNotFound(QueuectlError):
     """No live job has this id."""
 
-    def __init__(self, job_id: str, *, removed: bool = False) -> None:
+    def __init__(self, job_id: str, *, removed: bool = False, archived_in: str = "") -> None:
         self.job_id = job_id
         self.removed = removed
-        hint = (
-            f"it was removed; `queuectl history {job_id}` still tells its story"
-            if removed
-            else "`queuectl list` shows those there are"
-        )
+        hint = "`queuectl list` shows those there are"
+        if removed:
+            hint = f"it was removed; `queuectl history {job_id}` still tells its story"
+        elif archived_in:
+            hint = f"if it is an old one, its events are archived in {archived_in}, which is not there"
         super().__init__(f"no job {job_id!r}; {hint}")
 
 
@@ -174,6 +174,25 @@ class Archived(QueuectlError):
         super().__init__(
             f"cannot tell the state at {moment}: the events up to position {cut} are archived; "
             f"the earliest state is that at position {cut}"
+        )
+
+
+class BadSegment(StoreError):
+    """An archive segment is not what was sealed."""
+
+    def __init__(self, path: str, found: str) -> None:
+        self.path = path
+        super().__init__(f"cannot read the archive segment {path}: {found}; put a sound copy of it in its place")
+
+
+class CompactBusy(StoreError):
+    """Another process lets old events of this queue go."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__(
+            f"cannot compact the queue at {path}: another compact is at work there, or a worker as `retention_s` says; "
+            "let it end, then try again"
         )
 
 

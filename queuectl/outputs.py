@@ -44,10 +44,28 @@ def forget(txn: Transaction, numbers: Iterable[int]) -> None:
         txn.delete_many(TABLE, keys)
 
 
+def all_kept(txn: Transaction, number: int) -> list[tuple[int, bytes]]:
+    """Give what a job's runs printed, as token and frames, where it lies in the table."""
+    return [
+        (int.from_bytes(key[8:], "big"), found) for key, found in txn.scan(TABLE, key_of(number), key_of(number + 1))
+    ]
+
+
+def files(directory: Path, numbers: Iterable[int]) -> list[tuple[int, int, Path]]:
+    """Give the files of jobs' runs: number, token and path, in order."""
+    wanted = set(numbers)
+    found: list[tuple[int, int, Path]] = []
+    for place in {file_of(directory, number, 0).parent for number in wanted}:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            for path in place.iterdir():
+                number, _, token = path.name.partition("-")
+                if number.isdecimal() and token.isdecimal() and int(number) in wanted:
+                    found.append((int(number), int(token), path))
+    return sorted(found)
+
+
 def remove_files(directory: Path, numbers: Iterable[int]) -> None:
     """Drop the files of jobs' runs; call it once their removal is on disk."""
-    for number in numbers:
-        place = file_of(directory, number, 0).parent
-        for path in place.glob(f"{number}-*") if place.is_dir() else ():
-            with suppress(OSError):
-                path.unlink()
+    for _, _, path in files(directory, numbers):
+        with suppress(OSError):
+            path.unlink()

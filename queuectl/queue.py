@@ -8,7 +8,7 @@ from __future__ import annotations  # evaluated, those of so many methods cost a
 
 import os
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -38,10 +38,12 @@ if TYPE_CHECKING:
         acting,
         adopting,
         answers,
+        archived,
         asof,
         backup,
         branching,
         enqueuing,
+        expiry,
         exporting,
         family,
         foreignfiles,
@@ -51,8 +53,11 @@ if TYPE_CHECKING:
         outputs,
         reading,
         restore,
+        retaining,
+        retention,
         selecting,
         settling,
+        shrinking,
         subscriptions,
         takeover,
         verification,
@@ -64,6 +69,7 @@ if TYPE_CHECKING:
         Bulk,
         Captured,
         Cause,
+        Compacted,
         ConfigValue,
         Exchange,
         Exported,
@@ -74,6 +80,7 @@ if TYPE_CHECKING:
         Restored,
         Result,
         Run,
+        Shrunk,
         Status,
         Subscriber,
         WorkerInfo,
@@ -83,6 +90,7 @@ if TYPE_CHECKING:
     from .events.types import Command, Recorded, Stream
     from .job import Job
     from .projections import rebuild
+    from .retaining import Retaining
     from .snapshots import Snapshot
     from .subscriptions import Subscription
     from .verification import Verified
@@ -97,6 +105,9 @@ else:
     adopting, backup, exporting, foreignfiles, importing, installing, migrating, restore = map(
         Later,
         ["adopting", "backup", "exporting", "foreignfiles", "importing", "installing", "migrating", "restore"],
+    )
+    archived, expiry, retaining, retention, shrinking = map(
+        Later, ["archived", "expiry", "retaining", "retention", "shrinking"]
     )
 
 OUTPUT_AT_ONCE: Final = 1 << 20
@@ -489,9 +500,13 @@ class Queue:
         """Give every event of a job, those of earlier jobs of its id before them; raises JobNotFound.
 
         Where no job ever had that id, it may name a stream: `config`, or `worker:` and a worker's id.
+        What retention let go is read from the archive; BadSegment where that is damaged.
         """
-        with self._store.read() as txn:
-            return reading.history(txn, job_id)
+        return archived.history(self._store, job_id)
+
+    def untold(self, events: list[Recorded]) -> str | None:
+        """Tell what a history lacks, since it was archived in a place that is not there; None where nothing."""
+        return archived.untold(self._store, events)
 
     def family(self, job_id: str, *, depth: int = 10, limit: int = 200) -> Family:
         """Give the jobs whose runs led to a job, and all that its own runs enqueued, and theirs; raises JobNotFound.
@@ -799,6 +814,48 @@ class Queue:
         """
         directory = _directory(path)
         return migrating.needed(directory) if check else migrating.migrate(directory, progress=progress)
+
+    def compact(
+        self,
+        *,
+        older_than_s: float,
+        keep_dead: bool = False,
+        archive: str | os.PathLike[str] | None = None,
+        dry_run: bool = False,
+        progress: Callable[[Compacted], None] | None = None,
+        reason: str | None = None,
+    ) -> Compacted:
+        """Let the events of jobs go that ended so long ago, into archive segments in a directory, while workers run.
+
+        `archive` None: the queue's own. `dry_run` tells what would go. `progress` hears what went so far;
+        what it raises stops it there, and nothing is lost. Raises CompactBusy or StoreError.
+        """
+        before_us = self._engine.now_us() - int(older_than_s * 1_000_000)
+        rule = expiry.Rule(self.position_at(before_us), keep_dead)
+        if dry_run:
+            steps = expiry.plan(self._store, rule)
+        else:
+            place = None if archive is None else Path(archive)
+            steps = retention.Retention(self._engine, rule, place, limits=expiry.Limits(), reason=reason).steps()
+        done = answers.Compacted(rule.upto)
+        with closing(steps):
+            for done in steps:
+                if progress:
+                    progress(done)
+        return done
+
+    def retaining(self, actor: str) -> Retaining:
+        """Give what lets old events go step by step as `retention_s` says; a worker calls it now and then."""
+        return retaining.Retaining(self._engine, actor)
+
+    @staticmethod
+    def shrink(path: str | os.PathLike[str] | None = None, *, check: bool = False) -> Shrunk:
+        """Give the space of what was let go back to the disk; nobody may have the queue open, not even the caller.
+
+        `check`: only look whether that could be done now. Raises NoQueue or StoreError.
+        """
+        directory = Path(path) if path is not None else surroundings.default_path()
+        return shrinking.shrink(directory.absolute(), check=check)
 
     # Within
 

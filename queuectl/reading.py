@@ -146,8 +146,9 @@ def position_at(txn: Transaction, at_us: int) -> int:
     low, high = log.cut(), log.head()
     while low < high:
         middle = (low + high + 1) // 2
-        if log.at(middle).at_us <= at_us:
-            low = middle
+        found = next(log.read(middle - 1, 1))  # at `middle`, or the next where retention left none there
+        if found.at_us <= at_us:
+            low = found.position
         else:
             high = middle - 1
     return low

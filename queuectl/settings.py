@@ -36,6 +36,7 @@ KEYS: Mapping[str, Key] = {
         Key("output_limit_bytes", 10 << 20, True, 0, 1 << 40, "output kept of one attempt, in bytes"),
         Key("snapshot_events", 50_000, True, 0, 1_000_000_000, "events from one snapshot to the next; 0 makes none"),
         Key("retention_s", 0, False, 0, 100 * _YEAR_S, "seconds ended jobs are kept; 0 is for ever"),
+        Key("retention_keep_dead", 1, True, 0, 1, "1: retention_s leaves dead jobs where they are; 0: they go too"),
     )
 }
 
@@ -55,6 +56,7 @@ class Settings(NamedTuple):
     output_limit_bytes: int = 10 << 20
     snapshot_events: int = 50_000
     retention_s: float = 0
+    retention_keep_dead: int = 1
 
     @classmethod
     def of(cls, values: Mapping[str, int | float]) -> "Settings":

@@ -13,6 +13,9 @@ EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
     errors.InvalidLine(10_007, errors.DuplicateJob("a", "dead"), enqueued=10_000): ("line 10007", "10000 jobs", "'a'"),
     errors.JobNotFound("job9"): ("'job9'", "queuectl list"),
     errors.JobNotFound("job9", removed=True): ("'job9'", "was removed", "queuectl history job9"),
+    errors.JobNotFound("job9", archived_in="x.seg"): ("'job9'", "archived in x.seg", "not there"),
+    errors.BadSegment("/a/x.seg", "cut short"): ("/a/x.seg", "cut short", "sound copy"),
+    errors.CompactBusy("/q"): ("/q", "another compact", "try again"),
     errors.DuplicateJob("job9", "failed"): ("cannot enqueue 'job9'", "(failed)", "queuectl show job9"),
     errors.WrongState("cancel", "job9", "completed", "do this"): ("cannot cancel 'job9'", "completed", "do this"),
     errors.StaleLease("complete", "job9", 12, "w2 holds it"): ("cannot complete 'job9'", "12", "w2 holds it", "drop"),
@@ -50,7 +53,9 @@ def test_every_error_is_in_the_tree_and_tried_here() -> None:
 def test_what_the_store_cannot_do_is_a_store_error() -> None:
     """Whoever catches StoreError gets every way in which a store fails, and no refusal of a command."""
     of_the_store = {"NoQueue", "NotAQueue", "NewerFormat", "CorruptLog", "WriteFailed", "ForkedStore", "StoreError"} | {
-        "BulkStopped"
+        "BulkStopped",
+        "BadSegment",
+        "CompactBusy",
     }
     assert {type(error).__name__ for error in EXAMPLES if isinstance(error, errors.StoreError)} == of_the_store
 

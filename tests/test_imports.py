@@ -45,6 +45,13 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "enqueuing": f"answers clock engine intake settings surroundings {VIEWS_OF_ALL}",
     "acting": f"commands engine enqueuing outputs {VIEWS_OF_ALL}",
     "takeover": f"answers boot engine leftovers lockfile surroundings {VIEWS_OF_ALL}",
+    "segment": "errors",
+    "archive": "errors events.types events.codec segment",
+    "expiry": f"answers {VIEWS_OF_ALL}",
+    "retention": f"answers archive engine environment expiry outputs segment {VIEWS_OF_ALL}",
+    "archived": f"archive reading retention segment {VIEWS_OF_ALL}",
+    "retaining": f"answers later engine expiry reading retention settings {VIEWS_OF_ALL}",
+    "shrinking": "answers environment errors",
     "soundness": "environment errors events.* store",
     "backupfile": "errors",
     "installing": "environment errors",
@@ -59,7 +66,8 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "queue": f"answers clock commands engine intake settings surroundings {VIEWS_OF_ALL}"
     " outputs enqueuing acting settling reading takeover family selecting subscriptions later verification"
     " adopting backup exporting foreignfiles importing installing migrating restore"
-    " when asof snapshots branching",
+    " when asof snapshots branching"
+    " archived expiry retaining retention shrinking",
     "weighing": "",
     "apart": "errors",
     "checkpoint": "documents errors",
@@ -73,7 +81,8 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
 }
 HOMES = {
     "lmdb": "store|environment",
-    "msgpack": "events.codec|events.audit|projections.rows",
+    "msgpack": "events.codec|events.audit|projections.rows|segment",
+    "zstandard": "segment",
     "click": "cli.*",
     "rich": "cli.*",
 }

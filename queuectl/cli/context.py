@@ -8,6 +8,7 @@ import click
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..answers import Shrunk
     from ..asof import Past
     from ..queue import Queue
     from .params import Place
@@ -50,6 +51,19 @@ class Session:
         from ..surroundings import default_path
 
         return (Path(self.path) if self.path is not None else default_path()).absolute()
+
+    def check_alone(self) -> None:
+        """Refuse where anybody has the queue open: it is to be shrunk. Raises NoQueue or StoreError."""
+        from ..queue import Queue
+
+        Queue.shrink(self.path, check=True)
+
+    def shrunk(self) -> "Shrunk":
+        """Close the queue and shrink it. Raises NoQueue or StoreError."""
+        from ..queue import Queue
+
+        self.close()
+        return Queue.shrink(self.path)
 
     def close(self) -> None:
         """Close what was opened."""

@@ -13,7 +13,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Workers": ("worker",),
     "Look": ("status", "list", "show", "logs", "wait"),
     "Act": ("dlq", "retry", "cancel", "clear", "config"),
-    "The log": ("history", "events", "subscriptions", "replay", "snapshot", "verify", "doctor"),
+    "The log": ("history", "events", "subscriptions", "replay", "snapshot", "verify", "doctor", "compact"),
     "Keep and move": ("backup", "restore", "export", "import", "migrate"),
 }
 """Heading in the help -> its verbs. Verb `x` is `command` in verbs/x.py."""

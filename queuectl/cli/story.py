@@ -18,6 +18,7 @@ from ..events.types import (
     Removed,
     Renewed,
     Requeued,
+    RetentionApplied,
     Started,
     WorkerStarted,
     WorkerStopped,
@@ -171,6 +172,11 @@ def _worker(event: WorkerStarted, at_us: int) -> str:
     return f"pid {event.pid} on {event.host}, slots {event.slots}{of}"
 
 
+def _retention(event: RetentionApplied) -> str:
+    dead = ", dead jobs kept" if event.keep_dead else ""
+    return f"{plural(event.removed, 'event')} up to position {event.upto} to {event.archive}{dead}"
+
+
 def _at(at_us: int | None) -> str:
     return moment(at_us, short=on_terminal())
 
@@ -197,6 +203,7 @@ _TOLD: Mapping[type[Any], Callable[[Any, int], str]] = {
     Requeued: lambda event, at_us: f"attempts {event.attempts}",
     Removed: lambda event, at_us: f"was {event.state}",
     ConfigChanged: _config,
+    RetentionApplied: _retention,
     WorkerStarted: _worker,
     WorkerStopping: lambda event, at_us: "give back what runs" if event.now else "finish what runs",
     WorkerStopped: lambda event, at_us: event.cause,

@@ -77,6 +77,12 @@ def duration(seconds: float) -> str:
     return f"{whole}s"
 
 
+def size(count: int) -> str:
+    """Give a number of bytes in the unit that fits."""
+    power = min(4, max(0, count.bit_length() - 1) // 10)
+    return f"{count / 1024**power:.1f} {'KMGT'[power - 1]}iB" if power else f"{count} B"
+
+
 def plural(count: int, noun: str) -> str:
     """Give a count with its noun."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -13,7 +13,7 @@ from ..store import Row, Transaction, key_of
 from .chain import GENESIS, kept_by, link
 from .codec import decode, encode
 from .log import Append
-from .types import NEW, Claimed, Enqueued, Recorded, Stream
+from .types import NEW, RETENTION_STREAM, Claimed, Enqueued, Recorded, RetentionApplied, Stream
 
 LOG = "log"
 STREAMS = "streams"
@@ -52,6 +52,25 @@ class LmdbLog:
         else:
             digest = GENESIS
         for _, value in reversed(behind):
+            digest = link(digest, value)
+        return digest
+
+    def digest_at(self, position: int) -> bytes:
+        """Give the chain's digest at a position that is the last of its batch, as the last of its time is.
+
+        Where retention let events go up to beyond it, that is the digest at the cut.
+        """
+        start, digest = self.cut(), GENESIS
+        if start:
+            applied = self.at(self.version(RETENTION_STREAM)).event
+            assert isinstance(applied, RetentionApplied), "nothing else belongs to that stream"
+            digest = applied.chain
+        if position <= start:
+            return digest
+        row = (key_of(position), self._stored(position))
+        if (kept := kept_by(*row)) is not None:
+            return link(kept, row[1])
+        for _, value in self._txn.scan(LOG, key_of(start + 1), key_of(position + 1)):
             digest = link(digest, value)
         return digest
 
@@ -179,11 +198,13 @@ class LmdbLog:
 
     def at(self, position: int) -> Recorded:
         """Give the event at a position; raises CorruptLog where there is none."""
-        key = key_of(position)
-        value = self._txn.get(LOG, key)
+        return decode(key_of(position), self._stored(position))
+
+    def _stored(self, position: int) -> bytes:
+        value = self._txn.get(LOG, key_of(position))
         if value is None:
             raise CorruptLog(position, "it is missing")
-        return decode(key, value)
+        return value
 
 
 def stream_key(stream: Stream) -> bytes:

@@ -6,12 +6,12 @@ means for the tables around it is `place`, a function of the row and the promoti
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from ..events.types import ConfigChanged, Enqueued, Recorded, Removed
-from ..job import Job, JobState, evolve
+from ..events.types import ConfigChanged, Enqueued, Recorded, Removed, RetentionApplied
+from ..job import ENDED, Job, JobState, evolve
 from ..store import Row, Transaction
-from . import children, config, counts, dead, ids, jobs, leases, marks, ready, removed, scheduled, workers
+from . import archives, children, config, counts, dead, ids, jobs, leases, marks, ready, removed, scheduled, workers
 
 PROMOTE_LIMIT = 10_000
 
@@ -40,6 +40,11 @@ def _leased(job: Job, promoted_us: int) -> Placed:
 
 def _dead(job: Job, promoted_us: int) -> Placed:
     return (dead.TABLE, *dead.row(job))
+
+
+def is_let_go(job: Job, *, upto: int, keep_dead: bool) -> bool:
+    """Tell whether retention means a job: one that has ended, with nothing of it behind a position."""
+    return job.version <= upto and job.state in ENDED and not (keep_dead and job.state is JobState.DEAD)
 
 
 SHELVES: Mapping[JobState, Callable[[Job, int], Placed] | None] = {
@@ -91,6 +96,21 @@ class Views:
         job = self._after[stream] = evolve(job, recorded)
         return job
 
+    def let_go(self, recorded: Recorded, event: RetentionApplied, numbers: Iterable[int]) -> None:
+        """Apply what retention says, of jobs known to be those that it means."""
+        self.applied = recorded.position
+        archives.apply(self._txn, event)
+        for number in numbers:
+            if self.job(number) is not None:
+                self._after[number] = None
+
+    def forget(self, removed_ids: Mapping[str, int], born: Sequence[Row]) -> None:
+        """Drop the rows that told of let go jobs' ids and causes, which their own events told."""
+        for job_id, number in removed_ids.items():
+            if removed.find(self._txn, job_id) == number:
+                self._txn.delete(removed.TABLE, job_id.encode())
+        self._txn.delete_many(children.TABLE, sorted(key for key, _ in born))
+
     def promote(self, now_us: int) -> int:
         """Move the jobs due by now to `ready`; gives how many, at most about PROMOTE_LIMIT at once."""
         self.flush()
@@ -131,10 +151,22 @@ class Views:
             self._flushed = self.applied
 
     def _apply_named(self, recorded: Recorded) -> None:
-        if isinstance(recorded.event, ConfigChanged):
-            config.apply(self._txn, recorded.event)
+        event = recorded.event
+        if isinstance(event, ConfigChanged):
+            config.apply(self._txn, event)
+        elif isinstance(event, RetentionApplied):
+            self.flush()
+            self.let_go(recorded, event, self._meant_by(event))
         else:
             workers.apply(self._txn, recorded)
+
+    def _meant_by(self, event: RetentionApplied) -> Iterator[int]:
+        # A log that retention has cut no longer tells of them; one put together again with its archive does.
+        for job in jobs.oldest_first(self._txn, event.after):
+            if job.number > event.through:
+                return
+            if is_let_go(job, upto=event.upto, keep_dead=event.keep_dead):
+                yield job.number
 
 
 def changes(

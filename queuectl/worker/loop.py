@@ -17,7 +17,7 @@ from typing import Final
 from ..answers import Exchange, Result
 from ..clock import worker_id
 from ..doorbell import Doorbell, ring
-from ..errors import InvalidInput, JobNotFound
+from ..errors import InvalidInput, JobNotFound, QueuectlError
 from ..job import Job
 from ..lockfile import LockFile
 from ..queue import Queue
@@ -53,6 +53,9 @@ MOST_AHEAD: Final = 64
 
 RUN_S: Final = 1.0
 """How long a run is taken to last before any was seen: too long to claim ahead."""
+
+RETAIN_AGAIN_S: Final = 600.0
+"""After how long it is tried again to let old events go, where that failed: the disk may be full."""
 
 LIVE_EVERY_S: Final = 0.05
 
@@ -103,6 +106,8 @@ class Worker:
         self._due_at = NEVER
         self._looked_at = self._look_at = self._upkeep_at = self._live_at = 0.0
         self._gather_until = 0.0
+        self._retaining = queue.retaining(self.id)
+        self._retain_at = time.monotonic() + UPKEEP_S
         self._watch_at = NEVER if notifier.watchdog_every_s is None else 0.0
 
     def run(self) -> None:
@@ -119,6 +124,7 @@ class Worker:
             doorbell = opened.enter_context(closing(Doorbell(path, self.id)))
             self._waiting = Waiting(doorbell, signals)
             self._slots = opened.enter_context(closing(self._make_slots()))
+            opened.enter_context(closing(self._retaining))
             self._guard = opened.enter_context(closing(Guard(path, self.id)))
             self._snapshotting = Snapshotting(self._queue)
             self._start_guard()
@@ -246,7 +252,7 @@ class Worker:
         if self._claimed:
             return min(self._slots.wake_at(), self._claimed_at + GIVE_BACK_S)
         due_at = self._due_at if wants else NEVER
-        return min(self._slots.wake_at(), self._look_at, self._upkeep_at, self._watch_at, due_at)
+        return min(self._slots.wake_at(), self._look_at, self._upkeep_at, self._retain_at, self._watch_at, due_at)
 
     def _heed(self, news: News, now: float) -> None:
         heard = sum(number in STOPPING for number in news.signals)
@@ -269,6 +275,8 @@ class Worker:
             self._watch_at = now + self._notifier.watchdog_every_s
         if now >= self._upkeep_at:
             self._keep_up(now)
+        if now >= self._retain_at:
+            self._retain()
 
     def _keep_up(self, now: float) -> None:
         """Do what serves the others too, and what nobody rings for."""
@@ -284,6 +292,16 @@ class Worker:
             self._say(report.taken_back(job))
         self._is_hungry |= bool(recovered.jobs)
         self._snapshotting.step(now)
+
+    def _retain(self) -> None:
+        """Let old events go for a moment, where the queue is to keep them no longer."""
+        try:
+            with self._writing():
+                pause_s = self._retaining.step()
+        except QueuectlError as error:
+            self._say(report.not_retained(error))
+            pause_s = RETAIN_AGAIN_S
+        self._retain_at = time.monotonic() + pause_s
 
     def _start_guard(self) -> None:
         try:

@@ -95,6 +95,11 @@ def taken_away(job: Job) -> str:
     return f"{job.id}: the lease was lost, the command is killed and its result dropped"
 
 
+def not_retained(error: Exception) -> str:
+    """Say that old events could not be let go."""
+    return f"retention_s: {error}"
+
+
 def not_recorded(result: Result, error: Exception) -> str:
     """Say that an end could not be recorded."""
     return f"{result.job.id}: {result.kind}, but that could not be recorded: {error}"

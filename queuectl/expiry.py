@@ -1,0 +1,190 @@
+"""Which streams are old enough to leave the log, and all that is theirs; decides by position, changes nothing.
+
+A stream goes whole or not at all: a job's when it has ended, or was removed, and a worker's when it
+has stopped, with the last event not behind a position. What earlier cuts said of themselves goes
+when a later one has said more. So what is left of the log still tells all of what is left of the views.
+"""
+
+from collections.abc import Generator, Iterator
+from itertools import islice
+from typing import Final, NamedTuple
+
+from .answers import Compacted
+from .errors import CorruptLog
+from .events.codec import Data, decode, unpack
+from .events.lmdb_log import LOG, STREAMS, LmdbLog
+from .events.types import RETENTION_STREAM, WORKER_STREAM, RetentionApplied, Stream, WorkerStopped
+from .projections import archives, jobs
+from .projections.runner import is_let_go
+from .store import Row, Store, Transaction, key_of
+
+_NAMED: Final = b"\xff"  # named streams sort behind every number
+_WORKERS: Final = _NAMED + WORKER_STREAM.encode()
+
+_LOOKED_A_JOB: Final = 25
+"""Streams that are passed over take no more time than to look at one job's row."""
+
+ROWS_AT_ONCE: Final = 2_000
+
+
+class Rule(NamedTuple):
+    """What goes: streams whose last event is not behind `upto`; dead jobs stay where `keep_dead`.
+
+    Those whose last event is not behind `since` were looked at before, under the same rule.
+    """
+
+    upto: int
+    keep_dead: bool
+    since: int = 0
+
+
+class Limits(NamedTuple):
+    """How much is done in one step, and put into one segment."""
+
+    step_jobs: int = 2_000
+    step_events: int = 10_000
+    segment_events: int = 100_000
+    segment_bytes: int = 64 << 20
+
+
+class Going(NamedTuple):
+    """A stream that goes, or a part of the `retention` stream: its events, last first; for a job, whose they are."""
+
+    stream: Stream
+    rows: list[Row]
+    id: str = ""
+    cause: int = 0
+
+    @property
+    def last(self) -> int:
+        """The position of its last event."""
+        return int.from_bytes(self.rows[0][0], "big")
+
+    @property
+    def bytes(self) -> int:
+        """What its events take."""
+        return sum(len(key) + len(value) for key, value in self.rows)
+
+
+class Chosen(NamedTuple):
+    """What goes of the streams up to and with the key `through`; None: there are none behind them."""
+
+    going: list[Going]
+    through: bytes | None
+
+    @property
+    def events(self) -> int:
+        """How many events go."""
+        return sum(len(each.rows) for each in self.going)
+
+    @property
+    def bytes(self) -> int:
+        """What they take."""
+        return sum(each.bytes for each in self.going)
+
+
+def choose(txn: Transaction, rule: Rule, after: bytes, limits: Limits) -> Chosen:
+    """Find the next streams that go, behind a key of `streams`, with their events; raises CorruptLog."""
+    going: list[Going] = []
+    effort = events = size = 0
+    through = after
+    for key, last in _old_streams(txn, rule, after):
+        if effort >= _LOOKED_A_JOB * limits.step_jobs or events >= limits.step_events or size >= limits.segment_bytes:
+            return Chosen(going, through)
+        through = key
+        effort += 1
+        if rule.since < int.from_bytes(last, "big") <= rule.upto:
+            effort += _LOOKED_A_JOB
+            if _goes(txn, rule, key, last):
+                going.append(_gather(txn, key, last))
+                events += len(going[-1].rows)
+                size += going[-1].bytes
+    return Chosen(going, None)
+
+
+def superseded(store: Store, upto: int, directory: str) -> Iterator[list[Row]]:
+    """Give the retention events of old that a coming one supersedes, a batch at a time.
+
+    Of each other directory, the last still tells where that is.
+    """
+    told = {directory}
+    with store.read() as txn:
+        position = LmdbLog(txn).version(RETENTION_STREAM)
+    while position:
+        rows: list[Row] = []
+        with store.read() as txn:
+            for key, value in islice(_back(txn, position), ROWS_AT_ONCE):
+                recorded = decode(key, value)
+                assert isinstance(recorded.event, RetentionApplied), "nothing else belongs to that stream"
+                if (name := archives.directory_of(recorded.event.archive)) in told and recorded.position <= upto:
+                    rows.append((key, value))
+                told.add(name)
+                position = recorded.prev
+            if txn.get(LOG, key_of(position)) is None:
+                position = 0
+        yield rows
+
+
+def plan(store: Store, rule: Rule) -> Generator[Compacted, None, None]:
+    """Tell step by step what would go, and change nothing."""
+    found = Compacted(rule.upto)
+    through: bytes | None = b""
+    while through is not None:
+        with store.read() as txn:
+            chosen = choose(txn, rule, through, Limits())
+        found, through = counted(found, chosen), chosen.through
+        yield found
+
+
+def counted(before: Compacted, chosen: Chosen) -> Compacted:
+    """Add to what went, or would."""
+    through = chosen.through
+    return before._replace(
+        jobs=before.jobs + sum(isinstance(each.stream, int) for each in chosen.going),
+        workers=before.workers + sum(str(each.stream).startswith(WORKER_STREAM) for each in chosen.going),
+        events=before.events + chosen.events,
+        bytes=before.bytes + chosen.bytes,
+        position=before.upto if through is None or through >= _NAMED else int.from_bytes(through, "big"),
+    )
+
+
+def _old_streams(txn: Transaction, rule: Rule, after: bytes) -> Iterator[Row]:
+    if after < _NAMED:
+        yield from txn.scan(STREAMS, after + b"\0", key_of(rule.upto + 1))
+    yield from txn.scan(STREAMS, max(after + b"\0", _WORKERS), _WORKERS + b"\xff")
+
+
+def _goes(txn: Transaction, rule: Rule, key: bytes, last: bytes) -> bool:
+    if key >= _NAMED:
+        return isinstance(decode(last, _stored(txn, last)).event, WorkerStopped)
+    row = txn.get(jobs.TABLE, key)
+    return row is None or is_let_go(jobs.unpack_job(row), upto=rule.upto, keep_dead=rule.keep_dead)
+
+
+def _gather(txn: Transaction, key: bytes, last: bytes) -> Going:
+    """Follow a stream back to its beginning."""
+    found: list[Row] = []
+    for row in _back(txn, int.from_bytes(last, "big")):
+        found.append(row)
+        if row[0] == key:
+            break  # what was before belongs to an earlier job of the same id
+    if key >= _NAMED:
+        return Going(key[1:].decode(), found)
+    number = int.from_bytes(key, "big")
+    if not found or found[-1][0] != key:
+        raise CorruptLog(number, f"what leads there from position {int.from_bytes(last, 'big')} is missing")
+    first: Data = unpack(*found[-1])
+    return Going(number, found, first["d"]["id"], first.get("c", 0))
+
+
+def _back(txn: Transaction, position: int) -> Iterator[Row]:
+    while position and (value := txn.get(LOG, key := key_of(position))) is not None:
+        yield key, value
+        position = unpack(key, value).get("p", 0)
+
+
+def _stored(txn: Transaction, key: bytes) -> bytes:
+    value = txn.get(LOG, key)
+    if value is None:
+        raise CorruptLog(int.from_bytes(key, "big"), "it is missing")
+    return value

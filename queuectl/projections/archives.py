@@ -1,0 +1,42 @@
+"""Where lie the events that retention let go? `archives`: directory -> the last segment sealed there."""
+
+from typing import NamedTuple
+
+from ..events.types import RetentionApplied
+from ..store import Transaction
+from .rows import pack, unpack
+
+TABLE = "archives"
+
+
+class Archived(NamedTuple):
+    """The last segment sealed in a directory: its path, as the event names it, and its SHA-256."""
+
+    segment: str
+    sha256: bytes
+
+    @property
+    def sequence(self) -> int:
+        """How many segments there were in all directories, with it."""
+        return int(self.segment.rpartition("/")[2].partition("-")[0])
+
+
+def directory_of(segment: str) -> str:
+    """Give the directory in a segment's path."""
+    return segment.rpartition("/")[0] or "/"
+
+
+def apply(txn: Transaction, event: RetentionApplied) -> None:
+    """Note where a segment was sealed."""
+    row = Archived(event.archive, event.sha256)
+    txn.put(TABLE, directory_of(event.archive).encode(), pack(row))
+
+
+def known(txn: Transaction) -> dict[str, Archived]:
+    """Give each directory, with the last segment sealed there."""
+    return {key.decode(): Archived(*unpack(row)) for key, row in txn.scan(TABLE)}
+
+
+def last(txn: Transaction) -> Archived | None:
+    """Give the last segment sealed anywhere."""
+    return max(known(txn).values(), key=lambda found: found.sequence, default=None)

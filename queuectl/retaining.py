@@ -1,0 +1,96 @@
+"""Retention as configured, in the pauses of a worker: a little at a time.
+
+A pass is due when a tenth of `retention_s` has gone by since the last one, so that segments do not
+come in crumbs, or when many events have piled up.
+"""
+
+import time
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Final
+
+from .answers import Compacted
+from .engine import Engine
+from .errors import CompactBusy
+from .events.lmdb_log import LmdbLog
+from .events.types import RETENTION_STREAM
+from .expiry import Limits, Rule
+from .later import Later
+from .projections import config
+from .reading import position_at
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from . import retention
+else:
+    retention = Later("retention")  # it loads what most workers never need
+
+LOOK_EVERY_S: Final = 5.0
+"""How often it is looked whether a pass is due."""
+
+STEP_S: Final = 0.01
+STEP_EVERY_S: Final = 0.15
+"""How long, about, and how often it works on a pass: in between the worker has its slots to look after."""
+
+LONGEST_PAUSE_S: Final = 86_400.0
+MANY_EVENTS: Final = 50_000
+
+SMALL: Final = Limits(step_jobs=400, step_events=1_500, segment_events=20_000, segment_bytes=8 << 20)
+
+
+class Retaining:
+    """What one worker does to let old events go."""
+
+    def __init__(self, engine: Engine, actor: str) -> None:
+        self._engine = engine
+        self._actor = actor
+        self._steps: Generator[Compacted, None, None] | None = None
+        self._rule = Rule(0, keep_dead=False)
+        self._looked_until = Rule(0, keep_dead=False)
+        self._begun_us = 0
+
+    def step(self) -> float:
+        """Do a little where there is something to do; gives the seconds until more is due. Raises StoreError."""
+        until = time.monotonic() + STEP_S
+        if self._steps is None:
+            self._begin()
+        if self._steps is None:
+            return LOOK_EVERY_S
+        try:
+            while time.monotonic() < until:
+                next(self._steps)
+        except StopIteration:
+            self._steps, self._looked_until = None, self._rule
+            return LOOK_EVERY_S
+        except CompactBusy:
+            self._steps = None
+            return LOOK_EVERY_S
+        except BaseException:
+            self._steps = None
+            raise
+        return STEP_EVERY_S
+
+    def close(self) -> None:
+        """Stop where it is; whoever goes on later loses nothing."""
+        if self._steps is not None:
+            self._steps.close()
+            self._steps = None
+
+    def _begin(self) -> None:
+        now_us = self._engine.now_us()
+        with self._engine.store.read() as txn:
+            settings = Settings.of(config.values(txn))
+            if not settings.retention_s:
+                return
+            upto = position_at(txn, now_us - int(settings.retention_s * 1_000_000))
+            log = LmdbLog(txn)
+            last = log.version(RETENTION_STREAM)
+            last_us = max(self._begun_us, log.at(last).at_us if last else 0)
+            behind = upto - max(log.cut(), self._looked_until.upto)
+        pause_us = min(settings.retention_s / 10, LONGEST_PAUSE_S) * 1_000_000
+        if behind <= 0 or (now_us - last_us < pause_us and behind < MANY_EVENTS):
+            return
+        keep_dead = bool(settings.retention_keep_dead)
+        seen = self._looked_until
+        self._rule = Rule(upto, keep_dead, seen.upto if seen.keep_dead == keep_dead else 0)
+        self._begun_us = now_us
+        self._steps = retention.Retention(self._engine, self._rule, None, limits=SMALL, actor=self._actor).steps()

@@ -1,0 +1,54 @@
+"""Gives space back to the disk: a data file without its free pages takes the place of the old one.
+
+LMDB reuses the pages of what was deleted, but never makes its file smaller. Nobody may have the queue
+open meanwhile. The old file stays until the new one is whole, checked and on disk.
+"""
+
+import os
+from pathlib import Path
+from shutil import rmtree
+from typing import Final
+
+from .answers import Shrunk
+from .environment import SHRUNK, alone, compacted_copy, flush_directory
+from .errors import StoreError
+
+DATA: Final = "data.mdb"
+
+
+def shrink(path: Path, *, check: bool = False) -> Shrunk:
+    """Shrink the data file of the queue at `path`, or only `check` that nobody has it open.
+
+    Raises NoQueue, or StoreError where somebody has.
+    """
+    with alone(path, "shrink"):
+        if check:
+            size = (path / DATA).stat().st_size
+            return Shrunk(size, size)
+        target = path / SHRUNK
+        rmtree(target, ignore_errors=True)
+        try:
+            before = (path / DATA).stat().st_size
+            target.mkdir(mode=0o700)
+            compacted_copy(path, target)
+            after = _on_disk(target / DATA)
+            (target / DATA).rename(path / DATA)
+            flush_directory(path)
+        except OSError as error:
+            raise StoreError(
+                f"cannot shrink the queue at {path}: {error.strerror or error}; it was left as it is; "
+                "see that the disk has room for a second data file"
+            ) from error
+        finally:
+            rmtree(target, ignore_errors=True)
+    return Shrunk(before, after)
+
+
+def _on_disk(file: Path) -> int:
+    fd = os.open(file, os.O_RDONLY)
+    try:
+        os.fchmod(fd, 0o600)
+        os.fsync(fd)
+        return os.fstat(fd).st_size
+    finally:
+        os.close(fd)
