@@ -27,14 +27,14 @@ else:
 LOOK_EVERY_S: Final = 5.0
 """How often it is looked whether a pass is due."""
 
-STEP_S: Final = 0.01
+STEP_S: Final = 0.005
 STEP_EVERY_S: Final = 0.15
 """How long, about, and how often it works on a pass: in between the worker has its slots to look after."""
 
 LONGEST_PAUSE_S: Final = 86_400.0
 MANY_EVENTS: Final = 50_000
 
-SMALL: Final = Limits(step_jobs=400, step_events=1_500, segment_events=20_000, segment_bytes=8 << 20)
+SMALL: Final = Limits(step_jobs=150, step_events=600, segment_events=20_000, segment_bytes=8 << 20)
 
 
 class Retaining:
@@ -56,6 +56,7 @@ class Retaining:
         if self._steps is None:
             return LOOK_EVERY_S
         try:
+            next(self._steps)
             while time.monotonic() < until:
                 next(self._steps)
         except StopIteration:

@@ -203,7 +203,7 @@ def _delete(unit: Unit, going: Sequence[Going], numbers: Sequence[int]) -> None:
     outputs.forget(txn, numbers)
     jobs = [each for each in going if isinstance(each.stream, int)]
     born = [children.row(each.cause, int(each.stream)) for each in jobs if each.cause]
-    unit.views.forget({each.id: int(each.stream) for each in jobs}, born)
+    unit.views.forget([(each.id, int(each.stream)) for each in jobs], born)
 
 
 def _outputs(store: Store, numbers: Sequence[int]) -> Iterator[Piece | None]:

@@ -104,9 +104,9 @@ class Views:
             if self.job(number) is not None:
                 self._after[number] = None
 
-    def forget(self, removed_ids: Mapping[str, int], born: Sequence[Row]) -> None:
-        """Drop the rows that told of let go jobs' ids and causes, which their own events told."""
-        for job_id, number in removed_ids.items():
+    def forget(self, let_go: Iterable[tuple[str, int]], born: Sequence[Row]) -> None:
+        """Drop what the events of let go jobs told beside the jobs themselves: ids and numbers, and who enqueued them."""
+        for job_id, number in let_go:
             if removed.find(self._txn, job_id) == number:
                 self._txn.delete(removed.TABLE, job_id.encode())
         self._txn.delete_many(children.TABLE, sorted(key for key, _ in born))
