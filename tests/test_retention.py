@@ -412,7 +412,7 @@ def test_a_worker_leaves_it_to_another(queue: Queue, clock: FakeClock) -> None:
 
 
 def test_it_shrinks_when_nobody_has_it_open(queue: Queue) -> None:
-    """Space goes back to the disk while the queue is closed, with everything as it was; while it is open, it refuses."""
+    """Space goes back to the disk while the queue is closed, all else as it was; while it is open, that is refused."""
     queue.enqueue_many([JobRequest("x" * 500, f"a{n}") for n in range(3000)])
     while claimed := queue.claim("w1", 1000):
         queue.complete_many(claimed)

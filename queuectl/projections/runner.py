@@ -105,7 +105,7 @@ class Views:
                 self._after[number] = None
 
     def forget(self, let_go: Iterable[tuple[str, int]], born: Sequence[Row]) -> None:
-        """Drop what the events of let go jobs told beside the jobs themselves: ids and numbers, and who enqueued them."""
+        """Drop what else the events of jobs told that were let go: their ids, where removed, and who enqueued them."""
         for job_id, number in let_go:
             if removed.find(self._txn, job_id) == number:
                 self._txn.delete(removed.TABLE, job_id.encode())

@@ -32,14 +32,19 @@ class RetentionMachine(QueueMachine):
         super().__init__()
         self.ever: dict[bytes, bytes] = {}
 
-    @rule(age=st.sampled_from([0, 0, 2, 30]), keep_dead=st.booleans(), most=st.none() | st.integers(0, 12))
-    def compact(self, age: int, keep_dead: bool, most: int | None) -> None:
+    @rule(
+        age=st.sampled_from([0, 0, 2, 30]),
+        keep_dead=st.booleans(),
+        most=st.none() | st.integers(0, 12),
+        tiny=st.booleans(),
+    )
+    def compact(self, age: int, keep_dead: bool, most: int | None, tiny: bool) -> None:
         """Let go of what is old, or stop in the middle as a killed process would."""
         engine = self.queue._engine
         rule = Rule(self.queue.position_at(self.now() - age * 1_000_000), keep_dead)
         stories = self.stories()
         self.remember()
-        steps = Retention(engine, rule, self.place(), limits=TINY).steps()
+        steps = Retention(engine, rule, self.place(), limits=TINY if tiny else Limits()).steps()
         for _ in islice(steps, most):
             pass
         steps.close()
@@ -63,7 +68,7 @@ class RetentionMachine(QueueMachine):
 
     @invariant()
     def nothing_is_lost(self) -> None:
-        """Each event ever is in the log or in the archive, byte for byte, and the chain over them is the one told of."""
+        """Each event ever is in the log or the archive, byte for byte, and the chain over them is the one told of."""
         self.remember()
         found = self.merged()
         assert found == self.ever
@@ -93,7 +98,7 @@ class RetentionMachine(QueueMachine):
         """Put together again with its archive, the log gives the views that are there."""
         path = self.directory / "whole"
         with Store.open(path, create=True) as whole, whole.write() as txn:
-            for table in TOLD_AGAIN + ("marks", "removed", "ready", "scheduled", "children"):
+            for table in (*TOLD_AGAIN, "marks", "removed", "ready", "scheduled", "children"):
                 txn.clear(table)
             views = Views(txn)
             for key, value in sorted(self.merged().items()):
