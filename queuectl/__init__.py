@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Bulk,
         Captured,
         Cause,
+        Compacted,
         ConfigValue,
         Exchange,
         Exported,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         Result,
         Run,
         Running,
+        Shrunk,
         Status,
         Subscriber,
         WorkerInfo,
@@ -55,8 +57,8 @@ if TYPE_CHECKING:
     from .subscriptions import Subscription
 
 _HOMES = {
-    "answers": "Adopted BackedUp Branch Bulk Captured Cause ConfigValue Exchange Exported Family Kin "
-    "Migrated ReplayReport Restored Result Run Running Status Subscriber WorkerInfo",
+    "answers": "Adopted BackedUp Branch Bulk Captured Cause Compacted ConfigValue Exchange Exported Family Kin "
+    "Migrated ReplayReport Restored Result Run Running Shrunk Status Subscriber WorkerInfo",
     "errors": "CheckpointMoved DuplicateJob InvalidInput InvalidLine JobNotFound NoQueue QueuectlError StaleLease "
     "StoreError WaitTimeout WrongState",
     "events.types": "JobSpec Recorded",
@@ -75,6 +77,7 @@ __all__ = [
     "Captured",
     "Cause",
     "CheckpointMoved",
+    "Compacted",
     "ConfigValue",
     "DuplicateJob",
     "Exchange",
@@ -98,6 +101,7 @@ __all__ = [
     "Result",
     "Run",
     "Running",
+    "Shrunk",
     "StaleLease",
     "Status",
     "StoreError",

@@ -31,11 +31,6 @@ def partial_of(directory: Path, origin: bytes) -> Path:
     return directory / f"{origin.hex()[:16]}{PARTIAL}"
 
 
-def sequence_of(path: Path) -> int:
-    """Give which segment of its queue it is, from its name."""
-    return _numbers(path)[0]
-
-
 def segments(directories: Iterable[Path], origin: bytes | None = None) -> Iterator[Segment]:
     """Give the segments in directories, those of one queue where its `origin` is given; raises BadSegment."""
     for directory in directories:
@@ -66,9 +61,9 @@ def _push(merged: list[tuple[bytes, int, bytes, Iterator[Row]]], which: int, mor
         heappush(merged, (row[0], which, row[1], more))
 
 
-def lacking(directories: Iterable[Path], origin: bytes | None, last: int) -> list[int]:
-    """Tell which segments are not there, of those numbered up to `last`."""
-    there = {segment.header.sequence for segment in segments(directories, origin)}
+def lacking(directories: Iterable[Path], last: int) -> list[int]:
+    """Tell which segments are not there, of those numbered up to `last`, from their names alone."""
+    there = {_numbers(path)[0] for directory in directories for path in _paths(directory)}
     return [sequence for sequence in range(1, last + 1) if sequence not in there]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from . import archive, reading
-from .errors import JobNotFound
+from .errors import InvalidInput, JobNotFound
 from .events.lmdb_log import LmdbLog
 from .events.types import Recorded
 from .projections import archives
@@ -34,35 +34,43 @@ def lacking(store: Store) -> str:
         last = archives.last(txn)
         if last is None:
             return ""
-        places, origin = directories(txn, store.path), origin_of(txn)
-    missing = archive.lacking(places, origin, last.sequence)
+        places = directories(txn, store.path)
+    missing = archive.lacking(places, last.sequence)
     names = ", ".join(f"{sequence:06d}-*.seg" for sequence in missing[:SHOWN]) + (" ..." if missing[SHOWN:] else "")
     return f"{names} in {' or '.join(map(str, places))}" if missing else ""
 
 
 def history(store: Store, job_id: str) -> list[Recorded]:
-    """Give a job's events, archived ones and those of earlier jobs of its id too; raises JobNotFound."""
+    """Give a job's events, archived ones and those of earlier jobs of its id too, or else a named stream's.
+
+    Raises JobNotFound or InvalidInput.
+    """
+    refusal: JobNotFound | InvalidInput | None = None
     with store.read() as txn:
         try:
             there = reading.history(txn, job_id)
-        except JobNotFound:
-            there = []
+        except (JobNotFound, InvalidInput) as error:
+            there, refusal = [], error
         known, origin = directories(txn, store.path), origin_of(txn) if LmdbLog(txn).cut() else None
     found = {each.position: each for each in archive.history(known, origin, job_id)} if origin else {}
     found |= {each.position: each for each in there}
-    if not found:
-        raise JobNotFound(job_id, archived_in=lacking(store) if origin else "")
-    return [found[position] for position in sorted(found)]
+    if not found and refusal is not None:
+        missing = lacking(store) if origin and isinstance(refusal, JobNotFound) else ""
+        raise JobNotFound(job_id, archived_in=missing) if missing else refusal
+    of_a_job = any(isinstance(each.stream, int) for each in found.values())  # which may have a stream's name for an id
+    return [each for _, each in sorted(found.items()) if isinstance(each.stream, int) == of_a_job]
 
 
 def untold(store: Store, events: list[Recorded]) -> str | None:
     """Tell what a history lacks, since the segment that has it is not there; None where it lacks nothing."""
+    if not events:
+        return None
     missing = lacking(store)
     there = {each.position for each in events}
     gaps = [each.prev for each in events if each.prev and each.prev not in there]
     if gaps:
         where = missing or "a segment, and none of those there has them"
         return f"events of this id up to position {gaps[-1]} are archived in {where}, which is not there"
-    if missing:
+    if missing and isinstance(events[0].stream, int):
         return f"if there was an earlier job of this id, its events are archived in {missing}, which is not there"
     return None

@@ -48,7 +48,10 @@ class Limits(NamedTuple):
 
 
 class Going(NamedTuple):
-    """A stream that goes, or a part of the `retention` stream: its events, last first; for a job, whose they are."""
+    """A stream that goes, or a part of the `retention` stream: its events, last first.
+
+    `id` is the job's, or the stream's name; `cause` is the job's.
+    """
 
     stream: Stream
     rows: list[Row]
@@ -59,6 +62,11 @@ class Going(NamedTuple):
     def last(self) -> int:
         """The position of its last event."""
         return int.from_bytes(self.rows[0][0], "big")
+
+    @property
+    def first(self) -> int:
+        """The position of its first event; a job's number."""
+        return int.from_bytes(self.rows[-1][0], "big")
 
     @property
     def bytes(self) -> int:
@@ -169,7 +177,7 @@ def _gather(txn: Transaction, key: bytes, last: bytes) -> Going:
         if row[0] == key:
             break  # what was before belongs to an earlier job of the same id
     if key >= _NAMED:
-        return Going(key[1:].decode(), found)
+        return Going(key[1:].decode(errors="surrogatepass"), found, key[1:].decode(errors="replace"))
     number = int.from_bytes(key, "big")
     if not found or found[-1][0] != key:
         raise CorruptLog(number, f"what leads there from position {int.from_bytes(last, 'big')} is missing")

@@ -132,18 +132,18 @@ class Retention:
         rows = sorted(row for each in going for row in each.rows)
         first, last = (int.from_bytes(key, "big") for key in (rows[0][0], rows[-1][0]))
         path = self._directory / archive.name_of(header.sequence, first, last)
-        jobs = [each for each in going if isinstance(each.stream, int)]
+        numbers = [each.stream for each in going if isinstance(each.stream, int)]
         writer = Writer(archive.partial_of(self._directory, header.origin), header)
         try:
             for start in range(0, len(rows), ROWS_AT_ONCE):
                 writer.rows(rows[start : start + ROWS_AT_ONCE])
                 yield self.done
-            for piece in _outputs(self._store, [int(each.stream) for each in jobs]):
+            for piece in _outputs(self._store, numbers):
                 if piece is None:
                     yield self.done
                 else:
                     writer.output(piece)
-            digest = writer.seal([Entry(each.id, int(each.stream), each.last) for each in jobs])
+            digest = writer.seal([Entry(each.id, each.first, each.last) for each in going if each.id])
             writer.path.rename(path)
         except BaseException:
             writer.discard()

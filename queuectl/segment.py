@@ -48,7 +48,7 @@ class Header(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A job whose events are in a segment: its id, its number, and the position of its last event."""
+    """A stream whose events are in a segment: a job's id and number, or a name and its first position; and its last."""
 
     id: str
     number: int

@@ -62,6 +62,7 @@ def test_a_long_life_replays_after_it(queue: Queue, clock: FakeClock) -> None:
     done = queue.compact(older_than_s=0)
     assert done.jobs > 5
     assert done.workers == 1
+    assert next(type(each.event).__name__ for each in queue.history("worker:w2")) == "WorkerStarted"
     assert queue.replay(check=True).differences == []
     assert {job_id: queue.history(job_id) for job_id in stories} == stories
     assert {str(job.state) for job in queue.jobs()} <= {"pending", "processing", "failed"}

@@ -172,7 +172,7 @@ def _worker(event: WorkerStarted, at_us: int) -> str:
     return f"pid {event.pid} on {event.host}, slots {event.slots}{of}"
 
 
-def _retention(event: RetentionApplied) -> str:
+def _retention(event: RetentionApplied, at_us: int) -> str:
     dead = ", dead jobs kept" if event.keep_dead else ""
     return f"{plural(event.removed, 'event')} up to position {event.upto} to {event.archive}{dead}"
 
