@@ -255,7 +255,7 @@ class Adopted(NamedTuple):
 class Compacted(NamedTuple):
     """What a compact let go, or would: of jobs and workers whose last event is not behind position `upto`.
 
-    `bytes` is what its `events` took in the log, `position` is how far it got, `segments` are the
+    `bytes` is what its `events` took in the log, `position` is about how far it got, `segments` are the
     archive's new files.
     """
 

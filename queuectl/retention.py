@@ -79,6 +79,7 @@ class Retention:
                         f"cannot archive to {self._directory}: {error.strerror or error}; nothing that is not archived "
                         "was removed; check the directory and its free space, then try again"
                     ) from error
+            yield self.done
 
     def _gather(self, through: bytes | None, parts: list[Chosen]) -> Iterator[Compacted]:
         """Choose until a segment is full, or the streams end."""
@@ -102,15 +103,17 @@ class Retention:
         if not going:
             self.done = counted(self.done, parts[-1])
             return
+        begin, end = self.done.position, counted(self.done, parts[-1]).position
         header = self._prepare()
-        path, digest = yield from self._seal(header, going)
+        path, digest = yield from self._seal(header, going, end)
         for _ in Segment(path).check(digest, unpack):
             yield self.done
         self.done = self.done._replace(segments=(*self.done.segments, str(path)))
+        half = (begin + end) // 2
         for part in parts:
             gone = self._cut(part.going, header, f"{self._name}/{path.name}", digest) if part.going else []
             self.done = counted(self.done, Chosen(gone, part.through))
-            yield self.done
+            yield self.done._replace(position=half + (self.done.position - begin) // 2)
 
     def _prepare(self) -> Header:
         """Make the directory, clear it of what an interrupted compact left, and give the next segment's header."""
@@ -127,8 +130,11 @@ class Retention:
         with self._store.read() as txn:
             return all(txn.get(LOG, key) == value for key, value in rows)
 
-    def _seal(self, header: Header, going: Sequence[Going]) -> Generator[Compacted, None, tuple[Path, bytes]]:
-        """Write a segment, have it on disk under its name; gives that and its SHA-256 at the end."""
+    def _seal(self, header: Header, going: Sequence[Going], end: int) -> Generator[Compacted, None, tuple[Path, bytes]]:
+        """Write a segment, have it on disk under its name; gives that and its SHA-256 at the end.
+
+        For whoever watches, that is half of the way to the position `end`.
+        """
         rows = sorted(row for each in going for row in each.rows)
         first, last = (int.from_bytes(key, "big") for key in (rows[0][0], rows[-1][0]))
         path = self._directory / archive.name_of(header.sequence, first, last)
@@ -137,10 +143,12 @@ class Retention:
         try:
             for start in range(0, len(rows), ROWS_AT_ONCE):
                 writer.rows(rows[start : start + ROWS_AT_ONCE])
-                yield self.done
+                way = (end - self.done.position) // 2
+                so_far = self.done._replace(position=self.done.position + way * start // len(rows))
+                yield so_far
             for piece in _outputs(self._store, numbers):
                 if piece is None:
-                    yield self.done
+                    yield so_far
                 else:
                     writer.output(piece)
             digest = writer.seal([Entry(each.id, each.first, each.last) for each in going if each.id])
