@@ -52,6 +52,19 @@ def test_a_dry_run_changes_nothing(old: CommandLine) -> None:
     assert not (old.db / "archive").exists()
 
 
+def test_a_subscription_that_lags_is_named(old: CommandLine) -> None:
+    """Whoever has subscribed and not read what goes is named on stderr; who has read it is not."""
+    with old.queue() as queue:
+        for _ in queue.subscribe("reads", follow=False):
+            pass
+        queue.subscribe("lags").close()
+        with queue.subscribe("lags") as lagging:
+            next(iter(lagging))
+    told = old("compact", "--older-than", "0s", "--dry-run").stderr
+    assert "would miss what goes: subscription lags\n" in told
+    assert "will miss what goes: subscription lags\n" in old("compact", "--older-than", "0s").stderr
+
+
 def test_nothing_old_is_no_failure(old: CommandLine) -> None:
     """Where nothing is old enough it says so with zeros and exits 0."""
     assert old("compact", "--older-than", "30d").stdout == "Archived 0 events (0 B) of 0 jobs\n"

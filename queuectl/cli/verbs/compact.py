@@ -7,7 +7,7 @@ import click
 from ..context import Session, pass_session
 from ..params import duration_s, json_option, reason_option
 from ..progress import progress
-from ..render import document, line
+from ..render import document, line, note
 from ..text import escape, plural, size
 from ..verb import Verb
 
@@ -78,7 +78,7 @@ def _compact(
             shown.done(done.position, done.upto)
 
         try:
-            return queue.compact(
+            done = queue.compact(
                 older_than_s=older_than,
                 keep_dead=keep_dead,
                 archive=archive,
@@ -91,6 +91,11 @@ def _compact(
                 shown.done(last[0].events)
                 shown.interrupted("events are archived and gone, the others stay; type it again to go on")
             raise
+    behind = [escape(each.name) for each in queue.subscriptions() if each.position < done.upto and done.events]
+    if behind:
+        verb = "would miss" if dry_run else "will miss"
+        note(f"Not read up to there, and {verb} what goes: subscription {', '.join(behind)}")
+    return done
 
 
 def _told(done: "Compacted", *, dry_run: bool) -> str:
