@@ -1,19 +1,22 @@
 """What the archive still tells of jobs that retention let go, read through as if it were the log."""
 
 from collections.abc import Iterator
+from heapq import merge
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from . import archive, reading
 from .errors import InvalidInput, JobNotFound
-from .events.lmdb_log import LmdbLog
+from .events.lmdb_log import LOG, LmdbLog
 from .events.types import Recorded
 from .projections import archives
 from .retention import origin_of
 from .segment import Row
-from .store import Store, Transaction
+from .store import Store, Transaction, key_of
 
 SHOWN: Final = 3
+ROWS_AT_ONCE: Final = 10_000
 
 
 def directories(txn: Transaction, path: Path) -> list[Path]:
@@ -26,6 +29,31 @@ def rows(store: Store) -> Iterator[Row]:
     with store.read() as txn:
         known, origin = directories(txn, store.path), origin_of(txn) if LmdbLog(txn).cut() else None
     return archive.rows(known, origin) if origin else iter(())
+
+
+def whole_log(store: Store, *, until: int) -> Iterator[Row]:
+    """Give every event up to a position, of the archive and of the log, in order and each once.
+
+    Where segments are not there, what they hold is missing. Each read transaction is short.
+    """
+    last = b""
+    for key, value in merge(rows(store), _log(store, until)):
+        if int.from_bytes(key, "big") > until:
+            return
+        if key != last:
+            yield key, value
+            last = key
+
+
+def _log(store: Store, until: int) -> Iterator[Row]:
+    key = b""
+    while True:
+        with store.read() as txn:
+            batch = list(islice(txn.scan(LOG, key + b"\0", key_of(until + 1)), ROWS_AT_ONCE))
+        if not batch:
+            return
+        yield from batch
+        key = batch[-1][0]
 
 
 def lacking(store: Store) -> str:

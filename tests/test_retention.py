@@ -7,9 +7,10 @@ import pytest
 
 from queuectl import InvalidInput, JobNotFound, JobRequest, Queue, StoreError
 from queuectl.answers import Compacted
-from queuectl.archived import rows
+from queuectl.archived import rows, whole_log
 from queuectl.environment import COMPACT_LOCK, lock
 from queuectl.errors import BadSegment, CompactBusy, NewerFormat
+from queuectl.events.chain import GENESIS, link
 from queuectl.events.lmdb_log import LOG, LmdbLog
 from queuectl.events.types import Enqueued, RetentionApplied
 from queuectl.expiry import Limits, Rule
@@ -121,6 +122,21 @@ def test_what_is_removed_is_a_verified_segment_before(queue: Queue) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     assert [each.reason for each in queue.history("a")] == [None] * 4
     assert [each.reason for each in queue.events()] == ["tidy"]
+
+
+def test_the_whole_log_can_be_put_together_again(queue: Queue, clock: FakeClock) -> None:
+    """Archive and log merged give every position once, in order, and the chain over them is the log's own."""
+    long_life(queue, clock)
+    queue.compact(older_than_s=HOUR_S)
+    completed(queue, "one more")
+    queue.compact(older_than_s=0)
+    digest, positions = GENESIS, []
+    for key, value in whole_log(queue._store, until=queue.head()):
+        digest = link(digest, value)
+        positions.append(int.from_bytes(key, "big"))
+    assert positions == list(range(1, queue.head() + 1))
+    with queue._store.read() as txn:
+        assert LmdbLog(txn).digest() == digest
 
 
 def test_segments_are_chained(queue: Queue) -> None:
