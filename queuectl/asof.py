@@ -64,12 +64,11 @@ def _moment_of_time(txn: Transaction, log: LmdbLog, at_us: int, now_us: int) -> 
     if at_us > now_us:
         raise InvalidInput("as_of", time_json(at_us) or "", f"a time that has passed; it is {time_json(now_us)}")
     position = reading.position_at(txn, at_us)
+    if position <= (cut := log.cut()) and cut:
+        raise Archived(time_json(at_us) or "", cut)
     if position == 0:
         begun = time_json(log.at(1).at_us)
         raise InvalidInput("as_of", time_json(at_us) or "", f"a time from {begun} on, when the log begins")
-    cut = log.cut()
-    if position == cut and log.at(_next(log, cut)).at_us > at_us:
-        raise Archived(time_json(at_us) or "", cut)
     return Moment(position, at_us)
 
 

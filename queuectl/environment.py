@@ -262,7 +262,7 @@ def compacted_copy(path: Path, target: Path) -> None:
 
     Raises NotAQueue or StoreError.
     """
-    with _open_environment(path, read_only=True) as env:
+    with _open_environment(path, read_only=True, passing=False) as env:
         _check_format(env, path, None)
         try:
             env.copy(os.fsencode(target), compact=True)  # type: ignore[arg-type]  # it takes bytes as well
@@ -271,7 +271,7 @@ def compacted_copy(path: Path, target: Path) -> None:
         rows = _count_rows(env)
     if found := faults(target):
         raise StoreError(f"cannot copy the queue at {path}: the copy is not sound ({found[0]}); check the disk")
-    with _open_environment(target, read_only=True) as env:
+    with _open_environment(target, read_only=True, passing=False) as env:
         if _count_rows(env) != rows:
             raise StoreError(f"cannot copy the queue at {path}: the copy lacks rows; run `queuectl verify`")
 

@@ -143,7 +143,7 @@ def runs(txn: Transaction, job: Job) -> list[Run]:
 def position_at(txn: Transaction, at_us: int) -> int:
     """Give the last position whose time is not after `at_us`, by bisection: times never go back."""
     log = LmdbLog(txn)
-    low, high = log.cut(), log.head()
+    low, high = 0, log.head()
     while low < high:
         middle = (low + high + 1) // 2
         found = next(log.read(middle - 1, 1))  # at `middle`, or the next where retention left none there

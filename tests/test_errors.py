@@ -14,6 +14,7 @@ EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
     errors.JobNotFound("job9"): ("'job9'", "queuectl list"),
     errors.JobNotFound("job9", removed=True): ("'job9'", "was removed", "queuectl history job9"),
     errors.JobNotFound("job9", archived_in="x.seg"): ("'job9'", "archived in x.seg", "not there"),
+    errors.Archived("position 3", 9): ("position 3", "up to position 9 are archived", "earliest state"),
     errors.BadSegment("/a/x.seg", "cut short"): ("/a/x.seg", "cut short", "sound copy"),
     errors.CompactBusy("/q"): ("/q", "another compact", "try again"),
     errors.DuplicateJob("job9", "failed"): ("cannot enqueue 'job9'", "(failed)", "queuectl show job9"),

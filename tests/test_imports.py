@@ -82,7 +82,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
 HOMES = {
     "lmdb": "store|environment",
     "msgpack": "events.codec|events.audit|projections.rows|segment",
-    "zstandard": "segment",
+    "zstandard": "segment|snapshots",
     "click": "cli.*",
     "rich": "cli.*",
 }
