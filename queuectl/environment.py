@@ -203,9 +203,7 @@ def release(path: Path, shared: Environment) -> None:
 
 @contextmanager
 def alone(path: Path, what: str) -> Iterator[None]:
-    """Keep every process from opening the environment meanwhile. Raises StoreError where one has it open, NoQueue."""
-    if not (path / "data.mdb").exists():
-        raise NoQueue(str(path))
+    """Keep every process from opening the environment meanwhile; raises StoreError where one has it open."""
     fd = os.open(path / OPEN_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:

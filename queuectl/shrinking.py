@@ -11,7 +11,7 @@ from typing import Final
 
 from .answers import Shrunk
 from .environment import SHRUNK, alone, compacted_copy, flush_directory
-from .errors import StoreError
+from .errors import NoQueue, StoreError
 
 DATA: Final = "data.mdb"
 
@@ -21,6 +21,8 @@ def shrink(path: Path, *, check: bool = False) -> Shrunk:
 
     Raises NoQueue, or StoreError where somebody has.
     """
+    if not (path / DATA).exists():
+        raise NoQueue(str(path))
     with alone(path, "shrink"):
         if check:
             size = (path / DATA).stat().st_size

@@ -14,6 +14,7 @@ from queuectl.events.types import JobSpec
 from queuectl.logtime import PACE
 from queuectl.store import Store
 from tests.clocks import START_US, FakeClock
+from tests.property.strategies import brief
 
 SECOND = 1_000_000
 HOUR_S = 3600
@@ -82,6 +83,7 @@ def test_an_old_anchor_leads_nowhere(engine: Engine, clock: FakeClock) -> None:
 JUMPS = st.integers(-2 * HOUR_S, 2 * HOUR_S) | st.sampled_from([0, -1, 1, -HOUR_S, HOUR_S])
 
 
+@brief
 @given(steps=st.lists(st.tuples(JUMPS, st.integers(0, HOUR_S)), max_size=20))
 def test_whatever_the_clock_does(steps: list[tuple[int, int]]) -> None:
     """Between any two writes time goes on by what passed, or half of it; reading agrees with what is written next."""
