@@ -583,6 +583,10 @@ class Queue:
             last = txn.last("log")
             return int.from_bytes(last[0], "big") if last else 0
 
+    def check_there(self) -> None:
+        """Raise NoQueue where the directory no longer holds the store that is open."""
+        self._store.check_there()
+
     def sizes(self) -> dict[str, int]:
         """Give the bytes of the store: `used` by data, in the `map` reserved, of the `file`."""
         return self._store.sizes()
