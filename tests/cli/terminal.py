@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
@@ -92,12 +93,12 @@ class Terminal:
 
     def is_sane(self) -> bool:
         """Tell whether the terminal is as it was: its modes, a cursor, the screen that scrolls, no mouse."""
-        left = {mode: self.sent.rfind(b"\x1b[?%dh" % mode) > self.sent.rfind(b"\x1b[?%dl" % mode) for mode in MODES}
-        is_left_on = any(left[mode] for mode in MODES)
-        is_left_off = any(
-            self.sent.rfind(b"\x1b[?%dl" % mode) > self.sent.rfind(b"\x1b[?%dh" % mode) for mode in (25, 7)
-        )
-        return not is_left_on and not is_left_off and termios.tcgetattr(self._theirs) == self.before
+        modes = all(self._last(mode) in (b"", b"l") for mode in MODES)
+        plain = all(self._last(mode) in (b"", b"h") for mode in (25, 7))
+        return modes and plain and termios.tcgetattr(self._theirs) == self.before
+
+    def _last(self, mode: int) -> bytes:
+        return (re.findall(rb"\x1b\[\?%d([hl])" % mode, self.sent) or [b""])[-1]
 
     @staticmethod
     def _resize(descriptor: int, columns: int, rows: int) -> None:
