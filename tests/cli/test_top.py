@@ -39,7 +39,7 @@ def choose(terminal: Terminal, job_id: str) -> None:
     """Move to a job."""
     terminal.type("g")
     for _ in range(30):
-        terminal.read(0.2)
+        terminal.read()
         if chosen(terminal).startswith(job_id):
             return
         terminal.type(DOWN)

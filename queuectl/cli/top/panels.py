@@ -83,7 +83,7 @@ def _rate(per_s: float) -> str:
 
 def sparkline(counts: Sequence[int], width: int) -> str:
     """Draw counts over time, the last at the right, each column a few seconds."""
-    if width < 1:
+    if width < 1 or not counts:
         return ""
     step = -(-len(counts) // width)
     start = len(counts) % step
@@ -161,8 +161,8 @@ def table(jobs: Sequence[Job], now_us: int, width: int) -> tuple[Line, list[Line
     ]
     widths.append(max(0, width - sum(widths) - len(GAP) * sum(is_used[:5])))
     colours = [STATE_COLOURS[job.state] for job in jobs]
-    return _laid_out(titles, widths, "", "bold"), [
-        _laid_out(row, widths, colour, "") for row, colour in zip(rows, colours, strict=True)
+    return fit(_laid_out(titles, widths, "bold", "bold"), width), [
+        fit(_laid_out(row, widths, colour, ""), width) for row, colour in zip(rows, colours, strict=True)
     ]
 
 
