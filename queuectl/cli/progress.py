@@ -1,5 +1,6 @@
 """A progress bar on stderr, where that is a terminal; elsewhere nothing is shown or imported."""
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -91,10 +92,13 @@ def progress(title: str, total: int | None = None, *, in_bytes: bool = False) ->
             """Give it."""
             return Text(_told(task, in_bytes=in_bytes, narrow=console.width < NARROW), style="progress.remaining")
 
+    from .screen import ending_on
+
     console = Console(stderr=True)
     told = Told("", table_column=Column(no_wrap=True))
     columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=None), told)
-    with Progress(*columns, console=console, transient=True, expand=True, speed_estimate_period=SPEED_OVER_S) as bar:
+    bar = Progress(*columns, console=console, transient=True, expand=True, speed_estimate_period=SPEED_OVER_S)
+    with ending_on((signal.SIGTERM,)), bar:  # it hides the cursor
         yield Shown(bar, bar.add_task(title, total=total))
 
 

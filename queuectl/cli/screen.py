@@ -8,7 +8,6 @@ import termios
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
 ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"
 LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
@@ -16,6 +15,22 @@ LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 
 _BEGIN, _HOME, _REST_OF_LINE, _REST, _END = "\x1b[?2026h", "\x1b[H", "\x1b[K", "\x1b[J", "\x1b[?2026l"
 KILLED = 128
+"""What the exit code of a process that a signal ended begins from."""
+
+
+@contextmanager
+def ending_on(numbers: Sequence[signal.Signals]) -> Iterator[None]:
+    """End as on Ctrl-C when told to by a signal, so that what was done to the terminal is undone."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(KILLED + number)
+
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Screen:
@@ -66,7 +81,7 @@ def pressed(timeout_s: float) -> bytes:
 def whole_screen() -> Iterator[Screen]:
     """Take the terminal over: keys come one by one and unseen, and Ctrl-Z, TERM and HUP find it as it was."""
     screen = Screen()
-    with _quiet_keys() as keys, _heeding(screen, keys):
+    with _quiet_keys() as keys, ending_on((signal.SIGTERM, signal.SIGHUP)), _stopping(screen, keys):
         screen.enter()
         try:
             yield screen
@@ -96,11 +111,8 @@ def _quiet_keys() -> Iterator[Callable[[bool], None]]:
 
 
 @contextmanager
-def _heeding(screen: Screen, keys: Callable[[bool], None]) -> Iterator[None]:
-    """End as on Ctrl-C when told to, so that what was begun is taken back; give the terminal up while stopped."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(KILLED + number)
+def _stopping(screen: Screen, keys: Callable[[bool], None]) -> Iterator[None]:
+    """Give the terminal up while stopped by Ctrl-Z."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         screen.leave()
@@ -109,10 +121,8 @@ def _heeding(screen: Screen, keys: Callable[[bool], None]) -> Iterator[None]:
         keys(True)
         screen.enter()
 
-    taken: dict[signal.Signals, Any] = {signal.SIGTERM: end, signal.SIGHUP: end, signal.SIGTSTP: stop}
-    before = {number: signal.signal(number, handler) for number, handler in taken.items()}
+    before = signal.signal(signal.SIGTSTP, stop)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGTSTP, before)

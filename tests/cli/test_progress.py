@@ -84,3 +84,16 @@ def test_bulk_on_a_terminal(cli: CommandLine) -> None:
         assert re.search(rb"Enqueueing.*\d0,000/30,000", terminal.sent)
         assert terminal.text().strip() == "Enqueued 30,000 jobs"
         assert terminal.is_sane()
+
+
+def test_killed_behind_a_bar(cli: CommandLine) -> None:
+    """TERM in the middle of long work leaves the terminal as it was, and the queue whole."""
+    lines = cli.db.parent / "jobs"
+    lines.write_text("true\n" * 200_000)
+    with Terminal(cli, "enqueue", "--file", str(lines), "--lines") as terminal:
+        terminal.wait_for(re.compile(r"Enqueueing.*\d0,000/200,000").search)
+        terminal.process.terminate()
+        assert (terminal.end(), terminal.is_sane()) == (143, True)
+    pending = cli.json("status")["jobs"]["pending"]
+    assert pending % 10_000 == 0
+    assert cli("replay", "--check").exit_code == 0

@@ -18,6 +18,7 @@ from textual.widgets import Static
 from ...errors import JobNotFound
 from ...job import ENDED, JobState
 from .. import INTERRUPTED
+from ..screen import KILLED
 from ..text import command_text, cut, escape
 from .acts import act
 from .dialogs import Help, Question
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 NARROW_KEYS = "Enter look  ←→ state  r retry  c cancel  ? help  q quit"
 KEYS = "↑↓ choose  Enter look  ←→ state  Tab queue  r retry  c cancel  ? help  q quit"
 MESSAGE_S = 5.0
-KILLED = 128
 STYLE = """
 Screen { background: ansi_default; color: ansi_default; }
 #head, #foot { height: auto; }
