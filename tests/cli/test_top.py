@@ -1,11 +1,13 @@
 """top, driven as a person does: on a real pseudo-terminal, key by key, with a real worker beside it."""
 
+import os
 import re
 import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -219,3 +221,48 @@ def test_it_holds_up_nobody(cli: CommandLine) -> None:
         terminal.wait_for("Cancelled a")
         terminal.type("q")
         assert terminal.end() == 0
+
+
+def test_much_output(cli: CommandLine) -> None:
+    """Of a job that printed megabytes the end is there at once; the rest is not laid out."""
+    cli("enqueue", "a", "seq 1 1000000")
+    cli.drain()
+    with Terminal(cli, "top") as terminal:
+        terminal.wait_for(re.compile(r"a +completed").search)
+        terminal.type(ENTER)
+        shown = terminal.wait_for("==> completed", patience_s=5)
+        assert "\n1000000\n" in shown
+        terminal.type(ESCAPE)
+        terminal.wait_for(LIST_KEYS)
+        terminal.type("q")
+        assert terminal.end() == 0
+
+
+def test_ctrl_z(cli: CommandLine) -> None:
+    """Ctrl-Z gives the terminal back while it is stopped, and it comes back as it was."""
+    cli("enqueue", "a", "true")
+    with Terminal(cli, "top") as terminal:
+        terminal.wait_for(re.compile(r"a +pending").search)
+        terminal.type("\x1a")
+        stat = Path(f"/proc/{terminal.process.pid}/stat")
+        wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
+        terminal.read()
+        assert terminal.is_sane()
+        terminal.process.send_signal(signal.SIGCONT)
+        wait_until(lambda: terminal.read() or not terminal.is_sane())
+        terminal.type("q")
+        assert (terminal.end(), terminal.is_sane()) == (0, True)
+
+
+def test_a_failure_within(cli: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody reckoned with ends it too, with the terminal as it was and an exit code that tells."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        "from queuectl.cli.top import panels\n\n\ndef broken(*of):\n    raise RuntimeError('broken')\n\n\n"
+        "panels.table = broken\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'site'}{os.pathsep}{os.environ['PYTHONPATH']}")
+    cli("enqueue", "a", "true")
+    with Terminal(cli, "top") as terminal:
+        assert (terminal.end(), terminal.is_sane()) == (1, True)
+        assert "broken" in terminal.sent.decode()

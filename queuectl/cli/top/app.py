@@ -57,6 +57,7 @@ class Top(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit_with(0)", "quit"),
         Binding("ctrl+c", f"quit_with({INTERRUPTED})", "quit", priority=True),
+        Binding("ctrl+z", "suspend_process", "stop", priority=True),
         Binding("left", "state(-1)", "state"),
         Binding("right", "state(1)", "state"),
         Binding("tab", "queue(1)", "queue", priority=True),

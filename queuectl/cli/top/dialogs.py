@@ -17,7 +17,7 @@ In the list
   Tab, Shift-Tab      jobs of which queue
   r                   retry it: run it again now
   c                   cancel it, after a question
-  q, Ctrl-C           quit
+  q, Ctrl-C           quit; Ctrl-Z: to the shell
 
 At a job
   o h d               output, history, details

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ...queue import Queue
 
 LOOK_EVERY_S: Final = 0.25
-MOST_LINES: Final = 5_000
+MOST_LINES: Final = 2_000
 MOST_BYTES: Final = 256 << 10
 """Output shown of what was printed before somebody looked."""
 
@@ -67,6 +67,16 @@ class Output:
                 kept -= len(pieces.popleft()[1])
         for stream, content in pieces:
             yield self._tamed[stream].piece(content[-MOST_BYTES:]).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def last_lines(text: str) -> str:
+    """Give the end of a text, as much as is kept: each line that is written costs."""
+    at = len(text)
+    for _ in range(MOST_LINES):
+        at = text.rfind("\n", 0, at)
+        if at < 0:
+            return text
+    return text[at + 1 :]
 
 
 class JobScreen(Screen[None]):
@@ -125,7 +135,7 @@ class JobScreen(Screen[None]):
         self._tell(job.state, job.attempts, job.spec.max_retries + 1)
         log = self.query_one(Log)
         if self._view == "output":
-            text = "".join(self._output.new(self._runs))
+            text = last_lines("".join(self._output.new(self._runs)))
             if text:
                 log.write(text, scroll_end=log.is_vertical_scroll_end)
         elif is_new:
