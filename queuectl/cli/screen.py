@@ -14,6 +14,9 @@ LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 """The other screen, without a cursor, its lines cut rather than wrapped; and back."""
 
 _BEGIN, _HOME, _REST_OF_LINE, _REST, _END = "\x1b[?2026h", "\x1b[H", "\x1b[K", "\x1b[J", "\x1b[?2026l"
+END = b"\x04"
+"""What Ctrl-D sends."""
+
 KILLED = 128
 """What the exit code of a process that a signal ended begins from."""
 
@@ -71,9 +74,9 @@ class Screen:
 
 
 def pressed(timeout_s: float) -> bytes:
-    """Wait for keys, at most so long, and give them."""
+    """Wait for keys, at most so long, and give them; END once there will be no more."""
     if select.select([sys.stdin], [], [], timeout_s)[0]:
-        return os.read(sys.stdin.fileno(), 64)
+        return os.read(sys.stdin.fileno(), 64) or END
     return b""
 
 
@@ -81,7 +84,7 @@ def pressed(timeout_s: float) -> bytes:
 def whole_screen() -> Iterator[Screen]:
     """Take the terminal over: keys come one by one and unseen, and Ctrl-Z, TERM and HUP find it as it was."""
     screen = Screen()
-    with _quiet_keys() as keys, ending_on((signal.SIGTERM, signal.SIGHUP)), _stopping(screen, keys):
+    with ending_on((signal.SIGTERM, signal.SIGHUP)), _quiet_keys() as keys, _stopping(screen, keys):
         screen.enter()
         try:
             yield screen

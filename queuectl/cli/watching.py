@@ -19,7 +19,7 @@ LEAST_S = 0.2
 """How much time at least lies between two frames, however much happens."""
 
 KEYS_S = 0.1
-QUIT = (b"q", b"Q", b"\x1b")
+QUIT = (b"q", b"Q", b"\x1b", b"\x04")
 
 
 def watch_status(queue: "Queue", *, as_json: bool) -> None:
