@@ -99,6 +99,16 @@ class Status(NamedTuple):
     oldest_pending_s: float | None
 
 
+class Overview(NamedTuple):
+    """What a live view shows; `retries` wait for their next attempt, next due first. All of it as of `at_us`."""
+
+    status: Status
+    workers: list[WorkerInfo]
+    jobs: list[Job]
+    retries: list[Job]
+    at_us: int
+
+
 class Run(NamedTuple):
     """One run of a job; `number` and `token` are what Queue.output finds by what it printed."""
 

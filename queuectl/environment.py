@@ -111,8 +111,13 @@ class Environment:
             self.close()
             raise
         self.opener = os.getpid()
+        self.file = _file(path)
         self.users = 0
         self.failure: str | None = None
+
+    def is_there(self, path: Path) -> bool:
+        """Tell whether the path still leads to what is open."""
+        return _file(path) == self.file
 
     def close(self) -> None:
         """Close it, and let others put another file in its place."""
@@ -123,6 +128,15 @@ class Environment:
         if self._hold is not None:
             os.close(self._hold)
             self._hold = None
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """Give which file the data lies in."""
+    try:
+        found = (path / "data.mdb").stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 _OPEN: dict[str, Environment] = {}

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         takeover,
         verification,
     )
+    from . import overview as overviews
     from .answers import (
         Adopted,
         BackedUp,
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
         Exported,
         Family,
         Migrated,
+        Overview,
         Recovered,
         ReplayReport,
         Restored,
@@ -109,6 +111,7 @@ else:
     archived, expiry, retaining, retention, shrinking = map(
         Later, ["archived", "expiry", "retaining", "retention", "shrinking"]
     )
+    overviews = Later("overview")
 
 OUTPUT_AT_ONCE: Final = 1 << 20
 
@@ -462,6 +465,29 @@ class Queue:
         with self._store.read() as txn:
             return reading.status(txn, self.path, self._clock.now_us())
 
+    def overview(
+        self,
+        *,
+        state: JobState | str | None = None,
+        queue: str | None = None,
+        limit: int = 100,
+        lately: Sequence[int] = (),
+    ) -> Overview:
+        """Give what a live view shows, at a cost that does not grow with the queue.
+
+        Jobs come in order: running, to run next, ended last; some are looked at, and at most `limit`
+        that fit are given. `lately` are numbers of jobs to look at beside.
+        """
+        wanted = None if state is None else check_state(state)
+        with self._store.read() as txn:
+            return overviews.overview(
+                txn, self.path, self._clock.now_us(), state=wanted, queue=queue, limit=limit, lately=lately
+            )
+
+    def now_us(self) -> int:
+        """Give the time, in microseconds since the epoch."""
+        return self._clock.now_us()
+
     def backlog(self, queues: Sequence[str] | None = None) -> int:
         """Count the jobs that have not ended, in these queues or in all."""
         with self._store.read() as txn:
@@ -582,6 +608,10 @@ class Queue:
         with self._store.read() as txn:
             last = txn.last("log")
             return int.from_bytes(last[0], "big") if last else 0
+
+    def check_there(self) -> None:
+        """Raise NoQueue where the directory no longer holds the store that is open."""
+        self._store.check_there()
 
     def sizes(self) -> dict[str, int]:
         """Give the bytes of the store: `used` by data, in the `map` reserved, of the `file`."""

@@ -33,7 +33,7 @@ from .environment import (
     release,
     suspect,
 )
-from .errors import CorruptLog, ForkedStore, StoreError, WriteFailed
+from .errors import CorruptLog, ForkedStore, NoQueue, StoreError, WriteFailed
 
 __all__ = ["REPLAY_LOCK", "VIEW_TABLES", "Row", "Store", "Transaction", "key_of", "no_collection"]
 
@@ -290,6 +290,11 @@ class Store:
         """Free the slots of readers whose process was killed, which hold old pages on disk; gives how many."""
         freed, self._shared.freed_readers = self._shared.freed_readers, 0  # those found at opening count once
         return freed + self._env.reader_check()
+
+    def check_there(self) -> None:
+        """Raise NoQueue where the path no longer leads to what is open: reading goes on for ever in a deleted file."""
+        if not self._shared.is_there(self.path):
+            raise NoQueue(str(self.path))
 
     def sizes(self) -> dict[str, int]:
         """Give the bytes in use, of the map and on disk."""

@@ -42,6 +42,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "snapshots": "errors store",
     "branching": f"answers asof outputs {VIEWS_OF_ALL}",
     "asof": f"answers documents intake reading settings snapshots {VIEWS_OF_ALL}",
+    "overview": f"answers reading {VIEWS_OF_ALL}",
     "enqueuing": f"answers clock engine intake settings surroundings {VIEWS_OF_ALL}",
     "acting": f"commands engine enqueuing outputs {VIEWS_OF_ALL}",
     "takeover": f"answers boot engine leftovers lockfile surroundings {VIEWS_OF_ALL}",
@@ -64,7 +65,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "foreignfiles": "errors foreign",
     "adopting": f"answers engine foreign foreignfiles intake outputs settings surroundings {VIEWS_OF_ALL}",
     "queue": f"answers clock commands engine intake settings surroundings {VIEWS_OF_ALL}"
-    " outputs enqueuing acting settling reading takeover family selecting subscriptions later verification"
+    " outputs enqueuing acting settling reading overview takeover family selecting subscriptions later verification"
     " adopting backup exporting foreignfiles importing installing migrating restore"
     " when asof snapshots branching"
     " archived expiry retaining retention shrinking",
@@ -85,6 +86,7 @@ HOMES = {
     "zstandard": "segment|snapshots",
     "click": "cli.*",
     "rich": "cli.*",
+    "textual": "cli.top.*",
 }
 IMPURE = {"time", "datetime", "random", "secrets", "uuid", "os", "sys", "socket", "subprocess", "pathlib"}
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sorted(ROOT.rglob("*.py"))}

@@ -1,14 +1,19 @@
 """A progress bar on stderr, where that is a terminal; elsewhere nothing is shown or imported."""
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from .render import note
+from .text import duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress, Task, TaskID
+
+SPEED_OVER_S = 10.0
+"""How far back the rate looks: long enough to stand still, short enough to notice a change."""
 
 
 class Shown:
@@ -19,6 +24,11 @@ class Shown:
         self._task = task
         self._done = 0
 
+    @property
+    def is_shown(self) -> bool:
+        """Tell whether anybody sees it."""
+        return self._bar is not None
+
     def done(self, done: int, total: int | None = None, title: str | None = None) -> None:
         """Say how much is done, of how much where that is known, and of what where that is another than before."""
         self._done = done
@@ -27,9 +37,14 @@ class Shown:
 
     def stage(self, what: str, done: int, total: int | None) -> None:
         """Say what goes on, and how much of it is done."""
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, description=what)
-        self.done(done, total)
+        self.done(done, total, what)
+
+    def above(self, text: str) -> None:
+        """Print a line above the bar, colours and all; on stderr, as the bar is."""
+        if self._bar is not None:
+            from rich.text import Text
+
+            self._bar.console.print(Text.from_ansi(text), soft_wrap=True)
 
     def interrupted(self, what: str) -> None:
         """Say how far it got before Ctrl-C."""
@@ -61,31 +76,47 @@ class Unfolding:
 
 @contextmanager
 def progress(title: str, total: int | None = None, *, in_bytes: bool = False) -> Iterator[Shown]:
-    """Show a bar while something goes on, which is counted, in bytes or by the piece."""
+    """Show a bar while something goes on, which is counted, in bytes or by the piece: its rate, and the time left."""
     if not sys.stderr.isatty():
         yield Shown(None, None)
         return
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
     from rich.text import Text
 
-    class Rate(ProgressColumn):
-        """How much is done in a second."""
+    class Told(TextColumn):
+        """How much is done, how fast that goes and how long it still takes, as far as the screen is wide enough."""
 
         def render(self, task: "Task") -> "Text":
-            """Give it, once it is known."""
-            return Text(f"{task.speed:,.0f}/s" if task.speed else "", style="progress.data.speed")
+            """Give it."""
+            return Text(_told(task, in_bytes=in_bytes, narrow=console.width < NARROW), style="progress.remaining")
 
-    count, rate = (DownloadColumn(), TransferSpeedColumn()) if in_bytes else (MofNCompleteColumn(), Rate())
-    columns = (TextColumn("{task.description}"), BarColumn(), count, rate, TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    from .screen import ending_on
+
+    console = Console(stderr=True)
+    told = Told("", table_column=Column(no_wrap=True))
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=None), told)
+    bar = Progress(*columns, console=console, transient=True, expand=True, speed_estimate_period=SPEED_OVER_S)
+    with ending_on((signal.SIGTERM,)), bar:  # it hides the cursor
         yield Shown(bar, bar.add_task(title, total=total))
+
+
+NARROW = 70
+"""Columns below which the bar would leave no room for the rate."""
+
+
+def _told(task: "Task", *, in_bytes: bool, narrow: bool) -> str:
+    """Tell how far a task is: `12,345/50,000  2,345/s  16s left`."""
+    count = _bytes if in_bytes else "{:,.0f}".format
+    done = count(task.completed) + (f"/{count(task.total)}" if task.total is not None else "")
+    speed, left = task.finished_speed or task.speed, task.time_remaining
+    rate = "" if speed is None or narrow else f"{count(speed)}/s" if speed >= 10 or in_bytes else f"{speed:.1f}/s"
+    remaining = "" if left is None or task.finished else f"{duration(max(1, int(left)))} left"
+    return "  ".join(filter(None, (done, rate, remaining)))
+
+
+def _bytes(count: float) -> str:
+    from rich.filesize import decimal
+
+    return decimal(int(count))

@@ -8,6 +8,12 @@ from collections.abc import Callable, Sequence
 from ..queue import Queue
 from .loop import Options, Worker
 from .notify import Notifier
+from .report import Told
+
+
+def print_lines(lines: Sequence[Told]) -> None:
+    """Print what a worker has to say."""
+    print("\n".join(line.text for line in lines))
 
 
 def start_worker(
@@ -20,7 +26,7 @@ def start_worker(
     lease_s: float | None = None,
     grace_s: float | None = None,
     reason: str | None = None,
-    report: Callable[[str], None] = print,
+    report: Callable[[Sequence[Told]], None] = print_lines,
     notifier: Notifier | None = None,
 ) -> int:
     """Run jobs in this process until told to stop, or until nothing is left with `drain`; gives the exit code.
@@ -28,7 +34,7 @@ def start_worker(
     `queues` None takes jobs of all queues; `lease_s` and `grace_s` None take the configured ones.
     `reason` is kept in the log with its start.
     SIGTERM, SIGINT and SIGHUP finish the running jobs; a second one gives them back, a third kills.
-    `notifier` tells a service manager.
+    `report` is given the lines to print, all of a tick at once; `notifier` tells a service manager.
     """
     settings = queue.settings()
     options = Options(

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
@@ -18,7 +18,7 @@ from ..answers import Exchange, Result
 from ..clock import worker_id
 from ..doorbell import Doorbell, ring
 from ..errors import InvalidInput, JobNotFound, QueuectlError
-from ..job import Job
+from ..job import Job, JobState
 from ..lockfile import LockFile
 from ..queue import Queue
 from . import report
@@ -88,13 +88,15 @@ class Halt(IntEnum):
 class Worker:
     """Runs the queue's jobs until it is stopped, or drained."""
 
-    def __init__(self, queue: Queue, options: Options, say: Callable[[str], None], notifier: Notifier) -> None:
+    def __init__(
+        self, queue: Queue, options: Options, say: Callable[[Sequence[report.Told]], None], notifier: Notifier
+    ) -> None:
         self.id = worker_id(os.uname().nodename, os.getpid())
         self._queue = queue
         self._options = options
         self._report = say
         self._notifier = notifier
-        self._lines: list[str] = []
+        self._lines: list[report.Told] = []
         self._results: list[Result] = []
         self._claimed: deque[Job] = deque()  # ours, and not yet launched
         self._claimed_at = 0.0
@@ -179,16 +181,15 @@ class Worker:
             output_limit_bytes=queue.settings().output_limit_bytes,
         )
 
-    def _say(self, line: str) -> None:
-        self._lines.append(line)
+    def _say(self, line: str, state: JobState | None = None) -> None:
+        self._lines.append(report.Told(line, state))
 
     def _flush(self) -> None:
         """Print what there is to say, all lines of a tick at once."""
         if self._lines:
-            text = "\n".join(self._lines)
-            self._lines = []
+            lines, self._lines = self._lines, []
             with suppress(Exception):  # whoever read this may be gone (`| head`): no reason to leave the jobs
-                self._report(text)
+                self._report(lines)
 
     def _reason_to_leave(self) -> str:
         if self._slots or self._results or self._claimed:
@@ -403,7 +404,8 @@ class Worker:
         recorded = [result for result in results if result.job.number in after]
         self._slots.recorded(recorded)
         for result in recorded:
-            self._say(report.ended(result, after[result.job.number]))
+            job = after[result.job.number]
+            self._say(report.ended(result, job), job.state)
         for job, error in answer.refused:
             self._say(report.refused(job, error))
             self._abandon(job, now)
@@ -420,7 +422,7 @@ class Worker:
     def _launch_claimed(self) -> None:
         while self._claimed and self._slots.free:
             self._slots.launch(self._claimed[0], now=time.monotonic())
-            self._say(report.picked_up(self._claimed.popleft()))
+            self._say(report.picked_up(self._claimed.popleft()), JobState.PROCESSING)
 
     def _abort(self, error: BaseException) -> None:
         held = [*self._slots.abandon_all(), *self._claimed]

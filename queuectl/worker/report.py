@@ -1,12 +1,19 @@
 """The lines that a worker prints, for people; pure."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..answers import Result
 from ..events.types import Command
 from ..job import Job, JobState
 
 _COMMAND_CHARS: Final = 100
+
+
+class Told(NamedTuple):
+    """A line, and the state of the job it is about where a job has just come to that state."""
+
+    text: str
+    state: JobState | None = None
 
 
 def worker_started(worker: str, slots: int, queues: tuple[str, ...] | None) -> str:

@@ -13,7 +13,7 @@ from queuectl.store import Store
 from tests.cli.conftest import CommandLine
 
 HEAVY = {
-    *("asyncio", "dataclasses", "logging", "random", "rich", "socket", "subprocess", "tempfile"),
+    *("asyncio", "dataclasses", "logging", "random", "rich", "socket", "subprocess", "tempfile", "textual"),
     *("queuectl.leftovers", "queuectl.settling", "queuectl.takeover", "queuectl.worker"),
 }
 """Each takes Python 1 to 30 ms to load, of the 20 that a verb takes beyond `import click`."""

@@ -3,8 +3,14 @@
 import json
 import os
 import re
+import shutil
+import signal
+from pathlib import Path
 
-from .conftest import CommandLine
+import pytest
+
+from .conftest import CommandLine, wait_until
+from .terminal import Terminal
 
 
 def test_json(cli: CommandLine) -> None:
@@ -51,3 +57,66 @@ def test_watch_follows(cli: CommandLine) -> None:
     assert json.loads(watching.stdout.readline())["jobs"]["pending"] == 2
     watching.terminate()
     watching.communicate(timeout=10)
+
+
+def test_watch_in_place(cli: CommandLine) -> None:
+    """On a terminal --watch redraws in place, also in another size, and Ctrl-C leaves the terminal as it was."""
+    cli("enqueue", "a", "true")
+    with Terminal(cli, "status", "--watch") as terminal:
+        terminal.wait_for(lambda shown: re.search(r"pending +1 ", shown) and "q quits" in shown)
+        cli("enqueue", "b", "true")
+        terminal.wait_for(lambda shown: re.search(r"pending +2 ", shown))
+        terminal.resize(40, 6)
+        shown = terminal.wait_for("make the window taller")
+        assert re.search(r"pending +2", shown)
+        assert b"\x1b[2J" not in terminal.sent
+        terminal.type("\x03")
+        assert (terminal.end(), terminal.is_sane()) == (130, True)
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [("q", 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129), ("gone", 1)],
+    ids=["q", "term", "hup", "gone"],
+)
+def test_watch_ends(cli: CommandLine, how: str | signal.Signals, code: int) -> None:
+    """However --watch ends, the terminal is as it was; a queue that is gone is told in one line."""
+    cli("enqueue", "a", "true")
+    with Terminal(cli, "status", "--watch") as terminal:
+        terminal.wait_for("q quits")
+        if how == "gone":
+            shutil.rmtree(cli.db)
+        elif isinstance(how, signal.Signals):
+            terminal.process.send_signal(how)
+        else:
+            terminal.type(how)
+        assert (terminal.end(), terminal.is_sane()) == (code, True)
+        assert ("Error: no queue at" in terminal.sent.decode()) == (how == "gone")
+
+
+def test_watch_gives_the_terminal_up_while_stopped(cli: CommandLine) -> None:
+    """Ctrl-Z leaves the screen as it was, and coming back draws it again."""
+    cli("enqueue", "a", "true")
+    with Terminal(cli, "status", "--watch") as terminal:
+        terminal.wait_for("q quits")
+        terminal.process.send_signal(signal.SIGTSTP)
+        wait_until(lambda: Path(f"/proc/{terminal.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+        terminal.read()
+        assert terminal.is_sane()
+        terminal.process.send_signal(signal.SIGCONT)
+        wait_until(lambda: terminal.read() or not terminal.is_sane())
+        terminal.type("q")
+        assert (terminal.end(), terminal.is_sane()) == (0, True)
+
+
+def test_watch_in_a_pipe(cli: CommandLine) -> None:
+    """In a pipe --watch is a block a change, without an escape sequence."""
+    cli("enqueue", "a", "true")
+    watching = cli.spawn("status", "--watch")
+    assert watching.stdout is not None
+    assert next(line for line in watching.stdout if "pending" in line).split()[:2] == ["pending", "1"]
+    cli("enqueue", "b", "true")
+    assert next(line for line in watching.stdout if "pending" in line).split()[:2] == ["pending", "2"]
+    watching.send_signal(signal.SIGINT)
+    out, errors = watching.communicate(timeout=10)
+    assert (watching.returncode, errors, "\x1b" in out) == (130, "", False)

@@ -5,7 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from queuectl.events.types import Released, WorkerStopped, WorkerStopping
 from queuectl.worker import start_worker
 from queuectl.worker.output import read_stream
 from queuectl.worker.process import Launcher
+from queuectl.worker.report import Told
 from tests.worker.live import NO_PIDFD, LiveWorker, freeze, is_alive, pid_in, state_of, wait_until
 
 StartWorker = Callable[..., LiveWorker]
@@ -111,7 +112,7 @@ def test_a_closed_stdout_stops_nothing(queue: Queue) -> None:
     """A worker whose reader went away goes on in silence, and loses no job."""
     script = "import sys; from queuectl import Queue; from queuectl.worker import start_worker\n"
     script += "with Queue.open(sys.argv[1]) as queue: start_worker(queue, drain=True, report=report)\n"
-    script = "def report(line): print(line, flush=True)\n" + script + "import os; os._exit(7)"
+    script = "def report(lines): print(lines, flush=True)\n" + script + "import os; os._exit(7)"
     for n in range(5):
         queue.enqueue("true", id=f"job{n}")
     worker = subprocess.Popen([sys.executable, "-c", script, str(queue.path)], stdout=subprocess.PIPE)
@@ -144,7 +145,7 @@ def test_jobs_not_yet_started_are_given_back(queue: Queue, monkeypatch: pytest.M
     assert queue.workers() == []
 
 
-def refuse(line: str) -> None:
+def refuse(lines: Sequence[Told]) -> None:
     """Fail at saying anything."""
     raise ValueError("I/O operation on closed file")
 

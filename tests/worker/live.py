@@ -23,7 +23,8 @@ import json, sys
 from queuectl import Queue
 from queuectl.worker import start_worker
 with Queue.open(sys.argv[1]) as queue:
-    sys.exit(start_worker(queue, report=lambda line: print(line, flush=True), **json.loads(sys.argv[2])))
+    def say(lines): [print(each.text, flush=True) for each in lines]
+    sys.exit(start_worker(queue, report=say, **json.loads(sys.argv[2])))
 """
 
 _UNREAPED = """

@@ -1,7 +1,7 @@
 """`queuectl worker`: start, stop and list the processes that run jobs."""
 
 import os
-from datetime import datetime
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -38,12 +38,13 @@ def command() -> None:
     "start",
     examples=(
         "queuectl worker start --count 4",
-        "queuectl worker start --count 4 --drain",
+        "queuectl worker start --count 4 --drain --progress",
         "queuectl worker start --detach --queue mail",
     ),
 )
 @click.option("--count", type=whole(1, 1000), default=1, metavar="N", help="Commands at a time.  [default: 1]")
 @click.option("--drain", is_flag=True, help="Exit 0 once nothing is pending, running or waiting for a retry.")
+@click.option("--progress", is_flag=True, help="With --drain, on a terminal: a bar in place of a line a job.")
 @click.option("--detach/--foreground", help="Go to the background, with a log file in the data directory.")
 @click.option("--queue", "queues", multiple=True, metavar="NAME", help="Only this queue; may be repeated.")
 @click.option("--poll", type=duration_s, metavar="SECONDS", help="Look for jobs at least this often.")
@@ -58,6 +59,7 @@ def start(
     *,
     count: int,
     drain: bool,
+    progress: bool,
     detach: bool,
     queues: tuple[str, ...],
     poll: float | None,
@@ -68,8 +70,11 @@ def start(
     """Run jobs, here until Ctrl-C or in the background.
 
     Exits 0 when it was stopped and its commands have finished, and when there was nothing left with
-    --drain. A second Ctrl-C kills the commands and gives their jobs back.
+    --drain. A second Ctrl-C kills the commands and gives their jobs back. With --progress what
+    fails is still told, above the bar; where there is no terminal, everything is, as without it.
     """
+    if progress and (detach or not drain):
+        raise click.UsageError("--progress counts down here to an end: give it --drain, and leave out --detach")
     if lease is not None:
         from ...settings import parse
 
@@ -86,25 +91,22 @@ def start(
         return
     from ...worker import start_worker
     from ...worker.notify import Notifier
+    from ..reporting import draining, print_lines
 
-    code = start_worker(
-        queue,
-        slots=count,
-        queues=queues or None,
-        drain=drain,
-        poll_s=1.0 if poll is None else poll,
-        lease_s=lease,
-        grace_s=grace,
-        reason=reason,
-        report=_report,
-        notifier=Notifier.from_environment(os.environ),
-    )
+    with draining(queue, queues or None) if progress else nullcontext() as shown:
+        code = start_worker(
+            queue,
+            slots=count,
+            queues=queues or None,
+            drain=drain,
+            poll_s=1.0 if poll is None else poll,
+            lease_s=lease,
+            grace_s=grace,
+            reason=reason,
+            report=print_lines if shown is None else shown.report,
+            notifier=Notifier.from_environment(os.environ),
+        )
     ctx.exit(code)
-
-
-def _report(text: str) -> None:
-    now = f"{datetime.now():%H:%M:%S} "
-    line("\n".join(now + escape(each) for each in text.split("\n")))
 
 
 @command.command(

@@ -1,0 +1,56 @@
+"""`queuectl top`: the queue, live, on the whole screen."""
+
+import os
+import sys
+
+import click
+
+from ...errors import QueuectlError
+from ...job import JobState
+from ..context import Session, pass_session
+from ..params import OneOf, duration_s
+from ..render import on_terminal, terminal_width
+from ..verb import Verb
+
+REFRESH_S = 1.0
+LEAST_REFRESH_S = 0.1
+PIPE_WIDTH = 120
+"""Columns of a frame that goes into a pipe."""
+
+
+@click.command(
+    cls=Verb,
+    examples=(
+        "queuectl top",
+        "queuectl top --state failed --queue mail",
+        "queuectl top --once",
+    ),
+)
+@click.option("--state", type=OneOf([str(state) for state in JobState]), help="List only jobs in this state.")
+@click.option("--queue", metavar="NAME", help="List only jobs of this queue.")
+@click.option("--every", type=duration_s, default=REFRESH_S, metavar="DURATION", help="Look this often.  [default: 1s]")
+@click.option("--once", is_flag=True, help="Print one frame, and exit.")
+@pass_session
+@click.pass_context
+def command(
+    ctx: click.Context, session: Session, *, state: str | None, queue: str | None, every: float, once: bool
+) -> None:
+    """Watch the queue live: its rates, its workers and what they run, its jobs, what failed.
+
+    Keys: up and down choose a job, Enter shows what it prints, r retries it, c cancels it, left and
+    right choose the state, Tab the queue, ? tells the others, q quits.
+    """
+    from ..top.frame import Filter, print_frame
+
+    chosen = Filter(JobState(state) if state else None, queue)
+    if once:
+        print_frame(session.reading(), chosen, terminal_width() if on_terminal() else PIPE_WIDTH)
+        return
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)) or os.environ.get("TERM") == "dumb":
+        raise QueuectlError("top needs a terminal; use `queuectl status --json`, `status --watch` or `top --once` here")
+    opened = session.reading()
+    try:
+        from ..top.app import run_top
+    except ModuleNotFoundError as error:
+        raise QueuectlError(f"top needs {error.name}; install it: pip install textual") from None
+    ctx.exit(run_top(opened, chosen, max(every, LEAST_REFRESH_S)))
