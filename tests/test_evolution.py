@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from queuectl import JobRequest, Queue
 from queuectl.cli.group import VERBS
 from queuectl.documents import event_json, job_json
+from queuectl.environment import FORMAT
 from queuectl.errors import CorruptLog, NewerFormat
 from queuectl.events import codec
 from queuectl.events.chain import GENESIS, link
@@ -69,7 +70,7 @@ print("done", flush=True)
 def newer_format(path: Path) -> None:
     """Say that a newer release laid the store out."""
     with Store.open(path, create=False) as store, store.write() as txn:
-        txn.put("meta", b"format", b"2")
+        txn.put("meta", b"format", str(FORMAT + 1).encode())
 
 
 def newer_views(path: Path) -> None:
