@@ -35,7 +35,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "outputs": "store",
     "logtime": "clock store",
     "engine": f"logtime {CORE} {VIEWS_OF_ALL} clock settings intake doorbell",
-    "settling|reading": f"answers boot lockfile commands engine outputs surroundings {VIEWS_OF_ALL}",
+    "settling|reading": f"answers settings boot lockfile commands engine outputs surroundings {VIEWS_OF_ALL}",
     "family": f"answers job reading {VIEWS_OF_ALL}",
     "selecting": f"reading {VIEWS_OF_ALL}",
     "subscriptions": "answers clock errors events.* intake store",
