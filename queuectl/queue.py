@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         foreignfiles,
         importing,
         installing,
+        matching,
         migrating,
         outputs,
         reading,
@@ -100,7 +101,7 @@ else:
         Later,
         ["acting", "answers", "asof", "enqueuing", "outputs", "reading", "branching", "settling", "takeover"],
     )
-    family, selecting, subscriptions = map(Later, ["family", "selecting", "subscriptions"])
+    family, matching, selecting, subscriptions = map(Later, ["family", "matching", "selecting", "subscriptions"])
     rebuild = Later("projections.rebuild")
     verification = Later("verification")
     adopting, backup, exporting, foreignfiles, importing, installing, migrating, restore = map(
@@ -440,6 +441,14 @@ class Queue:
         """Give a job by its id; raises JobNotFound."""
         with self._store.read() as txn:
             return reading.find(txn, job_id)
+
+    def match_id(self, typed: str, *, or_removed: bool = False) -> str:
+        """Give the id that is `typed`, or else the only one that begins so, of a job there is.
+
+        Elsewhere ids are taken as they are. Raises JobNotFound with those that come near, or AmbiguousJob.
+        """
+        with self._store.read() as txn:
+            return matching.match(txn, typed, or_removed=or_removed)
 
     def jobs(
         self,

@@ -43,6 +43,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "branching": f"answers asof outputs {VIEWS_OF_ALL}",
     "asof": f"answers documents intake reading settings snapshots {VIEWS_OF_ALL}",
     "enqueuing": f"answers clock engine intake settings surroundings {VIEWS_OF_ALL}",
+    "matching|candidates": "environment errors job projections.* store surroundings",
     "acting": f"commands engine enqueuing outputs {VIEWS_OF_ALL}",
     "takeover": f"answers boot engine leftovers lockfile surroundings {VIEWS_OF_ALL}",
     "segment": "errors",
@@ -64,7 +65,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "foreignfiles": "errors foreign",
     "adopting": f"answers engine foreign foreignfiles intake outputs settings surroundings {VIEWS_OF_ALL}",
     "queue": f"answers clock commands engine intake settings surroundings {VIEWS_OF_ALL}"
-    " outputs enqueuing acting settling reading takeover family selecting subscriptions later verification"
+    " outputs enqueuing acting settling reading takeover family matching selecting subscriptions later verification"
     " adopting backup exporting foreignfiles importing installing migrating restore"
     " when asof snapshots branching"
     " archived expiry retaining retention shrinking",

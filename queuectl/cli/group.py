@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from .exits import guarded
-from .verb import write_examples
+from .verb import near, write_examples
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Enqueue": ("enqueue", "run"),
@@ -23,6 +23,32 @@ EXAMPLES = (
     "queuectl worker start --drain",
     "queuectl logs hello",
 )
+
+ELSEWHERE = {
+    "add": "enqueue",
+    "submit": "enqueue",
+    "push": "enqueue",
+    "jobs": "list",
+    "ls": "list",
+    "info": "show",
+    "log": "logs",
+    "output": "logs",
+    "tail": "logs",
+    "kill": "cancel",
+    "rm": "cancel",
+    "remove": "cancel",
+    "restart": "retry",
+    "clean": "clear",
+    "dead": "dlq list",
+    "purge": "dlq purge",
+    "workers": "worker list",
+    "start": "worker start",
+    "stop": "worker stop",
+    "get": "config get",
+    "set": "config set",
+    "unset": "config unset",
+}
+"""What verbs are called in other programs, or without the verb they belong to -> what it is here."""
 
 CODES = (
     ("0", "done; a reader that leaves early, such as head, is no failure"),
@@ -56,7 +82,7 @@ class VerbGroup(click.Group):
         """Find the verb typed, or say which ones come near."""
         typed = args[0]
         if typed not in VERBS and not typed.startswith("-") and not ctx.resilient_parsing:
-            ctx.fail(f"no such verb {typed!r}{_near(typed)}")
+            ctx.fail(f"no such verb {typed!r}{near(typed, VERBS, ELSEWHERE)}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -85,10 +111,3 @@ class VerbGroup(click.Group):
         command = self.get_command(ctx, verb)
         assert command is not None, "a listed verb has a module"
         return command.get_short_help_str(limit=70)
-
-
-def _near(typed: str) -> str:
-    from difflib import get_close_matches
-
-    matches = get_close_matches(typed, VERBS, n=2)
-    return f"; did you mean {' or '.join(matches)}?" if matches else ""

@@ -5,6 +5,7 @@ import click
 from ...job import Job, JobState
 from ..context import Session, pass_session
 from ..exits import each
+from ..naming import taken
 from ..params import json_option, reason_option
 from ..render import document, line
 from ..text import escape
@@ -28,7 +29,7 @@ def command(
     Exits 1 when one was refused; the others are cancelled all the same.
     """
     queue = session.existing()
-    jobs, code = each(job_ids, lambda job_id: queue.cancel(job_id, reason=reason))
+    jobs, code = each(job_ids, lambda job_id: queue.cancel(taken(queue, job_id), reason=reason))
     if as_json:
         from ...documents import job_json
 

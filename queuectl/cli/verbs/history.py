@@ -1,12 +1,18 @@
 """`queuectl history`: all that ever happened to a job, and the family it belongs to."""
 
+from typing import TYPE_CHECKING
+
 import click
 
+from ...events.types import CONFIG_STREAM, WORKER_STREAM
 from ..context import Session, pass_session
 from ..params import json_option, whole
 from ..render import document, json_array, note, table
 from ..text import escape
 from ..verb import Verb
+
+if TYPE_CHECKING:
+    from ...queue import Queue
 
 DEPTH = 10
 LIMIT = 200
@@ -44,6 +50,7 @@ def _show_events(session: Session, name: str, as_json: bool) -> None:
     from ..story import TIMELINE, Names, timeline
 
     queue = session.reading()
+    name = _meant(queue, name)
     events = queue.history(name)
     if (untold := queue.untold(events)) is not None:
         note(escape(untold))
@@ -58,8 +65,14 @@ def _show_events(session: Session, name: str, as_json: bool) -> None:
         note("No events.")
 
 
+def _meant(queue: "Queue", name: str) -> str:
+    is_stream = name == CONFIG_STREAM or name.startswith(WORKER_STREAM)
+    return name if is_stream else queue.match_id(name, or_removed=True)
+
+
 def _show_family(session: Session, job_id: str, depth: int, limit: int, as_json: bool) -> None:
-    family = session.reading().family(job_id, depth=depth, limit=limit)
+    queue = session.reading()
+    family = queue.family(queue.match_id(job_id, or_removed=True), depth=depth, limit=limit)
     if as_json:
         from ...documents import family_json
 

@@ -48,6 +48,7 @@ def command(
     """
     opened, wanted = session.seen(as_of), JobState(state) if state else None
     most = SCREENFUL if limit is None and not as_json else limit or None
+    after = None if after is None else session.reading().match_id(after, or_removed=as_of is not None)
     found = pages(opened, state=wanted, of=queue, limit=most, after=after)
     if as_json:
         from ...documents import job_json

@@ -51,6 +51,7 @@ def command(
     """
     printer = (LinePrinter if as_json else Printer)(attempt, stream)
     queue = session.reading()
+    job_id = queue.match_id(job_id)
     if follow:
         from ..following import code_of
         from ..following import follow as follow_job

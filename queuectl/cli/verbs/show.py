@@ -19,8 +19,9 @@ from ..verb import Verb
 @pass_session
 def command(session: Session, *, job_id: str, as_of: Place | None, as_json: bool) -> None:
     """Show everything about a job as it stands, or as it stood."""
-    job = session.seen(as_of).job(job_id)
-    cause = session.reading().cause_of(job.number)
+    queue = session.reading()
+    job = session.seen(as_of).job(queue.match_id(job_id, or_removed=as_of is not None))
+    cause = queue.cause_of(job.number)
     if as_json:
         from ...documents import cause_json, job_json
 

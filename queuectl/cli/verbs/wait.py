@@ -27,7 +27,8 @@ def command(
 
     Exits 0 when all completed, 1 when any died or was cancelled, 124 when the time ran out.
     """
-    jobs = session.reading().wait(job_ids, timeout_s=timeout)
+    queue = session.reading()
+    jobs = queue.wait([queue.match_id(job_id) for job_id in job_ids], timeout_s=timeout)
     if as_json:
         from ...documents import job_json
 
