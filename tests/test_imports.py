@@ -77,7 +77,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "verification": "apart checkpoint errors",
     "doctor": "apart environment errors events.lmdb_log job lockfile projections.* reading store",
     "worker.*": f"{FACE} doorbell guardian leftovers lockfile worker.*",
-    "cli.*": f"{FACE} asof doctor leftovers verification __init__ cli.* worker.*",
+    "cli.*": f"{FACE} asof candidates doctor leftovers verification __init__ cli.* worker.*",
     "__init__|__main__": "*",
 }
 HOMES = {

@@ -1,12 +1,16 @@
 """The group of all verbs, each imported only when it is typed; knows no verb's insides."""
 
 from importlib import import_module
-from typing import Any
+from os import environ
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .exits import guarded
 from .verb import near, write_examples
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Enqueue": ("enqueue", "run"),
@@ -15,6 +19,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Act": ("dlq", "retry", "cancel", "clear", "config"),
     "The log": ("history", "events", "subscriptions", "replay", "snapshot", "verify", "doctor", "compact"),
     "Keep and move": ("backup", "restore", "export", "import", "migrate"),
+    "Begin": ("completion",),
 }
 """Heading in the help -> its verbs. Verb `x` is `command` in verbs/x.py."""
 
@@ -81,9 +86,18 @@ class VerbGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the verb typed, or say which ones come near."""
         typed = args[0]
-        if typed not in VERBS and not typed.startswith("-") and not ctx.resilient_parsing:
+        if typed not in VERBS and not typed.startswith("-"):
             ctx.fail(f"no such verb {typed!r}{near(typed, VERBS, ELSEWHERE)}")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Offer verbs and options; the verbs' help is for shells that show it, since it imports them all."""
+        from click.shell_completion import CompletionItem
+
+        shows_help = not environ.get("_QUEUECTL_COMPLETE", "").startswith("bash")
+        verbs = [verb for verb in VERBS if verb.startswith(incomplete)]
+        found = [CompletionItem(verb, help=self._short_help(ctx, verb) if shows_help else None) for verb in verbs]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the verbs under their headings."""

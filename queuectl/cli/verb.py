@@ -45,7 +45,7 @@ class VerbSet(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the verb typed, or say which ones come near."""
         typed = args[0]
-        if typed not in self.commands and not typed.startswith("-") and not ctx.resilient_parsing:
+        if typed not in self.commands and not typed.startswith("-"):
             there = self.list_commands(ctx)
             ctx.fail(f"{ctx.command_path} has no {typed!r}{near(typed, there) or '; it has ' + ', '.join(there)}")
         return super().resolve_command(ctx, args)

@@ -3,6 +3,7 @@
 import click
 
 from ...job import Job, JobState
+from .. import offers
 from ..context import Session, pass_session
 from ..exits import each
 from ..naming import taken
@@ -16,7 +17,7 @@ from ..verb import Verb
     cls=Verb,
     examples=("queuectl cancel job1 job2",),
 )
-@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...")
+@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...", shell_complete=offers.jobs(*offers.OPEN))
 @reason_option
 @json_option
 @pass_session

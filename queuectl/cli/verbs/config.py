@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...settings import KEYS, VARIABLES, canonical
+from .. import offers
 from ..context import Session, pass_session
 from ..params import json_option, reason_option
 from ..render import Column, document, line, note, table
@@ -47,7 +48,7 @@ def command() -> None:
 
 
 @command.command("get", examples=("queuectl config get backoff_base", "queuectl config get --json"))
-@click.argument("key", required=False)
+@click.argument("key", required=False, shell_complete=offers.keys)
 @json_option
 @pass_session
 def get(session: Session, *, key: str | None, as_json: bool) -> None:
@@ -84,7 +85,7 @@ def show(session: Session, *, as_json: bool) -> None:
 @command.command(
     "set", cls=SetValue, examples=("queuectl config set max_retries 5", "queuectl config set job-timeout-sec 30")
 )
-@click.argument("key")
+@click.argument("key", shell_complete=offers.keys)
 @click.argument("value")
 @reason_option
 @json_option
@@ -104,7 +105,7 @@ def set_value(session: Session, *, key: str, value: str, reason: str | None, as_
     "unset",
     examples=("queuectl config unset max_retries",),
 )
-@click.argument("key")
+@click.argument("key", shell_complete=offers.keys)
 @reason_option
 @json_option
 @pass_session

@@ -8,6 +8,7 @@ import click
 
 from ...errors import WrongState
 from ...job import JobState
+from .. import offers
 from ..context import Session, pass_session
 from ..naming import taken_all
 from ..params import Place, as_of_option, json_option, reason_option, whole
@@ -58,7 +59,7 @@ def list_dead(session: Session, *, limit: int | None, as_of: Place | None, as_js
     "show",
     examples=("queuectl dlq show bad1",),
 )
-@click.argument("job_id", metavar="JOB")
+@click.argument("job_id", metavar="JOB", shell_complete=offers.jobs(JobState.DEAD))
 @json_option
 @pass_session
 def show_dead(session: Session, *, job_id: str, as_json: bool) -> None:
@@ -87,7 +88,7 @@ def _chosen(job_ids: tuple[str, ...], everything: bool) -> tuple[str, ...] | Non
 def _on_some(function: Any) -> Any:
     function = json_option(reason_option(function))
     function = click.option("--all", "everything", is_flag=True, help="Every dead job.")(function)
-    return click.argument("job_ids", nargs=-1, metavar="[JOB...]")(function)
+    return click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=offers.jobs(JobState.DEAD))(function)
 
 
 @command.command("retry", examples=("queuectl dlq retry bad1", "queuectl dlq retry --all --reason 'the disk is back'"))

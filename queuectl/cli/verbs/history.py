@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...events.types import CONFIG_STREAM, WORKER_STREAM
+from .. import offers
 from ..context import Session, pass_session
 from ..params import json_option, whole
 from ..render import document, json_array, note, table
@@ -26,7 +27,7 @@ LIMIT = 200
         "queuectl history config",
     ),
 )
-@click.argument("name", metavar="JOB|config|worker:ID")
+@click.argument("name", metavar="JOB|config|worker:ID", shell_complete=offers.jobs())
 @click.option("--tree", is_flag=True, help="The jobs whose commands led to it, and those that its own enqueued.")
 @click.option("--depth", type=whole(1, 100), metavar="N", help=f"Generations either way.  [default: {DEPTH}]")
 @click.option("--limit", type=whole(1, 10_000), metavar="N", help=f"Jobs in the tree.  [default: {LIMIT}]")

@@ -2,6 +2,7 @@
 
 import click
 
+from .. import offers
 from ..context import Session, pass_session
 from ..exits import each
 from ..naming import taken
@@ -15,7 +16,7 @@ from ..verb import Verb
     cls=Verb,
     examples=('queuectl retry job1 --reason "the disk is back"',),
 )
-@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...")
+@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...", shell_complete=offers.jobs(*offers.AGAIN))
 @reason_option
 @json_option
 @pass_session

@@ -2,6 +2,7 @@
 
 import click
 
+from .. import offers
 from ..context import Session, pass_session
 from ..params import Place, as_of_option, json_option
 from ..render import document, pairs
@@ -13,7 +14,7 @@ from ..verb import Verb
     cls=Verb,
     examples=("queuectl show job1", "queuectl show job1 --as-of '5m ago'"),
 )
-@click.argument("job_id", metavar="JOB")
+@click.argument("job_id", metavar="JOB", shell_complete=offers.jobs())
 @as_of_option
 @json_option
 @pass_session
