@@ -33,7 +33,11 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
 @click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version, help="Say which.")
 @click.pass_context
 def queuectl(ctx: click.Context, db: str | None) -> None:
-    """Queue shell commands and run them in the background, with no server."""
+    """Queue shell commands and run them in the background, with no server.
+
+    A JOB is named by its id, or by the beginning of it, three characters or more, where no other
+    job's id begins so.
+    """
     ctx.obj = session = Session(db)
     ctx.call_on_close(session.close)
     if ctx.invoked_subcommand is None:

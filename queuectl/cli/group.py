@@ -19,7 +19,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Act": ("dlq", "retry", "cancel", "clear", "config"),
     "The log": ("history", "events", "subscriptions", "replay", "snapshot", "verify", "doctor", "compact"),
     "Keep and move": ("backup", "restore", "export", "import", "migrate"),
-    "Begin": ("completion",),
+    "Begin": ("demo", "completion"),
 }
 """Heading in the help -> its verbs. Verb `x` is `command` in verbs/x.py."""
 

@@ -9,9 +9,12 @@ import subprocess
 import termios
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 PATIENCE_S = 20.0
+IDLE_S = 0.5
+IDLE_TICKS = 1
 ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[=>])")
 INTERRUPT = "\x03"
 
@@ -68,6 +71,21 @@ class Terminal:
         found = self.shown[self._seen : at + len(text)]
         self._seen += len(found)
         return found
+
+    def until_idle(self) -> None:
+        """Wait until the program waits: until it has used no processor for a while."""
+        deadline = time.monotonic() + PATIENCE_S
+        used, since = -1, time.monotonic()
+        while time.monotonic() - since < IDLE_S:
+            now = self._ticks()
+            if now - used > IDLE_TICKS:
+                used, since = now, time.monotonic()
+            assert time.monotonic() < deadline, "it did not come to rest"
+            time.sleep(0.02)
+
+    def _ticks(self) -> int:
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
 
     def end(self) -> int:
         """Wait for the end, and give the exit code."""
