@@ -46,7 +46,9 @@ POLL_S = 1.0
     shell_complete=offers.event_types,
     help="Only these; may be repeated.",
 )
-@click.option("--job", metavar="JOB", shell_complete=offers.jobs(), help="Only of this job, and of earlier ones of its id.")
+@click.option(
+    "--job", metavar="JOB", shell_complete=offers.jobs(), help="Only of this job, and of earlier ones of its id."
+)
 @click.option("--queue", metavar="NAME", shell_complete=offers.queues, help="Only of jobs in this queue.")
 @click.option("--actor", metavar="WHO", help="Only what this user@host or worker did.")
 @click.option("--limit", type=whole(1), metavar="N", help="The first so many.")
