@@ -67,6 +67,13 @@ def worker_ids(txn: Transaction, start: str) -> list[str]:
     return [row.id for row in islice(workers.present(txn), LOOKED) if row.id.startswith(start)][:MOST]
 
 
+def subscription_names(txn: Transaction, start: str) -> list[str]:
+    """Give the names under which programs read the log."""
+    from .subscriptions import names  # only where one is to be named: it costs a start
+
+    return list(islice(names(txn, start), MOST))
+
+
 def _numbers(txn: Transaction, states: Container[JobState]) -> Iterator[int]:
     if JobState.PROCESSING in states:
         yield from islice(chain.from_iterable(leases.held(txn).values()), LOOKED)

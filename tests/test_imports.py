@@ -43,7 +43,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "branching": f"answers asof outputs {VIEWS_OF_ALL}",
     "asof": f"answers documents intake reading settings snapshots {VIEWS_OF_ALL}",
     "enqueuing": f"answers clock engine intake settings surroundings {VIEWS_OF_ALL}",
-    "matching|candidates": "environment errors job projections.* store surroundings",
+    "matching|candidates": "errors job projections.* store subscriptions surroundings",
     "acting": f"commands engine enqueuing outputs {VIEWS_OF_ALL}",
     "takeover": f"answers boot engine leftovers lockfile surroundings {VIEWS_OF_ALL}",
     "segment": "errors",

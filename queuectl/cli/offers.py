@@ -49,6 +49,14 @@ def workers(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
         return worker_ids(txn, incomplete)
 
 
+def subscriptions(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Offer the names under which programs read the log."""
+    from ..candidates import looking, subscription_names
+
+    with looking(_db(ctx)) as txn:
+        return subscription_names(txn, incomplete)
+
+
 def keys(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Offer the keys of the configuration, with the typist's hyphens."""
     from ..settings import KEYS

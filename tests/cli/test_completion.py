@@ -63,6 +63,7 @@ def jobs(cli: CommandLine) -> CommandLine:
     with cli.queue() as queue:
         queue.claim("w", 1, lease_s=3600)
         queue.worker_started("worker-1", host="h", pid=1, slots=1)
+        queue.subscribe("mailer")
     cli("enqueue", "wait-1", "true", "--queue", "mail")
     cli("enqueue", "gone-1", "true")
     cli("cancel", "gone-1")
@@ -95,6 +96,9 @@ EVERY = {"done-1", "dead-1", "dead-2", "failed-1", "busy-1", "wait-1", "gone-1"}
         ("queuectl worker start --queue m", {"mail"}),
         ("queuectl worker stop ", {"worker-1"}),
         ("queuectl events --type cla", {"claimed"}),
+        ("queuectl events --job dead", {"dead-1", "dead-2"}),
+        ("queuectl history --tree w", {"wait-1"}),
+        ("queuectl subscriptions rewind ", {"mailer"}),
         ("queuectl config set ", set(KEYS)),
         ("queuectl config get max-", {"max-retries"}),
         ("queuectl completion ", {"bash", "zsh", "fish"}),
