@@ -77,7 +77,7 @@ EVERY = {"done-1", "dead-1", "dead-2", "failed-1", "busy-1", "wait-1", "gone-1"}
     ("line", "words"),
     [
         ("queuectl ", set(VERBS)),
-        ("queuectl e", {"enqueue", "events"}),
+        ("queuectl e", {verb for verb in VERBS if verb.startswith("e")}),
         ("queuectl dlq ", {"list", "show", "retry", "purge"}),
         ("queuectl list --st", {"--state"}),
         ("queuectl show ", EVERY),
