@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...errors import JobNotFound
 from ...events.types import CONFIG_STREAM, WORKER_STREAM
 from .. import offers
 from ..context import Session, pass_session
@@ -67,8 +68,16 @@ def _show_events(session: Session, name: str, as_json: bool) -> None:
 
 
 def _meant(queue: "Queue", name: str) -> str:
-    is_stream = name == CONFIG_STREAM or name.startswith(WORKER_STREAM)
-    return name if is_stream else queue.match_id(name, or_removed=True)
+    if name == CONFIG_STREAM or name.startswith(WORKER_STREAM):
+        return name
+    try:
+        return queue.match_id(name, or_removed=True)
+    except JobNotFound as error:
+        try:
+            queue.history(name)  # the archive may still have it
+        except JobNotFound as other:
+            raise (error if error.near else other) from None
+        return name
 
 
 def _show_family(session: Session, job_id: str, depth: int, limit: int, as_json: bool) -> None:
