@@ -17,7 +17,7 @@ $(READY): pyproject.toml requirements-dev.lock
 	@touch $@
 
 demo: $(READY)       ## run a handful of real jobs in a temporary queue and look at what happened
-	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
+	@$(BIN)/queuectl demo
 
 test: $(READY)       ## run the whole test suite
 	$(BIN)/python -m pytest

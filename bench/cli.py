@@ -11,14 +11,18 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.working import fill, median_and_range, new_directory
 
-AIMS = {"enqueue": 1.8, "status": 2.0}
+AIMS = {"enqueue": 1.8, "status": 2.0, "Tab": 1.9}
 ASIDE = ("list", "show")
 """Measured too, with no aim."""
+
+LINE = "queuectl show be"
+TAB = {"_QUEUECTL_COMPLETE": "bash_complete", "COMP_LINE": LINE, "COMP_POINT": str(len(LINE))}
+"""What bash asks when Tab is pressed where a job is to be named."""
 
 ROUNDS = 40
 JOBS = 1_000
@@ -60,20 +64,21 @@ def measure(python: Path, program: Path, rounds: int) -> dict[str, list[float]]:
             "enqueue": [str(program), "enqueue", "--id", f"bench-{turn}", "--command", "true"],
             "status": [str(program), "status"],
             **{name: [str(program), name] for name in ASIDE},
+            "Tab": [str(program)],
         }
         commands["show"].append("bench-0")
         for name, words in commands.items():
-            seconds = seconds_of(words)
+            seconds = seconds_of(words, TAB if name == "Tab" else {})
             if turn:
                 times.setdefault(name, []).append(seconds)
     return times
 
 
-def seconds_of(words: Sequence[str]) -> float:
+def seconds_of(words: Sequence[str], environ: Mapping[str, str]) -> float:
     """Give how long a command takes that prints into the null device, and must end with 0."""
     silence = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
     begun = time.perf_counter()
-    pid = os.posix_spawn(words[0], words, os.environ, file_actions=silence)
+    pid = os.posix_spawn(words[0], words, {**os.environ, **environ}, file_actions=silence)
     _, status = os.waitpid(pid, 0)
     seconds = time.perf_counter() - begun
     if status:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         WorkerInfo,
     )
     from .errors import (
+        AmbiguousJob,
         CheckpointMoved,
         DuplicateJob,
         InvalidInput,
@@ -59,8 +60,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "answers": "Adopted BackedUp Branch Bulk Captured Cause Compacted ConfigValue Exchange Exported Family Kin "
     "Migrated ReplayReport Restored Result Run Running Shrunk Status Subscriber WorkerInfo",
-    "errors": "CheckpointMoved DuplicateJob InvalidInput InvalidLine JobNotFound NoQueue QueuectlError StaleLease "
-    "StoreError WaitTimeout WrongState",
+    "errors": "AmbiguousJob CheckpointMoved DuplicateJob InvalidInput InvalidLine JobNotFound NoQueue QueuectlError "
+    "StaleLease StoreError WaitTimeout WrongState",
     "events.types": "JobSpec Recorded",
     "intake": "JobRequest",
     "job": "Job JobState",
@@ -71,6 +72,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split
 
 __all__ = [
     "Adopted",
+    "AmbiguousJob",
     "BackedUp",
     "Branch",
     "Bulk",

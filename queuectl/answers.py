@@ -180,10 +180,10 @@ class Subscriber(NamedTuple):
 
 
 class ConfigValue(NamedTuple):
-    """A setting's value and where it comes from."""
+    """A setting's value and where it comes from; for each key, settings.VARIABLES has its variable."""
 
     value: int | float
-    source: Literal["default", "store"]
+    source: Literal["default", "store", "environment"]
 
 
 class Branch(NamedTuple):

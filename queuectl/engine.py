@@ -4,7 +4,7 @@ A unit decides commands against the views, appends the events and applies them, 
 ever half visible. Whoever claims makes due jobs ready first. Reads a clock only through the Clock it was given.
 """
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
@@ -21,7 +21,7 @@ from .job import Job
 from .logtime import anchored_us, now_us
 from .projections import config, ids, jobs, ready, removed, workers
 from .projections.runner import Views
-from .settings import Settings
+from .settings import Settings, from_environment
 from .store import Store, Transaction
 
 _new = tuple.__new__  # builds a NamedTuple from a tuple, past its slower constructor
@@ -41,6 +41,7 @@ class Unit:
         reason: str | None,
         cause: int = 0,
         cache: jobs.Cache | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.txn = txn
         self.log = LmdbLog(txn)
@@ -51,10 +52,11 @@ class Unit:
         self._reason = reason
         self._cause = cause if self.log.is_claim(cause) else 0
         self._brought: set[str] = set()
+        self._environ = environ or {}
 
     def settings(self) -> Settings:
-        """Give the settings as configured now."""
-        return Settings.of(config.values(self.txn))
+        """Give the settings that count now, here; raises InvalidInput for a bad one in the environment."""
+        return settings_of(self.txn, self._environ)
 
     def retry_policies(self) -> Iterator[RetryPolicy]:
         """Give without end what a failure needs to know, each with a roll of its own, so that retries spread out."""
@@ -213,16 +215,24 @@ class Unit:
         return 0 if number is None else self.log.version(number)
 
 
+def settings_of(txn: Transaction, environ: Mapping[str, str]) -> Settings:
+    """Give what is configured, under what an environment says; raises InvalidInput for what it says badly."""
+    return Settings.of(config.values(txn) | from_environment(environ))
+
+
 def token_of(job: Job) -> int:
     """Give the token of a job's current lease, 0 when it has none."""
     return job.lease.token if job.lease else 0
 
 
 class Engine:
-    """A store, a clock and who acts: opens units of work."""
+    """A store, a clock, who acts, and an environment whose settings count: opens units of work."""
 
-    def __init__(self, store: Store, clock: Clock, actor: str, cause: int = 0) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, actor: str, cause: int = 0, environ: Mapping[str, str] | None = None
+    ) -> None:
         self.store = store
+        self.environ = environ or {}
         self.clock = clock
         self.actor = actor
         self.cause = cause
@@ -241,7 +251,7 @@ class Engine:
             check_text("actor", actor)
         with self.store.write() as txn:
             cause = self.cause if actor in (None, self.actor) else 0
-            unit = Unit(txn, self.clock, actor or self.actor, reason, cause, self._cache)
+            unit = Unit(txn, self.clock, actor or self.actor, reason, cause, self._cache, self.environ)
             yield unit
             unit.views.flush()
         if rings:

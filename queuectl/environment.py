@@ -143,11 +143,11 @@ _OPEN: dict[str, Environment] = {}
 _OPENING = Lock()
 
 
-def acquire(path: Path, *, create: bool, read_only: bool) -> Environment:
+def acquire(path: Path, *, create: bool, read_only: bool, as_is: bool = False) -> Environment:
     """Give the environment at `path`, making it first where `create` is set and nothing is there.
 
-    One that is `read_only` never waits for whoever writes. Raises NoQueue, NotAQueue, NewerFormat or
-    StoreError.
+    One that is `read_only` never waits for whoever writes; `as_is`: it is refused where something would
+    have to be written first. Raises NoQueue, NotAQueue, NewerFormat or StoreError.
     """
     try:
         is_new = not (path / "data.mdb").exists()
@@ -173,7 +173,7 @@ def acquire(path: Path, *, create: bool, read_only: bool) -> Environment:
             shared.close()  # a forked parent's, or of a directory that is gone
             shared = None
         if shared is None:
-            shared = _OPEN[key] = _make_environment(path, read_only=read_only)
+            shared = _OPEN[key] = _make_environment(path, read_only=read_only, as_is=as_is)
         if shared.is_read_only and not read_only:
             raise StoreError(
                 f"cannot open the queue at {path} for writing: this process has it open read-only; close that first"
@@ -192,12 +192,14 @@ def make_passing(directory: Path) -> Environment:
     return shared
 
 
-def _make_environment(path: Path, *, read_only: bool) -> Environment:
+def _make_environment(path: Path, *, read_only: bool, as_is: bool) -> Environment:
     if read_only and (path / "data.mdb").stat().st_size:
         try:
             return Environment(path, read_only=True)
         except _TablesMissing:
             pass  # a release added some, and nobody has written since
+    if as_is:
+        raise StoreError(f"cannot read the queue at {path} as it is; `queuectl status` brings it up to date")
     return Environment(path, read_only=False)
 
 

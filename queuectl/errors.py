@@ -32,17 +32,32 @@ class InvalidLine(QueuectlError):
 
 
 class JobNotFound(QueuectlError):
-    """No live job has this id."""
+    """No live job has this id; those of `near` are like it."""
 
-    def __init__(self, job_id: str, *, removed: bool = False, archived_in: str = "") -> None:
+    def __init__(
+        self, job_id: str, *, removed: bool = False, archived_in: str = "", near: list[str] | tuple[str, ...] = ()
+    ) -> None:
         self.job_id = job_id
         self.removed = removed
+        self.near = tuple(near)
         hint = "`queuectl list` shows those there are"
         if removed:
             hint = f"it was removed; `queuectl history {job_id}` still tells its story"
         elif archived_in:
             hint = f"if it is an old one, its events are archived in {archived_in}, which is not there"
+        elif near:
+            hint = f"did you mean {' or '.join(near)}?"
         super().__init__(f"no job {job_id!r}; {hint}")
+
+
+class AmbiguousJob(QueuectlError):
+    """Several jobs have ids that begin with what was typed; nothing was done to any."""
+
+    def __init__(self, typed: str, job_ids: list[str], *, is_all: bool) -> None:
+        self.typed = typed
+        self.job_ids = tuple(job_ids)
+        shown = ", ".join(job_ids) + ("" if is_all else " ...")
+        super().__init__(f"{typed!r} is the beginning of several jobs' ids: {shown}; type more of the one you mean")
 
 
 class DuplicateJob(QueuectlError):

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from . import surroundings
 from .clock import SystemClock
 from .commands import CancelJob, CompleteJob, ReleaseJob, RemoveJob, RenewLease, RequeueJob
-from .engine import Engine, token_of
+from .engine import Engine, settings_of, token_of
 from .errors import CorruptLog, InvalidInput, WaitTimeout
 from .events.lmdb_log import LmdbLog
 from .events.types import WORKER_STREAM, WorkerStarted, WorkerStopped, WorkerStopping
 from .intake import JobRequest, check_count, check_queue, check_state, check_text, check_worker, ids_of
 from .job import ENDED, JobState
 from .later import Later
-from .projections import config, workers
-from .settings import KEYS, Settings, canonical, parse
+from .projections import workers
+from .settings import VARIABLES, canonical, parse
 from .store import Store, key_of
 from .when import time_us
 
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         foreignfiles,
         importing,
         installing,
+        matching,
         migrating,
         outputs,
         reading,
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
     from .job import Job
     from .projections import rebuild
     from .retaining import Retaining
+    from .settings import Settings
     from .snapshots import Snapshot
     from .subscriptions import Subscription
     from .verification import Verified
@@ -101,7 +103,7 @@ else:
         Later,
         ["acting", "answers", "asof", "enqueuing", "outputs", "reading", "branching", "settling", "takeover"],
     )
-    family, selecting, subscriptions = map(Later, ["family", "selecting", "subscriptions"])
+    family, matching, selecting, subscriptions = map(Later, ["family", "matching", "selecting", "subscriptions"])
     rebuild = Later("projections.rebuild")
     verification = Later("verification")
     adopting, backup, exporting, foreignfiles, importing, installing, migrating, restore = map(
@@ -125,12 +127,14 @@ class Queue:
     ...     job = queue.enqueue("echo hi")
     """
 
-    def __init__(self, store: Store, clock: Clock, actor: str, cause: int = 0) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, actor: str, cause: int = 0, environ: Mapping[str, str] | None = None
+    ) -> None:
         self.path = store.path
         self.actor = actor
         self._store = store
         self._clock = clock
-        self._engine = Engine(store, clock, actor, cause)
+        self._engine = Engine(store, clock, actor, cause, environ)
 
     @classmethod
     def open(
@@ -142,13 +146,15 @@ class Queue:
         actor: str | None = None,
         cause: int | None = None,
         clock: Clock | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> Queue:
         """Open the queue in a directory, made on first use unless `create` is False.
 
         `path` None: QUEUECTL_DB, else the user's data directory. `read_only`: what changes it is
         refused, and nothing waits for whoever writes. `actor` is who the log names: user@host unless
         given. `cause` is the position of the claim that this process runs under: as its environment
-        says, unless given. Raises NoQueue, NotAQueue, NewerFormat or StoreError.
+        says, unless given. `environ` is where QUEUECTL_MAX_RETRIES and the like count: this process's
+        environment unless given. Raises NoQueue, NotAQueue, NewerFormat or StoreError.
         """
         store = Store.open(_directory(path), create=create, read_only=read_only)
         try:
@@ -160,7 +166,8 @@ class Queue:
             store.close()
             raise
         who = check_text("actor", actor or surroundings.user_at_host())
-        return cls(store, clock or SystemClock(), who, surroundings.run_of(store.path) if cause is None else cause)
+        cause = surroundings.run_of(store.path) if cause is None else cause
+        return cls(store, clock or SystemClock(), who, cause, _settings_in(os.environ if environ is None else environ))
 
     def close(self) -> None:
         """Close the store; doing so twice is harmless."""
@@ -438,6 +445,14 @@ class Queue:
         with self._store.read() as txn:
             return reading.find(txn, job_id)
 
+    def match_id(self, typed: str, *, or_removed: bool = False) -> str:
+        """Give the id that is `typed`, or else the only one that begins so, of a job there is.
+
+        Elsewhere ids are taken as they are. Raises JobNotFound with those that come near, or AmbiguousJob.
+        """
+        with self._store.read() as txn:
+            return matching.match(txn, typed, or_removed=or_removed)
+
     def jobs(
         self,
         *,
@@ -648,20 +663,14 @@ class Queue:
             self.wait_for_change(head, left)
 
     def settings(self) -> Settings:
-        """Give the settings that count now."""
+        """Give the settings that count now, here; raises InvalidInput for a bad one in the environment."""
         with self._store.read() as txn:
-            return Settings.of(config.values(txn))
+            return settings_of(txn, self._engine.environ)
 
     def config(self) -> dict[str, ConfigValue]:
-        """Give every setting's value and where it comes from."""
+        """Give every setting's value and where it comes from; raises as settings() does."""
         with self._store.read() as txn:
-            own = config.values(txn)
-        return {
-            name: answers.ConfigValue(own[name], "store")
-            if name in own
-            else answers.ConfigValue(key.default, "default")
-            for name, key in KEYS.items()
-        }
+            return reading.settings(txn, self._engine.environ)
 
     def config_get(self, key: str) -> int | float:
         """Give one setting's value; raises InvalidInput with the list of keys."""
@@ -912,6 +921,10 @@ def _refuse_newer(store: Store) -> None:
     """Refuse a log that a newer release goes on with, whatever is asked; damage is for those who read it."""
     with suppress(CorruptLog), store.read() as txn:
         LmdbLog(txn)
+
+
+def _settings_in(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: environ[name] for name in VARIABLES.values() if name in environ}
 
 
 def _holder(job: Job) -> str | None:

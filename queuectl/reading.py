@@ -1,13 +1,13 @@
 """Questions answered from one read transaction; changes nothing."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
 from . import lockfile
-from .answers import Run, Running, Status, WorkerInfo
+from .answers import ConfigValue, Run, Running, Status, WorkerInfo
 from .boot import booted_s
 from .errors import InvalidInput, JobNotFound
 from .events.lmdb_log import LmdbLog
@@ -27,7 +27,8 @@ from .events.types import (
     Stream,
 )
 from .job import WAITING, Job, JobState
-from .projections import counts, dead, ids, jobs, leases, marks, ready, removed, scheduled, workers
+from .projections import config, counts, dead, ids, jobs, leases, marks, ready, removed, scheduled, workers
+from .settings import KEYS, from_environment
 from .store import Transaction
 from .surroundings import host
 
@@ -101,6 +102,20 @@ def status(txn: Transaction, path: Path | None, now_us: int) -> Status:
     total = {state: sum(each[state] for each in queues.values()) for state in JobState}
     active = sum(info.state != "dead" for info in list_workers(txn, path, now_us))
     return Status(total, active, queues, marks.get(txn, marks.APPLIED), _longest_wait_s(txn, now_us))
+
+
+def settings(txn: Transaction, environ: Mapping[str, str]) -> dict[str, ConfigValue]:
+    """Give every setting's value and whether the environment, the store or nobody says so."""
+    given, kept = from_environment(environ), config.values(txn)
+    found: dict[str, ConfigValue] = {}
+    for name, key in KEYS.items():
+        if name in given:
+            found[name] = ConfigValue(given[name], "environment")
+        elif name in kept:
+            found[name] = ConfigValue(kept[name], "store")
+        else:
+            found[name] = ConfigValue(key.default, "default")
+    return found
 
 
 def backlog(txn: Transaction, queues: Sequence[str] | None) -> int:

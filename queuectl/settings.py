@@ -1,11 +1,12 @@
 """The configuration: its keys, their defaults, and what values they take; pure.
 
-A value is the job's own where the job has one, else the configured one, else the default here.
+A value is the job's own where the job has one, else the one of the environment, else the configured
+one, else the default here.
 """
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .errors import InvalidInput
 
@@ -39,6 +40,9 @@ KEYS: Mapping[str, Key] = {
         Key("retention_keep_dead", 1, True, 0, 1, "1: retention_s leaves dead jobs where they are; 0: they go too"),
     )
 }
+
+VARIABLES: Final[Mapping[str, str]] = {name: f"QUEUECTL_{name.upper()}" for name in KEYS}
+"""Key -> the environment's variable that counts before the store, in the process that has it."""
 
 _ALIASES: Mapping[str, str] = {"max_retries_default": "max_retries", "timeout_ms": "job_timeout_sec"}
 
@@ -96,3 +100,18 @@ def parse(name: str, text: str) -> tuple[str, int | float]:
         kind = "a whole number" if key.whole else "a number"
         raise InvalidInput(key.name, repr(text), f"{kind} from {key.minimum:.15g} to {key.maximum:.15g} ({key.help})")
     return key.name, int(number) if number == int(number) else number
+
+
+def from_environment(environ: Mapping[str, str]) -> dict[str, int | float]:
+    """Give the keys that an environment has a value for; one that is empty says nothing.
+
+    Raises InvalidInput that names the variable.
+    """
+    found: dict[str, int | float] = {}
+    for name, variable in VARIABLES.items():
+        if text := environ.get(variable):
+            try:
+                found[name] = parse(name, text)[1]
+            except InvalidInput as error:
+                raise InvalidInput(f"environment variable {variable}", error.found, error.expected) from None
+    return found

@@ -146,13 +146,13 @@ class Store:
         self._is_open = True
 
     @classmethod
-    def open(cls, path: Path, *, create: bool, read_only: bool = False) -> "Store":
+    def open(cls, path: Path, *, create: bool, read_only: bool = False, as_is: bool = False) -> "Store":
         """Open the store at `path`, making it first where `create` is set and nothing is there.
 
-        One that is `read_only` never waits for whoever writes. Raises NoQueue, NotAQueue, NewerFormat
-        or StoreError.
+        One that is `read_only` never waits for whoever writes; `as_is`: it is refused where something would
+        have to be written first. Raises NoQueue, NotAQueue, NewerFormat or StoreError.
         """
-        return cls(path, acquire(path, create=create, read_only=read_only))
+        return cls(path, acquire(path, create=create, read_only=read_only, as_is=as_is))
 
     @classmethod
     def passing(cls, directory: Path) -> "Store":

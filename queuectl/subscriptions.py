@@ -146,6 +146,11 @@ def remove(store: Store, name: str) -> None:
         txn.delete(TABLE, name.encode())
 
 
+def names(txn: Transaction, start: str) -> Iterator[str]:
+    """Give the names that begin so."""
+    return (name for name, _ in _all(txn) if name.startswith(start))
+
+
 def _opened(store: Store, now_us: int, name: str, start: Start) -> Checkpoint:
     with store.read() as txn:
         known = _get(txn, name)

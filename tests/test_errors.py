@@ -17,6 +17,8 @@ EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
     errors.Archived("position 3", 9): ("position 3", "up to position 9 are archived", "earliest state"),
     errors.BadSegment("/a/x.seg", "cut short"): ("/a/x.seg", "cut short", "sound copy"),
     errors.CompactBusy("/q"): ("/q", "another compact", "try again"),
+    errors.JobNotFound("jbo9", near=["job9", "job"]): ("'jbo9'", "did you mean job9 or job?"),
+    errors.AmbiguousJob("job", ["job1", "job2"], is_all=False): ("'job'", "job1, job2 ...", "type more"),
     errors.DuplicateJob("job9", "failed"): ("cannot enqueue 'job9'", "(failed)", "queuectl show job9"),
     errors.WrongState("cancel", "job9", "completed", "do this"): ("cannot cancel 'job9'", "completed", "do this"),
     errors.StaleLease("complete", "job9", 12, "w2 holds it"): ("cannot complete 'job9'", "12", "w2 holds it", "drop"),

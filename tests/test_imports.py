@@ -35,7 +35,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "outputs": "store",
     "logtime": "clock store",
     "engine": f"logtime {CORE} {VIEWS_OF_ALL} clock settings intake doorbell",
-    "settling|reading": f"answers boot lockfile commands engine outputs surroundings {VIEWS_OF_ALL}",
+    "settling|reading": f"answers settings boot lockfile commands engine outputs surroundings {VIEWS_OF_ALL}",
     "family": f"answers job reading {VIEWS_OF_ALL}",
     "selecting": f"reading {VIEWS_OF_ALL}",
     "subscriptions": "answers clock errors events.* intake store",
@@ -44,6 +44,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "asof": f"answers documents intake reading settings snapshots {VIEWS_OF_ALL}",
     "overview": f"answers reading {VIEWS_OF_ALL}",
     "enqueuing": f"answers clock engine intake settings surroundings {VIEWS_OF_ALL}",
+    "matching|candidates": "errors job projections.* store subscriptions surroundings",
     "acting": f"commands engine enqueuing outputs {VIEWS_OF_ALL}",
     "takeover": f"answers boot engine leftovers lockfile surroundings {VIEWS_OF_ALL}",
     "segment": "errors",
@@ -65,7 +66,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "foreignfiles": "errors foreign",
     "adopting": f"answers engine foreign foreignfiles intake outputs settings surroundings {VIEWS_OF_ALL}",
     "queue": f"answers clock commands engine intake settings surroundings {VIEWS_OF_ALL}"
-    " outputs enqueuing acting settling reading overview takeover family selecting subscriptions later verification"
+    " outputs enqueuing acting settling reading overview takeover family matching selecting subscriptions later verification"
     " adopting backup exporting foreignfiles importing installing migrating restore"
     " when asof snapshots branching"
     " archived expiry retaining retention shrinking",
@@ -77,7 +78,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "verification": "apart checkpoint errors",
     "doctor": "apart environment errors events.lmdb_log job lockfile projections.* reading store",
     "worker.*": f"{FACE} doorbell guardian leftovers lockfile worker.*",
-    "cli.*": f"{FACE} asof doctor leftovers verification __init__ cli.* worker.*",
+    "cli.*": f"{FACE} asof candidates doctor leftovers verification __init__ cli.* worker.*",
     "__init__|__main__": "*",
 }
 HOMES = {

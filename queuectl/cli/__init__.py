@@ -5,6 +5,7 @@ Imports next to nothing at its top: Ctrl-C during an import must end it as Ctrl-
 
 import gc
 import sys
+from os import environ
 
 INTERRUPTED = 130
 
@@ -37,6 +38,10 @@ def _end(code: object) -> None:
 def _run() -> None:
     gc.set_threshold(OBJECTS_A_COLLECTION)
     _open_streams()
+    if asked := environ.get("_QUEUECTL_COMPLETE"):
+        from .completing import answer
+
+        answer(asked)
     from .app import queuectl
 
     for stream in (sys.stdout, sys.stderr):

@@ -9,6 +9,7 @@ import click
 from .. import __version__
 from .context import Session
 from .group import VerbGroup
+from .offers import directories
 
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -23,11 +24,20 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.option("--db", metavar="PATH", help="The data directory. Default: $QUEUECTL_DB, or the one of this user.")
+@click.option(
+    "--db",
+    metavar="PATH",
+    shell_complete=directories,
+    help="The data directory. Default: $QUEUECTL_DB, or the one of this user.",
+)
 @click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version, help="Say which.")
 @click.pass_context
 def queuectl(ctx: click.Context, db: str | None) -> None:
-    """Queue shell commands and run them in the background, with no server."""
+    """Queue shell commands and run them in the background, with no server.
+
+    A JOB is named by its id, or by the beginning of it, three characters or more, where no other
+    job's id begins so.
+    """
     ctx.obj = session = Session(db)
     ctx.call_on_close(session.close)
     if ctx.invoked_subcommand is None:

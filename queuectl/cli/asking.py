@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from ..errors import InvalidInput
+from . import offers
 from .params import duration_s, number, time_us, whole
 from .verb import Verb
 
@@ -16,13 +17,15 @@ _SAME = ({"at", "run_at", "delay"}, {"timeout", "timeout_s"})
 """Names that say the same thing: a job's own replaces the option, whichever name it uses."""
 
 _OPTIONS = (
-    click.option("--queue", metavar="NAME", help="The queue it goes to.  [default: default]"),
+    click.option(
+        "--queue", metavar="NAME", shell_complete=offers.queues, help="The queue it goes to.  [default: default]"
+    ),
     click.option("--priority", type=whole(), metavar="INT", help="Higher runs first.  [default: 0]"),
     click.option("--max-retries", type=whole(), metavar="N", help="Attempts after the first.  [as configured]"),
     click.option("--timeout", type=duration_s, metavar="SECONDS", help="Stop it after so long; 0 is never."),
     click.option("--delay", type=duration_s, metavar="DURATION", help="Not before so long from now: 90s, 5m, 1h30m."),
     click.option("--at", type=time_us, metavar="TIME", help="Not before this time: 17:30, tomorrow 9am, in 2h."),
-    click.option("--cwd", metavar="DIR", help="Where it runs.  [default: here]"),
+    click.option("--cwd", metavar="DIR", shell_complete=offers.directories, help="Where it runs.  [default: here]"),
     click.option("--env", multiple=True, metavar="K=V", help="Add to the worker's environment; may be repeated."),
     click.option("--backoff-base", type=number, metavar="X", help="A retry waits X ** attempt seconds."),
 )
@@ -42,7 +45,7 @@ class ArgvCommand(Verb):
         split = args.index("--") if "--" in args else len(args)
         rest = super().parse_args(ctx, args[:split])
         ctx.params["argv"] = tuple(args[split + 1 :]) if split < len(args) else None
-        if ctx.params["argv"] == ():
+        if ctx.params["argv"] == () and not ctx.resilient_parsing:
             ctx.fail("nothing behind --; type the command there, for example: -- rsync -a here there")
         return rest
 

@@ -124,7 +124,7 @@ def _in_one_line(error: click.ClickException) -> str:
         verb = path.removeprefix("queuectl ")
         value = " PATH" if error.option_name == "--db" else ""
         return f"{error.option_name} goes before the verb; type: queuectl {error.option_name}{value} {verb}"
-    return f"{told}; try: {path} --help"
+    return told if told.endswith("?") else f"{told}; try: {path} --help"
 
 
 def each(items: Iterable[T], action: Callable[[T], R]) -> tuple[list[R], int]:

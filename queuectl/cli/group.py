@@ -1,12 +1,16 @@
 """The group of all verbs, each imported only when it is typed; knows no verb's insides."""
 
 from importlib import import_module
-from typing import Any
+from os import environ
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .exits import guarded
-from .verb import write_examples
+from .verb import near, write_examples
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Enqueue": ("enqueue", "run"),
@@ -15,6 +19,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Act": ("dlq", "retry", "cancel", "clear", "config"),
     "The log": ("history", "events", "subscriptions", "replay", "snapshot", "verify", "doctor", "compact"),
     "Keep and move": ("backup", "restore", "export", "import", "migrate"),
+    "Begin": ("demo", "completion"),
 }
 """Heading in the help -> its verbs. Verb `x` is `command` in verbs/x.py."""
 
@@ -23,6 +28,32 @@ EXAMPLES = (
     "queuectl worker start --drain",
     "queuectl logs hello",
 )
+
+ELSEWHERE = {
+    "add": "enqueue",
+    "submit": "enqueue",
+    "push": "enqueue",
+    "jobs": "list",
+    "ls": "list",
+    "info": "show",
+    "log": "logs",
+    "output": "logs",
+    "tail": "logs",
+    "kill": "cancel",
+    "rm": "cancel",
+    "remove": "cancel",
+    "restart": "retry",
+    "clean": "clear",
+    "dead": "dlq list",
+    "purge": "dlq purge",
+    "workers": "worker list",
+    "start": "worker start",
+    "stop": "worker stop",
+    "get": "config get",
+    "set": "config set",
+    "unset": "config unset",
+}
+"""What verbs are called in other programs, or without the verb they belong to -> what it is here."""
 
 CODES = (
     ("0", "done; a reader that leaves early, such as head, is no failure"),
@@ -55,9 +86,18 @@ class VerbGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the verb typed, or say which ones come near."""
         typed = args[0]
-        if typed not in VERBS and not typed.startswith("-") and not ctx.resilient_parsing:
-            ctx.fail(f"no such verb {typed!r}{_near(typed)}")
+        if typed not in VERBS and not typed.startswith("-"):
+            ctx.fail(f"no such verb {typed!r}{near(typed, VERBS, ELSEWHERE)}")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Offer verbs and options; the verbs' help is for shells that show it, since it imports them all."""
+        from click.shell_completion import CompletionItem
+
+        shows_help = not environ.get("_QUEUECTL_COMPLETE", "").startswith("bash")
+        verbs = [verb for verb in VERBS if verb.startswith(incomplete)]
+        found = [CompletionItem(verb, help=self._short_help(ctx, verb) if shows_help else None) for verb in verbs]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the verbs under their headings."""
@@ -85,10 +125,3 @@ class VerbGroup(click.Group):
         command = self.get_command(ctx, verb)
         assert command is not None, "a listed verb has a module"
         return command.get_short_help_str(limit=70)
-
-
-def _near(typed: str) -> str:
-    from difflib import get_close_matches
-
-    matches = get_close_matches(typed, VERBS, n=2)
-    return f"; did you mean {' or '.join(matches)}?" if matches else ""

@@ -1,6 +1,6 @@
 """What every verb's help has in common: examples, as typed, under the options."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -39,6 +39,26 @@ class VerbSet(click.Group):
         if not args and not self.invoke_without_command and not ctx.resilient_parsing:
             ctx.fail(f"{ctx.command_path} needs one of {', '.join(self.list_commands(ctx))}")
         return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb typed, or say which ones come near."""
+        typed = args[0]
+        if typed not in self.commands and not typed.startswith("-"):
+            there = self.list_commands(ctx)
+            ctx.fail(f"{ctx.command_path} has no {typed!r}{near(typed, there) or '; it has ' + ', '.join(there)}")
+        return super().resolve_command(ctx, args)
+
+
+def near(typed: str, words: Sequence[str], elsewhere: Mapping[str, str] | None = None) -> str:
+    """Ask for what may have been meant: the same under another name, or what looks like it; "" where nothing does."""
+    if elsewhere and typed in elsewhere:
+        return f"; did you mean {elsewhere[typed]}?"
+    from difflib import get_close_matches  # only where something was mistyped: it costs a command its start
+
+    matches = get_close_matches(typed, words, n=2)
+    return f"; did you mean {' or '.join(matches)}?" if matches else ""
 
 
 def write_examples(examples: Sequence[str], formatter: click.HelpFormatter) -> None:

@@ -12,6 +12,7 @@ Type this next:
   queuectl worker start --drain                 run what is in it
   queuectl logs hello                           see what it printed
 
+Or watch it at work in a temporary queue: queuectl demo
 All commands: queuectl --help"""
 
 

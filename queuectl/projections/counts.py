@@ -1,10 +1,16 @@
 """How many jobs are in each state? `counts`: queue -> one number a state."""
 
+from collections.abc import Iterator
+from itertools import takewhile
+
 from ..job import JobState
 from ..store import Transaction
 from .rows import pack, unpack
 
 TABLE = "counts"
+
+LONGEST_BYTES = 64
+"""No queue's name is longer."""
 
 Counts = dict[JobState, int]
 Change = tuple[str, JobState]
@@ -32,6 +38,12 @@ def get(txn: Transaction, queue: str) -> Counts:
 def all_queues(txn: Transaction) -> dict[str, Counts]:
     """Give the counts of every queue that has jobs."""
     return {key.decode(): _counts(row) for key, row in txn.scan(TABLE)}
+
+
+def names(txn: Transaction, start: str) -> Iterator[str]:
+    """Give the names of queues that have jobs and begin so."""
+    key = start.encode(errors="surrogatepass")[:LONGEST_BYTES]
+    return (each.decode() for each, _ in takewhile(lambda row: row[0].startswith(key), txn.scan(TABLE, key)))
 
 
 def _counts(row: bytes) -> Counts:

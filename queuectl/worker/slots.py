@@ -5,7 +5,7 @@ Knows nothing of transactions: it takes claimed jobs and gives results.
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from ..events.types import Reason
 from ..job import Job
 from ..leftovers import MARK, mark_of
 from ..lockfile import LockFile
+from ..settings import VARIABLES
 from .attempt import GROUP_POLL_S, LINGER_S, NEVER, Attempt
 from .capture import Capture
 from .process import Shortage, SpawnError
@@ -52,7 +53,7 @@ class Slots:
         self._output_path = output_path
         self._renew_every_s = lease_s / RENEWALS_A_LEASE
         self._grace_s = grace_s
-        self._spawner = Spawner(os.environb, slots=count)
+        self._spawner = Spawner(_without_settings(os.environb), slots=count)
         self._waiting.add_source(self._spawner)
         self._runs: dict[int, Attempt] = {}
         self._places: dict[int, int] = {}  # token -> its place in the lock file
@@ -236,6 +237,12 @@ class Slots:
             "QUEUECTL_DB": self._db_path,
             MARK: mark_of(self._worker, _token(job)),
         }
+
+
+def _without_settings(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    # What a job enqueues is not to depend on which worker happened to run it.
+    own = {os.fsencode(variable) for variable in VARIABLES.values()}
+    return {name: value for name, value in environ.items() if name not in own}
 
 
 def _token(job: Job) -> int:

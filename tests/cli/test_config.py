@@ -1,6 +1,10 @@
 """config: get, show, set, unset."""
 
+import sys
+
 import pytest
+
+from queuectl.settings import KEYS
 
 from .conftest import CommandLine
 
@@ -75,3 +79,58 @@ def test_refused(cli: CommandLine, words: list[str], says: str) -> None:
     cli("config", "set", "max_retries", "5")
     assert says in cli("config", *words, code=1).stderr
     assert cli("config", "get", "max_retries").stdout == "5\n"
+
+
+def test_the_environment_counts_before_the_store(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable of this process counts before the store, an option before both; show names the variable."""
+    cli("config", "set", "max_retries", "5")
+    monkeypatch.setenv("QUEUECTL_MAX_RETRIES", "7")
+    assert cli.json("enqueue", "a", "true")["max_retries"] == 7
+    assert cli.json("enqueue", "b", "true", "--max-retries", "1")["max_retries"] == 1
+    found = cli.json("config", "show")
+    assert found["max_retries"] == {"value": 7, "source": "environment", "variable": "QUEUECTL_MAX_RETRIES"}
+    rows = {row.split()[0]: row for row in cli("config", "show").stdout.splitlines()}
+    assert "environment QUEUECTL_MAX_RETRIES" in rows["max_retries"]
+    assert "QUEUECTL_MAX_RETRIES=7 counts before it" in cli("config", "set", "max_retries", "6").stderr
+    monkeypatch.setenv("QUEUECTL_MAX_RETRIES", "")
+    assert cli.json("config", "get", "max_retries") == {"key": "max_retries", "value": 6, "source": "store"}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_key_has_a_variable(cli: CommandLine, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """Each key can come from the environment."""
+    least = max(KEYS[key].minimum, 0)
+    cli("config", "set", key, f"{least}")
+    monkeypatch.setenv(f"QUEUECTL_{key.upper()}", f"{least + 1}")
+    assert cli("config", "get", key).stdout == f"{least + 1}\n"
+
+
+@pytest.mark.parametrize("words", ["enqueue b true", "config show", "worker start --drain", "config get lease_s"])
+def test_a_bad_variable(cli: CommandLine, monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    """What needs a setting refuses a bad one of the environment in one line that names it; the rest works on."""
+    cli("config", "set", "lease_s", "5")
+    monkeypatch.setenv("QUEUECTL_MAX_RETRIES", "many")
+    told = cli.process(*words.split())
+    assert told.returncode == 1
+    (line,) = told.stderr.splitlines()
+    assert "environment variable QUEUECTL_MAX_RETRIES: found 'many'; expected a whole number" in line
+    assert cli("status")
+    assert cli.json("list") == []
+
+
+def test_commands_do_not_inherit_a_workers_settings(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a job enqueues takes the queue's settings, whatever its worker was started with, or what the job brings."""
+    shell_line = f"{sys.executable} -m queuectl enqueue {{}} true"
+    cli("enqueue", "outer", shell_line.format("inner"))
+    cli("enqueue", "other", shell_line.format("own"), "--env", "QUEUECTL_MAX_RETRIES=1")
+    monkeypatch.setenv("QUEUECTL_MAX_RETRIES", "0")
+    cli.drain()
+    assert [cli.json("show", each)["max_retries"] for each in ("inner", "own")] == [3, 1]
+
+
+def test_a_worker_takes_its_own_settings(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key of the worker comes from the worker's environment."""
+    cli("enqueue", "a", "seq 1 2000")
+    monkeypatch.setenv("QUEUECTL_OUTPUT_LIMIT_BYTES", "2000")
+    cli.drain()
+    assert len(cli("logs", "a").stdout) < 4000

@@ -176,7 +176,7 @@ def test_interrupt_during_imports(cli: CommandLine) -> None:
         (["show"], "Error: Missing argument 'JOB'; try: queuectl show --help\n"),
         (["wait", "j", "--timeout"], "Error: Option '--timeout' requires an argument; try: queuectl wait --help\n"),
         (["worker"], "Error: queuectl worker needs one of list, start, stop; try: queuectl worker --help\n"),
-        (["worker", "begin"], "Error: No such command 'begin'"),
+        (["worker", "begin"], "Error: queuectl worker has no 'begin'; it has list, start, stop; try: queuectl worker "),
         (["dlq", "purge"], "Error: name the jobs, or type --all; try: queuectl dlq purge --help\n"),
         (["--wrong"], "Error: No such option"),
     ],

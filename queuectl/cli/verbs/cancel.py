@@ -3,8 +3,10 @@
 import click
 
 from ...job import Job, JobState
+from .. import offers
 from ..context import Session, pass_session
 from ..exits import each
+from ..naming import taken
 from ..params import json_option, reason_option
 from ..render import document, line
 from ..text import escape
@@ -15,7 +17,7 @@ from ..verb import Verb
     cls=Verb,
     examples=("queuectl cancel job1 job2",),
 )
-@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...")
+@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...", shell_complete=offers.jobs(*offers.OPEN))
 @reason_option
 @json_option
 @pass_session
@@ -28,7 +30,7 @@ def command(
     Exits 1 when one was refused; the others are cancelled all the same.
     """
     queue = session.existing()
-    jobs, code = each(job_ids, lambda job_id: queue.cancel(job_id, reason=reason))
+    jobs, code = each(job_ids, lambda job_id: queue.cancel(taken(queue, job_id), reason=reason))
     if as_json:
         from ...documents import job_json
 

@@ -1,14 +1,21 @@
 """`queuectl config`: the settings kept in the store."""
 
+import os
 import re
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...settings import KEYS, canonical
+from ...settings import KEYS, VARIABLES, canonical
+from .. import offers
 from ..context import Session, pass_session
 from ..params import json_option, reason_option
-from ..render import Column, document, line, table
+from ..render import Column, document, line, note, table
+from ..text import escape
 from ..verb import Verb, VerbSet
+
+if TYPE_CHECKING:
+    from ...answers import ConfigValue
 
 COLUMNS = (Column("KEY"), Column("VALUE", right=True), Column("UNIT"), Column("FROM"), Column("MEANING", wide=True))
 
@@ -16,6 +23,8 @@ _NEGATIVE = re.compile(r"-[.0-9].*|-inf")
 
 UNITS = {"_s": "s", "_sec": "s", "_bytes": "bytes"}
 """How a key ends -> what its value counts."""
+
+ENVIRONMENT = "environment"
 
 MILLISECONDS = "timeout_ms"
 """The other spelling of job_timeout_sec, under which its value is in milliseconds."""
@@ -39,7 +48,7 @@ def command() -> None:
 
 
 @command.command("get", examples=("queuectl config get backoff_base", "queuectl config get --json"))
-@click.argument("key", required=False)
+@click.argument("key", required=False, shell_complete=offers.keys)
 @json_option
 @pass_session
 def get(session: Session, *, key: str | None, as_json: bool) -> None:
@@ -49,30 +58,34 @@ def get(session: Session, *, key: str | None, as_json: bool) -> None:
         return
     name = canonical(key)
     found = session.reading().config()[name]
-    value = found.value
+    told = _document(name, found)
     if _is_in_milliseconds(key):
-        name, value = MILLISECONDS, round(value * 1000)
+        name, told["value"] = MILLISECONDS, round(found.value * 1000)
     if as_json:
-        document({"key": name, "value": value, "source": found.source})
+        document({"key": name, **told})
     else:
-        line(f"{value:.15g}")
+        line(f"{told['value']:.15g}")
 
 
 @command.command(
     "show",
-    examples=("queuectl config show",),
+    examples=("queuectl config show", "QUEUECTL_MAX_RETRIES=5 queuectl config show"),
 )
 @json_option
 @pass_session
 def show(session: Session, *, as_json: bool) -> None:
-    """Print every setting, and where its value comes from."""
+    """Print every setting, and where its value comes from.
+
+    An option counts before the environment (QUEUECTL_MAX_RETRIES and the like, in the process that
+    has it), that before the store, and that before the default.
+    """
     _print_all(session, as_json)
 
 
 @command.command(
     "set", cls=SetValue, examples=("queuectl config set max_retries 5", "queuectl config set job-timeout-sec 30")
 )
-@click.argument("key")
+@click.argument("key", shell_complete=offers.keys)
 @click.argument("value")
 @reason_option
 @json_option
@@ -85,13 +98,14 @@ def set_value(session: Session, *, key: str, value: str, reason: str | None, as_
         document({"key": name, "value": number, "source": "store"})
     else:
         line(f"{name} = {number:.15g}")
+        _warn_overruled(name)
 
 
 @command.command(
     "unset",
     examples=("queuectl config unset max_retries",),
 )
-@click.argument("key")
+@click.argument("key", shell_complete=offers.keys)
 @reason_option
 @json_option
 @pass_session
@@ -103,6 +117,7 @@ def unset(session: Session, *, key: str, reason: str | None, as_json: bool) -> N
         document({"key": name, "value": KEYS[name].default, "source": "default"})
     else:
         line(f"{name} = {KEYS[name].default:.15g} (default)")
+        _warn_overruled(name)
 
 
 def _is_in_milliseconds(key: str) -> bool:
@@ -113,10 +128,27 @@ def _unit(name: str) -> str:
     return next((unit for ending, unit in UNITS.items() if name.endswith(ending)), "")
 
 
+def _document(key: str, found: "ConfigValue") -> dict[str, Any]:
+    variable = {"variable": VARIABLES[key]} if found.source == ENVIRONMENT else {}
+    return {"value": found.value, "source": found.source, **variable}
+
+
+def _source(key: str, found: "ConfigValue") -> str:
+    return f"{found.source} {VARIABLES[key]}" if found.source == ENVIRONMENT else found.source
+
+
+def _warn_overruled(name: str) -> None:
+    variable = VARIABLES[name]
+    if value := os.environ.get(variable):
+        note(f"Here {variable}={escape(value)} counts before it; unset that to have the queue's.")
+
+
 def _print_all(session: Session, as_json: bool) -> None:
     found = session.reading().config()
     if as_json:
-        document({name: {"value": each.value, "source": each.source} for name, each in found.items()})
+        document({name: _document(name, each) for name, each in found.items()})
         return
-    rows = [(name, f"{each.value:.15g}", _unit(name), each.source, KEYS[name].help) for name, each in found.items()]
+    rows = [
+        (name, f"{each.value:.15g}", _unit(name), _source(name, each), KEYS[name].help) for name, each in found.items()
+    ]
     table(COLUMNS, rows)

@@ -8,7 +8,9 @@ import click
 
 from ...errors import WrongState
 from ...job import JobState
+from .. import offers
 from ..context import Session, pass_session
+from ..naming import taken_all
 from ..params import Place, as_of_option, json_option, reason_option, whole
 from ..render import document, json_array, line, note, pairs
 from ..text import escape, plural
@@ -57,12 +59,13 @@ def list_dead(session: Session, *, limit: int | None, as_of: Place | None, as_js
     "show",
     examples=("queuectl dlq show bad1",),
 )
-@click.argument("job_id", metavar="JOB")
+@click.argument("job_id", metavar="JOB", shell_complete=offers.jobs(JobState.DEAD))
 @json_option
 @pass_session
 def show_dead(session: Session, *, job_id: str, as_json: bool) -> None:
     """Show everything about a dead job."""
-    job = session.reading().job(job_id)
+    queue = session.reading()
+    job = queue.job(queue.match_id(job_id))
     if job.state != JobState.DEAD:
         raise WrongState("show as dead", job.id, job.state, f"see `queuectl show {job.id}`")
     if as_json:
@@ -85,7 +88,7 @@ def _chosen(job_ids: tuple[str, ...], everything: bool) -> tuple[str, ...] | Non
 def _on_some(function: Any) -> Any:
     function = json_option(reason_option(function))
     function = click.option("--all", "everything", is_flag=True, help="Every dead job.")(function)
-    return click.argument("job_ids", nargs=-1, metavar="[JOB...]")(function)
+    return click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=offers.jobs(JobState.DEAD))(function)
 
 
 @command.command("retry", examples=("queuectl dlq retry bad1", "queuectl dlq retry --all --reason 'the disk is back'"))
@@ -98,7 +101,7 @@ def retry_dead(
     chosen = _chosen(job_ids, everything)
     queue = session.existing()
     with _said_as("retry", _WHEN_RETRIED):
-        done = queue.dlq_retry(chosen, reason=reason)
+        done = queue.dlq_retry(taken_all(queue, chosen), reason=reason)
     _tell("Requeued", done, as_json)
 
 
@@ -112,7 +115,7 @@ def purge_dead(
     chosen = _chosen(job_ids, everything)
     queue = session.existing()
     with _said_as("purge", _WHEN_PURGED):
-        done = queue.dlq_purge(chosen, reason=reason)
+        done = queue.dlq_purge(taken_all(queue, chosen), reason=reason)
     _tell("Purged", done, as_json)
 
 

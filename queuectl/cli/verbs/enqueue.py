@@ -5,6 +5,7 @@ from typing import IO, Any
 
 import click
 
+from .. import offers
 from ..asking import ArgvCommand, asked, job_options
 from ..context import Session, pass_session
 from ..params import json_option, now_us, reason_option
@@ -38,7 +39,7 @@ class EnqueueCommand(ArgvCommand):
         "find . -name '*.gz' -printf 'gzip -t %p\\n' | queuectl enqueue --file - --lines",
     ),
 )
-@click.argument("words", nargs=-1, metavar="[ID COMMAND | JSON]")
+@click.argument("words", nargs=-1, metavar="[ID COMMAND | JSON]", shell_complete=offers.files_behind_dashes)
 @click.option("--id", "job_id", metavar="ID", help="The job's id.  [default: one of our making]")
 @click.option("--command", "shell_line", metavar="COMMAND", help="A shell line.")
 @click.option("--file", "stream", type=click.File("rb"), metavar="FILE", help="A job a line; - is stdin.")

@@ -10,6 +10,7 @@ from ...errors import InvalidInput
 from ...events.codec import LAYOUTS
 from ...events.types import Recorded
 from ...queue import Queue
+from .. import offers
 from ..context import Session, pass_session
 from ..params import Place, json_option, place, whole
 from ..render import json_array, json_line, note, paged_table
@@ -37,9 +38,18 @@ POLL_S = 1.0
 )
 @click.option("--since", type=place, metavar="POS|TIME", help="From there on.")
 @click.option("--until", type=place, metavar="POS|TIME", help="Up to there.")
-@click.option("--type", "types", multiple=True, metavar="TYPE", help="Only these; may be repeated.")
-@click.option("--job", metavar="JOB", help="Only of this job, and of earlier ones of its id.")
-@click.option("--queue", metavar="NAME", help="Only of jobs in this queue.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    metavar="TYPE",
+    shell_complete=offers.event_types,
+    help="Only these; may be repeated.",
+)
+@click.option(
+    "--job", metavar="JOB", shell_complete=offers.jobs(), help="Only of this job, and of earlier ones of its id."
+)
+@click.option("--queue", metavar="NAME", shell_complete=offers.queues, help="Only of jobs in this queue.")
 @click.option("--actor", metavar="WHO", help="Only what this user@host or worker did.")
 @click.option("--limit", type=whole(1), metavar="N", help="The first so many.")
 @click.option("--last", type=whole(1), metavar="N", help="The newest so many.")
@@ -70,6 +80,7 @@ def command(
         raise click.UsageError("--limit is for the first, --last for the newest; choose one")
     opened = session.reading()
     after, end = _bounds(opened, since, until)
+    job = None if job is None else opened.match_id(job, or_removed=True)
     choice: dict[str, Any] = {"types": types or None, "job": job, "queue": queue, "actor": actor}
     if follow:
         _follow(opened, after, choice, limit, last, as_json)

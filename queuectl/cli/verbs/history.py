@@ -1,12 +1,20 @@
 """`queuectl history`: all that ever happened to a job, and the family it belongs to."""
 
+from typing import TYPE_CHECKING
+
 import click
 
+from ...errors import JobNotFound
+from ...events.types import CONFIG_STREAM, WORKER_STREAM
+from .. import offers
 from ..context import Session, pass_session
 from ..params import json_option, whole
 from ..render import document, json_array, note, table
 from ..text import escape
 from ..verb import Verb
+
+if TYPE_CHECKING:
+    from ...queue import Queue
 
 DEPTH = 10
 LIMIT = 200
@@ -20,7 +28,7 @@ LIMIT = 200
         "queuectl history config",
     ),
 )
-@click.argument("name", metavar="JOB|config|worker:ID")
+@click.argument("name", metavar="JOB|config|worker:ID", shell_complete=offers.jobs())
 @click.option("--tree", is_flag=True, help="The jobs whose commands led to it, and those that its own enqueued.")
 @click.option("--depth", type=whole(1, 100), metavar="N", help=f"Generations either way.  [default: {DEPTH}]")
 @click.option("--limit", type=whole(1, 10_000), metavar="N", help=f"Jobs in the tree.  [default: {LIMIT}]")
@@ -44,6 +52,7 @@ def _show_events(session: Session, name: str, as_json: bool) -> None:
     from ..story import TIMELINE, Names, timeline
 
     queue = session.reading()
+    name = _meant(queue, name)
     events = queue.history(name)
     if (untold := queue.untold(events)) is not None:
         note(escape(untold))
@@ -58,8 +67,22 @@ def _show_events(session: Session, name: str, as_json: bool) -> None:
         note("No events.")
 
 
+def _meant(queue: "Queue", name: str) -> str:
+    if name == CONFIG_STREAM or name.startswith(WORKER_STREAM):
+        return name
+    try:
+        return queue.match_id(name, or_removed=True)
+    except JobNotFound as error:
+        try:
+            queue.history(name)  # the archive may still have it
+        except JobNotFound as other:
+            raise (error if error.near else other) from None
+        return name
+
+
 def _show_family(session: Session, job_id: str, depth: int, limit: int, as_json: bool) -> None:
-    family = session.reading().family(job_id, depth=depth, limit=limit)
+    queue = session.reading()
+    family = queue.family(queue.match_id(job_id, or_removed=True), depth=depth, limit=limit)
     if as_json:
         from ...documents import family_json
 

@@ -5,6 +5,7 @@ from itertools import chain
 import click
 
 from ...job import JobState
+from .. import offers
 from ..context import Session, pass_session
 from ..paging import count, pages
 from ..params import OneOf, Place, as_of_option, json_option, whole
@@ -26,9 +27,9 @@ SCREENFUL = 50
     ),
 )
 @click.option("--state", type=OneOf([str(state) for state in JobState]), help="Only those in this state.")
-@click.option("--queue", metavar="NAME", help="Only those of this queue.")
+@click.option("--queue", metavar="NAME", shell_complete=offers.queues, help="Only those of this queue.")
 @click.option("--limit", type=whole(0), metavar="N", help=f"At most so many; 0 is all.  [{SCREENFUL}; --json: all]")
-@click.option("--after", metavar="ID", help="Go on behind this one.")
+@click.option("--after", metavar="ID", shell_complete=offers.jobs(), help="Go on behind this one.")
 @as_of_option
 @json_option
 @pass_session
@@ -48,6 +49,7 @@ def command(
     """
     opened, wanted = session.seen(as_of), JobState(state) if state else None
     most = SCREENFUL if limit is None and not as_json else limit or None
+    after = None if after is None else session.reading().match_id(after, or_removed=as_of is not None)
     found = pages(opened, state=wanted, of=queue, limit=most, after=after)
     if as_json:
         from ...documents import job_json

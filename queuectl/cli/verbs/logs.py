@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...errors import InvalidInput
+from .. import offers
 from ..context import Session, pass_session
 from ..params import json_option, whole
 from ..printing import LinePrinter, Printer, print_document
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
         "queuectl logs job1 --follow",
     ),
 )
-@click.argument("job_id", metavar="JOB")
+@click.argument("job_id", metavar="JOB", shell_complete=offers.jobs())
 @click.option("--attempt", type=whole(1), metavar="N", help="Only the runs that were this attempt.")
 @click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended, and exit as it did.")
 @click.option("--stdout", "stream", flag_value="stdout", help="Only what went to stdout.")
@@ -51,6 +52,7 @@ def command(
     """
     printer = (LinePrinter if as_json else Printer)(attempt, stream)
     queue = session.reading()
+    job_id = queue.match_id(job_id)
     if follow:
         from ..following import code_of
         from ..following import follow as follow_job

@@ -2,8 +2,10 @@
 
 import click
 
+from .. import offers
 from ..context import Session, pass_session
 from ..exits import each
+from ..naming import taken
 from ..params import json_option, reason_option
 from ..render import document, line
 from ..text import escape
@@ -14,7 +16,7 @@ from ..verb import Verb
     cls=Verb,
     examples=('queuectl retry job1 --reason "the disk is back"',),
 )
-@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...")
+@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...", shell_complete=offers.jobs(*offers.AGAIN))
 @reason_option
 @json_option
 @pass_session
@@ -28,7 +30,7 @@ def command(
     run all the same.
     """
     queue = session.existing()
-    jobs, code = each(job_ids, lambda job_id: queue.retry(job_id, reason=reason))
+    jobs, code = each(job_ids, lambda job_id: queue.retry(taken(queue, job_id), reason=reason))
     if as_json:
         from ...documents import job_json
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from .. import offers
 from ..asking import ArgvCommand, asked, job_options
 from ..context import Session, pass_session
 from ..exits import hint, say
@@ -25,7 +26,7 @@ class RunCommand(ArgvCommand):
         "queuectl run --wait --timeout 1m -- make test",
     ),
 )
-@click.argument("words", nargs=-1, metavar="[COMMAND]")
+@click.argument("words", nargs=-1, metavar="[COMMAND]", shell_complete=offers.files_behind_dashes)
 @click.option("--wait", is_flag=True, help="Show what it prints, and exit as it does.")
 @job_options
 @reason_option

@@ -2,6 +2,7 @@
 
 import click
 
+from .. import offers
 from ..context import Session, pass_session
 from ..params import Place, as_of_option, json_option
 from ..render import document, pairs
@@ -13,14 +14,15 @@ from ..verb import Verb
     cls=Verb,
     examples=("queuectl show job1", "queuectl show job1 --as-of '5m ago'"),
 )
-@click.argument("job_id", metavar="JOB")
+@click.argument("job_id", metavar="JOB", shell_complete=offers.jobs())
 @as_of_option
 @json_option
 @pass_session
 def command(session: Session, *, job_id: str, as_of: Place | None, as_json: bool) -> None:
     """Show everything about a job as it stands, or as it stood."""
-    job = session.seen(as_of).job(job_id)
-    cause = session.reading().cause_of(job.number)
+    queue = session.reading()
+    job = session.seen(as_of).job(queue.match_id(job_id, or_removed=as_of is not None))
+    cause = queue.cause_of(job.number)
     if as_json:
         from ...documents import cause_json, job_json
 

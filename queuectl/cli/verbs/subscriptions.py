@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .. import offers
 from ..context import Session, pass_session
 from ..params import json_option, whole
 from ..render import Column, document, line, note, on_terminal, table
@@ -55,7 +56,7 @@ def list_all(session: Session, *, as_json: bool) -> None:
 
 
 @command.command("rewind", examples=("queuectl subscriptions rewind mailer 1200",))
-@click.argument("name")
+@click.argument("name", shell_complete=offers.subscriptions)
 @click.argument("position", metavar="POS", type=whole(0))
 @json_option
 @pass_session
@@ -72,7 +73,7 @@ def rewind(session: Session, *, name: str, position: int, as_json: bool) -> None
 
 
 @command.command("remove", examples=("queuectl subscriptions remove mailer",))
-@click.argument("name")
+@click.argument("name", shell_complete=offers.subscriptions)
 @json_option
 @pass_session
 def remove(session: Session, *, name: str, as_json: bool) -> None:

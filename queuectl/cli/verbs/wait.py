@@ -3,6 +3,7 @@
 import click
 
 from ...job import JobState
+from .. import offers
 from ..context import Session, pass_session
 from ..exits import REFUSED
 from ..params import duration_s, json_option
@@ -15,7 +16,7 @@ from ..verb import Verb
     cls=Verb,
     examples=("queuectl wait job1 job2 --timeout 10m",),
 )
-@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...")
+@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...", shell_complete=offers.jobs(*offers.OPEN))
 @click.option("--timeout", type=duration_s, metavar="SECONDS", help="Give up after so long, and exit 124.")
 @json_option
 @pass_session
@@ -27,7 +28,8 @@ def command(
 
     Exits 0 when all completed, 1 when any died or was cancelled, 124 when the time ran out.
     """
-    jobs = session.reading().wait(job_ids, timeout_s=timeout)
+    queue = session.reading()
+    jobs = queue.wait([queue.match_id(job_id) for job_id in job_ids], timeout_s=timeout)
     if as_json:
         from ...documents import job_json
 

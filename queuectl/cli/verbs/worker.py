@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .. import offers
 from ..context import Session, pass_session
 from ..params import duration_s, json_option, reason_option, whole
 from ..render import Column, document, line, note, state_colour, table
@@ -46,7 +47,14 @@ def command() -> None:
 @click.option("--drain", is_flag=True, help="Exit 0 once nothing is pending, running or waiting for a retry.")
 @click.option("--progress", is_flag=True, help="With --drain, on a terminal: a bar in place of a line a job.")
 @click.option("--detach/--foreground", help="Go to the background, with a log file in the data directory.")
-@click.option("--queue", "queues", multiple=True, metavar="NAME", help="Only this queue; may be repeated.")
+@click.option(
+    "--queue",
+    "queues",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=offers.queues,
+    help="Only this queue; may be repeated.",
+)
 @click.option("--poll", type=duration_s, metavar="SECONDS", help="Look for jobs at least this often.")
 @click.option("--lease", type=duration_s, metavar="SECONDS", help="How long a silent worker keeps a job.")
 @click.option("--grace", type=duration_s, metavar="SECONDS", help="How long a command has between TERM and KILL.")
@@ -113,7 +121,7 @@ def start(
     "stop",
     examples=("queuectl worker stop --wait",),
 )
-@click.argument("ids", nargs=-1, metavar="[ID...]")
+@click.argument("ids", nargs=-1, metavar="[ID...]", shell_complete=offers.workers)
 @click.option("--now", is_flag=True, help="Stop the running commands too, and give their jobs back.")
 @click.option("--wait", is_flag=True, help="Return when they are gone.")
 @reason_option

@@ -1,0 +1,138 @@
+"""Ctrl-C on a real terminal, at any verb and any moment: the terminal is as before, and the store whole."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from queuectl.intake import JobRequest
+
+from .conftest import CommandLine, wait_until
+from .tty import INTERRUPT, Terminal
+
+INTERRUPTED = 130
+HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
+
+
+def is_sane(terminal: Terminal) -> bool:
+    """Tell whether a terminal echoes and reads lines as before, and shows its cursor."""
+    return terminal.attributes() == terminal.before and terminal.sent.rfind(SHOW) >= terminal.sent.rfind(HIDE)
+
+
+def is_whole(cli: CommandLine) -> bool:
+    """Tell whether every view is what the log says."""
+    return cli.process("replay", "--check").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "moment"),
+    [
+        ("status --watch", "No workers"),
+        ("events --follow", "enqueued"),
+        ("wait j", None),
+        ("logs j --follow", None),
+        ("run --wait true", "no worker is running"),
+        ("enqueue --file - --lines", None),
+    ],
+)
+def test_waiting(cli: CommandLine, words: str, moment: str | None) -> None:
+    """A verb that waits ends at once with 130 and without a traceback."""
+    cli("enqueue", "j", "true")
+    with Terminal(cli.words(*words.split())) as terminal:
+        if moment:
+            terminal.expect(moment)
+        terminal.until_idle()
+        terminal.type(INTERRUPT)
+        assert terminal.end() == INTERRUPTED
+        assert "Traceback" not in terminal.shown
+        assert is_sane(terminal)
+    assert is_whole(cli)
+
+
+def test_a_half_typed_file(cli: CommandLine) -> None:
+    """Of jobs that are typed in and then broken off, none is enqueued."""
+    cli("enqueue", "j", "true")
+    with Terminal(cli.words("enqueue", "--file", "-", "--lines")) as terminal:
+        terminal.type("echo one\n")
+        terminal.expect("echo one\r\n")
+        terminal.until_idle()
+        terminal.type(INTERRUPT)
+        assert terminal.end() == INTERRUPTED
+        assert is_sane(terminal)
+    assert [job["id"] for job in cli.json("list")] == ["j"]
+
+
+def test_a_worker(cli: CommandLine, tmp_path: Path) -> None:
+    """A worker finishes what it runs and ends with 0; its job is not started twice."""
+    cli("enqueue", "j", f"touch {tmp_path}/up; sleep 0.3")
+    with Terminal(cli.words("worker", "start")) as terminal:
+        wait_until((tmp_path / "up").exists)
+        terminal.type(INTERRUPT)
+        assert terminal.end() == 0
+        assert is_sane(terminal)
+    assert cli.json("show", "j")["state"] == "completed"
+
+
+def test_during_a_progress_bar(cli: CommandLine, tmp_path: Path) -> None:
+    """A bulk enqueue that is broken off says how many are in, which are whole chunks, and shows the cursor again."""
+    file = tmp_path / "jobs"
+    file.write_text("true\n" * 60_000)
+    with Terminal(cli.words("enqueue", "--file", str(file), "--lines")) as terminal:
+        terminal.expect("10000/60000")
+        terminal.type(INTERRUPT)
+        assert terminal.end() == INTERRUPTED
+        assert "Interrupted: " in terminal.shown
+        assert HIDE in terminal.sent
+        assert is_sane(terminal)
+    pending = cli.json("status")["jobs"]["pending"]
+    assert pending % 10_000 == 0
+    assert pending > 0
+    assert is_whole(cli)
+
+
+def test_during_a_replay(cli: CommandLine) -> None:
+    """A replay that is broken off leaves the views as they were."""
+    with cli.queue() as queue:
+        queue.enqueue_many([JobRequest("true")] * 60_000)
+    with Terminal(cli.words("replay")) as terminal:
+        terminal.expect("Replaying")
+        terminal.type(INTERRUPT)
+        assert terminal.end() in (INTERRUPTED, 0)
+        assert is_sane(terminal)
+    assert cli.json("status")["jobs"]["pending"] == 60_000
+    assert is_whole(cli)
+
+
+def test_pressed_at_once(cli: CommandLine) -> None:
+    """Ctrl-C while the program is still starting ends it as at any other time, with no more than its own word."""
+    with Terminal(cli.words("events", "--follow")) as terminal:
+        terminal.type(INTERRUPT)
+        assert terminal.end() in (INTERRUPTED, -2, 1)  # -2: before Python itself heeds it; 1: there is no queue
+        assert "queuectl/cli" not in terminal.shown
+
+
+@pytest.mark.parametrize(
+    "moment", ["$ queuectl enqueue hello", "worker start --count 2 --drain", "attempt 1 of 2 failed"]
+)
+def test_demo(cli: CommandLine, tmp_path: Path, moment: str) -> None:
+    """The demo ends where it is, and leaves nothing."""
+    place = tmp_path / "tmp"
+    place.mkdir()
+    with Terminal(cli.words("demo"), {"TMPDIR": str(place)}) as terminal:
+        terminal.expect(moment)
+        terminal.type(INTERRUPT)
+        assert terminal.end() == INTERRUPTED
+        assert "Traceback" not in terminal.shown
+        assert is_sane(terminal)
+    assert list(place.iterdir()) == []
+
+
+def test_demo_terminated(cli: CommandLine, tmp_path: Path) -> None:
+    """A demo that is asked to end by SIGTERM leaves nothing either."""
+    place = tmp_path / "tmp"
+    place.mkdir()
+    with Terminal(cli.words("demo"), {"TMPDIR": str(place)}) as terminal:
+        terminal.expect("worker start")
+        subprocess.run(["kill", str(terminal.process.pid)], check=True)
+        assert terminal.end() == INTERRUPTED
+    assert list(place.iterdir()) == []
