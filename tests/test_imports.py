@@ -76,7 +76,11 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "verification": "apart checkpoint errors",
     "doctor": "apart environment errors events.lmdb_log job lockfile projections.* reading store",
     "worker.*": f"{FACE} doorbell guardian leftovers lockfile worker.*",
+    "cli.verbs.dashboard": f"{FACE} cli.* web.server",
     "cli.*": f"{FACE} asof doctor leftovers verification __init__ cli.* worker.*",
+    "web.looking": f"{FACE} __init__ web.*",
+    "web.printed": "answers queue worker.output worker.printed",
+    "web.*": f"{FACE} web.*",
     "__init__|__main__": "*",
 }
 HOMES = {
@@ -85,6 +89,8 @@ HOMES = {
     "zstandard": "segment|snapshots",
     "click": "cli.*",
     "rich": "cli.*",
+    "starlette": "web.*",
+    "uvicorn": "web.server",
 }
 IMPURE = {"time", "datetime", "random", "secrets", "uuid", "os", "sys", "socket", "subprocess", "pathlib"}
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sorted(ROOT.rglob("*.py"))}

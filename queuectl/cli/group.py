@@ -11,7 +11,7 @@ from .verb import write_examples
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Enqueue": ("enqueue", "run"),
     "Workers": ("worker",),
-    "Look": ("status", "list", "show", "logs", "wait"),
+    "Look": ("status", "list", "show", "logs", "wait", "dashboard"),
     "Act": ("dlq", "retry", "cancel", "clear", "config"),
     "The log": ("history", "events", "subscriptions", "replay", "snapshot", "verify", "doctor", "compact"),
     "Keep and move": ("backup", "restore", "export", "import", "migrate"),
