@@ -143,6 +143,15 @@ class WaitTimeout(QueuectlError):
         super().__init__(f"not ended after {timeout_s:g} s: {shown}; they go on, wait again or see `queuectl show`")
 
 
+class CannotListen(QueuectlError):
+    """The dashboard cannot have the address it was given."""
+
+    def __init__(self, host: str, port: int, found: str, hint: str) -> None:
+        self.host = host
+        self.port = port
+        super().__init__(f"cannot listen on {host} port {port}: {found}; {hint}")
+
+
 class StoreError(QueuectlError):
     """The store cannot be opened, read or written."""
 

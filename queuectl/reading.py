@@ -180,6 +180,9 @@ def _in_order(txn: Transaction, state: JobState | None, queue: str | None, last:
     """Give jobs in a state's order, behind a job that may have left that state since it was listed."""
     if state in WAITING:
         return _jobs(txn, _waiting(txn, None if queue is None else [queue], last))
+    if state is JobState.PROCESSING:
+        held = sorted(chain.from_iterable(leases.held(txn).values()), reverse=True)
+        return _jobs(txn, (number for number in held if last is None or number < last.number))
     if state is JobState.DEAD:
         return _jobs(txn, dead.numbers(txn, None if last is None else _died_at(txn, last)))
     return jobs.newest_first(txn, None if last is None else last.number)

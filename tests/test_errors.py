@@ -26,6 +26,7 @@ EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
     errors.CheckpointMoved("mailer", 4, 9): ("'mailer'", "position 4", "moved to 9", "subscribe again"),
     errors.IllegalTransition("completed", "dead", 9): ("'completed'", "dead", "position 9", "queuectl replay --check"),
     errors.WaitTimeout(["a", "b"], 1.5): ("1.5 s", "a, b", "wait again"),
+    errors.CannotListen("::1", 80, "taken", "name another"): ("::1", "port 80", "taken", "name another"),
     errors.StoreError("cannot read it"): ("cannot read it",),
     errors.NoQueue("/q"): ("no queue at /q", "queuectl enqueue", "--db"),
     errors.NotAQueue("/q", "it is a file"): ("/q", "it is a file", "--db"),

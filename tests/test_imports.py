@@ -66,8 +66,8 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "foreignfiles": "errors foreign",
     "adopting": f"answers engine foreign foreignfiles intake outputs settings surroundings {VIEWS_OF_ALL}",
     "queue": f"answers clock commands engine intake settings surroundings {VIEWS_OF_ALL}"
-    " outputs enqueuing acting settling reading overview takeover family matching selecting subscriptions later verification"
-    " adopting backup exporting foreignfiles importing installing migrating restore"
+    " outputs enqueuing acting settling reading overview takeover family matching selecting subscriptions later"
+    " verification adopting backup exporting foreignfiles importing installing migrating restore"
     " when asof snapshots branching"
     " archived expiry retaining retention shrinking",
     "weighing": "",
@@ -78,7 +78,11 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "verification": "apart checkpoint errors",
     "doctor": "apart environment errors events.lmdb_log job lockfile projections.* reading store",
     "worker.*": f"{FACE} doorbell guardian leftovers lockfile worker.*",
+    "cli.verbs.dashboard": f"{FACE} cli.* web.server",
     "cli.*": f"{FACE} asof candidates doctor leftovers verification __init__ cli.* worker.*",
+    "web.looking": f"{FACE} __init__ web.*",
+    "web.printed": "answers queue worker.output worker.printed",
+    "web.*": f"{FACE} web.*",
     "__init__|__main__": "*",
 }
 HOMES = {
@@ -88,6 +92,8 @@ HOMES = {
     "click": "cli.*",
     "rich": "cli.*",
     "textual": "cli.top.*",
+    "starlette": "web.*",
+    "uvicorn": "web.server",
 }
 IMPURE = {"time", "datetime", "random", "secrets", "uuid", "os", "sys", "socket", "subprocess", "pathlib"}
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sorted(ROOT.rglob("*.py"))}

@@ -53,3 +53,13 @@ def test_pages_of_one_queue_leave_out_the_others(queue: Queue) -> None:
     for n in range(4):
         queue.enqueue("true", id=f"j{n}", queue="ab"[n % 2])
     assert [job.id for job in queue.jobs(state="pending", queue="a", limit=1, after="j0")] == ["j2"]
+
+
+def test_processing_pages_hold_those_that_run(queue: Queue) -> None:
+    """Jobs that are processing come newest first, page by page, also behind one that has ended meanwhile."""
+    fill(queue)
+    held = queue.claim("w", 4)
+    assert page(queue, "processing", None) == ["j3", "j2"]
+    queue.complete(held[2])
+    assert page(queue, "processing", "j2") == ["j1", "j0"]
+    assert page(queue, "processing", "j0") == []

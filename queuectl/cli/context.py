@@ -44,6 +44,10 @@ class Session:
         """Give the queue, made now where there is none; for verbs that bring something into being."""
         return self._open(create=True)
 
+    def acting(self, actor: str, *, read_only: bool) -> "Queue":
+        """Give the queue, made now where there is none and it may be changed, for changes in another's name."""
+        return self._open(create=not read_only, read_only=read_only, actor=actor)
+
     def directory(self) -> "Path":
         """Give where the queue lies or would lie, for verbs that do not open it here."""
         from pathlib import Path
@@ -72,11 +76,11 @@ class Session:
             self._queue.close()
             self._queue = None
 
-    def _open(self, *, create: bool, read_only: bool = False) -> "Queue":
+    def _open(self, *, create: bool, read_only: bool = False, actor: str | None = None) -> "Queue":
         if self._queue is None:
             from ..queue import Queue
 
-            self._queue = Queue.open(self.path, create=create, read_only=read_only)
+            self._queue = Queue.open(self.path, create=create, read_only=read_only, actor=actor)
         return self._queue
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Enqueue": ("enqueue", "run"),
     "Workers": ("worker",),
-    "Look": ("status", "top", "list", "show", "logs", "wait"),
+    "Look": ("status", "top", "list", "show", "logs", "wait", "dashboard"),
     "Act": ("dlq", "retry", "cancel", "clear", "config"),
     "The log": ("history", "events", "subscriptions", "replay", "snapshot", "verify", "doctor", "compact"),
     "Keep and move": ("backup", "restore", "export", "import", "migrate"),
