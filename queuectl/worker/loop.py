@@ -5,9 +5,9 @@ How a command runs is not known here; what a job may do next is the queue's to s
 """
 
 import os
+import signal
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -22,13 +22,14 @@ from ..job import Job, JobState
 from ..lockfile import LockFile
 from ..queue import Queue
 from . import report
+from .ahead import MOST, Ahead
 from .attempt import NEVER
 from .guard import Guard
 from .notify import Notifier
 from .signals import STOPPING, Signals
 from .slots import Slots
 from .snapshotting import Snapshotting
-from .verdict import Stop
+from .verdict import Stop, spared
 from .waiting import News, Waiting
 
 UPKEEP_S: Final = 1.0
@@ -42,17 +43,6 @@ GATHER_S: Final = 0.002
 
 GATHER_AHEAD_S: Final = 0.008
 """The same where slots that come free have jobs to go on with."""
-
-AHEAD_S: Final = 0.05
-"""How long a job claimed ahead of a free slot is expected to wait for one."""
-
-GIVE_BACK_S: Final = 0.25
-"""After how long one that still waits is given back."""
-
-MOST_AHEAD: Final = 64
-
-RUN_S: Final = 1.0
-"""How long a run is taken to last before any was seen: too long to claim ahead."""
 
 RETAIN_AGAIN_S: Final = 600.0
 """After how long it is tried again to let old events go, where that failed: the disk may be full."""
@@ -98,11 +88,10 @@ class Worker:
         self._notifier = notifier
         self._lines: list[report.Told] = []
         self._results: list[Result] = []
-        self._claimed: deque[Job] = deque()  # ours, and not yet launched
-        self._claimed_at = 0.0
-        self._run_s = RUN_S  # how long runs take of late
+        self._claimed = Ahead(options.slots)
         self._halt = Halt.NO
         self._heard = 0  # signals that ask to stop
+        self._interrupted_at = -NEVER
         self._is_hungry = True  # there may be jobs to claim
         self._seen_head = -1
         self._due_at = NEVER
@@ -225,24 +214,21 @@ class Worker:
     def _take_note(self, ended: list[Result], now: float) -> None:
         if not self._results:
             self._gather_until = now + (GATHER_AHEAD_S if self._claimed else GATHER_S)
-        self._results += ended
-        for result in ended:
-            self._run_s += ((result.duration_ms or 0) / 1000 - self._run_s) / 8
+        self._results += [spared(result, now=now, interrupted_at=self._interrupted_at) for result in ended]
+        self._claimed.note(ended)
 
     def _go_on(self, now: float) -> None:
         """Give slots that came free the jobs that were claimed for them, unless those are no longer fresh."""
-        if self._halt or now > self._claimed_at + GIVE_BACK_S:
+        if self._halt or now > self._claimed.stale_at():
             why = "its worker was told to stop" if self._halt else "its worker's slots were busy"
-            self._results += [Result(job, "released", error=why) for job in self._claimed]
-            self._claimed.clear()
+            self._results += self._claimed.give_back(why)
             self._gather_until = now
-            self._run_s = RUN_S  # until it is known better
         self._launch_claimed()
 
     def _is_gathering(self, now: float) -> bool:
         if not self._results or self._halt or now >= self._gather_until:
             return False
-        return len(self._results) < (MOST_AHEAD if self._claimed else len(self._slots))
+        return len(self._results) < (MOST if self._claimed else len(self._slots))
 
     def _wake_at(self) -> float:
         wants = not self._halt and self._slots.free and not self._claimed
@@ -251,7 +237,7 @@ class Worker:
         if self._results or (wants and self._is_hungry):
             return 0.0
         if self._claimed:
-            return min(self._slots.wake_at(), self._claimed_at + GIVE_BACK_S)
+            return min(self._slots.wake_at(), self._claimed.stale_at())
         due_at = self._due_at if wants else NEVER
         return min(self._slots.wake_at(), self._look_at, self._upkeep_at, self._retain_at, self._watch_at, due_at)
 
@@ -259,6 +245,8 @@ class Worker:
         heard = sum(number in STOPPING for number in news.signals)
         if heard:
             self._heard += heard
+            if signal.SIGINT in news.signals:
+                self._interrupted_at = now
             self._stop(Halt(min(self._heard, Halt.KILL)), now)
         if news.is_rung:
             self._is_hungry = True
@@ -341,7 +329,7 @@ class Worker:
             lease = None
         is_ours = lease is not None and job.lease is not None and lease.token == job.lease.token
         if job in self._claimed and (lease is None or lease.cancel_requested or not is_ours):
-            self._claimed.remove(job)
+            self._claimed.drop(job)
             self._results += [Result(job, "cancelled")] if is_ours else []
         elif not is_ours:
             self._abandon(job, now)
@@ -375,7 +363,7 @@ class Worker:
         renew = self._slots.due_renewals(now=now)
         if not (self._results or renew or (free and self._is_hungry)):
             return
-        want = 0 if self._halt else self._wanted()
+        want = 0 if self._halt else self._claimed.wanted(self._slots.free)
         results = self._results
         with self._writing():
             answer = self._queue.exchange(
@@ -387,9 +375,7 @@ class Worker:
                 renew=renew,
             )
         self._results = []
-        if answer.claimed:
-            self._claimed.extend(answer.claimed)
-            self._claimed_at = now
+        self._claimed.add(answer.claimed, now=now)
         if want:
             self._is_hungry = len(answer.claimed) == want
         self._due_at = NEVER if answer.next_due_s is None else now + answer.next_due_s
@@ -410,19 +396,11 @@ class Worker:
             self._say(report.refused(job, error))
             self._abandon(job, now)
 
-    def _wanted(self) -> int:
-        """Tell how many jobs to claim: one a free slot, and where runs are brief some for slots about to come free.
-
-        A slot then goes on without waiting for the commit, and a commit carries more results.
-        """
-        slots = self._options.slots
-        ahead = min(2 * slots + 8, MOST_AHEAD, int(slots * AHEAD_S / max(self._run_s, 0.001)))
-        return max(0, self._slots.free + ahead - len(self._claimed))
-
     def _launch_claimed(self) -> None:
         while self._claimed and self._slots.free:
-            self._slots.launch(self._claimed[0], now=time.monotonic())
-            self._say(report.picked_up(self._claimed.popleft()), JobState.PROCESSING)
+            job = self._claimed.take()
+            self._slots.launch(job, now=time.monotonic())
+            self._say(report.picked_up(job), JobState.PROCESSING)
 
     def _abort(self, error: BaseException) -> None:
         held = [*self._slots.abandon_all(), *self._claimed]

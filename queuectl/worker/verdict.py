@@ -3,11 +3,15 @@
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
+from ..answers import Result
 from ..events.types import Reason
 from .process import signal_name
 
 Kind = Literal["completed", "failed", "cancelled", "released"]
 _LINE_CHARS: Final = 200
+
+INTERRUPT_S: Final = 0.25
+"""How far apart a command's start and a Ctrl-C may be seen that came at the same time."""
 
 
 class Stop(StrEnum):
@@ -46,6 +50,20 @@ def judge(status: int, stop: Stop | None, *, timeout_s: float | None, stderr_tai
         error = _with_last_line(f"exit code {return_code}", stderr_tail)
         return Verdict("failed", return_code, None, Reason.EXIT_CODE, error)
     return Verdict("completed", return_code)
+
+
+def spared(result: Result, *, now: float, interrupted_at: float) -> Result:
+    """Give a run that fell to the Ctrl-C meant for its worker as released: it costs no attempt.
+
+    A command is in the worker's own process group, which the terminal interrupts, for the moment between
+    its making and its first step. Moments are seconds of one clock.
+    """
+    if result.kind != "failed" or result.signal != "SIGINT":
+        return result
+    begun_at = now - (result.duration_ms or 0) / 1000
+    if abs(begun_at - interrupted_at) > INTERRUPT_S:
+        return result
+    return Result(result.job, "released", error="it was being started when its worker was interrupted")
 
 
 def _with_last_line(what: str, stderr_tail: str | None) -> str:

@@ -4,7 +4,11 @@ import signal
 
 import pytest
 
-from queuectl.worker.verdict import Stop, Verdict, judge
+from queuectl import Result
+from queuectl.worker.verdict import Stop, Verdict, judge, spared
+from tests.worker.live import running_job
+
+JOB = running_job("true")
 
 
 @pytest.mark.parametrize(
@@ -46,3 +50,22 @@ def test_the_error_is_one_printable_line() -> None:
 def test_signals_are_named() -> None:
     """The signal is its name, not its number."""
     assert judge(-signal.SIGKILL, None, timeout_s=None, stderr_tail=None).signal == "SIGKILL"
+
+
+@pytest.mark.parametrize(
+    ("result", "is_spared"),
+    [
+        (Result(JOB, "failed", signal="SIGINT", reason="signal", error="killed", duration_ms=2), True),
+        (Result(JOB, "failed", signal="SIGINT", reason="signal", error="killed", duration_ms=2_000), False),
+        (Result(JOB, "failed", signal="SIGTERM", reason="signal", error="killed", duration_ms=2), False),
+        (Result(JOB, "failed", 130, reason="exit_code", error="exit code 130", duration_ms=2), False),
+        (Result(JOB, "completed", 0, duration_ms=2), False),
+    ],
+)
+def test_a_run_that_fell_to_the_ctrl_c_of_its_worker_costs_no_attempt(result: Result, is_spared: bool) -> None:
+    """Killed by SIGINT in the moment of its start, with the worker interrupted, it is released; nothing else is."""
+    judged = spared(result, now=100.01, interrupted_at=100.0)
+    assert judged == (
+        Result(JOB, "released", error="it was being started when its worker was interrupted") if is_spared else result
+    )
+    assert spared(result, now=100.01, interrupted_at=50.0) == result

@@ -1,0 +1,74 @@
+"""Jobs that a worker has claimed and not yet launched: those for its free slots, and, where runs are brief, a few more.
+
+A slot that comes free then goes on without waiting for a commit, and a commit carries more results.
+Knows nothing of the queue: what has to be given back is handed out as results.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from ..answers import Result
+from ..job import Job
+
+WAIT_S: Final = 0.05
+"""How long a job claimed ahead of a free slot is expected to wait for one."""
+
+GIVE_BACK_S: Final = 0.25
+"""After how long one that still waits is given back."""
+
+MOST: Final = 64
+
+RUN_S: Final = 1.0
+"""How long a run is taken to last before any was seen: too long to claim ahead."""
+
+
+class Ahead:
+    """Claimed jobs in the order of their tokens, and how many more are worth claiming."""
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self._jobs: deque[Job] = deque()
+        self._claimed_at = 0.0
+        self._run_s = RUN_S  # how long runs take of late
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def __iter__(self) -> Iterator[Job]:
+        return iter(self._jobs)
+
+    def add(self, claimed: Sequence[Job], *, now: float) -> None:
+        """Take in jobs just claimed."""
+        if claimed:
+            self._jobs.extend(claimed)
+            self._claimed_at = now
+
+    def take(self) -> Job:
+        """Give the next one to be launched."""
+        return self._jobs.popleft()
+
+    def drop(self, job: Job) -> None:
+        """Forget one that is no longer to be launched."""
+        self._jobs.remove(job)
+
+    def stale_at(self) -> float:
+        """Give the moment from which on they have waited too long."""
+        return self._claimed_at + GIVE_BACK_S
+
+    def give_back(self, why: str) -> list[Result]:
+        """Give all that wait as results that release them, and claim no more ahead until runs are brief again."""
+        results = [Result(job, "released", error=why) for job in self._jobs]
+        self._jobs.clear()
+        self._run_s = RUN_S
+        return results
+
+    def note(self, ended: Iterable[Result]) -> None:
+        """Learn how long runs take."""
+        for result in ended:
+            self._run_s += ((result.duration_ms or 0) / 1000 - self._run_s) / 8
+
+    def wanted(self, free: int) -> int:
+        """Tell how many jobs to claim: one a free slot, and some for slots that are about to come free."""
+        ahead = min(2 * self._slots + 8, MOST, int(self._slots * WAIT_S / max(self._run_s, 0.001)))
+        return max(0, free + ahead - len(self._jobs))
