@@ -20,7 +20,7 @@ demo: $(READY)       ## run a handful of real jobs in a temporary queue and look
 	@$(BIN)/queuectl demo
 
 test: $(READY)       ## run the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 check: static test   ## everything that must hold: static, then test
 

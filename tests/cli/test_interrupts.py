@@ -78,7 +78,7 @@ def test_during_a_progress_bar(cli: CommandLine, tmp_path: Path) -> None:
     file = tmp_path / "jobs"
     file.write_text("true\n" * 60_000)
     with Terminal(cli.words("enqueue", "--file", str(file), "--lines")) as terminal:
-        terminal.expect("10000/60000")
+        terminal.expect("10,000/60,000")
         terminal.type(INTERRUPT)
         assert terminal.end() == INTERRUPTED
         assert "Interrupted: " in terminal.shown
