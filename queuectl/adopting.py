@@ -7,6 +7,7 @@ place for (the times there) stands in the reason.
 
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
+from itertools import chain, repeat
 from typing import Final, NamedTuple
 
 from . import outputs
@@ -101,6 +102,8 @@ class _Adopter:
         self._wanted = wanted
         self._settings = settings
         self._cwd = directory()
+        # Each draw begins at a chance place and counts up from there: many small ones would come across each other.
+        self._fresh_ids = chain.from_iterable(map(engine.clock.job_ids, repeat(CHUNK)))
         self._now_us = engine.now_us()
         who = f"imported from {source} by {engine.actor}"
         self._because = f"{who}: {reason}" if reason else who
@@ -163,7 +166,7 @@ class _Adopter:
         job = read(row.fields, default=row.default)
         if job.attempts > 1_000_000:
             raise InvalidInput("attempts", f"{job.attempts:,}", "at most 1,000,000")
-        fresh = "" if job.request.id is not None else self._engine.clock.job_ids(1)[0]
+        fresh = "" if job.request.id is not None else next(self._fresh_ids)
         if fresh:
             job.notes.append("had no id: got one of our making")
         spec = specify(job.request, fresh_id=fresh, settings=self._settings, now_us=self._now_us, cwd=self._cwd)
