@@ -202,10 +202,13 @@ class Archived(QueuectlError):
 
 
 class BadSegment(StoreError):
-    """An archive segment is not what was sealed."""
+    """An archive segment is not what was sealed: somewhere in it, or in its events from `position` to `until`."""
 
-    def __init__(self, path: str, found: str) -> None:
+    def __init__(self, path: str, found: str, *, position: int = 0, until: int = 0) -> None:
         self.path = path
+        self.found = found
+        self.position = position
+        self.until = until
         super().__init__(f"cannot read the archive segment {path}: {found}; put a sound copy of it in its place")
 
 

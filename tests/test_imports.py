@@ -74,7 +74,9 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "apart": "errors",
     "checkpoint": "documents errors",
     "tracing": "errors events.audit events.types store",
-    "verifying": "environment errors events.audit events.types outputs projections.rebuild store tracing weighing",
+    "provenance": f"archive archived retention segment {VIEWS_OF_ALL}",
+    "verifying": "environment errors events.audit events.types outputs projections.rebuild provenance store tracing"
+    " weighing",
     "verification": "apart checkpoint errors",
     "doctor": "apart environment errors events.lmdb_log job lockfile projections.* reading store",
     "worker.*": f"{FACE} doorbell guardian leftovers lockfile worker.*",
