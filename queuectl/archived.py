@@ -11,7 +11,6 @@ from .errors import InvalidInput, JobNotFound
 from .events.lmdb_log import LOG, LmdbLog
 from .events.types import Recorded
 from .projections import archives
-from .retention import origin_of
 from .segment import Row
 from .store import Store, Transaction, key_of
 
@@ -27,7 +26,8 @@ def directories(txn: Transaction, path: Path) -> list[Path]:
 def rows(store: Store) -> Iterator[Row]:
     """Give every archived event in the order of their positions; some may be in the log as well."""
     with store.read() as txn:
-        known, origin = directories(txn, store.path), origin_of(txn) if LmdbLog(txn).cut() else None
+        log = LmdbLog(txn)
+        known, origin = directories(txn, store.path), log.origin() if log.cut() else None
     return archive.rows(known, origin) if origin else iter(())
 
 
@@ -79,7 +79,8 @@ def history(store: Store, job_id: str) -> list[Recorded]:
             there = reading.history(txn, job_id)
         except (JobNotFound, InvalidInput) as error:
             there, refusal = [], error
-        known, origin = directories(txn, store.path), origin_of(txn) if LmdbLog(txn).cut() else None
+        log = LmdbLog(txn)
+        known, origin = directories(txn, store.path), log.origin() if log.cut() else None
     found = {each.position: each for each in archive.history(known, origin, job_id)} if origin else {}
     found |= {each.position: each for each in there}
     if not found and refusal is not None:

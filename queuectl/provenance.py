@@ -16,9 +16,8 @@ from .archived import directories, lacking, whole_log
 from .errors import BadSegment, CorruptLog
 from .events.audit import Audit, Problem
 from .events.codec import unpack
-from .events.lmdb_log import LOG
+from .events.lmdb_log import LOG, LmdbLog
 from .projections import archives
-from .retention import META, ORIGIN
 from .segment import Row, Segment
 from .store import Store, key_of
 
@@ -69,7 +68,7 @@ class Provenance:
             known, last = archives.known(txn), archives.last(txn)
             sealed = {each.sequence: each.sha256 for each in known.values()}
             wanted = {sequence: sealed.get(sequence) for sequence in range(1, (last.sequence if last else 0) + 1)}
-            return directories(txn, self._store.path), wanted, txn.get(META, ORIGIN) or b""
+            return directories(txn, self._store.path), wanted, LmdbLog(txn).origin()
 
     def _check_segments(self, places: list[Path], wanted: dict[int, bytes | None], origin: bytes) -> Iterator[int]:
         there = archive.found(places)

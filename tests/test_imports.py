@@ -51,7 +51,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "archive": "errors events.types events.codec segment",
     "expiry": f"answers {VIEWS_OF_ALL}",
     "retention": f"answers archive engine environment expiry outputs segment {VIEWS_OF_ALL}",
-    "archived": f"archive reading retention segment {VIEWS_OF_ALL}",
+    "archived": f"archive reading segment {VIEWS_OF_ALL}",
     "retaining": f"answers later engine expiry reading retention settings {VIEWS_OF_ALL}",
     "shrinking": "answers environment errors",
     "soundness": "environment errors events.* store",
@@ -74,7 +74,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "apart": "errors",
     "checkpoint": "documents errors",
     "tracing": "errors events.audit events.types store",
-    "provenance": f"archive archived retention segment {VIEWS_OF_ALL}",
+    "provenance": f"archive archived segment {VIEWS_OF_ALL}",
     "verifying": "environment errors events.audit events.types outputs projections.rebuild provenance store tracing"
     " weighing",
     "verification": "apart checkpoint errors",
