@@ -208,12 +208,16 @@ def _outputs(store: Store, numbers: Sequence[int]) -> Iterator[Piece | None]:
     for start in range(0, len(numbers), JOBS_AT_ONCE):
         some = numbers[start : start + JOBS_AT_ONCE]
         with store.read() as txn:
-            kept = [(number, *found) for number in some for found in outputs.all_kept(txn, number)]
-        for number, token, frames in kept:
-            yield from _pieces(number, token, frames)
+            kept: list[tuple[int, int, bytes | Path]] = [
+                (number, *found) for number in some for found in outputs.all_kept(txn, number)
+            ]
         yield None
-        for number, token, path in outputs.files(store.path, some):
-            yield from _pieces_of_file(number, token, path)
+        found = [*kept, *outputs.files(store.path, some)]
+        for number, token, printed in sorted(found, key=lambda each: each[:2]):
+            if isinstance(printed, bytes):
+                yield from _pieces(number, token, printed)
+            else:
+                yield from _pieces_of_file(number, token, printed)
 
 
 def _pieces(number: int, token: int, frames: bytes) -> Iterator[Piece]:

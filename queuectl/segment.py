@@ -200,9 +200,10 @@ class Segment:
             return [Entry(*item) for item in self._items(_IDS)]
         return [Entry(*item) for item in self._near(_IDS, job_id) if item[0] == job_id]
 
-    def pieces(self) -> Iterator[Piece]:
-        """Give what the runs of its jobs printed, by job and run."""
-        return (Piece(*item) for item in self._items(_OUTPUTS))
+    def pieces(self, number: int | None = None) -> Iterator[Piece]:
+        """Give what the runs of its jobs printed, by job and run, or those of one job by its number."""
+        items = self._items(_OUTPUTS) if number is None else self._near(_OUTPUTS, number)
+        return (piece for item in items if (piece := Piece(*item)).number == (number or piece.number))
 
     def check(self, digest: bytes | None, is_sound: Callable[[bytes, bytes], object]) -> Iterator[None]:
         """Read all of it, block by block, and compare with the SHA-256 it was sealed with, where that is known.
