@@ -70,7 +70,8 @@ def compacted(path: Path, events: int) -> None:
     archived = sum(Path(each).stat().st_size for each in done.segments)
     print(
         f"compact  {done.events:,} events in {seconds:.1f} s: {done.events / seconds:,.0f}/s;"
-        f" {len(took):,} transactions, the longest {max(took) * 1e3:.0f} ms, median {sorted(took)[len(took) // 2] * 1e3:.0f} ms"
+        f" {len(took):,} transactions, the longest {max(took) * 1e3:.0f} ms,"
+        f" the median {sorted(took)[len(took) // 2] * 1e3:.0f} ms"
     )
     print(
         f"archive  {archived / done.events:.1f} bytes an event of {done.bytes / done.events:.1f} in the log,"
