@@ -11,6 +11,7 @@ NAMES = {
     "latency": "from an enqueue to the start of its command, and what an idle worker costs",
     "backlog": "claims, a worker's rate and memory, status and list, with 10k and with 1M jobs pending",
     "asof": "status, list and show --as-of at random positions of 1M events, as whole processes",
+    "retention": "events let go a second, the longest transaction, a worker beside it, the file's size under churn",
     "verify": "verify at 1M events: the file, the log (aim: 5 s), the views, a part at a time",
     "workers": "1, 2 and 4 worker processes on one store: rate, shares, and that nothing runs twice",
 }

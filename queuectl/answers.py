@@ -210,7 +210,10 @@ class ReplayReport(NamedTuple):
 
 
 class BackedUp(NamedTuple):
-    """What a backup holds: the log up to `head`, the chain's digest there, the data file and output files."""
+    """What a backup holds: the log up to `head`, the chain's digest there, the data file, outputs and segments.
+
+    `elsewhere` has the directories of the archive that are not in it.
+    """
 
     head: int
     digest: str
@@ -218,6 +221,7 @@ class BackedUp(NamedTuple):
     data_bytes: int
     files: int
     file_bytes: int
+    elsewhere: tuple[str, ...] = ()
 
 
 class Restored(NamedTuple):

@@ -24,6 +24,7 @@ TASKS: Final[Mapping[str, tuple[str, str]]] = {
     "verify": ("verifying", "messages"),
     "locate": ("verifying", "positions"),
     "doctor": ("doctor", "messages"),
+    "sound": ("soundness", "messages"),
 }
 """Name of a task -> its module, and the function that begins it."""
 

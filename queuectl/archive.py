@@ -63,20 +63,31 @@ def _push(merged: list[tuple[bytes, int, bytes, Iterator[Row]]], which: int, mor
 
 def lacking(directories: Iterable[Path], last: int) -> list[int]:
     """Tell which segments are not there, of those numbered up to `last`, from their names alone."""
-    there = {_numbers(path)[0] for directory in directories for path in _paths(directory)}
+    there = found(directories)
     return [sequence for sequence in range(1, last + 1) if sequence not in there]
+
+
+def found(directories: Iterable[Path]) -> dict[int, Path]:
+    """Give where each segment is, by its number, from their names alone."""
+    return {_numbers(path)[0]: path for directory in directories for path in _paths(directory)}
+
+
+def span_of(path: Path) -> tuple[int, int]:
+    """Give the positions of the first and the last event in a segment, as its name has them."""
+    _, first, last = _numbers(path)
+    return first, last
 
 
 def history(directories: Iterable[Path], origin: bytes | None, job_id: str) -> list[Recorded]:
     """Give the archived events of all jobs that had an id; raises BadSegment or CorruptLog."""
-    found: dict[int, Recorded] = {}
+    told: dict[int, Recorded] = {}
     for segment in segments(directories, origin):
         for entry in segment.entries(job_id):
             position = entry.last
             while position >= entry.number and (row := segment.row(position)) is not None:
-                found[position] = decode(*row)
-                position = found[position].prev
-    return [found[position] for position in sorted(found)]
+                told[position] = decode(*row)
+                position = told[position].prev
+    return [told[position] for position in sorted(told)]
 
 
 def tidy(directory: Path, origin: bytes, last: int, is_in_log: Callable[[Sequence[Row]], bool]) -> None:
@@ -101,9 +112,9 @@ def tidy(directory: Path, origin: bytes, last: int, is_in_log: Callable[[Sequenc
             segment.path.unlink()
 
 
-def _batches(found: Iterator[Row], size: int = 1_000) -> Iterator[list[Row]]:
+def _batches(told: Iterator[Row], size: int = 1_000) -> Iterator[list[Row]]:
     batch: list[Row] = []
-    for row in found:
+    for row in told:
         batch.append(row)
         if len(batch) == size:
             yield batch

@@ -1,18 +1,19 @@
-"""What the archive still tells of jobs that retention let go, read through as if it were the log."""
+"""What the archive still tells of jobs that retention let go, and what their runs printed, as if they were there."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from heapq import merge
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from . import archive, reading
-from .errors import InvalidInput, JobNotFound
+from .answers import Run
+from .errors import BadSegment, InvalidInput, JobNotFound
 from .events.lmdb_log import LOG, LmdbLog
-from .events.types import Recorded
+from .events.types import Recorded, Removed
 from .projections import archives
-from .retention import origin_of
-from .segment import Row
+from .segment import Piece, Row
 from .store import Store, Transaction, key_of
 
 SHOWN: Final = 3
@@ -27,8 +28,14 @@ def directories(txn: Transaction, path: Path) -> list[Path]:
 def rows(store: Store) -> Iterator[Row]:
     """Give every archived event in the order of their positions; some may be in the log as well."""
     with store.read() as txn:
-        known, origin = directories(txn, store.path), origin_of(txn) if LmdbLog(txn).cut() else None
-    return archive.rows(known, origin) if origin else iter(())
+        places, origin = _places(txn, store)
+    return archive.rows(places, origin) if origin else iter(())
+
+
+def _places(txn: Transaction, store: Store) -> tuple[list[Path], bytes | None]:
+    """Give where segments may lie, and whose they must be; None where retention let nothing go yet."""
+    log = LmdbLog(txn)
+    return directories(txn, store.path), log.origin() if log.cut() else None
 
 
 def whole_log(store: Store, *, until: int) -> Iterator[Row]:
@@ -79,14 +86,77 @@ def history(store: Store, job_id: str) -> list[Recorded]:
             there = reading.history(txn, job_id)
         except (JobNotFound, InvalidInput) as error:
             there, refusal = [], error
-        known, origin = directories(txn, store.path), origin_of(txn) if LmdbLog(txn).cut() else None
-    found = {each.position: each for each in archive.history(known, origin, job_id)} if origin else {}
+        places, origin = _places(txn, store)
+    found = {each.position: each for each in archive.history(places, origin, job_id)} if origin else {}
     found |= {each.position: each for each in there}
     if not found and refusal is not None:
         missing = lacking(store) if origin and isinstance(refusal, JobNotFound) else ""
         raise JobNotFound(job_id, archived_in=missing) if missing else refusal
     of_a_job = any(isinstance(each.stream, int) for each in found.values())  # which may have a stream's name for an id
     return [each for _, each in sorted(found.items()) if isinstance(each.stream, int) == of_a_job]
+
+
+def runs(store: Store, job_id: str) -> list[Run]:
+    """Give the runs of the last job of an id, archived or not, in order; raises JobNotFound."""
+    events = history(store, job_id)
+    if isinstance(events[-1].event, Removed) or not isinstance(events[-1].stream, int):
+        raise JobNotFound(job_id, removed=isinstance(events[-1].stream, int))
+    return reading.runs_of(events[-1].stream, events)
+
+
+def refusal(store: Store, error: JobNotFound) -> JobNotFound:
+    """Give the refusal of a job that is not there, with where it is archived if it is."""
+    if error.removed:
+        return error
+    if found := segment_of(store, error.job_id):
+        return JobNotFound(error.job_id, archived_at=found)
+    missing = "" if error.near else lacking(store)
+    return JobNotFound(error.job_id, archived_in=missing) if missing else error
+
+
+def segment_of(store: Store, job_id: str) -> str:
+    """Give the path of a segment that has a job by its id; "" where there is none, or one cannot be read."""
+    with store.read() as txn:
+        places, origin = _places(txn, store)
+    if origin is not None:
+        with suppress(BadSegment):
+            for segment in archive.segments(places, origin):
+                if segment.entries(job_id):
+                    return str(segment.path)
+    return ""
+
+
+class Printed:
+    """What archived runs printed, read piece by piece; whoever goes on where it ended reads nothing twice."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._run = 0, 0
+        self._start = 0
+        self._held = b""
+        self._pieces: Iterator[Piece] = iter(())
+
+    def read(self, number: int, token: int, start: int, limit: int) -> bytes:
+        """Give up to `limit` bytes of a run's frames from an offset on; nothing where there is no more."""
+        if self._run != (number, token) or start < self._start:
+            self._run, self._start, self._held = (number, token), 0, b""
+            self._pieces = self._found(number, token)
+        while self._start + len(self._held) < start + limit and (piece := next(self._pieces, None)) is not None:
+            held = self._held + piece.frames
+            self._held = held[start - self._start :]
+            self._start += len(held) - len(self._held)
+        return self._held[start - self._start :][:limit]
+
+    def _found(self, number: int, token: int) -> Iterator[Piece]:
+        with self._store.read() as txn:
+            places, origin = _places(txn, self._store)
+        segments = archive.segments(places, origin) if origin else iter(())
+        for segment in sorted(segments, key=lambda each: each.header.sequence, reverse=True):
+            found = (piece for piece in segment.pieces(number) if piece.token == token)
+            if (first := next(found, None)) is not None:
+                yield first
+                yield from found
+                return
 
 
 def untold(store: Store, events: list[Recorded]) -> str | None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from glob import escape
+from math import inf
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import IO, Any, Final
@@ -26,7 +27,8 @@ from .soundness import Sound, sound
 from .store import Store
 
 ARCHIVE: Final = "archive"
-"""Where retention puts the events it lets go."""
+SUFFIX: Final = ".seg"
+"""Where retention puts the events it lets go, and how the files end that it seals there."""
 
 STDOUT: Final = "-"
 
@@ -112,7 +114,7 @@ def _write(store: Store, sink: IO[bytes], shop: Path, *, compressed: bool, progr
     had = _link_outputs(store.path, early)
     size = _copy(store, shop / DATA, progress)
     found = _sound(store, shop, progress)
-    files = _files(store.path, early, had)
+    files = _files(store.path, early, had, found.segments)
     bytes_of_files = sum(found_size for _, _, found_size in files)
     tell = _counting("Writing", size + bytes_of_files, progress)
     writer = Writer(sink, compressed=compressed, at_s=begun, progress=tell)
@@ -124,7 +126,8 @@ def _write(store: Store, sink: IO[bytes], shop: Path, *, compressed: bool, progr
     except BaseException:
         writer.abandon()
         raise
-    return BackedUp(found.head, found.digest.hex(), found.events, size, len(files), bytes_of_files)
+    elsewhere = tuple(name for name in found.archives if name != ARCHIVE)
+    return BackedUp(found.head, found.digest.hex(), found.events, size, len(files), bytes_of_files, elsewhere)
 
 
 def _manifest(found: Sound, begun: float) -> dict[str, Any]:
@@ -157,10 +160,14 @@ def _link_outputs(db: Path, early: Path) -> set[str]:
     return names
 
 
-def _files(db: Path, early: Path, had: set[str]) -> list[tuple[str, Path, int]]:
-    """Give the files to add, by name, with where they are read and how much of them."""
+def _files(db: Path, early: Path, had: set[str], segments: int) -> list[tuple[str, Path, int]]:
+    """Give the files to add, by name, with where they are read and how much of them.
+
+    Segments that were sealed since the store was copied stay out: what they hold is in its log.
+    """
     found = []
-    for name in sorted(had | set(_names(db, outputs.TABLE)) | set(_names(db, ARCHIVE))):
+    sealed = {name for name in _names(db, ARCHIVE) if _sequence(name) <= segments}
+    for name in sorted(had | set(_names(db, outputs.TABLE)) | sealed):
         for path in (db / name, early.parent / name):
             try:
                 found.append((name, path, path.stat().st_size))
@@ -168,6 +175,12 @@ def _files(db: Path, early: Path, had: set[str]) -> list[tuple[str, Path, int]]:
                 continue
             break
     return found
+
+
+def _sequence(name: str) -> float:
+    """Give which segment a file in the archive is, by its name; infinite where it is none that was sealed."""
+    word = Path(name).name.partition("-")[0] if name.endswith(SUFFIX) else ""
+    return int(word) if word.isdecimal() else inf
 
 
 def _names(db: Path, directory: str) -> Iterator[str]:

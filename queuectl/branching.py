@@ -16,7 +16,7 @@ from .answers import Branch
 from .asof import BATCH, Moment, stored, views_at
 from .errors import InvalidInput, StoreError
 from .events.lmdb_log import LmdbLog
-from .events.types import Cancelled, Completed, Failed, Recorded
+from .events.types import RETENTION_STREAM, Cancelled, Completed, Failed, Recorded, RetentionApplied
 from .projections.rebuild import stamp
 from .projections.runner import Views
 from .store import Store, Transaction
@@ -29,10 +29,12 @@ Run = tuple[int, int]
 def branch(store: Store, moment: Moment, into: Path, progress: Progress | None = None) -> Branch:
     """Make a queue in the new directory `into` as this one was at a moment.
 
-    Raises InvalidInput where the directory cannot be made, StoreError where the disk takes no more.
+    Raises InvalidInput where the directory cannot be made, or the moment lies before the event that tells of what
+    retention let go up to the cut; StoreError where the disk takes no more.
     """
     into = into.absolute()
     _check(into)
+    _check_cut(store, moment)
     making = into.with_name(f".{into.name}.making-{os.getpid()}")
     try:
         with views_at(store, moment.position, scratch=into.parent) as made:
@@ -65,6 +67,21 @@ def _check(into: Path) -> None:
         raise InvalidInput("into", str(into), f"a new directory in one that is there; {into.parent} is not")
 
 
+def _check_cut(store: Store, moment: Moment) -> None:
+    """Refuse a log with gaps that no event in it would tell of."""
+    with store.read() as txn:
+        log = LmdbLog(txn)
+        cut = log.cut()
+        told = [each.position for each in log.read_stream(RETENTION_STREAM) if _is_cut_at(each, cut)]
+    if cut and (not told or moment.position < told[0]):
+        first = f"one from {told[0]} on, where the log" if told else "a queue whose log"
+        raise InvalidInput("until", f"position {moment.position}", f"{first} tells of what retention let go")
+
+
+def _is_cut_at(recorded: Recorded, cut: int) -> bool:
+    return isinstance(recorded.event, RetentionApplied) and recorded.event.upto == cut
+
+
 def _copy_log(store: Store, made: Store, upto: int, progress: Progress | None) -> list[Run]:
     """Copy the stored events; gives the runs that printed something."""
     runs: list[Run] = []
@@ -75,8 +92,8 @@ def _copy_log(store: Store, made: Store, upto: int, progress: Progress | None) -
         if progress:
             progress(end, upto)
     with store.read() as txn, made.write() as target:
-        if cut := LmdbLog(txn).cut():
-            LmdbLog(target).set_cut(cut)
+        if cut := (log := LmdbLog(txn)).cut():
+            LmdbLog(target).set_cut(cut, log.origin())
     return runs
 
 

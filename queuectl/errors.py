@@ -32,17 +32,27 @@ class InvalidLine(QueuectlError):
 
 
 class JobNotFound(QueuectlError):
-    """No live job has this id; those of `near` are like it."""
+    """No live job has this id; those of `near` are like it. `archived_at`: the segment that has the job of old."""
 
     def __init__(
-        self, job_id: str, *, removed: bool = False, archived_in: str = "", near: list[str] | tuple[str, ...] = ()
+        self,
+        job_id: str,
+        *,
+        removed: bool = False,
+        archived_at: str = "",
+        archived_in: str = "",
+        near: list[str] | tuple[str, ...] = (),
     ) -> None:
         self.job_id = job_id
         self.removed = removed
         self.near = tuple(near)
+        self.archived_at = archived_at
         hint = "`queuectl list` shows those there are"
         if removed:
             hint = f"it was removed; `queuectl history {job_id}` still tells its story"
+        elif archived_at:
+            read = f"`queuectl history {job_id}` and `queuectl logs {job_id}` read it there"
+            hint = f"it was archived in {archived_at}; {read}"
         elif archived_in:
             hint = f"if it is an old one, its events are archived in {archived_in}, which is not there"
         elif near:
@@ -202,10 +212,13 @@ class Archived(QueuectlError):
 
 
 class BadSegment(StoreError):
-    """An archive segment is not what was sealed."""
+    """An archive segment is not what was sealed: somewhere in it, or in its events from `position` to `until`."""
 
-    def __init__(self, path: str, found: str) -> None:
+    def __init__(self, path: str, found: str, *, position: int = 0, until: int = 0) -> None:
         self.path = path
+        self.found = found
+        self.position = position
+        self.until = until
         super().__init__(f"cannot read the archive segment {path}: {found}; put a sound copy of it in its place")
 
 

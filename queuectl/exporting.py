@@ -16,7 +16,7 @@ from .answers import Exported
 from .documents import event_json, time_json
 from .errors import StoreError
 from .events.codec import decode
-from .events.lmdb_log import LOG, STREAMS, LmdbLog
+from .events.lmdb_log import LOG, LmdbLog
 from .events.types import Enqueued, Recorded
 from .projections import marks
 from .store import Row, Store, Transaction, key_of
@@ -65,11 +65,18 @@ def export(
         count += "at" not in line or line["at"] == 0
         _line(write, line)
     with store.read() as txn:
-        cut = LmdbLog(txn).cut()
-        orphans = list(_orphans(txn, cut, head))
-    for line in orphans:
-        _line(write, line)
-    _line(write, {"end": True, "events": events, "outputs": count, "head": head, "cut": cut, "digest": digest})
+        log = LmdbLog(txn)
+        cut, origin = log.cut(), log.origin().hex() if log.cut() else None
+    end = {
+        "end": True,
+        "events": events,
+        "outputs": count,
+        "head": head,
+        "cut": cut,
+        "origin": origin,
+        "digest": digest,
+    }
+    _line(write, end)
     return Exported(events, count, head, digest)
 
 
@@ -115,14 +122,6 @@ def _id_of(txn: Transaction, number: int) -> str | None:
     value = txn.get(LOG, key_of(number))
     event = None if value is None else decode(key_of(number), value).event
     return event.spec.id if isinstance(event, Enqueued) else None
-
-
-def _orphans(txn: Transaction, cut: int, head: int) -> Iterator[dict[str, Any]]:
-    """Give the streams whose last event retention let go: no event tells of them any more."""
-    for key, last in txn.scan(STREAMS) if cut else ():
-        position = int.from_bytes(last, "big")
-        if position <= min(cut, head) and txn.get(LOG, last) is None:
-            yield {"stream": key.hex(), "last": position}
 
 
 def _outputs(store: Store, head: int) -> Iterator[dict[str, Any]]:

@@ -140,14 +140,12 @@ class _Import:
                 self._add_event(line)
             elif "output" in line:
                 self._add_output(line)
-            elif "stream" in line:
-                self._streams[bytes.fromhex(line["stream"])] = key_of(line["last"])
             elif "end" in line:
                 self._flush()
                 self._check(line)
                 return self._finish(header or {}, line)
             else:
-                raise ValueError("it is neither an event, an output, a stream nor the end")
+                raise ValueError("it is neither an event, an output nor the end")
         raise ValueError("the end is missing behind it: the export was cut short")
 
     def _check_header(self, header: dict[str, Any] | None) -> int:
@@ -221,7 +219,7 @@ class _Import:
             log = LmdbLog(txn)
             digest = log.digest().hex()
             if end["cut"]:
-                log.set_cut(end["cut"])
+                log.set_cut(end["cut"], bytes.fromhex(end["origin"]))
             # A rebuild promotes as far as the live views are: that gives the rows of the queue exported.
             Views(txn).promote_to(header.get("promoted_us", 0))
         if not digest == end["digest"] == header["digest"]:

@@ -17,7 +17,7 @@ from . import surroundings
 from .clock import SystemClock
 from .commands import CancelJob, CompleteJob, ReleaseJob, RemoveJob, RenewLease, RequeueJob
 from .engine import Engine, settings_of, token_of
-from .errors import CorruptLog, InvalidInput, WaitTimeout
+from .errors import CorruptLog, InvalidInput, JobNotFound, WaitTimeout
 from .events.lmdb_log import LmdbLog
 from .events.types import WORKER_STREAM, WorkerStarted, WorkerStopped, WorkerStopping
 from .intake import JobRequest, check_count, check_queue, check_state, check_text, check_worker, ids_of
@@ -135,6 +135,7 @@ class Queue:
         self._store = store
         self._clock = clock
         self._engine = Engine(store, clock, actor, cause, environ)
+        self._printed: archived.Printed | None = None
 
     @classmethod
     def open(
@@ -441,17 +442,27 @@ class Queue:
     # Look
 
     def job(self, job_id: str) -> Job:
-        """Give a job by its id; raises JobNotFound."""
-        with self._store.read() as txn:
-            return reading.find(txn, job_id)
+        """Give a job by its id; raises JobNotFound, which says where it is archived if it is."""
+        try:
+            with self._store.read() as txn:
+                return reading.find(txn, job_id)
+        except JobNotFound as error:
+            raise archived.refusal(self._store, error) from None
 
     def match_id(self, typed: str, *, or_removed: bool = False) -> str:
         """Give the id that is `typed`, or else the only one that begins so, of a job there is.
 
-        Elsewhere ids are taken as they are. Raises JobNotFound with those that come near, or AmbiguousJob.
+        Elsewhere ids are taken as they are. Raises JobNotFound with those that come near, or with where the job of
+        this very id is archived, or AmbiguousJob.
         """
-        with self._store.read() as txn:
-            return matching.match(txn, typed, or_removed=or_removed)
+        try:
+            with self._store.read() as txn:
+                found = matching.match(txn, typed, or_removed=or_removed)
+        except JobNotFound as error:
+            raise archived.refusal(self._store, error) from None
+        if found != typed and (segment := archived.segment_of(self._store, typed)):
+            raise JobNotFound(typed, archived_at=segment)
+        return found
 
     def jobs(
         self,
@@ -514,14 +525,19 @@ class Queue:
             return reading.list_workers(txn, self.path, self._clock.now_us())
 
     def runs(self, job_id: str) -> list[Run]:
-        """Give a job's runs in order; raises JobNotFound."""
-        with self._store.read() as txn:
-            return reading.runs(txn, reading.find(txn, job_id))
+        """Give a job's runs in order, those of an archived job too; raises JobNotFound."""
+        try:
+            with self._store.read() as txn:
+                return reading.runs(txn, reading.find(txn, job_id))
+        except JobNotFound as error:
+            if error.removed:
+                raise
+        return archived.runs(self._store, job_id)
 
     def output(self, run: Run, start: int = 0, *, limit: int = OUTPUT_AT_ONCE) -> bytes:
         """Give what a run has printed so far, as frames: up to `limit` bytes from an offset on.
 
-        Nothing where there is no more. The last frame may be incomplete.
+        Nothing where there is no more. The last frame may be incomplete. Of an archived job it is read there.
         """
         for _ in range(2):  # a run that ends in between takes its output from its file to the store
             with self._store.read() as txn:
@@ -531,7 +547,11 @@ class Queue:
             piece = outputs.piece_of_file(self.path, run.number, run.token, start, limit)
             if piece is not None:
                 return piece
-        return b""
+        with self._store.read() as txn:
+            if not LmdbLog(txn).is_gone(run.number):
+                return b""
+        self._printed = self._printed or archived.Printed(self._store)
+        return self._printed.read(run.number, run.token, start, limit)
 
     def output_path(self, job: Job) -> Path:
         """Give where a claimed job's output lies while it runs, and after when it is large."""

@@ -1,7 +1,7 @@
 """Questions answered from one read transaction; changes nothing."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
@@ -137,10 +137,15 @@ def list_workers(txn: Transaction, path: Path | None, now_us: int) -> list[Worke
 
 def runs(txn: Transaction, job: Job) -> list[Run]:
     """Give a job's runs in order."""
+    return runs_of(job.number, LmdbLog(txn).read_stream(job.number))
+
+
+def runs_of(number: int, events: Iterable[Recorded]) -> list[Run]:
+    """Give the runs of a job in order, from its events, those of earlier jobs of its id before them."""
     claims: dict[int, Recorded] = {}
     begun: dict[int, tuple[int, Recorded]] = {}  # token -> attempt, and the event that began it
     ended: dict[int, Recorded] = {}
-    for recorded in LmdbLog(txn).read_stream(job.number):
+    for recorded in events:
         event = recorded.event
         if isinstance(event, Enqueued):
             begun.clear()  # an earlier job of the same id
@@ -152,7 +157,7 @@ def runs(txn: Transaction, job: Job) -> list[Run]:
             ended[event.token] = recorded
             if isinstance(event, Completed | Failed):  # one that ended counts, though nobody said that it started
                 begun.setdefault(event.token, (event.attempt, claims[event.token]))
-    return [_run(job, token, *start, ended.get(token)) for token, start in begun.items()]
+    return [_run(number, token, *start, ended.get(token)) for token, start in begun.items()]
 
 
 def position_at(txn: Transaction, at_us: int) -> int:
@@ -252,9 +257,9 @@ def _is_there(row: workers.WorkerRow) -> bool:
     return True
 
 
-def _run(job: Job, token: int, attempt: int, begun: Recorded, end: Recorded | None) -> Run:
+def _run(number: int, token: int, attempt: int, begun: Recorded, end: Recorded | None) -> Run:
     state, summary = _ending(end)
-    return Run(job.number, attempt, token, begun.actor, begun.at_us, state, summary)
+    return Run(number, attempt, token, begun.actor, begun.at_us, state, summary)
 
 
 def _ending(

@@ -29,7 +29,9 @@ LOOK_EVERY_S: Final = 5.0
 
 STEP_S: Final = 0.005
 STEP_EVERY_S: Final = 0.15
-"""How long, about, and how often it works on a pass: in between the worker has its slots to look after."""
+STEP_EVERY_BEHIND_S: Final = 0.03
+"""How long, about, and how often it works on a pass, more often where MANY_EVENTS are due: in between the worker has
+its slots to look after."""
 
 LONGEST_PAUSE_S: Final = 86_400.0
 MANY_EVENTS: Final = 50_000
@@ -47,6 +49,7 @@ class Retaining:
         self._rule = Rule(0, keep_dead=False)
         self._looked_until = Rule(0, keep_dead=False)
         self._begun_us = 0
+        self._pause_s = STEP_EVERY_S
 
     def step(self) -> float:
         """Do a little where there is something to do; gives the seconds until more is due. Raises StoreError."""
@@ -68,7 +71,7 @@ class Retaining:
         except BaseException:
             self._steps = None
             raise
-        return STEP_EVERY_S
+        return self._pause_s
 
     def close(self) -> None:
         """Stop where it is; whoever goes on later loses nothing."""
@@ -94,4 +97,5 @@ class Retaining:
         seen = self._looked_until
         self._rule = Rule(upto, keep_dead, seen.upto if seen.keep_dead == keep_dead else 0)
         self._begun_us = now_us
+        self._pause_s = STEP_EVERY_S if behind < MANY_EVENTS else STEP_EVERY_BEHIND_S
         self._steps = retention.Retention(self._engine, self._rule, None, limits=SMALL, actor=self._actor).steps()

@@ -13,7 +13,7 @@ from typing import Final
 from . import archive, outputs
 from .answers import Compacted
 from .engine import Engine, Unit
-from .environment import COMPACT_LOCK, FORMAT, flush_directory, lock
+from .environment import COMPACT_LOCK, flush_directory, lock
 from .errors import CompactBusy, InvalidInput, StoreError
 from .events.codec import unpack
 from .events.lmdb_log import LOG, STREAMS, LmdbLog, stream_key
@@ -33,10 +33,6 @@ LONGEST_NAME: Final = 400
 """A directory's name is a key of a view."""
 
 NONE_BEFORE: Final = bytes(32)
-
-META: Final = "meta"
-ORIGIN: Final = b"origin"
-"""Whose log this is, kept once position 1 may be missing."""
 
 
 class Retention:
@@ -119,7 +115,7 @@ class Retention:
         """Make the directory, clear it of what an interrupted compact left, and give the next segment's header."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._store.read() as txn:
-            log, last, origin = LmdbLog(txn), archives.last(txn), origin_of(txn)
+            log, last, origin = LmdbLog(txn), archives.last(txn), LmdbLog(txn).origin()
             cut = max(log.cut(), self._rule.upto)
             header = Header(origin, last.sequence + 1 if last else 1, last.sha256 if last else NONE_BEFORE, cut, b"")
             header = header._replace(chain=log.digest_at(cut))
@@ -174,16 +170,9 @@ class Retention:
             )
             unit.let_go(event, numbers)
             _delete(unit, going, numbers)
-            for key, value in ((b"format", str(FORMAT).encode()), (ORIGIN, header.origin)):
-                unit.txn.put(META, key, value)
-            unit.log.set_cut(header.cut)
+            unit.log.set_cut(header.cut, header.origin)
         outputs.remove_files(self._store.path, numbers)
         return going
-
-
-def origin_of(txn: Transaction) -> bytes:
-    """Give what tells this queue's log from others: the chain's digest at position 1."""
-    return txn.get(META, ORIGIN) or LmdbLog(txn).digest_at(1)
 
 
 def _name_of(path: Path, directory: Path) -> str:
@@ -219,12 +208,16 @@ def _outputs(store: Store, numbers: Sequence[int]) -> Iterator[Piece | None]:
     for start in range(0, len(numbers), JOBS_AT_ONCE):
         some = numbers[start : start + JOBS_AT_ONCE]
         with store.read() as txn:
-            kept = [(number, *found) for number in some for found in outputs.all_kept(txn, number)]
-        for number, token, frames in kept:
-            yield from _pieces(number, token, frames)
+            kept: list[tuple[int, int, bytes | Path]] = [
+                (number, *found) for number in some for found in outputs.all_kept(txn, number)
+            ]
         yield None
-        for number, token, path in outputs.files(store.path, some):
-            yield from _pieces_of_file(number, token, path)
+        found = [*kept, *outputs.files(store.path, some)]
+        for number, token, printed in sorted(found, key=lambda each: each[:2]):
+            if isinstance(printed, bytes):
+                yield from _pieces(number, token, printed)
+            else:
+                yield from _pieces_of_file(number, token, printed)
 
 
 def _pieces(number: int, token: int, frames: bytes) -> Iterator[Piece]:

@@ -176,6 +176,12 @@ class Segment:
         """The position of the first event in it."""
         return next((int(block.first) for block in self._blocks if block.kind == _ROWS), 0)
 
+    @property
+    def last(self) -> int:
+        """The position of the last event in it, as its name has it; 0 where it has another name."""
+        word = self.path.name.removesuffix(SUFFIX).rpartition("-")[2]
+        return int(word) if word.isdecimal() else 0
+
     def rows(self) -> Iterator[Row]:
         """Give the events in it, in the order of their positions."""
         for position, value in self._items(_ROWS):
@@ -194,22 +200,26 @@ class Segment:
             return [Entry(*item) for item in self._items(_IDS)]
         return [Entry(*item) for item in self._near(_IDS, job_id) if item[0] == job_id]
 
-    def pieces(self) -> Iterator[Piece]:
-        """Give what the runs of its jobs printed, by job and run."""
-        return (Piece(*item) for item in self._items(_OUTPUTS))
+    def pieces(self, number: int | None = None) -> Iterator[Piece]:
+        """Give what the runs of its jobs printed, by job and run, or those of one job by its number."""
+        items = self._items(_OUTPUTS) if number is None else self._near(_OUTPUTS, number)
+        return (piece for item in items if (piece := Piece(*item)).number == (number or piece.number))
 
-    def check(self, digest: bytes, is_sound: Callable[[bytes, bytes], object]) -> Iterator[None]:
-        """Read all of it, block by block, and compare with the SHA-256 it was sealed with.
+    def check(self, digest: bytes | None, is_sound: Callable[[bytes, bytes], object]) -> Iterator[None]:
+        """Read all of it, block by block, and compare with the SHA-256 it was sealed with, where that is known.
 
-        `is_sound` is given each event, to raise where that is not what was written.
+        `is_sound` is given each event, to raise CorruptLog where that is not what was written.
         """
+        yield from self._check_blocks(is_sound)
         found = sha256()
         with self.path.open("rb") as file:
             while piece := file.read(_READ_BYTES):
                 found.update(piece)
                 yield
-        if found.digest() != digest:
+        if found.digest() != (digest or found.digest()):
             raise BadSegment(str(self.path), "its SHA-256 is not what it was sealed with")
+
+    def _check_blocks(self, is_sound: Callable[[bytes, bytes], object]) -> Iterator[None]:
         count, last = 0, 0
         for kind in (_ROWS, _OUTPUTS, _IDS):
             for items in self._content(kind):
@@ -218,7 +228,9 @@ class Segment:
                     for position, value in items:
                         is_sound(position.to_bytes(8, "big"), value)
                     if positions != sorted(set(positions)) or positions[0] <= last:
-                        raise BadSegment(str(self.path), f"its events are out of order behind position {last}")
+                        raise BadSegment(
+                            str(self.path), f"its events are out of order behind position {last}", position=last + 1
+                        )
                     count, last = count + len(items), positions[-1]
                 yield
         if count != self.events:
@@ -249,13 +261,22 @@ class Segment:
         if index != self._at:
             after = index + 1
             end = self._blocks[after].offset if after < len(self._blocks) else self._footer_at
-            items = self._unpacked(self._blocks[index].offset, end)
-            if len(items) != self._blocks[index].rows:
-                raise BadSegment(str(self.path), f"a block has {len(items)} rows of {self._blocks[index].rows}")
+            block, where = self._blocks[index], self._positions_in(index)
+            items = self._unpacked(block.offset, end, where)
+            if len(items) != block.rows:
+                found = f"the block at byte {block.offset} has {len(items)} rows of {block.rows}"
+                raise BadSegment(str(self.path), found, position=where[0], until=where[1])
             self._at, self._cached = index, items
         return self._cached
 
-    def _unpacked(self, begin: int, end: int) -> list[Any]:
+    def _positions_in(self, index: int) -> tuple[int, int]:
+        """Give the positions that the events of a block lie between, zeros where it has none."""
+        block, after = self._blocks[index], self._blocks[index + 1 : index + 2]
+        if block.kind != _ROWS:
+            return 0, 0
+        return int(block.first), int(after[0].first) - 1 if after and after[0].kind == _ROWS else self.last
+
+    def _unpacked(self, begin: int, end: int, where: tuple[int, int] = (0, 0)) -> list[Any]:
         try:
             with self.path.open("rb") as file:
                 file.seek(begin)
@@ -265,4 +286,5 @@ class Segment:
             unpacker.feed(content)
             return list(unpacker)
         except (OSError, ValueError, zstandard.ZstdError, msgpack.UnpackException) as error:
-            raise BadSegment(str(self.path), f"the block at byte {begin} does not read ({error})") from error
+            found = f"the block at byte {begin} does not read ({error})"
+            raise BadSegment(str(self.path), found, position=where[0], until=where[1]) from error

@@ -1,37 +1,40 @@
 """Checks a data file that is not trusted yet, in a process of its own: a damaged page can end whoever opens it.
 
 First LMDB's own verifier, in Python, over every page; then the log, every event of it: checksum,
-type, gaps, and the hash chain. Run as `python -m queuectl.soundness DIRECTORY`, it prints what it found.
+type, gaps, and the hash chain.
 """
 
-import json
 import os
-import subprocess
-import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from . import apart
 from .environment import faults
 from .errors import QueuectlError, StoreError
 from .events.chain import GENESIS, link
 from .events.codec import unpack
 from .events.lmdb_log import LOG, LmdbLog
+from .projections import archives
 from .store import Store, key_of
 
 AT_ONCE: Final = 10_000
 """Events in a read transaction."""
 
-_CODE: Final = "import sys; sys.path.insert(0, sys.argv.pop(1)); from queuectl.soundness import main; main()"
-
 
 class Sound(NamedTuple):
-    """The log of a sound data file: its last position, the time there, and the chain's digest there."""
+    """The log of a sound data file: its last position, the time there, and the chain's digest there.
+
+    `segments` counts the archive segments that it knows of, `archives` has the directories in which they were sealed.
+    """
 
     head: int
     at_us: int
     digest: bytes
     events: int
+    segments: int
+    archives: list[str]
 
 
 class Chain:
@@ -59,21 +62,25 @@ class Chain:
 
 def sound(directory: Path) -> Sound:
     """Check the data file in a directory in another process; raises StoreError with what is wrong."""
-    words = [sys.executable, "-c", _CODE, str(Path(__file__).parents[1]), str(directory)]
-    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
-        try:
-            printed, told = child.communicate()
-        except BaseException:
-            child.kill()
-            raise
-    try:
-        found = json.loads(printed)
-    except ValueError:
-        last = told.decode(errors="replace").strip().rpartition("\n")[2]
-        raise StoreError(f"data.mdb ends who opens it (exit {child.returncode}) {last}".rstrip()) from None
+    heard: list[apart.Message] = []
+    if ending := apart.run("sound", {"path": str(directory)}, heard.append):
+        raise StoreError(f"data.mdb cannot be read: {ending}")
+    [found] = heard
     if "wrong" in found:
         raise StoreError(found["wrong"])
-    return Sound(found["head"], found["at_us"], bytes.fromhex(found["digest"]), found["events"])
+    return Sound(**found | {"digest": bytes.fromhex(found["digest"])})
+
+
+def messages(path: str) -> Iterator[apart.Message]:
+    """Check the data file in a directory; gives what it holds, or what is wrong, as the one message."""
+    with suppress(OSError):
+        os.nice(5)  # workers go first
+    try:
+        found = check(Path(path))
+    except QueuectlError as error:
+        yield {"wrong": str(error)}
+    else:
+        yield found._asdict() | {"digest": found.digest.hex()}
 
 
 def check(directory: Path) -> Sound:
@@ -97,16 +104,6 @@ def _check_log(store: Store) -> Sound:
                     raise StoreError(wrong)
             events += batch
             if not batch:
-                return Sound(log.head(), log.last_at_us, log.digest(), events)
-
-
-def main() -> None:
-    """Check the directory named, and print what was found as JSON."""
-    with suppress(OSError):
-        os.nice(5)  # workers go first
-    try:
-        found = check(Path(sys.argv[1]))
-    except QueuectlError as error:
-        print(json.dumps({"wrong": str(error)}))
-    else:
-        print(json.dumps(found._asdict() | {"digest": found.digest.hex()}))
+                last = archives.last(txn)
+                segments, places = last.sequence if last else 0, sorted(archives.known(txn))
+                return Sound(log.head(), log.last_at_us, log.digest(), events, segments, places)

@@ -133,7 +133,7 @@ class _Gathered:
                     "against", 0, 0, f"the log could not be read as far as the checkpoint {file} ({position}) goes"
                 )
             elif position in self._unproven and self.count == 0:
-                missing = "retention let events go, and the archive is not there"
+                missing = "retention let events go, and the archive is not there as it was"
                 what = f"nothing can be proven up to the checkpoint {file}: {missing}"
                 self.add("against", position, 0, what)
 

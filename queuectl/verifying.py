@@ -9,17 +9,19 @@ import gc
 import time
 from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final
 
 from . import outputs
-from .environment import faults, is_used
+from .environment import COMPACT_LOCK, faults, is_used, lock
 from .errors import CorruptLog, IllegalTransition, QueuectlError, StoreError
 from .events.audit import Audit, Envelope, Look, Problem, envelope_of
 from .events.types import RETENTION_STREAM
 from .projections import rebuild
+from .provenance import Provenance
 from .store import Store, Transaction, key_of
 from .tracing import sum_of, trace
 from .weighing import fault
@@ -28,7 +30,6 @@ Message = dict[str, Any]
 
 LOG: Final = "log"
 ROWS_AT_ONCE: Final = 10_000
-TRIES: Final = 3
 
 _ENDINGS: Final = frozenset({"completed", "failed", "cancelled"})
 
@@ -79,21 +80,25 @@ def _log(path: Path, watched: Mapping[int, bytes], *, log_only: bool) -> Iterato
     yield {"is": "progress", "part": "log", "done": 0, "total": None}
     try:
         with Store.open_suspect(path) as store:
-            for _ in range(TRIES):
-                walk = _Walk(store, watched, log_only=log_only)
-                yield from walk.run()
-                if not walk.is_overtaken():
-                    yield from walk.finish()
-                    return
-            yield {
-                "is": "problem",
-                "part": "log",
-                "position": 0,
-                "until": 0,
-                "what": "retention was at work; try again",
-            }
+            for is_last in (False, True):
+                with _retention_waits(path) if is_last else nullcontext():
+                    walk = _Walk(store, watched, log_only=log_only)
+                    yield from walk.run()
+                    if not walk.is_overtaken():
+                        yield from walk.finish()
+                        return
+            yield _problem("log", Problem(0, "retention was at work meanwhile; verify again"))
     except StoreError as error:
         yield _problem("log", Problem(0, str(error)))
+
+
+@contextmanager
+def _retention_waits(path: Path) -> Iterator[None]:
+    """Let no events go meanwhile; a process that may not write to the directory cannot see to that."""
+    with ExitStack() as held:
+        with suppress(OSError):
+            held.enter_context(lock(path / COMPACT_LOCK, wait=True))
+        yield
 
 
 class _Walk:
@@ -112,7 +117,9 @@ class _Walk:
             last = txn.last(LOG)
             self._head = int.from_bytes(last[0], "big") if last else 0
             self._rows = txn.count(LOG)
+        self._watched = watched
         self._audit = Audit(self._problems.append, cut=self._cut, watched=watched)
+        self._archive = Provenance(store, self._cut, self._chain)
         self._broke_off = ""
 
     def run(self) -> Iterator[Message]:
@@ -124,6 +131,11 @@ class _Walk:
                     self._pass_the_cut()
         except StoreError as error:
             self._broke_off = str(error)
+        self._audit.finish()
+        below = {position: self._watched[position] for position in self._audit.unproven if position <= self._cut}
+        is_log_sound = not self._broke_off and all(each.position > self._cut for each in self._problems)
+        for done in self._archive.check(below, is_log_sound=is_log_sound):
+            yield {"is": "progress", "part": "archive", "done": done, "total": self._cut}
 
     def is_overtaken(self) -> bool:
         """Tell whether retention let events go meanwhile, so that what was read is not one log."""
@@ -137,7 +149,6 @@ class _Walk:
             self._problems.append(
                 Problem(audit.position + 1, f"the log cannot be read from here on: {self._broke_off}")
             )
-        audit.finish()
         streams = 0 if self._broke_off else self._check_streams()
         yield from (_problem("log", each) for each in self._problems)
         yield from self._unsaid
@@ -145,9 +156,7 @@ class _Walk:
         yield {"is": "part", "part": "log", "events": audit.events, "streams": streams, "seconds": seconds}
         if not self._log_only:
             yield {"is": "part", "part": "outputs", "runs": self._checked, "seconds": self._outputs_s}
-        if missing := self._cut and self._head - audit.events:
-            what = f"{missing:,} events up to position {self._cut} are not in the store: retention let them go"
-            yield {"is": "note", "what": what}
+        yield from self._tell_archive()
         yield {
             "is": "head",
             "position": self._head,
@@ -155,8 +164,18 @@ class _Walk:
             "at_us": audit.at_us,
             "events": audit.events,
             "cut": self._cut,
-            "unproven": audit.unproven,
+            "unproven": [position for position in audit.unproven if position not in self._archive.proven],
         }
+
+    def _tell_archive(self) -> Iterator[Message]:
+        archive = self._archive
+        yield from (_problem("archive", each) for each in archive.problems)
+        if archive.segments:
+            told = {"segments": archive.segments, "events": archive.events, "seconds": archive.seconds}
+            yield {"is": "part", "part": "archive", **told}
+        if missing := self._cut and self._head - self._audit.events:
+            what = f"{missing:,} events up to position {self._cut} are not in the store: retention let them go"
+            yield {"is": "note", "what": f"{what}; {archive.told}"}
 
     def _feed(self, until: int) -> Iterator[Message]:
         audit, key, most = self._audit, key_of(self._audit.position), 2 * self._rows + ROWS_AT_ONCE

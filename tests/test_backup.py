@@ -16,9 +16,10 @@ import pytest
 
 from queuectl import JobRequest, Queue
 from queuectl.errors import NewerFormat, StoreError
+from queuectl.store import Store, key_of
 from queuectl.worker.output import encode
 from tests.clocks import FakeClock
-from tests.lives import long_life, running
+from tests.lives import completed, long_life, running
 from tests.rows import digest_of, files_of, rows_of
 from tests.waiting import wait_until
 
@@ -46,13 +47,14 @@ print(Queue.restore(sys.argv[1], sys.argv[2], force=True).head, flush=True)
 def lived(queue: Queue, clock: FakeClock) -> Path:
     """Give where a queue lies, closed, with every event there is and an output in a file."""
     long_life(queue, clock)
+    queue.enqueue("true", id="archived", priority=100)
+    queue.complete(running(queue))
+    queue.compact(older_than_s=0)
     job = running(queue)
     path = queue.output_path(job)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode(b"o", b"x" * 100_000))
     queue.complete(job)
-    (queue.path / "archive").mkdir()
-    (queue.path / "archive" / "000001-000009.seg").write_bytes(b"events")
     queue.close()
     return queue.path
 
@@ -87,7 +89,7 @@ def test_a_backup_holds_what_its_manifest_says(lived: Path, tmp_path: Path) -> N
     with tarfile.open(file) as tar:
         names = tar.getnames()
     assert (names[0], names[1], names[-1]) == ("QUEUECTL-BACKUP", "data.mdb", "MANIFEST.json")
-    assert [name for name in names if name.startswith("archive")] == ["archive/000001-000009.seg"]
+    assert [name[:14] for name in names if name.startswith("archive")] == ["archive/000001"]
     assert sum(name.startswith("outputs/") for name in names) == 1
     assert file.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.glob(".*")) == []
@@ -145,6 +147,37 @@ def test_a_job_that_ran_runs_again(tmp_path: Path, clock: FakeClock) -> None:
         assert sorted(job.id for job in queue.complete_many(queue.claim("heir", 5))) == ["a", "b"]
 
 
+def test_a_restored_queue_goes_on_with_its_archive(lived: Path, tmp_path: Path) -> None:
+    """A segment sealed while the backup was made is not in it; restored, it tells old histories and is compacted on."""
+    with Queue.open(lived) as queue, Queue.open(lived) as other:
+
+        def meanwhile(what: str, done: int, total: int | None) -> None:
+            if what == "Checking":
+                other.enqueue("true", id="meanwhile", priority=200)
+                other.complete(running(other))
+                other.compact(older_than_s=0)
+
+        done = queue.backup(str(tmp_path / "b.tar"), progress=meanwhile)
+        assert len(list((lived / "archive").iterdir())) == 2
+        assert done.elsewhere == ()
+        old = queue.history("archived")
+    Queue.restore(str(tmp_path / "b.tar"), tmp_path / "new")
+    assert len(list((tmp_path / "new" / "archive").iterdir())) == 1
+    with Queue.open(tmp_path / "new") as new:
+        assert new.history("archived") == old
+        new.compact(older_than_s=0)
+        found = new.verify(log_only=True)
+        assert (found.problems, found.parts["archive"]["segments"]) == ([], 2)
+        assert "goes through it" in found.notes[0]
+
+
+def test_an_archive_elsewhere_is_named(queue: Queue, tmp_path: Path) -> None:
+    """Segments in a directory of their own are not in the backup, which says where they are."""
+    completed(queue, "a")
+    queue.compact(older_than_s=0, archive=tmp_path / "away")
+    assert queue.backup(str(tmp_path / "b.tar")).elsewhere == (str(tmp_path / "away"),)
+
+
 def test_a_backup_is_not_written_over(lived: Path, tmp_path: Path) -> None:
     """A file that is there stays as it is, unless --force."""
     (tmp_path / "b.tar").write_text("precious")
@@ -160,7 +193,6 @@ def test_a_backup_is_not_written_over(lived: Path, tmp_path: Path) -> None:
 
 def test_a_damaged_queue_is_not_backed_up(lived: Path, tmp_path: Path) -> None:
     """A log that does not check is refused, with where, rather than kept as a backup."""
-    from queuectl.store import Store, key_of
 
     with Store.open(lived, create=False) as store, store.write() as txn:
         value = bytearray(txn.get("log", key_of(5)) or b"")
@@ -236,7 +268,8 @@ def test_a_queue_that_is_there_is_kept(lived: Path, tmp_path: Path) -> None:
     done = Queue.restore(str(file), lived, force=True)
     assert done.aside
     assert rows_of(Path(done.aside)) == before
-    assert len(rows_of(lived, "log")["log"]) == done.head == len(before["log"]) - 1
+    assert len(rows_of(lived, "log")["log"]) == len(before["log"]) - 1
+    assert rows_of(lived, "log")["log"][-1][0] == key_of(done.head)
     other = tmp_path / "other"
     other.mkdir()
     (other / "precious").touch()

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuectl import JobRequest, Queue
-from queuectl.errors import NewerFormat, QueuectlError, StoreError
+from queuectl.errors import JobNotFound, NewerFormat, QueuectlError, StoreError
 from queuectl.events.codec import encode as encode_event
 from queuectl.events.lmdb_log import LmdbLog
 from queuectl.store import Store, key_of
@@ -141,8 +142,88 @@ def test_without_outputs(lived: Path, tmp_path: Path) -> None:
     assert old == new
 
 
-def test_what_retention_let_go_stays_gone(queue: Queue, tmp_path: Path) -> None:
-    """Gaps up to the cut come back as gaps, the cut with them; a gap behind it is refused."""
+@pytest.fixture
+def cut(queue: Queue, clock: FakeClock) -> Path:
+    """Give where a queue lies, closed, from which retention let go twice what had ended."""
+    long_life(queue, clock)
+    queue.enqueue("true", id="printing", priority=99)
+    queue.complete(running(queue), output=PRINTED)
+    queue.compact(older_than_s=0)
+    completed(queue, "kept for a while")
+    queue.clear()
+    queue.compact(older_than_s=0)
+    completed(queue, "kept")
+    cancelled(queue, "last")
+    queue.close()
+    return queue.path
+
+
+def test_a_queue_that_was_cut_comes_back_the_same(cut: Path, tmp_path: Path) -> None:
+    """Gaps up to the cut come back as gaps, with the cut and whose log it is; verify and replay find nothing wrong."""
+    content = export(cut)
+    Queue.import_export(io.BytesIO(content), tmp_path / "new")
+    assert rows_of(tmp_path / "new") == rows_of(cut)
+    assert told_of_cut(tmp_path / "new") == told_of_cut(cut)
+    assert parsed(export(tmp_path / "new"))[1:] == parsed(content)[1:]
+    with Queue.open(tmp_path / "new") as new:
+        assert new.verify(log_only=True).is_sound
+        new.enqueue("true")
+        assert new.replay(check=True).differences == []
+
+
+def told_of_cut(path: Path) -> dict[bytes, bytes]:
+    """Give what a store says of itself, but which set of views is live."""
+    return {key: value for key, value in rows_of(path, "meta")["meta"] if key in (b"cut", b"origin", b"format")}
+
+
+def test_its_archive_is_taken_for_its_own(cut: Path, tmp_path: Path) -> None:
+    """With the archive put beside it the imported queue tells old histories, proves its chain, and is compacted on."""
+    Queue.import_export(io.BytesIO(export(cut)), tmp_path / "new")
+    with Queue.open(cut, read_only=True) as queue, Queue.open(tmp_path / "new") as new:
+        with pytest.raises(JobNotFound, match=r"archived in 000001-\*.seg"):
+            new.history("printing")
+        copytree(cut / "archive", tmp_path / "new" / "archive")
+        assert new.history("printing") == queue.history("printing")
+        assert "goes through it" in new.verify(log_only=True).notes[0]
+        new.compact(older_than_s=0)
+        assert [path.name[:6] for path in sorted((new.path / "archive").iterdir())] == ["000001", "000002", "000003"]
+        found = new.verify(log_only=True)
+        assert (found.problems, found.parts["archive"]["segments"]) == ([], 3)
+        assert new.replay(check=True).differences == []
+
+
+@brief
+@given(
+    acts=st.lists(st.integers(0, 10), min_size=5, max_size=40),
+    kept=st.booleans(),
+    seed=st.integers(0, 2**32),
+)
+def test_any_queue_that_was_cut_comes_back_the_same(acts: list[int], kept: bool, seed: int) -> None:
+    """Whatever happened, and whenever retention was at work: compact, export, import gives the same bytes and views."""
+    chance, clock = random.Random(seed), FakeClock()
+    with tempfile.TemporaryDirectory() as place:
+        path, new = Path(place) / "q", Path(place) / "new"
+        with Queue.open(path, clock=clock, actor="tester") as queue:
+            for act in [*acts, 10]:
+                with suppress(QueuectlError, ValueError):
+                    if act == 10:
+                        queue.compact(older_than_s=chance.choice([0, 0, 5]), keep_dead=kept)
+                    else:
+                        live(queue, clock, act, chance)
+            assert queue.replay(check=True).differences == []
+        Queue.import_export(io.BytesIO(export(path)), new)
+        assert rows_of(new) == rows_of(path)
+        assert digest_of(new) == digest_of(path)
+        assert told_of_cut(new) == told_of_cut(path)
+        if (path / "archive").exists():
+            copytree(path / "archive", new / "archive")
+        with Queue.open(new, clock=clock) as again:
+            assert again.verify(log_only=True).problems == []
+            assert again.replay(check=True).differences == []
+
+
+def test_a_gap_that_retention_did_not_leave_is_refused(queue: Queue, tmp_path: Path) -> None:
+    """An event that is missing behind the cut is named."""
     completed(queue, "gone")
     queue.clear()
     completed(queue, "kept")
@@ -152,14 +233,8 @@ def test_what_retention_let_go_stays_gone(queue: Queue, tmp_path: Path) -> None:
         for position in range(1, 6):
             txn.delete("log", key_of(position))
         txn.delete("removed", b"gone")
-        LmdbLog(txn).set_cut(7)
+        LmdbLog(txn).set_cut(7, bytes(32))
     content = export(queue.path)
-    Queue.import_export(io.BytesIO(content), tmp_path / "new")
-    assert rows_of(tmp_path / "new", "log", "streams") == rows_of(queue.path, "log", "streams")
-    with Queue.open(tmp_path / "new") as new:
-        assert [event.position for event in new.events()] == [*range(6, new.head() + 1)]
-        new.enqueue("true")
-        assert new.replay(check=True).differences == []
     lines = parsed(content)
     lines[-1]["cut"] = 4
     refused(joined(lines), tmp_path / "other", "the event at position 5 is missing")

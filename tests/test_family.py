@@ -32,7 +32,7 @@ def let_go(queue: Queue, *positions: int) -> None:
     with queue._store.write() as txn:
         for position in positions:
             txn.delete("log", key_of(position))
-        LmdbLog(txn).set_cut(max(positions))
+        LmdbLog(txn).set_cut(max(positions), bytes(32))
 
 
 def test_a_wide_family_is_bounded(queue: Queue) -> None:

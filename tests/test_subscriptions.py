@@ -228,7 +228,7 @@ def cut(queue: Queue, *, gone: list[int], upto: int) -> None:
     with queue._store.write() as txn:
         for position in gone:
             txn.delete("log", key_of(position))
-        LmdbLog(txn).set_cut(upto)
+        LmdbLog(txn).set_cut(upto, bytes(32))
 
 
 def test_following_waits_for_what_comes(queue: Queue) -> None:

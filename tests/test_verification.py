@@ -305,7 +305,7 @@ def cut(path: Path, checkpoint: Path) -> int:
         chain = audit_of(txn, upto)
         event = RetentionApplied(upto, 0, max(map(int, gone)), len(removed), chain, "segment", bytes(32))
         log.append([Append("retention", 0, (event,))], at_us=log.last_at_us, actor="tester")
-        log.set_cut(upto)
+        log.set_cut(upto, bytes(32))
         txn.delete_many("log", [key_of(each) for each in removed])
         txn.delete_many("streams", sorted(key_of(int(each)) for each in gone))
     return upto

@@ -6,6 +6,7 @@ the log is: whether the streams are whole is told by a sum, and only where that 
 to be need anybody look for what is wrong.
 """
 
+import struct
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
@@ -27,6 +28,7 @@ Look = Callable[[int], bytes | None]
 SPOILT_AT_MOST: Final = 10_000
 
 _VERSIONS: Final[Mapping[str, int]] = {layout.name: layout.version for layout in LAYOUTS}
+_CHECKSUM: Final = struct.Struct(">I")
 _MASK: Final = (1 << 64) - 1
 
 
@@ -80,17 +82,17 @@ class Audit:
 
     def feed(self, rows: Iterable[Row], look: Look, each: Callable[[int, Envelope], None] | None = None) -> None:
         """Check rows; `each` is given the position and the envelope of every sound event."""
-        position, digest, at_us, total = self.position, self.digest, self.at_us, self.sum
+        position, digest, at_us, total, events = self.position, self.digest, self.at_us, self.sum, 0
         watch = min((each for each in self._watched if each > position), default=0)
-        versions, int_of = _VERSIONS, int.from_bytes
+        versions, int_of, checksum_of, cut = _VERSIONS, int.from_bytes, _CHECKSUM.unpack_from, self._cut
         for key, value in rows:
             position += 1
             if int_of(key, "big") != position:
                 digest, position = None, self._jump(position, key, value)
-            self.events += 1
+            events += 1
             try:
                 payload = value[4:]
-                if crc32(payload, crc32(key)) != int_of(value[:4], "big"):
+                if crc32(payload, crc32(key)) != checksum_of(value)[0]:
                     raise CorruptLog(position, "")
                 envelope = unpackb(payload, use_list=False)
                 get, event_us = envelope.get, envelope["t"]
@@ -100,7 +102,7 @@ class Audit:
                 is_in_time = event_us >= at_us
                 is_known = envelope["v"] <= versions.get(envelope["y"], 0)
                 total += hash((stream, position))
-            except (CorruptLog, ValueError, KeyError, TypeError, AttributeError) as error:
+            except (CorruptLog, ValueError, KeyError, struct.error, TypeError, AttributeError) as error:
                 digest = None
                 self._spoil(position, error)
                 continue
@@ -117,7 +119,7 @@ class Audit:
                 if prev:
                     self._check_reuse(position, envelope, look)
             elif 0 < prev < position:
-                if prev > self._cut or type(stream) is int or look(prev) is not None:
+                if prev > cut or type(stream) is int or look(prev) is not None:
                     total -= hash((stream, prev))
             elif prev or type(stream) is int:
                 self._found(Problem(position, f"it names {prev} as the event of its stream before it"))
@@ -126,6 +128,7 @@ class Audit:
             if position == watch:
                 watch = self._compare(position, digest)
         self.position, self.digest, self.at_us, self.sum = position, digest, at_us, total & _MASK
+        self.events += events
 
     def skip_to(self, position: int) -> None:
         """Say that no row is left up to a position."""

@@ -19,6 +19,8 @@ LOG = "log"
 STREAMS = "streams"
 _META = "meta"
 _CUT = b"cut"
+_ORIGIN = b"origin"
+_FORMAT, _WITH_GAPS = b"format", b"2"
 
 _new = tuple.__new__  # builds a NamedTuple from a tuple, past its slower constructor
 
@@ -167,9 +169,14 @@ class LmdbLog:
         found = self._txn.get(_META, _CUT)
         return int.from_bytes(found, "big") if found else 0
 
-    def set_cut(self, position: int) -> None:
-        """Say up to where events may be missing."""
-        self._txn.put(_META, _CUT, key_of(position))
+    def set_cut(self, position: int, origin: bytes) -> None:
+        """Say up to where events may be missing, and whose log it is; a release that knows no gaps refuses it then."""
+        for key, value in ((_CUT, key_of(position)), (_ORIGIN, origin), (_FORMAT, _WITH_GAPS)):
+            self._txn.put(_META, key, value)
+
+    def origin(self) -> bytes:
+        """Give what tells this log from others, kept once events may be missing: the chain's digest at position 1."""
+        return self._txn.get(_META, _ORIGIN) or self.digest_at(1)
 
     def read_back(self, below: int) -> Iterator[Recorded]:
         """Give the events below a position, last first; says nothing about gaps."""

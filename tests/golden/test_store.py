@@ -2,12 +2,15 @@
 
 import gzip
 import json
+from io import BytesIO
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
 from queuectl import Queue
 from queuectl.documents import event_json, job_json
+from tests.rows import rows_of
 
 HERE = Path(__file__).parent
 TOLD = json.loads((HERE / "store-v1.json").read_text())
@@ -31,6 +34,28 @@ def test_the_first_format_tells_what_it_told_then(path: Path) -> None:
         config = {key: value.value for key, value in queue.config().items()}
         assert TOLD["config"].items() <= config.items()  # later releases have further keys
         assert queue.replay(check=True).differences == []
+
+
+def test_the_first_format_is_migrated_compacted_verified_and_exported(path: Path, tmp_path: Path) -> None:
+    """Whatever a later release does with a queue it does with one of the first format, and nothing is lost of it."""
+    Queue.migrate(path)
+    assert Queue.migrate(path, check=True).steps == []
+    with Queue.open(path, create=False) as queue:
+        assert queue.verify().problems == []
+        stories = {job["id"]: queue.history(job["id"]) for job in TOLD["jobs"]}
+        assert queue.compact(older_than_s=0).jobs > 0
+        assert {job_id: queue.history(job_id) for job_id in stories} == stories
+        found = queue.verify()
+        assert found.problems == []
+        assert "the chain goes through it from the first" in found.notes[0]
+        lines = BytesIO()
+        queue.export(lines.write)
+    Queue.import_export(BytesIO(lines.getvalue()), tmp_path / "new")
+    copytree(path / "archive", tmp_path / "new" / "archive")
+    assert rows_of(tmp_path / "new") == rows_of(path)
+    with Queue.open(tmp_path / "new", create=False) as queue:
+        assert {job_id: queue.history(job_id) for job_id in stories} == stories
+        assert queue.verify().problems == []
 
 
 def test_the_first_format_goes_on(path: Path) -> None:

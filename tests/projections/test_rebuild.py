@@ -346,7 +346,7 @@ def let_go(txn: Transaction, numbers: set[int], upto: int) -> None:
         txn.delete("log", key_of(position))
     swept = RetentionApplied(upto, 0, max(numbers), len(gone), b"", "", b"")
     log.append([Append("retention", log.version("retention"), (swept,))], at_us=0, actor="nobody")
-    log.set_cut(upto)
+    log.set_cut(upto, bytes(32))
 
 
 def test_retention_during_a_replay_makes_it_begin_anew(long_queue: Queue) -> None:

@@ -6,13 +6,15 @@ from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from queuectl import JobRequest, Queue
 from queuectl.asof import views_at
+from queuectl.errors import Archived, InvalidInput
 from queuectl.events.lmdb_log import LmdbLog
-from queuectl.events.types import Recorded
+from queuectl.events.types import RETENTION_STREAM, Recorded
 from queuectl.job import Job, evolve
 from queuectl.projections.runner import Views
 from queuectl.snapshots import DIRECTORY, missing, superfluous
@@ -54,7 +56,7 @@ def lived(steps: list[str]) -> Iterator[tuple[Queue, dict[int, Rows]]]:
             queue.config_set("snapshot_events", 5)
             seen: dict[int, Rows] = {}
             for step in steps:
-                STEPS[step](queue, clock)
+                (STEPS | STEPS_OF_RETENTION)[step](queue, clock)
                 seen[queue.head()] = rows_of(queue._store, queue.head())
             yield queue, seen
 
@@ -99,6 +101,11 @@ def folded(queue: Queue, position: int) -> list[Job]:
     return [job for _, job in sorted(jobs.items(), reverse=True) if job is not None]
 
 
+STEPS_OF_RETENTION: dict[str, Step] = {
+    "compact": lambda queue, clock: queue.compact(older_than_s=0),
+    "compact what is older": lambda queue, clock: queue.compact(older_than_s=6, keep_dead=True),
+}
+
 lives = st.lists(st.sampled_from(sorted(STEPS)), min_size=3, max_size=25).map(lambda steps: ["enqueue", *steps])
 
 
@@ -121,6 +128,53 @@ def test_as_of_is_what_was(steps: list[str], data: st.DataObject) -> None:
                 assert sum(then.status().jobs.values()) == len(jobs)
                 assert sorted(then.jobs(state="pending")) == sorted(job for job in jobs if job.state == "pending")
                 assert {job.id for job in then.dead()} == {job.id for job in jobs if job.state == "dead"}
+
+
+cut_lives = st.lists(st.sampled_from(sorted([*STEPS, "work", *STEPS_OF_RETENTION])), min_size=3, max_size=25)
+
+
+@settings(max_examples=25, deadline=None)
+@given(steps=cut_lives, more=lives, data=st.data())
+def test_as_of_beside_retention(steps: list[str], more: list[str], data: st.DataObject) -> None:
+    """From the last retention event on the views are those that were live then; below the cut that is refused."""
+    with lived(["enqueue", "work", *steps, "compact", *more]) as (queue, seen):
+        cut, last = retained(queue)
+        if data.draw(st.booleans(), label="snapshots"):
+            queue.make_snapshots(with_head=data.draw(st.booleans()))
+        whole = [position for position in seen if position >= last]
+        for position in data.draw(st.lists(st.sampled_from(whole), min_size=1, max_size=4)):
+            assert as_of(queue, position) == seen[position]
+        for position in data.draw(st.lists(st.integers(1, max(1, cut - 1)), min_size=1, max_size=3)) if cut > 1 else ():
+            with pytest.raises(Archived, match=f"the events up to position {cut} are archived; the earliest state"):
+                queue.as_of(position)
+        for position in data.draw(st.lists(st.integers(max(1, cut), queue.head()), min_size=1, max_size=3)):
+            with queue.as_of(position) as then:
+                assert [then.job(job.id) for job in then.jobs()] == then.jobs()
+
+
+def retained(queue: Queue) -> tuple[int, int]:
+    """Give the cut, and the position of the last event that tells of it; zeros where nothing went yet."""
+    with queue._store.read() as txn:
+        log = LmdbLog(txn)
+        return log.cut(), log.version(RETENTION_STREAM)
+
+
+@settings(max_examples=10, deadline=None)
+@given(steps=cut_lives, more=lives, data=st.data())
+def test_a_branch_beside_retention(steps: list[str], more: list[str], data: st.DataObject) -> None:
+    """A second queue as of any moment that is not refused is sound, and its views are what its log says."""
+    with lived(["enqueue", "work", *steps, "compact", *more]) as (queue, _), tempfile.TemporaryDirectory() as home:
+        position = data.draw(st.integers(1, queue.head()))
+        try:
+            queue.branch(Path(home) / "then", position)
+        except (Archived, InvalidInput):
+            assert position < retained(queue)[1]
+            return
+        with Queue.open(Path(home) / "then", create=False) as then:
+            assert then.replay(check=True).differences == []
+            assert then.verify(log_only=True).problems == []
+            then.compact(older_than_s=0)
+            assert then.replay(check=True).differences == []
 
 
 def spoil(path: Path, how: str) -> None:

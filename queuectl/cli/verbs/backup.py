@@ -35,9 +35,11 @@ def command(session: Session, *, file: str, force: bool, as_json: bool) -> None:
     with progress("Backing up", in_bytes=True) as shown:
         done = session.reading().backup(file, force=force, progress=shown.stage)
     told = (
-        f"Backed up {plural(done.events, 'event')} up to position {done.head} and {plural(done.files, 'output file')} "
+        f"Backed up {plural(done.events, 'event')} up to position {done.head} and {plural(done.files, 'file')} "
         f"to {'stdout' if file == '-' else escape(file)}; digest {done.digest[:16]}"
     )
+    if done.elsewhere:
+        note(f"Not in it: what retention archived in {escape(', '.join(done.elsewhere))}; keep that beside it")
     if file == "-":
         note(told)
     elif as_json:

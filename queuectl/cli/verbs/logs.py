@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...errors import InvalidInput
+from ...errors import InvalidInput, JobNotFound
 from .. import offers
 from ..context import Session, pass_session
 from ..params import json_option, whole
@@ -52,7 +52,7 @@ def command(
     """
     printer = (LinePrinter if as_json else Printer)(attempt, stream)
     queue = session.reading()
-    job_id = queue.match_id(job_id)
+    job_id = _meant(queue, job_id, follow)
     if follow:
         from ..following import code_of
         from ..following import follow as follow_job
@@ -69,6 +69,15 @@ def command(
     if not chosen:
         note(f"{escape(job_id)} has not run yet; it is {queue.job(job_id).state}")
     _print_all(queue, runs, printer)
+
+
+def _meant(queue: "Queue", typed: str, follow: bool) -> str:
+    try:
+        return queue.match_id(typed)
+    except JobNotFound as error:
+        if follow or not error.archived_at:
+            raise
+        return typed
 
 
 def _print_all(queue: "Queue", runs: "list[Run]", printer: Printer) -> None:

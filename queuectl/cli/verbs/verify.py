@@ -16,7 +16,12 @@ from ..verb import Verb
 if TYPE_CHECKING:
     from ...verification import Found, Verified
 
-TITLES = {"file": "Checking the file", "log": "Checking the log", "views": "Comparing the views"}
+TITLES = {
+    "file": "Checking the file",
+    "log": "Checking the log",
+    "archive": "Checking the archive",
+    "views": "Comparing the views",
+}
 SHOWN = 20
 """Problems that a person is shown."""
 
@@ -85,9 +90,16 @@ def _print(found: "Verified", checkpoint: Path | None) -> None:
         if checkpoint is not None:
             line(f"Wrote a checkpoint to {escape(str(checkpoint))}; keep it where this queue's owner cannot change it")
     else:
-        line(
-            f"Found {plural(found.problem_count, 'problem')}; stop the workers, and restore a backup: queuectl restore"
-        )
+        line(f"Found {plural(found.problem_count, 'problem')}; {_remedy(found)}")
+
+
+def _remedy(found: "Verified") -> str:
+    parts = {problem.part for problem in found.problems}
+    if parts <= {"archive"}:
+        return "the queue itself may go on; put a sound copy in place of what is damaged in the archive"
+    if parts <= {"against"}:
+        return "of the rest nothing is wrong"
+    return "stop the workers, and restore a backup: queuectl restore"
 
 
 def _place(problem: "Found") -> str:
