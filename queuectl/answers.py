@@ -15,6 +15,13 @@ class Bulk(NamedTuple):
     ids: list[str]
 
 
+class Acted(NamedTuple):
+    """The ids of the jobs that something was done to, and how many of those chosen had moved on and were left."""
+
+    ids: list[str]
+    left: int
+
+
 class Captured(NamedTuple):
     """What an attempt printed: its frames, or None when they lie in its file or there are none."""
 

@@ -20,7 +20,7 @@ from .engine import Engine, settings_of, token_of
 from .errors import CorruptLog, InvalidInput, WaitTimeout
 from .events.lmdb_log import LmdbLog
 from .events.types import WORKER_STREAM, WorkerStarted, WorkerStopped, WorkerStopping
-from .intake import JobRequest, check_count, check_queue, check_state, check_text, check_worker, ids_of
+from .intake import JobRequest, check_count, check_queue, check_text, check_worker, ids_of
 from .job import ENDED, JobState
 from .later import Later
 from .projections import workers
@@ -46,9 +46,11 @@ if TYPE_CHECKING:
         expiry,
         exporting,
         family,
+        filtering,
         foreignfiles,
         importing,
         installing,
+        listing,
         matching,
         migrating,
         outputs,
@@ -64,7 +66,9 @@ if TYPE_CHECKING:
         verification,
     )
     from . import overview as overviews
+    from .acting import Chosen
     from .answers import (
+        Acted,
         Adopted,
         BackedUp,
         Branch,
@@ -91,6 +95,7 @@ if TYPE_CHECKING:
     from .clock import Clock
     from .commands import JobCommand
     from .events.types import Command, Recorded, Stream
+    from .filtering import Filter
     from .job import Job
     from .projections import rebuild
     from .retaining import Retaining
@@ -104,6 +109,7 @@ else:
         ["acting", "answers", "asof", "enqueuing", "outputs", "reading", "branching", "settling", "takeover"],
     )
     family, matching, selecting, subscriptions = map(Later, ["family", "matching", "selecting", "subscriptions"])
+    filtering, listing = map(Later, ["filtering", "listing"])
     rebuild = Later("projections.rebuild")
     verification = Later("verification")
     adopting, backup, exporting, foreignfiles, importing, installing, migrating, restore = map(
@@ -412,18 +418,36 @@ class Queue:
         return self._act_on_dead(job_ids, RemoveJob(JobState.DEAD), reason)
 
     def clear(
-        self, *, state: JobState = JobState.COMPLETED, older_than_s: float | None = None, reason: str | None = None
+        self,
+        *,
+        state: JobState | str = JobState.COMPLETED,
+        older_than_s: float | None = None,
+        reason: str | None = None,
     ) -> int:
         """Remove ended jobs of a state from the views; their history stays. Gives how many.
 
-        Raises InvalidInput for a state that is no end.
+        `older_than_s` leaves those that ended, or were edited, in so many seconds. Raises InvalidInput
+        for a state that is no end.
         """
-        state = check_state(state)
-        if state not in ENDED:
-            raise InvalidInput("state", repr(str(state)), "completed, dead or cancelled; cancel a waiting job first")
         before_us = None if older_than_s is None else self._clock.now_us() - int(older_than_s * 1_000_000)
-        numbers = acting.ended(self._store, state, before_us)
-        return len(acting.act_on_all(self._engine, numbers, RemoveJob(state), reason=reason))
+        where = filtering.filter_of(state=state, until=before_us)
+        return len(self.act_on_all(self.choose("remove", where), reason=reason).ids)
+
+    def choose(self, verb: acting.Verb, where: Filter) -> Chosen:
+        """Find the jobs that a filter means and that can be cancelled, retried or removed; changes nothing.
+
+        Raises InvalidInput where the filter names a state in which they can not.
+        """
+        return acting.choose(self._store, verb, where)
+
+    def act_on_all(
+        self, chosen: Chosen, *, reason: str | None = None, progress: Callable[[int], None] | None = None
+    ) -> Acted:
+        """Cancel, retry or remove the jobs chosen, 1,000 to a transaction, leaving those the filter no longer means.
+
+        `progress` is called with the number of jobs gone through behind each transaction.
+        """
+        return acting.act_on_all(self._engine, chosen, reason=reason, progress=progress)
 
     def config_set(self, key: str, value: str | int | float, *, reason: str | None = None) -> int | float:
         """Give a configuration key a value; raises InvalidInput with the list of good ones."""
@@ -455,20 +479,35 @@ class Queue:
 
     def jobs(
         self,
+        where: Filter | None = None,
         *,
-        state: JobState | str | None = None,
+        state: JobState | str | Iterable[JobState | str] | None = None,
         queue: str | None = None,
+        since: datetime | int | None = None,
+        until: datetime | int | None = None,
+        match: str | None = None,
+        order: str | None = None,
         limit: int | None = None,
         after: str | None = None,
     ) -> list[Job]:
-        """Give jobs: pending and failed ones by when they run, others newest first.
+        """Give jobs: waiting ones by when they run, ended ones by their last change, newest first, others by age.
 
-        `after` is the id of the last job of the page before.
+        `since` and `until` speak of their last change, `match` is looked for in id and command. `order`
+        is one of filtering.KEYS, with `-` before it for the largest first. `after` is the id of the last
+        job of the page before. A Filter may stand for what says which. Raises InvalidInput and JobNotFound.
         """
-        wanted = None if state is None else check_state(state)
+        where = where or filtering.filter_of(state=state, queue=queue, since=since, until=until, match=match)
+        return list(self.each_job(where, order=order, limit=limit, after=after))
+
+    def each_job(
+        self, where: Filter, *, order: str | None = None, limit: int | None = None, after: str | None = None
+    ) -> Iterator[Job]:
+        """Give the same one by one, in short read transactions, however many there are.
+
+        Each is as it was when it was looked at. Raises as `jobs` does, before the first.
+        """
         limit = None if limit is None else check_count("limit", limit)
-        with self._store.read() as txn:
-            return reading.list_jobs(txn, state=wanted, queue=queue, limit=limit, after=after)
+        return listing.each(self._store.read, where, filtering.order_of(order), limit=limit, after=after)
 
     def dead(self, *, limit: int | None = None) -> list[Job]:
         """Give the dead letter queue, last to die first."""
@@ -907,7 +946,9 @@ class Queue:
 
     def _act_on_dead(self, job_ids: str | Sequence[str] | None, command: JobCommand, reason: str | None) -> list[str]:
         if job_ids is None:
-            return acting.act_on_all(self._engine, acting.all_dead(self._store), command, reason=reason)
+            dead = filtering.filter_of(state=JobState.DEAD)
+            verb: acting.Verb = "retry" if isinstance(command, RequeueJob) else "remove"
+            return self.act_on_all(self.choose(verb, dead), reason=reason).ids
         named = list(dict.fromkeys(ids_of(job_ids)))
         acting.act(self._engine, named, command, reason=reason)
         return named

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from queuectl import DuplicateJob, InvalidLine, JobNotFound, JobRequest, JobState, Queue, StaleLease, WrongState
 from queuectl.engine import Engine
 from queuectl.job import Job
-from queuectl.projections import dead, leases, ready, scheduled
+from queuectl.projections import dead, ended, leases, ready, scheduled
 from tests.clocks import FakeClock
 
 IDS = st.sampled_from([f"job{n}" for n in range(8)])
@@ -223,9 +223,11 @@ class QueueMachine(RuleBasedStateMachine):
             waiting = [int.from_bytes(key[-8:], "big") for key, _ in txn.scan(ready.TABLE)]
             waiting += [int.from_bytes(key[8:], "big") for key, _ in txn.scan(scheduled.TABLE)]
             leased = [int.from_bytes(key[8:], "big") for key, _ in txn.scan(leases.TABLE)]
+            over = [int.from_bytes(number, "big") for _, number in txn.scan(ended.TABLE)]
             lying = [int.from_bytes(number, "big") for _, number in txn.scan(dead.TABLE)]
         assert sorted(waiting) == self.numbers_in("pending", "failed")
         assert sorted(leased) == self.numbers_in("processing")
+        assert sorted(over) == self.numbers_in("completed", "cancelled")
         assert sorted(lying) == self.numbers_in("dead")
 
     @invariant()
