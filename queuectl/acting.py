@@ -1,21 +1,19 @@
 """One command on jobs that someone named, or on all of a kind in chunks."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final
 
 from . import listing, outputs
 from .answers import Acted
 from .commands import CancelJob, JobCommand, RemoveJob, RequeueJob
 from .engine import Engine, Unit
 from .errors import InvalidInput
-from .filtering import Filter
+from .filtering import Chosen, Filter, Verb
 from .job import ENDED, WAITING, Job, JobState
 from .store import Store
 
 CHUNK: Final = 1_000
 """Jobs in a transaction."""
-
-Verb: TypeAlias = Literal["cancel", "retry", "remove"]
 
 COMMANDS: Final[Mapping[Verb, JobCommand]] = {"cancel": CancelJob(), "retry": RequeueJob(), "remove": RemoveJob()}
 STATES: Final[Mapping[Verb, frozenset[JobState]]] = {
@@ -24,14 +22,6 @@ STATES: Final[Mapping[Verb, frozenset[JobState]]] = {
     "remove": ENDED,
 }
 """What many jobs can be told to do -> the states in which they can."""
-
-
-class Chosen(NamedTuple):
-    """The jobs that a filter meant when it was asked, by number, and what is to be done to them."""
-
-    verb: Verb
-    where: Filter
-    numbers: list[int]
 
 
 def act(engine: Engine, job_ids: Sequence[str], command: JobCommand, *, reason: str | None) -> list[Job]:

@@ -133,6 +133,15 @@ class Past:
         limit = None if limit is None else check_count("limit", limit)
         return listing.each(self._read, where, order_of(order), limit=limit, after=after)
 
+    def count(self, where: Filter) -> int:
+        """Count the jobs in the states and of the queue that a filter names, whatever else it asks for."""
+        with self._read() as txn:
+            return listing.count(txn, where)
+
+    def now_us(self) -> int:
+        """Give the moment's time, in microseconds since the epoch."""
+        return self.moment.at_us
+
     def dead(self, *, limit: int | None = None) -> list[Job]:
         """Give the dead letter queue, last to die first."""
         with self._read() as txn:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from .errors import InvalidInput
 from .intake import check_queue, check_state, check_text
@@ -18,6 +18,10 @@ from .when import time_us
 States: TypeAlias = "JobState | str | Iterable[JobState | str] | None"
 Moment: TypeAlias = "datetime | int | None"
 """A datetime, or microseconds since the epoch."""
+
+
+Verb: TypeAlias = Literal["cancel", "retry", "remove"]
+"""What many jobs can be told."""
 
 
 class Filter(NamedTuple):
@@ -48,6 +52,14 @@ class Filter(NamedTuple):
     def is_counted(self) -> bool:
         """Tell whether the counts of the queues already say how many there are."""
         return self.since_us is None and self.until_us is None and self.match is None
+
+
+class Chosen(NamedTuple):
+    """The jobs that a filter meant when it was asked, by number, and what is to be done to them."""
+
+    verb: Verb
+    where: Filter
+    numbers: list[int]
 
 
 def filter_of(

@@ -20,7 +20,7 @@ from .engine import Engine, settings_of, token_of
 from .errors import CorruptLog, InvalidInput, WaitTimeout
 from .events.lmdb_log import LmdbLog
 from .events.types import WORKER_STREAM, WorkerStarted, WorkerStopped, WorkerStopping
-from .intake import JobRequest, check_count, check_queue, check_text, check_worker, ids_of
+from .intake import JobRequest, check_count, check_queue, check_state, check_text, check_worker, ids_of
 from .job import ENDED, JobState
 from .later import Later
 from .projections import workers
@@ -66,7 +66,6 @@ if TYPE_CHECKING:
         verification,
     )
     from . import overview as overviews
-    from .acting import Chosen
     from .answers import (
         Acted,
         Adopted,
@@ -95,7 +94,7 @@ if TYPE_CHECKING:
     from .clock import Clock
     from .commands import JobCommand
     from .events.types import Command, Recorded, Stream
-    from .filtering import Filter
+    from .filtering import Chosen, Filter, Verb
     from .job import Job
     from .projections import rebuild
     from .retaining import Retaining
@@ -433,7 +432,7 @@ class Queue:
         where = filtering.filter_of(state=state, until=before_us)
         return len(self.act_on_all(self.choose("remove", where), reason=reason).ids)
 
-    def choose(self, verb: acting.Verb, where: Filter) -> Chosen:
+    def choose(self, verb: Verb, where: Filter) -> Chosen:
         """Find the jobs that a filter means and that can be cancelled, retried or removed; changes nothing.
 
         Raises InvalidInput where the filter names a state in which they can not.
@@ -508,6 +507,11 @@ class Queue:
         """
         limit = None if limit is None else check_count("limit", limit)
         return listing.each(self._store.read, where, filtering.order_of(order), limit=limit, after=after)
+
+    def count(self, where: Filter) -> int:
+        """Count the jobs in the states and of the queue that a filter names, whatever else it asks for."""
+        with self._store.read() as txn:
+            return listing.count(txn, where)
 
     def dead(self, *, limit: int | None = None) -> list[Job]:
         """Give the dead letter queue, last to die first."""
@@ -947,7 +951,7 @@ class Queue:
     def _act_on_dead(self, job_ids: str | Sequence[str] | None, command: JobCommand, reason: str | None) -> list[str]:
         if job_ids is None:
             dead = filtering.filter_of(state=JobState.DEAD)
-            verb: acting.Verb = "retry" if isinstance(command, RequeueJob) else "remove"
+            verb: Verb = "retry" if isinstance(command, RequeueJob) else "remove"
             return self.act_on_all(self.choose(verb, dead), reason=reason).ids
         named = list(dict.fromkeys(ids_of(job_ids)))
         acting.act(self._engine, named, command, reason=reason)

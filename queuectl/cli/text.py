@@ -11,12 +11,23 @@ def escape(text: str) -> str:
     """Show control characters and escape sequences instead of sending them to the terminal."""
     if text.isprintable():
         return text
-    return "".join(_visible(char) for char in text)
+    return "".join(
+        char if char == _JOINER and _holds(text[place - 1 : place], text[place + 1 : place + 2]) else _visible(char)
+        for place, char in enumerate(text)
+    )
+
+
+def _holds(before: str, after: str) -> bool:
+    """Tell whether a joiner between these holds an emoji together; elsewhere it could hide how wide a text is."""
+    from unicodedata import category
+
+    return (
+        bool(before and after) and category(after) == "So" and (category(before) in ("So", "Sk") or before == "\ufe0f")
+    )
 
 
 def _visible(char: str) -> str:
-    # The joiner is not printable by itself, yet holds emoji together and does no harm.
-    if char.isprintable() or char == _JOINER:
+    if char.isprintable():
         return char
     return char.encode("unicode_escape").decode()
 
@@ -61,6 +72,11 @@ def moment(at_us: int | None, *, short: bool = False) -> str:
     if short and at.date() == datetime.now().date():
         return f"{at:%H:%M:%S}"
     return f"{at:%Y-%m-%d %H:%M:%S}"
+
+
+def coarse(seconds: float) -> str:
+    """Give a length of time that goes on, in whole seconds and the two largest units."""
+    return duration(max(1, round(seconds)))
 
 
 def duration(seconds: float) -> str:

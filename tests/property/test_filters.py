@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectl import JobRequest, JobState, Queue
-from queuectl import listing
+from queuectl import JobRequest, JobState, Queue, listing
 from queuectl.filtering import KEYS, Filter, Order
 from queuectl.job import ENDED, WAITING, Job
 from tests.clocks import FakeClock

@@ -4,16 +4,27 @@ from typing import Any
 
 import click
 
-from ...job import WAITING, Job, JobState
-from ..choosing import act_on_chosen, chosen_by, dry_run_option, filter_options, told, yes_option
+from ...job import Job, JobState
+from .. import offers
+from ..choosing import (
+    Consent,
+    act_on_all,
+    acted_json,
+    consent_options,
+    filter_from,
+    filter_options,
+    named_or_meant,
+    tell_acted,
+)
 from ..context import Session, pass_session
 from ..exits import each
+from ..naming import taken
 from ..params import json_option, reason_option
-from ..render import document, line, note
+from ..render import document, line
 from ..text import escape
 from ..verb import Verb
 
-_STATES = [state for state in JobState if state in WAITING | {JobState.PROCESSING}]
+SAID = ("Cancel", "Cancelled")
 
 
 @click.command(
@@ -24,10 +35,9 @@ _STATES = [state for state in JobState if state in WAITING | {JobState.PROCESSIN
         "queuectl cancel --match rsync --dry-run",
     ),
 )
-@click.argument("job_ids", nargs=-1, metavar="[JOB...]")
-@filter_options(_STATES)
-@yes_option
-@dry_run_option
+@click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=offers.jobs(*offers.OPEN))
+@filter_options(offers.OPEN)
+@consent_options
 @reason_option
 @json_option
 @pass_session
@@ -35,6 +45,7 @@ _STATES = [state for state in JobState if state in WAITING | {JobState.PROCESSIN
 def command(
     ctx: click.Context,
     session: Session,
+    /,
     *,
     job_ids: tuple[str, ...],
     yes: bool,
@@ -45,19 +56,17 @@ def command(
 ) -> None:
     """Cancel waiting jobs at once; have the workers stop running ones.
 
-    Name the jobs, or say which: those are counted, and it asks before it acts. Exits 1 when one of
-    those named was refused; the others are cancelled all the same.
+    Name the jobs, or say which: these are counted, and it asks first. Exits 1 when one of those
+    named was refused; the others are cancelled all the same.
     """
-    where = named_or_chosen(job_ids, chosen_by(options))
+    where, consent = filter_from(options), Consent(yes, dry_run)
+    named_or_meant(job_ids, where, consent)
     queue = session.existing()
     if where is not None:
-        chosen = queue.choose("cancel", where)
-        acted = act_on_chosen(
-            queue, chosen, ("cancel", "Cancelled"), yes=yes, dry_run=dry_run, as_json=as_json, reason=reason
-        )
-        tell_acted(acted, "Cancelled, or asked to stop,", as_json=as_json)
+        acted = act_on_all(queue, "cancel", where, said=SAID, consent=consent, reason=reason)
+        document(acted_json(acted, consent)) if as_json else tell_acted(acted, SAID, consent)
         return
-    jobs, code = each(job_ids, lambda job_id: queue.cancel(job_id, reason=reason))
+    jobs, code = each(job_ids, lambda job_id: queue.cancel(taken(queue, job_id), reason=reason))
     if as_json:
         from ...documents import job_json
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...filtering import KEYS, Filter
-from ..choosing import chosen_by, filter_options
+from .. import offers
+from ..choosing import filter_from, filter_options
 from ..context import Session, pass_session
 from ..params import Place, as_of_option, json_option, whole
 from ..render import json_array, note, paged_table
@@ -37,14 +38,17 @@ PAGE = 500
 )
 @filter_options()
 @click.option("--order", metavar="KEY", help=f"{', '.join(KEYS)}; -KEY for the largest first.")
-@click.option("--columns", metavar="NAMES", help="Which columns, for example id,took,error; a wrong one tells them all.")
+@click.option(
+    "--columns", metavar="NAMES", help="Which columns, for example id,took,error; a wrong one tells them all."
+)
 @click.option("--limit", type=whole(0), metavar="N", help=f"At most so many; 0 is all.  [{SCREENFUL}; --json: all]")
-@click.option("--after", metavar="ID", help="Go on behind this one.")
+@click.option("--after", metavar="ID", shell_complete=offers.jobs(), help="Go on behind this one.")
 @as_of_option
 @json_option
 @pass_session
 def command(
     session: Session,
+    /,
     *,
     order: str | None,
     columns: str | None,
@@ -60,11 +64,12 @@ def command(
     first, others newest first. --since and --until are about a job's last change: when it was enqueued,
     claimed, ended or edited last.
     """
-    where = chosen_by(options) or Filter()
+    where = filter_from(options) or Filter()
     if as_json and columns:
         raise click.UsageError("--columns is for the table; --json gives every field")
     opened = session.seen(as_of)
     most = SCREENFUL if limit is None and not as_json else limit or None
+    after = None if after is None else session.reading().match_id(after, or_removed=as_of is not None)
     found = opened.each_job(where, order=order, limit=most, after=after)
     if as_json:
         from ...documents import job_json
