@@ -1,12 +1,13 @@
 """One command on jobs that someone named, or on all of a kind in chunks."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from . import listing, outputs
+from .amending import edit_from
 from .answers import Acted
-from .commands import CancelJob, JobCommand, RemoveJob, RequeueJob
-from .engine import Engine, Unit
+from .commands import CancelJob, EditJob, JobCommand, RemoveJob, RequeueJob
+from .engine import Engine, Order, Unit
 from .errors import InvalidInput
 from .filtering import Chosen, Filter, Verb
 from .job import ENDED, WAITING, Job, JobState
@@ -32,6 +33,18 @@ def act(engine: Engine, job_ids: Sequence[str], command: JobCommand, *, reason: 
         _forget(unit, found, command)
     _forget_files(engine, found, command)
     return after or found
+
+
+def edit(engine: Engine, job_id: str, changes: Mapping[str, Any], *, again: bool, reason: str | None) -> Job:
+    """Change what a job that does not run is to do, and with `again` let it run again now, or neither.
+
+    Raises JobNotFound, WrongState or InvalidInput.
+    """
+    with engine.unit(reason=reason, rings=True) as unit:
+        job = unit.find(job_id)
+        orders: list[Order] = [(job.number, RequeueJob())] if again else []
+        orders.append((job.number, EditJob(edit_from(job.spec, changes, now_us=unit.now_us))))
+        return unit.execute(orders)[-1]
 
 
 def choose(store: Store, verb: Verb, where: Filter) -> Chosen:

@@ -402,6 +402,15 @@ class Queue:
         """
         return acting.act(self._engine, ids_of(job_id), RequeueJob(), reason=reason)[0]
 
+    def edit(self, job_id: str, *, again: bool = False, reason: str | None = None, **changes: Any) -> Job:
+        """Change what a job is to do that waits or has ended; `again` also lets it run again, now.
+
+        `changes` are command, queue, priority, max_retries, timeout_s, backoff_base, cwd, env, run_at or
+        delay_s, as `enqueue` takes them; None is no timeout, directory, environment or time. It keeps its
+        id and its history. Raises JobNotFound, WrongState or InvalidInput.
+        """
+        return acting.edit(self._engine, job_id, changes, again=again, reason=reason)
+
     def dlq_retry(self, job_ids: str | Sequence[str] | None = None, *, reason: str | None = None) -> list[str]:
         """Run dead jobs again with 0 attempts, all or none of those named; None is every dead job.
 

@@ -12,7 +12,10 @@ import queuectl
 ROOT = Path(queuectl.__file__).parent
 CORE = "errors events.types job commands retry decider"
 VIEWS_OF_ALL = "errors events.* job store projections.*"
-FACE = "queue filtering surroundings answers documents settings intake errors clock events.types events.codec job when"
+FACE = (
+    "queue amending filtering surroundings answers documents settings intake errors clock"
+    " events.types events.codec job when"
+)
 
 ALLOWED = {  # module -> what of ours it may import; the first row that fits counts
     "errors|boot|events.types|retry|doorbell|later|surroundings|events.__init__|projections.__init__": "",
@@ -31,6 +34,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "projections.*": "events.types job store projections.rows",
     "intake": "errors events.types job settings when",
     "answers": "errors events.types job",
+    "amending": "documents errors events.types intake settings when",
     "filtering": "errors intake job when",
     "listing": f"filtering reading {VIEWS_OF_ALL}",
     "documents": "answers events.types events.codec job",
@@ -47,7 +51,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "overview": f"answers reading {VIEWS_OF_ALL}",
     "enqueuing": f"answers clock engine intake settings surroundings {VIEWS_OF_ALL}",
     "matching|candidates": "errors job projections.* store subscriptions surroundings",
-    "acting": f"answers commands engine filtering listing outputs {VIEWS_OF_ALL}",
+    "acting": f"amending answers commands engine filtering listing outputs {VIEWS_OF_ALL}",
     "takeover": f"answers boot engine leftovers lockfile surroundings {VIEWS_OF_ALL}",
     "segment": "errors",
     "archive": "errors events.types events.codec segment",
