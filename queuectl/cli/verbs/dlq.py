@@ -111,12 +111,16 @@ def _on_some(function: Any) -> Any:
     ),
 )
 @_on_some
+@click.option("--edit", "edits", is_flag=True, help="Change one job in your editor first.")
 @pass_session
-def retry_dead(session: Session, /, **given: Any) -> None:
+def retry_dead(session: Session, /, *, edits: bool, **given: Any) -> None:
     """Run dead jobs again, with 0 attempts: all of those named, or none.
 
     Where it is said which, they are counted, and it asks first.
     """
+    if edits:
+        _retry_edited(session, **given)
+        return
     _act(session, "retry", ("Retry", "Requeued"), lenient=given["everything"], asks=not given["everything"], **given)
 
 
@@ -131,6 +135,19 @@ def purge_dead(session: Session, /, **given: Any) -> None:
     Where it is said which, they are counted, and it asks first; --all asks on a terminal only.
     """
     _act(session, "remove", ("Purge", "Purged"), lenient=given["everything"], asks=True, **given)
+
+
+def _retry_edited(session: Session, *, job_ids: tuple[str, ...], reason: str | None, as_json: bool, **_: Any) -> None:
+    from .retry import retry_edited
+
+    queue = session.existing()
+    for job_id in taken_all(queue, job_ids) or ():
+        job = queue.job(job_id)
+        if job.state != JobState.DEAD:
+            with _said_as("retry", _WHEN_RETRIED):
+                raise WrongState("retry", job.id, job.state, "")
+    acted = Acted([retry_edited(queue, job_ids, reason=reason).id], 0)
+    document(acted_json(acted, Consent())) if as_json else tell_acted(acted, ("Retry", "Requeued"), Consent())
 
 
 def _act(
