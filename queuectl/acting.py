@@ -64,7 +64,7 @@ def act_on_all(
 
     `progress` is called with the number looked at behind each transaction.
     """
-    command, ids, left = COMMANDS[chosen.verb], list[str](), 0
+    command, ids, left, asked = COMMANDS[chosen.verb], list[str](), 0, 0
     for start in range(0, len(chosen.numbers), CHUNK):
         some = chosen.numbers[start : start + CHUNK]
         with engine.unit(reason=reason, rings=True) as unit:
@@ -76,9 +76,10 @@ def act_on_all(
         _forget_files(engine, found, command)
         ids += [job.id for job in found]
         left += len(some) - len(found)
+        asked += sum(job.state is JobState.PROCESSING for job in found)
         if progress:
             progress(start + len(some))
-    return Acted(ids, left)
+    return Acted(ids, left, asked)
 
 
 def _forget(unit: Unit, found: Sequence[Job], command: JobCommand) -> None:

@@ -16,10 +16,14 @@ class Bulk(NamedTuple):
 
 
 class Acted(NamedTuple):
-    """The ids of the jobs that something was done to, and how many of those chosen had moved on and were left."""
+    """The ids of the jobs that something was done to, and how many of those chosen had moved on and were left.
+
+    `asked` of them were running: their workers were asked to stop them.
+    """
 
     ids: list[str]
     left: int
+    asked: int = 0
 
 
 class Captured(NamedTuple):

@@ -110,10 +110,11 @@ def act_on_all(
 
 def tell_acted(acted: "Acted", said: tuple[str, str], consent: Consent, *, noun: str = "job") -> None:
     """Say what was done and what was left, or what would be done."""
-    ids, left = acted
+    ids, left, asked = acted
     done = f"{'Would ' + said[0].lower() if consent.dry_run else said[1]} "
+    stopping = f", of which {asked:,} ran and are being stopped" if asked else ""
     moved_on = f"; left {plural(left, 'job')} that had moved on" if left else ""
-    line(f"{done}{escape(ids[0]) if len(ids) == 1 and noun == 'job' else plural(len(ids), noun)}{moved_on}")
+    line(f"{done}{escape(ids[0]) if len(ids) == 1 and noun == 'job' else plural(len(ids), noun)}{stopping}{moved_on}")
     if consent.dry_run and len(ids) > 1:
         for job_id in islice(ids, TOLD):
             line(f"  {escape(job_id)}")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import click
 
 from .exits import hint, say
-from .text import cells, cut
+from .text import cells, cut, flat
 
 GAP = "  "
 LEAST_WIDE = 12
@@ -126,6 +126,8 @@ def paged_table(columns: Sequence[Column], pages: Iterable[Sequence[Sequence[str
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, titled: bool = True) -> None:
     """Print aligned columns under their titles; a column that is empty throughout is left out."""
+    if on_terminal():
+        rows = [[flat(cell) for cell in row] for row in rows]
     used = _used(columns, rows)
     columns = [columns[index] for index in used]
     rows = [[row[index] for index in used] for row in rows]

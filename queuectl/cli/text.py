@@ -1,6 +1,6 @@
 """Values as text for people: escaped, measured, cut; times and durations. Prints nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 ELLIPSIS = "…"
@@ -41,13 +41,19 @@ def command_text(command: str | Sequence[str]) -> str:
     return escape(join(command))
 
 
+def flat(text: str) -> str:
+    """Give a text with its emoji taken apart: terminals differ in how wide those are that a joiner holds."""
+    return text if text.isascii() else text.translate(_APART)
+
+
+_APART = {ord(_JOINER): None, 0xFE0F: None}
+
+
 def cells(text: str) -> int:
-    """Count the terminal columns that `text` fills."""
+    """Count the terminal columns that `text` fills, at the most."""
     if text.isascii():
         return len(text)
-    from rich.cells import cell_len
-
-    return cell_len(text)
+    return sum(map(_size(), text))
 
 
 def cut(text: str, width: int) -> str:
@@ -56,9 +62,19 @@ def cut(text: str, width: int) -> str:
         return text
     if text.isascii():
         return text[: width - 1] + ELLIPSIS
-    from rich.cells import set_cell_size
+    size, filled = _size(), 0
+    for place, char in enumerate(text):
+        filled += size(char)
+        if filled > width - 1:
+            return text[:place].rstrip() + ELLIPSIS
+    return text
 
-    return set_cell_size(text, width - 1).rstrip() + ELLIPSIS
+
+def _size() -> Callable[[str], int]:
+    from rich.cells import get_character_cell_size
+
+    # The letters that flags are made of fill one column in some terminals, two in others.
+    return lambda char: 2 if "\U0001f1e6" <= char <= "\U0001f1ff" else get_character_cell_size(char)
 
 
 def moment(at_us: int | None, *, short: bool = False) -> str:

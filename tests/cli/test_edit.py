@@ -32,9 +32,8 @@ class Editor:
         """Say what it does, each time it is opened."""
         script = self.home / "my editor.py"
         body = "\n".join(lines)
-        script.write_text(
-            f"import json, re, sys, pathlib\nfile = pathlib.Path(sys.argv[1])\nt = file.read_text()\n{body}\nfile.write_text(t)\n"
-        )
+        begin = "import pathlib, sys\nfile = pathlib.Path(sys.argv[1])\nt = file.read_text()"
+        script.write_text(f"{begin}\n{body}\nfile.write_text(t)\n")
         self._monkeypatch.setenv("EDITOR", f"{sys.executable} '{script}'")
 
     def left(self) -> list[Path]:
@@ -116,7 +115,7 @@ def test_unchanged_or_empty_cancels(cli: CommandLine, editor: Editor, words: lis
         ("t = t.replace('\"cwd\"', '\"cmd\"')", "line 11", "found 'cmd'; expected one of command"),
         ("t = t.replace('\"priority\": 0', '\"priority\": 1e999')", "line 7", "expected a whole number"),
         ("t = t.replace('flase', '')", "line 5", "something to run"),
-        ("t = 'x'", "line 1", "Expecting value"),
+        ("t = 'x'", "column 1", "Expecting value"),
         ("t = t.replace('flase', 'a\\\\u0000b')", "line 5", "a NUL character"),
     ],
 )
@@ -160,6 +159,7 @@ def test_no_editor(cli: CommandLine, editor: Editor, monkeypatch: pytest.MonkeyP
     dead(cli)
     monkeypatch.setenv("EDITOR", value)
     assert says in cli("edit", "a", code=1).stderr
+    assert editor.left() == []
 
 
 def test_set(cli: CommandLine) -> None:
