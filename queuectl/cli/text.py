@@ -71,10 +71,13 @@ def cut(text: str, width: int) -> str:
 
 
 def _size() -> Callable[[str], int]:
-    from rich.cells import get_character_cell_size
+    from rich.cells import get_character_cell_size as size
 
-    # The letters that flags are made of fill one column in some terminals, two in others.
-    return lambda char: 2 if "\U0001f1e6" <= char <= "\U0001f1ff" else get_character_cell_size(char)
+    # Terminals differ in how wide the letters of flags and the tones of skin are: two columns at the most.
+    return lambda char: 2 if _LETTERS[0] <= char <= _LETTERS[1] or _TONES[0] <= char <= _TONES[1] else size(char)
+
+
+_LETTERS, _TONES = ("\U0001f1e6", "\U0001f1ff"), ("\U0001f3fb", "\U0001f3ff")
 
 
 def moment(at_us: int | None, *, short: bool = False) -> str:
