@@ -1,15 +1,28 @@
 """One command on jobs that someone named, or on all of a kind in chunks."""
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
-from . import outputs
-from .commands import JobCommand, RemoveJob
-from .engine import Engine, Unit
-from .enqueuing import CHUNK
-from .job import Job, JobState
-from .projections import dead, jobs
+from . import listing, outputs
+from .amending import edit_from
+from .answers import Acted
+from .commands import CancelJob, EditJob, JobCommand, RemoveJob, RequeueJob
+from .engine import Engine, Order, Unit
+from .errors import InvalidInput
+from .filtering import Chosen, Filter, Verb
+from .job import ENDED, WAITING, Job, JobState
 from .store import Store
+
+CHUNK: Final = 1_000
+"""Jobs in a transaction."""
+
+COMMANDS: Final[Mapping[Verb, JobCommand]] = {"cancel": CancelJob(), "retry": RequeueJob(), "remove": RemoveJob()}
+STATES: Final[Mapping[Verb, frozenset[JobState]]] = {
+    "cancel": WAITING | {JobState.PROCESSING},
+    "retry": ENDED | {JobState.FAILED},
+    "remove": ENDED,
+}
+"""What many jobs can be told to do -> the states in which they can."""
 
 
 def act(engine: Engine, job_ids: Sequence[str], command: JobCommand, *, reason: str | None) -> list[Job]:
@@ -22,45 +35,51 @@ def act(engine: Engine, job_ids: Sequence[str], command: JobCommand, *, reason: 
     return after or found
 
 
-def act_on_all(engine: Engine, numbers: Sequence[int], command: JobCommand, *, reason: str | None) -> list[str]:
-    """Carry out a command on many jobs in chunks, leaving out those that moved on meanwhile; gives the ids done."""
-    done: list[Job] = []
-    for start in range(0, len(numbers), CHUNK):
+def edit(engine: Engine, job_id: str, changes: Mapping[str, Any], *, again: bool, reason: str | None) -> Job:
+    """Change what a job that does not run is to do, and with `again` let it run again now, or neither.
+
+    Raises JobNotFound, WrongState or InvalidInput.
+    """
+    with engine.unit(reason=reason, rings=True) as unit:
+        job = unit.find(job_id)
+        orders: list[Order] = [(job.number, RequeueJob())] if again else []
+        orders.append((job.number, EditJob(edit_from(job.spec, changes, now_us=unit.now_us))))
+        return unit.execute(orders)[-1]
+
+
+def choose(store: Store, verb: Verb, where: Filter) -> Chosen:
+    """Find the jobs meant that can be told this, in short read transactions; raises InvalidInput for other states."""
+    possible = STATES[verb]
+    for state in where.states - possible:
+        expected = ", ".join(each for each in JobState if each in possible)
+        raise InvalidInput("state", repr(str(state)), f"one in which a job can be told to {verb}: {expected}")
+    where = where._replace(states=where.states or possible)
+    return Chosen(verb, where, listing.numbers(store.read, where))
+
+
+def act_on_all(
+    engine: Engine, chosen: Chosen, *, reason: str | None, progress: Callable[[int], None] | None = None
+) -> Acted:
+    """Do what was chosen to each of these jobs, in chunks; those that are no longer meant are left, and counted.
+
+    `progress` is called with the number looked at behind each transaction.
+    """
+    command, ids, left, asked = COMMANDS[chosen.verb], list[str](), 0, 0
+    for start in range(0, len(chosen.numbers), CHUNK):
+        some = chosen.numbers[start : start + CHUNK]
         with engine.unit(reason=reason, rings=True) as unit:
-            found = [job for number in numbers[start : start + CHUNK] if (job := unit.views.job(number))]
+            found = [job for number in some if (job := unit.views.job(number)) and chosen.where.fits(job)]
             _, refused = unit.execute_each([(job.number, command) for job in found])
-            left = {number for (number, _), _ in refused}
-            moved = [job for job in found if job.number not in left]
-            _forget(unit, moved, command)
-        _forget_files(engine, moved, command)
-        done += moved
-    return [job.id for job in done]
-
-
-def all_dead(store: Store) -> list[int]:
-    """Give the numbers of the dead letter queue."""
-    with store.read() as txn:
-        return list(dead.numbers(txn))
-
-
-def ended(store: Store, state: JobState, before_us: int | None) -> list[int]:
-    """Give the numbers of the jobs in a state that ended by a time, in short read transactions."""
-    return [
-        job.number
-        for job in _every(store)
-        if job.state is state and (before_us is None or (job.finished_at_us or 0) <= before_us)
-    ]
-
-
-def _every(store: Store) -> Iterator[Job]:
-    after = 0
-    while True:
-        with store.read() as txn:
-            batch = list(islice(jobs.oldest_first(txn, after), CHUNK))
-        if not batch:
-            return
-        yield from batch
-        after = batch[-1].number
+            moved = {number for (number, _), _ in refused}
+            found = [job for job in found if job.number not in moved]
+            _forget(unit, found, command)
+        _forget_files(engine, found, command)
+        ids += [job.id for job in found]
+        left += len(some) - len(found)
+        asked += sum(job.state is JobState.PROCESSING for job in found)
+        if progress:
+            progress(start + len(some))
+    return Acted(ids, left, asked)
 
 
 def _forget(unit: Unit, found: Sequence[Job], command: JobCommand) -> None:

@@ -15,6 +15,17 @@ class Bulk(NamedTuple):
     ids: list[str]
 
 
+class Acted(NamedTuple):
+    """The ids of the jobs that something was done to, and how many of those chosen had moved on and were left.
+
+    `asked` of them were running: their workers were asked to stop them.
+    """
+
+    ids: list[str]
+    left: int
+    asked: int = 0
+
+
 class Captured(NamedTuple):
     """What an attempt printed: its frames, or None when they lie in its file or there are none."""
 

@@ -5,21 +5,23 @@ answered by the functions that answer what it is.
 """
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
 from itertools import islice, pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple
 
-from . import reading, snapshots
+from . import listing, reading, snapshots
 from .answers import Status, WorkerInfo
 from .documents import time_json
 from .errors import Archived, CorruptLog, InvalidInput, JobNotFound, NotAQueue, StoreError
 from .events.codec import decode
 from .events.lmdb_log import LOG, LmdbLog
 from .events.types import RETENTION_STREAM, Enqueued, Recorded
-from .intake import check_count, check_state
+from .filtering import Filter, filter_of, order_of
+from .intake import check_count
 from .job import Job, JobState, evolve
 from .projections import config, ids, removed
 from .projections.rebuild import VIEWS_VERSION
@@ -109,17 +111,36 @@ class Past:
 
     def jobs(
         self,
+        where: Filter | None = None,
         *,
-        state: JobState | str | None = None,
+        state: JobState | str | Iterable[JobState | str] | None = None,
         queue: str | None = None,
+        since: datetime | int | None = None,
+        until: datetime | int | None = None,
+        match: str | None = None,
+        order: str | None = None,
         limit: int | None = None,
         after: str | None = None,
     ) -> list[Job]:
-        """Give jobs: pending and failed ones by when they would have run, others newest first."""
-        wanted = None if state is None else check_state(state)
+        """Give jobs as class Queue does: waiting ones by when they would have run, and so on."""
+        where = where or filter_of(state=state, queue=queue, since=since, until=until, match=match)
+        return list(self.each_job(where, order=order, limit=limit, after=after))
+
+    def each_job(
+        self, where: Filter, *, order: str | None = None, limit: int | None = None, after: str | None = None
+    ) -> Iterator[Job]:
+        """Give the same one by one."""
         limit = None if limit is None else check_count("limit", limit)
+        return listing.each(self._read, where, order_of(order), limit=limit, after=after)
+
+    def count(self, where: Filter) -> int:
+        """Count the jobs in the states and of the queue that a filter names, whatever else it asks for."""
         with self._read() as txn:
-            return reading.list_jobs(txn, state=wanted, queue=queue, limit=limit, after=after)
+            return listing.count(txn, where)
+
+    def now_us(self) -> int:
+        """Give the moment's time, in microseconds since the epoch."""
+        return self.moment.at_us
 
     def dead(self, *, limit: int | None = None) -> list[Job]:
         """Give the dead letter queue, last to die first."""

@@ -6,7 +6,7 @@ Time, ids, jitter and policy arrive inside the command, so that deciding needs n
 
 from typing import NamedTuple, TypeAlias
 
-from .events.types import JobSpec, Output
+from .events.types import Edited, JobSpec, Output
 from .job import JobState
 
 
@@ -111,6 +111,12 @@ class RequeueJob(NamedTuple):
     only: JobState | None = None
 
 
+class EditJob(NamedTuple):
+    """Change what a job that does not run is to do; what already is so makes no change."""
+
+    edit: Edited
+
+
 class RemoveJob(NamedTuple):
     """Drop an ended job from the views; `only` limits it to one state."""
 
@@ -129,5 +135,6 @@ JobCommand: TypeAlias = (
     | CancelJob
     | ConfirmCancel
     | RequeueJob
+    | EditJob
     | RemoveJob
 )

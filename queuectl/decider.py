@@ -12,6 +12,7 @@ from .commands import (
     ClaimJob,
     CompleteJob,
     ConfirmCancel,
+    EditJob,
     EnqueueJob,
     FailJob,
     JobCommand,
@@ -31,6 +32,7 @@ from .events.types import (
     Completed,
     ConfigChanged,
     Dead,
+    Edited,
     Enqueued,
     Failed,
     JobEvent,
@@ -41,7 +43,7 @@ from .events.types import (
     Requeued,
     Started,
 )
-from .job import ENDED, WAITING, Job, JobState, Lease
+from .job import ENDED, WAITING, Job, JobState, Lease, edited
 from .retry import delay_us, is_exhausted
 
 Events = tuple[JobEvent, ...]
@@ -144,6 +146,24 @@ def _requeue(command: RequeueJob, job: Job) -> Events:
     return (Requeued(job.attempts if job.state is JobState.FAILED else 0),)
 
 
+def _edit(command: EditJob, job: Job) -> Events:
+    _require(job, "edit", ENDED | WAITING)
+    wanted = command.edit
+    if wanted.run_at_us is not None and job.state in ENDED:
+        raise WrongState("set when to run", job.id, job.state, "it runs again when it is retried; set it then")
+    after = edited(job.spec, wanted)
+    changes = {
+        field: value
+        for field, value in wanted._asdict().items()
+        if value is not None and getattr(after, field) != getattr(job.spec, field)
+    }
+    if wanted.run_at_us is not None:  # a retry or a delay may have moved it since it was asked for
+        changes["run_at_us"] = wanted.run_at_us
+        if wanted.run_at_us == job.due_us:
+            del changes["run_at_us"]
+    return (Edited(**changes),) if changes else ()
+
+
 def _remove(command: RemoveJob, job: Job) -> Events:
     _require(job, "remove", _narrowed(ENDED, command.only))
     return (Removed(job.state),)
@@ -210,5 +230,6 @@ _DECIDE: Mapping[type[Any], Callable[[Any, Job], Events]] = {
     CancelJob: _cancel,
     ConfirmCancel: _confirm_cancel,
     RequeueJob: _requeue,
+    EditJob: _edit,
     RemoveJob: _remove,
 }

@@ -5,7 +5,7 @@ from typing import Any
 
 from .answers import Cause, Family, Kin, Status, Subscriber, WorkerInfo
 from .events.codec import name_of
-from .events.types import Enqueued, JobSpec, Output, Recorded
+from .events.types import Edited, Enqueued, JobSpec, Output, Recorded
 from .job import Job, JobState
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -64,7 +64,11 @@ def event_json(recorded: Recorded, job_id: str | None = None, cause: Cause | Non
         "reason": recorded.reason,
         "cause": recorded.cause or None,
         "caused_by": cause_json(cause),
-        "data": {name.removesuffix("_us"): _plain(name, value) for name, value in fields._asdict().items()},
+        "data": {
+            name.removesuffix("_us"): _plain(name, value)
+            for name, value in fields._asdict().items()
+            if value is not None or not isinstance(event, Edited)
+        },
     }
 
 

@@ -37,6 +37,7 @@ VIEW_TABLES: Final = (
     "scheduled",
     "leases",
     "dead",
+    "ended",
     "counts",
     "workers",
     "config",

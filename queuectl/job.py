@@ -15,6 +15,7 @@ from .events.types import (
     Claimed,
     Completed,
     Dead,
+    Edited,
     Enqueued,
     Event,
     Failed,
@@ -63,6 +64,7 @@ TRANSITIONS: Mapping[type[Any], Mapping[JobState | None, JobState | None]] = {
     CancelRequested: {_R: _R},
     Cancelled: {_P: _X, _F: _X, _R: _X},
     Requeued: {_F: _P, _C: _P, _D: _P, _X: _P},
+    Edited: {_P: _P, _C: _C, _F: _F, _D: _D, _X: _X},
     Removed: {_C: None, _D: None, _X: None},
 }
 """Event -> state before -> state after. None before: there is no such job; None after: it is gone."""
@@ -198,6 +200,24 @@ def _dead(job: Job, event: Dead, at: Recorded, state: JobState) -> Job:
     return _moved(job, at, state)
 
 
+def _edited(job: Job, event: Edited, at: Recorded, state: JobState) -> Job:
+    due_us = job.due_us if event.run_at_us is None else event.run_at_us
+    return _moved(job, at, state, spec=edited(job.spec, event), due_us=due_us)
+
+
+def edited(spec: JobSpec, edit: Edited) -> JobSpec:
+    """Give what is asked for behind an edit."""
+    changed = {field: value for field, value in edit._asdict().items() if value is not None}
+    for field, nothing in _NOTHING.items():
+        if changed.get(field) == nothing:
+            changed[field] = None
+    return spec._replace(**changed)
+
+
+_NOTHING: Mapping[str, object] = {"timeout_ms": 0, "cwd": "", "env": {}, "run_at_us": 0}
+"""Fields that an edit can empty -> the value that says so."""
+
+
 def _removed(job: Job, event: Removed, at: Recorded, state: None) -> None:
     return None
 
@@ -219,5 +239,6 @@ _EVOLVE: Mapping[type[Event], Callable[[Any, Any, Recorded, Any], Job | None]] =
     CancelRequested: _cancel_requested,
     Cancelled: _cancelled,
     Requeued: _requeued,
+    Edited: _edited,
     Removed: _removed,
 }

@@ -46,9 +46,11 @@ if TYPE_CHECKING:
         expiry,
         exporting,
         family,
+        filtering,
         foreignfiles,
         importing,
         installing,
+        listing,
         matching,
         migrating,
         outputs,
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     )
     from . import overview as overviews
     from .answers import (
+        Acted,
         Adopted,
         BackedUp,
         Branch,
@@ -91,6 +94,7 @@ if TYPE_CHECKING:
     from .clock import Clock
     from .commands import JobCommand
     from .events.types import Command, Recorded, Stream
+    from .filtering import Chosen, Filter, Verb
     from .job import Job
     from .projections import rebuild
     from .retaining import Retaining
@@ -104,6 +108,7 @@ else:
         ["acting", "answers", "asof", "enqueuing", "outputs", "reading", "branching", "settling", "takeover"],
     )
     family, matching, selecting, subscriptions = map(Later, ["family", "matching", "selecting", "subscriptions"])
+    filtering, listing = map(Later, ["filtering", "listing"])
     rebuild = Later("projections.rebuild")
     verification = Later("verification")
     adopting, backup, exporting, foreignfiles, importing, installing, migrating, restore = map(
@@ -398,6 +403,15 @@ class Queue:
         """
         return acting.act(self._engine, ids_of(job_id), RequeueJob(), reason=reason)[0]
 
+    def edit(self, job_id: str, *, again: bool = False, reason: str | None = None, **changes: Any) -> Job:
+        """Change what a job is to do that waits or has ended; `again` also lets it run again, now.
+
+        `changes` are command, queue, priority, max_retries, timeout_s, backoff_base, cwd, env, run_at or
+        delay_s, as `enqueue` takes them; None is no timeout, directory, environment or time. It keeps its
+        id and its history. Raises JobNotFound, WrongState or InvalidInput.
+        """
+        return acting.edit(self._engine, job_id, changes, again=again, reason=reason)
+
     def dlq_retry(self, job_ids: str | Sequence[str] | None = None, *, reason: str | None = None) -> list[str]:
         """Run dead jobs again with 0 attempts, all or none of those named; None is every dead job.
 
@@ -413,18 +427,36 @@ class Queue:
         return self._act_on_dead(job_ids, RemoveJob(JobState.DEAD), reason)
 
     def clear(
-        self, *, state: JobState = JobState.COMPLETED, older_than_s: float | None = None, reason: str | None = None
+        self,
+        *,
+        state: JobState | str = JobState.COMPLETED,
+        older_than_s: float | None = None,
+        reason: str | None = None,
     ) -> int:
         """Remove ended jobs of a state from the views; their history stays. Gives how many.
 
-        Raises InvalidInput for a state that is no end.
+        `older_than_s` leaves those that ended, or were edited, in so many seconds. Raises InvalidInput
+        for a state that is no end.
         """
-        state = check_state(state)
-        if state not in ENDED:
-            raise InvalidInput("state", repr(str(state)), "completed, dead or cancelled; cancel a waiting job first")
         before_us = None if older_than_s is None else self._clock.now_us() - int(older_than_s * 1_000_000)
-        numbers = acting.ended(self._store, state, before_us)
-        return len(acting.act_on_all(self._engine, numbers, RemoveJob(state), reason=reason))
+        where = filtering.filter_of(state=state, until=before_us)
+        return len(self.act_on_all(self.choose("remove", where), reason=reason).ids)
+
+    def choose(self, verb: Verb, where: Filter) -> Chosen:
+        """Find the jobs that a filter means and that can be cancelled, retried or removed; changes nothing.
+
+        Raises InvalidInput where the filter names a state in which they can not.
+        """
+        return acting.choose(self._store, verb, where)
+
+    def act_on_all(
+        self, chosen: Chosen, *, reason: str | None = None, progress: Callable[[int], None] | None = None
+    ) -> Acted:
+        """Cancel, retry or remove the jobs chosen, 1,000 to a transaction, leaving those the filter no longer means.
+
+        `progress` is called with the number of jobs gone through behind each transaction.
+        """
+        return acting.act_on_all(self._engine, chosen, reason=reason, progress=progress)
 
     def config_set(self, key: str, value: str | int | float, *, reason: str | None = None) -> int | float:
         """Give a configuration key a value; raises InvalidInput with the list of good ones."""
@@ -466,20 +498,40 @@ class Queue:
 
     def jobs(
         self,
+        where: Filter | None = None,
         *,
-        state: JobState | str | None = None,
+        state: JobState | str | Iterable[JobState | str] | None = None,
         queue: str | None = None,
+        since: datetime | int | None = None,
+        until: datetime | int | None = None,
+        match: str | None = None,
+        order: str | None = None,
         limit: int | None = None,
         after: str | None = None,
     ) -> list[Job]:
-        """Give jobs: pending and failed ones by when they run, others newest first.
+        """Give jobs: waiting ones by when they run, ended ones by their last change, newest first, others by age.
 
-        `after` is the id of the last job of the page before.
+        `since` and `until` speak of their last change, `match` is looked for in id and command. `order`
+        is one of filtering.KEYS, with `-` before it for the largest first. `after` is the id of the last
+        job of the page before. A Filter may stand for what says which. Raises InvalidInput and JobNotFound.
         """
-        wanted = None if state is None else check_state(state)
+        where = where or filtering.filter_of(state=state, queue=queue, since=since, until=until, match=match)
+        return list(self.each_job(where, order=order, limit=limit, after=after))
+
+    def each_job(
+        self, where: Filter, *, order: str | None = None, limit: int | None = None, after: str | None = None
+    ) -> Iterator[Job]:
+        """Give the same one by one, in short read transactions, however many there are.
+
+        Each is as it was when it was looked at. Raises as `jobs` does, before the first.
+        """
         limit = None if limit is None else check_count("limit", limit)
+        return listing.each(self._store.read, where, filtering.order_of(order), limit=limit, after=after)
+
+    def count(self, where: Filter) -> int:
+        """Count the jobs in the states and of the queue that a filter names, whatever else it asks for."""
         with self._store.read() as txn:
-            return reading.list_jobs(txn, state=wanted, queue=queue, limit=limit, after=after)
+            return listing.count(txn, where)
 
     def dead(self, *, limit: int | None = None) -> list[Job]:
         """Give the dead letter queue, last to die first."""
@@ -927,7 +979,9 @@ class Queue:
 
     def _act_on_dead(self, job_ids: str | Sequence[str] | None, command: JobCommand, reason: str | None) -> list[str]:
         if job_ids is None:
-            return acting.act_on_all(self._engine, acting.all_dead(self._store), command, reason=reason)
+            dead = filtering.filter_of(state=JobState.DEAD)
+            verb: Verb = "retry" if isinstance(command, RequeueJob) else "remove"
+            return self.act_on_all(self.choose(verb, dead), reason=reason).ids
         named = list(dict.fromkeys(ids_of(job_ids)))
         acting.act(self._engine, named, command, reason=reason)
         return named

@@ -18,7 +18,6 @@ from .events.types import (
     Cancelled,
     Claimed,
     Completed,
-    Dead,
     Enqueued,
     Failed,
     Recorded,
@@ -26,7 +25,7 @@ from .events.types import (
     Started,
     Stream,
 )
-from .job import WAITING, Job, JobState
+from .job import Job, JobState
 from .projections import config, counts, dead, ids, jobs, leases, marks, ready, removed, scheduled, workers
 from .settings import KEYS, from_environment
 from .store import Transaction
@@ -77,15 +76,6 @@ def stream_of(txn: Transaction, name: str) -> Stream:
 def history(txn: Transaction, name: str) -> list[Recorded]:
     """Give the events of a job or a named stream, those of earlier jobs of its id before them; raises JobNotFound."""
     return LmdbLog(txn).read_stream(stream_of(txn, name))
-
-
-def list_jobs(
-    txn: Transaction, *, state: JobState | None, queue: str | None, limit: int | None, after: str | None
-) -> list[Job]:
-    """Give jobs: waiting ones by when they run, dead ones by their death, others newest first."""
-    found = _in_order(txn, state, queue, None if after is None else find(txn, after))
-    chosen = (job for job in found if state in (None, job.state) and queue in (None, job.spec.queue))
-    return list(islice(chosen, limit))
 
 
 def dead_jobs(txn: Transaction) -> Iterator[Job]:
@@ -179,31 +169,6 @@ def _longest_wait_s(txn: Transaction, now_us: int) -> float | None:
     found = _jobs(txn, chain(islice(ready.firsts(txn), FIRSTS), islice(scheduled.numbers(txn), 1)))
     waits = [now_us - max(job.updated_at_us, job.due_us) for job in found if job.due_us <= now_us]
     return max(0, *waits) / 1_000_000 if waits else None
-
-
-def _in_order(txn: Transaction, state: JobState | None, queue: str | None, last: Job | None) -> Iterator[Job]:
-    """Give jobs in a state's order, behind a job that may have left that state since it was listed."""
-    if state in WAITING:
-        return _jobs(txn, _waiting(txn, None if queue is None else [queue], last))
-    if state is JobState.PROCESSING:
-        held = sorted(chain.from_iterable(leases.held(txn).values()), reverse=True)
-        return _jobs(txn, (number for number in held if last is None or number < last.number))
-    if state is JobState.DEAD:
-        return _jobs(txn, dead.numbers(txn, None if last is None else _died_at(txn, last)))
-    return jobs.newest_first(txn, None if last is None else last.number)
-
-
-def _waiting(txn: Transaction, queues: Sequence[str] | None, last: Job | None) -> Iterator[int]:
-    if last is not None and last.due_us > marks.get(txn, marks.PROMOTED):
-        return scheduled.numbers(txn, last)
-    return chain(ready.numbers(txn, queues, last), scheduled.numbers(txn))
-
-
-def _died_at(txn: Transaction, job: Job) -> int:
-    if job.state is JobState.DEAD:
-        return job.version
-    deaths = [each.position for each in LmdbLog(txn).read_stream(job.number) if isinstance(each.event, Dead)]
-    return deaths[-1] if deaths else job.version
 
 
 def _jobs(txn: Transaction, numbers: Iterator[int]) -> Iterator[Job]:

@@ -7,6 +7,7 @@ from queuectl.commands import (
     ClaimJob,
     CompleteJob,
     ConfirmCancel,
+    EditJob,
     EnqueueJob,
     FailJob,
     JobCommand,
@@ -27,6 +28,7 @@ from queuectl.events.types import (
     Completed,
     ConfigChanged,
     Dead,
+    Edited,
     Enqueued,
     Failed,
     Output,
@@ -59,6 +61,7 @@ COMMANDS: dict[str, JobCommand] = {
     "Cancel": CancelJob(),
     "Confirm": ConfirmCancel(2),
     "Requeue": RequeueJob(),
+    "Edit": EditJob(Edited(priority=5)),
     "Remove": RemoveJob(),
 }
 MATRIX = """
@@ -74,6 +77,7 @@ Release   unknown   stale      Released         Released         Cancelled  stal
 Cancel    unknown   Cancelled  CancelRequested  CancelRequested  nothing    Cancelled  wrong      wrong     wrong
 Confirm   unknown   stale      Cancelled        Cancelled        Cancelled  stale      stale      stale     stale
 Requeue   unknown   wrong      wrong            wrong            wrong      Requeued   Requeued   Requeued  Requeued
+Edit      unknown   Edited     wrong            wrong            wrong      Edited     Edited     Edited    Edited
 Remove    unknown   wrong      wrong            wrong            wrong      wrong      Removed    Removed   Removed
 """
 REFUSALS: dict[str, type[QueuectlError]] = {
@@ -345,6 +349,36 @@ def test_a_cancel_request_outlives_its_worker(situation: str) -> None:
 def test_a_cancel_request_outlives_a_release() -> None:
     """A job given back by a stopping worker after its cancel was asked for does not run again."""
     given(*HISTORIES["stopping"]).when(ReleaseJob(2, "shutdown")).then(Cancelled(2, 1))
+
+
+# -- edit ----------------------------------------------------------------------------------------
+
+
+def test_an_edit_tells_only_what_changes() -> None:
+    """What already is as asked for is not told, and where all of it is, nothing happens."""
+    edit = EditJob(Edited(command="echo hi", queue="mail", max_retries=2, timeout_ms=0, env={}))
+    job = given(*HISTORIES["dead"]).when(edit).then(Edited(queue="mail")).job
+    assert job is not None
+    assert (job.state, job.spec) == (JobState.DEAD, SPEC._replace(queue="mail"))
+    given(*HISTORIES["dead"]).when(EditJob(Edited(command="echo hi", cwd=""))).then()
+
+
+def test_an_edit_empties() -> None:
+    """No timeout, directory, environment or time is an edit too."""
+    spec = SPEC._replace(timeout_ms=5, cwd="/", env={"A": "b"}, run_at_us=at(90))
+    edit = Edited(timeout_ms=0, cwd="", env={}, run_at_us=0)
+    job = given(Enqueued(spec)).when(EditJob(edit)).then(edit).job
+    assert job is not None
+    assert (job.spec, job.due_us) == (SPEC, 0)
+
+
+def test_an_edit_sets_when_a_waiting_job_runs() -> None:
+    """A retry waits for the time it was given; of a job that has ended, none can be set."""
+    job = given(*HISTORIES["failed"]).when(EditJob(Edited(run_at_us=at(90)))).then(Edited(run_at_us=at(90))).job
+    assert job is not None
+    assert (job.state, job.due_us) == (JobState.FAILED, at(90))
+    given(*HISTORIES["failed"]).when(EditJob(Edited(run_at_us=at(5)))).then()
+    given(*HISTORIES["dead"]).when(EditJob(Edited(run_at_us=at(90)))).then_refused(WrongState, "it is dead")
 
 
 # -- run again, remove ---------------------------------------------------------------------------

@@ -12,7 +12,10 @@ import queuectl
 ROOT = Path(queuectl.__file__).parent
 CORE = "errors events.types job commands retry decider"
 VIEWS_OF_ALL = "errors events.* job store projections.*"
-FACE = "queue surroundings answers documents settings intake errors clock events.types events.codec job when"
+FACE = (
+    "queue amending filtering surroundings answers documents settings intake errors clock"
+    " events.types events.codec job when"
+)
 
 ALLOWED = {  # module -> what of ours it may import; the first row that fits counts
     "errors|boot|events.types|retry|doorbell|later|surroundings|events.__init__|projections.__init__": "",
@@ -31,6 +34,9 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "projections.*": "events.types job store projections.rows",
     "intake": "errors events.types job settings when",
     "answers": "errors events.types job",
+    "amending": "documents errors events.types intake settings when",
+    "filtering": "errors intake job when",
+    "listing": f"filtering reading {VIEWS_OF_ALL}",
     "documents": "answers events.types events.codec job",
     "outputs": "store",
     "logtime": "clock store",
@@ -41,11 +47,11 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "subscriptions": "answers clock errors events.* intake store",
     "snapshots": "errors store",
     "branching": f"answers asof outputs {VIEWS_OF_ALL}",
-    "asof": f"answers documents intake reading settings snapshots {VIEWS_OF_ALL}",
+    "asof": f"answers documents filtering intake listing reading settings snapshots {VIEWS_OF_ALL}",
     "overview": f"answers reading {VIEWS_OF_ALL}",
     "enqueuing": f"answers clock engine intake settings surroundings {VIEWS_OF_ALL}",
     "matching|candidates": "errors job projections.* store subscriptions surroundings",
-    "acting": f"commands engine enqueuing outputs {VIEWS_OF_ALL}",
+    "acting": f"amending answers commands engine filtering listing outputs {VIEWS_OF_ALL}",
     "takeover": f"answers boot engine leftovers lockfile surroundings {VIEWS_OF_ALL}",
     "segment": "errors",
     "archive": "errors events.types events.codec segment",
@@ -68,7 +74,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "queue": f"answers clock commands engine intake settings surroundings {VIEWS_OF_ALL}"
     " outputs enqueuing acting settling reading overview takeover family matching selecting subscriptions later"
     " verification adopting backup exporting foreignfiles importing installing migrating restore"
-    " when asof snapshots branching"
+    " filtering listing when asof snapshots branching"
     " archived expiry retaining retention shrinking",
     "weighing": "",
     "apart": "errors",

@@ -16,7 +16,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Enqueue": ("enqueue", "run"),
     "Workers": ("worker",),
     "Look": ("status", "top", "list", "show", "logs", "wait", "dashboard"),
-    "Act": ("dlq", "retry", "cancel", "clear", "config"),
+    "Act": ("dlq", "retry", "cancel", "edit", "clear", "config"),
     "The log": ("history", "events", "subscriptions", "replay", "snapshot", "verify", "doctor", "compact"),
     "Keep and move": ("backup", "restore", "export", "import", "migrate"),
     "Begin": ("demo", "completion"),

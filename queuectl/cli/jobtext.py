@@ -1,66 +1,137 @@
 """A job as people read it: a row of a table, or its every detail."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from ..errors import InvalidInput
 from ..job import Job, JobState
-from .render import Column, on_terminal, state_colour, table
-from .text import command_text, duration, escape, moment
+from .render import Column, on_terminal, state_colour
+from .text import coarse, command_text, duration, escape, moment
+
+Cell = Callable[[Job, int], str]
+"""Gives what stands in a column, of a job as it stands at a time."""
+
+
+class Rows:
+    """Jobs as rows of some columns, at one moment."""
+
+    def __init__(self, columns: Sequence[Column], now_us: int) -> None:
+        self.columns = columns
+        self._cells = [CELLS[_name(column)] for column in columns]
+        self._now_us = now_us
+
+    def of(self, jobs: Iterable[Job]) -> list[list[str]]:
+        """Give a row a job."""
+        return [[cell(job, self._now_us) for cell in self._cells] for job in jobs]
+
+
+def chosen_columns(names: str | None) -> tuple[Column, ...]:
+    """Give the columns named, with commas between them, which are then shown though they be empty.
+
+    None: the usual ones. Raises InvalidInput with those there are.
+    """
+    if names is None:
+        return COLUMNS
+    known = {_name(column): column for column in EVERY_COLUMN}
+    wanted = [name.strip().lower().replace("_", "-") for name in names.split(",")]
+    for name in wanted:
+        if name not in known:
+            raise InvalidInput("columns", repr(name), "one of " + ", ".join(known))
+    return tuple(known[name]._replace(always=True, spare=0) for name in dict.fromkeys(wanted))
+
+
+def state_text(job: Job, now_us: int | None = None) -> str:
+    """Give the state, with how the last run ended where it ended badly, and when the next one is due."""
+    if job.state not in (JobState.FAILED, JobState.DEAD):
+        return str(job.state)
+    why = None if job.last is None else job.last.signal or job.last.return_code
+    told = str(job.state) if why is None else f"{job.state} ({why})"
+    if now_us is None or job.state is JobState.DEAD:
+        return told
+    return (
+        f"{told}, retry in {coarse((job.due_us - now_us) / 1_000_000)}" if job.due_us > now_us else f"{told}, retry due"
+    )
+
+
+def when_text(job: Job, now_us: int | None = None) -> str:
+    """Give the time that matters in the job's state: when it is due, or when it last changed."""
+    if job.state == JobState.PENDING and job.due_us > job.updated_at_us:
+        return f"due {_moment(job.due_us)}"
+    return _moment(job.updated_at_us)
+
+
+def _moment(at_us: int | None) -> str:
+    return moment(at_us, short=on_terminal())
+
+
+def _tries(job: Job, now_us: int) -> str:
+    return f"{job.attempts}/{job.spec.max_retries + 1}" if job.attempts else ""
+
+
+def _took(job: Job, now_us: int) -> str:
+    if job.finished_at_us is None or job.last is None or job.last.duration_ms is None:
+        return ""
+    return duration(job.last.duration_ms / 1000)
+
+
+def _worker(job: Job, now_us: int) -> str:
+    return escape(job.lease.worker if job.lease else job.last.worker if job.last else "")
+
+
+def _exit(job: Job, now_us: int) -> str:
+    if job.last is None:
+        return ""
+    return job.last.signal or ("" if job.last.return_code is None else str(job.last.return_code))
+
+
+def _name(column: Column) -> str:
+    return NAMES.get(column.title, column.title.lower().replace(" ", "-"))
+
 
 COLUMNS = (
     Column("ID"),
     Column("STATE", paint=state_colour),
-    Column("QUEUE"),
-    Column("PRIO", right=True),
-    Column("TRIES", right=True),
-    Column("WHEN"),
-    Column("TOOK", right=True),
+    Column("QUEUE", spare=3),
+    Column("PRIO", right=True, spare=4),
+    Column("TRIES", right=True, spare=2),
+    Column("WHEN", spare=1),
+    Column("TOOK", right=True, spare=5),
     Column("COMMAND", wide=True),
-    Column("LAST ERROR", wide=True),
+)
+"""Of a list."""
+
+_ERROR = Column("LAST ERROR", wide=True)
+DEAD_COLUMNS = (*COLUMNS[:-1], COLUMNS[-1]._replace(spare=1), _ERROR)
+"""Of a list of jobs that failed for good."""
+
+EVERY_COLUMN = (
+    *COLUMNS,
+    _ERROR,
+    *(Column(title) for title in ("ENQUEUED", "STARTED", "FINISHED", "DUE", "WORKER")),
+    Column("EXIT", right=True),
+    Column("DIRECTORY", wide=True),
 )
 
+NAMES = {"PRIO": "priority", "LAST ERROR": "error"}
+"""What columns are called where they are asked for, unless as their titles."""
 
-def job_table(jobs: Sequence[Job], *, errors: bool = False) -> None:
-    """Print a table of jobs; `errors` adds why each failed."""
-    table(COLUMNS, rows(jobs, errors=errors))
-
-
-def rows(jobs: Sequence[Job], *, errors: bool = False) -> list[tuple[str, ...]]:
-    """Give jobs as rows of COLUMNS."""
-    return [_row(job, errors) for job in jobs]
-
-
-def _row(job: Job, errors: bool) -> tuple[str, ...]:
-    spec, last = job.spec, job.last
-    ended = job.finished_at_us is not None and last is not None and last.duration_ms is not None
-    return (
-        escape(spec.id),
-        state_text(job),
-        "" if spec.queue == "default" else spec.queue,
-        str(spec.priority) if spec.priority else "",
-        f"{job.attempts}/{spec.max_retries + 1}" if job.attempts else "",
-        when_text(job),
-        duration(last.duration_ms / 1000) if ended and last and last.duration_ms is not None else "",
-        command_text(spec.command),
-        escape(last.error) if errors and last and last.error else "",
-    )
-
-
-def state_text(job: Job) -> str:
-    """Give the state, with how the last run ended where it ended badly."""
-    if job.state not in (JobState.FAILED, JobState.DEAD) or job.last is None:
-        return str(job.state)
-    why = job.last.signal or job.last.return_code
-    return str(job.state) if why is None else f"{job.state} ({why})"
-
-
-def when_text(job: Job) -> str:
-    """Give the time that matters in the job's state: when it is due, or when it last changed."""
-    short = on_terminal()
-    if job.state == JobState.FAILED:
-        return f"retry {moment(job.due_us, short=short)}"
-    if job.state == JobState.PENDING and job.due_us > job.updated_at_us:
-        return f"due {moment(job.due_us, short=short)}"
-    return moment(job.updated_at_us, short=short)
+CELLS: Mapping[str, Cell] = {
+    "id": lambda job, now_us: escape(job.id),
+    "state": state_text,
+    "queue": lambda job, now_us: "" if job.spec.queue == "default" else job.spec.queue,
+    "priority": lambda job, now_us: str(job.spec.priority) if job.spec.priority else "",
+    "tries": _tries,
+    "when": when_text,
+    "took": _took,
+    "command": lambda job, now_us: command_text(job.spec.command),
+    "error": lambda job, now_us: escape(job.last.error) if job.last and job.last.error else "",
+    "enqueued": lambda job, now_us: _moment(job.created_at_us),
+    "started": lambda job, now_us: _moment(job.started_at_us),
+    "finished": lambda job, now_us: _moment(job.finished_at_us),
+    "due": lambda job, now_us: _moment(job.due_us or None),
+    "worker": _worker,
+    "exit": _exit,
+    "directory": lambda job, now_us: escape(job.spec.cwd or ""),
+}
 
 
 def details(job: Job) -> Iterator[tuple[str, str]]:

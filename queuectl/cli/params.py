@@ -83,6 +83,10 @@ def _time_us(field: str, text: str, *, ahead: bool = True) -> int:
     return parse_time_us(text, now_us=now_us(), ahead=ahead, field=field)
 
 
+def _past_us(field: str, text: str) -> int:
+    return _time_us(field, text, ahead=False)
+
+
 def _place(field: str, text: str) -> Place:
     """Read a whole number as a position in the log, anything else as a time that may lie behind."""
     return Place(int(text)) if text.isdecimal() and len(text) < 16 else Place(None, _time_us(field, text, ahead=False))
@@ -110,6 +114,7 @@ def whole(least: int | None = None, most: int | None = None) -> Value:
 
 duration_s = Value(_duration_s)
 time_us = Value(_time_us)
+past_us = Value(_past_us)
 place = Value(_place)
 number = Value(_number)
 as_of_option = click.option("--as-of", type=place, metavar="POS|TIME", help="As it was then: 1200, 5m ago, 17:30.")

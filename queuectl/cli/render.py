@@ -12,7 +12,7 @@ from typing import NamedTuple
 import click
 
 from .exits import hint, say
-from .text import cells, cut
+from .text import cells, cut, flat
 
 GAP = "  "
 LEAST_WIDE = 12
@@ -33,12 +33,18 @@ STATE_COLOURS = {
 
 
 class Column(NamedTuple):
-    """A column of a table: `wide` is cut to what the terminal leaves, `paint` gives a cell its colour."""
+    """A column of a table: `wide` is cut to what the terminal leaves, `paint` gives a cell its colour.
+
+    Where not all fit, those that can be spared go, the one with the highest `spare` first. `always`: it
+    is shown though it be empty.
+    """
 
     title: str
     right: bool = False
     wide: bool = False
     paint: Callable[[str], str | None] | None = None
+    spare: int = 0
+    always: bool = False
 
 
 def on_terminal() -> bool:
@@ -53,7 +59,7 @@ def coloured() -> bool:
 
 def state_colour(cell: str) -> str | None:
     """Give the colour of the state a cell begins with."""
-    return STATE_COLOURS.get(cell.partition(" ")[0])
+    return STATE_COLOURS.get(cell.partition(" ")[0].rstrip(","))
 
 
 def paint(text: str, colour: str | None, *, bold: bool = False, dim: bool = False) -> str:
@@ -120,6 +126,8 @@ def paged_table(columns: Sequence[Column], pages: Iterable[Sequence[Sequence[str
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, titled: bool = True) -> None:
     """Print aligned columns under their titles; a column that is empty throughout is left out."""
+    if on_terminal():
+        rows = [[flat(cell) for cell in row] for row in rows]
     used = _used(columns, rows)
     columns = [columns[index] for index in used]
     rows = [[row[index] for index in used] for row in rows]
@@ -133,7 +141,24 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, titled: b
 
 
 def _used(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
-    return [index for index in range(len(columns)) if any(row[index] for row in rows)]
+    used = [index for index, column in enumerate(columns) if column.always or any(row[index] for row in rows)]
+    if on_terminal():
+        width = terminal_width()
+        while _least_width(columns, rows, used) > width:
+            spared = max(used, key=lambda index: columns[index].spare)
+            if not columns[spared].spare:
+                break
+            used.remove(spared)
+    return used
+
+
+def _least_width(columns: Sequence[Column], rows: Sequence[Sequence[str]], used: Sequence[int]) -> int:
+    """Give the width with all but the wide columns whole, and these so narrow that one can still read them."""
+    widths = (max(cells(columns[index].title), max((cells(row[index]) for row in rows), default=0)) for index in used)
+    fitted = (
+        min(width, LEAST_WIDE) if columns[index].wide else width for index, width in zip(used, widths, strict=True)
+    )
+    return sum(fitted) + len(GAP) * (len(used) - 1)
 
 
 def _painted(raw: str, cell: str, column: Column) -> str:

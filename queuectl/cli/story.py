@@ -10,6 +10,7 @@ from ..events.types import (
     Completed,
     ConfigChanged,
     Dead,
+    Edited,
     Enqueued,
     Failed,
     Output,
@@ -160,6 +161,28 @@ def _cancelled(event: Cancelled, at_us: int) -> str:
     return f"attempt {event.attempt}{_took(event.duration_ms)}{_printed(event.stdout, event.stderr)}"
 
 
+def _edited(event: Edited, at_us: int) -> str:
+    told = {field: value for field, value in event._asdict().items() if value is not None}
+    shown = [f"{_FIELDS.get(field, field)} {_value(field, value)}" for field, value in told.items()]
+    return ", ".join(shown)
+
+
+_FIELDS = {"max_retries": "max retries", "timeout_ms": "timeout", "backoff_base": "backoff base", "cwd": "directory"}
+_FIELDS |= {"env": "environment", "run_at_us": "not before"}
+
+
+def _value(field: str, value: Any) -> str:
+    if not value and field in ("timeout_ms", "cwd", "env", "run_at_us"):
+        return "none"
+    if field == "command":
+        return command_text(value)
+    if field == "timeout_ms":
+        return duration(value / 1000)
+    if field == "env":
+        return " ".join(f"{name}={text}" for name, text in value.items())
+    return _at(value) if field == "run_at_us" else str(value)
+
+
 def _config(event: ConfigChanged, at_us: int) -> str:
     def value(number: int | float | None) -> str:
         return "default" if number is None else f"{number:g}"
@@ -201,6 +224,7 @@ _TOLD: Mapping[type[Any], Callable[[Any, int], str]] = {
     Released: lambda event, at_us: event.cause,
     Cancelled: _cancelled,
     Requeued: lambda event, at_us: f"attempts {event.attempts}",
+    Edited: _edited,
     Removed: lambda event, at_us: f"was {event.state}",
     ConfigChanged: _config,
     RetentionApplied: _retention,

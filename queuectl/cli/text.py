@@ -1,6 +1,6 @@
 """Values as text for people: escaped, measured, cut; times and durations. Prints nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 ELLIPSIS = "…"
@@ -11,12 +11,23 @@ def escape(text: str) -> str:
     """Show control characters and escape sequences instead of sending them to the terminal."""
     if text.isprintable():
         return text
-    return "".join(_visible(char) for char in text)
+    return "".join(
+        char if char == _JOINER and _holds(text[place - 1 : place], text[place + 1 : place + 2]) else _visible(char)
+        for place, char in enumerate(text)
+    )
+
+
+def _holds(before: str, after: str) -> bool:
+    """Tell whether a joiner between these holds an emoji together; elsewhere it could hide how wide a text is."""
+    from unicodedata import category
+
+    return (
+        bool(before and after) and category(after) == "So" and (category(before) in ("So", "Sk") or before == "\ufe0f")
+    )
 
 
 def _visible(char: str) -> str:
-    # The joiner is not printable by itself, yet holds emoji together and does no harm.
-    if char.isprintable() or char == _JOINER:
+    if char.isprintable():
         return char
     return char.encode("unicode_escape").decode()
 
@@ -30,13 +41,19 @@ def command_text(command: str | Sequence[str]) -> str:
     return escape(join(command))
 
 
+def flat(text: str) -> str:
+    """Give a text with its emoji taken apart: terminals differ in how wide those are that a joiner holds."""
+    return text if text.isascii() else text.translate(_APART)
+
+
+_APART = {ord(_JOINER): None, 0xFE0F: None}
+
+
 def cells(text: str) -> int:
-    """Count the terminal columns that `text` fills."""
+    """Count the terminal columns that `text` fills, at the most."""
     if text.isascii():
         return len(text)
-    from rich.cells import cell_len
-
-    return cell_len(text)
+    return sum(map(_size(), text))
 
 
 def cut(text: str, width: int) -> str:
@@ -45,9 +62,22 @@ def cut(text: str, width: int) -> str:
         return text
     if text.isascii():
         return text[: width - 1] + ELLIPSIS
-    from rich.cells import set_cell_size
+    size, filled = _size(), 0
+    for place, char in enumerate(text):
+        filled += size(char)
+        if filled > width - 1:
+            return text[:place].rstrip() + ELLIPSIS
+    return text
 
-    return set_cell_size(text, width - 1).rstrip() + ELLIPSIS
+
+def _size() -> Callable[[str], int]:
+    from rich.cells import get_character_cell_size as size
+
+    # Terminals differ in how wide the letters of flags and the tones of skin are: two columns at the most.
+    return lambda char: 2 if _LETTERS[0] <= char <= _LETTERS[1] or _TONES[0] <= char <= _TONES[1] else size(char)
+
+
+_LETTERS, _TONES = ("\U0001f1e6", "\U0001f1ff"), ("\U0001f3fb", "\U0001f3ff")
 
 
 def moment(at_us: int | None, *, short: bool = False) -> str:
@@ -61,6 +91,11 @@ def moment(at_us: int | None, *, short: bool = False) -> str:
     if short and at.date() == datetime.now().date():
         return f"{at:%H:%M:%S}"
     return f"{at:%Y-%m-%d %H:%M:%S}"
+
+
+def coarse(seconds: float) -> str:
+    """Give a length of time that goes on, in whole seconds and the two largest units."""
+    return duration(max(1, round(seconds)))
 
 
 def duration(seconds: float) -> str:

@@ -35,7 +35,7 @@ class Reason(StrEnum):
 
 
 class JobSpec(NamedTuple):
-    """What was asked for; it never changes after the job is enqueued."""
+    """What was asked for; only an edit changes it after the job is enqueued."""
 
     id: str
     command: Command
@@ -148,6 +148,23 @@ class Requeued(NamedTuple):
     attempts: int
 
 
+class Edited(NamedTuple):
+    """What the job is to do was changed; a field that is None stayed as it was.
+
+    No timeout is a `timeout_ms` of 0, no directory an empty one, no time to wait for a `run_at_us` of 0.
+    """
+
+    command: Command | None = None
+    queue: str | None = None
+    priority: int | None = None
+    max_retries: int | None = None
+    timeout_ms: int | None = None
+    backoff_base: float | None = None
+    cwd: str | None = None
+    env: Mapping[str, str] | None = None
+    run_at_us: int | None = None
+
+
 class Removed(NamedTuple):
     """The job left the views and its id is free; its history stays."""
 
@@ -214,6 +231,7 @@ JobEvent: TypeAlias = (
     | CancelRequested
     | Cancelled
     | Requeued
+    | Edited
     | Removed
 )
 Event: TypeAlias = JobEvent | ConfigChanged | WorkerStarted | WorkerStopping | WorkerStopped | RetentionApplied

@@ -1,4 +1,7 @@
-"""What lies in the dead letter queue, since when? `dead`: position of its death -> number."""
+"""What lies in the dead letter queue, since when? `dead`: position of its last event -> number.
+
+That is its death, or an edit since.
+"""
 
 from collections.abc import Iterator
 
@@ -7,13 +10,29 @@ from ..store import Row, Transaction, key_of
 
 TABLE = "dead"
 
+Place = tuple[int, int]
+"""The position of a job's last event, and its number."""
+
 
 def row(job: Job) -> Row:
-    """Give the row of a dead job; while it is dead its version is the position of its death."""
+    """Give the row of a dead job; its version is the position of its death, or of an edit since."""
     return key_of(job.version), key_of(job.number)
 
 
-def numbers(txn: Transaction, before: int | None = None) -> Iterator[int]:
-    """Give the numbers of the dead, last to die first, of those that died `before` a position."""
-    below = None if before is None else key_of(before)
-    return (int.from_bytes(number, "big") for _, number in txn.scan_back(TABLE, below))
+def numbers(txn: Transaction) -> Iterator[int]:
+    """Give the numbers of the dead, last to die first."""
+    return (number for _, number in newest_first(txn))
+
+
+def newest_first(txn: Transaction, below: int | None = None) -> Iterator[Place]:
+    """Give the dead whose last event lies `below` a position, that one first."""
+    return map(_place, txn.scan_back(TABLE, None if below is None else key_of(below)))
+
+
+def oldest_first(txn: Transaction, above: int = 0) -> Iterator[Place]:
+    """Give the dead whose last event lies `above` a position, the oldest first."""
+    return map(_place, txn.scan(TABLE, key_of(above + 1)))
+
+
+def _place(found: Row) -> Place:
+    return int.from_bytes(found[0], "big"), int.from_bytes(found[1], "big")

@@ -11,7 +11,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ..events.types import ConfigChanged, Enqueued, Recorded, Removed, RetentionApplied
 from ..job import ENDED, Job, JobState, evolve
 from ..store import Row, Transaction
-from . import archives, children, config, counts, dead, ids, jobs, leases, marks, ready, removed, scheduled, workers
+from . import (
+    archives,
+    children,
+    config,
+    counts,
+    dead,
+    ended,
+    ids,
+    jobs,
+    leases,
+    marks,
+    ready,
+    removed,
+    scheduled,
+    workers,
+)
 
 PROMOTE_LIMIT = 10_000
 
@@ -22,10 +37,9 @@ Change = tuple[list[bytes], list[Row]]
 """The keys that leave a table, and the rows that come into it or change."""
 
 
-def place(job: Job, promoted_us: int) -> Placed | None:
-    """Tell where a job lies beside `jobs`: one table at the most, since its state is one."""
-    shelf = SHELVES[job.state]
-    return None if shelf is None else shelf(job, promoted_us)
+def place(job: Job, promoted_us: int) -> Placed:
+    """Tell where a job lies beside `jobs`: in one table, since its state is one."""
+    return SHELVES[job.state](job, promoted_us)
 
 
 def _waiting(job: Job, promoted_us: int) -> Placed:
@@ -42,18 +56,26 @@ def _dead(job: Job, promoted_us: int) -> Placed:
     return (dead.TABLE, *dead.row(job))
 
 
+def _completed(job: Job, promoted_us: int) -> Placed:
+    return (ended.TABLE, *ended.completed_row(job))
+
+
+def _cancelled(job: Job, promoted_us: int) -> Placed:
+    return (ended.TABLE, *ended.cancelled_row(job))
+
+
 def is_let_go(job: Job, *, upto: int, keep_dead: bool) -> bool:
     """Tell whether retention means a job: one that has ended, with nothing of it behind a position."""
     return job.version <= upto and job.state in ENDED and not (keep_dead and job.state is JobState.DEAD)
 
 
-SHELVES: Mapping[JobState, Callable[[Job, int], Placed] | None] = {
+SHELVES: Mapping[JobState, Callable[[Job, int], Placed]] = {
     JobState.PENDING: _waiting,
     JobState.PROCESSING: _leased,
-    JobState.COMPLETED: None,
+    JobState.COMPLETED: _completed,
     JobState.FAILED: _waiting,
     JobState.DEAD: _dead,
-    JobState.CANCELLED: None,
+    JobState.CANCELLED: _cancelled,
 }
 
 

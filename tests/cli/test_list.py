@@ -2,8 +2,8 @@
 
 import pytest
 
-from queuectl import JobRequest, JobState
-from queuectl.cli import paging
+from queuectl import JobRequest, JobState, listing
+from queuectl.filtering import Filter
 
 from .conftest import CommandLine
 
@@ -99,13 +99,13 @@ def test_columns_differ_between_pages(cli: CommandLine) -> None:
     assert titles == [["ID", "STATE", "WHEN", "COMMAND"], ["ID", "STATE", "PRIO", "WHEN", "COMMAND"]]
 
 
-def test_a_job_removed_between_pages(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A list goes on where it was though the job that its last page ended with has been removed."""
-    monkeypatch.setattr(paging, "PAGE", 2)
+def test_a_job_removed_between_transactions(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list goes on where it was though the job that it had come to has been removed."""
+    monkeypatch.setattr(listing, "LOOKED_AT", 2)
     with cli.queue() as queue:
         queue.enqueue_many([JobRequest("true", id=f"j{n}") for n in range(5)])
-        found = paging.pages(queue, state=None, of=None, limit=None, after=None)
-        assert [job.id for job in next(found)] == ["j4", "j3"]
+        found = queue.each_job(Filter())
+        assert [next(found).id, next(found).id] == ["j4", "j3"]
         queue.cancel("j3")
         queue.clear(state=JobState.CANCELLED)
-        assert [[job.id for job in page] for page in found] == [["j2", "j1"], ["j0"]]
+        assert [job.id for job in found] == ["j2", "j1", "j0"]

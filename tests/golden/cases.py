@@ -11,6 +11,7 @@ from queuectl.events.types import (
     Completed,
     ConfigChanged,
     Dead,
+    Edited,
     Enqueued,
     Failed,
     JobSpec,
@@ -81,6 +82,19 @@ CASES: dict[str, Recorded] = {
     ),
     "retention_applied-full": Recorded(
         14, AT_US, "retention", 3, "ann@host", RetentionApplied(9, 4, 8, 5, OUT.sha256, "1-9.seg", ERR.sha256, True)
+    ),
+    "edited": Recorded(16, AT_US, 1, 8, "ann@host", Edited(priority=5)),
+    "edited-full": Recorded(
+        16,
+        AT_US,
+        1,
+        8,
+        "ann@host",
+        Edited(("rsync", "my dir"), "mail", -5, 0, 30_000, 1.5, "/srv", {"LANG": "C"}, AT_US + 1),
+        "the disk moved",
+    ),
+    "edited-emptied": Recorded(
+        16, AT_US, 1, 8, "ann@host", Edited("", "", 0, 0, timeout_ms=0, backoff_base=0.0, cwd="", env={}, run_at_us=0)
     ),
     "enqueued-caused": Recorded(15, AT_US, 15, 0, "ann@host", Enqueued(JobSpec("job2", "true")), None, 2),
 }

@@ -6,7 +6,7 @@ from queuectl.errors import IllegalTransition
 from queuectl.events.log import Append
 from queuectl.events.types import NEW, Cancelled, Claimed, Completed, Enqueued, JobSpec, Removed
 from queuectl.job import JobState
-from queuectl.projections import dead, ids, jobs, leases, marks, ready, scheduled
+from queuectl.projections import dead, ended, ids, jobs, leases, marks, ready, scheduled
 from queuectl.projections.runner import SHELVES, Views, place
 from queuectl.store import VIEW_TABLES
 from tests.projections.telling import DUE_US, Teller, job_in
@@ -15,12 +15,12 @@ ENQUEUED = Enqueued(JobSpec("a", "true"))
 TABLE_OF = {
     JobState.PENDING: ready.TABLE,
     JobState.PROCESSING: leases.TABLE,
-    JobState.COMPLETED: None,
+    JobState.COMPLETED: ended.TABLE,
     JobState.FAILED: scheduled.TABLE,
     JobState.DEAD: dead.TABLE,
-    JobState.CANCELLED: None,
+    JobState.CANCELLED: ended.TABLE,
 }
-WHERE = (ready.TABLE, scheduled.TABLE, leases.TABLE, dead.TABLE)
+WHERE = (ready.TABLE, scheduled.TABLE, leases.TABLE, dead.TABLE, ended.TABLE)
 
 
 def test_every_state_has_its_place() -> None:
@@ -33,15 +33,15 @@ def test_a_job_lies_in_the_one_table_of_its_state(views: Teller, state: JobState
     """After each step of its life a job is in no table but that of its state."""
     job = job_in(views, state)
     placed = place(job, 0)
-    assert (None if placed is None else placed[0]) == TABLE_OF[state]
+    assert placed[0] == TABLE_OF[state]
     assert [table for table in WHERE if views.rows(table)] == [table for table in WHERE if table == TABLE_OF[state]]
-    assert placed is None or views.rows(placed[0]) == [placed[1:]]
+    assert views.rows(placed[0]) == [placed[1:]]
 
 
 def test_a_job_is_where_the_promotion_mark_says(views: Teller) -> None:
     """A job due by the mark is ready, one due later is scheduled, and nothing else counts."""
     job = views.enqueue(due_us=DUE_US)
-    tables = [placed[0] for mark in (DUE_US - 1, DUE_US, DUE_US + 1) if (placed := place(job, mark))]
+    tables = [place(job, mark)[0] for mark in (DUE_US - 1, DUE_US, DUE_US + 1)]
     assert tables == [scheduled.TABLE, ready.TABLE, ready.TABLE]
 
 
@@ -60,7 +60,7 @@ def test_a_removed_job_is_in_no_table(views: Teller) -> None:
     """A removal takes the job out of every table that it was in."""
     job = job_in(views, JobState.DEAD)
     views.tell(job.number, Removed("dead"))
-    assert [views.rows(table) for table in (*WHERE, jobs.TABLE, ids.TABLE, "counts")] == [[]] * 7
+    assert [views.rows(table) for table in (*WHERE, jobs.TABLE, ids.TABLE, "counts")] == [[]] * 8
 
 
 def test_a_job_that_comes_and_goes_at_once_leaves_no_row(views: Teller) -> None:

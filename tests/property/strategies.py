@@ -10,6 +10,7 @@ from queuectl.commands import (
     ClaimJob,
     CompleteJob,
     ConfirmCancel,
+    EditJob,
     EnqueueJob,
     FailJob,
     JobCommand,
@@ -28,6 +29,7 @@ from queuectl.events.types import (
     Completed,
     ConfigChanged,
     Dead,
+    Edited,
     Enqueued,
     Event,
     Failed,
@@ -101,6 +103,18 @@ EVENTS: dict[type[Any], st.SearchStrategy[Any]] = {
     CancelRequested: st.builds(CancelRequested, positions),
     Cancelled: st.builds(Cancelled, st.none() | positions, maybe_counts, maybe_counts, outputs, outputs),
     Requeued: st.builds(Requeued, counts),
+    Edited: st.builds(
+        Edited,
+        st.none() | commands_to_run,
+        st.none() | texts,
+        st.none() | signed,
+        maybe_counts,
+        maybe_counts,
+        st.none() | floats,
+        st.none() | texts,
+        st.none() | st.dictionaries(texts, texts, max_size=4),
+        st.none() | times,
+    ),
     Removed: st.builds(Removed, states),
     ConfigChanged: st.builds(ConfigChanged, texts, st.none() | signed | floats, st.none() | signed | floats),
     WorkerStarted: st.builds(WorkerStarted, texts, counts, counts, st.none() | st.lists(texts, max_size=3).map(tuple)),
@@ -148,6 +162,17 @@ RIGHT = -1  # stands for the token of the claim that holds the job when the comm
 tokens = st.just(RIGHT) | st.integers(0, 30)
 durations = st.none() | st.integers(0, 10_000)
 
+edits = st.builds(
+    Edited,
+    command=st.none() | st.just("false"),
+    priority=st.none() | st.integers(-1, 1),
+    queue=st.none() | st.sampled_from(["default", "other"]),
+    max_retries=st.none() | st.integers(0, 3),
+    timeout_ms=st.none() | st.sampled_from([0, 5]),
+    env=st.none() | st.sampled_from([{}, {"A": "b"}]),
+    run_at_us=st.none() | moments,
+)
+
 enqueues = st.builds(EnqueueJob, small_specs)
 commands: st.SearchStrategy[JobCommand] = st.one_of(
     enqueues,
@@ -161,6 +186,7 @@ commands: st.SearchStrategy[JobCommand] = st.one_of(
     st.just(CancelJob()),
     st.builds(ConfirmCancel, tokens, durations),
     st.builds(RequeueJob, only),
+    st.builds(EditJob, edits),
     st.builds(RemoveJob, only),
 )
 """Every command there is, as a user or a worker might put it to a job in any state."""

@@ -12,8 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from queuectl import DuplicateJob, InvalidLine, JobNotFound, JobRequest, JobState, Queue, StaleLease, WrongState
 from queuectl.engine import Engine
+from queuectl.filtering import filter_of
 from queuectl.job import Job
-from queuectl.projections import dead, leases, ready, scheduled
+from queuectl.projections import dead, ended, leases, ready, scheduled
 from tests.clocks import FakeClock
 
 IDS = st.sampled_from([f"job{n}" for n in range(8)])
@@ -96,6 +97,56 @@ class QueueMachine(RuleBasedStateMachine):
         self.queue.retry(job_id)
         attempts = job["attempts"] if job["state"] == "failed" else 0
         job.update(state="pending", attempts=attempts, due=now)
+
+    @rule(
+        job_id=IDS,
+        queue=st.none() | QUEUES,
+        priority=st.none() | st.integers(-2, 2),
+        retries=st.none() | st.integers(0, 2),
+        delay=st.none() | st.integers(0, 5),
+        again=st.booleans(),
+    )
+    def edit(
+        self,
+        job_id: str,
+        queue: str | None,
+        priority: int | None,
+        retries: int | None,
+        delay: int | None,
+        again: bool,
+    ) -> None:
+        """Change a job: what fits its state is done, all of it or nothing."""
+        asked = {"queue": queue, "priority": priority, "max_retries": retries}
+        changes = {key: value for key, value in asked.items() if value is not None}
+        wanted = changes if delay is None else changes | {"delay_s": delay}
+        job = self.jobs.get(job_id)
+        refused = job is None or job["state"] == "processing" or (again and job["state"] == "pending")
+        if refused or (delay is not None and not again and job["state"] in ENDED):
+            with pytest.raises((JobNotFound, WrongState)):
+                self.queue.edit(job_id, again=again, **wanted)
+            return
+        now = self.now()
+        self.queue.edit(job_id, again=again, **wanted)
+        if again:
+            attempts = job["attempts"] if job["state"] == "failed" else 0
+            job.update(state="pending", attempts=attempts, due=now)
+        job.update(changes if delay is None else changes | {"due": now + delay * SECOND})
+
+    @rule(states=st.sets(st.sampled_from([*ENDED, "failed"])), queue=st.none() | QUEUES)
+    def retry_chosen(self, states: set[str], queue: str | None) -> None:
+        """Retry all jobs that a filter means: those a look at each finds."""
+        now = self.now()
+        chosen = self.queue.choose("retry", filter_of(state=states, queue=queue))
+        meant = [
+            job_id
+            for job_id in self.ids_in(*(states or (*ENDED, "failed")))
+            if queue in (None, self.jobs[job_id]["queue"])
+        ]
+        acted = self.queue.act_on_all(chosen)
+        assert (sorted(acted.ids), acted.left) == (sorted(meant), 0)
+        for job_id in meant:
+            job = self.jobs[job_id]
+            job.update(state="pending", attempts=job["attempts"] if job["state"] == "failed" else 0, due=now)
 
     @rule()
     def retry_all_dead(self) -> None:
@@ -223,9 +274,11 @@ class QueueMachine(RuleBasedStateMachine):
             waiting = [int.from_bytes(key[-8:], "big") for key, _ in txn.scan(ready.TABLE)]
             waiting += [int.from_bytes(key[8:], "big") for key, _ in txn.scan(scheduled.TABLE)]
             leased = [int.from_bytes(key[8:], "big") for key, _ in txn.scan(leases.TABLE)]
+            over = [int.from_bytes(number, "big") for _, number in txn.scan(ended.TABLE)]
             lying = [int.from_bytes(number, "big") for _, number in txn.scan(dead.TABLE)]
         assert sorted(waiting) == self.numbers_in("pending", "failed")
         assert sorted(leased) == self.numbers_in("processing")
+        assert sorted(over) == self.numbers_in("completed", "cancelled")
         assert sorted(lying) == self.numbers_in("dead")
 
     @invariant()

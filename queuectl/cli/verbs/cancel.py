@@ -1,9 +1,21 @@
 """`queuectl cancel`: keep jobs from running, or stop them."""
 
+from typing import Any
+
 import click
 
 from ...job import Job, JobState
 from .. import offers
+from ..choosing import (
+    Consent,
+    act_on_all,
+    acted_json,
+    consent_options,
+    filter_from,
+    filter_options,
+    named_or_meant,
+    tell_acted,
+)
 from ..context import Session, pass_session
 from ..exits import each
 from ..naming import taken
@@ -12,24 +24,48 @@ from ..render import document, line
 from ..text import escape
 from ..verb import Verb
 
+SAID = ("Cancel", "Cancelled")
+
 
 @click.command(
     cls=Verb,
-    examples=("queuectl cancel job1 job2",),
+    examples=(
+        "queuectl cancel job1 job2",
+        "queuectl cancel --queue mail --state pending",
+        "queuectl cancel --match rsync --dry-run",
+    ),
 )
-@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...", shell_complete=offers.jobs(*offers.OPEN))
+@click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=offers.jobs(*offers.OPEN))
+@filter_options(offers.OPEN)
+@consent_options
 @reason_option
 @json_option
 @pass_session
 @click.pass_context
 def command(
-    ctx: click.Context, session: Session, *, job_ids: tuple[str, ...], reason: str | None, as_json: bool
+    ctx: click.Context,
+    session: Session,
+    /,
+    *,
+    job_ids: tuple[str, ...],
+    yes: bool,
+    dry_run: bool,
+    reason: str | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Cancel waiting jobs at once; have the workers stop running ones.
 
-    Exits 1 when one was refused; the others are cancelled all the same.
+    Name the jobs, or say which: these are counted, and it asks first. Exits 1 when one of those
+    named was refused; the others are cancelled all the same.
     """
+    where, consent = filter_from(options), Consent(yes, dry_run)
+    named_or_meant(job_ids, where, consent)
     queue = session.existing()
+    if where is not None:
+        acted = act_on_all(queue, "cancel", where, said=SAID, consent=consent, reason=reason)
+        document(acted_json(acted, consent)) if as_json else tell_acted(acted, SAID, consent)
+        return
     jobs, code = each(job_ids, lambda job_id: queue.cancel(taken(queue, job_id), reason=reason))
     if as_json:
         from ...documents import job_json

@@ -1,33 +1,58 @@
 """`queuectl clear`: take ended jobs out of the views."""
 
+from typing import Any
+
 import click
 
-from ...job import JobState
+from ...job import ENDED, JobState
+from ..choosing import Consent, act_on_all, consent_options, filter_from, filter_options, tell_acted
 from ..context import Session, pass_session
-from ..params import OneOf, duration_s, json_option, reason_option
-from ..render import document, line
-from ..text import plural
+from ..params import duration_s, json_option, now_us, reason_option
+from ..render import document
 from ..verb import Verb
 
-CLEARABLE = (JobState.COMPLETED, JobState.DEAD, JobState.CANCELLED)
+SAID = ("Clear", "Cleared")
 
 
 @click.command(
     cls=Verb,
-    examples=("queuectl clear --older-than 2d",),
+    examples=(
+        "queuectl clear --older-than 2d",
+        "queuectl clear --state completed --state cancelled --queue mail --dry-run",
+    ),
 )
-@click.option("--state", type=OneOf([str(state) for state in CLEARABLE]), default="completed", show_default=True)
+@filter_options(ENDED)
 @click.option("--older-than", type=duration_s, metavar="DURATION", help="Only those that ended so long ago: 1h30m, 2d.")
+@consent_options
 @reason_option
 @json_option
 @pass_session
-def command(session: Session, *, state: str, older_than: float | None, reason: str | None, as_json: bool) -> None:
-    """Remove ended jobs from the lists.
+def command(
+    session: Session,
+    /,
+    *,
+    older_than: float | None,
+    yes: bool,
+    dry_run: bool,
+    reason: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Remove ended jobs from the lists: completed ones, unless --state names others.
 
-    Their history stays in the log, and their ids are free again.
+    Their history stays in the log, and their ids are free again. On a terminal it asks first.
     """
-    count = session.existing().clear(state=JobState(state), older_than_s=older_than, reason=reason)
+    if older_than is not None:
+        if options["until"] is not None:
+            raise click.UsageError("--older-than and --until say the same thing; leave one out")
+        options["until"] = max(0, now_us() - int(older_than * 1_000_000))
+    options["state"] = options["state"] or (JobState.COMPLETED,)
+    where, consent = filter_from(options), Consent(yes, dry_run, lenient=True)
+    assert where is not None, "a state is always asked for"
+    acted = act_on_all(session.existing(), "remove", where, said=SAID, consent=consent, reason=reason)
     if as_json:
-        document({"cleared": count})
+        kind = "would_clear" if dry_run else "cleared"
+        document({kind: len(acted.ids), "ids": acted.ids} if dry_run else {kind: len(acted.ids)})
     else:
-        line(f"Cleared {plural(count, f'{state} job')}")
+        [*others, last] = sorted(where.states)
+        tell_acted(acted, SAID, consent, noun=f"{', '.join(others)}{' or ' if others else ''}{last} job")

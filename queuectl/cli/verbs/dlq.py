@@ -2,19 +2,34 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...answers import Acted
 from ...errors import WrongState
+from ...filtering import Filter
 from ...job import JobState
 from .. import offers
+from ..choosing import (
+    Consent,
+    act_on_all,
+    acted_json,
+    consent_options,
+    filter_from,
+    filter_options,
+    named_or_meant,
+    tell_acted,
+)
 from ..context import Session, pass_session
 from ..naming import taken_all
 from ..params import Place, as_of_option, json_option, reason_option, whole
-from ..render import document, json_array, line, note, pairs
-from ..text import escape, plural
+from ..render import document, json_array, note, pairs, table
+from ..text import escape
 from ..verb import VerbSet
+
+if TYPE_CHECKING:
+    from ...filtering import Verb
 
 _ENDED = (JobState.COMPLETED, JobState.CANCELLED)
 _CLEARS = "it is not in the dead letter queue; `queuectl clear --state {}` removes the jobs that are"
@@ -42,15 +57,16 @@ def command() -> None:
 @pass_session
 def list_dead(session: Session, *, limit: int | None, as_of: Place | None, as_json: bool) -> None:
     """List dead jobs and their last errors, the last to die first."""
-    jobs = session.seen(as_of).dead(limit=limit)
+    queue = session.seen(as_of)
+    jobs = queue.dead(limit=limit)
     if as_json:
         from ...documents import job_json
 
         json_array(map(job_json, jobs))
     elif jobs:
-        from ..jobtext import job_table
+        from ..jobtext import DEAD_COLUMNS, Rows
 
-        job_table(jobs, errors=True)
+        table(DEAD_COLUMNS, Rows(DEAD_COLUMNS, queue.now_us()).of(jobs))
     else:
         note("No dead jobs.")
 
@@ -79,44 +95,87 @@ def show_dead(session: Session, *, job_id: str, as_json: bool) -> None:
     note(f"What it printed: queuectl logs {escape(job.id)}; run it again: queuectl dlq retry {escape(job.id)}")
 
 
-def _chosen(job_ids: tuple[str, ...], everything: bool) -> tuple[str, ...] | None:
-    if everything == bool(job_ids):
-        raise click.UsageError("name the jobs, or type --all")
-    return None if everything else job_ids
-
-
 def _on_some(function: Any) -> Any:
     function = json_option(reason_option(function))
+    function = consent_options(filter_options([JobState.DEAD])(function))
     function = click.option("--all", "everything", is_flag=True, help="Every dead job.")(function)
     return click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=offers.jobs(JobState.DEAD))(function)
 
 
-@command.command("retry", examples=("queuectl dlq retry bad1", "queuectl dlq retry --all --reason 'the disk is back'"))
+@command.command(
+    "retry",
+    examples=(
+        "queuectl dlq retry bad1",
+        "queuectl dlq retry --all --reason 'the disk is back'",
+        "queuectl dlq retry --queue mail --since yesterday",
+    ),
+)
 @_on_some
+@click.option("--edit", "edits", is_flag=True, help="Change one job in your editor first.")
 @pass_session
-def retry_dead(
-    session: Session, *, job_ids: tuple[str, ...], everything: bool, reason: str | None, as_json: bool
-) -> None:
-    """Run dead jobs again, with 0 attempts: all of those named, or none."""
-    chosen = _chosen(job_ids, everything)
-    queue = session.existing()
-    with _said_as("retry", _WHEN_RETRIED):
-        done = queue.dlq_retry(taken_all(queue, chosen), reason=reason)
-    _tell("Requeued", done, as_json)
+def retry_dead(session: Session, /, *, edits: bool, **given: Any) -> None:
+    """Run dead jobs again, with 0 attempts: all of those named, or none.
+
+    Where it is said which, they are counted, and it asks first.
+    """
+    if edits:
+        _retry_edited(session, **given)
+        return
+    _act(session, "retry", ("Retry", "Requeued"), lenient=given["everything"], asks=not given["everything"], **given)
 
 
-@command.command("purge", examples=("queuectl dlq purge bad1", "queuectl dlq purge --all"))
+@command.command(
+    "purge", examples=("queuectl dlq purge bad1", "queuectl dlq purge --all", "queuectl dlq purge --until '30d ago'")
+)
 @_on_some
 @pass_session
-def purge_dead(
-    session: Session, *, job_ids: tuple[str, ...], everything: bool, reason: str | None, as_json: bool
-) -> None:
-    """Remove dead jobs: all of those named, or none. Their history stays in the log."""
-    chosen = _chosen(job_ids, everything)
+def purge_dead(session: Session, /, **given: Any) -> None:
+    """Remove dead jobs: all of those named, or none. Their history stays in the log.
+
+    Where it is said which, they are counted, and it asks first; --all asks on a terminal only.
+    """
+    _act(session, "remove", ("Purge", "Purged"), lenient=given["everything"], asks=True, **given)
+
+
+def _retry_edited(session: Session, *, job_ids: tuple[str, ...], reason: str | None, as_json: bool, **_: Any) -> None:
+    from .retry import retry_edited
+
     queue = session.existing()
-    with _said_as("purge", _WHEN_PURGED):
-        done = queue.dlq_purge(taken_all(queue, chosen), reason=reason)
-    _tell("Purged", done, as_json)
+    for job_id in taken_all(queue, job_ids) or ():
+        job = queue.job(job_id)
+        if job.state != JobState.DEAD:
+            with _said_as("retry", _WHEN_RETRIED):
+                raise WrongState("retry", job.id, job.state, "")
+    acted = Acted([retry_edited(queue, job_ids, reason=reason).id], 0)
+    document(acted_json(acted, Consent())) if as_json else tell_acted(acted, ("Retry", "Requeued"), Consent())
+
+
+def _act(
+    session: Session,
+    verb: "Verb",
+    said: tuple[str, str],
+    *,
+    lenient: bool,
+    asks: bool,
+    job_ids: tuple[str, ...],
+    everything: bool,
+    yes: bool,
+    dry_run: bool,
+    reason: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    where, consent = filter_from(options), Consent(yes or not asks, dry_run, lenient)
+    named_or_meant(job_ids, where, consent, everything)
+    queue = session.existing()
+    if job_ids:
+        with _said_as(said[0].lower(), _WHEN_RETRIED if verb == "retry" else _WHEN_PURGED):
+            act = queue.dlq_retry if verb == "retry" else queue.dlq_purge
+            acted = Acted(act(taken_all(queue, job_ids), reason=reason), 0)
+    else:
+        dead = (where or Filter())._replace(states=frozenset({JobState.DEAD}))
+        acted = act_on_all(queue, verb, dead, said=said, consent=consent, reason=reason)
+    document(acted_json(acted, consent)) if as_json else tell_acted(acted, said, consent)
 
 
 @contextmanager
@@ -128,10 +187,3 @@ def _said_as(verb: str, hints: Mapping[JobState, str]) -> Iterator[None]:
         hint = hints.get(JobState(error.state), "only dead jobs are in the dead letter queue")
         hint = hint.replace("JOB", error.job_id)
         raise WrongState(verb, error.job_id, error.state, hint) from None
-
-
-def _tell(what: str, ids: list[str], as_json: bool) -> None:
-    if as_json:
-        document({"ids": ids})
-    else:
-        line(f"{what} {escape(ids[0])}" if len(ids) == 1 else f"{what} {plural(len(ids), 'job')}")

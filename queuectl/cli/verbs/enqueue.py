@@ -35,6 +35,7 @@ class EnqueueCommand(ArgvCommand):
         'queuectl enqueue \'{"id": "job2", "command": "false", "max_retries": 2}\'',
         'queuectl enqueue backup -- rsync -a "my dir" host:/backup',
         "queuectl enqueue report ./report.sh --at 'tomorrow 9am'",
+        "queuectl enqueue --edit",
         "queuectl enqueue --file jobs.jsonl",
         "find . -name '*.gz' -printf 'gzip -t %p\\n' | queuectl enqueue --file - --lines",
     ),
@@ -45,6 +46,7 @@ class EnqueueCommand(ArgvCommand):
 @click.option("--file", "stream", type=click.File("rb"), metavar="FILE", help="A job a line; - is stdin.")
 @click.option("--lines", "as_lines", is_flag=True, help="The file holds plain commands, not JSON.")
 @click.option("--skip-existing", is_flag=True, help="Leave out jobs whose id is taken.")
+@click.option("--edit", "edits", is_flag=True, help="Write it, or change what was given, in your editor first.")
 @job_options
 @reason_option
 @json_option
@@ -60,6 +62,7 @@ def command(
     stream: IO[bytes] | None,
     as_lines: bool,
     skip_existing: bool,
+    edits: bool,
     reason: str | None,
     as_json: bool,
     **options: Any,
@@ -72,12 +75,18 @@ def command(
     """
     defaults = asked(options)
     if stream is not None:
+        if edits:
+            raise click.UsageError("--edit is for one job; leave --file out")
         if words or argv or job_id or shell_line:
             raise click.UsageError("--file brings its own ids and commands; leave the others out")
         _from_file(session, stream, defaults, as_lines, skip_existing, reason, as_json)
         return
     if as_lines or skip_existing:
         raise click.UsageError("--lines and --skip-existing go with --file FILE")
+    if edits:
+        job = _job(words, argv, job_id, shell_line) if words or argv or shell_line else _new(job_id)
+        _edited(session, {**defaults, **job}, reason, as_json)
+        return
     _one(session, _job(words, argv, job_id, shell_line), defaults, reason, as_json)
 
 
@@ -122,6 +131,25 @@ def _what_to_type(words: Sequence[str]) -> str:
         f"{len(words)} words where an id and a command belong; quote the command: "
         f'queuectl enqueue {words[0]} "{" ".join(words[1:])}", or put it behind --'
     )
+
+
+def _new(job_id: str | None) -> dict[str, Any]:
+    return {"command": ""} if job_id is None else {"id": job_id, "command": ""}
+
+
+def _edited(session: Session, job: dict[str, Any], reason: str | None, as_json: bool) -> None:
+    from ..editing import edit_until_done
+
+    form: dict[str, Any] = {
+        "id": None,
+        "command": "",
+        "queue": "default",
+        "priority": 0,
+        "timeout": None,
+        "run_at": None,
+        "env": {},
+    }
+    edit_until_done({**form, **job}, "A job to be enqueued", lambda typed: _one(session, typed, {}, reason, as_json))
 
 
 def _one(session: Session, job: dict[str, Any], options: dict[str, Any], reason: str | None, as_json: bool) -> None:

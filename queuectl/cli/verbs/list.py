@@ -1,20 +1,28 @@
 """`queuectl list`: the jobs there are."""
 
-from itertools import chain
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...job import JobState
+from ...filtering import KEYS, Filter
 from .. import offers
+from ..choosing import filter_from, filter_options
 from ..context import Session, pass_session
-from ..paging import count, pages
-from ..params import OneOf, Place, as_of_option, json_option, whole
+from ..params import Place, as_of_option, json_option, whole
 from ..render import json_array, note, paged_table
 from ..text import escape
 from ..verb import Verb
 
+if TYPE_CHECKING:
+    from ...asof import Past
+    from ...queue import Queue
+
 SCREENFUL = 50
 """How many people are shown unasked."""
+
+PAGE = 500
+"""Rows whose widths are fitted to each other; a table of all would have to be held whole."""
 
 
 @click.command(
@@ -23,11 +31,16 @@ SCREENFUL = 50
         "queuectl list",
         "queuectl list --state dead --json",
         "queuectl list --queue mail --limit 20",
+        "queuectl list --state failed --state dead --since yesterday --match rsync",
+        "queuectl list --state completed --order -took --columns id,took,command",
         "queuectl list --state processing --as-of 10:00",
     ),
 )
-@click.option("--state", type=OneOf([str(state) for state in JobState]), help="Only those in this state.")
-@click.option("--queue", metavar="NAME", shell_complete=offers.queues, help="Only those of this queue.")
+@filter_options()
+@click.option("--order", metavar="KEY", help=f"{', '.join(KEYS)}; -KEY for the largest first.")
+@click.option(
+    "--columns", metavar="NAMES", help="Which columns, for example id,took,error; a wrong one tells them all."
+)
 @click.option("--limit", type=whole(0), metavar="N", help=f"At most so many; 0 is all.  [{SCREENFUL}; --json: all]")
 @click.option("--after", metavar="ID", shell_complete=offers.jobs(), help="Go on behind this one.")
 @as_of_option
@@ -35,39 +48,53 @@ SCREENFUL = 50
 @pass_session
 def command(
     session: Session,
+    /,
     *,
-    state: str | None,
-    queue: str | None,
+    order: str | None,
+    columns: str | None,
     limit: int | None,
     after: str | None,
     as_of: Place | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """List jobs.
 
-    Waiting ones by when they run where --state asks for them, others newest first.
+    Waiting ones by when they run where --state asks for them, ended ones by their last change, the last
+    first, others newest first. --since and --until are about a job's last change: when it was enqueued,
+    claimed, ended or edited last.
     """
-    opened, wanted = session.seen(as_of), JobState(state) if state else None
+    where = filter_from(options) or Filter()
+    if as_json and columns:
+        raise click.UsageError("--columns is for the table; --json gives every field")
+    opened = session.seen(as_of)
     most = SCREENFUL if limit is None and not as_json else limit or None
     after = None if after is None else session.reading().match_id(after, or_removed=as_of is not None)
-    found = pages(opened, state=wanted, of=queue, limit=most, after=after)
+    found = opened.each_job(where, order=order, limit=most, after=after)
     if as_json:
         from ...documents import job_json
 
-        json_array(job_json(job) for page in found for job in page)
+        json_array(map(job_json, found))
         return
-    first = next(found, None)
-    if first is None:
-        note(
-            "No such jobs."
-            if state or queue or after or as_of
-            else 'No jobs; enqueue one: queuectl enqueue ID "COMMAND"'
-        )
-        return
-    from ..jobtext import COLUMNS, rows
+    from ..jobtext import Rows, chosen_columns
 
-    paged_table(COLUMNS, map(rows, chain([first], found)))
-    if limit is None and opened.jobs(state=wanted, queue=queue, limit=1, after=first[-1].id):
-        # Behind --after it is not known how many went before.
-        left = "" if after else f"{max(count(opened, wanted, queue) - len(first), 1):,} "
-        note(f"... and {left}more; --limit 0 shows all, --after {escape(first[-1].id)} goes on")
+    shown = Rows(chosen_columns(columns), opened.now_us())
+    first = list(islice(found, PAGE))
+    if not first:
+        note(_nothing(where, after, as_of))
+        return
+    paged_table(shown.columns, map(shown.of, chain([first], iter(lambda: list(islice(found, PAGE)), []))))
+    if limit is None and opened.jobs(where, order=order, limit=1, after=first[-1].id):
+        note(_more(opened, where, after, len(first), first[-1].id))
+
+
+def _nothing(where: Filter, after: str | None, as_of: Place | None) -> str:
+    if where != Filter() or after or as_of:
+        return "No such jobs."
+    return 'No jobs; enqueue one: queuectl enqueue ID "COMMAND"'
+
+
+def _more(opened: "Queue | Past", where: Filter, after: str | None, shown: int, last: str) -> str:
+    # Behind --after it is not known how many went before.
+    left = f"{max(opened.count(where) - shown, 1):,} " if where.is_counted and not after else ""
+    return f"... and {left}more; --limit 0 shows all, --after {escape(last)} goes on"

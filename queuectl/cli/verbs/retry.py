@@ -1,8 +1,22 @@
 """`queuectl retry`: run jobs again now."""
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
+from ...errors import WrongState
+from ...job import Job, JobState
 from .. import offers
+from ..choosing import (
+    Consent,
+    act_on_all,
+    acted_json,
+    consent_options,
+    filter_from,
+    filter_options,
+    named_or_meant,
+    tell_acted,
+)
 from ..context import Session, pass_session
 from ..exits import each
 from ..naming import taken
@@ -11,26 +25,87 @@ from ..render import document, line
 from ..text import escape
 from ..verb import Verb
 
+if TYPE_CHECKING:
+    from ...queue import Queue
+
+SAID = ("Retry", "Requeued")
+BADLY = (JobState.FAILED, JobState.DEAD)
+
 
 @click.command(
     cls=Verb,
-    examples=('queuectl retry job1 --reason "the disk is back"',),
+    examples=(
+        'queuectl retry job1 --reason "the disk is back"',
+        "queuectl retry --edit job1",
+        "queuectl retry --queue mail --since yesterday",
+        "queuectl retry --state cancelled --match rsync --yes",
+    ),
 )
-@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...", shell_complete=offers.jobs(*offers.AGAIN))
+@click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=offers.jobs(*offers.AGAIN))
+@click.option("--edit", "edits", is_flag=True, help="Change one job in your editor first.")
+@filter_options(offers.AGAIN)
+@consent_options
 @reason_option
 @json_option
 @pass_session
 @click.pass_context
 def command(
-    ctx: click.Context, session: Session, *, job_ids: tuple[str, ...], reason: str | None, as_json: bool
+    ctx: click.Context,
+    session: Session,
+    /,
+    *,
+    job_ids: tuple[str, ...],
+    edits: bool,
+    yes: bool,
+    dry_run: bool,
+    reason: str | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Run jobs again, now.
 
-    They may have failed, completed, died or been cancelled. Exits 1 when one was refused; the others
-    run all the same.
+    Name jobs that failed, completed, died or were cancelled, or say which: these are counted, and it
+    asks first; without --state they are those that failed or died. Exits 1 when one of those named
+    was refused; the others run all the same.
     """
+    where, consent = filter_from(options, state=BADLY), Consent(yes, dry_run)
+    named_or_meant(job_ids, where, consent)
     queue = session.existing()
+    if edits:
+        tell_retried([retry_edited(queue, job_ids, reason=reason)], as_json=as_json)
+        return
+    if where is not None:
+        acted = act_on_all(queue, "retry", where, said=SAID, consent=consent, reason=reason)
+        document(acted_json(acted, consent)) if as_json else tell_acted(acted, SAID, consent)
+        return
     jobs, code = each(job_ids, lambda job_id: queue.retry(taken(queue, job_id), reason=reason))
+    tell_retried(jobs, as_json=as_json)
+    ctx.exit(code)
+
+
+def retry_edited(queue: "Queue", job_ids: tuple[str, ...], *, reason: str | None) -> Job:
+    """Let one job be changed in the editor, and run it again; in one transaction, or not at all.
+
+    Raises WrongState before the editor opens for a job that cannot run again.
+    """
+    from ...amending import form_of
+    from ..editing import changed, edit_until_done
+
+    if len(job_ids) != 1:
+        raise click.UsageError("--edit is for one job; name it")
+    job = queue.job(taken(queue, job_ids[0]))
+    if job.state not in offers.AGAIN:
+        raise WrongState("retry", job.id, job.state, f"`queuectl edit {job.id}` changes one that waits")
+    form = form_of(job.spec, 0)
+    return edit_until_done(
+        form,
+        f"Job {job.id}, {job.state}, to be run again",
+        lambda typed: queue.edit(job.id, again=True, reason=reason, **changed(form, typed)),
+    )
+
+
+def tell_retried(jobs: list[Job], *, as_json: bool) -> None:
+    """Say which jobs run again."""
     if as_json:
         from ...documents import job_json
 
@@ -38,4 +113,3 @@ def command(
     else:
         for job in jobs:
             line(f"Requeued {escape(job.id)}")
-    ctx.exit(code)

@@ -1,0 +1,141 @@
+"""The options that say which jobs a verb means, and the question before it acts on many of them.
+
+Whether it asks is decided here; which jobs these are, and what is done to them, by class Queue.
+"""
+
+import sys
+from collections.abc import Callable, Collection, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import click
+
+from ..errors import QueuectlError
+from ..filtering import Filter, filter_of
+from ..job import JobState
+from . import offers
+from .exits import REFUSED
+from .params import OneOf, past_us
+from .render import line, note
+from .text import escape, plural
+
+if TYPE_CHECKING:
+    from ..answers import Acted
+    from ..filtering import Verb
+    from ..queue import Queue
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+TOLD = 20
+"""Ids that a dry run tells people."""
+
+
+class Consent(NamedTuple):
+    """How much was agreed to beforehand; `lenient`: where nobody can be asked, it is done."""
+
+    yes: bool = False
+    dry_run: bool = False
+    lenient: bool = False
+
+
+def filter_options(states: Collection[JobState] = tuple(JobState)) -> Callable[[F], F]:
+    """Give a verb the options that say which jobs: of those in these states, where there is a choice."""
+    words = OneOf([str(state) for state in JobState if state in states])
+    options = [
+        click.option("--state", type=words, multiple=True, help="Only those in this state; may be repeated."),
+        click.option("--queue", metavar="NAME", shell_complete=offers.queues, help="Only those of this queue."),
+        click.option("--since", type=past_us, metavar="TIME", help="Only those that last changed at or after it."),
+        click.option("--until", type=past_us, metavar="TIME", help="Only those that last changed at or before it."),
+        click.option("--match", metavar="TEXT", help="Only those with it in their id or command."),
+    ]
+
+    def give(function: F) -> F:
+        for option in reversed(options if len(states) > 1 else options[1:]):
+            function = option(function)
+        return function
+
+    return give
+
+
+def consent_options(function: F) -> F:
+    """Give a verb that acts on many jobs the options that agree to it, or only look."""
+    function = click.option("--dry-run", is_flag=True, help="Only say how many jobs that would be, and which.")(
+        function
+    )
+    return click.option("--yes", "-y", is_flag=True, help="Do not ask.")(function)
+
+
+def filter_from(options: Mapping[str, Any], *, state: Collection[JobState] = ()) -> Filter | None:
+    """Give the filter that options describe, for jobs in these states unless they name others; None: no option.
+
+    Raises InvalidInput.
+    """
+    said = {key: value for key, value in options.items() if value is not None and value != ()}
+    return filter_of(**{"state": state, **said}) if said else None
+
+
+def named_or_meant(job_ids: Collection[str], where: Filter | None, consent: Consent, *others: bool) -> None:
+    """Refuse a command line that names no jobs, or in more than one way."""
+    if job_ids and consent.dry_run:
+        raise click.UsageError("--dry-run tells which jobs are meant; those named are known")
+    if sum((bool(job_ids), where is not None, *others)) != 1:
+        instead = ", or type --all" if others else ""
+        raise click.UsageError(f"name the jobs{instead}, or say which, for example --queue NAME or --match TEXT")
+
+
+def act_on_all(
+    queue: "Queue", verb: "Verb", where: Filter, *, said: tuple[str, str], consent: Consent, reason: str | None
+) -> "Acted":
+    """Count the jobs meant, ask, and do it behind a bar, which is `said` as in ("Purge", "Purged").
+
+    A dry run tells their ids and does nothing. Raises InvalidInput for a state that does not go with
+    the verb, QueuectlError where nobody can be asked.
+    """
+    from ..answers import Acted
+    from .progress import progress
+
+    chosen = queue.choose(verb, where)
+    count = len(chosen.numbers)
+    if consent.dry_run:
+        return Acted([job.id for job in queue.each_job(chosen.where)], 0)
+    if count and not consent.yes:
+        _ask(f"{said[0]} {plural(count, 'job')}", lenient=consent.lenient)
+    with progress(f"{said[0]} {plural(count, 'job')}", count) as shown:
+        try:
+            return queue.act_on_all(chosen, reason=reason, progress=shown.done)
+        except KeyboardInterrupt:
+            shown.interrupted(f"of {plural(count, 'job')} {said[1].lower()}; the rest is as it was")
+            raise
+
+
+def tell_acted(acted: "Acted", said: tuple[str, str], consent: Consent, *, noun: str = "job") -> None:
+    """Say what was done and what was left, or what would be done."""
+    ids, left, asked = acted
+    done = f"{'Would ' + said[0].lower() if consent.dry_run else said[1]} "
+    stopping = f", of which {asked:,} ran and are being stopped" if asked else ""
+    moved_on = f"; left {plural(left, 'job')} that had moved on" if left else ""
+    line(f"{done}{escape(ids[0]) if len(ids) == 1 and noun == 'job' else plural(len(ids), noun)}{stopping}{moved_on}")
+    if consent.dry_run and len(ids) > 1:
+        for job_id in islice(ids, TOLD):
+            line(f"  {escape(job_id)}")
+        if len(ids) > TOLD:
+            line(f"  ... and {len(ids) - TOLD:,} more")
+
+
+def acted_json(acted: "Acted", consent: Consent) -> dict[str, Any]:
+    """Give what was done, or would be, for JSON."""
+    return {"dry_run": True, "ids": acted.ids} if consent.dry_run else {"ids": acted.ids, "left": acted.left}
+
+
+def _ask(what: str, *, lenient: bool) -> None:
+    """Ask before many jobs are changed; ends the program where the answer is no."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if lenient:
+            return
+        raise QueuectlError(
+            f"cannot ask whether to {what.lower()}: no terminal; type --yes to do it, --dry-run to see which"
+        )
+    click.echo(f"{what}? [y/N] ", nl=False, err=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        note("Nothing was changed")
+        raise click.exceptions.Exit(REFUSED)

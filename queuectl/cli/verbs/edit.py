@@ -1,0 +1,76 @@
+"""`queuectl edit`: change what a job is to do."""
+
+from json import JSONDecodeError, loads
+from typing import Any
+
+import click
+
+from ...amending import FIELDS, form_of
+from ...errors import InvalidInput
+from ...job import ENDED
+from .. import offers
+from ..context import Session, pass_session
+from ..naming import taken
+from ..params import json_option, reason_option
+from ..render import document, line, note
+from ..text import escape
+from ..verb import Verb
+
+_JSON = ("priority", "max_retries", "backoff_base", "env")
+"""Keys whose values are no texts."""
+
+
+@click.command(
+    cls=Verb,
+    examples=(
+        "queuectl edit job1",
+        "queuectl edit job1 --set priority=10 --set timeout=5m",
+        "queuectl edit job1 --set 'command=rsync -a here there' --reason 'the host moved'",
+    ),
+)
+@click.argument("job_id", metavar="JOB", shell_complete=offers.jobs(*offers.AGAIN, offers.OPEN[0]))
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=f"Without the editor: {', '.join(FIELDS)}.")
+@reason_option
+@json_option
+@pass_session
+def command(session: Session, *, job_id: str, settings: tuple[str, ...], reason: str | None, as_json: bool) -> None:
+    """Change a job that waits or has ended, in your editor (VISUAL or EDITOR) or by --set.
+
+    It keeps its id, its state and its history, where the change is told. A job that runs has to end
+    first, or be cancelled. To run it again at once: queuectl retry --edit JOB.
+    """
+    queue = session.existing()
+    job = queue.job(taken(queue, job_id))
+    if settings:
+        after = queue.edit(job.id, reason=reason, **dict(_setting(text) for text in settings))
+    else:
+        from ..editing import changed, edit_until_done
+
+        form = form_of(job.spec, None if job.state in ENDED else job.due_us)
+        after = edit_until_done(
+            form,
+            f"Job {job.id}, {job.state}",
+            lambda typed: queue.edit(job.id, reason=reason, **changed(form, typed)),
+        )
+    if as_json:
+        from ...documents import job_json
+
+        document(job_json(after))
+    elif after.version == job.version:
+        note("Nothing was changed")
+    else:
+        line(f"Edited {escape(after.id)}")
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """Read KEY=VALUE: texts as they are, the rest as in JSON."""
+    key, equals, value = text.partition("=")
+    key = key.strip().replace("-", "_")
+    if not equals or not key:
+        raise InvalidInput("set", repr(text), "KEY=VALUE, for example priority=10")
+    if key not in _JSON and not (key == "command" and value.lstrip().startswith("[")):
+        return key, None if key != "command" and value in ("", "null") else value
+    try:
+        return key, loads(value)
+    except (JSONDecodeError, RecursionError):
+        raise InvalidInput(key, repr(value), 'a value as in JSON, for example 10 or {"NAME": "value"}') from None

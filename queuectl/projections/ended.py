@@ -1,0 +1,60 @@
+"""Which jobs were completed or cancelled, in what order? `ended`: state, position of the last event -> number.
+
+That position is the one of the job's end, or of an edit since.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..job import Job, JobState
+from ..store import Row, Transaction
+
+TABLE = "ended"
+
+_COMPLETED, _CANCELLED = 1 << 56, 2 << 56
+_FIRST: Mapping[JobState, int] = {JobState.COMPLETED: _COMPLETED, JobState.CANCELLED: _CANCELLED}
+"""The state in the first byte of a key, as what is added to the position in the others; no log grows so long."""
+
+Place = tuple[int, int]
+"""The position of a job's last event, and its number."""
+
+
+def completed_row(job: Job) -> Row:
+    """Give the row of a completed job."""
+    return (_COMPLETED + job.version).to_bytes(8, "big"), job.number.to_bytes(8, "big")
+
+
+def cancelled_row(job: Job) -> Row:
+    """Give the row of a cancelled job."""
+    return (_CANCELLED + job.version).to_bytes(8, "big"), job.number.to_bytes(8, "big")
+
+
+def newest_first(txn: Transaction, states: Sequence[JobState], below: int | None = None) -> Iterator[Place]:
+    """Give the jobs in some of these states whose last event lies `below` a position, that one first."""
+    stop = 1 << 56 if below is None else below
+    scans = [_newest_first(txn, _FIRST[state], stop) for state in states]
+    return scans[0] if len(scans) == 1 else _merged(scans, reverse=True)
+
+
+def oldest_first(txn: Transaction, states: Sequence[JobState], above: int = 0) -> Iterator[Place]:
+    """Give the jobs in some of these states whose last event lies `above` a position, the oldest first."""
+    scans = [_oldest_first(txn, _FIRST[state], above) for state in states]
+    return scans[0] if len(scans) == 1 else _merged(scans, reverse=False)
+
+
+def _newest_first(txn: Transaction, first: int, stop: int) -> Iterator[Place]:
+    for key, number in txn.scan_back(TABLE, (first + stop).to_bytes(8, "big")):
+        if (position := int.from_bytes(key, "big") - first) < 0:
+            return
+        yield position, int.from_bytes(number, "big")
+
+
+def _oldest_first(txn: Transaction, first: int, above: int) -> Iterator[Place]:
+    start, stop = first + above + 1, first + (1 << 56)
+    for key, number in txn.scan(TABLE, start.to_bytes(8, "big"), stop.to_bytes(8, "big")):
+        yield int.from_bytes(key, "big") - first, int.from_bytes(number, "big")
+
+
+def _merged(scans: Sequence[Iterator[Place]], *, reverse: bool) -> Iterator[Place]:
+    from heapq import merge  # only where there is more than one state: it costs a command its start
+
+    return merge(*scans, reverse=reverse)

@@ -1,0 +1,84 @@
+"""Tables on a real terminal: whatever a job is called and runs, each job is one line, and nothing of it is obeyed."""
+
+import pytest
+
+from queuectl.queue import Queue
+
+from .conftest import CommandLine
+from .terminal import Terminal
+
+STRANGE = {
+    "cjk": "echo 日本語のコマンド" * 6,
+    "family": "echo 👨\u200d👩\u200d👧 👩\u200d💻 👍🏽 🏳\ufe0f\u200d🌈 ❤\ufe0f 🇩🇪 " * 6,
+    "marks": "echo " + "e\u0301\u0302\u0323" * 60,
+    "hebrew": "echo שלום עולם " * 9,
+    "override": "rm \u202egnp.exe\u2066\u2069\u200f" * 9,
+    "ansi": "printf \x1b[2J\x1b[H\x1b]0;owned\x07\x1b[5m\x1b[?1049h" * 3,
+    "c1": "printf \x9b2J\x9d0;owned\x9c\x90\x85" * 5,
+    "lines": "first\nsecond\r\nthird\ttab\x0b\x0c\x00".replace("\x00", "\x08") * 5,
+    "joiner": "a\u200db\u200c" * 60,
+    "argv": "x" * 300,
+}
+
+
+@pytest.fixture
+def strange(cli: CommandLine) -> CommandLine:
+    """Give a queue in which every command means ill, and all columns are used."""
+    with Queue.open(cli.db) as queue:
+        for name, command in STRANGE.items():
+            queue.enqueue(command, id=name, queue="q-" + name, priority=7, max_retries=1, backoff_base=3_000)
+            (job,) = queue.claim("w", 1)
+            queue.fail(queue.start(job), f"failed: {command[:200]}", return_code=1, duration_ms=61_000)
+    return cli
+
+
+@pytest.mark.parametrize("columns", [80, 40, 24])
+@pytest.mark.parametrize("words", [["list", "--order", "enqueued"], ["list", "--columns", "id,error,command"]])
+def test_each_job_is_one_line(strange: CommandLine, columns: int, words: list[str]) -> None:
+    """At any width a table has a line a job, which begins with its id, and what was hidden is said by an ellipsis."""
+    with Terminal(strange, *words, columns=columns, rows=40) as terminal:
+        assert terminal.end() == 0
+        lines = terminal.text().splitlines()
+    shown = [line for line in lines if line]
+    assert len(shown) == 1 + len(STRANGE)
+    titles = shown[0].split()
+    assert titles[0] == "ID"
+    names = [line.split()[0] for line in shown[1:]]
+    assert all(name in STRANGE or name.endswith("…") for name in names)
+    assert all("…" in line for line in shown[1:])
+
+
+def test_nothing_is_obeyed(strange: CommandLine) -> None:
+    """No escape sequence, C1 control or bidirectional override of a job reaches the terminal in any list."""
+    for words in (["list"], ["dlq", "list"], ["show", "ansi"], ["show", "c1"], ["show", "override"], ["history", "c1"]):
+        with Terminal(strange, *words, columns=80, rows=60) as terminal:
+            assert terminal.end() == 0
+            sent = terminal.sent.decode()
+        plain = sent.replace("\x1b[0m", "").replace("\r\n", "\n")
+        for code in ("1", "2", "31", "32", "33", "34", "35", "36"):
+            plain = plain.replace(f"\x1b[{code}m", "")
+        assert not [char for char in plain if char != "\n" and (ord(char) < 32 or 127 <= ord(char) < 160)]
+        assert not set(plain) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
+
+
+def test_columns_go_where_there_is_no_room(strange: CommandLine) -> None:
+    """On a narrow terminal the columns that matter least are left out, on a wide one none is."""
+    titles = {}
+    for columns in (200, 80, 40):
+        with Terminal(strange, "list", columns=columns, rows=60) as terminal:
+            assert terminal.end() == 0
+            titles[columns] = terminal.text().split("\n", 1)[0].split()
+    assert titles[200] == ["ID", "STATE", "QUEUE", "PRIO", "TRIES", "WHEN", "TOOK", "COMMAND"]
+    assert set(titles[40]) < set(titles[80]) < set(titles[200])
+    assert titles[40] == ["ID", "STATE", "COMMAND"]
+
+
+def test_the_state_tells_of_the_retry(strange: CommandLine) -> None:
+    """A failed job's state has its exit code and when the next attempt is due; into a pipe go no colours or boxes."""
+    piped = strange("list", "--state", "failed").stdout
+    assert "failed (1), retry in 49m" in piped or "failed (1), retry in 50m" in piped
+    assert "\x1b" not in piped
+    assert STRANGE["cjk"] in piped
+    with Terminal(strange, "list", columns=120) as terminal:
+        assert terminal.end() == 0
+        assert b"\x1b[33mfailed (1), retry in " in terminal.sent
