@@ -1,7 +1,7 @@
 """What the archive still tells of jobs that retention let go, and what their runs printed, as if they were there."""
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from heapq import merge
 from itertools import islice
 from pathlib import Path
@@ -105,25 +105,25 @@ def runs(store: Store, job_id: str) -> list[Run]:
 
 
 def refusal(store: Store, error: JobNotFound) -> JobNotFound:
-    """Give the refusal of a job that is not there, with where it is archived if it is."""
+    """Give the refusal of a job that is not there, with where it is archived if it is.
+
+    Raises BadSegment where that cannot be told, and nothing else can be said of the id.
+    """
     if error.removed:
         return error
-    if found := segment_of(store, error.job_id):
-        return JobNotFound(error.job_id, archived_at=found)
+    with suppress(BadSegment) if error.near else nullcontext():
+        if found := segment_of(store, error.job_id):
+            return JobNotFound(error.job_id, archived_at=found)
     missing = "" if error.near else lacking(store)
     return JobNotFound(error.job_id, archived_in=missing) if missing else error
 
 
 def segment_of(store: Store, job_id: str) -> str:
-    """Give the path of a segment that has a job by its id; "" where there is none, or one cannot be read."""
+    """Give the path of a segment that has a job by its id, "" where none has; raises BadSegment."""
     with store.read() as txn:
         places, origin = _places(txn, store)
-    if origin is not None:
-        with suppress(BadSegment):
-            for segment in archive.segments(places, origin):
-                if segment.entries(job_id):
-                    return str(segment.path)
-    return ""
+    found = archive.segments(places, origin) if origin else iter(())
+    return next((str(segment.path) for segment in found if segment.entries(job_id)), "")
 
 
 class Printed:
