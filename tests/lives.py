@@ -77,6 +77,7 @@ def long_life(queue: Queue, clock: FakeClock) -> None:
     queue.clear()
     queue.enqueue("true", id=taken[0].id, delay_s=7)
     queue.retry(cancelled(queue, "undecided").id)
+    queue.edit("undecided", command="false", queue="other", priority=2)
     queue.dlq_purge(["doomed"])
     queue.enqueue("false", id="doomed", max_retries=0, priority=9)
     queue.fail(running(queue), "exit code 3", return_code=3)
