@@ -4,7 +4,7 @@ from queuectl import Queue
 
 with Queue.open() as queue:
     job = queue.enqueue("echo hi")
-    queue.wait([job.id])
+    queue.wait(job.id)
 """
 
 from importlib import import_module
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         Family,
         Kin,
         Migrated,
+        Overview,
+        Recovered,
         ReplayReport,
         Restored,
         Result,
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
         Subscriber,
         WorkerInfo,
     )
+    from .asof import Past
+    from .documents import event_json, job_json
     from .errors import (
         AmbiguousJob,
         CheckpointMoved,
@@ -55,18 +59,26 @@ if TYPE_CHECKING:
     from .intake import JobRequest
     from .job import Job, JobState
     from .queue import Queue
+    from .snapshots import Snapshot
     from .subscriptions import Subscription
+    from .verification import Verified
+    from .worker import start_worker
 
 _HOMES = {
     "answers": "Adopted BackedUp Branch Bulk Captured Cause Compacted ConfigValue Exchange Exported Family Kin "
-    "Migrated ReplayReport Restored Result Run Running Shrunk Status Subscriber WorkerInfo",
+    "Migrated Overview Recovered ReplayReport Restored Result Run Running Shrunk Status Subscriber WorkerInfo",
+    "asof": "Past",
+    "documents": "event_json job_json",
     "errors": "AmbiguousJob CheckpointMoved DuplicateJob InvalidInput InvalidLine JobNotFound NoQueue QueuectlError "
     "StaleLease StoreError WaitTimeout WrongState",
     "events.types": "JobSpec Recorded",
     "intake": "JobRequest",
     "job": "Job JobState",
     "queue": "Queue",
+    "snapshots": "Snapshot",
     "subscriptions": "Subscription",
+    "verification": "Verified",
+    "worker": "start_worker",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
@@ -95,23 +107,31 @@ __all__ = [
     "Kin",
     "Migrated",
     "NoQueue",
+    "Overview",
+    "Past",
     "Queue",
     "QueuectlError",
     "Recorded",
+    "Recovered",
     "ReplayReport",
     "Restored",
     "Result",
     "Run",
     "Running",
     "Shrunk",
+    "Snapshot",
     "StaleLease",
     "Status",
     "StoreError",
     "Subscriber",
     "Subscription",
+    "Verified",
     "WaitTimeout",
     "WorkerInfo",
     "WrongState",
+    "event_json",
+    "job_json",
+    "start_worker",
 ]
 
 

@@ -102,6 +102,7 @@ if TYPE_CHECKING:
     from .snapshots import Snapshot
     from .subscriptions import Subscription
     from .verification import Verified
+    from .worker import output as frames
 else:
     acting, answers, asof, enqueuing, outputs, reading, branching, settling, takeover = map(
         Later,
@@ -119,6 +120,7 @@ else:
         Later, ["archived", "expiry", "retaining", "retention", "shrinking"]
     )
     overviews = Later("overview")
+    frames = Later("worker.output")
 
 OUTPUT_AT_ONCE: Final = 1 << 20
 
@@ -128,8 +130,15 @@ _POLL_S: Final = 0.05
 class Queue:
     """A queue on disk. Open it, use it, close it; one Queue a store and process, and not across a fork.
 
-    >>> with Queue.open("/tmp/q") as queue:
-    ...     job = queue.enqueue("echo hi")
+    >>> with Queue.open("q") as queue:  # a directory, made on first use
+    ...     job = queue.enqueue("echo hi", id="hi", max_retries=2)
+    ...     print(job.id, job.state)
+    ...     [claimed] = queue.claim("me")  # or leave that to `queuectl worker start`
+    ...     done = queue.complete(queue.start(claimed))
+    ...     [ended] = queue.wait(job.id)
+    ...     print(ended.state, [type(each.event).__name__ for each in queue.history("hi")])
+    hi pending
+    completed ['Enqueued', 'Claimed', 'Started', 'Completed']
     """
 
     def __init__(
@@ -604,6 +613,17 @@ class Queue:
                 return b""
         self._printed = self._printed or archived.Printed(self._store)
         return self._printed.read(run.number, run.token, start, limit)
+
+    def printed(self, run: Run, stream: Literal["stdout", "stderr"] | None = None) -> bytes:
+        """Give all that a run has printed so far: to one stream, or to both in the order in which it came.
+
+        Where output was cut, as `output_limit_bytes` says, there is a line with how much.
+        """
+        kind = None if stream is None else frames.STREAMS[stream]
+        found = b""
+        while piece := self.output(run, len(found)):
+            found += piece
+        return b"".join(frames.read_stream(found, kind))
 
     def output_path(self, job: Job) -> Path:
         """Give where a claimed job's output lies while it runs, and after when it is large."""
