@@ -39,6 +39,7 @@ SHAPES_TOLD = {
     "event": '`caused_by` is the run whose command did it, `{"job", "attempt", "position"}`, or null; '
     "`data` is what the event says, by its type.",
 }
+_ACTED = '`{"ids", "left"}`, `left` being how many had moved on; with `--dry-run` `{"dry_run", "ids"}`'
 _SETTING = '`{"key", "value", "source"}`'
 
 JSON: Mapping[str, str] = {
@@ -55,11 +56,12 @@ JSON: Mapping[str, str] = {
     "dashboard": '`{"url", "host", "port", "token"}`, once it listens',
     "dlq list": "a list of jobs",
     "dlq show": "a job",
-    "dlq retry": '`{"ids"}`',
-    "dlq purge": '`{"ids"}`',
-    "retry": "a list of jobs",
-    "cancel": "a list of jobs",
-    "clear": '`{"cleared"}`, how many',
+    "dlq retry": _ACTED,
+    "dlq purge": _ACTED,
+    "retry": f"of jobs that are named a list of jobs; else {_ACTED}",
+    "cancel": f"of jobs that are named a list of jobs; else {_ACTED}",
+    "edit": "a job",
+    "clear": '`{"cleared"}`, how many; with `--dry-run` `{"would_clear", "ids"}`',
     "config get": f"{_SETTING}; of all settings as `config show`",
     "config show": 'key -> `{"value", "source"}`; `source` is default, store or environment',
     "config set": _SETTING,
@@ -77,7 +79,7 @@ JSON: Mapping[str, str] = {
     "verify": '`{"ok", "head", "parts", "against", "problem_count", "problems", "notes"}`',
     "doctor": 'a list of `{"check", "state", "found", "do"}`; `state` is ok, warning or problem',
     "compact": '`{"dry_run", "upto", "jobs", "workers", "events", "bytes", "segments", "shrunk"}`',
-    "backup": '`{"file", "head", "digest", "events", "data_bytes", "files", "file_bytes"}`',
+    "backup": '`{"file", "head", "digest", "events", "data_bytes", "files", "file_bytes", "elsewhere"}`',
     "restore": '`{"head", "digest", "time", "files", "aside"}`; with `--finish` `{"finished"}`',
     "import": '`{"events", "outputs", "head", "digest"}`; of the jobs of another queue the report of the import',
     "migrate": '`{"checked", "steps", "notes"}`',
@@ -94,8 +96,8 @@ EXITS: Mapping[str, str] = {
     "verify": "1 where anything is wrong",
     "doctor": "1 where anything is wrong",
     "migrate": "with `--check` 1 where there is something to do",
-    "retry": "1 when one was refused; the others run all the same",
-    "cancel": "1 when one was refused; the others are cancelled all the same",
+    "retry": "1 when one of those named was refused; the others run all the same",
+    "cancel": "1 when one of those named was refused; the others are cancelled all the same",
 }
 """Verb -> what it exits with, beyond what all do."""
 

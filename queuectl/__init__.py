@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .answers import (
+        Acted,
         Adopted,
         BackedUp,
         Branch,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
         WrongState,
     )
     from .events.types import JobSpec, Recorded
+    from .filtering import Chosen, Filter
     from .intake import JobRequest
     from .job import Job, JobState
     from .queue import Queue
@@ -65,13 +67,14 @@ if TYPE_CHECKING:
     from .worker import start_worker
 
 _HOMES = {
-    "answers": "Adopted BackedUp Branch Bulk Captured Cause Compacted ConfigValue Exchange Exported Family Kin "
+    "answers": "Acted Adopted BackedUp Branch Bulk Captured Cause Compacted ConfigValue Exchange Exported Family Kin "
     "Migrated Overview Recovered ReplayReport Restored Result Run Running Shrunk Status Subscriber WorkerInfo",
     "asof": "Past",
     "documents": "event_json job_json",
     "errors": "AmbiguousJob CheckpointMoved DuplicateJob InvalidInput InvalidLine JobNotFound NoQueue QueuectlError "
     "StaleLease StoreError WaitTimeout WrongState",
     "events.types": "JobSpec Recorded",
+    "filtering": "Chosen Filter",
     "intake": "JobRequest",
     "job": "Job JobState",
     "queue": "Queue",
@@ -83,6 +86,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
+    "Acted",
     "Adopted",
     "AmbiguousJob",
     "BackedUp",
@@ -91,12 +95,14 @@ __all__ = [
     "Captured",
     "Cause",
     "CheckpointMoved",
+    "Chosen",
     "Compacted",
     "ConfigValue",
     "DuplicateJob",
     "Exchange",
     "Exported",
     "Family",
+    "Filter",
     "InvalidInput",
     "InvalidLine",
     "Job",

@@ -143,9 +143,10 @@ class Queue:
     What a word means in every method: `job_id` is a whole id (`match_id` gives it for its beginning);
     `reason` is kept in the log with the change; `actor` is who the log names in place of this queue's;
     `worker` is a worker's id; `queue` and `queues` are names, None is all; `state` is a JobState or its
-    name; `limit` is how many at the most; `lease_s` None is as configured; `path` is the queue's directory,
-    None as in `open`; `at_us` is a time in microseconds since the epoch; `progress` is called now and then,
-    and what it raises stops the work where nothing is lost.
+    name; `where` is a Filter, what a job must be; `limit` is how many at the most, `after` the id of the
+    last of the page before, `order` one of the keys of `queuectl list --order`; `lease_s` None is as
+    configured; `path` is the queue's directory, None as in `open`; `at_us` is a time in microseconds since
+    the epoch; `progress` is called now and then, and what it raises stops the work where nothing is lost.
     """
 
     def __init__(

@@ -45,8 +45,9 @@ WORDS = {  # what a verb needs beside its options
     "dlq show": ["bad"],
     "dlq retry": ["bad"],
     "dlq purge": ["bad"],
-    "retry": ["good"],
+    "retry": ["bad"],
     "cancel": ["later"],
+    "edit": ["later", "--set", "priority=2"],
     "config get": ["max_retries"],
     "config set": ["max_retries", "4"],
     "config unset": ["max_retries"],
@@ -57,7 +58,7 @@ WORDS = {  # what a verb needs beside its options
     "compact": ["--older-than", "1d"],
     "completion": ["bash"],
 }
-OF_JOBS = ["show", "logs", "wait", "dlq show", "dlq retry", "dlq purge", "retry", "cancel", "history"]
+OF_JOBS = ["show", "logs", "wait", "dlq show", "dlq retry", "dlq purge", "retry", "cancel", "edit", "history"]
 WRITERS = {"enqueue", "run", "worker start", "config set", "completion"}
 """Verbs for which it is no error that there is no queue yet."""
 
