@@ -13,6 +13,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))  # so that it documents this source tree, installed or not
 
+import api  # noqa: E402 - the path comes first
 import commands  # noqa: E402 - the path comes first
 
 from queuectl.events.codec import LAYOUTS  # noqa: E402 - the path comes first
@@ -83,7 +84,7 @@ def _meaning(kind: type[Any]) -> str:
     return (inspect.getdoc(kind) or "").split("\n\n")[0].replace("\n", " ")
 
 
-PAGES: Mapping[str, Callable[[], str]] = {"lifecycle.md": lifecycle, "cli.md": commands.page}
+PAGES: Mapping[str, Callable[[], str]] = {"lifecycle.md": lifecycle, "cli.md": commands.page, "python.md": api.page}
 
 
 def stale() -> list[str]:

@@ -140,13 +140,14 @@ class Queue:
     hi pending
     completed ['Enqueued', 'Claimed', 'Started', 'Completed']
 
-    What a word means in every method: `job_id` is a whole id (`match_id` gives it for its beginning);
-    `reason` is kept in the log with the change; `actor` is who the log names in place of this queue's;
-    `worker` is a worker's id; `queue` and `queues` are names, None is all; `state` is a JobState or its
-    name; `where` is a Filter, what a job must be; `limit` is how many at the most, `after` the id of the
-    last of the page before, `order` one of the keys of `queuectl list --order`; `lease_s` None is as
-    configured; `path` is the queue's directory, None as in `open`; `at_us` is a time in microseconds since
-    the epoch; `progress` is called now and then, and what it raises stops the work where nothing is lost.
+    What a word means in every method: `job_id` is a whole id (`match_id` gives it for its beginning),
+    `job_ids` is one or several; `reason` is kept in the log with the change; `actor` is who the log names
+    in place of this queue's; `worker` is a worker's id; `queue` and `queues` are names, None is all;
+    `state` is a JobState or its name; `where` is a Filter, what a job must be; `limit` is how many at the
+    most, `after` the id of the last of the page before, `order` one of the keys of `queuectl list --order`;
+    `lease_s` None is as configured; `path` is the queue's directory, None as in `open`; `at_us` is a time
+    in microseconds since the epoch; `progress` is called now and then, and what it raises stops the work
+    where nothing is lost.
     """
 
     def __init__(
@@ -357,8 +358,9 @@ class Queue:
     ) -> Exchange:
         """Hand in results and renewals and take out started jobs, in one transaction.
 
-        It gives `want` jobs at the most. What is refused is collected rather than raised, so that one lost
-        lease costs nothing else.
+        `results` are how runs ended, `renew` the jobs whose leases are to go on. It gives `want` jobs at
+        the most. What is refused is collected rather than raised, so that one lost lease costs nothing
+        else.
         """
         with self._engine.unit(actor=worker) as unit:
             return settling.exchange(
@@ -476,7 +478,7 @@ class Queue:
     def choose(self, verb: Verb, where: Filter) -> Chosen:
         """Find the jobs that a filter means and that can be cancelled, retried or removed; changes nothing.
 
-        Raises InvalidInput where the filter names a state in which they can not.
+        `verb` is cancel, retry or remove. Raises InvalidInput where the filter names a state in which they can not.
         """
         return acting.choose(self._store, verb, where)
 
@@ -796,7 +798,7 @@ class Queue:
             return reading.settings(txn, self._engine.environ)
 
     def config_get(self, key: str) -> int | float:
-        """Give one setting's value; raises InvalidInput with the list of keys."""
+        """Give the value of the setting `key`; raises InvalidInput with the list of keys."""
         return self.config()[canonical(key)].value
 
     # The log
@@ -975,7 +977,8 @@ class Queue:
     ) -> Migrated:
         """Bring the store in a directory up to this release; `check`: only tell what that takes.
 
-        Opening it does the same. Raises NoQueue, NotAQueue, NewerFormat or StoreError.
+        To open it does the same. `progress` is called with the events done, and all. Raises NoQueue,
+        NotAQueue, NewerFormat or StoreError.
         """
         directory = _directory(path)
         return migrating.needed(directory) if check else migrating.migrate(directory, progress=progress)
