@@ -17,7 +17,7 @@ from queuectl.cli import verbs
 from queuectl.cli.app import queuectl
 from queuectl.cli.group import SECTIONS
 from queuectl.cli.verb import Verb, VerbSet
-from tests.docs import load
+from tests.docs import DOCS, load
 
 from .conftest import CommandLine
 
@@ -125,6 +125,20 @@ def test_the_groups_examples() -> None:
     for example in PAGE.EXAMPLES:
         for words in command_lines(example):
             parse(words)
+
+
+@pytest.mark.parametrize("page", sorted({"README.md", *(f"docs/{each.name}" for each in DOCS.glob("*.md"))}))
+def test_commands_in_the_pages(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the README and the pages of docs/ tell people to type is a command line."""
+    text = (DOCS.parent / page).read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    Path("jobs.jsonl").touch()
+    for row in re.findall(r"^    ((?:[A-Z_]+=\S+ )?queuectl \S.*)$", text, re.M):
+        for words in command_lines(row):
+            try:
+                parse(words)
+            except click.UsageError as error:
+                raise AssertionError(f"{row}: {error.format_message()}") from error
 
 
 def test_every_module_is_a_verb() -> None:
@@ -278,6 +292,7 @@ def parse(words: list[str]) -> None:
     """Read a command line as queuectl does, and run nothing."""
     command: click.Command = queuectl
     context = click.Context(queuectl, info_name="queuectl")
+    words = words[2:] if words[:1] == ["--db"] else words
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         name, *words = words
         found = command.get_command(context, name)
