@@ -34,8 +34,9 @@ format: $(READY)     ## put the code into its format
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
 
-docs: $(READY)       ## write the generated pages of docs/
+docs: $(READY)       ## write the generated pages of docs/, and record docs/tour.md anew
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/tour.py
 
 bench: $(READY)      ## measure the engine at 10k, 100k and 1M jobs
 	$(BIN)/python -m bench engine

@@ -1,4 +1,4 @@
-"""Write the pages that are made from the code: docs/lifecycle.md.
+"""Write the pages that are made from the code: docs/lifecycle.md, docs/cli.md and docs/python.md.
 
 python docs/generate.py            write them
 python docs/generate.py --check    name those that are stale, and exit 1 if there are any
@@ -12,6 +12,9 @@ from typing import Any
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))  # so that it documents this source tree, installed or not
+
+import api  # noqa: E402 - the path comes first
+import commands  # noqa: E402 - the path comes first
 
 from queuectl.events.codec import LAYOUTS  # noqa: E402 - the path comes first
 from queuectl.job import TRANSITIONS, JobState  # noqa: E402 - the path comes first
@@ -81,7 +84,7 @@ def _meaning(kind: type[Any]) -> str:
     return (inspect.getdoc(kind) or "").split("\n\n")[0].replace("\n", " ")
 
 
-PAGES: Mapping[str, Callable[[], str]] = {"lifecycle.md": lifecycle}
+PAGES: Mapping[str, Callable[[], str]] = {"lifecycle.md": lifecycle, "cli.md": commands.page, "python.md": api.page}
 
 
 def stale() -> list[str]:

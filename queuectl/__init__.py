@@ -4,7 +4,7 @@ from queuectl import Queue
 
 with Queue.open() as queue:
     job = queue.enqueue("echo hi")
-    queue.wait([job.id])
+    queue.wait(job.id)
 """
 
 from importlib import import_module
@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .answers import (
+        Acted,
         Adopted,
         BackedUp,
         Branch,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
         Family,
         Kin,
         Migrated,
+        Overview,
+        Recovered,
         ReplayReport,
         Restored,
         Result,
@@ -37,14 +40,24 @@ if TYPE_CHECKING:
         Subscriber,
         WorkerInfo,
     )
+    from .asof import Past
+    from .documents import event_json, job_json
     from .errors import (
         AmbiguousJob,
+        Archived,
+        BadSegment,
+        BulkStopped,
         CheckpointMoved,
+        CompactBusy,
+        CorruptLog,
         DuplicateJob,
+        IllegalTransition,
         InvalidInput,
         InvalidLine,
         JobNotFound,
+        NewerFormat,
         NoQueue,
+        NotAQueue,
         QueuectlError,
         StaleLease,
         StoreError,
@@ -52,39 +65,59 @@ if TYPE_CHECKING:
         WrongState,
     )
     from .events.types import JobSpec, Recorded
+    from .filtering import Chosen, Filter
     from .intake import JobRequest
     from .job import Job, JobState
     from .queue import Queue
+    from .snapshots import Snapshot
     from .subscriptions import Subscription
+    from .verification import Verified
+    from .worker import start_worker
 
 _HOMES = {
-    "answers": "Adopted BackedUp Branch Bulk Captured Cause Compacted ConfigValue Exchange Exported Family Kin "
-    "Migrated ReplayReport Restored Result Run Running Shrunk Status Subscriber WorkerInfo",
-    "errors": "AmbiguousJob CheckpointMoved DuplicateJob InvalidInput InvalidLine JobNotFound NoQueue QueuectlError "
-    "StaleLease StoreError WaitTimeout WrongState",
+    "answers": "Acted Adopted BackedUp Branch Bulk Captured Cause Compacted ConfigValue Exchange Exported Family Kin "
+    "Migrated Overview Recovered ReplayReport Restored Result Run Running Shrunk Status Subscriber WorkerInfo",
+    "asof": "Past",
+    "documents": "event_json job_json",
+    "errors": "AmbiguousJob Archived BadSegment BulkStopped CheckpointMoved CompactBusy CorruptLog "
+    "DuplicateJob IllegalTransition InvalidInput InvalidLine JobNotFound NewerFormat NoQueue "
+    "NotAQueue QueuectlError StaleLease StoreError WaitTimeout WrongState",
     "events.types": "JobSpec Recorded",
+    "filtering": "Chosen Filter",
     "intake": "JobRequest",
     "job": "Job JobState",
     "queue": "Queue",
+    "snapshots": "Snapshot",
     "subscriptions": "Subscription",
+    "verification": "Verified",
+    "worker": "start_worker",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
+    "Acted",
     "Adopted",
     "AmbiguousJob",
+    "Archived",
     "BackedUp",
+    "BadSegment",
     "Branch",
     "Bulk",
+    "BulkStopped",
     "Captured",
     "Cause",
     "CheckpointMoved",
+    "Chosen",
+    "CompactBusy",
     "Compacted",
     "ConfigValue",
+    "CorruptLog",
     "DuplicateJob",
     "Exchange",
     "Exported",
     "Family",
+    "Filter",
+    "IllegalTransition",
     "InvalidInput",
     "InvalidLine",
     "Job",
@@ -94,24 +127,34 @@ __all__ = [
     "JobState",
     "Kin",
     "Migrated",
+    "NewerFormat",
     "NoQueue",
+    "NotAQueue",
+    "Overview",
+    "Past",
     "Queue",
     "QueuectlError",
     "Recorded",
+    "Recovered",
     "ReplayReport",
     "Restored",
     "Result",
     "Run",
     "Running",
     "Shrunk",
+    "Snapshot",
     "StaleLease",
     "Status",
     "StoreError",
     "Subscriber",
     "Subscription",
+    "Verified",
     "WaitTimeout",
     "WorkerInfo",
     "WrongState",
+    "event_json",
+    "job_json",
+    "start_worker",
 ]
 
 

@@ -122,7 +122,10 @@ class Past:
         limit: int | None = None,
         after: str | None = None,
     ) -> list[Job]:
-        """Give jobs as class Queue does: waiting ones by when they would have run, and so on."""
+        """Give jobs as class Queue does: waiting ones by when they would have run, and so on.
+
+        `since`, `until` and `match` are as there.
+        """
         where = where or filter_of(state=state, queue=queue, since=since, until=until, match=match)
         return list(self.each_job(where, order=order, limit=limit, after=after))
 

@@ -214,7 +214,8 @@ def _waiting(store: Store) -> Iterator[Trouble]:
         waiting = each[JobState.PENDING] + each[JobState.FAILED]
         if waiting and not any(info.queues is None or name in info.queues for info in alive):
             option = "" if name == "default" else f" --queue {quote(name)}"
-            what = f"{waiting:,} jobs wait in queue {name!r}, and no worker takes from it"
+            told = "1 job waits" if waiting == 1 else f"{waiting:,} jobs wait"
+            what = f"{told} in queue {name!r}, and no worker takes from it"
             yield "warning", what, f"queuectl worker start{option}"
 
 

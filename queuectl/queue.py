@@ -102,6 +102,7 @@ if TYPE_CHECKING:
     from .snapshots import Snapshot
     from .subscriptions import Subscription
     from .verification import Verified
+    from .worker import output as frames
 else:
     acting, answers, asof, enqueuing, outputs, reading, branching, settling, takeover = map(
         Later,
@@ -119,6 +120,7 @@ else:
         Later, ["archived", "expiry", "retaining", "retention", "shrinking"]
     )
     overviews = Later("overview")
+    frames = Later("worker.output")
 
 OUTPUT_AT_ONCE: Final = 1 << 20
 
@@ -128,8 +130,24 @@ _POLL_S: Final = 0.05
 class Queue:
     """A queue on disk. Open it, use it, close it; one Queue a store and process, and not across a fork.
 
-    >>> with Queue.open("/tmp/q") as queue:
-    ...     job = queue.enqueue("echo hi")
+    >>> with Queue.open("q") as queue:  # a directory, made on first use
+    ...     job = queue.enqueue("echo hi", id="hi", max_retries=2)
+    ...     print(job.id, job.state)
+    ...     [claimed] = queue.claim("me")  # or leave that to `queuectl worker start`
+    ...     done = queue.complete(queue.start(claimed))
+    ...     [ended] = queue.wait(job.id)
+    ...     print(ended.state, [type(each.event).__name__ for each in queue.history("hi")])
+    hi pending
+    completed ['Enqueued', 'Claimed', 'Started', 'Completed']
+
+    What a word means in every method: `job_id` is a whole id (`match_id` gives it for its beginning),
+    `job_ids` is one or several; `reason` is kept in the log with the change; `actor` is who the log names
+    in place of this queue's; `worker` is a worker's id; `queue` and `queues` are names, None is all;
+    `state` is a JobState or its name; `where` is a Filter, what a job must be; `limit` is how many at the
+    most, `after` the id of the last of the page before, `order` one of the keys of `queuectl list --order`;
+    `lease_s` None is as configured; `path` is the queue's directory, None as in `open`; `at_us` is a time
+    in microseconds since the epoch; `progress` is called now and then, and what it raises stops the work
+    where nothing is lost.
     """
 
     def __init__(
@@ -156,11 +174,11 @@ class Queue:
     ) -> Queue:
         """Open the queue in a directory, made on first use unless `create` is False.
 
-        `path` None: QUEUECTL_DB, else the user's data directory. `read_only`: what changes it is
-        refused, and nothing waits for whoever writes. `actor` is who the log names: user@host unless
-        given. `cause` is the position of the claim that this process runs under: as its environment
-        says, unless given. `environ` is where QUEUECTL_MAX_RETRIES and the like count: this process's
-        environment unless given. Raises NoQueue, NotAQueue, NewerFormat or StoreError.
+        `path` None: QUEUECTL_DB, else the user's data directory. `read_only`: what changes it is refused,
+        and nothing waits for whoever writes. `actor` is who the log names: user@host unless given, and
+        `clock` what tells the time. `cause` is the position of the claim that this process runs under: as
+        its environment says, unless given. `environ` is where QUEUECTL_MAX_RETRIES and the like count: this
+        process's environment unless given. Raises NoQueue, NotAQueue, NewerFormat or StoreError.
         """
         store = Store.open(_directory(path), create=create, read_only=read_only)
         try:
@@ -205,8 +223,11 @@ class Queue:
     ) -> Job:
         """Enqueue one command: a shell line, or a list of words that runs without a shell.
 
-        None takes the configured value; `cwd` None is this process's directory. When it returns the
-        job is on disk. Raises InvalidInput or DuplicateJob.
+        `id` None is one of our making, `priority` higher runs first, `max_retries` are attempts after the
+        first, `timeout_s` 0 is never, a retry waits `backoff_base ** attempt` seconds, and None of these is
+        as configured. `cwd` None is this process's directory; `env` adds to the worker's environment.
+        `run_at` or `delay_s`: not before. When it returns the job is on disk. Raises InvalidInput or
+        DuplicateJob.
         """
         words: Command = tuple(command) if isinstance(command, list) else command  # type: ignore[assignment]
         due_us = None if run_at is None else time_us(run_at)
@@ -229,8 +250,9 @@ class Queue:
     ) -> Bulk:
         """Enqueue many: all are checked before the first is enqueued, 10,000 go in a transaction.
 
-        A request may be a JobRequest, a mapping with the keys of the JSON form, or a shell line.
-        `progress` is called with the number done behind each transaction. Raises InvalidLine, with
+        Of `requests`, each may be a JobRequest, a mapping with the keys of the JSON form, or a shell line.
+        `skip_existing` leaves out those whose id is taken, which else refuse all. `progress` is called
+        with the number done behind each transaction. Raises InvalidLine, with
         the request's number from 1, and nothing enqueued; BulkStopped where the store failed later.
         """
         return enqueuing.enqueue_all(
@@ -247,8 +269,9 @@ class Queue:
     def claim(
         self, worker: str, count: int = 1, *, queues: Sequence[str] | None = None, lease_s: float | None = None
     ) -> list[Job]:
-        """Lease the next jobs to a worker, in order; fewer, or none, where fewer are ready.
+        """Lease the next `count` jobs to a worker, in order; fewer, or none, where fewer are ready.
 
+        A lease holds for `lease_s` seconds, or until it is renewed. Raises InvalidInput.
         Each job's `lease.token` is what completing, failing, renewing or releasing it is checked by.
         """
         takeover.take_over(self._engine, actor=check_worker(worker))
@@ -257,14 +280,20 @@ class Queue:
             return unit.claim(worker, count, lease_s=lease_s, queues=queues)
 
     def start(self, job: Job, *, host: str | None = None, pid: int | None = None) -> Job:
-        """Count an attempt of a claimed job, before its command is spawned; raises StaleLease."""
+        """Count an attempt of a claimed job, before its command is spawned; raises StaleLease.
+
+        `host` and `pid` are where it runs: here, in this process, unless given.
+        """
         with self._engine.unit(actor=_holder(job)) as unit:
             return unit.start([job], host=host or surroundings.host(), pid=pid or os.getpid())[0]
 
     def complete(
         self, job: Job, *, return_code: int = 0, duration_ms: int | None = None, output: Captured | None = None
     ) -> Job:
-        """Record that a claimed job's run ended well; raises StaleLease."""
+        """Record that a claimed job's run ended well; raises StaleLease.
+
+        `return_code`, `duration_ms` and `output` are what is kept of the run.
+        """
         return self._settle(
             answers.Result(job, "completed", return_code, duration_ms=duration_ms, output=output or answers.Captured())
         )
@@ -289,6 +318,8 @@ class Queue:
     ) -> Job:
         """Record that a claimed job's run ended badly: it is retried after its delay, or dead.
 
+        `error` says why in words, `reason` in one: exit_code, signal, timeout, spawn_error or lost.
+        `return_code` or the name of a `signal`, `duration_ms` and `output` are what is kept of the run.
         Raises StaleLease.
         """
         return self._settle(
@@ -296,13 +327,13 @@ class Queue:
         )
 
     def renew(self, job: Job, *, lease_s: float | None = None) -> Job:
-        """Hold a claimed job for another lease from now; raises StaleLease."""
+        """Hold a claimed job for `lease_s` seconds from now; raises StaleLease."""
         with self._engine.unit(actor=_holder(job)) as unit:
             until_us = unit.lease_until_us(unit.settings().lease_s if lease_s is None else lease_s)
             return unit.execute([(job.number, RenewLease(token_of(job), until_us))])[0]
 
     def release(self, job: Job, *, cause: str = "released") -> Job:
-        """Give a claimed job back; no attempt is used up. Raises StaleLease."""
+        """Give a claimed job back, `cause` telling why; no attempt is used up. Raises StaleLease."""
         with self._engine.unit(actor=_holder(job), rings=True) as unit:
             return unit.execute([(job.number, ReleaseJob(token_of(job), check_text("cause", cause)))])[0]
 
@@ -327,7 +358,9 @@ class Queue:
     ) -> Exchange:
         """Hand in results and renewals and take out started jobs, in one transaction.
 
-        What is refused is collected rather than raised, so that one lost lease costs nothing else.
+        `results` are how runs ended, `renew` the jobs whose leases are to go on. It gives `want` jobs at
+        the most. What is refused is collected rather than raised, so that one lost lease costs nothing
+        else.
         """
         with self._engine.unit(actor=worker) as unit:
             return settling.exchange(
@@ -352,7 +385,7 @@ class Queue:
         queues: Sequence[str] | None = None,
         reason: str | None = None,
     ) -> None:
-        """Record that a worker began to take jobs."""
+        """Record that a worker began to take jobs: where it runs (`host`, `pid`), and how many at a time (`slots`)."""
         event = WorkerStarted(host, pid, slots, None if queues is None else tuple(queues))
         with self._engine.unit(actor=worker, reason=reason) as unit:
             unit.append_named(WORKER_STREAM + worker, (event,))
@@ -376,7 +409,7 @@ class Queue:
         return "now" if row.stop_now else "finish"
 
     def worker_stopped(self, worker: str, cause: str, *, actor: str | None = None, reason: str | None = None) -> None:
-        """Record that a worker ended; `actor` is who says so where it is not the worker itself."""
+        """Record that a worker ended, and by what `cause`; `actor` says so where it is not the worker itself."""
         with self._engine.unit(actor=actor or worker, reason=reason) as unit:
             if workers.get(unit.txn, worker) is not None:  # several may find the same worker gone
                 unit.append_named(WORKER_STREAM + worker, (WorkerStopped(cause),))
@@ -445,7 +478,7 @@ class Queue:
     def choose(self, verb: Verb, where: Filter) -> Chosen:
         """Find the jobs that a filter means and that can be cancelled, retried or removed; changes nothing.
 
-        Raises InvalidInput where the filter names a state in which they can not.
+        `verb` is cancel, retry or remove. Raises InvalidInput where the filter names a state in which they can not.
         """
         return acting.choose(self._store, verb, where)
 
@@ -466,7 +499,7 @@ class Queue:
         return number
 
     def config_unset(self, key: str, *, reason: str | None = None) -> None:
-        """Let a configuration key have its default again."""
+        """Let a configuration key have its default again; raises InvalidInput with the list of keys."""
         name = canonical(key)
         with self._engine.unit(reason=reason) as unit:
             unit.configure(name, None)
@@ -484,8 +517,9 @@ class Queue:
     def match_id(self, typed: str, *, or_removed: bool = False) -> str:
         """Give the id that is `typed`, or else the only one that begins so, of a job there is.
 
-        Elsewhere ids are taken as they are. Raises JobNotFound with those that come near, or with where the job of
-        this very id is archived, or AmbiguousJob.
+        Elsewhere ids are taken as they are. `or_removed`: also of one that left the views. Raises
+        JobNotFound with those that come near, or with where the job of this very id is archived, or
+        AmbiguousJob.
         """
         try:
             with self._store.read() as txn:
@@ -587,9 +621,10 @@ class Queue:
         return archived.runs(self._store, job_id)
 
     def output(self, run: Run, start: int = 0, *, limit: int = OUTPUT_AT_ONCE) -> bytes:
-        """Give what a run has printed so far, as frames: up to `limit` bytes from an offset on.
+        """Give what a run has printed so far, as frames: up to `limit` bytes from the offset `start` on.
 
-        Nothing where there is no more. The last frame may be incomplete. Of an archived job it is read there.
+        Nothing where there is no more. The last frame may be incomplete. Of an archived job it is read
+        there. `printed` gives it in plain.
         """
         for _ in range(2):  # a run that ends in between takes its output from its file to the store
             with self._store.read() as txn:
@@ -605,6 +640,17 @@ class Queue:
         self._printed = self._printed or archived.Printed(self._store)
         return self._printed.read(run.number, run.token, start, limit)
 
+    def printed(self, run: Run, stream: Literal["stdout", "stderr"] | None = None) -> bytes:
+        """Give all that a run has printed so far: to one stream, or to both in the order in which it came.
+
+        Where output was cut, as `output_limit_bytes` says, there is a line with how much.
+        """
+        kind = None if stream is None else frames.STREAMS[stream]
+        found = b""
+        while piece := self.output(run, len(found)):
+            found += piece
+        return b"".join(frames.read_stream(found, kind))
+
     def output_path(self, job: Job) -> Path:
         """Give where a claimed job's output lies while it runs, and after when it is large."""
         return outputs.file_of(self.path, job.number, token_of(job))
@@ -618,7 +664,7 @@ class Queue:
         return archived.history(self._store, job_id)
 
     def untold(self, events: list[Recorded]) -> str | None:
-        """Tell what a history lacks, since it was archived in a place that is not there; None where nothing."""
+        """Tell what the `events` of a history lack, archived in a place that is not there; None where nothing."""
         return archived.untold(self._store, events)
 
     def family(self, job_id: str, *, depth: int = 10, limit: int = 200) -> Family:
@@ -647,7 +693,7 @@ class Queue:
         limit: int | None = None,
         last: int | None = None,
     ) -> Iterator[Recorded]:
-        """Give the events behind a position, up to and with `until`, in short read transactions.
+        """Give the events behind the position `after`, up to and with `until`, in short read transactions.
 
         `types` are names of event types, `job` is an id, `queue` means events of its jobs; `limit` is for
         the first so many of those chosen, `last` for the newest so many. Raises InvalidInput, and
@@ -665,8 +711,9 @@ class Queue:
     ) -> Subscription:
         """Give the events behind a named checkpoint, batch by batch, each at least once and in order.
 
-        A name that is new begins at the beginning, now, or behind a position. Asking for the next batch
-        acknowledges the one before, on disk. `follow` False stops at the log's end. Raises InvalidInput.
+        A name that is new begins as `start` says: at the beginning, now, or behind a position. Asking for
+        the next batch acknowledges the one before, on disk. `follow` False stops at the log's end. Raises
+        InvalidInput.
         """
         return subscriptions.Subscription(self._store, self._clock, name, start=start, follow=follow)
 
@@ -677,11 +724,14 @@ class Queue:
             return subscriptions.listed(txn, now_us)
 
     def rewind_subscription(self, name: str, position: int) -> None:
-        """Set a subscription back, so that it gives the events behind a position again; raises InvalidInput."""
+        """Set the subscription `name` back, so that it gives the events behind a position again.
+
+        Raises InvalidInput for a name that there is not, and for a position behind its own.
+        """
         subscriptions.rewind(self._store, name, position, self._clock.now_us())
 
     def remove_subscription(self, name: str) -> None:
-        """Forget a subscription; raises InvalidInput where there is none of that name."""
+        """Forget the subscription `name`; raises InvalidInput where there is none."""
         subscriptions.remove(self._store, name)
 
     def job_id_of(self, stream: Stream) -> str | None:
@@ -710,7 +760,7 @@ class Queue:
             return reading.position_at(txn, at_us)
 
     def wait_for_change(self, after: int, timeout_s: float) -> bool:
-        """Wait until the log goes beyond a position, at most so long; tells whether it did."""
+        """Wait until the log goes beyond the position `after`, `timeout_s` at most; tells whether it did."""
         deadline = time.monotonic() + timeout_s
         while self.head() <= after:
             left = deadline - time.monotonic()
@@ -720,7 +770,10 @@ class Queue:
         return True
 
     def wait(self, job_ids: str | Sequence[str], *, timeout_s: float | None = None) -> list[Job]:
-        """Wait until a job, or all of several, have ended and give them; raises JobNotFound or WaitTimeout."""
+        """Wait until a job, or all of several, have ended and give them as a list, in the order asked for.
+
+        Raises JobNotFound, or WaitTimeout after `timeout_s`, None being never; they go on all the same.
+        """
         job_ids = ids_of(job_ids)
         deadline = time.monotonic() + (timeout_s if timeout_s is not None else 10 * 366 * 86_400)
         while True:
@@ -745,7 +798,7 @@ class Queue:
             return reading.settings(txn, self._engine.environ)
 
     def config_get(self, key: str) -> int | float:
-        """Give one setting's value; raises InvalidInput with the list of keys."""
+        """Give the value of the setting `key`; raises InvalidInput with the list of keys."""
         return self.config()[canonical(key)].value
 
     # The log
@@ -788,8 +841,9 @@ class Queue:
     ) -> Branch:
         """Make a second queue in a new directory as this one was at a position or a time.
 
-        `progress` is called with the events copied and to be copied. Raises InvalidInput where the
-        directory is there already, what `as_of` raises for the moment, and StoreError.
+        `progress` is called with the events copied and to be copied, `into` is that directory. Raises
+        InvalidInput where the directory is there already, what `as_of` raises for the moment, and
+        StoreError.
         """
         with self._store.read() as txn:
             moment = asof.moment_at(txn, position, at_us, self._clock.now_us())
@@ -842,7 +896,7 @@ class Queue:
         force: bool = False,
         progress: Callable[[str, int, int | None], None] | None = None,
     ) -> Restored:
-        """Restore a backup (`-`: from stdin) as the queue in a directory.
+        """Restore the backup in a `file` (`-`: from stdin) as the queue in a directory.
 
         One that is there is replaced only with `force`, and kept aside. Raises StoreError.
         """
@@ -860,9 +914,9 @@ class Queue:
         outputs: bool = True,
         progress: Callable[[int, int | None], None] | None = None,
     ) -> Exported:
-        """Write the log, and what runs printed, as JSON lines; raises CorruptLog or StoreError.
+        """Write the log, and with `outputs` what runs printed, as JSON lines; raises CorruptLog or StoreError.
 
-        `progress` is called with the position done, and the last.
+        `write` is called with each line. `progress` is called with the position done, and the last.
         """
         return exporting.export(
             self._store, write, now_us=self._clock.now_us(), with_outputs=outputs, progress=progress
@@ -877,7 +931,7 @@ class Queue:
         name: str = "the export",
         progress: Callable[[str, int, int | None], None] | None = None,
     ) -> Exported:
-        """Import an export into the queue in a directory, which must be empty or new, all or nothing.
+        """Import the export in `source` into the queue in a directory, which must be empty or new, all or nothing.
 
         `name` is what errors call it. Raises StoreError.
         """
@@ -898,7 +952,9 @@ class Queue:
     ) -> Adopted:
         """Take in the jobs of another queue: a jobs.json and its dlq.json, or tables of a SQLite file.
 
-        `partly`: rows that cannot be taken are reported; without it they refuse all. Raises
+        `format` says what the `files` are. `skip_existing` leaves out jobs whose id is taken, `waiting_only`
+        those that have ended; `dry_run` only tells. `partly`: rows that cannot be taken are reported; without
+        it they refuse all. Raises
         QueuectlError for them, StoreError for files that cannot be read.
         """
         wanted = adopting.Wanted(skip_existing, waiting_only, partly, dry_run)
@@ -921,7 +977,8 @@ class Queue:
     ) -> Migrated:
         """Bring the store in a directory up to this release; `check`: only tell what that takes.
 
-        Opening it does the same. Raises NoQueue, NotAQueue, NewerFormat or StoreError.
+        To open it does the same. `progress` is called with the events done, and all. Raises NoQueue,
+        NotAQueue, NewerFormat or StoreError.
         """
         directory = _directory(path)
         return migrating.needed(directory) if check else migrating.migrate(directory, progress=progress)
@@ -936,10 +993,11 @@ class Queue:
         progress: Callable[[Compacted], None] | None = None,
         reason: str | None = None,
     ) -> Compacted:
-        """Let the events of jobs go that ended so long ago, into archive segments in a directory, while workers run.
+        """Let the events of jobs go that ended `older_than_s` ago, into archive segments in a directory.
 
-        `archive` None: the queue's own. `dry_run` tells what would go. `progress` hears what went so far;
-        what it raises stops it there, and nothing is lost. Raises CompactBusy or StoreError.
+        Workers may run meanwhile. `keep_dead` leaves the dead letter queue as it is. `archive` None: the
+        queue's own. `dry_run` tells what would go. `progress` hears what went so far; what it raises stops
+        it there, and nothing is lost. Raises CompactBusy or StoreError.
         """
         before_us = self._engine.now_us() - int(older_than_s * 1_000_000)
         rule = expiry.Rule(self.position_at(before_us), keep_dead)

@@ -1,5 +1,7 @@
 """The generated pages say what the code does."""
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -62,3 +64,49 @@ def test_a_changed_table_makes_the_page_stale(tree: Path) -> None:
 def test_an_unknown_option_is_refused(tree: Path) -> None:
     """Anything but --check is a usage error, and writes nothing."""
     assert generate(tree, "--wrong").returncode == 2
+
+
+def sessions(page: Path) -> list[tuple[str, int]]:
+    """Give the commands of a page, and what each exited with."""
+    found: list[tuple[str, int]] = []
+    for row in page.read_text(encoding="utf-8").splitlines():
+        if row.startswith("$ "):
+            found.append((row.removeprefix("$ "), 0))
+        elif told := re.fullmatch(r"\[exit code (\d+)\]", row):
+            found[-1] = (found[-1][0], int(told[1]))
+    return found
+
+
+def test_the_tour_goes_as_its_page_says(tmp_path: Path) -> None:
+    """Recorded anew, docs/tour.md has the same commands, and each exits as the page says; nothing is left behind."""
+    page, temporary = tmp_path / "tour.md", tmp_path / "tmp"
+    temporary.mkdir()
+    script = str(ROOT / "docs" / "tour.py")
+    done = subprocess.run(
+        [sys.executable, script, str(page)],
+        env=os.environ | {"TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sessions(page) == sessions(ROOT / "docs" / "tour.md")
+    assert len(sessions(page)) > 40
+    assert "\x1b" not in page.read_text(encoding="utf-8")
+    assert list(temporary.iterdir()) == []
+
+
+def test_every_link_between_pages_leads_somewhere() -> None:
+    """Each file that the README or a page of docs/ links to is there, and so is each heading."""
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\(([^)#:]*)(#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            target = (page.parent / link[0]) if link[0] else page
+            assert target.exists(), f"{page.name}: {link[0]}"
+            if link[1]:
+                assert link[1][1:] in headings(target), f"{page.name}: {link}"
+
+
+def headings(page: Path) -> set[str]:
+    """Give the anchors of a page, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}

@@ -75,7 +75,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     " outputs enqueuing acting settling reading overview takeover family matching selecting subscriptions later"
     " verification adopting backup exporting foreignfiles importing installing migrating restore"
     " filtering listing when asof snapshots branching"
-    " archived expiry retaining retention shrinking",
+    " archived expiry retaining retention shrinking worker.output",
     "weighing": "",
     "apart": "errors",
     "checkpoint": "documents errors",

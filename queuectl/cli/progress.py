@@ -1,5 +1,6 @@
 """A progress bar on stderr, where that is a terminal; elsewhere nothing is shown or imported."""
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -74,10 +75,15 @@ class Unfolding:
             self._opened.close()
 
 
+def can_show() -> bool:
+    """Tell whether there is a terminal to show a bar on, and one that can move its cursor."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
 @contextmanager
 def progress(title: str, total: int | None = None, *, in_bytes: bool = False) -> Iterator[Shown]:
     """Show a bar while something goes on, which is counted, in bytes or by the piece: its rate, and the time left."""
-    if not sys.stderr.isatty():
+    if not can_show():
         yield Shown(None, None)
         return
     from rich.console import Console

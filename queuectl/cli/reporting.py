@@ -1,6 +1,5 @@
 """What a worker in the foreground says: a line for each happening, or a bar until its queue is empty."""
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..job import ENDED, JobState
-from .progress import Shown, progress
+from .progress import Shown, can_show, progress
 from .render import STATE_COLOURS, line, note, on_terminal, paint
 from .text import escape, plural
 
@@ -74,7 +73,7 @@ class Draining:
 @contextmanager
 def draining(queue: "Queue", queues: Sequence[str] | None) -> "Iterator[Draining | None]":
     """Show a bar until a queue is empty; None where stderr is no terminal to show it on."""
-    if not sys.stderr.isatty():
+    if not can_show():
         yield None
         return
     with progress("Draining") as shown:

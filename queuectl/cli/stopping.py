@@ -48,6 +48,7 @@ def wait_until_gone(queue: "Queue", ids: Sequence[str]) -> None:
 
 def _chosen(workers: "dict[str, WorkerInfo]", ids: Sequence[str]) -> "list[WorkerInfo]":
     for unknown in (worker for worker in ids if worker not in workers and worker != "all"):
-        raise InvalidInput("worker", repr(unknown), "one of " + (", ".join(workers) or "none: no worker is running"))
+        there = f"one of {', '.join(workers)}" if workers else "none, since no worker is running"
+        raise InvalidInput("worker", repr(unknown), there)
     everyone = not ids or "all" in ids
     return [info for info in workers.values() if (everyone and info.state != "dead") or info.id in ids]

@@ -27,12 +27,19 @@ class Verb(click.Command):
 
 
 class VerbSet(click.Group):
-    """A verb with verbs of its own."""
+    """A verb with verbs of its own, whose help shows the first example of each."""
 
     command_class = Verb
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **{"no_args_is_help": False} | kwargs)
+        self.own_examples = tuple(examples)
+
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """Its own, and the first of each of its verbs."""
+        below = (command.examples[:1] for command in self.commands.values() if isinstance(command, Verb))
+        return (*self.own_examples, *(example for each in below for example in each))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the verb typed, or say which there are."""
@@ -49,6 +56,10 @@ class VerbSet(click.Group):
             there = self.list_commands(ctx)
             ctx.fail(f"{ctx.command_path} has no {typed!r}{near(typed, there) or '; it has ' + ', '.join(there)}")
         return super().resolve_command(ctx, args)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples."""
+        write_examples(self.examples, formatter)
 
 
 def near(typed: str, words: Sequence[str], elsewhere: Mapping[str, str] | None = None) -> str:

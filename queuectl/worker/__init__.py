@@ -31,6 +31,7 @@ def start_worker(
 ) -> int:
     """Run jobs in this process until told to stop, or until nothing is left with `drain`; gives the exit code.
 
+    It runs `slots` commands at a time and looks for jobs every `poll_s` seconds, and sooner when one comes in.
     `queues` None takes jobs of all queues; `lease_s` and `grace_s` None take the configured ones.
     `reason` is kept in the log with its start.
     SIGTERM, SIGINT and SIGHUP finish the running jobs; a second one gives them back, a third kills.

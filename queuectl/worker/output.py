@@ -5,13 +5,15 @@ and the content. A frame `c` stands where output was cut and holds the count of 
 missing, in ASCII.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from .process import Stream
+from .process import STDERR, STDOUT, Stream
 
 CUT: Final = b"c"
 HEADER_BYTES: Final = 5
+
+STREAMS: Final[Mapping[str, Stream]] = {"stdout": STDOUT, "stderr": STDERR}
 
 
 class Frame(NamedTuple):

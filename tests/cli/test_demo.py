@@ -11,8 +11,6 @@ from queuectl.queue import Queue
 
 from .conftest import CommandLine
 
-README = Path(__file__).parents[2] / "README.md"
-
 
 @pytest.fixture
 def place(cli: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -59,12 +57,6 @@ def test_a_reader_that_leaves(cli: CommandLine, place: Path) -> None:
         process.stdout.close()
         assert process.wait(20) in (0, 1)
     assert list(place.iterdir()) == []
-
-
-def test_the_readme_shows_the_demo() -> None:
-    """The README's tour is this demo, command by command."""
-    shown = [row.strip().removeprefix("$ ") for row in README.read_text().splitlines() if row.startswith("    $ queue")]
-    assert shown[: len(LINES)] == list(LINES)
 
 
 def test_a_bare_queuectl_tells_in_ten_lines_what_to_type(cli: CommandLine) -> None:

@@ -38,9 +38,10 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Remove ended jobs from the lists: completed ones, unless --state names others.
+    """Remove ended jobs from the lists.
 
-    Their history stays in the log, and their ids are free again. On a terminal it asks first.
+    Completed ones, unless --state names others. Their history stays in the log, and their ids are free
+    again. On a terminal it asks first.
     """
     if older_than is not None:
         if options["until"] is not None:

@@ -11,9 +11,9 @@ from ..verb import Verb
 )
 @click.option("--keep", is_flag=True, help="Leave the queue there afterwards, and say where.")
 def command(*, keep: bool) -> None:
-    """Run a few real jobs in a temporary queue, one of which fails for good, and look at what happened.
+    """Run a few real jobs in a temporary queue, and look at what happened.
 
-    Shows each command before what it prints. Nothing of yours is touched.
+    One of them fails for good. Shows each command before what it prints. Nothing of yours is touched.
     """
     from ..demo import run_demo
 

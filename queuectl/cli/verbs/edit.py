@@ -34,10 +34,11 @@ _JSON = ("priority", "max_retries", "backoff_base", "env")
 @json_option
 @pass_session
 def command(session: Session, *, job_id: str, settings: tuple[str, ...], reason: str | None, as_json: bool) -> None:
-    """Change a job that waits or has ended, in your editor (VISUAL or EDITOR) or by --set.
+    """Change a job that waits or has ended.
 
-    It keeps its id, its state and its history, where the change is told. A job that runs has to end
-    first, or be cancelled. To run it again at once: queuectl retry --edit JOB.
+    In your editor (VISUAL or EDITOR), or by --set. It keeps its id, its state and its history, where the
+    change is told. A job that runs has to end first, or be cancelled. To run it again at once: queuectl
+    retry --edit JOB.
     """
     queue = session.existing()
     job = queue.job(taken(queue, job_id))

@@ -24,7 +24,14 @@ FOREIGN = ("jobs-json", "sqlite-jobs")
     ),
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE [DLQ_FILE]")
-@click.option("--format", "kind", type=OneOf(["queuectl", *FOREIGN]), default="queuectl", show_default=True)
+@click.option(
+    "--format",
+    "kind",
+    type=OneOf(["queuectl", *FOREIGN]),
+    default="queuectl",
+    show_default=True,
+    help="What FILE is.",
+)
 @click.option("--table", "tables", multiple=True, metavar="NAME", help="A table of a SQLite file.  [default: jobs]")
 @click.option("--skip-existing", is_flag=True, help="Leave out jobs whose id is taken.")
 @click.option("--waiting-only", is_flag=True, help="Leave out jobs that have ended.")

@@ -17,7 +17,7 @@ COLUMNS = (Column("POS", right=True), Column("TIME"), Column("SIZE", right=True)
 NICEST = 19
 
 
-@click.group(cls=VerbSet, invoke_without_command=True)
+@click.group(cls=VerbSet, invoke_without_command=True, examples=("queuectl snapshot", "queuectl snapshot --due"))
 @click.option("--due", is_flag=True, help="Only those that are due, without getting into anybody's way.")
 @json_option
 @pass_session
@@ -72,7 +72,10 @@ def list_snapshots(session: Session, *, as_json: bool) -> None:
 @json_option
 @pass_session
 def delete(session: Session, *, everything: bool, as_json: bool) -> None:
-    """Delete snapshots: no loss, --as-of takes longer until there are new ones."""
+    """Delete snapshots.
+
+    That is no loss: --as-of takes longer until there are new ones.
+    """
     if not everything:
         raise click.UsageError("type --all to delete every snapshot")
     count = session.reading().delete_snapshots()

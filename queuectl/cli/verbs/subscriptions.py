@@ -36,14 +36,20 @@ class Listing(VerbSet):
 
 @click.group(cls=Listing)
 def command() -> None:
-    """See how far programs that subscribed to the log have read; list where no verb is named."""
+    """See how far programs that subscribed to the log have read.
+
+    Lists them where no verb is typed.
+    """
 
 
 @command.command("list", examples=("queuectl subscriptions list",))
 @json_option
 @pass_session
 def list_all(session: Session, *, as_json: bool) -> None:
-    """List the subscriptions: where each is, and how far behind the log, in events and in time."""
+    """List the subscriptions.
+
+    Where each is, and how far behind the log, in events and in time.
+    """
     found = session.reading().subscriptions()
     if as_json:
         from ...documents import subscriber_json
@@ -61,9 +67,10 @@ def list_all(session: Session, *, as_json: bool) -> None:
 @json_option
 @pass_session
 def rewind(session: Session, *, name: str, position: int, as_json: bool) -> None:
-    """Set a subscription back: the events behind POS are given again, with 0 all of them.
+    """Set a subscription back.
 
-    A program that reads it now is refused when it next acknowledges; start it again.
+    The events behind POS are given again, with 0 all of them. A program that reads it now is
+    refused when it next acknowledges; start it again.
     """
     session.existing().rewind_subscription(name, position)
     if as_json:

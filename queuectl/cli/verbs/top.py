@@ -35,7 +35,9 @@ PIPE_WIDTH = 120
 def command(
     ctx: click.Context, session: Session, *, state: str | None, queue: str | None, every: float, once: bool
 ) -> None:
-    """Watch the queue live: its rates, its workers and what they run, its jobs, what failed.
+    """Watch the queue live, on the whole screen.
+
+    Its rates, its workers and what they run, its jobs, what failed.
 
     Keys: up and down choose a job, Enter shows what it prints, r retries it, c cancels it, left and
     right choose the state, Tab the queue, ? tells the others, q quits.

@@ -128,9 +128,10 @@ def start(
 @json_option
 @pass_session
 def stop(session: Session, *, ids: tuple[str, ...], now: bool, wait: bool, reason: str | None, as_json: bool) -> None:
-    """Have workers finish what they run and exit; all of them where none is named.
+    """Have workers finish what they run, and exit.
 
-    One that is dead leaves the list when it is named. --wait exits 0 once they are gone.
+    All of them where none is named. One that is dead leaves the list when it is named. --wait exits 0
+    once they are gone.
     """
     from ..stopping import ask_to_stop, wait_until_gone
 
@@ -162,7 +163,10 @@ def _tell_stopped(asked: "Asked", done: str) -> None:
 @json_option
 @pass_session
 def list_workers(session: Session, *, as_json: bool) -> None:
-    """List the workers that have not stopped: up for how long, last heard of when, and what they run since when."""
+    """List the workers that have not stopped, and what they run.
+
+    Since when each is up, when it was last heard of, and for how long it runs what it runs.
+    """
     workers = session.reading().workers()
     if as_json:
         from ...documents import worker_json

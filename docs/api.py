@@ -1,0 +1,92 @@
+"""Give docs/python.md: the public names of the package, by their docstrings."""
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import queuectl
+from queuectl import Queue, QueuectlError
+
+INTRO = """\
+# From Python
+
+Made from the docstrings by `python docs/generate.py`; do not edit.
+
+    from queuectl import Queue
+
+    with Queue.open() as queue:
+        job = queue.enqueue("echo hi", max_retries=2)
+        [done] = queue.wait(job.id, timeout_s=60)        # a worker runs it: `queuectl worker start`
+        print(done.state, done.last.return_code)
+
+`Queue` has everything the command line has: it is what the command line uses. What it gives are
+values that hold nothing open. It is safe to have the queue open in any number of processes; in one
+process open it once, and open it anew after a fork. Three short programs are in
+[examples/](../examples/): [fan_out.py](../examples/fan_out.py), [post_failures.py](../examples/post_failures.py),
+and a nightly backup."""
+
+ERRORS = """\
+Each is one line that says what was tried, on which id, what was found and what to type next. What is
+raised beyond these is a mistake in the call, or in queuectl."""
+
+_SECTION = re.compile(r"    # (\w[\w ]*)\n|    def (\w+)\(")
+_REPR = re.compile(r"<[\w.]+: ('\w+')>")
+
+
+def page() -> str:
+    """Give the page."""
+    names = {name: getattr(queuectl, name) for name in queuectl.__all__}
+    errors = {name: each for name, each in names.items() if inspect.isclass(each) and issubclass(each, QueuectlError)}
+    functions = {name: each for name, each in names.items() if inspect.isfunction(each)}
+    values = {
+        name: each for name, each in names.items() if name not in errors and name not in functions and each is not Queue
+    }
+    words = "\n\n".join(inspect.getdoc(Queue).split("\n\n")[2:])  # type: ignore[union-attr]
+    parts = [INTRO, "## Queue", words.replace("\n", " ")]
+    for title, methods in _sections():
+        parts += [f"### {title}", "\n".join(f"- {_method(name)}" for name in methods)]
+    parts += ["## Functions", "\n".join(f"- {_told(name, each)}" for name, each in functions.items())]
+    parts += ["## Values", "\n".join(f"- {_value(name, each)}" for name, each in values.items())]
+    parts += ["## Errors", ERRORS, "\n".join(f"- `{name}`: {_summary(each)}" for name, each in errors.items())]
+    return "\n\n".join(parts) + "\n"
+
+
+def _sections() -> Iterator[tuple[str, list[str]]]:
+    """Give the public methods under the comments that part them in the source."""
+    title, found = "Open and close", list[str]()
+    for heading, method in _SECTION.findall(inspect.getsource(Queue)):
+        if heading:
+            yield title, found
+            title, found = heading, []
+        elif not method.startswith("_"):
+            found.append(method)
+    if found:
+        yield title, found
+
+
+def _method(name: str) -> str:
+    return _told(name, getattr(Queue, name))
+
+
+def _told(name: str, function: Any) -> str:
+    """Give a signature without its annotations, and the docstring in one paragraph."""
+    signature = inspect.signature(function)
+    plain = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in signature.parameters.values()
+        if parameter.name != "self" and not inspect.isfunction(parameter.default)  # its repr has an address in it
+    ]
+    shown = _REPR.sub(r"\1", str(inspect.Signature(plain)))
+    return f"`{name}{shown}` {' '.join(inspect.getdoc(function).split())}"  # type: ignore[union-attr]
+
+
+def _value(name: str, kind: type[Any]) -> str:
+    fields = getattr(kind, "_fields", ())
+    shape = f" ({', '.join(fields)})" if fields else ""
+    text = (inspect.getdoc(kind) or "").split(">>>")[0]
+    return f"`{name}`{shape}: {' '.join(text.split())}"
+
+
+def _summary(kind: type[Any]) -> str:
+    return " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())

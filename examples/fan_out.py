@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+"""Run a command on each of many files, and show what the failed ones said.
+
+python examples/fan_out.py 'gzip -t' /usr/share/man/man1/*.gz
+
+Uses the queue of QUEUECTL_DB or of this user, and a worker that runs (or ran) already is no hindrance:
+this one leaves when nothing is left to do. Exits 1 where any file failed.
+"""
+
+import shlex
+import subprocess
+import sys
+
+from queuectl import JobRequest, JobState, Queue
+
+
+def main(command: str, files: list[str]) -> int:
+    """Enqueue a job a file, have them run, and print what failed."""
+    with Queue.open() as queue:
+        requests = [JobRequest((*shlex.split(command), file), queue="fan-out", max_retries=0) for file in files]
+        ids = queue.enqueue_many(requests, reason=f"{command} on {len(files)} files").ids
+
+        worker = ["worker", "start", "--queue", "fan-out", "--count", "4", "--drain"]
+        with subprocess.Popen([sys.executable, "-m", "queuectl", "--db", str(queue.path), *worker], stdout=sys.stderr):
+            jobs = queue.wait(ids)
+
+        failed = [(file, job) for file, job in zip(files, jobs, strict=True) if job.state != JobState.COMPLETED]
+        for file, job in failed:
+            print(f"{file}: {job.last.error if job.last else job.state}")
+            for run in queue.runs(job.id)[-1:]:
+                print(queue.printed(run, "stderr").decode(errors="replace"), end="")
+    print(f"{len(files) - len(failed)} of {len(files)} files are well")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))
