@@ -2,11 +2,16 @@
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import queuectl
 from queuectl import Queue, QueuectlError
+from queuectl.face.asking import Asking
+from queuectl.face.claiming import Claiming
+from queuectl.face.keeping import Keeping
+from queuectl.face.looking import Looking
+from queuectl.face.opened import Opened
 
 INTRO = """\
 # From Python
@@ -30,7 +35,13 @@ ERRORS = """\
 Each is one line that says what was tried, on which id, what was found and what to type next. What is
 raised beyond these is a mistake in the call, or in queuectl."""
 
-_SECTION = re.compile(r"    # (\w[\w ]*)\n|    def (\w+)\(")
+SECTIONS: Mapping[str, tuple[type[Any], ...]] = {
+    "Open and close": (Queue, Opened),
+    "Enqueue and act": (Asking,),
+    "Run jobs": (Claiming,),
+    "Look": (Looking,),
+    "The log": (Keeping,),
+}
 _REPR = re.compile(r"<[\w.]+: ('\w+')>")
 
 
@@ -53,16 +64,10 @@ def page() -> str:
 
 
 def _sections() -> Iterator[tuple[str, list[str]]]:
-    """Give the public methods under the comments that part them in the source."""
-    title, found = "Open and close", list[str]()
-    for heading, method in _SECTION.findall(inspect.getsource(Queue)):
-        if heading:
-            yield title, found
-            title, found = heading, []
-        elif not method.startswith("_"):
-            found.append(method)
-    if found:
-        yield title, found
+    """Give the public methods under what they are for, as the classes that Queue is made of have them."""
+    for title, kinds in SECTIONS.items():
+        methods = [name for kind in kinds for name in vars(kind) if inspect.isroutine(getattr(kind, name))]
+        yield title, [name for name in methods if not name.startswith("_")]
 
 
 def _method(name: str) -> str:

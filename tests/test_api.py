@@ -5,6 +5,7 @@ import inspect
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,18 @@ PUBLIC = {name: getattr(queuectl, name) for name in queuectl.__all__}
 WORDS = re.compile(r"\w+")
 
 
+def names_of(kind: type[Any]) -> Iterator[tuple[str, Any]]:
+    """Give what a class, or a class of ours that it is made of, defines."""
+    for base in kind.__mro__:
+        if base.__module__.startswith("queuectl."):
+            yield from vars(base).items()
+
+
 def callables() -> dict[str, Any]:
     """Give each public function, and each public method and property of a public class."""
     found = {name: each for name, each in PUBLIC.items() if inspect.isfunction(each)}
     for owner, kind in PUBLIC.items():
-        for name, each in vars(kind).items() if inspect.isclass(kind) else ():
+        for name, each in names_of(kind) if inspect.isclass(kind) else ():
             each = getattr(each, "__func__", each)  # of a class or static method
             if not name.startswith("_") and (inspect.isfunction(each) or isinstance(each, property)):
                 found[f"{owner}.{name}"] = each

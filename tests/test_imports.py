@@ -71,7 +71,8 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "foreign": "errors intake when",
     "foreignfiles": "errors foreign",
     "adopting": f"answers engine foreign foreignfiles intake outputs settings surroundings {VIEWS_OF_ALL}",
-    "queue": f"answers clock commands engine intake settings surroundings {VIEWS_OF_ALL}"
+    "queue": f"face.* clock intake later settings surroundings {VIEWS_OF_ALL}",
+    "face.*": f"face.* answers clock commands engine intake settings surroundings {VIEWS_OF_ALL}"
     " outputs enqueuing acting settling reading overview takeover family matching selecting subscriptions later"
     " verification adopting backup exporting foreignfiles importing installing migrating restore"
     " filtering listing when asof snapshots branching"

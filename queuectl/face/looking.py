@@ -1,0 +1,367 @@
+"""Looking at a queue: each answer comes from one short read transaction, or a few."""
+
+from __future__ import annotations  # evaluated, those of so many methods cost a command its start
+
+import time
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from ..engine import settings_of, token_of
+from ..errors import JobNotFound, WaitTimeout
+from ..events.lmdb_log import LmdbLog
+from ..intake import check_count, check_queue, check_state, ids_of
+from ..job import ENDED, JobState
+from ..later import Later
+from ..settings import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from .. import (
+        archived,
+        family,
+        filtering,
+        listing,
+        matching,
+        outputs,
+        reading,
+        selecting,
+        subscriptions,
+    )
+    from .. import overview as overviews
+    from ..answers import (
+        Cause,
+        ConfigValue,
+        Family,
+        Overview,
+        Run,
+        Status,
+        Subscriber,
+        WorkerInfo,
+    )
+    from ..events.types import Recorded, Stream
+    from ..filtering import Filter
+    from ..job import Job
+    from ..settings import Settings
+    from ..subscriptions import Subscription
+    from ..worker import output as frames
+else:
+    archived = Later("archived")
+    family = Later("family")
+    filtering = Later("filtering")
+    frames = Later("worker.output")
+    listing = Later("listing")
+    matching = Later("matching")
+    outputs = Later("outputs")
+    overviews = Later("overview")
+    reading = Later("reading")
+    selecting = Later("selecting")
+    subscriptions = Later("subscriptions")
+
+
+from .opened import Opened
+
+OUTPUT_AT_ONCE: Final = 1 << 20
+
+_POLL_S: Final = 0.05
+
+
+class Looking(Opened):
+    """What can be asked of a queue."""
+
+    def job(self, job_id: str) -> Job:
+        """Give a job by its id; raises JobNotFound, which says where it is archived if it is."""
+        try:
+            with self._store.read() as txn:
+                return reading.find(txn, job_id)
+        except JobNotFound as error:
+            raise archived.refusal(self._store, error) from None
+
+    def match_id(self, typed: str, *, or_removed: bool = False) -> str:
+        """Give the id that is `typed`, or else the only one that begins so, of a job there is.
+
+        Elsewhere ids are taken as they are. `or_removed`: also of one that left the views. Raises
+        JobNotFound with those that come near, or with where the job of this very id is archived, or
+        AmbiguousJob.
+        """
+        try:
+            with self._store.read() as txn:
+                found = matching.match(txn, typed, or_removed=or_removed)
+        except JobNotFound as error:
+            raise archived.refusal(self._store, error) from None
+        if found != typed and (segment := archived.segment_of(self._store, typed)):
+            raise JobNotFound(typed, archived_at=segment)
+        return found
+
+    def jobs(
+        self,
+        where: Filter | None = None,
+        *,
+        state: JobState | str | Iterable[JobState | str] | None = None,
+        queue: str | None = None,
+        since: datetime | int | None = None,
+        until: datetime | int | None = None,
+        match: str | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> list[Job]:
+        """Give jobs: waiting ones by when they run, ended ones by their last change, newest first, others by age.
+
+        `since` and `until` speak of their last change, `match` is looked for in id and command. `order`
+        is one of filtering.KEYS, with `-` before it for the largest first. `after` is the id of the last
+        job of the page before. A Filter may stand for what says which. Raises InvalidInput and JobNotFound.
+        """
+        where = where or filtering.filter_of(state=state, queue=queue, since=since, until=until, match=match)
+        return list(self.each_job(where, order=order, limit=limit, after=after))
+
+    def each_job(
+        self, where: Filter, *, order: str | None = None, limit: int | None = None, after: str | None = None
+    ) -> Iterator[Job]:
+        """Give the same one by one, in short read transactions, however many there are.
+
+        Each is as it was when it was looked at. Raises as `jobs` does, before the first.
+        """
+        limit = None if limit is None else check_count("limit", limit)
+        return listing.each(self._store.read, where, filtering.order_of(order), limit=limit, after=after)
+
+    def count(self, where: Filter) -> int:
+        """Count the jobs in the states and of the queue that a filter names, whatever else it asks for."""
+        with self._store.read() as txn:
+            return listing.count(txn, where)
+
+    def dead(self, *, limit: int | None = None) -> list[Job]:
+        """Give the dead letter queue, last to die first."""
+        with self._store.read() as txn:
+            return list(islice(reading.dead_jobs(txn), limit))
+
+    def status(self) -> Status:
+        """Give the queue at a glance."""
+        with self._store.read() as txn:
+            return reading.status(txn, self.path, self._clock.now_us())
+
+    def overview(
+        self,
+        *,
+        state: JobState | str | None = None,
+        queue: str | None = None,
+        limit: int = 100,
+        lately: Sequence[int] = (),
+    ) -> Overview:
+        """Give what a live view shows, at a cost that does not grow with the queue.
+
+        Jobs come in order: running, to run next, ended last; some are looked at, and at most `limit`
+        that fit are given. `lately` are numbers of jobs to look at beside.
+        """
+        wanted = None if state is None else check_state(state)
+        with self._store.read() as txn:
+            return overviews.overview(
+                txn, self.path, self._clock.now_us(), state=wanted, queue=queue, limit=limit, lately=lately
+            )
+
+    def now_us(self) -> int:
+        """Give the time, in microseconds since the epoch."""
+        return self._clock.now_us()
+
+    def backlog(self, queues: Sequence[str] | None = None) -> int:
+        """Count the jobs that have not ended, in these queues or in all."""
+        with self._store.read() as txn:
+            return reading.backlog(txn, queues)
+
+    def workers(self) -> list[WorkerInfo]:
+        """Give the workers that have not stopped, those found dead among them."""
+        with self._store.read() as txn:
+            return reading.list_workers(txn, self.path, self._clock.now_us())
+
+    def runs(self, job_id: str) -> list[Run]:
+        """Give a job's runs in order, those of an archived job too; raises JobNotFound."""
+        try:
+            with self._store.read() as txn:
+                return reading.runs(txn, reading.find(txn, job_id))
+        except JobNotFound as error:
+            if error.removed:
+                raise
+        return archived.runs(self._store, job_id)
+
+    def output(self, run: Run, start: int = 0, *, limit: int = OUTPUT_AT_ONCE) -> bytes:
+        """Give what a run has printed so far, as frames: up to `limit` bytes from the offset `start` on.
+
+        Nothing where there is no more. The last frame may be incomplete. Of an archived job it is read
+        there. `printed` gives it in plain.
+        """
+        for _ in range(2):  # a run that ends in between takes its output from its file to the store
+            with self._store.read() as txn:
+                kept = outputs.kept(txn, run.number, run.token)
+            if kept is not None:
+                return kept[start : start + limit]
+            piece = outputs.piece_of_file(self.path, run.number, run.token, start, limit)
+            if piece is not None:
+                return piece
+        with self._store.read() as txn:
+            if not LmdbLog(txn).is_gone(run.number):
+                return b""
+        self._printed = self._printed or archived.Printed(self._store)
+        return self._printed.read(run.number, run.token, start, limit)
+
+    def printed(self, run: Run, stream: Literal["stdout", "stderr"] | None = None) -> bytes:
+        """Give all that a run has printed so far: to one stream, or to both in the order in which it came.
+
+        Where output was cut, as `output_limit_bytes` says, there is a line with how much.
+        """
+        kind = None if stream is None else frames.STREAMS[stream]
+        found = b""
+        while piece := self.output(run, len(found)):
+            found += piece
+        return b"".join(frames.read_stream(found, kind))
+
+    def output_path(self, job: Job) -> Path:
+        """Give where a claimed job's output lies while it runs, and after when it is large."""
+        return outputs.file_of(self.path, job.number, token_of(job))
+
+    def history(self, job_id: str) -> list[Recorded]:
+        """Give every event of a job, those of earlier jobs of its id before them; raises JobNotFound.
+
+        Where no job ever had that id, it may name a stream: `config`, or `worker:` and a worker's id.
+        What retention let go is read from the archive; BadSegment where that is damaged.
+        """
+        return archived.history(self._store, job_id)
+
+    def untold(self, events: list[Recorded]) -> str | None:
+        """Tell what the `events` of a history lack, archived in a place that is not there; None where nothing."""
+        return archived.untold(self._store, events)
+
+    def family(self, job_id: str, *, depth: int = 10, limit: int = 200) -> Family:
+        """Give the jobs whose runs led to a job, and all that its own runs enqueued, and theirs; raises JobNotFound.
+
+        `depth` generations either way, `limit` jobs at the most; what is left out is counted.
+        """
+        return family.family(self._store, job_id, depth=depth, limit=limit)
+
+    def cause_of(self, position: int) -> Cause | None:
+        """Tell by whose command the event at a position was caused, None where that was no job's."""
+        with self._store.read() as txn:
+            log = LmdbLog(txn)
+            token = 0 if log.is_gone(position) else log.at(position).cause
+            return family.cause_of(txn, token) if token else None
+
+    def events(
+        self,
+        *,
+        after: int = 0,
+        until: int | None = None,
+        types: Sequence[str] | None = None,
+        job: str | None = None,
+        queue: str | None = None,
+        actor: str | None = None,
+        limit: int | None = None,
+        last: int | None = None,
+    ) -> Iterator[Recorded]:
+        """Give the events behind the position `after`, up to and with `until`, in short read transactions.
+
+        `types` are names of event types, `job` is an id, `queue` means events of its jobs; `limit` is for
+        the first so many of those chosen, `last` for the newest so many. Raises InvalidInput, and
+        JobNotFound when the first is asked for.
+        """
+        selecting.check_types(types or ())
+        limit = None if limit is None else check_count("limit", limit)
+        choice = selecting.Choice(types, job, None if queue is None else check_queue(queue), actor)
+        if last is None:
+            return islice(selecting.in_order(self._store, choice, after, until), limit)
+        return islice(selecting.newest(self._store, choice, check_count("last", last), after, until), limit)
+
+    def subscribe(
+        self, name: str, *, start: Literal["beginning", "now"] | int = "beginning", follow: bool = True
+    ) -> Subscription:
+        """Give the events behind a named checkpoint, batch by batch, each at least once and in order.
+
+        A name that is new begins as `start` says: at the beginning, now, or behind a position. Asking for
+        the next batch acknowledges the one before, on disk. `follow` False stops at the log's end. Raises
+        InvalidInput.
+        """
+        return subscriptions.Subscription(self._store, self._clock, name, start=start, follow=follow)
+
+    def subscriptions(self) -> list[Subscriber]:
+        """Give the subscriptions by name, and how far each is behind the log."""
+        now_us = self._clock.now_us()
+        with self._store.read() as txn:
+            return subscriptions.listed(txn, now_us)
+
+    def rewind_subscription(self, name: str, position: int) -> None:
+        """Set the subscription `name` back, so that it gives the events behind a position again.
+
+        Raises InvalidInput for a name that there is not, and for a position behind its own.
+        """
+        subscriptions.rewind(self._store, name, position, self._clock.now_us())
+
+    def remove_subscription(self, name: str) -> None:
+        """Forget the subscription `name`; raises InvalidInput where there is none."""
+        subscriptions.remove(self._store, name)
+
+    def job_id_of(self, stream: Stream) -> str | None:
+        """Give the id of the job that events of a stream are about, None for a named stream or a job that is gone."""
+        with self._store.read() as txn:
+            spec = selecting.spec_of(txn, stream)
+        return spec.id if spec else None
+
+    def head(self) -> int:
+        """Give the position of the last event."""
+        with self._store.read() as txn:
+            last = txn.last("log")
+            return int.from_bytes(last[0], "big") if last else 0
+
+    def check_there(self) -> None:
+        """Raise NoQueue where the directory no longer holds the store that is open."""
+        self._store.check_there()
+
+    def sizes(self) -> dict[str, int]:
+        """Give the bytes of the store: `used` by data, in the `map` reserved, of the `file`."""
+        return self._store.sizes()
+
+    def position_at(self, at_us: int) -> int:
+        """Give the last position whose time is not after `at_us`."""
+        with self._store.read() as txn:
+            return reading.position_at(txn, at_us)
+
+    def wait_for_change(self, after: int, timeout_s: float) -> bool:
+        """Wait until the log goes beyond the position `after`, `timeout_s` at most; tells whether it did."""
+        deadline = time.monotonic() + timeout_s
+        while self.head() <= after:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(_POLL_S, left))
+        return True
+
+    def wait(self, job_ids: str | Sequence[str], *, timeout_s: float | None = None) -> list[Job]:
+        """Wait until a job, or all of several, have ended and give them as a list, in the order asked for.
+
+        Raises JobNotFound, or WaitTimeout after `timeout_s`, None being never; they go on all the same.
+        """
+        job_ids = ids_of(job_ids)
+        deadline = time.monotonic() + (timeout_s if timeout_s is not None else 10 * 366 * 86_400)
+        while True:
+            head = self.head()
+            found = [self.job(job_id) for job_id in job_ids]
+            open_ids = [job.id for job in found if job.state not in ENDED]
+            if not open_ids:
+                return found
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise WaitTimeout(open_ids, timeout_s or 0)
+            self.wait_for_change(head, left)
+
+    def settings(self) -> Settings:
+        """Give the settings that count now, here; raises InvalidInput for a bad one in the environment."""
+        with self._store.read() as txn:
+            return settings_of(txn, self._engine.environ)
+
+    def config(self) -> dict[str, ConfigValue]:
+        """Give every setting's value and where it comes from; raises as settings() does."""
+        with self._store.read() as txn:
+            return reading.settings(txn, self._engine.environ)
+
+    def config_get(self, key: str) -> int | float:
+        """Give the value of the setting `key`; raises InvalidInput with the list of keys."""
+        return self.config()[canonical(key)].value

@@ -1,0 +1,47 @@
+"""An open queue: what all of its uses stand on."""
+
+from __future__ import annotations  # evaluated, those of so many methods cost a command its start
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from .. import surroundings
+from ..engine import Engine
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from .. import archived
+    from ..clock import Clock
+    from ..store import Store
+
+
+class Opened:
+    """A queue that was opened, until it is closed."""
+
+    def __init__(
+        self, store: Store, clock: Clock, actor: str, cause: int = 0, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self.path = store.path
+        self.actor = actor
+        self._store = store
+        self._clock = clock
+        self._engine = Engine(store, clock, actor, cause, environ)
+        self._printed: archived.Printed | None = None
+
+    def close(self) -> None:
+        """Close the store; doing so twice is harmless."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+def directory_of(path: str | os.PathLike[str] | None) -> Path:
+    """Give the directory of a queue: as named, or else where this user's lies."""
+    return (Path(path) if path is not None else surroundings.default_path()).absolute()
