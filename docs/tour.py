@@ -116,6 +116,8 @@ def main(file: Path) -> int:
         except UnexpectedEnd as error:
             print(f"Error: {error}", file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            return 130  # the page is as it was
     file.write_text(page + "\n", encoding="utf-8")
     print(f"wrote: {file}")
     return 0

@@ -114,6 +114,12 @@ def _editor() -> Sequence[str]:
             if words := shlex.split(typed):
                 return words
         raise QueuectlError(f"cannot run the editor {typed!r}; set VISUAL or EDITOR to a command")
+    if not (
+        sys.stdin.isatty() and sys.stdout.isatty()
+    ):  # these would draw into a pipe; one that was named may be a script
+        raise QueuectlError(
+            "there is no terminal for an editor; say it by options, or set VISUAL or EDITOR to a command"
+        )
     found = next((name for name in EDITORS if which(name)), None)
     if found is None:
         raise QueuectlError("there is no editor; set VISUAL or EDITOR, for example EDITOR=nano")

@@ -1,6 +1,7 @@
 """edit, retry --edit and enqueue --edit: a job changed in a real editor; what was typed is never lost."""
 
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -160,6 +161,16 @@ def test_no_editor(cli: CommandLine, editor: Editor, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("EDITOR", value)
     assert says in cli("edit", "a", code=1).stderr
     assert editor.left() == []
+
+
+def test_no_terminal(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where none was named and there is no terminal, no editor is opened to draw into a pipe."""
+    dead(cli)
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.delenv("EDITOR", raising=False)
+    done = cli.process("edit", "a", stdin=subprocess.DEVNULL)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no terminal for an editor" in done.stderr
 
 
 def test_set(cli: CommandLine) -> None:
