@@ -259,17 +259,21 @@ class Store:
             finally:
                 os.close(writing)
 
-        pouring = Thread(target=pour, name="queuectl-copy")
-        pouring.start()
+        pouring = Thread(target=pour, name="queuectl-copy", daemon=True)
         try:
+            with _uninterrupted():  # a Ctrl-C in the middle of a thread's start would leave it behind, pouring
+                pouring.start()
             while piece := os.read(reading, COPY_BYTES):
                 yield piece
         finally:
             with _hearing_of_broken_pipes() as can_break:
-                while not can_break and os.read(reading, COPY_BYTES):
+                while not can_break and pouring.ident is not None and os.read(reading, COPY_BYTES):
                     pass
                 os.close(reading)  # whoever still pours into it is stopped by that
-                pouring.join()
+                if pouring.ident is None:
+                    os.close(writing)
+                else:
+                    pouring.join()
         if failure:
             raise StoreError(
                 f"cannot copy the queue at {self.path}: {failure[0]}; `queuectl verify` says what is damaged"
@@ -363,6 +367,15 @@ def _hearing_of_broken_pipes() -> Iterator[bool]:
         yield True
     finally:
         signal.signal(signal.SIGPIPE, before)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _is_about_space(found: str) -> bool:

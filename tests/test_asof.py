@@ -160,6 +160,8 @@ def test_snapshots_are_made_where_they_are_missing(long_queue: Queue) -> None:
     assert again is not None
     assert [each.position for each in again] == [30, 40]
     assert long_queue.make_snapshots(with_head=False) == []
+    long_queue.enqueue_many(["true"] * (11 - long_queue.head() % 10))  # so that none is due at the head
+    long_queue.make_snapshots(with_head=False)
     assert [each.position for each in long_queue.make_snapshots() or ()] == [long_queue.head()]
 
 

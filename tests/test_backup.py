@@ -360,6 +360,7 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
             _, told = child.communicate(timeout=20)
         finally:
             child.kill()
+            child.wait()
         assert (child.returncode, told) == (130, b"") or child.returncode == 0
         if child.returncode == 130:
             assert list((tmp_path / "out").iterdir()) == []
