@@ -6,6 +6,7 @@ one, else the default here.
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from .errors import InvalidInput
@@ -86,20 +87,32 @@ def canonical(name: str) -> str:
 def parse(name: str, text: str) -> tuple[str, int | float]:
     """Read a key and its value from text; `timeout_ms` is taken in milliseconds.
 
-    Raises InvalidInput.
+    A key in seconds also takes a duration: `90s`, `1h30m`, `2d`. Raises InvalidInput.
     """
     key = KEYS[canonical(name)]
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if name.strip().lower().replace("-", "_") == "timeout_ms":
+    in_ms = name.strip().lower().replace("-", "_") == "timeout_ms"
+    in_seconds = key.name.endswith(("_s", "_sec")) and not in_ms
+    number = _number(text, in_seconds=in_seconds)
+    if in_ms:
         number /= 1000
     in_range = key.minimum <= number <= key.maximum
     if not in_range or (key.whole and number != int(number)):
-        kind = "a whole number" if key.whole else "a number"
+        kind = "a whole number" if key.whole else "seconds, or for example 5m or 2d," if in_seconds else "a number"
         raise InvalidInput(key.name, repr(text), f"{kind} from {key.minimum:.15g} to {key.maximum:.15g} ({key.help})")
     return key.name, int(number) if number == int(number) else number
+
+
+def _number(text: str, *, in_seconds: bool) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    if in_seconds:
+        from .when import parse_duration_s  # slow to import, for what is seldom set
+
+        with suppress(InvalidInput):
+            return parse_duration_s(text)
+    return math.nan
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, int | float]:

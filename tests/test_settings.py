@@ -3,7 +3,7 @@
 import pytest
 
 from queuectl.errors import InvalidInput
-from queuectl.settings import KEYS, Settings, canonical, parse
+from queuectl.settings import KEYS, VARIABLES, Settings, canonical, from_environment, parse
 
 
 @pytest.mark.parametrize("name", KEYS)
@@ -76,3 +76,21 @@ def test_defaults_are_within_their_bounds() -> None:
     assert {name: parse(name, str(key.default))[1] for name, key in KEYS.items()} == {
         name: key.default for name, key in KEYS.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [("lease_s", "1h30m", 5400), ("retention_s", "2d", 172_800), ("job-timeout-sec", "500ms", 0.5)],
+)
+def test_a_key_in_seconds_takes_a_duration(name: str, text: str, value: float) -> None:
+    """What is a time span may be written as one, wherever a setting comes from."""
+    assert parse(name, text) == (canonical(name), value)
+    variable = VARIABLES[canonical(name)]
+    assert from_environment({variable: text}) == {canonical(name): value}
+
+
+@pytest.mark.parametrize("name", ["timeout_ms", "max_retries", "backoff_base", "output_limit_bytes"])
+def test_only_a_key_in_seconds_takes_a_duration(name: str) -> None:
+    """A count, a factor and milliseconds are no time spans of people's."""
+    with pytest.raises(InvalidInput, match=canonical(name)):
+        parse(name, "5m")
