@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ..job import JobState
-from .render import STATE_COLOURS, paint
+from .render import STATE_COLOURS, on_terminal, paint, terminal_width
 from .text import duration, escape, moment, plural
 
 if TYPE_CHECKING:
@@ -49,9 +49,30 @@ def _remark(state: JobState, count: int, status: "Status") -> str:
 def _queues(queues: "Mapping[str, Mapping[JobState, int]]") -> Iterator[str]:
     yield ""
     width = max(len("queue"), *map(len, queues))
-    yield paint(f"  {'queue'.ljust(width)}  " + "  ".join(f"{state:>10}" for state in JobState), None, bold=True)
+    columns = _columns(queues, width)
+    titles = "  ".join(f"{state:>{wide}}" for state, wide in columns.items())
+    yield paint(f"  {'queue'.ljust(width)}  {titles}", None, bold=True)
     for name, counts in queues.items():
-        yield f"  {name.ljust(width)}  " + "  ".join(f"{counts[state]:>10,}" for state in JobState)
+        yield f"  {name.ljust(width)}  " + "  ".join(f"{counts[state]:>{wide},}" for state, wide in columns.items())
+
+
+def _columns(queues: "Mapping[str, Mapping[JobState, int]]", width: int) -> dict[JobState, int]:
+    """Give the states to tell of, and how wide: as a narrow terminal needs it, at last only those that have a job."""
+    columns = dict.fromkeys(JobState, _WIDTH)
+    if not on_terminal():
+        return columns
+    room = terminal_width() - 2 - width
+    if _taken(columns) <= room:
+        return columns
+    most = {state: max(counts[state] for counts in queues.values()) for state in JobState}
+    columns = {state: max(len(state), len(f"{count:,}")) for state, count in most.items()}
+    if _taken(columns) <= room:
+        return columns
+    return {state: wide for state, wide in columns.items() if most[state]}
+
+
+def _taken(columns: Mapping[JobState, int]) -> int:
+    return sum(2 + wide for wide in columns.values())
 
 
 def _workers(workers: "list[WorkerInfo]") -> Iterator[str]:

@@ -47,6 +47,23 @@ def test_workers(cli: CommandLine) -> None:
     assert cli.json("status")["active_workers"] == 1
 
 
+@pytest.mark.parametrize(
+    ("columns", "told", "spared"), [(80, "cancelled", "none"), (60, "pending", "cancelled"), (40, "pending", "dead")]
+)
+def test_queues_fit_the_terminal(cli: CommandLine, columns: int, told: str, spared: str) -> None:
+    """A queue is one line also on a narrow terminal, where only the states that some job is in have a column."""
+    cli("enqueue", "a", "true")
+    cli("enqueue", "b", "true", "--queue", "mail")
+    with Terminal(cli, "status", columns=columns) as terminal:
+        assert terminal.end() == 0
+        lines = [line.rstrip() for line in terminal.screen.display]
+    titles = lines.index(next(line for line in lines if line.split()[:2] == ["queue", "pending"]))
+    assert told in lines[titles]
+    assert spared not in lines[titles]
+    assert lines[titles + 1].split()[:2] == ["default", "1"]
+    assert lines[titles + 2].split()[:2] == ["mail", "1"]
+
+
 def test_watch_follows(cli: CommandLine) -> None:
     """--watch --json prints a line now, and another when something happened."""
     cli("enqueue", "a", "true")
