@@ -136,6 +136,17 @@ def _ask(what: str, *, lenient: bool) -> None:
             f"cannot ask whether to {what.lower()}: no terminal; type --yes to do it, --dry-run to see which"
         )
     click.echo(f"{what}? [y/N] ", nl=False, err=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    if _answer().strip().lower() not in ("y", "yes"):
         note("Nothing was changed")
         raise click.exceptions.Exit(REFUSED)
+
+
+def _answer() -> str:
+    """Read the answer; what comes next begins on a line of its own, also behind Ctrl-C and Ctrl-D."""
+    said = ""
+    try:
+        said = sys.stdin.readline()
+    finally:
+        if not said.endswith("\n"):
+            click.echo(err=True)
+    return said

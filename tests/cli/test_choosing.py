@@ -153,6 +153,7 @@ def test_ctrl_c_at_the_question(lived: CommandLine) -> None:
         terminal.until_idle()
         terminal.type(INTERRUPT)
         assert terminal.end() == 130
+        assert terminal.shown.endswith("\n"), "the shell's prompt begins on a line of its own"
         assert "Traceback" not in terminal.shown
     assert lived.json("status")["head"] == head
 
