@@ -215,3 +215,9 @@ def test_out_and_in_through_files_and_pipes(cli: CommandLine, tmp_path: Path) ->
     assert cli.json("restore", str(tmp_path / "b.tgz"), "--force")["aside"].startswith(str(cli.db))
     assert cli("restore", "--finish").stdout == "There is nothing to finish\n"
     cli("restore", code=2)
+
+
+def test_an_export_that_is_not_there(cli: CommandLine) -> None:
+    """A file that cannot be read is named, with what to give."""
+    assert "cannot import none.jsonl: No such file" in cli("import", "none.jsonl", code=1).stderr
+    assert not cli.db.exists()

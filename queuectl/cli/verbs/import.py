@@ -1,10 +1,11 @@
 """`queuectl import`: a queue from an export, or jobs of other queues."""
 # ruff: noqa: N999 - a verb is found by its name, which is this one
 
-from typing import Any
+from typing import IO, Any
 
 import click
 
+from ...errors import QueuectlError
 from ..context import Session, pass_session
 from ..params import OneOf, json_option, reason_option
 from ..progress import progress
@@ -74,10 +75,18 @@ def command(
 def _export(session: Session, name: str, as_json: bool) -> None:
     from ...queue import Queue
 
-    with click.open_file(name, "rb") as source, progress("Importing") as shown:
+    with _opened(name) as source, progress("Importing") as shown:
         done = Queue.import_export(source, session.path, name="stdin" if name == "-" else name, progress=shown.stage)
     if as_json:
         document(done._asdict())
     else:
         told = f"{plural(done.events, 'event')} and {plural(done.outputs, 'output')}"
         line(f"Imported {told} up to position {done.head}; digest {done.digest[:16]}")
+
+
+def _opened(name: str) -> IO[bytes]:
+    try:
+        return click.open_file(name, "rb")
+    except OSError as error:
+        found = error.strerror or str(error)
+        raise QueuectlError(f"cannot import {name}: {found}; name a file that `queuectl export` wrote") from None
