@@ -78,7 +78,10 @@ def named_or_meant(job_ids: Collection[str], where: Filter | None, consent: Cons
     """Refuse a command line that names no jobs, or in more than one way."""
     if job_ids and consent.dry_run:
         raise click.UsageError("--dry-run tells which jobs are meant; those named are known")
-    if sum((bool(job_ids), where is not None, *others)) != 1:
+    ways = sum((bool(job_ids), where is not None, *others))
+    if ways > 1:
+        raise click.UsageError("jobs are meant in more than one way; choose one: names, a filter, or --all")
+    if not ways:
         instead = ", or type --all" if others else ""
         raise click.UsageError(f"name the jobs{instead}, or say which, for example --queue NAME or --match TEXT")
 
