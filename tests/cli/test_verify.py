@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from queuectl.store import Store
 from tests.logs import fill, replace, rows_of
 
 from .conftest import CommandLine, wait_until
@@ -38,6 +39,18 @@ def test_damaged(filled: CommandLine) -> None:
     told = filled.json("verify", code=1)
     assert told["problems"] == [{"part": "log", "position": 50, "until": None, "what": "it is missing"}]
     assert "position 50  it is missing" in filled("verify", code=1).stdout
+
+
+def test_damaged_views_are_mended_by_a_replay(filled: CommandLine) -> None:
+    """Where only views are wrong the advice is to replay, which mends them; nobody is sent to an old backup."""
+    with Store.open(filled.db, create=False) as store, store.write() as txn:
+        key, row = next(txn.scan("jobs"))
+        txn.put("jobs", key, row[:-1] + bytes([row[-1] ^ 1]))
+    told = filled("verify", code=1).stdout
+    assert "queuectl replay" in told
+    assert "restore" not in told
+    filled("replay")
+    assert "Sound, up to position" in filled("verify").stdout
 
 
 def test_checkpoints(filled: CommandLine, tmp_path: Path) -> None:

@@ -99,6 +99,10 @@ def _remedy(found: "Verified") -> str:
         return "the queue itself may go on; put a sound copy in place of what is damaged in the archive"
     if parts <= {"against"}:
         return "of the rest nothing is wrong"
+    if parts <= {"views"}:
+        return "the log is sound and nothing is lost; make the views anew from it: queuectl replay"
+    if parts <= {"outputs"}:
+        return "the log is sound; what those runs printed is lost, unless a backup has it"
     return "stop the workers, and restore a backup: queuectl restore"
 
 
