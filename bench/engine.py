@@ -9,8 +9,6 @@ import argparse
 import json
 import resource
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,6 +16,7 @@ from pathlib import Path
 
 import lmdb
 
+from bench.working import run_apart
 from queuectl import JobRequest, Queue
 
 SIZES = (10_000, 100_000, 1_000_000)
@@ -34,16 +33,9 @@ def main(arguments: list[str]) -> int:
     if options.one:
         print(json.dumps(measure(options.one, options.dir)))
         return 0
-    rows = [run_apart(size, options.dir) for size in options.sizes]
+    rows = [run_apart("engine", size, options.dir) for size in options.sizes]
     print_table(rows)
     return 0
-
-
-def run_apart(size: int, directory: Path | None) -> dict[str, float]:
-    command = [sys.executable, "-m", "bench", "engine", "--one", str(size)]
-    command += ["--dir", str(directory)] if directory else []
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    return dict(json.loads(done.stdout))
 
 
 def measure(size: int, directory: Path | None) -> dict[str, float]:

@@ -10,7 +10,6 @@ import argparse
 import json
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from bench.working import run_apart
 from queuectl.events.codec import unpack
 from queuectl.events.lmdb_log import LmdbLog
 from queuectl.events.log import Append
@@ -45,15 +45,8 @@ def main(arguments: list[str]) -> int:
     if options.one:
         print(json.dumps(measure(options.one, options.dir)))
         return 0
-    print_table([run_apart(size, options.dir) for size in options.events])
+    print_table([run_apart("replay", size, options.dir) for size in options.events])
     return 0
-
-
-def run_apart(size: int, directory: Path | None) -> dict[str, float]:
-    command = [sys.executable, "-m", "bench", "replay", "--one", str(size)]
-    command += ["--dir", str(directory)] if directory else []
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    return dict(json.loads(done.stdout))
 
 
 def measure(size: int, directory: Path | None) -> dict[str, float]:

@@ -3,6 +3,7 @@
 Full sync, as everywhere. A worker prints its lines into the null device.
 """
 
+import json
 import shutil
 import statistics
 import subprocess
@@ -90,6 +91,14 @@ def must_be_completed(path: Path, jobs: int) -> None:
         counts = {str(state): count for state, count in queue.status().jobs.items() if count}
     if counts != {"completed": jobs}:
         raise SystemExit(f"of {jobs} jobs are {counts}, so the speed means nothing")
+
+
+def run_apart(name: str, size: int, directory: Path | None) -> dict[str, float]:
+    """Have a benchmark measure one size in a process of its own, whose memory nothing else has filled."""
+    command = [sys.executable, "-m", "bench", name, "--one", str(size)]
+    command += ["--dir", str(directory)] if directory else []
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    return dict(json.loads(done.stdout))
 
 
 def median_and_range(values: Sequence[float]) -> str:
