@@ -4,7 +4,6 @@ The live store is only read, in transactions of a bounded number of events. What
 answered by the functions that answer what it is.
 """
 
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
@@ -269,16 +268,24 @@ def _begin(store: Store, position: int, scratch: Path | None = None) -> tuple[St
         if found is not None and (views := _unpacked(found, scratch)) is not None:
             return views, at
         snapshots.remove(store.path, at)
-    with tempfile.TemporaryDirectory(prefix=".queuectl-", dir=scratch) as directory:
-        return Store.passing(Path(directory)), 0
+    with _scratch_directory(scratch) as directory:
+        return Store.passing(directory), 0
 
 
 def _unpacked(found: Snapshot, scratch: Path | None) -> Store | None:
     try:
-        with tempfile.TemporaryDirectory(prefix=".queuectl-", dir=scratch) as directory:
-            return Store.passing(Path(directory)) if snapshots.unpack(found, Path(directory)) else None
+        with _scratch_directory(scratch) as directory:
+            return Store.passing(directory) if snapshots.unpack(found, directory) else None
     except (NotAQueue, StoreError):
         return None
+
+
+@contextmanager
+def _scratch_directory(parent: Path | None) -> Iterator[Path]:
+    from tempfile import TemporaryDirectory  # a worker, which only asks whether a snapshot is due, has no use for it
+
+    with TemporaryDirectory(prefix=".queuectl-", dir=parent) as directory:
+        yield Path(directory)
 
 
 def _usable(store: Store, txn: Transaction, position: int) -> Snapshot | None:

@@ -8,7 +8,6 @@ content's digest, its views' version and the log's own chain all agree with its 
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import file_digest, sha256
@@ -70,7 +69,7 @@ def read(queue_path: Path, position: int) -> Snapshot | None:
 
 def unpack(snapshot: Snapshot, directory: Path) -> bool:
     """Write the store in a snapshot into a directory; tells whether the content was what was written."""
-    import zstandard  # here and below: a worker, which only asks what there is, has no use for it
+    import zstandard  # here and below, as tempfile: a worker, which only asks what there is, has no use for them
 
     try:
         with snapshot.path.open("rb") as file:
@@ -87,6 +86,8 @@ def unpack(snapshot: Snapshot, directory: Path) -> bool:
 
 def save(queue_path: Path, views: Store, *, position: int, at_us: int, version: int, digest: bytes) -> Snapshot:
     """Make a snapshot of a store that holds the views at a position; raises StoreError where it cannot be written."""
+    import tempfile
+
     target = _file_of(queue_path, position)
     try:
         target.parent.mkdir(mode=0o700, exist_ok=True)

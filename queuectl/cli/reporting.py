@@ -1,14 +1,13 @@
 """What a worker in the foreground says: a line for each happening, or a bar until its queue is empty."""
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from time import monotonic, strftime
 from typing import TYPE_CHECKING
 
 from ..job import ENDED, JobState
 from .progress import Shown, can_show, progress
-from .render import STATE_COLOURS, line, note, on_terminal, paint
+from .render import STATE_COLOURS, coloured, line, note, on_terminal, paint
 from .text import escape, plural
 
 if TYPE_CHECKING:
@@ -21,8 +20,13 @@ LOOK_EVERY_S = 0.5
 
 def print_lines(told: "Sequence[Told]") -> None:
     """Print a line for each happening, in the colour of its job's state."""
-    now = f"{datetime.now():%H:%M:%S}"
-    line("\n".join(_painted(each, now) for each in told))
+    now = strftime("%H:%M:%S")
+    shown = _painted if coloured() else _plain  # asked once: it is a call of the system's
+    line("\n".join(shown(each, now) for each in told))
+
+
+def _plain(told: "Told", now: str) -> str:
+    return f"{now} {escape(told.text)}"
 
 
 def _painted(told: "Told", now: str) -> str:
@@ -50,11 +54,11 @@ class Draining:
             self._failures += each.state in (JobState.FAILED, JobState.DEAD)
         worth_telling = [each for each in told if each.state not in (JobState.PROCESSING, JobState.COMPLETED)]
         if worth_telling and on_terminal():
-            now = f"{datetime.now():%H:%M:%S}"
+            now = strftime("%H:%M:%S")
             self._shown.above("\n".join(_painted(each, now) for each in worth_telling))
         elif worth_telling:
             print_lines(worth_telling)
-        if (now_s := time.monotonic()) >= self._look_at:
+        if (now_s := monotonic()) >= self._look_at:
             self._look_at = now_s + LOOK_EVERY_S
             self._count()
 
