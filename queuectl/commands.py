@@ -40,6 +40,16 @@ class StartJob(NamedTuple):
     pid: int
 
 
+class TakeJob(NamedTuple):
+    """Lease a waiting job and count an attempt at once; `position` is the one that the claim will have."""
+
+    worker: str
+    expires_at_us: int
+    position: int
+    host: str
+    pid: int
+
+
 class RenewLease(NamedTuple):
     """Hold the job until `expires_at_us`."""
 
@@ -127,6 +137,7 @@ JobCommand: TypeAlias = (
     EnqueueJob
     | ClaimJob
     | StartJob
+    | TakeJob
     | RenewLease
     | CompleteJob
     | FailJob

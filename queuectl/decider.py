@@ -23,6 +23,7 @@ from .commands import (
     RequeueJob,
     RetryPolicy,
     StartJob,
+    TakeJob,
 )
 from .errors import DuplicateJob, JobNotFound, StaleLease, WrongState
 from .events.types import (
@@ -89,6 +90,12 @@ def _start(command: StartJob, job: Job) -> Events:
     if lease.attempt:
         raise StaleLease("start", job.id, command.token, f"attempt {lease.attempt} was started under it already")
     return (Started(command.token, job.attempts + 1, command.host, command.pid),)
+
+
+def _take(command: TakeJob, job: Job) -> Events:
+    _require(job, "claim", WAITING)
+    worker, expires_at_us, position, host, pid = command
+    return (Claimed(worker, expires_at_us), Started(position, job.attempts + 1, host, pid))
 
 
 def _renew(command: RenewLease, job: Job) -> Events:
@@ -222,6 +229,7 @@ _DECIDE: Mapping[type[Any], Callable[[Any, Job], Events]] = {
     EnqueueJob: _enqueue,
     ClaimJob: _claim,
     StartJob: _start,
+    TakeJob: _take,
     RenewLease: _renew,
     CompleteJob: _complete,
     FailJob: _fail,

@@ -10,7 +10,7 @@ from itertools import islice
 
 from . import doorbell
 from .clock import Clock
-from .commands import ClaimJob, EnqueueJob, JobCommand, RecoverJob, RetryPolicy, StartJob
+from .commands import ClaimJob, EnqueueJob, JobCommand, RecoverJob, RetryPolicy, StartJob, TakeJob
 from .decider import decide, decide_config
 from .errors import DuplicateJob, JobNotFound, QueuectlError
 from .events.lmdb_log import LmdbLog
@@ -125,8 +125,23 @@ class Unit:
         check_count("count", count)
         check_worker(worker)
         command = ClaimJob(worker, self.lease_until_us(lease_s))
+        return self.execute([(number, command) for number in self._next(count, queues)])
+
+    def take(
+        self, worker: str, count: int, *, lease_s: float, queues: Sequence[str] | None, host: str, pid: int
+    ) -> list[Job]:
+        """Lease the next `count` jobs to a worker and count an attempt of each, as claim() and start() would."""
+        check_worker(worker)
+        until_us = self.lease_until_us(lease_s)
+        numbers = self._next(count, queues)
+        first = self.log.head() + 1  # of two events each
+        return self.execute(
+            [(number, TakeJob(worker, until_us, first + 2 * place, host, pid)) for place, number in enumerate(numbers)]
+        )
+
+    def _next(self, count: int, queues: Sequence[str] | None) -> list[int]:
         self.views.promote(self.now_us)
-        return self.execute([(number, command) for number in islice(ready.numbers(self.txn, queues), count)])
+        return list(islice(ready.numbers(self.txn, queues), count))
 
     def lease_until_us(self, lease_s: float) -> int:
         """Give when a lease taken now ends; raises InvalidInput."""

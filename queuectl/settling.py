@@ -35,8 +35,7 @@ def exchange(
     refused += _with_jobs(renew, not_renewed)
     claimed: list[Job] = []
     if want:
-        claimed = unit.claim(worker, want, lease_s=lease_s, queues=queues)
-        claimed = unit.start(claimed, host=host, pid=pid)
+        claimed = unit.take(worker, want, lease_s=lease_s, queues=queues, host=host, pid=pid)
     unit.views.flush()
     return Exchange(claimed, settled, renewed, refused, _until_next_due_s(unit))
 

@@ -9,7 +9,8 @@ from queuectl import reading
 from queuectl.commands import CancelJob, ClaimJob, CompleteJob, RemoveJob, RequeueJob
 from queuectl.engine import Engine, token_of
 from queuectl.errors import DuplicateJob, JobNotFound, StaleLease, WrongState
-from queuectl.events.types import ConfigChanged, Enqueued, JobSpec
+from queuectl.events.lmdb_log import LmdbLog
+from queuectl.events.types import Claimed, ConfigChanged, Enqueued, JobSpec, Started
 from queuectl.job import Job
 from queuectl.projections import config, jobs
 from queuectl.store import Store
@@ -133,6 +134,23 @@ def test_claiming_wakes_first(engine: Engine, clock: FakeClock) -> None:
         unit.enqueue([JobSpec("due", "true", priority=1, run_at_us=START_US + 10 * SECOND)])
     clock.advance(10)
     assert [job.id for job in claim(engine, 5)] == ["due", "ready"]
+
+
+def test_taking_is_claiming_and_starting(engine: Engine) -> None:
+    """Jobs taken have leases whose tokens are the positions of their claims, and an attempt counted under each."""
+    first, second = enqueue(engine, "a", "b")
+    with engine.unit() as unit:
+        taken = unit.take("w1", 3, lease_s=30, queues=None, host="host", pid=10)
+    assert [(job.number, job.attempts, token_of(job)) for job in taken] == [(first, 1, 3), (second, 1, 5)]
+    with engine.store.read() as txn:
+        events = [(each.position, each.stream, each.event) for each in LmdbLog(txn).read(after=2)]
+    lease = Claimed("w1", START_US + 30 * SECOND)
+    assert events == [
+        (3, first, lease),
+        (4, first, Started(3, 1, "host", 10)),
+        (5, second, lease),
+        (6, second, Started(5, 1, "host", 10)),
+    ]
 
 
 def test_a_job_just_claimed_is_not_taken_back_by_the_same_claim(engine: Engine) -> None:

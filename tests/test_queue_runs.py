@@ -326,7 +326,7 @@ def test_an_exchange_gives_started_jobs(queue: Queue) -> None:
         ("b", "processing", 1),
         ("a", "processing", 1),
     ]
-    assert [type(each.event) for each in queue.events(after=3)] == [Claimed, Claimed, Started, Started]
+    assert [type(each.event) for each in queue.events(after=3)] == [Claimed, Started, Claimed, Started]
     assert (found.settled, found.renewed, found.refused) == ([], [], [])
 
 

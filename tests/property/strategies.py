@@ -21,6 +21,7 @@ from queuectl.commands import (
     RequeueJob,
     RetryPolicy,
     StartJob,
+    TakeJob,
 )
 from queuectl.events.types import (
     Cancelled,
@@ -178,6 +179,7 @@ commands: st.SearchStrategy[JobCommand] = st.one_of(
     enqueues,
     st.builds(ClaimJob, short, moments),
     st.builds(StartJob, tokens, short, st.integers(1, 100)),
+    st.builds(TakeJob, short, moments, st.just(0), short, st.integers(1, 100)),
     st.builds(RenewLease, tokens, moments),
     st.builds(CompleteJob, tokens, durations),
     st.builds(FailJob, tokens, policies, st.sampled_from(Reason), short, st.none() | st.integers(0, 255)),
@@ -202,7 +204,9 @@ plans = st.builds(
 
 
 def aimed(command: Any, job: Job | None) -> JobCommand:
-    """Give the command with the job's own token where it says RIGHT."""
+    """Give the command with the job's own token where it says RIGHT, and the position of the claim to come."""
+    if isinstance(command, TakeJob):
+        return command._replace(position=0 if job is None else job.version + 1)
     if getattr(command, "token", None) != RIGHT:
         return command
     return command._replace(token=0 if job is None or job.lease is None else job.lease.token)
