@@ -52,6 +52,7 @@ class Spawner:
             os.set_blocking(fd, False)
         self._orders: SimpleQueue[Order | None] = SimpleQueue()
         self._landed: deque[Landed] = deque()
+        self._is_rung = False  # since the last take()
         self._threads = [
             threading.Thread(target=self._run, name="spawner", daemon=True)
             for _ in range(min(slots, os.cpu_count() or 1, THREADS))
@@ -69,10 +70,9 @@ class Spawner:
 
     def take(self) -> list[Landed]:
         """Give what has come of orders since the last time."""
-        if not self._landed:
-            return []
-        with suppress(BlockingIOError):  # it is about to be rung: then for nothing
-            os.read(self._out, 65536)
+        with suppress(BlockingIOError):
+            os.read(self._out, 65536)  # also where nothing has landed: it may be rung for what was taken already
+        self._is_rung = False  # before they are taken: what lands from now on rings again
         return [self._landed.popleft() for _ in range(len(self._landed))]
 
     def close(self) -> None:
@@ -88,7 +88,8 @@ class Spawner:
     def _run(self) -> None:
         while (order := self._orders.get()) is not None:
             self._landed.append(self._carry_out(order))
-            with suppress(BlockingIOError):  # full: there is enough to wake up for
+            if not self._is_rung:
+                self._is_rung = True
                 os.write(self._in, b"!")
 
     def _carry_out(self, order: Order) -> Landed:
