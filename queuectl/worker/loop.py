@@ -41,8 +41,11 @@ LOOK_EVERY_S: Final = 0.05
 GATHER_S: Final = 0.002
 """How long a result waits for others to be recorded along with it: a commit costs about as much, for one or for ten."""
 
-GATHER_AHEAD_S: Final = 0.008
+GATHER_AHEAD_S: Final = 0.016
 """The same where slots that come free have jobs to go on with."""
+
+PACE_S: Final = 0.001
+"""How soon one tick may follow another where there are more slots than processors, and so enough to do meanwhile."""
 
 RETAIN_AGAIN_S: Final = 600.0
 """After how long it is tried again to let old events go, where that failed: the disk may be full."""
@@ -97,6 +100,8 @@ class Worker:
         self._due_at = NEVER
         self._looked_at = self._look_at = self._upkeep_at = self._live_at = 0.0
         self._gather_until = 0.0
+        self._pace_s = PACE_S if options.slots > (os.cpu_count() or 1) else 0.0
+        self._ticked_at = -NEVER
         self._retaining = queue.retaining(self.id)
         self._retain_at = time.monotonic() + UPKEEP_S
         self._watch_at = NEVER if notifier.watchdog_every_s is None else 0.0
@@ -190,8 +195,9 @@ class Worker:
         return ""
 
     def _tick(self) -> None:
+        self._pause()
         news = self._waiting.wait(until=self._wake_at(), now=time.monotonic())
-        now = time.monotonic()
+        now = self._ticked_at = time.monotonic()
         if now >= self._live_at:
             self._lock.live()
             self._live_at = now + LIVE_EVERY_S
@@ -210,6 +216,12 @@ class Worker:
             self._exchange(now)
         self._keep_time(now)  # last: a new job's start does not wait for it
         self._flush()
+
+    def _pause(self) -> None:
+        """Let a little more happen before the next look, for each look takes the processor from a command."""
+        pause_s = self._ticked_at + self._pace_s - time.monotonic()
+        if pause_s > 0:
+            time.sleep(pause_s)
 
     def _take_note(self, ended: list[Result], now: float) -> None:
         if not self._results:
@@ -251,7 +263,7 @@ class Worker:
         if news.is_rung:
             self._is_hungry = True
             self._look_at = min(self._look_at, self._looked_at + LOOK_EVERY_S)
-        if news.ready and self._guard.is_gone():
+        if self._guard.is_there and self._guard.fileno() in news.ready:
             self._replace_guard()
 
     def _keep_time(self, now: float) -> None:
