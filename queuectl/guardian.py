@@ -1,9 +1,10 @@
 """The guardian of a worker: a small process that outlives it by a moment, and takes its commands along.
 
-It holds one end of a socket whose other end the worker has. When that is closed without the worker
+It reads from a pipe whose other end the worker has. When that is closed without the worker
 having cleared its lock file, the worker was killed: the guardian kills its commands, whatever they
 ignore. And where a worker was stopped inside a write transaction, which would hold everybody up, it
-puts an end to that. Runs as `python -I -S -c START DIRECTORY DB WORKER`, with the socket as its stdin.
+puts an end to that. Runs as `python -I -S -c START DIRECTORY DB WORKER`, with that pipe as its stdin,
+and as its stdout another, whose end tells the worker that the guardian is gone.
 """
 
 import os

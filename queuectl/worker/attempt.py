@@ -19,6 +19,9 @@ NEVER: Final = math.inf
 SHOW_AFTER_S: Final = 0.2
 """From this age on what a run prints is where a follower sees it."""
 
+UNWATCHED_S: Final = 0.02
+"""How soon a command is looked at that has kept its pipes open; the end of one that has not shows at once."""
+
 GROUP_POLL_S: Final = 0.02
 LINGER_S: Final = 1.0
 """How long to wait for a killed group to vanish; zombies that nobody reaps never do."""
@@ -60,6 +63,7 @@ class Attempt:
         """Go on with a process, started at that moment; one that was to be stopped meanwhile is."""
         self._process = process
         self._started_at = now
+        self.look_again(now=now)
         if self._stop is not None:
             self._signal_stop()
 
@@ -67,6 +71,16 @@ class Attempt:
     def is_abandoned(self) -> bool:
         """Tell whether the job is no longer ours, so that its end must not be recorded."""
         return self._stop is Stop.ABANDONED
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether it has begun, and its command was not yet seen to have exited."""
+        return self._process is not None and self._status is None
+
+    @property
+    def is_flowing(self) -> bool:
+        """Tell whether there may be more to read."""
+        return bool(self._flowing)
 
     @property
     def is_hiding(self) -> bool:
@@ -84,6 +98,14 @@ class Attempt:
         """Read what lies in a pipe; gives False once the stream has ended."""
         self._take(stream)
         return stream in self._flowing
+
+    def end(self, stream: Stream) -> None:
+        """Take note that nothing more can come from a stream, of which all was read."""
+        self._flowing.discard(stream)
+
+    def look_again(self, *, now: float) -> None:
+        """Have step() called before long, where the end of the command is not waited on."""
+        self._look_at = now + UNWATCHED_S
 
     def stop(self, cause: Stop, *, now: float) -> bool:
         """End the run: TERM to its group, KILL after the grace; tells whether that was news.
@@ -108,10 +130,6 @@ class Attempt:
         self._process.signal_group(signal.SIGKILL)
         self._kill_at = NEVER
         self._let_go_at = min(self._let_go_at, now + LINGER_S)
-
-    def step_soon(self) -> None:
-        """Have step() called at the next occasion."""
-        self._look_at = 0.0
 
     def step(self, *, now: float) -> bool:
         """Do what the moment asks for; gives True once the run is over and its group gone."""

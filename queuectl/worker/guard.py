@@ -2,20 +2,19 @@
 
 import os
 import signal
-import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..guardian import START
 from ..leftovers import unmarked
-from .libc import spawn
+from .libc import close, spawn, strings
 from .signals import STOPPING
 
 
 class Guard:
-    """Holds one end of a socket whose other end the guardian waits on: by its closing each learns of the other's end.
+    """Holds an end of each of two pipes to the guardian: by their closing each learns of the other's end.
 
     To be made once no descriptor below 3 is free.
     """
@@ -24,47 +23,40 @@ class Guard:
         words = (sys.executable, "-I", "-S", "-c", START, Path(__file__).parents[2], db_path, worker)
         self._words = [os.fsencode(word) for word in words]
         # This worker itself may be part of a run.
-        self._environ = [name + b"=" + value for name, value in unmarked(os.environb).items()]
-        self._end: socket.socket | None = None
+        self._environ = strings([name + b"=" + value for name, value in unmarked(os.environb).items()])
+        self._ends: list[int] = []
         self._pid = 0
 
     @property
     def is_there(self) -> bool:
         """Tell whether there is a guardian, as far as is known."""
-        return self._end is not None
+        return bool(self._ends)
 
     def fileno(self) -> int:
         """Give the descriptor that is readable once the guardian is gone; only while it is there."""
-        assert self._end is not None, "the guardian was started"
-        return self._end.fileno()
+        return self._ends[0]
 
     def start(self) -> None:
         """Start a guardian; raises OSError where there cannot be one."""
-        ours, theirs = socket.socketpair()
+        reading, its_writing = os.pipe()
+        ends = [reading, its_writing]
         try:
-            ours.setblocking(False)
-            with theirs, Path(os.devnull).open("r+b", buffering=0) as null:
-                fds = (theirs.fileno(), null.fileno(), null.fileno())
-                with _deaf():
-                    self._pid = spawn(self._words[0], self._words, self._environ, cwd=None, fds=fds)
+            its_reading, writing = os.pipe()
+            ends += [its_reading, writing]
+            with Path(os.devnull).open("r+b", buffering=0) as null, _deaf():
+                fds = (its_reading, its_writing, null.fileno())
+                self._pid = spawn(self._words[0], self._words, self._environ, cwd=None, fds=fds)
         except BaseException:
-            ours.close()
+            close(ends)
             raise
-        self._end = ours
-
-    def is_gone(self) -> bool:
-        """Tell whether the guardian that was there has ended."""
-        if self._end is not None:
-            with suppress(BlockingIOError):
-                self._end.recv(1)  # it sends nothing: this is the end
-                return True
-        return False
+        close((its_reading, its_writing))
+        self._ends = [reading, writing]
 
     def close(self) -> None:
         """Let go of the guardian and wait until it has ended; one that finds nothing left does so at once."""
-        if self._end is not None:
-            self._end.close()
-            self._end = None
+        if self._ends:
+            close(self._ends)
+            self._ends = []
             os.waitpid(self._pid, 0)
 
 

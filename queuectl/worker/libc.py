@@ -6,14 +6,18 @@ start in. Needs glibc 2.29, musl 1.1.24, macOS 10.15 or later. Knows nothing of 
 """
 
 import ctypes
+import errno
 import os
 import signal
 import sys
-from collections.abc import Collection, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
 
 _OPAQUE_BYTES: Final = 512
 """More than any platform's posix_spawnattr_t (glibc: 336) or sigset_t (128) takes."""
+
+_ACTIONS_KEPT: Final = 512
 
 _SETSIGDEF: Final = 0x04
 _SETSID: Final = 0x400 if sys.platform == "darwin" else 0x80
@@ -25,32 +29,74 @@ _quick: Final = ctypes.PyDLL(None)
 """Calls that keep the interpreter's lock: giving it up for a microsecond's work could cost a thread's turn."""
 
 _posix_spawn: Final = ctypes.CDLL(None).posix_spawn
+_destroy_actions: Final = _quick.posix_spawn_file_actions_destroy
+_close: Final = _quick.close
+
+_Opaque: Final = ctypes.c_char * _OPAQUE_BYTES
+
+Strings: TypeAlias = "ctypes.Array[ctypes.c_char_p]"
+"""Texts as the C library takes them: an array that ends with a null pointer."""
 
 
-def spawn(
-    path: bytes, argv: Sequence[bytes], env: Collection[bytes], *, cwd: bytes | None, fds: tuple[int, int, int]
-) -> int:
+class Environment:
+    """What commands share of their environment, by name, as entries NAME=VALUE that are ready to be passed on."""
+
+    def __init__(self, entries: Mapping[str, bytes]) -> None:
+        self._places = {name: place for place, name in enumerate(entries)}
+        self._shared = strings(entries.values())
+
+    def under(self, own: Mapping[str, bytes]) -> Strings:
+        """Lay a command's own entries over it."""
+        end = len(self._places)
+        made = (ctypes.c_char_p * (end + len(own) + 1))()
+        ctypes.memmove(made, self._shared, ctypes.sizeof(self._shared))
+        for name, entry in own.items():
+            place = self._places.get(name, end)
+            made[place] = entry
+            end += place == end
+        return made
+
+
+def strings(texts: Collection[bytes]) -> Strings:
+    """Make an array of texts, none of which holds a null byte."""
+    return (ctypes.c_char_p * (len(texts) + 1))(*texts, None)
+
+
+def spawn(path: bytes, argv: Collection[bytes], env: Strings, *, cwd: bytes | None, fds: tuple[int, int, int]) -> int:
     """Start a program as the leader of a new session, `fds` as its stdin, stdout and stderr; give its process id.
 
-    `env` are entries NAME=VALUE. The descriptors are above 2; no text holds a null byte. Raises OSError
-    with the number of what failed: entering `cwd`, or running `path`, which counts from there.
+    The descriptors are above 2; no text holds a null byte. Raises OSError with the number of what
+    failed: entering `cwd`, or running `path`, which counts from there.
     """
     pid = ctypes.c_int()
-    actions = ctypes.create_string_buffer(_OPAQUE_BYTES)
-    _check(_quick.posix_spawn_file_actions_init(actions))
-    try:
-        for target, fd in enumerate(fds):
-            _check(_quick.posix_spawn_file_actions_adddup2(actions, fd, target))
-        if cwd is not None:
-            _check(_quick.posix_spawn_file_actions_addchdir_np(actions, cwd))
-        _check(_posix_spawn(ctypes.byref(pid), path, actions, _ATTRIBUTES, _strings(argv), _strings(env)))
-    finally:
-        _quick.posix_spawn_file_actions_destroy(actions)
+    _check(_posix_spawn(ctypes.byref(pid), path, _actions(cwd, fds).list, _ATTRIBUTES, strings(argv), env))
     return pid.value
 
 
-def _strings(texts: Collection[bytes]) -> Any:
-    return (ctypes.c_char_p * (len(texts) + 1))(*texts, None)
+class _Actions:
+    """What a new process does before it runs its program."""
+
+    def __init__(self, cwd: bytes | None, fds: tuple[int, int, int]) -> None:
+        self.list = _Opaque()
+        _check(_quick.posix_spawn_file_actions_init(self.list))
+        for target, fd in enumerate(fds):
+            _check(_quick.posix_spawn_file_actions_adddup2(self.list, fd, target))
+        if cwd is not None:
+            _check(_quick.posix_spawn_file_actions_addchdir_np(self.list, cwd))
+
+    def __del__(self, destroy: Any = _destroy_actions) -> None:  # bound: the module may be gone by then
+        destroy(self.list)
+
+
+_actions: Final = lru_cache(_ACTIONS_KEPT)(_Actions)
+"""The same few descriptors and directories come up again and again, and each list takes a dozen calls to make."""
+
+
+def close(fds: Iterable[int]) -> None:
+    """Close descriptors that do so at once, such as pipes."""
+    for fd in fds:
+        if _close(fd):
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))  # of such descriptors there is no other failure
 
 
 def _check(error: int) -> None:
@@ -59,11 +105,11 @@ def _check(error: int) -> None:
 
 
 def _attributes() -> Any:
-    defaults = ctypes.create_string_buffer(_OPAQUE_BYTES)
+    defaults = _Opaque()
     _quick.sigemptyset(defaults)
     for number in _IGNORED_BY_PYTHON:
         _quick.sigaddset(defaults, int(number))
-    made = ctypes.create_string_buffer(_OPAQUE_BYTES)
+    made = _Opaque()
     _check(_quick.posix_spawnattr_init(made))
     _check(_quick.posix_spawnattr_setsigdefault(made, defaults))
     _check(_quick.posix_spawnattr_setflags(made, ctypes.c_short(_SETSID | _SETSIGDEF)))

@@ -16,7 +16,7 @@ from typing import Final, Literal, TypeAlias
 
 from ..errors import QueuectlError
 from ..events.types import Command
-from .libc import spawn
+from .libc import Environment, close, spawn
 
 Stream: TypeAlias = Literal[b"o", b"e"]
 STDOUT: Final = b"o"
@@ -47,15 +47,23 @@ def can_watch_exits() -> bool:
 class Process:
     """A running command, leader of its own session and process group, with two pipes to read.
 
-    `exit_fd` becomes readable when it exits; None where the platform has no such thing: there the
-    caller polls when SIGCHLD arrives.
+    `exit_fd` becomes readable when it exits; None before watch_exit(), and where the platform has no such thing:
+    there the caller polls when SIGCHLD arrives.
     """
 
     def __init__(self, pid: int, pipes: dict[Stream, int]) -> None:
         self.pid = pid
         self.pipes = pipes
-        self.exit_fd = os.pidfd_open(pid) if can_watch_exits() else None
+        self.exit_fd: int | None = None
         self._status: int | None = None
+
+    def watch_exit(self) -> None:
+        """Have `exit_fd`, where there is such a thing; only before poll() gave a code.
+
+        Raises OSError where no descriptor is left. It costs as much as the pipes: a brief command does without.
+        """
+        if self.exit_fd is None and can_watch_exits():
+            self.exit_fd = os.pidfd_open(self.pid)
 
     def poll(self) -> int | None:
         """Give the exit code, minus the signal's number where one killed it, or None while it runs."""
@@ -83,11 +91,10 @@ class Process:
 
     def close(self) -> None:
         """Close what is still open; the process must have been reaped by poll()."""
-        for fd in self.pipes.values():
-            os.close(fd)
+        close(self.pipes.values())
         self.pipes.clear()
         if self.exit_fd is not None:
-            os.close(self.exit_fd)
+            close((self.exit_fd,))
             self.exit_fd = None
 
 
@@ -95,7 +102,7 @@ class Launcher:
     """Spawns commands, in any thread; keeps what is the same for all of them."""
 
     def __init__(self, base_env: Mapping[bytes, bytes]) -> None:
-        self._base = {name: name + b"=" + value for name, value in base_env.items()}
+        self._base = Environment({os.fsdecode(name): name + b"=" + value for name, value in base_env.items()})
         self._path = base_env.get(b"PATH", os.defpath.encode())
         # A descriptor of a command's that is also one of the three it gets would be overwritten while they are
         # put in place: where the worker has no stdin, stdout or stderr, the null device takes their numbers.
@@ -109,7 +116,7 @@ class Launcher:
 
     def close(self) -> None:
         """Let go of what all commands share."""
-        _close_all(self._nulls)
+        close(self._nulls)
 
     def spawn(self, command: Command, *, cwd: str | None, env: Mapping[str, str]) -> Process:
         """Start a command, `env` laid over the worker's own; raises SpawnError, or Shortage.
@@ -119,33 +126,30 @@ class Launcher:
         argv = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
         ends: list[int] = []
         try:
-            ends += os.pipe()
-            ends += os.pipe()
+            for _ in (STDOUT, STDERR):
+                ends += os.pipe()
+                os.set_blocking(ends[-2], False)
             pid = self._start(argv, cwd, env, stdout=ends[1], stderr=ends[3])
         except (OSError, ValueError) as error:
-            _close_all(ends)
+            close(ends)
             raise _refusal(error, argv, cwd) from error
-        _close_all(ends[1::2])
-        try:
-            return _watched(pid, ends[0], ends[2])
-        except BaseException as error:
-            _put_down(pid)
-            _close_all(ends[::2])
-            if isinstance(error, OSError):
-                raise _refusal(error, argv, cwd) from error
-            raise
+        close(ends[1::2])
+        return Process(pid, {STDOUT: ends[0], STDERR: ends[2]})
 
     def _start(self, argv: list[str], cwd: str | None, env: Mapping[str, str], *, stdout: int, stderr: int) -> int:
-        words = [os.fsencode(word) for word in argv]
-        own = {os.fsencode(name): os.fsencode(value) for name, value in env.items()}
-        entries = (self._base | {name: name + b"=" + value for name, value in own.items()}).values()
-        where = None if cwd is None else os.fsencode(cwd)
-        if any(b"\0" in text for text in (*words, *own, *own.values(), where or b"")):
+        texts = [*argv, *(f"{name}={value}" for name, value in env.items()), cwd or ""]
+        encoded = os.fsencode("\0".join(texts)).split(b"\0")
+        if len(encoded) != len(texts):
             raise ValueError("embedded null byte")
-        if any(b"=" in name for name in own):
+        if any("=" in name for name in env):
             raise ValueError("illegal environment variable name")
-        program = words[0] if b"/" in words[0] else _find(words[0], own.get(b"PATH", self._path), where)
-        return spawn(program, words, entries, cwd=where, fds=(self._nulls[-1], stdout, stderr))
+        words, where = encoded[: len(argv)], encoded[-1] or None
+        own = dict(zip(env, encoded[len(argv) : -1], strict=True))
+        program = words[0] if b"/" in words[0] else _find(words[0], self._path_of(own), where)
+        return spawn(program, words, self._base.under(own), cwd=where, fds=(self._nulls[-1], stdout, stderr))
+
+    def _path_of(self, own: Mapping[str, bytes]) -> bytes:
+        return own["PATH"].partition(b"=")[2] if "PATH" in own else self._path
 
 
 def _find(name: bytes, path: bytes, cwd: bytes | None) -> bytes:
@@ -167,22 +171,6 @@ def signal_name(number: int) -> str:
     except ValueError:
         first = getattr(signal, "SIGRTMIN", None)
         return f"SIGRTMIN+{number - first}" if first is not None and number > first else f"signal {number}"
-
-
-def _watched(pid: int, stdout: int, stderr: int) -> Process:
-    for fd in (stdout, stderr):
-        os.set_blocking(fd, False)
-    return Process(pid, {STDOUT: stdout, STDERR: stderr})
-
-
-def _put_down(pid: int) -> None:
-    os.killpg(pid, signal.SIGKILL)  # not yet reaped, so there
-    os.waitpid(pid, 0)
-
-
-def _close_all(fds: list[int]) -> None:
-    for fd in fds:
-        os.close(fd)
 
 
 def _refusal(error: OSError | ValueError, argv: list[str], cwd: str | None) -> QueuectlError:

@@ -106,6 +106,7 @@ class Slots:
             if run.step(now=now):
                 results += self._end(run)
             else:
+                self._watch_exit(run, now)
                 self._watch(run)
         return results
 
@@ -176,8 +177,6 @@ class Slots:
         if landed.process is not None:
             run.begin(landed.process, now=landed.begun_at)
             self._waiting.add(run)
-            if landed.process.exit_fd is None:
-                run.step_soon()  # its SIGCHLD may have come before it was waited for
             self._watch(run)
             return None
         self._forget(run)
@@ -194,6 +193,13 @@ class Slots:
     def _ease(self, now: float) -> None:
         self._cap = min(self._count, self._cap + self._cap // 8 + 1)
         self._ease_at = now + SHORTAGE_PAUSE_S if self._cap < self._count else NEVER
+
+    def _watch_exit(self, run: Attempt, now: float) -> None:
+        if run.is_running:
+            try:
+                self._waiting.add_exit(run)
+            except OSError:  # no descriptor left: it is looked at now and then
+                run.look_again(now=now)
 
     def _watch(self, run: Attempt) -> None:
         self._look_at = min(self._look_at, run.wake_at(), run.renew_at)

@@ -8,7 +8,7 @@ from typing import Final
 
 from ..leftovers import unmarked
 from ..queue import Queue
-from .libc import spawn
+from .libc import spawn, strings
 
 PAUSE_S: Final = 10.0
 """How long after one start the next is at the earliest: meanwhile another worker's maker may be at it."""
@@ -24,7 +24,7 @@ class Snapshotting:
     def __init__(self, queue: Queue) -> None:
         words = (sys.executable, "-P", "-c", _START, Path(__file__).parents[2])
         self._words = [os.fsencode(word) for word in (*words, "--db", queue.path, "snapshot", "--due")]
-        self._environ = [name + b"=" + value for name, value in unmarked(os.environb).items()]
+        self._environ = strings([name + b"=" + value for name, value in unmarked(os.environb).items()])
         self._queue = queue
         self._pid = 0
         self._not_before = 0.0

@@ -44,7 +44,7 @@ class Waiting:
         self._doorbell = doorbell
         self._signals = signals
         self._watched: dict[int, tuple[Attempt, Stream | None]] = {}
-        self._unwatchable: set[Attempt] = set()  # whose ends nothing can be waited on for
+        self._unwatched: set[Attempt] = set()  # whose ends nothing is waited on for
         self.add_source(doorbell)
         self.add_source(signals)
 
@@ -57,38 +57,48 @@ class Waiting:
         self._poll.unregister(source)
 
     def add(self, run: Attempt) -> None:
-        """Watch a run's pipes and its end."""
+        """Watch a run's pipes, whose ends mostly tell of its own."""
         self._watch(run.process.pipes[STDOUT], run, STDOUT)
         self._watch(run.process.pipes[STDERR], run, STDERR)
-        if run.process.exit_fd is None:
-            self._unwatchable.add(run)
-        else:
-            self._watch(run.process.exit_fd, run, None)
+        self._unwatched.add(run)
+
+    def add_exit(self, run: Attempt) -> None:
+        """Watch a run's end too, which has not been noticed yet; raises OSError where no descriptor is left."""
+        if run in self._unwatched:
+            run.process.watch_exit()
+            if run.process.exit_fd is not None:
+                self._watch(run.process.exit_fd, run, None)
+                self._unwatched.remove(run)
 
     def remove(self, run: Attempt) -> None:
         """Watch a run no more; call it before its descriptors are closed."""
         for fd in (*run.process.pipes.values(), run.process.exit_fd):
             if fd in self._watched:
                 self._ignore(fd)
-        self._unwatchable.discard(run)
+        self._unwatched.discard(run)
 
     def wait(self, *, until: float, now: float) -> News:
         """Wait until something happens, or until that moment."""
         timeout_s = min(max(until - now, 0.0), _LONGEST_S)
         moved: list[Attempt] = []
         ready: list[int] = []
-        for fd, _ in self._poll.poll(timeout_s * 1000):
+        for fd, happened in self._poll.poll(timeout_s * 1000):
             if (watched := self._watched.get(fd)) is None:
                 ready.append(fd)
                 continue
             run, stream = watched
-            if stream is None or not run.read(stream):  # either would be ready for ever from now on
-                self._ignore(fd)
-            if stream is None or run.is_hiding:
+            if stream is not None and happened & select.POLLIN and run.read(stream):
+                if run.is_hiding:
+                    moved.append(run)
+                continue
+            self._ignore(fd)  # it would be ready for ever from now on
+            if stream is not None:
+                run.end(stream)  # most commands print nothing: this is all that ever comes from them
+            if not (stream and run.is_flowing):
                 moved.append(run)
         signals = self._signals.take() if self._signals.fileno() in ready else []
         if _CHILD in signals:  # the platform does not say whose
-            moved += self._unwatchable
+            moved += self._unwatched
         return News(self._doorbell.fileno() in ready and self._doorbell.clear(), signals, moved, ready)
 
     def _watch(self, fd: int, run: Attempt, stream: Stream | None) -> None:

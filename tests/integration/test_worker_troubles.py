@@ -181,6 +181,23 @@ def test_without_pidfds_a_worker_works_the_same(queue: Queue, start: StartWorker
     assert {job.last and job.last.return_code for job in queue.jobs()} == {3}
 
 
+@pytest.mark.parametrize("prelude", ["", f"{NO_PIDFD}\nassert can_watch_exits()\ndeny_pidfd_open(24)"])
+def test_an_end_is_noticed_though_the_pipes_do_not_tell(queue: Queue, start: StartWorker, prelude: str) -> None:
+    """A command that goes on behind its closed pipes, or leaves them open as it ends, ends when it does.
+
+    Also where no descriptor is left to watch for that.
+    """
+    queue.enqueue("exec >&- 2>&-; sleep 0.3; exit 3", id="closes", max_retries=0)
+    queue.enqueue("sleep 60 & exit 4", id="leaves", max_retries=0)
+    prelude = f"from queuectl.worker.process import can_watch_exits\n{prelude}"
+    worker = start(prelude=prelude, drain=True, slots=2, poll_s=30)
+    assert worker.exit_code() == 0, worker.said()
+    ended = {job.id: job.last for job in queue.jobs() if job.last}
+    assert {job_id: last.return_code for job_id, last in ended.items()} == {"closes": 3, "leaves": 4}
+    assert (ended["closes"].duration_ms or 0) >= 300
+    assert (ended["leaves"].duration_ms or 0) < 10_000
+
+
 def test_a_shortage_kills_no_job(queue: Queue, start: StartWorker) -> None:
     """A worker with fewer descriptors than its slots need runs every job once, as many at a time as go."""
     for n in range(12):

@@ -1,11 +1,8 @@
 """Commands as processes: real ones, started and signalled."""
 
-import errno
 import os
 import select
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +11,7 @@ import pytest
 from queuectl.events.types import Command
 from queuectl.worker.process import STDOUT, Launcher, Process, SpawnError, signal_name
 
-from .live import NO_PIDFD, wait_until
+from .live import wait_until
 
 
 @pytest.fixture
@@ -69,6 +66,7 @@ def test_an_argv_runs_without_a_shell(launcher: Launcher) -> None:
 def test_the_exit_is_something_to_wait_on(launcher: Launcher) -> None:
     """The exit descriptor is readable once the command has exited, and not before."""
     process = launcher.spawn("exec sleep 30", cwd=None, env={})
+    process.watch_exit()
     assert process.exit_fd is not None
     assert select.select([process.exit_fd], [], [], 0)[0] == []
     process.signal_group(signal.SIGTERM)
@@ -101,24 +99,3 @@ def test_signals_have_names() -> None:
     """Every signal has a name, the real-time ones too."""
     assert signal_name(9) == "SIGKILL"
     assert signal_name(signal.SIGRTMIN + 3) == "SIGRTMIN+3"
-
-
-def test_a_command_that_cannot_be_watched_does_not_run_on(tmp_path: Path) -> None:
-    """Where its end cannot be watched for after all, a command is gone before that is told."""
-    script = f"""{NO_PIDFD}
-import errno, os
-from queuectl.worker.process import Launcher, Shortage, SpawnError, can_watch_exits
-assert can_watch_exits()
-deny_pidfd_open(int(sys.argv[1]))
-try:
-    Launcher(os.environb).spawn("echo $$ > pid; sleep 60", cwd=sys.argv[2], env={{}})
-except (Shortage, SpawnError) as refusal:
-    print(type(refusal).__name__)
-try:
-    os.waitpid(-1, os.WNOHANG)
-except ChildProcessError:
-    print("none left")
-"""
-    for number, name in [(errno.EMFILE, "Shortage"), (errno.EPERM, "SpawnError")]:
-        words = [sys.executable, "-c", script, str(number), str(tmp_path)]
-        assert subprocess.check_output(words, text=True).split("\n")[:2] == [name, "none left"]
