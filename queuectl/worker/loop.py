@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Final
 
@@ -22,7 +23,7 @@ from ..job import Job, JobState
 from ..lockfile import LockFile
 from ..queue import Queue
 from . import report
-from .ahead import MOST, Ahead
+from .ahead import Ahead
 from .attempt import NEVER
 from .guard import Guard
 from .notify import Notifier
@@ -41,14 +42,20 @@ LOOK_EVERY_S: Final = 0.05
 GATHER_S: Final = 0.002
 """How long a result waits for others to be recorded along with it: a commit costs about as much, for one or for ten."""
 
-GATHER_AHEAD_S: Final = 0.016
+GATHER_AHEAD_S: Final = 0.05
 """The same where slots that come free have jobs to go on with."""
+
+GATHER_MOST: Final = 24
+"""How many results wait at the most: each is of a run that would be done again if the worker were killed now."""
 
 PACE_S: Final = 0.001
 """How soon one tick may follow another where there are more slots than processors, and so enough to do meanwhile."""
 
 RETAIN_AGAIN_S: Final = 600.0
 """After how long it is tried again to let old events go, where that failed: the disk may be full."""
+
+TELL_OF_WAITING_S: Final = 5.0
+"""How far off the next job of a queue that is being drained must be to be worth a line."""
 
 LIVE_EVERY_S: Final = 0.05
 
@@ -96,10 +103,11 @@ class Worker:
         self._heard = 0  # signals that ask to stop
         self._interrupted_at = -NEVER
         self._is_hungry = True  # there may be jobs to claim
+        self._is_waiting = False  # for a job that is due later, and that was said
         self._seen_head = -1
         self._due_at = NEVER
         self._looked_at = self._look_at = self._upkeep_at = self._live_at = 0.0
-        self._gather_until = 0.0
+        self._gathering_since = 0.0
         self._pace_s = PACE_S if options.slots > (os.cpu_count() or 1) else 0.0
         self._ticked_at = -NEVER
         self._retaining = queue.retaining(self.id)
@@ -150,6 +158,7 @@ class Worker:
             raise
         with self._writing():
             queue.worker_stopped(self.id, cause)
+        ring(queue.path)  # for those that drain too: what they wait for may have been our last job
         self._say(report.worker_stopped(self.id, cause))
 
     @contextmanager
@@ -190,9 +199,19 @@ class Worker:
             return ""
         if self._halt:
             return "asked to stop"
-        if self._options.drain and not self._is_hungry and self._queue.backlog(self._options.queues) == 0:
-            return "drained"
+        if self._options.drain and not self._is_hungry:
+            left = self._queue.backlog(self._options.queues)
+            if not left:
+                return "drained"
+            self._tell_of_waiting(left)
         return ""
+
+    def _tell_of_waiting(self, left: int) -> None:
+        due_s = self._due_at - time.monotonic()
+        if TELL_OF_WAITING_S < due_s < NEVER and not self._is_waiting:
+            self._is_waiting = True
+            self._say(report.waiting(left, datetime.now() + timedelta(seconds=due_s)))
+            self._flush()
 
     def _tick(self) -> None:
         self._pause()
@@ -225,7 +244,7 @@ class Worker:
 
     def _take_note(self, ended: list[Result], now: float) -> None:
         if not self._results:
-            self._gather_until = now + (GATHER_AHEAD_S if self._claimed else GATHER_S)
+            self._gathering_since = now
         self._results += [spared(result, now=now, interrupted_at=self._interrupted_at) for result in ended]
         self._claimed.note(ended)
 
@@ -234,13 +253,17 @@ class Worker:
         if self._halt or now > self._claimed.stale_at():
             why = "its worker was told to stop" if self._halt else "its worker's slots were busy"
             self._results += self._claimed.give_back(why)
-            self._gather_until = now
+            self._gathering_since = -NEVER
         self._launch_claimed()
 
     def _is_gathering(self, now: float) -> bool:
         if not self._results or self._halt or now >= self._gather_until:
             return False
-        return len(self._results) < (MOST if self._claimed else len(self._slots))
+        return len(self._results) < (GATHER_MOST if self._claimed else len(self._slots))
+
+    @property
+    def _gather_until(self) -> float:
+        return self._gathering_since + (GATHER_AHEAD_S if self._claimed else GATHER_S)
 
     def _wake_at(self) -> float:
         wants = not self._halt and self._slots.free and not self._claimed
@@ -411,6 +434,7 @@ class Worker:
     def _launch_claimed(self) -> None:
         while self._claimed and self._slots.free:
             job = self._claimed.take()
+            self._is_waiting = False
             self._slots.launch(job, now=time.monotonic())
             self._say(report.picked_up(job), JobState.PROCESSING)
 

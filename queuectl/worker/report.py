@@ -1,5 +1,6 @@
 """The lines that a worker prints, for people; pure."""
 
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from ..answers import Result
@@ -59,6 +60,12 @@ def stopping(running: int) -> str:
         return "stopping"
     jobs = "the running job" if running == 1 else f"the {running} running jobs"
     return f"stopping: finishing {jobs}; a second signal kills and gives back"
+
+
+def waiting(left: int, due_at: datetime) -> str:
+    """Say what a worker that is to drain its queues waits for."""
+    jobs = "1 job is left," if left == 1 else f"{left:,} jobs are left, the next one"
+    return f"nothing to run now: {jobs} due at {due_at:%Y-%m-%d %H:%M:%S}"
 
 
 def giving_back(running: int) -> str:

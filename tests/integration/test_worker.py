@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,33 @@ def test_drain_waits_for_what_is_delayed(queue: Queue, drain: Callable[..., Live
     assert job.state == "completed"
     assert job.started_at_us is not None
     assert 0 <= job.started_at_us - job.due_us < 1_000_000
+
+
+def test_drain_says_what_it_waits_for(queue: Queue, start: StartWorker) -> None:
+    """A worker that drains a queue whose next job is far off says so, once, instead of seeming to hang."""
+    queue.enqueue("true", id="now")
+    queue.enqueue("true", id="later", delay_s=3600 * 30)
+    worker = start(drain=True, poll_s=0.1)
+    wait_until(lambda: "nothing to run now" in worker.said())
+    seen = worker.said()
+    assert f"nothing to run now: 1 job is left, due at {datetime.now() + timedelta(hours=30):%Y-%m-%d}" in seen
+    queue.enqueue("true", id="other", delay_s=3600 * 40)  # wakes it, and changes nothing
+    time.sleep(0.5)
+    assert worker.said() == seen
+    queue.cancel("later")
+    queue.cancel("other")
+    assert worker.exit_code() == 0
+
+
+def test_workers_that_drain_a_queue_together_end_together(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
+    """A worker with nothing left to do learns at once that the last job of another's has ended."""
+    queue.enqueue(f"while [ ! -e {tmp_path}/go ]; do sleep 0.01; done", id="last")
+    workers = [start(drain=True, poll_s=60)]
+    wait_until(lambda: is_running(queue, "last"))
+    workers.append(start(drain=True, poll_s=60))
+    wait_until(lambda: "started" in workers[1].said())
+    (tmp_path / "go").touch()
+    assert [worker.exit_code(timeout_s=20) for worker in workers] == [0, 0]
 
 
 @pytest.mark.parametrize(
