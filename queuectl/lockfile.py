@@ -14,7 +14,8 @@ import fcntl
 import mmap
 import os
 import struct
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
 from .boot import awake_s, boot, booted_s, place
@@ -101,9 +102,14 @@ class LockFile:
         """Give a sign of life."""
         _LIFE.pack_into(self._map, _LIFE_AT, int(awake_s() * 1e6), int(booted_s() * 1e6))
 
-    def writes(self, *, now: bool) -> None:
-        """Say that a write transaction may begin, or that none goes on any more."""
-        _WRITING.pack_into(self._map, _WRITING_AT, int(awake_s() * 1e6) if now else 0)
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Say that a write transaction may go on meanwhile: stopped in there, a worker holds up every other."""
+        _WRITING.pack_into(self._map, _WRITING_AT, int(awake_s() * 1e6))
+        try:
+            yield
+        finally:
+            _WRITING.pack_into(self._map, _WRITING_AT, 0)
 
     def launching(self, slot: int, token: int) -> None:
         """Say that a command is about to be started for a run."""

@@ -18,23 +18,19 @@ from typing import Final
 from ..answers import Exchange, Result
 from ..clock import worker_id
 from ..doorbell import Doorbell, ring
-from ..errors import InvalidInput, JobNotFound, QueuectlError
+from ..errors import InvalidInput, JobNotFound
 from ..job import Job, JobState
 from ..lockfile import LockFile
 from ..queue import Queue
 from . import report
 from .ahead import Ahead
 from .attempt import NEVER
-from .guard import Guard
 from .notify import Notifier
 from .signals import STOPPING, Signals
 from .slots import Slots
-from .snapshotting import Snapshotting
+from .upkeep import Upkeep
 from .verdict import Stop, spared
 from .waiting import News, Waiting
-
-UPKEEP_S: Final = 1.0
-"""How often a worker looks for others that are gone, however seldom it looks for jobs."""
 
 LOOK_EVERY_S: Final = 0.05
 """How soon after one look at the queue a ring may cause the next: rings can come by the thousand."""
@@ -50,9 +46,6 @@ GATHER_MOST: Final = 24
 
 PACE_S: Final = 0.001
 """How soon one tick may follow another where there are more slots than processors, and so enough to do meanwhile."""
-
-RETAIN_AGAIN_S: Final = 600.0
-"""After how long it is tried again to let old events go, where that failed: the disk may be full."""
 
 TELL_OF_WAITING_S: Final = 5.0
 """How far off the next job of a queue that is being drained must be to be worth a line."""
@@ -106,13 +99,10 @@ class Worker:
         self._is_waiting = False  # for a job that is due later, and that was said
         self._seen_head = -1
         self._due_at = NEVER
-        self._looked_at = self._look_at = self._upkeep_at = self._live_at = 0.0
+        self._looked_at = self._look_at = self._live_at = 0.0
         self._gathering_since = 0.0
         self._pace_s = PACE_S if options.slots > (os.cpu_count() or 1) else 0.0
         self._ticked_at = -NEVER
-        self._retaining = queue.retaining(self.id)
-        self._retain_at = time.monotonic() + UPKEEP_S
-        self._watch_at = NEVER if notifier.watchdog_every_s is None else 0.0
 
     def run(self) -> None:
         """Work until there is a reason to stop.
@@ -128,10 +118,7 @@ class Worker:
             doorbell = opened.enter_context(closing(Doorbell(path, self.id)))
             self._waiting = Waiting(doorbell, signals)
             self._slots = opened.enter_context(closing(self._make_slots()))
-            opened.enter_context(closing(self._retaining))
-            self._guard = opened.enter_context(closing(Guard(path, self.id)))
-            self._snapshotting = Snapshotting(self._queue)
-            self._start_guard()
+            self._upkeep = opened.enter_context(closing(self._make_upkeep()))
             try:
                 self._work()
             finally:
@@ -139,7 +126,7 @@ class Worker:
 
     def _work(self) -> None:
         options, queue = self._options, self._queue
-        with self._writing():
+        with self._lock.writing():
             queue.worker_started(
                 self.id,
                 host=os.uname().nodename,
@@ -156,19 +143,10 @@ class Worker:
         except BaseException as error:
             self._abort(error)
             raise
-        with self._writing():
+        with self._lock.writing():
             queue.worker_stopped(self.id, cause)
         ring(queue.path)  # for those that drain too: what they wait for may have been our last job
         self._say(report.worker_stopped(self.id, cause))
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        # A worker that is stopped in here holds up every other: its guardian is to know.
-        self._lock.writes(now=True)
-        try:
-            yield
-        finally:
-            self._lock.writes(now=False)
 
     def _make_slots(self) -> Slots:
         options, queue = self._options, self._queue
@@ -182,6 +160,17 @@ class Worker:
             lease_s=options.lease_s,
             grace_s=options.grace_s,
             output_limit_bytes=queue.settings().output_limit_bytes,
+        )
+
+    def _make_upkeep(self) -> Upkeep:
+        return Upkeep(
+            self._queue,
+            self.id,
+            slots=self._options.slots,
+            lock=self._lock,
+            waiting=self._waiting,
+            notifier=self._notifier,
+            say=self._say,
         )
 
     def _say(self, line: str, state: JobState | None = None) -> None:
@@ -274,7 +263,7 @@ class Worker:
         if self._claimed:
             return min(self._slots.wake_at(), self._claimed.stale_at())
         due_at = self._due_at if wants else NEVER
-        return min(self._slots.wake_at(), self._look_at, self._upkeep_at, self._retain_at, self._watch_at, due_at)
+        return min(self._slots.wake_at(), self._look_at, self._upkeep.wake_at(), due_at)
 
     def _heed(self, news: News, now: float) -> None:
         heard = sum(number in STOPPING for number in news.signals)
@@ -286,60 +275,14 @@ class Worker:
         if news.is_rung:
             self._is_hungry = True
             self._look_at = min(self._look_at, self._looked_at + LOOK_EVERY_S)
-        if self._guard.is_there and self._guard.fileno() in news.ready:
-            self._replace_guard()
+        self._upkeep.heed(news.ready)
 
     def _keep_time(self, now: float) -> None:
         if now >= self._look_at:
             self._look(now)
         if now >= self._due_at:
             self._is_hungry = True
-        if now >= self._watch_at and self._notifier.watchdog_every_s is not None:
-            self._notifier.watchdog()
-            self._watch_at = now + self._notifier.watchdog_every_s
-        if now >= self._upkeep_at:
-            self._keep_up(now)
-        if now >= self._retain_at:
-            self._retain()
-
-    def _keep_up(self, now: float) -> None:
-        """Do what serves the others too, and what nobody rings for."""
-        self._upkeep_at = now + UPKEEP_S
-        self._notifier.status(report.at_work(len(self._slots), self._options.slots))
-        if not self._guard.is_there:
-            self._start_guard()
-        with self._writing():
-            recovered = self._queue.recover(actor=self.id)
-        for worker in recovered.workers:
-            self._say(report.found_gone(worker))
-        for job in recovered.jobs:
-            self._say(report.taken_back(job))
-        self._is_hungry |= bool(recovered.jobs)
-        self._snapshotting.step(now)
-
-    def _retain(self) -> None:
-        """Let old events go for a moment, where the queue is to keep them no longer."""
-        try:
-            with self._writing():
-                pause_s = self._retaining.step()
-        except QueuectlError as error:
-            self._say(report.not_retained(error))
-            pause_s = RETAIN_AGAIN_S
-        self._retain_at = time.monotonic() + pause_s
-
-    def _start_guard(self) -> None:
-        try:
-            self._guard.start()
-        except OSError as error:
-            self._say(report.no_guardian(error))
-        else:
-            self._waiting.add_source(self._guard)
-
-    def _replace_guard(self) -> None:
-        self._waiting.remove_source(self._guard)
-        self._guard.close()
-        self._say(report.guardian_gone())
-        self._upkeep_at = min(self._upkeep_at, time.monotonic() + UPKEEP_S / 2)  # not at once: it may end each time
+        self._is_hungry |= self._upkeep.step(running=len(self._slots), now=now)
 
     def _look(self, now: float) -> None:
         """See what others did: new jobs, cancelled ones, the wish that this worker stops."""
@@ -379,7 +322,7 @@ class Worker:
         if halt <= self._halt:
             return
         if not is_recorded and self._halt < Halt.GIVE_BACK:
-            with suppress(InvalidInput), self._writing():  # refused where somebody has taken this worker for gone
+            with suppress(InvalidInput), self._lock.writing():  # refused where somebody has taken this worker for gone
                 self._queue.worker_stopping(self.id, now=halt > Halt.FINISH, actor=self.id)
         if not self._halt:
             self._notifier.stopping()
@@ -400,7 +343,7 @@ class Worker:
             return
         want = 0 if self._halt else self._claimed.wanted(self._slots.free)
         results = self._results
-        with self._writing():
+        with self._lock.writing():
             answer = self._queue.exchange(
                 self.id,
                 results,

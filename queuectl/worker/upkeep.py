@@ -1,0 +1,118 @@
+"""What a worker does beside its jobs, now and then: it looks after the others, the log, its guardian and its manager.
+
+Knows nothing of slots and commands.
+"""
+
+import time
+from collections.abc import Callable, Collection
+from typing import Final
+
+from ..errors import QueuectlError
+from ..lockfile import LockFile
+from ..queue import Queue
+from . import report
+from .attempt import NEVER
+from .guard import Guard
+from .notify import Notifier
+from .snapshotting import Snapshotting
+from .waiting import Waiting
+
+EVERY_S: Final = 1.0
+"""How often a worker looks for others that are gone, however seldom it looks for jobs."""
+
+RETAIN_AGAIN_S: Final = 600.0
+"""After how long it is tried again to let old events go, where that failed: the disk may be full."""
+
+
+class Upkeep:
+    """A worker's chores, each at its own time.
+
+    To be made once no descriptor below 3 is free.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        worker: str,
+        *,
+        slots: int,
+        lock: LockFile,
+        waiting: Waiting,
+        notifier: Notifier,
+        say: Callable[[str], None],
+    ) -> None:
+        self._queue = queue
+        self._worker = worker
+        self._slots = slots
+        self._lock = lock
+        self._waiting = waiting
+        self._notifier = notifier
+        self._say = say
+        self._guard = Guard(queue.path, worker)
+        self._snapshotting = Snapshotting(queue)
+        self._retaining = queue.retaining(worker)
+        self._at = 0.0
+        self._retain_at = time.monotonic() + EVERY_S
+        self._watch_at = NEVER if notifier.watchdog_every_s is None else 0.0
+        self._start_guard()
+
+    def close(self) -> None:
+        """Let go of the guardian, and of what letting events go has open."""
+        try:
+            self._guard.close()
+        finally:
+            self._retaining.close()
+
+    def wake_at(self) -> float:
+        """Give the moment at which the next of the chores is due."""
+        return min(self._at, self._retain_at, self._watch_at)
+
+    def heed(self, ready: Collection[int]) -> None:
+        """Replace a guardian that is gone, where the descriptors that are ready say so."""
+        if self._guard.is_there and self._guard.fileno() in ready:
+            self._waiting.remove_source(self._guard)
+            self._guard.close()
+            self._say(report.guardian_gone())
+            self._at = min(self._at, time.monotonic() + EVERY_S / 2)  # not at once: it may end each time
+
+    def step(self, *, running: int, now: float) -> bool:
+        """Do what is due, while so many commands run; tells whether jobs of other workers were taken back."""
+        if now >= self._watch_at and self._notifier.watchdog_every_s is not None:
+            self._notifier.watchdog()
+            self._watch_at = now + self._notifier.watchdog_every_s
+        were_taken_back = now >= self._at and self._look_round(running, now)
+        if now >= self._retain_at:
+            self._retain()
+        return were_taken_back
+
+    def _look_round(self, running: int, now: float) -> bool:
+        self._at = now + EVERY_S
+        self._notifier.status(report.at_work(running, self._slots))
+        if not self._guard.is_there:
+            self._start_guard()
+        with self._lock.writing():
+            recovered = self._queue.recover(actor=self._worker)
+        for worker in recovered.workers:
+            self._say(report.found_gone(worker))
+        for job in recovered.jobs:
+            self._say(report.taken_back(job))
+        self._snapshotting.step(now)
+        return bool(recovered.jobs)
+
+    def _retain(self) -> None:
+        """Let old events go for a moment, where the queue is to keep them no longer."""
+        try:
+            with self._lock.writing():
+                pause_s = self._retaining.step()
+        except QueuectlError as error:
+            self._say(report.not_retained(error))
+            pause_s = RETAIN_AGAIN_S
+        self._retain_at = time.monotonic() + pause_s
+
+    def _start_guard(self) -> None:
+        try:
+            self._guard.start()
+        except OSError as error:
+            self._say(report.no_guardian(error))
+        else:
+            self._waiting.add_source(self._guard)
