@@ -31,6 +31,13 @@ class InvalidLine(QueuectlError):
         super().__init__(f"line {line}: {cause} ({done})")
 
 
+def as_typed(word: str) -> str:
+    """Give a word as it is typed at a shell."""
+    from shlex import quote  # only where there is something to say: it costs a command its start
+
+    return quote(word)
+
+
 class JobNotFound(QueuectlError):
     """No live job has this id; those of `near` are like it. `archived_at`: the segment that has the job of old."""
 
@@ -49,9 +56,10 @@ class JobNotFound(QueuectlError):
         self.archived_at = archived_at
         hint = "`queuectl list` shows those there are"
         if removed:
-            hint = f"it was removed; `queuectl history {job_id}` still tells its story"
+            hint = f"it was removed; `queuectl history {as_typed(job_id)}` still tells its story"
         elif archived_at:
-            read = f"`queuectl history {job_id}` and `queuectl logs {job_id}` read it there"
+            typed = as_typed(job_id)
+            read = f"`queuectl history {typed}` and `queuectl logs {typed}` read it there"
             hint = f"it was archived in {archived_at}; {read}"
         elif archived_in:
             hint = f"if it is an old one, its events are archived in {archived_in}, which is not there"
@@ -79,7 +87,7 @@ class DuplicateJob(QueuectlError):
         self.index = index
         super().__init__(
             f"cannot enqueue {job_id!r}: a job of that id exists ({state}) and was left as it is; "
-            f"choose another id, or see `queuectl show {job_id}`"
+            f"choose another id, or see `queuectl show {as_typed(job_id)}`"
         )
 
 

@@ -80,7 +80,11 @@ def canonical(name: str) -> str:
     plain = name.strip().lower().replace("-", "_")
     plain = _ALIASES.get(plain, plain)
     if plain not in KEYS:
-        raise InvalidInput("configuration key", repr(name), "one of " + ", ".join(KEYS))
+        from difflib import get_close_matches  # only where something was mistyped: it costs a command its start
+
+        near = get_close_matches(plain, KEYS, n=1)
+        question = f"; did you mean {near[0]}?" if near else ""
+        raise InvalidInput("configuration key", repr(name), f"one of {', '.join(KEYS)}{question}")
     return plain
 
 

@@ -83,3 +83,10 @@ def test_many_ids_are_not_all_told() -> None:
 def test_strange_ids_cannot_break_the_line() -> None:
     """An id that nobody checked, with a newline or an escape sequence in it, is shown, not obeyed."""
     assert str(errors.JobNotFound("a\nb\x1b[31m")).isprintable()
+
+
+def test_ids_are_given_as_they_are_typed() -> None:
+    """What is advised can be copied to a shell, whatever the id."""
+    assert "`queuectl show 'a b'`" in str(errors.DuplicateJob("a b", "pending"))
+    assert "`queuectl history 'it'\"'\"'s'`" in str(errors.JobNotFound("it's", removed=True))
+    assert "`queuectl show plain-1`" in str(errors.DuplicateJob("plain-1", "pending"))

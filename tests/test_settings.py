@@ -32,6 +32,15 @@ def test_an_unknown_key_is_refused_with_the_good_ones(name: str) -> None:
     assert all(key in str(caught.value) for key in KEYS)
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("max_retry", "max_retries"), ("lease", "lease_s"), ("Lease-ss", "lease_s")]
+)
+def test_a_mistyped_key_is_told_what_may_be_meant(typed: str, meant: str) -> None:
+    """A key that is nearly one of ours is answered with that one."""
+    with pytest.raises(InvalidInput, match=rf"; did you mean {meant}\?$"):
+        canonical(typed)
+
+
 @pytest.mark.parametrize("key", KEYS.values(), ids=lambda key: key.name)
 def test_the_bounds_of_a_key_belong_to_it(key: object) -> None:
     """The least and the greatest value are taken, and what lies beyond is refused."""

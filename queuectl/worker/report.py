@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from ..answers import Result
+from ..errors import as_typed
 from ..events.types import Command
 from ..job import Job, JobState
 
@@ -90,7 +91,7 @@ def ended(result: Result, job: Job) -> str:
         return f"{job.id}: given back, no attempt used up"
     failure = f"{job.id}: attempt {result.job.attempts} of {job.spec.max_retries + 1} failed{took}: {result.error}"
     if job.state is JobState.DEAD:
-        return f"{failure}; dead, see `queuectl dlq show {job.id}`"
+        return f"{failure}; dead, see `queuectl dlq show {as_typed(job.id)}`"
     return f"{failure}; next attempt in {max(0.0, (job.due_us - job.updated_at_us) / 1_000_000):.3g} s"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...answers import Acted
-from ...errors import WrongState
+from ...errors import WrongState, as_typed
 from ...filtering import Filter
 from ...job import JobState
 from .. import offers
@@ -83,7 +83,7 @@ def show_dead(session: Session, *, job_id: str, as_json: bool) -> None:
     queue = session.reading()
     job = queue.job(queue.match_id(job_id))
     if job.state != JobState.DEAD:
-        raise WrongState("show as dead", job.id, job.state, f"see `queuectl show {job.id}`")
+        raise WrongState("show as dead", job.id, job.state, f"see `queuectl show {as_typed(job.id)}`")
     if as_json:
         from ...documents import job_json
 

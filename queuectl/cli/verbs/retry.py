@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...errors import WrongState
+from ...errors import WrongState, as_typed
 from ...job import Job, JobState
 from .. import offers
 from ..choosing import (
@@ -95,7 +95,7 @@ def retry_edited(queue: "Queue", job_ids: tuple[str, ...], *, reason: str | None
         raise click.UsageError("--edit is for one job; name it")
     job = queue.job(taken(queue, job_ids[0]))
     if job.state not in offers.AGAIN:
-        raise WrongState("retry", job.id, job.state, f"`queuectl edit {job.id}` changes one that waits")
+        raise WrongState("retry", job.id, job.state, f"`queuectl edit {as_typed(job.id)}` changes one that waits")
     form = form_of(job.spec, 0)
     return edit_until_done(
         form,
