@@ -20,8 +20,8 @@ from typing import IO, Any, Final
 from . import __version__, backupfile, outputs
 from .answers import BackedUp
 from .backupfile import DATA, Writer
+from .directory import flush_directory
 from .documents import time_json
-from .environment import flush_directory
 from .errors import StoreError
 from .soundness import Sound, sound
 from .store import Store

@@ -14,7 +14,7 @@ from shlex import quote
 from typing import Any, Final, Literal, NamedTuple
 
 from . import apart, lockfile
-from .environment import NETWORK, filesystem_of
+from .directory import NETWORK, filesystem_of
 from .errors import NewerFormat, NoQueue, NotAQueue, QueuectlError
 from .events.lmdb_log import LmdbLog
 from .job import JobState

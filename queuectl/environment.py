@@ -1,20 +1,19 @@
 """The LMDB environment of a queue: how it is made, checked, opened and shared within a process.
 
-Traps closed here: LMDB allows an environment once a process, and none across a fork; network file
-systems break its locks; reading a page of a file cut short would end the process; the format must
-not depend on an environment variable.
+Traps closed here: LMDB allows an environment once a process, and none across a fork; reading a page of a
+file cut short would end the process; the format must not depend on an environment variable.
 """
 
-import fcntl
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, NamedTuple
 
 import lmdb
 
+from .directory import JOURNAL, STAGED, check_new, flush_directory, hold, make_directory
 from .errors import NewerFormat, NoQueue, NotAQueue, StoreError
 
 FORMAT: Final = 2
@@ -46,37 +45,6 @@ VIEW_TABLES: Final = (
     "archives",
 )
 _SETS: Final = ("a", "b")
-OPEN_LOCK: Final = "open.lock"
-"""Locked, shared, by each process that has the environment open; alone, by one that puts another file in its place."""
-
-COMPACT_LOCK: Final = "compact.lock"
-"""Locked by whoever lets old events go, one at a time."""
-
-SHRUNK: Final = "shrunk"
-"""Where a smaller data file is made."""
-
-STAGED: Final = "restoring"
-"""Where a queue is put together that is to take this one's place."""
-
-JOURNAL: Final = "journal.json"
-"""In STAGED: that one is whole and about to take, or taking, this one's place."""
-
-REPLACED: Final = "replaced"
-"""Where queues lie whose place another one took."""
-
-REPLAY_LOCK: Final = "replay.lock"
-"""Locked by the one replay that fills the set of views that is not live."""
-
-_OUR_FILES: Final = frozenset(
-    {
-        *("data.mdb", "lock.mdb", OPEN_LOCK, "outputs", "doorbells", "workers", "logs", "archive", "snapshots"),
-        *(REPLAY_LOCK, STAGED, REPLACED, COMPACT_LOCK, SHRUNK),
-    }
-)
-NETWORK: Final = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "afs", "lustre"}
-)
-
 Sets = Mapping[str, Mapping[str, Any]]
 """For each set of views, table name -> LMDB's handle, of the views in it and of what is no view."""
 
@@ -89,7 +57,7 @@ class Environment:
 
     def __init__(self, path: Path, *, read_only: bool, passing: bool = False, is_suspect: bool = False) -> None:
         self.is_read_only = read_only
-        self._hold = None if passing else _hold(path)
+        self._hold = None if passing else hold(path)
         try:
             self.env = _open_environment(path, read_only=read_only, passing=passing)
         except BaseException:
@@ -218,32 +186,6 @@ def release(path: Path, shared: Environment) -> None:
                 del _OPEN[key]
 
 
-@contextmanager
-def alone(path: Path, what: str) -> Iterator[None]:
-    """Keep every process from opening the environment meanwhile; raises StoreError where one has it open."""
-    fd = os.open(path / OPEN_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(
-                f"cannot {what} the queue at {path}: it is in use; stop the workers (`queuectl worker stop --wait`) "
-                "and whatever else has it open, then try again"
-            ) from None
-        yield
-    finally:
-        os.close(fd)
-
-
-def is_used(path: Path) -> bool:
-    """Tell whether any process has the environment open, as far as can be told."""
-    try:
-        with alone(path, "look at"):
-            return False
-    except (StoreError, OSError):
-        return True
-
-
 def suspect(path: Path) -> Environment:
     """Open an environment whose file may be damaged, to be read only, in a process that may end of it.
 
@@ -299,30 +241,6 @@ def _count_rows(env: lmdb.Environment) -> dict[bytes, int]:
         return {name: int(txn.stat(table)["entries"]) for name, table in tables.items()}
 
 
-@contextmanager
-def lock(path: Path, *, wait: bool) -> Iterator[bool]:
-    """Lock a file meanwhile, for this process or thread alone; tells whether it could, where it does not `wait`."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(fd)
-
-
-def _hold(path: Path) -> int | None:
-    try:
-        fd = os.open(path / OPEN_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError:  # nobody who may not write here needs to be kept from replacing it
-        return None
-    fcntl.flock(fd, fcntl.LOCK_SH)
-    return fd
-
-
 def _check_length(path: Path, env: lmdb.Environment) -> None:
     """Refuse a file that was cut short: reading a page that is not there would end the process.
 
@@ -352,7 +270,7 @@ def peek(path: Path) -> Peeked:
         raise NoQueue(str(path))
     if not (path / "data.mdb").stat().st_size:
         return Peeked({}, None, [])
-    hold = _hold(path)
+    held = hold(path)
     try:
         with _open_environment(path, read_only=True, passing=False) as env:
             _check_length(path, env)
@@ -366,59 +284,13 @@ def peek(path: Path) -> Peeked:
                 rows: Any = dict(txn.cursor(meta))
         return Peeked(rows, last, [name for name in _table_names() if name.encode() not in there])
     finally:
-        if hold is not None:
-            os.close(hold)
+        if held is not None:
+            os.close(held)
 
 
 def _table_names() -> Iterator[str]:
     yield from LOG_TABLES
     yield from (f"{name}.{each}" for name in VIEW_TABLES for each in _SETS)
-
-
-def check_new(path: Path) -> None:
-    """Refuse a path, without a queue, that holds anything else; raises NotAQueue or StoreError."""
-    if path.exists() and not path.is_dir():
-        raise NotAQueue(str(path), "it is a file")
-    try:
-        strangers = sorted({entry.name for entry in path.iterdir()} - _OUR_FILES) if path.exists() else []
-    except OSError as error:
-        raise StoreError(f"cannot read the directory {path}: {error.strerror}; check its permissions") from error
-    if strangers:
-        shown = ", ".join(strangers[:3]) + (" ..." if len(strangers) > 3 else "")
-        raise NotAQueue(str(path), f"the directory holds other files ({shown})")
-
-
-def make_directory(path: Path) -> None:
-    """Make a queue's directory where there is none; raises StoreError, also where its file system will not do."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"cannot make a queue at {path}: {error.strerror}; name a directory you may write to with --db"
-        ) from error
-    kind = filesystem_of(path)
-    if kind in NETWORK:
-        raise StoreError(
-            f"cannot make a queue at {path}: its file system is {kind}, whose locks cannot be relied on; "
-            "name a directory on a local disk with --db"
-        )
-
-
-def filesystem_of(path: Path) -> str:
-    """Give the type of the file system a path lies on, "" where the system does not tell."""
-    try:
-        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    except OSError:
-        return ""
-    best, kind = "", ""
-    target = str(path.resolve())
-    for line in mounts:
-        left, _, right = line.partition(" - ")
-        point = left.split(" ")[4]
-        inside = target == point or target.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= len(best):
-            best, kind = point, right.split(" ", 1)[0]
-    return kind
 
 
 def _open_environment(path: Path, *, read_only: bool, passing: bool) -> lmdb.Environment:
@@ -500,15 +372,3 @@ def _tables(env: lmdb.Environment, txn: lmdb.Transaction | None, *, create: bool
         each: shared | {name: env.open_db(f"{name}.{each}".encode(), txn=txn, create=create) for name in VIEW_TABLES}
         for each in _SETS
     }
-
-
-def flush_directory(path: Path) -> None:
-    """Have the names in a directory on disk: LMDB never flushes the entry of a file it made."""
-    try:
-        fd = os.open(path, os.O_RDONLY)
-    except PermissionError:  # a parent that may not be read: this user did not make an entry in it now
-        return
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

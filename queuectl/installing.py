@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from .environment import JOURNAL, OPEN_LOCK, REPLACED, STAGED, alone, check_new, flush_directory, make_directory
+from .directory import JOURNAL, OPEN_LOCK, REPLACED, STAGED, alone, check_new, flush_directory, make_directory
 from .errors import StoreError
 
 _PARTS: Final = ("data.mdb", "lock.mdb", "outputs", "archive", "snapshots")

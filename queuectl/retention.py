@@ -12,8 +12,8 @@ from typing import Final
 
 from . import archive, outputs
 from .answers import Compacted
+from .directory import COMPACT_LOCK, flush_directory, lock
 from .engine import Engine, Unit
-from .environment import COMPACT_LOCK, flush_directory, lock
 from .errors import CompactBusy, InvalidInput, StoreError
 from .events.codec import unpack
 from .events.lmdb_log import LOG, STREAMS, LmdbLog, stream_key

@@ -10,7 +10,8 @@ from shutil import rmtree
 from typing import Final
 
 from .answers import Shrunk
-from .environment import SHRUNK, alone, compacted_copy, flush_directory
+from .directory import SHRUNK, alone, flush_directory
+from .environment import compacted_copy
 from .errors import NoQueue, StoreError
 
 DATA: Final = "data.mdb"

@@ -22,17 +22,8 @@ from typing import Final
 
 import lmdb
 
-from .environment import (
-    REPLAY_LOCK,
-    VIEW_TABLES,
-    Environment,
-    Sets,
-    acquire,
-    lock,
-    make_passing,
-    release,
-    suspect,
-)
+from .directory import REPLAY_LOCK, lock
+from .environment import VIEW_TABLES, Environment, Sets, acquire, make_passing, release, suspect
 from .errors import CorruptLog, ForkedStore, NoQueue, StoreError, WriteFailed
 
 __all__ = ["REPLAY_LOCK", "VIEW_TABLES", "Row", "Store", "Transaction", "key_of", "no_collection"]

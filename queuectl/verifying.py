@@ -16,7 +16,8 @@ from queue import SimpleQueue
 from typing import Any, Final
 
 from . import outputs
-from .environment import COMPACT_LOCK, faults, is_used, lock
+from .directory import COMPACT_LOCK, is_used, lock
+from .environment import faults
 from .errors import CorruptLog, IllegalTransition, QueuectlError, StoreError
 from .events.audit import Audit, Envelope, Look, Problem, envelope_of
 from .events.types import RETENTION_STREAM

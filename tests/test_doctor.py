@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import queuectl.directory
 import queuectl.environment
 from queuectl import Queue, doctor
 from queuectl.doctor import INSIDE, OUTSIDE, Finding, examine
@@ -141,7 +142,7 @@ def test_a_disk_nearly_full(path: Path, free: int, state: str, monkeypatch: pyte
 
 def test_a_network_file_system(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file system whose locks cannot be relied on is told."""
-    monkeypatch.setattr(doctor, "NETWORK", {queuectl.environment.filesystem_of(path)})
+    monkeypatch.setattr(doctor, "NETWORK", {queuectl.directory.filesystem_of(path)})
     assert here(path)["file system"].state == "problem"
 
 

@@ -8,7 +8,7 @@ import pytest
 from queuectl import InvalidInput, JobNotFound, JobRequest, Queue, StoreError
 from queuectl.answers import Compacted
 from queuectl.archived import rows, whole_log
-from queuectl.environment import COMPACT_LOCK, lock
+from queuectl.directory import COMPACT_LOCK, lock
 from queuectl.errors import BadSegment, CompactBusy, NewerFormat
 from queuectl.events.chain import GENESIS, link
 from queuectl.events.lmdb_log import LOG, LmdbLog

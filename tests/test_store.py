@@ -13,8 +13,10 @@ from threading import Thread
 import lmdb
 import pytest
 
+import queuectl.directory
 import queuectl.environment
-from queuectl.environment import FORMAT, filesystem_of
+from queuectl.directory import filesystem_of
+from queuectl.environment import FORMAT
 from queuectl.errors import (
     CorruptLog,
     ForkedStore,
@@ -234,7 +236,7 @@ def test_a_queue_may_lie_where_one_may_enter_but_not_look(public: Path) -> None:
 def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the file system's locks cannot be relied on, no queue is made."""
     kind = filesystem_of(tmp_path)
-    monkeypatch.setattr(queuectl.environment, "NETWORK", {kind})
+    monkeypatch.setattr(queuectl.directory, "NETWORK", {kind})
     assert kind in refused(tmp_path / "queue")
     assert not (tmp_path / "queue" / "data.mdb").exists()
 

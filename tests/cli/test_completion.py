@@ -151,7 +151,7 @@ def test_nobody_is_waited_for(jobs: CommandLine) -> None:
     """While someone writes to the queue, and while someone keeps everybody out of it, Tab comes back."""
     with Store.open(jobs.db, create=False) as store, store.write():
         assert plain(jobs, "queuectl show b") == {"busy-1"}
-    from queuectl.environment import alone
+    from queuectl.directory import alone
 
     with alone(jobs.db, "test"):
         begun = time.monotonic()

@@ -1,0 +1,153 @@
+"""A queue's directory: what lies in it under which name, how it is made, and the locks on it.
+
+Knows nothing of what is inside its files. A trap closed here: network file systems break LMDB's locks.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from .errors import NotAQueue, StoreError
+
+OPEN_LOCK: Final = "open.lock"
+"""Locked, shared, by each process that has the environment open; alone, by one that puts another file in its place."""
+
+COMPACT_LOCK: Final = "compact.lock"
+"""Locked by whoever lets old events go, one at a time."""
+
+SHRUNK: Final = "shrunk"
+"""Where a smaller data file is made."""
+
+STAGED: Final = "restoring"
+"""Where a queue is put together that is to take this one's place."""
+
+JOURNAL: Final = "journal.json"
+"""In STAGED: that one is whole and about to take, or taking, this one's place."""
+
+REPLACED: Final = "replaced"
+"""Where queues lie whose place another one took."""
+
+REPLAY_LOCK: Final = "replay.lock"
+"""Locked by the one replay that fills the set of views that is not live."""
+
+_OUR_FILES: Final = frozenset(
+    {
+        *("data.mdb", "lock.mdb", OPEN_LOCK, "outputs", "doorbells", "workers", "logs", "archive", "snapshots"),
+        *(REPLAY_LOCK, STAGED, REPLACED, COMPACT_LOCK, SHRUNK),
+    }
+)
+NETWORK: Final = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "afs", "lustre"}
+)
+
+
+def check_new(path: Path) -> None:
+    """Refuse a path, without a queue, that holds anything else; raises NotAQueue or StoreError."""
+    if path.exists() and not path.is_dir():
+        raise NotAQueue(str(path), "it is a file")
+    try:
+        strangers = sorted({entry.name for entry in path.iterdir()} - _OUR_FILES) if path.exists() else []
+    except OSError as error:
+        raise StoreError(f"cannot read the directory {path}: {error.strerror}; check its permissions") from error
+    if strangers:
+        shown = ", ".join(strangers[:3]) + (" ..." if len(strangers) > 3 else "")
+        raise NotAQueue(str(path), f"the directory holds other files ({shown})")
+
+
+def make_directory(path: Path) -> None:
+    """Make a queue's directory where there is none; raises StoreError, also where its file system will not do."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"cannot make a queue at {path}: {error.strerror}; name a directory you may write to with --db"
+        ) from error
+    kind = filesystem_of(path)
+    if kind in NETWORK:
+        raise StoreError(
+            f"cannot make a queue at {path}: its file system is {kind}, whose locks cannot be relied on; "
+            "name a directory on a local disk with --db"
+        )
+
+
+def filesystem_of(path: Path) -> str:
+    """Give the type of the file system a path lies on, "" where the system does not tell."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    best, kind = "", ""
+    target = str(path.resolve())
+    for line in mounts:
+        left, _, right = line.partition(" - ")
+        point = left.split(" ")[4]
+        inside = target == point or target.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, right.split(" ", 1)[0]
+    return kind
+
+
+def flush_directory(path: Path) -> None:
+    """Have the names in a directory on disk: LMDB never flushes the entry of a file it made."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except PermissionError:  # a parent that may not be read: this user did not make an entry in it now
+        return
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def alone(path: Path, what: str) -> Iterator[None]:
+    """Keep every process from opening the environment meanwhile; raises StoreError where one has it open."""
+    fd = os.open(path / OPEN_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                f"cannot {what} the queue at {path}: it is in use; stop the workers (`queuectl worker stop --wait`) "
+                "and whatever else has it open, then try again"
+            ) from None
+        yield
+    finally:
+        os.close(fd)
+
+
+def is_used(path: Path) -> bool:
+    """Tell whether any process has the environment open, as far as can be told."""
+    try:
+        with alone(path, "look at"):
+            return False
+    except (StoreError, OSError):
+        return True
+
+
+@contextmanager
+def lock(path: Path, *, wait: bool) -> Iterator[bool]:
+    """Lock a file meanwhile, for this process or thread alone; tells whether it could, where it does not `wait`."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(fd)
+
+
+def hold(path: Path) -> int | None:
+    """Keep others from replacing a queue, until the descriptor is closed; None where nothing may be written here."""
+    try:
+        fd = os.open(path / OPEN_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return None
+    fcntl.flock(fd, fcntl.LOCK_SH)
+    return fd
