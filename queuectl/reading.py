@@ -1,6 +1,5 @@
 """Questions answered from one read transaction; changes nothing."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -29,7 +28,7 @@ from .job import Job, JobState
 from .projections import config, counts, dead, ids, jobs, leases, marks, ready, removed, scheduled, workers
 from .settings import KEYS, from_environment
 from .store import Transaction
-from .surroundings import host
+from .surroundings import host, is_process
 
 SILENT_US = 20_000_000
 """A worker that holds no lock file and sent no heartbeat for this long is taken for dead."""
@@ -183,7 +182,7 @@ def _worker_info(
     state: Literal["running", "stopping", "dead"] = "stopping" if row.stopping else "running"
     is_alive = path is None or lockfile.is_held(path, row.id)
     if is_alive is None:
-        is_alive = now_us - (beat_us or row.started_at_us) <= SILENT_US and _is_there(row)
+        is_alive = now_us - (beat_us or row.started_at_us) <= SILENT_US and (row.host != host() or is_process(row.pid))
     if not is_alive:
         state = "dead"
     return WorkerInfo(
@@ -208,18 +207,6 @@ def _running(job: Job) -> Running:
     assert lease is not None, "a job that is held has a lease"
     since_us = (lease.attempt and job.started_at_us) or job.updated_at_us
     return Running(job.id, job.spec.queue, lease.attempt, since_us, lease.cancel_requested)
-
-
-def _is_there(row: workers.WorkerRow) -> bool:
-    if row.host != host():
-        return True
-    try:
-        os.kill(row.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def _run(number: int, token: int, attempt: int, begun: Recorded, end: Recorded | None) -> Run:

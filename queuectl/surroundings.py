@@ -46,3 +46,14 @@ def directory() -> str:
         return os.getcwd()  # noqa: PTH109 - Path would be made only to be turned into text
     except FileNotFoundError:
         return ""
+
+
+def is_process(pid: int) -> bool:
+    """Tell whether there is a process of that id here, whoever's it is."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -6,7 +6,6 @@ was slow) keeps its jobs: its lock file shows that it is alive. Of workers elsew
 that hold no lock file, only the lease is known.
 """
 
-import os
 import time
 from contextlib import closing
 from typing import Final
@@ -21,7 +20,7 @@ from .leftovers import put_down
 from .lockfile import Run, Sighting
 from .projections import jobs, leases, workers
 from .store import Transaction
-from .surroundings import host
+from .surroundings import host, is_process
 
 _PASSES: Final = 6
 _EMPTY_PASSES: Final = 2
@@ -89,7 +88,7 @@ def _bury_unseen(engine: Engine, found: Recovered, actor: str | None) -> None:
         held = leases.held(txn) if rows else {}
     for row in rows:
         is_here = row.host == host() and lockfile.is_held(engine.store.path, row.id) is None
-        if is_here and row.id not in held and not _is_there(row.pid):
+        if is_here and row.id not in held and not is_process(row.pid):
             _bury(engine, row.id, [], found, actor)
 
 
@@ -113,16 +112,6 @@ def _is_put_down(sighting: Sighting, runs: list[Run]) -> bool:
             return True
         time.sleep(_BETWEEN_S)
     return False
-
-
-def _is_there(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def _held(txn: Transaction, worker: str) -> list[Job]:
