@@ -15,12 +15,9 @@ WAIT_S: Final = 0.05
 """How long a job claimed ahead of a free slot is expected to wait for one."""
 
 GIVE_BACK_S: Final = 0.25
-"""After how long one that still waits is given back."""
+"""How long after the last were claimed those that still wait are given back."""
 
 MOST: Final = 64
-
-RUN_S: Final = 1.0
-"""How long a run is taken to last before any was seen: too long to claim ahead."""
 
 
 class Ahead:
@@ -30,7 +27,7 @@ class Ahead:
         self._slots = slots
         self._jobs: deque[Job] = deque()
         self._claimed_at = 0.0
-        self._run_s = RUN_S  # how long runs take of late
+        self._run_s: float | None = None  # how long runs take of late, once that is known
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -57,18 +54,21 @@ class Ahead:
         return self._claimed_at + GIVE_BACK_S
 
     def give_back(self, why: str) -> list[Result]:
-        """Give all that wait as results that release them, and claim no more ahead until runs are brief again."""
+        """Give all that wait as results that release them, and claim no more ahead until a run has ended."""
         results = [Result(job, "released", error=why) for job in self._jobs]
         self._jobs.clear()
-        self._run_s = RUN_S
+        self._run_s = None
         return results
 
     def note(self, ended: Iterable[Result]) -> None:
         """Learn how long runs take."""
         for result in ended:
-            self._run_s += ((result.duration_ms or 0) / 1000 - self._run_s) / 8
+            run_s = (result.duration_ms or 0) / 1000
+            self._run_s = run_s if self._run_s is None else self._run_s + (run_s - self._run_s) / 8
 
     def wanted(self, free: int) -> int:
         """Tell how many jobs to claim: one a free slot, and some for slots that are about to come free."""
+        if self._run_s is None:
+            return max(0, free - len(self._jobs))
         ahead = min(4 * self._slots + 24, MOST, int(self._slots * WAIT_S / max(self._run_s, 0.001)))
         return max(0, free + ahead - len(self._jobs))

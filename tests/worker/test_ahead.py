@@ -1,0 +1,37 @@
+"""How many jobs are claimed ahead of free slots."""
+
+import pytest
+
+from queuectl.answers import Result
+from queuectl.worker.ahead import MOST, Ahead
+
+from .live import running_job
+
+
+def ended(duration_ms: int) -> Result:
+    """Give the end of a run that took so long."""
+    return Result(running_job("true"), "completed", duration_ms=duration_ms)
+
+
+@pytest.mark.parametrize("slots", [1, 8, 1000])
+def test_nothing_is_claimed_ahead_before_a_run_has_ended(slots: int) -> None:
+    """Of jobs that may be long only as many are claimed as can start at once, however many slots there are."""
+    ahead = Ahead(slots)
+    assert (ahead.wanted(slots), ahead.wanted(0)) == (slots, 0)
+    ahead.note([ended(1)])
+    assert ahead.wanted(0) > 0
+    ahead.add([running_job("true")], now=0.0)
+    assert [result.kind for result in ahead.give_back("stale")] == ["released"]
+    assert (len(ahead), ahead.wanted(0)) == (0, 0)
+
+
+def test_the_longer_runs_take_the_fewer_are_claimed_ahead() -> None:
+    """Brief runs have many claimed ahead, within bounds, and long ones none."""
+    wanted = []
+    for duration_ms in (1, 20, 200, 5_000):
+        ahead = Ahead(8)
+        ahead.note([ended(duration_ms)])
+        wanted.append(ahead.wanted(0))
+    assert wanted == sorted(wanted, reverse=True)
+    assert 8 < wanted[0] <= MOST
+    assert wanted[-1] == 0
