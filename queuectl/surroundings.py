@@ -57,3 +57,10 @@ def is_process(pid: int) -> bool:
     except PermissionError:
         pass
     return True
+
+
+def processors() -> int:
+    """Tell how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -63,10 +63,21 @@ def _take_expired(engine: Engine, found: Recovered, actor: str | None) -> None:
     now_us = engine.now_us()
     with engine.store.read() as txn:
         expired = _jobs(txn, leases.expired(txn, now_us))
-    due = [job for job in expired if _is_given_up(engine, job)]
-    if due:
+    due: dict[str, list[Job]] = {}
+    for job in expired:
+        if job.lease is not None and _is_given_up(engine, job):
+            due.setdefault(job.lease.worker, []).append(job)
+    for worker, theirs in due.items():
+        launched = _launched_by(engine, worker)
         with engine.unit(actor=actor, rings=True) as unit:
-            found.jobs.extend(unit.recover(due))
+            found.jobs.extend(unit.recover(theirs, launched=launched))
+
+
+def _launched_by(engine: Engine, worker: str) -> int | None:
+    """Give the highest token for which a worker that may go on has come to start a command, where that is known."""
+    sighting = lockfile.look(engine.store.path, worker)
+    is_known = sighting is not None and sighting.is_of_this_boot and lockfile.is_held(engine.store.path, worker)
+    return sighting.launched if sighting is not None and is_known else None
 
 
 def _is_given_up(engine: Engine, job: Job) -> bool:

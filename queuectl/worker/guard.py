@@ -3,14 +3,21 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from ..guardian import START
 from ..leftovers import unmarked
 from .libc import close, spawn, strings
 from .signals import STOPPING
+
+PATIENCE_S: Final = 15.0
+"""How long a guardian gets to end: longer than it takes at the most to put down what is left."""
+
+_AGAIN_S: Final = 0.002
 
 
 class Guard:
@@ -54,10 +61,16 @@ class Guard:
 
     def close(self) -> None:
         """Let go of the guardian and wait until it has ended; one that finds nothing left does so at once."""
-        if self._ends:
-            close(self._ends)
-            self._ends = []
-            os.waitpid(self._pid, 0)
+        if not self._ends:
+            return
+        close(self._ends)
+        self._ends = []
+        os.kill(self._pid, signal.SIGCONT)  # a stopped one would not end
+        give_up_at = time.monotonic() + PATIENCE_S
+        while not os.waitpid(self._pid, os.WNOHANG)[0]:
+            if time.monotonic() > give_up_at:
+                os.kill(self._pid, signal.SIGKILL)
+            time.sleep(_AGAIN_S)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from ..errors import InvalidInput, JobNotFound
 from ..job import Job, JobState
 from ..lockfile import LockFile
 from ..queue import Queue
+from ..surroundings import processors
 from . import report
 from .ahead import Ahead
 from .attempt import NEVER
@@ -101,7 +102,7 @@ class Worker:
         self._due_at = NEVER
         self._looked_at = self._look_at = self._live_at = 0.0
         self._gathering_since = 0.0
-        self._pace_s = PACE_S if options.slots > (os.cpu_count() or 1) else 0.0
+        self._pace_s = PACE_S if options.slots > processors() else 0.0
         self._ticked_at = -NEVER
 
     def run(self) -> None:
@@ -234,6 +235,9 @@ class Worker:
     def _take_note(self, ended: list[Result], now: float) -> None:
         if not self._results:
             self._gathering_since = now
+        if any(result.job.attempts > result.job.spec.max_retries for result in ended):
+            # Done again these would be dead, whatever came of them: no others are waited for.
+            self._gathering_since = min(self._gathering_since, now + GATHER_S - GATHER_AHEAD_S)
         self._results += [spared(result, now=now, interrupted_at=self._interrupted_at) for result in ended]
         self._claimed.note(ended)
 
@@ -359,6 +363,8 @@ class Worker:
         self._due_at = NEVER if answer.next_due_s is None else now + answer.next_due_s
         self._slots.renewed(answer.renewed, now=now)
         self._tell(results, answer, now)
+        if time.monotonic() - now > self._options.lease_s:  # this process was frozen: others may run them by now
+            self._results += self._claimed.give_back("its worker was frozen")
         self._launch_claimed()
         if any(result.kind == "released" for result in results):
             ring(self._queue.path)  # for the other workers

@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from typing import Final, NamedTuple
 
 from ..job import Job
+from ..surroundings import processors
 from .process import Launcher, Process
 
 THREADS: Final = 4
@@ -55,7 +56,7 @@ class Spawner:
         self._is_rung = False  # since the last take()
         self._threads = [
             threading.Thread(target=self._run, name="spawner", daemon=True)
-            for _ in range(min(slots, os.cpu_count() or 1, THREADS))
+            for _ in range(min(slots, processors(), THREADS))
         ]
         for thread in self._threads:
             thread.start()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from queuectl import Queue, lockfile
+from queuectl import JobRequest, Queue, lockfile
 from queuectl.events.types import Dead, Failed, Released, WorkerStopped
 from tests.worker.live import LiveWorker, freeze, is_alive, pid_in, state_of, wait_until
 
@@ -192,6 +192,31 @@ def test_a_frozen_worker_s_job_runs_elsewhere_alone(queue: Queue, start: StartWo
     assert [each for each in queue.events(after=head) if each.stream == number] == []
     assert [failed.reason for failed in lost(queue, "a")] == ["lost"]
     assert queue.job("a").attempts == 2
+
+
+def test_jobs_a_frozen_worker_had_claimed_ahead_cost_no_attempt(queue: Queue, start: StartWorker) -> None:
+    """Of a worker frozen beyond its lease only what it had started is lost; what it had only claimed is given back."""
+    queue.enqueue_many([JobRequest("true", max_retries=0) for _ in range(3000)])
+    frozen = start(slots=2, lease_s=1)
+    wait_until(lambda: queue.status().jobs["completed"] > 300)
+    [info] = queue.workers()
+    freeze(frozen.process.pid, queue.path, info.id)
+    held = queue.status().jobs["processing"]
+    assert held > 10
+    start(drain=True, slots=2, lease_s=1)
+    wait_until(lambda: queue.backlog() == 0, timeout_s=60)
+    assert queue.status().jobs["dead"] <= 8  # two slots, and what had ended but was not recorded yet
+    frozen.signal(signal.SIGCONT)
+
+
+def test_a_stopped_guardian_does_not_hold_up_its_worker_s_end(queue: Queue, start: StartWorker) -> None:
+    """A worker ends though its guardian was stopped, and leaves none behind."""
+    worker = start()
+    guardian = guardian_of(worker)
+    os.kill(guardian, signal.SIGSTOP)
+    worker.signal(signal.SIGTERM)
+    assert worker.exit_code() == 0
+    assert not is_alive(guardian)
 
 
 def test_a_library_takes_over_as_well(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
