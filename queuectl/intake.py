@@ -18,6 +18,7 @@ COMMAND_BYTES: Final = 65_536
 """The longest command, and the largest environment: half of what Linux takes as one argument."""
 
 ID_CHARS: Final = 120
+LEAST_POLL_S: Final = 0.05
 """The longest id: 480 bytes at the most, under LMDB's 511 for a key."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -174,6 +175,14 @@ def check_count(field: str, count: int) -> int:
     if type(count) is not int or count < 0:
         raise InvalidInput(field, repr(count), "a whole number, 0 or more")
     return count
+
+
+def check_poll_s(poll_s: float) -> float:
+    """Give back how often to look for jobs where that is no busy loop; raises InvalidInput."""
+    if not poll_s >= LEAST_POLL_S:
+        expected = f"{LEAST_POLL_S:g} seconds or more; a new job is heard of anyway"
+        raise InvalidInput("poll", repr(f"{poll_s:g}"), expected)
+    return poll_s
 
 
 def check_lease_s(lease_s: float) -> float:

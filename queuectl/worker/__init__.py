@@ -5,6 +5,7 @@ A worker changes the queue through class Queue alone.
 
 from collections.abc import Callable, Sequence
 
+from ..intake import check_poll_s, check_queue
 from ..queue import Queue
 from .loop import Options, Worker
 from .notify import Notifier
@@ -38,6 +39,9 @@ def start_worker(
     `report` is given the lines to print, all of a tick at once; `notifier` tells a service manager.
     """
     settings = queue.settings()
+    check_poll_s(poll_s)
+    for name in queues or ():
+        check_queue(name)
     options = Options(
         slots=slots,
         queues=tuple(queues) if queues else None,

@@ -69,7 +69,8 @@ def spawn(path: bytes, argv: Collection[bytes], env: Strings, *, cwd: bytes | No
     failed: entering `cwd`, or running `path`, which counts from there.
     """
     pid = ctypes.c_int()
-    _check(_posix_spawn(ctypes.byref(pid), path, _actions(cwd, fds).list, _ATTRIBUTES, strings(argv), env))
+    actions = _actions(cwd, fds)  # held meanwhile: the cache may let go of it
+    _check(_posix_spawn(ctypes.byref(pid), path, actions.list, _ATTRIBUTES, strings(argv), env))
     return pid.value
 
 

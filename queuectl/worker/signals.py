@@ -1,11 +1,11 @@
 """The signals a worker hears, as something to wait on; knows nothing of what they lead to.
 
 A handler runs between two instructions of whatever is going on, a commit included. So the handlers
-do nothing, and the signal's number arrives through a socket that the loop reads when it is ready.
+do nothing, and the signal's number arrives through a pipe that the loop reads when it is ready.
 """
 
+import os
 import signal
-import socket
 import threading
 from types import TracebackType
 from typing import Any, Final
@@ -19,27 +19,32 @@ class Signals:
     """While entered, catches the signals that stop a worker; outside the main thread it hears none."""
 
     def __init__(self) -> None:
-        self._out, self._in = socket.socketpair()
-        self._out.setblocking(False)
-        self._in.setblocking(False)
+        self._out, self._in = os.pipe()
+        for fd in (self._out, self._in):
+            os.set_blocking(fd, False)
         self._restore: dict[int, Any] = {}
         self._old_wakeup = -1
         self._is_hearing = threading.current_thread() is threading.main_thread()
 
     def fileno(self) -> int:
         """Give the descriptor to wait on."""
-        return self._out.fileno()
+        return self._out
+
+    @property
+    def hears_ends(self) -> bool:
+        """Tell whether the ends of commands are among what is heard."""
+        return self._is_hearing and not can_watch_exits()
 
     def take(self) -> list[int]:
         """Give the signals that came since the last time."""
         try:
-            return list(self._out.recv(4096))
+            return list(os.read(self._out, 4096))
         except BlockingIOError:
             return []
 
     def __enter__(self) -> "Signals":
         if self._is_hearing:
-            self._old_wakeup = signal.set_wakeup_fd(self._in.fileno(), warn_on_full_buffer=False)
+            self._old_wakeup = signal.set_wakeup_fd(self._in, warn_on_full_buffer=False)
             for number in _caught():
                 self._restore[number] = signal.signal(number, _ignore)
             if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:  # inherited: how commands end would be lost
@@ -51,8 +56,8 @@ class Signals:
             signal.signal(number, handler)
         if self._is_hearing:
             signal.set_wakeup_fd(self._old_wakeup)
-        self._out.close()
-        self._in.close()
+        os.close(self._out)
+        os.close(self._in)
 
 
 def _caught() -> list[int]:

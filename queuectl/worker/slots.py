@@ -197,8 +197,10 @@ class Slots:
     def _watch_exit(self, run: Attempt, now: float) -> None:
         if run.is_running:
             try:
-                self._waiting.add_exit(run)
-            except OSError:  # no descriptor left: it is looked at now and then
+                is_watched = self._waiting.add_exit(run)
+            except OSError:  # no descriptor left
+                is_watched = False
+            if not is_watched:
                 run.look_again(now=now)
 
     def _watch(self, run: Attempt) -> None:

@@ -62,13 +62,17 @@ class Waiting:
         self._watch(run.process.pipes[STDERR], run, STDERR)
         self._unwatched.add(run)
 
-    def add_exit(self, run: Attempt) -> None:
-        """Watch a run's end too, which has not been noticed yet; raises OSError where no descriptor is left."""
+    def add_exit(self, run: Attempt) -> bool:
+        """Watch a run's end too, which has not been noticed yet; tells whether it will be told of.
+
+        Raises OSError where no descriptor is left.
+        """
         if run in self._unwatched:
             run.process.watch_exit()
             if run.process.exit_fd is not None:
                 self._watch(run.process.exit_fd, run, None)
                 self._unwatched.remove(run)
+        return run not in self._unwatched or self._signals.hears_ends
 
     def remove(self, run: Attempt) -> None:
         """Watch a run no more; call it before its descriptors are closed."""

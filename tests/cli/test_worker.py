@@ -56,7 +56,10 @@ def test_start_makes_the_queue(cli: CommandLine) -> None:
     assert cli.json("status")["head"] > 0
 
 
-@pytest.mark.parametrize("words", [["--count", "0"], ["--poll", "often"], ["--lease", "-1"]])
+@pytest.mark.parametrize(
+    "words",
+    [["--count", "0"], ["--poll", "often"], ["--poll", "0"], ["--lease", "-1"], ["--queue", ""], ["--queue", "a b"]],
+)
 def test_wrong_shape(cli: CommandLine, words: list[str]) -> None:
     """A count, poll or lease that is none is refused in one line, and no worker starts."""
     assert f"{words[0][2:]}: found {words[1]!r}" in cli("worker", "start", *words, code=1).stderr

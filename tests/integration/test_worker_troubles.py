@@ -198,6 +198,25 @@ def test_an_end_is_noticed_though_the_pipes_do_not_tell(queue: Queue, start: Sta
     assert (ended["leaves"].duration_ms or 0) < 10_000
 
 
+def test_ends_are_noticed_where_no_signal_can_be_heard(queue: Queue, start: StartWorker) -> None:
+    """Outside the main thread, on a system without pidfds, a command that goes on behind its closed pipes ends too."""
+    queue.enqueue("exec >&- 2>&-; sleep 0.3; exit 3", id="closes", max_retries=0)
+    prelude = f"""{NO_PIDFD}
+deny_pidfd_open(38)
+import threading, queuectl.worker
+begin = queuectl.worker.start_worker
+def start_worker(*args, **options):
+    thread = threading.Thread(target=begin, args=args, kwargs=options)
+    thread.start()
+    thread.join()
+    return 0
+queuectl.worker.start_worker = start_worker
+"""
+    assert start(prelude=prelude, drain=True).exit_code() == 0
+    assert (last := queue.job("closes").last) is not None
+    assert last.return_code == 3
+
+
 def test_a_shortage_kills_no_job(queue: Queue, start: StartWorker) -> None:
     """A worker with fewer descriptors than its slots need runs every job once, as many at a time as go."""
     for n in range(12):

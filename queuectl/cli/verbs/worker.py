@@ -87,6 +87,11 @@ def start(
         from ...settings import parse
 
         lease = parse("lease_s", str(lease))[1]  # a shorter one would flood the log with renewals
+    from ...intake import check_poll_s, check_queue
+
+    check_poll_s(1.0 if poll is None else poll)
+    for name in queues:
+        check_queue(name)
     queue = session.created()
     if detach:
         from ..detached import detach_worker
