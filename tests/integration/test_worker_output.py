@@ -103,7 +103,7 @@ def test_a_torrent_from_the_background_holds_no_slot(queue: Queue, start: StartW
     try:
         assert [state_of(queue, job_id) for job_id in ("a", "next")] == ["completed"] * 2
         assert b"done\n" in printed(queue, "a")
-        assert len(printed(queue, "a")) < 5 * MB
+        assert len(printed(queue, "a")) < 11 * MB  # `output_limit_bytes`, however late the end is noticed
     finally:
         if is_alive(child):
             os.kill(child, signal.SIGKILL)
