@@ -105,18 +105,13 @@ def flush_directory(path: Path) -> None:
 @contextmanager
 def alone(path: Path, what: str) -> Iterator[None]:
     """Keep every process from opening the environment meanwhile; raises StoreError where one has it open."""
-    fd = os.open(path / OPEN_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with lock(path / OPEN_LOCK, wait=False) as is_ours:
+        if not is_ours:
             raise StoreError(
                 f"cannot {what} the queue at {path}: it is in use; stop the workers (`queuectl worker stop --wait`) "
                 "and whatever else has it open, then try again"
             ) from None
         yield
-    finally:
-        os.close(fd)
 
 
 def is_used(path: Path) -> bool:

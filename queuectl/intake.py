@@ -18,8 +18,9 @@ COMMAND_BYTES: Final = 65_536
 """The longest command, and the largest environment: half of what Linux takes as one argument."""
 
 ID_CHARS: Final = 120
-LEAST_POLL_S: Final = 0.05
 """The longest id: 480 bytes at the most, under LMDB's 511 for a key."""
+
+LEAST_POLL_S: Final = 0.05
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PRIORITY: Final = 2**31 - 1

@@ -68,24 +68,24 @@ def _take_expired(engine: Engine, found: Recovered, actor: str | None) -> None:
         if job.lease is not None and _is_given_up(engine, job):
             due.setdefault(job.lease.worker, []).append(job)
     for worker, theirs in due.items():
-        launched = _launched_by(engine, worker)
+        sighting = _living(engine, worker)
         with engine.unit(actor=actor, rings=True) as unit:
-            found.jobs.extend(unit.recover(theirs, launched=launched))
+            found.jobs.extend(unit.recover(theirs, launched=sighting.launched if sighting else None))
 
 
-def _launched_by(engine: Engine, worker: str) -> int | None:
-    """Give the highest token for which a worker that may go on has come to start a command, where that is known."""
+def _living(engine: Engine, worker: str) -> Sighting | None:
+    """Give what the lock file of a worker says that may go on, where that can be known here."""
     sighting = lockfile.look(engine.store.path, worker)
-    is_known = sighting is not None and sighting.is_of_this_boot and lockfile.is_held(engine.store.path, worker)
-    return sighting.launched if sighting is not None and is_known else None
+    if sighting is None or not sighting.is_of_this_boot or not lockfile.is_held(engine.store.path, worker):
+        return None
+    return sighting
 
 
 def _is_given_up(engine: Engine, job: Job) -> bool:
     """Tell whether a worker whose lease expired does nothing about the job any more."""
     assert job.lease is not None, "a job that is held has a lease"
-    worker = job.lease.worker
-    sighting = lockfile.look(engine.store.path, worker)
-    if sighting is None or not sighting.is_of_this_boot or not lockfile.is_held(engine.store.path, worker):
+    sighting = _living(engine, job.lease.worker)
+    if sighting is None:
         return True
     is_frozen = awake_s() - sighting.seen_s > sighting.lease_s
     runs = [run for run in sighting.runs if run.token == token_of(job)]

@@ -68,7 +68,7 @@ class Ahead:
 
     def wanted(self, free: int) -> int:
         """Tell how many jobs to claim: one a free slot, and some for slots that are about to come free."""
-        if self._run_s is None:
-            return max(0, free - len(self._jobs))
-        ahead = min(4 * self._slots + 24, MOST, int(self._slots * WAIT_S / max(self._run_s, 0.001)))
+        ahead = 0
+        if self._run_s is not None:
+            ahead = min(4 * self._slots + 24, MOST, int(self._slots * WAIT_S / max(self._run_s, 0.001)))
         return max(0, free + ahead - len(self._jobs))
