@@ -3,12 +3,13 @@
 Kills and looks, no more; waits for nothing. Imports nothing of ours but the lock file. Only where
 there is a /proc: elsewhere the process groups are signalled, and what became of them is not known.
 """
+# pathlib takes longer to load than all of a guardian's work:
+# ruff: noqa: PTH123, PTH208
 
 import os
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from .lockfile import Run, Sighting
@@ -67,15 +68,26 @@ def _groups(sighting: Sighting, runs: list[Run], there: list[_Process]) -> set[i
 
 def _processes() -> Iterator[_Process]:
     """Give all processes but the dead ones that nobody has reaped."""
-    for directory in Path("/proc").glob("[0-9]*"):
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return  # this system has none
+    for name in names:
+        if not name.isdecimal():
+            continue
         with suppress(OSError):  # gone meanwhile
-            words = (directory / "stat").read_bytes().rpartition(b")")[2].split()
+            words = _content(f"/proc/{name}/stat").rpartition(b")")[2].split()
             if words[0] not in b"ZX":
-                yield _Process(int(directory.name), int(words[2]), int(words[19]) / _TICKS)
+                yield _Process(int(name), int(words[2]), int(words[19]) / _TICKS)
 
 
 def _has_mark(pid: int, marks: set[bytes]) -> bool:
     try:
-        return not marks.isdisjoint(Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"))
+        return not marks.isdisjoint(_content(f"/proc/{pid}/environ").split(b"\0"))
     except OSError:
         return False
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()

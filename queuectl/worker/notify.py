@@ -4,7 +4,6 @@ Never fails and hardly ever waits: where no manager listens, nothing is sent.
 """
 
 import os
-import socket
 from collections.abc import MutableMapping
 from contextlib import suppress
 from typing import Final
@@ -57,6 +56,8 @@ class Notifier:
     def _send(self, message: str, *, patience_s: float = 0.0) -> None:
         if self._address is None:
             return
+        import socket  # loaded where there is a manager: it costs every other worker its start
+
         # A socket each time: the few messages a minute are not worth a descriptor that could go stale.
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.settimeout(patience_s)

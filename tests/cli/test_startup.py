@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import queuectl
 from queuectl.errors import StoreError
 from queuectl.intake import JobRequest
 from queuectl.queue import Queue
@@ -27,6 +29,13 @@ sys.argv[0] = "queuectl"
 main()
 """
 
+GUARDIAN_LOADED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import queuectl.guardian
+print(*sys.modules)
+"""
+
 
 @pytest.mark.parametrize("words", [["enqueue", "--id", "b", "--command", "true"], ["status"], ["list"]], ids=" ".join)
 def test_a_verb_loads_only_what_it_needs(cli: CommandLine, words: list[str]) -> None:
@@ -37,6 +46,23 @@ def test_a_verb_loads_only_what_it_needs(cli: CommandLine, words: list[str]) -> 
     loaded = set(done.stderr.split())
     assert "queuectl.queue" in loaded
     assert loaded & HEAVY == set()
+
+
+def test_a_guardian_is_small() -> None:
+    """Each worker starts one: what it does not need would delay that worker's first jobs."""
+    command = [sys.executable, "-I", "-S", "-c", GUARDIAN_LOADED, str(Path(queuectl.__file__).parents[1])]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    loaded = set(done.stdout.split())
+    assert "queuectl.leftovers" in loaded
+    assert loaded & {*HEAVY - {"queuectl.leftovers"}, "pathlib", "queuectl.queue", "urllib.parse"} == set()
+
+
+def test_a_worker_without_a_manager_loads_no_sockets(cli: CommandLine) -> None:
+    command = [sys.executable, "-c", LOADED, "--db", str(cli.db), "worker", "start", "--drain"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    loaded = set(done.stderr.split())
+    assert "queuectl.worker.notify" in loaded
+    assert "socket" not in loaded
 
 
 @pytest.mark.parametrize(
