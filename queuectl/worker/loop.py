@@ -224,7 +224,8 @@ class Worker:
         if not self._is_gathering(now):
             self._exchange(now)
         self._keep_time(now)  # last: a new job's start does not wait for it
-        self._flush()
+        if not self._results:  # what has ended is told once it is recorded, and all else along with it
+            self._flush()
 
     def _pause(self) -> None:
         """Let a little more happen before the next look, for each look takes the processor from a command."""
