@@ -149,12 +149,13 @@ policies = st.builds(
     st.floats(0, 2),
     st.floats(0, 1, exclude_max=True),
 )
+bases = st.floats(0, 1e300)
 small_specs = st.builds(
     JobSpec,
     id=st.just("job1"),
     command=st.just("true"),
     max_retries=st.integers(0, 3),
-    backoff_base=st.floats(0, 1e300),
+    backoff_base=bases,
     run_at_us=st.none() | moments,
 )
 only = st.none() | st.sampled_from(JobState)
@@ -170,6 +171,8 @@ edits = st.builds(
     queue=st.none() | st.sampled_from(["default", "other"]),
     max_retries=st.none() | st.integers(0, 3),
     timeout_ms=st.none() | st.sampled_from([0, 5]),
+    backoff_base=st.none() | bases,  # named, for drawn from its type alone it is anything, even no number
+    cwd=st.none() | st.sampled_from(["", "/tmp"]),
     env=st.none() | st.sampled_from([{}, {"A": "b"}]),
     run_at_us=st.none() | moments,
 )
