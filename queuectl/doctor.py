@@ -247,7 +247,7 @@ def _lone_locks(store: Store) -> Iterator[Path]:
     known = _known_workers(store)
     for worker in lockfile.workers(store.path):
         if worker not in known and not lockfile.is_held(store.path, worker):
-            yield store.path / lockfile.DIRECTORY / (worker + lockfile.SUFFIX)
+            yield Path(lockfile.path_of(store.path, worker))
 
 
 def _lone_bells(store: Store) -> Iterator[Path]:

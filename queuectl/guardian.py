@@ -6,8 +6,6 @@ ignore. And where a worker was stopped inside a write transaction, which would h
 puts an end to that. Runs as `python -I -S -c START DIRECTORY DB WORKER`, with that pipe as its stdin,
 and as its stdout another, whose end tells the worker that the guardian is gone.
 """
-# pathlib takes longer to load than all of its work:
-# ruff: noqa: PTH118, PTH123
 
 import os
 import select
@@ -18,7 +16,7 @@ from typing import Final
 
 from . import lockfile
 from .boot import awake_s
-from .leftovers import put_down
+from .leftovers import put_down, stat_of
 
 START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from queuectl.guardian import main; main()"
 """The least that Python needs to load to run this: no site-packages, no environment, no other module of ours."""
@@ -37,7 +35,7 @@ _GIVE_UP_S: Final = 10.0
 def main() -> None:
     """Wait for the worker's end, and put down what it leaves."""
     db_path, worker = sys.argv[2:4]
-    fd = os.open(os.path.join(db_path, lockfile.DIRECTORY, worker + lockfile.SUFFIX), os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(lockfile.path_of(db_path, worker), os.O_RDONLY | os.O_CLOEXEC)
     while not select.select([0], [], [], LOOK_S)[0] or os.read(0, 1):
         _free_the_store(fd, worker)
     _put_all_down(fd, worker)
@@ -54,8 +52,7 @@ def _free_the_store(fd: int, worker: str) -> None:
 
 def _is_stopped(pid: int) -> bool:
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0] == b"T"
+        return stat_of(pid)[0] == b"T"
     except OSError:
         return False
 

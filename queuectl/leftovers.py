@@ -59,6 +59,11 @@ def put_down(sighting: Sighting, runs: list[Run]) -> bool:
     return not left
 
 
+def stat_of(pid: int) -> list[bytes]:
+    """Give what proc(5) says of a process from its state on; raises OSError where it is gone, or there is no /proc."""
+    return _content(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+
+
 def _groups(sighting: Sighting, runs: list[Run], there: list[_Process]) -> set[int]:
     """Give the groups that are still the runs' own: a process id may have been given away again."""
     latest_s = sighting.seen_boot_s + _SLACK_S
@@ -76,7 +81,7 @@ def _processes() -> Iterator[_Process]:
         if not name.isdecimal():
             continue
         with suppress(OSError):  # gone meanwhile
-            words = _content(f"/proc/{name}/stat").rpartition(b")")[2].split()
+            words = stat_of(int(name))
             if words[0] not in b"ZX":
                 yield _Process(int(name), int(words[2]), int(words[19]) / _TICKS)
 

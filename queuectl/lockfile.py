@@ -80,7 +80,7 @@ class LockFile:
     """A worker's own, from its start to its end."""
 
     def __init__(self, db_path: str | os.PathLike[str], worker: str, *, slots: int, lease_s: float) -> None:
-        self._path = _path(db_path, worker)
+        self._path = path_of(db_path, worker)
         os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
         # Made under another name and locked before it gets its own: one that is there and free is a dead worker's.
         unheld = self._path + ".new"
@@ -134,7 +134,7 @@ class LockFile:
 def look(db_path: str | os.PathLike[str], worker: str) -> Sighting | None:
     """Give what a worker's lock file says, None where it has none."""
     try:
-        fd = os.open(_path(db_path, worker), os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path_of(db_path, worker), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
@@ -178,7 +178,7 @@ def workers(db_path: str | os.PathLike[str]) -> list[str]:
 def is_held(db_path: str | os.PathLike[str], worker: str) -> bool | None:
     """Tell whether a worker is there to hold its lock file; None where there is no such file."""
     try:
-        fd = os.open(_path(db_path, worker), os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path_of(db_path, worker), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
@@ -209,7 +209,7 @@ class Seized:
 def seize(db_path: str | os.PathLike[str], worker: str) -> Seized | None:
     """Lock the file of a worker that died; None where somebody holds it, or it is not there."""
     try:
-        fd = os.open(_path(db_path, worker), os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(path_of(db_path, worker), os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         return None
     try:
@@ -224,10 +224,11 @@ def seize(db_path: str | os.PathLike[str], worker: str) -> Seized | None:
 
 def remove(db_path: str | os.PathLike[str], worker: str) -> None:
     """Remove a worker's lock file."""
-    _unlink(_path(db_path, worker))
+    _unlink(path_of(db_path, worker))
 
 
-def _path(db_path: str | os.PathLike[str], worker: str) -> str:
+def path_of(db_path: str | os.PathLike[str], worker: str) -> str:
+    """Give where a worker's lock file is, whether there is one or not."""
     return os.path.join(db_path, DIRECTORY, worker + SUFFIX)
 
 

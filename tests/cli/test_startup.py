@@ -9,6 +9,7 @@ import pytest
 
 import queuectl
 from queuectl.errors import StoreError
+from queuectl.guardian import START
 from queuectl.intake import JobRequest
 from queuectl.queue import Queue
 from queuectl.store import Store
@@ -29,28 +30,33 @@ sys.argv[0] = "queuectl"
 main()
 """
 
-GUARDIAN_LOADED = """
-import sys
-sys.path.insert(0, sys.argv[1])
-import queuectl.guardian
-print(*sys.modules)
-"""
+
+def loaded_by(cli: CommandLine, *words: str) -> set[str]:
+    """Give the modules that a verb has loaded by its end."""
+    command = [sys.executable, "-c", LOADED, "--db", str(cli.db), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    return set(done.stderr.split())
 
 
 @pytest.mark.parametrize("words", [["enqueue", "--id", "b", "--command", "true"], ["status"], ["list"]], ids=" ".join)
 def test_a_verb_loads_only_what_it_needs(cli: CommandLine, words: list[str]) -> None:
     """Modules that these verbs do not use are not loaded by them."""
     cli("enqueue", "a", "true")
-    command = [sys.executable, "-c", LOADED, "--db", str(cli.db), *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-    loaded = set(done.stderr.split())
+    loaded = loaded_by(cli, *words)
     assert "queuectl.queue" in loaded
     assert loaded & HEAVY == set()
 
 
 def test_a_guardian_is_small() -> None:
     """Each worker starts one: what it does not need would delay that worker's first jobs."""
-    command = [sys.executable, "-I", "-S", "-c", GUARDIAN_LOADED, str(Path(queuectl.__file__).parents[1])]
+    command = [
+        sys.executable,
+        "-I",
+        "-S",
+        "-c",
+        START.replace("main()", "print(*sys.modules)"),
+        str(Path(queuectl.__file__).parents[1]),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     loaded = set(done.stdout.split())
     assert "queuectl.leftovers" in loaded
@@ -58,9 +64,7 @@ def test_a_guardian_is_small() -> None:
 
 
 def test_a_worker_without_a_manager_loads_no_sockets(cli: CommandLine) -> None:
-    command = [sys.executable, "-c", LOADED, "--db", str(cli.db), "worker", "start", "--drain"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-    loaded = set(done.stderr.split())
+    loaded = loaded_by(cli, "worker", "start", "--drain")
     assert "queuectl.worker.notify" in loaded
     assert "socket" not in loaded
 

@@ -172,7 +172,7 @@ edits = st.builds(
     max_retries=st.none() | st.integers(0, 3),
     timeout_ms=st.none() | st.sampled_from([0, 5]),
     backoff_base=st.none() | bases,  # named, for drawn from its type alone it is anything, even no number
-    cwd=st.none() | st.sampled_from(["", "/tmp"]),
+    cwd=st.none() | texts,
     env=st.none() | st.sampled_from([{}, {"A": "b"}]),
     run_at_us=st.none() | moments,
 )
