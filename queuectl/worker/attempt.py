@@ -12,15 +12,12 @@ from typing import Final
 from ..answers import Captured, Result
 from ..job import Job
 from .capture import Capture
-from .process import STDERR, STDOUT, Process, Stream
+from .process import READ_BYTES, STDERR, STDOUT, Process, Stream
 from .verdict import Stop, judge
 
 NEVER: Final = math.inf
 SHOW_AFTER_S: Final = 0.2
 """From this age on what a run prints is where a follower sees it."""
-
-UNWATCHED_S: Final = 0.02
-"""How soon a command is looked at that has kept its pipes open; the end of one that has not shows at once."""
 
 GROUP_POLL_S: Final = 0.02
 LINGER_S: Final = 1.0
@@ -44,7 +41,7 @@ class Attempt:
         self._flowing: set[Stream] = {STDOUT, STDERR}
         self._grace_s = grace_s
         self._started_at = now
-        self._ended_at = now
+        self._ended_at = NEVER
         timeout_ms = job.spec.timeout_ms
         self._timeout_s = timeout_ms / 1000 if timeout_ms else None
         self._status: int | None = None
@@ -52,6 +49,8 @@ class Attempt:
         self._kill_at = NEVER
         self._let_go_at = NEVER
         self._look_at = NEVER
+        self.has_filled_a_pipe = False
+        """Whether it has printed so much at a time that it may have had to wait until it was read."""
 
     @property
     def process(self) -> Process:
@@ -63,9 +62,12 @@ class Attempt:
         """Go on with a process, started at that moment; one that was to be stopped meanwhile is."""
         self._process = process
         self._started_at = now
-        self.look_again(now=now)
         if self._stop is not None:
             self._signal_stop()
+
+    def ended(self, at: float) -> None:
+        """Take note that its command has exited at that moment; step() does the rest."""
+        self._ended_at = at
 
     @property
     def is_abandoned(self) -> bool:
@@ -73,14 +75,9 @@ class Attempt:
         return self._stop is Stop.ABANDONED
 
     @property
-    def is_running(self) -> bool:
-        """Tell whether it has begun, and its command was not yet seen to have exited."""
-        return self._process is not None and self._status is None
-
-    @property
-    def is_flowing(self) -> bool:
-        """Tell whether there may be more to read."""
-        return bool(self._flowing)
+    def is_stopped(self) -> bool:
+        """Tell whether it was told to end."""
+        return self._stop is not None
 
     @property
     def is_hiding(self) -> bool:
@@ -102,10 +99,6 @@ class Attempt:
     def end(self, stream: Stream) -> None:
         """Take note that nothing more can come from a stream, of which all was read."""
         self._flowing.discard(stream)
-
-    def look_again(self, *, now: float) -> None:
-        """Have step() called before long, where the end of the command is not waited on."""
-        self._look_at = now + UNWATCHED_S
 
     def stop(self, cause: Stop, *, now: float) -> bool:
         """End the run: TERM to its group, KILL after the grace; tells whether that was news.
@@ -187,7 +180,7 @@ class Attempt:
             return
         if (status := self._process.poll()) is not None:
             self._status = status
-            self._ended_at = now
+            self._ended_at = min(now, self._ended_at)
             if status != 0 and self._stop is None:
                 self.kill(now=now)  # what a failed attempt leaves behind must not run beside its retry
 
@@ -204,6 +197,7 @@ class Attempt:
             if self._capture is None:
                 self._capture = self._make_capture()
             self._capture.add(stream, data)
+            self.has_filled_a_pipe |= len(data) == READ_BYTES
         elif data is not None:
             self._flowing.discard(stream)
         return bool(data)

@@ -11,7 +11,7 @@ from typing import Final
 
 from ..guardian import START
 from ..leftovers import unmarked
-from .libc import close, spawn, strings
+from .libc import Attributes, close, spawn, strings
 from .signals import STOPPING
 
 PATIENCE_S: Final = 15.0
@@ -28,7 +28,8 @@ class Guard:
 
     def __init__(self, db_path: Path, worker: str) -> None:
         words = (sys.executable, "-I", "-S", "-c", START, Path(__file__).parents[2], db_path, worker)
-        self._words = [os.fsencode(word) for word in words]
+        self._program = os.fsencode(sys.executable)
+        self._words = strings([os.fsencode(word) for word in words])
         # This worker itself may be part of a run.
         self._environ = strings([name + b"=" + value for name, value in unmarked(os.environb).items()])
         self._ends: list[int] = []
@@ -52,7 +53,7 @@ class Guard:
             ends += [its_reading, writing]
             with Path(os.devnull).open("r+b", buffering=0) as null, _deaf():
                 fds = (its_reading, its_writing, null.fileno())
-                self._pid = spawn(self._words[0], self._words, self._environ, cwd=None, fds=fds)
+                self._pid = spawn(self._program, self._words, self._environ, Attributes(), cwd=None, fds=fds)
         except BaseException:
             close(ends)
             raise

@@ -1,4 +1,4 @@
-"""posix_spawn of the C library, called so that the interpreter's other threads run on meanwhile.
+"""posix_spawn of the C library, called so that the interpreter's other threads run on meanwhile, and what goes with it.
 
 Python's own (os.posix_spawn, and fork_exec behind subprocess) keeps the interpreter's lock while the
 kernel makes the process, which is most of what starting a command takes; and it knows no directory to
@@ -7,6 +7,7 @@ start in. Needs glibc 2.29, musl 1.1.24, macOS 10.15 or later. Knows nothing of 
 
 import ctypes
 import errno
+import fcntl
 import os
 import signal
 import sys
@@ -23,15 +24,17 @@ _SETSIGDEF: Final = 0x04
 _SETSID: Final = 0x400 if sys.platform == "darwin" else 0x80
 
 _IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
-"""What a command would inherit as ignored."""
+"""What a program would inherit as ignored."""
 
 _quick: Final = ctypes.PyDLL(None)
 """Calls that keep the interpreter's lock: giving it up for a microsecond's work could cost a thread's turn."""
 
 _posix_spawn: Final = ctypes.CDLL(None).posix_spawn
+_pipe2: Final = getattr(_quick, "pipe2", None)  # macOS has none
 _destroy_actions: Final = _quick.posix_spawn_file_actions_destroy
 _close: Final = _quick.close
 
+_Pair: Final = ctypes.c_int * 2
 _Opaque: Final = ctypes.c_char * _OPAQUE_BYTES
 
 Strings: TypeAlias = "ctypes.Array[ctypes.c_char_p]"
@@ -62,15 +65,37 @@ def strings(texts: Collection[bytes]) -> Strings:
     return (ctypes.c_char_p * (len(texts) + 1))(*texts, None)
 
 
-def spawn(path: bytes, argv: Collection[bytes], env: Strings, *, cwd: bytes | None, fds: tuple[int, int, int]) -> int:
-    """Start a program as the leader of a new session, `fds` as its stdin, stdout and stderr; give its process id.
+class Attributes:
+    """How programs are started: in a session of their own, and hearing the signals that this process does not ignore.
+
+    Of those it ignores, a program hears the ones that Python ignores by itself. As it is at the moment of making.
+    """
+
+    def __init__(self) -> None:
+        # Handlers would end with this program anyway. But for a signal that is named here the C library
+        # spares the new process one of two system calls, and there are sixty-four signals.
+        heard = _Opaque()
+        _quick.sigemptyset(heard)
+        for number in signal.valid_signals():
+            if number in _IGNORED_BY_PYTHON or signal.getsignal(number) != signal.SIG_IGN:
+                _quick.sigaddset(heard, int(number))
+        self.made = _Opaque()
+        _check(_quick.posix_spawnattr_init(self.made))
+        _check(_quick.posix_spawnattr_setsigdefault(self.made, heard))
+        _check(_quick.posix_spawnattr_setflags(self.made, ctypes.c_short(_SETSID | _SETSIGDEF)))
+
+
+def spawn(
+    path: bytes, argv: Strings, env: Strings, attributes: Attributes, *, cwd: bytes | None, fds: tuple[int, int, int]
+) -> int:
+    """Start a program, `fds` as its stdin, stdout and stderr; give its process id.
 
     The descriptors are above 2; no text holds a null byte. Raises OSError with the number of what
     failed: entering `cwd`, or running `path`, which counts from there.
     """
     pid = ctypes.c_int()
     actions = _actions(cwd, fds)  # held meanwhile: the cache may let go of it
-    _check(_posix_spawn(ctypes.byref(pid), path, actions.list, _ATTRIBUTES, strings(argv), env))
+    _check(_posix_spawn(ctypes.byref(pid), path, actions.list, attributes.made, argv, env))
     return pid.value
 
 
@@ -93,6 +118,18 @@ _actions: Final = lru_cache(_ACTIONS_KEPT)(_Actions)
 """The same few descriptors and directories come up again and again, and each list takes a dozen calls to make."""
 
 
+def pipe() -> tuple[int, int]:
+    """Make a pipe of which the end to read from does not block; raises OSError."""
+    ends = _Pair()
+    if _pipe2 is None or _pipe2(ends, os.O_CLOEXEC):
+        reading, writing = os.pipe()
+    else:
+        reading, writing = ends
+    if _quick.fcntl(reading, fcntl.F_SETFL, os.O_NONBLOCK):
+        os.set_blocking(reading, False)
+    return reading, writing
+
+
 def close(fds: Iterable[int]) -> None:
     """Close descriptors that do so at once, such as pipes."""
     for fd in fds:
@@ -103,18 +140,3 @@ def close(fds: Iterable[int]) -> None:
 def _check(error: int) -> None:
     if error:
         raise OSError(error, os.strerror(error))
-
-
-def _attributes() -> Any:
-    defaults = _Opaque()
-    _quick.sigemptyset(defaults)
-    for number in _IGNORED_BY_PYTHON:
-        _quick.sigaddset(defaults, int(number))
-    made = _Opaque()
-    _check(_quick.posix_spawnattr_init(made))
-    _check(_quick.posix_spawnattr_setsigdefault(made, defaults))
-    _check(_quick.posix_spawnattr_setflags(made, ctypes.c_short(_SETSID | _SETSIGDEF)))
-    return made
-
-
-_ATTRIBUTES: Final = _attributes()

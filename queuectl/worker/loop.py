@@ -1,6 +1,6 @@
-"""The worker: one thread, one place to wait, and one durable transaction a tick for all that happened.
+"""The worker's loop: one thread, one place to wait, and one durable transaction a tick for all that happened.
 
-A tick waits, collects what ended, exchanges results for new jobs with the queue, and starts those.
+A tick waits, collects what ended, exchanges results for new jobs with the queue, and lines those up for the slots.
 How a command runs is not known here; what a job may do next is the queue's to say.
 """
 
@@ -24,11 +24,12 @@ from ..lockfile import LockFile
 from ..queue import Queue
 from ..surroundings import processors
 from . import report
-from .ahead import Ahead
+from .ahead import GIVE_BACK_S, TOGETHER, Ahead
 from .attempt import NEVER
+from .lines import Lines
 from .notify import Notifier
 from .signals import STOPPING, Signals
-from .slots import Slots
+from .slots import Slots, places
 from .upkeep import Upkeep
 from .verdict import Stop, spared
 from .waiting import News, Waiting
@@ -42,8 +43,8 @@ GATHER_S: Final = 0.002
 GATHER_AHEAD_S: Final = 0.05
 """The same where slots that come free have jobs to go on with."""
 
-GATHER_MOST: Final = 24
-"""How many results wait at the most: each is of a run that would be done again if the worker were killed now."""
+TICK_S: Final = 0.01
+"""How soon one tick follows another where slots have jobs to go on with, unless one wants for more."""
 
 PACE_S: Final = 0.001
 """How soon one tick may follow another where there are more slots than processors, and so enough to do meanwhile."""
@@ -88,11 +89,11 @@ class Worker:
         self.id = worker_id(os.uname().nodename, os.getpid())
         self._queue = queue
         self._options = options
-        self._report = say
         self._notifier = notifier
-        self._lines: list[report.Told] = []
+        self._lines = Lines(say)
+        self._say = self._lines.say
         self._results: list[Result] = []
-        self._claimed = Ahead(options.slots)
+        self._ahead = Ahead(options.slots)
         self._halt = Halt.NO
         self._heard = 0  # signals that ask to stop
         self._interrupted_at = -NEVER
@@ -114,7 +115,7 @@ class Worker:
         options, path = self._options, self._queue.path
         with Signals() as signals, _quick_switches(), ExitStack() as opened:
             self._lock = opened.enter_context(
-                closing(LockFile(path, self.id, slots=options.slots, lease_s=options.lease_s))
+                closing(LockFile(path, self.id, slots=places(options.slots), lease_s=options.lease_s))
             )
             doorbell = opened.enter_context(closing(Doorbell(path, self.id)))
             self._waiting = Waiting(doorbell, signals)
@@ -123,7 +124,7 @@ class Worker:
             try:
                 self._work()
             finally:
-                self._flush()
+                self._lines.flush()
 
     def _work(self) -> None:
         options, queue = self._options, self._queue
@@ -174,18 +175,8 @@ class Worker:
             say=self._say,
         )
 
-    def _say(self, line: str, state: JobState | None = None) -> None:
-        self._lines.append(report.Told(line, state))
-
-    def _flush(self) -> None:
-        """Print what there is to say, all lines of a tick at once."""
-        if self._lines:
-            lines, self._lines = self._lines, []
-            with suppress(Exception):  # whoever read this may be gone (`| head`): no reason to leave the jobs
-                self._report(lines)
-
     def _reason_to_leave(self) -> str:
-        if self._slots or self._results or self._claimed:
+        if self._slots or self._results:
             return ""
         if self._halt:
             return "asked to stop"
@@ -201,22 +192,26 @@ class Worker:
         if TELL_OF_WAITING_S < due_s < NEVER and not self._is_waiting:
             self._is_waiting = True
             self._say(report.waiting(left, datetime.now() + timedelta(seconds=due_s)))
-            self._flush()
+            self._lines.flush()
 
     def _tick(self) -> None:
         self._pause()
-        news = self._waiting.wait(until=self._wake_at(), now=time.monotonic())
+        now = time.monotonic()
+        news = self._waiting.wait(until=now if self._slots.go_alone else self._wake_at(), now=now)
         now = self._ticked_at = time.monotonic()
         if now >= self._live_at:
             self._lock.live()
             self._live_at = now + LIVE_EVERY_S
         self._heed(news, now)
         was_short = self._slots.is_short
-        ended = self._slots.step(news.moved, now=now)
+        begun, ended = self._slots.step(news.moved, now=now)
+        for job in begun:
+            self._is_waiting = False
+            self._say(report.picked_up(job), JobState.PROCESSING)
         if ended:
             self._take_note(ended, now)
-        if self._claimed:
-            self._go_on(now)
+        if now > self._slots.valid_until:
+            self._give_back("its worker's slots were busy")
         if self._slots.failure is not None:
             raise self._slots.failure
         if self._slots.is_short and not was_short:
@@ -225,13 +220,15 @@ class Worker:
             self._exchange(now)
         self._keep_time(now)  # last: a new job's start does not wait for it
         if not self._results:  # what has ended is told once it is recorded, and all else along with it
-            self._flush()
+            self._lines.flush()
 
     def _pause(self) -> None:
         """Let a little more happen before the next look, for each look takes the processor from a command."""
-        pause_s = self._ticked_at + self._pace_s - time.monotonic()
-        if pause_s > 0:
-            time.sleep(pause_s)
+        since_s = time.monotonic() - self._ticked_at
+        if self._slots.go_alone:
+            self._slots.pause(max(0.0, TICK_S - since_s))
+        elif since_s < self._pace_s:
+            time.sleep(self._pace_s - since_s)
 
     def _take_note(self, ended: list[Result], now: float) -> None:
         if not self._results:
@@ -240,34 +237,33 @@ class Worker:
             # Done again these would be dead, whatever came of them: no others are waited for.
             self._gathering_since = min(self._gathering_since, now + GATHER_S - GATHER_AHEAD_S)
         self._results += [spared(result, now=now, interrupted_at=self._interrupted_at) for result in ended]
-        self._claimed.note(ended)
+        self._ahead.note(ended)
+        self._slots.patience_s = self._ahead.patience_s
 
-    def _go_on(self, now: float) -> None:
-        """Give slots that came free the jobs that were claimed for them, unless those are no longer fresh."""
-        if self._halt or now > self._claimed.stale_at():
-            why = "its worker was told to stop" if self._halt else "its worker's slots were busy"
-            self._results += self._claimed.give_back(why)
+    def _give_back(self, why: str) -> None:
+        """Release the jobs that wait for a slot."""
+        withdrawn = self._slots.withdraw()
+        self._results += [Result(job, "released", error=why) for job in withdrawn]
+        if withdrawn:
             self._gathering_since = -NEVER
-        self._launch_claimed()
+        self._ahead.forget()
 
     def _is_gathering(self, now: float) -> bool:
         if not self._results or self._halt or now >= self._gather_until:
             return False
-        return len(self._results) < (GATHER_MOST if self._claimed else len(self._slots))
+        return len(self._results) < (TOGETHER if self._slots.lined_up else self._slots.running)
 
     @property
     def _gather_until(self) -> float:
-        return self._gathering_since + (GATHER_AHEAD_S if self._claimed else GATHER_S)
+        return self._gathering_since + (GATHER_AHEAD_S if self._slots.lined_up else GATHER_S)
 
     def _wake_at(self) -> float:
-        wants = not self._halt and self._slots.free and not self._claimed
+        wants = not self._halt and self._slots.free and not self._slots.lined_up
         if self._results and not self._halt:
             return self._gather_until
         if self._results or (wants and self._is_hungry):
             return 0.0
-        if self._claimed:
-            return min(self._slots.wake_at(), self._claimed.stale_at())
-        due_at = self._due_at if wants else NEVER
+        due_at = self._due_at if wants else self._slots.valid_until
         return min(self._slots.wake_at(), self._look_at, self._upkeep.wake_at(), due_at)
 
     def _heed(self, news: News, now: float) -> None:
@@ -287,7 +283,7 @@ class Worker:
             self._look(now)
         if now >= self._due_at:
             self._is_hungry = True
-        self._is_hungry |= self._upkeep.step(running=len(self._slots), now=now)
+        self._is_hungry |= self._upkeep.step(running=self._slots.running, now=now)
 
     def _look(self, now: float) -> None:
         """See what others did: new jobs, cancelled ones, the wish that this worker stops."""
@@ -298,7 +294,7 @@ class Worker:
         self._seen_head = head
         self._is_hungry = True
         self._slots.output_limit_bytes = self._queue.settings().output_limit_bytes
-        for job in [*self._slots.jobs(), *self._claimed]:
+        for job in self._slots.jobs():
             self._check(job, now)
         asked = self._queue.stop_requested(self.id)
         if asked:
@@ -311,13 +307,15 @@ class Worker:
         except JobNotFound:
             lease = None
         is_ours = lease is not None and job.lease is not None and lease.token == job.lease.token
-        if job in self._claimed and (lease is None or lease.cancel_requested or not is_ours):
-            self._claimed.drop(job)
+        is_cancelled = lease is not None and lease.cancel_requested
+        if is_ours and not is_cancelled:
+            return
+        if self._slots.withdraw(job):
             self._results += [Result(job, "cancelled")] if is_ours else []
-        elif not is_ours:
-            self._abandon(job, now)
-        elif lease is not None and lease.cancel_requested:
+        elif is_ours:
             self._slots.stop(job, Stop.CANCELLED, now=now)
+        else:
+            self._abandon(job, now)
 
     def _abandon(self, job: Job, now: float) -> None:
         if self._slots.stop(job, Stop.ABANDONED, now=now):
@@ -332,21 +330,22 @@ class Worker:
         if not self._halt:
             self._notifier.stopping()
         self._halt = halt
+        self._give_back("its worker was told to stop")
         if halt is Halt.FINISH:
-            self._say(report.stopping(len(self._slots)))
+            self._say(report.stopping(self._slots.running))
             return
-        self._say(report.giving_back(len(self._slots)))
+        self._say(report.giving_back(self._slots.running))
         self._slots.stop_all(Stop.RELEASED, now=now)
         if halt is Halt.KILL:
             self._slots.kill_all(now=now)
 
     def _exchange(self, now: float) -> None:
         """Hand in what ended and take what is to run, in one transaction, where there is anything of either."""
-        free = 0 if self._halt or self._claimed else self._slots.free
+        free = 0 if self._halt or self._slots.lined_up else self._slots.free
         renew = self._slots.due_renewals(now=now)
         if not (self._results or renew or (free and self._is_hungry)):
             return
-        want = 0 if self._halt else self._claimed.wanted(self._slots.free)
+        want = 0 if self._halt else self._ahead.wanted(self._slots.free, waiting=self._slots.lined_up)
         results = self._results
         with self._lock.writing():
             answer = self._queue.exchange(
@@ -358,15 +357,16 @@ class Worker:
                 renew=renew,
             )
         self._results = []
-        self._claimed.add(answer.claimed, now=now)
         if want:
             self._is_hungry = len(answer.claimed) == want
         self._due_at = NEVER if answer.next_due_s is None else now + answer.next_due_s
         self._slots.renewed(answer.renewed, now=now)
         self._tell(results, answer, now)
-        if time.monotonic() - now > self._options.lease_s:  # this process was frozen: others may run them by now
-            self._results += self._claimed.give_back("its worker was frozen")
-        self._launch_claimed()
+        done_at = time.monotonic()
+        if done_at - now > self._options.lease_s:  # this process was frozen: others may run them by now
+            self._results += [Result(job, "released", error="its worker was frozen") for job in answer.claimed]
+        else:
+            self._slots.line_up(answer.claimed, now=done_at, until=done_at + GIVE_BACK_S)
         if any(result.kind == "released" for result in results):
             ring(self._queue.path)  # for the other workers
 
@@ -381,15 +381,8 @@ class Worker:
             self._say(report.refused(job, error))
             self._abandon(job, now)
 
-    def _launch_claimed(self) -> None:
-        while self._claimed and self._slots.free:
-            job = self._claimed.take()
-            self._is_waiting = False
-            self._slots.launch(job, now=time.monotonic())
-            self._say(report.picked_up(job), JobState.PROCESSING)
-
     def _abort(self, error: BaseException) -> None:
-        held = [*self._slots.abandon_all(), *self._claimed]
+        held = self._slots.abandon_all()
         results = self._results + [Result(job, "released", error=f"its worker failed: {error}") for job in held]
         try:
             self._queue.exchange(self.id, results, want=0, lease_s=self._options.lease_s)

@@ -11,18 +11,18 @@ import os
 import signal
 import stat
 from collections.abc import Mapping
-from functools import cache
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from ..errors import QueuectlError
 from ..events.types import Command
-from .libc import Environment, close, spawn
+from .libc import Attributes, Environment, Strings, close, pipe, spawn, strings
 
 Stream: TypeAlias = Literal[b"o", b"e"]
 STDOUT: Final = b"o"
 STDERR: Final = b"e"
 
 READ_BYTES: Final = 65536
+_SHELL: Final = "/bin/sh"
 _STDERR_FD: Final = 2
 
 
@@ -34,36 +34,28 @@ class Shortage(QueuectlError):
     """The worker has no descriptors, processes or memory left for a command: no fault of the command's."""
 
 
-@cache
-def can_watch_exits() -> bool:
-    """Tell whether this system makes a process's end something to wait on; tried out, since a sandbox may forbid it."""
-    try:
-        os.close(os.pidfd_open(os.getpid()))
-    except (AttributeError, OSError):
-        return False
-    return True
-
-
 class Process:
-    """A running command, leader of its own session and process group, with two pipes to read.
-
-    `exit_fd` becomes readable when it exits; None before watch_exit(), and where the platform has no such thing:
-    there the caller polls when SIGCHLD arrives.
-    """
+    """A running command, leader of its own session and process group, with two pipes to read."""
 
     def __init__(self, pid: int, pipes: dict[Stream, int]) -> None:
         self.pid = pid
         self.pipes = pipes
-        self.exit_fd: int | None = None
         self._status: int | None = None
 
-    def watch_exit(self) -> None:
-        """Have `exit_fd`, where there is such a thing; only before poll() gave a code.
+    def wait(self) -> bool:
+        """Wait until it has exited, in a thread of its own; tell whether it did so with 0.
 
-        Raises OSError where no descriptor is left. It costs as much as the pipes: a brief command does without.
+        It is left to poll(), which may also come first: until then its group cannot become another's.
         """
-        if self.exit_fd is None and can_watch_exits():
-            self.exit_fd = os.pidfd_open(self.pid)
+        if not hasattr(os, "waitid"):  # macOS, before Python 3.13
+            _, status = os.waitpid(self.pid, 0)
+            self._status = os.waitstatus_to_exitcode(status)
+            return self._status == 0
+        try:
+            seen = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        except ChildProcessError:
+            return False
+        return seen is not None and seen.si_code == os.CLD_EXITED and seen.si_status == 0
 
     def poll(self) -> int | None:
         """Give the exit code, minus the signal's number where one killed it, or None while it runs."""
@@ -93,15 +85,34 @@ class Process:
         """Close what is still open; the process must have been reaped by poll()."""
         close(self.pipes.values())
         self.pipes.clear()
-        if self.exit_fd is not None:
-            close((self.exit_fd,))
-            self.exit_fd = None
+
+
+class Invocation(NamedTuple):
+    """A command as the system takes it; `problem` says what about it cannot be passed on.
+
+    `path` is where a program is looked for whose name has no slash.
+    """
+
+    command: Command
+    cwd: str | None
+    program: bytes = b""
+    argv: "Strings | None" = None
+    env: "Strings | None" = None
+    where: bytes | None = None
+    path: bytes = b""
+    problem: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Give the name of the program."""
+        return _SHELL if isinstance(self.command, str) else self.command[0]
 
 
 class Launcher:
     """Spawns commands, in any thread; keeps what is the same for all of them."""
 
     def __init__(self, base_env: Mapping[bytes, bytes]) -> None:
+        self._attributes = Attributes()
         self._base = Environment({os.fsdecode(name): name + b"=" + value for name, value in base_env.items()})
         self._path = base_env.get(b"PATH", os.defpath.encode())
         # A descriptor of a command's that is also one of the three it gets would be overwritten while they are
@@ -118,38 +129,39 @@ class Launcher:
         """Let go of what all commands share."""
         close(self._nulls)
 
-    def spawn(self, command: Command, *, cwd: str | None, env: Mapping[str, str]) -> Process:
-        """Start a command, `env` laid over the worker's own; raises SpawnError, or Shortage.
+    def prepare(self, command: Command, *, cwd: str | None, env: Mapping[str, str]) -> Invocation:
+        """Make a command ready to be started, with `env` laid over the worker's own."""
+        words = [_SHELL, "-c", command] if isinstance(command, str) else list(command)
+        texts = [*words, *(f"{name}={value}" for name, value in env.items()), cwd or ""]
+        try:
+            encoded = os.fsencode("\0".join(texts)).split(b"\0")
+        except ValueError as error:
+            return Invocation(command, cwd, problem=str(error))
+        if len(encoded) != len(texts):
+            return Invocation(command, cwd, problem="embedded null byte")
+        if any("=" in name for name in env):
+            return Invocation(command, cwd, problem="illegal environment variable name")
+        argv = encoded[: len(words)]
+        own = dict(zip(env, encoded[len(words) : -1], strict=True))
+        path = own["PATH"].partition(b"=")[2] if "PATH" in own else self._path
+        return Invocation(command, cwd, argv[0], strings(argv), self._base.under(own), encoded[-1] or None, path)
 
-        Where it raises, no process is left.
-        """
-        argv = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
+    def spawn(self, what: Invocation) -> Process:
+        """Start a command; raises SpawnError, or Shortage: then no process is left."""
+        if what.problem is not None or what.argv is None or what.env is None:
+            raise SpawnError(f"cannot start: the command or its environment cannot be passed on ({what.problem})")
         ends: list[int] = []
         try:
             for _ in (STDOUT, STDERR):
-                ends += os.pipe()
-                os.set_blocking(ends[-2], False)
-            pid = self._start(argv, cwd, env, stdout=ends[1], stderr=ends[3])
-        except (OSError, ValueError) as error:
+                ends += pipe()
+            program = what.program if b"/" in what.program else _find(what.program, what.path, what.where)
+            fds = (self._nulls[-1], ends[1], ends[3])
+            pid = spawn(program, what.argv, what.env, self._attributes, cwd=what.where, fds=fds)
+        except OSError as error:
             close(ends)
-            raise _refusal(error, argv, cwd) from error
+            raise _refusal(error, what) from error
         close(ends[1::2])
         return Process(pid, {STDOUT: ends[0], STDERR: ends[2]})
-
-    def _start(self, argv: list[str], cwd: str | None, env: Mapping[str, str], *, stdout: int, stderr: int) -> int:
-        texts = [*argv, *(f"{name}={value}" for name, value in env.items()), cwd or ""]
-        encoded = os.fsencode("\0".join(texts)).split(b"\0")
-        if len(encoded) != len(texts):
-            raise ValueError("embedded null byte")
-        if any("=" in name for name in env):
-            raise ValueError("illegal environment variable name")
-        words, where = encoded[: len(argv)], encoded[-1] or None
-        own = dict(zip(env, encoded[len(argv) : -1], strict=True))
-        program = words[0] if b"/" in words[0] else _find(words[0], self._path_of(own), where)
-        return spawn(program, words, self._base.under(own), cwd=where, fds=(self._nulls[-1], stdout, stderr))
-
-    def _path_of(self, own: Mapping[str, bytes]) -> bytes:
-        return own["PATH"].partition(b"=")[2] if "PATH" in own else self._path
 
 
 def _find(name: bytes, path: bytes, cwd: bytes | None) -> bytes:
@@ -173,18 +185,16 @@ def signal_name(number: int) -> str:
         return f"SIGRTMIN+{number - first}" if first is not None and number > first else f"signal {number}"
 
 
-def _refusal(error: OSError | ValueError, argv: list[str], cwd: str | None) -> QueuectlError:
-    if isinstance(error, OSError) and error.errno in _SHORTAGES:
+def _refusal(error: OSError, what: Invocation) -> QueuectlError:
+    if error.errno in _SHORTAGES:
         return Shortage(f"the worker cannot start more commands now ({error.strerror})")
-    return SpawnError(f"cannot start: {_cause(error, argv, cwd)}")
+    return SpawnError(f"cannot start: {_cause(error, what)}")
 
 
-def _cause(error: OSError | ValueError, argv: list[str], cwd: str | None) -> str:
-    if not isinstance(error, OSError):
-        return f"the command or its environment cannot be passed on ({error})"
-    if cwd is not None and (refusal := _why_not_enter(cwd)) is not None:
-        return _CWD_CAUSES.get(refusal.errno or 0, "cannot enter {0!r}: {1}").format(cwd, refusal.strerror)
-    return _PROGRAM_CAUSES.get(error.errno or 0, "cannot run {0!r}: {1}").format(argv[0], error.strerror)
+def _cause(error: OSError, what: Invocation) -> str:
+    if what.cwd is not None and (refusal := _why_not_enter(what.cwd)) is not None:
+        return _CWD_CAUSES.get(refusal.errno or 0, "cannot enter {0!r}: {1}").format(what.cwd, refusal.strerror)
+    return _PROGRAM_CAUSES.get(error.errno or 0, "cannot run {0!r}: {1}").format(what.name, error.strerror)
 
 
 def _why_not_enter(directory: str) -> OSError | None:

@@ -10,8 +10,6 @@ import threading
 from types import TracebackType
 from typing import Any, Final
 
-from .process import can_watch_exits
-
 STOPPING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -29,11 +27,6 @@ class Signals:
     def fileno(self) -> int:
         """Give the descriptor to wait on."""
         return self._out
-
-    @property
-    def hears_ends(self) -> bool:
-        """Tell whether the ends of commands are among what is heard."""
-        return self._is_hearing and not can_watch_exits()
 
     def take(self) -> list[int]:
         """Give the signals that came since the last time."""
@@ -66,8 +59,6 @@ def _caught() -> list[int]:
     wanted: list[int] = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         wanted.append(signal.SIGHUP)
-    if not can_watch_exits():
-        wanted.append(signal.SIGCHLD)
     return wanted
 
 

@@ -1,4 +1,4 @@
-"""The commands that a worker runs at one time: started, moved on, renewed and stopped together.
+"""The commands that a worker runs at one time: lined up, started, moved on, renewed and stopped together.
 
 Knows nothing of transactions: it takes claimed jobs and gives results.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..answers import Result
 from ..events.types import Reason
@@ -17,16 +17,32 @@ from ..job import Job
 from ..leftovers import MARK, mark_of
 from ..lockfile import LockFile
 from ..settings import VARIABLES
+from .ahead import MOST
 from .attempt import GROUP_POLL_S, LINGER_S, NEVER, Attempt
 from .capture import Capture
-from .process import Shortage, SpawnError
-from .spawner import Landed, Order, Spawner
+from .process import Launcher, Shortage, SpawnError
+from .spawner import Begun, Order, Spawner
 from .verdict import Stop
 from .waiting import Waiting
 
 RENEWALS_A_LEASE: Final = 3
 SHORTAGE_PAUSE_S: Final = 1.0
 """How long no more commands run than did when means ran out; then a few more are tried each time."""
+
+FLOOD_S: Final = 1.0
+"""How long after a run that filled a pipe no run is left alone: others like it would wait to be read."""
+
+
+class Moved(NamedTuple):
+    """What a step brought: the jobs whose runs have begun, and how runs ended."""
+
+    begun: list[Job]
+    ended: list[Result]
+
+
+def places(count: int) -> int:
+    """Tell how many runs at most so many slots have to do with at one time: those lined up are among them."""
+    return count + MOST
 
 
 class Slots:
@@ -47,22 +63,28 @@ class Slots:
     ) -> None:
         self._count = count
         self._waiting = waiting
-        self._lock = lock
         self._worker = worker
         self._db_path = str(db_path)
         self._output_path = output_path
         self._renew_every_s = lease_s / RENEWALS_A_LEASE
         self._grace_s = grace_s
-        self._spawner = Spawner(_without_settings(os.environb), slots=count)
+        self._launcher = Launcher(_without_settings(os.environb))
+        try:
+            self._spawner = Spawner(self._launcher, lock, slots=count, places=places(count))
+        except BaseException:
+            self._launcher.close()
+            raise
         self._waiting.add_source(self._spawner)
         self._runs: dict[int, Attempt] = {}
-        self._places: dict[int, int] = {}  # token -> its place in the lock file
-        self._free_places = list(range(count))
+        self._unsaid: dict[Attempt, None] = {}  # in the order in which they were lined up
+        self._fresh: dict[Attempt, float] = {}  # begun at that moment, and not watched yet
         self._ended: dict[int, Attempt] = {}
-        self._cap = count  # how many may run as far as means go
         self._ease_at = NEVER
         self._look_at = NEVER  # no run has to be looked at before
+        self._flooded_until = -NEVER
         self.output_limit_bytes = output_limit_bytes
+        self.patience_s = 0.0
+        """How long a run is left alone where there are more to go on with: most are over by then."""
         self.failure: BaseException | None = None
         """What went wrong that is no fault of a command's, nor a lack of means; for the caller to raise."""
 
@@ -70,45 +92,98 @@ class Slots:
         return len(self._runs)
 
     @property
+    def running(self) -> int:
+        """Tell how many commands run, or are being started."""
+        return len(self._runs) - self.lined_up
+
+    @property
+    def lined_up(self) -> int:
+        """Tell how many jobs wait for a slot."""
+        return self._spawner.lined_up
+
+    @property
+    def go_alone(self) -> bool:
+        """Tell whether slots have jobs to go on with, of which they need not tell at once."""
+        return self._spawner.is_patient and self.lined_up > 0
+
+    @property
+    def valid_until(self) -> float:
+        """Give the moment behind which the first of those that wait is not started any more."""
+        return self._spawner.valid_until
+
+    @property
     def free(self) -> int:
-        """Tell how many more commands may run."""
-        return max(0, self._cap - len(self._runs))
+        """Tell how many slots are."""
+        return max(0, self._spawner.cap - self._spawner.busy)
 
     @property
     def is_short(self) -> bool:
         """Tell whether means do not go as far as they should."""
-        return self._cap < self._count
+        return self._spawner.cap < self._count
 
     def jobs(self) -> list[Job]:
-        """Give the jobs whose commands run, or are being started."""
+        """Give the jobs whose commands run, are being started, or wait for a slot."""
         return [run.job for run in self._runs.values()]
 
     def wake_at(self) -> float:
         """Give the moment at which a run wants to be looked at, or its lease renewed, or more may run again."""
         return min(self._look_at, self._ease_at)
 
-    def launch(self, job: Job, *, now: float) -> None:
-        """Have a claimed job's command started; where that fails, step() gives the result."""
-        token = _token(job)
-        run = self._runs[token] = Attempt(job, partial(self._capture, job), now=now, grace_s=self._grace_s)
-        run.renew_at = now + self._renew_every_s
-        self._watch(run)
-        place = self._places[token] = self._free_places.pop()
-        self._lock.launching(place, token)
-        self._spawner.order(Order(job, self._environment(job), partial(self._lock.running, place, token)))
+    def line_up(self, jobs: Iterable[Job], *, now: float, until: float = NEVER) -> None:
+        """Have claimed jobs' commands started, each once a slot is free, but none after `until`.
 
-    def step(self, moved: Iterable[Attempt], *, now: float) -> list[Result]:
-        """Move on the runs that something happened to, and those whose moment has come; gives what ended."""
+        Where one cannot be started, step() gives the result.
+        """
+        orders = []
+        for job in jobs:
+            token = _token(job)
+            run = self._runs[token] = Attempt(job, partial(self._capture, job), now=now, grace_s=self._grace_s)
+            run.renew_at = now + self._renew_every_s
+            self._watch(run)
+            invocation = self._launcher.prepare(job.spec.command, cwd=job.spec.cwd, env=self._environment(job))
+            orders.append(Order(run, token, invocation, until))
+            self._unsaid[run] = None
+        self._spawner.line_up(orders)
+
+    def withdraw(self, job: Job | None = None) -> list[Job]:
+        """Take back a job that waits for a slot, or all that do; gives those that were not taken meanwhile."""
+        if job is None:
+            runs = self._spawner.withdraw()
+        else:
+            run = self._runs.get(_token(job))
+            runs = [] if run is None else self._spawner.withdraw([run])
+        for run in runs:
+            del self._runs[_token(run.job)], self._unsaid[run]
+        return [run.job for run in runs]
+
+    def pause(self, seconds: float) -> None:
+        """Let the slots go on with what is lined up for so long, or until they need more, or much has happened."""
+        self._spawner.pause(seconds)
+
+    def step(self, moved: Iterable[Attempt], *, now: float) -> Moved:
+        """Move on the runs that something happened to, and those whose moment has come."""
         if now >= self._ease_at:
             self._ease(now)
-        results = [result for landed in self._spawner.take() if (result := self._land(landed, now)) is not None]
-        for run in dict.fromkeys([*moved, *self._due(now)]):
+        begun: list[Job] = []
+        ended: list[Result] = []
+        touched = dict.fromkeys(moved)
+        for news in self._spawner.take():
+            if isinstance(news, Begun):
+                begun += self._up_to(news.run)
+                ended += self._begin(news, now)
+            elif self._is_ours(news.run):
+                news.run.ended(news.at)
+                touched[news.run] = None
+                self._fresh.pop(news.run, None)
+        if self._fresh:
+            self._watch_pipes(now)
+        self._spawner.set_patient(self.patience_s > 0 and now >= self._flooded_until)
+        for run in (touched | dict.fromkeys(self._due(now))) if now >= self._look_at else touched:
             if run.step(now=now):
-                results += self._end(run)
+                ended += self._end(run, now)
             else:
-                self._watch_exit(run, now)
                 self._watch(run)
-        return results
+        return Moved(begun, ended)
 
     def due_renewals(self, *, now: float) -> list[Job]:
         """Give the jobs whose leases are to be renewed, and those that would follow soon; none where none is due."""
@@ -153,8 +228,9 @@ class Slots:
             self._watch(run)
 
     def abandon_all(self) -> list[Job]:
-        """Kill everything and wait until it is gone, a few seconds at the most; gives the jobs."""
+        """Kill everything and wait until it is gone, a few seconds at the most; gives the jobs, those that wait too."""
         jobs = self.jobs()
+        self.withdraw()
         now = time.monotonic()
         give_up_at = now + 2 * LINGER_S
         self.stop_all(Stop.ABANDONED, now=now)
@@ -167,49 +243,56 @@ class Slots:
 
     def close(self) -> None:
         """Let go of what all commands share."""
-        self._spawner.close()
+        if self._spawner.close():
+            self._launcher.close()
 
     def _capture(self, job: Job) -> Capture:
         return Capture(self._output_path(job), limit_bytes=self.output_limit_bytes)
 
-    def _land(self, landed: Landed, now: float) -> Result | None:
-        run = self._runs[_token(landed.job)]
-        if landed.process is not None:
-            run.begin(landed.process, now=landed.begun_at)
-            self._waiting.add(run)
+    def _up_to(self, run: Attempt) -> list[Job]:
+        """Give the jobs not given yet up to this run's: slots take them in order, and may start them in another."""
+        jobs = []
+        while run in self._unsaid:
+            first = next(iter(self._unsaid))
+            del self._unsaid[first]
+            jobs.append(first.job)
+        return jobs
+
+    def _begin(self, begun: Begun, now: float) -> list[Result]:
+        run, error = begun.run, begun.error
+        if begun.process is not None:
+            run.begin(begun.process, now=begun.at)
+            self._fresh[run] = begun.at
             self._watch(run)
-            return None
+            return []
         self._forget(run)
         if run.is_abandoned:
-            return None
-        if isinstance(landed.error, Shortage):
-            self._cap, self._ease_at = len(self._runs), now + SHORTAGE_PAUSE_S
-            return Result(run.job, "released", error=str(landed.error))
-        if isinstance(landed.error, SpawnError):
-            return Result(run.job, "failed", reason=Reason.SPAWN_ERROR, error=str(landed.error), duration_ms=0)
-        self.failure = self.failure or landed.error
-        return Result(run.job, "released", error=f"its worker failed: {landed.error}")
+            return []
+        if isinstance(error, Shortage):
+            self._spawner.cap, self._ease_at = self._spawner.busy, now + SHORTAGE_PAUSE_S
+            return [Result(run.job, "released", error=str(error))]
+        if isinstance(error, SpawnError):
+            return [Result(run.job, "failed", reason=Reason.SPAWN_ERROR, error=str(error), duration_ms=0)]
+        self.failure = self.failure or error
+        return [Result(run.job, "released", error=f"its worker failed: {error}")]
 
     def _ease(self, now: float) -> None:
-        self._cap = min(self._count, self._cap + self._cap // 8 + 1)
-        self._ease_at = now + SHORTAGE_PAUSE_S if self._cap < self._count else NEVER
+        cap = self._spawner.cap
+        self._spawner.cap = min(self._count, cap + cap // 8 + 1)
+        self._ease_at = now + SHORTAGE_PAUSE_S if self.is_short else NEVER
 
-    def _watch_exit(self, run: Attempt, now: float) -> None:
-        if run.is_running:
-            try:
-                is_watched = self._waiting.add_exit(run)
-            except OSError:  # no descriptor left
-                is_watched = False
-            if not is_watched:
-                run.look_again(now=now)
+    def _watch_pipes(self, now: float) -> None:
+        """Have read what runs print as it comes, which is not worth it for those that will be over at the next look."""
+        begun_by = now - self.patience_s if self.go_alone else now
+        for run in [run for run, begun_at in self._fresh.items() if begun_at <= begun_by]:
+            del self._fresh[run]
+            self._waiting.add(run)
 
     def _watch(self, run: Attempt) -> None:
         self._look_at = min(self._look_at, run.wake_at(), run.renew_at)
 
     def _due(self, now: float) -> list[Attempt]:
-        """Give the runs whose moment has come; looking through all of them is for when one's may have."""
-        if now < self._look_at:
-            return []
+        """Give the runs whose moment has come, which takes a look at all of them."""
         due: list[Attempt] = []
         self._look_at = NEVER
         for run in self._runs.values():
@@ -220,21 +303,25 @@ class Slots:
                 self._watch(run)
         return due
 
-    def _end(self, run: Attempt) -> list[Result]:
+    def _end(self, run: Attempt, now: float) -> list[Result]:
         self._waiting.remove(run)
         self._forget(run)
         result = run.finish()
         if run.is_abandoned:
             return []
+        if run.has_filled_a_pipe:
+            self._flooded_until = now + FLOOD_S
         self._ended[_token(run.job)] = run
         return [result]
 
     def _forget(self, run: Attempt) -> None:
-        token = _token(run.job)
-        del self._runs[token]
-        place = self._places.pop(token)
-        self._lock.clear(place)
-        self._free_places.append(place)
+        del self._runs[_token(run.job)]
+        self._fresh.pop(run, None)
+        self._spawner.let_go(run)
+
+    def _is_ours(self, run: Attempt) -> bool:
+        """Tell whether a run is not over yet: the loop may have noticed its end by itself."""
+        return self._runs.get(_token(run.job)) is run
 
     def _environment(self, job: Job) -> dict[str, str]:
         return {

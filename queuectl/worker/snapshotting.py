@@ -8,7 +8,7 @@ from typing import Final
 
 from ..leftovers import unmarked
 from ..queue import Queue
-from .libc import spawn, strings
+from .libc import Attributes, spawn, strings
 
 PAUSE_S: Final = 10.0
 """How long after one start the next is at the earliest: meanwhile another worker's maker may be at it."""
@@ -23,7 +23,8 @@ class Snapshotting:
 
     def __init__(self, queue: Queue) -> None:
         words = (sys.executable, "-P", "-c", _START, Path(__file__).parents[2])
-        self._words = [os.fsencode(word) for word in (*words, "--db", queue.path, "snapshot", "--due")]
+        self._program = os.fsencode(sys.executable)
+        self._words = strings([os.fsencode(word) for word in (*words, "--db", queue.path, "snapshot", "--due")])
         self._environ = strings([name + b"=" + value for name, value in unmarked(os.environb).items()])
         self._queue = queue
         self._pid = 0
@@ -48,4 +49,4 @@ class Snapshotting:
     def _start(self) -> None:
         with Path(os.devnull).open("r+b", buffering=0) as null:
             fds = (null.fileno(),) * 3
-            self._pid = spawn(self._words[0], self._words, self._environ, cwd=None, fds=fds)
+            self._pid = spawn(self._program, self._words, self._environ, Attributes(), cwd=None, fds=fds)

@@ -1,104 +1,236 @@
-"""Starts commands in threads of its own, so that the loop goes on while the kernel makes their processes.
+"""Starts commands and waits for their ends, in a thread for each slot, beside the loop.
 
-Half a millisecond of a spawn is spent waiting in the kernel: with two threads that time is used by the
-loop, and by each other. What came of each order is collected with take(), when fileno() is readable.
+A thread whose command has ended well goes on with the next run that is lined up. So where there are
+enough of those, the loop is not asked between two commands, and looks at many ends at once. What
+happened is collected with take(), when fileno() is readable or the loop looks anyway.
 """
 
 import os
+import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from queue import SimpleQueue
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from ..job import Job
-from ..surroundings import processors
-from .process import Launcher, Process
-
-THREADS: Final = 4
-"""How many spawns at a time are worth it, where there are as many processors and slots."""
+from ..lockfile import LockFile
+from .ahead import TOGETHER
+from .attempt import LINGER_S, NEVER, Attempt
+from .process import Invocation, Launcher, Process
 
 
 class Order(NamedTuple):
-    """A command to be started for a job; `started` is called with its process id, in the thread that started it."""
+    """A run whose command is to be started, though not after `until`."""
 
-    job: Job
-    env: Mapping[str, str]
-    started: Callable[[int], None]
+    run: Attempt
+    token: int
+    invocation: Invocation
+    until: float
 
 
-class Landed(NamedTuple):
+class Begun(NamedTuple):
     """What came of an order, begun at a moment of the monotonic clock: a process, or why there is none."""
 
-    job: Job
-    begun_at: float
+    run: Attempt
+    at: float
     process: Process | None
     error: BaseException | None
 
 
-class Spawner:
-    """A few threads that start commands."""
+class Ended(NamedTuple):
+    """A run's command has exited, at that moment."""
 
-    def __init__(self, base_env: Mapping[bytes, bytes], *, slots: int) -> None:
+    run: Attempt
+    at: float
+
+
+class Spawner:
+    """As many threads as there are slots, each made when there is something for it, and the runs lined up for them.
+
+    `places` is how many runs the lock file has room for: those that run, and those that ended and
+    were not let go of yet.
+    """
+
+    def __init__(self, launcher: Launcher, lock: LockFile, *, slots: int, places: int) -> None:
+        self._slots = slots
+        self._launcher = launcher
+        self._lock = lock
         self._out, self._in = os.pipe()
-        try:
-            self._launcher = Launcher(base_env)
-        except BaseException:
-            os.close(self._out)
-            os.close(self._in)
-            raise
         for fd in (self._out, self._in):
             os.set_blocking(fd, False)
-        self._orders: SimpleQueue[Order | None] = SimpleQueue()
-        self._landed: deque[Landed] = deque()
+        self._poll = select.poll()
+        self._poll.register(self._out, select.POLLIN)
+        self._mutex = threading.Lock()  # for what follows, up to the news
+        self._changed = threading.Condition(self._mutex)
+        self._orders: deque[Order] = deque()
+        self._cap = slots
+        self._busy: set[Attempt] = set()
+        self._free_places = list(range(places))
+        self._places: dict[Attempt, int] = {}
+        self._idle = 0
+        self._is_closed = False
+        self._news: deque[Begun | Ended] = deque()
         self._is_rung = False  # since the last take()
-        self._threads = [
-            threading.Thread(target=self._run, name="spawner", daemon=True)
-            for _ in range(min(slots, processors(), THREADS))
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
+        self.is_patient = False
+        self._add_thread()
 
     def fileno(self) -> int:
-        """Give the descriptor that is readable when there is something to take."""
+        """Give the descriptor that is readable when there is something to take that cannot wait."""
         return self._out
 
-    def order(self, order: Order) -> None:
-        """Have a command started."""
-        self._orders.put(order)
+    @property
+    def busy(self) -> int:
+        """Tell how many slots are taken."""
+        return len(self._busy)
 
-    def take(self) -> list[Landed]:
-        """Give what has come of orders since the last time."""
+    @property
+    def lined_up(self) -> int:
+        """Tell how many runs wait for a slot."""
+        return len(self._orders)
+
+    @property
+    def valid_until(self) -> float:
+        """Give the moment behind which the first of the runs that wait is not begun any more."""
+        with self._mutex:
+            return self._orders[0].until if self._orders else NEVER
+
+    @property
+    def cap(self) -> int:
+        """Tell how many slots may be taken."""
+        return self._cap
+
+    @cap.setter
+    def cap(self, cap: int) -> None:
+        with self._mutex:
+            self._cap = cap
+            self._changed.notify_all()
+
+    def line_up(self, orders: Sequence[Order]) -> None:
+        """Have commands started in this order, each as soon as a slot is free."""
+        with self._mutex:
+            self._orders.extend(orders)
+            lacking = len(self._orders) - self._idle
+            self._changed.notify(len(orders))
+        for _ in range(min(lacking, self._slots - len(self._threads))):
+            with suppress(RuntimeError):  # no more threads can be had: those that are there take turns
+                self._add_thread()
+
+    def withdraw(self, runs: Collection[Attempt] | None = None) -> list[Attempt]:
+        """Take back runs that wait, some or all; gives those that no slot had taken."""
+        with self._mutex:
+            withdrawn = [order for order in self._orders if runs is None or order.run in runs]
+            for order in withdrawn:
+                self._orders.remove(order)
+        if self._news:  # it may not have been rung for while there were others to go on with
+            self._ring()
+        return [order.run for order in withdrawn]
+
+    def set_patient(self, is_patient: bool) -> None:
+        """Say whether the loop looks before long by itself, as long as runs are lined up."""
+        self.is_patient = is_patient
+        if self._news and not is_patient:
+            self._ring()
+
+    def pause(self, seconds: float) -> None:
+        """Let the slots go on by themselves for so long, or until something cannot wait."""
+        self._poll.poll(seconds * 1000)
+
+    def take(self) -> list[Begun | Ended]:
+        """Give what has happened since the last time."""
         with suppress(BlockingIOError):
-            os.read(self._out, 65536)  # also where nothing has landed: it may be rung for what was taken already
-        self._is_rung = False  # before they are taken: what lands from now on rings again
-        return [self._landed.popleft() for _ in range(len(self._landed))]
+            os.read(self._out, 65536)  # also where nothing happened: it may be rung for what was taken already
+        self._is_rung = False  # before the news are taken: those from now on ring again
+        return [self._news.popleft() for _ in range(len(self._news))]
 
-    def close(self) -> None:
-        """End the threads, once they have carried out what was ordered."""
-        for _ in self._threads:
-            self._orders.put(None)
+    def let_go(self, run: Attempt) -> None:
+        """Take note that nothing of a run is left: its slot is free, if it was not already."""
+        with self._mutex:
+            if (place := self._places.pop(run, None)) is not None:
+                self._lock.clear(place)
+                self._free_places.append(place)
+            if run in self._busy:
+                self._busy.remove(run)
+                self._changed.notify()
+
+    def close(self) -> bool:
+        """End the threads, of which every run must have ended or have been abandoned; tell whether all have.
+
+        One may wait for a command that not even KILL ends, and will ring once it has.
+        """
+        with self._mutex:
+            self._is_closed = True
+            self._changed.notify_all()
+        give_up_at = time.monotonic() + LINGER_S
         for thread in self._threads:
-            thread.join()
-        self._launcher.close()
+            thread.join(max(0.0, give_up_at - time.monotonic()))
+        if any(thread.is_alive() for thread in self._threads):
+            return False
         os.close(self._out)
         os.close(self._in)
+        return True
+
+    def _add_thread(self) -> None:
+        thread = threading.Thread(target=self._run, name="slot", daemon=True)
+        thread.start()
+        self._threads.append(thread)
 
     def _run(self) -> None:
-        while (order := self._orders.get()) is not None:
-            self._landed.append(self._carry_out(order))
-            if not self._is_rung:
-                self._is_rung = True
-                os.write(self._in, b"!")
+        over: Attempt | None = None
+        while (taken := self._next(over)) is not None:
+            over = self._carry_out(*taken)
 
-    def _carry_out(self, order: Order) -> Landed:
-        spec = order.job.spec
-        begun_at = time.monotonic()
+    def _next(self, over: Attempt | None) -> tuple[Order, int] | None:
+        """Free the slot of a run that is over, then wait for one to begin; gives its place in the lock file too."""
+        with self._mutex:
+            if over is not None:
+                self._busy.discard(over)
+            while not self._is_closed:
+                if self._may_begin():
+                    return self._take_order()
+                self._idle += 1
+                self._changed.wait()
+                self._idle -= 1
+        return None
+
+    def _may_begin(self) -> bool:
+        is_room = len(self._busy) < self._cap and self._free_places
+        return bool(self._orders and is_room) and time.monotonic() <= self._orders[0].until
+
+    def _take_order(self) -> tuple[Order, int]:
+        order = self._orders.popleft()
+        self._busy.add(order.run)
+        place = self._places[order.run] = self._free_places.pop()
+        self._lock.launching(place, order.token)
+        return order, place
+
+    def _carry_out(self, order: Order, place: int) -> Attempt | None:
+        """Start a run's command and wait for its end; gives the run where its slot may go on without the loop.
+
+        It may not behind a run of which something may be left, nor behind a job's last attempt: lost before it
+        is recorded, that would be dead.
+        """
+        run, job = order.run, order.run.job
+        at = time.monotonic()
         try:
-            process = self._launcher.spawn(spec.command, cwd=spec.cwd, env=order.env)
+            process = self._launcher.spawn(order.invocation)
         except BaseException as error:  # whatever it is, it is the loop's to deal with
-            return Landed(order.job, begun_at, None, error)
-        order.started(process.pid)
-        return Landed(order.job, begun_at, process, None)
+            self._tell(Begun(run, at, None, error), is_urgent=True)
+            return None
+        self._lock.running(place, order.token, process.pid)
+        self._tell(Begun(run, at, process, None))
+        may_go_on = process.wait() and not run.is_stopped and job.attempts <= job.spec.max_retries
+        self._tell(Ended(run, time.monotonic()), is_urgent=not may_go_on)
+        return run if may_go_on else None
+
+    def _tell(self, news: Begun | Ended, *, is_urgent: bool = False) -> None:
+        self._news.append(news)
+        can_wait = self.is_patient and self._orders and len(self._news) < 2 * TOGETHER
+        if is_urgent or not can_wait:
+            self._ring()
+
+    def _ring(self) -> None:
+        if not self._is_rung:
+            self._is_rung = True
+            os.write(self._in, b"!")

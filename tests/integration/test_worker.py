@@ -361,7 +361,7 @@ def test_a_lost_lease_ends_the_run(queue: Queue, start: StartWorker, tmp_path: P
     assert taken.lease is not None
     queue.release(taken)
     wait_until(lambda: not is_alive(pid))
-    assert "the lease was lost" in worker.said()
+    wait_until(lambda: "the lease was lost" in worker.said())
     wait_until(lambda: len((tmp_path / "pids").read_text().split()) == 2)
     ended = [each.event for each in queue.history("a") if isinstance(each.event, Failed | Released)]
     assert [(type(event), event.token) for event in ended] == [(Released, taken.lease.token)]

@@ -15,9 +15,9 @@ from queuectl import Captured, Queue, Result
 from queuectl.events.types import Released, WorkerStopped, WorkerStopping
 from queuectl.worker import start_worker
 from queuectl.worker.output import read_stream
-from queuectl.worker.process import Launcher
+from queuectl.worker.process import Invocation, Launcher
 from queuectl.worker.report import Told
-from tests.worker.live import NO_PIDFD, LiveWorker, freeze, is_alive, pid_in, state_of, wait_until
+from tests.worker.live import LiveWorker, freeze, is_alive, pid_in, state_of, wait_until
 
 StartWorker = Callable[..., LiveWorker]
 
@@ -131,14 +131,14 @@ def test_jobs_not_yet_started_are_given_back(queue: Queue, monkeypatch: pytest.M
 
     spawn = Launcher.spawn
 
-    def failing(launcher: Launcher, command: Any, **how: Any) -> Any:
-        if how["env"]["QUEUECTL_JOB_ID"] == "job1":
+    def failing(launcher: Launcher, what: Invocation) -> Any:
+        if what.command == "sleep 61":
             raise Unwell
-        return spawn(launcher, command, **how)
+        return spawn(launcher, what)
 
     monkeypatch.setattr(Launcher, "spawn", failing)
     for n in range(4):
-        queue.enqueue("sleep 60", id=f"job{n}")
+        queue.enqueue(f"sleep {60 + n}", id=f"job{n}")
     with pytest.raises(Unwell):
         start_worker(queue, slots=4, report=refuse)
     assert {(job.state, job.attempts) for job in queue.jobs()} == {("pending", 0)}
@@ -171,25 +171,15 @@ def test_a_worker_that_fails_to_begin_leaves_no_bell(queue: Queue) -> None:
     assert failures >= 5
 
 
-@pytest.mark.parametrize("number", [1, 38])
-def test_without_pidfds_a_worker_works_the_same(queue: Queue, start: StartWorker, number: int) -> None:
-    """Where the kernel refuses to make ends something to wait on, ends are noticed by SIGCHLD."""
-    for n in range(5):
-        queue.enqueue("sleep 0.1; exit 3", id=f"job{n}", max_retries=0)
-    worker = start(prelude=f"{NO_PIDFD}\ndeny_pidfd_open({number})", drain=True, slots=2, poll_s=30)
-    assert worker.exit_code() == 0, worker.said()
-    assert {job.last and job.last.return_code for job in queue.jobs()} == {3}
+WITHOUT_WAITID = "import os; del os.waitid"
+"""Makes a process as one is on macOS before Python 3.13."""
 
 
-@pytest.mark.parametrize("prelude", ["", f"{NO_PIDFD}\nassert can_watch_exits()\ndeny_pidfd_open(24)"])
+@pytest.mark.parametrize("prelude", ["", WITHOUT_WAITID])
 def test_an_end_is_noticed_though_the_pipes_do_not_tell(queue: Queue, start: StartWorker, prelude: str) -> None:
-    """A command that goes on behind its closed pipes, or leaves them open as it ends, ends when it does.
-
-    Also where no descriptor is left to watch for that.
-    """
+    """A command that goes on behind its closed pipes, or leaves them open as it ends, ends when it does."""
     queue.enqueue("exec >&- 2>&-; sleep 0.3; exit 3", id="closes", max_retries=0)
     queue.enqueue("sleep 60 & exit 4", id="leaves", max_retries=0)
-    prelude = f"from queuectl.worker.process import can_watch_exits\n{prelude}"
     worker = start(prelude=prelude, drain=True, slots=2, poll_s=30)
     assert worker.exit_code() == 0, worker.said()
     ended = {job.id: job.last for job in queue.jobs() if job.last}
@@ -199,10 +189,9 @@ def test_an_end_is_noticed_though_the_pipes_do_not_tell(queue: Queue, start: Sta
 
 
 def test_ends_are_noticed_where_no_signal_can_be_heard(queue: Queue, start: StartWorker) -> None:
-    """Outside the main thread, on a system without pidfds, a command that goes on behind its closed pipes ends too."""
+    """Outside the main thread a command that goes on behind its closed pipes ends too."""
     queue.enqueue("exec >&- 2>&-; sleep 0.3; exit 3", id="closes", max_retries=0)
-    prelude = f"""{NO_PIDFD}
-deny_pidfd_open(38)
+    prelude = """
 import threading, queuectl.worker
 begin = queuectl.worker.start_worker
 def start_worker(*args, **options):

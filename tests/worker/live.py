@@ -34,19 +34,6 @@ assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 sys.exit(subprocess.call(sys.argv[1:]))
 """
 
-NO_PIDFD = """
-import ctypes, struct, sys
-def deny_pidfd_open(errno):
-    # load the system call's number; is it pidfd_open: refuse, otherwise allow
-    code = [(0x20, 0, 0, 0), (0x15, 0, 1, 434), (0x06, 0, 0, 0x50000 | errno), (0x06, 0, 0, 0x7FFF0000)]
-    filters = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in code))
-    program = ctypes.create_string_buffer(struct.pack("@HP", len(code), ctypes.addressof(filters)))
-    libc = ctypes.CDLL(None, use_errno=True)
-    assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
-    assert libc.prctl(22, 2, program, 0, 0) == 0  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
-"""
-"""Lets a process have the kernel refuse pidfd_open to itself, as sandboxes do."""
-
 
 def wait_until(holds: Callable[[], Any], *, timeout_s: float = 15.0) -> Any:
     """Wait until something is true and give it; fail when it takes too long."""
@@ -98,7 +85,8 @@ class Driven:
         self.capture: Capture | None = None
         self._capture_of = partial(Capture, path, limit_bytes=limit_bytes)
         self.attempt = Attempt(job, self._make_capture, now=time.monotonic(), grace_s=grace_s)
-        process = self._launcher.spawn(job.spec.command, cwd=job.spec.cwd, env=job.spec.env or {})
+        invocation = self._launcher.prepare(job.spec.command, cwd=job.spec.cwd, env=job.spec.env or {})
+        process = self._launcher.spawn(invocation)
         self.attempt.begin(process, now=time.monotonic())
 
     def _make_capture(self) -> Capture:

@@ -14,7 +14,7 @@ from queuectl import Job, Result
 from queuectl.doorbell import Doorbell
 from queuectl.lockfile import LockFile
 from queuectl.worker.signals import Signals
-from queuectl.worker.slots import SHORTAGE_PAUSE_S, Slots
+from queuectl.worker.slots import SHORTAGE_PAUSE_S, Slots, places
 from queuectl.worker.verdict import Stop
 from queuectl.worker.waiting import Waiting
 
@@ -31,7 +31,7 @@ def waiting(tmp_path: Path) -> Iterator[Waiting]:
 
 @pytest.fixture
 def slots(tmp_path: Path, waiting: Waiting) -> Iterator[Slots]:
-    with closing(LockFile(tmp_path, "w1", slots=3, lease_s=LEASE_S)) as lock:
+    with closing(LockFile(tmp_path, "w1", slots=places(3), lease_s=LEASE_S)) as lock:
         made = Slots(
             3,
             waiting,
@@ -49,10 +49,12 @@ def slots(tmp_path: Path, waiting: Waiting) -> Iterator[Slots]:
 
 
 def launched(slots: Slots, waiting: Waiting, job: Job, *, now: float = 0.0) -> list[Result]:
-    """Launch a job and see its start through; gives the results that there are."""
-    slots.launch(job, now=now)
+    """Have a job started and see its start through; gives the results that there are."""
+    slots.line_up([job], now=now)
     waiting.wait(until=time.monotonic() + 20, now=time.monotonic())
-    return slots.step([], now=now)
+    begun, ended = slots.step([], now=now)
+    assert begun == [job]
+    return ended
 
 
 def sleeping(number: int) -> Job:
@@ -66,7 +68,7 @@ def test_renewals_that_would_follow_soon_go_together(slots: Slots) -> None:
     """A lease is renewed at a third of its length, with those due within a quarter of that, and no others."""
     jobs = [sleeping(number) for number in range(3)]
     for job, now in zip(jobs, [0.0, 1.0, 1.1], strict=True):
-        slots.launch(job, now=now)
+        slots.line_up([job], now=now)
     assert slots.due_renewals(now=3.9) == []
     assert slots.due_renewals(now=4.0) == jobs[:2]
     slots.renewed(jobs[:2], now=4.0)
@@ -77,7 +79,7 @@ def test_renewals_that_would_follow_soon_go_together(slots: Slots) -> None:
 def test_an_abandoned_run_is_news_once(slots: Slots) -> None:
     """A run whose lease is lost is not renewed again, and hears only once that it is abandoned."""
     job = sleeping(1)
-    slots.launch(job, now=0.0)
+    slots.line_up([job], now=0.0)
     assert slots.stop(job, Stop.ABANDONED, now=5.0)
     assert not slots.stop(job, Stop.ABANDONED, now=5.0)
     assert slots.due_renewals(now=100.0) == []

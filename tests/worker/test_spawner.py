@@ -1,59 +1,164 @@
-"""Commands are started beside the loop, and each that was is told once."""
+"""Commands are started and waited for beside the loop, and each that was is told of once."""
 
 import os
 import select
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
+from pathlib import Path
 
 import pytest
 
-from queuectl.worker.spawner import Landed, Order, Spawner
+from queuectl.lockfile import LockFile, look
+from queuectl.worker.attempt import Attempt
+from queuectl.worker.process import Launcher
+from queuectl.worker.spawner import Begun, Ended, Order, Spawner
+from queuectl.worker.verdict import Stop
 
 from .live import running_job, wait_until
 
+SLOTS = 2
+PLACES = 30
+
 
 @pytest.fixture
-def spawner() -> Iterator[Spawner]:
-    with closing(Spawner(os.environb, slots=2)) as made:
+def launcher() -> Iterator[Launcher]:
+    with closing(Launcher(os.environb)) as made:
         yield made
 
 
-def end(landed: Landed) -> None:
-    """See a command to its end."""
-    process = landed.process
-    assert process is not None
-    wait_until(lambda: process.poll() is not None)
-    process.close()
+@pytest.fixture
+def spawner(tmp_path: Path, launcher: Launcher) -> Iterator[Spawner]:
+    with ExitStack() as stack:
+        lock = stack.enter_context(closing(LockFile(tmp_path, "w1", slots=PLACES, lease_s=9.0)))
+        yield stack.enter_context(closing(Spawner(launcher, lock, slots=SLOTS, places=PLACES)))
 
 
-def is_rung(spawner: Spawner) -> bool:
-    """Tell whether a wait on it would return at once."""
-    return bool(select.select([spawner], [], [], 0)[0])
+def order(launcher: Launcher, command: str, *, number: int = 1, lasts_s: float = 60.0, max_retries: int = 3) -> Order:
+    """Give an order for a command that prints nothing."""
+    job = running_job(command, max_retries=max_retries)
+    run = Attempt(job, lambda: pytest.fail("it printed something"), now=time.monotonic(), grace_s=1)
+    return Order(run, number, launcher.prepare(command, cwd=None, env={}), time.monotonic() + lasts_s)
 
 
-def test_whatever_lands_rings(spawner: Spawner) -> None:
-    """Who only waits, and takes when woken, gets everything that was ordered."""
-    for _ in range(20):
-        spawner.order(Order(running_job("exit 0"), {}, lambda pid: None))
-    taken = 0
-    while taken < 20:
-        assert select.select([spawner], [], [], 10)[0], f"not rung for the last {20 - taken}"
-        for landed in spawner.take():
-            end(landed)
-            taken += 1
+def finish(spawner: Spawner, news: Begun | Ended) -> bool:
+    """Do what the loop does; tell whether a run is over by it."""
+    if isinstance(news, Begun):
+        assert news.process is not None
+        news.run.begin(news.process, now=news.at)
+        return False
+    wait_until(lambda: news.run.step(now=time.monotonic()))
+    news.run.finish()
+    spawner.let_go(news.run)
+    return True
 
 
-def test_nothing_rings_for_ever(spawner: Spawner) -> None:
-    """Who takes what has landed before it is rung for is woken in vain at the most once, and not over and over."""
+def is_rung(spawner: Spawner, timeout_s: float = 0.0) -> bool:
+    """Tell whether a wait on it would return."""
+    return bool(select.select([spawner], [], [], timeout_s)[0])
+
+
+def see_through(spawner: Spawner, count: int) -> list[Attempt]:
+    """Take what happens, only when rung, until so many runs are over; gives them in the order of their beginnings."""
+    begun, over = [], 0
+    while over < count:
+        assert is_rung(spawner, 10), f"not rung for the last {count - over}"
+        for news in spawner.take():
+            begun += [news.run] if isinstance(news, Begun) else []
+            over += finish(spawner, news)
+    return begun
+
+
+@pytest.mark.parametrize(("command", "max_retries"), [("exit 0", 3), ("exit 0", 0), ("exit 3", 3)])
+def test_whatever_cannot_wait_rings(spawner: Spawner, launcher: Launcher, command: str, max_retries: int) -> None:
+    """Who only waits, and takes when woken, sees everything that was lined up to its end, begun in its order."""
+    orders = [order(launcher, command, number=number, max_retries=max_retries) for number in range(1, 21)]
+    spawner.line_up(orders)
+    see_through(spawner, 20)
+    assert (spawner.busy, spawner.lined_up) == (0, 0)
+
+
+def test_nothing_rings_for_ever(spawner: Spawner, launcher: Launcher) -> None:
+    """Who takes what has happened before it is rung for is woken in vain at the most once, and not over and over."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
         for _ in range(200):
-            spawner.order(Order(running_job("exit 0"), {}, lambda pid: None))
-            while not (landed := spawner.take()):
+            spawner.line_up([order(launcher, "exit 0")])
+            while not any(finish(spawner, news) for news in spawner.take()):
                 pass
-            end(landed[0])
             wait_until(lambda: not (spawner.take() or is_rung(spawner)))
     finally:
         sys.setswitchinterval(before)
+
+
+def test_slots_go_on_by_themselves(spawner: Spawner, launcher: Launcher, tmp_path: Path) -> None:
+    """While runs are lined up and all goes well nobody need look; the lock file tells of all that nobody let go of."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    orders = [order(launcher, "exit 0", number=number) for number in range(1, 11)]
+    orders += [order(launcher, f"read line < {gate}", number=number) for number in (11, 12, 13)]
+    spawner.line_up(orders)
+    wait_until(lambda: (spawner.busy, spawner.lined_up) == (SLOTS, 1))
+    sighting = look(tmp_path, "w1")
+    assert sighting is not None
+    assert (sighting.launched, sorted(run.token for run in sighting.runs)) == (12, list(range(1, 13)))
+    with gate.open("w") as writing:
+        writing.write("go\n" * 3)
+        writing.flush()
+        see_through(spawner, 13)
+    sighting = look(tmp_path, "w1")
+    assert sighting is not None
+    assert sighting.runs == []
+
+
+@pytest.mark.parametrize(("command", "max_retries"), [("exit 3", 3), ("exit 0", 0)])
+def test_a_slot_waits_for_the_loop(spawner: Spawner, launcher: Launcher, command: str, max_retries: int) -> None:
+    """Behind a failure, of which something may be left, and behind a last attempt nothing is begun unasked."""
+    spawner.line_up([order(launcher, command, number=number, max_retries=max_retries) for number in range(1, 6)])
+    news: list[Begun | Ended] = []
+    wait_until(lambda: news.extend(spawner.take()) or len(news) == 2 * SLOTS)
+    assert (spawner.busy, spawner.lined_up) == (SLOTS, 3)
+    assert sum(finish(spawner, each) for each in news) == SLOTS
+    see_through(spawner, 3)
+
+
+def test_what_waits_too_long_is_not_begun(spawner: Spawner, launcher: Launcher) -> None:
+    """A run whose time has passed stays lined up until it is withdrawn."""
+    late = order(launcher, "exit 0", lasts_s=-1.0)
+    spawner.line_up([late])
+    assert spawner.valid_until == late.until
+    assert spawner.withdraw() == [late.run]
+    assert spawner.withdraw() == []
+    assert spawner.take() == []
+
+
+def test_each_run_is_begun_or_withdrawn(spawner: Spawner, launcher: Launcher) -> None:
+    """Whenever runs are withdrawn, each is given back or begun, never both, and what was begun is told of."""
+    for _ in range(30):
+        orders = [order(launcher, "exit 0", number=number) for number in range(1, 9)]
+        spawner.line_up(orders)
+        withdrawn = spawner.withdraw({orders[3].run, orders[6].run})
+        withdrawn += spawner.withdraw()
+        begun = see_through(spawner, len(orders) - len(withdrawn))
+        assert {*begun, *withdrawn} == {each.run for each in orders}
+        assert len(begun) + len(withdrawn) == len(orders)
+
+
+def test_no_more_run_than_may(spawner: Spawner, launcher: Launcher) -> None:
+    """A cap holds back what is lined up, and lets it go on once it is lifted."""
+    spawner.cap = 0
+    spawner.line_up([order(launcher, "exec sleep 60", number=number) for number in (1, 2)])
+    assert not is_rung(spawner, 0.2)
+    assert (spawner.busy, spawner.lined_up) == (0, 2)
+    spawner.cap = 1
+    wait_until(lambda: spawner.busy == 1)
+    spawner.cap = SLOTS
+    wait_until(lambda: spawner.busy == SLOTS)
+    news: list[Begun | Ended] = []
+    wait_until(lambda: news.extend(spawner.take()) or len(news) == SLOTS)
+    for each in news:
+        finish(spawner, each)
+        each.run.stop(Stop.ABANDONED, now=time.monotonic())
+    see_through(spawner, SLOTS)
