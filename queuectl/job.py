@@ -27,6 +27,7 @@ from .events.types import (
     Requeued,
     Started,
 )
+from .retry import is_exhausted
 
 _new = tuple.__new__  # builds a NamedTuple from a tuple, past its slower constructor
 
@@ -114,6 +115,11 @@ class Job(NamedTuple):
     def id(self) -> str:
         """The id its user knows it by."""
         return self.spec.id
+
+    @property
+    def is_last_attempt(self) -> bool:
+        """Tell whether the job is dead if its current attempt fails."""
+        return is_exhausted(self.attempts, self.spec.max_retries)
 
 
 def evolve(job: Job | None, recorded: Recorded) -> Job | None:

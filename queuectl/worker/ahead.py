@@ -12,7 +12,7 @@ WAIT_S: Final = 0.05
 """How long a job claimed ahead of a free slot is expected to wait for one."""
 
 GIVE_BACK_S: Final = 0.25
-"""How long after the last were claimed those that still wait are given back."""
+"""How long after it was claimed a job that still waits is given back."""
 
 MOST: Final = 96
 

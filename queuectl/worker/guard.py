@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from ..guardian import START
-from ..leftovers import unmarked
-from .libc import Attributes, close, spawn, strings
+from .helper import Helper
+from .libc import close
 from .signals import STOPPING
 
 PATIENCE_S: Final = 15.0
@@ -27,11 +26,7 @@ class Guard:
     """
 
     def __init__(self, db_path: Path, worker: str) -> None:
-        words = (sys.executable, "-I", "-S", "-c", START, Path(__file__).parents[2], db_path, worker)
-        self._program = os.fsencode(sys.executable)
-        self._words = strings([os.fsencode(word) for word in words])
-        # This worker itself may be part of a run.
-        self._environ = strings([name + b"=" + value for name, value in unmarked(os.environb).items()])
+        self._helper = Helper("-I", "-S", "-c", START, Path(__file__).parents[2], db_path, worker)
         self._ends: list[int] = []
         self._pid = 0
 
@@ -53,7 +48,7 @@ class Guard:
             ends += [its_reading, writing]
             with Path(os.devnull).open("r+b", buffering=0) as null, _deaf():
                 fds = (its_reading, its_writing, null.fileno())
-                self._pid = spawn(self._program, self._words, self._environ, Attributes(), cwd=None, fds=fds)
+                self._pid = self._helper.start(fds)
         except BaseException:
             close(ends)
             raise

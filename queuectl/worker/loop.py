@@ -6,10 +6,9 @@ How a command runs is not known here; what a job may do next is the queue's to s
 
 import os
 import signal
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -30,6 +29,7 @@ from .lines import Lines
 from .notify import Notifier
 from .signals import STOPPING, Signals
 from .slots import Slots, places
+from .spawner import quick_switches
 from .upkeep import Upkeep
 from .verdict import Stop, spared
 from .waiting import News, Waiting
@@ -53,9 +53,6 @@ TELL_OF_WAITING_S: Final = 5.0
 """How far off the next job of a queue that is being drained must be to be worth a line."""
 
 LIVE_EVERY_S: Final = 0.05
-
-SWITCH_S: Final = 0.0005
-"""After how long a thread that has started a command gets its turn at the latest (Python's own: 5 ms)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +110,7 @@ class Worker:
         it, given back.
         """
         options, path = self._options, self._queue.path
-        with Signals() as signals, _quick_switches(), ExitStack() as opened:
+        with Signals() as signals, quick_switches(), ExitStack() as opened:
             self._lock = opened.enter_context(
                 closing(LockFile(path, self.id, slots=places(options.slots), lease_s=options.lease_s))
             )
@@ -233,7 +230,7 @@ class Worker:
     def _take_note(self, ended: list[Result], now: float) -> None:
         if not self._results:
             self._gathering_since = now
-        if any(result.job.attempts > result.job.spec.max_retries for result in ended):
+        if any(result.job.is_last_attempt for result in ended):
             # Done again these would be dead, whatever came of them: no others are waited for.
             self._gathering_since = min(self._gathering_since, now + GATHER_S - GATHER_AHEAD_S)
         self._results += [spared(result, now=now, interrupted_at=self._interrupted_at) for result in ended]
@@ -391,13 +388,3 @@ class Worker:
         except Exception as refusal:  # the first error is the one to raise, whatever this one is
             for result in results:
                 self._say(report.not_recorded(result, refusal))
-
-
-@contextmanager
-def _quick_switches() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)

@@ -104,7 +104,7 @@ class Slots:
     @property
     def go_alone(self) -> bool:
         """Tell whether slots have jobs to go on with, of which they need not tell at once."""
-        return self._spawner.is_patient and self.lined_up > 0
+        return self._spawner.go_alone
 
     @property
     def valid_until(self) -> float:

@@ -1,14 +1,12 @@
 """Has snapshots made when they are due, by a process of its own that gets into nobody's way and is not waited for."""
 
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from ..leftovers import unmarked
 from ..queue import Queue
-from .libc import Attributes, spawn, strings
+from .helper import Helper
 
 PAUSE_S: Final = 10.0
 """How long after one start the next is at the earliest: meanwhile another worker's maker may be at it."""
@@ -22,10 +20,8 @@ class Snapshotting:
     """At most one maker at a time."""
 
     def __init__(self, queue: Queue) -> None:
-        words = (sys.executable, "-P", "-c", _START, Path(__file__).parents[2])
-        self._program = os.fsencode(sys.executable)
-        self._words = strings([os.fsencode(word) for word in (*words, "--db", queue.path, "snapshot", "--due")])
-        self._environ = strings([name + b"=" + value for name, value in unmarked(os.environb).items()])
+        root = Path(__file__).parents[2]
+        self._helper = Helper("-P", "-c", _START, root, "--db", queue.path, "snapshot", "--due")
         self._queue = queue
         self._pid = 0
         self._not_before = 0.0
@@ -48,5 +44,4 @@ class Snapshotting:
 
     def _start(self) -> None:
         with Path(os.devnull).open("r+b", buffering=0) as null:
-            fds = (null.fileno(),) * 3
-            self._pid = spawn(self._program, self._words, self._environ, Attributes(), cwd=None, fds=fds)
+            self._pid = self._helper.start((null.fileno(),) * 3)

@@ -7,17 +7,21 @@ happened is collected with take(), when fileno() is readable or the loop looks a
 
 import os
 import select
+import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Sequence
-from contextlib import suppress
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Final, NamedTuple
 
 from ..lockfile import LockFile
 from .ahead import TOGETHER
 from .attempt import LINGER_S, NEVER, Attempt
 from .process import Invocation, Launcher, Process
+
+SWITCH_S: Final = 0.0005
+"""After how long a thread that has started a command gets its turn at the latest (Python's own: 5 ms)."""
 
 
 class Order(NamedTuple):
@@ -73,7 +77,7 @@ class Spawner:
         self._news: deque[Begun | Ended] = deque()
         self._is_rung = False  # since the last take()
         self._threads: list[threading.Thread] = []
-        self.is_patient = False
+        self._is_patient = False
         self._add_thread()
 
     def fileno(self) -> int:
@@ -89,6 +93,11 @@ class Spawner:
     def lined_up(self) -> int:
         """Tell how many runs wait for a slot."""
         return len(self._orders)
+
+    @property
+    def go_alone(self) -> bool:
+        """Tell whether slots have runs to go on with, of which they need not tell at once."""
+        return self._is_patient and bool(self._orders)
 
     @property
     def valid_until(self) -> float:
@@ -129,7 +138,7 @@ class Spawner:
 
     def set_patient(self, is_patient: bool) -> None:
         """Say whether the loop looks before long by itself, as long as runs are lined up."""
-        self.is_patient = is_patient
+        self._is_patient = is_patient
         if self._news and not is_patient:
             self._ring()
 
@@ -211,7 +220,7 @@ class Spawner:
         It may not behind a run of which something may be left, nor behind a job's last attempt: lost before it
         is recorded, that would be dead.
         """
-        run, job = order.run, order.run.job
+        run = order.run
         at = time.monotonic()
         try:
             process = self._launcher.spawn(order.invocation)
@@ -220,17 +229,27 @@ class Spawner:
             return None
         self._lock.running(place, order.token, process.pid)
         self._tell(Begun(run, at, process, None))
-        may_go_on = process.wait() and not run.is_stopped and job.attempts <= job.spec.max_retries
+        may_go_on = process.wait() and not run.is_stopped and not run.job.is_last_attempt
         self._tell(Ended(run, time.monotonic()), is_urgent=not may_go_on)
         return run if may_go_on else None
 
     def _tell(self, news: Begun | Ended, *, is_urgent: bool = False) -> None:
         self._news.append(news)
-        can_wait = self.is_patient and self._orders and len(self._news) < 2 * TOGETHER
-        if is_urgent or not can_wait:
+        if is_urgent or not self.go_alone or len(self._news) >= 2 * TOGETHER:
             self._ring()
 
     def _ring(self) -> None:
         if not self._is_rung:
             self._is_rung = True
             os.write(self._in, b"!")
+
+
+@contextmanager
+def quick_switches() -> Iterator[None]:
+    """Have threads take turns more quickly than Python lets them."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
