@@ -175,6 +175,7 @@ class Slots:
                 news.run.ended(news.at)
                 touched[news.run] = None
                 self._fresh.pop(news.run, None)
+        self.failure = self.failure or self._spawner.failure
         if self._fresh:
             self._watch_pipes(now)
         self._spawner.set_patient(self.patience_s > 0 and now >= self._flooded_until)

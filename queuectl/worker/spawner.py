@@ -78,6 +78,8 @@ class Spawner:
         self._is_rung = False  # since the last take()
         self._threads: list[threading.Thread] = []
         self._is_patient = False
+        self.failure: BaseException | None = None
+        """What ended a thread before its time; for the caller to raise."""
         self._add_thread()
 
     def fileno(self) -> int:
@@ -187,8 +189,12 @@ class Spawner:
 
     def _run(self) -> None:
         over: Attempt | None = None
-        while (taken := self._next(over)) is not None:
-            over = self._carry_out(*taken)
+        try:
+            while (taken := self._next(over)) is not None:
+                over = self._carry_out(*taken)
+        except BaseException as error:  # nobody would hear of it in here
+            self.failure = error
+            self._ring()
 
     def _next(self, over: Attempt | None) -> tuple[Order, int] | None:
         """Free the slot of a run that is over, then wait for one to begin; gives its place in the lock file too."""

@@ -15,7 +15,7 @@ from queuectl import Captured, Queue, Result
 from queuectl.events.types import Released, WorkerStopped, WorkerStopping
 from queuectl.worker import start_worker
 from queuectl.worker.output import read_stream
-from queuectl.worker.process import Invocation, Launcher
+from queuectl.worker.process import Invocation, Launcher, Process
 from queuectl.worker.report import Told
 from tests.worker.live import LiveWorker, freeze, is_alive, pid_in, state_of, wait_until
 
@@ -142,6 +142,28 @@ def test_jobs_not_yet_started_are_given_back(queue: Queue, monkeypatch: pytest.M
     with pytest.raises(Unwell):
         start_worker(queue, slots=4, report=refuse)
     assert {(job.state, job.attempts) for job in queue.jobs()} == {("pending", 0)}
+    assert queue.workers() == []
+
+
+def test_a_slot_that_fails_fails_its_worker(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody reckons with in a slot's thread ends the worker, with its commands, and not that thread alone."""
+
+    class Unwell(Exception):
+        """What nobody reckons with."""
+
+    def failing(process: Process) -> bool:
+        pids.append(process.pid)
+        raise Unwell
+
+    pids: list[int] = []
+    monkeypatch.setattr(Process, "wait", failing)
+    for n in range(4):
+        queue.enqueue("sleep 60", id=f"job{n}")
+    with pytest.raises(Unwell):
+        start_worker(queue, slots=4, report=refuse)
+    assert {(job.state, job.attempts) for job in queue.jobs()} == {("pending", 0)}
+    assert pids
+    assert not any(map(is_alive, pids))
     assert queue.workers() == []
 
 
