@@ -10,6 +10,7 @@ the guardian is to be small, and `status` quick.
 # pathlib is what the docstring promises not to load:
 # ruff: noqa: PTH103, PTH104, PTH108, PTH118, PTH120, PTH208
 
+import errno
 import fcntl
 import mmap
 import os
@@ -87,7 +88,7 @@ class LockFile:
         self._fd = os.open(unheld, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX)
-            os.ftruncate(self._fd, _SLOTS_AT + slots * _SLOT.size)
+            _fill(self._fd, unheld, _SLOTS_AT + slots * _SLOT.size)
             self._map = mmap.mmap(self._fd, 0)
             lease_us = int(lease_s * 1_000_000)
             _FIXED.pack_into(self._map, 0, _MAGIC, place().encode(), os.getpid(), lease_us, slots)
@@ -230,6 +231,16 @@ def remove(db_path: str | os.PathLike[str], worker: str) -> None:
 def path_of(db_path: str | os.PathLike[str], worker: str) -> str:
     """Give where a worker's lock file is, whether there is one or not."""
     return os.path.join(db_path, DIRECTORY, worker + SUFFIX)
+
+
+def _fill(fd: int, path: str, size: int) -> None:
+    """Write zeros: on a full disk this fails, where a store into memory that a hole lies behind ends the process."""
+    try:
+        is_whole = os.write(fd, bytes(size)) == size
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+    if not is_whole:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
 
 def _unlink(path: str) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,34 @@ def test_a_slot_that_fails_fails_its_worker(queue: Queue, monkeypatch: pytest.Mo
     assert pids
     assert not any(map(is_alive, pids))
     assert queue.workers() == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 400 KiB."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", path], check=False).returncode:
+        pytest.skip("may not mount a file system")
+    yield path
+    subprocess.run(["umount", "-l", path], check=True)
+
+
+def test_a_full_disk_is_no_bus_error(small_disk: Path) -> None:
+    """A worker that cannot have its lock file says so, leaves none behind, and works once there is room."""
+    with Queue.open(small_disk) as queue:
+        queue.enqueue("true", id="a")
+        filler = small_disk / "filler"
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(1024))
+        full = LiveWorker(small_disk, drain=True)
+        assert full.exit_code() == 1
+        assert "No space left on device" in full.said()
+        assert list((small_disk / "workers").iterdir()) == []
+        filler.unlink()
+        assert LiveWorker(small_disk, drain=True).exit_code() == 0
+        assert state_of(queue, "a") == "completed"
 
 
 def refuse(lines: Sequence[Told]) -> None:
