@@ -96,10 +96,6 @@ class Attempt:
         self._take(stream)
         return stream in self._flowing
 
-    def end(self, stream: Stream) -> None:
-        """Take note that nothing more can come from a stream, of which all was read."""
-        self._flowing.discard(stream)
-
     def stop(self, cause: Stop, *, now: float) -> bool:
         """End the run: TERM to its group, KILL after the grace; tells whether that was news.
 

@@ -363,9 +363,15 @@ class Worker:
         if done_at - now > self._options.lease_s:  # this process was frozen: others may run them by now
             self._results += [Result(job, "released", error="its worker was frozen") for job in answer.claimed]
         else:
-            self._slots.line_up(answer.claimed, now=done_at, until=done_at + GIVE_BACK_S)
+            self._line_up(answer.claimed, done_at)
         if any(result.kind == "released" for result in results):
             ring(self._queue.path)  # for the other workers
+
+    def _line_up(self, claimed: Sequence[Job], now: float) -> None:
+        """Have jobs started; only those ahead of a free slot are given back soon, whatever holds up the others."""
+        free = max(0, self._slots.free - self._slots.lined_up)
+        self._slots.line_up(claimed[:free], now=now, until=now + self._options.lease_s / 2)
+        self._slots.line_up(claimed[free:], now=now, until=now + GIVE_BACK_S)
 
     def _tell(self, results: list[Result], answer: Exchange, now: float) -> None:
         after = {job.number: job for job in answer.settled}

@@ -143,7 +143,8 @@ class Slots:
             invocation = self._launcher.prepare(job.spec.command, cwd=job.spec.cwd, env=self._environment(job))
             orders.append(Order(run, token, invocation, until))
             self._unsaid[run] = None
-        self._spawner.line_up(orders)
+        if orders:
+            self._spawner.line_up(orders)
 
     def withdraw(self, job: Job | None = None) -> list[Job]:
         """Take back a job that waits for a slot, or all that do; gives those that were not taken meanwhile."""
@@ -284,7 +285,7 @@ class Slots:
 
     def _watch_pipes(self, now: float) -> None:
         """Have read what runs print as it comes, which is not worth it for those that will be over at the next look."""
-        begun_by = now - self.patience_s if self.go_alone else now
+        begun_by = now - self.patience_s if self.go_alone else NEVER
         for run in [run for run, begun_at in self._fresh.items() if begun_at <= begun_by]:
             del self._fresh[run]
             self._waiting.add(run)

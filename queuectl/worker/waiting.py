@@ -71,17 +71,15 @@ class Waiting:
         timeout_s = min(max(until - now, 0.0), _LONGEST_S)
         moved: list[Attempt] = []
         ready: list[int] = []
-        for fd, happened in self._poll.poll(timeout_s * 1000):
+        for fd, _ in self._poll.poll(timeout_s * 1000):
             if (watched := self._watched.get(fd)) is None:
                 ready.append(fd)
                 continue
             run, stream = watched
-            if happened & select.POLLIN and run.read(stream):
-                if run.is_hiding:
-                    moved.append(run)
-                continue
-            self._ignore(fd)  # it would be ready for ever from now on
-            run.end(stream)
+            if not run.read(stream):
+                self._ignore(fd)  # it would be ready for ever from now on
+            elif run.is_hiding:
+                moved.append(run)
         signals = self._signals.take() if self._signals.fileno() in ready else []
         return News(self._doorbell.fileno() in ready and self._doorbell.clear(), signals, moved, ready)
 
