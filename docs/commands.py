@@ -61,6 +61,7 @@ JSON: Mapping[str, str] = {
     "retry": f"of jobs that are named a list of jobs; else {_ACTED}",
     "cancel": f"of jobs that are named a list of jobs; else {_ACTED}",
     "edit": "a job",
+    "remove": _ACTED,
     "clear": '`{"cleared"}`, how many; with `--dry-run` `{"would_clear", "ids"}`',
     "config get": f"{_SETTING}; of all settings as `config show`",
     "config show": 'key -> `{"value", "source"}`; `source` is default, store or environment',
@@ -98,6 +99,7 @@ EXITS: Mapping[str, str] = {
     "migrate": "with `--check` 1 where there is something to do",
     "retry": "1 when one of those named was refused; the others run all the same",
     "cancel": "1 when one of those named was refused; the others are cancelled all the same",
+    "remove": "1 when one of those named was refused; the others are removed all the same",
 }
 """Verb -> what it exits with, beyond what all do."""
 

@@ -11,7 +11,7 @@ from . import archive, reading
 from .answers import Run
 from .errors import BadSegment, InvalidInput, JobNotFound
 from .events.lmdb_log import LOG, LmdbLog
-from .events.types import Recorded, Removed
+from .events.types import Enqueued, Recorded, Removed
 from .projections import archives
 from .segment import Piece, Row
 from .store import Store, Transaction, key_of
@@ -75,25 +75,35 @@ def lacking(store: Store) -> str:
     return f"{names} in {' or '.join(map(str, places))}" if missing else ""
 
 
-def history(store: Store, job_id: str) -> list[Recorded]:
+def history(store: Store, job_id: str, lives: int | None = None) -> list[Recorded]:
     """Give a job's events, archived ones and those of earlier jobs of its id too, or else a named stream's.
 
-    Raises JobNotFound or InvalidInput.
+    `lives`: of the last so many jobs of the id. Raises JobNotFound or InvalidInput.
     """
     refusal: JobNotFound | InvalidInput | None = None
     with store.read() as txn:
         try:
-            there = reading.history(txn, job_id)
+            there = reading.history(txn, job_id, lives)
         except (JobNotFound, InvalidInput) as error:
             there, refusal = [], error
         places, origin = _places(txn, store)
-    found = {each.position: each for each in archive.history(places, origin, job_id)} if origin else {}
+    has_enough = lives is not None and len(_births(there)) >= lives
+    found = (
+        {each.position: each for each in archive.history(places, origin, job_id)} if origin and not has_enough else {}
+    )
     found |= {each.position: each for each in there}
     if not found and refusal is not None:
         missing = lacking(store) if origin and isinstance(refusal, JobNotFound) else ""
         raise JobNotFound(job_id, archived_in=missing) if missing else refusal
     of_a_job = any(isinstance(each.stream, int) for each in found.values())  # which may have a stream's name for an id
-    return [each for _, each in sorted(found.items()) if isinstance(each.stream, int) == of_a_job]
+    told = [each for _, each in sorted(found.items()) if isinstance(each.stream, int) == of_a_job]
+    births = _births(told)
+    return told if lives is None or len(births) <= lives else told[births[-lives] :]
+
+
+def _births(told: list[Recorded]) -> list[int]:
+    """Give where in a history each job of the id begins."""
+    return [place for place, each in enumerate(told) if isinstance(each.event, Enqueued)]
 
 
 def runs(store: Store, job_id: str) -> list[Run]:

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from . import outputs
 from .answers import Bulk
 from .clock import Clock
-from .engine import Engine
+from .commands import RemoveJob
+from .engine import Engine, Unit
 from .errors import BulkStopped, DuplicateJob, InvalidInput, InvalidLine, StoreError
 from .events.types import JobSpec
 from .intake import JobRequest, request_of, specify
-from .job import Job
+from .job import ENDED, Job
 from .projections import ids, jobs
 from .settings import Settings
 from .store import Store
@@ -38,7 +40,10 @@ def enqueue_one(engine: Engine, request: JobRequest, *, reason: str | None) -> J
             specs = specify_all([request], clock=engine.clock, settings=unit.settings(), now_us=unit.now_us)
         except InvalidLine as error:
             raise error.cause from None
-        return unit.enqueue(specs, ours=_ours([request]))[0]
+        gone = _remove_replaced(unit, specs, _replacing([request]), skip_existing=False)
+        job = unit.enqueue(specs, ours=_ours([request]))[0]
+    outputs.remove_files(engine.store.path, gone)
+    return job
 
 
 def enqueue_all(
@@ -57,12 +62,16 @@ def enqueue_all(
     if len(specs) > CHUNK and not skip_existing:
         _check_ids(engine.store, given)
     done: list[str] = []
+    replacing = _replacing(given)
     for start in range(0, len(specs), CHUNK):
         chunk = specs[start : start + CHUNK]
         try:
             with engine.unit(reason=reason, rings=True) as unit:
                 ours = _ours(given[start : start + CHUNK])
+                places = [place - start for place in replacing if start <= place < start + CHUNK]
+                gone = _remove_replaced(unit, chunk, places, skip_existing=skip_existing)
                 enqueued = unit.enqueue(chunk, skip_existing=skip_existing, ours=ours)
+            outputs.remove_files(engine.store.path, gone)
         except StoreError as error:
             raise (BulkStopped(start, len(specs), error) if start else error) from None
         except DuplicateJob as error:
@@ -77,6 +86,37 @@ def _ours(requests: Sequence[JobRequest]) -> set[int]:
     return {index for index, request in enumerate(requests) if request.id is None}
 
 
+def _replacing(requests: Sequence[JobRequest]) -> list[int]:
+    """Give the indexes of requests that may replace an ended job: of several with one id only the first."""
+    first: dict[str, int] = {}
+    if not any(request.replace for request in requests):
+        return []
+    for index, request in enumerate(requests):
+        if request.id is not None:
+            first.setdefault(request.id, index)
+    return [index for index in first.values() if requests[index].replace]
+
+
+def _remove_replaced(unit: Unit, specs: Sequence[JobSpec], places: Sequence[int], *, skip_existing: bool) -> list[int]:
+    """Remove the ended jobs that have the ids of specs at these places; gives their numbers.
+
+    Raises DuplicateJob for one that has not ended, unless such are to be skipped.
+    """
+    numbers: list[int] = []
+    for place in places:
+        number = ids.find(unit.txn, specs[place].id)
+        job = None if number is None else unit.views.job(number)
+        if job is not None and job.state in ENDED:
+            numbers.append(job.number)
+        elif job is not None and not skip_existing:
+            raise DuplicateJob(job.id, job.state, index=place, replace=True)
+    if numbers:
+        unit.execute([(number, RemoveJob()) for number in numbers])
+        outputs.forget(unit.txn, numbers)
+        unit.views.flush()  # whoever looks for the ids finds them free
+    return numbers
+
+
 def _check_ids(store: Store, requests: Sequence[JobRequest]) -> None:
     taken: set[str] = set()
     for start in range(0, len(requests), CHUNK):
@@ -85,8 +125,10 @@ def _check_ids(store: Store, requests: Sequence[JobRequest]) -> None:
                 job_id = request.id
                 if job_id is None:
                     continue
-                number = ids.find(txn, job_id)
-                if number is not None or job_id in taken:
-                    job = None if number is None else jobs.get(txn, number)
-                    raise InvalidLine(line, DuplicateJob(job_id, job.state if job else "in an earlier line"))
+                if job_id in taken:
+                    raise InvalidLine(line, DuplicateJob(job_id, "in an earlier line"))
                 taken.add(job_id)
+                number = ids.find(txn, job_id)
+                job = None if number is None else jobs.get(txn, number)
+                if job is not None and not (request.replace and job.state in ENDED):
+                    raise InvalidLine(line, DuplicateJob(job_id, job.state, replace=request.replace))

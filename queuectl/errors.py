@@ -79,15 +79,28 @@ class AmbiguousJob(QueuectlError):
 
 
 class DuplicateJob(QueuectlError):
-    """A live job already has this id; it was left untouched. `index`: which of a batch, from 0."""
+    """A live job already has this id; it was left untouched. `index`: which of a batch, from 0.
 
-    def __init__(self, job_id: str, state: str, *, index: int = 0) -> None:
+    `replace`: it was to be replaced, and has not ended.
+    """
+
+    def __init__(self, job_id: str, state: str, *, index: int = 0, replace: bool = False) -> None:
         self.job_id = job_id
         self.state = state
         self.index = index
+        typed = as_typed(job_id)
+        if replace:
+            super().__init__(
+                f"cannot replace {job_id!r}: it has not ended ({state}) and was left as it is; "
+                f"`queuectl wait {typed}` waits for its end, `queuectl cancel {typed}` ends it"
+            )
+            return
+        instead = "choose another id"
+        if state in ("completed", "dead", "cancelled"):
+            instead = "--replace puts the new one in its place, or choose another id"
         super().__init__(
             f"cannot enqueue {job_id!r}: a job of that id exists ({state}) and was left as it is; "
-            f"choose another id, or see `queuectl show {as_typed(job_id)}`"
+            f"{instead}, or see `queuectl show {typed}`"
         )
 
 

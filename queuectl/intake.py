@@ -29,7 +29,8 @@ _PRIORITY: Final = 2**31 - 1
 class JobRequest(NamedTuple):
     """What someone asked for; None leaves it to the configuration.
 
-    `timeout_s=0` is no timeout. `run_at_us` or `delay_s` says when, not both.
+    `timeout_s=0` is no timeout. `run_at_us` or `delay_s` says when, not both. `replace`: an ended job of
+    this id is removed first.
     """
 
     command: Command
@@ -43,6 +44,7 @@ class JobRequest(NamedTuple):
     env: Mapping[str, str] | None = None
     run_at_us: int | None = None
     delay_s: float | None = None
+    replace: bool = False
 
 
 def specify(request: JobRequest, *, fresh_id: str, settings: Settings, now_us: int, cwd: str) -> JobSpec:
@@ -50,7 +52,7 @@ def specify(request: JobRequest, *, fresh_id: str, settings: Settings, now_us: i
 
     Raises InvalidInput.
     """
-    command, job_id, queue, priority, max_retries, timeout_s, base, own_cwd, env, run_at_us, delay_s = request
+    command, job_id, queue, priority, max_retries, timeout_s, base, own_cwd, env, run_at_us, delay_s, replace = request
     if max_retries is None:
         max_retries = settings.max_retries
     if timeout_s is None:
@@ -58,6 +60,8 @@ def specify(request: JobRequest, *, fresh_id: str, settings: Settings, now_us: i
     if base is None:
         base = settings.backoff_base
     _check_numbers(priority, max_retries, timeout_s, base)
+    if replace is not False and replace is not True:
+        raise InvalidInput("replace", repr(replace), "true or false")
     return JobSpec(
         fresh_id if job_id is None else check_id(job_id),
         check_command(command),
@@ -298,6 +302,12 @@ def _read_duration(key: str, value: Any) -> float:
     return parse_duration_s(value, field=key) if isinstance(value, str) else _read_number(key, value)
 
 
+def _read_flag(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidInput(key, f"{value!r} ({type(value).__name__})", "true or false")
+    return value
+
+
 def _read_env(key: str, value: Any) -> dict[str, str]:
     return _check_env(value)
 
@@ -316,5 +326,6 @@ _READERS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
     "run_at": ("run_at_us", _read_text),
     "at": ("run_at_us", _read_text),
     "delay": ("delay_s", _read_duration),
+    "replace": ("replace", _read_flag),
 }
 """JSON key -> the request's field and the reader of its value."""

@@ -250,11 +250,10 @@ def _place_of(txn: Transaction, last: Job, where: Filter) -> int:
     if last.state in where.states:
         return last.version
     place, job = last.version, None
-    for recorded in LmdbLog(txn).read_stream(last.number):
-        if recorded.stream == last.number:  # else it is an earlier job of the same id
-            job = evolve(job, recorded)
-            if job is not None and job.state in where.states:
-                place = recorded.position
+    for recorded in LmdbLog(txn).read_stream(last.number, after=last.number - 1):
+        job = evolve(job, recorded)
+        if job is not None and job.state in where.states:
+            place = recorded.position
     return place
 
 

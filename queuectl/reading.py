@@ -72,9 +72,22 @@ def stream_of(txn: Transaction, name: str) -> Stream:
         raise
 
 
-def history(txn: Transaction, name: str) -> list[Recorded]:
-    """Give the events of a job or a named stream, those of earlier jobs of its id before them; raises JobNotFound."""
-    return LmdbLog(txn).read_stream(stream_of(txn, name))
+def history(txn: Transaction, name: str, lives: int | None = None) -> list[Recorded]:
+    """Give the events of a job or a named stream, those of earlier jobs of its id before them; raises JobNotFound.
+
+    `lives`: of the last so many jobs of the id.
+    """
+    log, stream = LmdbLog(txn), stream_of(txn, name)
+    if lives is None or not isinstance(stream, int):
+        return log.read_stream(stream)
+    newest_first: list[list[Recorded]] = []
+    while len(newest_first) < lives:
+        newest_first.append(log.read_stream(stream, after=int(stream) - 1))
+        before = newest_first[-1][0].prev
+        if not before or log.is_gone(before):
+            break
+        stream = log.at(before).stream
+    return list(chain.from_iterable(reversed(newest_first)))
 
 
 def dead_jobs(txn: Transaction) -> Iterator[Job]:
@@ -126,7 +139,7 @@ def list_workers(txn: Transaction, path: Path | None, now_us: int) -> list[Worke
 
 def runs(txn: Transaction, job: Job) -> list[Run]:
     """Give a job's runs in order."""
-    return runs_of(job.number, LmdbLog(txn).read_stream(job.number))
+    return runs_of(job.number, LmdbLog(txn).read_stream(job.number, after=job.number - 1))
 
 
 def runs_of(number: int, events: Iterable[Recorded]) -> list[Run]:

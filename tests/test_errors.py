@@ -20,6 +20,8 @@ EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
     errors.JobNotFound("jbo9", near=["job9", "job"]): ("'jbo9'", "did you mean job9 or job?"),
     errors.AmbiguousJob("job", ["job1", "job2"], is_all=False): ("'job'", "job1, job2 ...", "type more"),
     errors.DuplicateJob("job9", "failed"): ("cannot enqueue 'job9'", "(failed)", "queuectl show job9"),
+    errors.DuplicateJob("job9", "dead"): ("cannot enqueue 'job9'", "(dead)", "--replace"),
+    errors.DuplicateJob("job9", "failed", replace=True): ("cannot replace 'job9'", "(failed)", "queuectl cancel job9"),
     errors.WrongState("cancel", "job9", "completed", "do this"): ("cannot cancel 'job9'", "completed", "do this"),
     errors.StaleLease("complete", "job9", 12, "w2 holds it"): ("cannot complete 'job9'", "12", "w2 holds it", "drop"),
     errors.Conflict(3, 4, 5): ("stream 3", "position 4", "found 5", "decide again"),

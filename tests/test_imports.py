@@ -51,7 +51,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "branching": f"answers asof outputs {VIEWS_OF_ALL}",
     "asof": f"answers documents filtering intake listing reading settings snapshots {VIEWS_OF_ALL}",
     "overview": f"answers reading {VIEWS_OF_ALL}",
-    "enqueuing": f"answers clock engine intake settings surroundings {VIEWS_OF_ALL}",
+    "enqueuing": f"answers clock commands engine intake outputs settings surroundings {VIEWS_OF_ALL}",
     "matching|candidates": "errors job projections.* store subscriptions surroundings",
     "acting": f"amending answers commands engine filtering listing outputs {VIEWS_OF_ALL}",
     "takeover": f"answers boot engine leftovers lockfile surroundings {VIEWS_OF_ALL}",

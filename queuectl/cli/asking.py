@@ -28,6 +28,12 @@ _OPTIONS = (
     click.option("--cwd", metavar="DIR", shell_complete=offers.directories, help="Where it runs.  [default: here]"),
     click.option("--env", multiple=True, metavar="K=V", help="Add to the worker's environment; may be repeated."),
     click.option("--backoff-base", type=number, metavar="X", help="A retry waits X ** attempt seconds."),
+    click.option(
+        "--replace",
+        is_flag=True,
+        default=None,
+        help="Let an id be used again whose job has ended: it goes with what it printed, its history stays.",
+    ),
 )
 
 
@@ -74,6 +80,12 @@ def asked(options: Mapping[str, Any]) -> dict[str, Any]:
 
         said["at"] = time_json(said["at"])
     return said
+
+
+def check_replace(job: Mapping[str, Any]) -> None:
+    """Refuse a wish to replace a job where it is not said which."""
+    if job.get("replace") is True and job.get("id") is None:
+        raise click.UsageError("--replace takes the place of the ended job of an id; name the id")
 
 
 def with_defaults(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

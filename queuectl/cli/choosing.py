@@ -117,12 +117,13 @@ def tell_acted(acted: "Acted", said: tuple[str, str], consent: Consent, *, noun:
     done = f"{'Would ' + said[0].lower() if consent.dry_run else said[1]} "
     stopping = f", of which {asked:,} ran and are being stopped" if asked else ""
     moved_on = f"; left {plural(left, 'job')} that had moved on" if left else ""
-    line(f"{done}{escape(ids[0]) if len(ids) == 1 and noun == 'job' else plural(len(ids), noun)}{stopping}{moved_on}")
-    if consent.dry_run and len(ids) > 1:
+    is_named = len(ids) == 1 and noun == "job"
+    line(f"{done}{escape(ids[0]) if is_named else plural(len(ids), noun)}{stopping}{moved_on}")
+    if consent.dry_run and not is_named:
         for job_id in islice(ids, TOLD):
             line(f"  {escape(job_id)}")
         if len(ids) > TOLD:
-            line(f"  ... and {len(ids) - TOLD:,} more")
+            line(f"  ... and {len(ids) - TOLD:,} more; --json tells them all")
 
 
 def acted_json(acted: "Acted", consent: Consent) -> dict[str, Any]:

@@ -50,6 +50,7 @@ class Asking(Looking):
         env: Mapping[str, str] | None = None,
         run_at: datetime | None = None,
         delay_s: float | None = None,
+        replace: bool = False,
         reason: str | None = None,
     ) -> Job:
         """Enqueue one command: a shell line, or a list of words that runs without a shell.
@@ -57,13 +58,13 @@ class Asking(Looking):
         `id` None is one of our making, `priority` higher runs first, `max_retries` are attempts after the
         first, `timeout_s` 0 is never, a retry waits `backoff_base ** attempt` seconds, and None of these is
         as configured. `cwd` None is this process's directory; `env` adds to the worker's environment.
-        `run_at` or `delay_s`: not before. When it returns the job is on disk. Raises InvalidInput or
-        DuplicateJob.
+        `run_at` or `delay_s`: not before. `replace` removes an ended job of this id first: its history stays.
+        When it returns the job is on disk. Raises InvalidInput, or DuplicateJob for an id that is taken.
         """
         words: Command = tuple(command) if isinstance(command, list) else command  # type: ignore[assignment]
         due_us = None if run_at is None else time_us(run_at)
         request = JobRequest(
-            words, id, queue, priority, max_retries, timeout_s, backoff_base, cwd, env, due_us, delay_s
+            words, id, queue, priority, max_retries, timeout_s, backoff_base, cwd, env, due_us, delay_s, replace
         )
         return self.enqueue_request(request, reason=reason)
 
@@ -82,7 +83,8 @@ class Asking(Looking):
         """Enqueue many: all are checked before the first is enqueued, 10,000 go in a transaction.
 
         Of `requests`, each may be a JobRequest, a mapping with the keys of the JSON form, or a shell line.
-        `skip_existing` leaves out those whose id is taken, which else refuse all. `progress` is called
+        `skip_existing` leaves out those whose id is taken, which else refuse all; where one says `replace`,
+        its id is taken only by a job that has not ended. `progress` is called
         with the number done behind each transaction. Raises InvalidLine, with
         the request's number from 1, and nothing enqueued; BulkStopped where the store failed later.
         """
@@ -117,6 +119,13 @@ class Asking(Looking):
         id and its history. Raises JobNotFound, WrongState or InvalidInput.
         """
         return acting.edit(self._engine, job_id, changes, again=again, reason=reason)
+
+    def remove(self, job_ids: str | Sequence[str], *, reason: str | None = None) -> list[str]:
+        """Remove ended jobs from the views, all or none of those named; their history stays, their ids are free.
+
+        What they printed goes. Gives their ids. Raises JobNotFound or WrongState.
+        """
+        return self._act_on_named(job_ids, RemoveJob(), reason)
 
     def dlq_retry(self, job_ids: str | Sequence[str] | None = None, *, reason: str | None = None) -> list[str]:
         """Run dead jobs again with 0 attempts, all or none of those named; None is every dead job.
@@ -182,6 +191,9 @@ class Asking(Looking):
             dead = filtering.filter_of(state=JobState.DEAD)
             verb: Verb = "retry" if isinstance(command, RequeueJob) else "remove"
             return self.act_on_all(self.choose(verb, dead), reason=reason).ids
+        return self._act_on_named(job_ids, command, reason)
+
+    def _act_on_named(self, job_ids: str | Sequence[str], command: JobCommand, reason: str | None) -> list[str]:
         named = list(dict.fromkeys(ids_of(job_ids)))
         acting.act(self._engine, named, command, reason=reason)
         return named

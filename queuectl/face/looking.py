@@ -220,13 +220,14 @@ class Looking(Opened):
         """Give where a claimed job's output lies while it runs, and after when it is large."""
         return outputs.file_of(self.path, job.number, token_of(job))
 
-    def history(self, job_id: str) -> list[Recorded]:
+    def history(self, job_id: str, *, lives: int | None = None) -> list[Recorded]:
         """Give every event of a job, those of earlier jobs of its id before them; raises JobNotFound.
 
+        `lives` is how many of the jobs that had the id, the last of them; None is all.
         Where no job ever had that id, it may name a stream: `config`, or `worker:` and a worker's id.
         What retention let go is read from the archive; BadSegment where that is damaged.
         """
-        return archived.history(self._store, job_id)
+        return archived.history(self._store, job_id, lives)
 
     def untold(self, events: list[Recorded]) -> str | None:
         """Tell what the `events` of a history lack, archived in a place that is not there; None where nothing."""

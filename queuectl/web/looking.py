@@ -24,6 +24,9 @@ MOST_ROWS: Final = 500
 EVENTS_OF_A_JOB: Final = 500
 """The newest events of a job that are shown: one that ran for days has renewed its lease thousands of times."""
 
+LIVES: Final = 10
+"""Jobs of one id, one after the other, whose events are looked at."""
+
 OUTPUT_BYTES: Final = 256 << 10
 
 
@@ -64,7 +67,7 @@ def job(desk: Desk, asked: Asked) -> dict[str, Any]:
 
 def history(desk: Desk, asked: Asked) -> dict[str, Any]:
     """Give the newest events of a job, and how many older ones were left out."""
-    found = desk.queue.history(asked.path["job_id"])
+    found = desk.queue.history(asked.path["job_id"], lives=LIVES)
     shown = found[-EVENTS_OF_A_JOB:]
     return {"events": _events_json(desk.queue, shown), "left_out": len(found) - len(shown)}
 

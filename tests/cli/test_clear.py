@@ -24,6 +24,15 @@ def test_state(cli: CommandLine) -> None:
     assert cli.json("clear", "--state", "cancelled") == {"cleared": 1}
 
 
+def test_dry_run(cli: CommandLine) -> None:
+    """--dry-run lists which, one or many, and clears none."""
+    cli("enqueue", "a", "true")
+    cli.complete("a")
+    assert cli("clear", "--dry-run").stdout == "Would clear 1 completed job\n  a\n"
+    assert cli.json("clear", "--dry-run") == {"would_clear": 1, "ids": ["a"]}
+    assert cli.json("clear") == {"cleared": 1}
+
+
 def test_older_than(cli: CommandLine) -> None:
     """--older-than leaves the younger ones."""
     cli("enqueue", "a", "true")

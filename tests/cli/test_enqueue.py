@@ -314,3 +314,42 @@ def test_surrogate_in_argv(cli: CommandLine) -> None:
     done = subprocess.run([*map(str.encode, cli.words("enqueue", "a")), b"\xff"], capture_output=True, timeout=20)
     assert done.returncode == 1
     assert done.stderr.startswith(b"Error: ")
+
+
+# An id used again
+
+
+def test_replace(cli: CommandLine) -> None:
+    """--replace lets an id be used again once its job has ended, in every form; the history tells of both."""
+    cli("enqueue", "a", "echo one", "--replace")
+    for form in (
+        ["enqueue", "a", "true", "--replace"],
+        ["enqueue", '{"id": "a", "command": "true"}', "--replace"],
+        ["enqueue", '{"id": "a", "command": "true", "replace": true}'],
+        ["enqueue", "a", "--replace", "--", "true"],
+        ["run", "--id", "a", "true", "--replace"],
+    ):
+        assert "cannot replace 'a': it has not ended (pending)" in cli(*form, code=1).stderr
+        cli("cancel", "a")
+        assert cli(*form).stdout == "Enqueued a\n"
+    assert [event["type"] for event in cli.json("history", "a")] == [
+        *["enqueued", "cancelled", "removed"] * 5,
+        "enqueued",
+    ]
+
+
+def test_replace_in_a_file(cli: CommandLine) -> None:
+    """--replace counts for each job of a file that does not say otherwise; --skip-existing leaves out the others."""
+    jobs = b'{"id": "a", "command": "true"}\n{"id": "b", "command": "true", "replace": false}\n'
+    cli("enqueue", "--file", "-", "--replace", text=jobs)
+    cli("cancel", "a", "b")
+    assert "line 2: cannot enqueue 'b'" in cli("enqueue", "--file", "-", "--replace", text=jobs, code=1).stderr
+    done = cli("enqueue", "--file", "-", "--replace", "--skip-existing", text=jobs)
+    assert done.stdout == "Enqueued 1 job, left out 1 whose id is taken\n"
+
+
+def test_replace_which(cli: CommandLine) -> None:
+    """Without an id there is nothing to replace: a usage error, and a value that is no flag is refused by name."""
+    assert "name the id" in cli("enqueue", "--command", "true", "--replace", code=2).stderr
+    assert "name the id" in cli("run", "true", "--replace", code=2).stderr
+    assert "replace: found 'yes'" in cli("enqueue", '{"id": "a", "command": "true", "replace": "yes"}', code=1).stderr

@@ -47,6 +47,7 @@ WORDS = {  # what a verb needs beside its options
     "dlq purge": ["bad"],
     "retry": ["bad"],
     "cancel": ["later"],
+    "remove": ["bad"],
     "edit": ["later", "--set", "priority=2"],
     "config get": ["max_retries"],
     "config set": ["max_retries", "4"],
@@ -58,7 +59,7 @@ WORDS = {  # what a verb needs beside its options
     "compact": ["--older-than", "1d"],
     "completion": ["bash"],
 }
-OF_JOBS = ["show", "logs", "wait", "dlq show", "dlq retry", "dlq purge", "retry", "cancel", "edit", "history"]
+OF_JOBS = ["show", "logs", "wait", "dlq show", "dlq retry", "dlq purge", "retry", "cancel", "edit", "remove", "history"]
 WRITERS = {"enqueue", "run", "worker start", "config set", "completion"}
 """Verbs for which it is no error that there is no queue yet."""
 

@@ -165,3 +165,16 @@ def test_limits_go_with_the_tree(related: CommandLine, words: list[str]) -> None
     """Limits without a tree are a usage error; a limit that is none is refused."""
     related("history", "one", *words, code=2)
     related("history", "--tree", "one", words[0], "0", code=1)
+
+
+def test_an_id_used_again_and_again(cli: CommandLine) -> None:
+    """The last jobs of an id are shown, and where there were more it says how to see them."""
+    for _ in range(11):
+        cli("enqueue", "a", "true", "--replace")
+        cli("cancel", "a")
+    done = cli("history", "a")
+    assert done.stderr == "These are the last 10 jobs of this id; --all shows the earlier ones too\n"
+    assert [line.split()[4] for line in done.stdout.splitlines()[1:]].count("cancelled") == 10
+    done = cli("history", "a", "--all")
+    assert (done.stderr, done.stdout.count("cancelled")) == ("", 21)
+    cli("history", "a", "--all", "--tree", code=2)

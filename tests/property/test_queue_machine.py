@@ -73,6 +73,19 @@ class QueueMachine(RuleBasedStateMachine):
             options = {"queue": "default", "priority": 0, "max_retries": 1}
             self.jobs[job_id] = self.born(self.queue.job(job_id), due=0, **options)
 
+    @rule(ids=st.lists(IDS, min_size=1, max_size=4, unique=True))
+    def replace(self, ids: list[str]) -> None:
+        """Use ids again: of ended jobs, or of none that is unfinished, and then all or none of them."""
+        requests = [JobRequest("true", id=job_id, max_retries=1, replace=True) for job_id in ids]
+        if any(job_id in self.jobs and self.jobs[job_id]["state"] not in ENDED for job_id in ids):
+            with pytest.raises(InvalidLine, match=r"cannot replace .* \(nothing was enqueued"):
+                self.queue.enqueue_many(requests)
+            return
+        assert self.queue.enqueue_many(requests).ids == ids
+        for job_id in ids:
+            options = {"queue": "default", "priority": 0, "max_retries": 1}
+            self.jobs[job_id] = self.born(self.queue.job(job_id), due=0, **options)
+
     @rule(job_id=IDS)
     def cancel(self, job_id: str) -> None:
         job = self.jobs.get(job_id)

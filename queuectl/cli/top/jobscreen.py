@@ -28,6 +28,9 @@ MOST_LINES: Final = 2_000
 MOST_BYTES: Final = 256 << 10
 """Output shown of what was printed before somebody looked."""
 
+LIVES: Final = 3
+"""Jobs of one id, one after the other, whose events are shown."""
+
 NARROW_KEYS: Final = "Esc back  o h d views  r retry  c cancel  ? help"
 KEYS: Final = "Esc back  o output  h history  d details  r retry  c cancel  ? help"
 VIEWS: Final = ("output", "history", "details")
@@ -157,7 +160,7 @@ class JobScreen(Screen[None]):
         log = self.query_one(Log)
         log.clear()
         if self._view == "history":
-            lines = ["  ".join(filter(None, row(each, ""))) for each in self._queue.history(self.job_id)]
+            lines = ["  ".join(filter(None, row(each, ""))) for each in self._queue.history(self.job_id, lives=LIVES)]
         else:
             lines = [f"{key:<12} {value}" for key, value in details(self._queue.job(self.job_id)) if value]
         log.write("\n".join(lines) + "\n", scroll_end=False)

@@ -6,7 +6,7 @@ from typing import IO, Any
 import click
 
 from .. import offers
-from ..asking import ArgvCommand, asked, job_options
+from ..asking import ArgvCommand, asked, check_replace, job_options
 from ..context import Session, pass_session
 from ..params import json_option, now_us, reason_option
 from ..render import document, line
@@ -35,6 +35,7 @@ class EnqueueCommand(ArgvCommand):
         'queuectl enqueue \'{"id": "job2", "command": "false", "max_retries": 2}\'',
         'queuectl enqueue backup -- rsync -a "my dir" host:/backup',
         "queuectl enqueue report ./report.sh --at 'tomorrow 9am'",
+        "queuectl enqueue nightly ./backup.sh --replace",
         "queuectl enqueue --edit",
         "queuectl enqueue --file jobs.jsonl",
         "find . -name '*.gz' -printf 'gzip -t %p\\n' | queuectl enqueue --file - --lines",
@@ -71,7 +72,8 @@ def command(
 
     One word that begins with { is JSON; two words are an id and a shell line; everything behind --
     is an argument vector, run without a shell. In a file, options count for each job that does not
-    say otherwise itself. One bad line, or an id that is taken, and none is enqueued: exit 1.
+    say otherwise itself. One bad line, or an id that is taken, and none is enqueued: exit 1. An id is
+    taken as long as its job is listed, with --replace only until that has ended.
     """
     defaults = asked(options)
     if stream is not None:
@@ -158,6 +160,7 @@ def _one(session: Session, job: dict[str, Any], options: dict[str, Any], reason:
     twice = sorted(job.keys() & options.keys())
     if twice:
         raise click.UsageError(f"{twice[0]} is given twice: in the JSON and by an option")
+    check_replace({**options, **job})
     request = request_from_mapping({**options, **job}, now_us=now_us())
     done = session.created().enqueue_request(request, reason=reason)
     if as_json:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...errors import JobNotFound
-from ...events.types import CONFIG_STREAM, WORKER_STREAM
+from ...events.types import CONFIG_STREAM, WORKER_STREAM, Enqueued
 from .. import offers
 from ..context import Session, pass_session
 from ..params import json_option, whole
@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 DEPTH = 10
 LIMIT = 200
 
+LIVES = 10
+"""Jobs of one id, one after the other, whose events are shown unasked."""
+
 
 @click.command(
     cls=Verb,
     examples=(
         "queuectl history job1",
         "queuectl history --tree job1",
+        "queuectl history nightly --all",
         "queuectl history config",
     ),
 )
@@ -32,29 +36,36 @@ LIMIT = 200
 @click.option("--tree", is_flag=True, help="The jobs whose commands led to it, and those that its own enqueued.")
 @click.option("--depth", type=whole(1, 100), metavar="N", help=f"Generations either way.  [default: {DEPTH}]")
 @click.option("--limit", type=whole(1, 10_000), metavar="N", help=f"Jobs in the tree.  [default: {LIMIT}]")
+@click.option("--all", "everything", is_flag=True, help=f"Also of jobs of its id before the last {LIVES}.")
 @json_option
 @pass_session
-def command(session: Session, *, name: str, tree: bool, depth: int | None, limit: int | None, as_json: bool) -> None:
+def command(
+    session: Session, *, name: str, tree: bool, depth: int | None, limit: int | None, everything: bool, as_json: bool
+) -> None:
     """Show every event of a job, with the time since the one before.
 
     Those of earlier jobs of its id stand before them. `config` shows what was ever configured, and
     worker:ID the life of a worker, unless a job has that for an id.
     """
+    if tree and everything:
+        raise click.UsageError("--all is about earlier jobs of the id, which a tree does not show; leave it out")
     if tree:
         _show_family(session, name, depth or DEPTH, limit or LIMIT, as_json)
     elif depth or limit:
         raise click.UsageError("--depth and --limit go with --tree")
     else:
-        _show_events(session, name, as_json)
+        _show_events(session, name, None if everything else LIVES, as_json)
 
 
-def _show_events(session: Session, name: str, as_json: bool) -> None:
+def _show_events(session: Session, name: str, lives: int | None, as_json: bool) -> None:
     from ..story import TIMELINE, Names, timeline
 
     queue = session.reading()
     name = _meant(queue, name)
-    events = queue.history(name)
-    if (untold := queue.untold(events)) is not None:
+    events = queue.history(name, lives=lives)
+    if lives is not None and sum(isinstance(each.event, Enqueued) for each in events) == lives and events[0].prev:
+        note(f"These are the last {lives} jobs of this id; --all shows the earlier ones too")
+    elif (untold := queue.untold(events)) is not None:
         note(escape(untold))
     names = Names(queue)
     if as_json:
@@ -74,7 +85,7 @@ def _meant(queue: "Queue", name: str) -> str:
         return queue.match_id(name, or_removed=True)
     except JobNotFound as error:
         try:
-            queue.history(name)  # the archive may still have it
+            queue.history(name, lives=1)  # the archive may still have it
         except JobNotFound as other:
             raise (error if error.near else other) from None
         return name

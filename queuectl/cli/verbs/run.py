@@ -1,11 +1,11 @@
-"""`queuectl run`: enqueue a command under an id of our making, and follow it if asked."""
+"""`queuectl run`: enqueue a command, under an id of our making unless it is given one, and follow it if asked."""
 
 from typing import Any
 
 import click
 
 from .. import offers
-from ..asking import ArgvCommand, asked, job_options
+from ..asking import ArgvCommand, asked, check_replace, job_options
 from ..context import Session, pass_session
 from ..exits import hint, say
 from ..params import json_option, now_us, reason_option
@@ -24,9 +24,11 @@ class RunCommand(ArgvCommand):
     examples=(
         'queuectl run "echo Hello World"',
         "queuectl run --wait --timeout 1m -- make test",
+        "queuectl run --id nightly --replace --wait ./backup.sh",
     ),
 )
 @click.argument("words", nargs=-1, metavar="[COMMAND]", shell_complete=offers.files_behind_dashes)
+@click.option("--id", "job_id", metavar="ID", help="The job's id.  [default: one of our making]")
 @click.option("--wait", is_flag=True, help="Show what it prints, and exit as it does.")
 @job_options
 @reason_option
@@ -40,6 +42,7 @@ def command(
     *,
     words: tuple[str, ...],
     argv: tuple[str, ...] | None,
+    job_id: str | None,
     wait: bool,
     reason: str | None,
     as_json: bool,
@@ -54,7 +57,9 @@ def command(
 
     if wait and as_json:
         raise click.UsageError("--wait prints what the command prints; use --json without it")
-    request = request_from_mapping({**asked(options), "command": _command(words, argv)}, now_us=now_us())
+    what = {**asked(options), "id": job_id, "command": _command(words, argv)}
+    check_replace(what)
+    request = request_from_mapping(what, now_us=now_us())
     job = session.created().enqueue_request(request, reason=reason)
     if as_json:
         from ...documents import job_json

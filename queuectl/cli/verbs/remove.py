@@ -1,0 +1,75 @@
+"""`queuectl remove`: take ended jobs out of the views, those named or those that a filter means."""
+
+from typing import Any
+
+import click
+
+from ...answers import Acted
+from ...job import ENDED
+from .. import offers
+from ..choosing import (
+    Consent,
+    act_on_all,
+    acted_json,
+    consent_options,
+    filter_from,
+    filter_options,
+    named_or_meant,
+    tell_acted,
+)
+from ..context import Session, pass_session
+from ..exits import each
+from ..naming import taken
+from ..params import json_option, reason_option
+from ..render import document
+from ..verb import Verb
+
+SAID = ("Remove", "Removed")
+
+
+@click.command(
+    cls=Verb,
+    examples=(
+        "queuectl remove job1 job2",
+        "queuectl remove --queue mail --until '30d ago' --dry-run",
+        "queuectl remove --state cancelled --match rsync",
+    ),
+)
+@click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=offers.jobs(*offers.ENDED))
+@filter_options(ENDED)
+@consent_options
+@reason_option
+@json_option
+@pass_session
+@click.pass_context
+def command(
+    ctx: click.Context,
+    session: Session,
+    /,
+    *,
+    job_ids: tuple[str, ...],
+    yes: bool,
+    dry_run: bool,
+    reason: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Remove ended jobs: completed, dead or cancelled ones.
+
+    Their history stays in the log, what they printed goes, and their ids are free again. Name the jobs, or
+    say which: these are counted, and it asks first. Exits 1 when one of those named was refused; the others
+    are removed all the same.
+    """
+    where, consent = filter_from(options), Consent(yes, dry_run)
+    named_or_meant(job_ids, where, consent)
+    queue, code = session.existing(), 0
+    if where is not None:
+        acted = act_on_all(queue, "remove", where, said=SAID, consent=consent, reason=reason)
+    else:
+        removed, code = each(job_ids, lambda job_id: queue.remove(taken(queue, job_id), reason=reason)[0])
+        acted = Acted(removed, 0)
+    if as_json:
+        document(acted_json(acted, consent))
+    elif acted.ids or where is not None:
+        tell_acted(acted, SAID, consent)
+    ctx.exit(code)
