@@ -36,7 +36,10 @@ class Captured(NamedTuple):
 
 
 class Result(NamedTuple):
-    """How a run ended, as its worker saw it; `job` is the job as it was claimed."""
+    """How a run ended, as its worker saw it; `job` is the job as it was claimed.
+
+    `leaves_processes`: something that it started has its output open, and goes on.
+    """
 
     job: Job
     kind: Literal["completed", "failed", "cancelled", "released"]
@@ -46,6 +49,7 @@ class Result(NamedTuple):
     error: str | None = None
     duration_ms: int | None = None
     output: Captured = Captured()
+    leaves_processes: bool = False
 
 
 class Exchange(NamedTuple):

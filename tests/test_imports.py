@@ -18,7 +18,7 @@ FACE = (
 )
 
 ALLOWED = {  # module -> what of ours it may import; the first row that fits counts
-    "errors|boot|events.types|retry|doorbell|later|surroundings|events.__init__|projections.__init__": "",
+    "errors|boot|drainer|events.types|retry|doorbell|later|surroundings|events.__init__|projections.__init__": "",
     "job|commands|decider": CORE,
     "events.lmdb_log": "errors events.* store",
     "events.*": "errors events.*",
@@ -88,7 +88,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     " tracing weighing",
     "verification": "apart checkpoint errors",
     "doctor": "apart directory errors events.lmdb_log job lockfile projections.* reading store",
-    "worker.*": f"{FACE} doorbell guardian leftovers lockfile worker.*",
+    "worker.*": f"{FACE} doorbell drainer guardian leftovers lockfile worker.*",
     "cli.verbs.dashboard": f"{FACE} cli.* web.server",
     "cli.*": f"{FACE} asof candidates doctor leftovers verification __init__ cli.* worker.*",
     "web.looking": f"{FACE} __init__ web.*",

@@ -51,6 +51,8 @@ class Attempt:
         self._look_at = NEVER
         self.has_filled_a_pipe = False
         """Whether it has printed so much at a time that it may have had to wait until it was read."""
+        self.unread: list[int] = []
+        """The pipes something of it may still print into: once finished, the caller's to read or close."""
 
     @property
     def process(self) -> Process:
@@ -141,12 +143,12 @@ class Attempt:
         for stream in (STDOUT, STDERR):
             if stream in self._flowing:
                 self._drain(stream)
-        self.process.close()
+        self.unread = self.process.close(but=self._flowing)
         captured = Captured() if self._capture is None else self._capture.finish()
         assert self._status is not None, "the command has exited"
         verdict = judge(self._status, self._stop, timeout_s=self._timeout_s, stderr_tail=captured.stderr_tail)
         duration_ms = round((self._ended_at - self._started_at) * 1000)
-        return Result(self.job, *verdict, duration_ms, captured)
+        return Result(self.job, *verdict, duration_ms, captured, bool(self.unread))
 
     def recorded(self) -> None:
         """Clean up, once the result is recorded: output that the store holds needs no file."""

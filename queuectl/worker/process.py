@@ -10,7 +10,7 @@ import errno
 import os
 import signal
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from ..errors import QueuectlError
@@ -81,10 +81,12 @@ class Process:
             return True
         return True
 
-    def close(self) -> None:
-        """Close what is still open; the process must have been reaped by poll()."""
+    def close(self, *, but: Collection[Stream] = ()) -> list[int]:
+        """Close the pipes, and give up those of some streams; the process must have been reaped by poll()."""
+        left = [self.pipes.pop(stream) for stream in but]
         close(self.pipes.values())
         self.pipes.clear()
+        return left
 
 
 class Invocation(NamedTuple):

@@ -9,6 +9,7 @@ from ..events.types import Command
 from ..job import Job, JobState
 
 _COMMAND_CHARS: Final = 100
+_BACKGROUND: Final = "; what it left in the background goes on, and what that prints is dropped"
 
 
 class Told(NamedTuple):
@@ -84,7 +85,7 @@ def ended(result: Result, job: Job) -> str:
     """Say how a run ended, and what became of its job."""
     took = "" if result.duration_ms is None else f" in {result.duration_ms / 1000:.2f} s"
     if job.state is JobState.COMPLETED:
-        return f"{job.id}: completed{took}"
+        return f"{job.id}: completed{took}" + (_BACKGROUND if result.leaves_processes else "")
     if job.state is JobState.CANCELLED:
         return f"{job.id}: cancelled"
     if job.state is JobState.PENDING:

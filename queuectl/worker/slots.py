@@ -20,6 +20,7 @@ from ..settings import VARIABLES
 from .ahead import MOST
 from .attempt import GROUP_POLL_S, LINGER_S, NEVER, Attempt
 from .capture import Capture
+from .drain import Drain
 from .process import Launcher, Shortage, SpawnError
 from .spawner import Begun, Order, Spawner
 from .verdict import Stop
@@ -74,6 +75,7 @@ class Slots:
         except BaseException:
             self._launcher.close()
             raise
+        self._drain = Drain()
         self._waiting.add_source(self._spawner)
         self._runs: dict[int, Attempt] = {}
         self._unsaid: dict[Attempt, None] = {}  # in the order in which they were lined up
@@ -245,6 +247,7 @@ class Slots:
 
     def close(self) -> None:
         """Let go of what all commands share."""
+        self._drain.close()
         if self._spawner.close():
             self._launcher.close()
 
@@ -309,6 +312,8 @@ class Slots:
         self._waiting.remove(run)
         self._forget(run)
         result = run.finish()
+        if run.unread:
+            self._drain.take(run.unread)
         if run.is_abandoned:
             return []
         if run.has_filled_a_pipe:

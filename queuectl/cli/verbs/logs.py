@@ -48,7 +48,7 @@ def command(
 
     A retry begins again at attempt 1: where that makes a run's number another than its attempt's,
     the heading says both. With --follow it exits as the job's command did: with its code, 128 + its
-    signal, or 1 when it was cancelled.
+    signal, or 1 when it was cancelled. What a process in the background prints after its run's end is dropped.
     """
     printer = (LinePrinter if as_json else Printer)(attempt, stream)
     queue = session.reading()

@@ -1,0 +1,94 @@
+"""Where a worker leaves the pipes of runs that are over while something in the background may still print.
+
+One process for all of them, started when there is the first; see `drainer`.
+"""
+
+import os
+import signal
+import socket
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from ..drainer import START
+from .helper import Helper
+from .libc import close
+
+MOST_HELD: Final = 64
+"""How many pipes are kept open unread while no process can be had to read them."""
+
+_START_S: Final = 5.0
+"""How long the process that starts it may take to end."""
+
+_AGAIN_S: Final = 0.002
+
+
+class Drain:
+    """At most one drainer, which is replaced when it is gone.
+
+    To be used once no descriptor below 3 is free.
+    """
+
+    def __init__(self) -> None:
+        self._helper = Helper("-I", "-S", "-c", START, Path(__file__).parents[2])
+        self._socket: socket.socket | None = None
+        self._pid = 0
+        self._held: list[int] = []
+
+    def take(self, pipes: list[int]) -> None:
+        """Have pipes read on until their last writer is gone; they are closed here."""
+        self._held += pipes
+        for _ in range(2):  # the one that was there may be gone
+            with suppress(OSError):
+                self._send_all()
+            if not self._held:
+                return
+        close(self._held[:-MOST_HELD])
+        del self._held[:-MOST_HELD]
+
+    def close(self) -> None:
+        """Let go of the drainer, which goes on by itself while it has something to read."""
+        close(self._held)
+        self._held = []
+        self._let_go()
+
+    def _send_all(self) -> None:
+        worker = self._socket or self._start()
+        try:
+            while self._held:
+                socket.send_fds(worker, [b"!"], self._held[-1:])
+                close([self._held.pop()])
+        except OSError:
+            self._let_go()
+            raise
+
+    def _start(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        try:
+            ours.setblocking(False)
+            with theirs, Path(os.devnull).open("r+b", buffering=0) as null:
+                self._pid = self._helper.start((theirs.fileno(), null.fileno(), null.fileno()))
+        except BaseException:
+            ours.close()
+            raise
+        self._socket = ours
+        return ours
+
+    def _let_go(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if self._pid:
+            _reap(self._pid)
+            self._pid = 0
+
+
+def _reap(starter: int) -> None:
+    """Wait for the process that started the drainer, which ends at once."""
+    give_up_at = time.monotonic() + _START_S
+    with suppress(ChildProcessError):  # somebody else in this program reaped it
+        while not os.waitpid(starter, os.WNOHANG)[0]:
+            if time.monotonic() > give_up_at:
+                os.kill(starter, signal.SIGKILL)
+            time.sleep(_AGAIN_S)
