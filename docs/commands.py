@@ -28,7 +28,8 @@ CONVENTIONS = """\
 - **`--reason TEXT`** on each verb that changes something: kept in the log with the change, for ever."""
 
 JOB = (
-    '{"id", "queue", "command", "state", "priority", "attempts", "max_retries", "timeout_s", "backoff_base", "cwd", '
+    '{"id", "queue", "command", "state", "priority", "attempts", "max_retries", "timeout_s", '
+    '"timeout_is_default", "backoff_base", "cwd", '
     '"env", "created_at", "updated_at", "run_at", "started_at", "finished_at", "worker_id", "lease_expires_at", '
     '"return_code", "signal", "duration_ms", "last_error", "version"}'
 )

@@ -36,7 +36,7 @@ def act(engine: Engine, job_ids: Sequence[str], command: JobCommand, *, reason: 
 
 
 def edit(engine: Engine, job_id: str, changes: Mapping[str, Any], *, again: bool, reason: str | None) -> Job:
-    """Change what a job that does not run is to do, and with `again` let it run again now, or neither.
+    """Change what a job is to do, and with `again` let it run again now, or neither.
 
     Raises JobNotFound, WrongState or InvalidInput.
     """

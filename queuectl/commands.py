@@ -122,7 +122,7 @@ class RequeueJob(NamedTuple):
 
 
 class EditJob(NamedTuple):
-    """Change what a job that does not run is to do; what already is so makes no change."""
+    """Change what a job is to do, of one that runs its timeout alone; what already is so makes no change."""
 
     edit: Edited
 

@@ -154,8 +154,9 @@ def _requeue(command: RequeueJob, job: Job) -> Events:
 
 
 def _edit(command: EditJob, job: Job) -> Events:
-    _require(job, "edit", ENDED | WAITING)
     wanted = command.edit
+    if job.lease is not None:
+        _require_timeout_alone(job, wanted)
     if wanted.run_at_us is not None and job.state in ENDED:
         raise WrongState("set when to run", job.id, job.state, "it runs again when it is retried; set it then")
     after = edited(job.spec, wanted)
@@ -164,11 +165,21 @@ def _edit(command: EditJob, job: Job) -> Events:
         for field, value in wanted._asdict().items()
         if value is not None and getattr(after, field) != getattr(job.spec, field)
     }
+    if wanted.timeout_ms is not None and job.spec.timeout_is_default:  # the same length, and now somebody's word
+        changes["timeout_ms"] = wanted.timeout_ms
     if wanted.run_at_us is not None:  # a retry or a delay may have moved it since it was asked for
         changes["run_at_us"] = wanted.run_at_us
         if wanted.run_at_us == job.due_us:
             del changes["run_at_us"]
     return (Edited(**changes),) if changes else ()
+
+
+def _require_timeout_alone(job: Job, wanted: Edited) -> None:
+    """Refuse an edit of a running job but for its time limit, the one thing that its worker looks at again."""
+    others = [field for field, value in wanted._asdict().items() if value is not None and field != "timeout_ms"]
+    if others:
+        hint = "while it runs only its timeout can be changed; wait for its end, or cancel it first"
+        raise WrongState(f"change {', '.join(others)} of", job.id, job.state, hint)
 
 
 def _remove(command: RemoveJob, job: Job) -> Events:

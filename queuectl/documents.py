@@ -30,6 +30,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "attempts": job.attempts,
         "max_retries": spec.max_retries,
         "timeout_s": None if spec.timeout_ms is None else spec.timeout_ms / 1000,
+        "timeout_is_default": spec.timeout_is_default,
         "backoff_base": spec.backoff_base,
         "cwd": spec.cwd,
         "env": dict(spec.env or {}),

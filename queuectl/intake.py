@@ -55,6 +55,7 @@ def specify(request: JobRequest, *, fresh_id: str, settings: Settings, now_us: i
     command, job_id, queue, priority, max_retries, timeout_s, base, own_cwd, env, run_at_us, delay_s, replace = request
     if max_retries is None:
         max_retries = settings.max_retries
+    is_default = timeout_s is None
     if timeout_s is None:
         timeout_s = settings.job_timeout_sec
     if base is None:
@@ -73,6 +74,7 @@ def specify(request: JobRequest, *, fresh_id: str, settings: Settings, now_us: i
         cwd if own_cwd is None and cwd and cwd.isascii() else _check_cwd(cwd if own_cwd is None else own_cwd),
         _check_env(env) if env else None,
         None if run_at_us is None and delay_s is None else _due_us(run_at_us, delay_s, now_us),
+        is_default and timeout_s != 0,
     )
 
 

@@ -65,7 +65,7 @@ TRANSITIONS: Mapping[type[Any], Mapping[JobState | None, JobState | None]] = {
     CancelRequested: {_R: _R},
     Cancelled: {_P: _X, _F: _X, _R: _X},
     Requeued: {_F: _P, _C: _P, _D: _P, _X: _P},
-    Edited: {_P: _P, _C: _C, _F: _F, _D: _D, _X: _X},
+    Edited: {_P: _P, _R: _R, _C: _C, _F: _F, _D: _D, _X: _X},
     Removed: {_C: None, _D: None, _X: None},
 }
 """Event -> state before -> state after. None before: there is no such job; None after: it is gone."""
@@ -217,6 +217,8 @@ def edited(spec: JobSpec, edit: Edited) -> JobSpec:
     for field, nothing in _NOTHING.items():
         if changed.get(field) == nothing:
             changed[field] = None
+    if edit.timeout_ms is not None:
+        changed["timeout_is_default"] = False
     return spec._replace(**changed)
 
 

@@ -45,7 +45,11 @@ KEYS: Mapping[str, Key] = {
 VARIABLES: Final[Mapping[str, str]] = {name: f"QUEUECTL_{name.upper()}" for name in KEYS}
 """Key -> the environment's variable that counts before the store, in the process that has it."""
 
-_ALIASES: Mapping[str, str] = {"max_retries_default": "max_retries", "timeout_ms": "job_timeout_sec"}
+_ALIASES: Mapping[str, str] = {
+    "max_retries_default": "max_retries",
+    "job_timeout_s": "job_timeout_sec",
+    "timeout_ms": "job_timeout_sec",
+}
 
 
 class Settings(NamedTuple):

@@ -377,6 +377,28 @@ def test_an_edit_empties() -> None:
     assert (job.spec, job.due_us) == (SPEC, 0)
 
 
+def test_of_a_running_job_only_the_timeout_is_edited() -> None:
+    """Whatever its run has come to, a job's time limit can be changed; what else is asked for is refused by name."""
+    edit = Edited(timeout_ms=5_000)
+    for history in ("claimed", "running", "stopping"):
+        story = given(*HISTORIES[history])
+        lease = None if story.job is None else story.job.lease
+        job = story.when(EditJob(edit)).then(edit).job
+        assert job is not None
+        assert (job.spec.timeout_ms, job.state, job.lease) == (5_000, JobState.PROCESSING, lease)
+        more = EditJob(edit._replace(cwd="/"))
+        story.when(more).then_refused(WrongState, "change cwd of 'job1': it is processing")
+
+
+def test_a_timeout_that_was_edited_is_no_default() -> None:
+    """Whoever names a timeout has said it, though it be as long as the default."""
+    spec = SPEC._replace(timeout_ms=300_000, timeout_is_default=True)
+    edit = EditJob(Edited(timeout_ms=300_000))
+    job = given(Enqueued(spec)).when(edit).then(Edited(timeout_ms=300_000)).when(edit).then().job
+    assert job is not None
+    assert (job.spec.timeout_ms, job.spec.timeout_is_default) == (300_000, False)
+
+
 def test_an_edit_sets_when_a_waiting_job_runs() -> None:
     """A retry waits for the time it was given; of a job that has ended, none can be set."""
     job = given(*HISTORIES["failed"]).when(EditJob(Edited(run_at_us=at(90)))).then(Edited(run_at_us=at(90))).job

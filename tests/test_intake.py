@@ -45,7 +45,9 @@ def refusal(do: Callable[[], object]) -> InvalidInput:
 
 def test_a_bare_command_gets_all_defaults() -> None:
     """A request of no more than a command is filled in from the settings, the directory and a fresh id."""
-    assert spec_of(JobRequest("true")) == JobSpec("fresh", "true", "default", 0, 3, 300_000, 2.0, "/here", None, None)
+    assert spec_of(JobRequest("true")) == JobSpec(
+        "fresh", "true", "default", 0, 3, 300_000, 2.0, "/here", None, None, True
+    )
 
 
 def test_json_says_all_that_a_job_can_be() -> None:

@@ -24,6 +24,12 @@ def test_timeout_ms_is_the_timeout_in_milliseconds(text: str, value: float) -> N
     assert parse("timeout-ms", text) == ("job_timeout_sec", value)
 
 
+@pytest.mark.parametrize("name", ["job_timeout_s", "job-timeout-s"])
+def test_the_timeout_may_be_spelled_as_other_seconds_are(name: str) -> None:
+    """job_timeout_s is the same key, and takes durations."""
+    assert parse(name, "1h") == ("job_timeout_sec", 3600)
+
+
 @pytest.mark.parametrize("name", ["", "max retries", "colour", "job_timeout"])
 def test_an_unknown_key_is_refused_with_the_good_ones(name: str) -> None:
     """The refusal of a key lists every key there is."""

@@ -22,7 +22,12 @@ _OPTIONS = (
     ),
     click.option("--priority", type=whole(), metavar="INT", help="Higher runs first.  [default: 0]"),
     click.option("--max-retries", type=whole(), metavar="N", help="Attempts after the first.  [as configured]"),
-    click.option("--timeout", type=duration_s, metavar="SECONDS", help="Stop it after so long; 0 is never."),
+    click.option(
+        "--timeout",
+        type=duration_s,
+        metavar="SECONDS",
+        help="Stop it after so long: 90s, 2h; 0 is never.  [as configured: 5m by default]",
+    ),
     click.option("--delay", type=duration_s, metavar="DURATION", help="Not before so long from now: 90s, 5m, 1h30m."),
     click.option("--at", type=time_us, metavar="TIME", help="Not before this time: 17:30, tomorrow 9am, in 2h."),
     click.option("--cwd", metavar="DIR", shell_complete=offers.directories, help="Where it runs.  [default: here]"),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..errors import InvalidInput
+from ..events.types import JobSpec
 from ..job import Job, JobState
 from .render import Column, on_terminal, state_colour
 from .text import coarse, command_text, duration, escape, moment
@@ -83,6 +84,11 @@ def _exit(job: Job, now_us: int) -> str:
     return job.last.signal or ("" if job.last.return_code is None else str(job.last.return_code))
 
 
+def _timeout(spec: JobSpec) -> str:
+    limit = duration(spec.timeout_ms / 1000) if spec.timeout_ms else "none"
+    return f"{limit} (default)" if spec.timeout_is_default else limit
+
+
 def _name(column: Column) -> str:
     return NAMES.get(column.title, column.title.lower().replace(" ", "-"))
 
@@ -143,7 +149,7 @@ def details(job: Job) -> Iterator[tuple[str, str]]:
     yield "queue", spec.queue
     yield "priority", str(spec.priority) if spec.priority else ""
     yield "attempts", f"{job.attempts} of {spec.max_retries + 1}"
-    yield "timeout", duration(spec.timeout_ms / 1000) if spec.timeout_ms else "none"
+    yield "timeout", _timeout(spec)
     yield "directory", escape(spec.cwd or "")
     for name, value in (spec.env or {}).items():
         yield "environment", escape(f"{name}={value}")

@@ -72,7 +72,7 @@ def _layout(cls: type[Any], name: str, keys: str, fields_of: type[Any] | None = 
 
 
 LAYOUTS: tuple[Layout, ...] = (
-    _layout(Enqueued, "enqueued", "id cmd q pri max tmo base cwd env run", JobSpec),
+    _layout(Enqueued, "enqueued", "id cmd q pri max tmo base cwd env run dt", JobSpec),
     _layout(Claimed, "claimed", "w exp"),
     _layout(Started, "started", "tok n host pid"),
     _layout(Renewed, "renewed", "tok exp"),

@@ -35,7 +35,10 @@ class Reason(StrEnum):
 
 
 class JobSpec(NamedTuple):
-    """What was asked for; only an edit changes it after the job is enqueued."""
+    """What was asked for; only an edit changes it after the job is enqueued.
+
+    `timeout_is_default`: nobody asked for this timeout, the configuration said it.
+    """
 
     id: str
     command: Command
@@ -47,6 +50,7 @@ class JobSpec(NamedTuple):
     cwd: str | None = None
     env: Mapping[str, str] | None = None
     run_at_us: int | None = None
+    timeout_is_default: bool = False
 
 
 class Output(NamedTuple):

@@ -112,7 +112,7 @@ class Asking(Looking):
         return acting.act(self._engine, ids_of(job_id), RequeueJob(), reason=reason)[0]
 
     def edit(self, job_id: str, *, again: bool = False, reason: str | None = None, **changes: Any) -> Job:
-        """Change what a job is to do that waits or has ended; `again` also lets it run again, now.
+        """Change what a job is to do, of one that runs its timeout; `again` also lets one run again, now.
 
         `changes` are command, queue, priority, max_retries, timeout_s, backoff_base, cwd, env, run_at or
         delay_s, as `enqueue` takes them; None is no timeout, directory, environment or time. It keeps its

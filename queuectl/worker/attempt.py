@@ -42,8 +42,6 @@ class Attempt:
         self._grace_s = grace_s
         self._started_at = now
         self._ended_at = NEVER
-        timeout_ms = job.spec.timeout_ms
-        self._timeout_s = timeout_ms / 1000 if timeout_ms else None
         self._status: int | None = None
         self._stop: Stop | None = None
         self._kill_at = NEVER
@@ -146,7 +144,7 @@ class Attempt:
         self.unread = self.process.close(but=self._flowing)
         captured = Captured() if self._capture is None else self._capture.finish()
         assert self._status is not None, "the command has exited"
-        verdict = judge(self._status, self._stop, timeout_s=self._timeout_s, stderr_tail=captured.stderr_tail)
+        verdict = judge(self._status, self._stop, spec=self.job.spec, stderr_tail=captured.stderr_tail)
         duration_ms = round((self._ended_at - self._started_at) * 1000)
         return Result(self.job, *verdict, duration_ms, captured, bool(self.unread))
 
@@ -169,9 +167,10 @@ class Attempt:
             self._process.signal_group(signal.SIGCONT)  # a stopped process hears TERM only once it goes on
 
     def _timeout_at(self) -> float:
-        if self._timeout_s is None or self._stop is not None or self._status is not None:
+        timeout_ms = self.job.spec.timeout_ms  # an edit may change it while the command runs
+        if not timeout_ms or self._stop is not None or self._status is not None:
             return NEVER
-        return self._started_at + self._timeout_s
+        return self._started_at + timeout_ms / 1000
 
     def _notice_exit(self, now: float) -> None:
         if self._process is None or self._status is not None:

@@ -300,12 +300,15 @@ class Worker:
     def _check(self, job: Job, now: float) -> None:
         """Heed what others did to a job of ours; one that waits for a slot is given up where it was cancelled."""
         try:
-            lease = self._queue.job(job.id).lease
+            found = self._queue.job(job.id)
         except JobNotFound:
-            lease = None
+            found = None
+        lease = None if found is None else found.lease
         is_ours = lease is not None and job.lease is not None and lease.token == job.lease.token
         is_cancelled = lease is not None and lease.cancel_requested
         if is_ours and not is_cancelled:
+            if found is not None and found.spec != job.spec:
+                self._slots.edited(found)
             return
         if self._slots.withdraw(job):
             self._results += [Result(job, "cancelled")] if is_ours else []

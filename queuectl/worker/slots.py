@@ -204,6 +204,12 @@ class Slots:
                 run.renew_at = now + self._renew_every_s
                 self._watch(run)
 
+    def edited(self, job: Job) -> None:
+        """Go by what a job says now: its time limit, which counts from the start of its run, may be another."""
+        if (run := self._runs.get(_token(job))) is not None:
+            run.job = job
+            self._watch(run)
+
     def recorded(self, results: Iterable[Result]) -> None:
         """Clean up behind runs whose end is recorded, and let go of those whose end was refused."""
         for result in results:

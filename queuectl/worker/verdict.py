@@ -4,7 +4,8 @@ from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
 from ..answers import Result
-from ..events.types import Reason
+from ..errors import as_typed
+from ..events.types import JobSpec, Reason
 from .process import signal_name
 
 Kind = Literal["completed", "failed", "cancelled", "released"]
@@ -33,13 +34,13 @@ class Verdict(NamedTuple):
     error: str | None = None
 
 
-def judge(status: int, stop: Stop | None, *, timeout_s: float | None, stderr_tail: str | None) -> Verdict:
+def judge(status: int, stop: Stop | None, *, spec: JobSpec, stderr_tail: str | None) -> Verdict:
     """Judge a run by its exit status (minus the number of the signal that killed it) and why it was stopped."""
     return_code = status if status >= 0 else None
     signal = signal_name(-status) if status < 0 else None
     if stop is Stop.TIMEOUT:
         # Behind a TERM the last line is mostly the shell saying "Terminated": not worth repeating.
-        return Verdict("failed", return_code, signal, Reason.TIMEOUT, f"timed out after {timeout_s:g} s")
+        return Verdict("failed", return_code, signal, Reason.TIMEOUT, _timed_out(spec))
     if stop is Stop.CANCELLED:
         return Verdict("cancelled", return_code, signal)
     if stop is not None:
@@ -64,6 +65,14 @@ def spared(result: Result, *, now: float, interrupted_at: float) -> Result:
     if abs(begun_at - interrupted_at) > INTERRUPT_S:
         return result
     return Result(result.job, "released", error="it was being started when its worker was interrupted")
+
+
+def _timed_out(spec: JobSpec) -> str:
+    told = f"timed out after {(spec.timeout_ms or 0) / 1000:g} s"
+    if not spec.timeout_is_default:
+        return told
+    lift = f"queuectl edit {as_typed(spec.id)} --set timeout=1h"
+    return f"{told}, the default limit; lift it: {lift}, or for jobs to come: queuectl config set job_timeout_s 1h"
 
 
 def _with_last_line(what: str, stderr_tail: str | None) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import CommandLine, wait_until
+from .terminal import Terminal
 
 
 def test_id_and_command(cli: CommandLine) -> None:
@@ -90,7 +91,8 @@ def test_json_output(cli: CommandLine) -> None:
     """--json prints the job as the contract has it."""
     job = cli.json("enqueue", "j", "true")
     assert list(job) == [
-        *("id", "queue", "command", "state", "priority", "attempts", "max_retries", "timeout_s", "backoff_base"),
+        *("id", "queue", "command", "state", "priority", "attempts", "max_retries", "timeout_s"),
+        *("timeout_is_default", "backoff_base"),
         *("cwd", "env", "created_at", "updated_at", "run_at", "started_at", "finished_at", "worker_id"),
         *("lease_expires_at", "return_code", "signal", "duration_ms", "last_error", "version"),
     ]
@@ -353,3 +355,36 @@ def test_replace_which(cli: CommandLine) -> None:
     assert "name the id" in cli("enqueue", "--command", "true", "--replace", code=2).stderr
     assert "name the id" in cli("run", "true", "--replace", code=2).stderr
     assert "replace: found 'yes'" in cli("enqueue", '{"id": "a", "command": "true", "replace": "yes"}', code=1).stderr
+
+
+def test_the_default_limit_is_told_with_the_first_job_of_a_queue(cli: CommandLine) -> None:
+    """On a terminal, once, and only where nobody named a limit; show says it of each job."""
+    for words, is_told in (
+        (("enqueue", "a", "true"), True),
+        (("enqueue", "b", "true"), False),
+        (("run", "true"), False),
+    ):
+        with Terminal(cli, *words) as terminal:
+            assert terminal.end() == 0
+            assert ("A run is stopped after 5m, the default" in terminal.text()) is is_told
+    assert "timeout    5m (default)" in cli("show", "a").stdout
+    assert cli.json("show", "a")["timeout_is_default"] is True
+    cli("edit", "a", "--set", "timeout=5m")
+    assert cli.json("show", "a")["timeout_is_default"] is False
+    assert "default" not in cli("show", "a").stdout.partition("timeout")[2].partition("\n")[0]
+
+
+@pytest.mark.parametrize("words", [("run", "true"), ("enqueue", "--file", "FILE", "--lines")])
+def test_whichever_way_the_first_job_comes_its_limit_is_told(cli: CommandLine, words: tuple[str, ...]) -> None:
+    """A file of jobs and `run` tell it as `enqueue` does; of a limit of its own, or off a terminal, nothing is told."""
+    file = cli.db.parent / "jobs"
+    file.write_text("true\ntrue\n")
+    typed = [str(file) if word == "FILE" else word for word in words]
+    with Terminal(cli, *typed) as terminal:
+        assert terminal.end() == 0
+        assert "A run is stopped after 5m, the default" in terminal.text()
+    other = CommandLine(cli.db.parent / "other")
+    assert "stopped after" not in other.process(*typed).stderr
+    with Terminal(CommandLine(cli.db.parent / "third"), "run", "true", "--timeout", "5m") as terminal:
+        assert terminal.end() == 0
+        assert "stopped after" not in terminal.text()

@@ -97,5 +97,8 @@ CASES: dict[str, Recorded] = {
         16, AT_US, 1, 8, "ann@host", Edited("", "", 0, 0, timeout_ms=0, backoff_base=0.0, cwd="", env={}, run_at_us=0)
     ),
     "enqueued-caused": Recorded(15, AT_US, 15, 0, "ann@host", Enqueued(JobSpec("job2", "true")), None, 2),
+    "enqueued-full-timeout": Recorded(
+        300, AT_US, 300, 70, "ann@host", Enqueued(FULL_SPEC._replace(timeout_is_default=True))
+    ),
 }
 """Name, which begins with the event's stored name, -> the event."""

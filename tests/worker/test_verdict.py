@@ -4,11 +4,12 @@ import signal
 
 import pytest
 
-from queuectl import Result
+from queuectl import JobSpec, Result
 from queuectl.worker.verdict import Stop, Verdict, judge, spared
 from tests.worker.live import running_job
 
 JOB = running_job("true")
+SPEC = JobSpec("a", "true", timeout_ms=1_500)
 
 
 @pytest.mark.parametrize(
@@ -34,13 +35,22 @@ def test_a_run_is_judged_by_its_status_and_why_it_was_stopped(
     status: int, stop: Stop | None, stderr: str | None, verdict: Verdict
 ) -> None:
     """Each way to end has its kind, its reason and its words."""
-    assert judge(status, stop, timeout_s=1.5, stderr_tail=stderr) == verdict
+    assert judge(status, stop, spec=SPEC, stderr_tail=stderr) == verdict
+
+
+def test_a_limit_that_nobody_asked_for_says_so() -> None:
+    """A run that dies of the default limit is told that it was that, and how to lift it, ready to be typed."""
+    spec = JobSpec("a b", "true", timeout_ms=300_000, timeout_is_default=True)
+    assert judge(-15, Stop.TIMEOUT, spec=spec, stderr_tail=None).error == (
+        "timed out after 300 s, the default limit; lift it: queuectl edit 'a b' --set timeout=1h, "
+        "or for jobs to come: queuectl config set job_timeout_s 1h"
+    )
 
 
 def test_the_error_is_one_printable_line() -> None:
     """What a command printed cannot break a line, a terminal or the size of the error."""
     stderr = "10%\r20%\r\x1b[31mred\x07" + "x" * 1000 + "\n"
-    error = judge(1, None, timeout_s=None, stderr_tail=stderr).error
+    error = judge(1, None, spec=SPEC, stderr_tail=stderr).error
     assert error is not None
     assert error.startswith("exit code 1: ?[31mred?xxx")
     assert len(error) < 250
@@ -49,7 +59,7 @@ def test_the_error_is_one_printable_line() -> None:
 
 def test_signals_are_named() -> None:
     """The signal is its name, not its number."""
-    assert judge(-signal.SIGKILL, None, timeout_s=None, stderr_tail=None).signal == "SIGKILL"
+    assert judge(-signal.SIGKILL, None, spec=SPEC, stderr_tail=None).signal == "SIGKILL"
 
 
 @pytest.mark.parametrize(

@@ -24,21 +24,22 @@ _JSON = ("priority", "max_retries", "backoff_base", "env")
     cls=Verb,
     examples=(
         "queuectl edit job1",
-        "queuectl edit job1 --set priority=10 --set timeout=5m",
+        "queuectl edit job1 --set priority=10",
+        "queuectl edit job1 --set timeout=2h",
         "queuectl edit job1 --set 'command=rsync -a here there' --reason 'the host moved'",
     ),
 )
-@click.argument("job_id", metavar="JOB", shell_complete=offers.jobs(*offers.AGAIN, offers.OPEN[0]))
+@click.argument("job_id", metavar="JOB", shell_complete=offers.jobs())
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=f"Without the editor: {', '.join(FIELDS)}.")
 @reason_option
 @json_option
 @pass_session
 def command(session: Session, *, job_id: str, settings: tuple[str, ...], reason: str | None, as_json: bool) -> None:
-    """Change a job that waits or has ended.
+    """Change a job that waits or has ended, or the timeout of one that runs.
 
     In your editor (VISUAL or EDITOR), or by --set. It keeps its id, its state and its history, where the
-    change is told. A job that runs has to end first, or be cancelled. To run it again at once: queuectl
-    retry --edit JOB.
+    change is told. A timeout counts from the start of the run, and for a run that goes on at once; all
+    else has to wait for its end. To run it again at once: queuectl retry --edit JOB.
     """
     queue = session.existing()
     job = queue.job(taken(queue, job_id))

@@ -1,5 +1,6 @@
 """`queuectl enqueue`: bring jobs into being, one from the command line or many from a file."""
 
+import sys
 from collections.abc import Sequence
 from typing import IO, Any
 
@@ -8,6 +9,7 @@ import click
 from .. import offers
 from ..asking import ArgvCommand, asked, check_replace, job_options
 from ..context import Session, pass_session
+from ..firstjob import tell_of_timeout
 from ..params import json_option, now_us, reason_option
 from ..render import document, line
 from ..text import escape, plural
@@ -162,13 +164,15 @@ def _one(session: Session, job: dict[str, Any], options: dict[str, Any], reason:
         raise click.UsageError(f"{twice[0]} is given twice: in the JSON and by an option")
     check_replace({**options, **job})
     request = request_from_mapping({**options, **job}, now_us=now_us())
-    done = session.created().enqueue_request(request, reason=reason)
+    queue = session.created()
+    done = queue.enqueue_request(request, reason=reason)
     if as_json:
         from ...documents import job_json
 
         document(job_json(done))
     else:
         line(f"Enqueued {escape(done.id)}")
+    tell_of_timeout(queue, done)
 
 
 def _from_file(
@@ -183,9 +187,12 @@ def _from_file(
     from ..bulk import Jobs, enqueue_all
 
     jobs = Jobs(stream, defaults, as_lines=as_lines)
-    done = enqueue_all(session.created(), jobs, skip_existing=skip_existing, reason=reason)
+    queue = session.created()
+    done = enqueue_all(queue, jobs, skip_existing=skip_existing, reason=reason)
     if as_json:
         document({"enqueued": done.enqueued, "skipped": done.skipped, "ids": done.ids})
         return
     left_out = f", left out {done.skipped:,} whose id is taken" if done.skipped else ""
     line(f"Enqueued {plural(done.enqueued, 'job')}{left_out}")
+    if done.ids and sys.stderr.isatty():
+        tell_of_timeout(queue, queue.job(done.ids[0]), count=done.enqueued)

@@ -8,6 +8,7 @@ from .. import offers
 from ..asking import ArgvCommand, asked, check_replace, job_options
 from ..context import Session, pass_session
 from ..exits import hint, say
+from ..firstjob import tell_of_timeout
 from ..params import json_option, now_us, reason_option
 from ..render import document, line, note
 from ..text import escape
@@ -60,7 +61,9 @@ def command(
     what = {**asked(options), "id": job_id, "command": _command(words, argv)}
     check_replace(what)
     request = request_from_mapping(what, now_us=now_us())
-    job = session.created().enqueue_request(request, reason=reason)
+    queue = session.created()
+    job = queue.enqueue_request(request, reason=reason)
+    tell_of_timeout(queue, job)
     if as_json:
         from ...documents import job_json
 

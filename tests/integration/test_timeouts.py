@@ -1,0 +1,66 @@
+"""The time limit of a run: told where it is the default, and changed while the run goes on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from queuectl import Job, Queue
+from tests.worker.live import LiveWorker, wait_until
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[Queue]:
+    with Queue.open(tmp_path / "db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def worker(queue: Queue) -> Iterator[LiveWorker]:
+    started = LiveWorker(queue.path, slots=2, poll_s=60)
+    yield started
+    started.kill()
+
+
+def ended(queue: Queue, job_id: str) -> Job:
+    [job] = queue.wait(job_id, timeout_s=15)
+    return job
+
+
+def begun(path: Path) -> None:
+    wait_until(path.exists)
+
+
+def test_a_shorter_limit_counts_at_once_from_the_start(queue: Queue, worker: LiveWorker, tmp_path: Path) -> None:
+    """A run that has gone on for longer than the limit it is given ends there and then, whatever the poll interval."""
+    queue.enqueue(f"touch {tmp_path}/up; sleep 60", id="a", max_retries=0)
+    begun(tmp_path / "up")
+    queue.edit("a", timeout_s=0.01)
+    job = ended(queue, "a")
+    assert job.last is not None
+    assert (job.state, job.last.error) == ("dead", "timed out after 0.01 s")
+    assert queue.replay(check=True).differences == []
+
+
+@pytest.mark.parametrize("timeout_s", [0, 3600])
+def test_a_limit_is_lifted_while_the_run_goes_on(
+    queue: Queue, worker: LiveWorker, tmp_path: Path, timeout_s: float
+) -> None:
+    """A run that is given longer, or for ever, outlives the limit that it began with."""
+    queue.enqueue(f"touch {tmp_path}/up; sleep 2.7", id="a", timeout_s=2.5, max_retries=0)
+    begun(tmp_path / "up")
+    queue.edit("a", timeout_s=timeout_s)
+    assert ended(queue, "a").state == "completed"
+
+
+def test_the_default_limit_says_what_it_was(queue: Queue, worker: LiveWorker) -> None:
+    """A job that nobody gave a limit dies of the configured one, and its error says so and how to lift it."""
+    queue.config_set("job_timeout_s", "0.1s")
+    queue.enqueue("sleep 60", id="a", max_retries=0)
+    queue.enqueue("sleep 60", id="b", max_retries=0, timeout_s=0.1)
+    ours, theirs = ended(queue, "a").last, ended(queue, "b").last
+    assert ours is not None
+    assert theirs is not None
+    assert ours.error is not None
+    assert ours.error.startswith("timed out after 0.1 s, the default limit; lift it: queuectl edit a --set timeout=1h,")
+    assert theirs.error == "timed out after 0.1 s"
