@@ -15,6 +15,7 @@ import lmdb
 
 from .directory import JOURNAL, STAGED, check_new, flush_directory, hold, make_directory
 from .errors import NewerFormat, NoQueue, NotAQueue, StoreError
+from .surroundings import inheritable
 
 FORMAT: Final = 2
 """The highest format of a store that is known here: an older queuectl could not read what has it."""
@@ -295,7 +296,7 @@ def _table_names() -> Iterator[str]:
 
 def _open_environment(path: Path, *, read_only: bool, passing: bool) -> lmdb.Environment:
     try:
-        return lmdb.open(
+        env = lmdb.open(
             os.fsencode(path),
             map_size=MAP_SIZE,
             max_dbs=len(LOG_TABLES) + len(_SETS) * len(VIEW_TABLES) + 8,
@@ -312,6 +313,18 @@ def _open_environment(path: Path, *, read_only: bool, passing: bool) -> lmdb.Env
     except (lmdb.Error, OSError) as error:
         own = "use that one" if "already open" in str(error) else "check its owner and permissions"
         raise StoreError(f"cannot open the queue at {path}: {str(error).rstrip('.')}; {own}") from error
+    _keep_from_programs(path)
+    return env
+
+
+def _keep_from_programs(path: Path) -> None:
+    """Have no program that this process starts inherit data.mdb, open to be written: LMDB itself would let it."""
+    data = _file(path)
+    for fd in inheritable():
+        with suppress(OSError):
+            found = os.fstat(fd)
+            if (found.st_dev, found.st_ino) == data:
+                os.set_inheritable(fd, False)
 
 
 def _create_tables(env: lmdb.Environment, path: Path) -> Sets:

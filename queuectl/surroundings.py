@@ -1,7 +1,13 @@
-"""What this process stands in: its user and host, its directory, where its queue lies; imports nothing of ours."""
+"""What this process stands in: its user and host, its directory, what it has open; imports nothing of ours."""
 
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
+
+_USUAL_FDS: Final = 256
+"""How many descriptors most programs do with."""
 
 
 def default_path() -> Path:
@@ -46,6 +52,18 @@ def directory() -> str:
         return os.getcwd()  # noqa: PTH109 - Path would be made only to be turned into text
     except FileNotFoundError:
         return ""
+
+
+def inheritable() -> Iterator[int]:
+    """Return the descriptors that a program started from here would get, unless they are closed for it."""
+    try:
+        fds: Iterable[int] = map(int, os.listdir("/dev/fd"))  # noqa: PTH208 - no path is wanted
+    except OSError:  # neither /proc nor the like: the usual ones
+        fds = range(_USUAL_FDS)
+    for fd in fds:
+        with suppress(OSError):  # closed meanwhile, as is the one that the list was read from
+            if os.get_inheritable(fd):
+                yield fd
 
 
 def is_process(pid: int) -> bool:

@@ -524,3 +524,15 @@ def test_a_copy_that_nobody_reads_on_ends(tmp_path: Path, in_main_thread: bool) 
             stopping.join(20)
             assert not stopping.is_alive()
         assert len(b"".join(store.copy())) > 40_000_000
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_programs_do_not_inherit_the_data(store: Store, *, read_only: bool) -> None:
+    """What a program with an open queue starts has no descriptor of data.mdb, not even where it may inherit others."""
+    path = store.path
+    store.close()
+    with Store.open(path, create=False, read_only=read_only):
+        opened = subprocess.run(
+            ["ls", "-l", "/proc/self/fd"], close_fds=False, capture_output=True, text=True, check=True
+        )
+    assert str(path) not in opened.stdout

@@ -2,7 +2,8 @@
 
 Python's own (os.posix_spawn, and fork_exec behind subprocess) keeps the interpreter's lock while the
 kernel makes the process, which is most of what starting a command takes; and it knows no directory to
-start in. Needs glibc 2.29, musl 1.1.24, macOS 10.15 or later. Knows nothing of commands.
+start in. What it starts holds stdin, stdout, stderr and no other descriptor, whatever this process has
+open and was given by its parent. Needs glibc 2.29, musl 1.1.24, macOS 10.15 or later. Knows nothing of commands.
 """
 
 import ctypes
@@ -15,13 +16,20 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
+from ..surroundings import inheritable
+
 _OPAQUE_BYTES: Final = 512
 """More than any platform's posix_spawnattr_t (glibc: 336) or sigset_t (128) takes."""
 
 _ACTIONS_KEPT: Final = 512
 
+_FIRST_OTHER: Final = 3
+"""The descriptor behind stdin, stdout and stderr."""
+
 _SETSIGDEF: Final = 0x04
 _SETSID: Final = 0x400 if sys.platform == "darwin" else 0x80
+_CLOEXEC_DEFAULT: Final = 0x4000 if sys.platform == "darwin" else 0
+"""With it a program gets no descriptor but those that its actions put in place; macOS alone has it."""
 
 _IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 """What a program would inherit as ignored."""
@@ -32,6 +40,9 @@ _quick: Final = ctypes.PyDLL(None)
 _posix_spawn: Final = ctypes.CDLL(None).posix_spawn
 _pipe2: Final = getattr(_quick, "pipe2", None)  # macOS has none
 _destroy_actions: Final = _quick.posix_spawn_file_actions_destroy
+_add_close: Final = _quick.posix_spawn_file_actions_addclose
+_add_close_from: Final = getattr(_quick, "posix_spawn_file_actions_addclosefrom_np", None)  # glibc 2.34 and later
+_closes_all: Final = _add_close_from is not None or bool(_CLOEXEC_DEFAULT)
 _close: Final = _quick.close
 
 _Pair: Final = ctypes.c_int * 2
@@ -82,19 +93,20 @@ class Attributes:
         self.made = _Opaque()
         _check(_quick.posix_spawnattr_init(self.made))
         _check(_quick.posix_spawnattr_setsigdefault(self.made, heard))
-        _check(_quick.posix_spawnattr_setflags(self.made, ctypes.c_short(_SETSID | _SETSIGDEF)))
+        _check(_quick.posix_spawnattr_setflags(self.made, ctypes.c_short(_SETSID | _SETSIGDEF | _CLOEXEC_DEFAULT)))
 
 
 def spawn(
     path: bytes, argv: Strings, env: Strings, attributes: Attributes, *, cwd: bytes | None, fds: tuple[int, int, int]
 ) -> int:
-    """Start a program, `fds` as its stdin, stdout and stderr; give its process id.
+    """Start a program, `fds` as its stdin, stdout and stderr and no other descriptor; return its process id.
 
     The descriptors are above 2; no text holds a null byte. Raises OSError with the number of what
     failed: entering `cwd`, or running `path`, which counts from there.
     """
     pid = ctypes.c_int()
-    actions = _actions(cwd, fds)  # held meanwhile: the cache may let go of it
+    others = () if _closes_all else tuple(fd for fd in inheritable() if fd >= _FIRST_OTHER)
+    actions = _actions(cwd, fds, others)  # held meanwhile: the cache may let go of it
     _check(_posix_spawn(ctypes.byref(pid), path, actions.list, attributes.made, argv, env))
     return pid.value
 
@@ -102,11 +114,15 @@ def spawn(
 class _Actions:
     """What a new process does before it runs its program."""
 
-    def __init__(self, cwd: bytes | None, fds: tuple[int, int, int]) -> None:
+    def __init__(self, cwd: bytes | None, fds: tuple[int, int, int], others: tuple[int, ...]) -> None:
         self.list = _Opaque()
         _check(_quick.posix_spawn_file_actions_init(self.list))
         for target, fd in enumerate(fds):
             _check(_quick.posix_spawn_file_actions_adddup2(self.list, fd, target))
+        if _add_close_from is not None:
+            _check(_add_close_from(self.list, _FIRST_OTHER))
+        for fd in others:  # one that is closed by now does no harm
+            _check(_add_close(self.list, fd))
         if cwd is not None:
             _check(_quick.posix_spawn_file_actions_addchdir_np(self.list, cwd))
 

@@ -149,6 +149,29 @@ def test_detach_leaves_the_caller(cli: CommandLine) -> None:
     assert words == ["worker", "a:", "a:", "stopping", "worker"]
 
 
+def test_a_worker_gives_its_commands_and_helpers_nothing_it_inherited(cli: CommandLine, tmp_path: Path) -> None:
+    """A descriptor that a shell hands down stops at the worker: neither command nor guardian has it, nor the data."""
+    cli("enqueue", "a", "sleep 60")
+    with (tmp_path / "foreign").open("w") as foreign:
+        worker = cli.spawn("worker", "start", pass_fds=[foreign.fileno()])
+
+    def child(name: bytes) -> set[str]:
+        tasks = Path(f"/proc/{worker.pid}/task").glob("*/children")
+        for pid in [int(pid) for task in tasks for pid in task.read_text().split()]:
+            if name in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return {str(fd.readlink()).partition(":[")[0] for fd in Path(f"/proc/{pid}/fd").iterdir()}
+        return set()
+
+    try:
+        assert wait_until(lambda: child(b"sleep")) == {"/dev/null", "pipe"}
+        (lock,) = [str(path) for path in (cli.db / "workers").iterdir()]
+        assert wait_until(lambda: child(b"queuectl.guardian") - {lock}) == {"/dev/null", "pipe"}
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            worker.send_signal(number)
+        worker.communicate(timeout=20)
+
+
 def test_detach_where_modules_lie_about(cli: CommandLine, tmp_path: Path) -> None:
     """A file in the caller's directory that is called like a module of ours or of Python's is not imported."""
     cli("enqueue", "a", "true")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from queuectl.events.types import Command
+from queuectl.worker import libc
 from queuectl.worker.process import STDOUT, Launcher, Process, SpawnError, signal_name
 
 from .live import wait_until
@@ -54,6 +55,30 @@ def test_the_job_s_environment_lies_over_the_worker_s(launcher: Launcher) -> Non
 def test_a_command_reads_nothing(launcher: Launcher) -> None:
     """Standard input is empty: a command that reads does not wait for a terminal."""
     assert output_of(started(launcher, "cat; echo done", cwd=None, env={})) == b"done\n"
+
+
+@pytest.fixture(params=["as this system can", "descriptor by descriptor"])
+def closing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what a command is not to get closed in each of the ways there are."""
+    if request.param == "descriptor by descriptor":
+        monkeypatch.setattr(libc, "_closes_all", False)
+        monkeypatch.setattr(libc, "_add_close_from", None)
+    libc._actions.cache_clear()
+
+
+@pytest.mark.usefixtures("closing")
+def test_a_command_holds_three_descriptors(launcher: Launcher, tmp_path: Path) -> None:
+    """Whatever its worker has open, and was given open by its own parent, a command gets 0, 1 and 2 alone."""
+    with (tmp_path / "foreign").open("w") as foreign:
+        for number in (foreign.fileno(), 250):
+            os.dup2(foreign.fileno(), number, inheritable=True)
+        try:
+            # A shell's glob is read before anything is opened for it; 3 and above would be of ours.
+            printed = output_of(started(launcher, "for fd in /proc/$$/fd/*; do readlink $fd; done", env={})).split()
+        finally:
+            os.close(250)
+    assert printed[0] == b"/dev/null"
+    assert [each.partition(b":")[0] for each in printed[1:]] == [b"pipe", b"pipe"]
 
 
 def test_a_command_runs_where_its_job_says(launcher: Launcher, tmp_path: Path) -> None:
