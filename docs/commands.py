@@ -49,7 +49,8 @@ JSON: Mapping[str, str] = {
     "worker stop": '`{"ids"}` of the workers that were asked',
     "worker list": 'a list of `{"id", "pid", "host", "slots", "queues", "running", "runs", "started_at", '
     '"heartbeat_at", "state"}`; `state` is running, stopping or dead',
-    "status": '`{"jobs", "active_workers", "queues", "head", "oldest_pending_s"}`; with `--watch` one a line',
+    "status": '`{"jobs", "active_workers", "queues", "head", "oldest_pending_s", "unserved"}`; with `--watch` one a '
+    "line",
     "list": "a list of jobs",
     "show": "a job, and `caused_by`",
     "logs": 'a list of `{"run", "attempt", "worker_id", "started_at", "state", "summary", "stdout", "stderr"}`',

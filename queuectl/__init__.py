@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Shrunk,
         Status,
         Subscriber,
+        Unserved,
         WorkerInfo,
     )
     from .asof import Past
@@ -76,7 +77,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "answers": "Acted Adopted BackedUp Branch Bulk Captured Cause Compacted ConfigValue Exchange Exported Family Kin "
-    "Migrated Overview Recovered ReplayReport Restored Result Run Running Shrunk Status Subscriber WorkerInfo",
+    "Migrated Overview Recovered ReplayReport Restored Result Run Running Shrunk Status Subscriber Unserved "
+    "WorkerInfo",
     "asof": "Past",
     "documents": "event_json job_json",
     "errors": "AmbiguousJob Archived BadSegment BulkStopped CheckpointMoved CompactBusy CorruptLog "
@@ -148,6 +150,7 @@ __all__ = [
     "StoreError",
     "Subscriber",
     "Subscription",
+    "Unserved",
     "Verified",
     "WaitTimeout",
     "WorkerInfo",

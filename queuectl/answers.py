@@ -104,14 +104,35 @@ class WorkerInfo(NamedTuple):
         return [run.job_id for run in self.runs]
 
 
+class Unserved(NamedTuple):
+    """A queue that no running worker serves, and how many jobs wait in it."""
+
+    queue: str
+    waiting: int
+
+    @property
+    def told(self) -> str:
+        """The queue and how many wait, in words."""
+        return f"queue {self.queue} ({'1 job waits' if self.waiting == 1 else f'{self.waiting:,} jobs wait'})"
+
+    @property
+    def start_command(self) -> str:
+        """The command that starts a worker for it."""
+        return "queuectl worker start" + ("" if self.queue == "default" else f" --queue {self.queue}")
+
+
 class Status(NamedTuple):
-    """The queue at a glance. `oldest_pending_s`: how long the longest waiting runnable job has waited."""
+    """The queue at a glance. `oldest_pending_s`: how long the longest waiting runnable job has waited.
+
+    `unserved` are the queues where jobs wait and that no running worker serves.
+    """
 
     jobs: dict[JobState, int]
     active_workers: int
     queues: dict[str, dict[JobState, int]]
     head: int
     oldest_pending_s: float | None
+    unserved: list[Unserved]
 
 
 class Overview(NamedTuple):

@@ -19,7 +19,7 @@ from .errors import NewerFormat, NoQueue, NotAQueue, QueuectlError
 from .events.lmdb_log import LmdbLog
 from .job import JobState
 from .projections import counts, marks, rebuild
-from .reading import list_workers
+from .reading import list_workers, unserved
 from .store import VIEW_TABLES, Store, key_of
 
 State = Literal["ok", "warning", "problem"]
@@ -33,6 +33,7 @@ LOW_BYTES: Final = 1 << 30
 
 CLOCK_SLACK_US: Final = 2_000_000
 NAMED_AT_MOST: Final = 20
+QUEUES_AT_MOST: Final = 20
 """Files that a command names; of more it names the first."""
 
 _FILES: Final = ("data.mdb", "lock.mdb", "open.lock")
@@ -207,16 +208,12 @@ def _workers(store: Store) -> Iterator[Trouble]:
 
 def _waiting(store: Store) -> Iterator[Trouble]:
     with store.read() as txn:
-        queues = counts.all_queues(txn)
-        found = list_workers(txn, store.path, time.time_ns() // 1000)
-    alive = [info for info in found if info.state != "dead"]
-    for name, each in queues.items():
-        waiting = each[JobState.PENDING] + each[JobState.FAILED]
-        if waiting and not any(info.queues is None or name in info.queues for info in alive):
-            option = "" if name == "default" else f" --queue {quote(name)}"
-            told = "1 job waits" if waiting == 1 else f"{waiting:,} jobs wait"
-            what = f"{told} in queue {name!r}, and no worker takes from it"
-            yield "warning", what, f"queuectl worker start{option}"
+        found = unserved(txn, store.path, time.time_ns() // 1000)
+    for each in found[:QUEUES_AT_MOST]:
+        yield "warning", f"no running worker serves {each.told}", each.start_command
+    if len(found) > QUEUES_AT_MOST:
+        what = f"no running worker serves {len(found) - QUEUES_AT_MOST:,} more queues where jobs wait"
+        yield "warning", what, "queuectl worker start"
 
 
 def _dead_letters(store: Store) -> Iterator[Trouble]:

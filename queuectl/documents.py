@@ -109,6 +109,7 @@ def status_json(status: Status) -> dict[str, Any]:
         "queues": {name: _counts(each) for name, each in status.queues.items()},
         "head": status.head,
         "oldest_pending_s": status.oldest_pending_s,
+        "unserved": [each.queue for each in status.unserved],
     }
 
 

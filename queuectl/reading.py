@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from . import lockfile
-from .answers import ConfigValue, Run, Running, Status, WorkerInfo
+from .answers import ConfigValue, Run, Running, Status, Unserved, WorkerInfo
 from .boot import booted_s
 from .errors import InvalidInput, JobNotFound
 from .events.lmdb_log import LmdbLog
@@ -102,8 +102,10 @@ def status(txn: Transaction, path: Path | None, now_us: int) -> Status:
     """
     queues = counts.all_queues(txn)
     total = {state: sum(each[state] for each in queues.values()) for state in JobState}
-    active = sum(info.state != "dead" for info in list_workers(txn, path, now_us))
-    return Status(total, active, queues, marks.get(txn, marks.APPLIED), _longest_wait_s(txn, now_us))
+    found = list_workers(txn, path, now_us)
+    active = sum(info.state != "dead" for info in found)
+    lacking = _unserved((info.queues for info in found if info.state == "running"), queues)
+    return Status(total, active, queues, marks.get(txn, marks.APPLIED), _longest_wait_s(txn, now_us), lacking)
 
 
 def settings(txn: Transaction, environ: Mapping[str, str]) -> dict[str, ConfigValue]:
@@ -135,6 +137,19 @@ def list_workers(txn: Transaction, path: Path | None, now_us: int) -> list[Worke
     rows = workers.present(txn)
     held = leases.held(txn) if rows else {}
     return [_worker_info(txn, path, row, held.get(row.id, []), now_us) for row in rows]
+
+
+def unserved(txn: Transaction, path: Path, now_us: int, names: Iterable[str] | None = None) -> list[Unserved]:
+    """Return the queues, of these or of all, where jobs wait and that no running worker serves.
+
+    Asks after one worker at a time, until one serves every queue. A program that claims jobs without having
+    said that it is a worker is not known, and does not count.
+    """
+    rows = sorted(workers.present(txn), key=lambda row: row.queues is not None)
+    serving = (row.queues for row in rows if not row.stopping and _is_alive(txn, path, row, now_us))
+    return _unserved(
+        serving, counts.all_queues(txn) if names is None else {name: counts.get(txn, name) for name in names}
+    )
 
 
 def runs(txn: Transaction, job: Job) -> list[Run]:
@@ -176,6 +191,17 @@ def position_at(txn: Transaction, at_us: int) -> int:
     return low
 
 
+def _unserved(serving: Iterable[tuple[str, ...] | None], queues: Mapping[str, counts.Counts]) -> list[Unserved]:
+    """Return the queues where jobs wait and that none serves: each of those `serving` names its own, None means all."""
+    served: set[str] = set()
+    for names in serving:
+        if names is None:
+            return []
+        served.update(names)
+    waiting = {name: each[JobState.PENDING] + each[JobState.FAILED] for name, each in queues.items()}
+    return [Unserved(name, count) for name, count in waiting.items() if count and name not in served]
+
+
 def _longest_wait_s(txn: Transaction, now_us: int) -> float | None:
     """Tell how long the first of each queue and priority has waited, or one not yet promoted, at the most."""
     found = _jobs(txn, chain(islice(ready.firsts(txn), FIRSTS), islice(scheduled.numbers(txn), 1)))
@@ -193,14 +219,20 @@ def _worker_info(
     beat_us = None if path is None else _beat_us(txn, path, row.id, now_us)
     runs = sorted(map(_running, _jobs(txn, iter(held))), key=lambda run: run.since_us)
     state: Literal["running", "stopping", "dead"] = "stopping" if row.stopping else "running"
-    is_alive = path is None or lockfile.is_held(path, row.id)
-    if is_alive is None:
-        is_alive = now_us - (beat_us or row.started_at_us) <= SILENT_US and (row.host != host() or is_process(row.pid))
-    if not is_alive:
+    if path is not None and not _is_alive(txn, path, row, now_us):
         state = "dead"
     return WorkerInfo(
         row.id, row.pid, row.host, row.slots, row.queues, runs, row.started_at_us, beat_us, state, row.stop_now, now_us
     )
+
+
+def _is_alive(txn: Transaction, path: Path, row: workers.WorkerRow, now_us: int) -> bool:
+    """Whether a worker holds its lock file, or was heard of lately if it has none."""
+    is_held = lockfile.is_held(path, row.id)
+    if is_held is not None:
+        return is_held
+    heard_us = _beat_us(txn, path, row.id, now_us) or row.started_at_us
+    return now_us - heard_us <= SILENT_US and (row.host != host() or is_process(row.pid))
 
 
 def _beat_us(txn: Transaction, path: Path, worker: str, now_us: int) -> int | None:

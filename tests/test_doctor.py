@@ -201,7 +201,7 @@ def test_jobs_that_nobody_takes(path: Path) -> None:
         queue.worker_started("w1", host=os.uname().nodename, pid=os.getpid(), slots=1, queues=["fast"])
         assert here(path)["waiting"].do == "queuectl worker start --queue slow"
         queue.enqueue("true", queue="fast")
-        assert "'slow'" in here(path)["waiting"].found
+        assert "queue slow (1 job waits)" in here(path)["waiting"].found
         lock.close()
 
 

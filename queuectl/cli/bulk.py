@@ -1,6 +1,7 @@
 """Jobs from a file or a pipe, a line each: read, checked line by line, and handed over in one go."""
 
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from json import JSONDecodeError, JSONDecoder
 from typing import IO, TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ class Jobs:
         self._as_lines = as_lines
         self._now_us = now_us()
         self._lines = array("L")
+        self.queues: Counter[str] = Counter()
+        """How many jobs were read for each queue."""
 
     def line_of(self, request: int) -> int:
         """Give the line that a request came from; both count from 1."""
@@ -46,9 +49,11 @@ class Jobs:
             self._lines.append(number)
             try:
                 job = with_defaults(self._read(raw, number), self._defaults)
-                yield request_from_mapping(job, now_us=self._now_us)
+                request = request_from_mapping(job, now_us=self._now_us)
             except InvalidInput as error:
                 raise InvalidLine(number, error) from None
+            self.queues[request.queue] += 1
+            yield request
 
     def _read(self, raw: bytes, number: int) -> dict[str, Any]:
         if len(raw) > LINE_BYTES:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ..job import JobState
+from .advice import unserved_text
 from .render import STATE_COLOURS, on_terminal, paint, terminal_width
 from .text import duration, escape, moment, plural
 
@@ -34,6 +35,8 @@ def glance(queue: "Queue | Past") -> Iterator[str]:
         yield from _workers(workers)
     else:
         yield "No workers"
+    if workers and not past and (told := unserved_text(status.unserved)) is not None:
+        yield paint(told, "yellow")
 
 
 def _remark(state: JobState, count: int, status: "Status") -> str:

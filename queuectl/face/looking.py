@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Run,
         Status,
         Subscriber,
+        Unserved,
         WorkerInfo,
     )
     from ..events.types import Recorded, Stream
@@ -174,6 +175,14 @@ class Looking(Opened):
         """Give the workers that have not stopped, those found dead among them."""
         with self._store.read() as txn:
             return reading.list_workers(txn, self.path, self._clock.now_us())
+
+    def unserved(self, queues: Sequence[str] | None = None) -> list[Unserved]:
+        """Give the queues, of these or of all, where jobs wait and that no running worker serves.
+
+        A program that claims jobs without `worker_started` is not known as one, and does not count.
+        """
+        with self._store.read() as txn:
+            return reading.unserved(txn, self.path, self._clock.now_us(), queues)
 
     def runs(self, job_id: str) -> list[Run]:
         """Give a job's runs in order, those of an archived job too; raises JobNotFound."""

@@ -31,7 +31,7 @@ def is_whole(cli: CommandLine) -> bool:
         ("events --follow", "enqueued"),
         ("wait j", None),
         ("logs j --follow", None),
-        ("run --wait true", "no worker is running"),
+        ("run --wait true", "No running worker serves"),
         ("enqueue --file - --lines", None),
     ],
 )

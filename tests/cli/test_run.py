@@ -35,7 +35,7 @@ def test_wait_passes_on_output_and_code(cli: CommandLine) -> None:
     cli.drain()
     out, errors = waiting.communicate(timeout=20)
     assert (waiting.returncode, out) == (7, "out\n")
-    assert "no worker is running" in errors
+    assert "No running worker serves queue default (1 job waits); start one: queuectl worker start" in errors
     assert "err\n" in errors
 
 
@@ -54,7 +54,7 @@ def test_interrupted_wait_leaves_the_job(cli: CommandLine) -> None:
     wait_until(lambda: (cli.db / "data.mdb").exists() and _jobs(cli))
     assert waiting.stderr is not None
     told = waiting.stderr.readline()
-    assert "no worker is running" in told
+    assert "No running worker serves" in told
     waiting.send_signal(signal.SIGINT)
     _, errors = waiting.communicate(timeout=20)
     assert waiting.returncode == 130

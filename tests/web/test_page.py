@@ -46,6 +46,16 @@ def test_it_shows_the_queue_live(dashboard: Dashboard, store: Queue, browser: Br
     browser.sees("2 free")
 
 
+def test_a_queue_that_nobody_serves(dashboard: Dashboard, store: Queue, browser: Browser) -> None:
+    """Beside the workers it says in which queues jobs wait that none of them takes, and how to start one that does."""
+    store.worker_started("worker-1", host="elsewhere", pid=7, slots=3, queues=["fast"])
+    store.enqueue("true", queue="fast")
+    store.enqueue("true", queue="slow")
+    browser.go(dashboard.url)
+    browser.sees("Jobs wait in queue slow, and no running worker serves it.")
+    browser.sees("queuectl worker start --queue slow")
+
+
 def test_nothing_of_a_job_is_obeyed(dashboard: Dashboard, store: Queue, browser: Browser) -> None:
     """Markup and control characters in an id, a command, an error and the output are shown, on every page."""
     store.enqueue(SPOOF.replace("\x00", ""), id=NASTY, max_retries=0, reason=SPOOF.replace("\x00", ""))

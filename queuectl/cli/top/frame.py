@@ -48,7 +48,9 @@ def head(path: str, seen: Seen, chosen: Filter, width: int, most: int) -> Iterat
     yield panels.title(path, found, f"{datetime.now():%H:%M:%S}", width)
     yield panels.states(found, chosen.state, chosen.queue, width)
     yield panels.rates(seen.tail, found.at_us, width)
-    left = most - 3
+    lacking = list(panels.unserved(found))
+    yield from lacking
+    left = most - 3 - len(lacking)
     by_queue = list(panels.queues(found, min(5, left // 2), width))
     yield from by_queue
     yield from panels.workers(found, max(1, min(5, left - len(by_queue))))

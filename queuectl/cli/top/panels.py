@@ -5,6 +5,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from ...job import Job, JobState
+from ..advice import unserved_text
 from ..jobtext import state_text
 from ..render import STATE_COLOURS
 from ..text import cells, command_text, cut, duration, escape, plural
@@ -120,6 +121,12 @@ def workers(seen: "Overview", most: int) -> Iterator[Line]:
         yield [(escape(info.id), "bold"), (f" {info.state}", STATE_COLOURS.get(info.state, "red")), *_at_work(info)]
     if len(seen.workers) > len(shown):
         yield [(f"... and {plural(len(seen.workers) - len(shown), 'worker')} more", "dim")]
+
+
+def unserved(seen: "Overview") -> Iterator[Line]:
+    """Give a line about the queues that none of the workers there are serves."""
+    if seen.workers and (told := unserved_text(seen.status.unserved)) is not None:
+        yield [(told, "yellow")]
 
 
 def _at_work(info: "WorkerInfo") -> Line:

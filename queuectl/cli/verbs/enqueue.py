@@ -1,15 +1,14 @@
 """`queuectl enqueue`: bring jobs into being, one from the command line or many from a file."""
 
-import sys
 from collections.abc import Sequence
 from typing import IO, Any
 
 import click
 
 from .. import offers
+from ..advice import advise
 from ..asking import ArgvCommand, asked, check_replace, job_options
 from ..context import Session, pass_session
-from ..firstjob import tell_of_timeout
 from ..params import json_option, now_us, reason_option
 from ..render import document, line
 from ..text import escape, plural
@@ -172,7 +171,7 @@ def _one(session: Session, job: dict[str, Any], options: dict[str, Any], reason:
         document(job_json(done))
     else:
         line(f"Enqueued {escape(done.id)}")
-    tell_of_timeout(queue, done)
+    advise(queue, {done.spec.queue: 1}, done.id)
 
 
 def _from_file(
@@ -186,13 +185,12 @@ def _from_file(
 ) -> None:
     from ..bulk import Jobs, enqueue_all
 
-    jobs = Jobs(stream, defaults, as_lines=as_lines)
-    queue = session.created()
+    jobs, queue = Jobs(stream, defaults, as_lines=as_lines), session.created()
     done = enqueue_all(queue, jobs, skip_existing=skip_existing, reason=reason)
     if as_json:
         document({"enqueued": done.enqueued, "skipped": done.skipped, "ids": done.ids})
         return
     left_out = f", left out {done.skipped:,} whose id is taken" if done.skipped else ""
     line(f"Enqueued {plural(done.enqueued, 'job')}{left_out}")
-    if done.ids and sys.stderr.isatty():
-        tell_of_timeout(queue, queue.job(done.ids[0]), count=done.enqueued)
+    if done.ids:
+        advise(queue, jobs.queues, done.ids[0])

@@ -1,17 +1,21 @@
 """`queuectl run`: enqueue a command, under an id of our making unless it is given one, and follow it if asked."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .. import offers
+from ..advice import advise, advise_waiting
 from ..asking import ArgvCommand, asked, check_replace, job_options
 from ..context import Session, pass_session
 from ..exits import hint, say
-from ..firstjob import tell_of_timeout
 from ..params import json_option, now_us, reason_option
 from ..render import document, line, note
 from ..text import escape
+
+if TYPE_CHECKING:
+    from ...job import Job
+    from ...queue import Queue
 
 
 class RunCommand(ArgvCommand):
@@ -63,15 +67,15 @@ def command(
     request = request_from_mapping(what, now_us=now_us())
     queue = session.created()
     job = queue.enqueue_request(request, reason=reason)
-    tell_of_timeout(queue, job)
     if as_json:
         from ...documents import job_json
 
         document(job_json(job))
     elif wait:
-        ctx.exit(_follow(session, job.id))
+        ctx.exit(_follow(queue, job))
     else:
         line(f"Enqueued {escape(job.id)}")
+    advise(queue, {job.spec.queue: 1}, job.id)
 
 
 def _command(words: tuple[str, ...], argv: tuple[str, ...] | None) -> str | list[str]:
@@ -84,13 +88,12 @@ def _command(words: tuple[str, ...], argv: tuple[str, ...] | None) -> str | list
     raise click.UsageError(f'one command at a time; quote it: queuectl run "{" ".join(words)}", or put it behind --')
 
 
-def _follow(session: Session, job_id: str) -> int:
+def _follow(queue: "Queue", enqueued: "Job") -> int:
     from ..following import code_of, follow
 
-    queue = session.existing()
+    job_id = enqueued.id
     try:
-        if not queue.status().active_workers:
-            note(f"Enqueued {escape(job_id)}; no worker is running, start one with: queuectl worker start")
+        advise_waiting(queue, enqueued)
         job = follow(queue, job_id, begin=lambda run: None, piece=_pass_on, end=lambda run: None)
     except KeyboardInterrupt:
         note(f"{escape(job_id)} goes on; see: queuectl logs {escape(job_id)} --follow")

@@ -219,7 +219,7 @@ function table(heads, rows) {
 
 async function overviewPage() {
   const workers = await ask("api/workers");
-  const { jobs, queues, oldest_pending_s: oldest } = app.status;
+  const { jobs, queues, oldest_pending_s: oldest, unserved } = app.status;
   const counts = STATES.map((state) =>
     h("a", { class: `count ${state}${jobs[state] ? "" : " none"}`, href: state === "dead" ? "#/dead" : jobsLink({ state }) }, h("b", null, jobs[state].toLocaleString("en")), state));
   const names = Object.keys(queues).sort();
@@ -228,7 +228,7 @@ async function overviewPage() {
     h("div", { class: "counts" }, counts),
     h("p", { class: "quiet" }, oldest === null ? "Nothing waits that could run." : `The job that has waited longest could have run for ${length(oldest * 1000)}.`),
     names.length > 0 && h("section", { "data-key": "queues" }, h("h2", null, "Queues"), queueTable(names, queues)),
-    h("section", { "data-key": "workers" }, h("h2", null, "Workers"), workerTable(workers)),
+    h("section", { "data-key": "workers" }, h("h2", null, "Workers"), workers.length > 0 && unservedText(unserved), workerTable(workers)),
     h("section", { "data-key": "feed" }, h("h2", null, "What happens"), feed()),
   ];
 }
@@ -238,6 +238,12 @@ function queueTable(names, queues) {
     h("td", { class: "id" }, h("a", { href: jobsLink({ queue }) }, visible(queue))),
     STATES.map((state) => h("td", { class: "right" }, queues[queue][state] ? h("a", { href: jobsLink({ queue, state }) }, queues[queue][state].toLocaleString("en")) : h("span", { class: "quiet" }, "0")))));
   return table([["Queue"], ...STATES.map((state) => [state, "right"])], rows);
+}
+
+function unservedText(unserved) {
+  if (!unserved.length) return null;
+  const named = unserved.slice(0, 3).map((queue) => visible(queue)).join(", ") + (unserved.length > 3 ? ` and ${unserved.length - 3} more` : "");
+  return h("p", { class: "failed" }, `Jobs wait in ${unserved.length === 1 ? "queue" : "queues"} ${named}, and no running worker serves ${unserved.length === 1 ? "it" : "them"}. Start one in a terminal: `, h("code", null, unserved.length === 1 ? `queuectl worker start --queue ${visible(unserved[0])}` : "queuectl worker start"));
 }
 
 function workerTable(workers) {
