@@ -146,6 +146,7 @@ def test_the_status_has_the_keys_of_the_contract(queue: Queue, clock: FakeClock)
         "queues": {"mail": zero | {"pending": 1}},
         "head": 1,
         "oldest_pending_s": 1.5,
+        "unserved": ["mail"],
     }
     assert list(status_json(queue.status())["jobs"]) == [str(state) for state in JobState]
 
