@@ -61,7 +61,6 @@ class Exchange(NamedTuple):
 
     claimed: list[Job]
     settled: list[Job]
-    renewed: list[Job]
     refused: list[tuple[Job, QueuectlError]]
     next_due_s: float | None
 

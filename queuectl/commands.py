@@ -85,7 +85,8 @@ class FailJob(NamedTuple):
 class RecoverJob(NamedTuple):
     """Take a job back from a worker whose lease expired, or who is known to be `gone`; `pid` was its process.
 
-    `launched` False: it is known that the worker had not come to start the command.
+    `launched` False: it is known that the worker had not come to start the command. The worker's presence
+    held its leases until `held_until_us`.
     """
 
     token: int
@@ -93,6 +94,7 @@ class RecoverJob(NamedTuple):
     gone: bool = False
     pid: int | None = None
     launched: bool = True
+    held_until_us: int = 0
 
 
 class ReleaseJob(NamedTuple):

@@ -118,7 +118,7 @@ def _fail(command: FailJob, job: Job) -> Events:
 
 def _recover(command: RecoverJob, job: Job) -> Events:
     lease = _lease(job, "recover", command.token)
-    if not command.gone and lease.expires_at_us > command.retry.now_us:
+    if not command.gone and max(lease.expires_at_us, command.held_until_us) > command.retry.now_us:
         raise WrongState("recover", job.id, job.state, f"worker {lease.worker} still holds its lease")
     who = f"worker {lease.worker}" + ("" if command.pid is None else f" (pid {command.pid})")
     found = who + (" is gone" if command.gone else " let its lease expire")

@@ -8,7 +8,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
-from . import doorbell
+from . import doorbell, presence
 from .clock import Clock
 from .commands import ClaimJob, EnqueueJob, JobCommand, RecoverJob, RetryPolicy, StartJob, TakeJob
 from .decider import decide, decide_config
@@ -147,6 +147,11 @@ class Unit:
         """Give when a lease taken now ends; raises InvalidInput."""
         return self.now_us + int(check_lease_s(lease_s) * 1_000_000)
 
+    def hold(self, worker: str, lease_s: float) -> None:
+        """Make all leases of a worker hold for `lease_s` seconds from now, by its presence; raises InvalidInput."""
+        until_us = self.lease_until_us(lease_s)
+        presence.put(self.txn, check_worker(worker), presence.Presence(self._clock.now_us(), until_us))
+
     def start(self, jobs: Sequence[Job], *, host: str, pid: int) -> list[Job]:
         """Count an attempt of jobs just claimed."""
         return self.execute([(job.number, StartJob(token_of(job), host, pid)) for job in jobs])
@@ -159,11 +164,13 @@ class Unit:
         policies = self.retry_policies()
         orders: list[Order] = []
         for job in held:
-            row = workers.get(self.txn, job.lease.worker) if job.lease else None
+            worker = job.lease.worker if job.lease else ""
+            row = workers.get(self.txn, worker)
             pid = None if row is None else row.pid
+            until_us = presence.get(self.txn, worker).holds_until_us
             token = token_of(job)
             was_launched = launched is None or token <= launched
-            orders.append((job.number, RecoverJob(token, next(policies), gone, pid, was_launched)))
+            orders.append((job.number, RecoverJob(token, next(policies), gone, pid, was_launched, until_us)))
         recovered, _ = self.execute_each(orders)
         return recovered
 

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from itertools import chain, islice
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from . import presence
 from .events.lmdb_log import LmdbLog
 from .filtering import Filter, Order
 from .job import ENDED, WAITING, Job, JobState, evolve
@@ -92,7 +93,7 @@ def _taken(read: Read, walk: Walk, where: Filter, limit: int | None = None) -> I
                     is_over = True
                     break
                 if where.fits(job):
-                    found.append(job)
+                    found.append(presence.shown(txn, job))
                     if len(found) == left:
                         break
         yield from found

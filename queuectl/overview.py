@@ -5,6 +5,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
+from . import presence
 from .answers import Overview
 from .job import ENDED, Job, JobState
 from .projections import dead, jobs, leases, ready, scheduled
@@ -54,7 +55,7 @@ def _in_order(txn: Transaction, state: JobState | None, queue: str | None, latel
 
 def _running(txn: Transaction) -> list[Job]:
     held = (number for numbers in leases.held(txn).values() for number in numbers)
-    return sorted(_jobs(txn, held), key=_since_us)
+    return sorted((presence.shown(txn, job) for job in _jobs(txn, held)), key=_since_us)
 
 
 def _since_us(job: Job) -> int:

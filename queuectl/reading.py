@@ -5,7 +5,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
-from . import lockfile
+from . import lockfile, presence
 from .answers import ConfigValue, Run, Running, Status, Unserved, WorkerInfo
 from .boot import booted_s
 from .errors import InvalidInput, JobNotFound
@@ -236,8 +236,7 @@ def _is_alive(txn: Transaction, path: Path, row: workers.WorkerRow, now_us: int)
 
 
 def _beat_us(txn: Transaction, path: Path, worker: str, now_us: int) -> int | None:
-    beat = txn.get("presence", worker.encode())
-    return _seen_us(path, worker, now_us) or (int.from_bytes(beat, "big") if beat else None)
+    return _seen_us(path, worker, now_us) or presence.get(txn, worker).heard_at_us or None
 
 
 def _seen_us(path: Path, worker: str, now_us: int) -> int | None:

@@ -1,11 +1,11 @@
-"""The worker's one transaction a tick: results in, leases renewed, new jobs out."""
+"""The worker's one transaction a tick: results in, leases held on to, new jobs out."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from . import outputs
 from .answers import Exchange, Result
-from .commands import CompleteJob, ConfirmCancel, FailJob, JobCommand, ReleaseJob, RenewLease, RetryPolicy
+from .commands import CompleteJob, ConfirmCancel, FailJob, JobCommand, ReleaseJob, RetryPolicy
 from .engine import Order, Unit, token_of
 from .errors import QueuectlError
 from .events.types import Reason
@@ -24,20 +24,19 @@ def exchange(
     want: int,
     queues: Sequence[str] | None,
     lease_s: float,
-    renew: Sequence[Job],
+    hold: bool,
     host: str,
     pid: int,
 ) -> Exchange:
-    """Record results, renew leases, then claim and start up to `want` jobs; refusals are collected."""
+    """Record results, `hold` the worker's leases, then claim and start up to `want` jobs; refusals are collected."""
     settled, refused = settle(unit, results)
-    until_us = unit.lease_until_us(lease_s)
-    renewed, not_renewed = unit.execute_each([(job.number, RenewLease(token_of(job), until_us)) for job in renew])
-    refused += _with_jobs(renew, not_renewed)
+    if hold:
+        unit.hold(worker, lease_s)
     claimed: list[Job] = []
     if want:
         claimed = unit.take(worker, want, lease_s=lease_s, queues=queues, host=host, pid=pid)
     unit.views.flush()
-    return Exchange(claimed, settled, renewed, refused, _until_next_due_s(unit))
+    return Exchange(claimed, settled, refused, _until_next_due_s(unit))
 
 
 def _until_next_due_s(unit: Unit) -> float | None:

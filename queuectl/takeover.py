@@ -10,7 +10,7 @@ import time
 from contextlib import closing
 from typing import Final
 
-from . import lockfile
+from . import lockfile, presence
 from .answers import Recovered
 from .boot import awake_s
 from .engine import Engine, token_of
@@ -62,7 +62,7 @@ def _is_over(sighting: Sighting) -> bool:
 def _take_expired(engine: Engine, found: Recovered, actor: str | None) -> None:
     now_us = engine.now_us()
     with engine.store.read() as txn:
-        expired = _jobs(txn, leases.expired(txn, now_us))
+        expired = _jobs(txn, leases.expired(txn, now_us, lambda worker: _is_present(txn, worker, now_us)))
     due: dict[str, list[Job]] = {}
     for job in expired:
         if job.lease is not None and _is_given_up(engine, job):
@@ -71,6 +71,10 @@ def _take_expired(engine: Engine, found: Recovered, actor: str | None) -> None:
         sighting = _living(engine, worker)
         with engine.unit(actor=actor, rings=True) as unit:
             found.jobs.extend(unit.recover(theirs, launched=sighting.launched if sighting else None))
+
+
+def _is_present(txn: Transaction, worker: str, now_us: int) -> bool:
+    return presence.get(txn, worker).holds_until_us > now_us
 
 
 def _living(engine: Engine, worker: str) -> Sighting | None:
@@ -110,7 +114,7 @@ def _bury(
         found.jobs.extend(unit.recover(held, gone=True, launched=launched))
         if workers.get(unit.txn, worker) is not None:
             unit.append_named(WORKER_STREAM + worker, (WorkerStopped("found gone"),))
-            unit.txn.delete("presence", worker.encode())
+            presence.drop(unit.txn, worker)
             found.workers.append(worker)
 
 
@@ -126,7 +130,7 @@ def _is_put_down(sighting: Sighting, runs: list[Run]) -> bool:
 
 
 def _held(txn: Transaction, worker: str) -> list[Job]:
-    return _jobs(txn, leases.held(txn).get(worker, []))
+    return _jobs(txn, leases.held_by(txn, worker))
 
 
 def _jobs(txn: Transaction, numbers: list[int]) -> list[Job]:

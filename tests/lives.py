@@ -62,7 +62,8 @@ def long_life(queue: Queue, clock: FakeClock) -> None:
         Result(taken[2], "released"),
         Result(taken[5], "cancelled", duration_ms=5),
     ]
-    queue.exchange("w1", results, want=1, lease_s=30, renew=[taken[3]])
+    queue.exchange("w1", results, want=1, lease_s=30, hold=True)
+    queue.renew(taken[3], lease_s=30)
     clock.advance(28)
     queue.renew(queue.claim("w2", queues=["default"])[0], lease_s=90)
     clock.advance(30)

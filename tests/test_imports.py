@@ -38,23 +38,24 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "answers": "errors events.types job",
     "amending": "documents errors events.types intake settings when",
     "filtering": "errors intake job when",
-    "listing": f"filtering reading {VIEWS_OF_ALL}",
+    "listing": f"filtering presence reading {VIEWS_OF_ALL}",
     "documents": "answers events.types events.codec job",
     "outputs": "store",
+    "presence": "job store",
     "logtime": "clock store",
-    "engine": f"logtime {CORE} {VIEWS_OF_ALL} clock settings intake doorbell",
-    "settling|reading": f"answers settings boot lockfile commands engine outputs surroundings {VIEWS_OF_ALL}",
+    "engine": f"logtime presence {CORE} {VIEWS_OF_ALL} clock settings intake doorbell",
+    "settling|reading": f"answers settings boot lockfile presence commands engine outputs surroundings {VIEWS_OF_ALL}",
     "family": f"answers job reading {VIEWS_OF_ALL}",
     "selecting": f"reading {VIEWS_OF_ALL}",
     "subscriptions": "answers clock errors events.* intake store",
     "snapshots": "errors store",
     "branching": f"answers asof outputs {VIEWS_OF_ALL}",
     "asof": f"answers documents filtering intake listing reading settings snapshots {VIEWS_OF_ALL}",
-    "overview": f"answers reading {VIEWS_OF_ALL}",
+    "overview": f"answers presence reading {VIEWS_OF_ALL}",
     "enqueuing": f"answers clock commands engine intake outputs settings surroundings {VIEWS_OF_ALL}",
     "matching|candidates": "errors job projections.* store subscriptions surroundings",
     "acting": f"amending answers commands engine filtering listing outputs {VIEWS_OF_ALL}",
-    "takeover": f"answers boot engine leftovers lockfile surroundings {VIEWS_OF_ALL}",
+    "takeover": f"answers boot engine leftovers lockfile presence surroundings {VIEWS_OF_ALL}",
     "segment": "errors",
     "archive": "errors events.types events.codec segment",
     "expiry": f"answers {VIEWS_OF_ALL}",
@@ -75,8 +76,8 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "adopting": f"answers engine foreign foreignfiles intake outputs settings surroundings {VIEWS_OF_ALL}",
     "queue": f"face.* clock intake later settings surroundings {VIEWS_OF_ALL}",
     "face.*": f"face.* answers clock commands engine intake settings surroundings {VIEWS_OF_ALL}"
-    " outputs enqueuing acting settling reading overview takeover family matching selecting subscriptions later"
-    " verification adopting backup exporting foreignfiles importing installing migrating restore"
+    " outputs presence enqueuing acting settling reading overview takeover family matching selecting subscriptions"
+    " later verification adopting backup exporting foreignfiles importing installing migrating restore"
     " filtering listing when asof snapshots branching"
     " archived expiry retaining retention shrinking worker.output",
     "weighing": "",

@@ -327,7 +327,7 @@ def test_an_exchange_gives_started_jobs(queue: Queue) -> None:
         ("a", "processing", 1),
     ]
     assert [type(each.event) for each in queue.events(after=3)] == [Claimed, Started, Claimed, Started]
-    assert (found.settled, found.renewed, found.refused) == ([], [], [])
+    assert (found.settled, found.refused) == ([], [])
 
 
 def test_an_exchange_settles_what_it_can_and_collects_the_rest(queue: Queue, clock: FakeClock) -> None:
@@ -358,34 +358,54 @@ def test_an_exchange_is_one_moment(queue: Queue) -> None:
     assert len({each.at_us for each in queue.events(after=3)}) == 1
 
 
-def test_an_exchange_renews(queue: Queue, clock: FakeClock) -> None:
-    """Leases are renewed for the exchange's length and tell of a wish to cancel; lost ones are refused."""
-    lost = lose(queue, clock)
-    queue.enqueue("true", id="b")
-    [job] = exchange(queue, want=1).claimed
-    queue.cancel("b")
+def test_an_exchange_holds_all_leases_of_a_worker_without_an_event(queue: Queue, clock: FakeClock) -> None:
+    """A worker that is there holds what it claimed, however many jobs, and nobody else's; the jobs do not change."""
+    queue.enqueue_many([JobRequest("true", job_id) for job_id in "abc"])
+    mine, other = exchange(queue, want=2).claimed, queue.claim("w2", lease_s=30)
     clock.advance(10)
-    found = exchange(queue, renew=[job, lost])
-    assert [(each.lease.expires_at_us, each.lease.cancel_requested) for each in found.renewed] == [
-        (clock.now_us() + 30 * SECOND, True),
-    ]  # fmt: skip
-    assert [job for job, _ in found.refused] == [lost]
+    exchange(queue, hold=True)
+    clock.advance(29)
+    assert ids_of(queue.recover().jobs) == ids_of(other)
+    assert [queue.job(job.id).version for job in mine] == [job.version for job in mine]
+    assert [queue.job(job.id).updated_at_us for job in mine] == [job.updated_at_us for job in mine]
+    clock.advance(1)
+    assert ids_of(queue.recover().jobs) == ids_of(mine)
 
 
-def test_a_job_renewed_twice_in_one_breath_keeps_its_history(queue: Queue) -> None:
-    """A job named twice for renewal loses no event of its history."""
+def test_a_lease_is_shown_as_long_as_it_holds(queue: Queue, clock: FakeClock) -> None:
+    """Where a job is shown alone, in a list or in an overview, its lease ends when its worker's presence does."""
+    queue.enqueue_many([JobRequest("true", "a"), JobRequest("true", "b")])
+    [job] = exchange(queue, want=1).claimed
+    clock.advance(10)
+    exchange(queue, hold=True)
+    renewed = queue.renew(queue.claim("w1", lease_s=30)[0], lease_s=90)
+    found = [queue.job("a"), queue.job("b"), *queue.jobs(order="id"), *queue.overview().jobs]
+    ends = [each.lease.expires_at_us - clock.now_us() for each in found if each.lease]
+    assert ends == [30 * SECOND, 90 * SECOND] * 3
+    assert queue.complete(queue.job("a")).state == queue.complete(renewed).state == "completed"
+    assert job.lease is not None
+
+
+def test_a_heartbeat_takes_no_lease_away(queue: Queue, clock: FakeClock) -> None:
+    """A worker that gives a sign of life beside its exchanges holds its leases as long as before."""
+    queue.enqueue("true", id="a")
+    exchange(queue, want=1)
+    clock.advance(20)
+    exchange(queue, hold=True)
+    queue.heartbeat("w1")
+    clock.advance(29)
+    assert queue.recover().jobs == []
+
+
+def test_who_takes_a_job_back_is_told_of_a_worker_that_came_back(queue: Queue, clock: FakeClock) -> None:
+    """Between a look at expired leases and the transaction a worker may say that it is there: it keeps its job."""
     queue.enqueue("true", id="a")
     [job] = exchange(queue, want=1).claimed
-    exchange(queue, renew=[job, job])
-    assert [each.position for each in queue.history("a")] == [each.position for each in queue.events()]
-
-
-def test_a_result_and_a_renewal_of_one_job_do_not_quarrel(queue: Queue) -> None:
-    """A job that ends in the exchange that would renew it has ended; only the renewal is refused."""
-    queue.enqueue("true", id="a")
-    [job] = exchange(queue, want=1).claimed
-    found = exchange(queue, Result(job, "completed", 0), renew=[job])
-    assert ([job.state for job in found.settled], [job.id for job, _ in found.refused]) == (["completed"], ["a"])
+    clock.advance(31)
+    exchange(queue, hold=True)
+    with queue._engine.unit() as unit:
+        assert unit.recover([job]) == []
+        assert len(unit.recover([job], gone=True)) == 1
 
 
 def test_an_exchange_promotes(queue: Queue, clock: FakeClock) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations  # evaluated, those of so many methods cost a
 import os
 from typing import TYPE_CHECKING, Literal
 
-from .. import surroundings
+from .. import presence, surroundings
 from ..commands import CompleteJob, ReleaseJob, RenewLease
 from ..engine import token_of
 from ..errors import InvalidInput
@@ -13,7 +13,6 @@ from ..events.types import WORKER_STREAM, WorkerStarted, WorkerStopped, WorkerSt
 from ..intake import check_text, check_worker
 from ..later import Later
 from ..projections import workers
-from ..store import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,13 +125,13 @@ class Claiming(Looking):
         want: int,
         lease_s: float,
         queues: Sequence[str] | None = None,
-        renew: Sequence[Job] = (),
+        hold: bool = False,
     ) -> Exchange:
-        """Hand in results and renewals and take out started jobs, in one transaction.
+        """Hand in results and take out started jobs, in one transaction.
 
-        `results` are how runs ended, `renew` the jobs whose leases are to go on. It gives `want` jobs at
-        the most. What is refused is collected rather than raised, so that one lost lease costs nothing
-        else.
+        `results` are how runs ended; with `hold` all the worker's leases hold for `lease_s` seconds from now,
+        by its presence, without an event. It gives `want` jobs at the most. What is refused is collected
+        rather than raised, so that one lost lease costs nothing else.
         """
         with self._engine.unit(actor=worker) as unit:
             return settling.exchange(
@@ -142,7 +141,7 @@ class Claiming(Looking):
                 want=want,
                 queues=queues,
                 lease_s=lease_s,
-                renew=renew,
+                hold=hold,
                 host=surroundings.host(),
                 pid=os.getpid(),
             )
@@ -161,7 +160,7 @@ class Claiming(Looking):
         event = WorkerStarted(host, pid, slots, None if queues is None else tuple(queues))
         with self._engine.unit(actor=worker, reason=reason) as unit:
             unit.append_named(WORKER_STREAM + worker, (event,))
-            unit.txn.put("presence", worker.encode(), key_of(self._clock.now_us()))
+            presence.put(unit.txn, worker, presence.Presence(self._clock.now_us()))
 
     def worker_stopping(
         self, worker: str, *, now: bool = False, reason: str | None = None, actor: str | None = None
@@ -185,12 +184,13 @@ class Claiming(Looking):
         with self._engine.unit(actor=actor or worker, reason=reason) as unit:
             if workers.get(unit.txn, worker) is not None:  # several may find the same worker gone
                 unit.append_named(WORKER_STREAM + worker, (WorkerStopped(cause),))
-            unit.txn.delete("presence", worker.encode())
+            presence.drop(unit.txn, worker)
 
     def heartbeat(self, worker: str) -> None:
         """Note that a worker which holds no lock file is alive: presence, not history."""
         with self._store.write() as txn:
-            txn.put("presence", worker.encode(), key_of(self._clock.now_us()))
+            heard = presence.get(txn, worker)._replace(heard_at_us=self._clock.now_us())
+            presence.put(txn, worker, heard)
 
     def _settle(self, result: Result) -> Job:
         with self._engine.unit(actor=_holder(result.job)) as unit:

@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from .. import presence
 from ..engine import settings_of, token_of
 from ..errors import JobNotFound, WaitTimeout
 from ..events.lmdb_log import LmdbLog
@@ -76,7 +77,7 @@ class Looking(Opened):
         """Give a job by its id; raises JobNotFound, which says where it is archived if it is."""
         try:
             with self._store.read() as txn:
-                return reading.find(txn, job_id)
+                return presence.shown(txn, reading.find(txn, job_id))
         except JobNotFound as error:
             raise archived.refusal(self._store, error) from None
 

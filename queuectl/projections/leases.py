@@ -1,30 +1,75 @@
-"""Who holds what until when? `leases`: expiry, number -> the worker."""
+"""Who holds what until when? `leases`: worker, expiry, number -> nothing.
+
+The expiry is the claim's, or that of a renewal by event. By worker, since a worker's presence holds all its leases.
+"""
+
+from collections.abc import Callable
+from typing import Final
 
 from ..job import Job
 from ..store import Row, Transaction, key_of
 
-TABLE = "leases"
+TABLE: Final = "leases"
+
+_TAIL: Final = 17
+"""NUL, 8 bytes of expiry, 8 of number."""
+
+_LONGEST: Final = 255
+"""Bytes of a worker's id in a key; a longer id is its beginning and a digest, and stands whole in the value."""
 
 
 def row(job: Job) -> Row:
-    """Give the row of a job that is processing."""
+    """Return the row of a job that is processing."""
     lease = job.lease
     assert lease is not None, "a processing job has a lease"
-    return lease.expires_at_us.to_bytes(8, "big") + job.number.to_bytes(8, "big"), lease.worker.encode()
+    worker = lease.worker.encode()
+    tail = lease.expires_at_us.to_bytes(8, "big") + job.number.to_bytes(8, "big")
+    return _prefix(worker) + tail, worker if len(worker) > _LONGEST else b""
 
 
-def expired(txn: Transaction, now_us: int) -> list[int]:
-    """Give the numbers of the jobs whose lease has run out."""
-    return [_number(key) for key, _ in txn.scan(TABLE, stop=key_of(now_us + 1))]
-
-
-def held(txn: Transaction) -> dict[str, list[int]]:
-    """Give the numbers of the jobs each worker holds."""
-    found: dict[str, list[int]] = {}
-    for key, worker in txn.scan(TABLE):
-        found.setdefault(worker.decode(), []).append(_number(key))
+def expired(txn: Transaction, now_us: int, is_held: Callable[[str], bool]) -> list[int]:
+    """Return the numbers of the jobs whose lease has run out, without those of workers whose presence holds them."""
+    found: list[int] = []
+    start = b""
+    while (first := next(txn.scan(TABLE, start), None)) is not None:
+        prefix = first[0][: 1 - _TAIL]
+        if _expires_at_us(first) <= now_us and not is_held(_worker(first)):
+            found += [_number(key) for key, _ in txn.scan(TABLE, prefix, prefix + key_of(now_us + 1))]
+        start = prefix + b"\xff" * _TAIL  # after every lease of that worker
     return found
 
 
+def held(txn: Transaction) -> dict[str, list[int]]:
+    """Return the numbers of the jobs each worker holds."""
+    found: dict[str, list[int]] = {}
+    for each in txn.scan(TABLE):
+        found.setdefault(_worker(each), []).append(_number(each[0]))
+    return found
+
+
+def held_by(txn: Transaction, worker: str) -> list[int]:
+    """Return the numbers of the jobs that one worker holds."""
+    prefix = _prefix(worker.encode())
+    return [_number(key) for key, _ in txn.scan(TABLE, prefix, prefix + b"\xff" * _TAIL)]
+
+
+def _prefix(worker: bytes) -> bytes:
+    if len(worker) > _LONGEST:
+        from hashlib import sha256  # only for such an id: it costs a command its start
+
+        digest = sha256(worker).hexdigest().encode()
+        worker = worker[: _LONGEST - len(digest)] + digest
+    return worker + b"\0"
+
+
+def _worker(found: Row) -> str:
+    key, whole = found
+    return (whole or key[:-_TAIL]).decode()
+
+
+def _expires_at_us(found: Row) -> int:
+    return int.from_bytes(found[0][-16:-8], "big")
+
+
 def _number(key: bytes) -> int:
-    return int.from_bytes(key[8:], "big")
+    return int.from_bytes(key[-8:], "big")

@@ -34,7 +34,6 @@ class Attempt:
 
     def __init__(self, job: Job, make_capture: Callable[[], Capture], *, now: float, grace_s: float) -> None:
         self.job = job
-        self.renew_at = NEVER
         self._process: Process | None = None
         self._make_capture = make_capture
         self._capture: Capture | None = None
@@ -157,7 +156,6 @@ class Attempt:
         if self.is_abandoned:
             return False
         self._stop = Stop.ABANDONED
-        self.renew_at = NEVER  # its lease is another's
         self.kill(now=now)
         return True
 

@@ -27,6 +27,7 @@ from .ahead import GIVE_BACK_S, TOGETHER, Ahead
 from .attempt import NEVER
 from .lines import Lines
 from .notify import Notifier
+from .presence import Presence
 from .signals import STOPPING, Signals
 from .slots import Slots, places
 from .spawner import quick_switches
@@ -102,6 +103,7 @@ class Worker:
         self._gathering_since = 0.0
         self._pace_s = PACE_S if options.slots > processors() else 0.0
         self._ticked_at = -NEVER
+        self._presence = Presence(options.lease_s)
 
     def run(self) -> None:
         """Work until there is a reason to stop.
@@ -156,7 +158,6 @@ class Worker:
             worker=self.id,
             db_path=queue.path,
             output_path=queue.output_path,
-            lease_s=options.lease_s,
             grace_s=options.grace_s,
             output_limit_bytes=queue.settings().output_limit_bytes,
         )
@@ -261,7 +262,8 @@ class Worker:
         if self._results or (wants and self._is_hungry):
             return 0.0
         due_at = self._due_at if wants else self._slots.valid_until
-        return min(self._slots.wake_at(), self._look_at, self._upkeep.wake_at(), due_at)
+        hold_at = self._presence.wake_at(holds=bool(self._slots))
+        return min(self._slots.wake_at(), self._look_at, self._upkeep.wake_at(), due_at, hold_at)
 
     def _heed(self, news: News, now: float) -> None:
         heard = sum(number in STOPPING for number in news.signals)
@@ -342,8 +344,10 @@ class Worker:
     def _exchange(self, now: float) -> None:
         """Hand in what ended and take what is to run, in one transaction, where there is anything of either."""
         free = 0 if self._halt or self._slots.lined_up else self._slots.free
-        renew = self._slots.due_renewals(now=now)
-        if not (self._results or renew or (free and self._is_hungry)):
+        has_more = bool(self._results or (free and self._is_hungry))
+        holds = bool(self._slots)
+        hold = self._presence.is_due(holds=holds, now=now, along=has_more)
+        if not (has_more or hold):
             return
         want = 0 if self._halt else self._ahead.wanted(self._slots.free, waiting=self._slots.lined_up)
         results = self._results
@@ -354,13 +358,14 @@ class Worker:
                 want=want,
                 queues=self._options.queues,
                 lease_s=self._options.lease_s,
-                renew=renew,
+                hold=hold,
             )
         self._results = []
         if want:
             self._is_hungry = len(answer.claimed) == want
         self._due_at = NEVER if answer.next_due_s is None else now + answer.next_due_s
-        self._slots.renewed(answer.renewed, now=now)
+        if hold or not holds:
+            self._presence.said(now=now)
         self._tell(results, answer, now)
         done_at = time.monotonic()
         if done_at - now > self._options.lease_s:  # this process was frozen: others may run them by now

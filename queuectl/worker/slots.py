@@ -1,4 +1,4 @@
-"""The commands that a worker runs at one time: lined up, started, moved on, renewed and stopped together.
+"""The commands that a worker runs at one time: lined up, started, moved on and stopped together.
 
 Knows nothing of transactions: it takes claimed jobs and gives results.
 """
@@ -26,7 +26,6 @@ from .spawner import Begun, Order, Spawner
 from .verdict import Stop
 from .waiting import Waiting
 
-RENEWALS_A_LEASE: Final = 3
 SHORTAGE_PAUSE_S: Final = 1.0
 """How long no more commands run than did when means ran out; then a few more are tried each time."""
 
@@ -58,7 +57,6 @@ class Slots:
         worker: str,
         db_path: Path,
         output_path: Callable[[Job], Path],
-        lease_s: float,
         grace_s: float,
         output_limit_bytes: int,
     ) -> None:
@@ -67,7 +65,6 @@ class Slots:
         self._worker = worker
         self._db_path = str(db_path)
         self._output_path = output_path
-        self._renew_every_s = lease_s / RENEWALS_A_LEASE
         self._grace_s = grace_s
         self._launcher = Launcher(_without_settings(os.environb))
         try:
@@ -128,7 +125,7 @@ class Slots:
         return [run.job for run in self._runs.values()]
 
     def wake_at(self) -> float:
-        """Give the moment at which a run wants to be looked at, or its lease renewed, or more may run again."""
+        """Give the moment at which a run wants to be looked at, or more may run again."""
         return min(self._look_at, self._ease_at)
 
     def line_up(self, jobs: Iterable[Job], *, now: float, until: float = NEVER) -> None:
@@ -140,7 +137,6 @@ class Slots:
         for job in jobs:
             token = _token(job)
             run = self._runs[token] = Attempt(job, partial(self._capture, job), now=now, grace_s=self._grace_s)
-            run.renew_at = now + self._renew_every_s
             self._watch(run)
             invocation = self._launcher.prepare(job.spec.command, cwd=job.spec.cwd, env=self._environment(job))
             orders.append(Order(run, token, invocation, until))
@@ -188,21 +184,6 @@ class Slots:
             else:
                 self._watch(run)
         return Moved(begun, ended)
-
-    def due_renewals(self, *, now: float) -> list[Job]:
-        """Give the jobs whose leases are to be renewed, and those that would follow soon; none where none is due."""
-        if now < self._look_at or all(run.renew_at > now for run in self._runs.values()):
-            return []
-        soon = now + self._renew_every_s / 4
-        return [run.job for run in self._runs.values() if run.renew_at <= soon]
-
-    def renewed(self, jobs: Iterable[Job], *, now: float) -> None:
-        """Take note of leases made longer."""
-        for job in jobs:
-            if (run := self._runs.get(_token(job))) is not None:
-                run.job = job
-                run.renew_at = now + self._renew_every_s
-                self._watch(run)
 
     def edited(self, job: Job) -> None:
         """Go by what a job says now: its time limit, which counts from the start of its run, may be another."""
@@ -300,7 +281,7 @@ class Slots:
             self._waiting.add(run)
 
     def _watch(self, run: Attempt) -> None:
-        self._look_at = min(self._look_at, run.wake_at(), run.renew_at)
+        self._look_at = min(self._look_at, run.wake_at())
 
     def _due(self, now: float) -> list[Attempt]:
         """Give the runs whose moment has come, which takes a look at all of them."""
@@ -309,7 +290,6 @@ class Slots:
         for run in self._runs.values():
             if run.wake_at() <= now:
                 due.append(run)  # watched again once it was looked at
-                self._look_at = min(self._look_at, run.renew_at)
             else:
                 self._watch(run)
         return due

@@ -40,6 +40,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.queue = Queue.open(self.directory / "q", clock=self.clock, actor="machine")
         self.jobs: dict[str, Model] = {}
         self.held: list[Job] = []  # every lease ever given, the stale ones too
+        self.present: dict[str, int] = {}
         self.base = 2
         self.promoted = 0
 
@@ -200,8 +201,14 @@ class QueueMachine(RuleBasedStateMachine):
         assert [job.id for job in claimed] == expected
         for job in claimed:
             lease = {"token": job.lease.token, "expires": now + LEASE_S * SECOND, "started": False, "cancel": False}
-            self.jobs[job.id].update(state="processing", lease=lease)
+            self.jobs[job.id].update(state="processing", lease=lease | {"worker": worker})
         self.held += claimed
+
+    @rule(worker=st.sampled_from(["w1", "w2"]))
+    def hold(self, worker: str) -> None:
+        """Be present: all leases of the worker hold, those that are over too while nobody took the jobs back."""
+        self.present[worker] = self.now() + LEASE_S * SECOND
+        self.queue.exchange(worker, [], want=0, lease_s=LEASE_S, hold=True)
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
@@ -286,7 +293,7 @@ class QueueMachine(RuleBasedStateMachine):
         with self.queue._store.read() as txn:
             waiting = [int.from_bytes(key[-8:], "big") for key, _ in txn.scan(ready.TABLE)]
             waiting += [int.from_bytes(key[8:], "big") for key, _ in txn.scan(scheduled.TABLE)]
-            leased = [int.from_bytes(key[8:], "big") for key, _ in txn.scan(leases.TABLE)]
+            leased = [int.from_bytes(key[-8:], "big") for key, _ in txn.scan(leases.TABLE)]
             over = [int.from_bytes(number, "big") for _, number in txn.scan(ended.TABLE)]
             lying = [int.from_bytes(number, "big") for _, number in txn.scan(dead.TABLE)]
         assert sorted(waiting) == self.numbers_in("pending", "failed")
@@ -342,7 +349,7 @@ class QueueMachine(RuleBasedStateMachine):
     def expire_leases(self, now: int) -> None:
         for job_id in self.ids_in("processing"):
             job, lease = self.jobs[job_id], self.jobs[job_id]["lease"]
-            if lease["expires"] <= now:
+            if max(lease["expires"], self.present.get(lease["worker"], 0)) <= now:
                 verb = "fail" if lease["started"] or lease["cancel"] else "release"
                 self.model_report(job, lease, verb, now)
 

@@ -39,7 +39,6 @@ def slots(tmp_path: Path, waiting: Waiting) -> Iterator[Slots]:
             worker="w1",
             db_path=tmp_path,
             output_path=lambda job: tmp_path / "outputs" / job.id,
-            lease_s=LEASE_S,
             grace_s=1,
             output_limit_bytes=1000,
         )
@@ -64,25 +63,12 @@ def sleeping(number: int) -> Job:
     return job._replace(number=number, lease=job.lease._replace(token=number + 100))
 
 
-def test_renewals_that_would_follow_soon_go_together(slots: Slots) -> None:
-    """A lease is renewed at a third of its length, with those due within a quarter of that, and no others."""
-    jobs = [sleeping(number) for number in range(3)]
-    for job, now in zip(jobs, [0.0, 1.0, 1.1], strict=True):
-        slots.line_up([job], now=now)
-    assert slots.due_renewals(now=3.9) == []
-    assert slots.due_renewals(now=4.0) == jobs[:2]
-    slots.renewed(jobs[:2], now=4.0)
-    assert slots.due_renewals(now=4.05) == []
-    assert slots.due_renewals(now=5.1) == [jobs[2]]
-
-
 def test_an_abandoned_run_is_news_once(slots: Slots) -> None:
-    """A run whose lease is lost is not renewed again, and hears only once that it is abandoned."""
+    """A run whose lease is lost hears only once that it is abandoned."""
     job = sleeping(1)
     slots.line_up([job], now=0.0)
     assert slots.stop(job, Stop.ABANDONED, now=5.0)
     assert not slots.stop(job, Stop.ABANDONED, now=5.0)
-    assert slots.due_renewals(now=100.0) == []
 
 
 def test_a_shortage_gives_jobs_back_and_takes_fewer(slots: Slots, waiting: Waiting) -> None:
