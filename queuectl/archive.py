@@ -7,6 +7,7 @@ interrupted. Knows nothing of the store.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from .errors import StoreError
 from .events.codec import decode
 from .events.types import Recorded
 from .segment import SUFFIX, Row, Segment
+from .untrusted import position_of
 
 DIRECTORY: Final = "archive"
 """Where segments lie unless another directory is named: in the queue's own."""
@@ -61,10 +63,10 @@ def _push(merged: list[tuple[bytes, int, bytes, Iterator[Row]]], which: int, mor
         heappush(merged, (row[0], which, row[1], more))
 
 
-def lacking(directories: Iterable[Path], last: int) -> list[int]:
-    """Tell which segments are not there, of those numbered up to `last`, from their names alone."""
+def lacking(directories: Iterable[Path], last: int, at_most: int) -> list[int]:
+    """Tell which segments are not there, the first few of those numbered up to `last`, from their names alone."""
     there = found(directories)
-    return [sequence for sequence in range(1, last + 1) if sequence not in there]
+    return list(islice((sequence for sequence in range(1, last + 1) if sequence not in there), at_most))
 
 
 def found(directories: Iterable[Path]) -> dict[int, Path]:
@@ -131,4 +133,4 @@ def _paths(directory: Path) -> list[Path]:
 
 def _numbers(path: Path) -> list[int]:
     words = path.name.removesuffix(SUFFIX).split("-")
-    return [int(word) for word in words if word.isdecimal()]
+    return [number for word in words if (number := position_of(word)) is not None]

@@ -9,7 +9,7 @@ from typing import Final
 
 from . import archive, reading
 from .answers import Run
-from .errors import BadSegment, InvalidInput, JobNotFound
+from .errors import BadSegment, CorruptLog, InvalidInput, JobNotFound
 from .events.lmdb_log import LOG, LmdbLog
 from .events.types import Enqueued, Recorded, Removed
 from .projections import archives
@@ -59,8 +59,11 @@ def _log(store: Store, until: int) -> Iterator[Row]:
             batch = list(islice(txn.scan(LOG, key + b"\0", key_of(until + 1)), ROWS_AT_ONCE))
         if not batch:
             return
-        yield from batch
-        key = batch[-1][0]
+        for found, value in batch:
+            if found <= key:  # in a damaged tree the rows might never end
+                raise CorruptLog(int.from_bytes(found, "big"), "the rows of the log are out of order here")
+            key = found
+            yield found, value
 
 
 def lacking(store: Store) -> str:
@@ -70,7 +73,7 @@ def lacking(store: Store) -> str:
         if last is None:
             return ""
         places = directories(txn, store.path)
-    missing = archive.lacking(places, last.sequence)
+    missing = archive.lacking(places, last.sequence, SHOWN + 1)
     names = ", ".join(f"{sequence:06d}-*.seg" for sequence in missing[:SHOWN]) + (" ..." if missing[SHOWN:] else "")
     return f"{names} in {' or '.join(map(str, places))}" if missing else ""
 

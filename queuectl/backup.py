@@ -20,9 +20,9 @@ from typing import IO, Any, Final
 from . import __version__, backupfile, outputs
 from .answers import BackedUp
 from .backupfile import DATA, Writer
-from .directory import flush_directory
 from .documents import time_json
 from .errors import StoreError
+from .files import flush_directory, make_private, new_file, open_private, rename
 from .soundness import Sound, sound
 from .store import Store
 
@@ -50,8 +50,7 @@ def back_up(store: Store, file: str, *, force: bool, progress: Progress | None =
     target = Path(os.path.abspath(file))  # noqa: PTH100 - symbolic links stay
     _check_target(target, force)
     with _workshop(target.parent, target.name) as shop:
-        with _told(target), (shop / "backup").open("xb") as sink:
-            (shop / "backup").chmod(0o600)
+        with _told(target), new_file(shop / "backup") as sink:
             compressed = target.name.endswith((".gz", ".tgz"))
             done = _write(store, sink, shop, compressed=compressed, progress=progress)
             sink.flush()
@@ -77,7 +76,8 @@ def _workshop(beside: Path | None, name: str) -> Iterator[Path]:
         _clear_away(beside, name)
     try:
         shop = Path(mkdtemp(prefix=f".{name}.", suffix=_PARTIAL, dir=beside))
-        lock = os.open(shop / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        shop.chmod(0o700)  # what the umask took away
+        lock = open_private(shop / _LOCK, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise StoreError(f"cannot write beside {beside}: {error.strerror}; name another place") from None
     try:
@@ -92,7 +92,7 @@ def _clear_away(beside: Path, name: str) -> None:
     """Remove what earlier backups to this file left that were killed: nobody holds its lock any more."""
     for shop in beside.glob(f".{escape(name)}.*{_PARTIAL}"):
         with suppress(OSError):
-            lock = os.open(shop / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+            lock = open_private(shop / _LOCK, os.O_RDWR)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(shop, ignore_errors=True)
@@ -149,7 +149,7 @@ def _link_outputs(db: Path, early: Path) -> set[str]:
     names = set(_names(db, outputs.TABLE))
     for name in names:
         target = early.parent / name
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(target.parent)
         with suppress(FileNotFoundError):
             try:
                 os.link(db / name, target)
@@ -191,8 +191,7 @@ def _names(db: Path, directory: str) -> Iterator[str]:
 def _copy(store: Store, target: Path, progress: Progress | None) -> int:
     size = 0
     used = store.sizes()["used"]
-    with target.open("xb") as file, closing(store.copy()) as pieces:  # closed before the store is, whatever happens
-        target.chmod(0o600)
+    with new_file(target) as file, closing(store.copy()) as pieces:  # closed before the store is, whatever happens
         for piece in pieces:
             file.write(piece)
             size += len(piece)
@@ -238,10 +237,10 @@ def _put(made: Path, target: Path, force: bool) -> None:
     """Give the file its name; one that came to be there meanwhile is left as it is, unless `force`."""
     try:
         if force:
-            made.replace(target)
+            rename(made, target)
         else:
             _link(made, target)
-        flush_directory(target.parent)
+            flush_directory(target.parent)
     except FileExistsError:
         raise StoreError(f"cannot write {target}: it is there by now; --force replaces it") from None
     except OSError as error:
@@ -256,4 +255,4 @@ def _link(made: Path, target: Path) -> None:
     except OSError:  # a file system without hard links
         if target.exists():
             raise FileExistsError from None
-        made.rename(target)
+        rename(made, target)

@@ -11,13 +11,15 @@ import json
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from pathlib import Path
-from re import fullmatch
+from re import ASCII, fullmatch
 from typing import IO, Any, Final
 
 from .errors import NewerFormat, StoreError
+from .files import make_private, new_file
+from .untrusted import json_object, whole_number
 
 FORMAT: Final = 1
 """The format of a backup; raised whenever an older queuectl could not restore it."""
@@ -29,6 +31,9 @@ DATA: Final = "data.mdb"
 _NAMES: Final = r"data\.mdb|outputs/[0-9]{6,}/[0-9]+-[0-9]+|archive(/[A-Za-z0-9_][A-Za-z0-9._:+-]*){1,3}"
 _PIECE_BYTES: Final = 1 << 20
 _GZIP: Final = b"\x1f\x8b"
+_NAME_BYTES: Final = 1024
+_MANIFEST_BYTES: Final = 1 << 20
+_SPARSE: Final = (tarfile.GNUTYPE_SPARSE, tarfile.CONTTYPE)
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 
 Progress = Callable[[int], None]
@@ -89,62 +94,126 @@ def read(source: IO[bytes], name: str, *, into: Path | None, progress: Progress 
         start = buffered.peek(4)[:4]
         if start == _ZSTD:
             raise StoreError(f"it is compressed by zstd; type: zstd -dc {name} | queuectl restore -")
-        plain = gzip.GzipFile(fileobj=buffered) if start[:2] == _GZIP else buffered
-        with tarfile.open(fileobj=plain, mode="r|") as tar:
-            members = iter(tar)
-            _check_magic(tar, next(members, None), name)
-            return _read_members(tar, members, into, progress)
+        plain: Any = gzip.GzipFile(fileobj=buffered) if start[:2] == _GZIP else buffered
+        members = _Members(plain)
+        _check_magic(members, name)
+        return _read_members(members, into, progress)
 
 
-def _check_magic(tar: tarfile.TarFile, first: tarfile.TarInfo | None, name: str) -> None:
-    if first is None or first.name != MAGIC or not first.isfile() or first.size > 20:
-        raise StoreError("it is not a backup made by `queuectl backup`")
-    content = tar.extractfile(first)
-    version = content.read().strip() if content else b""
+class _Members:
+    """The members of a tar, of the few kinds that a backup has: a file, whose name is short or in a member before it.
+
+    Python's own reader would believe an extended header of any size, and fill a sparse file with zeros.
+    """
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+        self._names: set[str] = set()
+        self.left = 0
+
+    def next(self) -> tuple[str, int] | None:
+        """Return the name and the size of the next member, None at the end; what is left of the last one is skipped."""
+        while self.read(_PIECE_BYTES):
+            pass
+        info = self._header()
+        if info is not None and info.type == tarfile.GNUTYPE_LONGNAME:
+            long = self._long_name(info)
+            if (info := self._header()) is not None:
+                info.name = long
+        if info is None:
+            return None
+        if not info.isreg() or info.type in _SPARSE or info.size < 0 or info.name in self._names:
+            raise StoreError(f"it holds {info.name[:100]!r}, which no backup does")
+        self._names.add(info.name)
+        self._begin(info.size)
+        return info.name, info.size
+
+    def read(self, size: int) -> bytes:
+        """Return so many bytes of the member, or what is left of it."""
+        size = min(size, self.left)
+        piece = self._exactly(size)
+        self.left -= size
+        if size and not self.left:
+            self._exactly(self._padding)
+        return piece
+
+    def _begin(self, size: int) -> None:
+        self.left, self._padding = size, -size % tarfile.BLOCKSIZE
+
+    def _header(self) -> tarfile.TarInfo | None:
+        block = self._exactly(tarfile.BLOCKSIZE)
+        return None if not any(block) else tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+
+    def _long_name(self, info: tarfile.TarInfo) -> str:
+        if not 0 < info.size <= _NAME_BYTES:
+            raise StoreError(f"it holds a name of {info.size:,} bytes, which no backup does")
+        self._begin(info.size)
+        return self.read(info.size).rstrip(b"\0").decode("utf-8", "surrogateescape")
+
+    def _exactly(self, size: int) -> bytes:
+        pieces = []
+        while size and (piece := self._source.read(size)):
+            pieces.append(piece)
+            size -= len(piece)
+        if size:
+            raise EOFError
+        return b"".join(pieces)
+
+
+def _check_magic(members: _Members, name: str) -> None:
+    try:
+        first = members.next()
+    except (StoreError, tarfile.TarError, EOFError):
+        first = None
+    version = members.read(20).strip() if first and first[0] == MAGIC and first[1] <= 20 else b""
     if not version.isdigit():
         raise StoreError("it is not a backup made by `queuectl backup`")
     if int(version) > FORMAT:
         raise NewerFormat(f"the format of the backup {name}", int(version), FORMAT)
 
 
-def _read_members(
-    tar: tarfile.TarFile, members: Iterator[tarfile.TarInfo], into: Path | None, progress: Progress | None
-) -> dict[str, Any]:
+def _read_members(members: _Members, into: Path | None, progress: Progress | None) -> dict[str, Any]:
     digest = sha256()
-    for member in members:
-        content = tar.extractfile(member) if member.isfile() else None
-        if content is None or not fullmatch(rf"{_NAMES}|MANIFEST\.json", member.name):
-            raise StoreError(f"it holds {member.name[:100]!r}, which no backup does")
-        if member.name == MANIFEST:
-            return _read_manifest(content, digest.hexdigest())
-        digest.update(_sum_line(member.name, _read_file(content, member, into, progress)))
+    while (found := members.next()) is not None:
+        name, size = found
+        if name == MANIFEST:
+            return _read_manifest(members, size, digest.hexdigest())
+        if not fullmatch(_NAMES, name, ASCII):
+            raise StoreError(f"it holds {name[:100]!r}, which no backup does")
+        digest.update(_sum_line(name, _read_file(members, name, into, progress)))
     raise StoreError("it was cut short: its manifest is missing")
 
 
-def _read_file(content: IO[bytes], member: tarfile.TarInfo, into: Path | None, progress: Progress | None) -> bytes:
-    hashing = _Hashing(content, member.size, progress)
-    if into is None:
-        while hashing.read(_PIECE_BYTES):
-            pass
-        return hashing.digest()
-    target = into / member.name
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with target.open("wb") as file:
-        target.chmod(0o600)
-        while piece := hashing.read(_PIECE_BYTES):
-            file.write(piece)
-    return hashing.digest()
+def _read_file(members: _Members, name: str, into: Path | None, progress: Progress | None) -> bytes:
+    hashed = sha256()
+    target = None if into is None else into / name
+    if target is not None:
+        make_private(target.parent)
+    with nullcontext() if target is None else new_file(target) as file:
+        while piece := members.read(_PIECE_BYTES):
+            hashed.update(piece)
+            if file is not None:
+                file.write(piece)
+            if progress:
+                progress(len(piece))
+    return hashed.digest()
 
 
-def _read_manifest(content: IO[bytes], members: str) -> dict[str, Any]:
+def _read_manifest(members: _Members, size: int, digest: str) -> dict[str, Any]:
+    if size > _MANIFEST_BYTES:
+        raise StoreError(f"its manifest has {size:,} bytes, which no backup's does")
     try:
-        manifest = json.loads(content.read())
+        manifest = json_object(members.read(size))
         kept = manifest["members_sha256"]
-    except (ValueError, KeyError, TypeError):
-        raise StoreError("its manifest cannot be read") from None
-    if kept != members:
+        for key in ("head", "files"):
+            whole_number(manifest[key], key)
+        bytes.fromhex(manifest["digest"])
+    except KeyError as error:
+        raise StoreError(f"its manifest lacks {error}") from None
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"its manifest cannot be read: {error}") from None
+    if kept != digest:
         raise StoreError("it was changed: its members do not have the digest that its manifest keeps")
-    assert isinstance(manifest, dict), "it was asked for a key"
     return manifest
 
 
@@ -161,7 +230,7 @@ def _told(name: str) -> Iterator[None]:
         raise
     except StoreError as error:
         raise StoreError(f"cannot use {name} as a backup: {error}") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
+    except (EOFError, ValueError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
         told = str(error) or "it ends too early"
         raise StoreError(f"cannot use {name} as a backup: it was cut short, or is none ({told})") from None
 

@@ -17,6 +17,7 @@ from .asof import BATCH, Moment, stored, views_at
 from .errors import InvalidInput, StoreError
 from .events.lmdb_log import LmdbLog
 from .events.types import RETENTION_STREAM, Cancelled, Completed, Failed, Recorded, RetentionApplied
+from .files import flush_all, make_private, rename
 from .projections.rebuild import stamp
 from .projections.runner import Views
 from .store import Store, Transaction
@@ -43,14 +44,13 @@ def branch(store: Store, moment: Moment, into: Path, progress: Progress | None =
                 stamp(txn)
             runs = _copy_log(store, made, moment.position, progress)
             found, in_files = _copy_outputs(store, made, runs)
-            making.mkdir(mode=0o700)
+            make_private(making)
             made.copy_to(making)
         (making / "data.mdb").chmod(0o600)
         found += sum(_link(store.path, making, run) for run in in_files)
-        _flush(making / "data.mdb")
+        flush_all(making)
         _check(into)  # a rename would replace an empty directory
-        making.rename(into)
-        _flush(into.parent)
+        rename(making, into)
     except OSError as error:
         shutil.rmtree(making, ignore_errors=True)
         raise StoreError(f"cannot make the queue {into}: {error.strerror or error}; nothing was made") from error
@@ -130,17 +130,9 @@ def _link(source: Path, making: Path, run: Run) -> bool:
     there, here = outputs.file_of(source, *run), outputs.file_of(making, *run)
     if not there.exists():
         return False
-    here.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(here.parent)
     with suppress(OSError):
         here.hardlink_to(there)
         return True
     shutil.copyfile(there, here)
     return True
-
-
-def _flush(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

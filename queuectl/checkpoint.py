@@ -7,9 +7,13 @@ from typing import Final, NamedTuple
 
 from .documents import time_json
 from .errors import InvalidInput
+from .files import whole_file
+from .untrusted import json_object_of, whole_number
 
 KIND: Final = "queuectl checkpoint"
 VERSION: Final = 1
+SIZE_BYTES: Final = 64 << 10
+"""More than a checkpoint has."""
 
 
 class Checkpoint(NamedTuple):
@@ -33,15 +37,10 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
     }
     if not path.name:
         raise InvalidInput("checkpoint", repr(str(path)), "the name of a file")
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
-        with new.open("x") as file:
-            file.write(json.dumps(document) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
+        with whole_file(path, path.with_name(f".{path.name}.{os.getpid()}.new")) as file:
+            file.write(json.dumps(document).encode() + b"\n")
     except OSError as error:
-        new.unlink(missing_ok=True)
         raise InvalidInput("checkpoint", repr(str(path)), f"a file that can be written ({error.strerror})") from error
 
 
@@ -49,14 +48,13 @@ def read(path: Path) -> tuple[int, bytes]:
     """Give the position and the digest of a checkpoint; raises InvalidInput where the file is none."""
     expected = "a file that `queuectl verify --checkpoint` wrote"
     try:
-        document = json.loads(path.read_bytes())
-        position, digest = document["position"], bytes.fromhex(document["digest"])
+        document = json_object_of(path, limit_bytes=SIZE_BYTES)
+        position, digest = whole_number(document["position"], "position"), bytes.fromhex(document["digest"])
     except OSError as error:
         raise InvalidInput("against", repr(str(path)), f"{expected} ({error.strerror})") from error
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidInput("against", repr(str(path)), expected) from error
-    is_ours = document.get("kind") == KIND and type(position) is int and position >= 0 and len(digest) == 32
-    if not is_ours:
+    if document.get("kind") != KIND or len(digest) != 32:
         raise InvalidInput("against", repr(str(path)), expected)
     if document.get("version") != VERSION:
         raise InvalidInput("against", repr(str(path)), f"{expected}, of version {VERSION}")

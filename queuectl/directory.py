@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from .errors import NotAQueue, StoreError
+from .files import make_private, open_private
 
 OPEN_LOCK: Final = "open.lock"
 """Locked, shared, by each process that has the environment open; alone, by one that puts another file in its place."""
@@ -60,7 +61,7 @@ def check_new(path: Path) -> None:
 def make_directory(path: Path) -> None:
     """Make a queue's directory where there is none; raises StoreError, also where its file system will not do."""
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(path)
     except OSError as error:
         raise StoreError(
             f"cannot make a queue at {path}: {error.strerror}; name a directory you may write to with --db"
@@ -90,18 +91,6 @@ def filesystem_of(path: Path) -> str:
     return kind
 
 
-def flush_directory(path: Path) -> None:
-    """Have the names in a directory on disk: LMDB never flushes the entry of a file it made."""
-    try:
-        fd = os.open(path, os.O_RDONLY)
-    except PermissionError:  # a parent that may not be read: this user did not make an entry in it now
-        return
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 @contextmanager
 def alone(path: Path, what: str) -> Iterator[None]:
     """Keep every process from opening the environment meanwhile; raises StoreError where one has it open."""
@@ -126,7 +115,7 @@ def is_used(path: Path) -> bool:
 @contextmanager
 def lock(path: Path, *, wait: bool) -> Iterator[bool]:
     """Lock a file meanwhile, for this process or thread alone; tells whether it could, where it does not `wait`."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = open_private(path, os.O_RDWR | os.O_CREAT)
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -141,7 +130,7 @@ def lock(path: Path, *, wait: bool) -> Iterator[bool]:
 def hold(path: Path) -> int | None:
     """Keep others from replacing a queue, until the descriptor is closed; None where nothing may be written here."""
     try:
-        fd = os.open(path / OPEN_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = open_private(path / OPEN_LOCK, os.O_RDWR | os.O_CREAT)
     except OSError:
         return None
     fcntl.flock(fd, fcntl.LOCK_SH)

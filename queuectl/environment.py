@@ -13,8 +13,9 @@ from typing import Any, Final, NamedTuple
 
 import lmdb
 
-from .directory import JOURNAL, STAGED, check_new, flush_directory, hold, make_directory
+from .directory import JOURNAL, STAGED, check_new, hold, make_directory
 from .errors import NewerFormat, NoQueue, NotAQueue, StoreError
+from .files import flush_directory
 from .surroundings import inheritable
 
 FORMAT: Final = 2

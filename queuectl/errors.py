@@ -215,6 +215,7 @@ class CorruptLog(StoreError):
 
     def __init__(self, position: int, found: str) -> None:
         self.position = position
+        self.found = found
         super().__init__(
             f"the log is damaged at position {position}: {found}; "
             "stop the workers and restore a backup of the data directory"

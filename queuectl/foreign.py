@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from .errors import InvalidInput
 from .intake import JobRequest, check_text
+from .untrusted import json_value
 from .when import parse_duration_s, time_us
 
 ERROR_CHARS: Final = 1_000
@@ -276,7 +277,7 @@ def _env(fields: Fields) -> dict[str, str] | None:
     value = fields.get("env")
     if isinstance(value, (str, bytes)):
         try:
-            value = json.loads(value)
+            value = json_value(value.encode(errors="surrogateescape") if isinstance(value, str) else value)
         except ValueError:
             raise InvalidInput("env", repr(value)[:80], "an object of texts") from None
     if value is not None and not isinstance(value, dict):

@@ -1,6 +1,5 @@
 """Reads the jobs of other queues: a `jobs.json` with its `dlq.json`, or tables of a SQLite file. Writes nothing."""
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -10,6 +9,7 @@ from urllib.parse import quote
 
 from .errors import StoreError
 from .foreign import Kind, id_of, kind_of
+from .untrusted import Malformed, json_value
 
 _WRAPPERS: Final = ("jobs", "dlq", "items", "data")
 """The one key of an object that holds the jobs, where it is no map of them."""
@@ -22,6 +22,9 @@ class ForeignRow(NamedTuple):
     fields: Any
     default: Kind
 
+
+JOBS_AT_MOST: Final = 50_000_000
+"""Values in a file of jobs, which is read whole: as many as fit into memory anyway."""
 
 Rows = Callable[[], Iterator[ForeignRow]]
 """Gives the rows, the same each time."""
@@ -54,11 +57,11 @@ def sqlite_rows(file: str, tables: Sequence[str]) -> Iterator[Rows]:
 
 def _json_file(name: str, default: Kind) -> Iterator[ForeignRow]:
     try:
-        value = json.loads(Path(name).read_bytes())
+        value = json_value(Path(name).read_bytes(), values_at_most=JOBS_AT_MOST)
     except OSError as error:
         raise StoreError(f"cannot import {name}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise StoreError(f"cannot import {name}: it is no JSON ({error})") from None
+    except Malformed as error:
+        raise StoreError(f"cannot import {name}: {error}") from None
     short = Path(name).name
     if isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in _WRAPPERS:
         inner = next(iter(value.values()))

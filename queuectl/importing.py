@@ -4,7 +4,8 @@ The queue is put together beside the empty one and moves in when it is whole, so
 fails or is interrupted leaves what was there. Holds a batch in memory, never the log.
 """
 
-import json
+import os
+import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,15 +17,23 @@ from .answers import Exported
 from .errors import CorruptLog, NewerFormat, StoreError
 from .events.codec import decode
 from .events.lmdb_log import LOG, STREAMS, LmdbLog, stream_key
+from .events.validity import check
 from .exporting import SCHEMA
+from .files import make_private, open_private
 from .installing import install, is_there, staging
 from .projections.rebuild import bring_up_to_date, rebuild
 from .projections.runner import Views
 from .soundness import Chain
 from .store import Row, Store, key_of
+from .untrusted import json_object, short, whole_number
+from .verifying import faults_of_log
 
 BATCH: Final = 10_000
 BATCH_BYTES: Final = 8 << 20
+DIGEST_BYTES: Final = 32
+LATE_US: Final = 86_400_000_000
+"""How far ahead of this machine's clock an export may be: a queue can have gone on while a clock was put right."""
+
 LINE_BYTES: Final = 64 << 20
 """The longest line read: an output of 10 MiB kept in one row, in base64, has room."""
 
@@ -98,10 +107,7 @@ class _Lines:
                 continue
             if len(raw) > LINE_BYTES:
                 raise ValueError(f"it is longer than {LINE_BYTES:,} bytes")
-            value = json.loads(raw)
-            if not isinstance(value, dict):
-                raise ValueError("it is no JSON object")
-            yield value
+            yield json_object(raw)
 
     @contextmanager
     def told(self) -> Iterator[None]:
@@ -111,7 +117,10 @@ class _Lines:
             yield
         except KeyError as error:
             raise StoreError(f"{where} {self.number} lacks {error}; nothing was imported") from None
-        except (ValueError, TypeError, OverflowError, CorruptLog, RecursionError) as error:
+        except CorruptLog as error:
+            told = f"the event at position {error.position} is damaged: {error.found}"
+            raise StoreError(f"{where} {self.number}: {told}; nothing was imported") from None
+        except (ValueError, TypeError, OverflowError) as error:
             raise StoreError(f"{where} {self.number}: {error}; nothing was imported") from None
 
 
@@ -151,19 +160,19 @@ class _Import:
     def _check_header(self, header: dict[str, Any] | None) -> int:
         if header is None or "queuectl_export" not in header:
             raise ValueError("it does not begin as `queuectl export` does; of another program's jobs say --format")
-        if header["queuectl_export"] > SCHEMA:
-            raise NewerFormat("the schema of the export", header["queuectl_export"], SCHEMA)
-        head = header["head"]
-        if type(head) is not int or head < 0:
-            raise ValueError(f"its head is {head!r}")
-        return head
+        schema = whole_number(header["queuectl_export"], "queuectl_export", least=1)
+        if schema > SCHEMA:
+            raise NewerFormat("the schema of the export", schema, SCHEMA)
+        whole_number(header.get("promoted_us", 0), "promoted_us")
+        return whole_number(header["head"], "head")
 
     def _add_event(self, line: dict[str, Any]) -> None:
         position = line["position"]
         if type(position) is not int or not self._position < position <= self._head:
-            raise ValueError(f"position {position!r} does not belong behind {self._position}")
+            raise ValueError(f"position {short(position)} does not belong behind {self._position}")
         key, value = key_of(position), b64decode(line["raw"], validate=True)
         recorded = decode(key, value)
+        check(recorded)
         if wrong := self._chain.add(key, value):
             raise ValueError(wrong)
         if position != self._position + 1:
@@ -175,17 +184,16 @@ class _Import:
         self._grow(len(value))
 
     def _add_output(self, line: dict[str, Any]) -> None:
-        number, token = line["output"]
+        number, token = (whole_number(each, "output", most=self._head) for each in line["output"])
         frames = b64decode(line["frames"], validate=True)
         self._outputs += not line.get("at")
         if "at" not in line:
             self._kept.append((key_of(number) + key_of(token), frames))
             self._grow(len(frames))
             return
-        path = outputs.file_of(self._store.path, int(number), int(token))
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with path.open("ab") as file:
-            path.chmod(0o600)
+        path = outputs.file_of(self._store.path, number, token)
+        make_private(path.parent)
+        with os.fdopen(open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab") as file:
             if file.tell() != line["at"]:
                 raise ValueError(f"it goes on at {line['at']}, and the output before it ends at {file.tell()}")
             file.write(frames)
@@ -208,9 +216,12 @@ class _Import:
     def _check(self, end: dict[str, Any]) -> None:
         for what, found in (("events", self._events), ("head", self._position)):
             if end[what] != found:
-                raise ValueError(f"it says {what} {end[what]!r}, and there were {found}: the export is incomplete")
+                told = f"it says {what} {short(end[what])}, and there were {found}"
+                raise ValueError(f"{told}: the export is incomplete")
         if end["outputs"] != self._outputs:
-            raise ValueError(f"it says {end['outputs']!r} outputs, and there were {self._outputs}")
+            raise ValueError(f"it says {short(end['outputs'])} outputs, and there were {self._outputs}")
+        if whole_number(end["cut"], "cut", most=self._head) and len(bytes.fromhex(end["origin"])) != DIGEST_BYTES:
+            raise ValueError("its origin is no digest")
         if self._gaps and self._gaps[-1] > end["cut"]:
             raise ValueError(f"the event at position {self._gaps[-1]} is missing")
 
@@ -221,14 +232,22 @@ class _Import:
             if end["cut"]:
                 log.set_cut(end["cut"], bytes.fromhex(end["origin"]))
             # A rebuild promotes as far as the live views are: that gives the rows of the queue exported.
-            Views(txn).promote_to(header.get("promoted_us", 0))
+            soon_us = max(log.last_at_us, time.time_ns() // 1000) + LATE_US
+            promoted_us = whole_number(header.get("promoted_us", 0), "promoted_us", most=soon_us)
+            Views(txn).promote_to(promoted_us)
         if not digest == end["digest"] == header["digest"]:
             raise ValueError(f"the digest is {digest[:16]}..., and should be {str(end['digest'])[:16]}...")
         if self._events:
             rebuild(self._store, swap=True, progress=self._rebuilding)
         else:
             bring_up_to_date(self._store)
+        self._check_log()
         return Exported(self._events, self._outputs, self._position, digest)
+
+    def _check_log(self) -> None:
+        """Hold the log against itself, and what runs printed against the log, for which there must be views."""
+        if problems := faults_of_log(self._store, with_outputs=bool(self._outputs)):
+            raise ValueError(problems[0])
 
     def _rebuilding(self, done: int, total: int) -> None:
         if self._progress:

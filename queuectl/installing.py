@@ -6,19 +6,23 @@ and `finish` ends it.
 """
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from re import fullmatch
+from typing import Any, Final
 
-from .directory import JOURNAL, OPEN_LOCK, REPLACED, STAGED, alone, check_new, flush_directory, make_directory
+from .directory import JOURNAL, OPEN_LOCK, REPLACED, STAGED, alone, check_new, make_directory
 from .errors import StoreError
+from .files import flush_all, flush_directory, make_private, rename, whole_file
+from .untrusted import Malformed, json_object_of
 
 _PARTS: Final = ("data.mdb", "lock.mdb", "outputs", "archive", "snapshots")
 """What makes up a queue. Workers' lock files stay: they tell what a dead worker's commands are."""
+
+_JOURNAL_BYTES: Final = 64 << 10
 
 
 @contextmanager
@@ -41,7 +45,7 @@ def staging(path: Path, what: str) -> Iterator[Path]:
                     "`queuectl restore --finish` ends it"
                 )
             shutil.rmtree(staged, ignore_errors=True)
-            staged.mkdir(mode=0o700)
+            make_private(staged)
             try:
                 yield staged
             finally:
@@ -55,17 +59,12 @@ def staging(path: Path, what: str) -> Iterator[Path]:
 def install(path: Path) -> Path | None:
     """Move what lies in the staging directory into place; gives where what was there lies now, None if nothing did."""
     staged = path / STAGED
-    _flush_all(staged)
+    flush_all(staged)
     old = [name for name in _PARTS if (path / name).exists()]
     new = [name for name in _PARTS if (staged / name).exists() and name != "lock.mdb"]
     aside = _free_name(path / REPLACED)
-    draft = staged / (JOURNAL + ".new")
-    with draft.open("x") as file:
-        json.dump({"aside": aside, "old": old, "new": new}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(staged / JOURNAL)
-    flush_directory(staged)
+    with whole_file(staged / JOURNAL, staged / (JOURNAL + ".new")) as file:
+        file.write(json.dumps({"aside": aside, "old": old, "new": new}).encode())
     return _move_in(path)
 
 
@@ -86,22 +85,40 @@ def is_there(path: Path) -> bool:
 def _move_in(path: Path) -> Path | None:
     """Do the renames that the journal says and that are not done yet."""
     staged = path / STAGED
-    journal = json.loads((staged / JOURNAL).read_text())
+    journal = _read_journal(path)
     aside = path / REPLACED / journal["aside"]
     if journal["old"]:
-        aside.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(aside)
     for name in journal["old"]:
         if not (aside / name).exists():
-            (path / name).rename(aside / name)
+            rename(path / name, aside / name)
     for name in journal["new"]:
         if (staged / name).exists():
-            (staged / name).rename(path / name)
-    for directory in (path, *([aside, aside.parent] if journal["old"] else [])):
-        flush_directory(directory)
+            rename(staged / name, path / name)
+    if journal["old"]:
+        flush_directory(aside.parent)
+        flush_directory(path)
     (staged / JOURNAL).unlink()
     flush_directory(staged)
     shutil.rmtree(staged, ignore_errors=True)
     return aside if journal["old"] else None
+
+
+def _read_journal(path: Path) -> dict[str, Any]:
+    """Return the journal, which names parts of a queue and a directory in REPLACED; raises StoreError otherwise."""
+    file = path / STAGED / JOURNAL
+    try:
+        journal = json_object_of(file, limit_bytes=_JOURNAL_BYTES)
+        is_ours = all(set(journal[key]) <= set(_PARTS) for key in ("old", "new"))
+        if not is_ours or not fullmatch(r"[0-9TZ-]{1,40}", journal["aside"]):
+            raise Malformed("it names what is no part of a queue")
+    except (OSError, KeyError, TypeError, Malformed) as error:
+        found = error.strerror if isinstance(error, OSError) else error
+        raise StoreError(
+            f"cannot end what was interrupted at {path}: {file} cannot be read ({found}); "
+            f"move it away, and see in {path / STAGED} and {path / REPLACED} which parts lie where"
+        ) from None
+    return journal
 
 
 def _free_name(parent: Path) -> str:
@@ -111,14 +128,6 @@ def _free_name(parent: Path) -> str:
         number += 1
         free = f"{name}-{number}"
     return free
-
-
-def _flush_all(directory: Path) -> None:
-    for place, _, files in os.walk(directory):
-        for name in files:
-            with (Path(place) / name).open("rb") as file:
-                os.fsync(file.fileno())
-        flush_directory(Path(place))
 
 
 def _unmake(path: Path) -> None:

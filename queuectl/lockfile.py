@@ -45,6 +45,9 @@ _WRITING_AT: Final = _LIFE_AT + _LIFE.size
 _LAUNCHED_AT: Final = _WRITING_AT + _WRITING.size
 _SLOTS_AT: Final = _LAUNCHED_AT + _LAUNCHED.size
 
+_AT_MOST_BYTES: Final = 1 << 20
+"""More than the file of a worker with 60,000 slots."""
+
 
 class Run(NamedTuple):
     """What a slot runs; `pid` 0 where the command may have been started or not."""
@@ -146,14 +149,15 @@ def look(db_path: str | os.PathLike[str], worker: str) -> Sighting | None:
 
 def read(fd: int, worker: str) -> Sighting | None:
     """Give what an open lock file says, None where it is none of ours."""
-    content = os.pread(fd, os.fstat(fd).st_size, 0)
+    content = os.pread(fd, _AT_MOST_BYTES, 0)
     if len(content) < _SLOTS_AT or not content.startswith(_MAGIC):
         return None
     _, where, pid, lease_us, slots = _FIXED.unpack_from(content)
     seen_us, seen_boot_us = _LIFE.unpack_from(content, _LIFE_AT)
     (writing_us,) = _WRITING.unpack_from(content, _WRITING_AT)
     (launched,) = _LAUNCHED.unpack_from(content, _LAUNCHED_AT)
-    rows = list(_SLOT.iter_unpack(content[_SLOTS_AT : _SLOTS_AT + slots * _SLOT.size]))
+    whole = min(slots, (len(content) - _SLOTS_AT) // _SLOT.size)  # fewer where the file was torn
+    rows = list(_SLOT.iter_unpack(content[_SLOTS_AT : _SLOTS_AT + whole * _SLOT.size]))
     return Sighting(
         worker,
         where.rstrip(b"\0").decode(errors="replace"),

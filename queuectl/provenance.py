@@ -67,8 +67,10 @@ class Provenance:
         with self._store.read() as txn:
             known, last = archives.known(txn), archives.last(txn)
             sealed = {each.sequence: each.sha256 for each in known.values()}
-            wanted = {sequence: sealed.get(sequence) for sequence in range(1, (last.sequence if last else 0) + 1)}
-            return directories(txn, self._store.path), wanted, LmdbLog(txn).origin()
+            places, highest = directories(txn, self._store.path), last.sequence if last else 0
+            there = (sequence for sequence in archive.found(places) if 0 < sequence <= highest)
+            wanted = {sequence: sealed.get(sequence) for sequence in {*there, *sealed}}
+            return places, wanted, LmdbLog(txn).origin()
 
     def _check_segments(self, places: list[Path], wanted: dict[int, bytes | None], origin: bytes) -> Iterator[int]:
         there = archive.found(places)

@@ -12,13 +12,14 @@ from typing import Final
 
 from . import archive, outputs
 from .answers import Compacted
-from .directory import COMPACT_LOCK, flush_directory, lock
+from .directory import COMPACT_LOCK, lock
 from .engine import Engine, Unit
 from .errors import CompactBusy, InvalidInput, StoreError
 from .events.codec import unpack
 from .events.lmdb_log import LOG, STREAMS, LmdbLog, stream_key
 from .events.types import RETENTION_STREAM, RetentionApplied
 from .expiry import Chosen, Going, Limits, Rule, choose, counted, superseded
+from .files import make_private, rename
 from .projections import archives, children
 from .segment import Entry, Header, Piece, Segment, Writer
 from .store import Row, Store, Transaction, key_of
@@ -113,7 +114,7 @@ class Retention:
 
     def _prepare(self) -> Header:
         """Make the directory, clear it of what an interrupted compact left, and give the next segment's header."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self._directory)
         with self._store.read() as txn:
             log, last, origin = LmdbLog(txn), archives.last(txn), LmdbLog(txn).origin()
             cut = max(log.cut(), self._rule.upto)
@@ -148,11 +149,10 @@ class Retention:
                 else:
                     writer.output(piece)
             digest = writer.seal([Entry(each.id, each.first, each.last) for each in going if each.id])
-            writer.path.rename(path)
+            rename(writer.path, path)
         except BaseException:
             writer.discard()
             raise
-        flush_directory(self._directory)
         return path, digest
 
     def _cut(self, chosen: Sequence[Going], header: Header, segment: str, digest: bytes) -> list[Going]:

@@ -17,6 +17,8 @@ import msgpack
 import zstandard
 
 from .errors import BadSegment, NewerFormat
+from .files import open_private
+from .untrusted import Malformed, msgpack_values, position_of, short, whole_number
 
 FORMAT: Final = 1
 SUFFIX: Final = ".seg"
@@ -27,6 +29,9 @@ _TRAILER_BYTES: Final = 24
 _BLOCK_ROWS: Final = 1_000
 _BLOCK_BYTES: Final = 1 << 20
 _READ_BYTES: Final = 1 << 20
+_CONTENT_BYTES: Final = 64 << 20
+"""The largest content of a frame: an event or a piece of output larger than a block, of those that can be, has room."""
+
 _ROWS, _OUTPUTS, _IDS = "rows", "outputs", "ids"
 
 Row = tuple[bytes, bytes]
@@ -64,6 +69,25 @@ class Piece(NamedTuple):
     frames: bytes
 
 
+def _is_row(item: Any) -> bool:
+    return type(item) is list and len(item) == 2 and _is_number(item[0]) and type(item[1]) is bytes
+
+
+def _is_piece(item: Any) -> bool:
+    return type(item) is list and len(item) == 4 and all(map(_is_number, item[:3])) and type(item[3]) is bytes
+
+
+def _is_entry(item: Any) -> bool:
+    return type(item) is list and len(item) == 3 and type(item[0]) is str and all(map(_is_number, item[1:]))
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1 << 63
+
+
+_SHAPES: Final = {_ROWS: _is_row, _OUTPUTS: _is_piece, _IDS: _is_entry}
+
+
 class _Block(NamedTuple):
     kind: str
     offset: int
@@ -85,7 +109,7 @@ class Writer:
         self._events = 0
         self._pack = msgpack.Packer(use_bin_type=True).pack
         self._compressor = zstandard.ZstdCompressor(level=3, write_checksum=True, write_content_size=True)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        fd = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         self._file = os.fdopen(fd, "wb")
         self._frame(self._pack({"format": FORMAT, **header._asdict()}))
 
@@ -160,13 +184,13 @@ class Segment:
             raise BadSegment(str(path), "its end is missing: it was cut short, or is no segment")
         try:
             [footer] = self._unpacked(self._footer_at, size - _TRAILER_BYTES)
-            self._blocks = [_Block(*block) for block in footer["blocks"]]
-            self.events = int(footer["events"])
+            self._blocks = _blocks(footer["blocks"], self._footer_at)
+            self.events = whole_number(footer["events"], "events")
             [header] = self._unpacked(0, self._blocks[0].offset if self._blocks else self._footer_at)
             if (version := header.pop("format")) != FORMAT:
-                raise NewerFormat(f"the format of the archive segment {path}", version, FORMAT)
-            self.header = Header(**header)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+                raise NewerFormat(f"the format of the archive segment {path}", short(version), FORMAT)
+            self.header = _header(header)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadSegment(str(path), f"its header or footer does not read ({error})") from error
         self._at = -1
         self._cached: list[Any] = []
@@ -179,8 +203,7 @@ class Segment:
     @property
     def last(self) -> int:
         """The position of the last event in it, as its name has it; 0 where it has another name."""
-        word = self.path.name.removesuffix(SUFFIX).rpartition("-")[2]
-        return int(word) if word.isdecimal() else 0
+        return position_of(self.path.name.removesuffix(SUFFIX).rpartition("-")[2]) or 0
 
     def rows(self) -> Iterator[Row]:
         """Give the events in it, in the order of their positions."""
@@ -263,8 +286,10 @@ class Segment:
             end = self._blocks[after].offset if after < len(self._blocks) else self._footer_at
             block, where = self._blocks[index], self._positions_in(index)
             items = self._unpacked(block.offset, end, where)
-            if len(items) != block.rows:
+            if len(items) != block.rows or not all(map(_SHAPES[block.kind], items)):
                 found = f"the block at byte {block.offset} has {len(items)} rows of {block.rows}"
+                if len(items) == block.rows:
+                    found = f"a row of the block at byte {block.offset} is none of {block.kind}"
                 raise BadSegment(str(self.path), found, position=where[0], until=where[1])
             self._at, self._cached = index, items
         return self._cached
@@ -281,10 +306,41 @@ class Segment:
             with self.path.open("rb") as file:
                 file.seek(begin)
                 frame = file.read(end - begin)
-            content = zstandard.ZstdDecompressor().decompress(frame)
-            unpacker = msgpack.Unpacker(use_list=True, max_buffer_size=0)
-            unpacker.feed(content)
-            return list(unpacker)
-        except (OSError, ValueError, zstandard.ZstdError, msgpack.UnpackException) as error:
+            return msgpack_values(_decompressed(frame))
+        except (OSError, Malformed) as error:
             found = f"the block at byte {begin} does not read ({error})"
             raise BadSegment(str(self.path), found, position=where[0], until=where[1]) from error
+
+
+def _decompressed(frame: bytes) -> bytes:
+    """Return the content of a frame; raises Malformed if it is none, or promises more than any segment holds."""
+    try:
+        size = zstandard.frame_content_size(frame)
+        if not 0 <= size <= _CONTENT_BYTES:
+            raise Malformed(f"it would have {size:,} bytes" if size > 0 else "it does not say its size")
+        return zstandard.ZstdDecompressor().decompress(frame)
+    except (zstandard.ZstdError, MemoryError) as error:
+        raise Malformed(str(error)) from error
+
+
+def _blocks(listed: list[Any], end: int) -> list[_Block]:
+    """Return the blocks that a footer lists, the first behind the header; raises Malformed if it cannot be so."""
+    blocks = [_Block(*block) for block in listed]
+    before = 0
+    for kind, offset, rows, first in blocks:
+        if kind not in (_ROWS, _OUTPUTS, _IDS) or type(first) is not (str if kind == _IDS else int):
+            raise Malformed(f"a block is of the kind {short(kind)} and begins with {short(first)}")
+        before = whole_number(offset, "the offset of a block", least=before + 1, most=end - 1)
+        whole_number(rows, "the number of rows in a block", least=1)
+        if kind != _IDS:
+            whole_number(first, "what a block begins with")
+    return blocks
+
+
+def _header(fields: dict[str, Any]) -> Header:
+    header = Header(**fields)
+    whole_number(header.sequence, "sequence")
+    whole_number(header.cut, "cut")
+    if not all(type(each) is bytes and len(each) == 32 for each in (header.origin, header.previous, header.chain)):
+        raise Malformed("a digest in it is none")
+    return header

@@ -10,9 +10,10 @@ from shutil import rmtree
 from typing import Final
 
 from .answers import Shrunk
-from .directory import SHRUNK, alone, flush_directory
+from .directory import SHRUNK, alone
 from .environment import compacted_copy
 from .errors import NoQueue, StoreError
+from .files import make_private, rename
 
 DATA: Final = "data.mdb"
 
@@ -32,11 +33,10 @@ def shrink(path: Path, *, check: bool = False) -> Shrunk:
         rmtree(target, ignore_errors=True)
         try:
             before = (path / DATA).stat().st_size
-            target.mkdir(mode=0o700)
+            make_private(target)
             compacted_copy(path, target)
             after = _on_disk(target / DATA)
-            (target / DATA).rename(path / DATA)
-            flush_directory(path)
+            rename(target / DATA, path / DATA)
         except OSError as error:
             raise StoreError(
                 f"cannot shrink the queue at {path}: {error.strerror or error}; it was left as it is; "

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from .errors import StoreError
+from .files import make_private, open_private, whole_file
 from .store import Store
+from .untrusted import json_object, position_of, whole_number
 
 DIRECTORY: Final = "snapshots"
 SUFFIX: Final = ".snapshot"
@@ -30,6 +32,10 @@ LEVEL: Final = 6
 _LOCK: Final = "lock"
 _HEADER_BYTES: Final = 1_000
 _PIECE_BYTES: Final = 1 << 20
+_WINDOW_BYTES: Final = 128 << 20
+_LEAST_BYTES: Final = 64 << 20
+_TIMES_AT_MOST: Final = 100
+"""How much larger than its file the content of a snapshot may be, beside a little: ten times is what is seen."""
 
 
 class Snapshot(NamedTuple):
@@ -50,7 +56,7 @@ def positions(queue_path: Path) -> list[int]:
         names = [path.stem for path in (queue_path / DIRECTORY).iterdir() if path.suffix == SUFFIX]
     except OSError:
         return []
-    return sorted(int(name) for name in names if name.isdecimal())
+    return sorted(position for name in names if (position := position_of(name)) is not None)
 
 
 def read(queue_path: Path, position: int) -> Snapshot | None:
@@ -58,11 +64,12 @@ def read(queue_path: Path, position: int) -> Snapshot | None:
     path = _file_of(queue_path, position)
     try:
         with path.open("rb") as file:
-            header = json.loads(file.readline(_HEADER_BYTES))
+            header = json_object(file.readline(_HEADER_BYTES))
         if header["format"] != FORMAT or header["position"] != position:
             return None
         digests = bytes.fromhex(header["digest"]), bytes.fromhex(header["sha256"])
-        return Snapshot(path, position, int(header["at_us"]), header["views"], *digests, path.stat().st_size)
+        at_us, views = (whole_number(header[key], key) for key in ("at_us", "views"))
+        return Snapshot(path, position, at_us, views, *digests, path.stat().st_size)
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
@@ -78,7 +85,13 @@ def unpack(snapshot: Snapshot, directory: Path) -> bool:
                 return False
             file.seek(start)
             with (directory / "data.mdb").open("wb") as content:
-                zstandard.ZstdDecompressor().copy_stream(file, content, write_size=_PIECE_BYTES)
+                limit = _LEAST_BYTES + snapshot.file_bytes * _TIMES_AT_MOST
+                for piece in zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES).read_to_iter(
+                    file, read_size=_PIECE_BYTES, write_size=_PIECE_BYTES
+                ):
+                    if (limit := limit - len(piece)) < 0:
+                        return False
+                    content.write(piece)
     except (FileNotFoundError, zstandard.ZstdError):
         return False
     return True
@@ -90,7 +103,7 @@ def save(queue_path: Path, views: Store, *, position: int, at_us: int, version: 
 
     target = _file_of(queue_path, position)
     try:
-        target.parent.mkdir(mode=0o700, exist_ok=True)
+        make_private(target.parent)
         with tempfile.TemporaryDirectory(prefix=".making-", dir=target.parent) as making:
             views.copy_to(Path(making))
             packed, content_digest = _compress(Path(making))
@@ -98,13 +111,10 @@ def save(queue_path: Path, views: Store, *, position: int, at_us: int, version: 
                 "digest": digest.hex(),
                 "sha256": content_digest.hex(),
             }
-            whole = Path(making) / "whole"
-            with whole.open("wb") as file, packed.open("rb") as content:
+            with whole_file(target, Path(making) / "whole") as file, packed.open("rb") as content:
                 file.write(json.dumps(header).encode() + b"\n")
                 while piece := content.read(_PIECE_BYTES):
                     file.write(piece)
-            whole.chmod(0o600)
-            whole.replace(target)
     except OSError as error:
         raise StoreError(
             f"cannot write the snapshot of position {position} to {target.parent}: {error.strerror or error}; "
@@ -151,8 +161,8 @@ def superfluous(there: Sequence[int], every: int) -> list[int]:
 def only_maker(queue_path: Path) -> Iterator[bool]:
     """Be the only one that makes snapshots meanwhile; gives whether this one is."""
     directory = queue_path / DIRECTORY
-    directory.mkdir(mode=0o700, exist_ok=True)
-    fd = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    make_private(directory)
+    fd = open_private(directory / _LOCK, os.O_RDWR | os.O_CREAT)
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

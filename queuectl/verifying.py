@@ -31,6 +31,7 @@ Message = dict[str, Any]
 
 LOG: Final = "log"
 ROWS_AT_ONCE: Final = 10_000
+NOT_THERE: Final = "what the run printed is not there"
 
 _ENDINGS: Final = frozenset({"completed", "failed", "cancelled"})
 
@@ -64,6 +65,15 @@ def positions(path: str, after: int) -> Iterator[Message]:
     with Store.open_suspect(Path(path)) as store, store.read() as txn:
         for key, _ in txn.scan(LOG, key_of(after + 1)):
             yield {"is": "position", "position": int.from_bytes(key, "big")}
+
+
+def faults_of_log(store: Store, *, with_outputs: bool) -> list[str]:
+    """Return what is wrong with the log of an open store, and with what its runs printed as far as that is there."""
+    walk = _Walk(store, {}, log_only=not with_outputs)
+    for _ in walk.run():
+        pass
+    problems = (each for each in walk.finish() if each["is"] == "problem" and each["what"] != NOT_THERE)
+    return [f"the event at position {each['position']}: {each['what']}" for each in problems]
 
 
 def _file(path: Path) -> Iterator[Message]:
@@ -242,7 +252,7 @@ class _Walk:
             except FileNotFoundError:
                 with self._store.read() as txn:
                     is_removed = txn.get("jobs", key_of(number)) is None
-                self._say(position, "" if is_removed else "what the run printed is not there")
+                self._say(position, "" if is_removed else NOT_THERE)
             except OSError as error:
                 self._say(position, f"what the run printed cannot be read: {error.strerror}")
         self._outputs_s += _since(begun)

@@ -1,10 +1,12 @@
 """Lives of jobs, as tests need them: short ones by name, and one with every event there is."""
 
+from hashlib import sha256
+
 from queuectl import Captured, Job, JobRequest, Queue, Result
 from queuectl.events.types import Output
 from tests.clocks import FakeClock
 
-PRINTED = Captured(b"o\0\0\0\x02hi", Output(2, b"\1" * 32), Output(0, b"\2" * 32))
+PRINTED = Captured(b"o\0\0\0\x02hi", Output(2, sha256(b"hi").digest()), Output(0, sha256().digest()))
 
 
 def running(queue: Queue, worker: str = "w1") -> Job:

@@ -235,7 +235,7 @@ def test_what_is_no_backup_is_refused(tmp_path: Path) -> None:
     target = tmp_path / "new"
     assert "No such file" in refused(tmp_path / "none", target)
     (tmp_path / "text").write_text("hello" * 1000)
-    assert "is none" in refused(tmp_path / "text", target)
+    assert "not a backup made by" in refused(tmp_path / "text", target)
     (tmp_path / "z").write_bytes(b"\x28\xb5\x2f\xfd1234")
     assert "zstd -dc" in refused(tmp_path / "z", target)
     made = {"foreign": {"a": b"1"}, "newer": {"QUEUECTL-BACKUP": b"2\n"}, "escaping": {"QUEUECTL-BACKUP": b"1\n"}}

@@ -1,5 +1,6 @@
 """A second queue, made as the first was at a moment, is that queue in everything, and whole or not there at all."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -101,12 +102,12 @@ def test_interrupted_it_leaves_nothing(lived: Queue, tmp_path: Path, monkeypatch
     def interrupt(done: int, total: int) -> None:
         raise Interrupted
 
-    def refuse(self: Path, target: Path) -> None:
+    def refuse(old: Path, new: Path) -> None:
         raise OSError(28, "No space left on device")
 
     with pytest.raises(Interrupted):
         lived.branch(tmp_path / "then", 5, progress=interrupt)
-    monkeypatch.setattr(Path, "rename", refuse)
+    monkeypatch.setattr(os, "rename", refuse)
     with pytest.raises(StoreError, match="No space left on device; nothing was made"):
         lived.branch(tmp_path / "then", 5)
     assert [path.name for path in tmp_path.iterdir()] == ["queue"]

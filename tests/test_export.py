@@ -267,7 +267,7 @@ def test_a_changed_export_is_refused(lived: Path, tmp_path: Path) -> None:
     raw[-1] ^= 1
     spoilt = {"raw": base64.b64encode(raw).decode()}
     changes: dict[str, list[dict[str, Any]]] = {
-        "line 6: the log is damaged at position 5": [*lines[:5], lines[5] | spoilt, *lines[6:]],
+        "line 6: the event at position 5 is damaged": [*lines[:5], lines[5] | spoilt, *lines[6:]],
         "line 6: position 6 does": [*lines[:5], lines[5] | {"position": 6}, lines[5] | {"position": 6}, *lines[7:]],
         "line 7: position 5 does": [*lines[:5], lines[6], lines[5], *lines[7:]],
         "it says events": [*lines[:5], *lines[6:]],

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from .. import files
 from ..errors import StoreError
 
 
@@ -18,13 +19,7 @@ def whole_file(name: str, *, force: bool) -> Iterator[IO[bytes]]:
         raise StoreError(f"cannot write {name}: it is there already; {hint}")
     draft = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        with draft.open("xb") as sink:
-            draft.chmod(0o600)
+        with files.whole_file(target, draft) as sink:
             yield sink
-            sink.flush()
-            os.fsync(sink.fileno())
-        draft.replace(target)
     except OSError as error:
         raise StoreError(f"cannot write {name}: {error.strerror}; nothing of it was kept") from None
-    finally:
-        draft.unlink(missing_ok=True)

@@ -148,15 +148,21 @@ def decode(key: bytes, value: bytes, *, upcasts: Mapping[tuple[str, int], Upcast
     """
     position = int.from_bytes(key, "big")
     envelope = unpack(key, value)
-    get = envelope.get
-    layout = _BY_NAME.get(envelope["y"])
-    if layout is None:
-        raise NewerFormat(f"the event type at position {position}", repr(envelope["y"]), "no such type")
-    data = envelope["d"]
-    if envelope["v"] != layout.version:
-        data = _upcast(layout, envelope["v"], data, position, upcasts)
-    event = _build(layout, data, position)
-    fields = (position, envelope["t"], get("s", position), get("p", 0), envelope["a"], event, get("r"), get("c", 0))
+    try:
+        get = envelope.get
+        layout = _BY_NAME.get(envelope["y"])
+        if layout is None:
+            raise NewerFormat(f"the event type at position {position}", repr(envelope["y"])[:60], "no such type")
+        data = envelope["d"]
+        if envelope["v"] != layout.version:
+            data = _upcast(layout, envelope["v"], data, position, upcasts)
+        event = _build(layout, data, position)
+        prev = get("p", 0)
+        if prev >= position > 0:  # whoever follows a stream back would never come to its beginning
+            raise CorruptLog(position, "it names itself or a later one as the event of its stream before it")
+        fields = (position, envelope["t"], get("s", position), prev, envelope["a"], event, get("r"), get("c", 0))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CorruptLog(position, "its bytes are no event") from error
     return _new(Recorded, fields)
 
 
@@ -165,7 +171,10 @@ def unpack(key: bytes, value: bytes) -> Data:
     payload = value[4:]
     if crc32(payload, crc32(key)).to_bytes(4, "big") != value[:4]:
         raise CorruptLog(int.from_bytes(key, "big"), "the checksum does not match")
-    return _unpack(payload, use_list=False)
+    try:
+        return _unpack(payload, use_list=False)
+    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
+        raise CorruptLog(int.from_bytes(key, "big"), "its bytes are no event") from error
 
 
 def _build(layout: Layout, data: Data, position: int) -> Event:

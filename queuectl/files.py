@@ -1,0 +1,127 @@
+"""Private files and directories, written whole or not at all, under any umask, on disk when it says so.
+
+No last part of a path is followed where it is a link: what lies in a queue's directory may have been put
+there by somebody else. Knows nothing of queues. Imports little: workers' smallest processes use it too.
+"""
+# pathlib is what the docstring promises not to load:
+# ruff: noqa: PTH102, PTH108, PTH112, PTH118, PTH120
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Final
+
+FILE_MODE: Final = 0o600
+DIRECTORY_MODE: Final = 0o700
+
+StrPath = str | os.PathLike[str]
+
+
+def make_private(directory: StrPath) -> None:
+    """Make a directory, and those above it that are missing, for this user alone; one that is there is left as it is.
+
+    Raises OSError, also if something else is there.
+    """
+    path = os.fspath(directory)
+    try:
+        os.mkdir(path, DIRECTORY_MODE)
+    except FileNotFoundError:
+        make_private(os.path.dirname(os.path.abspath(path)))  # noqa: PTH100
+        make_private(path)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
+    else:
+        os.chmod(path, DIRECTORY_MODE)  # noqa: PTH101 - what the umask took away
+
+
+def open_private(path: StrPath, flags: int) -> int:
+    """Open a regular file, made for this user alone if there is none and `flags` say O_CREAT; returns its descriptor.
+
+    Raises OSError, also if a link, a pipe or a device is there.
+    """
+    safe = flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    if flags & os.O_CREAT:
+        with suppress(FileExistsError):
+            fd = os.open(path, safe | os.O_EXCL, FILE_MODE)
+            os.fchmod(fd, FILE_MODE)  # what the umask took away
+            return fd
+        if flags & os.O_EXCL:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path))
+    return _regular(os.open(path, safe & ~os.O_CREAT), path)
+
+
+@contextmanager
+def new_file(path: StrPath) -> Iterator[IO[bytes]]:
+    """Make a file for this user alone and give it to be written to; raises FileExistsError if something is there."""
+    with os.fdopen(open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+        yield file
+
+
+@contextmanager
+def whole_file(path: StrPath, draft: StrPath) -> Iterator[IO[bytes]]:
+    """Give a new file under the name `draft`, which takes its own once all of it is on disk; else it is removed."""
+    try:
+        with new_file(draft) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        rename(draft, path)
+    except FileExistsError:  # another's draft
+        raise
+    except BaseException:
+        remove(draft)
+        raise
+
+
+def rename(old: StrPath, new: StrPath) -> None:
+    """Give a file or directory a new name, in the place of what has it, and have that on disk."""
+    os.rename(old, new)  # noqa: PTH104
+    above = os.path.dirname(os.path.abspath(new))  # noqa: PTH100
+    flush_directory(above)
+    if (before := os.path.dirname(os.path.abspath(old))) != above:  # noqa: PTH100
+        flush_directory(before)
+
+
+def remove(path: StrPath) -> None:
+    """Remove a file if it is there and may be removed."""
+    with suppress(OSError):
+        os.unlink(path)
+
+
+def flush(path: StrPath) -> None:
+    """Have the content of a file that was written on disk."""
+    fd = open_private(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def flush_directory(path: StrPath) -> None:
+    """Have the names in a directory on disk."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:  # a parent that may not be read: this user did not make an entry in it now
+        return
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def flush_all(directory: StrPath) -> None:
+    """Have a directory on disk with all files and directories in it."""
+    for place, _, names in os.walk(directory):
+        for name in names:
+            flush(os.path.join(place, name))
+        flush_directory(place)
+
+
+def _regular(fd: int, path: StrPath) -> int:
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))

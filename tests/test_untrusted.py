@@ -1,0 +1,323 @@
+"""Files that are not trusted: each is read as it was written or refused in one line, in bounded memory."""
+
+import base64
+import gzip
+import io
+import json
+import random
+import shutil
+import struct
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from queuectl import Queue, untrusted
+from queuectl.events.codec import encode as encode_event
+from queuectl.events.lmdb_log import LmdbLog
+from queuectl.events.types import Claimed, Enqueued, JobSpec, Recorded, RetentionApplied
+from queuectl.lockfile import LockFile
+from queuectl.store import Store, key_of
+from queuectl.untrusted import Malformed
+from queuectl.verification import verify
+from tests.logs import fill
+from tests.property.strategies import brief
+from tests.rows import rows_of
+
+HUGE = b"9" * 5000
+DEEP = b"[" * 100_000
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Give a real file of each kind."""
+    place = tmp_path_factory.mktemp("real")
+    path = place / "queue"
+    fill(path)
+    with Queue.open(path, create=False) as queue:
+        queue.make_snapshots()
+        queue.compact(older_than_s=0)
+        queue.backup(str(place / "backup"))
+        with (place / "export").open("wb") as file:
+            queue.export(file.write, outputs=True)
+    verify(path, log_only=True, write_to=place / "checkpoint")
+    lock = LockFile(path, "w9", slots=4, lease_s=30)
+    lock.launching(0, 7)
+    shutil.copyfile(path / "workers" / "w9.lock", place / "lock")
+    lock.close()
+    [segment] = (path / "archive").iterdir()
+    [snapshot] = (path / "snapshots").glob("*.snapshot")
+    journal = place / "journal"
+    journal.write_text(json.dumps({"aside": "20261126T160000Z", "old": [], "new": ["data.mdb"]}))
+    names = ("backup", "export", "checkpoint", "lock", "journal")
+    return {"segment": segment, "snapshot": snapshot} | {name: place / name for name in names}
+
+
+def read(kind: str, contents: list[bytes], place: Path) -> list[dict[str, Any]]:
+    """Read files in a process with little memory; gives what became of each."""
+    names = []
+    for number, content in enumerate(contents):
+        names.append(place / f"{kind}{number}")
+        names[-1].write_bytes(content)
+    (place / "at").mkdir()
+    words = [sys.executable, "-m", "tests.hostile", kind, str(place / "at"), *map(str, names)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, (done.returncode, done.stderr)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def check_refused(kind: str, contents: list[bytes], place: Path, told: list[str] | None = None) -> None:
+    """See each refused in one line of bearable length, with nothing made of it."""
+    found = read(kind, contents, place)
+    assert [each["is"] for each in found] == ["refused"] * len(contents), found
+    for each, words in zip(found, told or [""] * len(contents), strict=True):
+        assert words in each["told"]
+        assert "\n" not in each["told"]
+        assert len(each["told"]) < 600
+        assert "new" not in each["left"]
+
+
+def mutations(content: bytes, seed: int) -> Iterator[bytes]:
+    """Give variants of a file: bits flipped, pieces zeroed, cut, repeated or replaced by what is read as much."""
+    chance = random.Random(seed)
+    spoils: list[Callable[[int, int], bytes]] = [
+        lambda at, _: content[:at] + bytes([content[at] ^ 1 << chance.randrange(8)]) + content[at + 1 :],
+        lambda at, end: content[:at] + bytes(end - at) + content[end:],
+        lambda at, _: content[:at],
+        lambda at, end: content[:end] + content[at:],
+        lambda at, end: content[:at] + content[end:],
+        lambda at, _: content[:at] + HUGE + content[at:],
+        lambda at, _: content[:at] + b"\xdd\xff\xff\xff\xff" + content[at + 5 :],
+        lambda at, _: content[:at] + chance.randbytes(8) + content[at + 8 :],
+    ]
+    for spoil in spoils:
+        at = chance.randrange(len(content))
+        yield spoil(at, min(len(content), at + chance.choice([1, 8, 100, 5000])))
+
+
+@pytest.mark.parametrize("kind", ["export", "backup", "segment", "checkpoint", "journal", "lock", "snapshot"])
+def test_a_damaged_file_is_read_or_refused(files: dict[str, Path], kind: str, tmp_path: Path) -> None:
+    """Whatever bytes of it are others, a reader returns or refuses, in one line and in bounded memory."""
+    content = files[kind].read_bytes()
+    found = read(kind, [content, *(each for seed in range(4) for each in mutations(content, seed))], tmp_path)
+    assert found[0]["is"] == "read"
+    assert {each["is"] for each in found} <= {"read", "refused"}, found
+    assert all("\n" not in each.get("told", "") for each in found)
+
+
+@given(st.binary(max_size=200) | st.text(alphabet='[]{}",:0123456789.eE-tfn \\u', max_size=80).map(str.encode))
+@brief
+def test_any_bytes_are_a_value_or_malformed(content: bytes) -> None:
+    """JSON and msgpack are read, or refused by the one error."""
+    for reader in (untrusted.json_value, untrusted.json_object, untrusted.msgpack_values):
+        with suppress(Malformed):
+            reader(content)
+
+
+def test_values_without_end_are_malformed() -> None:
+    """Numbers of many digits, nesting, constants that are no JSON, and values by the million are refused in words."""
+    for content, told in (
+        (b"[" + HUGE + b"]", "too many digits"),
+        (DEEP, "nested too deep"),
+        (b"[" * 65 + b"]" * 65, "nested too deep"),
+        (b'{"a": NaN}', "holds NaN"),
+        (b"[" + b"0," * 1_000_001 + b"0]", "more than 1,000,000 values"),
+        (b"\xff\xfe", "no JSON"),
+        (b"", "no JSON"),
+    ):
+        with pytest.raises(Malformed, match=told):
+            untrusted.json_value(content)
+    for content in (b"\xdd\xff\xff\xff\xff", b"\x91" * 100_000, b"\xc6\xff\xff\xff\xff", b"\x81\x90\x01", b"\xc1"):
+        with pytest.raises(Malformed, match="no msgpack"):
+            untrusted.msgpack_values(content)
+
+
+def test_a_hostile_export_is_refused(files: dict[str, Path], tmp_path: Path) -> None:
+    """Times that cannot be, numbers without end, nesting, changed frames: refused, each with what is wrong."""
+    header, *lines = (json.loads(line) for line in files["export"].read_bytes().splitlines())
+    outputs = [index for index, line in enumerate(lines) if "output" in line]
+
+    def spoilt(at: int, **fields: Any) -> bytes:
+        told = [header, *lines]
+        told[at] = told[at] | fields
+        return b"".join(json.dumps(line).encode() + b"\n" for line in told)
+
+    frames = bytearray(base64.b64decode(lines[outputs[0]]["frames"]))
+    frames[-1] ^= 1
+    plain = spoilt(0)
+    contents = {
+        "promoted_us": spoilt(0, promoted_us=9223372036854775807),
+        "too many digits": plain.replace(b'"promoted_us": ', b'"promoted_us": ' + HUGE, 1),
+        "promoted_us is -1": spoilt(0, promoted_us=-1),
+        "nested too deep": plain + DEEP,
+        "head is": spoilt(0, head=1 << 70),
+        "it does not begin": DEEP,
+        "SHA-256 does not match": spoilt(outputs[0] + 1, frames=base64.b64encode(frames).decode()),
+        "output is": spoilt(outputs[0] + 1, output=[-1, 2]),
+        "cut is": spoilt(len(lines), cut=1 << 62),
+    }
+    contents["nested too deep"] = plain.splitlines(keepends=True)[0] + DEEP + b"\n"
+    contents["it does not begin"] = b"{}\n"
+    check_refused("export", list(contents.values()), tmp_path, list(contents))
+
+
+def test_an_event_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    """Fields of a wrong kind, times before all time and streams that begin later are refused with their position."""
+    spec = JobSpec("a", "true")
+    events: dict[str, Recorded] = {
+        "field priority is 'x'": Recorded(1, 5, 1, 0, "me", Enqueued(spec._replace(priority="x"))),  # type: ignore[arg-type]
+        "field command is 7": Recorded(1, 5, 1, 0, "me", Enqueued(spec._replace(command=7))),  # type: ignore[arg-type]
+        "field backoff_base is inf": Recorded(1, 5, 1, 0, "me", Enqueued(spec._replace(backoff_base=float("inf")))),
+        "field at_us is -5": Recorded(1, -5, 1, 0, "me", Enqueued(spec)),
+        "field actor is 3": Recorded(1, 5, 1, 0, 3, Enqueued(spec)),  # type: ignore[arg-type]
+        "it is of stream 9": Recorded(1, 5, 9, 0, "me", Claimed("w", 7)),
+        "names itself or a later one": Recorded(1, 5, 1, 1, "me", Enqueued(spec)),
+        "as an archive segment": Recorded(
+            1, 5, "retention", 0, "me", RetentionApplied(1, 0, 1, 1, bytes(32), "archive/999999999-1-2.seg", bytes(32))
+        ),
+    }
+    contents = []
+    for recorded in events.values():
+        raw = base64.b64encode(encode_event(recorded, key_of(1), bytes(32))).decode()
+        lines: list[dict[str, Any]] = [{"queuectl_export": 1, "head": 1, "digest": ""}, {"position": 1, "raw": raw}]
+        contents.append(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+    check_refused("export", contents, tmp_path, list(events))
+
+
+def tar_of(*members: tuple[tarfile.TarInfo, bytes], format: int = tarfile.GNU_FORMAT) -> bytes:
+    """Give a tar that begins as a backup does."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=format) as tar:
+        for info, content in [(member("QUEUECTL-BACKUP", 2), b"1\n"), *members]:
+            tar.addfile(info, io.BytesIO(content))
+    return made.getvalue()
+
+
+def member(name: str, size: int = 0, **fields: Any) -> tarfile.TarInfo:
+    """Give the header of a member."""
+    info = tarfile.TarInfo(name)
+    info.size = size
+    for field, value in fields.items():
+        setattr(info, field, value)
+    return info
+
+
+def test_a_hostile_backup_is_refused(files: dict[str, Path], tmp_path: Path) -> None:
+    """Sparse and extended members, links, devices, absolute names, duplicates, sizes that lie: each is refused."""
+    promises = bytearray(tar_of((member("data.mdb"), b"")))
+    header = member("data.mdb", 10 << 30).tobuf(tarfile.GNU_FORMAT)
+    pax = tar_of((member("data.mdb", pax_headers={"comment": "x" * 3_000_000}), b""), format=tarfile.PAX_FORMAT)
+    sparse = bytearray(member("data.mdb", 512, type=tarfile.GNUTYPE_SPARSE).tobuf(tarfile.GNU_FORMAT))
+    sparse[483:495] = b"%011o\0" % (8 << 30)
+    sparse[148:156] = b"%06o\0 " % (256 + sum(sparse[:148]) + sum(sparse[156:512]))
+    start = tar_of()[:1024]
+    long = member("././@LongLink", 8 << 30, type=tarfile.GNUTYPE_LONGNAME).tobuf(tarfile.GNU_FORMAT)
+    kinds = {"sym": tarfile.SYMTYPE, "hard": tarfile.LNKTYPE, "dev": tarfile.CHRTYPE, "fifo": tarfile.FIFOTYPE}
+    odd = [member("data.mdb", type=kind, linkname="/etc/passwd") for kind in kinds.values()]
+    names = [
+        "/data.mdb",
+        "../data.mdb",
+        "outputs/000001/../../x",
+        "archive/.hidden",
+        "outputs/\u0660\u0660/1-1",
+        "lock.mdb",
+    ]
+    manifest = [b"{}", b'{"members_sha256": ""}', b"[]", DEEP, b'{"head": ' + HUGE + b"}"]
+    contents = [
+        bytes(promises[:1024]) + header,
+        gzip.compress(start + header + bytes(3 << 20)),
+        pax,
+        start + bytes(sparse) + bytes(1024),
+        start + long + bytes(4096),
+        *(tar_of((info, b"")) for info in odd),
+        *(tar_of((member(name), b"")) for name in names),
+        tar_of((member("data.mdb", 1), b"x"), (member("data.mdb", 1), b"y")),
+        *(tar_of((member("MANIFEST.json", len(each)), each)) for each in manifest),
+        start + member("MANIFEST.json", 8 << 30).tobuf(tarfile.GNU_FORMAT) + bytes(4096),
+    ]
+    check_refused("backup", contents, tmp_path)
+
+
+def test_a_manifest_without_files_changes_nothing(files: dict[str, Path], tmp_path: Path) -> None:
+    """A backup that is sound but for a manifest without `files` is refused before anything is in its place."""
+    made = io.BytesIO()
+    with tarfile.open(files["backup"]) as old, tarfile.open(fileobj=made, mode="w", format=tarfile.GNU_FORMAT) as new:
+        for info in old:
+            content = old.extractfile(info)
+            assert content is not None
+            data = content.read()
+            if info.name == "MANIFEST.json":
+                told = json.loads(data)
+                del told["files"]
+                data = json.dumps(told).encode()
+                info.size = len(data)
+            new.addfile(info, io.BytesIO(data))
+    check_refused("backup", [made.getvalue()], tmp_path, ["lacks 'files'"])
+
+
+def test_a_journal_moves_only_what_makes_up_a_queue(tmp_path: Path) -> None:
+    """One that names anything else, or a place outside, moves nothing."""
+    told: list[dict[str, Any]] = [
+        {"aside": "../../evil", "old": ["data.mdb"], "new": []},
+        {"aside": "20261126T160000Z", "old": ["../../evil"], "new": []},
+        {"aside": "20261126T160000Z", "old": [], "new": ["../../evil"]},
+        {"aside": 7, "old": [], "new": []},
+        {"aside": "20261126T160000Z", "old": 3, "new": []},
+        {"old": [], "new": []},
+    ]
+    found = read("journal", [json.dumps(each).encode() for each in told], tmp_path)
+    assert [each["is"] for each in found] == ["refused"] * len(told)
+    assert all("restoring/journal.json cannot be read" in each["told"] for each in found)
+    assert all(each["left"] == ["evil", "new"] for each in found)
+
+
+def test_a_segment_is_not_larger_than_segments_are(files: dict[str, Path], tmp_path: Path) -> None:
+    """A frame of a few kilobytes that would become gigabytes, and an array that says it has millions, are refused."""
+    content = files["segment"].read_bytes()
+    bomb = zstandard.ZstdCompressor(write_content_size=True).compress(bytes(200 << 20))
+    array = zstandard.ZstdCompressor().compress(b"\xdd\x7f\xff\xff\xff")
+    trailer = content[-24:-16] + len(content).to_bytes(8, "big") + content[-8:]
+    check_refused("segment", [content + each + trailer for each in (bomb, array)], tmp_path)
+
+
+def test_a_torn_lock_file_is_read_as_far_as_it_goes(files: dict[str, Path], tmp_path: Path) -> None:
+    """Cut anywhere, of endless length, or with more slots than it has room for, it costs no verb its answer."""
+    content = files["lock"].read_bytes()
+    slots_at = struct.calcsize("<8s64sQQ")
+    many = content[:slots_at] + b"\xff" * 8 + content[slots_at + 8 :]
+    found = read("lock", [*(content[:size] for size in range(0, len(content), 7)), many, content * 1000], tmp_path)
+    assert {each["is"] for each in found} == {"read"}
+
+
+def test_a_snapshot_is_not_larger_than_snapshots_are(files: dict[str, Path], tmp_path: Path) -> None:
+    """One whose content would fill the disk is not used."""
+    bomb = zstandard.ZstdCompressor().compress(bytes(500 << 20))
+    content = files["snapshot"].read_bytes()
+    header = json.loads(content[: content.index(b"\n")])
+    header |= {"sha256": sha256(bomb).hexdigest(), "position": 5}
+    assert read("snapshot", [json.dumps(header).encode() + b"\n" + bomb], tmp_path) == [{"is": "read"}]
+
+
+def test_a_real_export_still_comes_in(files: dict[str, Path], tmp_path: Path) -> None:
+    """What is checked refuses nothing that queuectl wrote."""
+    with files["export"].open("rb") as source:
+        Queue.import_export(source, tmp_path / "new")
+    assert rows_of(tmp_path / "new", "log") == rows_of(files["export"].parent / "queue", "log")
+    with Store.open(tmp_path / "new", create=False) as store, store.read() as txn:
+        assert LmdbLog(txn).cut()
+
+
+def test_msgpack_of_segments_is_what_msgpack_makes() -> None:
+    """Several values one after the other come back as they were."""
+    values = [{"a": [1, b"x", "y"]}, 7, None]
+    assert untrusted.msgpack_values(b"".join(map(msgpack.packb, values))) == values
