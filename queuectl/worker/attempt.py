@@ -11,6 +11,7 @@ from typing import Final
 
 from ..answers import Captured, Result
 from ..job import Job
+from .arrivals import interleave
 from .capture import Capture
 from .process import READ_BYTES, STDERR, STDOUT, Process, Stream
 from .verdict import Stop, judge
@@ -23,7 +24,8 @@ GROUP_POLL_S: Final = 0.02
 LINGER_S: Final = 1.0
 """How long to wait for a killed group to vanish; zombies that nobody reaps never do."""
 
-_DRAIN_READS: Final = 16
+_LOOKS: Final = 16
+"""How often the pipes are read at a time at the most, where something comes each time."""
 
 
 class Attempt:
@@ -91,8 +93,8 @@ class Attempt:
         return min(self._timeout_at(), self._kill_at, self._look_at, show_at)
 
     def read(self, stream: Stream) -> bool:
-        """Read what lies in a pipe; gives False once the stream has ended."""
-        self._take(stream)
+        """Read what lies in the pipes; gives False once the stream has ended."""
+        self._gather()
         return stream in self._flowing
 
     def stop(self, cause: Stop, *, now: float) -> bool:
@@ -137,9 +139,7 @@ class Attempt:
 
     def finish(self) -> Result:
         """Collect the last output and give the result; only behind a step() that said the run is over."""
-        for stream in (STDOUT, STDERR):
-            if stream in self._flowing:
-                self._drain(stream)
+        self._gather(is_last=True)
         self.unread = self.process.close(but=self._flowing)
         captured = Captured() if self._capture is None else self._capture.finish()
         assert self._status is not None, "the command has exited"
@@ -186,20 +186,38 @@ class Attempt:
             return True
         return now >= self._let_go_at or not self.process.signal_group(0)
 
-    def _take(self, stream: Stream) -> bool:
-        data = self.process.read(stream)
-        if data:
-            if self._capture is None:
-                self._capture = self._make_capture()
-            self._capture.add(stream, data)
-            self.has_filled_a_pipe |= len(data) == READ_BYTES
-        elif data is not None:
-            self._flowing.discard(stream)
-        return bool(data)
+    def _gather(self, *, is_last: bool = False) -> None:
+        """Take what lies in the pipes, until a moment at which all of it has been read and its order noted.
 
-    def _drain(self, stream: Stream) -> None:
-        # No waiting for the end of the stream: a process in the background may keep it open, and
-        # even fill it faster than it is read. A pipe holds a mebibyte at the most.
-        for _ in range(_DRAIN_READS):
-            if not self._take(stream):
+        Except for the last time that can wait where one stream alone brings much at a time. No waiting for
+        the end of the streams: a process in the background may keep them open, and even fill them faster
+        than they are read. A pipe holds a mebibyte at the most.
+        """
+        pieces: dict[Stream, list[bytes]] = {}
+        arrivals: list[Stream] = []
+        for _ in range(_LOOKS):
+            size = self._look(pieces)
+            if not pieces:
                 return
+            noted = self.process.arrivals()
+            arrivals += noted
+            is_one_stream = len(pieces) == 1 and pieces.keys() >= set(arrivals)
+            if not (size or noted) or not self._flowing or (is_one_stream and size >= READ_BYTES and not is_last):
+                break
+        printed = {stream: b"".join(data) for stream, data in pieces.items()}
+        if self._capture is None:
+            self._capture = self._make_capture()
+        self._capture.add(printed, interleave(arrivals, printed))
+
+    def _look(self, pieces: dict[Stream, list[bytes]]) -> int:
+        """Read each pipe once; gives how much there was."""
+        size = 0
+        for stream in (STDOUT, STDERR):
+            data = self.process.read(stream) if stream in self._flowing else None
+            if data:
+                size += len(data)
+                pieces.setdefault(stream, []).append(data)
+                self.has_filled_a_pipe |= len(data) == READ_BYTES
+            elif data is not None:
+                self._flowing.discard(stream)
+        return size

@@ -4,6 +4,7 @@ Small captures stay in memory; larger ones, and those of runs old enough for som
 in a file. Memory stays bounded whatever the command prints.
 """
 
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -60,15 +61,16 @@ class Capture:
         self._tallies = {STDOUT: _Tally(), STDERR: _Tally()}
         self._stderr_tail = b""
 
-    def add(self, stream: Stream, data: bytes) -> None:
-        """Take what a stream printed."""
-        self._tallies[stream].add(data)
-        if stream == STDERR:
-            self._stderr_tail = (self._stderr_tail + data)[-STDERR_TAIL_BYTES:]
-        rest = self._bounded.add(stream, data)
-        if self._spill.is_open or self._bounded.head.size > SMALL_BYTES:
-            self.show()
-        self._bounded.add_tail(stream, rest)  # behind what of the head may have to go there
+    def add(self, printed: Mapping[Stream, bytes], pieces: Iterable[tuple[Stream, bytes]] | None = None) -> None:
+        """Take what streams printed; where it came by turns, all of it once more, in pieces."""
+        for stream, data in printed.items():
+            self._tallies[stream].add(data)
+        self._stderr_tail = (self._stderr_tail + printed.get(STDERR, b""))[-STDERR_TAIL_BYTES:]
+        for stream, data in printed.items() if pieces is None else pieces:
+            if rest := self._bounded.add(stream, data):
+                self._show_what_is_large()
+                self._bounded.add_tail(stream, rest)  # behind what of the head may have to go there
+        self._show_what_is_large()
 
     @property
     def is_hidden(self) -> bool:
@@ -92,6 +94,10 @@ class Capture:
         """Remove the file, if the store has its content now."""
         if not self._is_kept:
             self._spill.remove()
+
+    def _show_what_is_large(self) -> None:
+        if self._spill.is_open or self._bounded.head.size > SMALL_BYTES:
+            self.show()
 
     def _show(self, frames: bytes) -> None:
         if self._small is not None:

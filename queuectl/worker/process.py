@@ -15,6 +15,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from ..errors import QueuectlError
 from ..events.types import Command
+from .arrivals import Arrivals, Watch
 from .libc import Attributes, Environment, Strings, close, pipe, spawn, strings
 
 Stream: TypeAlias = Literal[b"o", b"e"]
@@ -37,9 +38,10 @@ class Shortage(QueuectlError):
 class Process:
     """A running command, leader of its own session and process group, with two pipes to read."""
 
-    def __init__(self, pid: int, pipes: dict[Stream, int]) -> None:
+    def __init__(self, pid: int, pipes: dict[Stream, int], watch: Watch[Stream]) -> None:
         self.pid = pid
         self.pipes = pipes
+        self._watch = watch
         self._status: int | None = None
 
     def wait(self) -> bool:
@@ -71,6 +73,10 @@ class Process:
         except BlockingIOError:
             return None
 
+    def arrivals(self) -> list[Stream]:
+        """Give the streams that were printed to since the last time, in order, as far as that is known."""
+        return self._watch.take()
+
     def signal_group(self, number: int) -> bool:
         """Send a signal to all of the group, 0 to send none; tell whether anyone is left in it."""
         try:
@@ -83,6 +89,7 @@ class Process:
 
     def close(self, *, but: Collection[Stream] = ()) -> list[int]:
         """Close the pipes, and give up those of some streams; the process must have been reaped by poll()."""
+        self._watch.end()
         left = [self.pipes.pop(stream) for stream in but]
         close(self.pipes.values())
         self.pipes.clear()
@@ -124,12 +131,14 @@ class Launcher:
             while not self._nulls or self._nulls[-1] <= _STDERR_FD:
                 self._nulls.append(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
         except OSError:
-            self.close()
+            close(self._nulls)
             raise
+        self._arrivals = Arrivals()
 
     def close(self) -> None:
         """Let go of what all commands share."""
         close(self._nulls)
+        self._arrivals.close()
 
     def prepare(self, command: Command, *, cwd: str | None, env: Mapping[str, str]) -> Invocation:
         """Make a command ready to be started, with `env` laid over the worker's own."""
@@ -153,17 +162,22 @@ class Launcher:
         if what.problem is not None or what.argv is None or what.env is None:
             raise SpawnError(f"cannot start: the command or its environment cannot be passed on ({what.problem})")
         ends: list[int] = []
+        watch: Watch[Stream] | None = None
         try:
             for _ in (STDOUT, STDERR):
                 ends += pipe()
+            pipes: dict[Stream, int] = {STDOUT: ends[0], STDERR: ends[2]}
+            watch = self._arrivals.watch(pipes)
             program = what.program if b"/" in what.program else _find(what.program, what.path, what.where)
             fds = (self._nulls[-1], ends[1], ends[3])
             pid = spawn(program, what.argv, what.env, self._attributes, cwd=what.where, fds=fds)
         except OSError as error:
+            if watch is not None:
+                watch.end()
             close(ends)
             raise _refusal(error, what) from error
         close(ends[1::2])
-        return Process(pid, {STDOUT: ends[0], STDERR: ends[2]})
+        return Process(pid, pipes, watch)
 
 
 def _find(name: bytes, path: bytes, cwd: bytes | None) -> bytes:

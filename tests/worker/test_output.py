@@ -26,7 +26,7 @@ def test_output_keeps_the_order_of_arrival(path: Path) -> None:
     capture = Capture(path, limit_bytes=MIB)
     streams: list[Stream] = [STDOUT, STDERR, STDOUT, STDOUT]
     for stream, data in zip(streams, [b"one ", b"two ", b"three ", b"four"], strict=True):
-        capture.add(stream, data)
+        capture.add({stream: data})
     frames = capture.finish().frames
     assert frames is not None
     assert b"".join(read_stream(frames)) == b"one two three four"
@@ -42,7 +42,7 @@ def test_silence_costs_nothing(path: Path) -> None:
 def test_small_output_stays_in_memory(path: Path) -> None:
     """Output that fits into the store leaves no file."""
     capture = Capture(path, limit_bytes=MIB)
-    capture.add(STDOUT, b"\xff\0" * 1000)
+    capture.add({STDOUT: b"\xff\0" * 1000})
     captured = capture.finish()
     assert captured.frames is not None
     assert b"".join(read_stream(captured.frames)) == b"\xff\0" * 1000
@@ -56,7 +56,7 @@ def test_large_output_lies_in_a_file(path: Path) -> None:
     data = bytes(range(256)) * 100
     capture = Capture(path, limit_bytes=MIB)
     for start in range(0, len(data), 1000):
-        capture.add(STDOUT, data[start : start + 1000])
+        capture.add({STDOUT: data[start : start + 1000]})
     assert capture.finish().frames is None
     capture.discard()
     assert b"".join(read_stream(path.read_bytes())) == data
@@ -65,12 +65,12 @@ def test_large_output_lies_in_a_file(path: Path) -> None:
 def test_a_follower_sees_output_once_it_is_shown(path: Path) -> None:
     """What is shown lies in the file while the run goes on, and leaves it when the store takes over."""
     capture = Capture(path, limit_bytes=MIB)
-    capture.add(STDOUT, b"early ")
+    capture.add({STDOUT: b"early "})
     assert capture.is_hidden
     assert not path.exists()
     capture.show()
     assert not capture.is_hidden
-    capture.add(STDOUT, b"late")
+    capture.add({STDOUT: b"late"})
     assert b"".join(read_stream(path.read_bytes())) == b"early late"
     frames = capture.finish().frames
     assert frames == path.read_bytes()
@@ -84,7 +84,7 @@ def test_too_much_output_keeps_head_and_tail(path: Path, limit: int) -> None:
     data = b"".join(b"%010d\n" % n for n in range(2 * limit // 11 + 1000))
     capture = Capture(path, limit_bytes=limit)
     for start in range(0, len(data), 700):
-        capture.add(STDOUT, data[start : start + 700])
+        capture.add({STDOUT: data[start : start + 700]})
     captured = capture.finish()
     frames = path.read_bytes() if captured.frames is None else captured.frames
     kept = [(stream, content) for stream, content, _ in read_frames(frames)]
@@ -102,7 +102,7 @@ def test_too_much_output_keeps_head_and_tail(path: Path, limit: int) -> None:
 def test_no_output_may_be_kept(path: Path) -> None:
     """A limit of nothing keeps nothing but the count."""
     capture = Capture(path, limit_bytes=0)
-    capture.add(STDERR, b"gone")
+    capture.add({STDERR: b"gone"})
     captured = capture.finish()
     assert captured.frames == b"c\0\0\0\x014"
     assert captured.stderr_tail == "gone"
@@ -111,9 +111,9 @@ def test_no_output_may_be_kept(path: Path) -> None:
 def test_the_last_of_stderr_is_kept_as_text(path: Path) -> None:
     """The tail of stderr is bounded text, whatever the bytes are."""
     capture = Capture(path, limit_bytes=MIB)
-    capture.add(STDERR, b"start\n")
-    capture.add(STDERR, b"\xff" * 4000)
-    capture.add(STDERR, b"the end\n")
+    capture.add({STDERR: b"start\n"})
+    capture.add({STDERR: b"\xff" * 4000})
+    capture.add({STDERR: b"the end\n"})
     tail = capture.finish().stderr_tail
     assert tail is not None
     assert tail.endswith("\ufffdthe end\n")
@@ -125,7 +125,7 @@ def test_small_output_needs_no_disk(tmp_path: Path) -> None:
     (tmp_path / "outputs").write_text("a file where the directory should be")
     capture = Capture(tmp_path / "outputs" / "1-2", limit_bytes=MIB)
     for piece in (b"one ", b"two ", b"three"):
-        capture.add(STDOUT, piece)
+        capture.add({STDOUT: piece})
         capture.show()
         assert not capture.is_hidden
     assert b"".join(read_stream(capture.finish().frames or b"")) == b"one two three"
@@ -136,10 +136,10 @@ def test_a_disk_that_comes_back_gets_what_it_refused(tmp_path: Path) -> None:
     (tmp_path / "outputs").write_text("a file where the directory should be")
     path = tmp_path / "outputs" / "1-2"
     capture = Capture(path, limit_bytes=MIB)
-    capture.add(STDOUT, b"early ")
+    capture.add({STDOUT: b"early "})
     capture.show()
     (tmp_path / "outputs").unlink()
-    capture.add(STDERR, b"x" * SMALL_BYTES)
+    capture.add({STDERR: b"x" * SMALL_BYTES})
     assert capture.finish().frames is None
     assert b"".join(read_stream(path.read_bytes())) == b"early " + b"x" * SMALL_BYTES
 
@@ -150,7 +150,7 @@ def test_a_disk_that_takes_nothing_costs_output_only(tmp_path: Path) -> None:
     capture = Capture(tmp_path / "outputs" / "1-2", limit_bytes=MIB)
     data = b"".join(b"%010d\n" % n for n in range(60_000))
     for start in range(0, len(data), 65536):
-        capture.add(STDOUT, data[start : start + 65536])
+        capture.add({STDOUT: data[start : start + 65536]})
     captured = capture.finish()
     assert captured.frames is not None
     assert len(captured.frames) <= SMALL_BYTES
@@ -169,7 +169,7 @@ def test_a_disk_that_is_full_says_what_is_missing(path: Path, room: int) -> None
     capture = Capture(path, limit_bytes=MIB)
     with largest_file(room):
         for start in range(0, len(data), 3000):
-            capture.add(STDOUT, data[start : start + 3000])
+            capture.add({STDOUT: data[start : start + 3000]})
         frames = capture.finish().frames
     frames = path.read_bytes() if frames is None else frames
     kept = [(stream, content) for stream, content, _ in read_frames(frames)]
@@ -206,7 +206,7 @@ def test_many_tiny_pieces_stay_bounded(path: Path) -> None:
     capture = Capture(path, limit_bytes=SMALL_BYTES // 2)
     streams: list[Stream] = [STDOUT, STDERR]
     for n in range(20_000):
-        capture.add(streams[n % 2], b".")
+        capture.add({streams[n % 2]: b"."})
     captured = capture.finish()
     assert captured.frames is not None
     assert len(captured.frames) <= SMALL_BYTES // 2 + 10
