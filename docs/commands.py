@@ -52,7 +52,7 @@ JSON: Mapping[str, str] = {
     "status": '`{"jobs", "active_workers", "queues", "head", "oldest_pending_s", "unserved"}`; with `--watch` one a '
     "line",
     "list": "a list of jobs",
-    "show": "a job, and `caused_by`",
+    "show": "a job, and `caused_by`; of several a list of them",
     "logs": 'a list of `{"run", "attempt", "worker_id", "started_at", "state", "summary", "stdout", "stderr"}`',
     "wait": "a list of jobs",
     "dashboard": '`{"url", "host", "port", "token"}`, once it listens',
@@ -92,6 +92,7 @@ JSON: Mapping[str, str] = {
 EXITS: Mapping[str, str] = {
     "run": "with `--wait` as the command did: its code, 128 + its signal, 1 where it was cancelled",
     "logs": "with `--follow` as the job's command did: its code, 128 + its signal, 1 where it was cancelled",
+    "show": "1 when one of those named was refused; the others are shown all the same",
     "wait": "0 when all completed, 1 when any died or was cancelled, 124 when the time ran out",
     "worker start": "0 when it was stopped and its commands have finished, also by Ctrl-C or SIGTERM; 0 when drained",
     "dashboard": "0 on SIGTERM, 130 on Ctrl-C",

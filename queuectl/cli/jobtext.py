@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ..errors import InvalidInput
 from ..events.types import JobSpec
 from ..job import Job, JobState
-from .render import Column, on_terminal, state_colour
+from .render import Column, fits, on_terminal, state_colour, table
 from .text import coarse, command_text, duration, escape, moment
 
 Cell = Callable[[Job, int], str]
@@ -106,8 +106,8 @@ COLUMNS = (
 """Of a list."""
 
 _ERROR = Column("LAST ERROR", wide=True)
-DEAD_COLUMNS = (*COLUMNS[:-1], COLUMNS[-1]._replace(spare=1), _ERROR)
-"""Of a list of jobs that failed for good."""
+DEAD_COLUMNS = (*COLUMNS[:-1], COLUMNS[-1]._replace(spare=1))
+"""Of a list of jobs that failed for good, beside what the last error was."""
 
 EVERY_COLUMN = (
     *COLUMNS,
@@ -138,6 +138,26 @@ CELLS: Mapping[str, Cell] = {
     "exit": _exit,
     "directory": lambda job, now_us: escape(job.spec.cwd or ""),
 }
+
+
+def print_dead(jobs: Sequence[Job], now_us: int, *, titled: bool = True) -> None:
+    """Print jobs that failed for good, each with what its last error was: under it where the line has no room."""
+    rows, causes = Rows(DEAD_COLUMNS, now_us).of(jobs), [failure_text(job) for job in jobs]
+    columns = (*DEAD_COLUMNS, _ERROR._replace(wide=False))
+    beside = [[*row, cause] for row, cause in zip(rows, causes, strict=True)]
+    if fits(columns, beside):
+        table(columns, beside, titled=titled)
+    else:
+        table(DEAD_COLUMNS, rows, titled=titled, below=causes)
+
+
+def failure_text(job: Job) -> str:
+    """Return what the last error was, without the exit code or signal before it, which the state tells."""
+    last = job.last
+    if last is None or not last.error:
+        return ""
+    code = last.error.removeprefix(f"exit code {last.return_code}: ").removeprefix(f"killed by {last.signal}: ")
+    return escape(code)
 
 
 def details(job: Job) -> Iterator[tuple[str, str]]:

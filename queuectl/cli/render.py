@@ -12,7 +12,7 @@ from typing import NamedTuple
 import click
 
 from .exits import hint, say
-from .text import cells, cut, flat
+from .text import cells, cut, cut_front, flat
 
 GAP = "  "
 LEAST_WIDE = 12
@@ -124,8 +124,23 @@ def paged_table(columns: Sequence[Column], pages: Iterable[Sequence[Sequence[str
         before = used
 
 
-def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, titled: bool = True) -> None:
-    """Print aligned columns under their titles; a column that is empty throughout is left out."""
+def fits(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a table has room for every column, with all but the wide ones whole."""
+    used = [index for index in range(len(columns)) if any(row[index] for row in rows)]
+    return not on_terminal() or _least_width(columns, rows, used) <= terminal_width()
+
+
+def table(
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    *,
+    titled: bool = True,
+    below: Sequence[str] | None = None,
+) -> None:
+    """Print aligned columns under their titles; a column that is empty throughout is left out.
+
+    `below` has a line for each row that is printed under it, indented, where it is not empty.
+    """
     if on_terminal():
         rows = [[flat(cell) for cell in row] for row in rows]
     used = _used(columns, rows)
@@ -135,9 +150,11 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, titled: b
     if titled:
         titles = _aligned([column.title for column in columns], columns, widths)
         line(GAP.join(paint(cell, None, bold=True) for cell in titles).rstrip())
-    for row in rows:
+    for place, row in enumerate(rows):
         shown = zip(row, _aligned(row, columns, widths), columns, strict=True)
         line(GAP.join(_painted(raw, cell, column) for raw, cell, column in shown).rstrip())
+        if below and below[place]:
+            line(f"{GAP * 2}{cut_front(flat(below[place]), terminal_width() - 2 * len(GAP))}")
 
 
 def _used(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:

@@ -1,6 +1,7 @@
 """An event told in one line: what happened, in the words people use."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from ..events.codec import name_of
@@ -86,12 +87,26 @@ class Names:
 
 
 def timeline(events: Iterable[Recorded], names: Names) -> Iterator[tuple[str, ...]]:
-    """Give a stream's events as rows of TIMELINE, each with the time since the one before."""
+    """Give a stream's events as rows of TIMELINE, each with the time since the one before.
+
+    Renewals that follow each other, of which long runs had thousands, are one row: that of the last.
+    """
     before_us: int | None = None
-    for recorded in events:
+    for recorded, times in _folded(events):
         position, at, _, what, who, told = row(recorded, "", names.cause_of(recorded))
+        told = f"{times:,} times, {told}" if times > 1 else told
         yield position, at, "" if before_us is None else gap(recorded.at_us - before_us), what, who, told
         before_us = recorded.at_us
+
+
+def _folded(events: Iterable[Recorded]) -> Iterator[tuple[Recorded, int]]:
+    """Give each event and for how many it stands: the last of some renewals for all of them."""
+    for is_renewal, some in groupby(events, lambda each: type(each.event) is Renewed):
+        if is_renewal:
+            *earlier, last = some
+            yield last, len(earlier) + 1
+        else:
+            yield from ((each, 1) for each in some)
 
 
 def gap(us: int) -> str:

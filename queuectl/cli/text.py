@@ -70,6 +70,18 @@ def cut(text: str, width: int) -> str:
     return text
 
 
+def cut_front(text: str, width: int) -> str:
+    """Shorten `text` to `width` columns from its front: of an error the last words are the cause."""
+    if cells(text) <= width:
+        return text
+    size, filled = _size(), 0
+    for place in range(len(text) - 1, -1, -1):
+        filled += size(text[place])
+        if filled > width - 1:
+            return ELLIPSIS + text[place + 1 :].lstrip()
+    return text
+
+
 def _size() -> Callable[[str], int]:
     from rich.cells import get_character_cell_size as size
 

@@ -10,6 +10,8 @@ from .process import signal_name
 
 Kind = Literal["completed", "failed", "cancelled", "released"]
 _LINE_CHARS: Final = 200
+_HEAD_CHARS: Final = 60
+"""Of a longer line its beginning is kept, which says what failed, and its end, which says why."""
 
 INTERRUPT_S: Final = 0.25
 """How far apart a command's start and a Ctrl-C may be seen that came at the same time."""
@@ -85,4 +87,6 @@ def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines()]
     last = next((line for line in reversed(lines) if line), "")
     shown = "".join(c if c.isprintable() else "?" for c in last)
-    return shown if len(shown) <= _LINE_CHARS else shown[: _LINE_CHARS - 3] + "..."
+    if len(shown) <= _LINE_CHARS:
+        return shown
+    return f"{shown[:_HEAD_CHARS]}...{shown[_HEAD_CHARS + 3 - _LINE_CHARS :]}"

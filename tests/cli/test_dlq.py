@@ -3,6 +3,7 @@
 import pytest
 
 from .conftest import CommandLine
+from .terminal import Terminal
 
 
 @pytest.fixture
@@ -22,6 +23,36 @@ def test_list(dead: CommandLine) -> None:
     assert lines[0].endswith("LAST ERROR")
     assert lines[1].endswith("b broke")
     assert len(dead.json("dlq", "list", "--limit", "1")) == 1
+
+
+CAUSE = "rsync: connection unexpectedly closed (0 bytes received so far) [sender]: Permission denied (13)"
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_the_cause_can_be_read(cli: CommandLine, columns: int) -> None:
+    """Where a line has no room for a long error it stands under its job, with its last words at any width."""
+    cli("enqueue", "backup", "rsync -a here there:/backup", "--max-retries", "0")
+    cli.kill("backup", f"exit code 1: {CAUSE}")
+    with Terminal(cli, "dlq", "list", columns=columns) as terminal:
+        assert terminal.end() == 0
+        titles, row, below = filter(None, terminal.text().splitlines())
+    assert "LAST ERROR" not in titles
+    assert row.split()[0] == "backup"
+    assert below.startswith("    ")
+    assert below.endswith("denied (13)")
+    assert (below.strip() == CAUSE) == (columns == 120)
+
+
+def test_a_short_cause_stands_beside(cli: CommandLine) -> None:
+    """An error that fits stands in the job's line, without the exit code that the state has, and is not cut."""
+    cli("enqueue", "upload", "curl --fail --upload-file archive.tar.gz https://example.org/", "--max-retries", "0")
+    cli.kill("upload", "exit code 1: no such host")
+    with Terminal(cli, "dlq", "list", columns=80) as terminal:
+        assert terminal.end() == 0
+        titles, row = filter(None, terminal.text().splitlines())
+    assert titles.endswith("LAST ERROR")
+    assert row.endswith("  no such host")
+    assert cli("dlq", "list").stdout.splitlines()[1].endswith("https://example.org/  no such host")
 
 
 def test_list_nothing(cli: CommandLine) -> None:

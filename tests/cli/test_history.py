@@ -178,3 +178,25 @@ def test_an_id_used_again_and_again(cli: CommandLine) -> None:
     done = cli("history", "a", "--all")
     assert (done.stderr, done.stdout.count("cancelled")) == ("", 21)
     cli("history", "a", "--all", "--tree", code=2)
+
+
+def test_renewals_are_folded(cli: CommandLine) -> None:
+    """Renewals that follow each other are one line with how many they were; in JSON each is there."""
+    clock = FakeClock()
+    with Queue.open(cli.db, clock=clock, actor="tester") as queue:
+        queue.enqueue("true", id="a")
+        job = queue.start(queue.claim("w", 1)[0])
+        for _ in range(119):
+            clock.advance(10)
+            queue.renew(job, lease_s=30)
+        queue.release(job)
+        job = queue.start(queue.claim("w", 1)[0])
+        queue.renew(job)
+        queue.complete(job)
+    lines = [line.split(None, 6) for line in cli("history", "a").stdout.splitlines()[1:]]
+    assert [line[4] for line in lines if "renewed" in line] == ["renewed", "renewed"]
+    folded, single = (line for line in lines if "renewed" in line)
+    assert (folded[0], folded[3]) == ("122", "+19m50s")
+    assert folded[6].startswith("119 times, for 30s, until ")
+    assert "times" not in single[6]
+    assert sum(event["type"] == "renewed" for event in cli.json("history", "a")) == 120

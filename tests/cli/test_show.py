@@ -32,3 +32,17 @@ def test_unknown(cli: CommandLine) -> None:
     cli.complete("a")
     cli("clear")
     assert "queuectl history a" in cli("show", "a", code=1).stderr
+
+
+def test_several(cli: CommandLine) -> None:
+    """Several are shown one after the other, a list in JSON; one that is not there costs the others nothing."""
+    cli("enqueue", "a", "true")
+    cli("enqueue", "b", "false")
+    first, second = cli("show", "a", "b").stdout.split("\n\n")
+    assert ("id         a" in first, "command    false" in second) == (True, True)
+    assert [job["id"] for job in cli.json("show", "b", "a")] == ["b", "a"]
+    assert cli.json("show", "a")["id"] == "a"
+    done = cli("show", "a", "nope", "b", code=1)
+    assert "no job 'nope'" in done.stderr
+    assert len(done.stdout.split("\n\n")) == 2
+    assert [job["id"] for job in cli.json("show", "a", "nope", code=1)] == ["a"]

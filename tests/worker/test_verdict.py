@@ -57,6 +57,15 @@ def test_the_error_is_one_printable_line() -> None:
     assert error.isprintable()
 
 
+def test_a_long_line_keeps_its_end() -> None:
+    """Of a line that is too long its beginning is kept and its last words, which are the cause."""
+    error = judge(1, None, spec=SPEC, stderr_tail=f"rsync: {'/deep' * 100}: Permission denied (13)\n").error
+    assert error is not None
+    assert error.startswith("exit code 1: rsync: /deep")
+    assert error.endswith("/deep: Permission denied (13)")
+    assert len(error) == len("exit code 1: ") + 200
+
+
 def test_signals_are_named() -> None:
     """The signal is its name, not its number."""
     assert judge(-signal.SIGKILL, None, spec=SPEC, stderr_tail=None).signal == "SIGKILL"

@@ -13,7 +13,7 @@ from textual.widgets import Log, Static
 from ...worker.printed import frames_of, shown
 from ..jobtext import details
 from ..render import STATE_COLOURS
-from ..story import row
+from ..story import Names, timeline
 from ..taming import Tamed
 from ..text import escape
 from . import panels
@@ -160,7 +160,8 @@ class JobScreen(Screen[None]):
         log = self.query_one(Log)
         log.clear()
         if self._view == "history":
-            lines = ["  ".join(filter(None, row(each, ""))) for each in self._queue.history(self.job_id, lives=LIVES)]
+            events = self._queue.history(self.job_id, lives=LIVES)
+            lines = ["  ".join(filter(None, cells)) for cells in timeline(events, Names(self._queue))]
         else:
             lines = [f"{key:<12} {value}" for key, value in details(self._queue.job(self.job_id)) if value]
         log.write("\n".join(lines) + "\n", scroll_end=False)

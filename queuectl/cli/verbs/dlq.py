@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,12 +25,15 @@ from ..choosing import (
 from ..context import Session, pass_session
 from ..naming import taken_all
 from ..params import Place, as_of_option, json_option, reason_option, whole
-from ..render import document, json_array, note, pairs, table
+from ..render import document, json_array, note, pairs
 from ..text import escape
 from ..verb import VerbSet
 
 if TYPE_CHECKING:
     from ...filtering import Verb
+
+PAGE = 500
+"""Rows whose widths are fitted to each other."""
 
 _ENDED = (JobState.COMPLETED, JobState.CANCELLED)
 _CLEARS = "it is not in the dead letter queue; `queuectl clear --state {}` removes the jobs that are"
@@ -56,18 +60,25 @@ def command() -> None:
 @json_option
 @pass_session
 def list_dead(session: Session, *, limit: int | None, as_of: Place | None, as_json: bool) -> None:
-    """List dead jobs and their last errors, the last to die first."""
+    """List dead jobs and their last errors, the last to die first.
+
+    An error is told without the exit code or signal before it, which the state has, and under its job where
+    the line has no room for all of it.
+    """
     queue = session.seen(as_of)
-    jobs = queue.dead(limit=limit)
+    jobs = queue.each_job(Filter(frozenset({JobState.DEAD})), limit=limit)
     if as_json:
         from ...documents import job_json
 
         json_array(map(job_json, jobs))
-    elif jobs:
-        from ..jobtext import DEAD_COLUMNS, Rows
+        return
+    from ..jobtext import print_dead
 
-        table(DEAD_COLUMNS, Rows(DEAD_COLUMNS, queue.now_us()).of(jobs))
-    else:
+    is_first = True
+    while page := list(islice(jobs, PAGE)):
+        print_dead(page, queue.now_us(), titled=is_first)
+        is_first = False
+    if is_first:
         note("No dead jobs.")
 
 

@@ -44,8 +44,9 @@ def command(
 ) -> None:
     """Show every event of a job, with the time since the one before.
 
-    Those of earlier jobs of its id stand before them. `config` shows what was ever configured, and
-    worker:ID the life of a worker, unless a job has that for an id.
+    Those of earlier jobs of its id stand before them; renewals that follow each other are one line.
+    `config` shows what was ever configured, and worker:ID the life of a worker, unless a job has that for
+    an id.
     """
     if tree and everything:
         raise click.UsageError("--all is about earlier jobs of the id, which a tree does not show; leave it out")

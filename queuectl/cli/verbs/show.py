@@ -1,34 +1,61 @@
-"""`queuectl show`: one job in full."""
+"""`queuectl show`: jobs in full."""
+
+from typing import TYPE_CHECKING
 
 import click
 
 from .. import offers
 from ..context import Session, pass_session
+from ..exits import each
 from ..params import Place, as_of_option, json_option
-from ..render import document, pairs
+from ..render import document, line, pairs
 from ..text import escape
 from ..verb import Verb
+
+if TYPE_CHECKING:
+    from ...answers import Cause
+    from ...job import Job
 
 
 @click.command(
     cls=Verb,
-    examples=("queuectl show job1", "queuectl show job1 --as-of '5m ago'"),
+    examples=("queuectl show job1", "queuectl show job1 job2", "queuectl show job1 --as-of '5m ago'"),
 )
-@click.argument("job_id", metavar="JOB", shell_complete=offers.jobs())
+@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...", shell_complete=offers.jobs())
 @as_of_option
 @json_option
 @pass_session
-def command(session: Session, *, job_id: str, as_of: Place | None, as_json: bool) -> None:
-    """Show everything about a job as it stands, or as it stood."""
+@click.pass_context
+def command(
+    ctx: click.Context, session: Session, *, job_ids: tuple[str, ...], as_of: Place | None, as_json: bool
+) -> None:
+    """Show everything about jobs as they stand, or as they stood.
+
+    With --json one job is an object, and several are a list. Exits 1 when one of them was refused; the others
+    are shown all the same.
+    """
     queue = session.reading()
-    job = session.seen(as_of).job(queue.match_id(job_id, or_removed=as_of is not None))
-    cause = queue.cause_of(job.number)
+    seen = session.seen(as_of)
+
+    def found(job_id: str) -> "tuple[Job, Cause | None]":
+        job = seen.job(queue.match_id(job_id, or_removed=as_of is not None))
+        return job, queue.cause_of(job.number)
+
+    jobs, code = each(job_ids, found)
     if as_json:
         from ...documents import cause_json, job_json
 
-        document({**job_json(job), "caused_by": cause_json(cause)})
+        documents = [{**job_json(job), "caused_by": cause_json(cause)} for job, cause in jobs]
+        if len(job_ids) > 1:
+            document(documents)
+        elif documents:
+            document(documents[0])
     else:
         from ..jobtext import details
         from ..story import cause_text
 
-        pairs([*details(job), ("caused by", escape(cause_text(cause)) if cause else "")])
+        for place, (job, cause) in enumerate(jobs):
+            if place:
+                line()
+            pairs([*details(job), ("caused by", escape(cause_text(cause)) if cause else "")])
+    ctx.exit(code)
