@@ -3,7 +3,7 @@
 Neither clock in here is ever set, so that all processes of one boot agree on what happened when.
 """
 # pathlib takes longer to load than all of a guardian's work:
-# ruff: noqa: PTH116, PTH123
+# ruff: noqa: PTH115, PTH116, PTH123
 
 import os
 import time
@@ -22,14 +22,36 @@ def boot() -> str:
 
 @cache
 def place() -> str:
-    """Name where process ids mean what they mean here: the boot, and the namespace of processes.
+    """Name where process ids mean what they mean here: the boot, and behind a slash the namespace of processes.
 
-    Empty where the platform does not say.
+    Either is empty where the platform does not say. A namespace's number is given away again when it is
+    gone, so the start of its first process is part of the name, unless that is hidden.
     """
+    if not sees_processes():
+        return f"{boot()}/"
     try:
-        return f"{boot()}/{os.stat('/proc/self/ns/pid').st_ino}" if boot() else ""
+        return f"{boot()}/{os.stat('/proc/self/ns/pid').st_ino}/{_start_of_first()}"
     except OSError:
+        return f"{boot()}/"
+
+
+def _start_of_first() -> str:
+    try:
+        with open("/proc/1/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
         return ""
+
+
+@cache
+def sees_processes() -> bool:
+    """Whether /proc is there and of this process's own namespace: in another's, ids mean other processes."""
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+            ids = next((line.split()[1:] for line in file if line.startswith("NSpid:")), None)
+    except OSError:
+        return False
+    return ids == [str(os.getpid())] if ids is not None else os.readlink("/proc/self") == str(os.getpid())
 
 
 def awake_s() -> float:

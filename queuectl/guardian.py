@@ -16,7 +16,8 @@ from typing import Final
 
 from . import lockfile
 from .boot import awake_s
-from .leftovers import put_down, stat_of
+from .leftovers import put_down
+from .processes import Seen, seen, send
 
 START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from queuectl.guardian import main; main()"
 """The least that Python needs to load to run this: no site-packages, no environment, no other module of ours."""
@@ -36,25 +37,20 @@ def main() -> None:
     """Wait for the worker's end, and put down what it leaves."""
     db_path, worker = sys.argv[2:4]
     fd = os.open(lockfile.path_of(db_path, worker), os.O_RDONLY | os.O_CLOEXEC)
+    parent = seen(os.getppid())  # the worker, as long as that lives
     while not select.select([0], [], [], LOOK_S)[0] or os.read(0, 1):
-        _free_the_store(fd, worker)
+        _free_the_store(fd, worker, parent)
     _put_all_down(fd, worker)
 
 
-def _free_the_store(fd: int, worker: str) -> None:
+def _free_the_store(fd: int, worker: str, parent: Seen | None) -> None:
     sighting = lockfile.read(fd, worker)
-    if sighting is None or sighting.writing_since_s is None:
+    if sighting is None or sighting.writing_since_s is None or parent is None or parent.pid != sighting.pid:
         return
     stopped_for_s = awake_s() - sighting.writing_since_s
-    if stopped_for_s > max(PATIENCE_S, sighting.lease_s) and _is_stopped(sighting.pid):
-        os.kill(sighting.pid, signal.SIGKILL)  # the store's lock passes on, and nothing half done is seen
-
-
-def _is_stopped(pid: int) -> bool:
-    try:
-        return stat_of(pid)[0] == b"T"
-    except OSError:
-        return False
+    now = seen(parent.pid)
+    if stopped_for_s > max(PATIENCE_S, sighting.lease_s) and now is not None and now.is_stopped:
+        send(parent, signal.SIGKILL)  # the store's lock passes on, and nothing half done is seen
 
 
 def _put_all_down(fd: int, worker: str) -> None:

@@ -1,32 +1,49 @@
-"""What a worker that is gone has left running: found by its process groups and by the mark its commands carry.
+"""What belongs to a run, wherever it has gone, and how what a dead worker left running is put down.
 
-Kills and looks, no more; waits for nothing. Imports nothing of ours but the lock file. Only where
-there is a /proc: elsewhere the process groups are signalled, and what became of them is not known.
+A run's are: its command, all that descends from it, the sessions and the group that these began, and
+whatever carries the run's mark in its environment. Kills and looks, no more; waits for nothing. Where
+there is no /proc the process groups are signalled, and what became of them is not known.
 """
-# pathlib takes longer to load than all of a guardian's work:
-# ruff: noqa: PTH123, PTH208
 
+import math
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache, partial
 from typing import Final, NamedTuple
 
 from .lockfile import Run, Sighting
+from .processes import TICKS, Seen, descendants, environ, look, send
 
 MARK: Final = "QUEUECTL_RUN"
 """The environment variable that tells which run a process belongs to, wherever it has gone."""
 
 _SLACK_S: Final = 1.0
-"""A command may have been started after its worker's last sign of life."""
-
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
+"""What a command left may have been started after its worker's last sign of life."""
 
 
-class _Process(NamedTuple):
+class Root(NamedTuple):
+    """A run's command: the first of its processes, which began a session and a group of its own.
+
+    It was started between two moments, in seconds since the machine was. Where it is gone, only those of
+    its group count that were started by `latest_s`: the number may be another's since then.
+    """
+
+    mark: str
     pid: int
-    group: int
-    started_s: float  # since the machine was
+    born_from_s: float
+    born_by_s: float
+    latest_s: float = math.inf
+
+    @property
+    def entry(self) -> bytes:
+        """Return the mark as it stands in an environment."""
+        return f"{MARK}={self.mark}".encode()
+
+    def is_it(self, there: Seen) -> bool:
+        """Whether a process that has its id is the command."""
+        return int(self.born_from_s * TICKS) <= there.started <= int(self.born_by_s * TICKS)
 
 
 def mark_of(worker: str, token: int) -> str:
@@ -39,60 +56,63 @@ def unmarked(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     return {name: value for name, value in environ.items() if name != MARK.encode()}
 
 
-def put_down(sighting: Sighting, runs: list[Run]) -> bool:
-    """Kill what is left of a worker's runs; tells whether nothing was.
+def family(there: Mapping[int, Seen], root: Root, *, is_kin: Callable[[Seen], bool]) -> list[Seen]:
+    """Return the living processes of a run.
 
-    One call is not enough: what was just being started may show up after it.
+    `is_kin` says of one that was started after the command, and is not of its session, whether it is the run's too.
     """
+    first = there.get(root.pid)
+    is_there = first is not None and root.is_it(first)
+    latest = math.inf if is_there else root.latest_s * TICKS
+    number = root.pid if root.pid > 1 and (first is None or is_there) else -1
+    seeds = [
+        each
+        for each in there.values()
+        if each.started >= int(root.born_from_s * TICKS)
+        and ((number in (each.session, each.group) and each.started <= latest) or is_kin(each))
+    ]
+    return [each for each in descendants(there, seeds).values() if not each.is_dead]
+
+
+def kill(find: Callable[[], list[Seen]]) -> bool:
+    """Kill what is found; tells whether nothing was.
+
+    It is stopped first, so that nothing is born while one after the other is killed. One call is not
+    enough: what was just being started may show up after it.
+    """
+    found = find()
+    if not found:
+        return True
+    for each in found:
+        send(each, signal.SIGSTOP)
+    for each in {each.pid: each for each in [*found, *find()]}.values():
+        send(each, signal.SIGKILL)
+    return False
+
+
+def put_down(sighting: Sighting, runs: list[Run]) -> bool:
+    """Kill what is left of a worker's runs; tells whether nothing was."""
     if not runs:
         return True
-    there = list(_processes())
-    groups = _groups(sighting, runs, there)
-    for group in groups:
-        with suppress(OSError):
-            os.killpg(group, signal.SIGKILL)
-    marks = {f"{MARK}={mark_of(sighting.worker, run.token)}".encode() for run in runs}
-    left = [each.pid for each in there if each.group in groups or _has_mark(each.pid, marks)]
-    for pid in left:
-        with suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
-    return not left
+    if not look():
+        for run in runs:
+            with suppress(OSError):
+                os.killpg(run.pid, signal.SIGKILL) if run.pid > 1 else None
+        return True
+    roots = [_root(sighting, run) for run in runs]
+
+    def find() -> list[Seen]:
+        there, marks = look(), cache(lambda pid: frozenset(environ(pid)))
+        kin = [(root, partial(_carries, root, marks)) for root in roots]
+        return [each for root, is_kin in kin for each in family(there, root, is_kin=is_kin)]
+
+    return kill(find)
 
 
-def stat_of(pid: int) -> list[bytes]:
-    """Give what proc(5) says of a process from its state on; raises OSError where it is gone, or there is no /proc."""
-    return _content(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+def _carries(root: Root, marks: Callable[[int], frozenset[bytes]], each: Seen) -> bool:
+    return not each.is_dead and root.entry in marks(each.pid)
 
 
-def _groups(sighting: Sighting, runs: list[Run], there: list[_Process]) -> set[int]:
-    """Give the groups that are still the runs' own: a process id may have been given away again."""
+def _root(sighting: Sighting, run: Run) -> Root:
     latest_s = sighting.seen_boot_s + _SLACK_S
-    strangers = {each.pid for each in there if each.started_s > latest_s}
-    return {run.pid for run in runs if run.pid > 1} - strangers
-
-
-def _processes() -> Iterator[_Process]:
-    """Give all processes but the dead ones that nobody has reaped."""
-    try:
-        names = os.listdir("/proc")
-    except OSError:
-        return  # this system has none
-    for name in names:
-        if not name.isdecimal():
-            continue
-        with suppress(OSError):  # gone meanwhile
-            words = stat_of(int(name))
-            if words[0] not in b"ZX":
-                yield _Process(int(name), int(words[2]), int(words[19]) / _TICKS)
-
-
-def _has_mark(pid: int, marks: set[bytes]) -> bool:
-    try:
-        return not marks.isdisjoint(_content(f"/proc/{pid}/environ").split(b"\0"))
-    except OSError:
-        return False
-
-
-def _content(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
+    return Root(mark_of(sighting.worker, run.token), run.pid, run.born_from_s, run.born_by_s, latest_s)

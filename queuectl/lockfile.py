@@ -36,10 +36,15 @@ _WRITING: Final = struct.Struct("<Q")
 _LAUNCHED: Final = struct.Struct("<Q")
 """The highest token of a run whose command was about to be started: runs are started in the order of their tokens."""
 
-_SLOT: Final = struct.Struct("<QQ")
-"""The token of a run, and the process id of its command: 0 while that is being started. No token: nothing runs."""
+_SLOT: Final = struct.Struct("<QQQQ")
+"""Between which two moments a run's command was started, in microseconds since the machine was; its process id: 0
+while it is being started; the run's token. No token: nothing runs. A worker that is killed while it writes this
+has written the first of it: a process id never without the moments, nor a token with those of another."""
 
-_MAGIC: Final = b"qctl.wk2"
+_MAGIC: Final = b"qctl.wk3"
+"""An older release's says no moments. It is taken for no lock file: its worker's jobs come back by their leases."""
+
+_FIRST_PID: Final = 1
 _LIFE_AT: Final = _FIXED.size
 _WRITING_AT: Final = _LIFE_AT + _LIFE.size
 _LAUNCHED_AT: Final = _WRITING_AT + _WRITING.size
@@ -50,10 +55,16 @@ _AT_MOST_BYTES: Final = 1 << 20
 
 
 class Run(NamedTuple):
-    """What a slot runs; `pid` 0 where the command may have been started or not."""
+    """What a slot runs; `pid` 0 where the command may have been started or not.
+
+    It was started between two moments, in seconds of booted_s(); its process id alone would not tell it
+    from a later process.
+    """
 
     token: int
     pid: int
+    born_from_s: float = 0.0
+    born_by_s: float = 0.0
 
 
 class Sighting(NamedTuple):
@@ -77,7 +88,12 @@ class Sighting(NamedTuple):
     @property
     def is_of_this_place(self) -> bool:
         """Tell whether its process ids mean here what they mean there."""
-        return self.place != "" and self.place == place()
+        return self.place.partition("/")[2] != "" and self.place == place()
+
+    @property
+    def is_of_gone_namespace(self) -> bool:
+        """Whether a worker that is dead was the first process of its namespace: all others in there end with it."""
+        return self.is_of_this_boot and not self.is_of_this_place and self.pid == _FIRST_PID
 
 
 class LockFile:
@@ -118,15 +134,16 @@ class LockFile:
     def launching(self, slot: int, token: int) -> None:
         """Say that a command is about to be started for a run."""
         _LAUNCHED.pack_into(self._map, _LAUNCHED_AT, token)
-        _SLOT.pack_into(self._map, _SLOTS_AT + slot * _SLOT.size, token, 0)
+        _SLOT.pack_into(self._map, _SLOTS_AT + slot * _SLOT.size, 0, 0, 0, token)
 
-    def running(self, slot: int, token: int, pid: int) -> None:
-        """Say which process group the command has got."""
-        _SLOT.pack_into(self._map, _SLOTS_AT + slot * _SLOT.size, token, pid)
+    def running(self, slot: int, token: int, pid: int, *, born_s: tuple[float, float]) -> None:
+        """Say which process, and so which group and session, the command is."""
+        born = int(born_s[0] * 1e6), int(born_s[1] * 1e6) + 1
+        _SLOT.pack_into(self._map, _SLOTS_AT + slot * _SLOT.size, *born, pid, token)
 
     def clear(self, slot: int) -> None:
         """Say that nothing of a slot's run is left."""
-        _SLOT.pack_into(self._map, _SLOTS_AT + slot * _SLOT.size, 0, 0)
+        _SLOT.pack_into(self._map, _SLOTS_AT + slot * _SLOT.size, 0, 0, 0, 0)
 
     def close(self) -> None:
         """Take the file away and let go of it."""
@@ -167,7 +184,7 @@ def read(fd: int, worker: str) -> Sighting | None:
         seen_boot_us / 1e6,
         writing_us / 1e6 if writing_us else None,
         launched,
-        [Run(token, pid) for token, pid in rows if token],
+        [Run(token, pid, born_from / 1e6, born_by / 1e6) for born_from, born_by, pid, token in rows if token],
     )
 
 

@@ -25,6 +25,8 @@ from .surroundings import host, is_process
 _PASSES: Final = 6
 _EMPTY_PASSES: Final = 2
 _BETWEEN_S: Final = 0.01
+_NAMESPACE_ENDS_S: Final = 0.2
+"""How long the kernel has for killing what is in a namespace, once it has let go of the first process's lock."""
 
 
 def take_over(engine: Engine, *, actor: str | None = None) -> Recovered:
@@ -46,17 +48,20 @@ def _take_from(engine: Engine, worker: str, sighting: Sighting | None, found: Re
     with engine.store.read() as txn:
         row, held = workers.get(txn, worker), _held(txn, worker)
     is_elsewhere = row is not None and row.host != host()
-    if held and (is_elsewhere or sighting is None or not _is_over(sighting)):
+    if held and (sighting is None or not _is_over(sighting, is_elsewhere=is_elsewhere)):
         return  # its jobs are taken when their leases end
     _bury(engine, worker, held, found, actor, launched=sighting.launched if sighting else None)
     lockfile.remove(engine.store.path, worker)
 
 
-def _is_over(sighting: Sighting) -> bool:
-    """Tell whether nothing that a dead worker started can run any more."""
+def _is_over(sighting: Sighting, *, is_elsewhere: bool) -> bool:
+    """Tell whether nothing that a dead worker started can run any more; `is_elsewhere` by the name of its host."""
     if sighting.is_of_this_place:
         return _is_put_down(sighting, sighting.runs)
-    return not sighting.is_of_this_boot
+    if sighting.is_of_gone_namespace:
+        time.sleep(_NAMESPACE_ENDS_S)
+        return True
+    return not (is_elsewhere or sighting.is_of_this_boot)
 
 
 def _take_expired(engine: Engine, found: Recovered, actor: str | None) -> None:

@@ -13,6 +13,7 @@ import stat
 from collections.abc import Collection, Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from ..boot import booted_s
 from ..errors import QueuectlError
 from ..events.types import Command
 from .arrivals import Arrivals, Watch
@@ -36,11 +37,17 @@ class Shortage(QueuectlError):
 
 
 class Process:
-    """A running command, leader of its own session and process group, with two pipes to read."""
+    """A running command, leader of its own session and process group, with two pipes to read.
 
-    def __init__(self, pid: int, pipes: dict[Stream, int], watch: Watch[Stream]) -> None:
+    It was started between two moments, `born_s`, in seconds since the machine was.
+    """
+
+    def __init__(
+        self, pid: int, pipes: dict[Stream, int], watch: Watch[Stream], *, born_s: tuple[float, float]
+    ) -> None:
         self.pid = pid
         self.pipes = pipes
+        self.born_s = born_s
         self._watch = watch
         self._status: int | None = None
 
@@ -170,14 +177,16 @@ class Launcher:
             watch = self._arrivals.watch(pipes)
             program = what.program if b"/" in what.program else _find(what.program, what.path, what.where)
             fds = (self._nulls[-1], ends[1], ends[3])
+            born_from_s = booted_s()
             pid = spawn(program, what.argv, what.env, self._attributes, cwd=what.where, fds=fds)
+            born_by_s = booted_s()
         except OSError as error:
             if watch is not None:
                 watch.end()
             close(ends)
             raise _refusal(error, what) from error
         close(ends[1::2])
-        return Process(pid, pipes, watch)
+        return Process(pid, pipes, watch, born_s=(born_from_s, born_by_s))
 
 
 def _find(name: bytes, path: bytes, cwd: bytes | None) -> bytes:

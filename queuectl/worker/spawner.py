@@ -233,7 +233,7 @@ class Spawner:
         except BaseException as error:  # whatever it is, it is the loop's to deal with
             self._tell(Begun(run, at, None, error), is_urgent=True)
             return None
-        self._lock.running(place, order.token, process.pid)
+        self._lock.running(place, order.token, process.pid, born_s=process.born_s)
         self._tell(Begun(run, at, process, None))
         may_go_on = process.wait() and not run.is_stopped and not run.job.is_last_attempt
         self._tell(Ended(run, time.monotonic()), is_urgent=not may_go_on)

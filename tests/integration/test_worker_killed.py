@@ -11,7 +11,7 @@ import pytest
 
 from queuectl import JobRequest, Queue, lockfile
 from queuectl.events.types import Dead, Failed, Released, WorkerStopped
-from tests.worker.live import LiveWorker, freeze, is_alive, pid_in, state_of, wait_until
+from tests.worker.live import LiveWorker, Runaways, freeze, is_alive, pid_in, state_of, wait_until
 
 StartWorker = Callable[..., LiveWorker]
 
@@ -81,6 +81,16 @@ def test_what_a_killed_worker_ran_is_gone(queue: Queue, start: StartWorker, tmp_
     worker.signal(signal.SIGKILL)
     wait_until(lambda: not any(map(is_alive, running)))
     assert state_of(queue, "a") == "processing"  # nobody was there to record it
+
+
+def test_what_left_its_group_ends_with_a_killed_worker(queue: Queue, start: StartWorker) -> None:
+    """kill -9 of a worker ends what its command started in groups and sessions of its own, and as another user."""
+    left = Runaways()
+    queue.enqueue(left.command("wait"), id="a")
+    worker = start()
+    wait_until(left.are_up)
+    worker.signal(signal.SIGKILL)
+    wait_until(lambda: not left.alive())
 
 
 def test_a_killed_worker_s_jobs_are_taken_over(queue: Queue, start: StartWorker, tmp_path: Path) -> None:

@@ -2,14 +2,16 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from queuectl import Job, JobSpec, JobState, Queue, Result, lockfile
 from queuectl.job import Lease
@@ -68,6 +70,46 @@ def freeze(pid: int, path: Path, worker: str) -> None:
 def pid_in(path: Path) -> int:
     """Wait for a file that a command writes a process id into."""
     return int(wait_until(lambda: path.exists() and path.read_text().strip()))
+
+
+class Runaways:
+    """A command's processes of all the kinds that leave its group: told from all others by how long they sleep."""
+
+    def __init__(self) -> None:
+        unique = f"{time.monotonic_ns() % 10**9:09}"
+        self._sleeps = {name: f"sleep 21{place}.{unique}" for place, name in enumerate(_RUNAWAYS)}
+        if os.geteuid() != 0 or shutil.which("su") is None:
+            del self._sleeps["another user's"]
+
+    def command(self, last: str) -> str:
+        """Return a command that starts them and then does `last`."""
+        started = [_RUNAWAYS[name].replace("SLEEP", sleep) + " &" for name, sleep in self._sleeps.items()]
+        return " ".join([*started, last])
+
+    def alive(self) -> set[str]:
+        """Return which of them run."""
+        words = {path.parent.name: path for path in Path("/proc").glob("[0-9]*/cmdline")}
+        running = []
+        for path in words.values():
+            with suppress(OSError):
+                running.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        return {name for name, sleep in self._sleeps.items() if any(sleep in each for each in running)}
+
+    def are_up(self) -> bool:
+        """Whether all of them run."""
+        return self.alive() == set(self._sleeps)
+
+
+_RUNAWAYS: Final = {
+    "in a group of its own": "timeout 300 SLEEP",
+    "in a session of its own": "setsid -w SLEEP",
+    "deaf": "sh -c \"trap '' TERM; SLEEP & wait; SLEEP\"",
+    "of a shell with job control": "bash -mc 'SLEEP & wait'",
+    "again and again": "sh -c 'while :; do timeout 300 SLEEP; done'",
+    "an orphan": "( ( setsid SLEEP > /dev/null 2>&1 & ) & )",
+    "without its environment": "env -i PATH=$PATH setsid -w SLEEP",
+    "another user's": "su nobody -s /bin/sh -c 'SLEEP; true'",
+}
 
 
 def running_job(command: str | tuple[str, ...], **fields: Any) -> Job:

@@ -1,0 +1,129 @@
+"""The processes of this machine as /proc shows them: seen at a look, by descent, and signalled for certain.
+
+A process id means a process only together with its start: it is given away again. Where there is no
+/proc, or one of another namespace, nothing is seen. Imports little: the guardian is to be small.
+"""
+# pathlib takes longer to load than all of a guardian's work:
+# ruff: noqa: PTH208
+
+import errno
+import os
+import signal
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+from .boot import sees_processes
+
+TICKS: Final = os.sysconf("SC_CLK_TCK")
+"""How many parts of a second processes' starts are counted in."""
+
+_STAT_BYTES: Final = 4096
+_NO_PIDFDS: Final = frozenset({errno.ENOSYS, errno.EPERM, errno.EMFILE, errno.ENFILE})
+_pidfd_open: Final = getattr(os, "pidfd_open", None)
+
+
+class Seen(NamedTuple):
+    """A process as it was found; `started` in ticks since the machine was. A dead one waits to be reaped."""
+
+    pid: int
+    parent: int
+    group: int
+    session: int
+    started: int
+    is_dead: bool
+    is_stopped: bool
+
+
+def look() -> dict[int, Seen]:
+    """Return all processes by their ids."""
+    names = os.listdir("/proc") if sees_processes() else []
+    return {each.pid: each for name in names if name.isdecimal() and (each := seen(int(name))) is not None}
+
+
+def seen(pid: int) -> Seen | None:
+    """Return a process, None where there is none of that id."""
+    if not sees_processes():
+        return None
+    try:
+        words = _read(f"/proc/{pid}/stat", _STAT_BYTES).rpartition(b")")[2].split()
+        state, parent, group, session, started = words[0], words[1], words[2], words[3], words[19]
+    except (OSError, IndexError):
+        return None
+    return Seen(pid, int(parent), int(group), int(session), int(started), state in b"ZX", state == b"T")
+
+
+def environ(pid: int) -> list[bytes]:
+    """Return the entries of a process's environment as it began; none where it may not be read."""
+    content = bytearray()
+    try:
+        fd = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            while part := os.read(fd, 1 << 16):
+                content += part
+        finally:
+            os.close(fd)
+    except OSError:
+        pass
+    return bytes(content).split(b"\0")
+
+
+def send(to: Seen, number: int) -> None:
+    """Send a signal to a process that was seen, and to none that has its id by now."""
+    with suppress(OSError):
+        fd = _pidfd(to.pid)
+        try:
+            now = seen(to.pid)
+            if now is None or now.started != to.started:
+                return
+            if fd is None:
+                os.kill(to.pid, number)
+            else:
+                signal.pidfd_send_signal(fd, number)
+        finally:
+            if fd is not None:
+                os.close(fd)
+
+
+def descendants(there: Mapping[int, Seen], roots: Iterable[Seen]) -> dict[int, Seen]:
+    """Return some processes with all that descends from them, and all of the sessions that these began.
+
+    A session whose first process is gone counts as begun by whoever is in it.
+    """
+    children: dict[int, list[Seen]] = defaultdict(list)
+    sessions: dict[int, list[Seen]] = defaultdict(list)
+    for each in there.values():
+        children[each.parent].append(each)
+        sessions[each.session].append(each)
+    found: dict[int, Seen] = {}
+    todo = list(roots)
+    while todo:
+        each = todo.pop()
+        if each.pid in found:
+            continue
+        found[each.pid] = each
+        todo += children[each.pid]
+        if each.session == each.pid or each.session not in there:
+            todo += sessions[each.session]
+    return found
+
+
+def _pidfd(pid: int) -> int | None:
+    """Open a process as such; None where this system cannot, raises OSError where it is gone."""
+    if _pidfd_open is None:
+        return None
+    try:
+        return int(_pidfd_open(pid))
+    except OSError as error:
+        if error.errno in _NO_PIDFDS:
+            return None
+        raise
+
+
+def _read(path: str, most: int) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, most)
+    finally:
+        os.close(fd)
