@@ -30,13 +30,15 @@ CONVENTIONS = """\
 JOB = (
     '{"id", "queue", "command", "state", "priority", "attempts", "max_retries", "timeout_s", '
     '"timeout_is_default", "backoff_base", "cwd", '
-    '"env", "created_at", "updated_at", "run_at", "started_at", "finished_at", "worker_id", "lease_expires_at", '
+    '"env", "shell", "inherited_env", "created_at", "updated_at", "run_at", "started_at", '
+    '"finished_at", "worker_id", "lease_expires_at", '
     '"return_code", "signal", "duration_ms", "last_error", "version"}'
 )
 EVENT = '{"position", "time", "type", "job", "stream", "actor", "reason", "cause", "caused_by", "data"}'
 SHAPES: Mapping[str, str] = {"job": JOB, "event": EVENT}
 SHAPES_TOLD = {
-    "job": "`command` is a string, or a list for an argument vector; `version` is the position of its last event.",
+    "job": "`command` is a string, or a list for an argument vector; `version` is the position of its last event;"
+    " `inherited_env` is the digest of what it took along.",
     "event": '`caused_by` is the run whose command did it, `{"job", "attempt", "position"}`, or null; '
     "`data` is what the event says, by its type.",
 }
@@ -52,7 +54,7 @@ JSON: Mapping[str, str] = {
     "status": '`{"jobs", "active_workers", "queues", "head", "oldest_pending_s", "unserved"}`; with `--watch` one a '
     "line",
     "list": "a list of jobs",
-    "show": "a job, and `caused_by`; of several a list of them",
+    "show": "a job, `inherited` (its variables by name) and `caused_by`; of several a list of them",
     "logs": 'a list of `{"run", "attempt", "worker_id", "started_at", "state", "summary", "stdout", "stderr"}`',
     "wait": "a list of jobs",
     "dashboard": '`{"url", "host", "port", "token"}`, once it listens',

@@ -12,13 +12,17 @@ from .errors import InvalidInput
 from .events.types import Edited, JobSpec
 from .intake import request_from_mapping, specify
 from .settings import Settings
+from .shells import DEFAULT as DEFAULT_SHELL
 from .when import time_us
 
-FIELDS: Final = ("command", "queue", "priority", "max_retries", "timeout", "backoff_base", "cwd", "env", "run_at")
+FIELDS: Final = (
+    *("command", "queue", "priority", "max_retries", "timeout", "backoff_base"),
+    *("cwd", "env", "shell", "run_at"),
+)
 """What can be changed."""
 
 _ALIASES: Final = {"timeout_s": "timeout", "at": "run_at", "delay_s": "delay"}
-_EMPTY: Final = {"timeout": 0, "env": {}, "run_at": 0, "cwd": ""}
+_EMPTY: Final = {"timeout": 0, "env": {}, "run_at": 0, "cwd": "", "shell": ""}
 """Fields that can be empty -> what an edit says then."""
 
 
@@ -35,6 +39,7 @@ def form_of(spec: JobSpec, due_us: int | None) -> dict[str, Any]:
         "backoff_base": spec.backoff_base,
         "cwd": spec.cwd,
         "env": dict(spec.env or {}),
+        "shell": (spec.shell or DEFAULT_SHELL) if isinstance(spec.command, str) else None,
     }
     return form if due_us is None else {**form, "run_at": time_json(due_us or None)}
 
@@ -47,6 +52,8 @@ def edit_from(spec: JobSpec, changes: Mapping[str, Any], *, now_us: int) -> Edit
     wanted = _named(changes)
     kept = {key: value for key, value in form_of(spec, None).items() if key not in wanted and value is not None}
     asked = {key: value for key, value in wanted.items() if value is not None}
+    if isinstance(asked.get("command"), list):
+        kept.pop("shell", None)  # it has no use for the one it had
     for key in wanted.keys() - asked.keys() - _EMPTY.keys():
         raise InvalidInput(key, "nothing", "a value, or the key left out to keep what it has")
     request = request_from_mapping({"timeout": 0, **kept, **asked}, now_us=now_us)
@@ -61,6 +68,7 @@ def edit_from(spec: JobSpec, changes: Mapping[str, Any], *, now_us: int) -> Edit
         (after.cwd if "cwd" in asked else "") if "cwd" in wanted else None,
         (after.env or {}) if "env" in wanted else None,
         (after.run_at_us or 0) if wanted.keys() & {"run_at", "delay"} else None,
+        (after.shell or "") if "shell" in wanted else None,
     )
 
 

@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple
 
 from .errors import QueuectlError
-from .events.types import Output
+from .events.types import Output, Value
 from .job import Job, JobState
 
 
@@ -217,7 +217,7 @@ class Subscriber(NamedTuple):
 class ConfigValue(NamedTuple):
     """A setting's value and where it comes from; for each key, settings.VARIABLES has its variable."""
 
-    value: int | float
+    value: Value
     source: Literal["default", "store", "environment"]
 
 

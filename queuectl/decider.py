@@ -43,6 +43,7 @@ from .events.types import (
     Renewed,
     Requeued,
     Started,
+    Value,
 )
 from .job import ENDED, WAITING, Job, JobState, Lease, edited
 from .retry import delay_us, is_exhausted
@@ -71,7 +72,7 @@ def decide(command: JobCommand, job: Job | None) -> Events:
     return _DECIDE[type(command)](command, job)
 
 
-def decide_config(key: str, old: int | float | None, new: int | float | None) -> tuple[ConfigChanged, ...]:
+def decide_config(key: str, old: Value | None, new: Value | None) -> tuple[ConfigChanged, ...]:
     """Decide what setting a configuration key does: nothing where it has that value already."""
     return () if old == new else (ConfigChanged(key, old, new),)
 

@@ -7,6 +7,7 @@ from .answers import Cause, Family, Kin, Status, Subscriber, WorkerInfo
 from .events.codec import name_of
 from .events.types import Edited, Enqueued, JobSpec, Output, Recorded
 from .job import Job, JobState
+from .shells import DEFAULT as DEFAULT_SHELL
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -34,6 +35,8 @@ def job_json(job: Job) -> dict[str, Any]:
         "backoff_base": spec.backoff_base,
         "cwd": spec.cwd,
         "env": dict(spec.env or {}),
+        "shell": (spec.shell or DEFAULT_SHELL) if isinstance(spec.command, str) else None,
+        "inherited_env": None if spec.inherited is None else spec.inherited.hex(),
         "created_at": time_json(job.created_at_us),
         "updated_at": time_json(job.updated_at_us),
         "run_at": time_json(job.due_us or job.created_at_us),

@@ -15,11 +15,21 @@ from .decider import decide, decide_config
 from .errors import DuplicateJob, JobNotFound, QueuectlError
 from .events.lmdb_log import LmdbLog
 from .events.log import Append
-from .events.types import CONFIG_STREAM, NEW, RETENTION_STREAM, Event, JobSpec, RetentionApplied
+from .events.types import (
+    CONFIG_STREAM,
+    ENVIRONMENT_STREAM,
+    NEW,
+    RETENTION_STREAM,
+    EnvironmentKept,
+    Event,
+    JobSpec,
+    RetentionApplied,
+    Value,
+)
 from .intake import check_count, check_lease_s, check_text, check_worker
 from .job import Job
 from .logtime import anchored_us, now_us
-from .projections import config, ids, jobs, ready, removed, workers
+from .projections import config, environments, ids, jobs, ready, removed, workers
 from .projections.runner import Views
 from .settings import Settings, from_environment
 from .store import Store, Transaction
@@ -174,7 +184,13 @@ class Unit:
         recovered, _ = self.execute_each(orders)
         return recovered
 
-    def configure(self, key: str, value: int | float | None) -> None:
+    def keep_environments(self, kept: Mapping[bytes, Mapping[str, str | None]]) -> None:
+        """Keep the environments that jobs about to be enqueued take along, each once and for good."""
+        for digest, entries in kept.items():
+            if not environments.is_kept(self.txn, digest):
+                self.append_named(ENVIRONMENT_STREAM + digest.hex(), (EnvironmentKept(entries),))
+
+    def configure(self, key: str, value: Value | None) -> None:
         """Give a configuration key a value of its own, or take it away."""
         old = config.values(self.txn).get(key)
         self.append_named(CONFIG_STREAM, decide_config(key, old, value))

@@ -10,24 +10,30 @@ from .commands import RemoveJob
 from .engine import Engine, Unit
 from .errors import BulkStopped, DuplicateJob, InvalidInput, InvalidLine, StoreError
 from .events.types import JobSpec
+from .inheriting import Inheritance
 from .intake import JobRequest, request_of, specify
 from .job import ENDED, Job
 from .projections import ids, jobs
 from .settings import Settings
 from .store import Store
-from .surroundings import directory
+from .surroundings import directory, environment
 
 CHUNK: Final = 10_000
 """Jobs in a transaction."""
 
 
-def specify_all(requests: Sequence[JobRequest], *, clock: Clock, settings: Settings, now_us: int) -> list[JobSpec]:
+def specify_all(
+    requests: Sequence[JobRequest], *, clock: Clock, settings: Settings, now_us: int, inheritance: Inheritance
+) -> list[JobSpec]:
     """Check requests and fill them in; raises InvalidLine with the number of the first bad one, from 1."""
     cwd = directory()
     specs: list[JobSpec] = []
     for request, fresh_id in zip(requests, clock.job_ids(len(requests)), strict=True):
         try:
-            specs.append(specify(request, fresh_id=fresh_id, settings=settings, now_us=now_us, cwd=cwd))
+            spec = specify(
+                request, fresh_id=fresh_id, settings=settings, now_us=now_us, cwd=cwd, inheritance=inheritance
+            )
+            specs.append(spec)
         except InvalidInput as error:
             raise InvalidLine(len(specs) + 1, error) from error
     return specs
@@ -36,11 +42,14 @@ def specify_all(requests: Sequence[JobRequest], *, clock: Clock, settings: Setti
 def enqueue_one(engine: Engine, request: JobRequest, *, reason: str | None) -> Job:
     """Enqueue one request; raises InvalidInput or DuplicateJob."""
     with engine.unit(reason=reason, rings=True) as unit:
+        settings = unit.settings()
+        taken = Inheritance(environment(), settings.inherit_env)
         try:
-            specs = specify_all([request], clock=engine.clock, settings=unit.settings(), now_us=unit.now_us)
+            specs = specify_all([request], clock=engine.clock, settings=settings, now_us=unit.now_us, inheritance=taken)
         except InvalidLine as error:
             raise error.cause from None
         gone = _remove_replaced(unit, specs, _replacing([request]), skip_existing=False)
+        unit.keep_environments(taken.kept)
         job = unit.enqueue(specs, ours=_ours([request]))[0]
     outputs.remove_files(engine.store.path, gone)
     return job
@@ -58,7 +67,8 @@ def enqueue_all(
     """Enqueue jobs, a chunk a transaction; raises InvalidLine before the first, or for what came to be since."""
     now_us = engine.now_us()
     given = [request_of(request, now_us=now_us) for request in requests]
-    specs = specify_all(given, clock=engine.clock, settings=settings, now_us=now_us)
+    taken = Inheritance(environment(), settings.inherit_env)
+    specs = specify_all(given, clock=engine.clock, settings=settings, now_us=now_us, inheritance=taken)
     if len(specs) > CHUNK and not skip_existing:
         _check_ids(engine.store, given)
     done: list[str] = []
@@ -70,6 +80,7 @@ def enqueue_all(
                 ours = _ours(given[start : start + CHUNK])
                 places = [place - start for place in replacing if start <= place < start + CHUNK]
                 gone = _remove_replaced(unit, chunk, places, skip_existing=skip_existing)
+                unit.keep_environments(taken.kept)
                 enqueued = unit.enqueue(chunk, skip_existing=skip_existing, ours=ours)
             outputs.remove_files(engine.store.path, gone)
         except StoreError as error:

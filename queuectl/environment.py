@@ -45,6 +45,7 @@ VIEW_TABLES: Final = (
     "marks",
     "children",
     "archives",
+    "environments",
 )
 _SETS: Final = ("a", "b")
 Sets = Mapping[str, Mapping[str, Any]]

@@ -10,8 +10,11 @@ from typing import Any, Final, NamedTuple, TypeGuard
 
 from .errors import InvalidInput
 from .events.types import Command, JobSpec
+from .inheriting import Choice, Inheritance
 from .job import JobState
 from .settings import Settings
+from .shells import DEFAULT as DEFAULT_SHELL
+from .shells import check_shell
 from .when import LATEST_US, LONGEST_S, parse_duration_s, parse_time_us
 
 COMMAND_BYTES: Final = 65_536
@@ -30,7 +33,9 @@ class JobRequest(NamedTuple):
     """What someone asked for; None leaves it to the configuration.
 
     `timeout_s=0` is no timeout. `run_at_us` or `delay_s` says when, not both. `replace`: an ended job of
-    this id is removed first.
+    this id is removed first. `shell` is a program and its options. `inherit_env` names what of this process's
+    environment the job takes along: a list of names, such a list as text, `all`, or `configured`, which is what
+    the setting says; None is nothing, as is `none`.
     """
 
     command: Command
@@ -45,36 +50,46 @@ class JobRequest(NamedTuple):
     run_at_us: int | None = None
     delay_s: float | None = None
     replace: bool = False
+    shell: str | None = None
+    inherit_env: Choice | None = None
 
 
-def specify(request: JobRequest, *, fresh_id: str, settings: Settings, now_us: int, cwd: str) -> JobSpec:
-    """Check a request and fill it in from the settings.
+def specify(
+    request: JobRequest,
+    *,
+    fresh_id: str,
+    settings: Settings,
+    now_us: int,
+    cwd: str,
+    inheritance: Inheritance | None = None,
+) -> JobSpec:
+    """Check a request and fill it in from the settings, and from what can be inherited.
 
     Raises InvalidInput.
     """
-    command, job_id, queue, priority, max_retries, timeout_s, base, own_cwd, env, run_at_us, delay_s, replace = request
-    if max_retries is None:
-        max_retries = settings.max_retries
+    command, timeout_s, own_cwd = request.command, request.timeout_s, request.cwd
+    max_retries = settings.max_retries if request.max_retries is None else request.max_retries
+    base = settings.backoff_base if request.backoff_base is None else request.backoff_base
     is_default = timeout_s is None
     if timeout_s is None:
         timeout_s = settings.job_timeout_sec
-    if base is None:
-        base = settings.backoff_base
-    _check_numbers(priority, max_retries, timeout_s, base)
-    if replace is not False and replace is not True:
-        raise InvalidInput("replace", repr(replace), "true or false")
+    _check_numbers(request.priority, max_retries, timeout_s, base)
+    if request.replace is not False and request.replace is not True:
+        raise InvalidInput("replace", repr(request.replace), "true or false")
     return JobSpec(
-        fresh_id if job_id is None else check_id(job_id),
+        fresh_id if request.id is None else check_id(request.id),
         check_command(command),
-        check_queue(queue),
-        priority,
+        check_queue(request.queue),
+        request.priority,
         max_retries,
         max(round(timeout_s * 1000), 1) if timeout_s else None,
         float(base),
         cwd if own_cwd is None and cwd and cwd.isascii() else _check_cwd(cwd if own_cwd is None else own_cwd),
-        _check_env(env) if env else None,
-        None if run_at_us is None and delay_s is None else _due_us(run_at_us, delay_s, now_us),
+        _check_env(request.env) if request.env else None,
+        _due_us(request, now_us),
         is_default and timeout_s != 0,
+        _shell_of(command, request.shell, settings),
+        None if request.inherit_env is None or inheritance is None else inheritance.digest(request.inherit_env),
     )
 
 
@@ -233,16 +248,29 @@ def is_number(value: object) -> TypeGuard[int | float]:
     return type(value) is int or type(value) is float
 
 
-def _due_us(run_at_us: int | None, delay_s: float | None, now_us: int) -> int:
+def _due_us(request: JobRequest, now_us: int) -> int | None:
+    run_at_us, delay_s = request.run_at_us, request.delay_s
     if run_at_us is not None and delay_s is not None:
         raise InvalidInput("delay", "a time as well", "either a time or a delay")
     if run_at_us is not None:
         if type(run_at_us) is not int or not 0 <= run_at_us <= LATEST_US:
             raise InvalidInput("run_at", repr(run_at_us), "a time from 1970 to 9999")
         return run_at_us
+    if delay_s is None:
+        return None
     if not is_number(delay_s) or not 0 <= delay_s <= LONGEST_S:
         raise InvalidInput("delay", repr(delay_s), "seconds, 0 or more")
     return now_us + round(delay_s * 1_000_000)
+
+
+def _shell_of(command: Command, shell: str | None, settings: Settings) -> str | None:
+    """Return the shell that a command is run by, None where it is the usual one or there is none."""
+    if not isinstance(command, str):
+        if shell is not None:
+            raise InvalidInput("shell", repr(shell), "none: a list of words runs without a shell")
+        return None
+    wanted = settings.shell if shell is None else check_shell(shell)
+    return None if wanted == DEFAULT_SHELL else wanted
 
 
 def _check_cwd(cwd: str) -> str:
@@ -310,6 +338,12 @@ def _read_flag(key: str, value: Any) -> bool:
     return value
 
 
+def _read_choice(key: str, value: Any) -> str | tuple[str, ...]:
+    if not isinstance(value, list):
+        return _read_text(key, value)
+    return tuple(_read_text(key, name) for name in value)
+
+
 def _read_env(key: str, value: Any) -> dict[str, str]:
     return _check_env(value)
 
@@ -328,6 +362,8 @@ _READERS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
     "run_at": ("run_at_us", _read_text),
     "at": ("run_at_us", _read_text),
     "delay": ("delay_s", _read_duration),
+    "shell": ("shell", _read_text),
+    "inherit_env": ("inherit_env", _read_choice),
     "replace": ("replace", _read_flag),
 }
 """JSON key -> the request's field and the reader of its value."""

@@ -222,7 +222,7 @@ def edited(spec: JobSpec, edit: Edited) -> JobSpec:
     return spec._replace(**changed)
 
 
-_NOTHING: Mapping[str, object] = {"timeout_ms": 0, "cwd": "", "env": {}, "run_at_us": 0}
+_NOTHING: Mapping[str, object] = {"timeout_ms": 0, "cwd": "", "env": {}, "run_at_us": 0, "shell": ""}
 """Fields that an edit can empty -> the value that says so."""
 
 

@@ -5,22 +5,34 @@ one, else the default here.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final, NamedTuple
 
 from .errors import InvalidInput
+from .events.types import Value
+from .inheriting import check_choice
+from .shells import DEFAULT as SHELL
+from .shells import check_shell
 
 
 class Key(NamedTuple):
-    """One configuration key. `whole`: only whole numbers; `minimum` and `maximum` are allowed."""
+    """One configuration key. `whole`: only whole numbers; `minimum` and `maximum` are allowed.
+
+    A key with `check` is a text instead, which that gives back where it can be one.
+    """
 
     name: str
-    default: int | float
+    default: Value
     whole: bool
     minimum: float
     maximum: float
     help: str
+    check: Callable[[str, str], str] | None = None
+
+
+def _text(name: str, default: str, check: Callable[[str, str], str], help: str) -> Key:
+    return Key(name, default, False, 0, 0, help, check)
 
 
 _YEAR_S = 366 * 86_400
@@ -39,6 +51,8 @@ KEYS: Mapping[str, Key] = {
         Key("snapshot_events", 50_000, True, 0, 1_000_000_000, "events from one snapshot to the next; 0 makes none"),
         Key("retention_s", 0, False, 0, 100 * _YEAR_S, "seconds ended jobs are kept; 0 is for ever"),
         Key("retention_keep_dead", 1, True, 0, 1, "1: retention_s leaves dead jobs where they are; 0: they go too"),
+        _text("shell", SHELL, check_shell, "what runs a command line: a program and its options"),
+        _text("inherit_env", "PATH,VIRTUAL_ENV", check_choice, "what jobs take along from where they are typed"),
     )
 }
 
@@ -66,9 +80,11 @@ class Settings(NamedTuple):
     snapshot_events: int = 50_000
     retention_s: float = 0
     retention_keep_dead: int = 1
+    shell: str = SHELL
+    inherit_env: str = "PATH,VIRTUAL_ENV"
 
     @classmethod
-    def of(cls, values: Mapping[str, int | float]) -> "Settings":
+    def of(cls, values: Mapping[str, Value]) -> "Settings":
         """Build the settings from configured values over the defaults."""
         return cls(**{key: value for key, value in values.items() if key in KEYS})  # type: ignore[arg-type]
 
@@ -92,12 +108,16 @@ def canonical(name: str) -> str:
     return plain
 
 
-def parse(name: str, text: str) -> tuple[str, int | float]:
+def parse(name: str, text: str) -> tuple[str, Value]:
     """Read a key and its value from text; `timeout_ms` is taken in milliseconds.
 
     A key in seconds also takes a duration: `90s`, `1h30m`, `2d`. Raises InvalidInput.
     """
     key = KEYS[canonical(name)]
+    return key.name, _parse_number(key, name, text) if key.check is None else key.check(text, key.name)
+
+
+def _parse_number(key: Key, name: str, text: str) -> int | float:
     in_ms = name.strip().lower().replace("-", "_") == "timeout_ms"
     in_seconds = key.name.endswith(("_s", "_sec")) and not in_ms
     number = _number(text, in_seconds=in_seconds)
@@ -107,7 +127,7 @@ def parse(name: str, text: str) -> tuple[str, int | float]:
     if not in_range or (key.whole and number != int(number)):
         kind = "a whole number" if key.whole else "seconds, or for example 5m or 2d," if in_seconds else "a number"
         raise InvalidInput(key.name, repr(text), f"{kind} from {key.minimum:.15g} to {key.maximum:.15g} ({key.help})")
-    return key.name, int(number) if number == int(number) else number
+    return int(number) if number == int(number) else number
 
 
 def _number(text: str, *, in_seconds: bool) -> float:
@@ -123,12 +143,12 @@ def _number(text: str, *, in_seconds: bool) -> float:
     return math.nan
 
 
-def from_environment(environ: Mapping[str, str]) -> dict[str, int | float]:
+def from_environment(environ: Mapping[str, str]) -> dict[str, Value]:
     """Give the keys that an environment has a value for; one that is empty says nothing.
 
     Raises InvalidInput that names the variable.
     """
-    found: dict[str, int | float] = {}
+    found: dict[str, Value] = {}
     for name, variable in VARIABLES.items():
         if text := environ.get(variable):
             try:

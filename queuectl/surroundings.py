@@ -1,7 +1,7 @@
 """What this process stands in: its user and host, its directory, what it has open; imports nothing of ours."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -64,6 +64,11 @@ def inheritable() -> Iterator[int]:
         with suppress(OSError):  # closed meanwhile, as is the one that the list was read from
             if os.get_inheritable(fd):
                 yield fd
+
+
+def environment() -> Mapping[str, str]:
+    """Return the variables of this process."""
+    return os.environ
 
 
 def is_process(pid: int) -> bool:

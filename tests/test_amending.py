@@ -28,7 +28,20 @@ values: Mapping[str, st.SearchStrategy[Any]] = {
     "run_at": st.none() | st.sampled_from(["in 2h", "2026-05-01T00:00:00Z"]),
 }
 changes = st.fixed_dictionaries({}, optional=dict(values))
-specs = st.sampled_from([FULL, JobSpec("a", "true"), JobSpec("a", "true", timeout_ms=1)])
+specs = st.sampled_from(
+    [FULL, JobSpec("a", "true"), JobSpec("a", "true", timeout_ms=1, timeout_is_default=True, shell="bash -e")]
+)
+
+
+def test_the_shell_of_a_command_line_is_changed() -> None:
+    """A shell can be named, and taken away again; a list of words has none to change."""
+    spec = JobSpec("a", "true")
+    after = edited(spec, edit_from(spec, {"shell": "bash -e"}, now_us=NOW_US))
+    assert (after.shell, form_of(after, None)["shell"]) == ("bash -e", "bash -e")
+    assert edited(after, edit_from(after, {"shell": None}, now_us=NOW_US)) == spec
+    assert edited(after, edit_from(after, {"command": ["true"]}, now_us=NOW_US)).command == ("true",)
+    with pytest.raises(InvalidInput, match="a list of words runs without a shell"):
+        edit_from(FULL, {"shell": "bash"}, now_us=NOW_US)
 
 
 @brief
@@ -38,11 +51,13 @@ def test_an_edit_changes_what_was_named_and_no_more(spec: JobSpec, wanted: dict[
     after = edited(spec, edit_from(spec, wanted, now_us=NOW_US))
     before_form, form = (form_of(each, each.run_at_us or 0) for each in (spec, after))
     for key in FIELDS:
-        if key not in wanted:
+        if key == "shell" and type(spec.command) is not type(after.command):
+            assert (form[key] is None) is isinstance(after.command, tuple)  # a list of words has none
+        elif key not in wanted:
             assert form[key] == before_form[key]
         elif wanted[key] is None:
-            assert form[key] in (None, 0, {})
-        elif not isinstance(wanted[key], str) or key in ("command", "queue", "cwd"):
+            assert form[key] in (None, 0, {}, "/bin/sh")
+        elif not isinstance(wanted[key], str) or key in ("command", "queue", "cwd", "shell"):
             assert form[key] == wanted[key]
     assert edited(after, edit_from(after, wanted, now_us=NOW_US)) == after
 
@@ -50,9 +65,9 @@ def test_an_edit_changes_what_was_named_and_no_more(spec: JobSpec, wanted: dict[
 @brief
 @given(specs)
 def test_a_form_that_is_left_as_it_is_changes_nothing(spec: JobSpec) -> None:
-    """The form of a job, taken as changes, is an edit that leaves it as it is."""
+    """The form of a job, taken as changes, is an edit that leaves it as it is; what it names is said from then on."""
     form = form_of(spec, spec.run_at_us or 0)
-    assert edited(spec, edit_from(spec, form, now_us=NOW_US)) == spec
+    assert edited(spec, edit_from(spec, form, now_us=NOW_US)) == spec._replace(timeout_is_default=False)
 
 
 def test_nothing_named_is_no_edit() -> None:

@@ -13,7 +13,7 @@ ROOT = Path(queuectl.__file__).parent
 CORE = "errors events.types job commands retry decider"
 VIEWS_OF_ALL = "errors events.* job store projections.*"
 FACE = (
-    "queue amending filtering surroundings answers documents settings intake errors clock"
+    "queue amending filtering surroundings answers documents settings shells inheriting intake errors clock"
     " events.types events.codec job when"
 )
 
@@ -27,7 +27,8 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "when": "errors",
     "directory": "errors files",
     "environment": "directory errors files surroundings",
-    "settings": "errors when",
+    "shells|inheriting": "errors",
+    "settings": "errors events.types inheriting shells when",
     "lockfile": "boot",
     "processes": "boot",
     "leftovers": "lockfile processes",
@@ -36,13 +37,14 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "projections.runner|projections.rebuild|projections.folding": VIEWS_OF_ALL,
     "projections.comparing": "store projections.*",
     "projections.rows": "errors",
+    "projections.environments": "errors events.types store projections.rows",
     "projections.*": "events.types job store projections.rows",
-    "intake": "errors events.types job settings when",
+    "intake": "errors events.types inheriting job settings shells when",
     "answers": "errors events.types job",
-    "amending": "documents errors events.types intake settings when",
+    "amending": "documents errors events.types intake settings shells when",
     "filtering": "errors intake job when",
     "listing": f"filtering presence reading {VIEWS_OF_ALL}",
-    "documents": "answers events.types events.codec job",
+    "documents": "answers events.types events.codec job shells",
     "outputs": "store",
     "presence": "job store",
     "logtime": "clock store",
@@ -55,7 +57,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "branching": f"answers asof files outputs {VIEWS_OF_ALL}",
     "asof": f"answers documents filtering intake listing reading settings snapshots {VIEWS_OF_ALL}",
     "overview": f"answers presence reading {VIEWS_OF_ALL}",
-    "enqueuing": f"answers clock commands engine intake outputs settings surroundings {VIEWS_OF_ALL}",
+    "enqueuing": f"answers clock commands engine inheriting intake outputs settings surroundings {VIEWS_OF_ALL}",
     "matching|candidates": "errors job projections.* store subscriptions surroundings",
     "acting": f"amending answers commands engine filtering listing outputs {VIEWS_OF_ALL}",
     "takeover": f"answers boot engine leftovers lockfile presence surroundings {VIEWS_OF_ALL}",

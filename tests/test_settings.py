@@ -47,7 +47,42 @@ def test_a_mistyped_key_is_told_what_may_be_meant(typed: str, meant: str) -> Non
         canonical(typed)
 
 
-@pytest.mark.parametrize("key", KEYS.values(), ids=lambda key: key.name)
+TEXTS = {name for name, key in KEYS.items() if key.check is not None}
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "kept"),
+    [
+        ("shell", " /bin/bash -o pipefail ", "/bin/bash -o pipefail"),
+        ("shell", "'/opt/my shell' -e", "'/opt/my shell' -e"),
+        ("inherit-env", " PATH , LANG,PATH", "PATH,LANG"),
+        ("inherit_env", "all", "all"),
+        ("inherit_env", "none", "none"),
+    ],
+)
+def test_a_key_may_be_a_text(name: str, typed: str, kept: str) -> None:
+    """A key that is no number is kept as text, in one way of writing it."""
+    assert parse(name, typed) == (canonical(name), kept)
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [
+        *(("shell", text) for text in ("", " ", "-c", "'bash", "a\nb", "x" * 1001, "\udcff")),
+        *(
+            ("inherit_env", text)
+            for text in ("", "A=B", "A,,B", "A B", "QUEUECTL_DB", "A,QUEUECTL_RUN", "A," * 600 + "A")
+        ),
+    ],
+)
+def test_a_text_that_a_key_cannot_be_is_refused(name: str, typed: str) -> None:
+    """A shell that is no program, or a name that no variable has, is refused by the key's name."""
+    with pytest.raises(InvalidInput) as caught:
+        parse(name, typed)
+    assert caught.value.field == name
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS.values() if key.check is None], ids=lambda key: key.name)
 def test_the_bounds_of_a_key_belong_to_it(key: object) -> None:
     """The least and the greatest value are taken, and what lies beyond is refused."""
     name, least, most = key.name, key.minimum, key.maximum  # type: ignore[attr-defined]

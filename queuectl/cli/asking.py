@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -10,6 +10,9 @@ from ..errors import InvalidInput
 from . import offers
 from .params import duration_s, number, time_us, whole
 from .verb import Verb
+
+if TYPE_CHECKING:
+    from ..intake import JobRequest
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,6 +35,14 @@ _OPTIONS = (
     click.option("--at", type=time_us, metavar="TIME", help="Not before this time: 17:30, tomorrow 9am, in 2h."),
     click.option("--cwd", metavar="DIR", shell_complete=offers.directories, help="Where it runs.  [default: here]"),
     click.option("--env", multiple=True, metavar="K=V", help="Add to the worker's environment; may be repeated."),
+    click.option(
+        "--inherit-env",
+        metavar="NAMES|all|none",
+        help="What it takes along of this environment.  [as configured: PATH,VIRTUAL_ENV by default]",
+    ),
+    click.option(
+        "--shell", metavar="SHELL", help="What runs it: bash, or a path and options.  [as configured: /bin/sh]"
+    ),
     click.option("--backoff-base", type=number, metavar="X", help="A retry waits X ** attempt seconds."),
     click.option(
         "--replace",
@@ -93,12 +104,21 @@ def check_replace(job: Mapping[str, Any]) -> None:
         raise click.UsageError("--replace takes the place of the ended job of an id; name the id")
 
 
+def from_here(request: "JobRequest") -> "JobRequest":
+    """Let a job that says nothing of it take along of this environment what is configured."""
+    from ..inheriting import CONFIGURED
+
+    return request if request.inherit_env is not None else request._replace(inherit_env=CONFIGURED)
+
+
 def with_defaults(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """Fill in a job from the options where it does not speak for itself."""
     said = set(own)
     for names in _SAME:
         if said & names:
             said |= names
+    if isinstance(own.get("command"), list):
+        said.add("shell")  # it runs without one
     return {key: value for key, value in defaults.items() if key not in said} | dict(own)
 
 

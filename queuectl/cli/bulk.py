@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import InvalidInput, InvalidLine
 from ..intake import JobRequest, request_from_mapping
-from .asking import with_defaults
+from .asking import from_here, with_defaults
 from .params import now_us
 from .progress import progress
 
@@ -49,7 +49,7 @@ class Jobs:
             self._lines.append(number)
             try:
                 job = with_defaults(self._read(raw, number), self._defaults)
-                request = request_from_mapping(job, now_us=self._now_us)
+                request = from_here(request_from_mapping(job, now_us=self._now_us))
             except InvalidInput as error:
                 raise InvalidLine(number, error) from None
             self.queues[request.queue] += 1

@@ -160,8 +160,11 @@ def failure_text(job: Job) -> str:
     return escape(code)
 
 
-def details(job: Job) -> Iterator[tuple[str, str]]:
-    """Give everything about a job, as key and value; an empty value says nothing."""
+def details(job: Job, inherited: Mapping[str, str | None] | None = None) -> Iterator[tuple[str, str]]:
+    """Give everything about a job, as key and value; an empty value says nothing.
+
+    `inherited` is what it took along of the environment that it was enqueued from.
+    """
     spec, lease, last = job.spec, job.lease, job.last
     yield "id", escape(spec.id)
     yield "state", state_text(job)
@@ -171,6 +174,9 @@ def details(job: Job) -> Iterator[tuple[str, str]]:
     yield "attempts", f"{job.attempts} of {spec.max_retries + 1}"
     yield "timeout", _timeout(spec)
     yield "directory", escape(spec.cwd or "")
+    yield "shell", escape(spec.shell or "")
+    for name, told in (inherited or {}).items():
+        yield "inherits", escape(f"{name} (not set)" if told is None else f"{name}={told}")
     for name, value in (spec.env or {}).items():
         yield "environment", escape(f"{name}={value}")
     yield "created", moment(job.created_at_us)

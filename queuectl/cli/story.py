@@ -13,6 +13,7 @@ from ..events.types import (
     Dead,
     Edited,
     Enqueued,
+    EnvironmentKept,
     Failed,
     Output,
     Recorded,
@@ -22,10 +23,12 @@ from ..events.types import (
     Requeued,
     RetentionApplied,
     Started,
+    Value,
     WorkerStarted,
     WorkerStopped,
     WorkerStopping,
 )
+from ..shells import DEFAULT as DEFAULT_SHELL
 from .render import Column, on_terminal
 from .text import command_text, duration, escape, moment, plural
 
@@ -149,7 +152,8 @@ def _enqueued(event: Enqueued, at_us: int) -> str:
     due = f", not before {_at(spec.run_at_us)}" if spec.run_at_us else ""
     where = "" if spec.queue == "default" else f", queue {spec.queue}"
     first = f", priority {spec.priority}" if spec.priority else ""
-    return f"{command_text(spec.command)}{where}{first}{due}"
+    by = f", by {spec.shell}" if spec.shell else ""
+    return f"{command_text(spec.command)}{where}{first}{by}{due}"
 
 
 def _leased(event: Claimed | Renewed, at_us: int) -> str:
@@ -189,6 +193,8 @@ _FIELDS |= {"env": "environment", "run_at_us": "not before"}
 def _value(field: str, value: Any) -> str:
     if not value and field in ("timeout_ms", "cwd", "env", "run_at_us"):
         return "none"
+    if field == "shell":
+        return value or DEFAULT_SHELL
     if field == "command":
         return command_text(value)
     if field == "timeout_ms":
@@ -199,8 +205,8 @@ def _value(field: str, value: Any) -> str:
 
 
 def _config(event: ConfigChanged, at_us: int) -> str:
-    def value(number: int | float | None) -> str:
-        return "default" if number is None else f"{number:g}"
+    def value(told: Value | None) -> str:
+        return "default" if told is None else told if isinstance(told, str) else f"{told:g}"
 
     return f"{event.key}: {value(event.old)} -> {value(event.new)}"
 
@@ -242,6 +248,7 @@ _TOLD: Mapping[type[Any], Callable[[Any, int], str]] = {
     Edited: _edited,
     Removed: lambda event, at_us: f"was {event.state}",
     ConfigChanged: _config,
+    EnvironmentKept: lambda event, at_us: " ".join(event.entries),
     RetentionApplied: _retention,
     WorkerStarted: _worker,
     WorkerStopping: lambda event, at_us: "give back what runs" if event.now else "finish what runs",

@@ -15,6 +15,9 @@ Command: TypeAlias = str | tuple[str, ...]
 Stream: TypeAlias = int | str
 """What an event belongs to: a job, by its number, or a named stream such as `config`."""
 
+Value: TypeAlias = int | float | str
+"""What a configuration key can be set to."""
+
 NEW: Final = 0
 """The stream of an event that begins a job: its number will be the event's own position."""
 
@@ -22,6 +25,9 @@ CONFIG_STREAM: Final = "config"
 RETENTION_STREAM: Final = "retention"
 WORKER_STREAM: Final = "worker:"
 """Prefix of each worker's own stream."""
+
+ENVIRONMENT_STREAM: Final = "environment:"
+"""Prefix of the stream of one environment that jobs took along; the digest of its entries follows, in hexadecimal."""
 
 
 class Reason(StrEnum):
@@ -37,7 +43,8 @@ class Reason(StrEnum):
 class JobSpec(NamedTuple):
     """What was asked for; only an edit changes it after the job is enqueued.
 
-    `timeout_is_default`: nobody asked for this timeout, the configuration said it.
+    `timeout_is_default`: nobody asked for this timeout, the configuration said it. `shell` None is /bin/sh.
+    `inherited` is the digest of the environment that it took along.
     """
 
     id: str
@@ -51,6 +58,8 @@ class JobSpec(NamedTuple):
     env: Mapping[str, str] | None = None
     run_at_us: int | None = None
     timeout_is_default: bool = False
+    shell: str | None = None
+    inherited: bytes | None = None
 
 
 class Output(NamedTuple):
@@ -155,7 +164,8 @@ class Requeued(NamedTuple):
 class Edited(NamedTuple):
     """What the job is to do was changed; a field that is None stayed as it was.
 
-    No timeout is a `timeout_ms` of 0, no directory an empty one, no time to wait for a `run_at_us` of 0.
+    No timeout is a `timeout_ms` of 0, no directory an empty one, no time to wait for a `run_at_us` of 0, and
+    an empty shell is the one there is by default.
     """
 
     command: Command | None = None
@@ -167,6 +177,7 @@ class Edited(NamedTuple):
     cwd: str | None = None
     env: Mapping[str, str] | None = None
     run_at_us: int | None = None
+    shell: str | None = None
 
 
 class Removed(NamedTuple):
@@ -179,8 +190,14 @@ class ConfigChanged(NamedTuple):
     """A configuration key got a value of its own, or lost it (`new` is None)."""
 
     key: str
-    old: int | float | None
-    new: int | float | None
+    old: Value | None
+    new: Value | None
+
+
+class EnvironmentKept(NamedTuple):
+    """An environment was kept for the jobs that take it along; a variable without a value is not to be set."""
+
+    entries: Mapping[str, str | None]
 
 
 class WorkerStarted(NamedTuple):
@@ -238,7 +255,9 @@ JobEvent: TypeAlias = (
     | Edited
     | Removed
 )
-Event: TypeAlias = JobEvent | ConfigChanged | WorkerStarted | WorkerStopping | WorkerStopped | RetentionApplied
+Event: TypeAlias = (
+    JobEvent | ConfigChanged | EnvironmentKept | WorkerStarted | WorkerStopping | WorkerStopped | RetentionApplied
+)
 
 
 class Recorded(NamedTuple):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         Bulk,
     )
     from ..commands import JobCommand
-    from ..events.types import Command
+    from ..events.types import Command, Value
     from ..filtering import Chosen, Filter, Verb
     from ..job import Job
 else:
@@ -51,6 +51,8 @@ class Asking(Looking):
         run_at: datetime | None = None,
         delay_s: float | None = None,
         replace: bool = False,
+        shell: str | None = None,
+        inherit_env: str | Sequence[str] | None = None,
         reason: str | None = None,
     ) -> Job:
         """Enqueue one command: a shell line, or a list of words that runs without a shell.
@@ -58,13 +60,17 @@ class Asking(Looking):
         `id` None is one of our making, `priority` higher runs first, `max_retries` are attempts after the
         first, `timeout_s` 0 is never, a retry waits `backoff_base ** attempt` seconds, and None of these is
         as configured. `cwd` None is this process's directory; `env` adds to the worker's environment.
+        `shell` runs a shell line, a program and its options. `inherit_env` is what of this process's environment
+        it takes along: names, `all`, or `configured`, what the setting says; None is nothing.
         `run_at` or `delay_s`: not before. `replace` removes an ended job of this id first: its history stays.
         When it returns the job is on disk. Raises InvalidInput, or DuplicateJob for an id that is taken.
         """
         words: Command = tuple(command) if isinstance(command, list) else command  # type: ignore[assignment]
         due_us = None if run_at is None else time_us(run_at)
         request = JobRequest(
-            words, id, queue, priority, max_retries, timeout_s, backoff_base, cwd, env, due_us, delay_s, replace
+            *(words, id, queue, priority, max_retries, timeout_s, backoff_base, cwd, env, due_us, delay_s, replace),
+            shell=shell,
+            inherit_env=inherit_env,
         )
         return self.enqueue_request(request, reason=reason)
 
@@ -114,9 +120,9 @@ class Asking(Looking):
     def edit(self, job_id: str, *, again: bool = False, reason: str | None = None, **changes: Any) -> Job:
         """Change what a job is to do, of one that runs its timeout; `again` also lets one run again, now.
 
-        `changes` are command, queue, priority, max_retries, timeout_s, backoff_base, cwd, env, run_at or
-        delay_s, as `enqueue` takes them; None is no timeout, directory, environment or time. It keeps its
-        id and its history. Raises JobNotFound, WrongState or InvalidInput.
+        `changes` are command, queue, priority, max_retries, timeout_s, backoff_base, cwd, env, shell, run_at or
+        delay_s, as `enqueue` takes them; None is no timeout, directory, environment or time, and
+        the usual shell. It keeps its id and its history. Raises JobNotFound, WrongState or InvalidInput.
         """
         return acting.edit(self._engine, job_id, changes, again=again, reason=reason)
 
@@ -173,12 +179,12 @@ class Asking(Looking):
         """
         return acting.act_on_all(self._engine, chosen, reason=reason, progress=progress)
 
-    def config_set(self, key: str, value: str | int | float, *, reason: str | None = None) -> int | float:
+    def config_set(self, key: str, value: str | int | float, *, reason: str | None = None) -> Value:
         """Give a configuration key a value; raises InvalidInput with the list of good ones."""
-        name, number = parse(key, str(value))
+        name, parsed = parse(key, str(value))
         with self._engine.unit(reason=reason) as unit:
-            unit.configure(name, number)
-        return number
+            unit.configure(name, parsed)
+        return parsed
 
     def config_unset(self, key: str, *, reason: str | None = None) -> None:
         """Let a configuration key have its default again; raises InvalidInput with the list of keys."""

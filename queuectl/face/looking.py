@@ -14,10 +14,11 @@ from ..events.lmdb_log import LmdbLog
 from ..intake import check_count, check_queue, check_state, ids_of
 from ..job import ENDED, JobState
 from ..later import Later
+from ..projections import environments
 from ..settings import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from .. import (
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
         Unserved,
         WorkerInfo,
     )
-    from ..events.types import Recorded, Stream
+    from ..events.types import Recorded, Stream, Value
     from ..filtering import Filter
     from ..job import Job
     from ..settings import Settings
@@ -373,6 +374,14 @@ class Looking(Opened):
         with self._store.read() as txn:
             return reading.settings(txn, self._engine.environ)
 
-    def config_get(self, key: str) -> int | float:
+    def inherited_env(self, job: Job) -> Mapping[str, str | None]:
+        """Return what a job took along of the environment it was enqueued from; None: that is not to be set."""
+        digest = job.spec.inherited
+        if digest is None:
+            return {}
+        with self._store.read() as txn:
+            return environments.entries(txn, digest)
+
+    def config_get(self, key: str) -> Value:
         """Give the value of the setting `key`; raises InvalidInput with the list of keys."""
         return self.config()[canonical(key)].value

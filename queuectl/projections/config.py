@@ -1,6 +1,6 @@
 """What is configured? `config`: key -> the value it was given."""
 
-from ..events.types import ConfigChanged
+from ..events.types import ConfigChanged, Value
 from ..store import Transaction
 from .rows import pack, unpack
 
@@ -15,6 +15,6 @@ def apply(txn: Transaction, event: ConfigChanged) -> None:
         txn.put(TABLE, event.key.encode(), pack(event.new))
 
 
-def values(txn: Transaction) -> dict[str, int | float]:
+def values(txn: Transaction) -> dict[str, Value]:
     """Give every key that has a value of its own."""
     return {key.decode(): unpack(row) for key, row in txn.scan(TABLE)}

@@ -8,7 +8,7 @@ means for the tables around it is `place`, a function of the row and the promoti
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from ..events.types import ConfigChanged, Enqueued, Recorded, Removed, RetentionApplied
+from ..events.types import ConfigChanged, Enqueued, EnvironmentKept, Recorded, Removed, RetentionApplied
 from ..job import ENDED, Job, JobState, evolve
 from ..store import Row, Transaction
 from . import (
@@ -18,6 +18,7 @@ from . import (
     counts,
     dead,
     ended,
+    environments,
     ids,
     jobs,
     leases,
@@ -176,6 +177,8 @@ class Views:
         event = recorded.event
         if isinstance(event, ConfigChanged):
             config.apply(self._txn, event)
+        elif isinstance(event, EnvironmentKept):
+            environments.apply(self._txn, recorded, event)
         elif isinstance(event, RetentionApplied):
             self.flush()
             self.let_go(recorded, event, self._meant_by(event))

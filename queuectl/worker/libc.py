@@ -59,8 +59,8 @@ class Environment:
         self._places = {name: place for place, name in enumerate(entries)}
         self._shared = strings(entries.values())
 
-    def under(self, own: Mapping[str, bytes]) -> Strings:
-        """Lay a command's own entries over it."""
+    def under(self, own: Mapping[str, bytes], without: Iterable[str] = ()) -> Strings:
+        """Lay a command's own entries over it, and leave out those of some names."""
         end = len(self._places)
         made = (ctypes.c_char_p * (end + len(own) + 1))()
         ctypes.memmove(made, self._shared, ctypes.sizeof(self._shared))
@@ -68,6 +68,10 @@ class Environment:
             place = self._places.get(name, end)
             made[place] = entry
             end += place == end
+        gone = [self._places[name] for name in without if name in self._places]
+        for place in sorted(gone, reverse=True):  # the last takes its place, which none to go has by then
+            end -= 1
+            made[place], made[end] = made[end], None
         return made
 
 

@@ -158,6 +158,7 @@ class Worker:
             worker=self.id,
             db_path=queue.path,
             output_path=queue.output_path,
+            inherited_env=queue.inherited_env,
             grace_s=options.grace_s,
             output_limit_bytes=queue.settings().output_limit_bytes,
         )

@@ -16,6 +16,8 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from ..boot import booted_s
 from ..errors import QueuectlError
 from ..events.types import Command
+from ..shells import DEFAULT as DEFAULT_SHELL
+from ..shells import words_before
 from .arrivals import Arrivals, Watch
 from .libc import Attributes, Environment, Strings, close, pipe, spawn, strings
 
@@ -24,7 +26,9 @@ STDOUT: Final = b"o"
 STDERR: Final = b"e"
 
 READ_BYTES: Final = 65536
-_SHELL: Final = "/bin/sh"
+DEFAULT_PATH: Final = os.defpath.encode()
+"""Where programs are looked for without a PATH."""
+
 _STDERR_FD: Final = 2
 
 
@@ -121,7 +125,7 @@ class Invocation(NamedTuple):
     @property
     def name(self) -> str:
         """Give the name of the program."""
-        return _SHELL if isinstance(self.command, str) else self.command[0]
+        return os.fsdecode(self.program)
 
 
 class Launcher:
@@ -130,7 +134,7 @@ class Launcher:
     def __init__(self, base_env: Mapping[bytes, bytes]) -> None:
         self._attributes = Attributes()
         self._base = Environment({os.fsdecode(name): name + b"=" + value for name, value in base_env.items()})
-        self._path = base_env.get(b"PATH", os.defpath.encode())
+        self._path = base_env.get(b"PATH", DEFAULT_PATH)
         # A descriptor of a command's that is also one of the three it gets would be overwritten while they are
         # put in place: where the worker has no stdin, stdout or stderr, the null device takes their numbers.
         self._nulls: list[int] = []
@@ -147,10 +151,13 @@ class Launcher:
         close(self._nulls)
         self._arrivals.close()
 
-    def prepare(self, command: Command, *, cwd: str | None, env: Mapping[str, str]) -> Invocation:
-        """Make a command ready to be started, with `env` laid over the worker's own."""
-        words = [_SHELL, "-c", command] if isinstance(command, str) else list(command)
-        texts = [*words, *(f"{name}={value}" for name, value in env.items()), cwd or ""]
+    def prepare(
+        self, command: Command, *, cwd: str | None, env: Mapping[str, str | None], shell: str | None = None
+    ) -> Invocation:
+        """Make a command ready to be started, with `env` laid over the worker's own; None there: it is not set."""
+        words = [*words_before(shell or DEFAULT_SHELL), command] if isinstance(command, str) else list(command)
+        given = {name: value for name, value in env.items() if value is not None}
+        texts = [*words, *(f"{name}={value}" for name, value in given.items()), cwd or ""]
         try:
             encoded = os.fsencode("\0".join(texts)).split(b"\0")
         except ValueError as error:
@@ -160,9 +167,10 @@ class Launcher:
         if any("=" in name for name in env):
             return Invocation(command, cwd, problem="illegal environment variable name")
         argv = encoded[: len(words)]
-        own = dict(zip(env, encoded[len(words) : -1], strict=True))
-        path = own["PATH"].partition(b"=")[2] if "PATH" in own else self._path
-        return Invocation(command, cwd, argv[0], strings(argv), self._base.under(own), encoded[-1] or None, path)
+        own = dict(zip(given, encoded[len(words) : -1], strict=True))
+        path = own["PATH"].partition(b"=")[2] if "PATH" in own else DEFAULT_PATH if "PATH" in env else self._path
+        laid = self._base.under(own, env.keys() - given.keys())
+        return Invocation(command, cwd, argv[0], strings(argv), laid, encoded[-1] or None, path)
 
     def spawn(self, what: Invocation) -> Process:
         """Start a command; raises SpawnError, or Shortage: then no process is left."""

@@ -29,6 +29,9 @@ from .waiting import Waiting
 SHORTAGE_PAUSE_S: Final = 1.0
 """How long no more commands run than did when means ran out; then a few more are tried each time."""
 
+ENVIRONMENTS_KEPT: Final = 256
+"""How many environments that jobs took along are held in memory."""
+
 FLOOD_S: Final = 1.0
 """How long after a run that filled a pipe no run is left alone: others like it would wait to be read."""
 
@@ -57,6 +60,7 @@ class Slots:
         worker: str,
         db_path: Path,
         output_path: Callable[[Job], Path],
+        inherited_env: Callable[[Job], Mapping[str, str | None]],
         grace_s: float,
         output_limit_bytes: int,
     ) -> None:
@@ -65,6 +69,8 @@ class Slots:
         self._worker = worker
         self._db_path = str(db_path)
         self._output_path = output_path
+        self._inherited_env = inherited_env
+        self._environments: dict[bytes, Mapping[str, str | None]] = {}
         self._grace_s = grace_s
         self._launcher = Launcher(_without_settings(os.environb))
         try:
@@ -138,7 +144,9 @@ class Slots:
             token = _token(job)
             run = self._runs[token] = Attempt(job, partial(self._capture, job), now=now, grace_s=self._grace_s)
             self._watch(run)
-            invocation = self._launcher.prepare(job.spec.command, cwd=job.spec.cwd, env=self._environment(job))
+            spec = job.spec
+            env = self._environment(job)
+            invocation = self._launcher.prepare(spec.command, cwd=spec.cwd, env=env, shell=spec.shell)
             orders.append(Order(run, token, invocation, until))
             self._unsaid[run] = None
         if orders:
@@ -312,12 +320,22 @@ class Slots:
         self._fresh.pop(run, None)
         self._spawner.let_go(run)
 
+    def _inherited(self, job: Job) -> Mapping[str, str | None]:
+        """Return what a job took along of the environment it was enqueued from; few differ in that."""
+        digest = job.spec.inherited or b""
+        if digest not in self._environments:
+            if len(self._environments) >= ENVIRONMENTS_KEPT:
+                self._environments.clear()
+            self._environments[digest] = self._inherited_env(job)
+        return self._environments[digest]
+
     def _is_ours(self, run: Attempt) -> bool:
         """Tell whether a run is not over yet: the loop may have noticed its end by itself."""
         return self._runs.get(_token(run.job)) is run
 
-    def _environment(self, job: Job) -> dict[str, str]:
+    def _environment(self, job: Job) -> dict[str, str | None]:
         return {
+            **(self._inherited(job) if job.spec.inherited else {}),
             **(job.spec.env or {}),
             "QUEUECTL_JOB_ID": job.id,
             "QUEUECTL_ATTEMPT": str(job.attempts),

@@ -13,6 +13,7 @@ from queuectl.events.types import (
     Dead,
     Edited,
     Enqueued,
+    EnvironmentKept,
     Failed,
     JobSpec,
     Output,
@@ -100,5 +101,30 @@ CASES: dict[str, Recorded] = {
     "enqueued-full-timeout": Recorded(
         300, AT_US, 300, 70, "ann@host", Enqueued(FULL_SPEC._replace(timeout_is_default=True))
     ),
+    "enqueued-full-environment": Recorded(
+        300,
+        AT_US,
+        300,
+        70,
+        "ann@host",
+        Enqueued(FULL_SPEC._replace(timeout_is_default=True, shell="bash -e", inherited=bytes(range(16)))),
+    ),
+    "edited-full-shell": Recorded(
+        16,
+        AT_US,
+        1,
+        8,
+        "ann@host",
+        Edited(("rsync", "my dir"), "mail", -5, 0, 30_000, 1.5, "/srv", {"LANG": "C"}, AT_US + 1, "bash"),
+    ),
+    "environment_kept": Recorded(
+        17,
+        AT_US,
+        "environment:000102030405060708090a0b0c0d0e0f",
+        0,
+        "ann@host",
+        EnvironmentKept({"PATH": "/bin:/übung", "VIRTUAL_ENV": None}),
+    ),
+    "config_changed-text": Recorded(10, AT_US, "config", 9, "ann@host", ConfigChanged("shell", None, "bash")),
 }
 """Name, which begins with the event's stored name, -> the event."""

@@ -32,6 +32,7 @@ from queuectl.events.types import (
     Dead,
     Edited,
     Enqueued,
+    EnvironmentKept,
     Event,
     Failed,
     JobSpec,
@@ -77,7 +78,11 @@ specs = st.builds(
     cwd=st.none() | texts,
     env=st.none() | st.dictionaries(texts, texts, max_size=4),
     run_at_us=st.none() | times,
+    timeout_is_default=st.booleans(),
+    shell=st.none() | texts,
+    inherited=st.none() | st.binary(min_size=16, max_size=16),
 )
+values = signed | floats | texts
 
 EVENTS: dict[type[Any], st.SearchStrategy[Any]] = {
     Enqueued: st.builds(Enqueued, specs),
@@ -115,9 +120,11 @@ EVENTS: dict[type[Any], st.SearchStrategy[Any]] = {
         st.none() | texts,
         st.none() | st.dictionaries(texts, texts, max_size=4),
         st.none() | times,
+        st.none() | texts,
     ),
     Removed: st.builds(Removed, states),
-    ConfigChanged: st.builds(ConfigChanged, texts, st.none() | signed | floats, st.none() | signed | floats),
+    ConfigChanged: st.builds(ConfigChanged, texts, st.none() | values, st.none() | values),
+    EnvironmentKept: st.builds(EnvironmentKept, st.dictionaries(texts, st.none() | texts, max_size=4)),
     WorkerStarted: st.builds(WorkerStarted, texts, counts, counts, st.none() | st.lists(texts, max_size=3).map(tuple)),
     WorkerStopping: st.builds(WorkerStopping, st.booleans()),
     WorkerStopped: st.builds(WorkerStopped, texts),

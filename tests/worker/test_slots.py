@@ -39,6 +39,7 @@ def slots(tmp_path: Path, waiting: Waiting) -> Iterator[Slots]:
             worker="w1",
             db_path=tmp_path,
             output_path=lambda job: tmp_path / "outputs" / job.id,
+            inherited_env=lambda job: {},
             grace_s=1,
             output_limit_bytes=1000,
         )

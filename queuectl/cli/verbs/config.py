@@ -16,6 +16,7 @@ from ..verb import Verb, VerbSet
 
 if TYPE_CHECKING:
     from ...answers import ConfigValue
+    from ...events.types import Value
 
 COLUMNS = (Column("KEY"), Column("VALUE", right=True), Column("UNIT"), Column("FROM"), Column("MEANING", wide=True))
 
@@ -60,11 +61,11 @@ def get(session: Session, *, key: str | None, as_json: bool) -> None:
     found = session.reading().config()[name]
     told = _document(name, found)
     if _is_in_milliseconds(key):
-        name, told["value"] = MILLISECONDS, round(found.value * 1000)
+        name, told["value"] = MILLISECONDS, round(float(found.value) * 1000)
     if as_json:
         document({"key": name, **told})
     else:
-        line(f"{told['value']:.15g}")
+        line(_shown(told["value"]))
 
 
 @command.command(
@@ -93,11 +94,11 @@ def show(session: Session, *, as_json: bool) -> None:
 def set_value(session: Session, *, key: str, value: str, reason: str | None, as_json: bool) -> None:
     """Give a setting a value; jobs enqueued from now on take it."""
     name = canonical(key)
-    number = session.created().config_set(key, value, reason=reason)
+    parsed = session.created().config_set(key, value, reason=reason)
     if as_json:
-        document({"key": name, "value": number, "source": "store"})
+        document({"key": name, "value": parsed, "source": "store"})
     else:
-        line(f"{name} = {number:.15g}")
+        line(f"{name} = {_shown(parsed)}")
         _warn_overruled(name)
 
 
@@ -116,12 +117,16 @@ def unset(session: Session, *, key: str, reason: str | None, as_json: bool) -> N
     if as_json:
         document({"key": name, "value": KEYS[name].default, "source": "default"})
     else:
-        line(f"{name} = {KEYS[name].default:.15g} (default)")
+        line(f"{name} = {_shown(KEYS[name].default)} (default)")
         _warn_overruled(name)
 
 
 def _is_in_milliseconds(key: str) -> bool:
     return key.strip().lower().replace("-", "_") == MILLISECONDS
+
+
+def _shown(value: "Value") -> str:
+    return escape(value) if isinstance(value, str) else f"{value:.15g}"
 
 
 def _unit(name: str) -> str:
@@ -149,6 +154,6 @@ def _print_all(session: Session, as_json: bool) -> None:
         document({name: _document(name, each) for name, each in found.items()})
         return
     rows = [
-        (name, f"{each.value:.15g}", _unit(name), _source(name, each), KEYS[name].help) for name, each in found.items()
+        (name, _shown(each.value), _unit(name), _source(name, each), KEYS[name].help) for name, each in found.items()
     ]
     table(COLUMNS, rows)

@@ -7,7 +7,7 @@ import click
 
 from .. import offers
 from ..advice import advise
-from ..asking import ArgvCommand, asked, check_replace, job_options
+from ..asking import ArgvCommand, asked, check_replace, from_here, job_options
 from ..context import Session, pass_session
 from ..params import json_option, now_us, reason_option
 from ..render import document, line
@@ -162,7 +162,7 @@ def _one(session: Session, job: dict[str, Any], options: dict[str, Any], reason:
     if twice:
         raise click.UsageError(f"{twice[0]} is given twice: in the JSON and by an option")
     check_replace({**options, **job})
-    request = request_from_mapping({**options, **job}, now_us=now_us())
+    request = from_here(request_from_mapping({**options, **job}, now_us=now_us()))
     queue = session.created()
     done = queue.enqueue_request(request, reason=reason)
     if as_json:

@@ -6,7 +6,7 @@ import click
 
 from .. import offers
 from ..advice import advise, advise_waiting
-from ..asking import ArgvCommand, asked, check_replace, job_options
+from ..asking import ArgvCommand, asked, check_replace, from_here, job_options
 from ..context import Session, pass_session
 from ..exits import hint, say
 from ..params import json_option, now_us, reason_option
@@ -64,7 +64,7 @@ def command(
         raise click.UsageError("--wait prints what the command prints; use --json without it")
     what = {**asked(options), "id": job_id, "command": _command(words, argv)}
     check_replace(what)
-    request = request_from_mapping(what, now_us=now_us())
+    request = from_here(request_from_mapping(what, now_us=now_us()))
     queue = session.created()
     job = queue.enqueue_request(request, reason=reason)
     if as_json:

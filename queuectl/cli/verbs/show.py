@@ -13,6 +13,8 @@ from ..text import escape
 from ..verb import Verb
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ...answers import Cause
     from ...job import Job
 
@@ -37,15 +39,18 @@ def command(
     queue = session.reading()
     seen = session.seen(as_of)
 
-    def found(job_id: str) -> "tuple[Job, Cause | None]":
+    def found(job_id: str) -> "tuple[Job, Mapping[str, str | None], Cause | None]":
         job = seen.job(queue.match_id(job_id, or_removed=as_of is not None))
-        return job, queue.cause_of(job.number)
+        return job, queue.inherited_env(job), queue.cause_of(job.number)
 
     jobs, code = each(job_ids, found)
     if as_json:
         from ...documents import cause_json, job_json
 
-        documents = [{**job_json(job), "caused_by": cause_json(cause)} for job, cause in jobs]
+        documents = [
+            {**job_json(job), "inherited": dict(inherited), "caused_by": cause_json(cause)}
+            for job, inherited, cause in jobs
+        ]
         if len(job_ids) > 1:
             document(documents)
         elif documents:
@@ -54,8 +59,8 @@ def command(
         from ..jobtext import details
         from ..story import cause_text
 
-        for place, (job, cause) in enumerate(jobs):
+        for place, (job, inherited, cause) in enumerate(jobs):
             if place:
                 line()
-            pairs([*details(job), ("caused by", escape(cause_text(cause)) if cause else "")])
+            pairs([*details(job, inherited), ("caused by", escape(cause_text(cause)) if cause else "")])
     ctx.exit(code)

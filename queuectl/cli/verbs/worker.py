@@ -86,7 +86,7 @@ def start(
     if lease is not None:
         from ...settings import parse
 
-        lease = parse("lease_s", str(lease))[1]  # a shorter one would flood the log with renewals
+        lease = float(parse("lease_s", str(lease))[1])  # a shorter one would flood the log with renewals
     from ...intake import check_poll_s, check_queue
 
     check_poll_s(1.0 if poll is None else poll)

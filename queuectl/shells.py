@@ -1,0 +1,47 @@
+"""Shells: how one is named, and how a command line is handed to it; pure."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+from .errors import InvalidInput
+
+DEFAULT: Final = "/bin/sh"
+
+LONGEST: Final = 1_000
+"""Characters of the longest shell, its options among them."""
+
+_TAKES_DASHES: Final = frozenset({"sh", "bash", "dash", "ash", "ksh", "ksh93", "mksh", "oksh", "yash", "zsh"})
+"""Shells to which `--` ends the options, so that a command may begin with a dash; to others it would be the command."""
+
+_EXAMPLE: Final = "a program and its options, for example bash, or /bin/bash -o pipefail"
+
+
+def check_shell(text: object, field: str = "shell") -> str:
+    """Return a shell when it can be one: a program's name or path, and options behind it, quoted as at a shell."""
+    if not isinstance(text, str) or not 0 < len(text) <= LONGEST or not text.isprintable():
+        raise InvalidInput(field, repr(text), _EXAMPLE)
+    words = _split(text)
+    if not words or not words[0] or words[0].startswith("-"):
+        raise InvalidInput(field, repr(text), _EXAMPLE)
+    return text.strip()
+
+
+@lru_cache(64)
+def words_before(shell: str) -> Sequence[str]:
+    """Return the words that run a command line in a shell, which comes behind them as one word."""
+    words = _split(shell) or [shell]
+    name = words[0].rpartition("/")[2]
+    return (*words, "-c", "--") if name in _TAKES_DASHES else (*words, "-c")
+
+
+def _split(text: str) -> list[str]:
+    """Split a text into words as a shell does; none where a quotation does not end."""
+    if not any(char in text for char in "'\"\\"):
+        return text.split()
+    from shlex import split  # only for what is quoted: it costs a command its start
+
+    try:
+        return split(text)
+    except ValueError:
+        return []
