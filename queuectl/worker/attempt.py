@@ -7,6 +7,7 @@ queue. Every moment (`now`) is given, in seconds of a monotonic clock.
 import math
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from ..answers import Captured, Result
@@ -146,6 +147,16 @@ class Attempt:
         verdict = judge(self._status, self._stop, spec=self.job.spec, stderr_tail=captured.stderr_tail)
         duration_ms = round((self._ended_at - self._started_at) * 1000)
         return Result(self.job, *verdict, duration_ms, captured, bool(self.unread))
+
+    @property
+    def file(self) -> Path | None:
+        """Give the file with what it printed, once it is finished; None where the result has it."""
+        return None if self._capture is None else self._capture.file
+
+    def without_file(self, result: Result) -> Result:
+        """Give a result whose file the disk did not take: of what was printed only the size is kept."""
+        assert self._capture is not None, "there was a file"
+        return result._replace(output=result.output._replace(frames=self._capture.lose()))
 
     def recorded(self) -> None:
         """Clean up, once the result is recorded: output that the store holds needs no file."""

@@ -90,6 +90,16 @@ class Capture:
         stdout, stderr = (self._tallies[stream].output() for stream in (STDOUT, STDERR))
         return Captured(frames, stdout, stderr, _text(self._stderr_tail) or None)
 
+    @property
+    def file(self) -> Path | None:
+        """Give the file that the output lies in, None where the store has it or there is none."""
+        return self._spill.path if self._is_kept and self._spill.size else None
+
+    def lose(self) -> bytes:
+        """Give up the file, which the disk did not take; gives the frames that say how much is lost."""
+        self._is_kept = False
+        return self._all_cut()
+
     def discard(self) -> None:
         """Remove the file, if the store has its content now."""
         if not self._is_kept:
@@ -134,6 +144,9 @@ class Capture:
         missing += self._spill.shorten()
         if self._spill.write(cut_frame(missing), content=0):
             return None
+        return self._all_cut()
+
+    def _all_cut(self) -> bytes:
         return cut_frame(sum(tally.size for tally in self._tallies.values()))
 
     def _shrunk(self, frames: bytes) -> bytes:

@@ -351,7 +351,7 @@ class Worker:
         if not (has_more or hold):
             return
         want = 0 if self._halt else self._ahead.wanted(self._slots.free, waiting=self._slots.lined_up)
-        results = self._results
+        results = self._results = self._slots.flushed(self._results)  # before it is recorded that there is such output
         with self._lock.writing():
             answer = self._queue.exchange(
                 self.id,

@@ -23,6 +23,7 @@ from .capture import Capture
 from .drain import Drain
 from .process import Launcher, Shortage, SpawnError
 from .spawner import Begun, Order, Spawner
+from .spill import not_on_disk
 from .verdict import Stop
 from .waiting import Waiting
 
@@ -198,6 +199,17 @@ class Slots:
         if (run := self._runs.get(_token(job))) is not None:
             run.job = job
             self._watch(run)
+
+    def flushed(self, results: list[Result]) -> list[Result]:
+        """Have on disk what runs printed to files; gives the results, without the files that it does not take."""
+        files = {token: run.file for token, run in self._ended.items() if run.file is not None}
+        lost = not_on_disk(files.values()) if files else set()
+        if not lost:
+            return results
+        return [
+            self._ended[_token(result.job)].without_file(result) if files.get(_token(result.job)) in lost else result
+            for result in results
+        ]
 
     def recorded(self, results: Iterable[Result]) -> None:
         """Clean up behind runs whose end is recorded, and let go of those whose end was refused."""

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -143,3 +144,19 @@ def test_a_job_enqueues_another(queue: Queue, start: StartWorker, tmp_path: Path
     assert printed(queue, "a") == b"Enqueued a-1-mail\n"
     assert printed(queue, "a-1-mail") == b"mine\n"
     assert [job.id for job in queue.jobs(state="completed")] == ["a-1-mail", "a"]
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace to see what is flushed")
+def test_large_output_is_on_disk_before_its_run_is_recorded(queue: Queue, tmp_path: Path) -> None:
+    """The file and its name are flushed, and only then the commit that says there is such output."""
+    queue.enqueue("head -c 20000 /dev/zero")
+    trace = tmp_path / "trace"
+    worker = [sys.executable, "-m", "queuectl", "--db", str(queue.path), "worker", "start", "--drain"]
+    traced = subprocess.run(["strace", "-f", "-y", "-e", "fsync,fdatasync", "-o", trace, *worker], check=False)
+    if traced.returncode and not trace.exists():
+        pytest.skip("processes may not be traced here")
+    flushed = re.findall(r"f(?:data)?sync\(\d+<([^>]*)>", trace.read_text())
+    [path] = queue.path.glob("outputs/*/*")
+    named = flushed.index(str(path.parent), flushed.index(str(path)))
+    commits = [each for each in flushed[named:] if each.endswith("data.mdb")]
+    assert len(commits) >= 2, "the run's end, and the worker's"

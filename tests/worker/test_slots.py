@@ -13,6 +13,7 @@ import pytest
 from queuectl import Job, Result
 from queuectl.doorbell import Doorbell
 from queuectl.lockfile import LockFile
+from queuectl.worker.output import cut_frame
 from queuectl.worker.signals import Signals
 from queuectl.worker.slots import SHORTAGE_PAUSE_S, Slots, places
 from queuectl.worker.verdict import Stop
@@ -141,3 +142,21 @@ def test_inherited_deafness_to_children_is_mended() -> None:
         assert signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGCHLD, before)
+
+
+def test_a_file_that_the_disk_lost_is_told_as_cut(slots: Slots, waiting: Waiting, tmp_path: Path) -> None:
+    """Where a run's file cannot be flushed its end is recorded all the same, and says how much was printed."""
+    job = running_job("head -c 20000 /dev/zero")
+    slots.output_limit_bytes = 100_000
+    ended = launched(slots, waiting, job)
+
+    def step() -> list[Result]:
+        waiting.wait(until=time.monotonic() + 0.01, now=time.monotonic())
+        return ended or slots.step([], now=time.monotonic()).ended
+
+    [result] = wait_until(step)
+    assert (result.kind, result.output.frames) == ("completed", None)
+    assert slots.flushed([result]) == [result]
+    (tmp_path / "outputs" / job.id).unlink()
+    [cut] = slots.flushed([result])
+    assert (cut.kind, cut.output.frames, cut.output.stdout) == ("completed", cut_frame(20_000), result.output.stdout)
