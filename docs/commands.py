@@ -56,7 +56,8 @@ JSON: Mapping[str, str] = {
     "list": "a list of jobs",
     "show": "a job, `inherited` (its variables by name) and `caused_by`; of several a list of them",
     "logs": 'a list of `{"run", "attempt", "worker_id", "started_at", "state", "summary", "stdout", "stderr"}`',
-    "wait": "a list of jobs",
+    "wait": 'of jobs that are named a list of jobs; else `{"completed", "dead", "cancelled", "gone", '
+    '"not_completed"}`, `not_completed` with ids and states, `gone` being how many retention let go meanwhile',
     "dashboard": '`{"url", "host", "port", "token"}`, once it listens',
     "dlq list": "a list of jobs",
     "dlq show": "a job",

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Status,
         Subscriber,
         Unserved,
+        Waited,
         WorkerInfo,
     )
     from .asof import Past
@@ -77,7 +78,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "answers": "Acted Adopted BackedUp Branch Bulk Captured Cause Compacted ConfigValue Exchange Exported Family Kin "
-    "Migrated Overview Recovered ReplayReport Restored Result Run Running Shrunk Status Subscriber Unserved "
+    "Migrated Overview Recovered ReplayReport Restored Result Run Running Shrunk Status Subscriber Unserved Waited "
     "WorkerInfo",
     "asof": "Past",
     "documents": "event_json job_json",
@@ -153,6 +154,7 @@ __all__ = [
     "Unserved",
     "Verified",
     "WaitTimeout",
+    "Waited",
     "WorkerInfo",
     "WrongState",
     "event_json",

@@ -26,6 +26,17 @@ class Acted(NamedTuple):
     asked: int = 0
 
 
+class Waited(NamedTuple):
+    """How jobs ended that somebody waited for: how many each way, and which did not complete.
+
+    `gone` of them ended and were let go by retention meanwhile, so that nobody can say how.
+    """
+
+    counts: dict[JobState, int]
+    not_completed: list[tuple[str, JobState]]
+    gone: int = 0
+
+
 class Captured(NamedTuple):
     """What an attempt printed: its frames, or None when they lie in its file or there are none."""
 

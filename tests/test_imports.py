@@ -50,6 +50,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "logtime": "clock store",
     "engine": f"logtime presence {CORE} {VIEWS_OF_ALL} clock settings intake doorbell",
     "settling|reading": f"answers settings boot lockfile presence commands engine outputs surroundings {VIEWS_OF_ALL}",
+    "job_wait": f"answers filtering listing {VIEWS_OF_ALL}",
     "family": f"answers job reading {VIEWS_OF_ALL}",
     "selecting": f"reading {VIEWS_OF_ALL}",
     "subscriptions": "answers clock errors events.* intake store",
@@ -83,7 +84,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "face.*": f"face.* answers clock commands engine intake settings surroundings {VIEWS_OF_ALL}"
     " outputs presence enqueuing acting settling reading overview takeover family matching selecting subscriptions"
     " later verification adopting backup exporting foreignfiles importing installing migrating restore"
-    " filtering listing when asof snapshots branching"
+    " filtering job_wait listing when asof snapshots branching"
     " archived expiry retaining retention shrinking worker.output",
     "weighing": "",
     "apart": "errors",

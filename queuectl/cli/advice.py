@@ -1,7 +1,7 @@
 """What people are told beside what they asked for: a line each, on stderr, once and not at each command."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,21 @@ def advise_waiting(queue: "Queue", job: "Job") -> None:
     """Print the same where somebody waits for a job just enqueued; that nobody would run it, in any case."""
     limit = _limit_text(queue, job, 1) if sys.stderr.isatty() else None
     _tell(limit, unserved_text(queue.unserved([job.spec.queue])))
+
+
+class Holdup:
+    """Tells, once each time that it comes to be so, that nobody serves the queues of jobs somebody waits for."""
+
+    def __init__(self, queue: "Queue") -> None:
+        self._queue = queue
+        self._is_told = False
+
+    def __call__(self, queues: Collection[str]) -> None:
+        """Look, and tell."""
+        told = unserved_text(self._queue.unserved(sorted(queues)))
+        if told is not None and not self._is_told:
+            note(told)
+        self._is_told = told is not None
 
 
 def unserved_text(unserved: "Sequence[Unserved]") -> str | None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from .. import presence
 from ..engine import settings_of, token_of
-from ..errors import JobNotFound, WaitTimeout
+from ..errors import JobNotFound
 from ..events.lmdb_log import LmdbLog
 from ..intake import check_count, check_queue, check_state, ids_of
-from ..job import ENDED, JobState
+from ..job import JobState
 from ..later import Later
 from ..projections import environments
 from ..settings import canonical
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         archived,
         family,
         filtering,
+        job_wait,
         listing,
         matching,
         outputs,
@@ -42,11 +43,13 @@ if TYPE_CHECKING:
         Status,
         Subscriber,
         Unserved,
+        Waited,
         WorkerInfo,
     )
     from ..events.types import Recorded, Stream, Value
     from ..filtering import Filter
     from ..job import Job
+    from ..job_wait import OnLook
     from ..settings import Settings
     from ..subscriptions import Subscription
     from ..worker import output as frames
@@ -54,6 +57,7 @@ else:
     archived = Later("archived")
     family = Later("family")
     filtering = Later("filtering")
+    job_wait = Later("job_wait")
     frames = Later("worker.output")
     listing = Later("listing")
     matching = Later("matching")
@@ -346,23 +350,29 @@ class Looking(Opened):
             time.sleep(min(_POLL_S, left))
         return True
 
-    def wait(self, job_ids: str | Sequence[str], *, timeout_s: float | None = None) -> list[Job]:
+    def wait(
+        self, job_ids: str | Sequence[str], *, timeout_s: float | None = None, on_look: OnLook | None = None
+    ) -> list[Job]:
         """Wait until a job, or all of several, have ended and give them as a list, in the order asked for.
 
-        Raises JobNotFound, or WaitTimeout after `timeout_s`, None being never; they go on all the same.
+        `on_look` is called with the queues in which they wait, at once and every few seconds. Raises
+        JobNotFound, or WaitTimeout after `timeout_s`, None being never; they go on all the same.
         """
-        job_ids = ids_of(job_ids)
-        deadline = time.monotonic() + (timeout_s if timeout_s is not None else 10 * 366 * 86_400)
-        while True:
-            head = self.head()
-            found = [self.job(job_id) for job_id in job_ids]
-            open_ids = [job.id for job in found if job.state not in ENDED]
-            if not open_ids:
-                return found
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise WaitTimeout(open_ids, timeout_s or 0)
-            self.wait_for_change(head, left)
+        named = job_wait.Named(self.job, ids_of(job_ids))
+        job_wait.until_over(named, self.head, self.wait_for_change, timeout_s=timeout_s, on_look=on_look)
+        return named.found
+
+    def wait_all(
+        self, where: Filter | None = None, *, timeout_s: float | None = None, on_look: OnLook | None = None
+    ) -> Waited:
+        """Wait until all jobs have ended that a filter means now and that have not ended; None means every one.
+
+        What is enqueued afterwards is not waited for; a job that ends and is retried meanwhile is. `on_look`
+        is called with their queues, at once and every few seconds. Raises WaitTimeout after `timeout_s`.
+        """
+        meant = job_wait.Meant(self._store.read, where or filtering.Filter())
+        job_wait.until_over(meant, self.head, self.wait_for_change, timeout_s=timeout_s, on_look=on_look)
+        return meant.result()
 
     def settings(self) -> Settings:
         """Give the settings that count now, here; raises InvalidInput for a bad one in the environment."""

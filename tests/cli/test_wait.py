@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from .conftest import CommandLine
 
 
@@ -44,3 +46,41 @@ def test_returns_when_the_job_ends(cli: CommandLine) -> None:
     out, _ = waiting.communicate(timeout=20)
     assert (waiting.returncode, out) == (0, "a completed\n")
     assert time.monotonic() - began < 5
+
+
+def test_a_queue(cli: CommandLine) -> None:
+    """--queue, --all and the filters wait for those unfinished now, and tell how they ended and which not well."""
+    cli("enqueue", "a", "true", "--queue", "mail")
+    cli("enqueue", "b", "exit 3", "--queue", "mail", "--max-retries", "0")
+    cli("enqueue", "later", "true", "--delay", "1h")
+    waiting = cli.spawn("wait", "--queue", "mail", "--timeout", "20")
+    assert waiting.stderr is not None
+    waiting.stderr.readline()  # it waits
+    done = cli.process("worker", "start", "--drain", "--queue", "mail")
+    assert done.returncode == 0, done.stderr
+    out, _ = waiting.communicate(timeout=20)
+    assert (waiting.returncode, out) == (1, "Ended 2 jobs: 1 completed, 1 dead\n  b dead\n")
+    assert "later; they go on" in cli("wait", "--all", "--timeout", "50ms", code=124).stderr
+    assert "later; they go on" in cli("wait", "--state", "pending", "--timeout", "50ms", code=124).stderr
+    done = cli("wait", "--queue", "mail")
+    assert (done.stdout, done.stderr) == ("", "There was nothing to wait for.\n")
+    zero = {"completed": 0, "dead": 0, "cancelled": 0, "gone": 0, "not_completed": []}
+    assert cli.json("wait", "--queue", "mail") == zero
+
+
+def test_in_one_way(cli: CommandLine) -> None:
+    """Names, a filter and --all are one or the other, and jobs that have ended cannot be asked for."""
+    cli("enqueue", "a", "true")
+    cli("wait", "a", "--all", code=2)
+    cli("wait", "--all", "--queue", "mail", code=2)
+    done = cli.process("wait", "--state", "dead")
+    assert "found 'dead'" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["a"], ["--all"], ["--queue", "mail"]])
+def test_nobody_would_run_them(cli: CommandLine, words: list[str]) -> None:
+    """It says at once, and once, that no running worker serves the queue of what is waited for."""
+    cli("enqueue", "a", "true", "--queue", "mail")
+    told = cli("wait", *words, "--timeout", "200ms", code=124).stderr.splitlines()
+    assert told[0].startswith("No running worker serves queue mail (1 job waits); start one:")
+    assert len(told) == 2

@@ -1,43 +1,100 @@
 """`queuectl wait`: until jobs have ended."""
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
+from ...filtering import Filter
 from ...job import JobState
 from .. import offers
+from ..advice import Holdup
+from ..choosing import TOLD, Consent, filter_from, filter_options, named_or_meant
 from ..context import Session, pass_session
 from ..exits import REFUSED
 from ..params import duration_s, json_option
-from ..render import document, line
-from ..text import escape
+from ..render import document, line, note
+from ..text import escape, plural
 from ..verb import Verb
+
+if TYPE_CHECKING:
+    from ...answers import Waited
+    from ...job import Job
 
 
 @click.command(
     cls=Verb,
-    examples=("queuectl wait job1 job2 --timeout 10m",),
+    examples=(
+        "queuectl wait job1 job2 --timeout 10m",
+        "queuectl wait --queue mail",
+        "queuectl wait --all --timeout 1h",
+    ),
 )
-@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...", shell_complete=offers.jobs(*offers.OPEN))
+@click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=offers.jobs(*offers.OPEN))
+@click.option("--all", "everything", is_flag=True, help="Every job that has not ended.")
+@filter_options(offers.OPEN)
 @click.option("--timeout", type=duration_s, metavar="SECONDS", help="Give up after so long, and exit 124.")
 @json_option
 @pass_session
 @click.pass_context
 def command(
-    ctx: click.Context, session: Session, *, job_ids: tuple[str, ...], timeout: float | None, as_json: bool
+    ctx: click.Context,
+    session: Session,
+    /,
+    *,
+    job_ids: tuple[str, ...],
+    everything: bool,
+    timeout: float | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Wait until jobs have ended.
 
-    Exits 0 when all completed, 1 when any died or was cancelled, 124 when the time ran out.
+    Name them, or say which of those that have not ended now: what is enqueued later is not waited for. It
+    says so where no running worker serves their queues. Exits 0 when all completed, 1 when any died or was
+    cancelled, 124 when the time ran out.
     """
+    where = filter_from(options)
+    named_or_meant(job_ids, where, Consent(), everything)
     queue = session.reading()
-    jobs = queue.wait([queue.match_id(job_id) for job_id in job_ids], timeout_s=timeout)
+    holdup = Holdup(queue)
+    if job_ids:
+        jobs = queue.wait([queue.match_id(job_id) for job_id in job_ids], timeout_s=timeout, on_look=holdup)
+        _tell_named(jobs, as_json)
+        is_well = all(job.state == JobState.COMPLETED for job in jobs)
+    else:
+        waited = queue.wait_all(where or Filter(), timeout_s=timeout, on_look=holdup)
+        _tell_meant(waited, as_json)
+        is_well = not waited.not_completed and not waited.gone
+    if not is_well:
+        ctx.exit(REFUSED)
+
+
+def _tell_named(jobs: "list[Job]", as_json: bool) -> None:
     if as_json:
         from ...documents import job_json
 
         document([job_json(job) for job in jobs])
-    else:
-        from ..jobtext import state_text
+        return
+    from ..jobtext import state_text
 
-        for job in jobs:
-            line(f"{escape(job.id)} {state_text(job)}")
-    if any(job.state != JobState.COMPLETED for job in jobs):
-        ctx.exit(REFUSED)
+    for job in jobs:
+        line(f"{escape(job.id)} {state_text(job)}")
+
+
+def _tell_meant(waited: "Waited", as_json: bool) -> None:
+    counts = {str(state): count for state, count in waited.counts.items()}
+    if as_json:
+        others = [{"id": job_id, "state": str(state)} for job_id, state in waited.not_completed]
+        document({**counts, "gone": waited.gone, "not_completed": others})
+        return
+    total = sum(counts.values()) + waited.gone
+    if not total:
+        note("There was nothing to wait for.")
+        return
+    told = [f"{count:,} {state}" for state, count in counts.items() if count]
+    told += [f"{waited.gone:,} archived meanwhile"] if waited.gone else []
+    line(f"Ended {plural(total, 'job')}: {', '.join(told)}")
+    for job_id, state in waited.not_completed[:TOLD]:
+        line(f"  {escape(job_id)} {state}")
+    if len(waited.not_completed) > TOLD:
+        line(f"  ... and {len(waited.not_completed) - TOLD:,} more; --json tells them all")
