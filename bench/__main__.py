@@ -13,6 +13,7 @@ NAMES = {
     "cli": 'a verb as a whole process, beside `python -c "import click"`',
     "latency": "from an enqueue to the start of its command, and what an idle worker costs",
     "backlog": "claims, a worker's rate and memory, status and list, with 10k and with 1M jobs pending",
+    "queues": "a claim, status, list and counts with 20,000 queues, beside one",
     "asof": "status, list and show --as-of at random positions of 1M events, as whole processes",
     "retention": "events let go a second, the longest transaction, a worker beside it, the file's size under churn",
     "verify": "verify at 1M events: the file, the log (aim: 5 s), the views, a part at a time",

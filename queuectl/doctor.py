@@ -218,7 +218,7 @@ def _waiting(store: Store) -> Iterator[Trouble]:
 
 def _dead_letters(store: Store) -> Iterator[Trouble]:
     with store.read() as txn:
-        dead = sum(each[JobState.DEAD] for each in counts.all_queues(txn).values())
+        dead = counts.total(txn)[JobState.DEAD]
     if dead:
         yield "warning", f"{dead:,} jobs are in the dead letter queue", "queuectl dlq list"
 

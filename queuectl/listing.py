@@ -71,14 +71,8 @@ def numbers(read: Read, where: Filter) -> list[int]:
 
 def count(txn: Transaction, where: Filter) -> int:
     """Count the jobs in the states and of the queue that a filter names."""
-    found = counts.all_queues(txn).items()
-    return sum(
-        number
-        for queue, by_state in found
-        if where.queue in (None, queue)
-        for state, number in by_state.items()
-        if not where.states or state in where.states
-    )
+    found = counts.total(txn) if where.queue is None else counts.get(txn, where.queue)
+    return sum(number for state, number in found.items() if not where.states or state in where.states)
 
 
 def _taken(read: Read, walk: Walk, where: Filter, limit: int | None = None) -> Iterator[Job]:

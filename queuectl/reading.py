@@ -101,11 +101,12 @@ def status(txn: Transaction, path: Path | None, now_us: int) -> Status:
     `path` None: the workers are as they are recorded.
     """
     queues = counts.all_queues(txn)
-    total = {state: sum(each[state] for each in queues.values()) for state in JobState}
     found = list_workers(txn, path, now_us)
     active = sum(info.state != "dead" for info in found)
     lacking = _unserved((info.queues for info in found if info.state == "running"), queues)
-    return Status(total, active, queues, marks.get(txn, marks.APPLIED), _longest_wait_s(txn, now_us), lacking)
+    return Status(
+        counts.total(txn), active, queues, marks.get(txn, marks.APPLIED), _longest_wait_s(txn, now_us), lacking
+    )
 
 
 def settings(txn: Transaction, environ: Mapping[str, str]) -> dict[str, ConfigValue]:
@@ -125,8 +126,8 @@ def settings(txn: Transaction, environ: Mapping[str, str]) -> dict[str, ConfigVa
 def backlog(txn: Transaction, queues: Sequence[str] | None) -> int:
     """Count the jobs that have not ended, in these queues or in all."""
     waiting = (JobState.PENDING, JobState.PROCESSING, JobState.FAILED)
-    found = counts.all_queues(txn)
-    return sum(each[state] for name, each in found.items() if queues is None or name in queues for state in waiting)
+    found = [counts.total(txn)] if queues is None else [counts.get(txn, name) for name in set(queues)]
+    return sum(each[state] for each in found for state in waiting)
 
 
 def list_workers(txn: Transaction, path: Path | None, now_us: int) -> list[WorkerInfo]:

@@ -35,6 +35,12 @@ def get(txn: Transaction, queue: str) -> Counts:
     return _counts(row) if row else dict.fromkeys(JobState, 0)
 
 
+def total(txn: Transaction) -> Counts:
+    """Return the counts of all queues together."""
+    columns = zip(*(unpack(row) for _, row in txn.scan(TABLE)), strict=True)
+    return dict.fromkeys(JobState, 0) | dict(zip(JobState, map(sum, columns), strict=False))  # none: no columns
+
+
 def all_queues(txn: Transaction) -> dict[str, Counts]:
     """Give the counts of every queue that has jobs."""
     return {key.decode(): _counts(row) for key, row in txn.scan(TABLE)}

@@ -15,9 +15,9 @@ from ..events.lmdb_log import LmdbLog
 from ..events.types import Claimed, Enqueued, JobSpec, Recorded, Removed, RetentionApplied
 from ..job import TRANSITIONS, Job, JobState, Lease, Outcome, evolve
 from ..store import Row, Transaction
-from . import children, counts, jobs
+from . import children, counts, jobs, ready
 from .rows import pack
-from .runner import Views, changes, recounted
+from .runner import Change, Views, changes, recounted
 
 HELD_JOBS = 50_000
 HELD_BYTES = 32 << 20
@@ -123,12 +123,15 @@ class Fold:
         found[jobs.TABLE][1].extend(
             (number.to_bytes(8, "big"), pack(job)) for number, job in after.items() if job is not None
         )
+        moving = list(_portions(_queues_touched(found)))
+        yield from (partial(_behead, some, touch) for some in moving)
         for table, (keys, rows) in found.items():
             if touch:
                 touch(table, keys)
                 touch(table, [key for key, _ in rows])
             yield from (partial(_delete, table, some) for some in _portions(sorted(keys)))
             yield from (partial(_put, table, some) for some in _portions(sorted(dict(rows).items())))
+        yield from (partial(_head, some, touch) for some in moving)
         yield partial(_finish, recounted(before, after), named, self.applied)
         self._forget()
         self.has_sweep = False
@@ -136,6 +139,25 @@ class Fold:
 
 def _portions(items: list[_Item]) -> Iterator[list[_Item]]:
     return (items[start : start + PORTION] for start in range(0, len(items), PORTION))
+
+
+def _queues_touched(found: Mapping[str, Change]) -> list[bytes]:
+    keys, rows = found.get(ready.TABLE, ([], []))
+    return ready.queues_of([*keys, *(key for key, _ in rows)])
+
+
+def _behead(queues: Sequence[bytes], touch: Touch | None, shadow: Transaction) -> None:
+    keys = sorted(key for key, _ in ready.heads(shadow, queues))
+    if touch:
+        touch(ready.TABLE, keys)
+    shadow.delete_many(ready.TABLE, keys)
+
+
+def _head(queues: Sequence[bytes], touch: Touch | None, shadow: Transaction) -> None:
+    rows = sorted(ready.heads(shadow, queues))
+    if touch:
+        touch(ready.TABLE, [key for key, _ in rows])
+    shadow.put_many(ready.TABLE, rows)
 
 
 def _delete(table: str, keys: Sequence[bytes], shadow: Transaction) -> None:

@@ -1,49 +1,107 @@
-"""What runs next? `ready`: queue, priority (higher first), number (first come first) -> nothing."""
+"""What runs next? `ready`: queue, priority (higher first), number (first come first) -> nothing.
 
-from collections.abc import Iterator, Sequence
+Before all of them each queue's first job stands once more, as the queue's *head*: NUL, priority, number -> the queue.
+So what runs next of 20,000 queues is found without a look into each.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final
 
 from ..job import Job
 from ..store import Row, Transaction
 
-TABLE = "ready"
+TABLE: Final = "ready"
 
-_HIGHEST = 2**31 - 1
-_TAIL = 13  # NUL, 4 bytes of priority, 8 of number
+_HIGHEST: Final = 2**31 - 1
+_RANK: Final = 12  # 4 bytes of priority, 8 of number
+_TAIL: Final = 1 + _RANK  # and a NUL behind the queue's name
+_HEAD: Final = b"\0"
+_JOBS: Final = b"\1"  # no name is empty, so that heads sort before all jobs
 
 
 def row(job: Job) -> Row:
-    """Give the row of a job that may run."""
+    """Return the row of a job that may run."""
     spec = job.spec
     return spec.queue.encode() + b"\0" + (_HIGHEST - spec.priority).to_bytes(4, "big") + job.number.to_bytes(
         8, "big"
     ), b""
 
 
+def change(txn: Transaction, keys: Collection[bytes], rows: Collection[Row]) -> None:
+    """Take rows of jobs out, put others in, and move the heads of their queues."""
+    queues = queues_of([*keys, *(key for key, _ in rows)])
+    before = heads(txn, queues)
+    txn.delete_many(TABLE, sorted(keys))
+    txn.put_many(TABLE, sorted(rows))
+    after = heads(txn, queues)
+    if before != after:
+        txn.delete_many(TABLE, sorted(key for key, _ in set(before) - set(after)))
+        txn.put_many(TABLE, sorted(set(after) - set(before)))
+
+
+def queues_of(keys: Iterable[bytes]) -> list[bytes]:
+    """Return the names of the queues that keys of jobs belong to."""
+    return sorted({key[:-_TAIL] for key in keys})
+
+
+def heads(txn: Transaction, queues: Iterable[bytes]) -> list[Row]:
+    """Return the heads that queues are to have, by their jobs as they are."""
+    firsts = (next(txn.scan(TABLE, queue + b"\0", queue + b"\1"), None) for queue in queues)
+    return [(_HEAD + first[0][-_RANK:], first[0][:-_TAIL]) for first in firsts if first is not None]
+
+
 def numbers(txn: Transaction, queues: Sequence[str] | None = None, behind: Job | None = None) -> Iterator[int]:
-    """Give the numbers of the jobs to run next, in order, from these queues or from all, `behind` a job's place."""
-    first = b"\0" if behind is None else row(behind)[0][-_TAIL:] + b"\0"
-    names = list(_queues(txn)) if queues is None else [name.encode(errors="surrogatepass") for name in set(queues)]
-    scans = [txn.scan(TABLE, name + first, name + b"\1") for name in names]
-    return (int.from_bytes(key[-8:], "big") for key, _ in (scans[0] if len(scans) == 1 else _merged(scans)))
+    """Return the numbers of the jobs to run next, in order, from these queues or from all, `behind` a job's place."""
+    after = b"" if behind is None else row(behind)[0][-_RANK:] + b"\0"
+    if queues is None:
+        found = list(islice(txn.scan(TABLE, _HEAD, _JOBS), 2))
+        if len(found) > 1:
+            return _in_turn(txn, after)
+        names = [name for _, name in found]
+    else:
+        names = [name.encode(errors="surrogatepass") for name in set(queues)]
+    scans = [txn.scan(TABLE, name + b"\0" + after, name + b"\1") for name in names]
+    return (_number(key) for key, _ in (scans[0] if len(scans) == 1 else _merged(scans)))
+
+
+def firsts(txn: Transaction) -> Iterator[int]:
+    """Return the number of the first job of each priority that heads a queue, then those of each queue and priority."""
+    for start, stop in ((_HEAD, _JOBS), (_JOBS, None)):
+        while (found := next(txn.scan(TABLE, start, stop), None)) is not None:
+            yield _number(found[0])
+            start = found[0][:-8] + b"\xff" * 9  # behind every number
+
+
+def _in_turn(txn: Transaction, after: bytes) -> Iterator[int]:
+    """Merge all queues, looking into each only when it is the turn of its first job."""
+    from heapq import heappop, heappush, heapreplace  # only with several queues: it costs a command its start
+
+    going: list[tuple[bytes, Iterator[Row]]] = []
+
+    def until(rank: bytes) -> Iterator[int]:
+        while going and going[0][0] < rank:
+            first, rows = going[0]
+            yield _number(first)
+            if (following := next(rows, None)) is None:
+                heappop(going)
+            else:
+                heapreplace(going, (following[0][-_RANK:], rows))
+
+    for key, queue in txn.scan(TABLE, _HEAD, _JOBS):
+        rank = key[-_RANK:]
+        yield from until(rank)
+        rows = txn.scan(TABLE, queue + b"\0" + max(rank, after), queue + b"\1")
+        if (first := next(rows, None)) is not None:
+            heappush(going, (first[0][-_RANK:], rows))
+    yield from until(b"\xff" * (_RANK + 1))
 
 
 def _merged(scans: Sequence[Iterator[Row]]) -> Iterator[Row]:
     from heapq import merge  # only where there is more than one queue: it costs a command its start
 
-    return merge(*scans, key=lambda row: row[0][1 - _TAIL :])
+    return merge(*scans, key=lambda row: row[0][-_RANK:])
 
 
-def firsts(txn: Transaction) -> Iterator[int]:
-    """Give the number of the first job of each queue and priority."""
-    start = b""
-    while (found := next(txn.scan(TABLE, start), None)) is not None:
-        yield int.from_bytes(found[0][-8:], "big")
-        start = found[0][:-8] + b"\xff" * 9  # behind every number
-
-
-def _queues(txn: Transaction) -> Iterator[bytes]:
-    start = b""
-    while (found := next(txn.scan(TABLE, start), None)) is not None:
-        name = found[0][:-_TAIL]
-        yield name
-        start = name + b"\1"
+def _number(key: bytes) -> int:
+    return int.from_bytes(key[-8:], "big")

@@ -208,11 +208,15 @@ class _Rebuild:
             return 0
         shadow = self._checked(txn)
         found = list(scheduled.due(shadow, mark_us, PROMOTE_LIMIT))
-        if self._comparison:
-            self._comparison.touch(scheduled.TABLE, [key for key, _ in found])
-            self._comparison.touch(ready.TABLE, [ready_key for _, ready_key in found])
+        coming = [ready_key for _, ready_key in found]
+        queues = ready.queues_of(coming)
+        heads = ready.heads(shadow, queues)
         views = Views(shadow)
         views.promote(mark_us)
+        if self._comparison:
+            self._comparison.touch(scheduled.TABLE, [key for key, _ in found])
+            self._comparison.touch(ready.TABLE, coming)
+            self._comparison.touch(ready.TABLE, [key for key, _ in [*heads, *ready.heads(shadow, queues)]])
         if not found:
             views.promote_to(mark_us)
         self._fold.promoted_us = views.promoted_us

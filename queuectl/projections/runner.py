@@ -140,7 +140,7 @@ class Views:
         found = list(scheduled.due(self._txn, now_us, PROMOTE_LIMIT))
         if found:
             self._txn.delete_many(scheduled.TABLE, [key for key, _ in found])
-            self._txn.put_many(ready.TABLE, sorted((ready_key, b"") for _, ready_key in found))
+            ready.change(self._txn, [], [(ready_key, b"") for _, ready_key in found])
             self._promoted_us = max(self._promoted_us, scheduled.due_us(found[-1]))
             marks.put(self._txn, marks.PROMOTED, self._promoted_us)
         return len(found)
@@ -164,8 +164,11 @@ class Views:
             before, after = self._before, self._after
             self._jobs.put_all(self._txn, {number: job for number, job in after.items() if job is not None})
             for table, (keys, rows) in changes(before, after, self._removed, self._children, self._promoted_us).items():
-                self._txn.delete_many(table, sorted(keys))
-                self._txn.put_many(table, sorted(rows))
+                if table == ready.TABLE:
+                    ready.change(self._txn, keys, rows)
+                else:
+                    self._txn.delete_many(table, sorted(keys))
+                    self._txn.put_many(table, sorted(rows))
             counts.add(self._txn, recounted(before, after))
             self._after, self._removed, self._children = {}, {}, []
         self._before = {}

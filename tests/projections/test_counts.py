@@ -17,6 +17,9 @@ def test_the_counts_add_up(views: Teller) -> None:
         counted = Counter((job.spec.queue, job.state) for job in jobs.oldest_first(views.txn))
         told = {(queue, state): n for queue, each in counts.all_queues(views.txn).items() for state, n in each.items()}
         assert {place: n for place, n in told.items() if n} == counted
+        assert {state: n for state, n in counts.total(views.txn).items() if n} == Counter(
+            job.state for job in jobs.oldest_first(views.txn)
+        )
 
 
 @pytest.mark.parametrize("state", [JobState.COMPLETED, JobState.DEAD, JobState.CANCELLED])
@@ -30,4 +33,4 @@ def test_a_queue_without_jobs_has_no_row(views: Teller, state: JobState) -> None
 
 def test_a_queue_never_seen_counts_nothing(views: Teller) -> None:
     """Every state of an unknown queue counts 0."""
-    assert counts.get(views.txn, "nowhere") == dict.fromkeys(JobState, 0)
+    assert counts.get(views.txn, "nowhere") == counts.total(views.txn) == dict.fromkeys(JobState, 0)

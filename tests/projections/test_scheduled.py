@@ -64,4 +64,4 @@ def test_promoting_to_a_mark_goes_all_the_way(views: Teller, monkeypatch: pytest
     for n in range(3):
         views.enqueue(f"job{n}", due_us=DUE_US + n)
     views.views.promote_to(DUE_US + 5)
-    assert (len(views.rows(ready.TABLE)), Views(views.txn).promoted_us) == (3, DUE_US + 5)
+    assert (len(list(ready.numbers(views.txn))), Views(views.txn).promoted_us) == (3, DUE_US + 5)

@@ -291,7 +291,7 @@ class QueueMachine(RuleBasedStateMachine):
     @invariant()
     def each_job_lies_in_the_one_table_of_its_state(self) -> None:
         with self.queue._store.read() as txn:
-            waiting = [int.from_bytes(key[-8:], "big") for key, _ in txn.scan(ready.TABLE)]
+            waiting = [int.from_bytes(key[-8:], "big") for key, _ in txn.scan(ready.TABLE, b"\1")]
             waiting += [int.from_bytes(key[8:], "big") for key, _ in txn.scan(scheduled.TABLE)]
             leased = [int.from_bytes(key[-8:], "big") for key, _ in txn.scan(leases.TABLE)]
             over = [int.from_bytes(number, "big") for _, number in txn.scan(ended.TABLE)]
