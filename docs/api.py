@@ -26,8 +26,8 @@ Made from the docstrings by `python docs/generate.py`; do not edit.
         print(done.state, done.last.return_code)
 
 `Queue` has everything the command line has: it is what the command line uses. What it gives are
-values that hold nothing open. It is safe to have the queue open in any number of processes; in one
-process open it once, and open it anew after a fork. Three short programs are in
+values that hold nothing open. It is safe to have the queue open in any number of processes and threads, as often
+as you like, to be read only or not; after a fork the child opens its own. Three short programs are in
 [examples/](../examples/): [fan_out.py](../examples/fan_out.py), [post_failures.py](../examples/post_failures.py),
 and a nightly backup."""
 

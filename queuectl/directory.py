@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from .errors import NotAQueue, StoreError
+from .errors import NoQueue, NotAQueue, StoreError
 from .files import make_private, open_private
 
 OPEN_LOCK: Final = "open.lock"
@@ -56,6 +56,30 @@ def check_new(path: Path) -> None:
     if strangers:
         shown = ", ".join(strangers[:3]) + (" ..." if len(strangers) > 3 else "")
         raise NotAQueue(str(path), f"the directory holds other files ({shown})")
+
+
+def refuse_half_replaced(path: Path) -> None:
+    """Refuse a queue whose place another was taking when that was interrupted; raises StoreError."""
+    try:
+        is_half_replaced = (path / STAGED / JOURNAL).exists()
+    except OSError as error:
+        raise StoreError(
+            f"cannot look for a queue at {path}: {error.strerror}; check the path and its permissions"
+        ) from error
+    if is_half_replaced:
+        raise StoreError(
+            f"cannot open the queue at {path}: another one was taking its place when that was interrupted; "
+            "`queuectl restore --finish` ends it"
+        )
+
+
+def file_at(path: str | Path) -> tuple[int, int] | None:
+    """Return which file the data of a queue lies in, None where there is none."""
+    try:
+        found = os.stat(f"{path}/data.mdb")  # noqa: PTH116 - on each transaction's way
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def make_directory(path: Path) -> None:
@@ -114,24 +138,52 @@ def is_used(path: Path) -> bool:
 
 @contextmanager
 def lock(path: Path, *, wait: bool) -> Iterator[bool]:
-    """Lock a file meanwhile, for this process or thread alone; tells whether it could, where it does not `wait`."""
-    fd = open_private(path, os.O_RDWR | os.O_CREAT)
+    """Lock a file meanwhile, for this process or thread alone; yields whether it could, where it does not `wait`."""
+    fd = _locked(path, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+        yield fd is not None
     finally:
-        os.close(fd)
+        if fd is not None:
+            os.close(fd)
 
 
 def hold(path: Path) -> int | None:
-    """Keep others from replacing a queue, until the descriptor is closed; None where nothing may be written here."""
+    """Keep others from replacing a queue, until the descriptor is closed; None where nothing may be written here.
+
+    Raises NoQueue where the directory is gone.
+    """
     try:
-        fd = open_private(path / OPEN_LOCK, os.O_RDWR | os.O_CREAT)
+        return _locked(path / OPEN_LOCK, fcntl.LOCK_SH)
+    except FileNotFoundError:
+        raise NoQueue(str(path)) from None
     except OSError:
         return None
-    fcntl.flock(fd, fcntl.LOCK_SH)
-    return fd
+
+
+def _locked(path: Path, how: int) -> int | None:
+    """Return a descriptor of the file, locked, None where another has the lock and it is not to be waited for."""
+    while True:
+        try:
+            fd = open_private(path, os.O_RDWR | os.O_CREAT)
+        except FileNotFoundError:
+            if path.parent.is_dir():
+                continue  # it was taken away between two looks
+            raise
+        try:
+            fcntl.flock(fd, how)
+            if _is_at(path, fd):
+                return fd
+            os.close(fd)  # whoever had the lock took the file away: it keeps nobody out any more
+        except BlockingIOError:
+            os.close(fd)
+            return None
+        except BaseException:
+            os.close(fd)
+            raise
+
+
+def _is_at(path: Path, fd: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(fd))
+    except FileNotFoundError:
+        return False

@@ -1,33 +1,28 @@
-"""The LMDB environment of a queue: how it is made, checked, opened and shared within a process.
+"""The LMDB environment of a queue as one process has it: its tables made or opened, checked, and used by many threads.
 
-Traps closed here: LMDB allows an environment once a process, and none across a fork; reading a page of a
-file cut short would end the process; the format must not depend on an environment variable.
+Traps closed here: reading a page of a file cut short would end the process; closing or enlarging an environment
+while a thread is in a transaction would do so too.
 """
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
-from threading import Lock
 from typing import Any, Final, NamedTuple
 
 import lmdb
 
-from .directory import JOURNAL, STAGED, check_new, hold, make_directory
+from .directory import check_new, file_at, hold, refuse_half_replaced
 from .errors import NewerFormat, NoQueue, NotAQueue, StoreError
 from .files import flush_directory
-from .surroundings import inheritable
+from .gate import Gate
+from .lmdbfile import PATIENCE_S, LmdbFile
 
 FORMAT: Final = 2
 """The highest format of a store that is known here: an older queuectl could not read what has it."""
 
 NEW_FORMAT: Final = 1
 """The format of a new store; it becomes 2 when retention lets the first events go."""
-
-MAP_SIZE: Final = 64 << 30
-"""Address space, not disk: LMDB maps the file read-only and grows it as it is written."""
-
-MAX_READERS: Final = 1024
 
 LOG_TABLES: Final = ("meta", "log", "streams", "outputs", "presence", "subscriptions")
 VIEW_TABLES: Final = (
@@ -55,45 +50,248 @@ Sets = Mapping[str, Mapping[str, Any]]
 class Environment:
     """An environment as this process holds it, once however many Stores use it: LMDB allows no second.
 
-    One that is `passing` is this process's alone and nobody keeps it: nothing of it is flushed.
+    It closes with its last user, and not while a transaction is open. One that is `passing` is this process's
+    alone and nobody keeps it: nothing of it is flushed.
     """
 
-    def __init__(self, path: Path, *, read_only: bool, passing: bool = False, is_suspect: bool = False) -> None:
-        self.is_read_only = read_only
+    def __init__(
+        self, path: Path, *, read_only: bool, create: bool = False, passing: bool = False, is_suspect: bool = False
+    ) -> None:
+        self.path = path
+        self._directory = str(path)  # joining Paths would take longer than a read
+        self.gate = Gate()
+        self.users = 1
+        self.failure: str | None = None
+        self.freed_readers = 0
+        self.is_closed = False
+        self._passing, self._is_suspect = passing, is_suspect
+        self._reading = 0
+        self._is_closing = self._is_retired = self._is_full = False
         self._hold = None if passing else hold(path)
         try:
-            self.env = _open_environment(path, read_only=read_only, passing=passing)
+            if not passing:
+                # Looked at again once nobody can change it: whoever was waited for may have.
+                refuse_half_replaced(path)
+                if not create and file_at(path) is None:
+                    raise NoQueue(str(path))
+            self._start(read_only=read_only)
         except BaseException:
             self._let_go()
             raise
-        try:
-            if not is_suspect:
-                _check_length(path, self.env)
-            is_new = self.env.stat()["entries"] == 0
-            if is_new and read_only:
-                raise _TablesMissing
-            if is_suspect:
-                self.sets = _tables_there(self.env, path)
-            else:
-                self.sets = (
-                    _create_tables(self.env, path) if is_new else _open_tables(self.env, path, read_only=read_only)
-                )
-            self.freed_readers = self.env.reader_check()
-        except BaseException:
-            self.close()
-            raise
         self.opener = os.getpid()
-        self.file = _file(path)
-        self.users = 0
-        self.failure: str | None = None
+        OPEN.add(self)
 
-    def is_there(self, path: Path) -> bool:
-        """Tell whether the path still leads to what is open."""
-        return _file(path) == self.file
+    def _start(self, *, read_only: bool) -> None:
+        opened = LmdbFile(self.path, read_only=read_only, passing=self._passing)
+        try:
+            self.sets = self._tables_of(opened, read_only=read_only)
+            self.freed_readers += opened.freed_readers + opened.env.reader_check()
+        except BaseException:
+            opened.close()
+            raise
+        self.opened, self.is_read_only = opened, read_only
 
-    def close(self) -> None:
-        """Close it, and let others put another file in its place."""
-        self.env.close()
+    def _tables_of(self, opened: LmdbFile, *, read_only: bool) -> Sets:
+        if self._is_suspect:
+            with opened.reading() as env:
+                if env.stat()["entries"] == 0:
+                    raise TablesMissing
+                return _tables_there(env, self.path)
+        _check_length(self.path, opened.env)
+        if opened.env.stat()["entries"]:
+            return _open_tables(opened, self.path, read_only=read_only)
+        if read_only:
+            raise TablesMissing
+        return _create_tables(opened, self.path)
+
+    def is_there(self) -> bool:
+        """Return whether the path still leads to what is open."""
+        return self._passing or file_at(self._directory) == self.opened.file
+
+    # Transactions
+
+    def enter(self, *, reads: bool) -> int:
+        """Begin to use the engine and return what leave() wants.
+
+        Raises NoQueue where there is something else to be read, StoreError where the last user is gone.
+        """
+        gate = self.gate
+        with gate.lock:
+            who = gate.enter()
+            try:
+                self._check_usable(is_there=not reads or self.is_there())
+                if reads and not self._reading and self.opened.readers is not None:
+                    self.opened.readers.share()
+            except BaseException:
+                gate.leave(who)
+                raise
+            self._reading += reads
+        return who
+
+    def leave(self, who: int, *, reads: bool) -> None:
+        """End the use of the engine; does nothing in a forked child, where it is the parent's."""
+        if os.getpid() != self.opener:
+            return
+        gate = self.gate
+        with gate.lock:
+            if reads:
+                self._reading -= 1
+                if not self._reading and self.opened.readers is not None:
+                    self.opened.readers.free()
+            gate.leave(who)
+            closes = self._is_unused()
+        if closes:
+            self._close()
+
+    def enter_writing(self) -> int:
+        """Begin to use the engine as the one writer, which is waited for; raises as enter() does."""
+        self.make_room()
+        who = self.enter(reads=False)
+        if self.opened.writers is not None:
+            try:
+                self.opened.writers.__enter__()
+            except BaseException:
+                self.leave(who, reads=False)
+                raise
+        return who
+
+    def leave_writing(self, who: int) -> None:
+        """End the use of the engine as the writer; does nothing in a forked child, where it is the parent's."""
+        if os.getpid() != self.opener:
+            return
+        if self.opened.writers is not None:
+            self.opened.writers.__exit__()
+        self.leave(who, reads=False)
+
+    def check_there(self) -> None:
+        """Raise NoQueue where the path no longer leads to what is open."""
+        if not self.is_there():
+            raise NoQueue(str(self.path), was_open=True)
+
+    def _check_usable(self, *, is_there: bool) -> None:
+        if self._is_retired or not is_there:
+            raise NoQueue(str(self.path), was_open=True)
+        if not self.users or self._is_closing:
+            raise StoreError(f"cannot use the queue at {self.path}: it was closed; open it again")
+
+    def make_writable(self) -> None:
+        """Open it for writing where it is open to be read only; raises StoreError."""
+        if self.is_read_only:
+            self._remake("open the queue for writing", read_only=False)
+
+    def grow(self) -> None:
+        """Map what another process made larger than the map here, or what has little room left in it."""
+        self._remake("map the queue, which has grown", read_only=self.is_read_only)
+        self._is_full = False
+
+    def make_room(self) -> None:
+        """Enlarge the map before a write where little of it is left; raises StoreError."""
+        if self._is_full or (self.opened.is_small and self._is_nearly_full()):
+            self.grow()
+
+    def _is_nearly_full(self) -> bool:
+        who = self.enter(reads=False)
+        try:
+            return 2 * self.opened.used_bytes() > self.opened.map_bytes
+        finally:
+            self.leave(who, reads=False)
+
+    def is_full(self) -> None:
+        """Have the map enlarged before the next write."""
+        self._is_full = True
+
+    def free_readers(self) -> int:
+        """Free the slots of readers that were killed, which hold old pages on disk, and return how many."""
+        who = self.enter(reads=False)
+        try:
+            freed, self.freed_readers = self.freed_readers, 0  # those found at opening count once
+            freed += self.opened.env.reader_check()
+            is_mine = self.opened.slots_of_this_pid() > self._reading
+        finally:
+            self.leave(who, reads=False)
+        if is_mine:  # those with this process's pid LMDB passes over: another container's, alive or killed
+            freed += self._free_mine()
+        return freed
+
+    def _free_mine(self) -> int:
+        with self.gate.alone(timeout_s=0.0) as is_alone:
+            if not is_alone or self.opened.readers is None or not self.opened.readers.seize(timeout_s=0.0):
+                return 0  # another time
+            freed = self.opened.slots_of_this_pid()
+            self._restart(read_only=self.is_read_only)  # closing frees them
+            return freed
+
+    def _remake(self, what: str, *, read_only: bool) -> None:
+        with self.gate.alone(timeout_s=PATIENCE_S) as is_alone:
+            if not is_alone:
+                raise StoreError(
+                    f"cannot {what} at {self.path}: this process reads it just now; end that first, then try again"
+                )
+            self._restart(read_only=read_only)
+
+    def _restart(self, *, read_only: bool) -> None:
+        """Close and open it anew, while nobody else is inside; where that fails, as it was if that can be."""
+        was_read_only = self.is_read_only
+        self.opened.close()
+        try:
+            self._start(read_only=read_only)
+        except BaseException:
+            try:
+                self._start(read_only=was_read_only)
+            except BaseException:
+                self._is_closing = True
+                self._close()
+            raise
+
+    # Users
+
+    def add_user(self) -> bool:
+        """Count one more user, and return whether it still can be used."""
+        with self.gate.lock:
+            if self._is_closing or self._is_retired:
+                return False
+            self.users += 1
+            return True
+
+    def remove_user(self) -> None:
+        """Count one user less; the last one closes it, or whoever ends the last transaction."""
+        with self.gate.lock:
+            self.users -= 1
+            closes = self._is_unused()
+        if closes:
+            self._close()
+
+    def retire(self) -> None:
+        """Let nobody use it any more: its path leads elsewhere."""
+        with self.gate.lock:
+            self._is_retired = True
+            closes = self._is_unused()
+        if closes:
+            self._close()
+
+    def wait_until_closed(self) -> None:
+        """Wait for the end of a close that has begun, in another thread."""
+        self.gate.wait_for(lambda: self.is_closed or not self._is_closing, PATIENCE_S)
+
+    def _is_unused(self) -> bool:
+        if self._is_closing or not self.gate.is_empty or (self.users and not self._is_retired):
+            return False
+        self._is_closing = True
+        return True
+
+    def _close(self) -> None:
+        try:
+            self.opened.close()
+        finally:
+            OPEN.discard(self)
+            self._let_go()
+            self.is_closed = True
+            self.gate.tell()
+
+    def disown(self) -> None:
+        """Have nothing more to do with it, in a forked child: it is the parent's."""
+        self.opener = 0
+        self.opened.abandon()
         self._let_go()
 
     def _let_go(self) -> None:
@@ -102,91 +300,12 @@ class Environment:
             self._hold = None
 
 
-def _file(path: Path) -> tuple[int, int] | None:
-    """Give which file the data lies in."""
-    try:
-        found = (path / "data.mdb").stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
+OPEN: Final[set[Environment]] = set()
+"""Those that are open in this process."""
 
 
-_OPEN: dict[str, Environment] = {}
-_OPENING = Lock()
-
-
-def acquire(path: Path, *, create: bool, read_only: bool, as_is: bool = False) -> Environment:
-    """Give the environment at `path`, making it first where `create` is set and nothing is there.
-
-    One that is `read_only` never waits for whoever writes; `as_is`: it is refused where something would
-    have to be written first. Raises NoQueue, NotAQueue, NewerFormat or StoreError.
-    """
-    try:
-        is_new = not (path / "data.mdb").exists()
-        is_half_replaced = (path / STAGED / JOURNAL).exists()
-    except OSError as error:
-        raise StoreError(
-            f"cannot look for a queue at {path}: {error.strerror}; check the path and its permissions"
-        ) from error
-    if is_half_replaced:
-        raise StoreError(
-            f"cannot open the queue at {path}: another one was taking its place when that was interrupted; "
-            "`queuectl restore --finish` ends it"
-        )
-    if is_new:
-        check_new(path)
-        if not create:
-            raise NoQueue(str(path))
-        make_directory(path)
-    key = str(path.resolve())
-    with _OPENING:
-        shared = _OPEN.get(key)
-        if shared is not None and (shared.opener != os.getpid() or is_new):
-            shared.close()  # a forked parent's, or of a directory that is gone
-            shared = None
-        if shared is None:
-            shared = _OPEN[key] = _make_environment(path, read_only=read_only, as_is=as_is)
-        if shared.is_read_only and not read_only:
-            raise StoreError(
-                f"cannot open the queue at {path} for writing: this process has it open read-only; close that first"
-            )
-        shared.users += 1
-    return shared
-
-
-def make_passing(directory: Path) -> Environment:
-    """Give an environment for a while: in an empty directory, or over a data.mdb in it.
-
-    The directory may be removed as soon as this returns. Raises NotAQueue or StoreError.
-    """
-    shared = Environment(directory, read_only=False, passing=True)
-    shared.users = 1
-    return shared
-
-
-def _make_environment(path: Path, *, read_only: bool, as_is: bool) -> Environment:
-    if read_only and (path / "data.mdb").stat().st_size:
-        try:
-            return Environment(path, read_only=True)
-        except _TablesMissing:
-            pass  # a release added some, and nobody has written since
-    if as_is:
-        raise StoreError(f"cannot read the queue at {path} as it is; `queuectl status` brings it up to date")
-    return Environment(path, read_only=False)
-
-
-class _TablesMissing(Exception):
+class TablesMissing(Exception):
     """There is something to write before this store can be read."""
-
-
-def release(path: Path, shared: Environment) -> None:
-    """Let go of an environment; it closes with its last user."""
-    with _OPENING:
-        shared.users -= 1
-        if shared.users == 0:
-            shared.close()
-            if _OPEN.get(key := str(path.resolve())) is shared:
-                del _OPEN[key]
 
 
 def suspect(path: Path) -> Environment:
@@ -195,13 +314,11 @@ def suspect(path: Path) -> Environment:
     Raises StoreError.
     """
     try:
-        shared = Environment(path, read_only=True, is_suspect=True)
-    except _TablesMissing:
+        return Environment(path, read_only=True, is_suspect=True)
+    except TablesMissing:
         raise StoreError(f"cannot read the queue at {path}: tables are missing in data.mdb") from None
     except lmdb.Error as error:
         raise StoreError(f"cannot read the queue at {path}: {str(error).rstrip('.')}") from error
-    shared.users = 1
-    return shared
 
 
 def faults(path: Path) -> list[str]:
@@ -222,7 +339,7 @@ def compacted_copy(path: Path, target: Path) -> None:
 
     Raises NotAQueue or StoreError.
     """
-    with _open_environment(path, read_only=True, passing=False) as env:
+    with closing(LmdbFile(path, read_only=True)) as opened, opened.reading() as env:
         _check_format(env, path, None)
         try:
             env.copy(os.fsencode(target), compact=True)  # type: ignore[arg-type]  # it takes bytes as well
@@ -231,7 +348,7 @@ def compacted_copy(path: Path, target: Path) -> None:
         rows = _count_rows(env)
     if found := faults(target):
         raise StoreError(f"cannot copy the queue at {path}: the copy is not sound ({found[0]}); check the disk")
-    with _open_environment(target, read_only=True, passing=False) as env:
+    with closing(LmdbFile(target, read_only=True)) as opened, opened.reading() as env:
         if _count_rows(env) != rows:
             raise StoreError(f"cannot copy the queue at {path}: the copy lacks rows; run `queuectl verify`")
 
@@ -275,7 +392,8 @@ def peek(path: Path) -> Peeked:
         return Peeked({}, None, [])
     held = hold(path)
     try:
-        with _open_environment(path, read_only=True, passing=False) as env:
+        refuse_half_replaced(path)
+        with closing(LmdbFile(path, read_only=True)) as opened, opened.reading() as env:
             _check_length(path, env)
             _check_format(env, path, None)
             with env.begin() as txn:
@@ -296,43 +414,10 @@ def _table_names() -> Iterator[str]:
     yield from (f"{name}.{each}" for name in VIEW_TABLES for each in _SETS)
 
 
-def _open_environment(path: Path, *, read_only: bool, passing: bool) -> lmdb.Environment:
+def _create_tables(opened: LmdbFile, path: Path) -> Sets:
     try:
-        env = lmdb.open(
-            os.fsencode(path),
-            map_size=MAP_SIZE,
-            max_dbs=len(LOG_TABLES) + len(_SETS) * len(VIEW_TABLES) + 8,
-            max_readers=MAX_READERS,
-            mode=0o600,
-            create=False,
-            readonly=read_only,
-            sync=not passing,
-            lock=not passing,
-            lib_version=0,  # the format must not depend on an environment variable
-        )
-    except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError) as error:
-        raise NotAQueue(str(path), f"data.mdb is not a sound LMDB file ({error})") from error
-    except (lmdb.Error, OSError) as error:
-        own = "use that one" if "already open" in str(error) else "check its owner and permissions"
-        raise StoreError(f"cannot open the queue at {path}: {str(error).rstrip('.')}; {own}") from error
-    _keep_from_programs(path)
-    return env
-
-
-def _keep_from_programs(path: Path) -> None:
-    """Have no program that this process starts inherit data.mdb, open to be written: LMDB itself would let it."""
-    data = _file(path)
-    for fd in inheritable():
-        with suppress(OSError):
-            found = os.fstat(fd)
-            if (found.st_dev, found.st_ino) == data:
-                os.set_inheritable(fd, False)
-
-
-def _create_tables(env: lmdb.Environment, path: Path) -> Sets:
-    try:
-        with env.begin(write=True) as txn:
-            sets = _tables(env, txn, create=True)
+        with opened.writing(), opened.env.begin(write=True) as txn:
+            sets = _tables(opened.env, txn, create=True)
             txn.put(b"format", str(NEW_FORMAT).encode(), db=sets["a"]["meta"], overwrite=False)
     except lmdb.Error as error:
         raise StoreError(f"cannot make a queue at {path}: {error}; check the disk and its free space") from error
@@ -341,17 +426,18 @@ def _create_tables(env: lmdb.Environment, path: Path) -> Sets:
     return sets
 
 
-def _open_tables(env: lmdb.Environment, path: Path, *, read_only: bool) -> Sets:
+def _open_tables(opened: LmdbFile, path: Path, *, read_only: bool) -> Sets:
     if read_only:
-        _check_format(env, path, None)
-        try:
-            return _tables(env, None, create=False)
-        except lmdb.NotFoundError as error:
-            raise _TablesMissing from error
+        with opened.reading() as env:
+            _check_format(env, path, None)
+            try:
+                return _tables(env, None, create=False)
+            except lmdb.NotFoundError as error:
+                raise TablesMissing from error
     # py-lmdb forgets the handles that a read transaction opened, so this takes the write lock.
-    with env.begin(write=True) as txn:
-        _check_format(env, path, txn)
-        return _tables(env, txn, create=True)  # a release may have added some
+    with opened.writing(), opened.env.begin(write=True) as txn:
+        _check_format(opened.env, path, txn)
+        return _tables(opened.env, txn, create=True)  # a release may have added some
 
 
 def _tables_there(env: lmdb.Environment, path: Path) -> Sets:

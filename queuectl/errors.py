@@ -188,10 +188,15 @@ class StoreError(QueuectlError):
 
 
 class NoQueue(StoreError):
-    """There is no queue at this path, and the caller only reads."""
+    """There is no queue at this path, and the caller only reads; `was_open`: not the one any more that is open."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, was_open: bool = False) -> None:
         self.path = path
+        if was_open:
+            super().__init__(
+                f"the queue at {path} is gone: its directory was deleted, moved or replaced; open it again"
+            )
+            return
         super().__init__(f"no queue at {path}; `queuectl enqueue` makes one there, --db or QUEUECTL_DB names another")
 
 

@@ -36,8 +36,8 @@ def staging(path: Path, what: str) -> Iterator[Path]:
     if not (path / "data.mdb").exists():
         check_new(path)
     make_directory(path)
-    try:
-        with alone(path, what):
+    with alone(path, what):
+        try:
             staged = path / STAGED
             if (staged / JOURNAL).exists():
                 raise StoreError(
@@ -51,9 +51,9 @@ def staging(path: Path, what: str) -> Iterator[Path]:
             finally:
                 if not (staged / JOURNAL).exists():
                     shutil.rmtree(staged, ignore_errors=True)
-    finally:
-        if not was_there and not (path / "data.mdb").exists():
-            _unmake(path)
+        finally:
+            if not was_there and not (path / "data.mdb").exists():
+                _unmake(path)
 
 
 def install(path: Path) -> Path | None:
@@ -73,6 +73,8 @@ def finish(path: Path) -> bool:
     if not (path / STAGED / JOURNAL).exists():
         return False
     with alone(path, "restore"):
+        if not (path / STAGED / JOURNAL).exists():
+            return False  # somebody else ended it meanwhile
         _move_in(path)
     return True
 
@@ -131,7 +133,7 @@ def _free_name(parent: Path) -> str:
 
 
 def _unmake(path: Path) -> None:
-    """Take away the directory that was made for a queue that did not come to be."""
+    """Take away the directory that was made for a queue that did not come to be; call it with the lock held."""
     with suppress(OSError):  # somebody else may have put something into it
         (path / OPEN_LOCK).unlink(missing_ok=True)
         path.rmdir()

@@ -33,7 +33,7 @@ else:
 
 
 class Queue(Asking, Claiming, Keeping):
-    """A queue on disk. Open it, use it, close it; one Queue a store and process, and not across a fork.
+    """A queue on disk. Open it, use it, close it, in as many threads as you like; a forked child opens its own.
 
     >>> with Queue.open("q") as queue:  # a directory, made on first use
     ...     job = queue.enqueue("echo hi", id="hi", max_retries=2)
@@ -78,8 +78,8 @@ class Queue(Asking, Claiming, Keeping):
         store = Store.open(directory_of(path), create=create, read_only=read_only)
         try:
             if rebuild.is_outdated(store):
-                store = store.reopened_for_writing()
-                rebuild.bring_up_to_date(store)
+                with Store.open(store.path, create=False) as writable:
+                    rebuild.bring_up_to_date(writable)
             _refuse_newer(store)
         except BaseException:
             store.close()

@@ -10,7 +10,7 @@ from shutil import rmtree
 from typing import Final
 
 from .answers import Shrunk
-from .directory import SHRUNK, alone
+from .directory import SHRUNK, alone, refuse_half_replaced
 from .environment import compacted_copy
 from .errors import NoQueue, StoreError
 from .files import make_private, rename
@@ -26,6 +26,7 @@ def shrink(path: Path, *, check: bool = False) -> Shrunk:
     if not (path / DATA).exists():
         raise NoQueue(str(path))
     with alone(path, "shrink"):
+        refuse_half_replaced(path)
         if check:
             size = (path / DATA).stat().st_size
             return Shrunk(size, size)

@@ -11,28 +11,25 @@ processes hold stay good.
 
 import gc
 import os
-import signal
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
-from threading import Thread
+from threading import Lock
 from types import TracebackType
 from typing import Final
 
 import lmdb
 
 from .directory import REPLAY_LOCK, lock
-from .environment import VIEW_TABLES, Environment, Sets, acquire, make_passing, release, suspect
-from .errors import CorruptLog, ForkedStore, NoQueue, StoreError, WriteFailed
+from .environment import VIEW_TABLES, Environment, Sets, suspect
+from .errors import CorruptLog, ForkedStore, StoreError, WriteFailed
+from .registry import acquire, make_passing
 
 __all__ = ["REPLAY_LOCK", "VIEW_TABLES", "Row", "Store", "Transaction", "key_of", "no_collection"]
 
 LITTLE_BYTES: Final = 1 << 20
 """A disk with less free space is full, whatever the error says that a write met."""
-
-COPY_BYTES: Final = 1 << 20
-"""The largest piece of a copy."""
 
 Row = tuple[bytes, bytes]
 
@@ -129,12 +126,12 @@ class Transaction:
 class Store:
     """An open queue on disk. A forked child opens its own."""
 
-    def __init__(self, path: Path, shared: Environment) -> None:
+    def __init__(self, path: Path, shared: Environment, *, read_only: bool = False) -> None:
         self.path = path
         self._shared = shared
-        self._env = shared.env
-        self._sets = shared.sets
+        self._is_read_only = read_only
         self._is_open = True
+        self._closing = Lock()
 
     @classmethod
     def open(cls, path: Path, *, create: bool, read_only: bool = False, as_is: bool = False) -> "Store":
@@ -143,7 +140,8 @@ class Store:
         One that is `read_only` never waits for whoever writes; `as_is`: it is refused where something would
         have to be written first. Raises NoQueue, NotAQueue, NewerFormat or StoreError.
         """
-        return cls(path, acquire(path, create=create, read_only=read_only, as_is=as_is))
+        shared = acquire(path, create=create, read_only=read_only, as_is=as_is)
+        return cls(path, shared, read_only=read_only)
 
     @classmethod
     def passing(cls, directory: Path) -> "Store":
@@ -156,28 +154,24 @@ class Store:
     def copy_to(self, directory: Path) -> None:
         """Write a compact copy into a directory, as data.mdb; raises StoreError."""
         try:
-            self._env.copy(str(directory), compact=True)
+            with self._using(reads=True) as shared:
+                shared.opened.env.copy(str(directory), compact=True)
         except (lmdb.Error, OSError) as error:
             raise StoreError(f"cannot copy a store to {directory}: {error}; free some disk space") from error
 
     @classmethod
     def open_suspect(cls, path: Path) -> "Store":
         """Open a store whose file may be damaged, to be read, in a process that may end of it; raises StoreError."""
-        return cls(path, suspect(path))
+        return cls(path, suspect(path), read_only=True)
 
     def close(self) -> None:
         """Let go of the environment, which closes with its last user; doing so twice is harmless."""
-        if not self._is_open or os.getpid() != self._shared.opener:
+        if os.getpid() != self._shared.opener:
             return
-        self._is_open = False
-        release(self.path, self._shared)
-
-    def reopened_for_writing(self) -> "Store":
-        """Give a store that may be written to, in place of this one, which is closed unless it is that."""
-        if not self._shared.is_read_only:
-            return self
-        self.close()
-        return Store.open(self.path, create=False)
+        with self._closing:
+            was_open, self._is_open = self._is_open, False
+        if was_open:
+            self._shared.remove_user()
 
     def __enter__(self) -> "Store":
         return self
@@ -191,11 +185,15 @@ class Store:
 
         Raises StoreError where the file is damaged and the engine notices.
         """
+        shared = self._shared
+        who, txn = self._begin(write=False)
         try:
-            with self._begin(write=False) as txn:
-                yield self._transaction(txn)
+            yield self._transaction(txn)
         except lmdb.Error as error:
             raise StoreError(f"cannot read the queue at {self.path}: {error}; run `queuectl verify`") from error
+        finally:
+            self._abort(txn)
+            shared.leave(who, reads=True)
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -204,71 +202,51 @@ class Store:
         Raises WriteFailed when the disk or the map is full or the disk failed, StoreError where the
         store was opened to be read only.
         """
-        if self._shared.is_read_only:
+        if self._is_read_only:
             raise StoreError(f"cannot write to the queue at {self.path}: it was opened read-only; open it for writing")
-        if self._shared.failure:
-            raise self._write_failed(self._shared.failure)
-        txn = self._begin(write=True)
+        shared = self._shared
+        if shared.failure:
+            raise self._write_failed(shared.failure)
+        who, txn = self._begin(write=True)
         try:
-            with no_collection():
-                yield self._transaction(txn)
-        except lmdb.BadValsizeError as error:
-            txn.abort()
-            raise StoreError(
-                f"cannot write to the queue at {self.path}: a name is empty or too long to be a key"
-            ) from error
-        except lmdb.MapFullError as error:
-            txn.abort()
-            raise self._write_failed(str(error)) from error
-        except lmdb.Error as error:
-            txn.abort()
-            raise self._broken(error) from error
-        except BaseException:
-            txn.abort()
-            raise
-        try:
-            txn.commit()
-        except lmdb.Error as error:
-            raise self._broken(error) from error
+            try:
+                with no_collection():
+                    yield self._transaction(txn)
+                self._check_process()
+                shared.check_there()  # or it would be acknowledged in a file that nobody finds
+            except lmdb.BadValsizeError as error:
+                self._abort(txn)
+                raise StoreError(
+                    f"cannot write to the queue at {self.path}: a name is empty or too long to be a key"
+                ) from error
+            except lmdb.MapFullError as error:
+                self._abort(txn)
+                shared.is_full()
+                raise self._write_failed(str(error)) from error
+            except lmdb.Error as error:
+                self._abort(txn)
+                raise self._broken(error) from error
+            except BaseException:
+                self._abort(txn)
+                raise
+            try:
+                txn.commit()
+            except lmdb.Error as error:
+                raise self._broken(error) from error
+        finally:
+            shared.leave_writing(who)
 
     def copy(self) -> Generator[bytes, None, None]:
         """Give the data file as it is now, compacted, piece by piece; a read transaction lives as long.
 
-        Close it before the store where it is not read to its end.
-
-        Raises StoreError where LMDB cannot read its own pages.
+        That is another process's, so that no thread of this one is held up. Raises StoreError where LMDB cannot
+        read its own pages.
         """
-        self._begin(write=False).abort()  # refuses what may not be used
-        reading, writing = os.pipe()
-        failure: list[lmdb.Error] = []
+        from .copying import pieces  # only where there is a copy to make: it costs a start
 
-        def pour() -> None:
-            try:
-                self._env.copyfd(writing, compact=True)
-            except lmdb.Error as error:
-                failure.append(error)
-            finally:
-                os.close(writing)
-
-        pouring = Thread(target=pour, name="queuectl-copy", daemon=True)
-        try:
-            with _uninterrupted():  # a Ctrl-C in the middle of a thread's start would leave it behind, pouring
-                pouring.start()
-            while piece := os.read(reading, COPY_BYTES):
-                yield piece
-        finally:
-            with _hearing_of_broken_pipes() as can_break:
-                while not can_break and pouring.ident is not None and os.read(reading, COPY_BYTES):
-                    pass
-                os.close(reading)  # whoever still pours into it is stopped by that
-                if pouring.ident is None:
-                    os.close(writing)
-                else:
-                    pouring.join()
-        if failure:
-            raise StoreError(
-                f"cannot copy the queue at {self.path}: {failure[0]}; `queuectl verify` says what is damaged"
-            )
+        with self._using() as shared:  # refuses what may not be used
+            file = shared.opened.file
+        yield from pieces(self.path, file)
 
     @contextmanager
     def sole(self, name: str, refusal: str | None = None) -> Iterator[None]:
@@ -283,36 +261,61 @@ class Store:
 
     def free_readers(self) -> int:
         """Free the slots of readers whose process was killed, which hold old pages on disk; gives how many."""
-        freed, self._shared.freed_readers = self._shared.freed_readers, 0  # those found at opening count once
-        return freed + self._env.reader_check()
+        self._check_process()
+        return self._shared.free_readers()
 
     def check_there(self) -> None:
         """Raise NoQueue where the path no longer leads to what is open: reading goes on for ever in a deleted file."""
-        if not self._shared.is_there(self.path):
-            raise NoQueue(str(self.path))
+        self._shared.check_there()
 
     def sizes(self) -> dict[str, int]:
         """Give the bytes in use, of the map and on disk."""
-        info, page = self._env.info(), int(self._env.stat()["psize"])
-        used = (int(info["last_pgno"]) + 1) * page
-        return {"used": used, "map": int(info["map_size"]), "file": (self.path / "data.mdb").stat().st_size}
+        with self._using() as shared:
+            shared.check_there()
+            used, size = shared.opened.used_bytes(), shared.opened.map_bytes
+        return {"used": used, "map": size, "file": (self.path / "data.mdb").stat().st_size}
 
-    def _begin(self, *, write: bool) -> lmdb.Transaction:
+    @contextmanager
+    def _using(self, *, reads: bool = False) -> Iterator[Environment]:
+        self._check_process()
+        shared = self._shared
+        who = shared.enter(reads=reads)
+        try:
+            yield shared
+        finally:
+            shared.leave(who, reads=reads)
+
+    def _check_process(self) -> None:
         if os.getpid() != self._shared.opener:
             raise ForkedStore(str(self.path), self._shared.opener, os.getpid())
+
+    def _begin(self, *, write: bool) -> tuple[int, lmdb.Transaction]:
+        """Return a transaction, and what is wanted to leave it."""
+        self._check_process()
         if not self._is_open:
             raise StoreError(f"cannot use the queue at {self.path}: it was closed; open it again")
-        try:
-            return self._env.begin(write=write)
-        except lmdb.MapResizedError:  # another process made the map larger: take its size
-            self._env.set_mapsize(0)
-            return self._env.begin(write=write)
-        except lmdb.Error as error:
-            raise StoreError(f"cannot use the queue at {self.path}: {error}; open it again") from error
+        shared = self._shared
+        while True:
+            who = shared.enter_writing() if write else shared.enter(reads=True)
+            try:
+                return who, shared.opened.env.begin(write=write)
+            except BaseException as error:
+                shared.leave_writing(who) if write else shared.leave(who, reads=True)
+                if isinstance(error, lmdb.MapResizedError):  # another process made the map larger
+                    shared.grow()
+                elif isinstance(error, lmdb.Error):
+                    raise StoreError(f"cannot use the queue at {self.path}: {error}; open it again") from error
+                else:
+                    raise
+
+    def _abort(self, txn: lmdb.Transaction) -> None:
+        if os.getpid() == self._shared.opener:  # in a forked child it is the parent's, and may go on there
+            txn.abort()
 
     def _transaction(self, txn: lmdb.Transaction) -> Transaction:
-        live = txn.get(b"live", db=self._sets["a"]["meta"]) or b"a"
-        return Transaction(txn, self._sets, bytes(live).decode())
+        sets = self._shared.sets
+        live = txn.get(b"live", db=sets["a"]["meta"]) or b"a"
+        return Transaction(txn, sets, bytes(live).decode())
 
     def _broken(self, error: lmdb.Error) -> WriteFailed:
         # After a failed flush the kernel may have dropped the pages, and a second try would lie.
@@ -340,33 +343,6 @@ def no_collection() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-@contextmanager
-def _hearing_of_broken_pipes() -> Iterator[bool]:
-    """Have SIGPIPE sent; tells whether that can be had here, which it can in the main thread.
-
-    LMDB's copying thread, told by its write that the pipe is broken, waits for the signal as well: for
-    ever where it is ignored, as Python has it.
-    """
-    try:
-        before = signal.signal(signal.SIGPIPE, lambda *_: None)
-    except ValueError:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        signal.signal(signal.SIGPIPE, before)
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _is_about_space(found: str) -> bool:

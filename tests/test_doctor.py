@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import queuectl.directory
-import queuectl.environment
+import queuectl.lmdbfile
 from queuectl import Queue, doctor
 from queuectl.doctor import INSIDE, OUTSIDE, Finding, examine
 from queuectl.doorbell import Doorbell
@@ -127,7 +127,7 @@ def test_killed_readers(path: Path) -> None:
 
 def test_a_map_nearly_full(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four fifths of the map in use are told before it is full."""
-    monkeypatch.setattr(queuectl.environment, "MAP_SIZE", int((path / "data.mdb").stat().st_size * 1.2))
+    monkeypatch.setattr(queuectl.lmdbfile, "MAP_SIZE", int((path / "data.mdb").stat().st_size * 1.2))
     assert here(path)["map"].do.startswith("queuectl compact")
 
 

@@ -14,7 +14,7 @@ import lmdb
 import pytest
 
 import queuectl.directory
-import queuectl.environment
+import queuectl.lmdbfile
 from queuectl.directory import filesystem_of
 from queuectl.environment import FORMAT
 from queuectl.errors import (
@@ -365,7 +365,7 @@ def test_a_fork_may_not_use_its_parents_store(store: Store) -> None:
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """Give a store whose map has room for a mebibyte."""
-    monkeypatch.setattr(queuectl.environment, "MAP_SIZE", 1 << 20)
+    monkeypatch.setattr(queuectl.lmdbfile, "MAP_SIZE", 1 << 20)
     with Store.open(tmp_path / "small", create=True) as opened:
         yield opened
 

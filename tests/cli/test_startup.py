@@ -112,15 +112,6 @@ def test_what_was_opened_to_be_read_is_not_written(cli: CommandLine) -> None:
         assert [job.id for job in queue.jobs()] == ["a"]
 
 
-def test_one_process_opens_it_either_way_at_a_time(cli: CommandLine) -> None:
-    """Opening for writing what this process has open read-only is refused; the other way round is not."""
-    cli("enqueue", "a", "true")
-    with Queue.open(cli.db, read_only=True), pytest.raises(StoreError, match="has it open read-only"):
-        Queue.open(cli.db)
-    with Queue.open(cli.db), Queue.open(cli.db, read_only=True) as reader:
-        assert reader.job("a").id == "a"
-
-
 def test_nothing_printed_is_lost_at_the_end(cli: CommandLine) -> None:
     """The process ends at once, but what it printed into a pipe is all there, with its exit code."""
     with cli.queue() as queue:

@@ -1,0 +1,264 @@
+"""LMDB's own environment over the files of a queue: opened, mapped, closed, and the locks that go with it.
+
+Traps closed here: a process that has another's pid (`txnlocks`); an address space that is limited; a forked
+child, which may not even close what its parent opened, since the reader slots in it are the parent's.
+"""
+
+import errno
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import Final
+
+import lmdb
+from lmdb import _envid
+
+from .directory import file_at
+from .errors import NotAQueue, StoreError
+from .surroundings import inheritable
+from .txnlocks import ReaderLock, WriterLock
+
+MAP_SIZE: Final = 64 << 30
+"""Address space, not disk: LMDB maps the file read-only and grows it as it is written."""
+
+MAP_VARIABLE: Final = "QUEUECTL_MAP_SIZE"
+"""In the environment: how much address space to take at the most."""
+
+SMALLEST_MAP: Final = 64 << 20
+
+MAX_READERS: Final = 1024
+MAX_TABLES: Final = 48
+
+PATIENCE_S: Final = 10.0
+"""How long to wait for another process that has this pid, in another pid namespace, to end a read."""
+
+_CLOSING_S: Final = 0.3
+"""The same where there is another way: what cannot be closed now is left to the end of the process."""
+
+_PAUSE_S: Final = 0.005
+_ENV_KEYS: Final = _envid.env_keys
+_NO_LOCK_FILE: Final = {errno.EROFS, errno.ENOENT}
+_UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+class LmdbFile:
+    """An opened environment; `passing`: without locks and flushes, of a directory that no other process knows."""
+
+    def __init__(self, path: Path, *, read_only: bool, passing: bool = False) -> None:
+        self.path = path
+        self.freed_readers = 0
+        self.readers: ReaderLock | None = None
+        self.writers: WriterLock | None = None
+        self.env = self._open(read_only=read_only, passing=passing)
+        self.file = file_at(path)
+        self._is_closed = False
+        self._keep_from_programs()
+        try:
+            if not passing:
+                self._lock()
+        except BaseException:
+            self.env.close()
+            raise
+        self.map_bytes = int(self.env.info()["map_size"])
+        self.is_small = self.map_bytes < MAP_SIZE
+        OPEN.add(self)
+
+    def _open(self, *, read_only: bool, passing: bool) -> lmdb.Environment:
+        while True:
+            env = _open_patiently(self.path, read_only=read_only, passing=passing)
+            stale = 0 if passing else _slots_of(os.getpid(), env)
+            if not stale:
+                return env
+            # A killed process had this pid, and LMDB never takes one with its own pid for dead. While LMDB has
+            # our byte locked nobody else with this pid reads, so all of those are stale: closing frees them.
+            self.freed_readers += stale
+            env.close()
+
+    def _keep_from_programs(self) -> None:
+        """Have no program that this process starts inherit data.mdb, open to be written: LMDB itself would let it."""
+        for fd in inheritable():
+            with suppress(OSError):
+                found = os.fstat(fd)
+                if (found.st_dev, found.st_ino) == self.file:
+                    os.set_inheritable(fd, False)
+
+    def _lock(self) -> None:
+        try:
+            self.readers = ReaderLock(self.path)
+        except OSError as error:
+            if error.errno in _NO_LOCK_FILE:
+                return  # LMDB does without as well
+            raise StoreError(f"cannot open the queue at {self.path}: {error.strerror}: lock.mdb") from error
+        try:
+            self.writers = WriterLock(self.path)
+        except OSError as error:
+            self.readers.close()
+            raise StoreError(f"cannot open the queue at {self.path}: {error.strerror}: data.mdb") from error
+        self.readers.free()
+
+    @contextmanager
+    def reading(self) -> Iterator[lmdb.Environment]:
+        """Have reader slots of this process be its own meanwhile, for what begins its own read transactions."""
+        if self.readers is not None:
+            self.readers.share()
+        try:
+            yield self.env
+        finally:
+            if self.readers is not None:
+                self.readers.free()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the one writer meanwhile; waits for any other."""
+        if self.writers is None:
+            yield
+            return
+        with self.writers:
+            yield
+
+    def slots_of_this_pid(self) -> int:
+        """Count the reader slots with this process's pid, its own and those of others."""
+        return 0 if self.readers is None else _slots_of(os.getpid(), self.env)
+
+    def used_bytes(self) -> int:
+        """Return how much of the map is in use."""
+        return (int(self.env.info()["last_pgno"]) + 1) * int(self.env.stat()["psize"])
+
+    def close(self) -> None:
+        """Close it, while nobody of this process uses it; doing so twice is harmless."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        OPEN.discard(self)
+        # LMDB frees each slot with this pid as it closes, also that of another process that is reading.
+        if self.readers is None or self.readers.seize(timeout_s=_CLOSING_S):
+            self.env.close()
+        else:
+            _keep(self)
+        self._unlock()
+
+    def abandon(self) -> None:
+        """Never touch it again, not even at this process's end: it is a parent's."""
+        self._is_closed = True
+        OPEN.discard(self)
+        _keep(self)
+        self._unlock()
+
+    def outlive(self) -> None:
+        """Have the end of the interpreter leave it open, and the end of the process close it."""
+        # Closing frees slots of this pid, and it is not for a moment when daemon threads may be in transactions.
+        if self.readers is not None:
+            _keep(self)
+
+    def _unlock(self) -> None:
+        for each in (self.readers, self.writers):
+            if each is not None:
+                each.close()
+
+
+OPEN: Final[set[LmdbFile]] = set()
+"""Those that are open in this process."""
+
+_kept: set[tuple[int, int] | None] = set()
+"""Files of environments that nobody may close any more, and that py-lmdb takes for open in this process."""
+
+
+def _keep(opened: LmdbFile) -> None:
+    """Keep an environment from being closed when the interpreter ends: nothing else can."""
+    import ctypes  # only where there is one to keep: it costs a start
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(opened.env))
+    _kept.add(opened.file)
+
+
+@contextmanager
+def _unlisted() -> Iterator[None]:
+    """Have py-lmdb not refuse a file that it takes for open in this process: nobody here uses that any more."""
+    # Its own way to take a file off its list is to close the environment, which is a parent's and may be in use.
+    _envid.env_keys = lambda *_: ()
+    try:
+        yield
+    finally:
+        _envid.env_keys = _ENV_KEYS
+
+
+def _open_patiently(path: Path, *, read_only: bool, passing: bool) -> lmdb.Environment:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return _open_mapped(path, read_only=read_only, passing=passing)
+        except lmdb.LockError as error:
+            if time.monotonic() >= deadline:
+                raise StoreError(
+                    f"cannot open the queue at {path}: process {os.getpid()} of another container, which has this "
+                    "process's id, has been reading it for long; try again"
+                ) from error
+            time.sleep(_PAUSE_S)
+        except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError) as error:
+            raise NotAQueue(str(path), f"data.mdb is not a sound LMDB file ({error})") from error
+        except (lmdb.Error, OSError) as error:
+            own = "use that one" if "already open" in str(error) else "check its owner and permissions"
+            raise StoreError(f"cannot open the queue at {path}: {str(error).rstrip('.')}; {own}") from error
+
+
+def _open_mapped(path: Path, *, read_only: bool, passing: bool) -> lmdb.Environment:
+    """Open it with as large a map as the address space has room for."""
+    size, needed = _map_bytes(path)
+    is_kept = (file := file_at(path)) in _kept and all(each.file != file for each in OPEN)
+    while True:
+        try:
+            with _unlisted() if is_kept else nullcontext():
+                return _open_sized(path, size, read_only=read_only, passing=passing)
+        except lmdb.MemoryError as error:
+            if size == needed:
+                raise StoreError(
+                    f"cannot open the queue at {path}: no address space for a map of {needed >> 20:,} MiB; "
+                    "raise the limit (`ulimit -v`)"
+                ) from error
+            size = max(size // 2, needed)
+
+
+def _open_sized(path: Path, size: int, *, read_only: bool, passing: bool) -> lmdb.Environment:
+    return lmdb.open(
+        os.fsencode(path),
+        map_size=size,
+        max_dbs=MAX_TABLES,
+        max_readers=MAX_READERS,
+        max_spare_txns=0,  # one kept for later would hold a reader slot, which a forked child frees
+        mode=0o600,
+        create=False,
+        readonly=read_only,
+        sync=not passing,
+        lock=not passing,
+        lib_version=0,  # the format must not depend on an environment variable
+    )
+
+
+def _map_bytes(path: Path) -> tuple[int, int]:
+    """Return how large the map should be, and how large it must be."""
+    try:
+        used = (path / "data.mdb").stat().st_size
+    except OSError:
+        used = 0
+    limit = map_limit()
+    # What fills most of the map gets twice as much: whoever has written that much will write more.
+    size = limit if used < 0.9 * limit else 2 * used
+    return size, min(size, max(SMALLEST_MAP, used + used // 4))
+
+
+def map_limit() -> int:
+    """Return the address space to take at the most, unless the file needs more; raises StoreError."""
+    said = os.environ.get(MAP_VARIABLE, "")
+    if not said:
+        return MAP_SIZE
+    found = re.fullmatch(r"(\d{1,15})([KMGT]?)", said.strip().upper())
+    if found is None or not (size := int(found[1]) * _UNITS[found[2]]):
+        raise StoreError(f"{MAP_VARIABLE}: found {said[:40]!r}; expected a size such as 4G or 512M")
+    return min(max(size, SMALLEST_MAP), 1 << 46)
+
+
+def _slots_of(pid: int, env: lmdb.Environment) -> int:
+    return sum(line.split()[:1] == [str(pid)] for line in env.readers().splitlines())

@@ -1,0 +1,159 @@
+"""The environments that this process has open, each once however many Stores use it, and what a fork does to them.
+
+LMDB allows an environment once a process, and none across a fork: a child gets fresh locks, and never
+touches what its parent had open.
+"""
+
+import atexit
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+
+from .directory import check_new, make_directory, refuse_half_replaced
+from .environment import OPEN, Environment, TablesMissing
+from .errors import NoQueue, StoreError
+
+_TRIES = 10
+
+
+class _Place:
+    """A directory, whose environment one thread at a time opens or looks up."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.waiting = 0
+        self.environment: Environment | None = None
+
+
+class _Places:
+    """The directories in which something is open, or being opened."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.by_path: dict[str, _Place] = {}
+
+
+_places = _Places()
+
+
+def acquire(path: Path, *, create: bool, read_only: bool, as_is: bool = False) -> Environment:
+    """Return the environment at `path`, made first where `create` is set and nothing is there.
+
+    One that is `read_only` never waits for whoever writes; `as_is`: it is refused where something would
+    have to be written first. Raises NoQueue, NotAQueue, NewerFormat or StoreError.
+    """
+    for left in reversed(range(_TRIES)):
+        _prepare(path, create=create)
+        try:
+            with _place(path) as place:
+                return _environment(place, path, create=create, read_only=read_only, as_is=as_is)
+        except NoQueue:  # somebody took the directory away meanwhile
+            if not create or not left:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def make_passing(directory: Path) -> Environment:
+    """Return an environment for a while: in an empty directory, or over a data.mdb in it.
+
+    The directory may be removed as soon as this returns. Raises NotAQueue or StoreError.
+    """
+    return Environment(directory, read_only=False, passing=True)
+
+
+def _prepare(path: Path, *, create: bool) -> None:
+    try:
+        is_new = not (path / "data.mdb").exists()
+    except OSError as error:
+        raise StoreError(
+            f"cannot look for a queue at {path}: {error.strerror}; check the path and its permissions"
+        ) from error
+    refuse_half_replaced(path)
+    if is_new:
+        check_new(path)
+        if not create:
+            raise NoQueue(str(path))
+        make_directory(path)
+
+
+@contextmanager
+def _place(path: Path) -> Iterator[_Place]:
+    """Yield the place of a path, for this thread alone; a place with nothing open in it is forgotten afterwards."""
+    places, key = _places, str(path.resolve())
+    with places.lock:
+        place = places.by_path.setdefault(key, _Place())
+        place.waiting += 1
+    try:
+        with place.lock:
+            yield place
+    finally:
+        with places.lock:
+            place.waiting -= 1
+            for other, each in list(places.by_path.items()):
+                if not each.waiting and (each.environment is None or each.environment.is_closed):
+                    del places.by_path[other]
+
+
+def _environment(place: _Place, path: Path, *, create: bool, read_only: bool, as_is: bool) -> Environment:
+    shared = place.environment
+    if shared is not None:
+        if shared.add_user():
+            if shared.is_there():
+                return _fit(shared, read_only=read_only)
+            shared.remove_user()
+            shared.retire()  # another queue lies there now, or none
+        shared.wait_until_closed()
+    place.environment = _make(path, create=create, read_only=read_only, as_is=as_is)
+    return place.environment
+
+
+def _fit(shared: Environment, *, read_only: bool) -> Environment:
+    if not read_only:
+        try:
+            shared.make_writable()
+        except BaseException:
+            shared.remove_user()
+            raise
+    return shared
+
+
+def _make(path: Path, *, create: bool, read_only: bool, as_is: bool) -> Environment:
+    if read_only and _size(path):
+        try:
+            return Environment(path, read_only=True)
+        except TablesMissing:
+            pass  # a release added some, and nobody has written since
+    if as_is:
+        raise StoreError(f"cannot read the queue at {path} as it is; `queuectl status` brings it up to date")
+    return Environment(path, read_only=False, create=create)
+
+
+def _size(path: Path) -> int:
+    try:
+        return (path / "data.mdb").stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _before_fork() -> None:
+    if OPEN:
+        import ctypes  # noqa: F401 - the child wants it, and might wait for ever for an import of another thread
+
+
+def _in_child() -> None:
+    global _places
+    _places = _Places()
+    for each in list(OPEN):
+        each.disown()
+    OPEN.clear()
+
+
+def _at_exit() -> None:
+    for each in list(OPEN):
+        each.opened.outlive()
+
+
+os.register_at_fork(before=_before_fork, after_in_child=_in_child)
+atexit.register(_at_exit)

@@ -1,0 +1,94 @@
+"""Locks around LMDB's transactions, for what its own leave open: processes of two pid namespaces with one pid.
+
+LMDB knows a reader by its pid and a writer by its thread id, and both are counted anew in each container:
+- A process keeps the byte `pid` of lock.mdb locked from its first read on, to show that the reader slots with
+  its pid are alive; a second process with that pid is refused every read. So the byte is freed when the store
+  was opened, and locked, shared, while this process reads.
+- Where a process is killed that waits for LMDB's writer mutex, the kernel takes the mutex from whoever holds
+  it under the same thread id, and two write at once. So nobody waits there: writers queue at a lock on data.mdb.
+
+Both locks end with their process. A trap closed here: closing any descriptor of lock.mdb frees all of the
+process's locks on that file, so it may be opened and closed nowhere else while the store is open.
+"""
+
+import fcntl
+import os
+import time
+from pathlib import Path
+from threading import Lock, get_ident
+from typing import Final
+
+from .errors import StoreError
+
+_PAUSE_S: Final = 0.002
+
+
+class ReaderLock:
+    """The byte of lock.mdb by which others tell that readers with this pid are alive."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = os.open(path / "lock.mdb", os.O_RDWR | os.O_CLOEXEC)
+
+    def share(self) -> None:
+        """Show that this process reads; waits while another with this pid opens or closes the store."""
+        try:
+            fcntl.lockf(self._fd, fcntl.LOCK_SH, 1, os.getpid())
+        except OSError as error:
+            raise StoreError(f"cannot read the queue at {self._path}: {error.strerror}; try again") from error
+
+    def free(self) -> None:
+        """Let others with this pid open and close the store."""
+        fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, os.getpid())
+
+    def seize(self, *, timeout_s: float) -> bool:
+        """Return whether no other process with this pid reads, which none can from now on."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, os.getpid())
+            except OSError:
+                if time.monotonic() >= deadline:
+                    return False
+                time.sleep(_PAUSE_S)
+            else:
+                return True
+
+    def close(self) -> None:
+        """Close the descriptor, and with it every lock that this process has on lock.mdb."""
+        os.close(self._fd)
+
+
+class WriterLock:
+    """The lock on data.mdb that writers wait for, one thread of one process at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = os.open(path / "data.mdb", os.O_RDONLY | os.O_CLOEXEC)
+        self._threads = Lock()
+        self._holder: int | None = None
+
+    def __enter__(self) -> None:
+        """Wait for every other writer; raises StoreError where this thread is the writer."""
+        if self._holder == get_ident():
+            raise StoreError(
+                f"cannot write to the queue at {self._path}: this thread is writing to it already; end that first"
+            )
+        self._threads.acquire()
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+        except BaseException:
+            self._threads.release()
+            raise
+        self._holder = get_ident()
+
+    def __exit__(self, *_: object) -> None:
+        self._holder = None
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+        finally:
+            self._threads.release()
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self._fd)
