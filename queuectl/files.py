@@ -28,7 +28,10 @@ def make_private(directory: StrPath) -> None:
     try:
         os.mkdir(path, DIRECTORY_MODE)
     except FileNotFoundError:
-        make_private(os.path.dirname(os.path.abspath(path)))  # noqa: PTH100
+        above = os.path.dirname(os.path.abspath(path))  # noqa: PTH100
+        if os.path.isdir(above):  # /proc, say, where nothing can be made
+            raise
+        make_private(above)
         make_private(path)
     except FileExistsError:
         if not os.path.isdir(path):
