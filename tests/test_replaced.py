@@ -1,0 +1,226 @@
+"""A queue whose directory is deleted, moved or replaced while it is open, and a restore that dies while others wait."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from queuectl import Queue
+from queuectl.directory import OPEN_LOCK, lock
+from queuectl.errors import NoQueue, StoreError
+from queuectl.installing import staging
+from queuectl.store import Store
+from tests.waiting import wait_until
+
+
+def deleted(path: Path) -> None:
+    """Delete a queue's directory."""
+    shutil.rmtree(path)
+
+
+def moved(path: Path) -> None:
+    """Give it another name."""
+    path.rename(path.with_name("moved"))
+
+
+def replaced(path: Path) -> None:
+    """Put another queue in its place."""
+    moved(path)
+    with Queue.open(path.with_name("new")) as new:
+        new.enqueue("true", id="of the new one")
+    path.with_name("new").rename(path)
+
+
+def emptied(path: Path) -> None:
+    """Delete the data file alone."""
+    (path / "data.mdb").unlink()
+
+
+WAYS = [deleted, moved, replaced, emptied]
+
+
+@pytest.mark.parametrize("go", WAYS)
+def test_what_is_no_longer_there_is_refused(tmp_path: Path, go: Callable[[Path], None]) -> None:
+    """Nothing is acknowledged or read any more once the path leads elsewhere, by one line."""
+    with Queue.open(tmp_path / "q") as queue:
+        queue.enqueue("true", id="a")
+        go(tmp_path / "q")
+        for use in (
+            lambda: queue.enqueue("true"),
+            lambda: queue.job("a"),
+            lambda: list(queue.events()),
+            lambda: queue.claim("me"),
+            queue.sizes,
+            queue.check_there,
+        ):
+            with pytest.raises(NoQueue, match="deleted or replaced; open it again"):
+                use()
+
+
+@pytest.mark.parametrize("go", WAYS)
+def test_opening_again_opens_what_is_there_now(tmp_path: Path, go: Callable[[Path], None]) -> None:
+    """A new handle beside the old one is of the queue that the path leads to, or makes one; both can be closed."""
+    with Queue.open(tmp_path / "q") as queue:
+        queue.enqueue("true", id="a")
+        go(tmp_path / "q")
+        with Queue.open(tmp_path / "q") as again:
+            again.enqueue("true", id="b")
+            expected = ["b", "of the new one"] if go is replaced else ["b"]
+            assert sorted(job.id for job in again.jobs()) == expected
+            with pytest.raises(NoQueue):
+                queue.job("a")
+        queue.close()
+    with Queue.open(tmp_path / "q") as last:
+        assert last.job("b").id == "b"
+
+
+def test_a_transaction_that_the_directory_vanishes_under_keeps_nothing(tmp_path: Path) -> None:
+    """What was about to be committed is refused, where it could not be found any more."""
+    with Store.open(tmp_path / "q", create=True) as store:
+
+        def write() -> None:
+            with store.write() as txn:
+                txn.put("ids", b"a", b"1")
+                moved(tmp_path / "q")
+
+        with pytest.raises(NoQueue):
+            write()
+        (tmp_path / "moved").rename(tmp_path / "q")
+        with store.read() as read:
+            assert read.get("ids", b"a") is None
+
+
+@pytest.mark.parametrize("go", [deleted, replaced])
+def test_a_worker_ends_with_its_queue(tmp_path: Path, go: Callable[[Path], None]) -> None:
+    """A worker whose queue is gone says so in one line and ends; it makes no queue in the place of that."""
+    Queue.open(tmp_path / "q").close()
+    words = [sys.executable, "-m", "queuectl", "--db", str(tmp_path / "q"), "worker", "start"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        assert "started" in worker.stdout.readline()
+        go(tmp_path / "q")
+        _, complaint = worker.communicate(timeout=30)
+    assert worker.returncode == 1
+    assert complaint.count("\n") == 1
+    assert "is gone" in complaint
+    assert (tmp_path / "q").exists() == (go is replaced)
+
+
+# A restore that is waited for
+
+RESTORE = """
+import os, sys
+from pathlib import Path
+from queuectl import installing
+path, rename = Path(sys.argv[1]), os.rename
+def stop(old, new):
+    if Path(new) == path / "data.mdb":  # the old one is aside, the new one not yet in its place
+        print("half", flush=True)
+        sys.stdin.readline()
+    rename(old, new)
+os.rename = stop
+with installing.staging(path, "restore") as staged:
+    print("staged", flush=True)
+    (staged / "data.mdb").write_bytes(Path(sys.argv[2]).read_bytes())
+    sys.stdin.readline()
+    installing.install(path)
+"""
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_verb_beside_a_restore_that_dies_says_so(tmp_path: Path, early: bool) -> None:
+    """It makes no second queue, whose jobs `restore --finish` would put aside; that one ends the restore.
+
+    `early`: the verb waits since before the restore began to move in.
+    """
+    path, other = tmp_path / "q", tmp_path / "other"
+    for each in (path, other):
+        with Queue.open(each) as queue:
+            queue.enqueue("true", id=each.name)
+    found: list[BaseException] = []
+
+    def open_it() -> None:
+        try:
+            Store.open(path, create=True).close()
+        except StoreError as error:
+            found.append(error)
+
+    waiting = Thread(target=open_it)
+    words = [sys.executable, "-c", RESTORE, str(path), str(other / "data.mdb")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as restore:
+        assert restore.stdout is not None
+        assert restore.stdin is not None
+        assert restore.stdout.readline() == "staged\n"
+        if early:
+            waiting.start()
+            wait_until(somebody_waits)
+        restore.stdin.write("\n")
+        restore.stdin.flush()
+        assert restore.stdout.readline() == "half\n"
+        restore.kill()
+    if not early:
+        waiting.start()
+    waiting.join(20)
+    assert ["restore --finish" in str(each) for each in found] == [True]
+    done = subprocess.run([sys.executable, "-m", "queuectl", "--db", str(path), "restore", "--finish"], check=False)
+    assert done.returncode == 0
+    with Queue.open(path) as queue:
+        assert [job.id for job in queue.jobs()] == ["other"]
+
+
+def somebody_waits() -> bool:
+    """Whether this process waits for a lock on a file."""
+    return any("->" in line and f" {os.getpid()} " in line for line in Path("/proc/locks").read_text().splitlines())
+
+
+def test_a_lock_file_that_is_taken_away_keeps_nobody_out_and_lets_nobody_in(tmp_path: Path) -> None:
+    """Whoever waited for a file that its holder unlinked locks the one that is there now, as everybody else does."""
+    path = tmp_path / "lock"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    locked: list[bool] = []
+
+    def wait() -> None:
+        with lock(path, wait=True), lock(path, wait=False) as is_free:
+            locked.append(is_free)
+
+    waiting = Thread(target=wait)
+    waiting.start()
+    wait_until(somebody_waits)
+    path.unlink()
+    os.close(fd)
+    waiting.join(20)
+    assert locked == [False]
+
+
+def test_a_queue_that_does_not_come_to_be_leaves_no_lock_to_wait_for(tmp_path: Path) -> None:
+    """The directory made for a restore goes with its lock while that is held; who waited for it finds no queue."""
+    path = tmp_path / "q"
+    opened: list[bool] = []
+
+    def wait() -> None:
+        with Store.open(path, create=True) as store, store.write() as txn:
+            txn.put("ids", b"a", b"1")
+            opened.append(True)
+
+    waiting = Thread(target=wait)
+
+    def restore() -> None:
+        with staging(path, "restore"):
+            waiting.start()
+            wait_until(somebody_waits)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        restore()
+    waiting.join(20)
+    assert opened == [True]
+    assert (path / OPEN_LOCK).exists()
+    with Store.open(path, create=False) as store, store.read() as txn:
+        assert txn.get("ids", b"a") == b"1"
