@@ -37,7 +37,7 @@ def pieces(path: Path, file: tuple[int, int] | None) -> Generator[bytes, None, N
     assert child.stdout is not None and child.stderr is not None, "they were asked for"  # noqa: PT018
     with child:
         try:
-            while piece := os.read(child.stdout.fileno(), COPY_BYTES):
+            while piece := child.stdout.read(COPY_BYTES):
                 yield piece
         except BaseException:
             child.kill()

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from signal import SIGKILL
 from subprocess import run
@@ -226,3 +227,34 @@ def test_a_child_forked_inside_a_transaction_touches_nothing_of_it(tmp_path: Pat
             os._exit(1)
         with store.read() as after:
             assert after.get("ids", b"a") == b"1"
+
+
+# Threads that are not the system's
+
+GREENLETS = """
+from gevent import monkey
+monkey.patch_all()
+import sys
+import gevent
+from pathlib import Path
+from queuectl import Queue
+place = Path(sys.argv[1])
+with Queue.open(place / "q") as queue:
+    def work(name):
+        for number in range(10):
+            queue.enqueue("true", id=f"{name}-{number}")
+            gevent.sleep(0)
+            with Queue.open(place / "q", read_only=True) as reader:
+                reader.job(f"{name}-{number}")
+    works = [gevent.spawn(work, name) for name in "abc"]
+    queue.backup(str(place / "backup.tar"))
+    gevent.joinall(works, raise_error=True)
+    print(queue.head())
+"""
+
+
+@pytest.mark.skipif(find_spec("gevent") is None, reason="gevent is not installed")
+def test_a_program_under_gevent_works_and_backs_up(tmp_path: Path) -> None:
+    """With threads, locks and processes of gevent's, greenlets share a queue, and a backup beside them ends."""
+    done = run([sys.executable, "-c", GREENLETS, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "30\n"), done.stderr
