@@ -193,9 +193,7 @@ class NoQueue(StoreError):
     def __init__(self, path: str, *, was_open: bool = False) -> None:
         self.path = path
         if was_open:
-            super().__init__(
-                f"the queue at {path} is gone: its directory was deleted or replaced; open it again"
-            )
+            super().__init__(f"the queue at {path} is gone: its directory was deleted or replaced; open it again")
             return
         super().__init__(f"no queue at {path}; `queuectl enqueue` makes one there, --db or QUEUECTL_DB names another")
 
