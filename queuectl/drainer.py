@@ -3,7 +3,7 @@
 A run is over when its command exits, though what it left in the background may have its pipes open:
 a web server, say. Once nobody had them open to read, its next print would end it (SIGPIPE). The
 worker sends those pipes here, and this process has them until their last writer is gone, however
-the worker ends. Runs as `python -I -S -c START DIRECTORY` with a socket to the worker as its stdin.
+the worker ends. Runs as `python -I -S -c ... DIRECTORY`, see `worker.drain`, with a socket to the worker as its stdin.
 Imports nothing of ours, and holds nothing of the queue.
 """
 
@@ -15,8 +15,6 @@ import sys
 import time
 from contextlib import suppress
 from typing import Final
-
-START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from queuectl.drainer import main; main()"
 
 MOST_PIPES: Final = 1024
 """How many pipes one drainer has open at the most; what goes beyond is closed."""

@@ -101,7 +101,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "verification": "apart checkpoint errors",
     "doctor": "apart directory errors events.lmdb_log job lockfile projections.* reading store",
     "worker.libc": "surroundings",
-    "worker.*": f"{FACE} boot doorbell drainer files guardian leftovers lockfile processes worker.*",
+    "worker.*": f"{FACE} boot doorbell files guardian leftovers lockfile processes worker.*",
     "cli.verbs.dashboard": f"{FACE} cli.* web.server",
     "cli.*": f"{FACE} asof candidates doctor files leftovers verification __init__ cli.* worker.*",
     "web.looking": f"{FACE} __init__ web.*",

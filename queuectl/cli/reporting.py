@@ -1,13 +1,15 @@
 """What a worker in the foreground says: a line for each happening, or a bar until its queue is empty."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic, strftime
 from typing import TYPE_CHECKING
 
 from ..job import ENDED, JobState
+from ..worker.lines import can_take, write_lines
 from .progress import Shown, can_show, progress
-from .render import STATE_COLOURS, coloured, line, note, on_terminal, paint
+from .render import STATE_COLOURS, coloured, note, on_terminal, paint
 from .text import escape, plural
 
 if TYPE_CHECKING:
@@ -18,11 +20,13 @@ LOOK_EVERY_S = 0.5
 """How often it is counted what is left; other workers and new jobs change that too."""
 
 
-def print_lines(told: "Sequence[Told]") -> None:
-    """Print a line for each happening, in the colour of its job's state."""
+def print_lines(told: "Sequence[Told]") -> int:
+    """Print a line for each happening, in the colour of its job's state, as far as they are taken; gives how many."""
+    if not can_take(sys.stdout):
+        return 0
     now = strftime("%H:%M:%S")
     shown = _painted if coloured() else _plain  # asked once: it is a call of the system's
-    line("\n".join(shown(each, now) for each in told))
+    return write_lines(sys.stdout, [shown(each, now) for each in told])
 
 
 def _plain(told: "Told", now: str) -> str:
@@ -47,8 +51,10 @@ class Draining:
         self._ended = self._failures = self._total = 0
         self._look_at = 0.0
 
-    def report(self, told: "Sequence[Told]") -> None:
-        """Take note of what a worker says."""
+    def report(self, told: "Sequence[Told]") -> int | None:
+        """Take note of what a worker says; of nothing while nobody takes what is printed (Ctrl-S, say)."""
+        if not (can_take(sys.stderr) and can_take(sys.stdout)):
+            return 0
         for each in told:
             self._ended += each.state in ENDED
             self._failures += each.state in (JobState.FAILED, JobState.DEAD)
@@ -61,6 +67,7 @@ class Draining:
         if (now_s := monotonic()) >= self._look_at:
             self._look_at = now_s + LOOK_EVERY_S
             self._count()
+        return None
 
     def summary(self) -> str:
         """Tell what this worker got done."""

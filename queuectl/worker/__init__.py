@@ -3,18 +3,20 @@
 A worker changes the queue through class Queue alone.
 """
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Sequence
 
 from ..intake import check_poll_s, check_queue
 from ..queue import Queue
+from .lines import Report, can_take, write_lines
 from .loop import Options, Worker
 from .notify import Notifier
 from .report import Told
 
 
-def print_lines(lines: Sequence[Told]) -> None:
-    """Print what a worker has to say."""
-    print("\n".join(line.text for line in lines))
+def print_lines(lines: Sequence[Told]) -> int:
+    """Print what a worker has to say, as far as that does not wait for whoever reads it; gives how many lines."""
+    return write_lines(sys.stdout, [line.text for line in lines]) if can_take(sys.stdout) else 0
 
 
 def start_worker(
@@ -27,7 +29,7 @@ def start_worker(
     lease_s: float | None = None,
     grace_s: float | None = None,
     reason: str | None = None,
-    report: Callable[[Sequence[Told]], None] = print_lines,
+    report: Report = print_lines,
     notifier: Notifier | None = None,
 ) -> int:
     """Run jobs in this process until told to stop, or until nothing is left with `drain`; gives the exit code.
@@ -36,7 +38,8 @@ def start_worker(
     `queues` None takes jobs of all queues; `lease_s` and `grace_s` None take the configured ones.
     `reason` is kept in the log with its start.
     SIGTERM, SIGINT and SIGHUP finish the running jobs; a second one gives them back, a third kills.
-    `report` is given the lines to print, all of a tick at once; `notifier` tells a service manager.
+    `report` is given the lines to print, all of a tick at once, and may give how many it could print now: the
+    others come again. `notifier` tells a service manager.
     """
     settings = queue.settings()
     check_poll_s(poll_s)

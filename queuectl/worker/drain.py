@@ -5,15 +5,18 @@ One process for all of them, started when there is the first; see `drainer`.
 
 import os
 import signal
-import socket
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from ..drainer import START
 from .helper import Helper
 from .libc import close
+
+if TYPE_CHECKING:
+    from socket import socket
+
+_START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from queuectl.drainer import main; main()"
 
 MOST_HELD: Final = 64
 """How many pipes are kept open unread while no process can be had to read them."""
@@ -31,8 +34,8 @@ class Drain:
     """
 
     def __init__(self) -> None:
-        self._helper = Helper("-I", "-S", "-c", START, Path(__file__).parents[2])
-        self._socket: socket.socket | None = None
+        self._helper = Helper("-I", "-S", "-c", _START, Path(__file__).parents[2])
+        self._socket: socket | None = None
         self._pid = 0
         self._held: list[int] = []
 
@@ -54,17 +57,21 @@ class Drain:
         self._let_go()
 
     def _send_all(self) -> None:
+        from socket import send_fds  # most workers need none
+
         worker = self._socket or self._start()
         try:
             while self._held:
-                socket.send_fds(worker, [b"!"], self._held[-1:])
+                send_fds(worker, [b"!"], self._held[-1:])
                 close([self._held.pop()])
         except OSError:
             self._let_go()
             raise
 
-    def _start(self) -> socket.socket:
-        ours, theirs = socket.socketpair()
+    def _start(self) -> "socket":
+        from socket import socketpair
+
+        ours, theirs = socketpair()
         try:
             ours.setblocking(False)
             with theirs, Path(os.devnull).open("r+b", buffering=0) as null:

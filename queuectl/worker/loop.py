@@ -7,7 +7,7 @@ How a command runs is not known here; what a job may do next is the queue's to s
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ from ..surroundings import processors
 from . import report
 from .ahead import GIVE_BACK_S, TOGETHER, Ahead
 from .attempt import NEVER
-from .lines import Lines
+from .lines import Lines, Report
 from .notify import Notifier
 from .presence import Presence
 from .signals import STOPPING, Signals
@@ -81,9 +81,7 @@ class Halt(IntEnum):
 class Worker:
     """Runs the queue's jobs until it is stopped, or drained."""
 
-    def __init__(
-        self, queue: Queue, options: Options, say: Callable[[Sequence[report.Told]], None], notifier: Notifier
-    ) -> None:
+    def __init__(self, queue: Queue, options: Options, say: Report, notifier: Notifier) -> None:
         self.id = worker_id(os.uname().nodename, os.getpid())
         self._queue = queue
         self._options = options
@@ -123,7 +121,7 @@ class Worker:
             try:
                 self._work()
             finally:
-                self._lines.flush()
+                self._lines.close()
 
     def _work(self) -> None:
         options, queue = self._options, self._queue

@@ -96,6 +96,11 @@ def ended(result: Result, job: Job) -> str:
     return f"{failure}; next attempt in {max(0.0, (job.due_us - job.updated_at_us) / 1_000_000):.3g} s"
 
 
+def dropped(count: int) -> str:
+    """Say that nobody took so many lines."""
+    return f"... {count:,} {'line' if count == 1 else 'lines'} dropped: nobody took what this worker prints"
+
+
 def refused(job: Job, error: Exception) -> str:
     """Say that a run was in vain."""
     return f"{job.id}: {error}"
