@@ -14,7 +14,7 @@ from typing import Final
 from . import archive
 from .archived import directories, lacking, whole_log
 from .errors import BadSegment, CorruptLog
-from .events.audit import Audit, Problem
+from .events.audit import Audit, Problem, Problems
 from .events.codec import unpack
 from .events.lmdb_log import LOG, LmdbLog
 from .projections import archives
@@ -28,7 +28,7 @@ class Provenance:
     """What can be proven of the events up to a cut, of which the chain's digest there is known ("": it is not)."""
 
     def __init__(self, store: Store, cut: int, chain: bytes) -> None:
-        self.problems: list[Problem] = []
+        self.problems = Problems()
         self.proven: set[int] = set()
         """Those of the positions watched at which the chain is what it ought to be."""
         self.segments = 0
@@ -96,10 +96,13 @@ class Provenance:
     def _follow_chain(self, watched: Mapping[int, bytes]) -> Iterator[int]:
         audit = Audit(self.problems.append, cut=self._cut, watched=watched)
         rows = _without_gaps(whole_log(self._store, until=self._cut), self._cut, self._problem)
-        while batch := list(islice(rows, ROWS_AT_ONCE)):
-            with self._store.read() as txn:
-                audit.feed(batch, lambda position: txn.get(LOG, key_of(position)))
-            yield audit.position
+        try:
+            while batch := list(islice(rows, ROWS_AT_ONCE)):
+                with self._store.read() as txn:
+                    audit.feed(batch, lambda position: txn.get(LOG, key_of(position)))
+                yield audit.position
+        except CorruptLog as error:
+            self._problem(error.position, error.found)
         if self._chain and not self.problems:
             audit.anchor(self._chain)
         audit.finish()

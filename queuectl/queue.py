@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import surroundings
 from .clock import SystemClock
-from .errors import CorruptLog
+from .errors import CorruptLog, StoreError
 from .events.lmdb_log import LmdbLog
 from .face.asking import Asking
 from .face.claiming import Claiming
@@ -20,6 +20,7 @@ from .face.keeping import Keeping
 from .face.opened import directory_of
 from .intake import check_text
 from .later import Later
+from .projections import marks
 from .settings import VARIABLES
 from .store import Store
 
@@ -80,7 +81,7 @@ class Queue(Asking, Claiming, Keeping):
             if rebuild.is_outdated(store):
                 with Store.open(store.path, create=False) as writable:
                     rebuild.bring_up_to_date(writable)
-            _refuse_newer(store)
+            _check_end_of_log(store)
         except BaseException:
             store.close()
             raise
@@ -89,10 +90,15 @@ class Queue(Asking, Claiming, Keeping):
         return cls(store, clock or SystemClock(), who, cause, _settings_in(os.environ if environ is None else environ))
 
 
-def _refuse_newer(store: Store) -> None:
-    """Refuse a log that a newer release goes on with, whatever is asked; damage is for those who read it."""
+def _check_end_of_log(store: Store) -> None:
+    """Refuse a log that a newer release goes on with, or whose end is gone; other damage is for those who read it."""
     with suppress(CorruptLog), store.read() as txn:
-        LmdbLog(txn)
+        head, applied = LmdbLog(txn).head(), marks.get(txn, marks.APPLIED)
+        if head < applied:
+            raise StoreError(
+                f"cannot open the queue at {store.path}: its log ends at position {head}, and its views have seen "
+                f"{applied}: data.mdb is damaged; type `queuectl verify`, then restore a backup"
+            )
 
 
 def _settings_in(environ: Mapping[str, str]) -> dict[str, str]:

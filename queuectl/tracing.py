@@ -5,12 +5,14 @@ from itertools import islice
 from typing import Final
 
 from .errors import StoreError
-from .events.audit import Envelope, Problem, envelope_of, weight
+from .events.audit import Envelope, Problem, Problems, envelope_of, weight
 from .events.types import Stream
 from .store import Store, Transaction, key_of
 
 ROWS_AT_ONCE: Final = 10_000
 _MASK: Final = (1 << 64) - 1
+_PAGE_BITS: Final = 15
+_IN_PAGE: Final = (1 << _PAGE_BITS) - 1
 
 
 def stream_of_key(key: bytes) -> Stream | None:
@@ -46,28 +48,40 @@ def sum_of(store: Store, head: int, found: Callable[[Problem], None]) -> tuple[i
     return count, total & _MASK
 
 
-def trace(store: Store, head: int, cut: int, spoilt: set[int]) -> list[Problem]:
+def trace(store: Store, head: int, cut: int, spoilt: set[int]) -> Problems:
     """Find what is wrong with the streams of a log up to a head; slower, and with a bit of memory for each event.
 
     Nothing is said of what only follows from events that are spoilt.
     """
-    followed = _Bits(head)
-    found = [*_back(store, head, cut, spoilt, followed), *_untold(store, head, spoilt, followed)]
-    found += _mistold(store, head, spoilt, followed)
-    return found or [] if spoilt else found or [Problem(0, "the streams do not add up with the log; verify again")]
+    followed = _Bits()
+    each = (
+        _back(store, head, cut, spoilt, followed),
+        _untold(store, head, spoilt, followed),
+        _mistold(store, head, spoilt, followed),
+    )
+    found = Problems()
+    for problems in each:
+        found.extend(problems)
+    if not found and not spoilt:
+        found.append(Problem(0, "the streams do not add up with the log; verify again"))
+    return found
 
 
 class _Bits:
-    """A set of positions, at a bit for each that there could be."""
+    """A set of positions, at a bit for each that lies near one that is in it."""
 
-    def __init__(self, head: int) -> None:
-        self._bytes = bytearray(head // 8 + 1)
+    def __init__(self) -> None:
+        self._pages: dict[int, bytearray] = {}
 
     def __contains__(self, position: int) -> bool:
-        return bool(self._bytes[position >> 3] >> (position & 7) & 1)
+        page = self._pages.get(position >> _PAGE_BITS)
+        return page is not None and bool(page[(position & _IN_PAGE) >> 3] >> (position & 7) & 1)
 
     def add(self, position: int) -> None:
-        self._bytes[position >> 3] |= 1 << (position & 7)
+        page = self._pages.setdefault(position >> _PAGE_BITS, bytearray())
+        if not page:
+            page.extend(bytes((_IN_PAGE + 1) >> 3))
+        page[(position & _IN_PAGE) >> 3] |= 1 << (position & 7)
 
 
 def _back(store: Store, head: int, cut: int, spoilt: set[int], followed: _Bits) -> Iterator[Problem]:

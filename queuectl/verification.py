@@ -98,6 +98,8 @@ class _Gathered:
                 self._progress(message["part"], message["done"], message["total"])
         elif kind == "problem":
             self.add(message["part"], message["position"], message["until"], message["what"])
+        elif kind == "more":
+            self.count += message["problems"]
         elif kind == "note":
             self.notes.append(message["what"])
         elif kind == "part":

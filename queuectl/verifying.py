@@ -19,7 +19,7 @@ from . import outputs
 from .directory import COMPACT_LOCK, is_used, lock
 from .environment import faults
 from .errors import CorruptLog, IllegalTransition, QueuectlError, StoreError
-from .events.audit import Audit, Envelope, Look, Problem, envelope_of
+from .events.audit import Audit, Envelope, Look, Problem, Problems, envelope_of
 from .events.types import RETENTION_STREAM
 from .projections import rebuild
 from .provenance import Provenance
@@ -31,6 +31,9 @@ Message = dict[str, Any]
 
 LOG: Final = "log"
 ROWS_AT_ONCE: Final = 10_000
+_LEAST_ROW_BYTES: Final = 16
+"""Less than a row takes: how many rows a damaged tree says it has is not to be believed."""
+
 NOT_THERE: Final = "what the run printed is not there"
 
 _ENDINGS: Final = frozenset({"completed", "failed", "cancelled"})
@@ -42,7 +45,8 @@ Printed = tuple[int, int, int, Any, Any]
 def messages(path: str, *, log_only: bool = False, against: Mapping[str, str] | None = None) -> Iterator[Message]:
     """Check a queue, part by part. `against` has digests (hex) that the log's chain ought to have at some positions.
 
-    Messages are of these kinds, by their key `is`: `progress`, `problem`, `note`, `part` (one is done), and `head`.
+    Messages are of these kinds, by their key `is`: `progress`, `problem`, `more` (problems, of which only the number
+    is told), `note`, `part` (one is done), and `head`.
     """
     gc.disable()  # there are no cycles here, and looking for them would take a third of the time
     directory, is_sound = Path(path), True
@@ -121,13 +125,13 @@ class _Walk:
         self._begun = time.monotonic()
         self._outputs_s = 0.0
         self._checked = 0
-        self._problems: list[Problem] = []
-        self._unsaid: list[Message] = []
+        self._problems = Problems()
+        self._unsaid = Problems()
         with store.read() as txn:
             self._cut, self._retention, self._chain = _retained(txn)
             last = txn.last(LOG)
             self._head = int.from_bytes(last[0], "big") if last else 0
-            self._rows = txn.count(LOG)
+            self._rows = min(txn.count(LOG), store.sizes()["file"] // _LEAST_ROW_BYTES)
         self._watched = watched
         self._audit = Audit(self._problems.append, cut=self._cut, watched=watched)
         self._archive = Provenance(store, self._cut, self._chain)
@@ -161,8 +165,8 @@ class _Walk:
                 Problem(audit.position + 1, f"the log cannot be read from here on: {self._broke_off}")
             )
         streams = 0 if self._broke_off else self._check_streams()
-        yield from (_problem("log", each) for each in self._problems)
-        yield from self._unsaid
+        yield from _problems("log", self._problems)
+        yield from _problems("outputs", self._unsaid)
         seconds = _since(self._begun) - self._outputs_s
         yield {"is": "part", "part": "log", "events": audit.events, "streams": streams, "seconds": seconds}
         if not self._log_only:
@@ -180,7 +184,7 @@ class _Walk:
 
     def _tell_archive(self) -> Iterator[Message]:
         archive = self._archive
-        yield from (_problem("archive", each) for each in archive.problems)
+        yield from _problems("archive", archive.problems)
         if archive.segments:
             told = {"segments": archive.segments, "events": archive.events, "seconds": archive.seconds}
             yield {"is": "part", "part": "archive", **told}
@@ -259,7 +263,7 @@ class _Walk:
 
     def _say(self, position: int, what: str) -> None:
         if what:
-            self._unsaid.append(_problem("outputs", Problem(position, what)))
+            self._unsaid.append(Problem(position, what))
 
 
 def _views(path: Path) -> Iterator[Message]:
@@ -302,7 +306,8 @@ def _retained(txn: Transaction) -> tuple[int, int, bytes]:
             break
         if envelope["d"].get("upto") == cut:
             return cut, last, envelope["d"].get("chain") or b""
-        position = envelope.get("p", 0)
+        prev = envelope.get("p", 0)
+        position = prev if type(prev) is int and prev < position else 0
     return cut, last, b""
 
 
@@ -331,6 +336,12 @@ def _told(value: Any) -> tuple[int, bytes] | None:
         return None
     size, digest = value
     return int(size), bytes(digest)
+
+
+def _problems(part: str, problems: Problems) -> Iterator[Message]:
+    yield from (_problem(part, each) for each in problems)
+    if problems.more:
+        yield {"is": "more", "problems": problems.more}
 
 
 def _problem(part: str, problem: Problem) -> Message:

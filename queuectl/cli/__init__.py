@@ -43,6 +43,9 @@ def _run() -> None:
 
         answer(asked)
     from .app import queuectl
+    from .crash import catch_crashes
+
+    catch_crashes()
 
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character gets its escape, not a traceback.

@@ -26,6 +26,7 @@ Look = Callable[[int], bytes | None]
 """Gives the stored bytes of the event at a position, None where there is none."""
 
 SPOILT_AT_MOST: Final = 10_000
+PROBLEMS_AT_MOST: Final = 1_000
 
 _VERSIONS: Final[Mapping[str, int]] = {layout.name: layout.version for layout in LAYOUTS}
 _CHECKSUM: Final = struct.Struct(">I")
@@ -38,6 +39,25 @@ class Problem(NamedTuple):
     position: int
     what: str
     until: int = 0
+
+
+class Problems(list[Problem]):
+    """The first problems found, and how many `more` there were: a damaged log can have one an event."""
+
+    more = 0
+
+    def append(self, problem: Problem) -> None:
+        """Keep a problem, or count it."""
+        if len(self) < PROBLEMS_AT_MOST:
+            super().append(problem)
+        else:
+            self.more += 1
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Keep or count each problem."""
+        self.more += problems.more if isinstance(problems, Problems) else 0
+        for problem in problems:
+            self.append(problem)
 
 
 def weight(stream: Stream, position: int) -> int:

@@ -140,13 +140,17 @@ class LmdbLog:
 
     def read(self, after: int = 0, limit: int | None = None, *, until: int | None = None) -> Iterator[Recorded]:
         """Give the events behind a position; raises CorruptLog at a gap behind the cut, or a damaged event."""
-        expected = after
+        reached = after
         stop = None if until is None else key_of(until + 1)
+        left = -1 if limit is None else limit
         for key, value in islice(self._txn.scan(LOG, key_of(after + 1), stop), limit):
             recorded = decode(key, value)
-            self._check_next(recorded.position, expected + 1)
-            expected = recorded.position
+            self._check_next(recorded.position, reached + 1)
+            reached = recorded.position
+            left -= 1
             yield recorded
+        if left:
+            self._check_end(reached, self._head if until is None else min(until, self._head))
 
     def stored(self, after: int, limit: int) -> list[Row]:
         """Give the events behind a position as they are stored; raises CorruptLog at a gap behind the cut."""
@@ -156,13 +160,22 @@ class LmdbLog:
                 position = int.from_bytes(key, "big")
                 self._check_next(position, after + 1)
                 after = position
+        if len(rows) < limit:
+            self._check_end(int.from_bytes(rows[-1][0], "big") if rows else after, self._head)
         return rows
 
     def _check_next(self, position: int, expected: int) -> None:
+        if position < expected:
+            raise CorruptLog(expected, f"an earlier event, that at {position}, stands in its place")
         if position != expected:
             missing = max(expected, self.cut() + 1)
             if missing < position:
                 raise CorruptLog(missing, f"it is missing; the next event is at {position}")
+
+    def _check_end(self, reached: int, end: int) -> None:
+        """Refuse rows that end too early, as they do at a page that leads nowhere."""
+        if reached < end and (missing := max(reached, self.cut()) + 1) <= end:
+            raise CorruptLog(missing, f"it is missing, and so are those behind it, up to {end}")
 
     def cut(self) -> int:
         """Give the position up to which events may be missing, 0 where all are there."""

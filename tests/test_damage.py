@@ -1,0 +1,68 @@
+"""Damaged stores: no verb ends by a signal or a traceback, nor tells something else without a word."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from queuectl import Queue, archived, provenance, verifying
+from tests import damage
+
+CRASHING = """
+import ctypes, os, signal, sys, threading
+from queuectl.cli.crash import catch_crashes
+catch_crashes()
+def crash():
+    if sys.argv[1] == "read":
+        ctypes.string_at(8)
+    os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+if sys.argv[2] == "thread":
+    thread = threading.Thread(target=crash)
+    thread.start()
+    thread.join()
+else:
+    crash()
+"""
+
+
+@pytest.mark.parametrize("how", ["read", "SIGBUS", "SIGABRT"])
+@pytest.mark.parametrize("where", ["main", "thread"])
+def test_a_signal_of_the_engine_ends_a_verb_in_a_line(how: str, where: str) -> None:
+    """A page that cannot be read ends the process with exit code 1 and one line that says what to type."""
+    done = subprocess.run([sys.executable, "-c", CRASHING, how, where], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: the engine met SIG")
+    assert done.stderr.count("\n") == 1
+    assert "queuectl verify" in done.stderr
+
+
+def test_what_a_worker_starts_does_not_inherit_it(tmp_path: Path) -> None:
+    """A command that crashes by itself ends by its signal, as anywhere."""
+    words = [sys.executable, "-m", "queuectl", "--db", str(tmp_path / "q")]
+    subprocess.run([*words, "enqueue", "a", "kill -SEGV $$", "--max-retries", "0"], check=True, capture_output=True)
+    subprocess.run([*words, "worker", "start", "--drain"], check=True, capture_output=True, timeout=30)
+    with Queue.open(tmp_path / "q", create=False) as queue:
+        assert "SIGSEGV" in str(queue.job("a").last)
+
+
+def test_verbs_on_damaged_stores(tmp_path: Path) -> None:
+    """A variant of each kind of damage, two verbs on each; `python -m tests.damage` tries hundreds, and all."""
+    words = [sys.executable, "-m", "tests.damage", "--variants", "11", "--verbs", "2", "--only", "reading"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_leaves_of_the_log_swapped_beside_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verify ends, names the place, and says of the problems beyond the first thousand only how many they are."""
+    for module in (verifying, archived, provenance):
+        monkeypatch.setattr(module, "ROWS_AT_ONCE", 20)
+    damage.make(tmp_path / "q")
+    data = tmp_path / "q" / "data.mdb"
+    file = damage.File(data.read_bytes())
+    log = file.leaves(file.roots()["log"])
+    for one, other in [(0, 1), (1, 2), (2, 5), (0, len(log) - 1), (3, len(log) - 2)]:
+        data.write_bytes(file.swapped(log[one], log[other], numbers=True))
+        told = list(verifying.messages(str(tmp_path / "q"), log_only=True))
+        assert any(each["is"] == "problem" for each in told)
+        assert len(told) < 2_000
