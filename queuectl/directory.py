@@ -3,6 +3,7 @@
 Knows nothing of what is inside its files. A trap closed here: network file systems break LMDB's locks.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -156,7 +157,11 @@ def hold(path: Path) -> int | None:
         return _locked(path / OPEN_LOCK, fcntl.LOCK_SH)
     except FileNotFoundError:
         raise NoQueue(str(path)) from None
-    except OSError:
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EINVAL):
+            raise StoreError(
+                f"cannot lock {path / OPEN_LOCK}: it is a link or no file; see who put it there, and remove it"
+            ) from error
         return None
 
 

@@ -6,7 +6,7 @@ while a thread is in a transaction would do so too.
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -86,8 +86,10 @@ class Environment:
         try:
             self.sets = self._tables_of(opened, read_only=read_only)
             self.freed_readers += opened.freed_readers + opened.env.reader_check()
-        except BaseException:
+        except BaseException as error:
             opened.close()
+            if isinstance(error, lmdb.Error) and not self._is_suspect:
+                raise _damaged(self.path, error) from error
             raise
         self.opened, self.is_read_only = opened, read_only
 
@@ -334,12 +336,25 @@ def faults(path: Path) -> list[str]:
         return [str(error)]
 
 
+def _damaged(path: Path, error: lmdb.Error) -> StoreError:
+    found = str(error).rstrip(".")
+    return StoreError(f"cannot open the queue at {path}: {found}; type `queuectl verify`, then restore a backup")
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except lmdb.Error as error:
+        raise _damaged(path, error) from error
+
+
 def compacted_copy(path: Path, target: Path) -> None:
     """Copy an environment that nobody has open into a directory, without its free pages, and check the copy.
 
     Raises NotAQueue or StoreError.
     """
-    with closing(LmdbFile(path, read_only=True)) as opened, opened.reading() as env:
+    with _told(path), closing(LmdbFile(path, read_only=True)) as opened, opened.reading() as env:
         _check_format(env, path, None)
         try:
             env.copy(os.fsencode(target), compact=True)  # type: ignore[arg-type]  # it takes bytes as well
@@ -393,7 +408,7 @@ def peek(path: Path) -> Peeked:
     held = hold(path)
     try:
         refuse_half_replaced(path)
-        with closing(LmdbFile(path, read_only=True)) as opened, opened.reading() as env:
+        with _told(path), closing(LmdbFile(path, read_only=True)) as opened, opened.reading() as env:
             _check_length(path, env)
             _check_format(env, path, None)
             with env.begin() as txn:

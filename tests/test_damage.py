@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from queuectl import Queue, archived, provenance, verifying
+from queuectl.errors import CorruptLog, StoreError
 from tests import damage
 
 CRASHING = """
@@ -16,7 +18,7 @@ catch_crashes()
 def crash():
     if sys.argv[1] == "read":
         ctypes.string_at(8)
-    os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+    signal.raise_signal(getattr(signal, sys.argv[1]))
 if sys.argv[2] == "thread":
     thread = threading.Thread(target=crash)
     thread.start()
@@ -32,7 +34,7 @@ def test_a_signal_of_the_engine_ends_a_verb_in_a_line(how: str, where: str) -> N
     """A page that cannot be read ends the process with exit code 1 and one line that says what to type."""
     done = subprocess.run([sys.executable, "-c", CRASHING, how, where], capture_output=True, text=True, timeout=20)
     assert done.returncode == 1
-    assert done.stderr.startswith("Error: the engine met SIG")
+    assert done.stderr.startswith("Error: ended by SIG")
     assert done.stderr.count("\n") == 1
     assert "queuectl verify" in done.stderr
 
@@ -66,3 +68,42 @@ def test_leaves_of_the_log_swapped_beside_an_archive(tmp_path: Path, monkeypatch
         told = list(verifying.messages(str(tmp_path / "q"), log_only=True))
         assert any(each["is"] == "problem" for each in told)
         assert len(told) < 2_000
+
+
+def test_a_zeroed_root_is_told_by_every_way_in(tmp_path: Path) -> None:
+    """The table of tables gone, a queue is refused by all that opens one, with what to type."""
+    damage.make(tmp_path / "q")
+    data = tmp_path / "q" / "data.mdb"
+    file = damage.File(data.read_bytes())
+    data.write_bytes(file.spoilt((file.main_root() * damage.PAGE, bytes(damage.PAGE))))
+    ways: list[Callable[[], object]] = [
+        lambda: Queue.open(tmp_path / "q", create=False),
+        lambda: Queue.open(tmp_path / "q", create=False, read_only=True),
+        lambda: Queue.shrink(tmp_path / "q"),
+        lambda: Queue.migrate(tmp_path / "q"),
+    ]
+    for way in ways:
+        with pytest.raises(StoreError, match="queuectl verify"):
+            way()
+
+
+def test_a_log_that_lost_its_end_is_refused(tmp_path: Path) -> None:
+    """The last leaf of the log replaced by one of before, it is not taken for a shorter log."""
+    damage.make(tmp_path / "q")
+    data = tmp_path / "q" / "data.mdb"
+    file = damage.File(data.read_bytes())
+    *_, early, last = file.leaves(file.roots()["log"])
+    data.write_bytes(file.spoilt((last * damage.PAGE + 8, file.page(early)[8:])))
+    with pytest.raises(StoreError, match=r"its log ends at position .* damaged; type `queuectl verify`"):
+        Queue.open(tmp_path / "q", create=False)
+
+
+def test_a_log_read_in_another_order_is_refused(tmp_path: Path) -> None:
+    """Two leaves in each other's place, events are not given in that order, nor cut off there without a word."""
+    damage.make(tmp_path / "q")
+    data = tmp_path / "q" / "data.mdb"
+    file = damage.File(data.read_bytes())
+    log = file.leaves(file.roots()["log"])
+    data.write_bytes(file.swapped(log[-3], log[-6], numbers=True))
+    with Queue.open(tmp_path / "q", create=False) as queue, pytest.raises(CorruptLog, match=r"missing|in its place"):
+        list(queue.events())

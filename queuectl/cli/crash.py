@@ -13,8 +13,8 @@ CODE: Final = 1
 _SIGNALS: Final = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT)
 _LINES: Final = {
     int(number): (
-        f"Error: the engine met {number.name} while it worked on data.mdb, which is damaged, or lies on a disk that is "
-        "full or fails; a change under way was not kept; type `queuectl verify` to see what is wrong\n"
+        f"Error: ended by {number.name}, as the engine is where data.mdb is damaged, or its disk full or failing; "
+        "a change under way was not kept; type `queuectl verify` to see what is wrong\n"
     ).encode()
     for number in _SIGNALS
 }
@@ -26,6 +26,7 @@ def catch_crashes() -> None:
     """End this process with a line and a code where those signals would end it; for a process that is queuectl's own.
 
     Python's own handlers do not serve: they only take note, and the instruction that failed is tried again for ever.
+    What is called here may: a bad page is met inside the engine, which holds none of Python's locks then.
     """
     with suppress(ImportError, OSError, MemoryError, AttributeError):  # a system that lets no C call Python
         import ctypes
