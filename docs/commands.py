@@ -55,7 +55,7 @@ JSON: Mapping[str, str] = {
     "line",
     "list": "a list of jobs",
     "show": "a job, `inherited` (its variables by name) and `caused_by`; of several a list of them",
-    "logs": 'a list of `{"run", "attempt", "worker_id", "started_at", "state", "summary", "stdout", "stderr"}`',
+    "logs": 'a list of `{"job", "run", "attempt", "worker_id", "started_at", "state", "summary", "stdout", "stderr"}`',
     "wait": 'of jobs that are named a list of jobs; else `{"completed", "dead", "cancelled", "gone", '
     '"not_completed"}`, `not_completed` with ids and states, `gone` being how many retention let go meanwhile',
     "dashboard": '`{"url", "host", "port", "token"}`, once it listens',
@@ -94,7 +94,8 @@ JSON: Mapping[str, str] = {
 
 EXITS: Mapping[str, str] = {
     "run": "with `--wait` as the command did: its code, 128 + its signal, 1 where it was cancelled",
-    "logs": "with `--follow` as the job's command did: its code, 128 + its signal, 1 where it was cancelled",
+    "logs": "with `--follow` as the job's command did: its code, 128 + its signal, 1 where it was cancelled; "
+    "else 1 when one of the jobs was refused; the others are shown all the same",
     "show": "1 when one of those named was refused; the others are shown all the same",
     "wait": "0 when all completed, 1 when any died or was cancelled, 124 when the time ran out",
     "worker start": "0 when it was stopped and its commands have finished, also by Ctrl-C or SIGTERM; 0 when drained",

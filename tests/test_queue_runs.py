@@ -10,6 +10,7 @@ import pytest
 
 from queuectl import Captured, InvalidInput, Job, JobNotFound, JobRequest, Queue, Result, Running, StaleLease
 from queuectl.events.types import Cancelled, Claimed, Failed, Output, Released, Renewed, Started
+from queuectl.worker.output import encode
 from tests.clocks import START_US, FakeClock
 from tests.lives import PRINTED, dead, failed, running, state_of
 
@@ -567,3 +568,17 @@ def test_a_heartbeat_is_no_event(queue: Queue) -> None:
 
 def _me() -> tuple[str, int]:
     return os.uname().nodename, os.getpid()
+
+
+def test_the_last_lines_of_what_was_printed(queue: Queue) -> None:
+    """`last_lines` gives so many, the one without an end among them; a carriage return ends none."""
+    queue.enqueue("true", id="a")
+    frames = encode(b"o", b"one\ntwo\r2\n") + encode(b"e", b"three\n") + encode(b"o", b"four")
+    queue.complete(queue.start(queue.claim("w")[0]), output=Captured(frames))
+    [run] = queue.runs("a")
+    assert queue.printed(run, last_lines=2) == b"three\nfour"
+    assert queue.printed(run, "stdout", last_lines=2) == b"two\r2\nfour"
+    assert queue.printed(run, last_lines=9) == queue.printed(run)
+    assert queue.printed(run, last_lines=0) == b""
+    with pytest.raises(InvalidInput, match="last_lines"):
+        queue.printed(run, last_lines=-1)

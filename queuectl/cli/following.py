@@ -22,9 +22,11 @@ def follow(
     begin: "Callable[[Run], None]",
     piece: "Callable[[Run, bytes, bytes], None]",
     end: "Callable[[Run], None]",
+    caught_up: "Callable[[Run, bool], None]" = lambda run, is_over: None,
 ) -> Job:
     """Tell each run's beginning, each piece of its output (run, stream, content) and its end.
 
+    `caught_up` is called when all there is of a run was told, with whether the run is over.
     Gives the job when it has ended: completed, dead or cancelled.
     """
     from ..worker.printed import frames_of
@@ -42,6 +44,7 @@ def follow(
             for stream, content, offset in frames_of(queue, run, offsets.setdefault(run.token, 0)):
                 piece(run, stream, content)
                 offsets[run.token] = offset
+            caught_up(run, run.state != "running")
             if run.state != "running":  # it was not before its output was read
                 end(run)
                 done.add(run.token)

@@ -5,10 +5,11 @@ passes piece by piece; none of it is held in memory.
 """
 
 from codecs import IncrementalDecoder, getincrementaldecoder
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .exits import say
+from .last_lines import LastLines
 from .render import coloured, json_line, line, on_terminal, paint
 from .taming import Tamed
 from .text import escape, moment
@@ -16,23 +17,61 @@ from .text import escape, moment
 if TYPE_CHECKING:
     from ..answers import Run
     from ..queue import Queue
+    from .last_lines import Piece
 
 NAMES = {b"o": "stdout", b"e": "stderr", b"c": "cut"}
 
 
-class Printer:
-    """Prints runs for people, each from its beginning; into a pipe, what they printed goes untouched."""
+class Wanted(NamedTuple):
+    """Which runs, and how much of each: those of an `attempt`, of a `stream` ("stdout"), the last lines (`tail`).
 
-    def __init__(self, attempt: int | None, stream: str | None) -> None:
-        self._attempt = attempt
-        self._stream = stream
+    `last`: only the last run that there is when one begins to look, and those after it. Unless they are asked
+    for, by `all_runs` or by their attempt, runs that were only given back are left out.
+    """
+
+    attempt: int | None = None
+    stream: str | None = None
+    tail: int | None = None
+    last: bool = False
+    all_runs: bool = False
+
+    def of(self, queue: "Queue", runs: "Sequence[Run]") -> "list[tuple[int, Run]]":
+        """Return the runs wanted, with their numbers, from all that a job has had."""
+        found = [
+            (number, run)
+            for number, run in enumerate(runs, 1)
+            if (self.attempt is None or self.attempt == run.attempt) and not self.leaves_out(queue, run)
+        ]
+        return found[-1:] if self.last else found
+
+    def leaves_out(self, queue: "Queue", run: "Run") -> bool:
+        """Whether a run was only given back: it used no attempt and printed nothing, and was not asked for."""
+        if self.all_runs or self.attempt is not None or run.state != "released":
+            return False
+        return not queue.output(run, limit=1)
+
+
+class Printer:
+    """Prints runs for people, each from its beginning; into a pipe, what they printed goes untouched.
+
+    `runs` are those that the job has had, of which some may be wanted; those to come are all. `job_id` is told
+    in the headings where it is given.
+    """
+
+    def __init__(self, queue: "Queue", runs: "Sequence[Run]", wanted: Wanted, job_id: str | None = None) -> None:
+        self._job_id = job_id
+        self._stream = wanted.stream
+        self._attempt = wanted.attempt
+        self._tail = None if wanted.tail is None else LastLines(wanted.tail)
+        self._is_live = False
         self._at_line_start = True
-        self._numbers: dict[int, int] = {}
+        self._numbers: dict[int, int] = {run.token: number for number, run in enumerate(runs, 1)}
+        self._left_out = set(self._numbers).difference(run.token for _, run in wanted.of(queue, runs))
         self._tamed = {stream: Tamed(colours=coloured()) for stream in NAMES} if on_terminal() else None
 
     def wants(self, run: "Run") -> bool:
         """Tell whether a run is one of those asked for."""
-        return self._attempt in (None, run.attempt)
+        return self._attempt in (None, run.attempt) and run.token not in self._left_out
 
     def begin(self, run: "Run", ending: str = "") -> None:
         """Say which run, by whom, when, and how it ended where that is known."""
@@ -40,13 +79,30 @@ class Printer:
         self._say(run, f"{told}: {escape(ending)}" if ending else told)
 
     def piece(self, run: "Run", stream: bytes, content: bytes) -> None:
-        """Print a piece of output."""
+        """Print a piece of output, or hold it as long as only the last lines of what there is are wanted."""
         if self.wants(run) and NAMES[stream] in (self._stream or NAMES[stream], "cut"):
-            shown = b"\n[... %s bytes cut ...]\n" % content if stream == b"c" else content
-            if self._tamed is None:
-                self._show(shown)
+            if self._tail is None or self._is_live:
+                self._print(run, stream, content)
             else:
-                self._show(self._tamed[stream].piece(shown).encode())
+                self._tail.add(stream, content)
+
+    def caught_up(self, run: "Run", *, is_over: bool) -> None:
+        """Print the last lines, since there is no more as yet; what is printed from now on is new.
+
+        `is_over`: the run has ended, and of the next one there are last lines again.
+        """
+        if self._tail is None:
+            return
+        for stream, content in self._tail.taken():
+            self._print(run, stream, content)
+        self._is_live = not is_over
+
+    def _print(self, run: "Run", stream: bytes, content: bytes) -> None:
+        shown = b"\n[... %s bytes cut ...]\n" % content if stream == b"c" else content
+        if self._tamed is None:
+            self._show(shown)
+        else:
+            self._show(self._tamed[stream].piece(shown).encode())
 
     def end(self, run: "Run") -> None:
         """Say how a run ended."""
@@ -70,7 +126,8 @@ class Printer:
 
     def _name(self, run: "Run") -> str:
         number = self._number(run)
-        return f"attempt {run.attempt}" if number == run.attempt else f"run {number}, attempt {run.attempt}"
+        told = f"attempt {run.attempt}" if number == run.attempt else f"run {number}, attempt {run.attempt}"
+        return told if self._job_id is None else f"{escape(self._job_id)}: {told}"
 
     def _say(self, run: "Run", text: str) -> None:
         if self.wants(run):
@@ -81,16 +138,16 @@ class Printer:
 class LinePrinter(Printer):
     """Prints runs for programs, one JSON object a line."""
 
-    def __init__(self, attempt: int | None, stream: str | None) -> None:
-        super().__init__(attempt, stream)
+    def __init__(self, queue: "Queue", runs: "Sequence[Run]", wanted: Wanted, job_id: str | None = None) -> None:
+        super().__init__(queue, runs, wanted, job_id)
         self._decoders: dict[tuple[int, bytes], IncrementalDecoder] = {}
 
     def begin(self, run: "Run", ending: str = "") -> None:
         """Tell that a run began."""
         self._tell(run, {"event": "started", "worker": run.worker})
 
-    def piece(self, run: "Run", stream: bytes, content: bytes) -> None:
-        """Tell a piece of output; a character cut in two by pieces comes whole with the second."""
+    def _print(self, run: "Run", stream: bytes, content: bytes) -> None:
+        # A character cut in two by pieces comes whole with the second.
         self._tell_text(run, stream, self._decoder(run, stream).decode(content))
 
     def end(self, run: "Run") -> None:
@@ -110,26 +167,28 @@ class LinePrinter(Printer):
     def _tell(self, run: "Run", what: dict[str, Any]) -> None:
         number = self._number(run)
         if self.wants(run):
-            json_line({"run": number, "attempt": run.attempt, **what})
+            job = {} if self._job_id is None else {"job": self._job_id}
+            json_line({**job, "run": number, "attempt": run.attempt, **what})
 
 
-def print_document(queue: "Queue", runs: "Iterable[tuple[int, Run]]", stream: str | None) -> None:
-    """Print numbered runs, with what each printed as text, as one JSON list, a run a line."""
+def print_document(queue: "Queue", runs: "Iterable[tuple[str, int, Run]]", wanted: Wanted) -> None:
+    """Print numbered runs of jobs, with what each printed as text, as one JSON list, a run a line."""
     before = "[\n  "
-    for number, run in runs:
+    for job_id, number, run in runs:
         say(before, newline=False)
-        for piece in _run_json(queue, number, run, stream):
+        for piece in _run_json(queue, job_id, number, run, wanted):
             say(piece, newline=False)
         before = ",\n  "
     say("\n]" if before[0] == "," else "[]")
 
 
-def _run_json(queue: "Queue", number: int, run: "Run", stream: str | None) -> Iterator[str]:
+def _run_json(queue: "Queue", job_id: str, number: int, run: "Run", wanted: Wanted) -> Iterator[str]:
     from json import dumps
 
     from ..documents import time_json
 
     told = {
+        "job": job_id,
         "run": number,
         "attempt": run.attempt,
         "worker_id": run.worker,
@@ -139,22 +198,29 @@ def _run_json(queue: "Queue", number: int, run: "Run", stream: str | None) -> It
     }
     yield dumps(told)[:-1]
     for kind in (b"o", b"e"):
-        if stream in (None, NAMES[kind]):
+        if wanted.stream in (None, NAMES[kind]):
             yield f', "{NAMES[kind]}": "'
-            yield from (dumps(text)[1:-1] for text in _texts(queue, run, kind))
+            yield from (dumps(text)[1:-1] for text in _texts(queue, run, kind, wanted.tail))
             yield '"'
     yield "}"
 
 
-def _texts(queue: "Queue", run: "Run", kind: bytes) -> Iterator[str]:
-    from ..worker.output import CUT
+def _texts(queue: "Queue", run: "Run", kind: bytes, tail: int | None) -> Iterator[str]:
+    from ..worker.output import CUT, Frame
     from ..worker.printed import frames_of, shown
 
     decoder = text_decoder()
-    for frame in frames_of(queue, run):
-        if frame.stream in (kind, CUT):
-            yield decoder.decode(shown(frame))
+    frames = ((stream, content) for stream, content, _ in frames_of(queue, run) if stream in (kind, CUT))
+    for stream, content in frames if tail is None else _last(frames, tail):
+        yield decoder.decode(shown(Frame(stream, content, 0)))
     yield decoder.decode(b"", final=True)
+
+
+def _last(pieces: "Iterable[Piece]", count: int) -> "Iterator[Piece]":
+    last = LastLines(count)
+    for piece in pieces:
+        last.add(*piece)
+    return last.taken()
 
 
 def text_decoder() -> IncrementalDecoder:

@@ -3,6 +3,7 @@
 from __future__ import annotations  # evaluated, those of so many methods cost a command its start
 
 import time
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -220,16 +221,23 @@ class Looking(Opened):
         self._printed = self._printed or archived.Printed(self._store)
         return self._printed.read(run.number, run.token, start, limit)
 
-    def printed(self, run: Run, stream: Literal["stdout", "stderr"] | None = None) -> bytes:
+    def printed(
+        self, run: Run, stream: Literal["stdout", "stderr"] | None = None, *, last_lines: int | None = None
+    ) -> bytes:
         """Give all that a run has printed so far: to one stream, or to both in the order in which it came.
 
+        `last_lines` gives so many of its last lines alone.
         Where output was cut, as `output_limit_bytes` says, there is a line with how much.
         """
         kind = None if stream is None else frames.STREAMS[stream]
         found = b""
         while piece := self.output(run, len(found)):
             found += piece
-        return b"".join(frames.read_stream(found, kind))
+        whole = b"".join(frames.read_stream(found, kind))
+        if last_lines is None:
+            return whole
+        lines = BytesIO(whole).readlines()
+        return b"".join(lines[len(lines) - min(check_count("last_lines", last_lines), len(lines)) :])
 
     def output_path(self, job: Job) -> Path:
         """Give where a claimed job's output lies while it runs, and after when it is large."""

@@ -1,17 +1,20 @@
 """logs: what each run printed, run by run, and while it runs."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 import time
 from pathlib import Path
+from shutil import which
 
 import pytest
 
 from queuectl.worker.output import encode
 
 from .conftest import CommandLine, wait_until
+from .terminal import Terminal
 
 FAILS = "echo out $QUEUECTL_ATTEMPT; echo err >&2; exit 3"
 
@@ -186,7 +189,10 @@ main()
 """
 
 
-@pytest.mark.parametrize("words", [[], ["--json"], ["--follow"], ["--follow", "--json"], ["--stderr"]])
+@pytest.mark.parametrize(
+    "words",
+    [[], ["--json"], ["--follow"], ["--follow", "--json"], ["--stderr"], ["--tail", "3"], ["--json", "--tail", "3"]],
+)
 def test_large_output_needs_little_memory(cli: CommandLine, words: list[str]) -> None:
     """Output of any size is shown in bounded memory, in each form."""
     cli("enqueue", "a", "true")
@@ -212,3 +218,146 @@ def test_characters_cut_in_two_come_whole(cli: CommandLine) -> None:
     assert "".join(each["text"] for each in told if each["event"] == "output") == "é\n\\xe2\\x82"
     assert cli.json("logs", "a")[0]["stdout"] == "é\n\\xe2\\x82"
     worker.communicate(timeout=20)
+
+
+# Several jobs, the last lines, the last run
+
+
+def test_several_jobs(cli: CommandLine) -> None:
+    """Several are shown one after the other, each heading with its job; one not there costs the others nothing."""
+    cli("enqueue", "a", "echo one")
+    cli("enqueue", "b", "echo two")
+    cli.drain()
+    lines = cli("logs", "b", "a").stdout.splitlines()
+    assert [line.split(",")[0] for line in lines] == ["==> b: attempt 1", "two", "==> a: attempt 1", "one"]
+    assert [(run["job"], run["stdout"]) for run in cli.json("logs", "a", "b")] == [("a", "one\n"), ("b", "two\n")]
+    done = cli("logs", "a", "nope", "b", code=1)
+    assert "no job 'nope'" in done.stderr
+    assert "two\n" in done.stdout
+    assert "leave the others out" in cli("logs", "a", "b", "--follow", code=2).stderr
+
+
+@pytest.fixture
+def noisy(cli: CommandLine) -> CommandLine:
+    """Give a queue with a job whose two runs printed ten lines each, those of the second with a 2."""
+    command = "for n in 0 1 2 3 4 5 6 7 8 9; do echo $QUEUECTL_ATTEMPT$n; done; printf end; exit 1"
+    cli("enqueue", "a", command, "--max-retries", "1", "--backoff-base", "0")
+    cli.drain()
+    return cli
+
+
+def test_tail(noisy: CommandLine) -> None:
+    """--tail N shows the last N lines of each run, the one that was not ended among them; in JSON too."""
+    lines = noisy("logs", "a", "--tail", "3").stdout.splitlines()
+    assert [line for line in lines if not line.startswith("==> ")] == ["18", "19", "end", "28", "29", "end"]
+    assert [run["stdout"] for run in noisy.json("logs", "a", "--tail", "2")] == ["19\nend", "29\nend"]
+    assert [line[:3] for line in noisy("logs", "a", "--tail", "0").stdout.splitlines()] == ["==>", "==>"]
+    assert noisy("logs", "a", "--tail", "99").stdout == noisy("logs", "a").stdout
+    assert "tail: found '-1'" in noisy.process("logs", "a", "--tail=-1").stderr
+
+
+def test_last(noisy: CommandLine) -> None:
+    """--last shows the last run alone, with its number."""
+    lines = noisy("logs", "a", "--last", "--tail", "1").stdout.splitlines()
+    assert [line.split(",")[0] for line in lines] == ["==> attempt 2", "end"]
+    assert [run["run"] for run in noisy.json("logs", "a", "--last")] == [2]
+    told = [json.loads(line) for line in noisy("logs", "a", "--last", "--follow", "--json", code=1).stdout.splitlines()]
+    assert {each["run"] for each in told} == {2}
+
+
+def test_tail_of_what_goes_on(cli: CommandLine) -> None:
+    """With --follow the last lines of what was printed so far are shown, and then all that comes."""
+    gate = cli.db.parent / "gate"
+    cli("enqueue", "a", f"echo one; echo two; until [ -e {gate} ]; do sleep 0.05; done; echo three; echo four")
+    worker = cli.spawn("worker", "start", "--drain")
+    wait_until(lambda: "two\n" in cli("logs", "a").stdout)
+    following = cli.spawn("logs", "a", "--follow", "--tail", "1")
+    assert following.stdout is not None
+    assert following.stdout.readline().startswith("==> attempt 1")
+    assert following.stdout.readline() == "two\n"
+    gate.touch()
+    rest, _ = following.communicate(timeout=20)
+    assert rest.startswith("three\nfour\n==> attempt 1: completed")
+    worker.communicate(timeout=20)
+
+
+def test_runs_only_given_back_are_left_out(cli: CommandLine) -> None:
+    """A run that used no attempt and printed nothing is not shown, and said to be left out, unless asked for."""
+    cli("enqueue", "a", "true")
+    with cli.queue() as queue:
+        queue.release(queue.start(queue.claim("w")[0]))
+        job = queue.start(queue.claim("w")[0])
+        path = queue.output_path(job)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(encode(b"o", b"begun\n"))
+        queue.release(job)
+        queue.complete(queue.start(queue.claim("w")[0]))
+    done = cli("logs", "a")
+    assert done.stderr == "Left out 1 run of a only given back; --all-runs shows them\n"
+    headings = [line.split(",")[0] for line in done.stdout.splitlines() if line.startswith("==> ")]
+    assert headings == ["==> run 2", "==> run 3"]
+    assert [run["run"] for run in cli.json("logs", "a")] == [2, 3]
+    for words in (["--all-runs"], ["--attempt", "1"]):
+        done = cli("logs", "a", *words)
+        assert (done.stdout.count("==> "), done.stderr) == (3, "")
+    told = [json.loads(line) for line in cli("logs", "a", "--follow", "--json").stdout.splitlines()]
+    assert [each["run"] for each in told if each["event"] == "started"] == [2, 3]
+
+
+# On a terminal
+
+
+def lines_of(terminal: Terminal) -> list[str]:
+    return [line.replace("\x1b[1m", "") for line in terminal.sent.decode().split("\r\n")]
+
+
+def test_a_pager(cli: CommandLine, tmp_path: Path) -> None:
+    """What is longer than the screen goes through PAGER, all of it; not what fits, is followed or piped."""
+    pager = tmp_path / "pager"
+    pager.write_text("#!/bin/sh\nexec sed 's/^/| /'\n")
+    pager.chmod(0o755)
+    cli("enqueue", "long", "seq 100")
+    cli("enqueue", "short", "seq 5")
+    cli.drain()
+    for words, is_paged in (
+        (["logs", "long"], True),
+        (["logs", "short", "long"], True),
+        (["logs", "short"], False),
+        (["logs", "long", "--tail", "3"], False),
+        (["logs", "long", "--follow"], False),
+    ):
+        with Terminal(cli, *words, PAGER=str(pager)) as terminal:
+            assert terminal.end() == 0
+            lines = lines_of(terminal)
+        assert ("| 1" in lines, "| 100" in lines) == (is_paged, is_paged), words
+        assert any(line.startswith("| ") for line in lines) == is_paged
+    with Terminal(cli, "logs", "long", PAGER="cat") as terminal:
+        assert terminal.end() == 0
+        assert "100" in lines_of(terminal)
+    piped = cli.process("logs", "long", env=os.environ | {"PAGER": str(pager)})
+    assert "| " not in piped.stdout
+
+
+def test_a_pager_that_is_left(cli: CommandLine) -> None:
+    """A pager that ends before it has read all ends the output, which is no failure; one not there is not used."""
+    cli("enqueue", "a", "seq 100000")
+    cli.drain()
+    with Terminal(cli, "logs", "a", PAGER="head -n 3") as terminal:
+        assert terminal.end() == 0
+        assert [line for line in lines_of(terminal) if line][-2:] == ["1", "2"]
+    with Terminal(cli, "logs", "a", "--tail", "100", PAGER="no-such-pager") as terminal:
+        assert terminal.end() == 0
+        assert "100000" in lines_of(terminal)
+
+
+@pytest.mark.skipif(which("less") is None, reason="needs less")
+def test_less(cli: CommandLine) -> None:
+    """Unless told otherwise less shows it, and q leaves the terminal as it was."""
+    cli("enqueue", "a", "seq 100")
+    cli.drain()
+    with Terminal(cli, "logs", "a", PAGER="less") as terminal:
+        terminal.wait_for("22")
+        terminal.type("G")
+        terminal.wait_for("100")
+        terminal.type("q")
+        assert (terminal.end(), terminal.is_sane()) == (0, True)

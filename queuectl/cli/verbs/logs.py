@@ -1,5 +1,6 @@
-"""`queuectl logs`: what each run of a job printed, under a heading a run."""
+"""`queuectl logs`: what each run of some jobs printed, under a heading a run."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -7,27 +8,35 @@ import click
 from ...errors import InvalidInput, JobNotFound
 from .. import offers
 from ..context import Session, pass_session
+from ..exits import each
 from ..params import json_option, whole
-from ..printing import LinePrinter, Printer, print_document
-from ..render import note
-from ..text import escape
+from ..printing import LinePrinter, Printer, Wanted, print_document
+from ..render import note, on_terminal
+from ..text import escape, plural
 from ..verb import Verb
 
 if TYPE_CHECKING:
     from ...answers import Run
     from ...queue import Queue
 
+MOST_LINES = 1_000_000
+
 
 @click.command(
     cls=Verb,
     examples=(
         "queuectl logs job1",
+        "queuectl logs job1 job2 --last",
+        "queuectl logs job1 --tail 20",
         "queuectl logs job1 --attempt 2 --stderr",
-        "queuectl logs job1 --follow",
+        "queuectl logs job1 --follow --tail 0",
     ),
 )
-@click.argument("job_id", metavar="JOB", shell_complete=offers.jobs())
+@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...", shell_complete=offers.jobs())
 @click.option("--attempt", type=whole(1), metavar="N", help="Only the runs that were this attempt.")
+@click.option("--last", is_flag=True, help="Only the last run, and with --follow those after it.")
+@click.option("--all-runs", is_flag=True, help="Also runs that were only given back.")
+@click.option("--tail", type=whole(0, MOST_LINES), metavar="N", help="Only the last N lines of each run.")
 @click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended, and exit as it did.")
 @click.option("--stdout", "stream", flag_value="stdout", help="Only what went to stdout.")
 @click.option("--stderr", "stream", flag_value="stderr", help="Only what went to stderr.")
@@ -38,53 +47,96 @@ def command(
     ctx: click.Context,
     session: Session,
     *,
-    job_id: str,
+    job_ids: tuple[str, ...],
     attempt: int | None,
+    last: bool,
+    all_runs: bool,
+    tail: int | None,
     follow: bool,
     stream: str | None,
     as_json: bool,
 ) -> None:
-    """Show what a job printed, run by run.
+    """Show what jobs printed, run by run.
 
-    A retry begins again at attempt 1: where that makes a run's number another than its attempt's,
-    the heading says both. With --follow it exits as the job's command did: with its code, 128 + its
-    signal, or 1 when it was cancelled. What a process in the background prints after its run's end is dropped.
+    On a terminal what is longer than the screen goes through the pager: $PAGER or less; PAGER=cat is none.
+    A retry begins again at attempt 1: where that makes a run's number another than its attempt's, the
+    heading says both. Runs that were only given back, which used no attempt and printed nothing, are left
+    out. With --follow it exits as the job's command did: with its code, 128 + its signal, or 1 when it was
+    cancelled. Of several jobs it exits 1 when one was refused; the others are shown all the same.
     """
-    printer = (LinePrinter if as_json else Printer)(attempt, stream)
+    wanted = Wanted(attempt, stream, tail, last, all_runs)
     queue = session.reading()
-    job_id = _meant(queue, job_id, follow)
     if follow:
-        from ..following import code_of
-        from ..following import follow as follow_job
-
-        ctx.exit(code_of(follow_job(queue, job_id, begin=printer.begin, piece=printer.piece, end=printer.end)))
-    runs = queue.runs(job_id)
-    chosen = [(number, run) for number, run in enumerate(runs, 1) if attempt in (None, run.attempt)]
-    if attempt is not None and not chosen:
-        there = ", ".join(map(str, sorted({run.attempt for run in runs}))) or f"none: {job_id} has not run yet"
-        raise InvalidInput("attempt", str(attempt), f"one of {there}")
+        if len(job_ids) > 1:
+            raise click.UsageError("--follow is for one job; leave the others out")
+        ctx.exit(_follow(queue, queue.match_id(job_ids[0]), wanted, as_json))
+    found, code = each(job_ids, lambda typed: _found(queue, typed, wanted, as_json))
     if as_json:
-        print_document(queue, chosen, stream)
-        return
+        print_document(queue, ((job_id, *run) for job_id, runs in found for run in wanted.of(queue, runs)), wanted)
+    else:
+        _print_all(queue, found, wanted, is_several=len(job_ids) > 1)
+    ctx.exit(code)
+
+
+def _follow(queue: "Queue", job_id: str, wanted: Wanted, as_json: bool) -> int:
+    from ..following import code_of, follow
+
+    printer = (LinePrinter if as_json else Printer)(queue, queue.runs(job_id), wanted)
+    return code_of(
+        follow(
+            queue,
+            job_id,
+            begin=printer.begin,
+            piece=printer.piece,
+            end=printer.end,
+            caught_up=lambda run, is_over: printer.caught_up(run, is_over=is_over),
+        )
+    )
+
+
+def _found(queue: "Queue", typed: str, wanted: Wanted, as_json: bool) -> "tuple[str, list[Run]]":
+    """Return a job's id and all its runs, and say what there is to say of those that are not shown."""
+    job_id = _meant(queue, typed)
+    runs = queue.runs(job_id)
+    chosen = wanted.of(queue, runs)
+    if wanted.attempt is not None and not chosen:
+        there = ", ".join(map(str, sorted({run.attempt for run in runs}))) or f"none: {job_id} has not run yet"
+        raise InvalidInput("attempt", str(wanted.attempt), f"one of {there}")
+    if as_json:
+        return job_id, runs
     if not chosen:
         note(f"{escape(job_id)} has not run yet; it is {queue.job(job_id).state}")
-    _print_all(queue, runs, printer)
+    if left_out := sum(wanted.leaves_out(queue, run) for run in runs):
+        note(f"Left out {plural(left_out, 'run')} of {escape(job_id)} only given back; --all-runs shows them")
+    return job_id, runs
 
 
-def _meant(queue: "Queue", typed: str, follow: bool) -> str:
+def _meant(queue: "Queue", typed: str) -> str:
     try:
         return queue.match_id(typed)
     except JobNotFound as error:
-        if follow or not error.archived_at:
+        if not error.archived_at:
             raise
         return typed
 
 
-def _print_all(queue: "Queue", runs: "list[Run]", printer: Printer) -> None:
+def _print_all(queue: "Queue", found: "list[tuple[str, list[Run]]]", wanted: Wanted, *, is_several: bool) -> None:
     from ...worker.printed import frames_of
 
-    for run in runs:
-        printer.begin(run, run.summary)
-        for kind, content, _ in frames_of(queue, run) if printer.wants(run) else ():
-            printer.piece(run, kind, content)
-    printer.finish_line()
+    with _paged():
+        for job_id, runs in found:
+            printer = Printer(queue, runs, wanted, job_id if is_several else None)
+            for run in filter(printer.wants, runs):
+                printer.begin(run, run.summary)
+                for kind, content, _ in frames_of(queue, run):
+                    printer.piece(run, kind, content)
+                printer.caught_up(run, is_over=True)
+            printer.finish_line()
+
+
+def _paged() -> AbstractContextManager[None]:
+    if not on_terminal():
+        return nullcontext()
+    from ..pager import paged
+
+    return paged()
