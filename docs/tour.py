@@ -79,9 +79,9 @@ a shorter one on your machine. What each verb takes is in [cli.md](cli.md).""",
     Run("queuectl history --tree report"),
     Run("queuectl events --last 4"),
     "## The past",
-    "What the queue was amid all this, behind the event at position 30, and what a job was.",
-    Run("queuectl status --as-of 30"),
-    Run("queuectl show upload --as-of 30"),
+    "What the queue was amid all this, behind the event at position 40, and what a job was.",
+    Run("queuectl status --as-of 40"),
+    Run("queuectl show upload --as-of 40"),
     "## Trust",
     "Every view, built from the log again, is what it is; and the log is what was written.",
     Run("queuectl replay --check"),
@@ -186,9 +186,10 @@ def _environment(home: Path) -> dict[str, str]:
         command.parent.mkdir()
         command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m queuectl "$@"\n')
         command.chmod(0o755)
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("QUEUECTL_")}
+    own = ("QUEUECTL_", "VIRTUAL_ENV")
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(own)}
     return plain | {
-        "PATH": f"{command.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "PATH": f"{command.parent}:/usr/local/bin:/usr/bin:/bin",  # jobs take it along, and `show` tells it
         "PYTHON": sys.executable,
         "PYTHONPATH": str(HERE.parent),
         "QUEUECTL_DB": str(home / "queue"),

@@ -5,6 +5,7 @@ read once, and then only where an event is about one of them. Changes nothing.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from itertools import islice
@@ -124,15 +125,14 @@ class Meant:
 
     def result(self) -> Waited:
         """Return how they ended."""
-        counts = {state: 0 for state in JobState if state in ENDED}
-        others: list[tuple[str, JobState]] = []
-        with self._read() as txn:
-            for number, state in self._ended.items():
-                if state is not None:
-                    counts[state] += 1
-                if state not in (None, JobState.COMPLETED):
-                    others.append((self._id(txn, number), state))
-        return Waited(counts, others, sum(state is None for state in self._ended.values()))
+        found = Counter(self._ended.values())
+        counts = {state: found[state] for state in JobState if state in ENDED}
+        others = [(number, state) for number, state in self._ended.items() if state not in (None, JobState.COMPLETED)]
+        named: list[tuple[str, JobState]] = []
+        for start in range(0, len(others), AT_ONCE):
+            with self._read() as txn:
+                named += [(self._id(txn, number), state) for number, state in others[start : start + AT_ONCE] if state]
+        return Waited(counts, named, found[None])
 
     def _step(self) -> bool:
         """Take in what a batch of events changed; whether there may be more."""

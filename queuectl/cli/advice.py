@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from ..job import Job
     from ..queue import Queue
 
+FIRST_EVENTS = 1_000
+"""Of a log that is longer before a job came, that job is not the first; counting them all would take its time."""
+
 NAMED = 3
 """Queues that one line names."""
 
@@ -65,7 +68,9 @@ def unserved_text(unserved: "Sequence[Unserved]") -> str | None:
 def _limit_text(queue: "Queue", job: "Job", count: int) -> str | None:
     """Return that runs have a time limit by default, if this is the first job, or of the first `count`."""
     spec = job.spec
-    if not spec.timeout_is_default or not spec.timeout_ms or sum(queue.status().jobs.values()) > count:
+    if not spec.timeout_is_default or not spec.timeout_ms or job.number > FIRST_EVENTS:
+        return None
+    if sum(queue.status().jobs.values()) > count:
         return None
     limit = duration(spec.timeout_ms / 1000)
     return f"A run is stopped after {limit}, the default; --timeout 2h says otherwise, --timeout 0 is never."
