@@ -17,7 +17,8 @@ same on a terminal, `queuectl completion SHELL` has a shell complete it."""
 
 CONVENTIONS = """\
 - **Which queue**: `--db` before the verb, else `QUEUECTL_DB`, else the data directory of this user. A
-  verb that writes makes it on first use; one that only reads says that there is none yet.
+  verb that writes makes it on first use; one that only reads says that there is none yet. `QUEUECTL_MAP_SIZE`
+  (`4G`) says how much address space it may take: 64 GiB, or what there is (`ulimit -v`), and always what it needs.
 - **JOB** is an id, or the beginning of one, three characters or more, where no other id begins so.
 - **Durations**: `90`, `90s`, `5m`, `1h30m`, `2d`. **Times**: `17:30`, `tomorrow 9am`, `in 2h`, `5m ago`, ISO 8601.
   Where it says **POS**, a whole number is a position in the log.

@@ -25,6 +25,7 @@ from .errors import StoreError
 from .files import flush_directory, make_private, new_file, open_private, rename
 from .soundness import Sound, sound
 from .store import Store
+from .surroundings import absolute
 
 ARCHIVE: Final = "archive"
 SUFFIX: Final = ".seg"
@@ -47,7 +48,7 @@ def back_up(store: Store, file: str, *, force: bool, progress: Progress | None =
     if file == STDOUT:
         with _workshop(None, "queuectl-backup") as shop:
             return _write(store, sys.stdout.buffer, shop, compressed=False, progress=progress)
-    target = Path(os.path.abspath(file))  # noqa: PTH100 - symbolic links stay
+    target = Path(os.path.normpath(absolute(file)))  # symbolic links stay
     _check_target(target, force)
     with _workshop(target.parent, target.name) as shop:
         with _told(target), new_file(shop / "backup") as sink:

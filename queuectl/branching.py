@@ -21,6 +21,7 @@ from .files import flush_all, make_private, rename
 from .projections.rebuild import stamp
 from .projections.runner import Views
 from .store import Store, Transaction
+from .surroundings import absolute
 
 Progress = Callable[[int, int], None]
 Run = tuple[int, int]
@@ -33,7 +34,7 @@ def branch(store: Store, moment: Moment, into: Path, progress: Progress | None =
     Raises InvalidInput where the directory cannot be made, or the moment lies before the event that tells of what
     retention let go up to the cut; StoreError where the disk takes no more.
     """
-    into = into.absolute()
+    into = absolute(into)
     _check(into)
     _check_cut(store, moment)
     making = into.with_name(f".{into.name}.making-{os.getpid()}")

@@ -6,13 +6,12 @@ Looks at a bounded number of rows and changes nothing, not even a store that an 
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
-from pathlib import Path
 from typing import Final
 
 from .job import JobState
 from .projections import counts, dead, ids, jobs, leases, ready, scheduled, workers
 from .store import Store, Transaction
-from .surroundings import default_path
+from .surroundings import absolute, default_path
 
 MOST: Final = 50
 """How many are offered: more would not be read."""
@@ -27,8 +26,8 @@ def looking(path: str | None) -> Iterator[Transaction]:
 
     Raises StoreError where there is none that can be read as it is.
     """
-    directory = Path(path) if path else default_path()
-    with Store.open(directory.absolute(), create=False, read_only=True, as_is=True) as store, store.read() as txn:
+    directory = absolute(path or default_path())
+    with Store.open(directory, create=False, read_only=True, as_is=True) as store, store.read() as txn:
         yield txn
 
 

@@ -41,6 +41,16 @@ _OUR_FILES: Final = frozenset(
         *(REPLAY_LOCK, STAGED, REPLACED, COMPACT_LOCK, SHRUNK),
     }
 )
+_NOBODYS: Final = frozenset(
+    {
+        *("lost+found", "aquota.user", "aquota.group", "quota.user", "quota.group", ".snapshot", ".snapshots", ".zfs"),
+        *(".keep", ".gitkeep", ".gitignore", ".gitattributes", ".stfolder", ".stignore", "@eaDir"),
+        *(".DS_Store", ".Spotlight-V100", ".Trashes", ".fseventsd", "System Volume Information"),
+    }
+)
+_NOBODYS_STARTS: Final = (".nfs", ".fuse_hidden", ".Trash-")
+"""What file systems, desktops and version control put into directories; a volume that is just mounted has some."""
+
 NETWORK: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "afs", "lustre"}
 )
@@ -51,10 +61,10 @@ def check_new(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise NotAQueue(str(path), "it is a file")
     try:
-        strangers = sorted({entry.name for entry in path.iterdir()} - _OUR_FILES) if path.exists() else []
+        found = {entry.name for entry in path.iterdir()} if path.exists() else set()
     except OSError as error:
         raise StoreError(f"cannot read the directory {path}: {error.strerror}; check its permissions") from error
-    if strangers:
+    if strangers := sorted(name for name in found - _OUR_FILES - _NOBODYS if not name.startswith(_NOBODYS_STARTS)):
         shown = ", ".join(strangers[:3]) + (" ..." if len(strangers) > 3 else "")
         raise NotAQueue(str(path), f"the directory holds other files ({shown})")
 
@@ -78,7 +88,7 @@ def file_at(path: str | Path) -> tuple[int, int] | None:
     """Return which file the data of a queue lies in, None where there is none."""
     try:
         found = os.stat(f"{path}/data.mdb")  # noqa: PTH116 - on each transaction's way
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:
         return None
     return found.st_dev, found.st_ino
 

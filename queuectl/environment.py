@@ -16,7 +16,7 @@ from .directory import check_new, file_at, hold, refuse_half_replaced
 from .errors import NewerFormat, NoQueue, NotAQueue, StoreError
 from .files import flush_directory
 from .gate import Gate
-from .lmdbfile import PATIENCE_S, LmdbFile
+from .lmdbfile import NEARLY_FULL, PATIENCE_S, LmdbFile
 
 FORMAT: Final = 2
 """The highest format of a store that is known here: an older queuectl could not read what has it."""
@@ -81,8 +81,8 @@ class Environment:
         self.opener = os.getpid()
         OPEN.add(self)
 
-    def _start(self, *, read_only: bool) -> None:
-        opened = LmdbFile(self.path, read_only=read_only, passing=self._passing)
+    def _start(self, *, read_only: bool, map_bytes: int = 0) -> None:
+        opened = LmdbFile(self.path, read_only=read_only, passing=self._passing, map_bytes=map_bytes)
         try:
             self.sets = self._tables_of(opened, read_only=read_only)
             self.freed_readers += opened.freed_readers + opened.env.reader_check()
@@ -183,8 +183,11 @@ class Environment:
 
     def grow(self) -> None:
         """Map what another process made larger than the map here, or what has little room left in it."""
-        self._remake("map the queue, which has grown", read_only=self.is_read_only)
+        before = self.opened.map_bytes
+        self._remake("map the queue, which has grown", read_only=self.is_read_only, map_bytes=2 * before)
         self._is_full = False
+        if self.opened.map_bytes <= before:
+            self.opened.is_small = False  # there is no room for more, and no use in trying at each write
 
     def make_room(self) -> None:
         """Enlarge the map before a write where little of it is left; raises StoreError."""
@@ -194,7 +197,7 @@ class Environment:
     def _is_nearly_full(self) -> bool:
         who = self.enter(reads=False)
         try:
-            return 2 * self.opened.used_bytes() > self.opened.map_bytes
+            return self.opened.used_bytes() > NEARLY_FULL * self.opened.map_bytes
         finally:
             self.leave(who, reads=False)
 
@@ -223,20 +226,20 @@ class Environment:
             self._restart(read_only=self.is_read_only)  # closing frees them
             return freed
 
-    def _remake(self, what: str, *, read_only: bool) -> None:
+    def _remake(self, what: str, *, read_only: bool, map_bytes: int = 0) -> None:
         with self.gate.alone(timeout_s=PATIENCE_S) as is_alone:
             if not is_alone:
                 raise StoreError(
                     f"cannot {what} at {self.path}: this process reads it just now; end that first, then try again"
                 )
-            self._restart(read_only=read_only)
+            self._restart(read_only=read_only, map_bytes=map_bytes)
 
-    def _restart(self, *, read_only: bool) -> None:
+    def _restart(self, *, read_only: bool, map_bytes: int = 0) -> None:
         """Close and open it anew, while nobody else is inside; where that fails, as it was if that can be."""
         was_read_only = self.is_read_only
         self.opened.close()
         try:
-            self._start(read_only=read_only)
+            self._start(read_only=read_only, map_bytes=map_bytes)
         except BaseException:
             try:
                 self._start(read_only=was_read_only)

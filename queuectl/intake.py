@@ -84,7 +84,7 @@ def specify(
         max_retries,
         max(round(timeout_s * 1000), 1) if timeout_s else None,
         float(base),
-        cwd if own_cwd is None and cwd and cwd.isascii() else _check_cwd(cwd if own_cwd is None else own_cwd),
+        cwd if own_cwd is None and cwd and cwd.isascii() else _check_cwd(own_cwd, cwd),
         _check_env(request.env) if request.env else None,
         _due_us(request, now_us),
         is_default and timeout_s != 0,
@@ -273,7 +273,10 @@ def _shell_of(command: Command, shell: str | None, settings: Settings) -> str | 
     return None if wanted == DEFAULT_SHELL else wanted
 
 
-def _check_cwd(cwd: str) -> str:
+def _check_cwd(own: str | None, current: str) -> str:
+    cwd = current if own is None else own
+    if own is None and not current:
+        raise InvalidInput("cwd", "a current directory that was deleted", "one that is there, or one named with --cwd")
     if not isinstance(cwd, str) or not cwd.startswith("/") or "\0" in cwd or _size("cwd", cwd) > 4096:
         raise InvalidInput("cwd", repr(cwd), "an absolute path")
     return cwd

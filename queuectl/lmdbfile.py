@@ -27,7 +27,10 @@ MAP_SIZE: Final = 64 << 30
 MAP_VARIABLE: Final = "QUEUECTL_MAP_SIZE"
 """In the environment: how much address space to take at the most."""
 
-SMALLEST_MAP: Final = 64 << 20
+SMALLEST_MAP: Final = 256 << 20
+
+NEARLY_FULL: Final = 0.9
+"""The share of a map beyond which the next one is larger."""
 
 MAX_READERS: Final = 1024
 MAX_TABLES: Final = 48
@@ -45,10 +48,14 @@ _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 class LmdbFile:
-    """An opened environment; `passing`: without locks and flushes, of a directory that no other process knows."""
+    """An opened environment; `passing`: without locks and flushes, of a directory that no other process knows.
 
-    def __init__(self, path: Path, *, read_only: bool, passing: bool = False) -> None:
+    `map_bytes`: how large its map should be at least.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool, passing: bool = False, map_bytes: int = 0) -> None:
         self.path = path
+        self._wanted_bytes = map_bytes
         self.freed_readers = 0
         self.readers: ReaderLock | None = None
         self.writers: WriterLock | None = None
@@ -68,7 +75,7 @@ class LmdbFile:
 
     def _open(self, *, read_only: bool, passing: bool) -> lmdb.Environment:
         while True:
-            env = _open_patiently(self.path, read_only=read_only, passing=passing)
+            env = _open_patiently(self.path, self._wanted_bytes, read_only=read_only, passing=passing)
             stale = 0 if passing else _slots_of(os.getpid(), env)
             if not stale:
                 return env
@@ -185,11 +192,11 @@ def _unlisted() -> Iterator[None]:
         _envid.env_keys = _ENV_KEYS
 
 
-def _open_patiently(path: Path, *, read_only: bool, passing: bool) -> lmdb.Environment:
+def _open_patiently(path: Path, wanted: int, *, read_only: bool, passing: bool) -> lmdb.Environment:
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
-            return _open_mapped(path, read_only=read_only, passing=passing)
+            return _open_mapped(path, wanted, read_only=read_only, passing=passing)
         except lmdb.LockError as error:
             if time.monotonic() >= deadline:
                 raise StoreError(
@@ -204,9 +211,10 @@ def _open_patiently(path: Path, *, read_only: bool, passing: bool) -> lmdb.Envir
             raise StoreError(f"cannot open the queue at {path}: {str(error).rstrip('.')}; {own}") from error
 
 
-def _open_mapped(path: Path, *, read_only: bool, passing: bool) -> lmdb.Environment:
+def _open_mapped(path: Path, wanted: int, *, read_only: bool, passing: bool) -> lmdb.Environment:
     """Open it with as large a map as the address space has room for."""
     size, needed = _map_bytes(path)
+    size = max(size, wanted)
     is_kept = (file := file_at(path)) in _kept and all(each.file != file for each in OPEN)
     while True:
         try:
@@ -245,7 +253,7 @@ def _map_bytes(path: Path) -> tuple[int, int]:
         used = 0
     limit = map_limit()
     # What fills most of the map gets twice as much: whoever has written that much will write more.
-    size = limit if used < 0.9 * limit else 2 * used
+    size = limit if used < NEARLY_FULL * limit else 2 * used
     return size, min(size, max(SMALLEST_MAP, used + used // 4))
 
 

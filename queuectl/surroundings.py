@@ -1,4 +1,4 @@
-"""What this process stands in: its user and host, its directory, what it has open; imports nothing of ours."""
+"""What this process stands in: its user and host, its directory, what it has open."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,18 +6,41 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from .errors import StoreError
+
 _USUAL_FDS: Final = 256
 """How many descriptors most programs do with."""
 
 
 def default_path() -> Path:
-    """Give where the queue lies unless told otherwise: QUEUECTL_DB, else the user's data directory."""
+    """Give where the queue lies unless told otherwise: QUEUECTL_DB, else the user's data directory.
+
+    Raises StoreError if this user has none.
+    """
     named = os.environ.get("QUEUECTL_DB")
     if named:
         return Path(named)
     from platformdirs import user_data_path  # only where it is needed: it costs a command its start
 
-    return user_data_path("queuectl")
+    with suppress(RuntimeError):
+        found = user_data_path("queuectl")
+        if found.is_absolute():
+            return found
+    raise StoreError(
+        f"cannot tell where the queue lies: HOME names no directory, and user {os.getuid()} has none in the password "
+        "database; name one with --db or QUEUECTL_DB"
+    )
+
+
+def absolute(path: str | os.PathLike[str]) -> Path:
+    """Return where a path leads from the current directory; raises StoreError if that is gone and counts."""
+    try:
+        return Path(path).absolute()
+    except FileNotFoundError:
+        raise StoreError(
+            f"cannot tell where {os.fspath(path)!r} lies: the current directory was deleted; go to one that is there, "
+            "or name an absolute path"
+        ) from None
 
 
 def user_at_host() -> str:
@@ -30,7 +53,8 @@ def user_at_host() -> str:
             user = getpass.getuser()
         except (KeyError, OSError):
             user = str(os.getuid())
-    return f"{user}@{host()}"
+    # A name may be any bytes; what is not UTF-8 is named by its escapes.
+    return os.fsencode(f"{user}@{host()}").decode(errors="backslashreplace")
 
 
 def run_of(db_path: Path) -> int:

@@ -1,12 +1,12 @@
 """What `enqueue` and `run` have in common: the options of a job, and a command given behind `--`."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ..errors import InvalidInput
+from ..surroundings import absolute
 from . import offers
 from .params import duration_s, number, time_us, whole
 from .verb import Verb
@@ -90,7 +90,7 @@ def asked(options: Mapping[str, Any]) -> dict[str, Any]:
     if "env" in said:
         said["env"] = dict(_pair(text) for text in said["env"])
     if "cwd" in said:
-        said["cwd"] = str(Path(said["cwd"]).absolute())
+        said["cwd"] = str(absolute(said["cwd"]))
     if "at" in said:
         from ..documents import time_json
 

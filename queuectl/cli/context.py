@@ -50,11 +50,9 @@ class Session:
 
     def directory(self) -> "Path":
         """Give where the queue lies or would lie, for verbs that do not open it here."""
-        from pathlib import Path
+        from ..surroundings import absolute, default_path
 
-        from ..surroundings import default_path
-
-        return (Path(self.path) if self.path is not None else default_path()).absolute()
+        return absolute(self.path if self.path is not None else default_path())
 
     def check_alone(self) -> None:
         """Refuse where anybody has the queue open: it is to be shrunk. Raises NoQueue or StoreError."""

@@ -8,7 +8,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from .. import surroundings
 from ..later import Later
 
 if TYPE_CHECKING:
@@ -295,5 +294,4 @@ class Keeping(Looking):
 
         `check`: only look whether that could be done now. Raises NoQueue or StoreError.
         """
-        directory = Path(path) if path is not None else surroundings.default_path()
-        return shrinking.shrink(directory.absolute(), check=check)
+        return shrinking.shrink(directory_of(path), check=check)

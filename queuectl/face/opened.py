@@ -44,4 +44,4 @@ class Opened:
 
 def directory_of(path: str | os.PathLike[str] | None) -> Path:
     """Give the directory of a queue: as named, or else where this user's lies."""
-    return (Path(path) if path is not None else surroundings.default_path()).absolute()
+    return surroundings.absolute(path if path is not None else surroundings.default_path())

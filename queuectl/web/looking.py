@@ -1,6 +1,5 @@
 """What the page shows: each function answers one question from class Queue."""
 
-import os
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from ..events.codec import NAMES
 from ..events.types import Recorded
 from ..job import JobState
 from ..queue import Queue
+from ..surroundings import directory
 from .answering import Asked, Desk, document
 from .printed import last_of, slice_of
 from .searching import Wanted, search
@@ -36,7 +36,7 @@ def status(desk: Desk, asked: Asked) -> dict[str, Any]:
         **status_json(desk.queue.status()),
         "now": time_json(SystemClock().now_us()),
         "path": str(desk.queue.path),
-        "directory": os.getcwd(),  # noqa: PTH109 - as class Queue has it
+        "directory": directory(),
         "actor": desk.queue.actor,
         "read_only": desk.is_read_only,
         "version": __version__,
