@@ -8,13 +8,14 @@ there is no /proc the process groups are signalled, and what became of them is n
 import math
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from functools import cache, partial
+from functools import cache
 from typing import Final, NamedTuple
 
+from .boot import sees_processes
 from .lockfile import Run, Sighting
-from .processes import TICKS, Seen, descendants, environ, look, send
+from .processes import TICKS, Look, Seen, environ, look, send
 
 MARK: Final = "QUEUECTL_RUN"
 """The environment variable that tells which run a process belongs to, wherever it has gone."""
@@ -36,6 +37,10 @@ class Root(NamedTuple):
     born_by_s: float
     latest_s: float = math.inf
 
+    def can_be_of(self, there: Seen) -> bool:
+        """Whether a process began no earlier than the command."""
+        return there.started >= int(self.born_from_s * TICKS)
+
     @property
     def entry(self) -> bytes:
         """Return the mark as it stands in an environment."""
@@ -56,61 +61,53 @@ def unmarked(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     return {name: value for name, value in environ.items() if name != MARK.encode()}
 
 
-def family(there: Mapping[int, Seen], root: Root, *, is_kin: Callable[[Seen], bool]) -> list[Seen]:
-    """Return the living processes of a run.
-
-    `is_kin` says of one that was started after the command, and is not of its session, whether it is the run's too.
-    """
-    first = there.get(root.pid)
+def family(there: Look, root: Root, kin: Iterable[Seen]) -> list[Seen]:
+    """Return the living processes of a run: its command's, those that are known to be `kin`, and theirs."""
+    first = there.by_pid.get(root.pid)
     is_there = first is not None and root.is_it(first)
     latest = math.inf if is_there else root.latest_s * TICKS
-    number = root.pid if root.pid > 1 and (first is None or is_there) else -1
-    seeds = [
-        each
-        for each in there.values()
-        if each.started >= int(root.born_from_s * TICKS)
-        and ((number in (each.session, each.group) and each.started <= latest) or is_kin(each))
-    ]
-    return [each for each in descendants(there, seeds).values() if not each.is_dead]
+    seeds = list(kin)
+    if root.pid > 1 and (first is None or is_there):  # the number is still the command's
+        theirs = [*there.groups.get(root.pid, ()), *there.sessions.get(root.pid, ())]
+        seeds += [each for each in theirs if root.can_be_of(each) and each.started <= latest]
+    return [each for each in there.descendants(seeds).values() if not each.is_dead]
 
 
-def kill(find: Callable[[], list[Seen]]) -> bool:
-    """Kill what is found; tells whether nothing was.
+def kill(found: list[Seen], find: Callable[[], list[Seen]]) -> None:
+    """Kill what was found, and what it makes meanwhile, which is found by looking once more.
 
-    It is stopped first, so that nothing is born while one after the other is killed. One call is not
-    enough: what was just being started may show up after it.
+    All of it is stopped first, so that nothing is born while one after the other is killed. One call is
+    not enough: what was just being started may show up after it.
     """
-    found = find()
-    if not found:
-        return True
     for each in found:
         send(each, signal.SIGSTOP)
     for each in {each.pid: each for each in [*found, *find()]}.values():
         send(each, signal.SIGKILL)
-    return False
 
 
 def put_down(sighting: Sighting, runs: list[Run]) -> bool:
     """Kill what is left of a worker's runs; tells whether nothing was."""
     if not runs:
         return True
-    if not look():
+    if not sees_processes():
         for run in runs:
             with suppress(OSError):
                 os.killpg(run.pid, signal.SIGKILL) if run.pid > 1 else None
         return True
     roots = [_root(sighting, run) for run in runs]
-
-    def find() -> list[Seen]:
-        there, marks = look(), cache(lambda pid: frozenset(environ(pid)))
-        kin = [(root, partial(_carries, root, marks)) for root in roots]
-        return [each for root, is_kin in kin for each in family(there, root, is_kin=is_kin)]
-
-    return kill(find)
+    if found := _left(roots):
+        kill(found, lambda: _left(roots))
+    return not found
 
 
-def _carries(root: Root, marks: Callable[[int], frozenset[bytes]], each: Seen) -> bool:
-    return not each.is_dead and root.entry in marks(each.pid)
+def _left(roots: list[Root]) -> list[Seen]:
+    there = look()
+    entries = cache(lambda pid: frozenset(environ(pid)))  # for all of them, read once
+    left = []
+    for root in roots:
+        kin = [each for each in there.by_pid.values() if root.can_be_of(each) and root.entry in entries(each.pid)]
+        left += family(there, root, kin)
+    return left
 
 
 def _root(sighting: Sighting, run: Run) -> Root:

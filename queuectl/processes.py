@@ -10,8 +10,7 @@ import errno
 import os
 import signal
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from .boot import sees_processes
@@ -36,10 +35,41 @@ class Seen(NamedTuple):
     is_stopped: bool
 
 
-def look() -> dict[int, Seen]:
-    """Return all processes by their ids."""
+class Look:
+    """All processes at one look: by their ids, and those of each parent, group and session."""
+
+    def __init__(self, there: Iterable[Seen]) -> None:
+        self.by_pid = {each.pid: each for each in there}
+        self.children: dict[int, list[Seen]] = defaultdict(list)
+        self.groups: dict[int, list[Seen]] = defaultdict(list)
+        self.sessions: dict[int, list[Seen]] = defaultdict(list)
+        for each in self.by_pid.values():
+            self.children[each.parent].append(each)
+            self.groups[each.group].append(each)
+            self.sessions[each.session].append(each)
+
+    def descendants(self, roots: Iterable[Seen]) -> dict[int, Seen]:
+        """Return some processes with all that descends from them, and all of the sessions that these began.
+
+        A session whose first process is gone counts as begun by whoever is in it.
+        """
+        found: dict[int, Seen] = {}
+        todo = list(roots)
+        while todo:
+            each = todo.pop()
+            if each.pid in found:
+                continue
+            found[each.pid] = each
+            todo += self.children.get(each.pid, ())
+            if each.session == each.pid or each.session not in self.by_pid:
+                todo += self.sessions[each.session]
+        return found
+
+
+def look() -> Look:
+    """Look at all processes; there are none where there is no /proc."""
     names = os.listdir("/proc") if sees_processes() else []
-    return {each.pid: each for name in names if name.isdecimal() and (each := seen(int(name))) is not None}
+    return Look(each for name in names if name.isdecimal() and (each := seen(int(name))) is not None)
 
 
 def seen(pid: int) -> Seen | None:
@@ -69,14 +99,17 @@ def environ(pid: int) -> list[bytes]:
     return bytes(content).split(b"\0")
 
 
-def send(to: Seen, number: int) -> None:
-    """Send a signal to a process that was seen, and to none that has its id by now."""
-    with suppress(OSError):
+def send(to: Seen, number: int) -> bool:
+    """Send a signal to a process that was seen, and to none that has its id by now; 0 sends none.
+
+    Returns whether this process may: one that is gone does not mind.
+    """
+    try:
         fd = _pidfd(to.pid)
         try:
             now = seen(to.pid)
             if now is None or now.started != to.started:
-                return
+                return True
             if fd is None:
                 os.kill(to.pid, number)
             else:
@@ -84,29 +117,11 @@ def send(to: Seen, number: int) -> None:
         finally:
             if fd is not None:
                 os.close(fd)
-
-
-def descendants(there: Mapping[int, Seen], roots: Iterable[Seen]) -> dict[int, Seen]:
-    """Return some processes with all that descends from them, and all of the sessions that these began.
-
-    A session whose first process is gone counts as begun by whoever is in it.
-    """
-    children: dict[int, list[Seen]] = defaultdict(list)
-    sessions: dict[int, list[Seen]] = defaultdict(list)
-    for each in there.values():
-        children[each.parent].append(each)
-        sessions[each.session].append(each)
-    found: dict[int, Seen] = {}
-    todo = list(roots)
-    while todo:
-        each = todo.pop()
-        if each.pid in found:
-            continue
-        found[each.pid] = each
-        todo += children[each.pid]
-        if each.session == each.pid or each.session not in there:
-            todo += sessions[each.session]
-    return found
+    except PermissionError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _pidfd(pid: int) -> int | None:

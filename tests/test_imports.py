@@ -37,7 +37,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "settings": "errors events.types inheriting shells when",
     "lockfile": "boot",
     "processes": "boot",
-    "leftovers": "lockfile processes",
+    "leftovers": "boot lockfile processes",
     "guardian": "boot lockfile leftovers processes",
     "store": "copying directory environment errors registry",
     "projections.runner|projections.rebuild|projections.folding": VIEWS_OF_ALL,

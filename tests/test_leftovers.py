@@ -12,7 +12,7 @@ import pytest
 from queuectl.boot import awake_s, booted_s, place
 from queuectl.leftovers import MARK, mark_of, put_down
 from queuectl.lockfile import Run, Sighting
-from queuectl.processes import Seen, descendants, look, seen, send
+from queuectl.processes import Look, Seen, look, seen, send
 from tests.waiting import wait_until
 
 TOKEN = 7
@@ -47,7 +47,7 @@ def test_a_worker_s_command_is_put_down(started: list[Started]) -> None:
     """A process that has a command's id, and was started when that was, is killed with all of its session."""
     started.append(Started("sh", "-c", "sleep 60 & wait"))
     run = started[0].run
-    wait_until(lambda: any(each.parent == run.pid for each in look().values()))
+    wait_until(lambda: any(each.parent == run.pid for each in look().by_pid.values()))
     wait_until(lambda: put_down(sighting(run, seen_boot_s=booted_s()), [run]))
     assert started[0].process.wait(10) == -signal.SIGKILL
 
@@ -92,8 +92,8 @@ def test_a_session_that_others_began_is_not_of_the_family() -> None:
     """What was marked by hand in somebody's terminal does not take the terminal along."""
     terminal, marked, child, other = of(10, 1, 10), of(11, 10, 10), of(12, 11, 10), of(13, 10, 10)
     own, orphan = of(14, 11, 14), of(15, 1, 14)
-    there = {each.pid: each for each in (terminal, marked, child, other, own, orphan)}
-    assert set(descendants(there, [marked])) == {11, 12, 14, 15}
+    there = Look([terminal, marked, child, other, own, orphan])
+    assert set(there.descendants([marked])) == {11, 12, 14, 15}
 
 
 RESTARTED = """

@@ -31,6 +31,7 @@ def start_worker(
     reason: str | None = None,
     report: Report = print_lines,
     notifier: Notifier | None = None,
+    is_sole: bool = False,
 ) -> int:
     """Run jobs in this process until told to stop, or until nothing is left with `drain`; gives the exit code.
 
@@ -40,6 +41,9 @@ def start_worker(
     SIGTERM, SIGINT and SIGHUP finish the running jobs; a second one gives them back, a third kills.
     `report` is given the lines to print, all of a tick at once, and may give how many it could print now: the
     others come again. `notifier` tells a service manager.
+    `is_sole` says that nothing else in this process has children: it takes in what commands leave behind when they
+    end (as a subreaper, Linux), by which it finds what hides, and reaps it. Without it children are left to you,
+    those too that this process is left as process 1.
     """
     settings = queue.settings()
     check_poll_s(poll_s)
@@ -53,6 +57,7 @@ def start_worker(
         lease_s=settings.lease_s if lease_s is None else lease_s,
         grace_s=settings.grace_s if grace_s is None else grace_s,
         reason=reason,
+        is_sole=is_sole,
     )
     Worker(queue, options, report, notifier or Notifier()).run()
     return 0

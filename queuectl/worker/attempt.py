@@ -5,7 +5,6 @@ queue. Every moment (`now`) is given, in seconds of a monotonic clock.
 """
 
 import math
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ from ..job import Job
 from .arrivals import interleave
 from .capture import Capture
 from .process import READ_BYTES, STDERR, STDOUT, Process, Stream
+from .remains import Remains
 from .verdict import Stop, judge
 
 NEVER: Final = math.inf
@@ -23,7 +23,10 @@ SHOW_AFTER_S: Final = 0.2
 
 GROUP_POLL_S: Final = 0.02
 LINGER_S: Final = 1.0
-"""How long to wait for a killed group to vanish; zombies that nobody reaps never do."""
+"""How long to wait for what may not be killed, since it is another user's."""
+
+DYING_S: Final = 10.0
+"""How long to wait for what was killed: memory by the gigabyte and a disk that hangs take their time."""
 
 _LOOKS: Final = 16
 """How often the pipes are read at a time at the most, where something comes each time."""
@@ -35,9 +38,19 @@ class Attempt:
     What it prints goes to a capture, made once it prints: most commands never do.
     """
 
-    def __init__(self, job: Job, make_capture: Callable[[], Capture], *, now: float, grace_s: float) -> None:
+    def __init__(
+        self,
+        job: Job,
+        make_capture: Callable[[], Capture],
+        find_remains: Callable[[Process], Remains],
+        *,
+        now: float,
+        grace_s: float,
+    ) -> None:
         self.job = job
         self._process: Process | None = None
+        self._find_remains = find_remains
+        self._remains: Remains | None = None
         self._make_capture = make_capture
         self._capture: Capture | None = None
         self._flowing: set[Stream] = {STDOUT, STDERR}
@@ -47,7 +60,7 @@ class Attempt:
         self._status: int | None = None
         self._stop: Stop | None = None
         self._kill_at = NEVER
-        self._let_go_at = NEVER
+        self._killed_at = NEVER
         self._look_at = NEVER
         self.has_filled_a_pipe = False
         """Whether it has printed so much at a time that it may have had to wait until it was read."""
@@ -59,6 +72,23 @@ class Attempt:
         """Give the process, once it has begun."""
         assert self._process is not None, "the command has been started"
         return self._process
+
+    @property
+    def remains(self) -> Remains:
+        """Give what there is of it, once it has begun; most runs end without anybody asking."""
+        if self._remains is None:
+            self._remains = self._find_remains(self.process)
+        return self._remains
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has a process."""
+        return self._process is not None
+
+    @property
+    def has_exited(self) -> bool:
+        """Whether its command has, as far as step() knows: it need not have where it could not be killed."""
+        return self._status is not None
 
     def begin(self, process: Process, *, now: float) -> None:
         """Go on with a process, started at that moment; one that was to be stopped meanwhile is."""
@@ -99,7 +129,7 @@ class Attempt:
         return stream in self._flowing
 
     def stop(self, cause: Stop, *, now: float) -> bool:
-        """End the run: TERM to its group, KILL after the grace; tells whether that was news.
+        """End the run: TERM to all that is of it, KILL after the grace; tells whether that was news.
 
         It is not to a run that has exited or is being stopped. An abandoned run is killed at once.
         """
@@ -114,16 +144,16 @@ class Attempt:
         return True
 
     def kill(self, *, now: float) -> None:
-        """Send KILL to whatever is left of the group; where it has not begun, as soon as it has."""
+        """Kill whatever is left of it, from now on at each step; where it has not begun, as soon as it has."""
         if self._process is None:
             self._kill_at = now
             return
-        self._process.signal_group(signal.SIGKILL)
+        self.remains.kill()
         self._kill_at = NEVER
-        self._let_go_at = min(self._let_go_at, now + LINGER_S)
+        self._killed_at = min(self._killed_at, now)
 
     def step(self, *, now: float) -> bool:
-        """Do what the moment asks for; gives True once the run is over and its group gone."""
+        """Do what the moment asks for; gives True once the run is over and nothing of it left, or to be ended."""
         if self._process is None:
             return False
         self._notice_exit(now)
@@ -134,8 +164,10 @@ class Attempt:
         if self._capture is not None and now >= self._started_at + SHOW_AFTER_S:
             self._capture.show()
         if not self._is_over(now):
-            self._look_at = NEVER if self._status is None else now + GROUP_POLL_S
+            is_ending = self._status is not None or self._killed_at < NEVER
+            self._look_at = now + GROUP_POLL_S if is_ending else NEVER
             return False
+        self._ended_at = min(now, self._ended_at)
         return True
 
     def finish(self) -> Result:
@@ -143,8 +175,8 @@ class Attempt:
         self._gather(is_last=True)
         self.unread = self.process.close(but=self._flowing)
         captured = Captured() if self._capture is None else self._capture.finish()
-        assert self._status is not None, "the command has exited"
-        verdict = judge(self._status, self._stop, spec=self.job.spec, stderr_tail=captured.stderr_tail)
+        left = () if self._remains is None else self._remains.left
+        verdict = judge(self._status, self._stop, spec=self.job.spec, stderr_tail=captured.stderr_tail, left=left)
         duration_ms = round((self._ended_at - self._started_at) * 1000)
         return Result(self.job, *verdict, duration_ms, captured, bool(self.unread))
 
@@ -172,8 +204,7 @@ class Attempt:
 
     def _signal_stop(self) -> None:
         if self._process is not None and not self.is_abandoned:
-            self._process.signal_group(signal.SIGTERM)
-            self._process.signal_group(signal.SIGCONT)  # a stopped process hears TERM only once it goes on
+            self.remains.ask()
 
     def _timeout_at(self) -> float:
         timeout_ms = self.job.spec.timeout_ms  # an edit may change it while the command runs
@@ -191,11 +222,13 @@ class Attempt:
                 self.kill(now=now)  # what a failed attempt leaves behind must not run beside its retry
 
     def _is_over(self, now: float) -> bool:
-        if self._status is None:
+        if self._stop is None and self._status in (0, None):
+            return self._status == 0
+        if self._status is None and self._killed_at == NEVER:
             return False
-        if self._status == 0 and self._stop is None:
+        if self.remains.are_gone(has_exited=self._status is not None):
             return True
-        return now >= self._let_go_at or not self.process.signal_group(0)
+        return now >= self._killed_at + (LINGER_S if self.remains.is_out_of_reach else DYING_S)
 
     def _gather(self, *, is_last: bool = False) -> None:
         """Take what lies in the pipes, until a moment at which all of it has been read and its order noted.

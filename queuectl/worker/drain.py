@@ -4,13 +4,11 @@ One process for all of them, started when there is the first; see `drainer`.
 """
 
 import os
-import signal
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .helper import Helper
+from .helper import Helper, has_ended, wait_for
 from .libc import close
 
 if TYPE_CHECKING:
@@ -23,8 +21,6 @@ MOST_HELD: Final = 64
 
 _START_S: Final = 5.0
 """How long the process that starts it may take to end."""
-
-_AGAIN_S: Final = 0.002
 
 
 class Drain:
@@ -49,6 +45,11 @@ class Drain:
                 return
         close(self._held[:-MOST_HELD])
         del self._held[:-MOST_HELD]
+
+    def tidy(self) -> None:
+        """Reap what started the drainer: it is there for a moment only."""
+        if self._pid and has_ended(self._pid):
+            self._pid = 0
 
     def close(self) -> None:
         """Let go of the drainer, which goes on by itself while it has something to read."""
@@ -87,15 +88,5 @@ class Drain:
             self._socket.close()
             self._socket = None
         if self._pid:
-            _reap(self._pid)
+            wait_for(self._pid, patience_s=_START_S)
             self._pid = 0
-
-
-def _reap(starter: int) -> None:
-    """Wait for the process that started the drainer, which ends at once."""
-    give_up_at = time.monotonic() + _START_S
-    with suppress(ChildProcessError):  # somebody else in this program reaped it
-        while not os.waitpid(starter, os.WNOHANG)[0]:
-            if time.monotonic() > give_up_at:
-                os.kill(starter, signal.SIGKILL)
-            time.sleep(_AGAIN_S)

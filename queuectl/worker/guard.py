@@ -2,21 +2,18 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from ..guardian import START
-from .helper import Helper
+from .helper import Helper, wait_for
 from .libc import close
 from .signals import STOPPING
 
 PATIENCE_S: Final = 15.0
 """How long a guardian gets to end: longer than it takes at the most to put down what is left."""
-
-_AGAIN_S: Final = 0.002
 
 
 class Guard:
@@ -62,11 +59,7 @@ class Guard:
         close(self._ends)
         self._ends = []
         os.kill(self._pid, signal.SIGCONT)  # a stopped one would not end
-        give_up_at = time.monotonic() + PATIENCE_S
-        while not os.waitpid(self._pid, os.WNOHANG)[0]:
-            if time.monotonic() > give_up_at:
-                os.kill(self._pid, signal.SIGKILL)
-            time.sleep(_AGAIN_S)
+        wait_for(self._pid, patience_s=PATIENCE_S)
 
 
 @contextmanager

@@ -31,6 +31,9 @@ _SETSID: Final = 0x400 if sys.platform == "darwin" else 0x80
 _CLOEXEC_DEFAULT: Final = 0x4000 if sys.platform == "darwin" else 0
 """With it a program gets no descriptor but those that its actions put in place; macOS alone has it."""
 
+_SET_CHILD_SUBREAPER: Final = 36
+"""Of Linux's prctl(2)."""
+
 _IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 """What a program would inherit as ignored."""
 
@@ -136,6 +139,12 @@ class _Actions:
 
 _actions: Final = lru_cache(_ACTIONS_KEPT)(_Actions)
 """The same few descriptors and directories come up again and again, and each list takes a dozen calls to make."""
+
+
+def adopt_orphans(*, are_wanted: bool) -> bool:
+    """Have descendants whose parents have ended become this process's own children, or no more; whether it can."""
+    prctl = getattr(_quick, "prctl", None)
+    return prctl is not None and prctl(_SET_CHILD_SUBREAPER, *map(ctypes.c_ulong, (are_wanted, 0, 0, 0))) == 0
 
 
 def pipe() -> tuple[int, int]:

@@ -58,7 +58,10 @@ LIVE_EVERY_S: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a worker works: `drain` ends it once its queues (None: all) have nothing left to do."""
+    """How a worker works: `drain` ends it once its queues (None: all) have nothing left to do.
+
+    `is_sole`: nothing else in its process has children.
+    """
 
     slots: int
     queues: tuple[str, ...] | None
@@ -67,6 +70,7 @@ class Options:
     lease_s: float
     grace_s: float
     reason: str | None = None
+    is_sole: bool = False
 
 
 class Halt(IntEnum):
@@ -159,6 +163,7 @@ class Worker:
             inherited_env=queue.inherited_env,
             grace_s=options.grace_s,
             output_limit_bytes=queue.settings().output_limit_bytes,
+            is_sole=options.is_sole,
         )
 
     def _make_upkeep(self) -> Upkeep:

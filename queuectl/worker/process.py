@@ -11,6 +11,7 @@ import os
 import signal
 import stat
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from ..boot import booted_s
@@ -58,7 +59,7 @@ class Process:
     def wait(self) -> bool:
         """Wait until it has exited, in a thread of its own; tell whether it did so with 0.
 
-        It is left to poll(), which may also come first: until then its group cannot become another's.
+        It is left to close() to reap it, which may also come first.
         """
         if not hasattr(os, "waitid"):  # macOS, before Python 3.13
             _, status = os.waitpid(self.pid, 0)
@@ -71,11 +72,24 @@ class Process:
         return seen is not None and seen.si_code == os.CLD_EXITED and seen.si_status == 0
 
     def poll(self) -> int | None:
-        """Give the exit code, minus the signal's number where one killed it, or None while it runs."""
-        if self._status is None:
+        """Give the exit code, minus the signal's number where one killed it, or None while it runs.
+
+        It is left to close() to reap it: until then neither its process id nor its group or session can
+        become another's.
+        """
+        if self._status is None and not hasattr(os, "waitid"):
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             self._status = os.waitstatus_to_exitcode(status) if pid else None
+        elif self._status is None:
+            seen = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if seen is not None:
+                self._status = seen.si_status if seen.si_code == os.CLD_EXITED else -seen.si_status
         return self._status
+
+    def reap(self) -> None:
+        """Let the system forget it, if it has exited."""
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, os.WNOHANG)
 
     def read(self, stream: Stream) -> bytes | None:
         """Give what lies in a pipe, b"" at its end, None when there is nothing just now."""
@@ -99,7 +113,8 @@ class Process:
         return True
 
     def close(self, *, but: Collection[Stream] = ()) -> list[int]:
-        """Close the pipes, and give up those of some streams; the process must have been reaped by poll()."""
+        """Close the pipes, give up those of some streams, and let go of a process that has exited."""
+        self.reap()
         self._watch.end()
         left = [self.pipes.pop(stream) for stream in but]
         close(self.pipes.values())

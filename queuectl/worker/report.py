@@ -87,7 +87,7 @@ def ended(result: Result, job: Job) -> str:
     if job.state is JobState.COMPLETED:
         return f"{job.id}: completed{took}" + (_BACKGROUND if result.leaves_processes else "")
     if job.state is JobState.CANCELLED:
-        return f"{job.id}: cancelled"
+        return f"{job.id}: cancelled" + (f"; {result.error}" if result.error else "")
     if job.state is JobState.PENDING:
         return f"{job.id}: given back, no attempt used up"
     failure = f"{job.id}: attempt {result.job.attempts} of {job.spec.max_retries + 1} failed{took}: {result.error}"

@@ -21,7 +21,9 @@ from .ahead import MOST
 from .attempt import GROUP_POLL_S, LINGER_S, NEVER, Attempt
 from .capture import Capture
 from .drain import Drain
+from .orphans import Orphans
 from .process import Launcher, Shortage, SpawnError
+from .remains import Looks, Remains
 from .spawner import Begun, Order, Spawner
 from .spill import not_on_disk
 from .verdict import Stop
@@ -32,6 +34,9 @@ SHORTAGE_PAUSE_S: Final = 1.0
 
 ENVIRONMENTS_KEPT: Final = 256
 """How many environments that jobs took along are held in memory."""
+
+REAP_EVERY_S: Final = 0.5
+"""How long a dead orphan may be there: nobody but the loop looks, which is awake once a second at the least."""
 
 FLOOD_S: Final = 1.0
 """How long after a run that filled a pipe no run is left alone: others like it would wait to be read."""
@@ -64,6 +69,7 @@ class Slots:
         inherited_env: Callable[[Job], Mapping[str, str | None]],
         grace_s: float,
         output_limit_bytes: int,
+        is_sole: bool = False,
     ) -> None:
         self._count = count
         self._waiting = waiting
@@ -80,6 +86,10 @@ class Slots:
             self._launcher.close()
             raise
         self._drain = Drain()
+        self._orphans = Orphans(is_sole=is_sole)
+        self._looks = Looks(self._orphans, self._commands)
+        self._reap_at = 0.0
+        self._undead: dict[Attempt, None] = {}  # runs that are over though their commands could not be ended
         self._waiting.add_source(self._spawner)
         self._runs: dict[int, Attempt] = {}
         self._unsaid: dict[Attempt, None] = {}  # in the order in which they were lined up
@@ -143,7 +153,9 @@ class Slots:
         orders = []
         for job in jobs:
             token = _token(job)
-            run = self._runs[token] = Attempt(job, partial(self._capture, job), now=now, grace_s=self._grace_s)
+            find_remains = partial(Remains, looks=self._looks, mark=mark_of(self._worker, token))
+            run = Attempt(job, partial(self._capture, job), find_remains, now=now, grace_s=self._grace_s)
+            self._runs[token] = run
             self._watch(run)
             spec = job.spec
             env = self._environment(job)
@@ -183,6 +195,13 @@ class Slots:
                 news.run.ended(news.at)
                 touched[news.run] = None
                 self._fresh.pop(news.run, None)
+            elif news.run in self._undead:
+                news.run.process.reap()
+                del self._undead[news.run]
+        if now >= self._reap_at:
+            self._reap_at = now + REAP_EVERY_S
+            self._orphans.living(self._commands())
+            self._drain.tidy()
         self.failure = self.failure or self._spawner.failure
         if self._fresh:
             self._watch_pipes(now)
@@ -255,6 +274,7 @@ class Slots:
     def close(self) -> None:
         """Let go of what all commands share."""
         self._drain.close()
+        self._orphans.close()
         if self._spawner.close():
             self._launcher.close()
 
@@ -317,6 +337,8 @@ class Slots:
     def _end(self, run: Attempt, now: float) -> list[Result]:
         self._waiting.remove(run)
         self._forget(run)
+        if not run.has_exited:
+            self._undead[run] = None
         result = run.finish()
         if run.unread:
             self._drain.take(run.unread)
@@ -330,7 +352,11 @@ class Slots:
     def _forget(self, run: Attempt) -> None:
         del self._runs[_token(run.job)]
         self._fresh.pop(run, None)
-        self._spawner.let_go(run)
+        self._spawner.let_go(run, is_stuck=run.has_begun and not run.has_exited)
+
+    def _commands(self) -> set[int]:
+        """Return the ids of the commands that are this process's children: how they end is not to be lost."""
+        return {run.process.pid for run in (*self._runs.values(), *self._undead) if run.has_begun}
 
     def _inherited(self, job: Job) -> Mapping[str, str | None]:
         """Return what a job took along of the environment it was enqueued from; few differ in that."""

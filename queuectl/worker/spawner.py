@@ -57,7 +57,7 @@ class Spawner:
     """
 
     def __init__(self, launcher: Launcher, lock: LockFile, *, slots: int, places: int) -> None:
-        self._slots = slots
+        self._slots = slots  # and threads that are stuck
         self._launcher = launcher
         self._lock = lock
         self._out, self._in = os.pipe()
@@ -155,8 +155,15 @@ class Spawner:
         self._is_rung = False  # before the news are taken: those from now on ring again
         return [self._news.popleft() for _ in range(len(self._news))]
 
-    def let_go(self, run: Attempt) -> None:
-        """Take note that nothing of a run is left: its slot is free, if it was not already."""
+    def let_go(self, run: Attempt, *, is_stuck: bool = False) -> None:
+        """Take note that a run is over: its slot is free, if it was not already.
+
+        Where its command goes on and cannot be ended, a thread `is_stuck` with that, and another takes its place.
+        """
+        if is_stuck:
+            self._slots += 1
+            with suppress(RuntimeError):
+                self._add_thread()
         with self._mutex:
             if (place := self._places.pop(run, None)) is not None:
                 self._lock.clear(place)

@@ -1,5 +1,6 @@
 """How a run that is over is judged: what kind of end it was, and the words for it; pure."""
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
@@ -36,10 +37,24 @@ class Verdict(NamedTuple):
     error: str | None = None
 
 
-def judge(status: int, stop: Stop | None, *, spec: JobSpec, stderr_tail: str | None) -> Verdict:
-    """Judge a run by its exit status (minus the number of the signal that killed it) and why it was stopped."""
-    return_code = status if status >= 0 else None
-    signal = signal_name(-status) if status < 0 else None
+def judge(
+    status: int | None, stop: Stop | None, *, spec: JobSpec, stderr_tail: str | None, left: Collection[int] = ()
+) -> Verdict:
+    """Judge a run by its exit status (minus the number of the signal that killed it) and why it was stopped.
+
+    The status is None where it could not be ended; `left` are the ids of processes that could not be.
+    """
+    verdict = _judge(status, stop, spec=spec, stderr_tail=stderr_tail)
+    if not left:
+        return verdict
+    which = f"process {min(left)}" if len(left) == 1 else f"{len(left)} processes ({', '.join(map(str, left))})"
+    told = f"{which} could not be ended"
+    return verdict._replace(error=told if verdict.error is None else f"{verdict.error}; {told}")
+
+
+def _judge(status: int | None, stop: Stop | None, *, spec: JobSpec, stderr_tail: str | None) -> Verdict:
+    return_code = status if status is not None and status >= 0 else None
+    signal = signal_name(-status) if status is not None and status < 0 else None
     if stop is Stop.TIMEOUT:
         # Behind a TERM the last line is mostly the shell saying "Terminated": not worth repeating.
         return Verdict("failed", return_code, signal, Reason.TIMEOUT, _timed_out(spec))

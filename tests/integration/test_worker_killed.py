@@ -85,7 +85,7 @@ def test_what_a_killed_worker_ran_is_gone(queue: Queue, start: StartWorker, tmp_
 
 def test_what_left_its_group_ends_with_a_killed_worker(queue: Queue, start: StartWorker) -> None:
     """kill -9 of a worker ends what its command started in groups and sessions of its own, and as another user."""
-    left = Runaways()
+    left = Runaways(but="an orphan without its environment")
     queue.enqueue(left.command("wait"), id="a")
     worker = start()
     wait_until(left.are_up)

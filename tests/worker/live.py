@@ -15,9 +15,12 @@ from typing import Any, Final
 
 from queuectl import Job, JobSpec, JobState, Queue, Result, lockfile
 from queuectl.job import Lease
+from queuectl.leftovers import MARK
 from queuectl.worker.attempt import Attempt
 from queuectl.worker.capture import Capture
+from queuectl.worker.orphans import Orphans
 from queuectl.worker.process import STDERR, STDOUT, Launcher
+from queuectl.worker.remains import Looks, Remains
 
 _SCRIPT = """
 import json, sys
@@ -28,6 +31,9 @@ with Queue.open(sys.argv[1]) as queue:
     def say(lines): [print(each.text, flush=True) for each in lines]
     sys.exit(start_worker(queue, report=say, **json.loads(sys.argv[2])))
 """
+
+MARKED: Final = "w1.2"
+"""The mark of what an attempt that is driven by hand runs."""
 
 _UNREAPED = """
 import ctypes, subprocess, sys
@@ -75,11 +81,12 @@ def pid_in(path: Path) -> int:
 class Runaways:
     """A command's processes of all the kinds that leave its group: told from all others by how long they sleep."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, but: str = "") -> None:
         unique = f"{time.monotonic_ns() % 10**9:09}"
         self._sleeps = {name: f"sleep 21{place}.{unique}" for place, name in enumerate(_RUNAWAYS)}
         if os.geteuid() != 0 or shutil.which("su") is None:
             del self._sleeps["another user's"]
+        self._sleeps.pop(but, None)
 
     def command(self, last: str) -> str:
         """Return a command that starts them and then does `last`."""
@@ -108,6 +115,7 @@ _RUNAWAYS: Final = {
     "again and again": "sh -c 'while :; do timeout 300 SLEEP; done'",
     "an orphan": "( ( setsid SLEEP > /dev/null 2>&1 & ) & )",
     "without its environment": "env -i PATH=$PATH setsid -w SLEEP",
+    "an orphan without its environment": "( env -i PATH=$PATH setsid SLEEP & )",
     "another user's": "su nobody -s /bin/sh -c 'SLEEP; true'",
 }
 
@@ -119,6 +127,10 @@ def running_job(command: str | tuple[str, ...], **fields: Any) -> Job:
     return Job(1, spec, JobState.PROCESSING, 3, 0, 0, 0, attempts=1, lease=lease)
 
 
+find_remains: Final = partial(Remains, looks=Looks(Orphans(is_sole=False), lambda: ()), mark=MARKED)
+"""How an attempt that is driven by hand finds what it leaves."""
+
+
 class Driven:
     """One attempt, moved on by hand."""
 
@@ -126,8 +138,10 @@ class Driven:
         self._launcher = Launcher(os.environb)
         self.capture: Capture | None = None
         self._capture_of = partial(Capture, path, limit_bytes=limit_bytes)
-        self.attempt = Attempt(job, self._make_capture, now=time.monotonic(), grace_s=grace_s)
-        invocation = self._launcher.prepare(job.spec.command, cwd=job.spec.cwd, env=job.spec.env or {})
+        self.attempt = Attempt(job, self._make_capture, find_remains, now=time.monotonic(), grace_s=grace_s)
+        invocation = self._launcher.prepare(
+            job.spec.command, cwd=job.spec.cwd, env={MARK: MARKED, **(job.spec.env or {})}
+        )
         process = self._launcher.spawn(invocation)
         self.attempt.begin(process, now=time.monotonic())
 

@@ -42,8 +42,9 @@ def test_a_command_leads_a_group_and_session_of_its_own(launcher: Launcher) -> N
     assert os.getpgid(process.pid) == os.getsid(process.pid) == process.pid
     assert process.signal_group(signal.SIGKILL)
     wait_until(lambda: process.poll() == -signal.SIGKILL)
-    assert not process.signal_group(0)
+    assert process.signal_group(0), "the number is the command's until it is let go of"
     process.close()
+    assert not process.signal_group(0)
 
 
 def test_the_job_s_environment_lies_over_the_worker_s(launcher: Launcher) -> None:
@@ -98,8 +99,8 @@ def test_an_exit_is_waited_for_and_left_to_be_collected(launcher: Launcher) -> N
         assert process.wait() is is_well
         assert process.signal_group(0)
         assert (process.poll() == 0) is is_well
-        assert not process.wait()
         process.close()
+        assert not process.wait()
 
 
 @pytest.mark.parametrize(

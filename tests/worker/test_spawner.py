@@ -16,7 +16,7 @@ from queuectl.worker.process import Launcher
 from queuectl.worker.spawner import Begun, Ended, Order, Spawner
 from queuectl.worker.verdict import Stop
 
-from .live import running_job, wait_until
+from .live import find_remains, running_job, wait_until
 
 SLOTS = 2
 PLACES = 30
@@ -38,7 +38,7 @@ def spawner(tmp_path: Path, launcher: Launcher) -> Iterator[Spawner]:
 def order(launcher: Launcher, command: str, *, number: int = 1, lasts_s: float = 60.0, max_retries: int = 3) -> Order:
     """Give an order for a command that prints nothing."""
     job = running_job(command, max_retries=max_retries)
-    run = Attempt(job, lambda: pytest.fail("it printed something"), now=time.monotonic(), grace_s=1)
+    run = Attempt(job, lambda: pytest.fail("it printed something"), find_remains, now=time.monotonic(), grace_s=1)
     return Order(run, number, launcher.prepare(command, cwd=None, env={}), time.monotonic() + lasts_s)
 
 

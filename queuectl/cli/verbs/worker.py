@@ -118,6 +118,7 @@ def start(
             reason=reason,
             report=print_lines if shown is None else shown.report,
             notifier=Notifier.from_environment(os.environ),
+            is_sole=True,
         )
     ctx.exit(code)
 
