@@ -94,8 +94,10 @@ JSON: Mapping[str, str] = {
 """Verb -> what its --json prints; a test runs each and compares the keys."""
 
 EXITS: Mapping[str, str] = {
-    "run": "with `--wait` as the command did: its code, 128 + its signal, 1 where it was cancelled",
-    "logs": "with `--follow` as the job's command did: its code, 128 + its signal, 1 where it was cancelled; "
+    "run": "with `--wait` as the command did: its code, 128 + its signal, 126 or 127 where it could "
+    "not start, 1 where it was cancelled",
+    "logs": "with `--follow` as the job's command did: its code, 128 + its signal, 126 or 127 where it "
+    "could not start, 1 where it was cancelled; "
     "else 1 when one of the jobs was refused; the others are shown all the same",
     "show": "1 when one of those named was refused; the others are shown all the same",
     "wait": "0 when all completed, 1 when any died or was cancelled, 124 when the time ran out",

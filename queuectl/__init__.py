@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         QueuectlError,
         StaleLease,
         StoreError,
+        Unusable,
         WaitTimeout,
         WrongState,
     )
@@ -84,7 +85,7 @@ _HOMES = {
     "documents": "event_json job_json",
     "errors": "AmbiguousJob Archived BadSegment BulkStopped CheckpointMoved CompactBusy CorruptLog "
     "DuplicateJob IllegalTransition InvalidInput InvalidLine JobNotFound NewerFormat NoQueue "
-    "NotAQueue QueuectlError StaleLease StoreError WaitTimeout WrongState",
+    "NotAQueue QueuectlError StaleLease StoreError Unusable WaitTimeout WrongState",
     "events.types": "JobSpec Recorded",
     "filtering": "Chosen Filter",
     "intake": "JobRequest",
@@ -152,6 +153,7 @@ __all__ = [
     "Subscriber",
     "Subscription",
     "Unserved",
+    "Unusable",
     "Verified",
     "WaitTimeout",
     "Waited",

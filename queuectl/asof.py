@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from . import listing, reading, snapshots
 from .answers import Status, WorkerInfo
 from .documents import time_json
-from .errors import Archived, CorruptLog, InvalidInput, JobNotFound, NotAQueue, StoreError
+from .errors import Archived, CorruptLog, JobNotFound, NotAQueue, StoreError, Unusable
 from .events.codec import decode
 from .events.lmdb_log import LOG, LmdbLog
 from .events.types import RETENTION_STREAM, Enqueued, Recorded
@@ -51,11 +51,11 @@ def moment_at(txn: Transaction, position: int | None, at_us: int | None, now_us:
     log = LmdbLog(txn)
     head, cut = log.head(), log.cut()
     if head == 0:
-        raise InvalidInput("as_of", "an empty log", "a queue in which something has happened")
+        raise Unusable("as_of", "an empty log", "a queue in which something has happened")
     if at_us is not None:
         return _moment_of_time(txn, log, at_us, max(now_us, log.last_at_us))
     if position is None or not 1 <= position <= head:
-        raise InvalidInput("as_of", f"position {position}", f"one from {max(cut, 1)} to {head}, the last event's")
+        raise Unusable("as_of", f"position {position}", f"one from {max(cut, 1)} to {head}, the last event's")
     if position < cut:
         raise Archived(f"position {position}", cut)
     return Moment(position, log.at(position).at_us if not log.is_gone(position) else log.at(_next(log, cut)).at_us)
@@ -63,13 +63,13 @@ def moment_at(txn: Transaction, position: int | None, at_us: int | None, now_us:
 
 def _moment_of_time(txn: Transaction, log: LmdbLog, at_us: int, now_us: int) -> Moment:
     if at_us > now_us:
-        raise InvalidInput("as_of", time_json(at_us) or "", f"a time that has passed; it is {time_json(now_us)}")
+        raise Unusable("as_of", time_json(at_us) or "", f"a time that has passed; it is {time_json(now_us)}")
     position = reading.position_at(txn, at_us)
     if position <= (cut := log.cut()) and cut:
         raise Archived(time_json(at_us) or "", cut)
     if position == 0:
         begun = time_json(log.at(1).at_us)
-        raise InvalidInput("as_of", time_json(at_us) or "", f"a time from {begun} on, when the log begins")
+        raise Unusable("as_of", time_json(at_us) or "", f"a time from {begun} on, when the log begins")
     return Moment(position, at_us)
 
 

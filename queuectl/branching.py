@@ -14,7 +14,7 @@ from pathlib import Path
 from . import outputs
 from .answers import Branch
 from .asof import BATCH, Moment, stored, views_at
-from .errors import InvalidInput, StoreError
+from .errors import StoreError, Unusable
 from .events.lmdb_log import LmdbLog
 from .events.types import RETENTION_STREAM, Cancelled, Completed, Failed, Recorded, RetentionApplied
 from .files import flush_all, make_private, rename
@@ -63,9 +63,9 @@ def branch(store: Store, moment: Moment, into: Path, progress: Progress | None =
 
 def _check(into: Path) -> None:
     if into.exists() or into.is_symlink():
-        raise InvalidInput("into", f"{into}, which is there already", "one that is yet to be made")
+        raise Unusable("into", f"{into}, which is there already", "one that is yet to be made")
     if not into.parent.is_dir():
-        raise InvalidInput("into", str(into), f"a new directory in one that is there; {into.parent} is not")
+        raise Unusable("into", str(into), f"a new directory in one that is there; {into.parent} is not")
 
 
 def _check_cut(store: Store, moment: Moment) -> None:
@@ -76,7 +76,7 @@ def _check_cut(store: Store, moment: Moment) -> None:
         told = [each.position for each in log.read_stream(RETENTION_STREAM) if _is_cut_at(each, cut)]
     if cut and (not told or moment.position < told[0]):
         first = f"one from {told[0]} on, where the log" if told else "a queue whose log"
-        raise InvalidInput("until", f"position {moment.position}", f"{first} tells of what retention let go")
+        raise Unusable("until", f"position {moment.position}", f"{first} tells of what retention let go")
 
 
 def _is_cut_at(recorded: Recorded, cut: int) -> bool:

@@ -20,6 +20,10 @@ class InvalidInput(QueuectlError):
         super().__init__(f"{field}: found {shown}; expected {expected}")
 
 
+class Unusable(InvalidInput):
+    """A value that could be one, but what it names is not in this queue or of no use: a worker, a position, a file."""
+
+
 class InvalidLine(QueuectlError):
     """One line of a bulk input cannot be used; nothing of its chunk was enqueued."""
 
@@ -273,7 +277,7 @@ class BulkStopped(StoreError):
         self.done = done
         self.total = total
         self.cause = cause
-        super().__init__(f"enqueued {done:,} of {total:,} jobs, then: {cause}; go on from line {done + 1}")
+        super().__init__(f"enqueued {done:,} of {total:,} jobs, so go on from line {done + 1}: {cause}")
 
 
 class ForkedStore(StoreError):

@@ -70,8 +70,11 @@ def filter_of(
     until: Moment = None,
     match: str | None = None,
 ) -> Filter:
-    """Give a filter from what a caller hands in; raises InvalidInput."""
-    named = [state] if isinstance(state, str) else state or ()
+    """Give a filter from what a caller hands in: a state, several, or a text of several with commas between them.
+
+    Raises InvalidInput.
+    """
+    named = state.split(",") if isinstance(state, str) else state or ()
     return Filter(
         frozenset(check_state(each) for each in named),
         None if queue is None else check_queue(queue),

@@ -184,10 +184,15 @@ def check_text(field: str, text: str) -> str:
     return text
 
 
+_STATES: Final = {"running": JobState.PROCESSING, "canceled": JobState.CANCELLED}
+"""What other programs call a state -> the state."""
+
+
 def check_state(state: str) -> JobState:
-    """Give a job's state from its name."""
+    """Give a job's state from its name, or from what other programs call it."""
+    word = str(state).strip().lower()
     try:
-        return JobState(state)
+        return _STATES.get(word) or JobState(word)
     except ValueError:
         raise InvalidInput("state", repr(str(state)), "one of " + ", ".join(JobState)) from None
 

@@ -8,7 +8,7 @@ from typing import Literal
 from . import lockfile, presence
 from .answers import ConfigValue, Run, Running, Status, Unserved, WorkerInfo
 from .boot import booted_s
-from .errors import InvalidInput, JobNotFound
+from .errors import JobNotFound, Unusable
 from .events.lmdb_log import LmdbLog
 from .events.types import (
     CONFIG_STREAM,
@@ -68,7 +68,7 @@ def stream_of(txn: Transaction, name: str) -> Stream:
             return name
         if name.startswith(WORKER_STREAM):
             found = repr(name.removeprefix(WORKER_STREAM))
-            raise InvalidInput("worker", found, "one of `queuectl events --type worker_started`") from None
+            raise Unusable("worker", found, "one of `queuectl events --type worker_started`") from None
         raise
 
 
@@ -268,7 +268,7 @@ def _ending(
     if isinstance(event, Completed):
         return "completed", "completed" + _took(event.duration_ms)
     if isinstance(event, Failed):
-        return "failed", f"failed: {event.error}" + _took(event.duration_ms)
+        return "failed", f"failed{_took(event.duration_ms)}: {event.error}"
     if isinstance(event, Cancelled):
         return "cancelled", "cancelled" + _took(event.duration_ms)
     return "released", "given back"

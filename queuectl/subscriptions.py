@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 from .answers import Subscriber
 from .clock import Clock
-from .errors import CheckpointMoved, InvalidInput
+from .errors import CheckpointMoved, InvalidInput, Unusable
 from .events.lmdb_log import LmdbLog
 from .events.types import Recorded
 from .intake import check_subscription
@@ -135,7 +135,7 @@ def rewind(store: Store, name: str, position: int, now_us: int) -> None:
     with store.write() as txn:
         at = _found(txn, name)
         if type(position) is not int or not 0 <= position <= at.position:
-            raise InvalidInput("position", repr(position), f"a whole number from 0 to {at.position}, where {name!r} is")
+            raise Unusable("position", repr(position), f"a whole number from 0 to {at.position}, where {name!r} is")
         _put(txn, name, Checkpoint(position, now_us, at.moves + 1))
 
 
@@ -189,7 +189,7 @@ def _moved(store: Store, name: str, before: Checkpoint, position: int, now_us: i
 def _found(txn: Transaction, name: str) -> Checkpoint:
     at = _get(txn, check_subscription(name))
     if at is None:
-        raise InvalidInput("subscription", repr(name), "one of `queuectl subscriptions`")
+        raise Unusable("subscription", repr(name), "one of `queuectl subscriptions`")
     return at
 
 

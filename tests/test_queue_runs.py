@@ -455,7 +455,7 @@ def test_each_run_keeps_what_it_printed(queue: Queue, clock: FakeClock) -> None:
     assert [(run.attempt, run.state, queue.output(run)) for run in runs] == [
         (1, "failed", first.frames), (2, "completed", PRINTED.frames),
     ]  # fmt: skip
-    assert [run.summary for run in runs] == ["failed: exit code 1 in 1.500 s", "completed in 0.020 s"]
+    assert [run.summary for run in runs] == ["failed in 1.500 s: exit code 1", "completed in 0.020 s"]
     assert {(run.worker, run.started_at_us) for run in runs} == {("w1", START_US)}
 
 

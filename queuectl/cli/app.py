@@ -30,7 +30,9 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
     shell_complete=directories,
     help="The data directory. Default: $QUEUECTL_DB, or the one of this user.",
 )
-@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version, help="Say which.")
+@click.option(
+    "--version", "-V", is_flag=True, expose_value=False, is_eager=True, callback=_show_version, help="Say which."
+)
 @click.pass_context
 def queuectl(ctx: click.Context, db: str | None) -> None:
     """Queue shell commands and run them in the background, with no server.

@@ -8,7 +8,9 @@ import click
 from ..errors import InvalidInput
 from ..surroundings import absolute
 from . import offers
-from .params import duration_s, number, time_us, whole
+from .params import duration_s, now_us, number, queue_option, time_us, whole
+from .render import note
+from .text import escape, moment
 from .verb import Verb
 
 if TYPE_CHECKING:
@@ -20,21 +22,24 @@ _SAME = ({"at", "run_at", "delay"}, {"timeout", "timeout_s"})
 """Names that say the same thing: a job's own replaces the option, whichever name it uses."""
 
 _OPTIONS = (
-    click.option(
-        "--queue", metavar="NAME", shell_complete=offers.queues, help="The queue it goes to.  [default: default]"
-    ),
-    click.option("--priority", type=whole(), metavar="INT", help="Higher runs first.  [default: 0]"),
+    queue_option(help="The queue it goes to.  [default: default]"),
+    click.option("--priority", "-p", type=whole(), metavar="INT", help="Higher runs first.  [default: 0]"),
     click.option("--max-retries", type=whole(), metavar="N", help="Attempts after the first.  [as configured]"),
     click.option(
         "--timeout",
+        "-t",
         type=duration_s,
         metavar="SECONDS",
         help="Stop it after so long: 90s, 2h; 0 is never.  [as configured: 5m by default]",
     ),
-    click.option("--delay", type=duration_s, metavar="DURATION", help="Not before so long from now: 90s, 5m, 1h30m."),
+    click.option(
+        "--delay", "-d", type=duration_s, metavar="DURATION", help="Not before so long from now: 90s, 5m, 1h30m."
+    ),
     click.option("--at", type=time_us, metavar="TIME", help="Not before this time: 17:30, tomorrow 9am, in 2h."),
-    click.option("--cwd", metavar="DIR", shell_complete=offers.directories, help="Where it runs.  [default: here]"),
-    click.option("--env", multiple=True, metavar="K=V", help="Add to the worker's environment; may be repeated."),
+    click.option(
+        "--cwd", "-C", metavar="DIR", shell_complete=offers.directories, help="Where it runs.  [default: here]"
+    ),
+    click.option("--env", "-e", multiple=True, metavar="K=V", help="Add to the worker's environment; may be repeated."),
     click.option(
         "--inherit-env",
         metavar="NAMES|all|none",
@@ -120,6 +125,18 @@ def with_defaults(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[s
     if isinstance(own.get("command"), list):
         said.add("shell")  # it runs without one
     return {key: value for key, value in defaults.items() if key not in said} | dict(own)
+
+
+def tell_passed(run_at_us: int | None, job_id: str) -> None:
+    """Say that a job runs at once because the time it was to wait for has passed, where it has."""
+    if has_passed(run_at_us):
+        at = moment(run_at_us)
+        note(f"{escape(job_id)} runs at once: the time it was to wait for, {at}, has passed")
+
+
+def has_passed(run_at_us: int | None) -> bool:
+    """Whether a time lies behind now: by a second, since `now` was read a moment ago."""
+    return run_at_us is not None and run_at_us < now_us() - 1_000_000
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -32,6 +32,8 @@ class Jobs:
         self._as_lines = as_lines
         self._now_us = now_us()
         self._lines = array("L")
+        self.passed = 0
+        """How many are to wait for a time that has passed."""
         self.queues: Counter[str] = Counter()
         """How many jobs were read for each queue."""
 
@@ -52,6 +54,7 @@ class Jobs:
                 request = from_here(request_from_mapping(job, now_us=self._now_us))
             except InvalidInput as error:
                 raise InvalidLine(number, error) from None
+            self.passed += request.run_at_us is not None and request.run_at_us < self._now_us
             self.queues[request.queue] += 1
             yield request
 

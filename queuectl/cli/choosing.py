@@ -5,7 +5,7 @@ Whether it asks is decided here; which jobs these are, and what is done to them,
 
 import sys
 from collections.abc import Callable, Collection, Mapping
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
@@ -13,9 +13,8 @@ import click
 from ..errors import QueuectlError
 from ..filtering import Filter, filter_of
 from ..job import JobState
-from . import offers
 from .exits import REFUSED
-from .params import OneOf, past_us
+from .params import States, past_us, queue_option
 from .render import line, note
 from .text import escape, plural
 
@@ -40,10 +39,17 @@ class Consent(NamedTuple):
 
 def filter_options(states: Collection[JobState] = tuple(JobState)) -> Callable[[F], F]:
     """Give a verb the options that say which jobs: of those in these states, where there is a choice."""
-    words = OneOf([str(state) for state in JobState if state in states])
+    words = States([str(state) for state in JobState if state in states])
     options = [
-        click.option("--state", type=words, multiple=True, help="Only those in this state; may be repeated."),
-        click.option("--queue", metavar="NAME", shell_complete=offers.queues, help="Only those of this queue."),
+        click.option(
+            "--state",
+            "-s",
+            type=words,
+            multiple=True,
+            callback=_all_named,
+            help="Only those in this state; may be repeated, or several with commas between them.",
+        ),
+        queue_option(help="Only those of this queue."),
         click.option("--since", type=past_us, metavar="TIME", help="Only those that last changed at or after it."),
         click.option("--until", type=past_us, metavar="TIME", help="Only those that last changed at or before it."),
         click.option("--match", metavar="TEXT", help="Only those with it in their id or command."),
@@ -55,6 +61,10 @@ def filter_options(states: Collection[JobState] = tuple(JobState)) -> Callable[[
         return function
 
     return give
+
+
+def _all_named(ctx: click.Context, param: click.Parameter, named: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    return tuple(chain.from_iterable(named))
 
 
 def consent_options(function: F) -> F:

@@ -57,7 +57,7 @@ def edit_until_done(form: Mapping[str, Any], heading: str, act: Callable[[dict[s
                 raise
             refused = _refusal(error, file)
             if not sys.stdin.isatty() or not isinstance(error, InvalidInput | UnicodeDecodeError):
-                raise QueuectlError(f"{refused}; what you typed is in {file}") from None
+                raise QueuectlError(f"{refused} (what you typed is in {file})") from None
             note(escape(f"Error: {refused}"))
             _wait_for_enter(file)
             continue

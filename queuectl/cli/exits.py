@@ -11,13 +11,18 @@ from typing import TextIO, TypeVar
 
 import click
 
-from ..errors import QueuectlError, WaitTimeout
+from ..errors import InvalidInput, QueuectlError, Unusable, WaitTimeout
 from . import INTERRUPTED
 from .text import escape
 
 REFUSED = 1
 USAGE = 2
-EXIT_CODES: Mapping[type[QueuectlError], int] = {QueuectlError: REFUSED, WaitTimeout: 124}
+EXIT_CODES: Mapping[type[QueuectlError], int] = {
+    QueuectlError: REFUSED,
+    InvalidInput: USAGE,
+    Unusable: REFUSED,
+    WaitTimeout: 124,
+}
 """The code of each class; one that is not here has its nearest base's."""
 
 _GLOBAL = ("--db", "--version")
@@ -50,6 +55,20 @@ def hint(text: str | bytes, *, newline: bool = True) -> None:
         click.echo(text, nl=newline, err=True)
     except OSError:
         discard(sys.stderr)
+
+
+def check_reader() -> None:
+    """Raise BrokenPipeError where nobody reads stdout any more: who only waits would not hear of it by a write."""
+    import select
+
+    try:
+        descriptor = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return  # a stream of the program's own
+    poll = select.poll()
+    poll.register(descriptor, 0)  # a reader that left is told unasked
+    if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+        raise BrokenPipeError
 
 
 def discard(stream: TextIO) -> None:
@@ -111,9 +130,9 @@ def _flushed() -> Iterator[None]:
 
 
 def _code_of_usage(error: click.ClickException) -> int:
-    """Tell a command line of the wrong shape from a value that is refused, as a file of jobs would refuse it."""
-    is_value = isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter)
-    return REFUSED if is_value else error.exit_code
+    """Tell a command line of the wrong shape from a file that cannot be opened: its name could be one."""
+    is_file = isinstance(error, click.BadParameter) and isinstance(error.__context__, OSError)
+    return REFUSED if is_file else error.exit_code
 
 
 def _in_one_line(error: click.ClickException) -> str:

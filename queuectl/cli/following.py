@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..job import ENDED, Job, JobState
+from .exits import check_reader
 
 if TYPE_CHECKING:
     from ..answers import Run
@@ -50,6 +51,7 @@ def follow(
                 done.add(run.token)
         if job.state in ENDED:
             return job
+        check_reader()
         time.sleep(POLL_S)
 
 

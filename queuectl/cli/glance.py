@@ -51,12 +51,14 @@ def _remark(state: JobState, count: int, status: "Status") -> str:
 
 def _queues(queues: "Mapping[str, Mapping[JobState, int]]") -> Iterator[str]:
     yield ""
-    width = max(len("queue"), *map(len, queues))
+    width = max(len("queue"), *(len(escape(name)) for name in queues))
     columns = _columns(queues, width)
     titles = "  ".join(f"{state:>{wide}}" for state, wide in columns.items())
     yield paint(f"  {'queue'.ljust(width)}  {titles}", None, bold=True)
     for name, counts in queues.items():
-        yield f"  {name.ljust(width)}  " + "  ".join(f"{counts[state]:>{wide},}" for state, wide in columns.items())
+        yield f"  {escape(name).ljust(width)}  " + "  ".join(
+            f"{counts[state]:>{wide},}" for state, wide in columns.items()
+        )
 
 
 def _columns(queues: "Mapping[str, Mapping[JobState, int]]", width: int) -> dict[JobState, int]:

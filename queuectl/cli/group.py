@@ -29,18 +29,23 @@ EXAMPLES = (
     "queuectl logs hello",
 )
 
+ALIASES: dict[str, tuple[str, ...]] = {
+    "add": ("enqueue",),
+    "ls": ("list",),
+    "ps": ("list", "--state", "processing"),
+    "log": ("logs",),
+    "rm": ("remove",),
+    "kill": ("cancel",),
+}
+"""What verbs are called in other programs -> the words that are meant. They answer as that verb."""
+
 ELSEWHERE = {
-    "add": "enqueue",
     "submit": "enqueue",
     "push": "enqueue",
     "jobs": "list",
-    "ls": "list",
     "info": "show",
-    "log": "logs",
     "output": "logs",
     "tail": "logs",
-    "kill": "cancel",
-    "rm": "remove",
     "delete": "remove",
     "restart": "retry",
     "clean": "clear",
@@ -50,6 +55,7 @@ ELSEWHERE = {
     "start": "worker start",
     "stop": "worker stop",
     "get": "config get",
+    "help": "--help",
     "set": "config set",
     "unset": "config unset",
 }
@@ -58,8 +64,9 @@ ELSEWHERE = {
 CODES = (
     ("0", "done; a reader that leaves early, such as head, is no failure"),
     ("1", "refused or failed, for the reason on stderr"),
-    ("2", "a command line of the wrong shape"),
+    ("2", "a command line of the wrong shape, or a value that cannot be one"),
     ("124", "wait: the time ran out"),
+    ("126, 127", "run --wait, logs --follow: the program may not be executed, or is not there"),
     ("130", "interrupted"),
 )
 
@@ -86,7 +93,9 @@ class VerbGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the verb typed, or say which ones come near."""
         typed = args[0]
-        if typed not in VERBS and not typed.startswith("-"):
+        if typed in ALIASES:
+            args = [*ALIASES[typed], *args[1:]]
+        elif typed not in VERBS and not typed.startswith("-"):
             ctx.fail(f"no such verb {typed!r}{near(typed, VERBS, ELSEWHERE)}")
         return super().resolve_command(ctx, args)
 
@@ -108,6 +117,8 @@ class VerbGroup(click.Group):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write how to begin, and how it ends."""
         write_examples(EXAMPLES, formatter)
+        with formatter.section("As elsewhere"):
+            formatter.write_text(", ".join(f"{alias} is {' '.join(words)}" for alias, words in ALIASES.items()))
         with formatter.section("Exit codes"):
             formatter.write_dl(CODES)
 

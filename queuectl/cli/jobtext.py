@@ -123,7 +123,7 @@ NAMES = {"PRIO": "priority", "LAST ERROR": "error"}
 CELLS: Mapping[str, Cell] = {
     "id": lambda job, now_us: escape(job.id),
     "state": state_text,
-    "queue": lambda job, now_us: "" if job.spec.queue == "default" else job.spec.queue,
+    "queue": lambda job, now_us: escape(job.spec.queue),
     "priority": lambda job, now_us: str(job.spec.priority) if job.spec.priority else "",
     "tries": _tries,
     "when": when_text,
@@ -169,7 +169,7 @@ def details(job: Job, inherited: Mapping[str, str | None] | None = None) -> Iter
     yield "id", escape(spec.id)
     yield "state", state_text(job)
     yield "command", command_text(spec.command)
-    yield "queue", spec.queue
+    yield "queue", escape(spec.queue)
     yield "priority", str(spec.priority) if spec.priority else ""
     yield "attempts", f"{job.attempts} of {spec.max_retries + 1}"
     yield "timeout", _timeout(spec)

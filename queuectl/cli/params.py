@@ -1,20 +1,30 @@
 """Options and values that several verbs share; reads words, decides nothing.
 
-A value that cannot be read is refused as the same value in JSON is: exit 1, with the good ones.
+A value that cannot be one is refused as the same value in JSON is: exit 2, with the good ones.
 """
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from math import isfinite
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
 from ..errors import InvalidInput
+from . import offers
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+
+
+def queue_option(*names: str, **about: Any) -> Callable[[F], F]:
+    """Give a verb the option that names a queue, which Tab completes from those that have jobs."""
+    return click.option("--queue", "-q", *names, metavar="NAME", shell_complete=offers.queues, **about)
+
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 reason_option = click.option("--reason", metavar="TEXT", help="Why; kept in the log with the change.")
@@ -64,6 +74,33 @@ class OneOf(Value):
         return text
 
 
+class States(OneOf):
+    """States of jobs, with commas between them, also in other programs' words."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read a word or several into a tuple of states. Raises InvalidInput."""
+        if not isinstance(value, str):
+            return value
+        field = param.name if param is not None and param.name else self.name
+        return tuple(self._state(field, word) for word in value.split(","))
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+        """Offer the states that go on behind the last comma."""
+        before, comma, word = incomplete.rpartition(",")
+        offered = super().shell_complete(ctx, param, word)
+        for item in offered:
+            item.value = f"{before}{comma}{item.value}"
+        return offered
+
+    def _state(self, field: str, word: str) -> str:
+        from ..intake import check_state
+
+        try:
+            return self._checked(field, str(check_state(word)))
+        except InvalidInput:
+            raise InvalidInput(field, repr(word), "one of " + ", ".join(self.words)) from None
+
+
 def now_us() -> int:
     """Give the moment from which times such as `in 2h` count."""
     from ..clock import SystemClock
@@ -94,9 +131,11 @@ def _place(field: str, text: str) -> Place:
 
 def _number(field: str, text: str) -> float:
     try:
-        return float(text)
+        if isfinite(found := float(text)):
+            return found
     except ValueError:
-        raise InvalidInput(field, repr(text), "a number") from None
+        pass
+    raise InvalidInput(field, repr(text), "a number")
 
 
 def whole(least: int | None = None, most: int | None = None) -> Value:

@@ -150,10 +150,9 @@ def cause_text(cause: "Cause") -> str:
 def _enqueued(event: Enqueued, at_us: int) -> str:
     spec = event.spec
     due = f", not before {_at(spec.run_at_us)}" if spec.run_at_us else ""
-    where = "" if spec.queue == "default" else f", queue {spec.queue}"
     first = f", priority {spec.priority}" if spec.priority else ""
     by = f", by {spec.shell}" if spec.shell else ""
-    return f"{command_text(spec.command)}{where}{first}{by}{due}"
+    return f"{command_text(spec.command)}, queue {spec.queue}{first}{by}{due}"
 
 
 def _leased(event: Claimed | Renewed, at_us: int) -> str:
@@ -171,7 +170,8 @@ def _failed(event: Failed, at_us: int) -> str:
     if event.retry_at_us is not None:
         then = f", retry in {duration(max(0, event.retry_at_us - at_us) / 1_000_000)} at {_at(event.retry_at_us)}"
     printed = _printed(event.stdout, event.stderr)
-    return f"attempt {event.attempt}{_took(event.duration_ms)}: {event.error}{then}{printed}"
+    # What the command said stands last: nobody could tell where it ends and what is said of it goes on.
+    return f"attempt {event.attempt}{_took(event.duration_ms)}{then}{printed}: {event.error}"
 
 
 def _cancelled(event: Cancelled, at_us: int) -> str:
@@ -212,7 +212,7 @@ def _config(event: ConfigChanged, at_us: int) -> str:
 
 
 def _worker(event: WorkerStarted, at_us: int) -> str:
-    of = f", queues {', '.join(event.queues)}" if event.queues else ""
+    of = f", queues {', '.join(event.queues)}" if event.queues else ", all queues"
     return f"pid {event.pid} on {event.host}, slots {event.slots}{of}"
 
 

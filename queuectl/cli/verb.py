@@ -51,15 +51,26 @@ class VerbSet(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the verb typed, or say which ones come near."""
-        typed = args[0]
+        typed = self._meant(args[0])
+        args = [typed, *args[1:]]
         if typed not in self.commands and not typed.startswith("-"):
             there = self.list_commands(ctx)
             ctx.fail(f"{ctx.command_path} has no {typed!r}{near(typed, there) or '; it has ' + ', '.join(there)}")
         return super().resolve_command(ctx, args)
 
+    def _meant(self, typed: str) -> str:
+        """Give the verb that goes by another name in other programs, or what was typed."""
+        if typed in self.commands:
+            return typed
+        return next((verb for verb in ALIASES.get(typed, ()) if verb in self.commands), typed)
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""
         write_examples(self.examples, formatter)
+
+
+ALIASES = {"ls": ("list", "show"), "ps": ("list",), "rm": ("remove", "delete", "purge", "unset")}
+"""What the verbs of a verb are called in other programs -> what they may be called here."""
 
 
 def near(typed: str, words: Sequence[str], elsewhere: Mapping[str, str] | None = None) -> str:

@@ -5,6 +5,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from .exits import check_reader
 from .glance import glance
 from .render import json_line, line, on_terminal
 from .text import moment
@@ -74,3 +75,4 @@ def _tell_changes(queue: "Queue", *, as_json: bool) -> None:
         time.sleep(LEAST_S)
         while not queue.wait_for_change(head, REFRESH_S):
             queue.check_there()
+            check_reader()

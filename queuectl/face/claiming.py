@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from .. import presence, surroundings
 from ..commands import CompleteJob, ReleaseJob, RenewLease
 from ..engine import token_of
-from ..errors import InvalidInput
+from ..errors import Unusable
 from ..events.types import WORKER_STREAM, WorkerStarted, WorkerStopped, WorkerStopping
 from ..intake import check_text, check_worker
 from ..later import Later
@@ -167,7 +167,7 @@ class Claiming(Looking):
     ) -> None:
         """Ask a worker to take no more jobs; `now`: also to give back those it runs."""
         if worker not in [info.id for info in self.workers()]:
-            raise InvalidInput("worker", repr(worker), "one of `queuectl worker list`")
+            raise Unusable("worker", repr(worker), "one of `queuectl worker list`")
         with self._engine.unit(reason=reason, actor=actor, rings=True) as unit:
             unit.append_named(WORKER_STREAM + worker, (WorkerStopping(now),))
 

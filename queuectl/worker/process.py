@@ -33,8 +33,17 @@ DEFAULT_PATH: Final = os.defpath.encode()
 _STDERR_FD: Final = 2
 
 
+NOT_EXECUTABLE: Final = 126
+NOT_FOUND: Final = 127
+"""What shells exit with for a program that there is, or is not."""
+
+
 class SpawnError(QueuectlError):
-    """The command could not be started; the message says why."""
+    """The command could not be started; the message says why, and `code` what a shell would exit with."""
+
+    def __init__(self, why: str, code: int = NOT_EXECUTABLE) -> None:
+        self.code = code
+        super().__init__(f"cannot start: {why}")
 
 
 class Shortage(QueuectlError):
@@ -190,7 +199,7 @@ class Launcher:
     def spawn(self, what: Invocation) -> Process:
         """Start a command; raises SpawnError, or Shortage: then no process is left."""
         if what.problem is not None or what.argv is None or what.env is None:
-            raise SpawnError(f"cannot start: the command or its environment cannot be passed on ({what.problem})")
+            raise SpawnError(f"the command or its environment cannot be passed on ({what.problem})")
         ends: list[int] = []
         watch: Watch[Stream] | None = None
         try:
@@ -236,13 +245,11 @@ def signal_name(number: int) -> str:
 def _refusal(error: OSError, what: Invocation) -> QueuectlError:
     if error.errno in _SHORTAGES:
         return Shortage(f"the worker cannot start more commands now ({error.strerror})")
-    return SpawnError(f"cannot start: {_cause(error, what)}")
-
-
-def _cause(error: OSError, what: Invocation) -> str:
     if what.cwd is not None and (refusal := _why_not_enter(what.cwd)) is not None:
-        return _CWD_CAUSES.get(refusal.errno or 0, "cannot enter {0!r}: {1}").format(what.cwd, refusal.strerror)
-    return _PROGRAM_CAUSES.get(error.errno or 0, "cannot run {0!r}: {1}").format(what.name, error.strerror)
+        why = _CWD_CAUSES.get(refusal.errno or 0, "cannot enter {0!r}: {1}")
+        return SpawnError(why.format(what.cwd, refusal.strerror))
+    why = _PROGRAM_CAUSES.get(error.errno or 0, "cannot run {0!r}: {1}").format(what.name, error.strerror)
+    return SpawnError(why, NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE)
 
 
 def _why_not_enter(directory: str) -> OSError | None:

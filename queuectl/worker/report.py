@@ -90,10 +90,12 @@ def ended(result: Result, job: Job) -> str:
         return f"{job.id}: cancelled" + (f"; {result.error}" if result.error else "")
     if job.state is JobState.PENDING:
         return f"{job.id}: given back, no attempt used up"
-    failure = f"{job.id}: attempt {result.job.attempts} of {job.spec.max_retries + 1} failed{took}: {result.error}"
+    failed = f"{job.id}: attempt {result.job.attempts} of {job.spec.max_retries + 1} failed{took}"
+    then = f"next attempt in {max(0.0, (job.due_us - job.updated_at_us) / 1_000_000):.3g} s"
     if job.state is JobState.DEAD:
-        return f"{failure}; dead, see `queuectl dlq show {as_typed(job.id)}`"
-    return f"{failure}; next attempt in {max(0.0, (job.due_us - job.updated_at_us) / 1_000_000):.3g} s"
+        then = f"dead (see `queuectl dlq show {as_typed(job.id)}`)"
+    # The error stands last: it ends in what the command said, and nobody could tell what goes on after it.
+    return f"{failed}, {then}: {result.error}"
 
 
 def dropped(count: int) -> str:

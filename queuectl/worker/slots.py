@@ -304,7 +304,8 @@ class Slots:
             self._spawner.cap, self._ease_at = self._spawner.busy, now + SHORTAGE_PAUSE_S
             return [Result(run.job, "released", error=str(error))]
         if isinstance(error, SpawnError):
-            return [Result(run.job, "failed", reason=Reason.SPAWN_ERROR, error=str(error), duration_ms=0)]
+            reason, code = Reason.SPAWN_ERROR, error.code
+            return [Result(run.job, "failed", return_code=code, reason=reason, error=str(error), duration_ms=0)]
         self.failure = self.failure or error
         return [Result(run.job, "released", error=f"its worker failed: {error}")]
 

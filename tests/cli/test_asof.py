@@ -55,15 +55,18 @@ def test_a_time_as_people_write_it_will_do(cli: CommandLine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("moment", "told"),
-    [("0", "one from 1 to 1"), ("2", "one from 1 to 1"), ("5m ago", "when the log begins"), ("-1", "a time from 1970"),
-     ("in 2h", "a time that has passed"), ("soon", "2026-01-01T10:00, 17:30, 5m ago"), ("\x1b[31m", "\\x1b")],
+    ("moment", "told", "code"),
+    [("0", "one from 1 to 1", 1), ("2", "one from 1 to 1", 1), ("5m ago", "when the log begins", 1),
+     ("in 2h", "a time that has passed", 1), ("-1", "a time from 1970", 2), ("soon", "2026-01-01T10:00, 17:30", 2),
+     ("\x1b[31m", "\\x1b", 2)],
 )  # fmt: skip
 @pytest.mark.parametrize("verb", ["status", "list", "show", "dlq list"])
-def test_a_moment_that_cannot_be_told_is_refused(cli: CommandLine, verb: str, moment: str, told: str) -> None:
+def test_a_moment_that_cannot_be_told_is_refused(
+    cli: CommandLine, verb: str, moment: str, told: str, code: int
+) -> None:
     """In one line, with what would be taken."""
     cli("enqueue", "a", "true")
-    done = cli(*verb.split(), *(["a"] if verb == "show" else []), f"--as-of={moment}", code=1)
+    done = cli(*verb.split(), *(["a"] if verb == "show" else []), f"--as-of={moment}", code=code)
     assert done.stderr.startswith("Error: as_of: found ")
     assert told in done.stderr
     assert done.stderr.count("\n") == 1

@@ -57,8 +57,8 @@ def test_order_and_columns(lived: CommandLine) -> None:
     ]
     shown = lived("list", "--columns", "took,id,error", "--state", "dead", "--order", "id").stdout.splitlines()
     assert [line.split() for line in shown] == [["TOOK", "ID", "LAST", "ERROR"], ["dead", "no"], ["deadm", "no"]]
-    assert "one of enqueued, updated" in lived("list", "--order", "age", code=1).stderr
-    assert "one of id, state" in lived("list", "--columns", "id,age", code=1).stderr
+    assert "one of enqueued, updated" in lived("list", "--order", "age", code=2).stderr
+    assert "one of id, state" in lived("list", "--columns", "id,age", code=2).stderr
     lived("list", "--columns", "id", "--json", code=2)
 
 
@@ -129,8 +129,8 @@ def test_wrong_shape(lived: CommandLine, words: str) -> None:
 
 def test_states_that_do_not_go_with_the_verb(lived: CommandLine) -> None:
     """A state in which jobs can not be told that is refused with those in which they can."""
-    assert "one of pending, processing, failed" in lived("cancel", "--state", "dead", "--yes", code=1).stderr
-    assert "one of completed, failed, dead, cancelled" in lived("retry", "--state", "pending", code=1).stderr
+    assert "one of pending, processing, failed" in lived("cancel", "--state", "dead", "--yes", code=2).stderr
+    assert "one of completed, failed, dead, cancelled" in lived("retry", "--state", "pending", code=2).stderr
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1), ("", 1)])

@@ -45,4 +45,4 @@ def test_older_than(cli: CommandLine) -> None:
 def test_refused(cli: CommandLine, words: list[str]) -> None:
     """A state that is no end, or a time that is none, is refused and nothing cleared."""
     cli("enqueue", "a", "true")
-    assert f"found {words[1]!r}" in cli("clear", *words, code=1).stderr
+    assert f"found {words[1]!r}" in cli("clear", *words, code=2).stderr

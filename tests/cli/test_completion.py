@@ -105,6 +105,9 @@ EVERY = {"done-1", "dead-1", "dead-2", "failed-1", "busy-1", "wait-1", "gone-1"}
         ("queuectl nonsense ", set()),
         ("queuectl show --attempt nonsense d", {"done-1", "dead-1", "dead-2"}),
         ("queuectl list --limit many --state d", {"dead"}),
+        ("queuectl list --state failed,d", {"failed,dead"}),
+        ("queuectl ls --st", {"--state"}),
+        ("queuectl l", {"list", "logs"}),
     ],
 )
 def test_what_fits(jobs: CommandLine, line: str, words: set[str]) -> None:
@@ -275,4 +278,4 @@ def test_other_shells(jobs: CommandLine, shell: str, row: str) -> None:
 
 def test_an_unknown_shell(cli: CommandLine) -> None:
     """Another shell is refused with those there are."""
-    assert "one of bash, zsh, fish" in cli("completion", "tcsh", code=1).stderr
+    assert "one of bash, zsh, fish" in cli("completion", "tcsh", code=2).stderr

@@ -77,7 +77,7 @@ def test_show(cli: CommandLine) -> None:
 def test_refused(cli: CommandLine, words: list[str], says: str) -> None:
     """An unknown key or a bad value is refused with what is good, and nothing changes."""
     cli("config", "set", "max_retries", "5")
-    assert says in cli("config", *words, code=1).stderr
+    assert says in cli("config", *words, code=2).stderr
     assert cli("config", "get", "max_retries").stdout == "5\n"
 
 
@@ -111,7 +111,7 @@ def test_a_bad_variable(cli: CommandLine, monkeypatch: pytest.MonkeyPatch, words
     cli("config", "set", "lease_s", "5")
     monkeypatch.setenv("QUEUECTL_MAX_RETRIES", "many")
     told = cli.process(*words.split())
-    assert told.returncode == 1
+    assert told.returncode == 2
     (line,) = told.stderr.splitlines()
     assert "environment variable QUEUECTL_MAX_RETRIES: found 'many'; expected a whole number" in line
     assert cli("status")

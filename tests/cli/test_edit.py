@@ -188,7 +188,7 @@ def test_set(cli: CommandLine) -> None:
         ("colour=1", "expected one of command"),
         ("priority=high", "a value as in JSON"),
     ):
-        assert says in cli("edit", "a", "--set", bad, code=1).stderr
+        assert says in cli("edit", "a", "--set", bad, code=2).stderr
 
 
 def test_a_bad_edit_on_a_terminal_opens_again(cli: CommandLine, editor: Editor) -> None:

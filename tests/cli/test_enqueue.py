@@ -131,13 +131,12 @@ def test_wrong_shape(cli: CommandLine, words: list[str], says: str) -> None:
         (["a", "b", "--delay", "soon"], "delay: found 'soon'; expected seconds, or for example 90s"),
         (["a", "b", "--at", "soon"], "at: found 'soon'; expected a time from 1970 on, for example 2026"),
         (["a", "b", "--env", "X"], "env: found 'X'; expected K=V"),
-        (["--file", "/no/such/file"], "No such file"),
     ],
 )
 def test_wrong_value(cli: CommandLine, words: list[str], says: str) -> None:
-    """A value that is no good is refused by an option as it is in JSON: exit 1, one line, no job."""
+    """A value that is no good is refused by an option as it is in JSON: exit 2, one line, no job."""
     cli("config", "set", "max_retries", "0")
-    told = cli("enqueue", *words, code=1).stderr
+    told = cli("enqueue", *words, code=2).stderr
     assert says in told
     assert told.count("\n") == 1
     assert cli.json("list") == []
@@ -155,7 +154,7 @@ def test_wrong_value(cli: CommandLine, words: list[str], says: str) -> None:
 def test_json_refusal_says_where(cli: CommandLine, job: str, says: str) -> None:
     """A key that is there twice, a broken syntax and a word that is no text are named, on the line they are on."""
     cli("config", "set", "max_retries", "0")
-    assert cli("enqueue", job, code=1).stderr.startswith(f"Error: {says}")
+    assert cli("enqueue", job, code=2).stderr.startswith(f"Error: {says}")
     bulk = cli("enqueue", "--file", "-", text='{"command": "true"}\n' + job, code=1).stderr
     assert bulk.startswith(f"Error: line 2: {says}")
     assert cli.json("list") == []
@@ -188,7 +187,7 @@ def test_json_refusal_says_where(cli: CommandLine, job: str, says: str) -> None:
 )
 def test_refused_json(cli: CommandLine, job: str, says: str) -> None:
     """Bad data exits 1 with one line that names the key, and nothing is enqueued."""
-    told = cli("enqueue", job, code=1).stderr
+    told = cli("enqueue", job, code=2).stderr
     assert told.startswith("Error: ")
     assert says in told
     assert told.count("\n") == 1
@@ -209,7 +208,7 @@ def test_refused_json(cli: CommandLine, job: str, says: str) -> None:
 )
 def test_refused_words(cli: CommandLine, words: list[str]) -> None:
     """The same checks hold for words on the command line, and the error carries no raw escape."""
-    told = cli("enqueue", *words, code=1).stderr
+    told = cli("enqueue", *words, code=2).stderr
     assert told.startswith("Error: ")
     assert "\x1b" not in told
 
@@ -217,7 +216,7 @@ def test_refused_words(cli: CommandLine, words: list[str]) -> None:
 def test_megabyte_command(cli: CommandLine) -> None:
     """A command of a megabyte is refused with its size."""
     job = json.dumps({"command": "x" * 1_000_000})
-    assert "1,000,0" in cli("enqueue", job, code=1).stderr
+    assert "1,000,0" in cli("enqueue", job, code=2).stderr
 
 
 def test_duplicate_is_refused(cli: CommandLine) -> None:
@@ -315,7 +314,7 @@ def test_interrupt_while_reading(cli: CommandLine) -> None:
 def test_surrogate_in_argv(cli: CommandLine) -> None:
     """Bytes that are no UTF-8 on the command line are refused in one line."""
     done = subprocess.run([*map(str.encode, cli.words("enqueue", "a")), b"\xff"], capture_output=True, timeout=20)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith(b"Error: ")
 
 
@@ -355,7 +354,7 @@ def test_replace_which(cli: CommandLine) -> None:
     """Without an id there is nothing to replace: a usage error, and a value that is no flag is refused by name."""
     assert "name the id" in cli("enqueue", "--command", "true", "--replace", code=2).stderr
     assert "name the id" in cli("run", "true", "--replace", code=2).stderr
-    assert "replace: found 'yes'" in cli("enqueue", '{"id": "a", "command": "true", "replace": "yes"}', code=1).stderr
+    assert "replace: found 'yes'" in cli("enqueue", '{"id": "a", "command": "true", "replace": "yes"}', code=2).stderr
 
 
 def test_the_default_limit_is_told_with_the_first_job_of_a_queue(cli: CommandLine) -> None:

@@ -43,7 +43,7 @@ def test_bounds(full: CommandLine) -> None:
 def test_types(full: CommandLine) -> None:
     """--type chooses, several may be given, and one that is none is refused with the list."""
     assert positions(full, "--type", "failed", "--type", "dead") == [4, 5]
-    assert "config_changed" in full("events", "--type", "exploded", code=1).stderr
+    assert "config_changed" in full("events", "--type", "exploded", code=2).stderr
 
 
 def test_text(full: CommandLine) -> None:
@@ -169,4 +169,4 @@ def test_choices(full: CommandLine) -> None:
 def test_wrong_shape(full: CommandLine, words: list[str]) -> None:
     """An end to what has none, and an option that is none, are usage errors; a place that is none is refused."""
     full("events", *words, code=2)
-    assert "since: found 'soon'; expected a time from 1970 on" in full("events", "--since", "soon", code=1).stderr
+    assert "since: found 'soon'; expected a time from 1970 on" in full("events", "--since", "soon", code=2).stderr

@@ -27,7 +27,7 @@ def test_text(cli: CommandLine) -> None:
     lines = cli("history", "a").stdout.splitlines()
     assert lines[0].split() == ["POS", "TIME", "GAP", "EVENT", "WHO", "DETAILS"]
     assert "because: nightly" in lines[1]
-    assert "it \\x1b[31mbroke, no retry left" in lines[4]
+    assert ", no retry left: it \\x1b[31mbroke" in lines[4]
     assert "after 1 attempt," in lines[5]
 
 
@@ -63,7 +63,7 @@ def test_gaps_and_delays(cli: CommandLine) -> None:
     assert enqueued.split()[3] == "enqueued"
     assert "w1" in claimed
     assert "for 1m30s, until " in claimed
-    assert "attempt 1 in 12ms: exit code 3, retry in 2s at " in failed
+    assert "attempt 1 in 12ms, retry in 2s at " in failed
 
 
 def test_configuration_and_workers(cli: CommandLine) -> None:
@@ -110,7 +110,7 @@ def _as_if_from(cli: CommandLine, token: int, *job_ids: str) -> None:
 
 def test_a_cause_is_named(related: CommandLine) -> None:
     """What a run's command did names its job and attempt: in history, in show, and in the JSON of all three."""
-    assert "true; caused by job top, attempt 1" in related("history", "one").stdout
+    assert "true, queue default; caused by job top, attempt 1" in related("history", "one").stdout
     assert "caused by   job top, attempt 1" in related("show", "one").stdout
     assert "caused by job top, attempt 1" in related("events", "--job", "one").stdout
     caused_by = {"job": "top", "attempt": 1, "position": 2}
@@ -164,7 +164,7 @@ def test_tree_json(related: CommandLine) -> None:
 def test_limits_go_with_the_tree(related: CommandLine, words: list[str]) -> None:
     """Limits without a tree are a usage error; a limit that is none is refused."""
     related("history", "one", *words, code=2)
-    related("history", "--tree", "one", words[0], "0", code=1)
+    related("history", "--tree", "one", words[0], "0", code=2)
 
 
 def test_an_id_used_again_and_again(cli: CommandLine) -> None:

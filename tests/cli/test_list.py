@@ -40,7 +40,7 @@ def test_table(cli: CommandLine) -> None:
     """People get the columns that are used, and control characters shown, not sent."""
     cli("enqueue", "a", "echo \x1b[31mred")
     shown = cli("list").stdout
-    assert shown.splitlines()[0].split() == ["ID", "STATE", "WHEN", "COMMAND"]
+    assert shown.splitlines()[0].split() == ["ID", "STATE", "QUEUE", "WHEN", "COMMAND"]
     assert "\\x1b[31mred" in shown
     assert "\x1b" not in shown
 
@@ -61,10 +61,10 @@ def test_nothing(cli: CommandLine) -> None:
 
 @pytest.mark.parametrize(
     ("words", "code"),
-    [(["--state", "lost"], 1), (["--limit", "-1"], 1), (["--after", "nope"], 1), (["--alter"], 2)],
+    [(["--state", "lost"], 2), (["--limit", "-1"], 2), (["--after", "nope"], 1), (["--alter"], 2)],
 )
 def test_refused(cli: CommandLine, words: list[str], code: int) -> None:
-    """A state, limit or id that is none is refused; an option that is none is a usage error."""
+    """A state, a limit or an option that is none is a usage error; an id that no job has is refused."""
     cli("enqueue", "a", "true")
     assert "Error: " in cli("list", *words, code=code).stderr
 
@@ -96,7 +96,7 @@ def test_columns_differ_between_pages(cli: CommandLine) -> None:
     cli("enqueue", "last", "true", "--priority", "5")
     cli("enqueue", "--file", "-", "--lines", text="true\n" * 500)
     titles = [line.split() for line in cli("list", "--limit", "0").stdout.splitlines() if line.startswith("ID")]
-    assert titles == [["ID", "STATE", "WHEN", "COMMAND"], ["ID", "STATE", "PRIO", "WHEN", "COMMAND"]]
+    assert titles == [["ID", "STATE", "QUEUE", *rest] for rest in (["WHEN", "COMMAND"], ["PRIO", "WHEN", "COMMAND"])]
 
 
 def test_a_job_removed_between_transactions(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:

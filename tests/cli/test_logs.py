@@ -35,7 +35,7 @@ def test_streams_and_attempts(cli: CommandLine) -> None:
     cli("enqueue", "a", FAILS, "--max-retries", "0")
     cli.drain()
     assert "out" not in cli("logs", "a", "--stderr").stdout
-    assert "err\n" not in cli("logs", "a", "--stdout", "--attempt", "1").stdout
+    assert "\nerr\n" not in cli("logs", "a", "--stdout", "--attempt", "1").stdout
     assert cli("logs", "a", "--attempt", "2", code=1).stderr == "Error: attempt: found 2; expected one of 1\n"
 
 

@@ -56,7 +56,7 @@ def test_list_after(jobs: CommandLine) -> None:
         ("worker lst", 2, "queuectl worker has no 'lst'; did you mean list?"),
         ("dlq prge x", 2, "did you mean purge?"),
         ("config foo", 2, "queuectl config has no 'foo'; it has get, set, show, unset; try: queuectl config --help"),
-        ("ls", 2, "did you mean list?"),
+        ("jobs", 2, "did you mean list?"),
         ("purge", 2, "did you mean dlq purge?"),
         ("logs dead-one --folow", 2, "Did you mean '--follow'?"),
     ],

@@ -72,5 +72,5 @@ def dead_pid() -> int:
 def test_a_reason_that_the_log_cannot_keep_is_refused(lived: CommandLine) -> None:
     """A reason of more than 1,000 characters is refused, and nothing is done."""
     head = lived.json("status")["head"]
-    assert "reason: found 1,001 characters" in lived("cancel", "waiting", "--reason", "x" * 1001, code=1).stderr
+    assert "reason: found 1,001 characters" in lived("cancel", "waiting", "--reason", "x" * 1001, code=2).stderr
     assert lived.json("status")["head"] == head

@@ -65,3 +65,15 @@ def test_interrupted_wait_leaves_the_job(cli: CommandLine) -> None:
 def _jobs(cli: CommandLine) -> list[dict[str, object]]:
     found: list[dict[str, object]] = cli.json("list")
     return found
+
+
+@pytest.mark.parametrize(("program", "code"), [("no-such-program-here", 127), ("/etc/passwd", 126)])
+def test_wait_tells_what_cannot_start(cli: CommandLine, program: str, code: int) -> None:
+    """A program that there is not exits 127, and one that may not be executed 126, as the shell has it."""
+    waiting = cli.spawn("run", "-f", "--max-retries", "0", "--", program)
+    wait_until(lambda: (cli.db / "data.mdb").exists() and _jobs(cli))
+    cli.drain()
+    waiting.communicate(timeout=20)
+    assert waiting.returncode == code
+    (job,) = _jobs(cli)
+    assert cli("logs", str(job["id"]), "--follow", code=code).exit_code == code

@@ -34,7 +34,7 @@ def test_rewind(cli: CommandLine) -> None:
     assert cli("subscriptions", "rewind", "mailer", "0").stdout == "Rewound mailer to 0\n"
     assert cli.json("subscriptions", "rewind", "mailer", "0") == {"name": "mailer", "position": 0}
     assert cli.json("subscriptions")[0]["lag"] == 1
-    cli("subscriptions", "rewind", "mailer", "soon", code=1)
+    cli("subscriptions", "rewind", "mailer", "soon", code=2)
     cli("subscriptions", "rewind", "mailer", code=2)
     assert "one of `queuectl subscriptions`" in cli("subscriptions", "rewind", "nobody", "0", code=1).stderr
 
@@ -46,5 +46,5 @@ def test_remove(cli: CommandLine) -> None:
     assert cli("subscriptions", "remove", "mailer").stdout == "Removed subscription mailer\n"
     assert cli.json("subscriptions") == []
     cli("subscriptions", "remove", "mailer", code=1)
-    cli("subscriptions", "remove", "a\x1b[31m", code=1)
+    cli("subscriptions", "remove", "a\x1b[31m", code=2)
     cli("subscriptions", "wrong", code=2)

@@ -62,7 +62,7 @@ def test_start_makes_the_queue(cli: CommandLine) -> None:
 )
 def test_wrong_shape(cli: CommandLine, words: list[str]) -> None:
     """A count, poll or lease that is none is refused in one line, and no worker starts."""
-    assert f"{words[0][2:]}: found {words[1]!r}" in cli("worker", "start", *words, code=1).stderr
+    assert f"{words[0][2:]}: found {words[1]!r}" in cli("worker", "start", *words, code=2).stderr
 
 
 def test_list_and_stop(cli: CommandLine) -> None:
@@ -214,7 +214,7 @@ def test_list_tells_what_each_slot_runs(cli: CommandLine) -> None:
         for job, queue, n in (("a", "mail", 1), ("b", "default", 2))
     ]
     wait_until(
-        lambda: re.search(r"running +\d+ +\S+ +3 +\ds +\ds ago +a \([1-9]s\), b attempt 2 \(\ds\)\n", listed(cli))
+        lambda: re.search(r"running +\d+ +\S+ +3 +all +\ds +\ds ago +a \([1-9]s\), b attempt 2 \(\ds\)\n", listed(cli))
     )
     gate.touch()
     wait_until(lambda: cli.json("worker", "list")[0]["runs"] == [])
@@ -261,4 +261,4 @@ def test_dead_worker_that_ran_a_job(cli: CommandLine) -> None:
 
 def test_a_lease_that_would_flood_the_log_is_refused(cli: CommandLine) -> None:
     """A lease has the same shortest length on the command line as in the configuration."""
-    assert "from 1 to 86400" in cli("worker", "start", "--lease", "0.01", code=1).stderr
+    assert "from 1 to 86400" in cli("worker", "start", "--lease", "0.01", code=2).stderr

@@ -104,22 +104,25 @@ def test_an_exit_is_waited_for_and_left_to_be_collected(launcher: Launcher) -> N
 
 
 @pytest.mark.parametrize(
-    ("command", "cwd", "why"),
+    ("command", "cwd", "why", "code"),
     [
-        (("no-such-program-here",), None, "no such program 'no-such-program-here'"),
-        (("/etc/passwd",), None, "'/etc/passwd' may not be executed"),
-        ("true", "/no/such/place", "no such directory '/no/such/place'"),
-        ("true", "/etc/passwd", "'/etc/passwd' is not a directory"),
-        ("echo \0", None, "cannot be passed on (embedded null byte)"),
-        (("true", "x" * 3_000_000), None, "longer than this system allows"),
+        (("no-such-program-here",), None, "no such program 'no-such-program-here'", 127),
+        (("/no/such/program",), None, "no such program '/no/such/program'", 127),
+        (("/etc/passwd",), None, "'/etc/passwd' may not be executed", 126),
+        (("/tmp",), None, "'/tmp' may not be executed", 126),
+        ("true", "/no/such/place", "no such directory '/no/such/place'", 126),
+        ("true", "/etc/passwd", "'/etc/passwd' is not a directory", 126),
+        ("echo \0", None, "cannot be passed on (embedded null byte)", 126),
+        (("true", "x" * 3_000_000), None, "longer than this system allows", 126),
     ],
 )
-def test_what_cannot_start_says_why(launcher: Launcher, command: Command, cwd: str | None, why: str) -> None:
-    """A command that cannot be started is told in words for its user, and leaks no descriptor."""
+def test_what_cannot_start_says_why(launcher: Launcher, command: Command, cwd: str | None, why: str, code: int) -> None:
+    """A command that cannot be started is told in words for its user, with a shell's code, and leaks no descriptor."""
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count of names
     with pytest.raises(SpawnError, match=r"^cannot start: ") as refused:
         started(launcher, command, cwd=cwd, env={})
     assert why in str(refused.value)
+    assert refused.value.code == code
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
 

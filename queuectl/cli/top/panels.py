@@ -160,7 +160,7 @@ def table(jobs: Sequence[Job], now_us: int, width: int) -> tuple[Line, list[Line
     """Give the titles and a line for each job; the command has what the others leave."""
     rows = [_row(job, now_us) for job in jobs]
     titles = ("ID", "STATE", "QUEUE", "TRIES", "WHEN", "COMMAND")
-    is_used = [True, True, any(row[2] for row in rows) and width >= WIDE, width >= WIDE - 16, True, True]
+    is_used = [True, True, width >= WIDE, width >= WIDE - 16, True, True]
     most = (max(8, width // 4), 14, 12, 7, 12, 0)
     widths = [
         min(most[at], max(cells(titles[at]), max((cells(row[at]) for row in rows), default=0))) * is_used[at]
@@ -175,7 +175,7 @@ def table(jobs: Sequence[Job], now_us: int, width: int) -> tuple[Line, list[Line
 
 def _row(job: Job, now_us: int) -> tuple[str, ...]:
     tries = f"{job.attempts}/{job.spec.max_retries + 1}" if job.attempts else ""
-    queue = "" if job.spec.queue == "default" else escape(job.spec.queue)
+    queue = escape(job.spec.queue)
     return escape(job.id), state_text(job), queue, tries, _when(job, now_us), command_text(job.spec.command)
 
 

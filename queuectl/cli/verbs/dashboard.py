@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     ),
 )
 @click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="Where to listen.  [default: 127.0.0.1]")
-@click.option("--port", type=whole(0, 65535), default=8000, metavar="N", help="0 is any free one.  [default: 8000]")
+@click.option(
+    "--port", "-p", type=whole(0, 65535), default=8000, metavar="N", help="0 is any free one.  [default: 8000]"
+)
 @click.option(
     "--token",
     envvar="QUEUECTL_DASHBOARD_TOKEN",

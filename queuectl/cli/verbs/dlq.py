@@ -55,7 +55,7 @@ def command() -> None:
     "list",
     examples=("queuectl dlq list", "queuectl dlq list --as-of yesterday"),
 )
-@click.option("--limit", type=whole(1), metavar="N", help="At most so many.")
+@click.option("--limit", "-n", type=whole(1), metavar="N", help="At most so many.")
 @as_of_option
 @json_option
 @pass_session
@@ -109,7 +109,7 @@ def show_dead(session: Session, *, job_id: str, as_json: bool) -> None:
 def _on_some(function: Any) -> Any:
     function = json_option(reason_option(function))
     function = consent_options(filter_options([JobState.DEAD])(function))
-    function = click.option("--all", "everything", is_flag=True, help="Every dead job.")(function)
+    function = click.option("--all", "-a", "everything", is_flag=True, help="Every dead job.")(function)
     return click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=offers.jobs(JobState.DEAD))(function)
 
 

@@ -7,8 +7,9 @@ import click
 
 from ...amending import FIELDS, form_of
 from ...errors import InvalidInput
-from ...job import ENDED
+from ...job import ENDED, JobState
 from .. import offers
+from ..asking import tell_passed
 from ..context import Session, pass_session
 from ..naming import taken
 from ..params import json_option, reason_option
@@ -62,6 +63,8 @@ def command(session: Session, *, job_id: str, settings: tuple[str, ...], reason:
         note("Nothing was changed")
     else:
         line(f"Edited {escape(after.id)}")
+        if after.state is JobState.PENDING and after.spec.run_at_us != job.spec.run_at_us:
+            tell_passed(after.spec.run_at_us, after.id)
 
 
 def _setting(text: str) -> tuple[str, Any]:

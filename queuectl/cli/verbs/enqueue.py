@@ -7,10 +7,10 @@ import click
 
 from .. import offers
 from ..advice import advise
-from ..asking import ArgvCommand, asked, check_replace, from_here, job_options
+from ..asking import ArgvCommand, asked, check_replace, from_here, job_options, tell_passed
 from ..context import Session, pass_session
 from ..params import json_option, now_us, reason_option
-from ..render import document, line
+from ..render import document, line, note
 from ..text import escape, plural
 
 FORMS = (
@@ -45,7 +45,7 @@ class EnqueueCommand(ArgvCommand):
 @click.argument("words", nargs=-1, metavar="[ID COMMAND | JSON]", shell_complete=offers.files_behind_dashes)
 @click.option("--id", "job_id", metavar="ID", help="The job's id.  [default: one of our making]")
 @click.option("--command", "shell_line", metavar="COMMAND", help="A shell line.")
-@click.option("--file", "stream", type=click.File("rb"), metavar="FILE", help="A job a line; - is stdin.")
+@click.option("--file", "-f", "stream", type=click.File("rb"), metavar="FILE", help="A job a line; - is stdin.")
 @click.option("--lines", "as_lines", is_flag=True, help="The file holds plain commands, not JSON.")
 @click.option("--skip-existing", is_flag=True, help="Leave out jobs whose id is taken.")
 @click.option("--edit", "edits", is_flag=True, help="Write it, or change what was given, in your editor first.")
@@ -171,6 +171,7 @@ def _one(session: Session, job: dict[str, Any], options: dict[str, Any], reason:
         document(job_json(done))
     else:
         line(f"Enqueued {escape(done.id)}")
+    tell_passed(request.run_at_us, done.id)
     advise(queue, {done.spec.queue: 1}, done.id)
 
 
@@ -187,6 +188,8 @@ def _from_file(
 
     jobs, queue = Jobs(stream, defaults, as_lines=as_lines), session.created()
     done = enqueue_all(queue, jobs, skip_existing=skip_existing, reason=reason)
+    if jobs.passed:
+        note(f"The time to wait for has passed for {plural(jobs.passed, 'job')} of the file, run at once")
     if as_json:
         document({"enqueued": done.enqueued, "skipped": done.skipped, "ids": done.ids})
         return

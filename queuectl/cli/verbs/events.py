@@ -1,5 +1,6 @@
 """`queuectl events`: the log itself, as it is or as it grows."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,8 @@ from ...events.types import Recorded
 from ...queue import Queue
 from .. import offers
 from ..context import Session, pass_session
-from ..params import Place, json_option, place, whole
+from ..exits import check_reader
+from ..params import Place, json_option, place, queue_option, whole
 from ..render import json_array, json_line, note, paged_table
 from ..verb import Verb
 
@@ -49,10 +51,10 @@ POLL_S = 1.0
 @click.option(
     "--job", metavar="JOB", shell_complete=offers.jobs(), help="Only of this job, and of earlier ones of its id."
 )
-@click.option("--queue", metavar="NAME", shell_complete=offers.queues, help="Only of jobs in this queue.")
+@queue_option(help="Only of jobs in this queue.")
 @click.option("--actor", metavar="WHO", help="Only what this user@host or worker did.")
 @click.option("--limit", type=whole(1), metavar="N", help="The first so many.")
-@click.option("--last", type=whole(1), metavar="N", help="The newest so many.")
+@click.option("--last", "-n", type=whole(1), metavar="N", help="The newest so many.")
 @click.option("--follow", "-f", is_flag=True, help="Go on with those to come, until Ctrl-C.")
 @json_option
 @pass_session
@@ -153,4 +155,6 @@ def _follow(
         if shown == limit:
             return
         after, last = head, None
+        sys.stdout.flush()
+        check_reader()
         queue.wait_for_change(head, POLL_S)

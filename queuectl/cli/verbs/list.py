@@ -41,7 +41,9 @@ PAGE = 500
 @click.option(
     "--columns", metavar="NAMES", help="Which columns, for example id,took,error; a wrong one tells them all."
 )
-@click.option("--limit", type=whole(0), metavar="N", help=f"At most so many; 0 is all.  [{SCREENFUL}; --json: all]")
+@click.option(
+    "--limit", "-n", type=whole(0), metavar="N", help=f"At most so many; 0 is all.  [{SCREENFUL}; --json: all]"
+)
 @click.option("--after", metavar="ID", shell_complete=offers.jobs(), help="Go on behind this one.")
 @as_of_option
 @json_option

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...errors import InvalidInput, JobNotFound
+from ...errors import JobNotFound, Unusable
 from .. import offers
 from ..context import Session, pass_session
 from ..exits import each
@@ -101,7 +101,7 @@ def _found(queue: "Queue", typed: str, wanted: Wanted, as_json: bool) -> "tuple[
     chosen = wanted.of(queue, runs)
     if wanted.attempt is not None and not chosen:
         there = ", ".join(map(str, sorted({run.attempt for run in runs}))) or f"none: {job_id} has not run yet"
-        raise InvalidInput("attempt", str(wanted.attempt), f"one of {there}")
+        raise Unusable("attempt", str(wanted.attempt), f"one of {there}")
     if as_json:
         return job_id, runs
     if not chosen:

@@ -6,7 +6,7 @@ import click
 
 from .. import offers
 from ..advice import advise, advise_waiting
-from ..asking import ArgvCommand, asked, check_replace, from_here, job_options
+from ..asking import ArgvCommand, asked, check_replace, from_here, job_options, tell_passed
 from ..context import Session, pass_session
 from ..exits import hint, say
 from ..params import json_option, now_us, reason_option
@@ -34,7 +34,7 @@ class RunCommand(ArgvCommand):
 )
 @click.argument("words", nargs=-1, metavar="[COMMAND]", shell_complete=offers.files_behind_dashes)
 @click.option("--id", "job_id", metavar="ID", help="The job's id.  [default: one of our making]")
-@click.option("--wait", is_flag=True, help="Show what it prints, and exit as it does.")
+@click.option("--wait", "-w", "--follow", "-f", is_flag=True, help="Show what it prints, and exit as it does.")
 @job_options
 @reason_option
 @json_option
@@ -67,6 +67,7 @@ def command(
     request = from_here(request_from_mapping(what, now_us=now_us()))
     queue = session.created()
     job = queue.enqueue_request(request, reason=reason)
+    tell_passed(request.run_at_us, job.id)
     if as_json:
         from ...documents import job_json
 

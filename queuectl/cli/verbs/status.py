@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         "queuectl status --watch",
     ),
 )
-@click.option("--watch", is_flag=True, help="Show it again whenever something happened, until q or Ctrl-C.")
+@click.option("--watch", "-w", is_flag=True, help="Show it again whenever something happened, until q or Ctrl-C.")
 @as_of_option
 @json_option
 @pass_session

@@ -8,7 +8,7 @@ import click
 from ...errors import QueuectlError
 from ...job import JobState
 from ..context import Session, pass_session
-from ..params import OneOf, duration_s
+from ..params import States, duration_s, queue_option
 from ..render import on_terminal, terminal_width
 from ..verb import Verb
 
@@ -26,14 +26,14 @@ PIPE_WIDTH = 120
         "queuectl top --once",
     ),
 )
-@click.option("--state", type=OneOf([str(state) for state in JobState]), help="List only jobs in this state.")
-@click.option("--queue", metavar="NAME", help="List only jobs of this queue.")
+@click.option("--state", "-s", type=States(list(JobState)), help="List only jobs in this state.")
+@queue_option(help="List only jobs of this queue.")
 @click.option("--every", type=duration_s, default=REFRESH_S, metavar="DURATION", help="Look this often.  [default: 1s]")
 @click.option("--once", is_flag=True, help="Print one frame, and exit.")
 @pass_session
 @click.pass_context
 def command(
-    ctx: click.Context, session: Session, *, state: str | None, queue: str | None, every: float, once: bool
+    ctx: click.Context, session: Session, *, state: tuple[str, ...] | None, queue: str | None, every: float, once: bool
 ) -> None:
     """Watch the queue live, on the whole screen.
 
@@ -44,7 +44,9 @@ def command(
     """
     from ..top.frame import Filter, print_frame
 
-    chosen = Filter(JobState(state) if state else None, queue)
+    if state and len(state) > 1:
+        raise click.UsageError("top lists the jobs of one state, or of all; left and right choose it")
+    chosen = Filter(JobState(state[0]) if state else None, queue)
     if once:
         print_frame(session.reading(), chosen, terminal_width() if on_terminal() else PIPE_WIDTH)
         return

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     ),
 )
 @click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=offers.jobs(*offers.OPEN))
-@click.option("--all", "everything", is_flag=True, help="Every job that has not ended.")
+@click.option("--all", "-a", "everything", is_flag=True, help="Every job that has not ended.")
 @filter_options(offers.OPEN)
-@click.option("--timeout", type=duration_s, metavar="SECONDS", help="Give up after so long, and exit 124.")
+@click.option("--timeout", "-t", type=duration_s, metavar="SECONDS", help="Give up after so long, and exit 124.")
 @json_option
 @pass_session
 @click.pass_context

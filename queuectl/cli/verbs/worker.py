@@ -8,7 +8,7 @@ import click
 
 from .. import offers
 from ..context import Session, pass_session
-from ..params import duration_s, json_option, reason_option, whole
+from ..params import duration_s, json_option, queue_option, reason_option, whole
 from ..render import Column, document, line, note, state_colour, table
 from ..text import duration, escape
 from ..verb import VerbSet
@@ -43,18 +43,13 @@ def command() -> None:
         "queuectl worker start --detach --queue mail",
     ),
 )
-@click.option("--count", type=whole(1, 1000), default=1, metavar="N", help="Commands at a time.  [default: 1]")
+@click.option(
+    "--count", "-n", "-j", type=whole(1, 1000), default=1, metavar="N", help="Commands at a time.  [default: 1]"
+)
 @click.option("--drain", is_flag=True, help="Exit 0 once nothing is pending, running or waiting for a retry.")
 @click.option("--progress", is_flag=True, help="With --drain, on a terminal: a bar in place of a line a job.")
-@click.option("--detach/--foreground", help="Go to the background, with a log file in the data directory.")
-@click.option(
-    "--queue",
-    "queues",
-    multiple=True,
-    metavar="NAME",
-    shell_complete=offers.queues,
-    help="Only this queue; may be repeated.",
-)
+@click.option("--detach/--foreground", "-d", help="Go to the background, with a log file in the data directory.")
+@queue_option("queues", multiple=True, help="Only this queue; may be repeated.")
 @click.option("--poll", type=duration_s, metavar="SECONDS", help="Look for jobs at least this often.")
 @click.option("--lease", type=duration_s, metavar="SECONDS", help="How long a silent worker keeps a job.")
 @click.option("--grace", type=duration_s, metavar="SECONDS", help="How long a command has between TERM and KILL.")
@@ -189,7 +184,7 @@ def list_workers(session: Session, *, as_json: bool) -> None:
             str(info.pid),
             escape(info.host),
             "" if info.state == "dead" else str(info.slots),
-            ", ".join(info.queues or ()),
+            escape(", ".join(info.queues or ("all",))),
             "" if info.state == "dead" else _ago(info.started_at_us, info),
             _ago(info.heartbeat_at_us, info) + " ago",
             escape(", ".join(_running(run, info) for run in info.runs)),

@@ -406,12 +406,12 @@ function told(event) {
   const took = about.duration_ms === null || about.duration_ms === undefined ? "" : ` in ${length(about.duration_ms)}`;
   const printed = ["stdout", "stderr"].filter((name) => about[name]).map((name) => `${name} ${bytes(about[name].size)}`).join(", ");
   const texts = {
-    enqueued: () => commandOf(about).slice(0, 300) + (about.queue === "default" ? "" : `, queue ${about.queue}`) + (about.priority ? `, priority ${about.priority}` : "") + (about.run_at ? `, not before ${clockTime(about.run_at)}` : ""),
+    enqueued: () => commandOf(about).slice(0, 300) + `, queue ${about.queue || "default"}` + (about.priority ? `, priority ${about.priority}` : "") + (about.run_at ? `, not before ${clockTime(about.run_at)}` : ""),
     claimed: () => `until ${clockTime(about.expires_at)}`,
     renewed: () => `until ${clockTime(about.expires_at)}`,
     started: () => `attempt ${about.attempt}, worker pid ${about.pid} on ${about.host}`,
     completed: () => `attempt ${about.attempt}${took}, exit code ${about.return_code}${printed ? `, ${printed}` : ""}`,
-    failed: () => `attempt ${about.attempt}${took}: ${about.error}${about.retry_at ? `, retry at ${clockTime(about.retry_at)}` : ", no retry left"}${printed ? `, ${printed}` : ""}`,
+    failed: () => `attempt ${about.attempt}${took}${about.retry_at ? `, retry at ${clockTime(about.retry_at)}` : ", no retry left"}${printed ? `, ${printed}` : ""}: ${about.error}`,
     dead: () => `after ${plural(about.attempts, "attempt")}, the last: ${about.reason}`,
     released: () => about.cause,
     cancelled: () => (about.attempt === null ? "before it ran" : `attempt ${about.attempt}${took}`),
