@@ -72,7 +72,7 @@ LETTERS = [
     ("run true -q mail -w", "--queue --wait"),
     ("list -q mail -s dead -n 3", "--queue --state --limit"),
     ("events -q mail -n 3 -f", "--queue --last --follow"),
-    ("logs a -f", "--follow"),
+    ("logs a -f -n 5", "--follow --tail"),
     ("wait a -t 5", "--timeout"),
     ("status -w", "--watch"),
     ("worker start -n 2 -q mail -d", "--count --queue --detach"),

@@ -36,7 +36,7 @@ MOST_LINES = 1_000_000
 @click.option("--attempt", type=whole(1), metavar="N", help="Only the runs that were this attempt.")
 @click.option("--last", is_flag=True, help="Only the last run, and with --follow those after it.")
 @click.option("--all-runs", is_flag=True, help="Also runs that were only given back.")
-@click.option("--tail", type=whole(0, MOST_LINES), metavar="N", help="Only the last N lines of each run.")
+@click.option("--tail", "-n", type=whole(0, MOST_LINES), metavar="N", help="Only the last N lines of each run.")
 @click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended, and exit as it did.")
 @click.option("--stdout", "stream", flag_value="stdout", help="Only what went to stdout.")
 @click.option("--stderr", "stream", flag_value="stderr", help="Only what went to stderr.")
