@@ -32,7 +32,7 @@ _OWN: Final = "QUEUECTL_"
 _OF_THE_SESSION: Final = frozenset({"_", "PWD", "OLDPWD", "SHLVL"})
 """What a shell keeps for itself: it says nothing of how a job is to run, and would make every environment another."""
 
-_NAME: Final = re.compile(r"[^=\0,\s]+")
+_NAME: Final = re.compile(r"[^=\0,\s\ud800-\udfff]+")
 _EXPECTED: Final = "names with commas between them, for example PATH,VIRTUAL_ENV, or all, or none"
 
 
@@ -43,19 +43,18 @@ class Inheritance:
         self.kept: dict[bytes, Entries] = {}
         self._environ = environ
         self._configured = configured
-        self._digests: dict[Choice, bytes | None] = {}
+        self._digests: dict[str, bytes | None] = {}
 
     def digest(self, choice: Choice) -> bytes | None:
         """Return the digest of what a choice takes along, None where that is nothing; raises InvalidInput."""
-        asked = choice if isinstance(choice, str) else tuple(choice) if isinstance(choice, list) else choice
-        if not isinstance(asked, str | tuple):
-            raise InvalidInput("inherit_env", repr(choice), _EXPECTED)
-        if asked not in self._digests:
-            self._digests[asked] = self._keep(asked)
-        return self._digests[asked]
+        if isinstance(choice, str) and choice in self._digests:
+            return self._digests[choice]  # the usual case, in one look
+        text = self._configured if choice == CONFIGURED else check_choice(choice)
+        found = self._digests[choice if isinstance(choice, str) else text] = self._keep(text)
+        return found
 
-    def _keep(self, choice: str | tuple[str, ...]) -> bytes | None:
-        entries = _taken(self._configured if choice == CONFIGURED else choice, self._environ)
+    def _keep(self, text: str) -> bytes | None:
+        entries = _taken(text, self._environ)
         if not entries:
             return None
         digest = digest_of(entries)
@@ -72,6 +71,8 @@ def check_choice(choice: Choice, field: str = "inherit_env") -> str:
 
 def names_of(choice: Choice, field: str = "inherit_env") -> list[str]:
     """Return the names in a choice, each once; raises InvalidInput for what cannot be one, or is queuectl's own."""
+    if not isinstance(choice, str | list | tuple):
+        raise InvalidInput(field, repr(choice), _EXPECTED)
     names = [name.strip() for name in choice.split(",")] if isinstance(choice, str) else list(choice)
     for name in names:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -92,7 +93,7 @@ def digest_of(entries: Entries) -> bytes:
     return sha256(joined).digest()[:DIGEST_BYTES]
 
 
-def _taken(choice: str | tuple[str, ...], environ: Mapping[str, str]) -> Entries:
+def _taken(choice: str, environ: Mapping[str, str]) -> Entries:
     if choice == NONE:
         return {}
     if choice == ALL:

@@ -25,6 +25,9 @@ ID_CHARS: Final = 120
 
 LEAST_POLL_S: Final = 0.05
 
+MOST_SLOTS: Final = 10_000
+"""More than a machine has means for."""
+
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PRIORITY: Final = 2**31 - 1
 
@@ -85,7 +88,7 @@ def specify(
         max(round(timeout_s * 1000), 1) if timeout_s else None,
         float(base),
         cwd if own_cwd is None and cwd and cwd.isascii() else _check_cwd(own_cwd, cwd),
-        _check_env(request.env) if request.env else None,
+        None if request.env is None else _check_env(request.env) or None,
         _due_us(request, now_us),
         is_default and timeout_s != 0,
         _shell_of(command, request.shell, settings),
@@ -125,6 +128,10 @@ def request_of(request: JobRequest | Mapping[str, Any] | str, *, now_us: int) ->
         return request
     if isinstance(request, Mapping):
         return request_from_mapping(request, now_us=now_us)
+    if not isinstance(request, str):
+        raise InvalidInput(
+            "request", f"{request!r:.100} ({type(request).__name__})", "a JobRequest, a mapping or a text"
+        )
     return JobRequest(request)
 
 
@@ -204,11 +211,18 @@ def check_count(field: str, count: int) -> int:
     return count
 
 
+def check_slots(slots: int) -> int:
+    """Return how many commands run at a time where it is one or more."""
+    if type(slots) is not int or not 1 <= slots <= MOST_SLOTS:
+        raise InvalidInput("slots", repr(slots), f"a whole number from 1 to {MOST_SLOTS:,}")
+    return slots
+
+
 def check_poll_s(poll_s: float) -> float:
     """Give back how often to look for jobs where that is no busy loop; raises InvalidInput."""
-    if not poll_s >= LEAST_POLL_S:
+    if not is_number(poll_s) or not poll_s >= LEAST_POLL_S:
         expected = f"{LEAST_POLL_S:g} seconds or more; a new job is heard of anyway"
-        raise InvalidInput("poll", repr(f"{poll_s:g}"), expected)
+        raise InvalidInput("poll", repr(poll_s), expected)
     return poll_s
 
 

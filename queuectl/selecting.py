@@ -109,8 +109,7 @@ def spec_of(txn: Transaction, stream: Stream) -> JobSpec | None:
     if not isinstance(stream, int) or log.is_gone(stream):
         return None
     event = log.at(stream).event
-    assert isinstance(event, Enqueued), "a job's number is the position of its enqueued event"
-    return event.spec
+    return event.spec if isinstance(event, Enqueued) else None
 
 
 def _of_job(txn: Transaction, job: str, after: int, end: int) -> list[Recorded]:

@@ -4,16 +4,24 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from . import outputs
-from .answers import Exchange, Result
+from .answers import Captured, Exchange, Result
 from .commands import CompleteJob, ConfirmCancel, FailJob, JobCommand, ReleaseJob, RetryPolicy
 from .engine import Order, Unit, token_of
-from .errors import QueuectlError
-from .events.types import Reason
+from .errors import InvalidInput, QueuectlError
+from .events.types import Output, Reason
 from .job import Job
+from .kinds import is_count, is_job, is_text, is_whole
 from .projections import scheduled
 
 ERROR_CHARS: Final = 1_000
 """An event stays below half a page of the store, with the stderr that goes beside it."""
+
+TAIL_CHARS: Final = 2_000
+SIGNAL_CHARS: Final = 40
+KINDS_OF_END: Final = ("completed", "failed", "cancelled", "released")
+REASONS: Final = tuple(map(str, Reason))
+NOTHING_PRINTED: Final = Result._field_defaults["output"]
+"""What most results have for what was printed: the one object."""
 
 
 def exchange(
@@ -48,6 +56,8 @@ def settle(unit: Unit, results: Sequence[Result]) -> tuple[list[Job], list[tuple
     """Record how runs ended, and keep what they printed; refusals are collected."""
     if not results:
         return [], []
+    for result in results:
+        check_result(result)
     policies = unit.retry_policies()
     orders = [(result.job.number, command_of(result, policies)) for result in results]
     settled, refused = unit.execute_each(orders)
@@ -58,6 +68,44 @@ def settle(unit: Unit, results: Sequence[Result]) -> tuple[list[Job], list[tuple
     return settled, _with_jobs([result.job for result in results], refused)
 
 
+def check_result(result: Result) -> None:
+    """Refuse a result that the log should not keep; raises InvalidInput."""
+    job, kind, return_code, signal, reason, error, duration_ms, output, *_ = result
+    if not is_job(job):
+        raise InvalidInput("job", type(job).__name__, "a job as it was claimed")
+    if kind not in KINDS_OF_END:
+        raise InvalidInput("kind", repr(kind), "one of " + ", ".join(KINDS_OF_END))
+    if reason is not None and reason not in REASONS:
+        raise InvalidInput("reason", repr(reason), "one of " + ", ".join(REASONS))
+    if return_code is not None and not is_whole(return_code):
+        raise InvalidInput("return_code", repr(return_code), "a whole number of 64 bits, or None")
+    if duration_ms is not None and not is_count(duration_ms):
+        raise InvalidInput("duration_ms", repr(duration_ms), "a whole number, 0 or more, or None")
+    if signal is not None and not (is_text(signal) and len(signal) <= SIGNAL_CHARS):
+        raise InvalidInput("signal", repr(signal), "a signal's name, for example SIGTERM, or None")
+    if error is not None and not isinstance(error, str):
+        raise InvalidInput("error", repr(error), "a text, or None")
+    if output is not NOTHING_PRINTED:
+        _check_captured(output)
+
+
+def _check_captured(output: Captured) -> None:
+    if not isinstance(output, Captured):
+        raise InvalidInput("output", type(output).__name__, "a Captured")
+    frames, tail = output.frames, output.stderr_tail
+    if frames is not None and type(frames) is not bytes:
+        raise InvalidInput("output.frames", type(frames).__name__, "bytes, or None")
+    if tail is not None and not (is_text(tail) and len(tail) <= TAIL_CHARS):
+        raise InvalidInput("output.stderr_tail", type(tail).__name__, f"a text of at most {TAIL_CHARS:,} characters")
+    for name, each in (("stdout", output.stdout), ("stderr", output.stderr)):
+        if each is not None and not _is_output(each):
+            raise InvalidInput(f"output.{name}", repr(each)[:100], "an Output of a size and a SHA-256 of 32 bytes")
+
+
+def _is_output(each: object) -> bool:
+    return isinstance(each, Output) and is_count(each.size) and type(each.sha256) is bytes and len(each.sha256) == 32
+
+
 def command_of(result: Result, policies: Iterator[RetryPolicy]) -> JobCommand:
     """Turn how a run ended into the command that records it; a failure takes a policy."""
     token, output = token_of(result.job), result.output
@@ -66,12 +114,12 @@ def command_of(result: Result, policies: Iterator[RetryPolicy]) -> JobCommand:
     if result.kind == "cancelled":
         return ConfirmCancel(token, result.duration_ms, output.stdout, output.stderr)
     if result.kind == "released":
-        return ReleaseJob(token, _bounded(result.error or "released by its worker"))
+        return ReleaseJob(token, bounded(result.error or "released by its worker"))
     return FailJob(
         token,
         next(policies),
         result.reason or Reason.EXIT_CODE,
-        _bounded(result.error or "failed"),
+        bounded(result.error or "failed"),
         result.return_code,
         result.signal,
         result.duration_ms,
@@ -81,7 +129,7 @@ def command_of(result: Result, policies: Iterator[RetryPolicy]) -> JobCommand:
     )
 
 
-def _bounded(text: str) -> str:
+def bounded(text: str) -> str:
     """Cut a text to what an event should hold, and to what UTF-8 can."""
     return text[:ERROR_CHARS].encode(errors="replace").decode()
 

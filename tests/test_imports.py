@@ -13,7 +13,7 @@ ROOT = Path(queuectl.__file__).parent
 CORE = "errors events.types job commands retry decider"
 VIEWS_OF_ALL = "errors events.* job store projections.*"
 FACE = (
-    "queue amending filtering surroundings answers documents settings shells inheriting intake errors clock"
+    "queue amending filtering surroundings answers documents settings shells inheriting intake kinds errors clock"
     " events.types events.codec job when"
 )
 
@@ -33,7 +33,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "lmdbfile": "directory errors surroundings txnlocks",
     "registry": "directory environment errors",
     "txnlocks": "errors",
-    "shells|inheriting": "errors",
+    "shells|inheriting|kinds": "errors",
     "settings": "errors events.types inheriting shells when",
     "lockfile": "boot",
     "processes": "boot",
@@ -55,7 +55,8 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "presence": "job store",
     "logtime": "clock store",
     "engine": f"logtime presence {CORE} {VIEWS_OF_ALL} clock settings intake doorbell",
-    "settling|reading": f"answers settings boot lockfile presence commands engine outputs surroundings {VIEWS_OF_ALL}",
+    "settling|reading": "answers kinds settings boot lockfile presence commands engine outputs surroundings"
+    f" {VIEWS_OF_ALL}",
     "job_wait": f"answers filtering listing {VIEWS_OF_ALL}",
     "family": f"answers job reading {VIEWS_OF_ALL}",
     "selecting": f"reading {VIEWS_OF_ALL}",
@@ -87,7 +88,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "foreignfiles": "errors foreign untrusted",
     "adopting": f"answers engine foreign foreignfiles intake outputs settings surroundings {VIEWS_OF_ALL}",
     "queue": f"face.* clock intake later settings surroundings {VIEWS_OF_ALL}",
-    "face.*": f"face.* answers clock commands engine intake settings surroundings {VIEWS_OF_ALL}"
+    "face.*": f"face.* answers clock commands engine intake kinds settings surroundings {VIEWS_OF_ALL}"
     " outputs presence enqueuing acting settling reading overview takeover family matching selecting subscriptions"
     " later verification adopting backup exporting foreignfiles importing installing migrating restore"
     " filtering job_wait listing when asof snapshots branching"

@@ -47,7 +47,7 @@ def test_jobs_are_claimed_from_chosen_queues(queue: Queue) -> None:
     """Only the named queues are looked at, in one common order, each once however often it is named."""
     queue.enqueue_many([JobRequest("true", f"{name}{n}", name) for n in range(2) for name in ("a", "b", "c", "ab")])
     assert ids_of(queue.claim("w", 9, queues=["c", "a", "a"])) == ["a0", "c0", "a1", "c1"]
-    assert queue.claim("w", 9, queues=["nowhere", "\ud800"]) == queue.claim("w", 9, queues=[]) == []
+    assert queue.claim("w", 9, queues=["nowhere"]) == queue.claim("w", 9, queues=[]) == []
     assert ids_of(queue.claim("w", 9)) == ["b0", "ab0", "b1", "ab1"]
 
 

@@ -10,7 +10,7 @@ from ..commands import CompleteJob, ReleaseJob, RenewLease
 from ..engine import token_of
 from ..errors import Unusable
 from ..events.types import WORKER_STREAM, WorkerStarted, WorkerStopped, WorkerStopping
-from ..intake import check_text, check_worker
+from ..intake import check_queue, check_slots, check_text, check_worker
 from ..later import Later
 from ..projections import workers
 
@@ -157,7 +157,9 @@ class Claiming(Looking):
         reason: str | None = None,
     ) -> None:
         """Record that a worker began to take jobs: where it runs (`host`, `pid`), and how many at a time (`slots`)."""
-        event = WorkerStarted(host, pid, slots, None if queues is None else tuple(queues))
+        named = None if queues is None else tuple(map(check_queue, queues))
+        event = WorkerStarted(check_text("host", host), pid, check_slots(slots), named)
+        check_worker(worker)
         with self._engine.unit(actor=worker, reason=reason) as unit:
             unit.append_named(WORKER_STREAM + worker, (event,))
             presence.put(unit.txn, worker, presence.Presence(self._clock.now_us()))
@@ -181,13 +183,15 @@ class Claiming(Looking):
 
     def worker_stopped(self, worker: str, cause: str, *, actor: str | None = None, reason: str | None = None) -> None:
         """Record that a worker ended, and by what `cause`; `actor` says so where it is not the worker itself."""
-        with self._engine.unit(actor=actor or worker, reason=reason) as unit:
+        check_text("cause", cause)
+        with self._engine.unit(actor=actor or check_worker(worker), reason=reason) as unit:
             if workers.get(unit.txn, worker) is not None:  # several may find the same worker gone
                 unit.append_named(WORKER_STREAM + worker, (WorkerStopped(cause),))
             presence.drop(unit.txn, worker)
 
     def heartbeat(self, worker: str) -> None:
         """Note that a worker which holds no lock file is alive: presence, not history."""
+        check_worker(worker)
         with self._store.write() as txn:
             heard = presence.get(txn, worker)._replace(heard_at_us=self._clock.now_us())
             presence.put(txn, worker, heard)

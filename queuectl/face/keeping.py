@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ..errors import InvalidInput
 from ..later import Later
 
 if TYPE_CHECKING:
@@ -147,21 +148,27 @@ class Keeping(Looking):
         `log_only` leaves out the file's structure, the outputs and the views. `write_to` is where to
         write a checkpoint if nothing is wrong. Raises InvalidInput for a file that is none.
         """
-        return verification.verify(self.path, log_only=log_only, against=against, write_to=write_to)
+        files = [Path(each) for each in against]
+        into = None if write_to is None else Path(write_to)
+        return verification.verify(self.path, log_only=log_only, against=files, write_to=into)
 
     def backup(
-        self, file: str, *, force: bool = False, progress: Callable[[str, int, int | None], None] | None = None
+        self,
+        file: str | os.PathLike[str],
+        *,
+        force: bool = False,
+        progress: Callable[[str, int, int | None], None] | None = None,
     ) -> BackedUp:
         """Write a backup to a file (`-`: to stdout), checked, while others go on; `force` replaces one that is there.
 
         `progress` is called with what goes on, and the bytes done of all. Raises StoreError.
         """
-        return backup.back_up(self._store, file, force=force, progress=progress)
+        return backup.back_up(self._store, os.fspath(file), force=force, progress=progress)
 
     @classmethod
     def restore(
         cls,
-        file: str,
+        file: str | os.PathLike[str],
         path: str | os.PathLike[str] | None = None,
         *,
         force: bool = False,
@@ -171,7 +178,7 @@ class Keeping(Looking):
 
         One that is there is replaced only with `force`, and kept aside. Raises StoreError.
         """
-        return restore.restore(directory_of(path), file, force=force, progress=progress)
+        return restore.restore(directory_of(path), os.fspath(file), force=force, progress=progress)
 
     @classmethod
     def finish_restore(cls, path: str | os.PathLike[str] | None = None) -> bool:
@@ -228,6 +235,8 @@ class Keeping(Looking):
         it they refuse all. Raises
         QueuectlError for them, StoreError for files that cannot be read.
         """
+        if not files:
+            raise InvalidInput("files", "none", "one or two")
         wanted = adopting.Wanted(skip_existing, waiting_only, partly, dry_run)
         opened = (
             foreignfiles.json_rows(files[0], files[1] if len(files) > 1 else None)

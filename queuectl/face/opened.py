@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from .. import surroundings
 from ..engine import Engine
+from ..kinds import check_methods
 
 if TYPE_CHECKING:
     import os
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class Opened:
-    """A queue that was opened, until it is closed."""
+    """A queue that was opened, until it is closed; what its methods are given is held against their signatures."""
+
+    def __init_subclass__(cls) -> None:
+        check_methods(cls)
 
     def __init__(
         self, store: Store, clock: Clock, actor: str, cause: int = 0, environ: Mapping[str, str] | None = None

@@ -3,10 +3,13 @@
 A worker changes the queue through class Queue alone.
 """
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Sequence
 
-from ..intake import check_poll_s, check_queue
+from ..intake import check_poll_s, check_queue, check_slots
+from ..kinds import checked
 from ..queue import Queue
 from .lines import Report, can_take, write_lines
 from .loop import Options, Worker
@@ -19,6 +22,7 @@ def print_lines(lines: Sequence[Told]) -> int:
     return write_lines(sys.stdout, [line.text for line in lines]) if can_take(sys.stdout) else 0
 
 
+@checked
 def start_worker(
     queue: Queue,
     *,
@@ -46,6 +50,7 @@ def start_worker(
     those too that this process is left as process 1.
     """
     settings = queue.settings()
+    check_slots(slots)
     check_poll_s(poll_s)
     for name in queues or ():
         check_queue(name)

@@ -401,7 +401,7 @@ class Worker:
         results = self._results + [Result(job, "released", error=f"its worker failed: {error}") for job in held]
         try:
             self._queue.exchange(self.id, results, want=0, lease_s=self._options.lease_s)
-            self._queue.worker_stopped(self.id, f"failed: {error}")
+            self._queue.worker_stopped(self.id, f"failed: {error}"[:900].encode(errors="replace").decode())
             ring(self._queue.path)  # for the other workers
         except Exception as refusal:  # the first error is the one to raise, whatever this one is
             for result in results:

@@ -1,0 +1,246 @@
+"""Whatever a program hands in, at each argument of each public method: a refusal in words, and nothing in the log."""
+
+import io
+import math
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from queuectl import Captured, JobRequest, Queue, QueuectlError, Result, start_worker
+from queuectl.errors import InvalidInput
+from queuectl.events.types import Output
+from queuectl.filtering import Chosen, Filter
+from queuectl.kinds import KINDS, kind_of
+from tests.lives import running
+
+METHODS: dict[str, Any] = {
+    name: method.__func__ if isinstance(method, classmethod | staticmethod) else method
+    for cls in reversed(Queue.__mro__[:-1])
+    for name, method in vars(cls).items()
+    if not name.startswith("_") and hasattr(getattr(method, "__func__", method), "__annotations__")
+} | {"start_worker": start_worker}
+
+
+POOL: list[Any] = [
+    *(None, True, False, 0, 5, -1, 2**63, -(2**70), 1.5, math.nan, math.inf, -math.inf),
+    *("", "text", "a\0b", "\ud800", "x" * 5000, b"bytes", bytearray(b"x")),
+    *([], ["text"], [5], [None], ["\ud800"], [[]], (), {}, {"a": 1}, {5: 5}, set(), {"text"}, iter(())),
+    *(object(), datetime(2026, 1, 1, tzinfo=UTC), Path("/tmp\0"), io.BytesIO(), print),
+]
+
+
+def signature(name: str) -> dict[str, str]:
+    """Give the annotation of each parameter of a method."""
+    function = getattr(METHODS[name], "__wrapped__", METHODS[name])
+    return {key: text for key, text in function.__annotations__.items() if key != "return"}
+
+
+PARAMETERS = [(name, parameter) for name in METHODS for parameter in signature(name)]
+
+
+@pytest.fixture
+def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
+    monkeypatch.chdir(tmp_path)
+    with Queue.open(tmp_path / "q") as opened:
+        opened.enqueue_many(["true"] * 4)
+        running(opened)
+        yield opened
+
+
+def arguments(queue: Queue, tmp_path: Path, name: str) -> dict[str, Any]:
+    """Give what a call of a method cannot do without, right as it is."""
+    job = next((job for job in queue.jobs(state="processing") if job.attempts), None)
+    if job is None:
+        queue.enqueue("true", priority=9)
+        job = running(queue)
+    run = queue.runs(job.id)[-1]
+    (jobs := tmp_path / "jobs.json").write_text("[]")
+    known: dict[str, Any] = {
+        "job_id": job.id, "job_ids": job.id, "typed": job.id, "job": job, "claimed": [job], "run": run,
+        "command": "true", "request": JobRequest("true"), "requests": ["true"],
+        "queue": queue if name == "start_worker" else "mail",
+        "worker": "w", "host": "h", "pid": 1, "slots": 1, "want": 0, "lease_s": 30.0, "results": [], "cause": "why",
+        "error": "broken", "where": Filter(), "verb": "cancel", "chosen": queue.choose("cancel", Filter(queue="none")),
+        "key": "max_retries", "value": 5, "position": 1, "at_us": 5, "after": 0, "timeout_s": 0.01, "stream": 1,
+        "name": "reader", "events": [], "file": str(tmp_path / "file"), "into": tmp_path / "into",
+        "write": print, "source": io.BytesIO(), "files": [str(jobs)], "format": "jobs-json", "older_than_s": 1e9,
+        "actor": "me", "path": tmp_path / "other",
+    }  # fmt: skip
+    function = getattr(METHODS[name], "__wrapped__", METHODS[name])
+    code, defaults = function.__code__, {*(function.__kwdefaults__ or {})}
+    positional = code.co_varnames[: code.co_argcount]
+    defaults |= set(positional[len(positional) - len(function.__defaults__ or ()) :])
+    every = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    wanted = [each for each in every if each not in (*defaults, "self", "cls")]
+    return {each: known[each] for each in wanted}
+
+
+def call(queue: Queue, name: str, given: dict[str, Any]) -> object:
+    """Call a method, and use up what it gives."""
+    method = start_worker if name == "start_worker" else getattr(queue, name)
+    found = method(**given)
+    if name == "open":
+        found.close()
+    return list(found) if isinstance(found, Iterator) else found
+
+
+def test_every_parameter_has_a_kind() -> None:
+    """A new parameter is checked too, or says here why it needs no check."""
+    unknown = {
+        f"{name}({parameter}: {text})"
+        for name, parameter in PARAMETERS
+        if kind_of(parameter, text := signature(name)[parameter]) == KINDS["Any"]
+    }
+    assert unknown == {"edit(changes: Any)"}
+
+
+@pytest.mark.parametrize(("name", "parameter"), PARAMETERS, ids=lambda each: each)
+def test_a_wrong_value_is_refused_in_words(queue: Queue, tmp_path: Path, name: str, parameter: str) -> None:
+    """At each argument, whatever is handed in is taken, or refused by an error of ours and leaves no trace."""
+    kind = kind_of(parameter, signature(name)[parameter])
+    if parameter in ("changes", "follow", "drain") or (name, parameter) == ("start_worker", "queue"):
+        return  # told apart below; a worker that is to run for ever is not started here
+    for value in POOL:
+        given = arguments(queue, tmp_path, name) | {parameter: value}
+        if kind.holds(value) and (name in UNENDING or (name, parameter) in COSTLY):
+            continue
+        refused = refusal(queue, lambda given=given: call(queue, name, given))
+        if not kind.holds(value):
+            assert isinstance(refused, InvalidInput), f"{name} took {value!r} as {parameter}"
+            assert refused.field == parameter
+    assert queue.replay(check=True).differences == []
+
+
+def refusal(queue: Queue, act: Callable[[], object]) -> QueuectlError | None:
+    """Do something, and give the error of ours that it ended with; nothing of that may be in the log."""
+    head = queue.head()
+    try:
+        act()
+    except QueuectlError as error:
+        refused = error
+    else:
+        return None
+    assert queue.head() == head, refused
+    assert "\n" not in str(refused)
+    return refused
+
+
+UNENDING = {"start_worker", "subscribe", "wait", "wait_all", "wait_for_change", "close", "untold"}
+"""Methods that a right value would keep at it, or that would end the queue."""
+
+COSTLY = {("fail", "job"), ("complete", "job"), ("release", "job"), ("compact", "archive"), ("backup", "file")}
+
+
+@pytest.mark.parametrize("field", JobRequest._fields)
+def test_a_request_is_checked_field_by_field(queue: Queue, field: str) -> None:
+    """Whatever a request holds, and however it comes, it is enqueued as the log can keep it, or refused."""
+    for value in POOL:
+        request = JobRequest("true")._replace(**{field: value})
+        key = {"run_at_us": "run_at", "delay_s": "delay"}.get(field, field)
+        ways = [
+            lambda request=request: queue.enqueue_request(request),
+            lambda request=request: queue.enqueue_many([request]),
+            lambda key=key, value=value: queue.enqueue_many([{"command": "true", key: value}]),
+        ]
+        refused = [refusal(queue, way) for way in ways]
+        if isinstance(value, bytes | bytearray | io.BytesIO) or value != value or value == math.inf:
+            assert all(isinstance(each, InvalidInput) or "line 1" in str(each) for each in refused), (field, value)
+    assert queue.replay(check=True).differences == []
+
+
+@pytest.mark.parametrize("field", Result._fields)
+def test_a_result_is_checked_field_by_field(queue: Queue, field: str) -> None:
+    """What a worker hands in is recorded as the log can keep it, or refused, and then nothing of it is recorded."""
+    for value in POOL:
+        for kind in ("completed", "failed"):
+            queue.enqueue("true", priority=9, max_retries=0)
+            result = Result(running(queue), kind)._replace(**{field: value})
+            refusal(queue, lambda result=result: queue.exchange("w1", [result], want=0, lease_s=30))
+            refusal(queue, lambda result=result: queue.recover())
+    assert queue.replay(check=True).differences == []
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        Captured(frames="text"),  # type: ignore[arg-type]
+        Captured(stderr_tail="\ud800"),
+        Captured(stderr_tail="x" * 10_000),
+        Captured(stdout=5),  # type: ignore[arg-type]
+        Captured(stdout=Output(-1, b"x" * 32)),
+        Captured(stderr=Output(1, b"x")),
+    ],
+)
+def test_what_a_run_printed_is_checked(queue: Queue, output: Captured) -> None:
+    """Output that is none is refused, naming which part of it."""
+    [job] = queue.claim("w")
+    refused = refusal(queue, lambda: queue.complete(job, output=output))
+    assert isinstance(refused, InvalidInput)
+    assert refused.field.startswith("output.")
+
+
+@pytest.mark.parametrize("field", [*JobRequest._fields, "run_at", "timeout", "colour"])
+def test_an_edit_is_checked_field_by_field(queue: Queue, field: str) -> None:
+    """Whatever a change is to, it is made as the log can keep it, or refused."""
+    job = queue.enqueue("true")
+    for value in POOL:
+        refusal(queue, lambda value=value: queue.edit(job.id, **{field: value}))
+    assert queue.replay(check=True).differences == []
+
+
+@pytest.mark.parametrize("field", Filter._fields)
+def test_a_filter_is_checked_field_by_field(queue: Queue, field: str) -> None:
+    """Whatever a filter asks for, jobs are found, or it is refused."""
+    for value in POOL:
+        where = Filter()._replace(**{field: value})
+        for act in (queue.jobs, queue.count, lambda where: queue.choose("cancel", where)):
+            refusal(queue, lambda act=act, where=where: act(where))
+        refusal(queue, lambda where=where: queue.act_on_all(Chosen("cancel", where, [10**9])))
+
+
+@pytest.mark.parametrize(
+    ("act", "field"),
+    [
+        (lambda queue, job: queue.claim("w", queues="mail"), "queues"),
+        (lambda queue, job: queue.enqueue_many("true"), "requests"),
+        (lambda queue, job: queue.enqueue_many([5]), "request"),
+        (lambda queue, job: start_worker(queue, slots=0), "slots"),
+        (lambda queue, job: start_worker(queue, queues="mail", drain=True), "queues"),
+        (lambda queue, job: start_worker(queue, poll_s="1"), "poll_s"),
+        (lambda queue, job: queue.enqueue("true", run_at="no such time"), "run_at"),
+        (lambda queue, job: queue.job(5), "job_id"),
+        (lambda queue, job: queue.fail(job, "e", reason="bogus"), "reason"),
+        (lambda queue, job: queue.complete(job, return_code="0"), "return_code"),
+        (lambda queue, job: queue.complete(job, duration_ms=-5), "duration_ms"),
+        (lambda queue, job: queue.complete(job, duration_ms=2**64), "duration_ms"),
+        (lambda queue, job: queue.complete(job._replace(number="1")), "job"),
+        (lambda queue, job: queue.enqueue("true", env=0), "env"),
+        (lambda queue, job: queue.enqueue("true", priority=True), "priority"),
+        (lambda queue, job: queue.enqueue("true", delay_s=math.nan), "delay_s"),
+        (lambda queue, job: queue.remove([b"job"]), "job_ids"),
+        (lambda queue, job: queue.wait(job.id, timeout_s="1"), "timeout_s"),
+    ],
+)
+def test_the_argument_is_named(queue: Queue, act: Callable[[Queue, Any], object], field: str) -> None:
+    """A value of the wrong kind is refused by the name of its argument, whatever Python would have made of it."""
+    [job] = queue.claim("w")
+    refused = refusal(queue, lambda: act(queue, job))
+    found = getattr(refused, "cause", refused)
+    assert isinstance(found, InvalidInput)
+    assert found.field == field
+
+
+class Name(str):
+    """A text of a program's own kind."""
+
+    __slots__ = ()
+
+
+def test_a_text_of_a_program_s_own_kind_is_a_text(queue: Queue) -> None:
+    """What is a text to Python is one here, and the log and the views have it as any other."""
+    queue.enqueue(Name("true"), id=Name("mine"), queue=Name("mail"), cwd=Name("/"), env={Name("A"): Name("b")})
+    assert queue.job(Name("mine")).spec.queue == "mail"
+    assert queue.replay(check=True).differences == []
