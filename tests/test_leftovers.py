@@ -117,11 +117,8 @@ def test_a_namespace_that_is_gone_and_another_in_its_place(tmp_path: Path, *, is
         pytest.skip("there is no right to make a process namespace")
     here = [sys.executable, "-m", "queuectl", "--db", str(tmp_path / "q")]
     subprocess.run([*here, "enqueue", "a", f"echo $$ > {tmp_path}/command; exec sleep 60"], check=True)
-    words = (
-        [*unshare, *here, "worker", "start"]
-        if is_first
-        else [*unshare, "sh", "-c", f"{' '.join(here)} worker start; true"]
-    )
+    begin = "exec" if is_first else ":;"  # the shell is process 1 where it does not give its place away
+    words = [*unshare, "sh", "-c", f"hostname first; {begin} {' '.join(here)} worker start; true"]
     first = subprocess.Popen(words, stdout=subprocess.DEVNULL)
     wait_until(lambda: (tmp_path / "command").exists() and (tmp_path / "command").read_text())
     first.kill()
