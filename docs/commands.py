@@ -61,7 +61,7 @@ JSON: Mapping[str, str] = {
     '"not_completed"}`, `not_completed` with ids and states, `gone` being how many retention let go meanwhile',
     "dashboard": '`{"url", "host", "port", "token"}`, once it listens',
     "dlq list": "a list of jobs",
-    "dlq show": "a job",
+    "dlq show": "a job; of several a list of them",
     "dlq retry": _ACTED,
     "dlq purge": _ACTED,
     "retry": f"of jobs that are named a list of jobs; else {_ACTED}",
@@ -100,6 +100,7 @@ EXITS: Mapping[str, str] = {
     "could not start, 1 where it was cancelled; "
     "else 1 when one of the jobs was refused; the others are shown all the same",
     "show": "1 when one of those named was refused; the others are shown all the same",
+    "dlq show": "as `show`",
     "wait": "0 when all completed, 1 when any died or was cancelled, 124 when the time ran out",
     "worker start": "0 when it was stopped and its commands have finished, also by Ctrl-C or SIGTERM; 0 when drained",
     "dashboard": "0 on SIGTERM, 130 on Ctrl-C",

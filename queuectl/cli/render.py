@@ -88,6 +88,14 @@ def document(value: object) -> None:
     say(dumps(value, indent=2))
 
 
+def document_of_each(values: Sequence[object], *, is_several: bool) -> None:
+    """Print one value as the document, or a list of them if several were asked for."""
+    if is_several:
+        document(list(values))
+    elif values:
+        document(values[0])
+
+
 def json_line(value: object) -> None:
     """Print one JSON object of a stream of them."""
     from json import dumps

@@ -273,7 +273,7 @@ def test_the_script(cli: CommandLine, shell: str, parts: list[str]) -> None:
 def test_other_shells(jobs: CommandLine, shell: str, row: str) -> None:
     """Zsh and fish get their own form of the same words, and the verbs' help beside them."""
     assert row in offered(jobs, "queuectl show b", shell)
-    assert any("Show everything about a job" in each for each in offered(jobs, "queuectl sho", shell))
+    assert any("Show everything about jobs" in each for each in offered(jobs, "queuectl sho", shell))
 
 
 def test_an_unknown_shell(cli: CommandLine) -> None:

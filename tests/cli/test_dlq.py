@@ -69,6 +69,14 @@ def test_show(dead: CommandLine) -> None:
     assert "it is pending" in dead("dlq", "show", "c", code=1).stderr
 
 
+def test_show_several(dead: CommandLine) -> None:
+    """Several are shown, a list in JSON; one that lives is refused and costs the others nothing."""
+    assert [job["id"] for job in dead.json("dlq", "show", "b", "a")] == ["b", "a"]
+    done = dead("dlq", "show", "a", "c", "b", code=1)
+    assert "it is pending" in done.stderr
+    assert ("a broke" in done.stdout, "b broke" in done.stdout) == (True, True)
+
+
 def test_retry(dead: CommandLine) -> None:
     """A retried job is pending with 0 attempts, and the log says why."""
     assert dead("dlq", "retry", "a", "--reason", "fixed").stdout == "Requeued a\n"

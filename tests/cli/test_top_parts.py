@@ -75,3 +75,18 @@ def test_jobs_fit(text: str, width: int) -> None:
         assert panels.width_of(line) <= width
         assert "".join(each for each, _ in line).isprintable() or "\u200d" in text
     assert cells(titles[0][0])
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_the_cause_of_a_failure_can_be_read(queue: Queue, clock: FakeClock, width: int) -> None:
+    """Of an error that is too long for its line the last words are shown, and the line fits."""
+    followed = Tail()
+    queue.enqueue("true", id="backup", max_retries=0)
+    followed.step(queue, clock.now_us())
+    queue.fail(queue.start(queue.claim("w")[0]), f"exit code 1: rsync: {'/deep' * 20}: Permission denied (13)")
+    followed.step(queue, clock.now_us())
+    [line] = panels.failures(followed, clock.now_us(), 4, width)
+    text = "".join(piece for piece, _ in line)
+    assert text.endswith("denied (13)")
+    assert cells(text) <= width
+    assert ("exit code 1" in text) == (width == 200)

@@ -56,11 +56,11 @@ def head(path: str, seen: Seen, chosen: Filter, width: int, most: int) -> Iterat
     yield from panels.workers(found, max(1, min(5, left - len(by_queue))))
 
 
-def foot(seen: Seen, most: int) -> Iterator[panels.Line]:
+def foot(seen: Seen, width: int, most: int) -> Iterator[panels.Line]:
     """Give what stands below the jobs: what failed, and what is retried next."""
     retries = list(panels.retries(seen.overview, max(0, min(3, most // 2 - 1))))
     left = most - len(retries) - bool(retries)
-    failures = list(panels.failures(seen.tail, seen.overview.at_us, max(0, min(4, left - 1))))
+    failures = list(panels.failures(seen.tail, seen.overview.at_us, max(0, min(4, left - 1)), width))
     for name, lines in (("Failed lately", failures), ("Next retries", retries)):
         if lines:
             yield [(name, "bold")]
@@ -72,7 +72,7 @@ def print_frame(queue: "Queue", chosen: Filter, width: int) -> None:
     seen = look(queue, Tail(), chosen)
     titles, rows = panels.table(seen.overview.jobs, seen.overview.at_us, width)
     above = head(str(queue.path), seen, chosen, width, 14)
-    for each in (*above, titles, *(rows or [[("no such jobs", "dim")]]), *foot(seen, 10)):
+    for each in (*above, titles, *(rows or [[("no such jobs", "dim")]]), *foot(seen, width, 10)):
         line("".join(_painted(*piece) for piece in panels.fit(each, width)).rstrip())
 
 

@@ -8,7 +8,7 @@ from ...job import Job, JobState
 from ..advice import unserved_text
 from ..jobtext import state_text
 from ..render import STATE_COLOURS
-from ..text import cells, command_text, cut, duration, escape, plural
+from ..text import cells, command_text, cut, cut_front, duration, escape, plural
 
 if TYPE_CHECKING:
     from ...answers import Overview, WorkerInfo
@@ -137,16 +137,15 @@ def _at_work(info: "WorkerInfo") -> Line:
     return [(f" {len(runs)}/{info.slots}", ""), (f"{GAP}{', '.join(runs)}" if runs else f"{GAP}idle", "dim")]
 
 
-def failures(tail: "Tail", now_us: int, most: int) -> Iterator[Line]:
-    """Give the last attempts that failed, and why."""
+def failures(tail: "Tail", now_us: int, most: int, width: int) -> Iterator[Line]:
+    """Give the last attempts that failed, and why: of an error that is too long its last words, which are the cause."""
     for each in islice(tail.failures, most):
+        ago = f"{_since(each.at_us, now_us)} ago ".rjust(9)
         then = "" if each.retry_at_us is None else "  (to be retried)"
-        yield [
-            (f"{_since(each.at_us, now_us)} ago ".rjust(9), "dim"),
-            (escape(each.job_id), ""),
-            (f": {escape(each.error)}", "red" if each.retry_at_us is None else "yellow"),
-            (then, "dim"),
-        ]
+        job_id = f"{escape(each.job_id)}: "
+        room = max(12, width - cells(ago) - cells(job_id) - cells(then))
+        colour = "red" if each.retry_at_us is None else "yellow"
+        yield [(ago, "dim"), (job_id, ""), (cut_front(escape(each.error), room), colour), (then, "dim")]
 
 
 def retries(seen: "Overview", most: int) -> Iterator[Line]:

@@ -23,14 +23,17 @@ from ..choosing import (
     tell_acted,
 )
 from ..context import Session, pass_session
+from ..exits import each
 from ..naming import taken_all
 from ..params import Place, as_of_option, json_option, reason_option, whole
-from ..render import document, json_array, note, pairs
+from ..render import document, document_of_each, json_array, line, note, pairs
 from ..text import escape
 from ..verb import VerbSet
 
 if TYPE_CHECKING:
     from ...filtering import Verb
+    from ...job import Job
+    from ...queue import Queue
 
 PAGE = 500
 """Rows whose widths are fitted to each other."""
@@ -84,26 +87,41 @@ def list_dead(session: Session, *, limit: int | None, as_of: Place | None, as_js
 
 @command.command(
     "show",
-    examples=("queuectl dlq show bad1",),
+    examples=("queuectl dlq show bad1", "queuectl dlq show bad1 bad2"),
 )
-@click.argument("job_id", metavar="JOB", shell_complete=offers.jobs(JobState.DEAD))
+@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...", shell_complete=offers.jobs(JobState.DEAD))
 @json_option
 @pass_session
-def show_dead(session: Session, *, job_id: str, as_json: bool) -> None:
-    """Show everything about a dead job."""
+@click.pass_context
+def show_dead(ctx: click.Context, session: Session, *, job_ids: tuple[str, ...], as_json: bool) -> None:
+    """Show everything about dead jobs.
+
+    With --json one job is an object, and several are a list.
+    """
     queue = session.reading()
-    job = queue.job(queue.match_id(job_id))
-    if job.state != JobState.DEAD:
-        raise WrongState("show as dead", job.id, job.state, f"see `queuectl show {as_typed(job.id)}`")
+    jobs, code = each(job_ids, lambda typed: _dead(queue, typed))
     if as_json:
         from ...documents import job_json
 
-        document(job_json(job))
-        return
+        document_of_each([job_json(job) for job in jobs], is_several=len(job_ids) > 1)
+        ctx.exit(code)
     from ..jobtext import details
 
-    pairs(details(job))
-    note(f"What it printed: queuectl logs {escape(job.id)}; run it again: queuectl dlq retry {escape(job.id)}")
+    for place, job in enumerate(jobs):
+        if place:
+            line()
+        pairs(details(job))
+    if len(jobs) == 1:
+        job_id = escape(jobs[0].id)
+        note(f"What it printed: queuectl logs {job_id}; run it again: queuectl dlq retry {job_id}")
+    ctx.exit(code)
+
+
+def _dead(queue: "Queue", typed: str) -> "Job":
+    job = queue.job(queue.match_id(typed))
+    if job.state != JobState.DEAD:
+        raise WrongState("show as dead", job.id, job.state, f"see `queuectl show {as_typed(job.id)}`")
+    return job
 
 
 def _on_some(function: Any) -> Any:

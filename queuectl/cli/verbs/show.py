@@ -8,7 +8,7 @@ from .. import offers
 from ..context import Session, pass_session
 from ..exits import each
 from ..params import Place, as_of_option, json_option
-from ..render import document, line, pairs
+from ..render import document_of_each, line, pairs
 from ..text import escape
 from ..verb import Verb
 
@@ -51,10 +51,7 @@ def command(
             {**job_json(job), "inherited": dict(inherited), "caused_by": cause_json(cause)}
             for job, inherited, cause in jobs
         ]
-        if len(job_ids) > 1:
-            document(documents)
-        elif documents:
-            document(documents[0])
+        document_of_each(documents, is_several=len(job_ids) > 1)
     else:
         from ..jobtext import details
         from ..story import cause_text
