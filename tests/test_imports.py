@@ -103,6 +103,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "verification": "apart checkpoint errors",
     "doctor": "apart directory errors events.lmdb_log job lockfile projections.* reading store",
     "worker.libc": "surroundings",
+    "worker.package": "asof settling takeover",
     "worker.*": f"{FACE} boot doorbell files guardian leftovers lockfile processes worker.*",
     "cli.verbs.dashboard": f"{FACE} cli.* web.server",
     "cli.*": f"{FACE} asof candidates doctor files leftovers verification __init__ cli.* worker.*",

@@ -64,5 +64,4 @@ def start_worker(
         reason=reason,
         is_sole=is_sole,
     )
-    Worker(queue, options, report, notifier or Notifier()).run()
-    return 0
+    return Worker(queue, options, report, notifier or Notifier()).run()

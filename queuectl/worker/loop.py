@@ -28,6 +28,7 @@ from .attempt import NEVER
 from .lines import Lines, Report
 from .notify import Notifier
 from .presence import Presence
+from .process import starting
 from .signals import STOPPING, Signals
 from .slots import Slots, places
 from .spawner import quick_switches
@@ -107,25 +108,36 @@ class Worker:
         self._ticked_at = -NEVER
         self._presence = Presence(options.lease_s)
 
-    def run(self) -> None:
-        """Work until there is a reason to stop.
+    def run(self) -> int:
+        """Work until there is a reason to stop; gives the exit code, 1 where this program was replaced meanwhile.
 
         Whatever goes wrong is raised once the commands are killed and, where the queue still takes
         it, given back.
         """
-        options, path = self._options, self._queue.path
-        with Signals() as signals, quick_switches(), ExitStack() as opened:
-            self._lock = opened.enter_context(
-                closing(LockFile(path, self.id, slots=places(options.slots), lease_s=options.lease_s))
-            )
-            doorbell = opened.enter_context(closing(Doorbell(path, self.id)))
-            self._waiting = Waiting(doorbell, signals)
-            self._slots = opened.enter_context(closing(self._make_slots()))
-            self._upkeep = opened.enter_context(closing(self._make_upkeep()))
+        with ExitStack() as opened:
+            with starting("a worker"):
+                self._open(opened)
             try:
                 self._work()
+            except Exception as error:
+                if not self._upkeep.is_replaced():
+                    raise
+                self._say(report.failed_as_replaced(error))
             finally:
                 self._lines.close()
+            return int(self._upkeep.is_replaced())
+
+    def _open(self, opened: ExitStack) -> None:
+        options, path = self._options, self._queue.path
+        signals = opened.enter_context(Signals())
+        opened.enter_context(quick_switches())
+        self._lock = opened.enter_context(
+            closing(LockFile(path, self.id, slots=places(options.slots), lease_s=options.lease_s))
+        )
+        doorbell = opened.enter_context(closing(Doorbell(path, self.id)))
+        self._waiting = Waiting(doorbell, signals)
+        self._slots = opened.enter_context(closing(self._make_slots()))
+        self._upkeep = opened.enter_context(closing(self._make_upkeep()))
 
     def _work(self) -> None:
         options, queue = self._options, self._queue
@@ -287,6 +299,9 @@ class Worker:
         if now >= self._due_at:
             self._is_hungry = True
         self._is_hungry |= self._upkeep.step(running=self._slots.running, now=now)
+        if self._upkeep.has_left_off and not self._halt:
+            self._say(report.replaced())
+            self._stop(Halt.FINISH, now)
 
     def _look(self, now: float) -> None:
         """See what others did: new jobs, cancelled ones, the wish that this worker stops."""

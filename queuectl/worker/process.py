@@ -10,8 +10,8 @@ import errno
 import os
 import signal
 import stat
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from ..boot import booted_s
@@ -48,6 +48,24 @@ class SpawnError(QueuectlError):
 
 class Shortage(QueuectlError):
     """The worker has no descriptors, processes or memory left for a command: no fault of the command's."""
+
+
+@contextmanager
+def starting(what: str) -> Iterator[None]:
+    """Say in one line, as a Shortage, that there are not the means to start something."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _SHORTAGES:
+            raise
+        raise Shortage(f"cannot start {what} ({error.strerror}); {_LIMITS}") from error
+    except RuntimeError as error:  # of a thread
+        raise Shortage(f"cannot start {what} ({error}); {_LIMITS}") from error
+
+
+def none_at_all(error: Shortage) -> Shortage:
+    """Say that means came back for no command, though none runs."""
+    return Shortage(f"{error}, and none runs; {_LIMITS}")
 
 
 class Process:
@@ -264,6 +282,7 @@ def _why_not_enter(directory: str) -> OSError | None:
     return OSError(number, os.strerror(number))
 
 
+_LIMITS: Final = "see what this user has left: ulimit -n for open files, ulimit -u for processes and threads"
 _SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
 _CWD_CAUSES: Final[Mapping[int, str]] = {
     errno.ENOENT: "no such directory {0!r}",

@@ -46,6 +46,16 @@ def no_guardian(error: OSError) -> str:
     return f"cannot start a guardian ({error}): were this worker killed, its commands would go on for a while"
 
 
+def replaced() -> str:
+    """Say that what runs is no longer what is installed."""
+    return "queuectl was replaced by another release, or removed; this worker ends with its runs: start it again"
+
+
+def failed_as_replaced(error: Exception) -> str:
+    """Say that a worker ended of what was replaced under it."""
+    return f"queuectl was replaced by another release, or removed; this worker failed of it, start it again ({error})"
+
+
 def worker_stopped(worker: str, cause: str) -> str:
     """Say who left, and why."""
     return f"worker {worker} stopped: {cause}"

@@ -22,7 +22,7 @@ from .attempt import GROUP_POLL_S, LINGER_S, NEVER, Attempt
 from .capture import Capture
 from .drain import Drain
 from .orphans import Orphans
-from .process import Launcher, Shortage, SpawnError
+from .process import Launcher, Shortage, SpawnError, none_at_all
 from .remains import Looks, Remains
 from .spawner import Begun, Order, Spawner
 from .spill import not_on_disk
@@ -37,6 +37,9 @@ ENVIRONMENTS_KEPT: Final = 256
 
 REAP_EVERY_S: Final = 0.5
 """How long a dead orphan may be there: nobody but the loop looks, which is awake once a second at the least."""
+
+IN_VAIN_S: Final = 5.0
+"""How long a worker tries where there are not the means for a single command, before it says so and ends."""
 
 FLOOD_S: Final = 1.0
 """How long after a run that filled a pipe no run is left alone: others like it would wait to be read."""
@@ -96,6 +99,7 @@ class Slots:
         self._fresh: dict[Attempt, float] = {}  # begun at that moment, and not watched yet
         self._ended: dict[int, Attempt] = {}
         self._ease_at = NEVER
+        self._vain_since = NEVER  # that long there has not been enough for a single command
         self._look_at = NEVER  # no run has to be looked at before
         self._flooded_until = -NEVER
         self.output_limit_bytes = output_limit_bytes
@@ -293,6 +297,7 @@ class Slots:
     def _begin(self, begun: Begun, now: float) -> list[Result]:
         run, error = begun.run, begun.error
         if begun.process is not None:
+            self._vain_since = NEVER
             run.begin(begun.process, now=begun.at)
             self._fresh[run] = begun.at
             self._watch(run)
@@ -301,13 +306,21 @@ class Slots:
         if run.is_abandoned:
             return []
         if isinstance(error, Shortage):
-            self._spawner.cap, self._ease_at = self._spawner.busy, now + SHORTAGE_PAUSE_S
+            self._take_fewer(error, now)
             return [Result(run.job, "released", error=str(error))]
         if isinstance(error, SpawnError):
             reason, code = Reason.SPAWN_ERROR, error.code
             return [Result(run.job, "failed", return_code=code, reason=reason, error=str(error), duration_ms=0)]
         self.failure = self.failure or error
         return [Result(run.job, "released", error=f"its worker failed: {error}")]
+
+    def _take_fewer(self, error: Shortage, now: float) -> None:
+        """Run no more than do now for a while; where that is none, and time and again, there is no use in it."""
+        self._spawner.cap, self._ease_at = self._spawner.busy, now + SHORTAGE_PAUSE_S
+        if not self._spawner.busy:
+            self._vain_since = min(self._vain_since, now)
+        if now - self._vain_since >= IN_VAIN_S:
+            self.failure = self.failure or none_at_all(error)
 
     def _ease(self, now: float) -> None:
         cap = self._spawner.cap

@@ -80,7 +80,12 @@ class Spawner:
         self._is_patient = False
         self.failure: BaseException | None = None
         """What ended a thread before its time; for the caller to raise."""
-        self._add_thread()
+        try:
+            self._add_thread()
+        except RuntimeError:  # there is none to have
+            os.close(self._out)
+            os.close(self._in)
+            raise
 
     def fileno(self) -> int:
         """Give the descriptor that is readable when there is something to take that cannot wait."""

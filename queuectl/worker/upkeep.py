@@ -14,6 +14,7 @@ from . import report
 from .attempt import NEVER
 from .guard import Guard
 from .notify import Notifier
+from .package import Package
 from .snapshotting import Snapshotting
 from .waiting import Waiting
 
@@ -51,6 +52,9 @@ class Upkeep:
         self._guard = Guard(queue.path, worker)
         self._snapshotting = Snapshotting(queue)
         self._retaining = queue.retaining(worker)
+        self._package = Package()
+        self.has_left_off = False
+        """Whether the chores are done no more, for this program was replaced."""
         self._at = 0.0
         self._retain_at = time.monotonic() + EVERY_S
         self._watch_at = NEVER if notifier.watchdog_every_s is None else 0.0
@@ -62,6 +66,10 @@ class Upkeep:
             self._guard.close()
         finally:
             self._retaining.close()
+
+    def is_replaced(self) -> bool:
+        """Whether the files of this program are no longer those that it was started from."""
+        return self._package.is_replaced()
 
     def wake_at(self) -> float:
         """Give the moment at which the next of the chores is due."""
@@ -80,6 +88,10 @@ class Upkeep:
         if now >= self._watch_at and self._notifier.watchdog_every_s is not None:
             self._notifier.watchdog()
             self._watch_at = now + self._notifier.watchdog_every_s
+        if now >= self._at and self.is_replaced():
+            self.has_left_off = True  # chores load what would be another release's
+            self._at, self._retain_at = now + EVERY_S, NEVER
+            return False
         were_taken_back = now >= self._at and self._look_round(running, now)
         if now >= self._retain_at:
             self._retain()

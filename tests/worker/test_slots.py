@@ -15,7 +15,7 @@ from queuectl.doorbell import Doorbell
 from queuectl.lockfile import LockFile
 from queuectl.worker.output import cut_frame
 from queuectl.worker.signals import Signals
-from queuectl.worker.slots import SHORTAGE_PAUSE_S, Slots, places
+from queuectl.worker.slots import IN_VAIN_S, SHORTAGE_PAUSE_S, Slots, places
 from queuectl.worker.verdict import Stop
 from queuectl.worker.waiting import Waiting
 
@@ -160,3 +160,25 @@ def test_a_file_that_the_disk_lost_is_told_as_cut(slots: Slots, waiting: Waiting
     (tmp_path / "outputs" / job.id).unlink()
     [cut] = slots.flushed([result])
     assert (cut.kind, cut.output.frames, cut.output.stdout) == ("completed", cut_frame(20_000), result.output.stdout)
+
+
+def test_a_shortage_for_even_one_command_comes_to_an_end(slots: Slots, waiting: Waiting) -> None:
+    """Where not one command can be started, time and again, the slots fail in words rather than try for ever."""
+    with no_more_descriptors():
+        assert [result.kind for result in launched(slots, waiting, sleeping(1), now=1.0)] == ["released"]
+        assert slots.failure is None
+        slots.step([], now=1.0 + IN_VAIN_S)
+        assert [result.kind for result in launched(slots, waiting, sleeping(2), now=1.0 + IN_VAIN_S)] == ["released"]
+    assert "Too many open files), and none runs; see what this user has left: ulimit -n" in str(slots.failure)
+
+
+def test_a_shortage_is_forgotten_once_a_command_runs(slots: Slots, waiting: Waiting) -> None:
+    """Means that are short for long, and not all the time, end no worker."""
+    with no_more_descriptors():
+        launched(slots, waiting, sleeping(1), now=1.0)
+    slots.step([], now=2.0 + SHORTAGE_PAUSE_S)
+    assert launched(slots, waiting, sleeping(2), now=3.0) == []
+    slots.abandon_all()
+    with no_more_descriptors():
+        launched(slots, waiting, sleeping(3), now=2.0 + IN_VAIN_S)
+    assert slots.failure is None
