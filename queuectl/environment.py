@@ -66,6 +66,7 @@ class Environment:
         self.is_closed = False
         self._passing, self._is_suspect = passing, is_suspect
         self._reading = 0
+        self._is_sharing = False
         self._is_closing = self._is_retired = self._is_full = False
         self._hold = None if passing else hold(path)
         try:
@@ -122,12 +123,11 @@ class Environment:
             who = gate.enter()
             try:
                 self._check_usable(is_there=not reads or self.is_there())
-                if reads and not self._reading and self.opened.readers is not None:
-                    self.opened.readers.share()
+                if reads:
+                    self._begin_reading()
             except BaseException:
                 gate.leave(who)
                 raise
-            self._reading += reads
         return who
 
     def leave(self, who: int, *, reads: bool) -> None:
@@ -137,13 +137,29 @@ class Environment:
         gate = self.gate
         with gate.lock:
             if reads:
-                self._reading -= 1
-                if not self._reading and self.opened.readers is not None:
-                    self.opened.readers.free()
+                self._end_reading()
             gate.leave(who)
             closes = self._is_unused()
         if closes:
             self._close()
+
+    def _begin_reading(self) -> None:
+        readers = self.opened.readers
+        self._reading += 1
+        if readers is None or (self._reading > 1 and self._is_sharing):
+            return
+        try:
+            readers.share()
+            self._is_sharing = True
+        except BaseException:
+            self._end_reading()
+            raise
+
+    def _end_reading(self) -> None:
+        self._reading -= 1
+        if not self._reading and self.opened.readers is not None:
+            self._is_sharing = False
+            self.opened.readers.free()
 
     def enter_writing(self) -> int:
         """Begin to use the engine as the one writer, which is waited for; raises as enter() does."""
@@ -219,7 +235,7 @@ class Environment:
         return freed
 
     def _free_mine(self) -> int:
-        with self.gate.alone(timeout_s=0.0) as is_alone:
+        with self._alone(timeout_s=0.0) as is_alone:
             if not is_alone or self.opened.readers is None or not self.opened.readers.seize(timeout_s=0.0):
                 return 0  # another time
             freed = self.opened.slots_of_this_pid()
@@ -227,15 +243,25 @@ class Environment:
             return freed
 
     def _remake(self, what: str, *, read_only: bool, map_bytes: int = 0) -> None:
-        with self.gate.alone(timeout_s=PATIENCE_S) as is_alone:
+        with self._alone(timeout_s=PATIENCE_S) as is_alone:
             if not is_alone:
                 raise StoreError(
                     f"cannot {what} at {self.path}: this process reads it just now; end that first, then try again"
                 )
             self._restart(read_only=read_only, map_bytes=map_bytes)
 
+    @contextmanager
+    def _alone(self, *, timeout_s: float) -> Iterator[bool]:
+        try:
+            with self.gate.alone(timeout_s=timeout_s) as is_alone:
+                yield is_alone
+        finally:
+            self._close_if_unused()  # the last user may have gone meanwhile
+
     def _restart(self, *, read_only: bool, map_bytes: int = 0) -> None:
         """Close and open it anew, while nobody else is inside; where that fails, as it was if that can be."""
+        with self.gate.lock:
+            self._check_usable(is_there=self.is_there())
         was_read_only = self.is_read_only
         self.opened.close()
         try:
@@ -262,14 +288,15 @@ class Environment:
         """Count one user less; the last one closes it, or whoever ends the last transaction."""
         with self.gate.lock:
             self.users -= 1
-            closes = self._is_unused()
-        if closes:
-            self._close()
+        self._close_if_unused()
 
     def retire(self) -> None:
         """Let nobody use it any more: its path leads elsewhere."""
+        self._is_retired = True
+        self._close_if_unused()
+
+    def _close_if_unused(self) -> None:
         with self.gate.lock:
-            self._is_retired = True
             closes = self._is_unused()
         if closes:
             self._close()

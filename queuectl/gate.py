@@ -5,7 +5,7 @@ Knows nothing of what is inside.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Condition, Lock, get_ident
+from threading import Condition, RLock, get_ident
 from time import monotonic
 
 
@@ -13,8 +13,8 @@ class Gate:
     """Threads enter, as often as they like, and leave; one that would be alone waits for all others."""
 
     def __init__(self) -> None:
-        self.lock = Lock()
-        """Held for what must not change while somebody enters or leaves."""
+        self.lock = RLock()
+        """Held for what must not change while somebody enters or leaves; a signal's handler may enter in between."""
         self._changed = Condition(self.lock)
         self._inside: dict[int, int] = {}
         self._alone: int | None = None
@@ -41,8 +41,8 @@ class Gate:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nobody is inside."""
-        return not self._inside
+        """Whether nobody is inside, nor alone."""
+        return not self._inside and self._alone is None
 
     def wait_for(self, found: Callable[[], bool], timeout_s: float) -> None:
         """Wait until something is found, which is looked for with `lock` held, after tell()."""

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
+from threading import Lock, RLock, get_ident
 
 from .directory import check_new, make_directory, refuse_half_replaced
 from .environment import OPEN, Environment, TablesMissing
@@ -23,6 +23,7 @@ class _Place:
 
     def __init__(self) -> None:
         self.lock = Lock()
+        self.holder: int | None = None
         self.waiting = 0
         self.environment: Environment | None = None
 
@@ -31,7 +32,7 @@ class _Places:
     """The directories in which something is open, or being opened."""
 
     def __init__(self) -> None:
-        self.lock = Lock()
+        self.lock = RLock()
         self.by_path: dict[str, _Place] = {}
 
 
@@ -84,10 +85,16 @@ def _place(path: Path) -> Iterator[_Place]:
     places, key = _places, str(path.resolve())
     with places.lock:
         place = places.by_path.setdefault(key, _Place())
+        if place.holder == get_ident():  # a signal handler, or what collects garbage
+            raise StoreError(f"cannot open the queue at {path} while this thread is opening it; do so afterwards")
         place.waiting += 1
     try:
         with place.lock:
-            yield place
+            place.holder = get_ident()
+            try:
+                yield place
+            finally:
+                place.holder = None
     finally:
         with places.lock:
             place.waiting -= 1

@@ -15,7 +15,7 @@ import fcntl
 import os
 import time
 from pathlib import Path
-from threading import Lock, get_ident
+from threading import RLock
 from typing import Final
 
 from .errors import StoreError
@@ -65,28 +65,30 @@ class WriterLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd = os.open(path / "data.mdb", os.O_RDONLY | os.O_CLOEXEC)
-        self._threads = Lock()
-        self._holder: int | None = None
+        self._threads = RLock()
+        self._is_held = False
 
     def __enter__(self) -> None:
         """Wait for every other writer; raises StoreError where this thread is the writer."""
-        if self._holder == get_ident():
+        self._threads.acquire()
+        if self._is_held:
+            self._threads.release()
             raise StoreError(
                 f"cannot write to the queue at {self._path}: this thread is writing to it already; end that first"
             )
-        self._threads.acquire()
+        self._is_held = True
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX)
         except BaseException:
+            self._is_held = False
             self._threads.release()
             raise
-        self._holder = get_ident()
 
     def __exit__(self, *_: object) -> None:
-        self._holder = None
         try:
             fcntl.flock(self._fd, fcntl.LOCK_UN)
         finally:
+            self._is_held = False
             self._threads.release()
 
     def close(self) -> None:

@@ -127,6 +127,41 @@ def test_a_write_inside_a_write_of_the_same_thread_is_refused(tmp_path: Path) ->
             assert read.get("ids", b"a") == b"1"
 
 
+HANDLED = """
+import signal, sys
+from pathlib import Path
+from queuectl.errors import StoreError
+from queuectl.store import Store
+path, calls = Path(sys.argv[1]), []
+def work():
+    with store.read() as txn:
+        txn.get("ids", b"a")
+    with store.write() as txn:
+        txn.put("ids", b"a", b"1")
+    Store.open(path, create=False).close()
+def handle(*_):
+    calls.append(1)
+    try:
+        work()
+    except StoreError as error:
+        assert "this thread is" in str(error)
+    signal.setitimer(signal.ITIMER_REAL, 0.002)
+with Store.open(path, create=True) as store:
+    signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.002)
+    while len(calls) < 100:
+        work()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    print(store._shared._reading, store._shared.users)
+"""
+
+
+def test_a_signal_handler_uses_the_store_or_is_refused(tmp_path: Path) -> None:
+    """Wherever the thread is interrupted, a handler that reads, writes and opens ends, and leaves all in order."""
+    done = run([sys.executable, "-c", HANDLED, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "0 1\n"), done.stderr
+
+
 # Handles that may only read
 
 
