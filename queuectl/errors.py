@@ -263,10 +263,14 @@ class CompactBusy(StoreError):
 
 
 class WriteFailed(StoreError):
-    """A commit failed: nothing of it was kept, and this process writes no more to the store."""
+    """A commit failed, and nothing of it was kept. `is_full`: for want of room, and it can be tried again.
 
-    def __init__(self, path: str, found: str, hint: str) -> None:
+    Otherwise the disk failed, and this process writes no more to the store.
+    """
+
+    def __init__(self, path: str, found: str, hint: str, *, is_full: bool = False) -> None:
         self.path = path
+        self.is_full = is_full
         super().__init__(f"cannot write to the queue at {path}: {found}; nothing of this change was kept; {hint}")
 
 

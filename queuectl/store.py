@@ -1,8 +1,8 @@
 """Read and write transactions over a queue's tables.
 
 Beside `environment` the only module that knows LMDB. It must not know what the tables mean. Traps
-it closes, all measured: an out-of-order append answers False and no more; after a failed commit
-nothing more may be written.
+it closes, all measured: an out-of-order append answers False and no more; after a flush that failed
+nothing more may be written, while a commit that only found no room has changed nothing and can be tried again.
 
 Each view has two tables, `name.a` and `name.b`; `meta` says which set is live. A rebuild fills the
 other set and swaps in one transaction. No table is ever dropped, so the handles that other
@@ -17,7 +17,6 @@ from itertools import takewhile
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Final
 
 import lmdb
 
@@ -27,9 +26,6 @@ from .errors import CorruptLog, ForkedStore, StoreError, WriteFailed
 from .registry import acquire, make_passing
 
 __all__ = ["REPLAY_LOCK", "VIEW_TABLES", "Row", "Store", "Transaction", "key_of", "no_collection"]
-
-LITTLE_BYTES: Final = 1 << 20
-"""A disk with less free space is full, whatever the error says that a write met."""
 
 Row = tuple[bytes, bytes]
 
@@ -199,14 +195,14 @@ class Store:
     def write(self) -> Iterator[Transaction]:
         """Open the one write transaction; it is committed, flushed to disk, at the end, or leaves no trace.
 
-        Raises WriteFailed when the disk or the map is full or the disk failed, StoreError where the
-        store was opened to be read only.
+        Raises WriteFailed when the disk or the map is full, and then it can be tried again, or when the disk
+        failed, and then nothing more is written; StoreError where the store was opened to be read only.
         """
         if self._is_read_only:
             raise StoreError(f"cannot write to the queue at {self.path}: it was opened read-only; open it for writing")
         shared = self._shared
         if shared.failure:
-            raise self._write_failed(shared.failure)
+            raise self._disk_failed(shared.failure)
         who, txn = self._begin(write=True)
         try:
             try:
@@ -222,7 +218,7 @@ class Store:
             except lmdb.MapFullError as error:
                 self._abort(txn)
                 shared.is_full()
-                raise self._write_failed(str(error)) from error
+                raise self._no_room(error) from error
             except lmdb.Error as error:
                 self._abort(txn)
                 raise self._broken(error) from error
@@ -301,7 +297,8 @@ class Store:
                 return who, shared.opened.env.begin(write=write)
             except BaseException as error:
                 shared.leave_writing(who) if write else shared.leave(who, reads=True)
-                if isinstance(error, lmdb.MapResizedError):  # another process made the map larger
+                # Another process made the map larger, or a commit that found no room got as far as its last page.
+                if isinstance(error, lmdb.MapResizedError | lmdb.PanicError):
                     shared.grow()
                 elif isinstance(error, lmdb.Error):
                     raise StoreError(f"cannot use the queue at {self.path}: {error}; open it again") from error
@@ -318,17 +315,20 @@ class Store:
         return Transaction(txn, sets, bytes(live).decode())
 
     def _broken(self, error: lmdb.Error) -> WriteFailed:
+        from .diskspace import is_out_of_room  # only where a write has failed: it costs a start
+
+        if is_out_of_room(self.path, getattr(error, "code", 0)):
+            return self._no_room(error)
         # After a failed flush the kernel may have dropped the pages, and a second try would lie.
         self._shared.failure = str(error)
-        return self._write_failed(self._shared.failure)
+        return self._disk_failed(self._shared.failure)
 
-    def _write_failed(self, found: str) -> WriteFailed:
-        # LMDB reports a write cut short, as the last one on a filling disk is, as an input/output error.
-        if _is_about_space(found) or _free_bytes(self.path) < LITTLE_BYTES:
-            found, hint = f"no space left ({found})", "free some disk space"
-        else:
-            hint = "check the disk and its free space"
-        return WriteFailed(str(self.path), found, f"{hint}, then try again")
+    def _no_room(self, error: lmdb.Error) -> WriteFailed:
+        hint = "free some disk space, then try again"
+        return WriteFailed(str(self.path), f"no space left ({error})", hint, is_full=True)
+
+    def _disk_failed(self, found: str) -> WriteFailed:
+        return WriteFailed(str(self.path), found, "check the disk and its free space, then try again")
 
 
 @contextmanager
@@ -343,15 +343,3 @@ def no_collection() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def _is_about_space(found: str) -> bool:
-    return any(word in found for word in ("space", "MAP_FULL", "too large"))
-
-
-def _free_bytes(path: Path) -> int:
-    try:
-        found = os.statvfs(path)
-    except OSError:
-        return LITTLE_BYTES
-    return found.f_bavail * found.f_frsize

@@ -35,29 +35,31 @@ with Queue.open(sys.argv[1]) as queue:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
     refused(lambda: fill(queue, int(sys.argv[3])))
     head = queue.head()
-    refused(lambda: queue.enqueue("true"))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    refused(lambda: queue.claim("w"))
-    refused(queue.replay)
+    refused(lambda: queue.enqueue_many([JobRequest("x" * 1000)] * 200))
     assert queue.head() == head == queue.status().head
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    for job_id in queue.enqueue_many([JobRequest("x" * 1000)] * 200).ids:
+        print(job_id, flush=True)
+    assert queue.head() == head + 200
+    assert queue.replay(check=True).differences == []
 """
 
 
 @pytest.mark.parametrize("batch", [1, 50, 5000])
 def test_a_full_disk_costs_nothing_that_was_acknowledged(tmp_path: Path, batch: int) -> None:
-    """Every acknowledged job is there and no other; the refusal is one line; the process writes no more."""
+    """Every acknowledged job is there and no other; refused in one line; with room again the process goes on."""
     path = tmp_path / "queue"
     done = subprocess.run(
         [sys.executable, "-c", WRITER, str(path), str(FULL), str(batch)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     refusals = done.stderr.splitlines()
-    assert [line.startswith(f"cannot write to the queue at {path}: ") for line in refusals] == [True] * 4
-    assert [HINT in line for line in refusals] == [True] * 4
+    assert [line.startswith(f"cannot write to the queue at {path}: ") for line in refusals] == [True] * 2
+    assert [HINT in line for line in refusals] == [True] * 2
     with Queue.open(path, create=False) as queue:
         acknowledged = done.stdout.split()
         assert [job.id for job in queue.jobs()][::-1] == acknowledged
-        assert (len(acknowledged) > 0) == (batch < 5000)
+        assert (len(acknowledged) > 200) == (batch < 5000)
         assert queue.replay(check=True).differences == []
         assert queue.enqueue("true").version == len(acknowledged) + 1
 

@@ -1,0 +1,58 @@
+"""Whether a write failed for want of room, as on a full disk, or by a fault of the disk; writes nothing that stays."""
+
+import errno
+import os
+from pathlib import Path
+from typing import Final
+
+LITTLE_BYTES: Final = 1 << 20
+"""With less room than this there is none."""
+
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def is_out_of_room(directory: Path, code: int) -> bool:
+    """Whether a write to a file in a directory that failed with this error number had no room.
+
+    LMDB reports a write that was cut short, as the last one on a filling disk is, as EIO, like a disk that
+    failed: then it is tried whether there is room.
+    """
+    if code in _NO_ROOM:
+        return True
+    return code == errno.EIO and not (
+        _has_free(directory) and _may_grow(directory / "data.mdb") and _can_take(directory)
+    )
+
+
+def _has_free(directory: Path) -> bool:
+    try:
+        found = os.statvfs(directory)
+    except OSError:
+        return True
+    return found.f_bavail * found.f_frsize >= LITTLE_BYTES
+
+
+def _may_grow(file: Path) -> bool:
+    """Whether the limit on the size of this process's files lets a file grow."""
+    from resource import RLIM_INFINITY, RLIMIT_FSIZE, getrlimit
+
+    limit = getrlimit(RLIMIT_FSIZE)[0]
+    try:
+        return limit == RLIM_INFINITY or file.stat().st_size + LITTLE_BYTES <= limit
+    except OSError:
+        return True
+
+
+def _can_take(directory: Path) -> bool:
+    """Whether a file without a name gets room here: a quota is in no figure of the file system's."""
+    try:
+        file = os.open(directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        return error.errno not in _NO_ROOM  # not every file system has such files
+    try:
+        os.posix_fallocate(file, 0, LITTLE_BYTES)
+    except OSError as error:
+        return error.errno not in _NO_ROOM
+    finally:
+        os.close(file)
+    return True
