@@ -25,6 +25,7 @@ from ..surroundings import processors
 from . import report
 from .ahead import GIVE_BACK_S, TOGETHER, Ahead
 from .attempt import NEVER
+from .full_disk import FullDisk
 from .lines import Lines, Report
 from .notify import Notifier
 from .presence import Presence
@@ -107,6 +108,7 @@ class Worker:
         self._pace_s = PACE_S if options.slots > processors() else 0.0
         self._ticked_at = -NEVER
         self._presence = Presence(options.lease_s)
+        self._full_disk = FullDisk(self._say)
 
     def run(self) -> int:
         """Work until there is a reason to stop; gives the exit code, 1 where this program was replaced meanwhile.
@@ -158,7 +160,7 @@ class Worker:
         except BaseException as error:
             self._abort(error)
             raise
-        with self._lock.writing():
+        with self._lock.writing(), self._full_disk.survived(time.monotonic()):  # found gone, where it has no room
             queue.worker_stopped(self.id, cause)
         ring(queue.path)  # for those that drain too: what they wait for may have been our last job
         self._say(report.worker_stopped(self.id, cause))
@@ -190,6 +192,8 @@ class Worker:
         )
 
     def _reason_to_leave(self) -> str:
+        if self._halt is Halt.KILL and self._full_disk.error and not self._slots:
+            raise self._full_disk.error  # asked three times not to wait for room
         if self._slots or self._results:
             return ""
         if self._halt:
@@ -233,7 +237,7 @@ class Worker:
         if not self._is_gathering(now):
             self._exchange(now)
         self._keep_time(now)  # last: a new job's start does not wait for it
-        if not self._results:  # what has ended is told once it is recorded, and all else along with it
+        if not self._results or self._full_disk.is_there:  # what has ended is told, with all else, once it is recorded
             self._lines.flush()
 
     def _pause(self) -> None:
@@ -273,6 +277,8 @@ class Worker:
 
     def _wake_at(self) -> float:
         wants = not self._halt and self._slots.free and not self._slots.lined_up
+        if self._full_disk.is_there:
+            return min(self._slots.wake_at(), self._look_at, self._upkeep.wake_at(), self._full_disk.try_at)
         if self._results and not self._halt:
             return self._gather_until
         if self._results or (wants and self._is_hungry):
@@ -298,7 +304,8 @@ class Worker:
             self._look(now)
         if now >= self._due_at:
             self._is_hungry = True
-        self._is_hungry |= self._upkeep.step(running=self._slots.running, now=now)
+        with self._full_disk.survived(now):
+            self._is_hungry |= self._upkeep.step(running=self._slots.running, now=now)
         if self._upkeep.has_left_off and not self._halt:
             self._say(report.replaced())
             self._stop(Halt.FINISH, now)
@@ -346,7 +353,8 @@ class Worker:
         if halt <= self._halt:
             return
         if not is_recorded and self._halt < Halt.GIVE_BACK:
-            with suppress(InvalidInput), self._lock.writing():  # refused where somebody has taken this worker for gone
+            # Refused where somebody has taken this worker for gone.
+            with suppress(InvalidInput), self._lock.writing(), self._full_disk.survived(now):
                 self._queue.worker_stopping(self.id, now=halt > Halt.FINISH, actor=self.id)
         if not self._halt:
             self._notifier.stopping()
@@ -362,15 +370,19 @@ class Worker:
 
     def _exchange(self, now: float) -> None:
         """Hand in what ended and take what is to run, in one transaction, where there is anything of either."""
+        if self._full_disk.is_waiting(now):
+            return
+        is_trial = self._full_disk.is_there  # of what is at hand, and of no more
         free = 0 if self._halt or self._slots.lined_up else self._slots.free
         has_more = bool(self._results or (free and self._is_hungry))
         holds = bool(self._slots)
-        hold = self._presence.is_due(holds=holds, now=now, along=has_more)
+        hold = is_trial or self._presence.is_due(holds=holds, now=now, along=has_more)
         if not (has_more or hold):
             return
-        want = 0 if self._halt else self._ahead.wanted(self._slots.free, waiting=self._slots.lined_up)
+        want = 0 if self._halt or is_trial else self._ahead.wanted(self._slots.free, waiting=self._slots.lined_up)
         results = self._results = self._slots.flushed(self._results)  # before it is recorded that there is such output
-        with self._lock.writing():
+        answer: Exchange | None = None
+        with self._lock.writing(), self._full_disk.survived(now):
             answer = self._queue.exchange(
                 self.id,
                 results,
@@ -379,6 +391,9 @@ class Worker:
                 lease_s=self._options.lease_s,
                 hold=hold,
             )
+        if answer is None:
+            return
+        self._full_disk.over()
         self._results = []
         if want:
             self._is_hungry = len(answer.claimed) == want

@@ -133,6 +133,16 @@ def not_retained(error: Exception) -> str:
     return f"retention_s: {error}"
 
 
+def disk_full(error: Exception) -> str:
+    """Say that nothing can be recorded for now."""
+    return f"{error}; until then this worker takes no jobs, and keeps how its runs end"
+
+
+def room_again() -> str:
+    """Say that what could not be recorded was."""
+    return "the disk has room again; what ended meanwhile is recorded, and work goes on"
+
+
 def not_recorded(result: Result, error: Exception) -> str:
     """Say that an end could not be recorded."""
     return f"{result.job.id}: {result.kind}, but that could not be recorded: {error}"

@@ -1,13 +1,22 @@
 """A disk that fills up: what was acknowledged is kept, what was not is as if it had never been asked for."""
 
+import errno
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from queuectl import JobRequest, Queue
+from queuectl.diskspace import is_out_of_room
+from queuectl.errors import WriteFailed
 from tests.lives import running
+from tests.worker.live import LiveWorker, is_alive, pid_in, state_of, wait_until
 
 FULL = 600_000
 """Where the file may not grow beyond: a few hundred jobs."""
@@ -91,3 +100,109 @@ def test_a_replay_for_which_there_is_no_room_harms_nothing(queue: Queue) -> None
     with Queue.open(queue.path) as again:
         assert again.jobs() == jobs
         assert again.replay().differences == []
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_quotas_and_size_limits_are_want_of_room(tmp_path: Path, code: int) -> None:
+    """Whatever keeps a file from growing is no fault of the disk; an input/output error where there is room is one."""
+    assert is_out_of_room(tmp_path, code)
+    assert not is_out_of_room(tmp_path, errno.EIO)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a file system of its own for a queue."""
+    path = tmp_path / "queue"
+    path.mkdir(mode=0o700)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=6m,mode=700", "tmpfs", str(path)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a file system of its own can only be mounted by root, outside of most containers")
+    yield path
+    subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+@contextmanager
+def filled(queue: Queue) -> Iterator[None]:
+    """Fill a queue's disk to its last page, and what is free within its file, for a while."""
+    filler = queue.path / "workers" / "filler"
+    with queue._store.read():  # which holds what a commit frees
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while file.write(bytes(4096)) == 4096:
+                pass
+        with pytest.raises(WriteFailed, match="no space left") as refusal:
+            beat_for_ever(queue)
+        assert refusal.value.is_full
+        yield
+    os.truncate(filler, 0)
+
+
+def beat_for_ever(queue: Queue) -> None:
+    """Write something, again and again."""
+    while True:
+        queue.heartbeat("filler")
+
+
+@pytest.fixture
+def start(disk: Path) -> Iterator[Callable[..., LiveWorker]]:
+    with ExitStack() as stack:
+
+        def begin(**options: Any) -> LiveWorker:
+            worker = LiveWorker(disk, **options)
+            stack.callback(worker.kill)
+            return worker
+
+        yield begin
+
+
+def test_a_worker_waits_for_room_and_then_records_what_ended(
+    disk: Path, tmp_path: Path, start: Callable[..., LiveWorker]
+) -> None:
+    """On a full disk a run goes on and ends, its job is nobody else's, and with room its end is recorded, once."""
+    with Queue.open(disk) as queue:
+        wait = f"while [ ! -e {tmp_path}/go ]; do sleep 0.02; done"
+        queue.enqueue(f"echo $$ >> {tmp_path}/pids; {wait}; exit 3", id="a", max_retries=0)
+        queue.enqueue(f"echo $$ > {tmp_path}/long; {wait}; sleep 0.5; exit 3", id="b", timeout_s=3)
+        worker = start(slots=3, lease_s=1)
+        ends = pid_in(tmp_path / "pids"), pid_in(tmp_path / "long")
+        with filled(queue):
+            (tmp_path / "go").touch()
+            wait_until(lambda: "no space left" in worker.said())
+            wait_until(lambda: not any(map(is_alive, ends)))
+            lease = queue.job("a").lease
+            assert lease is not None
+            wait_until(lambda: queue.now_us() > lease.expires_at_us + 1_000_000)
+            assert queue.recover().jobs == []
+            assert (state_of(queue, "a"), state_of(queue, "b")) == ("processing", "processing")
+        wait_until(lambda: state_of(queue, "a") == "dead")
+        wait_until(lambda: "has room again" in worker.said())
+        queue.enqueue("true", id="c")
+        wait_until(lambda: state_of(queue, "c") == "completed")
+        assert queue.job("a").attempts == 1
+        assert (tmp_path / "pids").read_text().count("\n") == 1
+        assert (worker.said().count("no space left"), worker.said().count("has room again")) == (1, 1)
+        worker.signal(signal.SIGTERM)
+        assert worker.exit_code() == 0
+        assert queue.replay(check=True).differences == []
+
+
+def test_a_worker_is_stopped_on_a_full_disk(disk: Path, tmp_path: Path, start: Callable[..., LiveWorker]) -> None:
+    """One without jobs ends at the first signal; one whose job's end cannot be recorded waits, but not after three."""
+    with Queue.open(disk) as queue:
+        queue.enqueue(f"echo $$ > {tmp_path}/pid; while [ ! -e {tmp_path}/go ]; do sleep 0.02; done", id="a")
+        worker = start(lease_s=1)
+        end = pid_in(tmp_path / "pid")
+        idle = start()
+        wait_until(lambda: len(queue.workers()) == 2)
+        with filled(queue):
+            idle.signal(signal.SIGTERM)
+            assert idle.exit_code() == 0
+            (tmp_path / "go").touch()
+            wait_until(lambda: not is_alive(end))
+            worker.signal(signal.SIGTERM)
+            wait_until(lambda: "no space left" in worker.said())
+            assert worker.process.poll() is None
+            worker.kill()
+            assert worker.exit_code() != 0
+            assert "a: completed, but that could not be recorded" in worker.said()
+        [taken_back] = wait_until(lambda: queue.recover().jobs)
+        assert (taken_back.id, taken_back.state) == ("a", "failed")
