@@ -43,7 +43,9 @@ def edit(engine: Engine, job_id: str, changes: Mapping[str, Any], *, again: bool
     with engine.unit(reason=reason, rings=True) as unit:
         job = unit.find(job_id)
         orders: list[Order] = [(job.number, RequeueJob())] if again else []
-        orders.append((job.number, EditJob(edit_from(job.spec, changes, now_us=unit.now_us))))
+        orders.append(
+            (job.number, EditJob(edit_from(job.spec, changes, now_us=unit.now_us, wall_us=engine.clock.now_us())))
+        )
         return unit.execute(orders)[-1]
 
 

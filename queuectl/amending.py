@@ -44,10 +44,11 @@ def form_of(spec: JobSpec, due_us: int | None) -> dict[str, Any]:
     return form if due_us is None else {**form, "run_at": time_json(due_us or None)}
 
 
-def edit_from(spec: JobSpec, changes: Mapping[str, Any], *, now_us: int) -> Edited:
+def edit_from(spec: JobSpec, changes: Mapping[str, Any], *, now_us: int, wall_us: int | None = None) -> Edited:
     """Check changes to what is asked for, and give the edit that makes them.
 
-    Times and delays count from `now_us`. Raises InvalidInput.
+    Times and delays count from `wall_us`, the machine's time; `now_us` is the log's, and both where it is not
+    given. Raises InvalidInput.
     """
     wanted = _named(changes)
     kept = {key: value for key, value in form_of(spec, None).items() if key not in wanted and value is not None}
@@ -56,8 +57,9 @@ def edit_from(spec: JobSpec, changes: Mapping[str, Any], *, now_us: int) -> Edit
         kept.pop("shell", None)  # it has no use for the one it had
     for key in wanted.keys() - asked.keys() - _EMPTY.keys():
         raise InvalidInput(key, "nothing", "a value, or the key left out to keep what it has")
-    request = request_from_mapping({"timeout": 0, **kept, **asked}, now_us=now_us)
-    after = specify(request, fresh_id=spec.id, settings=Settings(), now_us=now_us, cwd="/")
+    named_us = now_us if wall_us is None else wall_us
+    request = request_from_mapping({"timeout": 0, **kept, **asked}, now_us=named_us)
+    after = specify(request, fresh_id=spec.id, settings=Settings(), now_us=now_us, cwd="/", wall_us=wall_us)
     return Edited(
         after.command if "command" in asked else None,
         after.queue if "queue" in asked else None,
@@ -69,6 +71,7 @@ def edit_from(spec: JobSpec, changes: Mapping[str, Any], *, now_us: int) -> Edit
         (after.env or {}) if "env" in wanted else None,
         (after.run_at_us or 0) if wanted.keys() & {"run_at", "delay"} else None,
         (after.shell or "") if "shell" in wanted else None,
+        after.due_us,
     )
 
 

@@ -169,9 +169,9 @@ def _edit(command: EditJob, job: Job) -> Events:
     if wanted.timeout_ms is not None and job.spec.timeout_is_default:  # the same length, and now somebody's word
         changes["timeout_ms"] = wanted.timeout_ms
     if wanted.run_at_us is not None:  # a retry or a delay may have moved it since it was asked for
-        changes["run_at_us"] = wanted.run_at_us
-        if wanted.run_at_us == job.due_us:
-            del changes["run_at_us"]
+        changes |= {"run_at_us": wanted.run_at_us, "due_us": wanted.due_us}
+        if (wanted.due_us or wanted.run_at_us) == job.due_us:
+            del changes["run_at_us"], changes["due_us"]
     return (Edited(**changes),) if changes else ()
 
 

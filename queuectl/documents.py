@@ -39,7 +39,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "inherited_env": None if spec.inherited is None else spec.inherited.hex(),
         "created_at": time_json(job.created_at_us),
         "updated_at": time_json(job.updated_at_us),
-        "run_at": time_json(job.due_us or job.created_at_us),
+        "run_at": time_json(job.runs_at_us or job.created_at_us),
         "started_at": time_json(job.started_at_us),
         "finished_at": time_json(job.finished_at_us),
         "worker_id": lease.worker if lease else last.worker if last else None,

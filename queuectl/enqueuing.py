@@ -26,12 +26,18 @@ def specify_all(
     requests: Sequence[JobRequest], *, clock: Clock, settings: Settings, now_us: int, inheritance: Inheritance
 ) -> list[JobSpec]:
     """Check requests and fill them in; raises InvalidLine with the number of the first bad one, from 1."""
-    cwd = directory()
+    cwd, wall_us = directory(), clock.now_us()
     specs: list[JobSpec] = []
     for request, fresh_id in zip(requests, clock.job_ids(len(requests)), strict=True):
         try:
             spec = specify(
-                request, fresh_id=fresh_id, settings=settings, now_us=now_us, cwd=cwd, inheritance=inheritance
+                request,
+                fresh_id=fresh_id,
+                settings=settings,
+                now_us=now_us,
+                cwd=cwd,
+                inheritance=inheritance,
+                wall_us=wall_us,
             )
             specs.append(spec)
         except InvalidInput as error:
@@ -66,7 +72,8 @@ def enqueue_all(
 ) -> Bulk:
     """Enqueue jobs, a chunk a transaction; raises InvalidLine before the first, or for what came to be since."""
     now_us = engine.now_us()
-    given = [request_of(request, now_us=now_us) for request in requests]
+    wall_us = engine.clock.now_us()
+    given = [request_of(request, now_us=wall_us) for request in requests]
     taken = Inheritance(environment(), settings.inherit_env)
     specs = specify_all(given, clock=engine.clock, settings=settings, now_us=now_us, inheritance=taken)
     if len(specs) > CHUNK and not skip_existing:

@@ -15,7 +15,7 @@ from .job import JobState
 from .settings import Settings
 from .shells import DEFAULT as DEFAULT_SHELL
 from .shells import check_shell
-from .when import LATEST_US, LONGEST_S, parse_duration_s, parse_time_us
+from .when import LATEST_US, LONGEST_S, log_time_us, parse_duration_s, parse_time_us
 
 COMMAND_BYTES: Final = 65_536
 """The longest command, and the largest environment: half of what Linux takes as one argument."""
@@ -65,11 +65,14 @@ def specify(
     now_us: int,
     cwd: str,
     inheritance: Inheritance | None = None,
+    wall_us: int | None = None,
 ) -> JobSpec:
     """Check a request and fill it in from the settings, and from what can be inherited.
 
+    `now_us` is the log's time, `wall_us` the machine's: what people name counts from that, and is meant by it.
     Raises InvalidInput.
     """
+    run_at_us = _run_at_us(request, now_us if wall_us is None else wall_us)
     command, timeout_s, own_cwd = request.command, request.timeout_s, request.cwd
     max_retries = settings.max_retries if request.max_retries is None else request.max_retries
     base = settings.backoff_base if request.backoff_base is None else request.backoff_base
@@ -89,10 +92,11 @@ def specify(
         float(base),
         cwd if own_cwd is None and cwd and cwd.isascii() else _check_cwd(own_cwd, cwd),
         None if request.env is None else _check_env(request.env) or None,
-        _due_us(request, now_us),
+        run_at_us,
         is_default and timeout_s != 0,
         _shell_of(command, request.shell, settings),
         None if request.inherit_env is None or inheritance is None else inheritance.digest(request.inherit_env),
+        None if run_at_us is None or wall_us is None else _due_us(run_at_us, now_us, wall_us),
     )
 
 
@@ -267,7 +271,13 @@ def is_number(value: object) -> TypeGuard[int | float]:
     return type(value) is int or type(value) is float
 
 
-def _due_us(request: JobRequest, now_us: int) -> int | None:
+def _due_us(run_at_us: int, now_us: int, wall_us: int) -> int | None:
+    """Return when a job is due by the log's time, None where that is as it was asked for."""
+    due_us = log_time_us(run_at_us, log_now_us=now_us, wall_now_us=wall_us)
+    return None if due_us == run_at_us else due_us
+
+
+def _run_at_us(request: JobRequest, now_us: int) -> int | None:
     run_at_us, delay_s = request.run_at_us, request.delay_s
     if run_at_us is not None and delay_s is not None:
         raise InvalidInput("delay", "a time as well", "either a time or a delay")

@@ -117,6 +117,12 @@ class Job(NamedTuple):
         return self.spec.id
 
     @property
+    def runs_at_us(self) -> int:
+        """When it may run by the machine's clock: as it was asked for, if that is what it waits for."""
+        spec = self.spec
+        return spec.run_at_us or 0 if spec.due_us is not None and spec.due_us == self.due_us else self.due_us
+
+    @property
     def is_last_attempt(self) -> bool:
         """Tell whether the job is dead if its current attempt fails."""
         return is_exhausted(self.attempts, self.spec.max_retries)
@@ -143,7 +149,10 @@ def evolve(job: Job | None, recorded: Recorded) -> Job | None:
 
 def _enqueued(job: Job | None, event: Enqueued, at: Recorded, state: JobState) -> Job:
     spec, position, at_us = event.spec, at.position, at.at_us
-    return _new(Job, (position, spec, state, position, at_us, at_us, spec.run_at_us or 0, 0, None, None, None, None))
+    return _new(
+        Job,
+        (position, spec, state, position, at_us, at_us, spec.due_us or spec.run_at_us or 0, 0, None, None, None, None),
+    )
 
 
 def _claimed(job: Job, event: Claimed, at: Recorded, state: JobState) -> Job:
@@ -207,7 +216,7 @@ def _dead(job: Job, event: Dead, at: Recorded, state: JobState) -> Job:
 
 
 def _edited(job: Job, event: Edited, at: Recorded, state: JobState) -> Job:
-    due_us = job.due_us if event.run_at_us is None else event.run_at_us
+    due_us = job.due_us if event.run_at_us is None else event.due_us or event.run_at_us
     return _moved(job, at, state, spec=edited(job.spec, event), due_us=due_us)
 
 
@@ -217,6 +226,8 @@ def edited(spec: JobSpec, edit: Edited) -> JobSpec:
     for field, nothing in _NOTHING.items():
         if changed.get(field) == nothing:
             changed[field] = None
+    if edit.run_at_us is not None:
+        changed["due_us"] = edit.due_us
     if edit.timeout_ms is not None:
         changed["timeout_is_default"] = False
     return spec._replace(**changed)

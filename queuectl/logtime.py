@@ -9,9 +9,7 @@ from typing import Final, NamedTuple
 
 from .clock import Clock
 from .store import Transaction, key_of
-
-PACE: Final = 2
-"""How much slower than the machine's clock the log's time goes until that has caught up."""
+from .when import PACE
 
 _TABLE: Final = "meta"
 _KEY: Final = b"anchor"

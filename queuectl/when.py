@@ -46,6 +46,21 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _DAY: Final = timedelta(days=1)
 
 
+PACE: Final = 2
+"""How much slower than the machine's clock the log's time goes while it is ahead of it (`logtime`)."""
+
+
+def log_time_us(wall_us: int, *, log_now_us: int, wall_now_us: int) -> int:
+    """Return what the log's time will be when the machine's clock shows a time.
+
+    They are the same unless the log is ahead, because the clock was and has been put right: until the clock
+    has caught up, the log's time goes at half the pace.
+    """
+    if log_now_us <= wall_now_us or wall_us <= wall_now_us:
+        return wall_us
+    return max(wall_us, log_now_us + (wall_us - wall_now_us) // PACE)
+
+
 def parse_duration_s(text: str, *, field: str = "duration") -> float:
     """Read a duration in seconds: `90`, `90s`, `5m`, `1h30m`, `2d`, `500ms`, `5 minutes`.
 

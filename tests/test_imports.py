@@ -54,7 +54,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "documents": "answers events.types events.codec job shells",
     "outputs": "store",
     "presence": "job store",
-    "logtime": "clock store",
+    "logtime": "clock store when",
     "engine": f"logtime presence {CORE} {VIEWS_OF_ALL} clock settings intake doorbell",
     "settling|reading": "answers kinds settings boot lockfile presence commands engine outputs surroundings"
     f" {VIEWS_OF_ALL}",

@@ -1,6 +1,7 @@
 """The log's time under a clock that somebody sets: it never goes back, never stands still, and is caught up with."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 from queuectl import Queue
 from queuectl.engine import Engine
 from queuectl.events.types import JobSpec
-from queuectl.logtime import PACE
 from queuectl.store import Store
+from queuectl.when import PACE, log_time_us
 from tests.clocks import START_US, FakeClock
 from tests.property.strategies import brief
 
@@ -123,3 +124,75 @@ def test_jobs_outlive_jumps_of_the_clock(queue: Queue, clock: FakeClock) -> None
     times = [each.at_us for each in queue.events()]
     assert times == sorted(times)
     assert queue.replay(check=True).differences == []
+
+
+DAY_S = 24 * HOUR_S
+
+
+def later(clock: FakeClock, seconds: float) -> datetime:
+    """Give a time as a user would name it: by the machine's clock."""
+    return datetime.fromtimestamp(clock.now_us() / 1_000_000 + seconds, UTC)
+
+
+def enqueue_at(queue: Queue, clock: FakeClock) -> None:
+    queue.enqueue("true", id="at", run_at=later(clock, HOUR_S))
+
+
+def enqueue_delayed(queue: Queue, clock: FakeClock) -> None:
+    queue.enqueue("true", id="at", delay_s=HOUR_S)
+
+
+def enqueue_from_json(queue: Queue, clock: FakeClock) -> None:
+    queue.enqueue_many([{"id": "at", "command": "true", "run_at": "in 1h"}])
+
+
+def edit_at(queue: Queue, clock: FakeClock) -> None:
+    queue.enqueue("true", id="at", delay_s=5 * DAY_S)
+    assert queue.edit("at", run_at=later(clock, HOUR_S)).runs_at_us == clock.now_us() + HOUR_S * SECOND
+
+
+def edit_delay(queue: Queue, clock: FakeClock) -> None:
+    queue.enqueue("true", id="at", delay_s=5 * DAY_S)
+    queue.edit("at", delay_s=HOUR_S)
+
+
+@pytest.mark.parametrize("ahead_s", [0, 60, HOUR_S / 2, HOUR_S, DAY_S])
+@pytest.mark.parametrize("name", [enqueue_at, enqueue_delayed, enqueue_from_json, edit_at, edit_delay])
+def test_a_time_that_somebody_names_is_by_the_machine_s_clock(
+    queue: Queue, clock: FakeClock, name: Callable[[Queue, FakeClock], None], ahead_s: float
+) -> None:
+    """After a clock that was ahead was put right, in an hour is in an hour: not at once, and not in two."""
+    clock.jump(ahead_s)
+    queue.enqueue("true", id="before")
+    clock.jump(-ahead_s)
+    name(queue, clock)
+    assert queue.job("at").runs_at_us == clock.now_us() + HOUR_S * SECOND
+    queue.cancel("before")
+    assert queue.claim("w", 9) == []
+    clock.advance(HOUR_S - 2)
+    assert queue.claim("w", 9) == []
+    assert queue.replay(check=True).differences == []
+    clock.advance(3)
+    assert [job.id for job in queue.claim("w", 9, lease_s=DAY_S)] == ["at"]
+    queue.complete(queue.start(queue.job("at")))
+    assert queue.replay(check=True).differences == []
+    times = [each.at_us for each in queue.events()]
+    assert times == sorted(times)
+
+
+def test_a_time_that_has_passed_is_due_at_once(queue: Queue, clock: FakeClock) -> None:
+    """Though the log be ahead, a time that the machine's clock has passed is none to wait for."""
+    clock.jump(DAY_S)
+    queue.enqueue("true", id="before")
+    clock.jump(-DAY_S)
+    queue.enqueue("true", id="at", run_at=later(clock, -5))
+    assert {job.id for job in queue.claim("w", 9)} == {"before", "at"}
+
+
+@brief
+@given(st.integers(0, 10 * DAY_S), st.integers(0, 10 * DAY_S))
+def test_the_log_s_time_of_a_named_time(lead_s: int, wait_s: int) -> None:
+    """It is what the log's time comes to by then: half of what passes, until the machine's clock has caught up."""
+    lead, wait, now = lead_s * SECOND, wait_s * SECOND, START_US
+    expected = max(now + wait, now + lead + wait // PACE) if lead and wait else now + wait
+    assert log_time_us(now + wait, log_now_us=now + lead, wall_now_us=now) == expected

@@ -56,7 +56,7 @@ def state_text(job: Job, now_us: int | None = None) -> str:
 def when_text(job: Job, now_us: int | None = None) -> str:
     """Give the time that matters in the job's state: when it is due, or when it last changed."""
     if job.state == JobState.PENDING and job.due_us > job.updated_at_us:
-        return f"due {_moment(job.due_us)}"
+        return f"due {_moment(job.runs_at_us)}"
     return _moment(job.updated_at_us)
 
 
@@ -133,7 +133,7 @@ CELLS: Mapping[str, Cell] = {
     "enqueued": lambda job, now_us: _moment(job.created_at_us),
     "started": lambda job, now_us: _moment(job.started_at_us),
     "finished": lambda job, now_us: _moment(job.finished_at_us),
-    "due": lambda job, now_us: _moment(job.due_us or None),
+    "due": lambda job, now_us: _moment(job.runs_at_us or None),
     "worker": _worker,
     "exit": _exit,
     "directory": lambda job, now_us: escape(job.spec.cwd or ""),
@@ -180,7 +180,7 @@ def details(job: Job, inherited: Mapping[str, str | None] | None = None) -> Iter
     for name, value in (spec.env or {}).items():
         yield "environment", escape(f"{name}={value}")
     yield "created", moment(job.created_at_us)
-    yield "due", moment(job.due_us) if job.due_us else ""
+    yield "due", moment(job.runs_at_us) if job.due_us else ""
     yield "started", moment(job.started_at_us)
     yield "finished", moment(job.finished_at_us)
     yield "worker", escape(lease.worker if lease else last.worker if last else "")

@@ -181,7 +181,7 @@ def _cancelled(event: Cancelled, at_us: int) -> str:
 
 
 def _edited(event: Edited, at_us: int) -> str:
-    told = {field: value for field, value in event._asdict().items() if value is not None}
+    told = {field: value for field, value in event._asdict().items() if value is not None and field != "due_us"}
     shown = [f"{_FIELDS.get(field, field)} {_value(field, value)}" for field, value in told.items()]
     return ", ".join(shown)
 

@@ -73,7 +73,7 @@ def _layout(cls: type[Any], name: str, keys: str, fields_of: type[Any] | None = 
 
 
 LAYOUTS: tuple[Layout, ...] = (
-    _layout(Enqueued, "enqueued", "id cmd q pri max tmo base cwd env run dt sh inh", JobSpec),
+    _layout(Enqueued, "enqueued", "id cmd q pri max tmo base cwd env run dt sh inh due", JobSpec),
     _layout(Claimed, "claimed", "w exp"),
     _layout(Started, "started", "tok n host pid"),
     _layout(Renewed, "renewed", "tok exp"),
@@ -84,7 +84,7 @@ LAYOUTS: tuple[Layout, ...] = (
     _layout(CancelRequested, "cancel_requested", "tok"),
     _layout(Cancelled, "cancelled", "tok n ms out err"),
     _layout(Requeued, "requeued", "n"),
-    _layout(Edited, "edited", "cmd q pri max tmo base cwd env run sh"),
+    _layout(Edited, "edited", "cmd q pri max tmo base cwd env run sh due"),
     _layout(Removed, "removed", "state"),
     _layout(ConfigChanged, "config_changed", "key old new"),
     _layout(EnvironmentKept, "environment_kept", "env"),

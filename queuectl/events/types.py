@@ -44,7 +44,8 @@ class JobSpec(NamedTuple):
     """What was asked for; only an edit changes it after the job is enqueued.
 
     `timeout_is_default`: nobody asked for this timeout, the configuration said it. `shell` None is /bin/sh.
-    `inherited` is the digest of the environment that it took along.
+    `inherited` is the digest of the environment that it took along. `run_at_us` is by the machine's clock, and
+    `due_us` the same by the log's time, where that is ahead.
     """
 
     id: str
@@ -60,6 +61,7 @@ class JobSpec(NamedTuple):
     timeout_is_default: bool = False
     shell: str | None = None
     inherited: bytes | None = None
+    due_us: int | None = None
 
 
 class Output(NamedTuple):
@@ -178,6 +180,7 @@ class Edited(NamedTuple):
     env: Mapping[str, str] | None = None
     run_at_us: int | None = None
     shell: str | None = None
+    due_us: int | None = None
 
 
 class Removed(NamedTuple):

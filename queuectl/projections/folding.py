@@ -190,7 +190,7 @@ def _enqueued(job: Job | None, envelope: Data, position: int) -> Job:
         raise ValueError(position)
     data, at_us = envelope["d"], envelope["t"]
     spec = _new(JobSpec, (*map(data.__getitem__, _SPEC.required), *map(data.get, _SPEC.optional, _SPEC.defaults)))
-    due_us = spec.run_at_us or 0
+    due_us = spec.due_us or spec.run_at_us or 0
     return _new(Job, (position, spec, _PENDING, position, at_us, at_us, due_us, 0, None, None, None, None))
 
 

@@ -117,6 +117,24 @@ CASES: dict[str, Recorded] = {
         "ann@host",
         Edited(("rsync", "my dir"), "mail", -5, 0, 30_000, 1.5, "/srv", {"LANG": "C"}, AT_US + 1, "bash"),
     ),
+    "enqueued-full-due": Recorded(
+        300,
+        AT_US,
+        300,
+        70,
+        "ann@host",
+        Enqueued(
+            FULL_SPEC._replace(timeout_is_default=True, shell="bash", inherited=bytes(range(16)), due_us=AT_US + 9)
+        ),
+    ),
+    "edited-full-due": Recorded(
+        16,
+        AT_US,
+        1,
+        8,
+        "ann@host",
+        Edited(("rsync",), "mail", -5, 0, 30_000, 1.5, "/srv", {"LANG": "C"}, AT_US + 1, "bash", AT_US + 9),
+    ),
     "environment_kept": Recorded(
         17,
         AT_US,

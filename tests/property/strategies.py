@@ -81,6 +81,7 @@ specs = st.builds(
     timeout_is_default=st.booleans(),
     shell=st.none() | texts,
     inherited=st.none() | st.binary(min_size=16, max_size=16),
+    due_us=st.none() | times,
 )
 values = signed | floats | texts
 

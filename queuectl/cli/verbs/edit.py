@@ -49,7 +49,7 @@ def command(session: Session, *, job_id: str, settings: tuple[str, ...], reason:
     else:
         from ..editing import changed, edit_until_done
 
-        form = form_of(job.spec, None if job.state in ENDED else job.due_us)
+        form = form_of(job.spec, None if job.state in ENDED else job.runs_at_us)
         after = edit_until_done(
             form,
             f"Job {job.id}, {job.state}",
