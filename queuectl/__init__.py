@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         QueuectlError,
         StaleLease,
         StoreError,
+        Untrusted,
         Unusable,
         WaitTimeout,
         WrongState,
@@ -85,7 +86,7 @@ _HOMES = {
     "documents": "event_json job_json",
     "errors": "AmbiguousJob Archived BadSegment BulkStopped CheckpointMoved CompactBusy CorruptLog "
     "DuplicateJob IllegalTransition InvalidInput InvalidLine JobNotFound NewerFormat NoQueue "
-    "NotAQueue QueuectlError StaleLease StoreError Unusable WaitTimeout WrongState",
+    "NotAQueue QueuectlError StaleLease StoreError Untrusted Unusable WaitTimeout WrongState",
     "events.types": "JobSpec Recorded",
     "filtering": "Chosen Filter",
     "intake": "JobRequest",
@@ -153,6 +154,7 @@ __all__ = [
     "Subscriber",
     "Subscription",
     "Unserved",
+    "Untrusted",
     "Unusable",
     "Verified",
     "WaitTimeout",

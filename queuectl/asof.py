@@ -19,6 +19,7 @@ from .errors import Archived, CorruptLog, JobNotFound, NotAQueue, StoreError, Un
 from .events.codec import decode
 from .events.lmdb_log import LOG, LmdbLog
 from .events.types import RETENTION_STREAM, Enqueued, Recorded
+from .files import kept, sweep
 from .filtering import Filter, filter_of, order_of
 from .intake import check_count
 from .job import Job, JobState, evolve
@@ -30,6 +31,7 @@ from .snapshots import Snapshot
 from .store import Row, Store, Transaction, key_of
 
 BATCH: Final = 10_000
+_SCRATCH: Final = ".queuectl-"
 """A read transaction on the live store lives no longer than as many events."""
 
 Progress = Callable[[int, int], None]
@@ -282,9 +284,13 @@ def _unpacked(found: Snapshot, scratch: Path | None) -> Store | None:
 
 @contextmanager
 def _scratch_directory(parent: Path | None) -> Iterator[Path]:
-    from tempfile import TemporaryDirectory  # a worker, which only asks whether a snapshot is due, has no use for it
+    from tempfile import (  # a worker, which only asks whether a snapshot is due, has no use for it
+        TemporaryDirectory,
+        gettempdir,
+    )
 
-    with TemporaryDirectory(prefix=".queuectl-", dir=parent) as directory:
+    sweep(parent or gettempdir(), _SCRATCH, "")
+    with TemporaryDirectory(prefix=_SCRATCH, dir=parent) as directory, kept(directory):
         yield Path(directory)
 
 

@@ -17,7 +17,7 @@ from .asof import BATCH, Moment, stored, views_at
 from .errors import StoreError, Unusable
 from .events.lmdb_log import LmdbLog
 from .events.types import RETENTION_STREAM, Cancelled, Completed, Failed, Recorded, RetentionApplied
-from .files import flush_all, make_private, rename
+from .files import flush_all, kept, make_private, rename, sweep
 from .projections.rebuild import stamp
 from .projections.runner import Views
 from .store import Store, Transaction
@@ -39,19 +39,21 @@ def branch(store: Store, moment: Moment, into: Path, progress: Progress | None =
     _check_cut(store, moment)
     making = into.with_name(f".{into.name}.making-{os.getpid()}")
     try:
-        with views_at(store, moment.position, scratch=into.parent) as made:
-            with made.write() as txn:
-                Views(txn).promote_to(moment.at_us)
-                stamp(txn)
-            runs = _copy_log(store, made, moment.position, progress)
-            found, in_files = _copy_outputs(store, made, runs)
-            make_private(making)
-            made.copy_to(making)
-        (making / "data.mdb").chmod(0o600)
-        found += sum(_link(store.path, making, run) for run in in_files)
-        flush_all(making)
-        _check(into)  # a rename would replace an empty directory
-        rename(making, into)
+        sweep(into.parent, f".{into.name}.making-", "")
+        make_private(making)
+        with kept(making):
+            with views_at(store, moment.position, scratch=into.parent) as made:
+                with made.write() as txn:
+                    Views(txn).promote_to(moment.at_us)
+                    stamp(txn)
+                runs = _copy_log(store, made, moment.position, progress)
+                found, in_files = _copy_outputs(store, made, runs)
+                made.copy_to(making)
+            (making / "data.mdb").chmod(0o600)
+            found += sum(_link(store.path, making, run) for run in in_files)
+            flush_all(making)
+            _check(into)  # a rename would replace an empty directory
+            rename(making, into)
     except OSError as error:
         shutil.rmtree(making, ignore_errors=True)
         raise StoreError(f"cannot make the queue {into}: {error.strerror or error}; nothing was made") from error

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from .documents import time_json
 from .errors import InvalidInput, Unusable
-from .files import whole_file
+from .files import sweep, whole_file
 from .untrusted import json_object_of, whole_number
 
 KIND: Final = "queuectl checkpoint"
@@ -37,6 +37,7 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
     }
     if not path.name:
         raise InvalidInput("checkpoint", repr(str(path)), "the name of a file")
+    sweep(path.parent, f".{path.name}.", ".new")
     try:
         with whole_file(path, path.with_name(f".{path.name}.{os.getpid()}.new")) as file:
             file.write(json.dumps(document).encode() + b"\n")

@@ -14,9 +14,10 @@ from shlex import quote
 from typing import Any, Final, Literal, NamedTuple
 
 from . import apart, lockfile
-from .directory import NETWORK, filesystem_of
+from .directory import JOURNAL, NETWORK, SHRUNK, STAGED, filesystem_of
 from .errors import NewerFormat, NoQueue, NotAQueue, QueuectlError
 from .events.lmdb_log import LmdbLog
+from .files import left_behind
 from .job import JobState
 from .projections import counts, marks, rebuild
 from .reading import list_workers, unserved
@@ -35,6 +36,14 @@ CLOCK_SLACK_US: Final = 2_000_000
 NAMED_AT_MOST: Final = 20
 QUEUES_AT_MOST: Final = 20
 """Files that a command names; of more it names the first."""
+
+_HALF_MADE: Final = (
+    ("workers", "", ".new"),
+    ("doorbells", "", ".new"),
+    ("snapshots", ".making-", ""),
+    ("archive", "", ".partial"),
+)
+"""Directory, beginning and end of the names that something has until it is whole."""
 
 _FILES: Final = ("data.mdb", "lock.mdb", "open.lock")
 _ROWS_AT_ONCE: Final = 10_000
@@ -228,6 +237,17 @@ def _leftovers(store: Store) -> Iterator[Trouble]:
     if files:
         named = " ".join(quote(str(each)) for each in files[:NAMED_AT_MOST])
         yield "warning", f"{len(files):,} files belong to no job and no worker", f"rm {named}"
+    if half := sorted(_half_made(store.path)):
+        named = " ".join(map(quote, half[:NAMED_AT_MOST]))
+        yield "warning", f"{len(half):,} files or directories were left half made by a kill", f"rm -r {named}"
+
+
+def _half_made(path: Path) -> Iterator[str]:
+    for directory, prefix, suffix in _HALF_MADE:
+        yield from left_behind(path / directory, prefix, suffix)
+    if not (path / STAGED / JOURNAL).exists():
+        yield from left_behind(path, STAGED, "")
+    yield from left_behind(path, SHRUNK, "")
 
 
 def _lone_outputs(store: Store) -> Iterator[Path]:

@@ -1,14 +1,15 @@
 """How a process that made work runnable wakes idle workers in others, at once and without polling.
 
 Each worker listens on a named pipe of its own in `<db>/doorbells`. A ring is a hint and no more: it
-may be lost or come for nothing, so workers look by themselves from time to time. Imports only os
-and errno, since every enqueue pays for it.
+may be lost or come for nothing, so workers look by themselves from time to time. Imports only os,
+stat and errno, since every enqueue pays for it.
 """
 # pathlib and contextlib are what the docstring promises not to load:
-# ruff: noqa: PTH103, PTH104, PTH108, PTH118, PTH208, SIM105
+# ruff: noqa: PTH104, PTH108, PTH118, PTH208, SIM105
 
 import errno
 import os
+import stat
 
 DIRECTORY = "doorbells"
 _SUFFIX = ".fifo"
@@ -29,13 +30,14 @@ def ring(db_path: str | os.PathLike[str]) -> None:
 
 def _press(path: str) -> None:
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError as error:
         if error.errno == errno.ENXIO:  # nobody holds the other end: its worker died
             _remove(path)
         return
     try:
-        os.write(fd, b"!")
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):  # a file that somebody put there is not written to
+            os.write(fd, b"!")
     except OSError:
         pass  # full: the worker has not yet heard the rings before this one
     finally:
@@ -54,7 +56,10 @@ class Doorbell:
 
     def __init__(self, db_path: str | os.PathLike[str], worker_id: str) -> None:
         directory = os.path.join(db_path, DIRECTORY)
-        os.makedirs(directory, mode=0o700, exist_ok=True)
+        from .files import make_private, sweep  # a worker alone makes one
+
+        make_private(directory)
+        sweep(directory, "", ".new")
         self._path = os.path.join(directory, worker_id + _SUFFIX)
         # Made under another name and opened before it gets its own: one that is there but not yet
         # open looks dead to ring(), which would remove it. Opened for writing too, so that it never
@@ -62,6 +67,7 @@ class Doorbell:
         unheard = os.path.join(directory, worker_id + ".new")
         os.mkfifo(unheard, 0o600)
         try:
+            os.chmod(unheard, 0o600)  # noqa: PTH101 - what the umask took away
             self._fd = os.open(unheard, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
             os.rename(unheard, self._path)
         except OSError:

@@ -14,7 +14,7 @@ import lmdb
 
 from .directory import check_new, file_at, hold, refuse_half_replaced
 from .errors import NewerFormat, NoQueue, NotAQueue, StoreError
-from .files import flush_directory
+from .files import flush_directory, open_private
 from .gate import Gate
 from .lmdbfile import NEARLY_FULL, PATIENCE_S, LmdbFile
 
@@ -75,6 +75,7 @@ class Environment:
                 refuse_half_replaced(path)
                 if not create and file_at(path) is None:
                     raise NoQueue(str(path))
+                _make_files(path, create=create)
             self._start(read_only=read_only)
         except BaseException:
             self._let_go()
@@ -457,6 +458,14 @@ def peek(path: Path) -> Peeked:
 def _table_names() -> Iterator[str]:
     yield from LOG_TABLES
     yield from (f"{name}.{each}" for name in VIEW_TABLES for each in _SETS)
+
+
+def _make_files(path: Path, *, create: bool) -> None:
+    """Make the files that LMDB would make, for this user alone under any umask."""
+    for name in ("data.mdb", "lock.mdb") if create else ("lock.mdb",):
+        if not os.path.exists(f"{path}/{name}"):  # noqa: PTH110 - on each opening's way
+            with suppress(OSError):  # where nothing may be written, LMDB says what it makes of that
+                os.close(open_private(path / name, os.O_RDWR | os.O_CREAT))
 
 
 def _create_tables(opened: LmdbFile, path: Path) -> Sets:

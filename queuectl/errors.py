@@ -210,6 +210,17 @@ class NotAQueue(StoreError):
         super().__init__(f"cannot use {path} as a queue: {found}; name an empty or new directory with --db")
 
 
+class Untrusted(StoreError):
+    """The queue's directory is another user's, or others may write to it, and nobody said that it is to be trusted."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        self.path = path
+        super().__init__(
+            f"cannot use the queue at {path}: {problem}: who can write there decides what is run; if you trust them, "
+            f"type `queuectl --trust-directory --db {as_typed(path)} ...`, or set QUEUECTL_TRUST_DIRECTORY to that path"
+        )
+
+
 class NewerFormat(StoreError):
     """The store, or an event in it, was written by a newer queuectl."""
 

@@ -4,17 +4,22 @@ No last part of a path is followed where it is a link: what lies in a queue's di
 there by somebody else. Knows nothing of queues. Imports little: workers' smallest processes use it too.
 """
 # pathlib is what the docstring promises not to load:
-# ruff: noqa: PTH102, PTH108, PTH112, PTH118, PTH120
+# ruff: noqa: PTH102, PTH108, PTH208, PTH112, PTH118, PTH120
 
 import errno
+import fcntl
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Final
 
 FILE_MODE: Final = 0o600
 DIRECTORY_MODE: Final = 0o700
+
+NEW_S: Final = 60
+"""What is younger may be on its way between its making and its locking."""
 
 StrPath = str | os.PathLike[str]
 
@@ -38,6 +43,7 @@ def make_private(directory: StrPath) -> None:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
     else:
         os.chmod(path, DIRECTORY_MODE)  # noqa: PTH101 - what the umask took away
+        flush_directory(os.path.dirname(os.path.abspath(path)))  # noqa: PTH100
 
 
 def open_private(path: StrPath, flags: int) -> int:
@@ -68,6 +74,7 @@ def whole_file(path: StrPath, draft: StrPath) -> Iterator[IO[bytes]]:
     """Give a new file under the name `draft`, which takes its own once all of it is on disk; else it is removed."""
     try:
         with new_file(draft) as file:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX)  # so that sweep() knows that somebody is at it
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -121,6 +128,56 @@ def flush_all(directory: StrPath) -> None:
         for name in names:
             flush(os.path.join(place, name))
         flush_directory(place)
+
+
+@contextmanager
+def kept(directory: StrPath) -> Iterator[None]:
+    """Keep sweep() from removing a directory while it is being filled."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def sweep(directory: StrPath, prefix: str, suffix: str) -> None:
+    """Remove what processes that were killed left half made: nobody has it locked, and it is not new."""
+    for path in left_behind(directory, prefix, suffix):
+        if os.path.isdir(path):
+            from shutil import rmtree  # only where there is something to remove: it costs a start
+
+            rmtree(path, ignore_errors=True)
+        else:
+            remove(path)
+
+
+def left_behind(directory: StrPath, prefix: str, suffix: str) -> list[str]:
+    """Return what is half made under such names by processes that are gone, as far as this user's own."""
+    try:
+        names = [name for name in os.listdir(directory) if name.startswith(prefix) and name.endswith(suffix)]
+    except OSError:
+        return []
+    return [path for name in names if _is_left(path := os.path.join(directory, name))]
+
+
+def _is_left(path: str) -> bool:
+    try:
+        found = os.lstat(path)
+        if found.st_uid != os.geteuid() or time.time() - found.st_mtime < NEW_S:
+            return False
+        if stat.S_ISFIFO(found.st_mode):
+            return True
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
 
 
 def _regular(fd: int, path: StrPath) -> int:

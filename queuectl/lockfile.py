@@ -8,7 +8,7 @@ over from it, and by whoever lists workers. Imports little:
 the guardian is to be small, and `status` quick.
 """
 # pathlib is what the docstring promises not to load:
-# ruff: noqa: PTH103, PTH104, PTH108, PTH118, PTH120, PTH208
+# ruff: noqa: PTH104, PTH108, PTH118, PTH120, PTH208
 
 import errno
 import fcntl
@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
 from .boot import awake_s, boot, booted_s, place
+from .files import make_private, open_private, sweep
 
 DIRECTORY: Final = "workers"
 SUFFIX: Final = ".lock"
@@ -101,10 +102,11 @@ class LockFile:
 
     def __init__(self, db_path: str | os.PathLike[str], worker: str, *, slots: int, lease_s: float) -> None:
         self._path = path_of(db_path, worker)
-        os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+        make_private(os.path.dirname(self._path))
+        sweep(os.path.dirname(self._path), "", SUFFIX + ".new")
         # Made under another name and locked before it gets its own: one that is there and free is a dead worker's.
         unheld = self._path + ".new"
-        self._fd = os.open(unheld, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._fd = open_private(unheld, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX)
             _fill(self._fd, unheld, _SLOTS_AT + slots * _SLOT.size)
@@ -155,7 +157,7 @@ class LockFile:
 def look(db_path: str | os.PathLike[str], worker: str) -> Sighting | None:
     """Give what a worker's lock file says, None where it has none."""
     try:
-        fd = os.open(path_of(db_path, worker), os.O_RDONLY | os.O_CLOEXEC)
+        fd = open_private(path_of(db_path, worker), os.O_RDONLY)
     except OSError:
         return None
     try:
@@ -200,7 +202,7 @@ def workers(db_path: str | os.PathLike[str]) -> list[str]:
 def is_held(db_path: str | os.PathLike[str], worker: str) -> bool | None:
     """Tell whether a worker is there to hold its lock file; None where there is no such file."""
     try:
-        fd = os.open(path_of(db_path, worker), os.O_RDONLY | os.O_CLOEXEC)
+        fd = open_private(path_of(db_path, worker), os.O_RDONLY)
     except OSError:
         return None
     try:
@@ -231,7 +233,7 @@ class Seized:
 def seize(db_path: str | os.PathLike[str], worker: str) -> Seized | None:
     """Lock the file of a worker that died; None where somebody holds it, or it is not there."""
     try:
-        fd = os.open(path_of(db_path, worker), os.O_RDWR | os.O_CLOEXEC)
+        fd = open_private(path_of(db_path, worker), os.O_RDWR)
     except OSError:
         return None
     try:

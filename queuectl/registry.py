@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock, RLock, get_ident
 
+from . import halfmade
 from .directory import check_new, make_directory, refuse_half_replaced
 from .environment import OPEN, Environment, TablesMissing
 from .errors import NoQueue, StoreError
@@ -66,13 +67,15 @@ def make_passing(directory: Path) -> Environment:
 
 def _prepare(path: Path, *, create: bool) -> None:
     try:
-        is_new = not (path / "data.mdb").exists()
+        size = _size(path)
+        if 0 < size <= halfmade.most_bytes() and halfmade.is_half_made(path):
+            halfmade.clear(path)
     except OSError as error:
         raise StoreError(
             f"cannot look for a queue at {path}: {error.strerror}; check the path and its permissions"
         ) from error
     refuse_half_replaced(path)
-    if is_new:
+    if size < 0:
         check_new(path)
         if not create:
             raise NoQueue(str(path))
@@ -127,7 +130,7 @@ def _fit(shared: Environment, *, read_only: bool) -> Environment:
 
 
 def _make(path: Path, *, create: bool, read_only: bool, as_is: bool) -> Environment:
-    if read_only and _size(path):
+    if read_only and _size(path) > 0:
         try:
             return Environment(path, read_only=True)
         except TablesMissing:
@@ -140,8 +143,8 @@ def _make(path: Path, *, create: bool, read_only: bool, as_is: bool) -> Environm
 def _size(path: Path) -> int:
     try:
         return (path / "data.mdb").stat().st_size
-    except FileNotFoundError:
-        return 0
+    except (FileNotFoundError, NotADirectoryError):
+        return -1
 
 
 def _before_fork() -> None:

@@ -40,7 +40,7 @@ READING: Final = (
 WRITING: Final = (
     "enqueue new true|cancel bulk20|retry bulk1|edit bulk21 --set priority=3|config set max_retries 2|clear|"
     "dlq retry --all|dlq purge --all --yes|compact --older-than 0s|compact --older-than 0s --shrink|replay|"
-    "snapshot make|subscriptions remove x|worker start --drain --queue a --queue b --queue default"
+    "snapshot|subscriptions remove x|worker start --drain --queue a --queue b --queue default"
 )
 WHOLE: Final = "verify|doctor|verify --log-only"
 """Verbs that look in a process of their own, and so cost more."""

@@ -32,6 +32,7 @@ EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
     errors.StoreError("cannot read it"): ("cannot read it",),
     errors.NoQueue("/q"): ("no queue at /q", "queuectl enqueue", "--db"),
     errors.NotAQueue("/q", "it is a file"): ("/q", "it is a file", "--db"),
+    errors.Untrusted("/q", "it belongs to user 5"): ("/q", "user 5", "--trust-directory --db /q"),
     errors.NewerFormat("the store", 2, 1): ("the store is 2", "knows 1", "newer queuectl", "upgrade"),
     errors.CorruptLog(9, "no checksum"): ("position 9", "no checksum", "backup"),
     errors.WriteFailed("/q", "no space", "free some"): ("/q", "no space", "nothing of this change", "free some"),
@@ -58,7 +59,16 @@ def test_every_error_is_in_the_tree_and_tried_here() -> None:
 
 def test_what_the_store_cannot_do_is_a_store_error() -> None:
     """Whoever catches StoreError gets every way in which a store fails, and no refusal of a command."""
-    of_the_store = {"NoQueue", "NotAQueue", "NewerFormat", "CorruptLog", "WriteFailed", "ForkedStore", "StoreError"} | {
+    of_the_store = {
+        "NoQueue",
+        "NotAQueue",
+        "Untrusted",
+        "NewerFormat",
+        "CorruptLog",
+        "WriteFailed",
+        "ForkedStore",
+        "StoreError",
+    } | {
         "BulkStopped",
         "BadSegment",
         "CompactBusy",

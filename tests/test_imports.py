@@ -19,7 +19,9 @@ FACE = (
 
 ALLOWED = {  # module -> what of ours it may import; the first row that fits counts
     "files|untrusted": "",
-    "errors|boot|drainer|events.types|retry|doorbell|later|events.__init__|projections.__init__": "",
+    "trust": "errors",
+    "halfmade": "directory files",
+    "errors|boot|drainer|events.types|retry|later|events.__init__|projections.__init__": "",
     "job|commands|decider": CORE,
     "events.lmdb_log": "errors events.* store",
     "events.*": "errors events.*",
@@ -31,11 +33,12 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "environment": "directory errors files gate lmdbfile",
     "gate": "",
     "lmdbfile": "directory errors surroundings txnlocks",
-    "registry": "directory environment errors",
+    "registry": "directory environment errors halfmade",
     "txnlocks": "errors",
     "shells|inheriting|kinds": "errors",
     "settings": "errors events.types inheriting shells when",
-    "lockfile": "boot",
+    "lockfile": "boot files",
+    "doorbell": "files",
     "processes": "boot",
     "leftovers": "boot lockfile processes",
     "guardian": "boot lockfile leftovers processes",
@@ -64,7 +67,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "subscriptions": "answers clock errors events.* intake store",
     "snapshots": "errors files store untrusted",
     "branching": f"answers asof files outputs surroundings {VIEWS_OF_ALL}",
-    "asof": f"answers documents filtering intake listing reading settings snapshots {VIEWS_OF_ALL}",
+    "asof": f"answers documents files filtering intake listing reading settings snapshots {VIEWS_OF_ALL}",
     "overview": f"answers presence reading {VIEWS_OF_ALL}",
     "enqueuing": f"answers clock commands engine inheriting intake outputs settings surroundings {VIEWS_OF_ALL}",
     "matching|candidates": "errors job projections.* store subscriptions surroundings",
@@ -89,7 +92,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "foreignfiles": "errors foreign untrusted",
     "adopting": f"answers engine foreign foreignfiles intake outputs settings surroundings {VIEWS_OF_ALL}",
     "queue": f"face.* clock intake later settings surroundings {VIEWS_OF_ALL}",
-    "face.*": f"face.* answers clock commands engine intake kinds settings surroundings {VIEWS_OF_ALL}"
+    "face.*": f"face.* answers clock commands engine intake kinds settings surroundings trust {VIEWS_OF_ALL}"
     " outputs presence enqueuing acting settling reading overview takeover family matching selecting subscriptions"
     " later verification adopting backup exporting foreignfiles importing installing migrating restore"
     " filtering job_wait listing when asof snapshots branching"
@@ -102,12 +105,12 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "verifying": "directory environment errors events.audit events.types outputs projections.rebuild provenance store"
     " tracing weighing",
     "verification": "apart checkpoint errors",
-    "doctor": "apart directory errors events.lmdb_log job lockfile projections.* reading store",
+    "doctor": "apart directory errors files events.lmdb_log job lockfile projections.* reading store",
     "worker.libc": "surroundings",
     "worker.package": "asof settling takeover",
     "worker.*": f"{FACE} boot doorbell files guardian leftovers lockfile processes worker.*",
     "cli.verbs.dashboard": f"{FACE} cli.* web.server",
-    "cli.*": f"{FACE} asof candidates doctor files leftovers verification __init__ cli.* worker.*",
+    "cli.*": f"{FACE} asof candidates doctor files trust leftovers verification __init__ cli.* worker.*",
     "web.looking": f"{FACE} __init__ web.*",
     "web.printed": "answers queue worker.output worker.printed",
     "web.*": f"{FACE} web.*",

@@ -30,11 +30,12 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
     shell_complete=directories,
     help="The data directory. Default: $QUEUECTL_DB, or the one of this user.",
 )
+@click.option("--trust-directory", is_flag=True, help="Use it though it is another user's, or others may write to it.")
 @click.option(
     "--version", "-V", is_flag=True, expose_value=False, is_eager=True, callback=_show_version, help="Say which."
 )
 @click.pass_context
-def queuectl(ctx: click.Context, db: str | None) -> None:
+def queuectl(ctx: click.Context, db: str | None, trust_directory: bool) -> None:
     """Queue shell commands and run them in the background, with no server.
 
     A JOB is named by its id, or by the beginning of it, three characters or more, where no other
@@ -42,6 +43,10 @@ def queuectl(ctx: click.Context, db: str | None) -> None:
     """
     ctx.obj = session = Session(db)
     ctx.call_on_close(session.close)
+    if trust_directory:
+        from ..trust import trust
+
+        trust(session.directory())
     if ctx.invoked_subcommand is None:
         from .welcome import welcome
 

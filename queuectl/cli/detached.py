@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import QueuectlError
+from ..files import open_private
 from ..leftovers import unmarked
 from .render import line
 from .text import escape
@@ -30,7 +31,7 @@ def detach_worker(queue: "Queue", options: list[str]) -> None:
     before = {info.id for info in queue.workers()}
     log = queue.path / f"worker-{datetime.now():%Y%m%dT%H%M%S%f}.log"
     words = [*_python(), "-m", "queuectl", "--db", str(queue.path), "worker", "start", "--foreground", *options]
-    with log.open("ab") as output:
+    with os.fdopen(open_private(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab") as output:
         process = subprocess.Popen(
             words,
             stdin=subprocess.DEVNULL,

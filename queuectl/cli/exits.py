@@ -25,7 +25,7 @@ EXIT_CODES: Mapping[type[QueuectlError], int] = {
 }
 """The code of each class; one that is not here has its nearest base's."""
 
-_GLOBAL = ("--db", "--version")
+_GLOBAL = ("--db", "--trust-directory", "--version")
 """Options that only count before the verb."""
 
 T = TypeVar("T")

@@ -18,6 +18,7 @@ def whole_file(name: str, *, force: bool) -> Iterator[IO[bytes]]:
         hint = "name a file in it" if target.is_dir() else "--force replaces it"
         raise StoreError(f"cannot write {name}: it is there already; {hint}")
     draft = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    files.sweep(target.parent, f".{target.name}.", ".partial")
     try:
         with files.whole_file(target, draft) as sink:
             yield sink

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from .. import surroundings
 from ..engine import Engine
 from ..kinds import check_methods
+from ..trust import check_trusted
 
 if TYPE_CHECKING:
     import os
@@ -47,5 +48,7 @@ class Opened:
 
 
 def directory_of(path: str | os.PathLike[str] | None) -> Path:
-    """Give the directory of a queue: as named, or else where this user's lies."""
-    return surroundings.absolute(path if path is not None else surroundings.default_path())
+    """Return the directory of a queue: as named, or else where this user's lies; raises Untrusted."""
+    directory = surroundings.absolute(path if path is not None else surroundings.default_path())
+    check_trusted(directory)
+    return directory

@@ -7,12 +7,11 @@ import os
 from collections import deque
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from threading import Thread
 from typing import Final
 
-from ..files import flush, flush_directory
+from ..files import flush, flush_directory, make_private, open_private
 
 _STEP_BYTES: Final = 8192
 """How far apart the places are at which the file can be shortened: more than a block of the disk."""
@@ -113,11 +112,8 @@ def _unnamed(paths: Iterable[Path], directory: Path) -> list[Path]:
 
 
 def _create(path: Path) -> int:
-    if not path.parent.is_dir():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for above in islice(path.parents, 1, 3):
-            flush_directory(above)
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    make_private(path.parent)
+    return open_private(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -1,0 +1,52 @@
+"""Whether a queue's directory is one whose creation was cut short, by a power cut or a kill, before it held anything.
+
+Knows as much of an LMDB file as that takes: two pages at its beginning, and what the first of all commits writes.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from struct import pack, unpack_from
+from typing import Final
+
+from .directory import OPEN_LOCK, lock
+from .files import open_private, remove
+
+_META_BYTES: Final = 168
+_LAST_PAGE_AT: Final = 16 + 120
+_IS_META: Final = 8
+_MAGIC: Final = 0xBEEFC0DE
+_LIVED: Final = ("outputs", "workers", "doorbells", "archive", "snapshots", "logs", "replaced")
+"""What only a queue has in which something happened."""
+
+
+def most_bytes() -> int:
+    """Return the size of a data file that has its two first pages and nothing else."""
+    return 2 * os.sysconf("SC_PAGE_SIZE")
+
+
+def is_half_made(path: Path) -> bool:
+    """Whether the small data file in a directory is the beginning of a new one, and nothing speaks of an old one."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    with (path / "data.mdb").open("rb") as file:
+        content = file.read(2 * page + 1)
+    if len(content) > 2 * page or any((path / name).exists() for name in _LIVED):
+        return False
+    return all(_is_first(number, content[number * page : (number + 1) * page]) for number in (0, 1))
+
+
+def clear(path: Path) -> None:
+    """Empty what was half made, so that it is made anew, unless a process is making it now."""
+    with suppress(OSError), lock(path / OPEN_LOCK, wait=False) as is_ours:
+        if is_ours and is_half_made(path):
+            remove(path / "lock.mdb")
+            os.close(open_private(path / "data.mdb", os.O_WRONLY | os.O_TRUNC))
+
+
+def _is_first(number: int, page: bytes) -> bool:
+    """Whether a page is what a new file has there, or as much of that as came to the disk."""
+    if not any(page):
+        return True
+    start = pack("<QHHII", number, 0, _IS_META, 0, _MAGIC)
+    last_page, transaction = unpack_from("<QQ", page.ljust(_META_BYTES, b"\0"), _LAST_PAGE_AT)
+    return page[: len(start)] == start[: len(page)] and last_page <= 1 and transaction == 0

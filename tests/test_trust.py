@@ -1,0 +1,188 @@
+"""Who may use a queue's directory, under which modes its files are made, and that no link is followed there."""
+
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from queuectl import Queue, files
+from queuectl.doorbell import Doorbell, ring
+from queuectl.errors import StoreError, Untrusted
+from queuectl.lockfile import LockFile, look
+
+NOBODY = 65534
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's directory")
+
+
+def queuectl(path: Path, *words: str, **options: object) -> "subprocess.CompletedProcess[str]":
+    """Run a verb in a process of its own."""
+    command = [sys.executable, "-m", "queuectl", *words]
+    env = os.environ | {"QUEUECTL_DB": str(path)} | options.pop("env", {})  # type: ignore[operator]
+    return subprocess.run(command, capture_output=True, text=True, timeout=40, env=env, **options)  # type: ignore[call-overload, no-any-return]
+
+
+@as_root
+def test_another_users_directory_is_refused_unless_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The refusal names owner, mode and what to type; the option, the path and 1 let it be used, another path not."""
+    path = tmp_path / "q"
+    Queue.open(path).close()
+    os.chown(path, NOBODY, NOBODY)
+    with pytest.raises(Untrusted, match=r"belongs to user 65534 \(mode 0700\), and you are user 0"):
+        Queue.open(path)
+    done = queuectl(path, "enqueue", "a", "true")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "--trust-directory" in done.stderr
+    assert queuectl(path, "--trust-directory", "enqueue", "a", "true").returncode == 0
+    for said, code in (("1", 0), (str(path), 0), (str(tmp_path), 1), ("0", 1)):
+        assert queuectl(path, "status", env={"QUEUECTL_TRUST_DIRECTORY": said}).returncode == code
+    monkeypatch.setenv("QUEUECTL_TRUST_DIRECTORY", str(path))
+    Queue.open(path).close()
+
+
+@pytest.mark.parametrize(("mode", "is_refused"), [(0o700, False), (0o755, False), (0o777, True), (0o1777, True)])
+def test_a_directory_that_others_may_write_to_is_refused(tmp_path: Path, mode: int, is_refused: bool) -> None:
+    """One that only its owner may write to is used; others are told with their mode."""
+    path = tmp_path / "q"
+    path.mkdir()
+    path.chmod(mode)
+    if is_refused:
+        with pytest.raises(Untrusted, match=rf"others than user \d+ may write to it \(mode {mode:04o}\)"):
+            Queue.open(path)
+        assert list(path.iterdir()) == []
+    else:
+        Queue.open(path).close()
+
+
+@as_root
+def test_a_group_of_ones_own_is_no_other(tmp_path: Path) -> None:
+    """Where each user has a group with the user's number it may write; any other group may not."""
+    path = tmp_path / "q"
+    path.mkdir()
+    path.chmod(0o770)
+    Queue.open(path).close()
+    os.chown(path, 0, 100)
+    with pytest.raises(Untrusted, match="may write to it"):
+        Queue.open(path)
+
+
+def test_a_link_to_a_directory_that_the_user_names_is_followed(tmp_path: Path) -> None:
+    """It is the directory itself that counts."""
+    (tmp_path / "there").mkdir(mode=0o700)
+    (tmp_path / "q").symlink_to(tmp_path / "there")
+    with Queue.open(tmp_path / "q") as queue:
+        queue.enqueue("true")
+    assert (tmp_path / "there" / "data.mdb").exists()
+
+
+@pytest.mark.parametrize("umask", ["0000", "0022", "0777"])
+def test_modes_under_any_umask(tmp_path: Path, umask: str) -> None:
+    """Files are 0600 and directories 0700: data, locks, output, logs, archive, snapshots, backup, export."""
+    path, home = tmp_path / "new" / "q", tmp_path / "home"
+    home.mkdir()
+    out = tmp_path / "out"
+    out.mkdir()
+    verbs = (
+        "enqueue big 'seq 20000'|worker start --drain --detach|wait big --timeout 20|snapshot|"
+        f"export {out}/e|backup {out}/b|verify --checkpoint {out}/c|compact --older-than 0s"
+    )
+    for verb in verbs.split("|"):
+        script = f"umask {umask}; exec {sys.executable} -m queuectl --db {path} {verb}"
+        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=40)
+        assert done.returncode == 0, (verb, done.stderr)
+    found = {each: stat.S_IMODE(each.lstat().st_mode) for each in [*(tmp_path / "new").rglob("*"), *out.iterdir()]}
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+    assert {each: oct(mode) for each, mode in found.items() if mode != (0o700 if each.is_dir() else 0o600)} == {}
+    assert any(each.suffix == ".seg" for each in found)
+    assert any(each.suffix == ".snapshot" for each in found)
+
+
+def lock_all(path: Path) -> None:
+    """Take each lock of a queue."""
+    with Queue.open(path) as queue:
+        queue.compact(older_than_s=0)
+        queue.replay()
+
+
+def test_no_link_is_followed_where_something_is_locked_or_written(tmp_path: Path) -> None:
+    """A lock file, a worker's file or a bell that is a link is refused or left, and where it leads is as it was."""
+    target = tmp_path / "precious"
+    target.write_text("mine")
+    for name in ("open.lock", "compact.lock", "replay.lock"):
+        path = tmp_path / name
+        path.mkdir()
+        with Queue.open(path) as queue:
+            queue.enqueue("true")
+        (path / name).unlink(missing_ok=True)
+        (path / name).symlink_to(target)
+        with pytest.raises((StoreError, OSError)):
+            lock_all(path)
+    path = tmp_path / "open.lock"
+    for directory in ("workers", "doorbells"):
+        (path / directory).mkdir(exist_ok=True)
+    (path / "workers" / "w.lock").symlink_to(target)
+    (path / "workers" / "x.lock.new").symlink_to(target)
+    (path / "doorbells" / "w.fifo").symlink_to(target)
+    assert look(path, "w") is None
+    ring(path)
+    with pytest.raises(FileExistsError):
+        LockFile(path, "x", slots=1, lease_s=3)
+    with pytest.raises(OSError, match=r"[Ll]inks"):
+        files.open_private(path / "workers" / "w.lock", os.O_RDWR | os.O_CREAT)
+    assert target.read_text() == "mine"
+
+
+def test_a_file_in_a_bells_place_is_not_written_to(tmp_path: Path) -> None:
+    """Nor does a pipe in a lock file's place hold anybody up."""
+    (tmp_path / "doorbells").mkdir()
+    (tmp_path / "doorbells" / "w.fifo").write_text("mine")
+    ring(tmp_path)
+    assert (tmp_path / "doorbells" / "w.fifo").read_text() == "mine"
+    os.mkfifo(tmp_path / "open.lock")
+    with pytest.raises(OSError, match="no regular file"):
+        files.open_private(tmp_path / "open.lock", os.O_RDONLY)
+
+
+def test_what_a_kill_left_half_made_goes_with_the_next_of_its_kind(tmp_path: Path) -> None:
+    """Old and unlocked it is removed; what is new, or locked by who makes it, stays."""
+    old = time.time() - 2 * files.NEW_S
+    for directory in ("workers", "doorbells"):
+        (tmp_path / directory).mkdir()
+    dead, fresh = tmp_path / "workers" / "a.lock.new", tmp_path / "workers" / "b.lock.new"
+    bell, draft = tmp_path / "doorbells" / "a.new", tmp_path / ".e.77.partial"
+    for path in (dead, fresh, draft):
+        path.touch()
+    os.mkfifo(bell)
+    for path in (dead, bell, draft):
+        os.utime(path, (old, old))
+    LockFile(tmp_path, "w", slots=1, lease_s=3).close()
+    Doorbell(tmp_path, "w").close()
+    assert (dead.exists(), fresh.exists(), bell.exists()) == (False, True, False)
+    making = tmp_path / ".q.making-1"
+    making.mkdir()
+    (making / "data.mdb").touch()
+    with files.kept(making):
+        os.utime(making, (old, old))
+        files.sweep(tmp_path, ".q.making-", "")
+        assert making.exists()
+    files.sweep(tmp_path, ".q.making-", "")
+    files.sweep(tmp_path, ".e.", ".partial")
+    assert (making.exists(), draft.exists()) == (False, False)
+
+
+def test_doctor_knows_what_a_kill_left(tmp_path: Path) -> None:
+    """It names each, and what to type."""
+    path = tmp_path / "q"
+    Queue.open(path).close()
+    old = time.time() - 2 * files.NEW_S
+    for name in ("workers/a.lock.new", "archive/0011.partial", "snapshots/.making-x/data.mdb", "shrunk/data.mdb"):
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).touch()
+    for each in ("workers/a.lock.new", "archive/0011.partial", "snapshots/.making-x", "shrunk"):
+        os.utime(path / each, (old, old))
+    done = queuectl(path, "doctor")
+    assert "4 files or directories were left half made by a kill" in done.stdout
+    assert "rm -r " in done.stdout
