@@ -177,7 +177,8 @@ class Attempt:
         captured = Captured() if self._capture is None else self._capture.finish()
         left = () if self._remains is None else self._remains.left
         verdict = judge(self._status, self._stop, spec=self.job.spec, stderr_tail=captured.stderr_tail, left=left)
-        duration_ms = round((self._ended_at - self._started_at) * 1000)
+        # A slot may have started it within the look that sees it ended, and that began before.
+        duration_ms = round(max(0.0, self._ended_at - self._started_at) * 1000)
         return Result(self.job, *verdict, duration_ms, captured, bool(self.unread))
 
     @property

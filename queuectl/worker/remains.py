@@ -19,8 +19,8 @@ from .process import Process
 _FRESH_S: Final = 0.005
 """How old a look may be for a signal that asks: who was missed is killed later."""
 
-_PAUSES: Final = 9
-"""How many times as long as a look took there is none, so that looking takes a tenth of a processor at the most."""
+_PAUSES: Final = 4
+"""How many times as long as a look took there is none, so that looking takes a fifth of a processor at the most."""
 
 _EMPTY_LOOKS: Final = 2
 """How many looks must find nothing where something was: a process may just have been born, and its parent ended."""

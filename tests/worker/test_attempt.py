@@ -31,6 +31,14 @@ def test_a_good_end_is_completed(path: Path) -> None:
     assert result.duration_ms >= 50
 
 
+def test_no_run_lasts_less_than_nothing(path: Path) -> None:
+    """A run that begins and ends within one look, whose moment is earlier, lasted 0 ms."""
+    looked_at = time.monotonic() - 1
+    run = Driven(running_job("exit 0"), path)
+    wait_until(lambda: run.attempt.step(now=looked_at))
+    assert run.result().duration_ms == 0
+
+
 def test_a_bad_end_is_told_in_the_command_s_own_words(path: Path) -> None:
     """The error is the exit code and the last line of stderr."""
     result = Driven(running_job("echo first >&2; echo 'it broke' >&2; exit 7"), path).result()
