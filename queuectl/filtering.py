@@ -28,7 +28,8 @@ class Filter(NamedTuple):
     """What a job must be: in one of these states (none: any), of this queue, and so on; None asks for nothing.
 
     Since and until speak of its last change, both inclusive: of when it was enqueued, claimed, ended or
-    edited last. `match` is looked for in its id and its command, whatever the case.
+    edited last. `match` is looked for in its id and its command, whatever the case. `running_since_us`: its
+    run goes on, and began then or before.
     """
 
     states: frozenset[JobState] = frozenset()
@@ -36,22 +37,24 @@ class Filter(NamedTuple):
     since_us: int | None = None
     until_us: int | None = None
     match: str | None = None
+    running_since_us: int | None = None
 
     def fits(self, job: Job) -> bool:
         """Tell whether a job is one of those meant."""
-        states, queue, since_us, until_us, match = self
+        states, queue, since_us, until_us, match, running_since_us = self
         return (
             (not states or job.state in states)
             and queue in (None, job.spec.queue)
             and (since_us is None or job.updated_at_us >= since_us)
             and (until_us is None or job.updated_at_us <= until_us)
             and (match is None or _has(job, match))
+            and (running_since_us is None or _runs_since(job, running_since_us))
         )
 
     @property
     def is_counted(self) -> bool:
         """Tell whether the counts of the queues already say how many there are."""
-        return self.since_us is None and self.until_us is None and self.match is None
+        return self[2:] == (None,) * 4
 
 
 class Chosen(NamedTuple):
@@ -69,18 +72,25 @@ def filter_of(
     since: Moment = None,
     until: Moment = None,
     match: str | None = None,
+    running_since: Moment = None,
 ) -> Filter:
     """Give a filter from what a caller hands in: a state, several, or a text of several with commas between them.
 
-    Raises InvalidInput.
+    Of jobs `running_since` a moment only those that are processing are meant. Raises InvalidInput.
     """
     named = state.split(",") if isinstance(state, str) else state or ()
+    states = frozenset(check_state(each) for each in named)
+    if running_since is not None:
+        if states and JobState.PROCESSING not in states:
+            raise InvalidInput("state", ", ".join(sorted(states)), "processing, which is what a job is that runs")
+        states = frozenset({JobState.PROCESSING})
     return Filter(
-        frozenset(check_state(each) for each in named),
+        states,
         None if queue is None else check_queue(queue),
         _moment_us(since),
         _moment_us(until),
         check_text("match", match) if match else None,
+        _moment_us(running_since),
     )
 
 
@@ -115,6 +125,10 @@ KEYS: Final[Mapping[str, Callable[[Job], Any]]] = {
     "id": lambda job: job.id,
 }
 """What `--order` may name -> what it compares."""
+
+
+def _runs_since(job: Job, at_us: int) -> bool:
+    return job.running_since_us is not None and job.running_since_us <= at_us
 
 
 def _has(job: Job, match: str) -> bool:

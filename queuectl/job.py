@@ -123,6 +123,11 @@ class Job(NamedTuple):
         return spec.run_at_us or 0 if spec.due_us is not None and spec.due_us == self.due_us else self.due_us
 
     @property
+    def running_since_us(self) -> int | None:
+        """When the run began that goes on now; None if none does, also if it was claimed and did not start yet."""
+        return self.started_at_us if self.lease is not None and self.lease.attempt else None
+
+    @property
     def is_last_attempt(self) -> bool:
         """Tell whether the job is dead if its current attempt fails."""
         return is_exhausted(self.attempts, self.spec.max_retries)

@@ -60,8 +60,7 @@ def _running(txn: Transaction) -> list[Job]:
 
 def _since_us(job: Job) -> int:
     """Tell when a job's run began: what happened to it since, such as a wish to cancel it, does not count."""
-    is_running = job.lease is not None and job.lease.attempt
-    return job.started_at_us if is_running and job.started_at_us else job.updated_at_us
+    return job.running_since_us or job.updated_at_us
 
 
 def _waiting(txn: Transaction, queue: str | None) -> Iterator[Job]:

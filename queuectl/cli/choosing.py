@@ -14,7 +14,7 @@ from ..errors import QueuectlError
 from ..filtering import Filter, filter_of
 from ..job import JobState
 from .exits import REFUSED
-from .params import States, past_us, queue_option
+from .params import States, ago_us, past_us, queue_option
 from .render import line, note
 from .text import escape, plural
 
@@ -54,6 +54,16 @@ def filter_options(states: Collection[JobState] = tuple(JobState)) -> Callable[[
         click.option("--until", type=past_us, metavar="TIME", help="Only those that last changed at or before it."),
         click.option("--match", metavar="TEXT", help="Only those with it in their id or command."),
     ]
+    if JobState.PROCESSING in states:
+        options.append(
+            click.option(
+                "--running-longer-than",
+                "running_since",
+                type=ago_us,
+                metavar="TIME",
+                help="Only those that run, and have for so long, for example 10m.",
+            )
+        )
 
     def give(function: F) -> F:
         for option in reversed(options if len(states) > 1 else options[1:]):

@@ -54,10 +54,10 @@ def state_text(job: Job, now_us: int | None = None) -> str:
 
 
 def when_text(job: Job, now_us: int | None = None) -> str:
-    """Give the time that matters in the job's state: when it is due, or when it last changed."""
+    """Give the time that matters in the job's state: when it is due, since when it runs, or when it last changed."""
     if job.state == JobState.PENDING and job.due_us > job.updated_at_us:
         return f"due {_moment(job.runs_at_us)}"
-    return _moment(job.updated_at_us)
+    return _moment(job.running_since_us or job.updated_at_us)
 
 
 def _moment(at_us: int | None) -> str:
@@ -69,6 +69,9 @@ def _tries(job: Job, now_us: int) -> str:
 
 
 def _took(job: Job, now_us: int) -> str:
+    """Return how long the last run took, or has taken so far if one goes on."""
+    if job.running_since_us is not None:
+        return duration(max(0, now_us - job.running_since_us) // 1_000_000)
     if job.finished_at_us is None or job.last is None or job.last.duration_ms is None:
         return ""
     return duration(job.last.duration_ms / 1000)

@@ -124,6 +124,10 @@ def _past_us(field: str, text: str) -> int:
     return _time_us(field, text, ahead=False)
 
 
+def _ago_us(field: str, text: str) -> int:
+    return now_us() - int(_duration_s(field.replace("since", "longer_than"), text) * 1_000_000)
+
+
 def _place(field: str, text: str) -> Place:
     """Read a whole number as a position in the log, anything else as a time that may lie behind."""
     return Place(int(text)) if text.isdecimal() and len(text) < 16 else Place(None, _time_us(field, text, ahead=False))
@@ -153,6 +157,7 @@ def whole(least: int | None = None, most: int | None = None) -> Value:
 
 duration_s = Value(_duration_s)
 time_us = Value(_time_us)
+ago_us = Value(_ago_us)
 past_us = Value(_past_us)
 place = Value(_place)
 number = Value(_number)

@@ -1,9 +1,12 @@
 """list: jobs by state and queue, page by page."""
 
+import time
+
 import pytest
 
-from queuectl import JobRequest, JobState, listing
+from queuectl import JobRequest, JobState, Queue, listing
 from queuectl.filtering import Filter
+from tests.clocks import FakeClock
 
 from .conftest import CommandLine
 
@@ -109,3 +112,48 @@ def test_a_job_removed_between_transactions(cli: CommandLine, monkeypatch: pytes
         queue.cancel("j3")
         queue.clear(state=JobState.CANCELLED)
         assert [job.id for job in found] == ["j2", "j1", "j0"]
+
+
+def running_for(cli: CommandLine, **seconds: int) -> None:
+    """Have jobs whose runs have gone on for so many seconds, and one that was claimed and has not started."""
+    clock = FakeClock(time.time_ns() // 1000 - 10**6 * 86_400)
+    with Queue.open(cli.db, clock=clock) as queue:
+        for job_id, running_s in sorted(seconds.items(), key=lambda each: -each[1]):
+            clock.set(max(clock.now_us(), time.time_ns() // 1000 - 10**6 * running_s))
+            queue.enqueue("true", id=job_id)
+            queue.start(queue.claim("w1", lease_s=86_400)[0])
+        queue.enqueue("true", id="claimed")
+        queue.claim("w1", lease_s=86_400)
+
+
+def test_what_hangs_is_found(cli: CommandLine) -> None:
+    """Jobs that have run for long are listed by that, and those only, with since when they run and for how long."""
+    running_for(cli, day=80_000, hour=3_700, fresh=5)
+    assert [job["id"] for job in cli.json("list", "--running-longer-than", "1h")] == ["hour", "day"]
+    assert [job["id"] for job in cli.json("list", "--running-longer-than", "10m", "--match", "day")] == ["day"]
+    assert cli.json("list", "--running-longer-than", "2d") == []
+    rows = {line.split()[0]: line for line in cli("list", "--state", "processing").stdout.splitlines()}
+    assert "1h1m" in rows["hour"]
+    cli("cancel", "hour")  # which is a change, but no new run
+    columns = cli("list", "--columns", "id,took", "--state", "processing").stdout.splitlines()
+    assert [len(line.split()) for line in columns] == [2, 1, 2, 2, 2]
+    assert "1h1m" in next(line for line in columns if line.startswith("hour"))
+    said = cli("list", "--running-longer-than", "1h", "--state", "dead", code=2)
+    assert "expected processing" in said.stderr
+    assert "running_longer_than" in cli("list", "--running-longer-than", "soon", code=2).stderr
+
+
+def test_what_hung_at_a_past_moment(cli: CommandLine) -> None:
+    """As of a moment, jobs are meant that had run for so long then."""
+    running_for(cli, day=80_000, hour=3_700)
+    assert [job["id"] for job in cli.json("list", "--running-longer-than", "1h", "--as-of", "6")] == ["day"]
+
+
+def test_what_hangs_is_cancelled(cli: CommandLine) -> None:
+    """Cancel takes the same words: those that run for so long are asked to stop, waiting ones are left."""
+    running_for(cli, day=80_000, fresh=5)
+    cli("enqueue", "waiting", "true")
+    assert cli.json("cancel", "--running-longer-than", "1h", "--yes")["ids"] == ["day"]
+    with cli.queue() as queue:
+        asked = [job.id for job in queue.jobs(state="processing") if job.lease and job.lease.cancel_requested]
+    assert asked == ["day"]

@@ -33,6 +33,7 @@ SAID = ("Cancel", "Cancelled")
         "queuectl cancel job1 job2",
         "queuectl cancel --queue mail --state pending",
         "queuectl cancel --match rsync --dry-run",
+        "queuectl cancel --running-longer-than 2h",
     ),
 )
 @click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=offers.jobs(*offers.OPEN))

@@ -9,7 +9,7 @@ from ...filtering import KEYS, Filter
 from .. import offers
 from ..choosing import filter_from, filter_options
 from ..context import Session, pass_session
-from ..params import Place, as_of_option, json_option, whole
+from ..params import Place, as_of_option, json_option, now_us, whole
 from ..render import json_array, note, paged_table
 from ..text import escape
 from ..verb import Verb
@@ -33,6 +33,7 @@ PAGE = 500
         "queuectl list --queue mail --limit 20",
         "queuectl list --state failed --state dead --since yesterday --match rsync",
         "queuectl list --state completed --order -took --columns id,took,command",
+        "queuectl list --running-longer-than 10m",
         "queuectl list --state processing --as-of 10:00",
     ),
 )
@@ -70,6 +71,8 @@ def command(
     if as_json and columns:
         raise click.UsageError("--columns is for the table; --json gives every field")
     opened = session.seen(as_of)
+    if as_of is not None and where.running_since_us is not None:  # for so long at that moment
+        where = where._replace(running_since_us=where.running_since_us - now_us() + opened.now_us())
     most = SCREENFUL if limit is None and not as_json else limit or None
     after = None if after is None else session.reading().match_id(after, or_removed=as_of is not None)
     found = opened.each_job(where, order=order, limit=most, after=after)
