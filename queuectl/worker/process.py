@@ -20,7 +20,7 @@ from ..events.types import Command
 from ..shells import DEFAULT as DEFAULT_SHELL
 from ..shells import words_before
 from .arrivals import Arrivals, Watch
-from .libc import Attributes, Environment, Strings, close, pipe, spawn, strings
+from .libc import Attributes, Environment, Strings, close, exit_by, handle_of, pipe, spawn, strings
 
 Stream: TypeAlias = Literal[b"o", b"e"]
 STDOUT: Final = b"o"
@@ -36,6 +36,10 @@ _STDERR_FD: Final = 2
 NOT_EXECUTABLE: Final = 126
 NOT_FOUND: Final = 127
 """What shells exit with for a program that there is, or is not."""
+
+
+UNKNOWN: Final = 256
+"""The exit status of a command that somebody else in this program reaped: more than any is."""
 
 
 class SpawnError(QueuectlError):
@@ -75,12 +79,19 @@ class Process:
     """
 
     def __init__(
-        self, pid: int, pipes: dict[Stream, int], watch: Watch[Stream], *, born_s: tuple[float, float]
+        self,
+        pid: int,
+        pipes: dict[Stream, int],
+        watch: Watch[Stream],
+        *,
+        born_s: tuple[float, float],
+        handle: int = -1,
     ) -> None:
         self.pid = pid
         self.pipes = pipes
         self.born_s = born_s
         self._watch = watch
+        self._handle = handle
         self._status: int | None = None
 
     def wait(self) -> bool:
@@ -88,30 +99,27 @@ class Process:
 
         It is left to close() to reap it, which may also come first.
         """
-        if not hasattr(os, "waitid"):  # macOS, before Python 3.13
-            _, status = os.waitpid(self.pid, 0)
-            self._status = os.waitstatus_to_exitcode(status)
-            return self._status == 0
-        try:
-            seen = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
-        except ChildProcessError:
-            return False
-        return seen is not None and seen.si_code == os.CLD_EXITED and seen.si_status == 0
+        return self._look(0) == 0
 
     def poll(self) -> int | None:
         """Give the exit code, minus the signal's number where one killed it, or None while it runs.
 
-        It is left to close() to reap it: until then neither its process id nor its group or session can
-        become another's.
+        UNKNOWN where somebody else in this program reaped it. It is left to close() to do so: until then
+        neither its process id nor its group or session can become another's.
         """
-        if self._status is None and not hasattr(os, "waitid"):
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            self._status = os.waitstatus_to_exitcode(status) if pid else None
-        elif self._status is None:
-            seen = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if seen is not None:
-                self._status = seen.si_status if seen.si_code == os.CLD_EXITED else -seen.si_status
+        if self._status is None:
+            self._look(os.WNOHANG)
         return self._status
+
+    def _look(self, options: int) -> int | None:
+        try:
+            status = _status_of(self.pid, options)
+        except ChildProcessError:
+            told = exit_by(self._handle)
+            status = UNKNOWN if told is None else told
+        if self._status is None:  # what another thread of ours saw first stands
+            self._status = status
+        return status
 
     def reap(self) -> None:
         """Let the system forget it, if it has exited."""
@@ -146,7 +154,21 @@ class Process:
         left = [self.pipes.pop(stream) for stream in but]
         close(self.pipes.values())
         self.pipes.clear()
+        if self._handle >= 0:
+            close([self._handle])
+            self._handle = -1
         return left
+
+
+def _status_of(pid: int, options: int) -> int | None:
+    """Give a child's exit code, or minus its signal; it is reaped where there is no looking at it otherwise."""
+    if not hasattr(os, "waitid"):  # macOS, before Python 3.13
+        found, status = os.waitpid(pid, options)
+        return os.waitstatus_to_exitcode(status) if found else None
+    seen = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | options)
+    if seen is None:
+        return None
+    return seen.si_status if seen.si_code == os.CLD_EXITED else -seen.si_status
 
 
 class Invocation(NamedTuple):
@@ -171,9 +193,13 @@ class Invocation(NamedTuple):
 
 
 class Launcher:
-    """Spawns commands, in any thread; keeps what is the same for all of them."""
+    """Spawns commands, in any thread; keeps what is the same for all of them.
 
-    def __init__(self, base_env: Mapping[bytes, bytes]) -> None:
+    `is_sole`: nothing else in this program waits for children, and could take how a command ended.
+    """
+
+    def __init__(self, base_env: Mapping[bytes, bytes], *, is_sole: bool = True) -> None:
+        self._is_sole = is_sole
         self._attributes = Attributes()
         self._base = Environment({os.fsdecode(name): name + b"=" + value for name, value in base_env.items()})
         self._path = base_env.get(b"PATH", DEFAULT_PATH)
@@ -236,7 +262,8 @@ class Launcher:
             close(ends)
             raise _refusal(error, what) from error
         close(ends[1::2])
-        return Process(pid, pipes, watch, born_s=(born_from_s, born_by_s))
+        handle = -1 if self._is_sole else handle_of(pid)
+        return Process(pid, pipes, watch, born_s=(born_from_s, born_by_s), handle=handle)
 
 
 def _find(name: bytes, path: bytes, cwd: bytes | None) -> bytes:

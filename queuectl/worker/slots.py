@@ -82,7 +82,7 @@ class Slots:
         self._inherited_env = inherited_env
         self._environments: dict[bytes, Mapping[str, str | None]] = {}
         self._grace_s = grace_s
-        self._launcher = Launcher(_without_settings(os.environb))
+        self._launcher = Launcher(_without_settings(os.environb), is_sole=is_sole)
         try:
             self._spawner = Spawner(self._launcher, lock, slots=count, places=places(count))
         except BaseException:

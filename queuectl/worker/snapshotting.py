@@ -36,7 +36,10 @@ class Snapshotting:
                 self._start()
 
     def _reap(self, now: float) -> None:
-        pid, status = os.waitpid(self._pid, os.WNOHANG)
+        try:
+            pid, status = os.waitpid(self._pid, os.WNOHANG)
+        except ChildProcessError:  # somebody else in this program reaped it
+            pid, status = self._pid, 0
         if pid:
             self._pid = 0
             if status:

@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple
 from ..answers import Result
 from ..errors import as_typed
 from ..events.types import JobSpec, Reason
-from .process import signal_name
+from .process import UNKNOWN, signal_name
 
 Kind = Literal["completed", "failed", "cancelled", "released"]
 _LINE_CHARS: Final = 200
@@ -53,7 +53,7 @@ def judge(
 
 
 def _judge(status: int | None, stop: Stop | None, *, spec: JobSpec, stderr_tail: str | None) -> Verdict:
-    return_code = status if status is not None and status >= 0 else None
+    return_code = status if status is not None and 0 <= status < UNKNOWN else None
     signal = signal_name(-status) if status is not None and status < 0 else None
     if stop is Stop.TIMEOUT:
         # Behind a TERM the last line is mostly the shell saying "Terminated": not worth repeating.
@@ -62,6 +62,8 @@ def _judge(status: int | None, stop: Stop | None, *, spec: JobSpec, stderr_tail:
         return Verdict("cancelled", return_code, signal)
     if stop is not None:
         return Verdict("released", return_code, signal, error="the worker was told to stop at once")
+    if status == UNKNOWN:
+        return Verdict("failed", None, None, Reason.LOST, "how it ended is not known: this program reaps every child")
     if signal is not None:
         return Verdict("failed", None, signal, Reason.SIGNAL, _with_last_line(f"killed by {signal}", stderr_tail))
     if return_code:
