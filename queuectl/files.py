@@ -56,6 +56,7 @@ def open_private(path: StrPath, flags: int) -> int:
         with suppress(FileExistsError):
             fd = os.open(path, safe | os.O_EXCL, FILE_MODE)
             os.fchmod(fd, FILE_MODE)  # what the umask took away
+            _give_to_owner(fd, path)
             return fd
         if flags & os.O_EXCL:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path))
@@ -178,6 +179,15 @@ def _is_left(path: str) -> bool:
     finally:
         os.close(fd)
     return True
+
+
+def _give_to_owner(fd: int, path: StrPath) -> None:
+    """Give what root made in another user's directory to that user, who could not use it otherwise."""
+    if os.geteuid() == 0:
+        above = os.stat(os.path.dirname(os.path.abspath(path)))  # noqa: PTH100, PTH116
+        if above.st_uid:
+            with suppress(OSError):  # a file system without owners
+                os.fchown(fd, above.st_uid, above.st_gid)
 
 
 def _regular(fd: int, path: StrPath) -> int:

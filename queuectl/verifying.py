@@ -6,6 +6,7 @@ anything else was wrong.
 """
 
 import gc
+import os
 import time
 from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from . import outputs
@@ -270,18 +272,48 @@ def _views(path: Path) -> Iterator[Message]:
     begun = time.monotonic()
     yield {"is": "progress", "part": "views", "done": 0, "total": None}
     try:
-        with Store.open(path, create=False) as store:
+        with _second_set(path) as store:
             if rebuild.is_outdated(store):
                 yield {"is": "note", "what": "the views are an older release's; any other verb makes them anew"}
                 return
             rebuilt = yield from _rebuilding(store)
     except (CorruptLog, IllegalTransition) as error:
         yield _problem("views", Problem(error.position, str(error)))
+    except _NoRoom as error:
+        yield {"is": "note", "what": f"the views were not compared, only the log was looked at: {error}"}
     except QueuectlError as error:
         yield _problem("views", Problem(0, str(error)))
     else:
         yield from (_problem("views", Problem(0, each)) for each in rebuilt.differences)
         yield {"is": "part", "part": "views", "events": rebuilt.events, "seconds": _since(begun)}
+
+
+class _NoRoom(Exception):
+    """There is no place for a second set of views."""
+
+
+@contextmanager
+def _second_set(path: Path) -> Iterator[Store]:
+    """Yield a store beside whose views others can be made: the queue's own, or a copy if it is not ours to write to."""
+    if _is_ours(path):
+        with Store.open(path, create=False) as store:
+            yield store
+        return
+    with ExitStack() as opened:
+        try:
+            place = Path(opened.enter_context(TemporaryDirectory(prefix=".queuectl-")))
+            with Store.open(path, create=False, read_only=True, as_is=True) as original:
+                original.copy_to(place)
+            copy = opened.enter_context(Store.passing(place))
+        except (QueuectlError, OSError) as error:
+            raise _NoRoom(str(error)) from error
+        yield copy
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether this process may write to a queue, and leaves nothing there that its user could not."""
+    places = (path, path / "data.mdb")
+    return all(os.access(each, os.W_OK) and each.stat().st_uid == os.geteuid() for each in places)
 
 
 def _rebuilding(store: Store) -> Generator[Message, None, rebuild.Rebuilt]:

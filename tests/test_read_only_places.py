@@ -1,0 +1,77 @@
+"""What verify says of a queue that it may not write to, or that is another user's: all of it, and it leaves nothing."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.logs import fill, tampering
+
+MOUNTED = "mount --bind {0} {0} && mount -o remount,ro,bind {0} && exec {1} -m queuectl --db {0} {2}"
+
+
+def read_only(path: Path, verb: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    """Run a verb on a queue that lies on a mount which nobody may write to."""
+    words = ["unshare", "--mount", "sh", "-c", MOUNTED.format(path, sys.executable, verb)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, env=os.environ | environ)
+    if "unshare failed" in done.stderr or "permission denied" in done.stderr:
+        pytest.skip("no mounts of one's own can be had here")
+    return done
+
+
+def test_verify_on_a_read_only_mount_compares_the_views(tmp_path: Path) -> None:
+    """Without a lock file too it is found sound, its views compared, and no temporary file is left."""
+    path, scratch = tmp_path / "q", tmp_path / "scratch"
+    scratch.mkdir()
+    fill(path)
+    for _ in range(2):
+        done = read_only(path, "verify", TMPDIR=str(scratch))
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        assert "views: " in done.stdout
+        assert list(scratch.iterdir()) == []
+        (path / "lock.mdb").unlink(missing_ok=True)
+
+
+def test_wrong_views_are_found_on_a_read_only_mount(tmp_path: Path) -> None:
+    """The copy is compared as the queue itself would be."""
+    path = tmp_path / "q"
+    fill(path)
+    with tampering(path) as txn:
+        txn.delete("ids", b"bulk30")
+    done = read_only(path, "verify")
+    assert done.returncode == 1
+    assert "views" in done.stdout
+
+
+def test_without_room_for_a_copy_it_says_that_only_the_log_was_looked_at(tmp_path: Path) -> None:
+    """It is no fault of the queue's that the views could not be compared."""
+    path = tmp_path / "q"
+    fill(path)
+    limited = "import resource, os, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)); "
+    script = f"{limited}os.execv(sys.executable, ['python', '-m', 'queuectl', '--db', {str(path)!r}, 'verify'])"
+    mounted = MOUNTED.format(path, sys.executable, "").partition(" && exec ")[0]
+    words = ["unshare", "--mount", "sh", "-c", f'{mounted} && exec {sys.executable} -c "$0"', script]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    if "unshare failed" in done.stderr or "permission denied" in done.stderr:
+        pytest.skip("no mounts of one's own can be had here")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the views were not compared, only the log was looked at" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can look at another user's queue")
+def test_verify_by_root_leaves_nothing_that_the_user_cannot_use(tmp_path: Path) -> None:
+    """Every file afterwards is still the user's."""
+    path = tmp_path / "q"
+    fill(path)
+    for each in [path, *path.rglob("*")]:
+        os.chown(each, 65534, 65534)
+    for name in ("open.lock", "lock.mdb"):
+        (path / name).unlink()
+    done = subprocess.run(
+        [sys.executable, "-m", "queuectl", "--db", str(path), "verify"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "views: " in done.stdout
+    assert {each.lstat().st_uid for each in [path, *path.rglob("*")]} == {65534}
