@@ -50,7 +50,7 @@ def test_without_room_for_a_copy_it_says_that_only_the_log_was_looked_at(tmp_pat
     path = tmp_path / "q"
     fill(path)
     limited = "import resource, os, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)); "
-    script = f"{limited}os.execv(sys.executable, ['python', '-m', 'queuectl', '--db', {str(path)!r}, 'verify'])"
+    script = f"{limited}os.execv(sys.executable, [sys.executable, '-m', 'queuectl', '--db', {str(path)!r}, 'verify'])"
     mounted = MOUNTED.format(path, sys.executable, "").partition(" && exec ")[0]
     words = ["unshare", "--mount", "sh", "-c", f'{mounted} && exec {sys.executable} -c "$0"', script]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60)
