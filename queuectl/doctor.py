@@ -7,6 +7,7 @@ own, so that a file which the engine cannot bear is a finding like any other.
 import os
 import stat
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -19,7 +20,7 @@ from .errors import NewerFormat, NoQueue, NotAQueue, QueuectlError
 from .events.lmdb_log import LmdbLog
 from .files import left_behind
 from .job import JobState
-from .projections import counts, marks, rebuild
+from .projections import counts, jobs, marks, rebuild, scheduled
 from .reading import list_workers, unserved
 from .store import VIEW_TABLES, Store, key_of
 
@@ -36,6 +37,12 @@ CLOCK_SLACK_US: Final = 2_000_000
 NAMED_AT_MOST: Final = 20
 QUEUES_AT_MOST: Final = 20
 """Files that a command names; of more it names the first."""
+
+HERD: Final = 100
+"""As many retries due within one second come back as a herd, and fail as one where they met a service that was down."""
+
+_HERD_LOOKED_AT: Final = 20_000
+_SECOND_US: Final = 1_000_000
 
 _HALF_MADE: Final = (
     ("workers", "", ".new"),
@@ -225,6 +232,21 @@ def _waiting(store: Store) -> Iterator[Trouble]:
         yield "warning", what, "queuectl worker start"
 
 
+def _herd(store: Store) -> Iterator[Trouble]:
+    together: Counter[int] = Counter()
+    with store.read() as txn:
+        waiting = list(islice(scheduled.times(txn), _HERD_LOOKED_AT))
+        seconds = Counter(due_us // _SECOND_US for due_us, _ in waiting)
+        for due_us, number in waiting:
+            if seconds[due_us // _SECOND_US] >= HERD:  # else none is looked up
+                job = jobs.get(txn, number)
+                together[due_us // _SECOND_US] += job is not None and job.state is JobState.FAILED
+    retried = max(together.values(), default=0)
+    if retried >= HERD:
+        what = f"{retried:,} jobs that failed together are to be tried again within the same second"
+        yield "warning", what, "queuectl config set backoff_jitter 0.5"
+
+
 def _dead_letters(store: Store) -> Iterator[Trouble]:
     with store.read() as txn:
         dead = counts.total(txn)[JobState.DEAD]
@@ -289,6 +311,7 @@ INSIDE: Final[dict[str, Callable[[Store], Iterator[Trouble]]]] = {
     "replay": _replay,
     "workers": _workers,
     "waiting": _waiting,
+    "retries": _herd,
     "dead letters": _dead_letters,
     "leftovers": _leftovers,
 }

@@ -13,7 +13,7 @@ import pytest
 
 import queuectl.directory
 import queuectl.lmdbfile
-from queuectl import Queue, doctor
+from queuectl import JobRequest, Queue, Result, doctor
 from queuectl.doctor import INSIDE, OUTSIDE, Finding, examine
 from queuectl.doorbell import Doorbell
 from queuectl.lockfile import LockFile
@@ -203,6 +203,21 @@ def test_jobs_that_nobody_takes(path: Path) -> None:
         queue.enqueue("true", queue="fast")
         assert "queue slow (1 job waits)" in here(path)["waiting"].found
         lock.close()
+
+
+@pytest.mark.parametrize(("count", "jitter", "is_herd"), [(150, 0, True), (150, 10, False), (99, 0, False)])
+def test_retries_that_come_back_together(path: Path, count: int, jitter: int, is_herd: bool) -> None:
+    """Many jobs that failed together and are due together are told of; spread out, fewer, or merely delayed are not."""
+    with Queue.open(path) as queue:
+        queue.config_set("backoff_jitter", jitter)
+        queue.enqueue_many([JobRequest("true", delay_s=3600)] * 200)
+        queue.enqueue_many([JobRequest("false", backoff_base=1000)] * count)
+        failing = queue.exchange("w", [], want=count, lease_s=60).claimed
+        queue.exchange("w", [Result(job, "failed", 1, error="exit code 1") for job in failing], want=0, lease_s=60)
+    found = here(path).get("retries")
+    assert (found is not None) == is_herd
+    if found is not None:
+        assert (found.found.split()[0], found.do) == ("150", "queuectl config set backoff_jitter 0.5")
 
 
 def test_dead_letters(path: Path) -> None:

@@ -34,6 +34,11 @@ def due_us(found: Row) -> int:
     return int.from_bytes(found[0][:8], "big")
 
 
+def times(txn: Transaction) -> Iterator[tuple[int, int]]:
+    """Return when jobs become due, and their numbers, next due first."""
+    return ((due_us(found), int.from_bytes(found[0][8:], "big")) for found in txn.scan(TABLE))
+
+
 def numbers(txn: Transaction, behind: Job | None = None) -> Iterator[int]:
     """Give the numbers of all that wait for their time, next due first, `behind` a job's place."""
     start = b"" if behind is None else row(behind, b"")[0] + b"\0"
