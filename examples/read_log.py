@@ -46,7 +46,7 @@ def main(directory):
         if zlib.crc32(key + value[4:]) != int.from_bytes(value[:4], "big"):
             digest, faults = None, [*faults, position]
             continue
-        event = msgpack.unpackb(value[4:])
+        event = msgpack.unpackb(value[4:], strict_map_key=False)
         kept = event.pop("h", digest)
         if digest not in (None, kept):
             faults.append(position)

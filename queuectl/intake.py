@@ -182,7 +182,7 @@ def check_command(command: Command) -> Command:
         )
     if any("\0" in word for word in words):
         raise InvalidInput("command", "a NUL character", "text without one")
-    return command
+    return _canonical(command) if isinstance(command, str) else tuple(map(_canonical, command))
 
 
 def check_text(field: str, text: str) -> str:
@@ -191,7 +191,10 @@ def check_text(field: str, text: str) -> str:
         raise InvalidInput(field, repr(text), "a text")
     if len(text) > 1000:
         raise InvalidInput(field, f"{len(text):,} characters", "at most 1,000")
-    _size(field, text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(field, repr(text[:40]), "valid UTF-8") from None
     return text
 
 
@@ -308,7 +311,7 @@ def _check_cwd(own: str | None, current: str) -> str:
         raise InvalidInput("cwd", "a current directory that was deleted", "one that is there, or one named with --cwd")
     if not isinstance(cwd, str) or not cwd.startswith("/") or "\0" in cwd or _size("cwd", cwd) > 4096:
         raise InvalidInput("cwd", repr(cwd), "an absolute path")
-    return cwd
+    return _canonical(cwd)
 
 
 def _check_env(env: Mapping[str, str]) -> dict[str, str]:
@@ -321,16 +324,21 @@ def _check_env(env: Mapping[str, str]) -> dict[str, str]:
             raise InvalidInput("env", f"{name!r} = {value!r}", "a text as value")
     if sum(_size("env", name) + _size("env", value) for name, value in env.items()) > COMMAND_BYTES:
         raise InvalidInput("env", "more than 64 KiB", f"at most {COMMAND_BYTES:,} bytes in all")
-    return dict(env)
+    return {_canonical(name): _canonical(value) for name, value in env.items()}
+
+
+def _canonical(text: str) -> str:
+    """Return a text as its bytes read: surrogates only where they are not UTF-8."""
+    return text if text.isascii() else text.encode(errors="surrogateescape").decode(errors="surrogateescape")
 
 
 def _size(field: str, text: str) -> int:
     if text.isascii():
         return len(text)
     try:
-        return len(text.encode())
+        return len(text.encode(errors="surrogateescape"))
     except UnicodeEncodeError:
-        raise InvalidInput(field, repr(text[:40]), "valid UTF-8") from None
+        raise InvalidInput(field, repr(text[:40]), "text, or bytes as os.fsdecode gives them") from None
 
 
 def _read_text(key: str, value: Any) -> str:

@@ -187,8 +187,9 @@ def test_a_directory_that_cannot_be_is_refused(cwd: Any) -> None:
 
 
 def test_a_directory_whose_name_is_no_text_is_refused() -> None:
-    """A caller's own directory that UTF-8 cannot write is refused rather than kept wrong."""
-    assert refusal(lambda: spec_of(JobRequest("true"), cwd="/tmp/\udcff")).field == "cwd"
+    """A caller's own directory is kept byte for byte; one that stands for no bytes is refused."""
+    assert spec_of(JobRequest("true"), cwd="/tmp/\udcff").cwd == "/tmp/\udcff"
+    assert refusal(lambda: spec_of(JobRequest("true"), cwd="/tmp/\ud800")).field == "cwd"
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,9 @@ def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, An
 
 def _text(form: Mapping[str, Any], heading: str) -> str:
     lines = [f"# {line}" for line in (escape(heading), *HINTS)]
-    return "\n".join(lines) + "\n" + dumps(form, indent=2, ensure_ascii=False) + "\n"
+    told = dumps(form, indent=2, ensure_ascii=False)
+    told = re.sub("[\udc80-\udcff]", lambda found: f"\\u{ord(found[0]):04x}", told)  # as JSON itself would have it
+    return "\n".join(lines) + "\n" + told + "\n"
 
 
 def _file(text: str) -> Path:

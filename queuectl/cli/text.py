@@ -29,6 +29,8 @@ def _holds(before: str, after: str) -> bool:
 def _visible(char: str) -> str:
     if char.isprintable():
         return char
+    if "\udc80" <= char <= "\udcff":  # a byte that is not UTF-8, as os.fsdecode tells it
+        return f"\\x{ord(char) - 0xDC00:02x}"
     return char.encode("unicode_escape").decode()
 
 

@@ -12,9 +12,8 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
-from msgpack import unpackb
-
 from ..errors import CorruptLog
+from ..packing import unpack as unpack_value
 from .chain import GENESIS
 from .codec import LAYOUTS, unpack
 from .types import Stream
@@ -114,7 +113,7 @@ class Audit:
                 payload = value[4:]
                 if crc32(payload, crc32(key)) != checksum_of(value)[0]:
                     raise CorruptLog(position, "")
-                envelope = unpackb(payload, use_list=False)
+                envelope = unpack_value(payload)
                 get, event_us = envelope.get, envelope["t"]
                 kept, stream, prev = get("h"), get("s", position), get("p", 0)
                 if type(prev) is not int:

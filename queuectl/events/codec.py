@@ -13,6 +13,8 @@ from zlib import crc32
 import msgpack
 
 from ..errors import CorruptLog, NewerFormat
+from ..packing import pack
+from ..packing import unpack as _unpack
 from .types import (
     Cancelled,
     CancelRequested,
@@ -101,8 +103,6 @@ NAMES: tuple[str, ...] = tuple(layout.name for layout in LAYOUTS)
 
 _BY_TYPE: Mapping[type[Any], Layout] = {layout.type: layout for layout in LAYOUTS}
 _BY_NAME: Mapping[str, Layout] = {layout.name: layout for layout in LAYOUTS}
-_pack: Callable[[Any], bytes] = msgpack.Packer().pack
-_unpack: Callable[..., Data] = msgpack.unpackb
 
 
 def name_of(event: Event) -> str:
@@ -138,7 +138,7 @@ def encode(recorded: Recorded, key: bytes, chain: bytes | None = None) -> bytes:
         envelope["c"] = cause
     if chain is not None:
         envelope["h"] = chain
-    payload = _pack(envelope)
+    payload = pack(envelope)
     return crc32(payload, crc32(key)).to_bytes(4, "big") + payload
 
 
@@ -174,9 +174,10 @@ def unpack(key: bytes, value: bytes) -> Data:
     if crc32(payload, crc32(key)).to_bytes(4, "big") != value[:4]:
         raise CorruptLog(int.from_bytes(key, "big"), "the checksum does not match")
     try:
-        return _unpack(payload, use_list=False)
+        envelope: Data = _unpack(payload)
     except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
         raise CorruptLog(int.from_bytes(key, "big"), "its bytes are no event") from error
+    return envelope
 
 
 def _build(layout: Layout, data: Data, position: int) -> Event:

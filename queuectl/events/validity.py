@@ -17,7 +17,19 @@ _LIMIT: Final = 1 << 63
 _DIGEST_BYTES: Final = 32
 _DIGESTS: Final = frozenset({"sha256", "chain"})
 _COUNTS: Final = frozenset(
-    {"at_us", "prev", "cause", "token", "attempt", "attempts", "expires_at_us", "size", "retry_at_us", "run_at_us"}
+    {
+        "at_us",
+        "prev",
+        "cause",
+        "token",
+        "attempt",
+        "attempts",
+        "expires_at_us",
+        "size",
+        "retry_at_us",
+        "run_at_us",
+        "due_us",
+    }
 )
 
 Fits = Callable[[Any], bool]

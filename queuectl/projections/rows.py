@@ -1,19 +1,20 @@
 """The bytes of projection rows: msgpack arrays. They may change at will, since views are rebuilt."""
 
-from collections.abc import Callable
 from typing import Any
 
 import msgpack
 
 from ..errors import StoreError
+from ..packing import pack
+from ..packing import unpack as unpack_value
 
-pack: Callable[[Any], bytes] = msgpack.Packer().pack
+__all__ = ["damaged", "pack", "unpack"]
 
 
 def unpack(row: bytes) -> Any:
     """Turn a row into what it holds, arrays as tuples; raises StoreError for one that is damaged."""
     try:
-        return msgpack.unpackb(row, use_list=False)
+        return unpack_value(row)
     except (ValueError, msgpack.UnpackException) as error:
         raise damaged(row) from error
 

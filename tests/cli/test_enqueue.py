@@ -312,10 +312,11 @@ def test_interrupt_while_reading(cli: CommandLine) -> None:
 
 
 def test_surrogate_in_argv(cli: CommandLine) -> None:
-    """Bytes that are no UTF-8 on the command line are refused in one line."""
-    done = subprocess.run([*map(str.encode, cli.words("enqueue", "a")), b"\xff"], capture_output=True, timeout=20)
+    """An id is text: bytes that are no UTF-8 are refused as one, in one line."""
+    words = [*map(str.encode, cli.words("enqueue")), b"\xff", b"true"]
+    done = subprocess.run(words, capture_output=True, timeout=20)
     assert done.returncode == 2
-    assert done.stderr.startswith(b"Error: ")
+    assert done.stderr.startswith(b"Error: id: found ")
 
 
 # An id used again

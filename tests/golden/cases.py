@@ -135,6 +135,20 @@ CASES: dict[str, Recorded] = {
         "ann@host",
         Edited(("rsync",), "mail", -5, 0, 30_000, 1.5, "/srv", {"LANG": "C"}, AT_US + 1, "bash", AT_US + 9),
     ),
+    "enqueued-bytes": Recorded(
+        1,
+        AT_US,
+        1,
+        0,
+        "ann@host",
+        Enqueued(JobSpec("job1", ("gzip", "b\udcfcgel", "é"), cwd="/tmp/\udcff", env={"\udcfe": "a\udc80", "B": "é"})),
+    ),
+    "edited-bytes": Recorded(
+        16, AT_US, 1, 8, "ann@host", Edited(command="cat \udcff", cwd="/\udcff", env={"A": "\udcff"})
+    ),
+    "environment_kept-bytes": Recorded(
+        17, AT_US, "environment:00", 0, "ann@host", EnvironmentKept({"PATH": "/\udcff", "NOT_SET": None})
+    ),
     "environment_kept": Recorded(
         17,
         AT_US,

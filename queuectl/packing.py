@@ -1,0 +1,51 @@
+"""Values to msgpack and back, texts that are not UTF-8 among them: the bytes that a system has in names and words.
+
+Inside Python such a text tells each byte that is not UTF-8 by a surrogate (os.fsdecode). msgpack's str is
+UTF-8, so it is packed as an extension of type 1, which holds its bytes; every other text stays a str.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+import msgpack
+
+BYTES_OF_TEXT: Final = 1
+"""The extension type of a text that is not UTF-8."""
+
+_pack: Final[Callable[[Any], bytes]] = msgpack.Packer().pack
+
+
+def pack(value: Any) -> bytes:
+    """Turn a value into msgpack."""
+    try:
+        return _pack(value)
+    except UnicodeEncodeError:  # the one text in millions
+        return _pack(_coded(value))
+
+
+def text_of(code: int, data: bytes) -> Any:
+    """Return the text that an extension stands for."""
+    return data.decode(errors="surrogateescape") if code == BYTES_OF_TEXT else msgpack.ExtType(code, data)
+
+
+unpack: Final[Callable[[bytes], Any]] = partial(msgpack.unpackb, use_list=False, ext_hook=text_of)
+"""Turn msgpack into its value, arrays as tuples; raises as msgpack does."""
+
+
+def _coded(value: Any) -> Any:
+    if isinstance(value, str):
+        data = value.encode(errors="surrogateescape")
+        return value if value.isascii() or _is_utf8(value) else msgpack.ExtType(BYTES_OF_TEXT, data)
+    if isinstance(value, Mapping):
+        return {_coded(key): _coded(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_coded(each) for each in value]
+    return value
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        return bool(text.encode())
+    except UnicodeEncodeError:
+        return False
