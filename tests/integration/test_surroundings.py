@@ -240,14 +240,14 @@ def test_a_program_that_takes_its_command_directly_is_a_shell_too(cli: CommandLi
 )
 def test_refused(cli: CommandLine, words: tuple[str, ...], says: str) -> None:
     """What can be no shell, or no name of a variable, is refused by name, and nothing is enqueued."""
-    assert says in cli(*words, code=1).stderr
+    assert says in cli(*words, code=2).stderr
     assert not cli.db.exists() or cli.json("status")["head"] == 0
 
 
 def test_an_environment_that_is_too_large_is_refused(cli: CommandLine) -> None:
     """More than 64 KiB is refused, and says what to do."""
     done = cli.process(*("enqueue", "a", "true", "--inherit-env", "all"), env={**os.environ, "LARGE": "x" * 100_000})
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "name what is needed" in done.stderr
     assert cli.json("status")["head"] == 0
 
