@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .exits import say
-from .last_lines import LastLines
 from .render import coloured, json_line, line, on_terminal, paint
 from .taming import Tamed
 from .text import escape, moment
@@ -17,7 +16,7 @@ from .text import escape, moment
 if TYPE_CHECKING:
     from ..answers import Run
     from ..queue import Queue
-    from .last_lines import Piece
+    from .last_lines import LastLines, Piece
 
 NAMES = {b"o": "stdout", b"e": "stderr", b"c": "cut"}
 
@@ -62,7 +61,7 @@ class Printer:
         self._job_id = job_id
         self._stream = wanted.stream
         self._attempt = wanted.attempt
-        self._tail = None if wanted.tail is None else LastLines(wanted.tail)
+        self._tail = None if wanted.tail is None else _last_lines(wanted.tail)
         self._is_live = False
         self._at_line_start = True
         self._numbers: dict[int, int] = {run.token: number for number, run in enumerate(runs, 1)}
@@ -216,8 +215,14 @@ def _texts(queue: "Queue", run: "Run", kind: bytes, tail: int | None) -> Iterato
     yield decoder.decode(b"", final=True)
 
 
+def _last_lines(count: int) -> "LastLines":
+    from .last_lines import LastLines  # it loads the worker's frames, which naming a job at a shell does not need
+
+    return LastLines(count)
+
+
 def _last(pieces: "Iterable[Piece]", count: int) -> "Iterator[Piece]":
-    last = LastLines(count)
+    last = _last_lines(count)
     for piece in pieces:
         last.add(*piece)
     return last.taken()
