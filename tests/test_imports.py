@@ -125,7 +125,8 @@ HOMES = {
     "rich": "cli.*",
     "textual": "cli.top.*",
     "starlette": "web.*",
-    "uvicorn": "web.server",
+    "uvicorn": "web.server|web.connections",
+    "h11": "web.connections",
 }
 IMPURE = {"time", "datetime", "random", "secrets", "uuid", "os", "sys", "socket", "subprocess", "pathlib"}
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sorted(ROOT.rglob("*.py"))}

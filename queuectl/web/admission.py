@@ -6,7 +6,9 @@ for: a name of ours (Host), no other site's Origin and a header that only our pa
 and the token; where there is none, that the connection is its user's own.
 """
 
+import re
 from hmac import compare_digest
+from ipaddress import IPv6Address
 from typing import Final, NamedTuple
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -74,28 +76,51 @@ class Admission:
 
 def refuse(rules: Rules, method: str, path: str, headers: Headers) -> Refused | None:
     """Tell why a request is not let in, None where it is."""
-    host = headers.get("host", "")
-    if rules.hosts is not None and name_of(host) not in rules.hosts:
-        return Refused(403, f"no dashboard is called {host!r}; use the address that `queuectl dashboard` printed")
+    hosts = headers.getlist("host")
+    host = hosts[0] if hosts else ""
+    name = name_of(host)
+    if len(hosts) != 1 or name is None:
+        return Refused(400, f"no name and port: Host {', '.join(hosts)!r}; it is written as in localhost:8000")
+    if rules.hosts is not None and name not in rules.hosts:
+        return Refused(421, f"no dashboard is called {host!r}; use the address that `queuectl dashboard` printed")
     if path.startswith("/api/") and not _has_token(rules.token, headers):
         return Refused(401, "this dashboard asks for its token; use the address that `queuectl dashboard` printed")
     return None if method in _LOOKS else _refuse_change(rules, host, headers)
 
 
-def name_of(host: str) -> str:
-    """Give the name in a Host header, without the port."""
-    if host.startswith("["):
-        return host.partition("]")[0][1:].lower()
-    return host.rpartition(":")[0].lower() if ":" in host else host.lower()
+def name_of(host: str) -> str | None:
+    """Return the name or address in a Host header, without the port; None if it is none.
+
+    Exactly as RFC 9112 has it, and no more: no user before an @, no dot at the end, no zone, no empty port.
+    """
+    found = _HOST.fullmatch(host)
+    if found is None or int(found["port"] or 0) > 65535:
+        return None
+    if found["six"] is None:
+        return found["name"].lower()
+    try:
+        return str(IPv6Address(found["six"]))
+    except ValueError:
+        return None
+
+
+_HOST: Final = re.compile(
+    r"(?:\[(?P<six>[0-9A-Fa-f:.]{2,45})\]|(?P<name>[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?))"
+    r"(?::(?P<port>[0-9]{1,5}))?",
+    re.ASCII,
+)
 
 
 def _has_token(token: str | None, headers: Headers) -> bool:
-    given = headers.get("authorization", "").removeprefix("Bearer ")
-    return token is None or compare_digest(given.encode("latin-1", "replace"), token.encode())
+    if token is None:
+        return True
+    given = headers.getlist("authorization")
+    scheme, _, value = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    return scheme.lower() == "bearer" and compare_digest(value.encode("latin-1", "replace"), token.encode())
 
 
 def _refuse_change(rules: Rules, host: str, headers: Headers) -> Refused | None:
-    if headers.get("origin", f"http://{host}") != f"http://{host}":
+    if set(headers.getlist("origin")) - {f"http://{host}"}:
         return Refused(403, f"a page of {headers['origin']!r} may not change this queue; use the dashboard's own page")
     if OURS not in headers:
         return Refused(403, "a request that changes something needs the header X-Queuectl, of any value")

@@ -26,6 +26,13 @@ def is_strangers(client: Address | None, server: Address | None) -> bool:
     return not {_ROOT, os.getuid()} & set(_owners(client, server))
 
 
+def owner_of(client: Address | None, server: Address | None) -> int | None:
+    """Return the user whose a connection's other end is; None where the system does not say."""
+    if client is None or server is None:
+        return None
+    return next(_owners(client, server), None)
+
+
 def _owners(client: Address, server: Address) -> Iterator[int]:
     """Give the user of the socket at the client's end."""
     for family, table in _TABLES:

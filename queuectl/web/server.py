@@ -17,11 +17,10 @@ from ..queue import Queue
 from ..surroundings import host as this_host
 from .admission import Rules
 from .app import make_app
+from .connections import Connection, Visitors
 
 SHUTDOWN_S: Final = 5
 """How long a request in the middle may take to end once a signal came."""
-
-CONNECTIONS: Final = 256
 
 _HINTS: Final = {
     errno.EADDRINUSE: "another program listens there; name another with --port, or 0 for any that is free",
@@ -68,7 +67,7 @@ def serve(queue: Queue, site: Site, *, announce: Callable[[], None]) -> None:
     config = uvicorn.Config(
         make_app(queue, site.rules),
         loop="asyncio",
-        http="h11",
+        http=_with(Visitors()),
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -77,7 +76,6 @@ def serve(queue: Queue, site: Site, *, announce: Callable[[], None]) -> None:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
     # Once it has closed down, uvicorn raises each signal that it heard again, for who handled it before.
@@ -87,6 +85,15 @@ def serve(queue: Queue, site: Site, *, announce: Callable[[], None]) -> None:
         uvicorn.Server(config).run(sockets=[site.listener])
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _with(all_visitors: Visitors) -> type[Connection]:
+    """Return the class of a server's connections, which share what is known of its visitors."""
+
+    class Ours(Connection):
+        visitors = all_visitors
+
+    return Ours
 
 
 def _end(number: int, frame: object) -> None:

@@ -15,17 +15,38 @@ TOKEN = "correct-horse"
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "[::2]:80", "localhost.evil"]
+    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "[::2]:80", "localhost.evil", "127.1"]
 )
 def test_another_name_for_this_machine(dashboard: Dashboard, host: str) -> None:
     """A request under a name that is not ours is refused, page and answers alike: its site could be anyone's."""
     for path in ("/", "/api/status"):
         answer = dashboard("GET", path, headers={"Host": host})
-        assert answer.status == 403
+        assert answer.status == 421
         assert "no dashboard is called" in answer.json["error"]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:8000", "LOCALHOST", "[::1]:8000"])
+NO_NAMES = (
+    *("a@localhost", "localhost@localhost", "localhost/x", "localhost#", "localhost, localhost", "localhost evil"),
+    *("::1", "[::1", "::1]:80", "[::1]x", "[::1%25lo]", "[127.0.0.1]", "[localhost]", "[]", "[::1]:", "\xb5"),
+)
+
+
+def test_no_name_at_all(dashboard: Dashboard, guarded: Dashboard) -> None:
+    """A Host that is no name and port is refused as it stands, where there is a token too."""
+    for running in (dashboard, guarded):
+        for host in NO_NAMES:
+            assert running("GET", "/", headers={"Host": host}).status == 400, host
+
+
+def test_two_hosts(dashboard: Dashboard) -> None:
+    """A request with two Host headers, or with none, is refused."""
+    for head in (b"Host: localhost\r\nHost: localhost\r\n", b""):
+        with create_connection(("127.0.0.1", dashboard.port), timeout=10) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\n" + head + b"\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:8000", "LOCALHOST", "[::1]:8000", "[0:0::0001]"])
 def test_our_own_names(dashboard: Dashboard, host: str) -> None:
     """This machine's own names are good, on any port: a tunnel may end on another."""
     assert dashboard("GET", "/api/status", headers={"Host": host}).status == 200
@@ -66,7 +87,11 @@ def guarded(db: Path) -> Iterator[Dashboard]:
 
 
 @pytest.mark.parametrize(
-    "given", [None, "", "Bearer ", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer \xff"]
+    "given",
+    [
+        *(None, "", "Bearer ", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer \xff"),
+        *(TOKEN, f"Bearer  {TOKEN}", f"Bearer {TOKEN}, Bearer {TOKEN}", f"Bearer\t{TOKEN}", f"Bearer {TOKEN.upper()}"),
+    ],
 )
 def test_no_token(guarded: Dashboard, given: str | None) -> None:
     """Where a token is asked for, nothing of the queue is told or done without it; the bare page is for all."""
