@@ -103,11 +103,9 @@ def _is_filter(value: object) -> bool:
 
 
 def _is_whole_filter(where: Any) -> bool:
-    texts, times = (where.queue, where.match), (where.since_us, where.until_us)
-    return (
-        isinstance(where.states, Set)
-        and all(each is None or is_text(each) for each in texts)
-        and all(each is None or is_count(each) for each in times)
+    asked = {name: value for name, value in where._asdict().items() if name != "states" and value is not None}
+    return isinstance(where.states, Set) and all(
+        is_count(value) if name.endswith("_us") else is_text(value) for name, value in asked.items()
     )
 
 
