@@ -35,6 +35,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "backoff_base": spec.backoff_base,
         "cwd": spec.cwd,
         "env": dict(spec.env or {}),
+        "merge": spec.merge,
         "shell": (spec.shell or DEFAULT_SHELL) if isinstance(spec.command, str) else None,
         "inherited_env": None if spec.inherited is None else spec.inherited.hex(),
         "created_at": time_json(job.created_at_us),

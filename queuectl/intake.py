@@ -38,7 +38,7 @@ class JobRequest(NamedTuple):
     `timeout_s=0` is no timeout. `run_at_us` or `delay_s` says when, not both. `replace`: an ended job of
     this id is removed first. `shell` is a program and its options. `inherit_env` names what of this process's
     environment the job takes along: a list of names, such a list as text, `all`, or `configured`, which is what
-    the setting says; None is nothing, as is `none`.
+    the setting says; None is nothing, as is `none`. `merge` sends stderr to stdout.
     """
 
     command: Command
@@ -55,6 +55,7 @@ class JobRequest(NamedTuple):
     replace: bool = False
     shell: str | None = None
     inherit_env: Choice | None = None
+    merge: bool = False
 
 
 def specify(
@@ -97,6 +98,7 @@ def specify(
         _shell_of(command, request.shell, settings),
         None if request.inherit_env is None or inheritance is None else inheritance.digest(request.inherit_env),
         None if run_at_us is None or wall_us is None else _due_us(run_at_us, now_us, wall_us),
+        request.merge,
     )
 
 
@@ -404,6 +406,7 @@ _READERS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
     "delay": ("delay_s", _read_duration),
     "shell": ("shell", _read_text),
     "inherit_env": ("inherit_env", _read_choice),
+    "merge": ("merge", _read_flag),
     "replace": ("replace", _read_flag),
 }
 """JSON key -> the request's field and the reader of its value."""

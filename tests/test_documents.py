@@ -49,7 +49,7 @@ def test_a_time_is_iso_8601_in_utc(at_us: int | None, text: str | None) -> None:
 def test_a_job_has_the_keys_of_the_contract(queue: Queue, live: Any) -> None:
     """In every state a job has each fixed key, and no more than the backoff beside them."""
     live(queue, "a")
-    assert shown(queue, "a").keys() == {*KEYS, "backoff_base", "timeout_is_default", "shell", "inherited_env"}
+    assert shown(queue, "a").keys() == {*KEYS, "backoff_base", "timeout_is_default", "shell", "merge", "inherited_env"}
 
 
 def test_a_pending_job_in_json(queue: Queue) -> None:
@@ -58,7 +58,8 @@ def test_a_pending_job_in_json(queue: Queue) -> None:
     assert shown(queue, "a") == dict.fromkeys(KEYS) | {
         "id": "a", "queue": "q", "command": ["echo", "a b"], "state": "pending", "priority": 5, "attempts": 0,
         "max_retries": 0, "timeout_s": 1.5, "backoff_base": 2.0, "cwd": "/", "env": {"A": "1"}, "created_at": START,
-        "updated_at": START, "run_at": START, "version": 1, "timeout_is_default": False, "shell": None,
+        "updated_at": START, "run_at": START, "version": 1, "timeout_is_default": False, "merge": False,
+        "shell": None,
         "inherited_env": None,
     }  # fmt: skip
 

@@ -48,6 +48,9 @@ _OPTIONS = (
     click.option(
         "--shell", metavar="SHELL", help="What runs it: bash, or a path and options.  [as configured: /bin/sh]"
     ),
+    click.option(
+        "--merge", is_flag=True, default=None, help="One pipe for stdout and stderr: their exact order, all as stdout."
+    ),
     click.option("--backoff-base", type=number, metavar="X", help="A retry waits X ** attempt seconds."),
     click.option(
         "--replace",

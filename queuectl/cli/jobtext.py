@@ -178,6 +178,7 @@ def details(job: Job, inherited: Mapping[str, str | None] | None = None) -> Iter
     yield "timeout", _timeout(spec)
     yield "directory", escape(spec.cwd or "")
     yield "shell", escape(spec.shell or "")
+    yield "output", "stderr goes to stdout" if spec.merge else ""
     for name, told in (inherited or {}).items():
         yield "inherits", escape(f"{name} (not set)" if told is None else f"{name}={told}")
     for name, value in (spec.env or {}).items():

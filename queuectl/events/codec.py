@@ -75,7 +75,7 @@ def _layout(cls: type[Any], name: str, keys: str, fields_of: type[Any] | None = 
 
 
 LAYOUTS: tuple[Layout, ...] = (
-    _layout(Enqueued, "enqueued", "id cmd q pri max tmo base cwd env run dt sh inh due", JobSpec),
+    _layout(Enqueued, "enqueued", "id cmd q pri max tmo base cwd env run dt sh inh due mrg", JobSpec),
     _layout(Claimed, "claimed", "w exp"),
     _layout(Started, "started", "tok n host pid"),
     _layout(Renewed, "renewed", "tok exp"),

@@ -44,6 +44,7 @@ class JobSpec(NamedTuple):
     """What was asked for; only an edit changes it after the job is enqueued.
 
     `timeout_is_default`: nobody asked for this timeout, the configuration said it. `shell` None is /bin/sh.
+    `merge`: what it prints to stderr goes to stdout.
     `inherited` is the digest of the environment that it took along. `run_at_us` is by the machine's clock, and
     `due_us` the same by the log's time, where that is ahead.
     """
@@ -62,6 +63,7 @@ class JobSpec(NamedTuple):
     shell: str | None = None
     inherited: bytes | None = None
     due_us: int | None = None
+    merge: bool = False
 
 
 class Output(NamedTuple):

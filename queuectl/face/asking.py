@@ -53,6 +53,7 @@ class Asking(Looking):
         replace: bool = False,
         shell: str | None = None,
         inherit_env: str | Sequence[str] | None = None,
+        merge: bool = False,
         reason: str | None = None,
     ) -> Job:
         """Enqueue one command: a shell line, or a list of words that runs without a shell.
@@ -62,6 +63,7 @@ class Asking(Looking):
         as configured. `cwd` None is this process's directory; `env` adds to the worker's environment.
         `shell` runs a shell line, a program and its options. `inherit_env` is what of this process's environment
         it takes along: names, `all`, or `configured`, what the setting says; None is nothing.
+        `merge` gives stdout and stderr one pipe, for the exact order of both: all of it counts as stdout.
         `run_at` or `delay_s`: not before. `replace` removes an ended job of this id first: its history stays.
         When it returns the job is on disk. Raises InvalidInput, or DuplicateJob for an id that is taken.
         """
@@ -71,6 +73,7 @@ class Asking(Looking):
             *(words, id, queue, priority, max_retries, timeout_s, backoff_base, cwd, env, due_us, delay_s, replace),
             shell=shell,
             inherit_env=inherit_env,
+            merge=merge,
         )
         return self.enqueue_request(request, reason=reason)
 

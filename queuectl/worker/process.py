@@ -185,6 +185,7 @@ class Invocation(NamedTuple):
     where: bytes | None = None
     path: bytes = b""
     problem: str | None = None
+    merge: bool = False
 
     @property
     def name(self) -> str:
@@ -220,7 +221,13 @@ class Launcher:
         self._arrivals.close()
 
     def prepare(
-        self, command: Command, *, cwd: str | None, env: Mapping[str, str | None], shell: str | None = None
+        self,
+        command: Command,
+        *,
+        cwd: str | None,
+        env: Mapping[str, str | None],
+        shell: str | None = None,
+        merge: bool = False,
     ) -> Invocation:
         """Make a command ready to be started, with `env` laid over the worker's own; None there: it is not set."""
         words = [*words_before(shell or DEFAULT_SHELL), command] if isinstance(command, str) else list(command)
@@ -238,7 +245,7 @@ class Launcher:
         own = dict(zip(given, encoded[len(words) : -1], strict=True))
         path = own["PATH"].partition(b"=")[2] if "PATH" in own else DEFAULT_PATH if "PATH" in env else self._path
         laid = self._base.under(own, env.keys() - given.keys())
-        return Invocation(command, cwd, argv[0], strings(argv), laid, encoded[-1] or None, path)
+        return Invocation(command, cwd, argv[0], strings(argv), laid, encoded[-1] or None, path, merge=merge)
 
     def spawn(self, what: Invocation) -> Process:
         """Start a command; raises SpawnError, or Shortage: then no process is left."""
@@ -252,7 +259,7 @@ class Launcher:
             pipes: dict[Stream, int] = {STDOUT: ends[0], STDERR: ends[2]}
             watch = self._arrivals.watch(pipes)
             program = what.program if b"/" in what.program else _find(what.program, what.path, what.where)
-            fds = (self._nulls[-1], ends[1], ends[3])
+            fds = (self._nulls[-1], ends[1], ends[1] if what.merge else ends[3])
             born_from_s = booted_s()
             pid = spawn(program, what.argv, what.env, self._attributes, cwd=what.where, fds=fds)
             born_by_s = booted_s()

@@ -163,7 +163,7 @@ class Slots:
             self._watch(run)
             spec = job.spec
             env = self._environment(job)
-            invocation = self._launcher.prepare(spec.command, cwd=spec.cwd, env=env, shell=spec.shell)
+            invocation = self._launcher.prepare(spec.command, cwd=spec.cwd, env=env, shell=spec.shell, merge=spec.merge)
             orders.append(Order(run, token, invocation, until))
             self._unsaid[run] = None
         if orders:

@@ -127,6 +127,18 @@ CASES: dict[str, Recorded] = {
             FULL_SPEC._replace(timeout_is_default=True, shell="bash", inherited=bytes(range(16)), due_us=AT_US + 9)
         ),
     ),
+    "enqueued-full-merge": Recorded(
+        300,
+        AT_US,
+        300,
+        70,
+        "ann@host",
+        Enqueued(
+            FULL_SPEC._replace(
+                timeout_is_default=True, shell="bash", inherited=bytes(range(16)), due_us=AT_US + 9, merge=True
+            )
+        ),
+    ),
     "edited-full-due": Recorded(
         16,
         AT_US,

@@ -18,7 +18,7 @@ TOLD = json.loads((HERE / "store-v1.json").read_text())
 LATER = {"cause", "caused_by"}
 """Keys that later releases tell of an event."""
 
-LATER_OF_A_JOB = {"timeout_is_default", "shell", "inherited", "inherited_env", "due"}
+LATER_OF_A_JOB = {"timeout_is_default", "shell", "inherited", "inherited_env", "due", "merge"}
 """Keys that later releases tell of a job, and of what was asked for in the event that began it."""
 
 

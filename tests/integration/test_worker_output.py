@@ -160,3 +160,18 @@ def test_large_output_is_on_disk_before_its_run_is_recorded(queue: Queue, tmp_pa
     named = flushed.index(str(path.parent), flushed.index(str(path)))
     commits = [each for each in flushed[named:] if each.endswith("data.mdb")]
     assert len(commits) >= 2, "the run's end, and the worker's"
+
+
+def test_merged_streams_are_one_in_exact_order(queue: Queue, start: StartWorker) -> None:
+    """With `merge` all is stdout, in the very order of the writes, whatever was written to which stream how often."""
+    lines = "".join(f"echo {n}{' >&2' if n % 3 else ''}; " for n in range(40))
+    queue.enqueue(lines, id="merged", merge=True)
+    queue.enqueue("echo no > /dev/stderr; exit 3", id="failed", merge=True, max_retries=0)
+    start(drain=True).exit_code()
+    assert printed(queue, "merged") == b"".join(b"%d\n" % n for n in range(40))
+    [run] = queue.runs("merged")
+    assert queue.printed(run, "stdout") == printed(queue, "merged")
+    assert printed(queue, "failed") == b"no\n"
+    failed = queue.job("failed").last
+    assert failed is not None
+    assert failed.error == "exit code 3"
