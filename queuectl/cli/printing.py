@@ -33,6 +33,7 @@ class Wanted(NamedTuple):
     tail: int | None = None
     last: bool = False
     all_runs: bool = False
+    raw: bool = False
 
     def of(self, queue: "Queue", runs: "Sequence[Run]") -> "list[tuple[int, Run]]":
         """Return the runs wanted, with their numbers, from all that a job has had."""
@@ -66,7 +67,9 @@ class Printer:
         self._at_line_start = True
         self._numbers: dict[int, int] = {run.token: number for number, run in enumerate(runs, 1)}
         self._left_out = set(self._numbers).difference(run.token for _, run in wanted.of(queue, runs))
-        self._tamed = {stream: Tamed(colours=coloured()) for stream in NAMES} if on_terminal() else None
+        self._tamed = (
+            {stream: Tamed(colours=coloured()) for stream in NAMES} if on_terminal() and not wanted.raw else None
+        )
 
     def wants(self, run: "Run") -> bool:
         """Tell whether a run is one of those asked for."""

@@ -5,7 +5,9 @@ from codecs import getincrementaldecoder
 
 from .text import escape
 
-_UNSAFE = re.compile(r"(\x1b\[[0-9;:]*m)|([\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f])")
+_UNSAFE = re.compile(
+    r"(\x1b\[[0-9;:]*m)|([\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069])"
+)
 _BEGUN = re.compile(r"\x1b(\[[0-9;:]{0,32})?\Z")
 _RESET = "\x1b[0m"
 

@@ -38,6 +38,7 @@ MOST_LINES = 1_000_000
 @click.option("--all-runs", is_flag=True, help="Also runs that were only given back.")
 @click.option("--tail", "-n", type=whole(0, MOST_LINES), metavar="N", help="Only the last N lines of each run.")
 @click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended, and exit as it did.")
+@click.option("--raw", is_flag=True, help="On a terminal: every byte as it was printed, also what commands it.")
 @click.option("--stdout", "stream", flag_value="stdout", help="Only what went to stdout.")
 @click.option("--stderr", "stream", flag_value="stderr", help="Only what went to stderr.")
 @json_option
@@ -54,6 +55,7 @@ def command(
     tail: int | None,
     follow: bool,
     stream: str | None,
+    raw: bool,
     as_json: bool,
 ) -> None:
     """Show what jobs printed, run by run.
@@ -64,7 +66,7 @@ def command(
     out. With --follow it exits as the job's command did: with its code, 128 + its signal, or 1 when it was
     cancelled. Of several jobs it exits 1 when one was refused; the others are shown all the same.
     """
-    wanted = Wanted(attempt, stream, tail, last, all_runs)
+    wanted = Wanted(attempt, stream, tail, last, all_runs, raw)
     queue = session.reading()
     if follow:
         if len(job_ids) > 1:

@@ -1,5 +1,6 @@
 """`queuectl run`: enqueue a command, under an id of our making unless it is given one, and follow it if asked."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +11,8 @@ from ..asking import ArgvCommand, asked, check_replace, from_here, job_options, 
 from ..context import Session, pass_session
 from ..exits import hint, say
 from ..params import json_option, now_us, reason_option
-from ..render import document, line, note
+from ..render import coloured, document, line, note
+from ..taming import Tamed
 from ..text import escape
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class RunCommand(ArgvCommand):
 @click.argument("words", nargs=-1, metavar="[COMMAND]", shell_complete=offers.files_behind_dashes)
 @click.option("--id", "job_id", metavar="ID", help="The job's id.  [default: one of our making]")
 @click.option("--wait", "-w", "--follow", "-f", is_flag=True, help="Show what it prints, and exit as it does.")
+@click.option("--raw", is_flag=True, help="With --wait, on a terminal: every byte as it comes, also what commands it.")
 @job_options
 @reason_option
 @json_option
@@ -49,6 +52,7 @@ def command(
     argv: tuple[str, ...] | None,
     job_id: str | None,
     wait: bool,
+    raw: bool,
     reason: str | None,
     as_json: bool,
     **options: Any,
@@ -60,6 +64,8 @@ def command(
     """
     from ...intake import request_from_mapping
 
+    if raw and not wait:
+        raise click.UsageError("--raw is about what --wait shows")
     if wait and as_json:
         raise click.UsageError("--wait prints what the command prints; use --json without it")
     what = {**asked(options), "id": job_id, "command": _command(words, argv)}
@@ -73,7 +79,7 @@ def command(
 
         document(job_json(job))
     elif wait:
-        ctx.exit(_follow(queue, job))
+        ctx.exit(_follow(queue, job, raw=raw))
     else:
         line(f"Enqueued {escape(job.id)}")
     advise(queue, {job.spec.queue: 1}, job.id)
@@ -89,13 +95,14 @@ def _command(words: tuple[str, ...], argv: tuple[str, ...] | None) -> str | list
     raise click.UsageError(f'one command at a time; quote it: queuectl run "{" ".join(words)}", or put it behind --')
 
 
-def _follow(queue: "Queue", enqueued: "Job") -> int:
+def _follow(queue: "Queue", enqueued: "Job", *, raw: bool) -> int:
     from ..following import code_of, follow
 
     job_id = enqueued.id
     try:
         advise_waiting(queue, enqueued)
-        job = follow(queue, job_id, begin=lambda run: None, piece=_pass_on, end=lambda run: None)
+        passed_on = _PassedOn(raw=raw)
+        job = follow(queue, job_id, begin=lambda run: None, piece=passed_on.piece, end=passed_on.end)
     except KeyboardInterrupt:
         note(f"{escape(job_id)} goes on; see: queuectl logs {escape(job_id)} --follow")
         raise
@@ -104,8 +111,32 @@ def _follow(queue: "Queue", enqueued: "Job") -> int:
     return code_of(job)
 
 
-def _pass_on(run: object, stream: bytes, content: bytes) -> None:
-    if stream == b"c":
-        note(f"[... {content.decode()} bytes cut ...]")
-    else:
-        (hint if stream == b"e" else say)(content, newline=False)
+class _PassedOn:
+    """What a command prints, stream by stream: tamed on a terminal unless `raw`, byte for byte elsewhere."""
+
+    def __init__(self, *, raw: bool) -> None:
+        self._tamed: dict[bytes, Tamed] = {}
+        if not raw:
+            places = ((b"o", sys.stdout), (b"e", sys.stderr))
+            self._tamed = {name: Tamed(colours=coloured()) for name, place in places if place.isatty()}
+
+    def piece(self, run: object, stream: bytes, content: bytes) -> None:
+        """Print a piece."""
+        if stream == b"c":
+            note(f"[... {content.decode()} bytes cut ...]")
+            return
+        tamed = self._tamed.get(stream)
+        self._print(stream, content if tamed is None else tamed.piece(content))
+
+    def end(self, run: object) -> None:
+        """Print what was held back, and take back a colour that was left on."""
+        for stream, tamed in self._tamed.items():
+            if rest := tamed.end():
+                self._print(stream, rest)
+
+    @staticmethod
+    def _print(stream: bytes, shown: str | bytes) -> None:
+        if stream == b"e":
+            hint(shown, newline=False)
+        else:
+            say(shown, newline=False, color=coloured())
