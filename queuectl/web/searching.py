@@ -15,7 +15,10 @@ _IN_ORDER: Final = frozenset({JobState.PENDING, JobState.FAILED, JobState.PROCES
 
 
 class Wanted(NamedTuple):
-    """Which jobs; None is any. `text` is looked for in id, command and error; `after` is the id a page ended with."""
+    """Which jobs; None is any. `state` is one, or several with commas between them.
+
+    `text` is looked for in id, command and error; `after` is the id a page ended with.
+    """
 
     state: str | None = None
     queue: str | None = None
@@ -36,10 +39,11 @@ def search(queue: Queue, wanted: Wanted, *, limit: int) -> Found:
 
     Raises InvalidInput for a state that is none, and JobNotFound where `after` is gone.
     """
-    state = None if wanted.state is None else check_state(wanted.state)
+    states = frozenset() if wanted.state is None else frozenset(map(check_state, wanted.state.split(",")))
+    state = next(iter(states)) if len(states) == 1 else None
     ordered = state if state in _IN_ORDER else None
     name = wanted.queue if ordered else None
-    is_narrow = wanted.text is not None or wanted.queue != name or ordered is not state
+    is_narrow = wanted.text is not None or wanted.queue != name or ordered is not state or len(states) > 1
     size = AT_ONCE if is_narrow else limit + 1
     after = wanted.after
     found: list[Job] = []
@@ -47,7 +51,7 @@ def search(queue: Queue, wanted: Wanted, *, limit: int) -> Found:
     while True:
         batch = queue.jobs(state=ordered, queue=name, limit=size, after=after)
         for job in batch:
-            if _fits(job, state, wanted):
+            if _fits(job, states, wanted):
                 if len(found) == limit:
                     return Found(found, found[-1].id if found else None, searched)
                 found.append(job)
@@ -58,8 +62,8 @@ def search(queue: Queue, wanted: Wanted, *, limit: int) -> Found:
             return Found(found, after, searched)
 
 
-def _fits(job: Job, state: JobState | None, wanted: Wanted) -> bool:
-    if state not in (None, job.state) or wanted.queue not in (None, job.spec.queue):
+def _fits(job: Job, states: frozenset[JobState], wanted: Wanted) -> bool:
+    if (states and job.state not in states) or wanted.queue not in (None, job.spec.queue):
         return False
     if wanted.text is None:
         return True

@@ -238,3 +238,15 @@ def test_what_is_wrong_is_said(dashboard: Dashboard, path: str, status: int, wor
     answer = dashboard("GET", path)
     assert answer.status == status, answer.body
     assert status == 200 or words in answer.json["error"]
+
+
+def test_several_states(dashboard: Dashboard, store: Queue) -> None:
+    """A list of states is any of them, in other programs' words too; one that is none is refused."""
+    die(store, "gone")
+    store.enqueue("true", id="runs")
+    store.start(*store.claim("w", 1))
+    store.enqueue("true", id="waits")
+    found = dashboard.get("/api/jobs?state=dead,running")["jobs"]
+    assert {job["id"] for job in found} == {"gone", "runs"}
+    assert [job["id"] for job in dashboard.get("/api/jobs?state=running")["jobs"]] == ["runs"]
+    assert dashboard("GET", "/api/jobs?state=dead,nope").status == 400

@@ -287,7 +287,7 @@ async function jobsPage({ query: about }) {
   const option = (value, text, at) => h("option", { value, selected: value === (at || "") }, text);
   const form = h("form", { class: "bar", role: "search", onsubmit: (event) => { event.preventDefault(); filter(event.currentTarget); }, onchange: (event) => filter(event.currentTarget), oninput: (event) => filterSoon(event.currentTarget) },
     h("label", { class: "grow" }, "Text in id, command or error", h("input", { name: "text", type: "search", value: about.text || "", autocomplete: "off" })),
-    h("label", null, "State", h("select", { name: "state" }, option("", "any", about.state), STATES.map((state) => option(state, state, about.state)))),
+    h("label", null, "State", h("select", { name: "state" }, option("", "any", about.state), [...STATES, ...(about.state && !STATES.includes(about.state) ? [about.state] : [])].map((state) => option(state, visible(state), about.state)))),
     h("label", null, "Queue", h("select", { name: "queue" }, option("", "any", about.queue), queues.map((queue) => option(queue, visible(queue), about.queue)))));
   const isPartial = found.next && found.jobs.length < 50;
   return [
