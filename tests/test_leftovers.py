@@ -112,7 +112,7 @@ print(recovered, [each.poll() for each in innocents if each.poll() is not None])
 @pytest.mark.parametrize("is_first", [True, False])
 def test_a_namespace_that_is_gone_and_another_in_its_place(tmp_path: Path, *, is_first: bool) -> None:
     """What died with its process namespace is taken over at once, and no process of the next one is killed for it."""
-    unshare = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    unshare = ["unshare", "--pid", "--uts", "--fork", "--kill-child", "--mount-proc"]
     if subprocess.run([*unshare, "true"], capture_output=True).returncode:
         pytest.skip("there is no right to make a process namespace")
     here = [sys.executable, "-m", "queuectl", "--db", str(tmp_path / "q")]

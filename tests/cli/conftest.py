@@ -77,6 +77,8 @@ class CommandLine:
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     monkeypatch.delenv("QUEUECTL_DB", raising=False)
     monkeypatch.setenv("USER", "tester")
+    # What jobs take along is an event before the first of them: tests that count events do without.
+    monkeypatch.setenv("QUEUECTL_INHERIT_ENV", "none")
     # A process started elsewhere than in the project still finds it.
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
     return CommandLine(tmp_path / "q")

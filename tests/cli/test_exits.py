@@ -173,7 +173,7 @@ def test_interrupt_during_imports(cli: CommandLine) -> None:
     [
         (["status", "--db", "x"], "Error: --db goes before the verb; type: queuectl --db PATH status\n"),
         (["worker", "list", "--db=x"], "Error: --db goes before the verb; type: queuectl --db PATH worker list\n"),
-        (["show"], "Error: Missing argument 'JOB'; try: queuectl show --help\n"),
+        (["show"], "Error: Missing argument 'JOB...'; try: queuectl show --help\n"),
         (["wait", "j", "--timeout"], "Error: Option '--timeout' requires an argument; try: queuectl wait --help\n"),
         (["worker"], "Error: queuectl worker needs one of list, start, stop; try: queuectl worker --help\n"),
         (["worker", "begin"], "Error: queuectl worker has no 'begin'; it has list, start, stop; try: queuectl worker "),

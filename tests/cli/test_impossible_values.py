@@ -108,6 +108,10 @@ REFUSALS = [
 ]
 
 
+TOLD_AS = {"running_since": "running_longer_than"}
+"""Options whose value is turned into something of another name."""
+
+
 @pytest.fixture
 def filled(cli: CommandLine) -> CommandLine:
     """Give a queue with a completed job, a delayed one and a subscription."""
@@ -132,7 +136,7 @@ def test_nonsense_in_an_option(cli: CommandLine, name: str, param: click.Option)
     for word in NONSENSE:
         done = cli(*name.split(), f"{param.opts[0]}={word}", code=2)
         assert done.stdout == ""
-        assert done.stderr.startswith(f"Error: {param.name}: found "), done.stderr
+        assert done.stderr.startswith(f"Error: {TOLD_AS.get(param.name, param.name)}: found "), done.stderr
         assert done.stderr.count("\n") == 1
     assert not cli.db.exists()
 

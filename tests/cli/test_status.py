@@ -108,7 +108,7 @@ def test_watch_ends(cli: CommandLine, how: str | signal.Signals, code: int) -> N
         else:
             terminal.type(how)
         assert (terminal.end(), terminal.is_sane()) == (code, True)
-        assert ("Error: no queue at" in terminal.sent.decode()) == (how == "gone")
+        assert (b"Error: the queue at" in terminal.sent) == (how == "gone")
 
 
 def test_watch_gives_the_terminal_up_while_stopped(cli: CommandLine) -> None:
