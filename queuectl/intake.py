@@ -81,8 +81,9 @@ def specify(
     if timeout_s is None:
         timeout_s = settings.job_timeout_sec
     _check_numbers(request.priority, max_retries, timeout_s, base)
-    if request.replace is not False and request.replace is not True:
-        raise InvalidInput("replace", repr(request.replace), "true or false")
+    for name in ("replace", "merge"):
+        if (flag := getattr(request, name)) is not False and flag is not True:
+            raise InvalidInput(name, repr(flag), "true or false")
     return JobSpec(
         fresh_id if request.id is None else check_id(request.id),
         check_command(command),

@@ -180,8 +180,12 @@ _AS_TYPED: Final[Mapping[str, Kind]] = {
     "job_id": Kind(_is_named_text, "a text"),
     "typed": Kind(_is_named_text, "a text"),
     "job_ids": Kind(_may_be_one(_is_named_text), "a text, or a list of texts"),
+    "error": Kind(_is_named_text, "a text"),
 }
-"""Parameters whose texts may hold what is not UTF-8: what is kept as it is, and what no job is called."""
+"""Parameters whose texts may hold what is not UTF-8: kept as it is, made to fit, or what no job is called."""
+
+_TOLD_BETTER: Final = frozenset({"start", "name"})
+"""Parameters of which the method itself refuses every wrong value, in words that say what there is."""
 
 _QUOTED: Final = re.compile(r"['\"]([^'\"]*)['\"]")
 
@@ -198,6 +202,8 @@ _NOTHING: Final = " | None"
 def kind_of(name: str, annotation: str) -> Kind:
     """Return what a parameter takes, from its name and its annotation as written."""
     plain = annotation.removesuffix(_NOTHING)
+    if name in _TOLD_BETTER:
+        return KINDS["Any"]
     if plain == "Report" or plain.startswith("Callable["):
         kind = Kind(callable, "something to call")
     elif plain.startswith("Literal["):

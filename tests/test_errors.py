@@ -9,6 +9,7 @@ from queuectl.errors import QueuectlError
 
 EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
     errors.InvalidInput("priority", "'high'", "a whole number"): ("priority", "'high'", "a whole number"),
+    errors.Unusable("position", "9", "one from 1 to 3"): ("position", "9", "from 1 to 3"),
     errors.InvalidLine(7, errors.InvalidInput("id", "''", "text")): ("line 7", "id:", "nothing was enqueued"),
     errors.InvalidLine(10_007, errors.DuplicateJob("a", "dead"), enqueued=10_000): ("line 10007", "10000 jobs", "'a'"),
     errors.JobNotFound("job9"): ("'job9'", "queuectl list"),

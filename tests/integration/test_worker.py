@@ -104,7 +104,7 @@ def test_a_bad_job_is_retried_and_then_dead(queue: Queue, drain: Callable[..., L
     assert printed(queue, "bad") == [b"no luck\n"] * 3
     assert "bad: attempt 1 of 3 failed" in said
     assert "next attempt in 0.3 s" in said
-    assert "dead, see" in said
+    assert "dead (see" in said
     events = queue.history("bad")
     failed = [each for each in events if isinstance(each.event, Failed)]
     started = [each for each in events if isinstance(each.event, Started)]

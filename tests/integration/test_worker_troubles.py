@@ -16,7 +16,7 @@ from queuectl import Captured, Queue, Result
 from queuectl.events.types import Released, WorkerStopped, WorkerStopping
 from queuectl.worker import start_worker
 from queuectl.worker.output import read_stream
-from queuectl.worker.process import Invocation, Launcher, Process
+from queuectl.worker.process import Invocation, Launcher, Process, Shortage
 from queuectl.worker.report import Told
 from tests.worker.live import LiveWorker, freeze, is_alive, pid_in, state_of, wait_until
 
@@ -184,7 +184,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 400 KiB."""
     path = tmp_path / "disk"
     path.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", path], check=False).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k,mode=700", "tmpfs", path], check=False).returncode:
         pytest.skip("may not mount a file system")
     yield path
     subprocess.run(["umount", "-l", path], check=True)
@@ -224,7 +224,7 @@ def test_a_worker_that_fails_to_begin_leaves_no_bell(queue: Queue) -> None:
         try:
             start_worker(queue, drain=True, report=refuse)
             break
-        except OSError:
+        except Shortage:
             failures += 1
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

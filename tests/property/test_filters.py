@@ -33,6 +33,7 @@ wheres = st.builds(
     moments,
     moments,
     st.none() | st.sampled_from(["J1", "echo", "ÉCHO", "9", "nothing"]),
+    moments,
 )
 orders = st.none() | st.builds(Order, st.sampled_from(list(KEYS)), st.booleans())
 
@@ -92,6 +93,9 @@ def test_a_list_is_what_looking_at_every_job_gives(
             where = where._replace(
                 since_us=None if where.since_us is None else begun_us + where.since_us * SECOND,
                 until_us=None if where.until_us is None else begun_us + where.until_us * SECOND,
+                running_since_us=(
+                    None if where.running_since_us is None else begun_us + where.running_since_us * SECOND
+                ),
             )
             fitting = [job for job in queue.jobs() if where.fits(job)]
             with queue._store.read() as txn:

@@ -31,7 +31,7 @@ def test_enqueue(dashboard: Dashboard, store: Queue) -> None:
         ({"command": "true", "odd": 1}, 400, "key: found 'odd'"),
         ({"command": "true", "priority": "high"}, 400, "priority"),
         ({"command": "true", "reason": 7}, 400, "reason"),
-        ({"command": "x\ud800"}, 400, "UTF-8"),
+        ({"command": "x\ud800"}, 400, "text, or bytes as os.fsdecode gives them"),
         ({"command": "x" * 70_000}, 400, "at most 65,536"),
         ({"id": "there", "command": "true"}, 409, "a job of that id exists"),
         ([], 400, "a JSON object"),
