@@ -5,46 +5,20 @@ while a thread is in a transaction would do so too.
 """
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import lmdb
 
-from .directory import check_new, file_at, hold, refuse_half_replaced
-from .errors import NewerFormat, NoQueue, NotAQueue, StoreError
-from .files import flush_directory, open_private
+from .datafile import check_length, damaged
+from .directory import file_at, hold, refuse_half_replaced
+from .errors import NoQueue, StoreError
+from .files import open_private
 from .gate import Gate
 from .lmdbfile import NEARLY_FULL, PATIENCE_S, LmdbFile
-
-FORMAT: Final = 2
-"""The highest format of a store that is known here: an older queuectl could not read what has it."""
-
-NEW_FORMAT: Final = 1
-"""The format of a new store; it becomes 2 when retention lets the first events go."""
-
-LOG_TABLES: Final = ("meta", "log", "streams", "outputs", "presence", "subscriptions")
-VIEW_TABLES: Final = (
-    "jobs",
-    "ids",
-    "removed",
-    "ready",
-    "scheduled",
-    "leases",
-    "dead",
-    "ended",
-    "counts",
-    "workers",
-    "config",
-    "marks",
-    "children",
-    "archives",
-    "environments",
-)
-_SETS: Final = ("a", "b")
-Sets = Mapping[str, Mapping[str, Any]]
-"""For each set of views, table name -> LMDB's handle, of the views in it and of what is no view."""
+from .tables import Sets, TablesMissing, create_tables, open_tables, tables_there
 
 
 class Environment:
@@ -91,7 +65,7 @@ class Environment:
         except BaseException as error:
             opened.close()
             if isinstance(error, lmdb.Error) and not self._is_suspect:
-                raise _damaged(self.path, error) from error
+                raise damaged(self.path, error) from error
             raise
         self.opened, self.is_read_only = opened, read_only
 
@@ -100,13 +74,13 @@ class Environment:
             with opened.reading() as env:
                 if env.stat()["entries"] == 0:
                     raise TablesMissing
-                return _tables_there(env, self.path)
-        _check_length(self.path, opened.env)
+                return tables_there(env, self.path)
+        check_length(self.path, opened.env)
         if opened.env.stat()["entries"]:
-            return _open_tables(opened, self.path, read_only=read_only)
+            return open_tables(opened, self.path, read_only=read_only)
         if read_only:
             raise TablesMissing
-        return _create_tables(opened, self.path)
+        return create_tables(opened, self.path)
 
     def is_there(self) -> bool:
         """Return whether the path still leads to what is open."""
@@ -337,10 +311,6 @@ OPEN: Final[set[Environment]] = set()
 """Those that are open in this process."""
 
 
-class TablesMissing(Exception):
-    """There is something to write before this store can be read."""
-
-
 def suspect(path: Path) -> Environment:
     """Open an environment whose file may be damaged, to be read only, in a process that may end of it.
 
@@ -354,176 +324,9 @@ def suspect(path: Path) -> Environment:
         raise StoreError(f"cannot read the queue at {path}: {str(error).rstrip('.')}") from error
 
 
-def faults(path: Path) -> list[str]:
-    """Give what is wrong with the structure of data.mdb, found in Python, without the engine.
-
-    It reads all of the file; where a process writes to it meanwhile, what it gives may be wrong.
-    """
-    from lmdb.verify import VerifyError, verify
-
-    try:
-        return [str(each) for each in verify(str(path))]  # type: ignore[no-untyped-call]
-    except (VerifyError, OSError, ValueError) as error:
-        return [str(error)]
-
-
-def _damaged(path: Path, error: lmdb.Error) -> StoreError:
-    found = str(error).rstrip(".")
-    return StoreError(f"cannot open the queue at {path}: {found}; type `queuectl verify`, then restore a backup")
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except lmdb.Error as error:
-        raise _damaged(path, error) from error
-
-
-def compacted_copy(path: Path, target: Path) -> None:
-    """Copy an environment that nobody has open into a directory, without its free pages, and check the copy.
-
-    Raises NotAQueue or StoreError.
-    """
-    with _told(path), closing(LmdbFile(path, read_only=True)) as opened, opened.reading() as env:
-        _check_format(env, path, None)
-        try:
-            env.copy(os.fsencode(target), compact=True)  # type: ignore[arg-type]  # it takes bytes as well
-        except lmdb.Error as error:
-            raise StoreError(f"cannot copy the queue at {path}: {error}; check the disk and its free space") from error
-        rows = _count_rows(env)
-    if found := faults(target):
-        raise StoreError(f"cannot copy the queue at {path}: the copy is not sound ({found[0]}); check the disk")
-    with closing(LmdbFile(target, read_only=True)) as opened, opened.reading() as env:
-        if _count_rows(env) != rows:
-            raise StoreError(f"cannot copy the queue at {path}: the copy lacks rows; run `queuectl verify`")
-
-
-def _count_rows(env: lmdb.Environment) -> dict[bytes, int]:
-    with env.begin() as txn:
-        names = [bytes(name) for name in txn.cursor().iternext(values=False)]
-    tables = {name: env.open_db(name, create=False) for name in names}
-    with env.begin() as txn:
-        return {name: int(txn.stat(table)["entries"]) for name, table in tables.items()}
-
-
-def _check_length(path: Path, env: lmdb.Environment) -> None:
-    """Refuse a file that was cut short: reading a page that is not there would end the process.
-
-    A sound file may lack pages at its end that no tree reaches, so a short one is walked, in Python.
-    """
-    pages = int(env.info()["last_pgno"]) + 1
-    if (path / "data.mdb").stat().st_size >= pages * int(env.stat()["psize"]):
-        return
-    if found := faults(path):
-        raise StoreError(
-            f"cannot open the queue at {path}: data.mdb was cut short ({found[0]}); restore a backup of the directory"
-        )
-
-
-class Peeked(NamedTuple):
-    """What an environment holds: rows of `meta`, the last row of `log`, and the tables it lacks."""
-
-    meta: dict[bytes, bytes]
-    last: tuple[bytes, bytes] | None
-    missing: list[str]
-
-
-def peek(path: Path) -> Peeked:
-    """Look into an environment without writing anything; raises NoQueue, NotAQueue, NewerFormat or StoreError."""
-    if not (path / "data.mdb").exists():
-        check_new(path)
-        raise NoQueue(str(path))
-    if not (path / "data.mdb").stat().st_size:
-        return Peeked({}, None, [])
-    held = hold(path)
-    try:
-        refuse_half_replaced(path)
-        with _told(path), closing(LmdbFile(path, read_only=True)) as opened, opened.reading() as env:
-            _check_length(path, env)
-            _check_format(env, path, None)
-            with env.begin() as txn:
-                there = set(txn.cursor().iternext(values=False))
-            meta, log = (env.open_db(name, create=False) for name in (b"meta", b"log"))
-            with env.begin() as txn:
-                cursor = txn.cursor(log)
-                last: Any = cursor.item() if cursor.last() else None
-                rows: Any = dict(txn.cursor(meta))
-        return Peeked(rows, last, [name for name in _table_names() if name.encode() not in there])
-    finally:
-        if held is not None:
-            os.close(held)
-
-
-def _table_names() -> Iterator[str]:
-    yield from LOG_TABLES
-    yield from (f"{name}.{each}" for name in VIEW_TABLES for each in _SETS)
-
-
 def _make_files(path: Path, *, create: bool) -> None:
     """Make the files that LMDB would make, for this user alone under any umask."""
     for name in ("data.mdb", "lock.mdb") if create else ("lock.mdb",):
         if not os.path.exists(f"{path}/{name}"):  # noqa: PTH110 - on each opening's way
             with suppress(OSError):  # where nothing may be written, LMDB says what it makes of that
                 os.close(open_private(path / name, os.O_RDWR | os.O_CREAT))
-
-
-def _create_tables(opened: LmdbFile, path: Path) -> Sets:
-    try:
-        with opened.writing(), opened.env.begin(write=True) as txn:
-            sets = _tables(opened.env, txn, create=True)
-            txn.put(b"format", str(NEW_FORMAT).encode(), db=sets["a"]["meta"], overwrite=False)
-    except lmdb.Error as error:
-        raise StoreError(f"cannot make a queue at {path}: {error}; check the disk and its free space") from error
-    for directory in (path, path.parent):
-        flush_directory(directory)
-    return sets
-
-
-def _open_tables(opened: LmdbFile, path: Path, *, read_only: bool) -> Sets:
-    if read_only:
-        with opened.reading() as env:
-            _check_format(env, path, None)
-            try:
-                return _tables(env, None, create=False)
-            except lmdb.NotFoundError as error:
-                raise TablesMissing from error
-    # py-lmdb forgets the handles that a read transaction opened, so this takes the write lock.
-    with opened.writing(), opened.env.begin(write=True) as txn:
-        _check_format(opened.env, path, txn)
-        return _tables(opened.env, txn, create=True)  # a release may have added some
-
-
-def _tables_there(env: lmdb.Environment, path: Path) -> Sets:
-    """Open the tables that there are: an older release had fewer."""
-    _check_format(env, path, None)
-
-    def there(names: Mapping[str, str]) -> dict[str, Any]:
-        found = {}
-        for name, full in names.items():
-            with suppress(lmdb.NotFoundError):
-                found[name] = env.open_db(full.encode(), create=False)
-        return found
-
-    shared = there({name: name for name in LOG_TABLES})
-    return {each: shared | there({name: f"{name}.{each}" for name in VIEW_TABLES}) for each in _SETS}
-
-
-def _check_format(env: lmdb.Environment, path: Path, txn: lmdb.Transaction | None) -> None:
-    try:
-        meta = env.open_db(b"meta", txn=txn, create=False)
-        env.open_db(b"log", txn=txn, create=False)
-        with nullcontext(txn) if txn is not None else env.begin() as reading:
-            version = int(reading.get(b"format", db=meta) or b"")
-    except (lmdb.NotFoundError, lmdb.IncompatibleError, ValueError) as error:
-        raise NotAQueue(str(path), "data.mdb belongs to another program") from error
-    if version > FORMAT:
-        raise NewerFormat(f"the format of the store at {path}", version, FORMAT)
-
-
-def _tables(env: lmdb.Environment, txn: lmdb.Transaction | None, *, create: bool) -> Sets:
-    shared = {name: env.open_db(name.encode(), txn=txn, create=create) for name in LOG_TABLES}
-    return {
-        each: shared | {name: env.open_db(f"{name}.{each}".encode(), txn=txn, create=create) for name in VIEW_TABLES}
-        for each in _SETS
-    }

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from .answers import Migrated
-from .environment import Peeked, peek
+from .datafile import Peeked, peek
 from .errors import NewerFormat
 from .events.chain import kept_by
 from .events.codec import decode

@@ -13,8 +13,9 @@ from threading import Lock, RLock, get_ident
 
 from . import halfmade
 from .directory import check_new, make_directory, refuse_half_replaced
-from .environment import OPEN, Environment, TablesMissing
+from .environment import OPEN, Environment
 from .errors import NoQueue, StoreError
+from .tables import TablesMissing
 
 _TRIES = 10
 

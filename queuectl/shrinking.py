@@ -10,8 +10,8 @@ from shutil import rmtree
 from typing import Final
 
 from .answers import Shrunk
+from .datafile import compacted_copy
 from .directory import SHRUNK, alone, refuse_half_replaced
-from .environment import compacted_copy
 from .errors import NoQueue, StoreError
 from .files import make_private, rename
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from . import apart
-from .environment import faults
+from .datafile import faults
 from .errors import QueuectlError, StoreError
 from .events.chain import GENESIS, link
 from .events.codec import unpack

@@ -21,9 +21,10 @@ from types import TracebackType
 import lmdb
 
 from .directory import REPLAY_LOCK, lock
-from .environment import VIEW_TABLES, Environment, Sets, suspect
+from .environment import Environment, suspect
 from .errors import CorruptLog, ForkedStore, StoreError, WriteFailed
 from .registry import acquire, make_passing
+from .tables import VIEW_TABLES, Sets
 
 __all__ = ["REPLAY_LOCK", "VIEW_TABLES", "Row", "Store", "Transaction", "key_of", "no_collection"]
 

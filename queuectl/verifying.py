@@ -18,8 +18,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from . import outputs
+from .datafile import faults
 from .directory import COMPACT_LOCK, is_used, lock
-from .environment import faults
 from .errors import CorruptLog, IllegalTransition, QueuectlError, StoreError
 from .events.audit import Audit, Envelope, Look, Problem, Problems, envelope_of
 from .events.types import RETENTION_STREAM

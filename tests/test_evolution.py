@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from queuectl import JobRequest, Queue
 from queuectl.cli.group import VERBS
 from queuectl.documents import event_json, job_json
-from queuectl.environment import FORMAT
 from queuectl.errors import CorruptLog, NewerFormat
 from queuectl.events import codec
 from queuectl.events.chain import GENESIS, link
@@ -26,6 +25,7 @@ from queuectl.events.codec import LAYOUTS, UPCASTS, decode, encode, unpack
 from queuectl.events.types import Recorded
 from queuectl.projections.rebuild import VIEWS_VERSION
 from queuectl.store import Store, key_of
+from queuectl.tables import FORMAT
 from tests.cli.conftest import CommandLine, cli  # noqa: F401 - a fixture
 from tests.clocks import FakeClock
 from tests.lives import long_life

@@ -313,7 +313,7 @@ def test_a_spoilt_segment_is_named(queue: Queue, spoil: Callable[[bytes], bytes]
 
 def test_an_older_queuectl_refuses_the_store(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new store has format 1 and gets format 2 with its first cut, which a release that knows 1 refuses."""
-    monkeypatch.setattr("queuectl.environment.FORMAT", 1)
+    monkeypatch.setattr("queuectl.tables.FORMAT", 1)
     completed(queue, "a")
     queue.close()
     Queue.open(queue.path, create=False).close()

@@ -16,7 +16,6 @@ import pytest
 import queuectl.directory
 import queuectl.lmdbfile
 from queuectl.directory import filesystem_of
-from queuectl.environment import FORMAT
 from queuectl.errors import (
     CorruptLog,
     ForkedStore,
@@ -27,6 +26,7 @@ from queuectl.errors import (
     WriteFailed,
 )
 from queuectl.store import Store, Transaction, key_of
+from queuectl.tables import FORMAT
 
 NOBODY = 65_534
 ROWS = [(key_of(n), b"%d" % n) for n in (1, 2, 300, 2**40)]

@@ -1,0 +1,120 @@
+"""A queue's data file seen from outside: whether it is sound, what it holds, a copy without free pages.
+
+For those who do not keep it open; whoever works with it has an `environment`.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lmdb
+
+from .directory import check_new, hold, refuse_half_replaced
+from .errors import NoQueue, StoreError
+from .lmdbfile import LmdbFile
+from .tables import check_format, table_names
+
+
+def faults(path: Path) -> list[str]:
+    """Give what is wrong with the structure of data.mdb, found in Python, without the engine.
+
+    It reads all of the file; where a process writes to it meanwhile, what it gives may be wrong.
+    """
+    from lmdb.verify import VerifyError, verify
+
+    try:
+        return [str(each) for each in verify(str(path))]  # type: ignore[no-untyped-call]
+    except (VerifyError, OSError, ValueError) as error:
+        return [str(error)]
+
+
+def damaged(path: Path, error: lmdb.Error) -> StoreError:
+    """Return the error for a file in which LMDB met what cannot be."""
+    found = str(error).rstrip(".")
+    return StoreError(f"cannot open the queue at {path}: {found}; type `queuectl verify`, then restore a backup")
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Raise what LMDB says of a file meanwhile as StoreError."""
+    try:
+        yield
+    except lmdb.Error as error:
+        raise damaged(path, error) from error
+
+
+def check_length(path: Path, env: lmdb.Environment) -> None:
+    """Refuse a file that was cut short: reading a page that is not there would end the process.
+
+    A sound file may lack pages at its end that no tree reaches, so a short one is walked, in Python.
+    """
+    pages = int(env.info()["last_pgno"]) + 1
+    if (path / "data.mdb").stat().st_size >= pages * int(env.stat()["psize"]):
+        return
+    if found := faults(path):
+        raise StoreError(
+            f"cannot open the queue at {path}: data.mdb was cut short ({found[0]}); restore a backup of the directory"
+        )
+
+
+class Peeked(NamedTuple):
+    """What an environment holds: rows of `meta`, the last row of `log`, and the tables it lacks."""
+
+    meta: dict[bytes, bytes]
+    last: tuple[bytes, bytes] | None
+    missing: list[str]
+
+
+def peek(path: Path) -> Peeked:
+    """Look into an environment without writing anything; raises NoQueue, NotAQueue, NewerFormat or StoreError."""
+    if not (path / "data.mdb").exists():
+        check_new(path)
+        raise NoQueue(str(path))
+    if not (path / "data.mdb").stat().st_size:
+        return Peeked({}, None, [])
+    held = hold(path)
+    try:
+        refuse_half_replaced(path)
+        with told(path), closing(LmdbFile(path, read_only=True)) as opened, opened.reading() as env:
+            check_length(path, env)
+            check_format(env, path, None)
+            with env.begin() as txn:
+                there = set(txn.cursor().iternext(values=False))
+            meta, log = (env.open_db(name, create=False) for name in (b"meta", b"log"))
+            with env.begin() as txn:
+                cursor = txn.cursor(log)
+                last: Any = cursor.item() if cursor.last() else None
+                rows: Any = dict(txn.cursor(meta))
+        return Peeked(rows, last, [name for name in table_names() if name.encode() not in there])
+    finally:
+        if held is not None:
+            os.close(held)
+
+
+def compacted_copy(path: Path, target: Path) -> None:
+    """Copy an environment that nobody has open into a directory, without its free pages, and check the copy.
+
+    Raises NotAQueue or StoreError.
+    """
+    with told(path), closing(LmdbFile(path, read_only=True)) as opened, opened.reading() as env:
+        check_format(env, path, None)
+        try:
+            env.copy(os.fsencode(target), compact=True)  # type: ignore[arg-type]  # it takes bytes as well
+        except lmdb.Error as error:
+            raise StoreError(f"cannot copy the queue at {path}: {error}; check the disk and its free space") from error
+        rows = _count_rows(env)
+    if found := faults(target):
+        raise StoreError(f"cannot copy the queue at {path}: the copy is not sound ({found[0]}); check the disk")
+    with closing(LmdbFile(target, read_only=True)) as opened, opened.reading() as env:
+        if _count_rows(env) != rows:
+            raise StoreError(f"cannot copy the queue at {path}: the copy lacks rows; run `queuectl verify`")
+
+
+def _count_rows(env: lmdb.Environment) -> dict[bytes, int]:
+    with env.begin() as txn:
+        names = [bytes(name) for name in txn.cursor().iternext(values=False)]
+    tables = {name: env.open_db(name, create=False) for name in names}
+    with env.begin() as txn:
+        return {name: int(txn.stat(table)["entries"]) for name, table in tables.items()}

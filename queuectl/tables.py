@@ -1,0 +1,117 @@
+"""A queue's tables in an LMDB file: their names, their format, how they are made and opened.
+
+Knows nothing of what the tables mean, nor who shares them.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import lmdb
+
+from .errors import NewerFormat, NotAQueue, StoreError
+from .files import flush_directory
+from .lmdbfile import LmdbFile
+
+FORMAT: Final = 2
+"""The highest format of a store that is known here: an older queuectl could not read what has it."""
+
+NEW_FORMAT: Final = 1
+"""The format of a new store; it becomes 2 when retention lets the first events go."""
+
+LOG_TABLES: Final = ("meta", "log", "streams", "outputs", "presence", "subscriptions")
+VIEW_TABLES: Final = (
+    "jobs",
+    "ids",
+    "removed",
+    "ready",
+    "scheduled",
+    "leases",
+    "dead",
+    "ended",
+    "counts",
+    "workers",
+    "config",
+    "marks",
+    "children",
+    "archives",
+    "environments",
+)
+_SETS: Final = ("a", "b")
+Sets = Mapping[str, Mapping[str, Any]]
+"""For each set of views, table name -> LMDB's handle, of the views in it and of what is no view."""
+
+
+class TablesMissing(Exception):
+    """There is something to write before this store can be read."""
+
+
+def table_names() -> Iterator[str]:
+    """Return the name of each table in the file."""
+    yield from LOG_TABLES
+    yield from (f"{name}.{each}" for name in VIEW_TABLES for each in _SETS)
+
+
+def create_tables(opened: LmdbFile, path: Path) -> Sets:
+    """Make all tables in a new file; raises StoreError."""
+    try:
+        with opened.writing(), opened.env.begin(write=True) as txn:
+            sets = _tables(opened.env, txn, create=True)
+            txn.put(b"format", str(NEW_FORMAT).encode(), db=sets["a"]["meta"], overwrite=False)
+    except lmdb.Error as error:
+        raise StoreError(f"cannot make a queue at {path}: {error}; check the disk and its free space") from error
+    for directory in (path, path.parent):
+        flush_directory(directory)
+    return sets
+
+
+def open_tables(opened: LmdbFile, path: Path, *, read_only: bool) -> Sets:
+    """Open all tables, and make those that a release added; raises TablesMissing where that may not be done."""
+    if read_only:
+        with opened.reading() as env:
+            check_format(env, path, None)
+            try:
+                return _tables(env, None, create=False)
+            except lmdb.NotFoundError as error:
+                raise TablesMissing from error
+    # py-lmdb forgets the handles that a read transaction opened, so this takes the write lock.
+    with opened.writing(), opened.env.begin(write=True) as txn:
+        check_format(opened.env, path, txn)
+        return _tables(opened.env, txn, create=True)  # a release may have added some
+
+
+def tables_there(env: lmdb.Environment, path: Path) -> Sets:
+    """Open the tables that there are: an older release had fewer."""
+    check_format(env, path, None)
+
+    def there(names: Mapping[str, str]) -> dict[str, Any]:
+        found = {}
+        for name, full in names.items():
+            with suppress(lmdb.NotFoundError):
+                found[name] = env.open_db(full.encode(), create=False)
+        return found
+
+    shared = there({name: name for name in LOG_TABLES})
+    return {each: shared | there({name: f"{name}.{each}" for name in VIEW_TABLES}) for each in _SETS}
+
+
+def check_format(env: lmdb.Environment, path: Path, txn: lmdb.Transaction | None) -> None:
+    """Refuse a file of another program, or of a newer release; raises NotAQueue or NewerFormat."""
+    try:
+        meta = env.open_db(b"meta", txn=txn, create=False)
+        env.open_db(b"log", txn=txn, create=False)
+        with nullcontext(txn) if txn is not None else env.begin() as reading:
+            version = int(reading.get(b"format", db=meta) or b"")
+    except (lmdb.NotFoundError, lmdb.IncompatibleError, ValueError) as error:
+        raise NotAQueue(str(path), "data.mdb belongs to another program") from error
+    if version > FORMAT:
+        raise NewerFormat(f"the format of the store at {path}", version, FORMAT)
+
+
+def _tables(env: lmdb.Environment, txn: lmdb.Transaction | None, *, create: bool) -> Sets:
+    shared = {name: env.open_db(name.encode(), txn=txn, create=create) for name in LOG_TABLES}
+    return {
+        each: shared | {name: env.open_db(f"{name}.{each}".encode(), txn=txn, create=create) for name in VIEW_TABLES}
+        for each in _SETS
+    }
