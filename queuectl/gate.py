@@ -28,8 +28,8 @@ class Gate:
         inside[who] = inside.get(who, 0) + 1
         return who
 
-    def leave(self, who: int) -> bool:
-        """Go out as the thread that went in, and return whether nobody is inside; call it with `lock` held."""
+    def leave(self, who: int) -> None:
+        """Go out as the thread that went in; call it with `lock` held."""
         inside = self._inside
         if (left := inside[who] - 1) > 0:
             inside[who] = left
@@ -37,7 +37,6 @@ class Gate:
             del inside[who]
         if self._alone is not None:
             self._changed.notify_all()
-        return not inside
 
     @property
     def is_empty(self) -> bool:
@@ -57,17 +56,17 @@ class Gate:
     @contextmanager
     def alone(self, *, timeout_s: float) -> Iterator[bool]:
         """Keep others out meanwhile; yields whether nobody is inside, in time: never while this thread itself is."""
-        who = get_ident()
-        with self.lock:
-            deadline = monotonic() + timeout_s
-            is_free = self._changed.wait_for(lambda: self._alone is None, timeout_s) and who not in self._inside
-            if is_free:
-                self._alone = who
-                is_free = self._changed.wait_for(lambda: not self._inside, max(0.0, deadline - monotonic()))
-        try:
+        who, is_mine = get_ident(), False
+        deadline = monotonic() + timeout_s
+        try:  # around the waiting too, which an interrupt may end
+            with self.lock:
+                is_free = self._changed.wait_for(lambda: self._alone is None, timeout_s) and who not in self._inside
+                if is_free:
+                    is_mine, self._alone = True, who
+                    is_free = self._changed.wait_for(lambda: not self._inside, max(0.0, deadline - monotonic()))
             yield is_free
         finally:
             with self.lock:
-                if self._alone == who:
+                if is_mine and self._alone == who:
                     self._alone = None
                     self._changed.notify_all()
