@@ -6,7 +6,6 @@ A process id means a process only together with its start: it is given away agai
 # pathlib takes longer to load than all of a guardian's work:
 # ruff: noqa: PTH208
 
-import errno
 import os
 import signal
 from collections import defaultdict
@@ -19,8 +18,6 @@ TICKS: Final = os.sysconf("SC_CLK_TCK")
 """How many parts of a second processes' starts are counted in."""
 
 _STAT_BYTES: Final = 4096
-_NO_PIDFDS: Final = frozenset({errno.ENOSYS, errno.EPERM, errno.EMFILE, errno.ENFILE})
-_pidfd_open: Final = getattr(os, "pidfd_open", None)
 
 
 class Seen(NamedTuple):
@@ -104,36 +101,31 @@ def send(to: Seen, number: int) -> bool:
 
     Returns whether this process may: one that is gone does not mind.
     """
+    handle = handle_of(to.pid)
     try:
-        fd = _pidfd(to.pid)
-        try:
-            now = seen(to.pid)
-            if now is None or now.started != to.started:
-                return True
-            if fd is None:
-                os.kill(to.pid, number)
-            else:
-                signal.pidfd_send_signal(fd, number)
-        finally:
-            if fd is not None:
-                os.close(fd)
+        now = seen(to.pid)
+        if now is None or now.started != to.started:
+            return True
+        if handle < 0:
+            os.kill(to.pid, number)
+        else:
+            signal.pidfd_send_signal(handle, number)
     except PermissionError:
         return False
     except OSError:
         pass
+    finally:
+        if handle >= 0:
+            os.close(handle)
     return True
 
 
-def _pidfd(pid: int) -> int | None:
-    """Open a process as such; None where this system cannot, raises OSError where it is gone."""
-    if _pidfd_open is None:
-        return None
+def handle_of(pid: int) -> int:
+    """Open a handle to a process, which no later one of its id answers to; -1 where it is gone, or there are none."""
     try:
-        return int(_pidfd_open(pid))
-    except OSError as error:
-        if error.errno in _NO_PIDFDS:
-            return None
-        raise
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return -1
 
 
 def _read(path: str, most: int) -> bytes:

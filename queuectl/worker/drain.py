@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .helper import Helper, has_ended, wait_for
+from .helper import Helper
 from .libc import close
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ class Drain:
     def __init__(self) -> None:
         self._helper = Helper("-I", "-S", "-c", _START, Path(__file__).parents[2])
         self._socket: socket | None = None
-        self._pid = 0
         self._held: list[int] = []
 
     def take(self, pipes: list[int]) -> None:
@@ -48,8 +47,7 @@ class Drain:
 
     def tidy(self) -> None:
         """Reap what started the drainer: it is there for a moment only."""
-        if self._pid and has_ended(self._pid):
-            self._pid = 0
+        self._helper.has_ended()
 
     def close(self) -> None:
         """Let go of the drainer, which goes on by itself while it has something to read."""
@@ -76,7 +74,7 @@ class Drain:
         try:
             ours.setblocking(False)
             with theirs, Path(os.devnull).open("r+b", buffering=0) as null:
-                self._pid = self._helper.start((theirs.fileno(), null.fileno(), null.fileno()))
+                self._helper.start((theirs.fileno(), null.fileno(), null.fileno()))
         except BaseException:
             ours.close()
             raise
@@ -87,6 +85,4 @@ class Drain:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-        if self._pid:
-            wait_for(self._pid, patience_s=_START_S)
-            self._pid = 0
+        self._helper.wait(patience_s=_START_S)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ..guardian import START
-from .helper import Helper, wait_for
+from .helper import Helper
 from .libc import close
 from .signals import STOPPING
 
@@ -25,7 +25,6 @@ class Guard:
     def __init__(self, db_path: Path, worker: str) -> None:
         self._helper = Helper("-I", "-S", "-c", START, Path(__file__).parents[2], db_path, worker)
         self._ends: list[int] = []
-        self._pid = 0
 
     @property
     def is_there(self) -> bool:
@@ -44,8 +43,7 @@ class Guard:
             its_reading, writing = os.pipe()
             ends += [its_reading, writing]
             with Path(os.devnull).open("r+b", buffering=0) as null, _deaf():
-                fds = (its_reading, its_writing, null.fileno())
-                self._pid = self._helper.start(fds)
+                self._helper.start((its_reading, its_writing, null.fileno()))
         except BaseException:
             close(ends)
             raise
@@ -58,8 +56,8 @@ class Guard:
             return
         close(self._ends)
         self._ends = []
-        os.kill(self._pid, signal.SIGCONT)  # a stopped one would not end
-        wait_for(self._pid, patience_s=PATIENCE_S)
+        self._helper.send(signal.SIGCONT)  # a stopped one would not end
+        self._helper.wait(patience_s=PATIENCE_S)
 
 
 @contextmanager

@@ -166,14 +166,6 @@ def pipe() -> tuple[int, int]:
     return reading, writing
 
 
-def handle_of(pid: int) -> int:
-    """Open a handle to a child, to learn how it ended though another reaps it; -1 where there is none."""
-    try:
-        return os.pidfd_open(pid)
-    except (AttributeError, OSError):
-        return -1
-
-
 def exit_by(handle: int) -> int | None:
     """Give a reaped process's exit code, or minus its signal, by its handle; None where the system does not tell.
 

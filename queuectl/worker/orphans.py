@@ -9,7 +9,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import Final
 
-from .helper import UNREAPED
+from .helper import unreaped
 from .libc import adopt_orphans
 
 _READ_BYTES: Final = 65536
@@ -32,8 +32,9 @@ class Orphans:
         Where none are returned there was a moment at which there were none: a dead process can leave no
         others, and the list was read again after the last of them.
         """
+        ours = unreaped().union(but)
         while True:
-            pids = [pid for pid in self._children() if pid not in UNREAPED and pid not in but]
+            pids = [pid for pid in self._children() if pid not in ours]
             if not [pid for pid in pids if _reap(pid)]:
                 return pids
 

@@ -17,10 +17,11 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from ..boot import booted_s
 from ..errors import QueuectlError
 from ..events.types import Command
+from ..processes import handle_of
 from ..shells import DEFAULT as DEFAULT_SHELL
 from ..shells import words_before
 from .arrivals import Arrivals, Watch
-from .libc import Attributes, Environment, Strings, close, exit_by, handle_of, pipe, spawn, strings
+from .libc import Attributes, Environment, Strings, close, exit_by, pipe, spawn, strings
 
 Stream: TypeAlias = Literal[b"o", b"e"]
 STDOUT: Final = b"o"

@@ -23,28 +23,23 @@ class Snapshotting:
         root = Path(__file__).parents[2]
         self._helper = Helper("-P", "-c", _START, root, "--db", queue.path, "snapshot", "--due")
         self._queue = queue
-        self._pid = 0
         self._not_before = 0.0
+        self._is_making = False
 
     def step(self, now: float) -> None:
         """Start a maker where one is due, or see whether the one that was started has ended."""
-        if self._pid:
-            self._reap(now)
+        if not self._helper.has_ended():
+            return
+        if self._is_making:
+            self._is_making = False
+            if self._helper.has_failed:
+                self._not_before = now + PAUSE_AFTER_FAILURE_S
         elif now >= self._not_before and self._queue.are_snapshots_due():
             self._not_before = now + PAUSE_S
             with suppress(OSError):  # short of processes: later, then
                 self._start()
 
-    def _reap(self, now: float) -> None:
-        try:
-            pid, status = os.waitpid(self._pid, os.WNOHANG)
-        except ChildProcessError:  # somebody else in this program reaped it
-            pid, status = self._pid, 0
-        if pid:
-            self._pid = 0
-            if status:
-                self._not_before = now + PAUSE_AFTER_FAILURE_S
-
     def _start(self) -> None:
         with Path(os.devnull).open("r+b", buffering=0) as null:
-            self._pid = self._helper.start((null.fileno(),) * 3)
+            self._helper.start((null.fileno(),) * 3)
+        self._is_making = True
