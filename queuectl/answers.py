@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from .errors import QueuectlError
+from .errors import QueuectlError, as_typed
 from .events.types import Output, Value
 from .job import Job, JobState
 
@@ -128,7 +128,7 @@ class Unserved(NamedTuple):
     @property
     def start_command(self) -> str:
         """The command that starts a worker for it."""
-        return "queuectl worker start" + ("" if self.queue == "default" else f" --queue {self.queue}")
+        return "queuectl worker start" + ("" if self.queue == "default" else f" --queue {as_typed(self.queue)}")
 
 
 class Status(NamedTuple):

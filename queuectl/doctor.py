@@ -11,12 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from shlex import quote
 from typing import Any, Final, Literal, NamedTuple
 
 from . import apart, lockfile
 from .directory import JOURNAL, NETWORK, SHRUNK, STAGED, filesystem_of
-from .errors import NewerFormat, NoQueue, NotAQueue, QueuectlError
+from .errors import NewerFormat, NoQueue, NotAQueue, QueuectlError, as_typed
 from .events.lmdb_log import LmdbLog
 from .files import left_behind
 from .job import JobState
@@ -139,10 +138,10 @@ def _permissions(path: Path) -> Iterator[Trouble]:
     for each, mode in wanted.items():
         found = each.stat()
         if (have := stat.S_IMODE(found.st_mode)) & ~mode or mode & ~have:
-            yield "problem", f"{each} has mode {have:04o}, not {mode:04o}", f"chmod {mode:o} {quote(str(each))}"
+            yield "problem", f"{each} has mode {have:04o}, not {mode:04o}", f"chmod {mode:o} {as_typed(str(each))}"
     if strangers := [each for each in sorted(path.rglob("*")) if _owner(each) not in (None, whole.st_uid)]:
         what = f"{len(strangers):,} files in it belong to others than user {whole.st_uid}, as {strangers[0]} does"
-        yield "problem", what, f"sudo chown -R {whole.st_uid} {quote(str(path))}"
+        yield "problem", what, f"sudo chown -R {whole.st_uid} {as_typed(str(path))}"
     if os.geteuid() not in (0, whole.st_uid):
         what = f"the queue belongs to user {whole.st_uid}, and you are user {os.geteuid()}"
         yield "warning", what, f"sudo -u '#{whole.st_uid}' queuectl ..."
@@ -219,7 +218,7 @@ def _workers(store: Store) -> Iterator[Trouble]:
             what = f"worker {info.id} is dead and holds {len(info.running)} jobs; the next worker takes them over"
             yield "problem", what, "queuectl worker start"
         else:
-            yield "warning", f"worker {info.id} is dead", f"queuectl worker stop {quote(info.id)}"
+            yield "warning", f"worker {info.id} is dead", f"queuectl worker stop {as_typed(info.id)}"
 
 
 def _waiting(store: Store) -> Iterator[Trouble]:
@@ -257,10 +256,10 @@ def _dead_letters(store: Store) -> Iterator[Trouble]:
 def _leftovers(store: Store) -> Iterator[Trouble]:
     files = [*_lone_outputs(store), *_lone_locks(store), *_lone_bells(store)]
     if files:
-        named = " ".join(quote(str(each)) for each in files[:NAMED_AT_MOST])
+        named = " ".join(as_typed(str(each)) for each in files[:NAMED_AT_MOST])
         yield "warning", f"{len(files):,} files belong to no job and no worker", f"rm {named}"
     if half := sorted(_half_made(store.path)):
-        named = " ".join(map(quote, half[:NAMED_AT_MOST]))
+        named = " ".join(map(as_typed, half[:NAMED_AT_MOST]))
         yield "warning", f"{len(half):,} files or directories were left half made by a kill", f"rm -r {named}"
 
 

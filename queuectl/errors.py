@@ -36,10 +36,16 @@ class InvalidLine(QueuectlError):
 
 
 def as_typed(word: str) -> str:
-    """Give a word as it is typed at a shell."""
+    """Return a word as it is typed at a shell, on one line and without a character that could command a terminal."""
     from shlex import quote  # only where there is something to say: it costs a command its start
 
-    return quote(word)
+    return quote(word) if word.isprintable() else f"$'{''.join(map(_as_typed_in_dollar_quotes, word))}'"
+
+
+def _as_typed_in_dollar_quotes(char: str) -> str:
+    if char.isprintable():
+        return f"\\{char}" if char in "\\'" else char
+    return "".join(f"\\x{byte:02x}" for byte in char.encode(errors="surrogateescape"))
 
 
 class JobNotFound(QueuectlError):

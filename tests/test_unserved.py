@@ -1,12 +1,14 @@
 """Which queues have jobs waiting that no running worker takes from: held against real lock files and rows."""
 
 import os
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from queuectl import Queue
+from queuectl.answers import Unserved
 from queuectl.lockfile import LockFile, path_of
 from queuectl.reading import SILENT_US
 from tests.clocks import FakeClock
@@ -84,3 +86,12 @@ def test_in_words(queue: Queue, count: int) -> None:
     (each,) = queue.unserved()
     assert each.told == ("queue mail (1 job waits)" if count == 1 else "queue mail (2,000 jobs wait)")
     assert each.start_command == "queuectl worker start --queue mail"
+
+
+@pytest.mark.parametrize("name", ["a; touch pwned", "it's", "a\x1b]0;x\x07\u202eb'\\", "a\nqueuectl clear"])
+def test_a_name_that_no_queue_may_have(name: str) -> None:
+    """A log from elsewhere may hold any name: what is offered to be typed is one printable line with that name."""
+    offered = Unserved(name, 1).start_command
+    assert offered.isprintable()
+    script = f'queuectl() {{ printf %s "$4"; }}; {offered}'
+    assert subprocess.run(["bash", "-c", script], capture_output=True, check=True).stdout == name.encode()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from ..errors import as_typed
 from ..job import JobState
 from .advice import unserved_text
 from .render import STATE_COLOURS, on_terminal, paint, terminal_width
@@ -94,4 +95,4 @@ def _at_work(info: "WorkerInfo") -> str:
         return f", {len(info.running)} of {plural(info.slots, 'slot')} busy"
     if info.running:
         return f"; the next worker takes over {plural(len(info.running), 'job')} of it"
-    return f"; take it off the list: queuectl worker stop {escape(info.id)}"
+    return f"; take it off the list: queuectl worker stop {as_typed(info.id)}"

@@ -27,7 +27,6 @@ from ..exits import each
 from ..naming import taken_all
 from ..params import Place, as_of_option, json_option, reason_option, whole
 from ..render import document, document_of_each, json_array, line, note, pairs
-from ..text import escape
 from ..verb import VerbSet
 
 if TYPE_CHECKING:
@@ -112,7 +111,7 @@ def show_dead(ctx: click.Context, session: Session, *, job_ids: tuple[str, ...],
             line()
         pairs(details(job))
     if len(jobs) == 1:
-        job_id = escape(jobs[0].id)
+        job_id = as_typed(jobs[0].id)
         note(f"What it printed: queuectl logs {job_id}; run it again: queuectl dlq retry {job_id}")
     ctx.exit(code)
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...errors import as_typed
 from .. import offers
 from ..advice import advise, advise_waiting
 from ..asking import ArgvCommand, asked, check_replace, from_here, job_options, tell_passed
@@ -104,7 +105,7 @@ def _follow(queue: "Queue", enqueued: "Job", *, raw: bool) -> int:
         passed_on = _PassedOn(raw=raw)
         job = follow(queue, job_id, begin=lambda run: None, piece=passed_on.piece, end=passed_on.end)
     except KeyboardInterrupt:
-        note(f"{escape(job_id)} goes on; see: queuectl logs {escape(job_id)} --follow")
+        note(f"{escape(job_id)} goes on; see: queuectl logs {as_typed(job_id)} --follow")
         raise
     if job.last is not None and job.last.error:
         note(f"{escape(job_id)} is {job.state}: {escape(job.last.error)}")

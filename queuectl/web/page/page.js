@@ -240,10 +240,14 @@ function queueTable(names, queues) {
   return table([["Queue"], ...STATES.map((state) => [state, "right"])], rows);
 }
 
+function typed(word) {
+  return /^[\w.-]+$/.test(word) ? word : `'${visible(word).replaceAll("'", `'"'"'`)}'`;
+}
+
 function unservedText(unserved) {
   if (!unserved.length) return null;
   const named = unserved.slice(0, 3).map((queue) => visible(queue)).join(", ") + (unserved.length > 3 ? ` and ${unserved.length - 3} more` : "");
-  return h("p", { class: "failed" }, `Jobs wait in ${unserved.length === 1 ? "queue" : "queues"} ${named}, and no running worker serves ${unserved.length === 1 ? "it" : "them"}. Start one in a terminal: `, h("code", null, unserved.length === 1 ? `queuectl worker start --queue ${visible(unserved[0])}` : "queuectl worker start"));
+  return h("p", { class: "failed" }, `Jobs wait in ${unserved.length === 1 ? "queue" : "queues"} ${named}, and no running worker serves ${unserved.length === 1 ? "it" : "them"}. Start one in a terminal: `, h("code", null, unserved.length === 1 ? `queuectl worker start --queue ${typed(unserved[0])}` : "queuectl worker start"));
 }
 
 function workerTable(workers) {
