@@ -19,7 +19,9 @@ from typing import Final
 MOST_PIPES: Final = 1024
 """How many pipes one drainer has open at the most; what goes beyond is closed."""
 
-PIPES_A_MESSAGE: Final = 2
+PIPES_A_MESSAGE: Final = 253
+"""How many pipes may come with one byte: Linux passes no more."""
+
 PAUSE_S: Final = 0.01
 """How long what comes is left to gather between two looks: who prints without end is slowed down, not followed."""
 
@@ -52,6 +54,7 @@ class Drainer:
     """The pipes that are read on, and the worker that sends more."""
 
     def __init__(self, worker: socket.socket, *, most: int) -> None:
+        worker.setblocking(False)
         self._worker = worker
         self._most = most
         self._pipes: set[int] = set()
@@ -62,24 +65,32 @@ class Drainer:
     def run(self) -> None:
         """Read until nobody is left who could print, or send a pipe."""
         while self._has_worker or self._pipes:
-            for fd, _ in self._poll.poll():
-                if fd in self._pipes:
-                    self._drop_what_came(fd)
-                else:
-                    self._receive()
-            time.sleep(PAUSE_S)
+            ready = [fd for fd, _ in self._poll.poll()]
+            printed = self._pipes.intersection(ready)
+            if len(printed) < len(ready):
+                self._receive()
+            for fd in printed:
+                self._drop_what_came(fd)
+            if printed:
+                time.sleep(PAUSE_S)
 
     def _receive(self) -> None:
-        message, fds, _, _ = socket.recv_fds(self._worker, 1, PIPES_A_MESSAGE)
-        if not message:
-            self._poll.unregister(self._worker)
-            self._has_worker = False
-        for fd in fds:
-            if len(self._pipes) >= self._most:
-                os.close(fd)
-            else:
-                self._pipes.add(fd)
-                self._poll.register(fd, select.POLLIN)
+        """Take in all that the worker has sent by now: what lies in the socket keeps it from sending more."""
+        with suppress(BlockingIOError):
+            while self._has_worker:
+                message, fds, _, _ = socket.recv_fds(self._worker, 1, PIPES_A_MESSAGE)
+                if not message:
+                    self._poll.unregister(self._worker)
+                    self._has_worker = False
+                for fd in fds:
+                    self._take_on(fd)
+
+    def _take_on(self, fd: int) -> None:
+        if len(self._pipes) >= self._most:
+            os.close(fd)
+        else:
+            self._pipes.add(fd)
+            self._poll.register(fd, select.POLLIN)
 
     def _drop_what_came(self, fd: int) -> None:
         with suppress(BlockingIOError):

@@ -3,6 +3,7 @@
 One process for all of them, started when there is the first; see `drainer`.
 """
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 _START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from queuectl.drainer import main; main()"
 
 MOST_HELD: Final = 64
-"""How many pipes are kept open unread while no process can be had to read them."""
+"""How many pipes are kept open unread while there is no process to read them, or it has not come to take them."""
+
+_LATER: Final = frozenset({errno.EAGAIN, errno.ETOOMANYREFS})
+"""What is met where the drainer lives and has not taken what was sent before."""
 
 _START_S: Final = 5.0
 """How long the process that starts it may take to end."""
@@ -37,17 +41,14 @@ class Drain:
     def take(self, pipes: list[int]) -> None:
         """Have pipes read on until their last writer is gone; they are closed here."""
         self._held += pipes
-        for _ in range(2):  # the one that was there may be gone
-            with suppress(OSError):
-                self._send_all()
-            if not self._held:
-                return
+        self._pass_on()
         close(self._held[:-MOST_HELD])
         del self._held[:-MOST_HELD]
 
     def tidy(self) -> None:
-        """Reap what started the drainer: it is there for a moment only."""
+        """Reap what started the drainer, which is there for a moment only, and send what could not be sent before."""
         self._helper.has_ended()
+        self._pass_on()
 
     def close(self) -> None:
         """Let go of the drainer, which goes on by itself while it has something to read."""
@@ -55,17 +56,25 @@ class Drain:
         self._held = []
         self._let_go()
 
-    def _send_all(self) -> None:
+    def _pass_on(self) -> None:
+        for _ in range(2):  # the drainer that was there may be gone
+            if self._held:
+                with suppress(OSError):
+                    self._send()
+
+    def _send(self) -> None:
+        """Send all that is held, in one message, if there is room for it just now."""
         from socket import send_fds  # most workers need none
 
         worker = self._socket or self._start()
         try:
-            while self._held:
-                send_fds(worker, [b"!"], self._held[-1:])
-                close([self._held.pop()])
-        except OSError:
-            self._let_go()
+            send_fds(worker, [b"!"], self._held)
+        except OSError as error:
+            if error.errno not in _LATER:
+                self._let_go()
             raise
+        close(self._held)
+        self._held = []
 
     def _start(self) -> "socket":
         from socket import socketpair

@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -30,14 +30,18 @@ def drain() -> Iterator[Drain]:
 
 def drainer_of(writing: int) -> int | None:
     """Give the process that has the other end of a pipe, unless it is this one."""
+    return next(iter(drainers_of(writing)), None)
+
+
+def drainers_of(writing: int) -> set[int]:
+    """Return all other processes that have the other end of a pipe."""
     name = Path(f"/proc/self/fd/{writing}").readlink()
+    found = set()
     for place in Path("/proc").glob("[0-9]*/fd/*"):
-        try:
-            if place.readlink() == name and place.parts[2] != str(os.getpid()):
-                return int(place.parts[2])
-        except OSError:
-            continue
-    return None
+        with suppress(OSError):
+            if place.readlink() == name:
+                found.add(int(place.parts[2]))
+    return found - {os.getpid()}
 
 
 def test_a_pipe_is_read_on_after_its_worker_is_gone(drain: Drain) -> None:
@@ -79,6 +83,28 @@ def test_a_drainer_that_was_killed_is_replaced(drain: Drain) -> None:
     os.close(writing)
 
 
+def test_a_drainer_that_is_behind_is_not_taken_for_dead(drain: Drain) -> None:
+    """While it has not come to take what was sent, pipes are held, and it gets them too once it goes on."""
+    reading, writing = pipe()
+    drain.take([os.dup(reading)])
+    pid = wait_until(lambda: drainer_of(writing))
+    wait_until(lambda: drainers_of(writing) == {pid})  # what started it is gone
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for _ in range(600):
+            drain.take([os.dup(reading), os.dup(reading)])
+            if drain._held:
+                break
+        assert drain._held, "its socket was never full"
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: drain.tidy() or not drain._held)
+    os.close(reading)
+    assert drainers_of(writing) == {pid}
+    os.write(writing, MUCH)
+    os.close(writing)
+
+
 def test_a_drainer_has_no_more_pipes_than_fit() -> None:
     """What goes beyond is closed, and costs those that are there nothing."""
     ours, theirs = socket.socketpair()
@@ -110,14 +136,15 @@ def test_a_background_process_prints_on_after_its_run_and_its_worker(tmp_path: P
     """What a completed run leaves in the background outlives its next prints, as its worker ends and after that."""
     steps = tmp_path / "steps"
     child = f"while :; do echo out; echo err >&2; echo >> {steps}; sleep 0.02; done"
-    with Queue.open(tmp_path / "q", create=True) as queue:
+    with Queue.open(tmp_path / "q", create=True) as queue, ExitStack() as stack:
         queue.enqueue(f"({child}) & echo $! > {tmp_path}/pid; echo done", id="web")
         worker = LiveWorker(tmp_path / "q")
+        stack.callback(worker.kill)
         wait_until(lambda: queue.job("web").state == "completed")
         pid = pid_in(tmp_path / "pid")
+        stack.callback(os.kill, pid, signal.SIGKILL)
         wait_until(lambda: "what it left in the background goes on" in worker.said())
         worker.signal(signal.SIGKILL if is_killed else signal.SIGTERM)
         worker.exit_code()
         printed = steps.stat().st_size
         wait_until(lambda: steps.stat().st_size > printed + 5)
-        os.kill(pid, signal.SIGKILL)
