@@ -19,7 +19,7 @@ from .errors import Archived, CorruptLog, JobNotFound, NotAQueue, StoreError, Un
 from .events.codec import decode
 from .events.lmdb_log import LOG, LmdbLog
 from .events.types import RETENTION_STREAM, Enqueued, Recorded
-from .files import kept, sweep
+from .files import scratch_directory
 from .filtering import Filter, filter_of, order_of
 from .intake import check_count
 from .job import Job, JobState, evolve
@@ -31,7 +31,6 @@ from .snapshots import Snapshot
 from .store import Row, Store, Transaction, key_of
 
 BATCH: Final = 10_000
-_SCRATCH: Final = ".queuectl-"
 """A read transaction on the live store lives no longer than as many events."""
 
 Progress = Callable[[int, int], None]
@@ -270,28 +269,17 @@ def _begin(store: Store, position: int, scratch: Path | None = None) -> tuple[St
         if found is not None and (views := _unpacked(found, scratch)) is not None:
             return views, at
         snapshots.remove(store.path, at)
-    with _scratch_directory(scratch) as directory:
-        return Store.passing(directory), 0
+    with scratch_directory(scratch) as directory:
+        return Store.passing(Path(directory)), 0
 
 
 def _unpacked(found: Snapshot, scratch: Path | None) -> Store | None:
     try:
-        with _scratch_directory(scratch) as directory:
+        with scratch_directory(scratch) as name:
+            directory = Path(name)
             return Store.passing(directory) if snapshots.unpack(found, directory) else None
     except (NotAQueue, StoreError):
         return None
-
-
-@contextmanager
-def _scratch_directory(parent: Path | None) -> Iterator[Path]:
-    from tempfile import (  # a worker, which only asks whether a snapshot is due, has no use for it
-        TemporaryDirectory,
-        gettempdir,
-    )
-
-    sweep(parent or gettempdir(), _SCRATCH, "")
-    with TemporaryDirectory(prefix=_SCRATCH, dir=parent) as directory, kept(directory):
-        yield Path(directory)
 
 
 def _usable(store: Store, txn: Transaction, position: int) -> Snapshot | None:

@@ -4,17 +4,14 @@ LMDB's copy is one snapshot of log and views. Output in files is collected befor
 after it, so that what the copied log names is there though jobs come and go meanwhile.
 """
 
-import fcntl
 import os
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
-from glob import escape
+from contextlib import ExitStack, closing, contextmanager, suppress
 from math import inf
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import IO, Any, Final
 
 from . import __version__, backupfile, outputs
@@ -22,7 +19,7 @@ from .answers import BackedUp
 from .backupfile import DATA, Writer
 from .documents import time_json
 from .errors import StoreError
-from .files import flush_directory, make_private, new_file, open_private, rename
+from .files import flush_directory, make_private, new_file, rename, scratch_directory
 from .soundness import Sound, sound
 from .store import Store
 from .surroundings import absolute
@@ -32,9 +29,6 @@ SUFFIX: Final = ".seg"
 """Where retention puts the events it lets go, and how the files end that it seals there."""
 
 STDOUT: Final = "-"
-
-_PARTIAL: Final = ".partial"
-_LOCK: Final = "lock"
 
 Progress = Callable[[str, int, int | None], None]
 """Called with what goes on, and the bytes done of all."""
@@ -46,11 +40,11 @@ def back_up(store: Store, file: str, *, force: bool, progress: Progress | None =
     Raises StoreError where the file is there already and not `force`, or where the queue is damaged.
     """
     if file == STDOUT:
-        with _workshop(None, "queuectl-backup") as shop:
+        with _workshop(None) as shop:
             return _write(store, sys.stdout.buffer, shop, compressed=False, progress=progress)
     target = Path(os.path.normpath(absolute(file)))  # symbolic links stay
     _check_target(target, force)
-    with _workshop(target.parent, target.name) as shop:
+    with _workshop(target.parent) as shop:
         with _told(target), new_file(shop / "backup") as sink:
             compressed = target.name.endswith((".gz", ".tgz"))
             done = _write(store, sink, shop, compressed=compressed, progress=progress)
@@ -71,34 +65,15 @@ def _check_target(target: Path, force: bool) -> None:
 
 
 @contextmanager
-def _workshop(beside: Path | None, name: str) -> Iterator[Path]:
-    """Give a directory to work in, which goes with all in it at the end."""
-    if beside is not None:
-        _clear_away(beside, name)
-    try:
-        shop = Path(mkdtemp(prefix=f".{name}.", suffix=_PARTIAL, dir=beside))
-        shop.chmod(0o700)  # what the umask took away
-        lock = open_private(shop / _LOCK, os.O_RDWR | os.O_CREAT)
-    except OSError as error:
-        raise StoreError(f"cannot write beside {beside}: {error.strerror}; name another place") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield shop
-    finally:
-        shutil.rmtree(shop, ignore_errors=True)
-        os.close(lock)
-
-
-def _clear_away(beside: Path, name: str) -> None:
-    """Remove what earlier backups to this file left that were killed: nobody holds its lock any more."""
-    for shop in beside.glob(f".{escape(name)}.*{_PARTIAL}"):
-        with suppress(OSError):
-            lock = open_private(shop / _LOCK, os.O_RDWR)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(shop, ignore_errors=True)
-            finally:
-                os.close(lock)
+def _workshop(beside: Path | None) -> Iterator[Path]:
+    """Give a directory to work in, which goes with all in it at the end; None: where temporary files are."""
+    with ExitStack() as held:
+        try:
+            shop = held.enter_context(scratch_directory(beside))
+        except OSError as error:
+            where = "temporary files" if beside is None else f"beside {beside}"
+            raise StoreError(f"cannot write {where}: {error.strerror or error}; name another place") from None
+        yield Path(shop)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ Made under another name and given its own at the end, so that nothing half made 
 first queue is only read.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -17,7 +16,7 @@ from .asof import BATCH, Moment, stored, views_at
 from .errors import StoreError, Unusable
 from .events.lmdb_log import LmdbLog
 from .events.types import RETENTION_STREAM, Cancelled, Completed, Failed, Recorded, RetentionApplied
-from .files import flush_all, kept, make_private, rename, sweep
+from .files import flush_all, make_private, rename, scratch_directory
 from .projections.rebuild import stamp
 from .projections.runner import Views
 from .store import Store, Transaction
@@ -37,11 +36,9 @@ def branch(store: Store, moment: Moment, into: Path, progress: Progress | None =
     into = absolute(into)
     _check(into)
     _check_cut(store, moment)
-    making = into.with_name(f".{into.name}.making-{os.getpid()}")
     try:
-        sweep(into.parent, f".{into.name}.making-", "")
-        make_private(making)
-        with kept(making):
+        with scratch_directory(into.parent) as name:
+            making = Path(name)
             with views_at(store, moment.position, scratch=into.parent) as made:
                 with made.write() as txn:
                     Views(txn).promote_to(moment.at_us)
@@ -55,11 +52,7 @@ def branch(store: Store, moment: Moment, into: Path, progress: Progress | None =
             _check(into)  # a rename would replace an empty directory
             rename(making, into)
     except OSError as error:
-        shutil.rmtree(making, ignore_errors=True)
         raise StoreError(f"cannot make the queue {into}: {error.strerror or error}; nothing was made") from error
-    except BaseException:
-        shutil.rmtree(making, ignore_errors=True)
-        raise
     return Branch(str(into), moment.position, moment.at_us, found, len(runs) - found)
 
 

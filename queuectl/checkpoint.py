@@ -1,13 +1,12 @@
 """Checkpoints: small files that say what the log was, to prove later that nothing up to there was changed or cut."""
 
 import json
-import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from .documents import time_json
 from .errors import InvalidInput, Unusable
-from .files import sweep, whole_file
+from .files import scratch_path, sweep_scratch, whole_file
 from .untrusted import json_object_of, whole_number
 
 KIND: Final = "queuectl checkpoint"
@@ -37,9 +36,9 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
     }
     if not path.name:
         raise InvalidInput("checkpoint", repr(str(path)), "the name of a file")
-    sweep(path.parent, f".{path.name}.", ".new")
+    sweep_scratch(path.parent)
     try:
-        with whole_file(path, path.with_name(f".{path.name}.{os.getpid()}.new")) as file:
+        with whole_file(path, scratch_path(path.parent)) as file:
             file.write(json.dumps(document).encode() + b"\n")
     except OSError as error:
         raise Unusable("checkpoint", repr(str(path)), f"a file that can be written ({error.strerror})") from error

@@ -17,7 +17,7 @@ from . import apart, lockfile
 from .directory import JOURNAL, NETWORK, SHRUNK, STAGED, filesystem_of
 from .errors import NewerFormat, NoQueue, NotAQueue, QueuectlError, as_typed
 from .events.lmdb_log import LmdbLog
-from .files import left_behind
+from .files import is_left, left_behind
 from .job import JobState
 from .projections import counts, jobs, marks, rebuild, scheduled
 from .reading import list_workers, unserved
@@ -266,9 +266,10 @@ def _leftovers(store: Store) -> Iterator[Trouble]:
 def _half_made(path: Path) -> Iterator[str]:
     for directory, prefix, suffix in _HALF_MADE:
         yield from left_behind(path / directory, prefix, suffix)
-    if not (path / STAGED / JOURNAL).exists():
-        yield from left_behind(path, STAGED, "")
-    yield from left_behind(path, SHRUNK, "")
+    if is_left(path / STAGED) and not (path / STAGED / JOURNAL).exists():
+        yield str(path / STAGED)
+    if is_left(path / SHRUNK):
+        yield str(path / SHRUNK)
 
 
 def _lone_outputs(store: Store) -> Iterator[Path]:

@@ -59,7 +59,7 @@ class Doorbell:
         from .files import make_private, sweep  # a worker alone makes one
 
         make_private(directory)
-        sweep(directory, "", ".new")
+        sweep(directory, ".new")
         self._path = os.path.join(directory, worker_id + _SUFFIX)
         # Made under another name and opened before it gets its own: one that is there but not yet
         # open looks dead to ring(), which would remove it. Opened for writing too, so that it never

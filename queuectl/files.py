@@ -4,7 +4,7 @@ No last part of a path is followed where it is a link: what lies in a queue's di
 there by somebody else. Knows nothing of queues. Imports little: workers' smallest processes use it too.
 """
 # pathlib is what the docstring promises not to load:
-# ruff: noqa: PTH102, PTH108, PTH208, PTH112, PTH118, PTH120
+# ruff: noqa: PTH102, PTH108, PTH208, PTH112, PTH118, PTH119, PTH120
 
 import errno
 import fcntl
@@ -20,6 +20,12 @@ DIRECTORY_MODE: Final = 0o700
 
 NEW_S: Final = 60
 """What is younger may be on its way between its making and its locking."""
+
+SCRATCH: Final = ".queuectl-scratch-"
+"""How names begin that nobody chooses: of what is half made or for a while, in directories that are the user's own."""
+
+_SCRATCH_BYTES: Final = 8
+_SAFE: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 StrPath = str | os.PathLike[str]
 
@@ -47,44 +53,44 @@ def make_private(directory: StrPath) -> None:
 
 
 def open_private(path: StrPath, flags: int) -> int:
-    """Open a regular file, made for this user alone if there is none and `flags` say O_CREAT; returns its descriptor.
+    """Open a regular file of a queue's, made for one user alone if there is none and `flags` say O_CREAT.
 
-    Raises OSError, also if a link, a pipe or a device is there.
+    Returns its descriptor. What root makes in another user's queue is that user's. Raises OSError, also if a link,
+    a pipe or a device is there.
     """
-    safe = flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     if flags & os.O_CREAT:
         with suppress(FileExistsError):
-            fd = os.open(path, safe | os.O_EXCL, FILE_MODE)
-            os.fchmod(fd, FILE_MODE)  # what the umask took away
+            fd = _make(path, flags)
             _give_to_owner(fd, path)
             return fd
         if flags & os.O_EXCL:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path))
-    return _regular(os.open(path, safe & ~os.O_CREAT), path)
+    return _regular(os.open(path, flags & ~os.O_CREAT | _SAFE), path)
 
 
 @contextmanager
 def new_file(path: StrPath) -> Iterator[IO[bytes]]:
     """Make a file for this user alone and give it to be written to; raises FileExistsError if something is there."""
-    with os.fdopen(open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+    with os.fdopen(_make(path, os.O_WRONLY), "wb") as file:
         yield file
 
 
 @contextmanager
 def whole_file(path: StrPath, draft: StrPath) -> Iterator[IO[bytes]]:
-    """Give a new file under the name `draft`, which takes its own once all of it is on disk; else it is removed."""
-    try:
-        with new_file(draft) as file:
+    """Give a new file under the name `draft`, which takes its own once all of it is on disk; else it is removed.
+
+    Raises FileExistsError where another's draft is there, which stays.
+    """
+    with new_file(draft) as file:
+        try:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX)  # so that sweep() knows that somebody is at it
             yield file
             file.flush()
             os.fsync(file.fileno())
-        rename(draft, path)
-    except FileExistsError:  # another's draft
-        raise
-    except BaseException:
-        remove(draft)
-        raise
+            rename(draft, path)
+        except BaseException:
+            remove(draft)
+            raise
 
 
 def rename(old: StrPath, new: StrPath) -> None:
@@ -142,15 +148,56 @@ def kept(directory: StrPath) -> Iterator[None]:
         os.close(fd)
 
 
-def sweep(directory: StrPath, prefix: str, suffix: str) -> None:
-    """Remove what processes that were killed left half made: nobody has it locked, and it is not new."""
-    for path in left_behind(directory, prefix, suffix):
-        if os.path.isdir(path):
-            from shutil import rmtree  # only where there is something to remove: it costs a start
+def scratch_path(parent: StrPath) -> str:
+    """Return a path in a directory that may be the user's own, for what is half made; sweep_scratch() knows it."""
+    return os.path.join(parent, SCRATCH + os.urandom(_SCRATCH_BYTES).hex())
 
-            rmtree(path, ignore_errors=True)
-        else:
-            remove(path)
+
+@contextmanager
+def scratch_directory(parent: StrPath | None = None) -> Iterator[str]:
+    """Make a directory to work in, which goes with all in it at the end; None is where temporary files are.
+
+    One that was given another name meanwhile stays. Raises OSError.
+    """
+    if parent is None:
+        from tempfile import gettempdir  # slow to import, for what is seldom wanted
+
+        parent = gettempdir()
+    sweep_scratch(parent)
+    path = scratch_path(parent)
+    os.mkdir(path, DIRECTORY_MODE)
+    try:
+        os.chmod(path, DIRECTORY_MODE)  # noqa: PTH101 - what the umask took away
+        with kept(path):
+            yield path
+    finally:
+        _remove_all(path)
+
+
+def sweep_scratch(parent: StrPath) -> None:
+    """Remove what processes that were killed left in a directory that may be the user's own: what has such a name."""
+    for path in left_behind(parent, SCRATCH, ""):
+        word = os.path.basename(path).removeprefix(SCRATCH)
+        if len(word) == 2 * _SCRATCH_BYTES and not word.strip("0123456789abcdef"):
+            _remove_all(path)
+
+
+def sweep(directory: StrPath, suffix: str) -> None:
+    """Remove what processes that were killed left half made: nobody has it locked, and it is not new.
+
+    For directories that are queuectl's own: whatever has such a name goes.
+    """
+    for path in left_behind(directory, "", suffix):
+        _remove_all(path)
+
+
+def _remove_all(path: str) -> None:
+    if os.path.isdir(path):
+        from shutil import rmtree  # only where there is something to remove: it costs a start
+
+        rmtree(path, ignore_errors=True)
+    else:
+        remove(path)
 
 
 def left_behind(directory: StrPath, prefix: str, suffix: str) -> list[str]:
@@ -159,10 +206,11 @@ def left_behind(directory: StrPath, prefix: str, suffix: str) -> list[str]:
         names = [name for name in os.listdir(directory) if name.startswith(prefix) and name.endswith(suffix)]
     except OSError:
         return []
-    return [path for name in names if _is_left(path := os.path.join(directory, name))]
+    return [path for name in names if is_left(path := os.path.join(directory, name))]
 
 
-def _is_left(path: str) -> bool:
+def is_left(path: StrPath) -> bool:
+    """Return whether something half made is left by a process that is gone: unlocked, not new, this user's own."""
     try:
         found = os.lstat(path)
         if found.st_uid != os.geteuid() or time.time() - found.st_mtime < NEW_S:
@@ -179,6 +227,12 @@ def _is_left(path: str) -> bool:
     finally:
         os.close(fd)
     return True
+
+
+def _make(path: StrPath, flags: int) -> int:
+    fd = os.open(path, flags | _SAFE | os.O_CREAT | os.O_EXCL, FILE_MODE)
+    os.fchmod(fd, FILE_MODE)  # what the umask took away
+    return fd
 
 
 def _give_to_owner(fd: int, path: StrPath) -> None:

@@ -103,7 +103,7 @@ class LockFile:
     def __init__(self, db_path: str | os.PathLike[str], worker: str, *, slots: int, lease_s: float) -> None:
         self._path = path_of(db_path, worker)
         make_private(os.path.dirname(self._path))
-        sweep(os.path.dirname(self._path), "", SUFFIX + ".new")
+        sweep(os.path.dirname(self._path), SUFFIX + ".new")
         # Made under another name and locked before it gets its own: one that is there and free is a dead worker's.
         unheld = self._path + ".new"
         self._fd = open_private(unheld, os.O_RDWR | os.O_CREAT | os.O_EXCL)

@@ -14,7 +14,6 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from . import outputs
@@ -23,6 +22,7 @@ from .directory import COMPACT_LOCK, is_used, lock
 from .errors import CorruptLog, IllegalTransition, QueuectlError, StoreError
 from .events.audit import Audit, Envelope, Look, Problem, Problems, envelope_of
 from .events.types import RETENTION_STREAM
+from .files import scratch_directory
 from .projections import rebuild
 from .provenance import Provenance
 from .store import Store, Transaction, key_of
@@ -301,7 +301,7 @@ def _second_set(path: Path) -> Iterator[Store]:
         return
     with ExitStack() as opened:
         try:
-            place = Path(opened.enter_context(TemporaryDirectory(prefix=".queuectl-")))
+            place = Path(opened.enter_context(scratch_directory()))
             with Store.open(path, create=False, read_only=True, as_is=True) as original:
                 original.copy_to(place)
             copy = opened.enter_context(Store.passing(place))

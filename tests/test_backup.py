@@ -16,6 +16,7 @@ import pytest
 
 from queuectl import JobRequest, Queue
 from queuectl.errors import NewerFormat, StoreError
+from queuectl.files import NEW_S
 from queuectl.store import Store, key_of
 from queuectl.worker.output import encode
 from tests.clocks import FakeClock
@@ -390,7 +391,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, room: int) -> None:
 
 
 def test_what_a_killed_backup_left_goes_with_the_next(tmp_path: Path) -> None:
-    """A backup killed with -9 leaves no FILE; the next to the same name clears up behind it, and behind no live one."""
+    """A backup killed with -9 leaves no FILE; the next beside it clears up behind it, and behind no live one."""
     path = tmp_path / "q"
     with Queue.open(path) as queue:
         queue.enqueue_many([JobRequest("true")] * 30_000)
@@ -405,5 +406,7 @@ def test_what_a_killed_backup_left_goes_with_the_next(tmp_path: Path) -> None:
     (out / "b.tar").unlink()
     child.kill()
     child.wait()
+    long_ago = time.time() - 2 * NEW_S
+    os.utime(left, (long_ago, long_ago))
     back_up(path, out / "b.tar")
     assert [each.name for each in out.iterdir()] == ["b.tar"]

@@ -105,8 +105,8 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "checkpoint": "documents errors files untrusted",
     "tracing": "errors events.audit events.types store",
     "provenance": f"archive archived segment {VIEWS_OF_ALL}",
-    "verifying": "datafile directory errors events.audit events.types outputs projections.rebuild provenance store"
-    " tracing weighing",
+    "verifying": "datafile directory errors events.audit events.types files outputs projections.rebuild provenance"
+    " store tracing weighing",
     "verification": "apart checkpoint errors",
     "doctor": "apart directory errors files events.lmdb_log job lockfile projections.* reading store",
     "worker.libc": "surroundings",

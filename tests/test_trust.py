@@ -1,6 +1,7 @@
 """Who may use a queue's directory, under which modes its files are made, and that no link is followed there."""
 
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from queuectl import Queue, files
 from queuectl.doorbell import Doorbell, ring
 from queuectl.errors import StoreError, Untrusted
 from queuectl.lockfile import LockFile, look
+from tests.waiting import wait_until
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's directory")
@@ -152,7 +154,7 @@ def test_what_a_kill_left_half_made_goes_with_the_next_of_its_kind(tmp_path: Pat
     for directory in ("workers", "doorbells"):
         (tmp_path / directory).mkdir()
     dead, fresh = tmp_path / "workers" / "a.lock.new", tmp_path / "workers" / "b.lock.new"
-    bell, draft = tmp_path / "doorbells" / "a.new", tmp_path / ".e.77.partial"
+    bell, draft = tmp_path / "doorbells" / "a.new", Path(files.scratch_path(tmp_path))
     for path in (dead, fresh, draft):
         path.touch()
     os.mkfifo(bell)
@@ -161,16 +163,104 @@ def test_what_a_kill_left_half_made_goes_with_the_next_of_its_kind(tmp_path: Pat
     LockFile(tmp_path, "w", slots=1, lease_s=3).close()
     Doorbell(tmp_path, "w").close()
     assert (dead.exists(), fresh.exists(), bell.exists()) == (False, True, False)
-    making = tmp_path / ".q.making-1"
+    making = Path(files.scratch_path(tmp_path))
     making.mkdir()
     (making / "data.mdb").touch()
     with files.kept(making):
         os.utime(making, (old, old))
-        files.sweep(tmp_path, ".q.making-", "")
-        assert making.exists()
-    files.sweep(tmp_path, ".q.making-", "")
-    files.sweep(tmp_path, ".e.", ".partial")
-    assert (making.exists(), draft.exists()) == (False, False)
+        files.sweep_scratch(tmp_path)
+        assert (making.exists(), draft.exists()) == (True, False)
+    files.sweep_scratch(tmp_path)
+    assert not making.exists()
+
+
+CHOSEN = (
+    ".queuectl-work",
+    ".queuectl-scratch-notes",
+    ".queuectl-scratch-0123456789ABCDEF",
+    ".e.jsonl.mine.partial",
+    ".c.mine.new",
+    ".b.tar.mine.partial",
+    ".q2.making-plans",
+)
+
+
+def test_what_a_user_named_is_never_swept(tmp_path: Path) -> None:
+    """No verb that clears up where it writes, or where temporary files are, touches what it cannot have made."""
+    with Queue.open(tmp_path / "q") as queue:
+        queue.enqueue("true")
+    old = time.time() - 2 * files.NEW_S
+    for name in CHOSEN:
+        with Queue.open(tmp_path / name) as queue:
+            queue.enqueue("important")
+        os.utime(tmp_path / name, (old, old))
+    env = {"TMPDIR": str(tmp_path)}
+    for words in (
+        ("list", "--as-of", "1"),
+        ("replay", "--until", "1", "--into", str(tmp_path / "q2")),
+        ("export", str(tmp_path / "e.jsonl")),
+        ("verify", "--checkpoint", str(tmp_path / "c")),
+        ("backup", str(tmp_path / "b.tar")),
+    ):
+        done = queuectl(tmp_path / "q", *words, env=env)
+        assert done.returncode == 0, (words, done.stderr)
+    made = ("b.tar", "c", "e.jsonl", "q", "q2")
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted((*CHOSEN, *made))
+    assert all((tmp_path / name / "data.mdb").exists() for name in CHOSEN)
+
+
+def test_a_backup_at_work_keeps_its_workshop(tmp_path: Path) -> None:
+    """Another verb that clears up where temporary files are leaves what a backup to stdout works in."""
+    path, scratch = tmp_path / "q", tmp_path / "scratch"
+    scratch.mkdir()
+    with Queue.open(path) as queue:
+        queue.enqueue_many(["true"] * 30_000)
+    words = [sys.executable, "-m", "queuectl", "--db", str(path), "backup", "-"]
+    child = subprocess.Popen(words, stdout=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(scratch)})
+    try:
+        wait_until(lambda: list(scratch.glob("*/data.mdb")))
+        child.send_signal(signal.SIGSTOP)
+        [workshop] = scratch.iterdir()
+        old = time.time() - 2 * files.NEW_S
+        os.utime(workshop, (old, old))
+        done = queuectl(path, "list", "--as-of", "1", env={"TMPDIR": str(scratch)})
+        assert done.returncode == 0, done.stderr
+        assert workshop.exists()
+        child.send_signal(signal.SIGCONT)
+        assert child.wait(40) == 0
+    finally:
+        child.kill()
+        child.wait()
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_draft_goes_whatever_was_raised(tmp_path: Path) -> None:
+    """Also where what writes it says that something exists; another's draft stays."""
+    draft = tmp_path / "draft"
+    with pytest.raises(FileExistsError), files.whole_file(tmp_path / "whole", draft):
+        raise FileExistsError
+    assert not draft.exists()
+    draft.write_text("another's")
+    with pytest.raises(FileExistsError), files.whole_file(tmp_path / "whole", draft):
+        pass
+    assert [each.name for each in tmp_path.iterdir()] == ["draft"]
+
+
+@as_root
+def test_what_root_writes_beside_queues_stays_roots(tmp_path: Path) -> None:
+    """An export and a checkpoint in another user's directory are root's; what root makes in a queue is its owner's."""
+    with Queue.open(tmp_path / "q") as queue:
+        queue.enqueue("true")
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, NOBODY, NOBODY)
+    assert queuectl(tmp_path / "q", "export", str(home / "e.jsonl")).returncode == 0
+    assert queuectl(tmp_path / "q", "verify", "--checkpoint", str(home / "c")).returncode == 0
+    assert queuectl(tmp_path / "q", "backup", str(home / "b.tar")).returncode == 0
+    assert {each.name: each.stat().st_uid for each in home.iterdir()} == {"e.jsonl": 0, "c": 0, "b.tar": 0}
+    fd = files.open_private(home / "lock", os.O_RDWR | os.O_CREAT)
+    os.close(fd)
+    assert (home / "lock").stat().st_uid == NOBODY
 
 
 def test_doctor_knows_what_a_kill_left(tmp_path: Path) -> None:
@@ -183,6 +273,9 @@ def test_doctor_knows_what_a_kill_left(tmp_path: Path) -> None:
         (path / name).touch()
     for each in ("workers/a.lock.new", "archive/0011.partial", "snapshots/.making-x", "shrunk"):
         os.utime(path / each, (old, old))
+    for name in ("restoring2", "shrunk-keep"):  # somebody's own
+        (path / name).mkdir()
+        os.utime(path / name, (old, old))
     done = queuectl(path, "doctor")
     assert "4 files or directories were left half made by a kill" in done.stdout
     assert "rm -r " in done.stdout

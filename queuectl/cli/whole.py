@@ -1,6 +1,5 @@
 """A file that is written whole or not at all: under a name of its own beside it, then renamed."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +16,9 @@ def whole_file(name: str, *, force: bool) -> Iterator[IO[bytes]]:
     if target.exists() and (not force or target.is_dir()):
         hint = "name a file in it" if target.is_dir() else "--force replaces it"
         raise StoreError(f"cannot write {name}: it is there already; {hint}")
-    draft = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    files.sweep(target.parent, f".{target.name}.", ".partial")
+    files.sweep_scratch(target.parent)
     try:
-        with files.whole_file(target, draft) as sink:
+        with files.whole_file(target, files.scratch_path(target.parent)) as sink:
             yield sink
     except OSError as error:
         raise StoreError(f"cannot write {name}: {error.strerror}; nothing of it was kept") from None
