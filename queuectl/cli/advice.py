@@ -5,8 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ..events.types import Enqueued, Recorded, WorkerStarted, WorkerStopped
 from .render import note
-from .text import duration, escape
+from .text import cells, duration, escape
 
 if TYPE_CHECKING:
     from ..answers import Unserved
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 
 FIRST_EVENTS = 1_000
 """Of a log that is longer before a job came, that job is not the first; counting them all would take its time."""
+
+LOOKED_BACK = 1_000
+"""Events among which it is looked for what was said before."""
+
+_TOLD_BY = ("enqueued", "worker_started", "worker_stopped")
 
 NAMED = 3
 """Queues that one line names."""
@@ -26,16 +32,43 @@ def advise(queue: "Queue", enqueued: Mapping[str, int], first: str) -> None:
     `first` is the id of one of them.
     """
     if sys.stderr.isatty():
-        unserved = queue.unserved(list(enqueued))
-        # Only where nothing waited before: else it would be said each time.
-        newly = [each for each in unserved if each.waiting <= enqueued[each.queue]]
-        _tell(_limit_text(queue, queue.job(first), sum(enqueued.values())), unserved_text(newly))
+        unserved, job = queue.unserved(list(enqueued)), queue.job(first)
+        newly = [each for each in unserved if each.waiting <= enqueued[each.queue] or _is_news(queue, each.queue, job)]
+        _tell(_limit_text(queue, job, sum(enqueued.values())), unserved_text(newly))
 
 
 def advise_waiting(queue: "Queue", job: "Job") -> None:
     """Print the same where somebody waits for a job just enqueued; that nobody would run it, in any case."""
     limit = _limit_text(queue, job, 1) if sys.stderr.isatty() else None
     _tell(limit, unserved_text(queue.unserved([job.spec.queue])))
+
+
+def _is_news(queue: "Queue", name: str, first: "Job") -> bool:
+    """Whether `first` is also the first job of a queue since its last worker went; else it would be said each time.
+
+    One that came before and waits for a later time does not count: nobody was needed yet.
+    """
+    dead = (info for info in queue.workers() if info.state == "dead" and name in (info.queues or [name]))
+    went_us = max((info.heartbeat_at_us or info.started_at_us for info in dead), default=0)
+    until = first.number - 1
+    looked = queue.events(after=max(0, until - LOOKED_BACK), until=until, types=_TOLD_BY, last=LOOKED_BACK)
+    for each in reversed(list(looked)):
+        if isinstance(each.event, Enqueued):
+            spec = each.event.spec
+            if spec.queue == name and (spec.run_at_us or 0) <= max(first.due_us, queue.now_us()):
+                return each.at_us <= went_us
+        elif _served(queue, each, name):
+            return True
+    return True
+
+
+def _served(queue: "Queue", worker: Recorded, name: str) -> bool:
+    """Whether the worker that an event is about, its start or its end, took from a queue."""
+    starts = [worker]
+    if isinstance(worker.event, WorkerStopped):
+        starts = list(queue.events(job=str(worker.stream), until=worker.position, types=["worker_started"]))
+    last = starts[-1].event if starts else None
+    return not isinstance(last, WorkerStarted) or last.queues is None or name in last.queues
 
 
 class Holdup:
@@ -55,14 +88,38 @@ class Holdup:
 
 def unserved_text(unserved: "Sequence[Unserved]") -> str | None:
     """Return a line about queues whose jobs wait for a worker that is not there, None if there are none."""
-    if not unserved:
-        return None
+    return f"{_told(unserved)}; start one: {_start(unserved)}" if unserved else None
+
+
+def unserved_lines(unserved: "Sequence[Unserved]", width: int) -> list[str]:
+    """Return the same as lines of that width at the most."""
+    return start_lines(_told(unserved), _start(unserved), width) if unserved else []
+
+
+def start_lines(told: str, start: str, width: int) -> list[str]:
+    """Return a line that ends in how to start a worker, or several: a screen cuts off what does not fit."""
+    whole = f"{told}; start one: {start}"
+    if cells(whole) <= width:
+        return [whole]
+    from textwrap import wrap  # only where a screen is narrow
+
+    last = f"start one: {start}"
+    if cells(last) <= width - 2:
+        return [*wrap(f"{told};", width, subsequent_indent="  "), f"  {last}"]
+    words = wrap(start, width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+    return [*wrap(f"{told}; start one:", width, subsequent_indent="  "), *words]
+
+
+def _start(unserved: "Sequence[Unserved]") -> str:
+    return unserved[0].start_command if len(unserved) == 1 else "queuectl worker start"
+
+
+def _told(unserved: "Sequence[Unserved]") -> str:
     named = [escape(each.told) for each in islice(unserved, NAMED)]
     more = f"{len(unserved) - NAMED:,} more queues" if len(unserved) > NAMED else ""
     [*others, last] = [*named, more] if more else named
     which = f"{', '.join(others)}{' and ' if others else ''}{last}"
-    start = unserved[0].start_command if len(unserved) == 1 else "queuectl worker start"
-    return f"No running worker serves {which}; start one: {start}"
+    return f"No running worker serves {which}"
 
 
 def _limit_text(queue: "Queue", job: "Job", count: int) -> str | None:

@@ -1,11 +1,12 @@
 """The queue at a glance, as text for people."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ..errors import as_typed
 from ..job import JobState
-from .advice import unserved_text
+from .advice import start_lines, unserved_lines
 from .render import STATE_COLOURS, on_terminal, paint, terminal_width
 from .text import duration, escape, moment, plural
 
@@ -36,8 +37,8 @@ def glance(queue: "Queue | Past") -> Iterator[str]:
         yield from _workers(workers)
     else:
         yield "No workers"
-    if workers and not past and (told := unserved_text(status.unserved)) is not None:
-        yield paint(told, "yellow")
+    if workers and not past:
+        yield from (paint(told, "yellow") for told in unserved_lines(status.unserved, _room()))
 
 
 def _remark(state: JobState, count: int, status: "Status") -> str:
@@ -83,11 +84,15 @@ def _taken(columns: Mapping[JobState, int]) -> int:
 
 def _workers(workers: "list[WorkerInfo]") -> Iterator[str]:
     if not workers:
-        yield "No workers; start one: queuectl worker start"
+        yield from start_lines("No workers", "queuectl worker start", _room())
         return
     yield "Workers"
     for info in workers:
         yield f"  {escape(info.id)}  {paint(info.state, STATE_COLOURS.get(info.state))}{_at_work(info)}"
+
+
+def _room() -> int:
+    return terminal_width() if on_terminal() else sys.maxsize
 
 
 def _at_work(info: "WorkerInfo") -> str:

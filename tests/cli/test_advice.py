@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -70,6 +71,33 @@ def test_enqueue_says_once_how_to_start_a_worker(cli: CommandLine) -> None:
     assert len(shown(cli, "run", "true", "--queue", "mail")) == 1
 
 
+def test_enqueue_says_so_again_when_the_worker_is_gone(cli: CommandLine) -> None:
+    """Of jobs that waited while a worker served nobody was told: the first one since it went tells."""
+    cli("config", "set", "max_retries", "1")
+    for stop in (signal.SIGTERM, signal.SIGKILL):
+        worker = cli.spawn("worker", "start", "--queue", "mail")
+        wait_until(lambda: [each["state"] for each in cli.json("worker", "list")] == ["running"])
+        assert "No running worker" not in "".join(shown(cli, "run", "true", "--queue", "mail", "--delay", "1h"))
+        worker.send_signal(stop)
+        worker.communicate(timeout=20)
+        wait_until(lambda: not any(each["state"] == "running" for each in cli.json("worker", "list")))
+        assert "No running worker serves queue mail" in shown(cli, "run", "true", "--queue", "mail")[1]
+        assert len(shown(cli, "run", "true", "--queue", "mail")) == 1
+        with serving(cli, "--queue", "other"):
+            pass
+        assert len(shown(cli, "run", "true", "--queue", "mail")) == 1
+        for worker_id in [each["id"] for each in cli.json("worker", "list")]:
+            cli("worker", "stop", worker_id)
+
+
+def test_enqueue_says_so_when_a_job_of_later_waits(cli: CommandLine) -> None:
+    """A job due tomorrow needs nobody yet: the first one that is due tells, those after it do not."""
+    cli("enqueue", "later", "true", "--delay", "1d")
+    assert "(2 jobs wait)" in shown(cli, "enqueue", "a", "true")[-1]
+    assert shown(cli, "enqueue", "b", "true") == ["Enqueued b"]
+    assert shown(cli, "enqueue", "c", "true", "--delay", "1d") == ["Enqueued c"]
+
+
 def test_enqueue_of_a_file(cli: CommandLine, tmp_path: "os.PathLike[str]") -> None:
     """A file tells of each queue that it brought its first jobs to, in one line."""
     file = os.path.join(tmp_path, "jobs")  # noqa: PTH118 - a name for a command line
@@ -107,3 +135,16 @@ def test_status_without_workers(cli: CommandLine) -> None:
     assert re.search(r"^No workers; start one: queuectl worker start$", told, re.M)
     assert "No running worker" not in told
     assert cli.json("status")["unserved"] == ["default"]
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+@pytest.mark.parametrize("words", [("status", "--watch"), ("top",)])
+@pytest.mark.parametrize("queue", ["default", "reports.of-every-night"])
+def test_screens_show_it_whole(cli: CommandLine, words: tuple[str, ...], columns: int, queue: str) -> None:
+    """What is to be typed is not cut off on a narrow terminal, without workers and with one of another queue."""
+    cli("enqueue", "a", "true", "--queue", queue)
+    with Terminal(cli, *words, columns=columns) as terminal:
+        terminal.wait_for("queuectl worker start")
+    with serving(cli, "--queue", "mail"), Terminal(cli, *words, columns=columns) as terminal:
+        start = "queuectl worker start" + (f" --queue {queue}" if queue != "default" else "")
+        terminal.wait_for(lambda text: start in " ".join(text.split()))

@@ -48,12 +48,12 @@ def head(path: str, seen: Seen, chosen: Filter, width: int, most: int) -> Iterat
     yield panels.title(path, found, f"{datetime.now():%H:%M:%S}", width)
     yield panels.states(found, chosen.state, chosen.queue, width)
     yield panels.rates(seen.tail, found.at_us, width)
-    lacking = list(panels.unserved(found))
+    lacking = list(panels.unserved(found, width))
     yield from lacking
     left = most - 3 - len(lacking)
     by_queue = list(panels.queues(found, min(5, left // 2), width))
     yield from by_queue
-    yield from panels.workers(found, max(1, min(5, left - len(by_queue))))
+    yield from panels.workers(found, max(1, min(5, left - len(by_queue))), width)
 
 
 def foot(seen: Seen, width: int, most: int) -> Iterator[panels.Line]:
