@@ -22,7 +22,7 @@ import lmdb
 
 from .directory import REPLAY_LOCK, lock
 from .environment import Environment, suspect
-from .errors import CorruptLog, ForkedStore, StoreError, WriteFailed
+from .errors import CorruptLog, ForkedStore, QueuectlError, StoreError, WriteFailed
 from .registry import acquire, make_passing
 from .tables import VIEW_TABLES, Sets
 
@@ -180,7 +180,7 @@ class Store:
     def read(self) -> Iterator[Transaction]:
         """Open a snapshot for reading; keep it short, since it holds old pages on disk.
 
-        Raises StoreError where the file is damaged and the engine notices.
+        Raises StoreError where the file is damaged and the engine notices, or a row cannot be what was written.
         """
         shared = self._shared
         who, txn = self._begin(write=False)
@@ -188,6 +188,9 @@ class Store:
             yield self._transaction(txn)
         except lmdb.Error as error:
             raise StoreError(f"cannot read the queue at {self.path}: {error}; run `queuectl verify`") from error
+        except Exception as error:
+            self._tell_damage(error)
+            raise
         finally:
             self._abort(txn)
             shared.leave(who, reads=True)
@@ -223,8 +226,9 @@ class Store:
             except lmdb.Error as error:
                 self._abort(txn)
                 raise self._broken(error) from error
-            except BaseException:
+            except BaseException as error:
                 self._abort(txn)
+                self._tell_damage(error)
                 raise
             try:
                 txn.commit()
@@ -309,6 +313,15 @@ class Store:
     def _abort(self, txn: lmdb.Transaction) -> None:
         if os.getpid() == self._shared.opener:  # in a forked child it is the parent's, and may go on there
             txn.abort()
+
+    def _tell_damage(self, error: BaseException) -> None:
+        """Raise StoreError in the place of an error that comes of damaged rows."""
+        if isinstance(error, QueuectlError):
+            return
+        from .damage import of_rows  # only where something went wrong: it costs a start
+
+        if found := of_rows(error, self.path):
+            raise found from error
 
     def _transaction(self, txn: lmdb.Transaction) -> Transaction:
         sets = self._shared.sets

@@ -86,7 +86,7 @@ class File:
 
     def live_meta(self) -> int:
         """Give which meta page counts."""
-        return max((0, 1), key=lambda number: struct.unpack_from("<Q", self.page(number), 16 + 136)[0])
+        return max((0, 1), key=lambda number: struct.unpack_from("<Q", self.page(number), 16 + 128)[0])
 
     def main_root(self) -> int:
         """Give the root page of the table of tables."""

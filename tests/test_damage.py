@@ -9,6 +9,8 @@ import pytest
 
 from queuectl import Queue, archived, provenance, verifying
 from queuectl.errors import CorruptLog, StoreError
+from queuectl.packing import pack
+from queuectl.store import Store, key_of
 from tests import damage
 
 CRASHING = """
@@ -107,3 +109,47 @@ def test_a_log_read_in_another_order_is_refused(tmp_path: Path) -> None:
     data.write_bytes(file.swapped(log[-3], log[-6], numbers=True))
     with Queue.open(tmp_path / "q", create=False) as queue, pytest.raises(CorruptLog, match=r"missing|in its place"):
         list(queue.events())
+
+
+ROWS: dict[str, tuple[str, bytes, bytes]] = {
+    "a key that is no text": ("config", b"queue\x80", pack(1)),
+    "a value of another view": ("archives", b"archive", pack(list(range(13)))),
+    "a number too large": ("dead", key_of(1), b"\xff" * 9),
+    "a name that is no text": ("subscriptions", b"\x80", bytes(24)),
+    "counts of too few states": ("counts", b"default", pack([1])),
+    "an empty message": ("counts", b"default", b""),
+}
+ACTS: list[tuple[str, Callable[[Queue], object]]] = [
+    ("a key that is no text", lambda queue: queue.enqueue("true")),
+    ("a key that is no text", lambda queue: queue.config()),
+    ("a value of another view", lambda queue: queue.history("no-such-job")),
+    ("a number too large", lambda queue: list(queue.jobs(state="dead"))),
+    ("a number too large", lambda queue: queue.dlq_retry()),
+    ("a name that is no text", lambda queue: queue.subscriptions()),
+    ("counts of too few states", lambda queue: queue.status()),
+    ("counts of too few states", lambda queue: queue.enqueue("true")),
+    ("an empty message", lambda queue: queue.status()),
+]
+
+
+@pytest.mark.parametrize(("row", "act"), ACTS)
+def test_a_damaged_row_is_told_as_such(tmp_path: Path, row: str, act: Callable[[Queue], object]) -> None:
+    """A row that cannot be what was written is no error of Python's: it is named as damage, with what to type."""
+    damage.make(tmp_path / "q")
+    table, key, value = ROWS[row]
+    with Store.open(tmp_path / "q", create=False) as store, store.write() as txn:
+        txn.put(table, key, value)
+    with Queue.open(tmp_path / "q", create=False) as queue:
+        head = queue.head()
+        with pytest.raises(StoreError, match=r"damaged.*queuectl replay"):
+            act(queue)
+        assert queue.head() == head
+
+
+def test_an_error_of_the_caller_is_no_damage(tmp_path: Path) -> None:
+    """What goes wrong in a transaction without any row being at fault is raised as it is."""
+    with Store.passing(tmp_path) as store:
+        with pytest.raises(TypeError, match="mine"), store.read():
+            raise TypeError("mine")
+        with pytest.raises(ValueError, match="mine"), store.write():
+            raise ValueError("mine")
