@@ -11,7 +11,6 @@ import os
 import select
 import signal
 import sys
-import time
 from typing import Final
 
 from . import lockfile
@@ -28,8 +27,6 @@ LOOK_S: Final = 1.0
 PATIENCE_S: Final = 5.0
 """How long a worker may be stopped inside a write transaction at the least; its lease, where that is longer."""
 
-_AGAIN_S: Final = 0.02
-_EMPTY_PASSES: Final = 2
 _GIVE_UP_S: Final = 10.0
 
 
@@ -40,7 +37,8 @@ def main() -> None:
     parent = seen(os.getppid())  # the worker, as long as that lives
     while not select.select([0], [], [], LOOK_S)[0] or os.read(0, 1):
         _free_the_store(fd, worker, parent)
-    _put_all_down(fd, worker)
+    if (sighting := lockfile.read(fd, worker)) is not None:
+        put_down(sighting, sighting.runs, patience_s=_GIVE_UP_S)
 
 
 def _free_the_store(fd: int, worker: str, parent: Seen | None) -> None:
@@ -51,12 +49,3 @@ def _free_the_store(fd: int, worker: str, parent: Seen | None) -> None:
     now = seen(parent.pid)
     if stopped_for_s > max(PATIENCE_S, sighting.lease_s) and now is not None and now.is_stopped:
         send(parent, signal.SIGKILL)  # the store's lock passes on, and nothing half done is seen
-
-
-def _put_all_down(fd: int, worker: str) -> None:
-    sighting = lockfile.read(fd, worker)
-    give_up_at = time.monotonic() + _GIVE_UP_S
-    empty = 0
-    while sighting is not None and sighting.runs and empty < _EMPTY_PASSES and time.monotonic() < give_up_at:
-        empty = empty + 1 if put_down(sighting, sighting.runs) else 0
-        time.sleep(_AGAIN_S)

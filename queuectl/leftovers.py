@@ -1,13 +1,14 @@
 """What belongs to a run, wherever it has gone, and how what a dead worker left running is put down.
 
 A run's are: its command, all that descends from it, the sessions and the group that these began, and
-whatever carries the run's mark in its environment. Kills and looks, no more; waits for nothing. Where
-there is no /proc the process groups are signalled, and what became of them is not known.
+whatever carries the run's mark in its environment. Where there is no /proc the process groups are
+signalled, and what became of them is not known.
 """
 
 import math
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import cache
@@ -19,6 +20,11 @@ from .processes import TICKS, Look, Seen, environ, look, send
 
 MARK: Final = "QUEUECTL_RUN"
 """The environment variable that tells which run a process belongs to, wherever it has gone."""
+
+EMPTY_LOOKS: Final = 2
+"""How many looks in a row must find nothing: one may miss a child that was just born, and whose parent then ended."""
+
+_AGAIN_S: Final = 0.01
 
 _SLACK_S: Final = 1.0
 """What a command left may have been started after its worker's last sign of life."""
@@ -85,19 +91,29 @@ def kill(found: list[Seen], find: Callable[[], list[Seen]]) -> None:
         send(each, signal.SIGKILL)
 
 
-def put_down(sighting: Sighting, runs: list[Run]) -> bool:
-    """Kill what is left of a worker's runs; tells whether nothing was."""
-    if not runs:
-        return True
+def put_down(sighting: Sighting, runs: list[Run], *, patience_s: float) -> bool:
+    """Kill what is left of a worker's runs until looks find nothing, and return whether they did in time."""
+    give_up_at = time.monotonic() + patience_s
+    empty = 0
+    while runs and empty < EMPTY_LOOKS:
+        empty = 0 if _kill_left(sighting, runs) else empty + 1
+        if not empty and time.monotonic() >= give_up_at:
+            return False
+        time.sleep(_AGAIN_S)
+    return True
+
+
+def _kill_left(sighting: Sighting, runs: list[Run]) -> bool:
+    """Kill what a look finds, and return whether there was anything."""
     if not sees_processes():
         for run in runs:
             with suppress(OSError):
                 os.killpg(run.pid, signal.SIGKILL) if run.pid > 1 else None
-        return True
+        return False
     roots = [_root(sighting, run) for run in runs]
     if found := _left(roots):
         kill(found, lambda: _left(roots))
-    return not found
+    return bool(found)
 
 
 def _left(roots: list[Root]) -> list[Seen]:

@@ -17,14 +17,14 @@ from .engine import Engine, token_of
 from .events.types import WORKER_STREAM, WorkerStopped
 from .job import Job
 from .leftovers import put_down
-from .lockfile import Run, Sighting
+from .lockfile import Sighting
 from .projections import jobs, leases, workers
 from .store import Transaction
 from .surroundings import host, is_process
 
-_PASSES: Final = 6
-_EMPTY_PASSES: Final = 2
-_BETWEEN_S: Final = 0.01
+_PATIENCE_S: Final = 0.1
+"""How long it is tried to put down what a worker left; what is left then is met again the next time."""
+
 _NAMESPACE_ENDS_S: Final = 0.2
 """How long the kernel has for killing what is in a namespace, once it has let go of the first process's lock."""
 
@@ -34,32 +34,39 @@ def take_over(engine: Engine, *, actor: str | None = None) -> Recovered:
 
     Looks before it writes: where there is nothing to take, nothing waits for the store's lock.
     """
-    found = Recovered([], [])
-    for worker in lockfile.workers(engine.store.path):
-        if (seized := lockfile.seize(engine.store.path, worker)) is not None:
+    found, path = Recovered([], []), engine.store.path
+    gone = [worker for worker in lockfile.workers(path) if lockfile.is_held(path, worker) is False]
+    ends_by_s = awake_s() + _NAMESPACE_ENDS_S  # for all of them: who dies from now on is found the next time
+    for worker in gone:
+        if (seized := lockfile.seize(path, worker)) is not None:
             with closing(seized):
-                _take_from(engine, worker, seized.sighting(), found, actor)
+                _take_from(engine, worker, seized.sighting(), found, actor, ends_by_s=ends_by_s)
     _take_expired(engine, found, actor)
     _bury_unseen(engine, found, actor)
     return found
 
 
-def _take_from(engine: Engine, worker: str, sighting: Sighting | None, found: Recovered, actor: str | None) -> None:
+def _take_from(
+    engine: Engine, worker: str, sighting: Sighting | None, found: Recovered, actor: str | None, *, ends_by_s: float
+) -> None:
     with engine.store.read() as txn:
         row, held = workers.get(txn, worker), _held(txn, worker)
     is_elsewhere = row is not None and row.host != host()
-    if held and (sighting is None or not _is_over(sighting, is_elsewhere=is_elsewhere)):
+    if held and (sighting is None or not _is_over(sighting, is_elsewhere=is_elsewhere, ends_by_s=ends_by_s)):
         return  # its jobs are taken when their leases end
     _bury(engine, worker, held, found, actor, launched=sighting.launched if sighting else None)
     lockfile.remove(engine.store.path, worker)
 
 
-def _is_over(sighting: Sighting, *, is_elsewhere: bool) -> bool:
-    """Tell whether nothing that a dead worker started can run any more; `is_elsewhere` by the name of its host."""
+def _is_over(sighting: Sighting, *, is_elsewhere: bool, ends_by_s: float) -> bool:
+    """Whether nothing that a dead worker started can run any more; `is_elsewhere` by the name of its host.
+
+    A namespace whose first process it was has ended by a moment of awake_s(), which is waited for.
+    """
     if sighting.is_of_this_place:
-        return _is_put_down(sighting, sighting.runs)
+        return put_down(sighting, sighting.runs, patience_s=_PATIENCE_S)
     if sighting.is_of_gone_namespace:
-        time.sleep(_NAMESPACE_ENDS_S)
+        time.sleep(max(0.0, ends_by_s - awake_s()))
         return True
     return not (is_elsewhere or sighting.is_of_this_boot)
 
@@ -98,7 +105,7 @@ def _is_given_up(engine: Engine, job: Job) -> bool:
         return True
     is_frozen = awake_s() - sighting.seen_s > sighting.lease_s
     runs = [run for run in sighting.runs if run.token == token_of(job)]
-    return is_frozen and (not sighting.is_of_this_place or _is_put_down(sighting, runs))
+    return is_frozen and (not sighting.is_of_this_place or put_down(sighting, runs, patience_s=_PATIENCE_S))
 
 
 def _bury_unseen(engine: Engine, found: Recovered, actor: str | None) -> None:
@@ -121,17 +128,6 @@ def _bury(
             unit.append_named(WORKER_STREAM + worker, (WorkerStopped("found gone"),))
             presence.drop(unit.txn, worker)
             found.workers.append(worker)
-
-
-def _is_put_down(sighting: Sighting, runs: list[Run]) -> bool:
-    """Kill what is left of runs, and tell whether nothing was for two looks in a row: a child may just be born."""
-    empty = 0
-    for _ in range(_PASSES):
-        empty = empty + 1 if put_down(sighting, runs) else 0
-        if empty == _EMPTY_PASSES or not runs:
-            return True
-        time.sleep(_BETWEEN_S)
-    return False
 
 
 def _held(txn: Transaction, worker: str) -> list[Job]:

@@ -48,7 +48,7 @@ def test_a_worker_s_command_is_put_down(started: list[Started]) -> None:
     started.append(Started("sh", "-c", "sleep 60 & wait"))
     run = started[0].run
     wait_until(lambda: any(each.parent == run.pid for each in look().by_pid.values()))
-    wait_until(lambda: put_down(sighting(run, seen_boot_s=booted_s()), [run]))
+    assert put_down(sighting(run, seen_boot_s=booted_s()), [run], patience_s=20)
     assert started[0].process.wait(10) == -signal.SIGKILL
 
 
@@ -58,7 +58,7 @@ def test_a_process_id_that_was_given_away_again_is_spared(started: list[Started]
     started.append(Started("sleep", "60"))
     innocent = started[0]
     run = Run(TOKEN, innocent.run.pid, innocent.born_from_s - later_s - 0.01, innocent.born_from_s - later_s)
-    assert put_down(sighting(run, seen_boot_s=booted_s()), [run])
+    assert put_down(sighting(run, seen_boot_s=booted_s()), [run], patience_s=0)
     assert innocent.process.poll() is None
 
 
@@ -67,7 +67,7 @@ def test_what_carries_the_mark_is_put_down_wherever_it_is(started: list[Started]
     started.append(Started("sleep", "60", mark=mark_of("w1", TOKEN)))
     started.append(Started("sleep", "60", mark=mark_of("w1", TOKEN + 1)))
     run = Run(TOKEN, 0)
-    assert not put_down(sighting(run, seen_boot_s=booted_s()), [run])
+    assert not put_down(sighting(run, seen_boot_s=booted_s()), [run], patience_s=0)
     assert started[0].process.wait(10) == -signal.SIGKILL
     assert started[1].process.poll() is None
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from ..boot import sees_processes
-from ..leftovers import MARK, Root, family, kill
+from ..leftovers import EMPTY_LOOKS, MARK, Root, family, kill
 from ..processes import TICKS, Look, Seen, environ, look, seen, send
 from .orphans import Orphans
 from .process import Process
@@ -21,9 +21,6 @@ _FRESH_S: Final = 0.005
 
 _PAUSES: Final = 4
 """How many times as long as a look took there is none, so that looking takes a fifth of a processor at the most."""
-
-_EMPTY_LOOKS: Final = 2
-"""How many looks must find nothing where something was: a process may just have been born, and its parent ended."""
 
 
 class Looks:
@@ -86,7 +83,7 @@ class Remains:
         self._since = -1.0
         self._has_exited = False
         self._is_killing = False
-        self._empty_looks = _EMPTY_LOOKS - 1
+        self._empty_looks = 0
         self.left: tuple[int, ...] = ()
         """The ids of the processes that were there at the last look."""
         self.is_out_of_reach = not sees_processes()
@@ -125,7 +122,7 @@ class Remains:
         if not found:
             self.left = ()
             self._empty_looks += 1
-            return self._has_exited and self._empty_looks >= _EMPTY_LOOKS
+            return self._has_exited and self._empty_looks >= EMPTY_LOOKS
         self._empty_looks = 0
         self.left = tuple(sorted(each.pid for each in found))
         if self._is_killing:
