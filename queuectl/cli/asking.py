@@ -1,11 +1,11 @@
 """What `enqueue` and `run` have in common: the options of a job, and a command given behind `--`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, as_typed
 from ..surroundings import absolute
 from . import offers
 from .params import duration_s, now_us, number, queue_option, time_us, whole
@@ -73,11 +73,23 @@ class ArgvCommand(Verb):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Split at `--`, then parse what comes before it."""
         split = args.index("--") if "--" in args else len(args)
-        rest = super().parse_args(ctx, args[:split])
+        try:
+            rest = super().parse_args(ctx, list(args[:split]))
+        except click.NoSuchOption as error:
+            typed = next((word for word in args[:split] if word.startswith(error.option_name)), None)
+            if typed is None or (typed.startswith("--") and " " not in typed):
+                raise
+            instead = self.typed_dash(args[:split], typed)
+            told = f"{error.message.rstrip('.')}; a command that begins with - is typed: {instead}"
+            raise click.UsageError(told, ctx) from None
         ctx.params["argv"] = tuple(args[split + 1 :]) if split < len(args) else None
         if ctx.params["argv"] == () and not ctx.resilient_parsing:
             ctx.fail("nothing behind --; type the command there, for example: -- rsync -a here there")
         return rest
+
+    def typed_dash(self, words: Sequence[str], command: str) -> str:
+        """Return what to type for a command that begins with a dash."""
+        return f"queuectl run --command {as_typed(command)}"
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write a usage line for each form."""

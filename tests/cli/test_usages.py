@@ -2,11 +2,14 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from .conftest import CommandLine
 
 
 @pytest.fixture
@@ -63,3 +66,18 @@ def test_as_typed(shell: Shell) -> None:
     assert "max_retries" in shell("queuectl config show")
     assert "requeued" in shell("queuectl history bad1")
     assert "no differences" in shell("queuectl replay --check")
+
+
+@pytest.mark.parametrize(
+    ("words", "typed"),
+    [
+        (["enqueue", "neg", "-x; echo"], ["enqueue", "--id", "neg", "--command", "-x; echo"]),
+        (["enqueue", "--priority", "1", "neg", "--json of"], ["enqueue", "--id", "ID", "--command", "--json of"]),
+        (["run", "-x"], ["run", "--command", "-x"]),
+    ],
+)
+def test_a_command_that_begins_with_a_dash(cli: CommandLine, words: list[str], typed: list[str]) -> None:
+    """It is taken for an option; the error says what to type, and that enqueues it."""
+    told = cli(*words, code=2).stderr
+    assert f"a command that begins with - is typed: queuectl {shlex.join(typed)}; try" in told
+    assert cli.json(*typed)["command"] == typed[-1]

@@ -5,6 +5,7 @@ from typing import IO, Any
 
 import click
 
+from ...errors import as_typed
 from .. import offers
 from ..advice import advise
 from ..asking import ArgvCommand, asked, check_replace, from_here, job_options, tell_passed
@@ -27,6 +28,11 @@ class EnqueueCommand(ArgvCommand):
 
     forms = FORMS
 
+    def typed_dash(self, words: Sequence[str], command: str) -> str:
+        """Return what to type for a command that begins with a dash: a word before it was to be the id."""
+        job_id = as_typed(words[0]) if len(words) > 1 and words[1] == command else "ID"
+        return f"queuectl enqueue --id {job_id} --command {as_typed(command)}"
+
 
 @click.command(
     cls=EnqueueCommand,
@@ -35,6 +41,7 @@ class EnqueueCommand(ArgvCommand):
         'queuectl enqueue --command "make all" --timeout 10m --max-retries 0',
         'queuectl enqueue \'{"id": "job2", "command": "false", "max_retries": 2}\'',
         'queuectl enqueue backup -- rsync -a "my dir" host:/backup',
+        "queuectl enqueue --id dash --command '-x; echo'",
         "queuectl enqueue report ./report.sh --at 'tomorrow 9am'",
         "queuectl enqueue nightly ./backup.sh --replace",
         "queuectl enqueue --edit",
@@ -44,7 +51,7 @@ class EnqueueCommand(ArgvCommand):
 )
 @click.argument("words", nargs=-1, metavar="[ID COMMAND | JSON]", shell_complete=offers.files_behind_dashes)
 @click.option("--id", "job_id", metavar="ID", help="The job's id.  [default: one of our making]")
-@click.option("--command", "shell_line", metavar="COMMAND", help="A shell line.")
+@click.option("--command", "shell_line", metavar="COMMAND", help="A shell line; so one can begin with a dash.")
 @click.option("--file", "-f", "stream", type=click.File("rb"), metavar="FILE", help="A job a line; - is stdin.")
 @click.option("--lines", "as_lines", is_flag=True, help="The file holds plain commands, not JSON.")
 @click.option("--skip-existing", is_flag=True, help="Leave out jobs whose id is taken.")

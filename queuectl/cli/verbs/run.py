@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 class RunCommand(ArgvCommand):
-    """Run, in its two forms."""
+    """Run, in its three forms."""
 
-    forms = ("[OPTIONS] COMMAND", "[OPTIONS] -- PROGRAM [ARGUMENT]...")
+    forms = ("[OPTIONS] COMMAND", "[OPTIONS] --command COMMAND", "[OPTIONS] -- PROGRAM [ARGUMENT]...")
 
 
 @click.command(
@@ -37,6 +37,7 @@ class RunCommand(ArgvCommand):
 )
 @click.argument("words", nargs=-1, metavar="[COMMAND]", shell_complete=offers.files_behind_dashes)
 @click.option("--id", "job_id", metavar="ID", help="The job's id.  [default: one of our making]")
+@click.option("--command", "shell_line", metavar="COMMAND", help="A shell line; so one can begin with a dash.")
 @click.option("--wait", "-w", "--follow", "-f", is_flag=True, help="Show what it prints, and exit as it does.")
 @click.option("--raw", is_flag=True, help="With --wait, on a terminal: every byte as it comes, also what commands it.")
 @job_options
@@ -52,6 +53,7 @@ def command(
     words: tuple[str, ...],
     argv: tuple[str, ...] | None,
     job_id: str | None,
+    shell_line: str | None,
     wait: bool,
     raw: bool,
     reason: str | None,
@@ -69,7 +71,7 @@ def command(
         raise click.UsageError("--raw is about what --wait shows")
     if wait and as_json:
         raise click.UsageError("--wait prints what the command prints; use --json without it")
-    what = {**asked(options), "id": job_id, "command": _command(words, argv)}
+    what = {**asked(options), "id": job_id, "command": _command(words, argv, shell_line)}
     check_replace(what)
     request = from_here(request_from_mapping(what, now_us=now_us()))
     queue = session.created()
@@ -86,7 +88,11 @@ def command(
     advise(queue, {job.spec.queue: 1}, job.id)
 
 
-def _command(words: tuple[str, ...], argv: tuple[str, ...] | None) -> str | list[str]:
+def _command(words: tuple[str, ...], argv: tuple[str, ...] | None, shell_line: str | None) -> str | list[str]:
+    if shell_line is not None:
+        if words or argv is not None:
+            raise click.UsageError("a command is given twice: by --command and beside it")
+        return shell_line
     if argv is not None and not words:
         return list(argv)
     if argv is None and len(words) == 1:
