@@ -160,7 +160,8 @@ class Unit:
     def hold(self, worker: str, lease_s: float) -> None:
         """Make all leases of a worker hold for `lease_s` seconds from now, by its presence; raises InvalidInput."""
         until_us = self.lease_until_us(lease_s)
-        presence.put(self.txn, check_worker(worker), presence.Presence(self._clock.now_us(), until_us))
+        said = presence.Presence(self._clock.now_us(), until_us)
+        presence.put(self.txn, check_worker(worker), said, now_us=self.now_us)
 
     def start(self, jobs: Sequence[Job], *, host: str, pid: int) -> list[Job]:
         """Count an attempt of jobs just claimed."""

@@ -4,12 +4,21 @@ Replay neither reads nor makes this table. A claim's event says how long its lea
 that goes on holds all its leases by one row here, which it writes anew.
 """
 
+from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Final, NamedTuple
 
 from .job import Job
+from .projections import leases, workers
 from .store import Transaction, key_of
 
 TABLE: Final = "presence"
+
+SILENT_US: Final = 20_000_000
+"""A worker that holds no lock file and sent no heartbeat for this long is taken for dead."""
+
+_SWEPT: Final = 8
+"""How many rows each write looks at beside its own: more than it can add."""
 
 
 class Presence(NamedTuple):
@@ -30,9 +39,25 @@ def get(txn: Transaction, worker: str) -> Presence:
     return Presence(int.from_bytes(row[:8], "big"), int.from_bytes(row[8:16], "big"))  # an older release wrote 8 bytes
 
 
-def put(txn: Transaction, worker: str, presence: Presence) -> None:
-    """Record what a worker says of itself."""
-    txn.put(TABLE, worker.encode(), key_of(presence.heard_at_us) + key_of(presence.holds_until_us))
+def put(txn: Transaction, worker: str, presence: Presence, *, now_us: int) -> None:
+    """Record what a worker says of itself, and forget those of the next few that are gone without a word."""
+    key = worker.encode()
+    txn.put(TABLE, key, key_of(presence.heard_at_us) + key_of(presence.holds_until_us))
+    for other in list(islice(_behind(txn, key), _SWEPT)):
+        if _is_over(txn, other, now_us):
+            drop(txn, other)
+
+
+def _behind(txn: Transaction, key: bytes) -> Iterator[str]:
+    """Return whose rows come after one, and after the last those from the first on."""
+    return (other.decode() for other, _ in chain(txn.scan(TABLE, key + b"\0"), txn.scan(TABLE, stop=key)))
+
+
+def _is_over(txn: Transaction, worker: str, now_us: int) -> bool:
+    """Whether a worker has been silent for long, and holds nothing; that of one that has started is told elsewhere."""
+    heard_at_us, holds_until_us = get(txn, worker)
+    is_silent = heard_at_us + SILENT_US < now_us and holds_until_us < now_us
+    return is_silent and workers.get(txn, worker) is None and not leases.held_by(txn, worker)
 
 
 def drop(txn: Transaction, worker: str) -> None:

@@ -30,9 +30,6 @@ from .settings import KEYS, from_environment
 from .store import Transaction
 from .surroundings import host, is_process
 
-SILENT_US = 20_000_000
-"""A worker that holds no lock file and sent no heartbeat for this long is taken for dead."""
-
 FIRSTS = 1_000
 """Queues and priorities that are looked at for the job that has waited longest."""
 
@@ -233,7 +230,7 @@ def _is_alive(txn: Transaction, path: Path, row: workers.WorkerRow, now_us: int)
     if is_held is not None:
         return is_held
     heard_us = _beat_us(txn, path, row.id, now_us) or row.started_at_us
-    return now_us - heard_us <= SILENT_US and (row.host != host() or is_process(row.pid))
+    return now_us - heard_us <= presence.SILENT_US and (row.host != host() or is_process(row.pid))
 
 
 def _beat_us(txn: Transaction, path: Path, worker: str, now_us: int) -> int | None:

@@ -60,7 +60,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "listing": f"filtering presence reading {VIEWS_OF_ALL}",
     "documents": "answers events.types events.codec job shells",
     "outputs": "store",
-    "presence": "job store",
+    "presence": "job projections.leases projections.workers store",
     "logtime": "clock store when",
     "engine": f"logtime presence {CORE} {VIEWS_OF_ALL} clock settings intake doorbell",
     "settling|reading": "answers kinds settings boot lockfile presence commands engine outputs surroundings"

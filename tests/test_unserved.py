@@ -10,7 +10,7 @@ import pytest
 from queuectl import Queue
 from queuectl.answers import Unserved
 from queuectl.lockfile import LockFile, path_of
-from queuectl.reading import SILENT_US
+from queuectl.presence import SILENT_US
 from tests.clocks import FakeClock
 
 

@@ -162,7 +162,7 @@ class Claiming(Looking):
         check_worker(worker)
         with self._engine.unit(actor=worker, reason=reason) as unit:
             unit.append_named(WORKER_STREAM + worker, (event,))
-            presence.put(unit.txn, worker, presence.Presence(self._clock.now_us()))
+            presence.put(unit.txn, worker, presence.Presence(self._clock.now_us()), now_us=unit.now_us)
 
     def worker_stopping(
         self, worker: str, *, now: bool = False, reason: str | None = None, actor: str | None = None
@@ -193,8 +193,9 @@ class Claiming(Looking):
         """Note that a worker which holds no lock file is alive: presence, not history."""
         check_worker(worker)
         with self._store.write() as txn:
-            heard = presence.get(txn, worker)._replace(heard_at_us=self._clock.now_us())
-            presence.put(txn, worker, heard)
+            now_us = self._clock.now_us()
+            heard = presence.get(txn, worker)._replace(heard_at_us=now_us)
+            presence.put(txn, worker, heard, now_us=now_us)
 
     def _settle(self, result: Result) -> Job:
         with self._engine.unit(actor=_holder(result.job)) as unit:
