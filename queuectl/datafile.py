@@ -98,6 +98,12 @@ def compacted_copy(path: Path, target: Path) -> None:
 
     Raises NotAQueue or StoreError.
     """
+    # Where pages form a circle, LMDB's compacting walk calls itself until the stack ends, and the process with it.
+    if found := faults(path):
+        raise StoreError(
+            f"cannot copy the queue at {path}: data.mdb is damaged ({found[0]}); type `queuectl verify`, then restore "
+            "a backup"
+        )
     with told(path), closing(LmdbFile(path, read_only=True)) as opened, opened.reading() as env:
         check_format(env, path, None)
         try:

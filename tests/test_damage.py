@@ -29,6 +29,15 @@ else:
     crash()
 """
 
+SHRINKING = """
+import sys
+from queuectl import Queue, StoreError
+try:
+    Queue.shrink(sys.argv[1])
+except StoreError as error:
+    print(error)
+"""
+
 
 @pytest.mark.parametrize("how", ["read", "SIGBUS", "SIGABRT"])
 @pytest.mark.parametrize("where", ["main", "thread"])
@@ -87,6 +96,23 @@ def test_a_zeroed_root_is_told_by_every_way_in(tmp_path: Path) -> None:
     for way in ways:
         with pytest.raises(StoreError, match="queuectl verify"):
             way()
+
+
+def test_a_circle_among_pages_is_not_followed(tmp_path: Path) -> None:
+    """A leaf that leads back to the root above it, shrinking refuses the file and leaves it, and no signal ends it."""
+    damage.make(tmp_path / "q")
+    data = tmp_path / "q" / "data.mdb"
+    file = damage.File(data.read_bytes())
+    root = file.roots()["log"]
+    assert file.flags(root) & damage.BRANCH
+    leaf = file.leaves(root)[1]
+    spoilt = file.spoilt((leaf * damage.PAGE + 8, file.page(root)[8:]))
+    data.write_bytes(spoilt)
+    words = [sys.executable, "-c", SHRINKING, str(tmp_path / "q")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, data.read_bytes() == spoilt) == (0, True), done.stderr
+    assert "data.mdb is damaged" in done.stdout
+    assert "queuectl verify" in done.stdout
 
 
 def test_a_log_that_lost_its_end_is_refused(tmp_path: Path) -> None:
