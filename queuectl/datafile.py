@@ -13,6 +13,7 @@ import lmdb
 
 from .directory import check_new, hold, refuse_half_replaced
 from .errors import NoQueue, StoreError
+from .halfmade import holds_nothing, refuse_lost
 from .lmdbfile import LmdbFile
 from .tables import check_format, table_names
 
@@ -72,8 +73,9 @@ def peek(path: Path) -> Peeked:
     if not (path / "data.mdb").exists():
         check_new(path)
         raise NoQueue(str(path))
-    if not (path / "data.mdb").stat().st_size:
-        return Peeked({}, None, [])
+    if holds_nothing(path):
+        refuse_lost(path)
+        raise NoQueue(str(path))
     held = hold(path)
     try:
         refuse_half_replaced(path)

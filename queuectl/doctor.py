@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-from . import apart, lockfile
+from . import apart, halfmade, lockfile
 from .directory import JOURNAL, NETWORK, SHRUNK, STAGED, filesystem_of
 from .errors import NewerFormat, NoQueue, NotAQueue, QueuectlError, as_typed
 from .events.lmdb_log import LmdbLog
@@ -85,7 +85,8 @@ def messages(path: str) -> Iterator[dict[str, Any]]:
             raise NoQueue(path)
         for name, look in OUTSIDE.items():
             yield from _findings(name, look(directory))
-        if not (directory / "data.mdb").stat().st_size:
+        if halfmade.holds_nothing(directory):
+            halfmade.refuse_lost(directory)
             what = f"data.mdb in {directory} is empty: a queue just begun, or one that was lost"
             yield Finding("open", "warning", what, "queuectl restore FILE")._asdict()
             return

@@ -10,6 +10,7 @@ from struct import pack, unpack_from
 from typing import Final
 
 from .directory import OPEN_LOCK, lock
+from .errors import StoreError
 from .files import open_private, remove
 
 _META_BYTES: Final = 168
@@ -25,12 +26,28 @@ def most_bytes() -> int:
     return 2 * os.sysconf("SC_PAGE_SIZE")
 
 
+def refuse_lost(path: Path) -> None:
+    """Refuse a data file that holds nothing where a queue worked; raises StoreError."""
+    signs = [name for name in _LIVED if os.path.lexists(path / name)]
+    if signs and holds_nothing(path):  # looked at once more: whoever made a queue meanwhile may have begun to work
+        raise StoreError(
+            f"cannot open the queue at {path}: its data.mdb is empty, and {signs[0]} beside it says that it was not; "
+            "restore a backup (`queuectl restore FILE --force`), or "
+            "move the directory away to begin anew"
+        )
+
+
 def is_half_made(path: Path) -> bool:
     """Whether the small data file in a directory is the beginning of a new one, and nothing speaks of an old one."""
+    return holds_nothing(path) and not any(os.path.lexists(path / name) for name in _LIVED)
+
+
+def holds_nothing(path: Path) -> bool:
+    """Whether a data file is what there is before the first commit, or as much of that as came to the disk."""
     page = os.sysconf("SC_PAGE_SIZE")
     with (path / "data.mdb").open("rb") as file:
         content = file.read(2 * page + 1)
-    if len(content) > 2 * page or any((path / name).exists() for name in _LIVED):
+    if len(content) > 2 * page:
         return False
     return all(_is_first(number, content[number * page : (number + 1) * page]) for number in (0, 1))
 

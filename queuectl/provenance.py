@@ -115,6 +115,16 @@ class Provenance:
         self.problems.append(Problem(position, what, until))
 
 
+def ahead_of_log(store: Store) -> Iterator[str]:
+    """Say which segments in the queue's own archive go on where its log ends: that one was lost, or is an older one."""
+    there = archive.found([store.path / archive.DIRECTORY])
+    with store.read() as txn:  # after the look: what is archived was in the log before
+        head = LmdbLog(txn).head()
+    for path in (there[sequence] for sequence in sorted(there)):
+        if (last := archive.span_of(path)[1]) > head:
+            yield f"it ends at position {head}, and the archive segment {path} goes up to {last}"
+
+
 def _without_gaps(rows: Iterator[Row], upto: int, found: Callable[[int, str, int], None]) -> Iterator[Row]:
     """Give rows, and tell of the positions that have none."""
     last, what = 0, "neither the log nor the archive has it"

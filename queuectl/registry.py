@@ -69,8 +69,8 @@ def make_passing(directory: Path) -> Environment:
 def _prepare(path: Path, *, create: bool) -> None:
     try:
         size = _size(path)
-        if 0 < size <= halfmade.most_bytes() and halfmade.is_half_made(path):
-            halfmade.clear(path)
+        if 0 <= size <= halfmade.most_bytes():
+            size = _begun(path, size, create=create)
     except OSError as error:
         raise StoreError(
             f"cannot look for a queue at {path}: {error.strerror}; check the path and its permissions"
@@ -81,6 +81,21 @@ def _prepare(path: Path, *, create: bool) -> None:
         if not create:
             raise NoQueue(str(path))
         make_directory(path)
+
+
+def _begun(path: Path, size: int, *, create: bool) -> int:
+    """Return the size of a small data file once it is known not to be a lost queue's; raises StoreError where it is.
+
+    For whoever makes no queue there is none (-1) where nothing but a beginning is there.
+    """
+    if not halfmade.holds_nothing(path):
+        return size
+    halfmade.refuse_lost(path)
+    if not create:
+        return -1
+    if size:
+        halfmade.clear(path)
+    return size
 
 
 @contextmanager

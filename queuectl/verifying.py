@@ -24,7 +24,7 @@ from .events.audit import Audit, Envelope, Look, Problem, Problems, envelope_of
 from .events.types import RETENTION_STREAM
 from .files import scratch_directory
 from .projections import rebuild
-from .provenance import Provenance
+from .provenance import Provenance, ahead_of_log
 from .store import Store, Transaction, key_of
 from .tracing import sum_of, trace
 from .weighing import fault
@@ -187,6 +187,8 @@ class _Walk:
     def _tell_archive(self) -> Iterator[Message]:
         archive = self._archive
         yield from _problems("archive", archive.problems)
+        if not self._problems:
+            yield from (_problem("log", Problem(0, each)) for each in ahead_of_log(self._store))
         if archive.segments:
             told = {"segments": archive.segments, "events": archive.events, "seconds": archive.seconds}
             yield {"is": "part", "part": "archive", **told}

@@ -6,8 +6,11 @@ from pathlib import Path
 import lmdb
 import pytest
 
-from queuectl import Queue
+from queuectl import NoQueue, Queue
+from queuectl.doctor import examine
 from queuectl.errors import StoreError
+from queuectl.migrating import needed
+from queuectl.verification import verify
 from tests.lives import completed
 
 
@@ -60,3 +63,52 @@ def test_what_is_left_of_a_queue_that_lived_is_not_made_anew(tmp_path: Path) -> 
     with pytest.raises(StoreError):
         Queue.open(tmp_path / "q")
     assert data.read_bytes() == content[:100]
+
+
+@pytest.mark.parametrize("sign", ["outputs", "workers", "doorbells", "archive", "snapshots", "logs", "replaced"])
+@pytest.mark.parametrize("size", ["none", "first pages"])
+def test_a_lost_queue_is_not_made_anew(first: bytes, tmp_path: Path, sign: str, size: str) -> None:
+    """A data file that holds nothing is refused by all who would use it, and left, where a queue worked beside it."""
+    (tmp_path / "q" / sign).mkdir(parents=True)
+    data, content = tmp_path / "q" / "data.mdb", b"" if size == "none" else first
+    data.write_bytes(content)
+    for create, read_only in ((True, False), (False, False), (False, True)):
+        with pytest.raises(StoreError, match=f"data.mdb is empty, and {sign} beside it.*queuectl restore FILE --force"):
+            Queue.open(tmp_path / "q", create=create, read_only=read_only)
+    with pytest.raises(StoreError, match="its data"):
+        needed(tmp_path / "q")
+    [found] = [each for each in examine(tmp_path / "q") if each.check == "open"]
+    assert (found.state, "data.mdb is empty" in found.found) == ("problem", True)
+    assert data.read_bytes() == content
+
+
+@pytest.mark.parametrize("size", ["none", "first pages"])
+def test_who_only_reads_makes_no_queue(first: bytes, tmp_path: Path, size: str) -> None:
+    """Where a creation was cut short there is no queue for whoever makes none, and nothing is written."""
+    content = b"" if size == "none" else first
+    path = tmp_path / "q"
+    path.mkdir()
+    (path / "data.mdb").write_bytes(content)
+    for read_only in (True, False):
+        with pytest.raises(NoQueue):
+            Queue.open(path, create=False, read_only=read_only)
+    assert [each.name for each in path.iterdir()] == ["data.mdb"]
+    assert (path / "data.mdb").read_bytes() == content
+
+
+def test_an_archive_beside_a_log_that_does_not_reach_as_far(tmp_path: Path) -> None:
+    """A log that ends before what was archived from it is a problem: it was lost, and another begun in its place."""
+    with Queue.open(tmp_path / "q") as queue:
+        completed(queue, "a")
+        queue.compact(older_than_s=0)
+        queue.enqueue("true", id="b")
+        assert queue.verify(log_only=True).is_sound
+    (tmp_path / "q" / "archive").rename(tmp_path / "aside")
+    for name in ("data.mdb", "lock.mdb"):
+        (tmp_path / "q" / name).unlink()
+    with Queue.open(tmp_path / "q") as queue:
+        assert queue.verify().is_sound
+        (tmp_path / "aside").rename(tmp_path / "q" / "archive")
+        [found] = queue.verify().problems
+    assert (found.part, "it ends at position 0, and the archive segment" in found.what) == ("log", True)
+    assert verify(tmp_path / "q", log_only=True).problem_count == 1

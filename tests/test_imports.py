@@ -20,7 +20,7 @@ FACE = (
 ALLOWED = {  # module -> what of ours it may import; the first row that fits counts
     "files|untrusted": "",
     "trust": "errors",
-    "halfmade": "directory files",
+    "halfmade": "directory errors files",
     "errors|boot|drainer|events.types|retry|later|events.__init__|projections.__init__": "",
     "job|commands|decider": CORE,
     "events.lmdb_log": "errors events.* store",
@@ -31,7 +31,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "directory": "errors files",
     "copying": "directory environment errors",
     "tables": "errors files lmdbfile",
-    "datafile": "directory errors lmdbfile tables",
+    "datafile": "directory errors halfmade lmdbfile tables",
     "environment": "datafile directory errors files gate lmdbfile tables",
     "gate": "",
     "lmdbfile": "directory errors surroundings txnlocks",
@@ -109,7 +109,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "verifying": "datafile directory errors events.audit events.types files outputs projections.rebuild provenance"
     " store tracing weighing",
     "verification": "apart checkpoint errors",
-    "doctor": "apart directory errors files events.lmdb_log job lockfile projections.* reading store",
+    "doctor": "apart directory errors files halfmade events.lmdb_log job lockfile projections.* reading store",
     "worker.libc": "surroundings",
     "worker.package": "asof settling takeover",
     "worker.*": f"{FACE} boot doorbell files guardian leftovers lockfile processes worker.*",
