@@ -3,35 +3,10 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from ..escaping import JOINER
+from ..escaping import escape as escape  # the verbs take all that makes text from here
+
 ELLIPSIS = "…"
-_JOINER = "\u200d"
-
-
-def escape(text: str) -> str:
-    """Show control characters and escape sequences instead of sending them to the terminal."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char == _JOINER and _holds(text[place - 1 : place], text[place + 1 : place + 2]) else _visible(char)
-        for place, char in enumerate(text)
-    )
-
-
-def _holds(before: str, after: str) -> bool:
-    """Tell whether a joiner between these holds an emoji together; elsewhere it could hide how wide a text is."""
-    from unicodedata import category
-
-    return (
-        bool(before and after) and category(after) == "So" and (category(before) in ("So", "Sk") or before == "\ufe0f")
-    )
-
-
-def _visible(char: str) -> str:
-    if char.isprintable():
-        return char
-    if "\udc80" <= char <= "\udcff":  # a byte that is not UTF-8, as os.fsdecode tells it
-        return f"\\x{ord(char) - 0xDC00:02x}"
-    return char.encode("unicode_escape").decode()
 
 
 def command_text(command: str | Sequence[str]) -> str:
@@ -48,7 +23,7 @@ def flat(text: str) -> str:
     return text if text.isascii() else text.translate(_APART)
 
 
-_APART = {ord(_JOINER): None, 0xFE0F: None}
+_APART = {ord(JOINER): None, 0xFE0F: None}
 
 
 def cells(text: str) -> int:

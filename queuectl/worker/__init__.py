@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from ..escaping import escape
 from ..intake import check_poll_s, check_queue, check_slots
 from ..kinds import checked
 from ..queue import Queue
@@ -19,7 +20,7 @@ from .report import Told
 
 def print_lines(lines: Sequence[Told]) -> int:
     """Print what a worker has to say, as far as that does not wait for whoever reads it; gives how many lines."""
-    return write_lines(sys.stdout, [line.text for line in lines]) if can_take(sys.stdout) else 0
+    return write_lines(sys.stdout, [escape(line.text) for line in lines]) if can_take(sys.stdout) else 0
 
 
 @checked

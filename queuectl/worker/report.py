@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from ..answers import Result
 from ..errors import as_typed
+from ..escaping import escape
 from ..events.types import Command
 from ..job import Job, JobState
 
@@ -150,5 +151,5 @@ def not_recorded(result: Result, error: Exception) -> str:
 
 def _shown(command: Command) -> str:
     text = command if isinstance(command, str) else " ".join(command)
-    line = "".join(c if c.isprintable() else " " for c in text)
+    line = escape(text[: _COMMAND_CHARS + 1])
     return line if len(line) <= _COMMAND_CHARS else line[: _COMMAND_CHARS - 3] + "..."

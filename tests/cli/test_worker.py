@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,26 @@ def test_drain(cli: CommandLine) -> None:
     assert re.search(r"^\d\d:\d\d:\d\d a: completed", done.stdout, re.MULTILINE)
     assert "dlq show b" in done.stdout
     assert cli.json("status")["jobs"] | {"completed": 1, "dead": 1} == cli.json("status")["jobs"]
+
+
+@pytest.mark.parametrize("where", ["--foreground", "--detach", "start_worker"])
+def test_what_is_no_text_is_shown_escaped(cli: CommandLine, where: str) -> None:
+    """A worker's line, in a log file too, shows the bytes and control characters of a command as `show` does."""
+    with cli.queue() as queue:
+        queue.enqueue("true \udcff\x1b]0;title\x07\n\u202e", id="a")
+    if where == "start_worker":
+        script = "import sys, queuectl; queuectl.start_worker(queuectl.Queue.open(sys.argv[1]), drain=True)"
+        shown = subprocess.run(
+            [sys.executable, "-c", script, str(cli.db)], capture_output=True, text=True, check=True
+        ).stdout
+    elif where == "--detach":
+        cli.process("worker", "start", "--detach", "--drain")
+        [log] = cli.db.glob("worker-*.log")
+        wait_until(lambda: "stopped" in log.read_text())
+        shown = log.read_text()
+    else:
+        shown = cli.process("worker", "start", "--drain").stdout
+    assert "a: attempt 1 of 4 started: true \\xff\\x1b]0;title\\x07\\n\\u202e\n" in shown
 
 
 def test_priority_runs_first(cli: CommandLine) -> None:
