@@ -25,20 +25,23 @@ class Malformed(ValueError):
     """What a file holds is not what its kind of file holds."""
 
 
-def json_value(content: bytes, *, values_at_most: int = VALUES_AT_MOST) -> Any:
-    """Return the value in JSON bytes; raises Malformed."""
+def json_value(content: bytes, *, values_at_most: int = VALUES_AT_MOST, is_typed: bool = False) -> Any:
+    """Return the value in JSON bytes; `is_typed`: written by hand, where a key that is there twice is a slip.
+
+    Raises Malformed.
+    """
     if content.count(b",") + content.count(b"[") + content.count(b"{") > values_at_most:
         raise Malformed(f"it holds more than {values_at_most:,} values")
     with _malformed("no JSON that can be read"):
-        value = json.loads(content, parse_constant=_refuse_constant)
+        value = json.loads(content, parse_constant=_refuse_constant, object_pairs_hook=_once if is_typed else None)
         if content.count(b"[") + content.count(b"{") > DEPTH_AT_MOST:
             _check_depth(value)
     return value
 
 
-def json_object(content: bytes) -> dict[str, Any]:
-    """Return the object in JSON bytes; raises Malformed if it is anything else."""
-    value = json_value(content)
+def json_object(content: bytes, *, is_typed: bool = False) -> dict[str, Any]:
+    """Return the object in JSON bytes, as json_value() does; raises Malformed if it is anything else."""
+    value = json_value(content, is_typed=is_typed)
     if not isinstance(value, dict):
         raise Malformed("it is no JSON object")
     return value
@@ -102,6 +105,16 @@ def _malformed(what: str) -> Iterator[None]:
 def _brief(error: Exception) -> str:
     text = str(error) or type(error).__name__
     return text if len(text) <= 120 else f"{text[:120]}..."
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build an object; of a key that is there twice, JSON would take the last without a word."""
+    built: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in built:
+            raise Malformed(f"the key {short(key)} is there more than once")
+        built[key] = value
+    return built
 
 
 def _refuse_constant(name: str) -> None:

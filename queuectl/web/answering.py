@@ -5,7 +5,7 @@ inside the store. No transaction outlives a call.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from json import JSONDecodeError, dumps, loads
+from json import dumps
 from threading import Lock
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from ..errors import Archived, Conflict, DuplicateJob, InvalidInput, JobNotFound, QueuectlError, StoreError, WrongState
 from ..queue import Queue
+from ..untrusted import Malformed, json_object
 
 BODY_BYTES: Final = 1 << 20
 """The longest request: the longest command and environment, with every character of them escaped."""
@@ -128,9 +129,6 @@ async def _body(request: Request) -> Body:
         if len(read) > BODY_BYTES:
             raise HTTPException(413, f"more than {BODY_BYTES:,} bytes")
     try:
-        found = loads(read or b"{}")
-    except (JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInput("body", str(error), "a JSON object") from None
-    if not isinstance(found, dict):
-        raise InvalidInput("body", type(found).__name__, "a JSON object")
-    return found
+        return json_object(bytes(read or b"{}"), is_typed=True)
+    except Malformed as error:
+        raise HTTPException(400, f"{error}; send a JSON object") from None

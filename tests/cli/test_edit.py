@@ -187,6 +187,7 @@ def test_set(cli: CommandLine) -> None:
         ("id=b", "a job keeps the one it has"),
         ("colour=1", "expected one of command"),
         ("priority=high", "a value as in JSON"),
+        ("priority=" + "9" * 5_000, "a value as in JSON"),
     ):
         assert says in cli("edit", "a", "--set", bad, code=2).stderr
 

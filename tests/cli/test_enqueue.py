@@ -166,6 +166,7 @@ def test_json_refusal_says_where(cli: CommandLine, job: str, says: str) -> None:
         ('{"id": "a", "command": }', "column 24"),
         ('{"id": "a"', "column"),
         ("{" * 100_000, "JSON"),
+        ('{"command": "x", "priority": ' + "9" * 5_000 + "}", "JSON: a number of too many digits; write"),
         ('{"command": "x", "prio": 1}', "'prio'"),
         ('{"command": "x", "priority": "1"}', "priority"),
         ('{"command": "x", "priority": true}', "priority"),

@@ -1,6 +1,6 @@
 """`queuectl edit`: change what a job is to do."""
 
-from json import JSONDecodeError, loads
+from json import loads
 from typing import Any
 
 import click
@@ -77,5 +77,5 @@ def _setting(text: str) -> tuple[str, Any]:
         return key, None if key != "command" and value in ("", "null") else value
     try:
         return key, loads(value)
-    except (JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # of JSON, or a number of too many digits
         raise InvalidInput(key, repr(value), 'a value as in JSON, for example 10 or {"NAME": "value"}') from None
