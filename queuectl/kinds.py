@@ -81,7 +81,7 @@ def _may_be_one(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 def _is_named(*names: str) -> Callable[[Any], bool]:
     """Return whether a value is of a class of one of these names: those classes are not known here."""
-    return lambda value: any(kind.__name__ in names for kind in type(value).__mro__)
+    return lambda value: type(value).__name__ in names or any(kind.__name__ in names for kind in type(value).__mro__)
 
 
 def _has(*methods: str) -> Callable[[Any], bool]:
@@ -90,12 +90,16 @@ def _has(*methods: str) -> Callable[[Any], bool]:
 
 def is_job(value: object) -> bool:
     """Return whether a value is a job, whose number and token the log could have."""
-    return _is_named("Job")(value) and _is_whole_job(value)
+    return _is_named_job(value) and _is_whole_job(value)
+
+
+_is_named_job: Final = _is_named("Job")
+_is_lease: Final = _is_named("Lease")
 
 
 def _is_whole_job(job: Any) -> bool:
     lease = job.lease
-    return is_count(job.number) and (lease is None or (_is_named("Lease")(lease) and is_count(lease.token)))
+    return is_count(job.number) and (lease is None or (_is_lease(lease) and is_count(lease.token)))
 
 
 def _is_filter(value: object) -> bool:
@@ -148,7 +152,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "Sequence[str]": Kind(_are(is_text), "a list of texts"),
     "Sequence[int]": Kind(_are(is_count), "a list of whole numbers"),
     "Sequence[Job]": Kind(_are(is_job), "a list of jobs"),
-    "Sequence[Result]": Kind(_are(_is_named("Result")), "a list of results"),
+    "Sequence[Result]": Kind(_are(lambda result: True), "a list of results"),  # each is checked as it is recorded
     "list[Recorded]": Kind(_are(_is_named("Recorded")), "a list of events"),
     "Mapping[str, str]": Kind(lambda value: isinstance(value, Mapping), "a mapping of texts"),
     "Iterable[JobRequest | Mapping[str, Any] | str]": Kind(

@@ -70,6 +70,8 @@ def settle(unit: Unit, results: Sequence[Result]) -> tuple[list[Job], list[tuple
 
 def check_result(result: Result) -> None:
     """Refuse a result that the log should not keep; raises InvalidInput."""
+    if not isinstance(result, Result):
+        raise InvalidInput("results", type(result).__name__, "a list of results")
     job, kind, return_code, signal, reason, error, duration_ms, output, *_ = result
     if not is_job(job):
         raise InvalidInput("job", type(job).__name__, "a job as it was claimed")

@@ -152,6 +152,13 @@ def test_a_request_is_checked_field_by_field(queue: Queue, field: str) -> None:
     assert queue.replay(check=True).differences == []
 
 
+@pytest.mark.parametrize("wrong", [[1], ["text"], [None], [("completed",)], "text", 5, {}])
+def test_what_is_no_result_is_refused(queue: Queue, wrong: Any) -> None:
+    """Results are told from whatever else there is before anything of them is recorded."""
+    with pytest.raises(InvalidInput, match="results"):
+        queue.exchange("w1", wrong, want=0, lease_s=30)
+
+
 @pytest.mark.parametrize("field", Result._fields)
 def test_a_result_is_checked_field_by_field(queue: Queue, field: str) -> None:
     """What a worker hands in is recorded as the log can keep it, or refused, and then nothing of it is recorded."""

@@ -98,6 +98,7 @@ class Slots:
         self._unsaid: dict[Attempt, None] = {}  # in the order in which they were lined up
         self._fresh: dict[Attempt, float] = {}  # begun at that moment, and not watched yet
         self._ended: dict[int, Attempt] = {}
+        self._on_disk: set[int] = set()  # by their tokens: ended, and what they printed to files was flushed
         self._ease_at = NEVER
         self._vain_since = NEVER  # that long there has not been enough for a single command
         self._look_at = NEVER  # no run has to be looked at before
@@ -224,9 +225,14 @@ class Slots:
             self._watch(run)
 
     def flushed(self, results: list[Result]) -> list[Result]:
-        """Have on disk what runs printed to files; gives the results, without the files that it does not take."""
-        files = {token: run.file for token, run in self._ended.items() if run.file is not None}
+        """Have on disk what runs printed to files; gives the results, without the files that it does not take.
+
+        Asked again, while the queue's disk is full, it flushes what ended since.
+        """
+        new = [(token, run.file) for token, run in self._ended.items() if token not in self._on_disk]
+        files = {token: file for token, file in new if file is not None}
         lost = not_on_disk(files.values()) if files else set()
+        self._on_disk |= files.keys()
         if not lost:
             return results
         return [
@@ -240,6 +246,7 @@ class Slots:
             if (run := self._ended.pop(_token(result.job), None)) is not None:
                 run.recorded()
         self._ended.clear()
+        self._on_disk.clear()
 
     def stop(self, job: Job, cause: Stop, *, now: float) -> bool:
         """Stop one run; tell whether there is one under the job's token to which that was news."""

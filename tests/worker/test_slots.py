@@ -144,9 +144,10 @@ def test_inherited_deafness_to_children_is_mended() -> None:
         signal.signal(signal.SIGCHLD, before)
 
 
-def test_a_file_that_the_disk_lost_is_told_as_cut(slots: Slots, waiting: Waiting, tmp_path: Path) -> None:
-    """Where a run's file cannot be flushed its end is recorded all the same, and says how much was printed."""
-    job = running_job("head -c 20000 /dev/zero")
+def printed(slots: Slots, waiting: Waiting, *, number: int = 1) -> Result:
+    """Return how a run ended that printed 20,000 bytes, which lie in a file."""
+    job = sleeping(number)
+    job = job._replace(spec=job.spec._replace(id=f"job{number}", command="head -c 20000 /dev/zero"))
     slots.output_limit_bytes = 100_000
     ended = launched(slots, waiting, job)
 
@@ -156,10 +157,28 @@ def test_a_file_that_the_disk_lost_is_told_as_cut(slots: Slots, waiting: Waiting
 
     [result] = wait_until(step)
     assert (result.kind, result.output.frames) == ("completed", None)
-    assert slots.flushed([result]) == [result]
-    (tmp_path / "outputs" / job.id).unlink()
+    return result
+
+
+def test_a_file_that_the_disk_lost_is_told_as_cut(slots: Slots, waiting: Waiting, tmp_path: Path) -> None:
+    """Where a run's file cannot be flushed its end is recorded all the same, and says how much was printed."""
+    result = printed(slots, waiting)
+    (tmp_path / "outputs" / "job1").unlink()
     [cut] = slots.flushed([result])
     assert (cut.kind, cut.output.frames, cut.output.stdout) == ("completed", cut_frame(20_000), result.output.stdout)
+    assert slots.flushed([cut]) == [cut]
+
+
+def test_a_file_is_flushed_once(slots: Slots, waiting: Waiting, tmp_path: Path) -> None:
+    """While ends wait for room in the queue, the files of those that ended before are not flushed again."""
+    first = printed(slots, waiting)
+    assert slots.flushed([first]) == [first]
+    second = printed(slots, waiting, number=2)
+    for number in (1, 2):
+        (tmp_path / "outputs" / f"job{number}").unlink()  # which only a flush would notice
+    same, cut = slots.flushed([first, second])
+    assert (same, cut.output.frames) == (first, cut_frame(20_000))
+    slots.recorded([first, second])
 
 
 def test_a_shortage_for_even_one_command_comes_to_an_end(slots: Slots, waiting: Waiting) -> None:
