@@ -8,7 +8,7 @@ from .amending import edit_from
 from .answers import Acted
 from .commands import CancelJob, EditJob, JobCommand, RemoveJob, RequeueJob
 from .engine import Engine, Order, Unit
-from .errors import InvalidInput
+from .errors import InvalidInput, shown
 from .filtering import Chosen, Filter, Verb
 from .job import ENDED, WAITING, Job, JobState
 from .store import Store
@@ -54,7 +54,7 @@ def choose(store: Store, verb: Verb, where: Filter) -> Chosen:
     possible = STATES[verb]
     for state in where.states - possible:
         expected = ", ".join(each for each in JobState if each in possible)
-        raise InvalidInput("state", repr(str(state)), f"one in which a job can be told to {verb}: {expected}")
+        raise InvalidInput("state", shown(state), f"one in which a job can be told to {verb}: {expected}")
     where = where._replace(states=where.states or possible)
     return Chosen(verb, where, listing.numbers(store.read, where))
 

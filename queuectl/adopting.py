@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from . import outputs
 from .answers import Adopted
 from .engine import Engine, Unit
-from .errors import DuplicateJob, InvalidInput, QueuectlError
+from .errors import DuplicateJob, InvalidInput, QueuectlError, shown
 from .events.types import (
     Cancelled,
     Claimed,
@@ -121,7 +121,7 @@ class _Adopter:
             try:
                 job, spec = self._read(row)
                 if job.request.id is not None and spec.id in seen:
-                    raise InvalidInput("id", repr(spec.id), "one that no row before it has")
+                    raise InvalidInput("id", shown(spec.id), "one that no row before it has")
                 is_there = taken is not None
                 if is_there and not self._wanted.skip_existing:
                     raise DuplicateJob(spec.id, taken or "")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from .errors import InvalidInput
+from .errors import InvalidInput, shown
 from .events.types import Edited, JobSpec
 from .intake import request_from_mapping, specify
 from .settings import Settings
@@ -80,11 +80,11 @@ def _named(changes: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in changes.items():
         name = _ALIASES.get(key, key)
         if name == "id":
-            raise InvalidInput("id", repr(value), "no id: a job keeps the one it has")
+            raise InvalidInput("id", shown(value), "no id: a job keeps the one it has")
         if name not in (*FIELDS, "delay"):
-            raise InvalidInput("key", repr(key), "one of " + ", ".join(FIELDS))
+            raise InvalidInput("key", shown(key), "one of " + ", ".join(FIELDS))
         if name in wanted:
-            raise InvalidInput(key, repr(value), f"{name} to be given once")
+            raise InvalidInput(key, shown(value), f"{name} to be given once")
         wanted[name] = _plain(value)
     return wanted
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from .documents import time_json
-from .errors import InvalidInput, Unusable
+from .errors import InvalidInput, Unusable, shown
 from .files import scratch_path, sweep_scratch, whole_file
 from .untrusted import json_object_of, whole_number
 
@@ -35,13 +35,13 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
         "events": checkpoint.events,
     }
     if not path.name:
-        raise InvalidInput("checkpoint", repr(str(path)), "the name of a file")
+        raise InvalidInput("checkpoint", shown(str(path)), "the name of a file")
     sweep_scratch(path.parent)
     try:
         with whole_file(path, scratch_path(path.parent)) as file:
             file.write(json.dumps(document).encode() + b"\n")
     except OSError as error:
-        raise Unusable("checkpoint", repr(str(path)), f"a file that can be written ({error.strerror})") from error
+        raise Unusable("checkpoint", shown(str(path)), f"a file that can be written ({error.strerror})") from error
 
 
 def read(path: Path) -> tuple[int, bytes]:
@@ -51,11 +51,11 @@ def read(path: Path) -> tuple[int, bytes]:
         document = json_object_of(path, limit_bytes=SIZE_BYTES)
         position, digest = whole_number(document["position"], "position"), bytes.fromhex(document["digest"])
     except OSError as error:
-        raise Unusable("against", repr(str(path)), f"{expected} ({error.strerror})") from error
+        raise Unusable("against", shown(str(path)), f"{expected} ({error.strerror})") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise Unusable("against", repr(str(path)), expected) from error
+        raise Unusable("against", shown(str(path)), expected) from error
     if document.get("kind") != KIND or len(digest) != 32:
-        raise Unusable("against", repr(str(path)), expected)
+        raise Unusable("against", shown(str(path)), expected)
     if document.get("version") != VERSION:
-        raise Unusable("against", repr(str(path)), f"{expected}, of version {VERSION}")
+        raise Unusable("against", shown(str(path)), f"{expected}, of version {VERSION}")
     return position, digest

@@ -4,6 +4,37 @@ Each class builds its own one-line message from its fields: what was tried, on w
 found, and what to do next. The command line maps a class to an exit code; nothing here prints.
 """
 
+SHOWN_CHARS = 100
+"""How much of a value an error shows."""
+
+_ID_CHARS = 200
+"""How much of an id: more than any has."""
+
+
+def shown(value: object, *, most: int = SHOWN_CHARS) -> str:
+    """Return what a value looks like, on one line and cut behind `most` characters, whatever it is; never raises.
+
+    A program's own class may raise where it is asked, and Python does for a whole number of over 4,300 digits.
+    """
+    kind = type(value)
+    try:
+        text = str.__repr__(value) if issubclass(kind, str) else repr(value)
+    except Exception:
+        if issubclass(kind, int):
+            return f"a whole number of {int.bit_length(value):,} bits"  # type: ignore[arg-type]  # it is one
+        return f"a {kind.__name__} that cannot be shown"
+    cut = text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
+    return cut if cut.isprintable() else "".join(char if char.isprintable() else "?" for char in cut)
+
+
+def shown_with_kind(value: object) -> str:
+    """Return what a value looks like and of what type it is; never raises."""
+    return f"{shown(value)} ({type(value).__name__})"
+
+
+def _id(job_id: str) -> str:
+    return shown(job_id, most=_ID_CHARS)
+
 
 class QueuectlError(Exception):
     """Anything queuectl refuses or fails at, told in one line."""
@@ -16,8 +47,8 @@ class InvalidInput(QueuectlError):
         self.field = field
         self.found = found
         self.expected = expected
-        shown = found if len(found) <= 200 else f"{found[:200]}... ({len(found):,} characters)"
-        super().__init__(f"{field}: found {shown}; expected {expected}")
+        cut = found if len(found) <= 200 else f"{found[:200]}... ({len(found):,} characters)"
+        super().__init__(f"{field}: found {cut}; expected {expected}")
 
 
 class Unusable(InvalidInput):
@@ -75,7 +106,7 @@ class JobNotFound(QueuectlError):
             hint = f"if it is an old one, its events are archived in {archived_in}, which is not there"
         elif near:
             hint = f"did you mean {' or '.join(near)}?"
-        super().__init__(f"no job {job_id!r}; {hint}")
+        super().__init__(f"no job {_id(job_id)}; {hint}")
 
 
 class AmbiguousJob(QueuectlError):
@@ -84,8 +115,8 @@ class AmbiguousJob(QueuectlError):
     def __init__(self, typed: str, job_ids: list[str], *, is_all: bool) -> None:
         self.typed = typed
         self.job_ids = tuple(job_ids)
-        shown = ", ".join(job_ids) + ("" if is_all else " ...")
-        super().__init__(f"{typed!r} is the beginning of several jobs' ids: {shown}; type more of the one you mean")
+        some = ", ".join(job_ids) + ("" if is_all else " ...")
+        super().__init__(f"{_id(typed)} is the beginning of several jobs' ids: {some}; type more of the one you mean")
 
 
 class DuplicateJob(QueuectlError):
@@ -101,7 +132,7 @@ class DuplicateJob(QueuectlError):
         typed = as_typed(job_id)
         if replace:
             super().__init__(
-                f"cannot replace {job_id!r}: it has not ended ({state}) and was left as it is; "
+                f"cannot replace {_id(job_id)}: it has not ended ({state}) and was left as it is; "
                 f"`queuectl wait {typed}` waits for its end, `queuectl cancel {typed}` ends it"
             )
             return
@@ -109,7 +140,7 @@ class DuplicateJob(QueuectlError):
         if state in ("completed", "dead", "cancelled"):
             instead = "--replace puts the new one in its place, or choose another id"
         super().__init__(
-            f"cannot enqueue {job_id!r}: a job of that id exists ({state}) and was left as it is; "
+            f"cannot enqueue {_id(job_id)}: a job of that id exists ({state}) and was left as it is; "
             f"{instead}, or see `queuectl show {typed}`"
         )
 
@@ -121,7 +152,7 @@ class WrongState(QueuectlError):
         self.verb = verb
         self.job_id = job_id
         self.state = state
-        super().__init__(f"cannot {verb} {job_id!r}: it is {state}; {hint}")
+        super().__init__(f"cannot {verb} {_id(job_id)}: it is {state}; {hint}")
 
 
 class StaleLease(QueuectlError):
@@ -132,7 +163,7 @@ class StaleLease(QueuectlError):
         self.job_id = job_id
         self.token = token
         super().__init__(
-            f"cannot {verb} {job_id!r} under token {token}: {found}; drop this run, its result was not recorded"
+            f"cannot {verb} {_id(job_id)} under token {token}: {found}; drop this run, its result was not recorded"
         )
 
 
@@ -159,7 +190,7 @@ class CheckpointMoved(Conflict):
         found = "it was removed" if actual is None else f"it was moved to {actual} by another reader or by a rewind"
         QueuectlError.__init__(
             self,
-            f"cannot move subscription {name!r} on from position {expected}: {found}; "
+            f"cannot move subscription {shown(name)} on from position {expected}: {found}; "
             "let one program read it, and subscribe again to go on",
         )
 

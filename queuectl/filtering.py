@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from .errors import InvalidInput
+from .errors import InvalidInput, shown
 from .intake import check_queue, check_state, check_text
 from .job import Job, JobState
 from .when import time_us
@@ -111,7 +111,7 @@ def order_of(text: str | None) -> Order | None:
         return None
     order = Order(text.removeprefix("-"), text.startswith("-"))
     if order.by not in KEYS:
-        raise InvalidInput("order", repr(text), f"one of {', '.join(KEYS)}, with - before it for the other way round")
+        raise InvalidInput("order", shown(text), f"one of {', '.join(KEYS)}, with - before it for the other way round")
     return order
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from .errors import InvalidInput
+from .errors import InvalidInput, shown, shown_with_kind
 from .intake import JobRequest, check_text
 from .untrusted import json_value
 from .when import parse_duration_s, time_us
@@ -155,7 +155,7 @@ def _kind(fields: Fields, default: Kind, attempts: int | None, most: int | None,
     if kind is None:
         raise InvalidInput(
             "state",
-            repr(fields["state"]),
+            shown(fields["state"]),
             "a state such as pending, failed, completed or dead; docs/backup.md lists them",
         )
     if kind is Kind.RUNNING:
@@ -227,12 +227,12 @@ def _as_text(field: str, value: Any) -> str:
         try:
             return value.decode()
         except UnicodeDecodeError:
-            raise InvalidInput(field, repr(value[:40]), "UTF-8 text") from None
+            raise InvalidInput(field, shown(value[:40]), "UTF-8 text") from None
     if isinstance(value, str):
         return value
     if type(value) is int:
         return str(value)
-    raise InvalidInput(field, f"{value!r} ({type(value).__name__})", "a text")
+    raise InvalidInput(field, shown_with_kind(value), "a text")
 
 
 def _whole(fields: Fields, field: str, *, least: int | None = 0) -> int | None:
@@ -241,7 +241,7 @@ def _whole(fields: Fields, field: str, *, least: int | None = 0) -> int | None:
         return None
     number = _number(field, value)
     if number != int(number) or (least is not None and number < least):
-        raise InvalidInput(field, repr(value), "a whole number" + ("" if least is None else f", {least} or more"))
+        raise InvalidInput(field, shown(value), "a whole number" + ("" if least is None else f", {least} or more"))
     return int(number)
 
 
@@ -253,7 +253,7 @@ def _number(field: str, value: Any) -> float:
         if number != number or abs(number) > 2**62:
             raise ValueError
     except ValueError:
-        raise InvalidInput(field, repr(value), "a number") from None
+        raise InvalidInput(field, shown(value), "a number") from None
     return number
 
 
@@ -279,7 +279,7 @@ def _env(fields: Fields) -> dict[str, str] | None:
         try:
             value = json_value(value.encode(errors="surrogateescape") if isinstance(value, str) else value)
         except ValueError:
-            raise InvalidInput("env", repr(value)[:80], "an object of texts") from None
+            raise InvalidInput("env", shown(value)[:80], "an object of texts") from None
     if value is not None and not isinstance(value, dict):
         raise InvalidInput("env", type(value).__name__, "an object of texts")
     return value or None
@@ -296,7 +296,7 @@ def _time_us(fields: Fields, notes: list[str]) -> int | None:
     try:
         moment = datetime.fromisoformat(value.strip())
     except ValueError:
-        raise InvalidInput("run_at", repr(value), "ISO 8601, or seconds since 1970") from None
+        raise InvalidInput("run_at", shown(value), "ISO 8601, or seconds since 1970") from None
     if moment.tzinfo is None:
         notes.append("its time has no zone: read as UTC")
         moment = moment.replace(tzinfo=UTC)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Final, TypeAlias
 
-from .errors import InvalidInput
+from .errors import InvalidInput, shown
 
 ALL: Final = "all"
 NONE: Final = "none"
@@ -72,13 +72,13 @@ def check_choice(choice: Choice, field: str = "inherit_env") -> str:
 def names_of(choice: Choice, field: str = "inherit_env") -> list[str]:
     """Return the names in a choice, each once; raises InvalidInput for what cannot be one, or is queuectl's own."""
     if not isinstance(choice, str | list | tuple):
-        raise InvalidInput(field, repr(choice), _EXPECTED)
+        raise InvalidInput(field, shown(choice), _EXPECTED)
     names = [name.strip() for name in choice.split(",")] if isinstance(choice, str) else list(choice)
     for name in names:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise InvalidInput(field, repr(name if name else choice), _EXPECTED)
+            raise InvalidInput(field, shown(name if name else choice), _EXPECTED)
         if name.startswith(_OWN):
-            raise InvalidInput(field, repr(name), "no variable of queuectl's own; give the job one by --env")
+            raise InvalidInput(field, shown(name), "no variable of queuectl's own; give the job one by --env")
     if sum(map(len, names)) + len(names) > LONGEST:
         raise InvalidInput(field, f"{len(names):,} names", f"at most {LONGEST:,} characters in all")
     return list(dict.fromkeys(names))

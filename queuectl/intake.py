@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeGuard
 
-from .errors import InvalidInput
+from .errors import InvalidInput, shown, shown_with_kind
 from .events.types import Command, JobSpec
 from .inheriting import Choice, Inheritance
 from .job import JobState
@@ -83,7 +83,7 @@ def specify(
     _check_numbers(request.priority, max_retries, timeout_s, base)
     for name in ("replace", "merge"):
         if (flag := getattr(request, name)) is not False and flag is not True:
-            raise InvalidInput(name, repr(flag), "true or false")
+            raise InvalidInput(name, shown(flag), "true or false")
     return JobSpec(
         fresh_id if request.id is None else check_id(request.id),
         check_command(command),
@@ -112,7 +112,7 @@ def request_from_mapping(mapping: Mapping[str, Any], *, now_us: int) -> JobReque
     """
     unknown = [key for key in mapping if key not in _READERS]
     if unknown:
-        raise InvalidInput("key", repr(unknown[0]), "one of " + ", ".join(_READERS))
+        raise InvalidInput("key", shown(unknown[0]), "one of " + ", ".join(_READERS))
     if "command" not in mapping:
         raise InvalidInput("command", "nothing", 'a "command", for example {"command": "echo hi"}')
     fields: dict[str, Any] = {}
@@ -120,7 +120,7 @@ def request_from_mapping(mapping: Mapping[str, Any], *, now_us: int) -> JobReque
         field, read = _READERS[key]
         if value is not None:
             if field in fields:
-                raise InvalidInput(key, repr(value), f"{field} to be given once")
+                raise InvalidInput(key, shown(value), f"{field} to be given once")
             fields[field] = read(key, value)
             if field == "run_at_us":
                 fields[field] = parse_time_us(fields[field], now_us=now_us, ahead=True, field=key)
@@ -136,9 +136,7 @@ def request_of(request: JobRequest | Mapping[str, Any] | str, *, now_us: int) ->
     if isinstance(request, Mapping):
         return request_from_mapping(request, now_us=now_us)
     if not isinstance(request, str):
-        raise InvalidInput(
-            "request", f"{request!r:.100} ({type(request).__name__})", "a JobRequest, a mapping or a text"
-        )
+        raise InvalidInput("request", shown_with_kind(request), "a JobRequest, a mapping or a text")
     return JobRequest(request)
 
 
@@ -147,24 +145,24 @@ def ids_of(job_ids: str | Sequence[str]) -> list[str]:
     given = [job_ids] if isinstance(job_ids, str) else list(job_ids)
     for job_id in given:
         if not isinstance(job_id, str):
-            raise InvalidInput("id", repr(job_id), "a text")
+            raise InvalidInput("id", shown(job_id), "a text")
     return given
 
 
 def check_worker(worker: str) -> str:
     """Give a worker's id back when it can be one: 1 to 200 printable characters."""
     if not isinstance(worker, str) or not 0 < len(worker) <= 200 or not worker.isprintable():
-        raise InvalidInput("worker", repr(worker), "1 to 200 printable characters")
+        raise InvalidInput("worker", shown(worker), "1 to 200 printable characters")
     return check_text("worker", worker)
 
 
 def check_id(job_id: str) -> str:
     """Give an id back when it can be one: 1 to 120 printable characters, not led by a dash."""
     if not isinstance(job_id, str) or not 0 < len(job_id) <= ID_CHARS:
-        found = f"{len(job_id)} characters" if isinstance(job_id, str) else repr(job_id)
+        found = f"{len(job_id)} characters" if isinstance(job_id, str) else shown(job_id)
         raise InvalidInput("id", found, f"1 to {ID_CHARS} printable characters")
     if not job_id.isprintable() or job_id[0] in " -" or job_id[-1] == " ":
-        raise InvalidInput("id", repr(job_id), "printable characters, no leading dash, no space at an end")
+        raise InvalidInput("id", shown(job_id), "printable characters, no leading dash, no space at an end")
     return job_id
 
 
@@ -191,13 +189,13 @@ def check_command(command: Command) -> Command:
 def check_text(field: str, text: str) -> str:
     """Give a free text back when the log can keep it: valid UTF-8, at most 1,000 characters."""
     if not isinstance(text, str):
-        raise InvalidInput(field, repr(text), "a text")
+        raise InvalidInput(field, shown(text), "a text")
     if len(text) > 1000:
         raise InvalidInput(field, f"{len(text):,} characters", "at most 1,000")
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InvalidInput(field, repr(text[:40]), "valid UTF-8") from None
+        raise InvalidInput(field, shown(text[:40]), "valid UTF-8") from None
     return text
 
 
@@ -207,24 +205,24 @@ _STATES: Final = {"running": JobState.PROCESSING, "canceled": JobState.CANCELLED
 
 def check_state(state: str) -> JobState:
     """Give a job's state from its name, or from what other programs call it."""
-    word = str(state).strip().lower()
+    word = state.strip().lower() if isinstance(state, str) else ""
     try:
         return _STATES.get(word) or JobState(word)
     except ValueError:
-        raise InvalidInput("state", repr(str(state)), "one of " + ", ".join(JobState)) from None
+        raise InvalidInput("state", shown(state), "one of " + ", ".join(JobState)) from None
 
 
 def check_count(field: str, count: int) -> int:
     """Give a count back when it is a whole number, 0 or more."""
     if type(count) is not int or count < 0:
-        raise InvalidInput(field, repr(count), "a whole number, 0 or more")
+        raise InvalidInput(field, shown(count), "a whole number, 0 or more")
     return count
 
 
 def check_slots(slots: int) -> int:
     """Return how many commands run at a time where it is one or more."""
     if type(slots) is not int or not 1 <= slots <= MOST_SLOTS:
-        raise InvalidInput("slots", repr(slots), f"a whole number from 1 to {MOST_SLOTS:,}")
+        raise InvalidInput("slots", shown(slots), f"a whole number from 1 to {MOST_SLOTS:,}")
     return slots
 
 
@@ -232,14 +230,14 @@ def check_poll_s(poll_s: float) -> float:
     """Give back how often to look for jobs where that is no busy loop; raises InvalidInput."""
     if not is_number(poll_s) or not poll_s >= LEAST_POLL_S:
         expected = f"{LEAST_POLL_S:g} seconds or more; a new job is heard of anyway"
-        raise InvalidInput("poll", repr(poll_s), expected)
+        raise InvalidInput("poll", shown(poll_s), expected)
     return poll_s
 
 
 def check_lease_s(lease_s: float) -> float:
     """Give a lease's length back when it is one: more than 0, at most a day."""
     if not is_number(lease_s) or not 0 < lease_s <= 86_400:
-        raise InvalidInput("lease_s", repr(lease_s), "seconds, more than 0, at most 86400")
+        raise InvalidInput("lease_s", shown(lease_s), "seconds, more than 0, at most 86400")
     return lease_s
 
 
@@ -257,19 +255,19 @@ def check_subscription(name: str) -> str:
 
 def _check_name(field: str, name: str) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise InvalidInput(field, repr(name), "1 to 64 letters, digits, '.', '_' or '-', led by a letter or digit")
+        raise InvalidInput(field, shown(name), "1 to 64 letters, digits, '.', '_' or '-', led by a letter or digit")
     return name
 
 
 def _check_numbers(priority: int, max_retries: int, timeout_s: float, base: float) -> None:
     if type(priority) is not int or not -_PRIORITY <= priority <= _PRIORITY:
-        raise InvalidInput("priority", repr(priority), f"a whole number from {-_PRIORITY} to {_PRIORITY}")
+        raise InvalidInput("priority", shown(priority), f"a whole number from {-_PRIORITY} to {_PRIORITY}")
     if type(max_retries) is not int or not 0 <= max_retries <= 1_000_000:
-        raise InvalidInput("max_retries", repr(max_retries), "a whole number from 0 to 1000000")
+        raise InvalidInput("max_retries", shown(max_retries), "a whole number from 0 to 1000000")
     if not is_number(timeout_s) or not 0 <= timeout_s <= LONGEST_S:
-        raise InvalidInput("timeout", repr(timeout_s), "seconds, 0 for none")
+        raise InvalidInput("timeout", shown(timeout_s), "seconds, 0 for none")
     if not is_number(base) or not 0 <= base <= 1_000_000:
-        raise InvalidInput("backoff_base", repr(base), "a number from 0 to 1000000")
+        raise InvalidInput("backoff_base", shown(base), "a number from 0 to 1000000")
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
@@ -289,12 +287,12 @@ def _run_at_us(request: JobRequest, now_us: int) -> int | None:
         raise InvalidInput("delay", "a time as well", "either a time or a delay")
     if run_at_us is not None:
         if type(run_at_us) is not int or not 0 <= run_at_us <= LATEST_US:
-            raise InvalidInput("run_at", repr(run_at_us), "a time from 1970 to 9999")
+            raise InvalidInput("run_at", shown(run_at_us), "a time from 1970 to 9999")
         return run_at_us
     if delay_s is None:
         return None
     if not is_number(delay_s) or not 0 <= delay_s <= LONGEST_S:
-        raise InvalidInput("delay", repr(delay_s), "seconds, 0 or more")
+        raise InvalidInput("delay", shown(delay_s), "seconds, 0 or more")
     return now_us + round(delay_s * 1_000_000)
 
 
@@ -302,7 +300,7 @@ def _shell_of(command: Command, shell: str | None, settings: Settings) -> str | 
     """Return the shell that a command is run by, None where it is the usual one or there is none."""
     if not isinstance(command, str):
         if shell is not None:
-            raise InvalidInput("shell", repr(shell), "none: a list of words runs without a shell")
+            raise InvalidInput("shell", shown(shell), "none: a list of words runs without a shell")
         return None
     wanted = settings.shell if shell is None else check_shell(shell)
     return None if wanted == DEFAULT_SHELL else wanted
@@ -313,7 +311,7 @@ def _check_cwd(own: str | None, current: str) -> str:
     if own is None and not current:
         raise InvalidInput("cwd", "a current directory that was deleted", "one that is there, or one named with --cwd")
     if not isinstance(cwd, str) or not cwd.startswith("/") or "\0" in cwd or _size("cwd", cwd) > 4096:
-        raise InvalidInput("cwd", repr(cwd), "an absolute path")
+        raise InvalidInput("cwd", shown(cwd), "an absolute path")
     return _canonical(cwd)
 
 
@@ -322,9 +320,9 @@ def _check_env(env: Mapping[str, str]) -> dict[str, str]:
         raise InvalidInput("env", type(env).__name__, 'an object of texts, for example {"NAME": "value"}')
     for name, value in env.items():
         if not isinstance(name, str) or not name or "=" in name or "\0" in name:
-            raise InvalidInput("env", repr(name), "names without '=', not empty")
+            raise InvalidInput("env", shown(name), "names without '=', not empty")
         if not isinstance(value, str) or "\0" in value:
-            raise InvalidInput("env", f"{name!r} = {value!r}", "a text as value")
+            raise InvalidInput("env", f"{shown(name)} = {shown(value)}", "a text as value")
     if sum(_size("env", name) + _size("env", value) for name, value in env.items()) > COMMAND_BYTES:
         raise InvalidInput("env", "more than 64 KiB", f"at most {COMMAND_BYTES:,} bytes in all")
     return {_canonical(name): _canonical(value) for name, value in env.items()}
@@ -341,12 +339,12 @@ def _size(field: str, text: str) -> int:
     try:
         return len(text.encode(errors="surrogateescape"))
     except UnicodeEncodeError:
-        raise InvalidInput(field, repr(text[:40]), "text, or bytes as os.fsdecode gives them") from None
+        raise InvalidInput(field, shown(text[:40]), "text, or bytes as os.fsdecode gives them") from None
 
 
 def _read_text(key: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise InvalidInput(key, f"{value!r} ({type(value).__name__})", "a text")
+        raise InvalidInput(key, shown_with_kind(value), "a text")
     return value
 
 
@@ -355,19 +353,19 @@ def _read_command(key: str, value: Any) -> Command:
         return _read_text(key, value)
     for place, word in enumerate(value, 1):
         if not isinstance(word, str):
-            raise InvalidInput(key, f"{word!r} ({type(word).__name__}) as word {place}", "a text for each word")
+            raise InvalidInput(key, f"{shown_with_kind(word)} as word {place}", "a text for each word")
     return tuple(value)
 
 
 def _read_int(key: str, value: Any) -> int:
     if type(value) is not int:
-        raise InvalidInput(key, f"{value!r} ({type(value).__name__})", "a whole number")
+        raise InvalidInput(key, shown_with_kind(value), "a whole number")
     return value
 
 
 def _read_number(key: str, value: Any) -> float:
     if not is_number(value):
-        raise InvalidInput(key, f"{value!r} ({type(value).__name__})", "a number")
+        raise InvalidInput(key, shown_with_kind(value), "a number")
     return value
 
 
@@ -377,7 +375,7 @@ def _read_duration(key: str, value: Any) -> float:
 
 def _read_flag(key: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise InvalidInput(key, f"{value!r} ({type(value).__name__})", "true or false")
+        raise InvalidInput(key, shown_with_kind(value), "true or false")
     return value
 
 

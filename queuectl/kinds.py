@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import wraps
 from typing import Any, Final, NamedTuple, TypeVar
 
-from .errors import InvalidInput
+from .errors import InvalidInput, shown, shown_with_kind
 
 LARGEST: Final = 2**63 - 1
 """Of a whole number: what the log and its keys have room for."""
@@ -234,10 +234,10 @@ def checked(function: Callable[..., T]) -> Callable[..., T]:
     def call(*given: Any, **named: Any) -> T:
         for value, (name, kind) in zip(given, in_order, strict=False):
             if kind is not None and not kind.holds(value):
-                raise InvalidInput(name, _shown(value), kind.words)
+                raise InvalidInput(name, _found(value), kind.words)
         for name, value in named.items():
             if (kind := kinds.get(name)) is not None and not kind.holds(value):
-                raise InvalidInput(name, _shown(value), kind.words)
+                raise InvalidInput(name, _found(value), kind.words)
         return function(*given, **named)
 
     return call
@@ -254,7 +254,6 @@ def check_methods(cls: type) -> None:
             setattr(cls, name, checked(method))
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
-    kind = type(value).__name__
-    return text if kind in ("str", "int", "float", "bool", "NoneType") else f"{text[:100]} ({kind})"
+def _found(value: object) -> str:
+    is_plain = value is None or type(value) in (str, int, float, bool)
+    return shown(value) if is_plain else shown_with_kind(value)

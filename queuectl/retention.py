@@ -14,7 +14,7 @@ from . import archive, outputs
 from .answers import Compacted
 from .directory import COMPACT_LOCK, lock
 from .engine import Engine, Unit
-from .errors import CompactBusy, InvalidInput, StoreError
+from .errors import CompactBusy, InvalidInput, StoreError, shown
 from .events.codec import unpack
 from .events.lmdb_log import LOG, STREAMS, LmdbLog, stream_key
 from .events.types import RETENTION_STREAM, RetentionApplied
@@ -181,9 +181,9 @@ def _name_of(path: Path, directory: Path) -> str:
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
-        raise InvalidInput("archive", repr(str(directory)), "a directory with a name in UTF-8") from None
+        raise InvalidInput("archive", shown(str(directory)), "a directory with a name in UTF-8") from None
     if size > LONGEST_NAME or name == ".":
-        raise InvalidInput("archive", repr(str(directory)), f"a directory of its own, of {LONGEST_NAME} bytes at most")
+        raise InvalidInput("archive", shown(str(directory)), f"a directory of its own, of {LONGEST_NAME} bytes at most")
     return name
 
 

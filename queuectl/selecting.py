@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
-from .errors import InvalidInput
+from .errors import InvalidInput, shown
 from .events.codec import NAMES, name_of
 from .events.lmdb_log import LmdbLog
 from .events.types import Enqueued, JobSpec, Recorded, Stream
@@ -34,7 +34,7 @@ def check_types(types: Sequence[str]) -> None:
     """Raise InvalidInput for a name that is no event type's."""
     for name in types:
         if name not in NAMES:
-            raise InvalidInput("event type", repr(name), "one of " + ", ".join(NAMES))
+            raise InvalidInput("event type", shown(name), "one of " + ", ".join(NAMES))
 
 
 def in_order(store: Store, choice: Choice, after: int, until: int | None) -> Iterator[Recorded]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from .errors import InvalidInput
+from .errors import InvalidInput, shown
 from .events.types import Value
 from .inheriting import check_choice
 from .shells import DEFAULT as SHELL
@@ -104,7 +104,7 @@ def canonical(name: str) -> str:
 
         near = get_close_matches(plain, KEYS, n=1)
         question = f"; did you mean {near[0]}?" if near else ""
-        raise InvalidInput("configuration key", repr(name), f"one of {', '.join(KEYS)}{question}")
+        raise InvalidInput("configuration key", shown(name), f"one of {', '.join(KEYS)}{question}")
     return plain
 
 
@@ -126,7 +126,7 @@ def _parse_number(key: Key, name: str, text: str) -> int | float:
     in_range = key.minimum <= number <= key.maximum
     if not in_range or (key.whole and number != int(number)):
         kind = "a whole number" if key.whole else "seconds, or for example 5m or 2d," if in_seconds else "a number"
-        raise InvalidInput(key.name, repr(text), f"{kind} from {key.minimum:.15g} to {key.maximum:.15g} ({key.help})")
+        raise InvalidInput(key.name, shown(text), f"{kind} from {key.minimum:.15g} to {key.maximum:.15g} ({key.help})")
     return int(number) if number == int(number) else number
 
 

@@ -7,7 +7,7 @@ from . import outputs
 from .answers import Captured, Exchange, Result
 from .commands import CompleteJob, ConfirmCancel, FailJob, JobCommand, ReleaseJob, RetryPolicy
 from .engine import Order, Unit, token_of
-from .errors import InvalidInput, QueuectlError
+from .errors import InvalidInput, QueuectlError, shown
 from .events.types import Output, Reason
 from .job import Job
 from .kinds import is_count, is_job, is_text, is_whole
@@ -76,17 +76,17 @@ def check_result(result: Result) -> None:
     if not is_job(job):
         raise InvalidInput("job", type(job).__name__, "a job as it was claimed")
     if kind not in KINDS_OF_END:
-        raise InvalidInput("kind", repr(kind), "one of " + ", ".join(KINDS_OF_END))
+        raise InvalidInput("kind", shown(kind), "one of " + ", ".join(KINDS_OF_END))
     if reason is not None and reason not in REASONS:
-        raise InvalidInput("reason", repr(reason), "one of " + ", ".join(REASONS))
+        raise InvalidInput("reason", shown(reason), "one of " + ", ".join(REASONS))
     if return_code is not None and not is_whole(return_code):
-        raise InvalidInput("return_code", repr(return_code), "a whole number of 64 bits, or None")
+        raise InvalidInput("return_code", shown(return_code), "a whole number of 64 bits, or None")
     if duration_ms is not None and not is_count(duration_ms):
-        raise InvalidInput("duration_ms", repr(duration_ms), "a whole number, 0 or more, or None")
+        raise InvalidInput("duration_ms", shown(duration_ms), "a whole number, 0 or more, or None")
     if signal is not None and not (is_text(signal) and len(signal) <= SIGNAL_CHARS):
-        raise InvalidInput("signal", repr(signal), "a signal's name, for example SIGTERM, or None")
+        raise InvalidInput("signal", shown(signal), "a signal's name, for example SIGTERM, or None")
     if error is not None and not isinstance(error, str):
-        raise InvalidInput("error", repr(error), "a text, or None")
+        raise InvalidInput("error", shown(error), "a text, or None")
     if output is not NOTHING_PRINTED:
         _check_captured(output)
 
@@ -101,7 +101,7 @@ def _check_captured(output: Captured) -> None:
         raise InvalidInput("output.stderr_tail", type(tail).__name__, f"a text of at most {TAIL_CHARS:,} characters")
     for name, each in (("stdout", output.stdout), ("stderr", output.stderr)):
         if each is not None and not _is_output(each):
-            raise InvalidInput(f"output.{name}", repr(each)[:100], "an Output of a size and a SHA-256 of 32 bytes")
+            raise InvalidInput(f"output.{name}", shown(each)[:100], "an Output of a size and a SHA-256 of 32 bytes")
 
 
 def _is_output(each: object) -> bool:

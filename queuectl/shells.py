@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from .errors import InvalidInput
+from .errors import InvalidInput, shown
 
 DEFAULT: Final = "/bin/sh"
 
@@ -20,10 +20,10 @@ _EXAMPLE: Final = "a program and its options, for example bash, or /bin/bash -o 
 def check_shell(text: object, field: str = "shell") -> str:
     """Return a shell when it can be one: a program's name or path, and options behind it, quoted as at a shell."""
     if not isinstance(text, str) or not 0 < len(text) <= LONGEST or not text.isprintable():
-        raise InvalidInput(field, repr(text), _EXAMPLE)
+        raise InvalidInput(field, shown(text), _EXAMPLE)
     words = _split(text)
     if not words or not words[0] or words[0].startswith("-"):
-        raise InvalidInput(field, repr(text), _EXAMPLE)
+        raise InvalidInput(field, shown(text), _EXAMPLE)
     return text.strip()
 
 

@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 from .answers import Subscriber
 from .clock import Clock
-from .errors import CheckpointMoved, InvalidInput, Unusable
+from .errors import CheckpointMoved, InvalidInput, Unusable, shown
 from .events.lmdb_log import LmdbLog
 from .events.types import Recorded
 from .intake import check_subscription
@@ -86,7 +86,7 @@ class Subscription:
         to = self._given if position is None else position
         if type(to) is not int or not self._at.position <= to <= self._given:
             expected = f"from {self._at.position} to {self._given}, as far as events were given"
-            raise InvalidInput("position", repr(position), expected)
+            raise InvalidInput("position", shown(position), expected)
         if to != self._at.position:
             self._at = _moved(self._store, self.name, self._at, to, self._clock.now_us())
 
@@ -135,7 +135,7 @@ def rewind(store: Store, name: str, position: int, now_us: int) -> None:
     with store.write() as txn:
         at = _found(txn, name)
         if type(position) is not int or not 0 <= position <= at.position:
-            raise Unusable("position", repr(position), f"a whole number from 0 to {at.position}, where {name!r} is")
+            raise Unusable("position", shown(position), f"a whole number from 0 to {at.position}, where {name!r} is")
         _put(txn, name, Checkpoint(position, now_us, at.moves + 1))
 
 
@@ -172,7 +172,7 @@ def _start(txn: Transaction, start: Start) -> int:
     if start == "now":
         return head
     if type(start) is not int or not 0 <= start <= head:
-        raise InvalidInput("start", repr(start), f"'beginning', 'now' or a position from 0 to {head}")
+        raise InvalidInput("start", shown(start), f"'beginning', 'now' or a position from 0 to {head}")
     return start
 
 
@@ -189,7 +189,7 @@ def _moved(store: Store, name: str, before: Checkpoint, position: int, now_us: i
 def _found(txn: Transaction, name: str) -> Checkpoint:
     at = _get(txn, check_subscription(name))
     if at is None:
-        raise Unusable("subscription", repr(name), "one of `queuectl subscriptions`")
+        raise Unusable("subscription", shown(name), "one of `queuectl subscriptions`")
     return at
 
 

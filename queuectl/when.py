@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-from .errors import InvalidInput
+from .errors import InvalidInput, shown
 
 LATEST_US: Final = 253_402_300_799_000_000
 """The end of the year 9999, the last that ISO 8601 can write."""
@@ -69,9 +69,9 @@ def parse_duration_s(text: str, *, field: str = "duration") -> float:
     plain = _plain(text)
     seconds = float(plain) if _SECONDS.fullmatch(plain) else _sum_s(plain)
     if seconds is None:
-        raise InvalidInput(field, repr(text), DURATIONS)
+        raise InvalidInput(field, shown(text), DURATIONS)
     if seconds > LONGEST_S:
-        raise InvalidInput(field, repr(text), "at most 100 years")
+        raise InvalidInput(field, shown(text), "at most 100 years")
     return seconds
 
 
@@ -87,7 +87,7 @@ def parse_time_us(text: str, *, now_us: int, ahead: bool, field: str = "time") -
     except (ValueError, OverflowError, InvalidInput):
         at_us = None
     if at_us is None or not 0 <= at_us <= LATEST_US:
-        raise InvalidInput(field, repr(text), TIMES)
+        raise InvalidInput(field, shown(text), TIMES)
     return at_us
 
 

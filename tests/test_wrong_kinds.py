@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from queuectl import Captured, JobRequest, Queue, QueuectlError, Result, start_worker
-from queuectl.errors import InvalidInput
+from queuectl.errors import SHOWN_CHARS, InvalidInput, shown
 from queuectl.events.types import Output
 from queuectl.filtering import Chosen, Filter
 from queuectl.kinds import KINDS, kind_of
@@ -24,7 +24,34 @@ METHODS: dict[str, Any] = {
 } | {"start_worker": start_worker}
 
 
+class Silent:
+    """What raises whatever it is asked about itself."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Refuse."""
+        raise RuntimeError("no")
+
+    __str__ = __repr__
+
+
+class SilentText(str):
+    """A text that does not say what it is."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Refuse."""
+        raise RuntimeError("no")
+
+
+HUGE = 10**5000
+"""A whole number that Python does not write."""
+
+
 POOL: list[Any] = [
+    *(HUGE, -HUGE, [HUGE], {HUGE: HUGE}, Silent(), [Silent()], SilentText("text")),
     *(None, True, False, 0, 5, -1, 2**63, -(2**70), 1.5, math.nan, math.inf, -math.inf),
     *("", "text", "a\0b", "\ud800", "x" * 5000, b"bytes", bytearray(b"x")),
     *([], ["text"], [5], [None], ["\ud800"], [[]], (), {}, {"a": 1}, {5: 5}, set(), {"text"}, iter(())),
@@ -110,7 +137,7 @@ def test_a_wrong_value_is_refused_in_words(queue: Queue, tmp_path: Path, name: s
             continue
         refused = refusal(queue, lambda given=given: call(queue, name, given))
         if not kind.holds(value):
-            assert isinstance(refused, InvalidInput), f"{name} took {value!r} as {parameter}"
+            assert isinstance(refused, InvalidInput), f"{name} took {shown(value)} as {parameter}"
             assert refused.field == parameter
     assert queue.replay(check=True).differences == []
 
@@ -126,6 +153,7 @@ def refusal(queue: Queue, act: Callable[[], object]) -> QueuectlError | None:
         return None
     assert queue.head() == head, refused
     assert "\n" not in str(refused)
+    assert len(str(refused)) < 6000  # the longest path is 4096 bytes
     return refused
 
 
@@ -252,3 +280,21 @@ def test_a_text_of_a_program_s_own_kind_is_a_text(queue: Queue) -> None:
     queue.enqueue(Name("true"), id=Name("mine"), queue=Name("mail"), cwd=Name("/"), env={Name("A"): Name("b")})
     assert queue.job(Name("mine")).spec.queue == "mail"
     assert queue.replay(check=True).differences == []
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (5, "5"),
+        ("a\n\x1b", r"'a\n\x1b'"),
+        (SilentText("text"), "'text'"),
+        (10**5000, "a whole number of 16,610 bits"),
+        (Silent(), "a Silent that cannot be shown"),
+        ([10**5000], "a list that cannot be shown"),
+        ("x" * 10**6, f"'{'x' * (SHOWN_CHARS - 1)}... (1,000,002 characters)"),
+    ],
+    ids=range(7),
+)
+def test_any_value_is_shown(value: object, expected: str) -> None:
+    """What an error shows of a value is short, on one line, and never an error of its own."""
+    assert shown(value) == expected

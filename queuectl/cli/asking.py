@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..errors import InvalidInput, as_typed
+from ..errors import InvalidInput, as_typed, shown
 from ..surroundings import absolute
 from . import offers
 from .params import duration_s, now_us, number, queue_option, time_us, whole
@@ -157,5 +157,5 @@ def has_passed(run_at_us: int | None) -> bool:
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise InvalidInput("env", repr(text), "K=V, for example LANG=C")
+        raise InvalidInput("env", shown(text), "K=V, for example LANG=C")
     return name, value

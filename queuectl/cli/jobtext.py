@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, shown
 from ..events.types import JobSpec
 from ..job import Job, JobState
 from .render import Column, fits, on_terminal, state_colour, table
@@ -36,7 +36,7 @@ def chosen_columns(names: str | None) -> tuple[Column, ...]:
     wanted = [name.strip().lower().replace("_", "-") for name in names.split(",")]
     for name in wanted:
         if name not in known:
-            raise InvalidInput("columns", repr(name), "one of " + ", ".join(known))
+            raise InvalidInput("columns", shown(name), "one of " + ", ".join(known))
     return tuple(known[name]._replace(always=True, spare=0) for name in dict.fromkeys(wanted))
 
 

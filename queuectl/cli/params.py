@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, shown
 from . import offers
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class OneOf(Value):
 
     def _checked(self, field: str, text: str) -> str:
         if text not in self.words:
-            raise InvalidInput(field, repr(text), "one of " + ", ".join(self.words))
+            raise InvalidInput(field, shown(text), "one of " + ", ".join(self.words))
         return text
 
 
@@ -98,7 +98,7 @@ class States(OneOf):
         try:
             return self._checked(field, str(check_state(word)))
         except InvalidInput:
-            raise InvalidInput(field, repr(word), "one of " + ", ".join(self.words)) from None
+            raise InvalidInput(field, shown(word), "one of " + ", ".join(self.words)) from None
 
 
 def now_us() -> int:
@@ -139,7 +139,7 @@ def _number(field: str, text: str) -> float:
             return found
     except ValueError:
         pass
-    raise InvalidInput(field, repr(text), "a number")
+    raise InvalidInput(field, shown(text), "a number")
 
 
 def whole(least: int | None = None, most: int | None = None) -> Value:
@@ -149,7 +149,7 @@ def whole(least: int | None = None, most: int | None = None) -> Value:
     def read(field: str, text: str) -> int:
         number = int(text) if _WHOLE.fullmatch(text) else None
         if number is None or (least is not None and number < least) or (most is not None and number > most):
-            raise InvalidInput(field, repr(text), f"a whole number{bounds}")
+            raise InvalidInput(field, shown(text), f"a whole number{bounds}")
         return number
 
     return Value(read)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import QueuectlError, Unusable
+from ..errors import QueuectlError, Unusable, shown
 
 if TYPE_CHECKING:
     from ..answers import WorkerInfo
@@ -49,6 +49,6 @@ def wait_until_gone(queue: "Queue", ids: Sequence[str]) -> None:
 def _chosen(workers: "dict[str, WorkerInfo]", ids: Sequence[str]) -> "list[WorkerInfo]":
     for unknown in (worker for worker in ids if worker not in workers and worker != "all"):
         there = f"one of {', '.join(workers)}" if workers else "none, since no worker is running"
-        raise Unusable("worker", repr(unknown), there)
+        raise Unusable("worker", shown(unknown), there)
     everyone = not ids or "all" in ids
     return [info for info in workers.values() if (everyone and info.state != "dead") or info.id in ids]

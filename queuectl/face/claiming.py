@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from .. import presence, surroundings
 from ..commands import CompleteJob, ReleaseJob, RenewLease
 from ..engine import token_of
-from ..errors import Unusable
+from ..errors import Unusable, shown
 from ..events.types import WORKER_STREAM, WorkerStarted, WorkerStopped, WorkerStopping
 from ..intake import check_queue, check_slots, check_text, check_worker
 from ..later import Later
@@ -169,7 +169,7 @@ class Claiming(Looking):
     ) -> None:
         """Ask a worker to take no more jobs; `now`: also to give back those it runs."""
         if worker not in [info.id for info in self.workers()]:
-            raise Unusable("worker", repr(worker), "one of `queuectl worker list`")
+            raise Unusable("worker", shown(worker), "one of `queuectl worker list`")
         with self._engine.unit(reason=reason, actor=actor, rings=True) as unit:
             unit.append_named(WORKER_STREAM + worker, (WorkerStopping(now),))
 

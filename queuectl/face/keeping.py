@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, shown_with_kind
 from ..later import Later
 
 if TYPE_CHECKING:
@@ -211,8 +211,10 @@ class Keeping(Looking):
     ) -> Exported:
         """Import the export in `source` into the queue in a directory, which must be empty or new, all or nothing.
 
-        `name` is what errors call it. Raises StoreError.
+        `name` is what errors call it. Raises InvalidInput, StoreError.
         """
+        if not isinstance(name, str):
+            raise InvalidInput("name", shown_with_kind(name), "a text")
         return importing.import_export(directory_of(path), source, name, progress=progress)
 
     def import_jobs(

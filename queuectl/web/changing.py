@@ -6,7 +6,7 @@ from starlette.exceptions import HTTPException
 
 from ..clock import SystemClock
 from ..documents import job_json
-from ..errors import InvalidInput
+from ..errors import InvalidInput, shown
 from ..intake import request_from_mapping
 from ..job import JobState
 from ..queue import Queue
@@ -51,12 +51,12 @@ def _chosen(queue: Queue, body: Body) -> tuple[list[str] | None, str | None]:
             raise HTTPException(409, f"there are {found:,} dead jobs now, and {count!r} were confirmed; look again")
         return None, reason
     if not isinstance(ids, list) or not ids or everything is not None:
-        raise InvalidInput("ids", repr(ids), 'a list of ids, or "all": true with the "count" of dead jobs')
+        raise InvalidInput("ids", shown(ids), 'a list of ids, or "all": true with the "count" of dead jobs')
     return ids, reason
 
 
 def _only(body: Body, *keys: str) -> list[Any]:
     unknown = [key for key in body if key not in keys]
     if unknown:
-        raise InvalidInput("key", repr(unknown[0]), "one of " + ", ".join(keys))
+        raise InvalidInput("key", shown(unknown[0]), "one of " + ", ".join(keys))
     return [body.get(key) for key in keys]

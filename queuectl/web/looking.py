@@ -9,7 +9,7 @@ from .. import __version__
 from ..answers import Run
 from ..clock import SystemClock
 from ..documents import event_json, job_json, status_json, time_json, worker_json
-from ..errors import InvalidInput
+from ..errors import InvalidInput, shown
 from ..events.codec import NAMES
 from ..events.types import Recorded
 from ..job import JobState
@@ -145,5 +145,5 @@ def _number(query: Mapping[str, str], field: str, otherwise: int, most: int = 2*
     if text is None:
         return otherwise
     if not (text.isascii() and text.isdecimal()) or len(text) > 19 or int(text) > most:
-        raise InvalidInput(field, repr(text), f"a whole number from 0 to {most}")
+        raise InvalidInput(field, shown(text), f"a whole number from 0 to {most}")
     return int(text)

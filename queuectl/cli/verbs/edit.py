@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from ...amending import FIELDS, form_of
-from ...errors import InvalidInput
+from ...errors import InvalidInput, shown
 from ...job import ENDED, JobState
 from .. import offers
 from ..asking import tell_passed
@@ -72,10 +72,10 @@ def _setting(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     key = key.strip().replace("-", "_")
     if not equals or not key:
-        raise InvalidInput("set", repr(text), "KEY=VALUE, for example priority=10")
+        raise InvalidInput("set", shown(text), "KEY=VALUE, for example priority=10")
     if key not in _JSON and not (key == "command" and value.lstrip().startswith("[")):
         return key, None if key != "command" and value in ("", "null") else value
     try:
         return key, loads(value)
     except (ValueError, RecursionError):  # of JSON, or a number of too many digits
-        raise InvalidInput(key, repr(value), 'a value as in JSON, for example 10 or {"NAME": "value"}') from None
+        raise InvalidInput(key, shown(value), 'a value as in JSON, for example 10 or {"NAME": "value"}') from None

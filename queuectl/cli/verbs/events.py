@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...errors import InvalidInput
+from ...errors import InvalidInput, shown
 from ...events.codec import LAYOUTS
 from ...events.types import Recorded
 from ...queue import Queue
@@ -75,7 +75,7 @@ def command(
     """Show the events in the log."""
     for name in types:
         if name not in TYPES:
-            raise InvalidInput("type", repr(name), "one of " + ", ".join(TYPES))
+            raise InvalidInput("type", shown(name), "one of " + ", ".join(TYPES))
     if follow and until is not None:
         raise click.UsageError("--follow has no end; leave out --until")
     if limit is not None and last is not None:
