@@ -19,6 +19,7 @@ from .errors import NewerFormat, NoQueue, NotAQueue, QueuectlError, as_typed
 from .events.lmdb_log import LmdbLog
 from .files import is_left, left_behind
 from .job import JobState
+from .lmdbfile import is_read_only
 from .projections import counts, jobs, marks, rebuild, scheduled
 from .reading import list_workers, unserved
 from .store import VIEW_TABLES, Store, key_of
@@ -133,6 +134,12 @@ def _file_system(path: Path) -> Iterator[Trouble]:
         )
 
 
+def _mount(path: Path) -> Iterator[Trouble]:
+    if is_read_only(path):
+        what = f"the file system at {path} is mounted read-only: nothing can be enqueued or run"
+        yield "problem", what, f"sudo mount -o remount,rw $(stat -c %m {as_typed(str(path))})"
+
+
 def _permissions(path: Path) -> Iterator[Trouble]:
     whole = path.stat()
     wanted = {path: 0o700} | {path / name: 0o600 for name in _FILES if (path / name).exists()}
@@ -165,6 +172,7 @@ def _disk(path: Path) -> Iterator[Trouble]:
 
 OUTSIDE: Final[dict[str, Callable[[Path], Iterator[Trouble]]]] = {
     "file system": _file_system,
+    "mount": _mount,
     "permissions": _permissions,
     "disk": _disk,
 }

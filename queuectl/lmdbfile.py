@@ -207,8 +207,23 @@ def _open_patiently(path: Path, wanted: int, *, read_only: bool, passing: bool) 
         except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError) as error:
             raise NotAQueue(str(path), f"data.mdb is not a sound LMDB file ({error})") from error
         except (lmdb.Error, OSError) as error:
-            own = "use that one" if "already open" in str(error) else "check its owner and permissions"
-            raise StoreError(f"cannot open the queue at {path}: {str(error).rstrip('.')}; {own}") from error
+            raise StoreError(
+                f"cannot open the queue at {path}: {str(error).rstrip('.')}; {_way_out(path, error)}"
+            ) from error
+
+
+def _way_out(path: Path, error: Exception) -> str:
+    if "already open" in str(error):
+        return "use that one"
+    return "the file system is mounted read-only" if is_read_only(path) else "check its owner and permissions"
+
+
+def is_read_only(path: Path) -> bool:
+    """Whether a directory lies on a file system that is mounted read-only, or under a mount of it that is."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:  # it is not there
+        return False
 
 
 def _open_mapped(path: Path, wanted: int, *, read_only: bool, passing: bool) -> lmdb.Environment:

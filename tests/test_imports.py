@@ -109,7 +109,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "verifying": "datafile directory errors events.audit events.types files outputs projections.rebuild provenance"
     " store tracing weighing",
     "verification": "apart checkpoint errors",
-    "doctor": "apart directory errors files halfmade events.lmdb_log job lockfile projections.* reading store",
+    "doctor": "apart directory errors files halfmade events.lmdb_log job lmdbfile lockfile projections.* reading store",
     "worker.libc": "surroundings",
     "worker.package": "asof settling takeover",
     "worker.*": f"{FACE} escaping boot doorbell files guardian leftovers lockfile processes worker.*",

@@ -75,3 +75,15 @@ def test_verify_by_root_leaves_nothing_that_the_user_cannot_use(tmp_path: Path) 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "views: " in done.stdout
     assert {each.lstat().st_uid for each in [path, *path.rglob("*")]} == {65534}
+
+
+def test_what_cannot_be_written_says_why(tmp_path: Path) -> None:
+    """It is the mount, neither owner nor permissions, that keeps verbs from writing; doctor names it."""
+    path = tmp_path / "q"
+    fill(path)
+    for verb in ("enqueue a true", "worker start --drain"):
+        done = read_only(path, verb)
+        assert done.returncode == 1
+        assert done.stderr.endswith("Read-only file system; the file system is mounted read-only\n"), done.stderr
+    done = read_only(path, "doctor")
+    assert f"mount: the file system at {path} is mounted read-only" in done.stdout

@@ -24,10 +24,12 @@ def follow(
     piece: "Callable[[Run, bytes, bytes], None]",
     end: "Callable[[Run], None]",
     caught_up: "Callable[[Run, bool], None]" = lambda run, is_over: None,
+    look: "Callable[[Job], None]" = lambda job: None,
 ) -> Job:
     """Tell each run's beginning, each piece of its output (run, stream, content) and its end.
 
-    `caught_up` is called when all there is of a run was told, with whether the run is over.
+    `caught_up` is called when all there is of a run was told, with whether the run is over, `look` at each
+    look at a job that has not ended.
     Gives the job when it has ended: completed, dead or cancelled.
     """
     from ..worker.printed import frames_of
@@ -51,6 +53,7 @@ def follow(
                 done.add(run.token)
         if job.state in ENDED:
             return job
+        look(job)
         check_reader()
         time.sleep(POLL_S)
 

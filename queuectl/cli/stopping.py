@@ -1,6 +1,6 @@
 """Asking workers to stop, by a flag in the store: it works from anywhere, and asking twice does no harm."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import QueuectlError, Unusable, shown
@@ -37,12 +37,19 @@ def ask_to_stop(queue: "Queue", ids: Sequence[str], *, now: bool, reason: str | 
     return asked
 
 
-def wait_until_gone(queue: "Queue", ids: Sequence[str]) -> None:
-    """Wait until none of these workers is alive; raises QueuectlError where one died before it had stopped."""
+def wait_until_gone(queue: "Queue", ids: Sequence[str], busy: "Callable[[WorkerInfo], None]") -> None:
+    """Wait until none of these workers is alive; raises QueuectlError where one died before it had stopped.
+
+    `busy` is called once for each that still runs something.
+    """
+    told: set[str] = set()
     while found := [info for info in queue.workers() if info.id in ids]:
         if all(info.state == "dead" for info in found):
             dead = ", ".join(info.id for info in found)
             raise QueuectlError(f"{dead} died before it had stopped; its jobs are taken back: queuectl worker list")
+        for info in (each for each in found if each.runs and each.state != "dead" and each.id not in told):
+            busy(info)
+            told.add(info.id)
         queue.wait_for_change(queue.head(), POLL_S)
 
 

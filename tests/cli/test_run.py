@@ -1,5 +1,6 @@
 """run: an id of our making, and --wait, which exits as the command did."""
 
+import re
 import signal
 import subprocess
 
@@ -46,6 +47,40 @@ def test_wait_tells_a_signal(cli: CommandLine) -> None:
     cli.drain()
     waiting.communicate(timeout=20)
     assert waiting.returncode == 128 + signal.SIGKILL
+
+
+def test_wait_tells_of_attempts_that_failed(cli: CommandLine) -> None:
+    """A line says that an attempt failed and when the next one comes; the last one's is that the job is dead."""
+    words = ("--max-retries", "1", "--backoff-base", "0", "echo no host >&2; exit 3")
+    waiting = cli.spawn("run", "--wait", "--id", "a", *words)
+    wait_until(lambda: (cli.db / "data.mdb").exists() and _jobs(cli))
+    cli.drain()
+    _, errors = waiting.communicate(timeout=20)
+    assert len(re.findall(r"^a: attempt 1 of 2 failed in \d\S* s, (next in 0ms|again): exit code 3", errors, re.M)) == 1
+    assert "attempt 2" not in errors
+    assert "a is dead: exit code 3" in errors
+
+
+def test_wait_tells_what_it_waits_for(cli: CommandLine) -> None:
+    """Of a job that does not begin it says once why: the workers are busy, or its time has not come."""
+    cli("enqueue", "long", f"until [ -e {cli.db.parent}/go ]; do sleep 0.05; done")
+    worker = cli.spawn("worker", "start")
+    wait_until(lambda: cli.json("show", "long")["state"] == "processing")
+    busy = cli.spawn("run", "--wait", "--id", "a", "true")
+    delayed = cli.spawn("run", "--wait", "--id", "b", "--delay", "1h", "true")
+    assert busy.stderr is not None
+    assert delayed.stderr is not None
+    assert busy.stderr.readline() == "a waits for a free slot: the workers of queue default are busy\n"
+    assert "b waits for its time, " in delayed.stderr.readline()
+    stopping = cli.spawn("worker", "stop", "--wait")
+    assert stopping.stderr is not None
+    assert re.search(r" finishes long \(\d+s\); --now stops it at once$", stopping.stderr.readline())
+    (cli.db.parent / "go").touch()
+    for each in (stopping, worker):
+        each.communicate(timeout=20)
+    for each in (busy, delayed):
+        each.terminate()
+        each.communicate(timeout=20)
 
 
 def test_interrupted_wait_leaves_the_job(cli: CommandLine) -> None:

@@ -1,11 +1,14 @@
 """`queuectl run`: enqueue a command, under an id of our making unless it is given one, and follow it if asked."""
 
 import sys
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ...errors import as_typed
+from ...job import ENDED, JobState
 from .. import offers
 from ..advice import advise, advise_waiting
 from ..asking import ArgvCommand, asked, check_replace, from_here, job_options, tell_passed
@@ -14,11 +17,14 @@ from ..exits import hint, say
 from ..params import json_option, now_us, reason_option
 from ..render import coloured, document, line, note
 from ..taming import Tamed
-from ..text import escape
+from ..text import duration, escape, moment
 
 if TYPE_CHECKING:
+    from ...answers import Run
     from ...job import Job
     from ...queue import Queue
+
+PATIENCE_S = 2.0
 
 
 class RunCommand(ArgvCommand):
@@ -109,13 +115,46 @@ def _follow(queue: "Queue", enqueued: "Job", *, raw: bool) -> int:
     try:
         advise_waiting(queue, enqueued)
         passed_on = _PassedOn(raw=raw)
-        job = follow(queue, job_id, begin=lambda run: None, piece=passed_on.piece, end=passed_on.end)
+
+        def end(run: "Run") -> None:
+            passed_on.end(run)
+            _tell_failed(queue, job_id, run)
+
+        look = _Waiting(queue)
+        job = follow(queue, job_id, begin=lambda run: None, piece=passed_on.piece, end=end, look=look)
     except KeyboardInterrupt:
         note(f"{escape(job_id)} goes on; see: queuectl logs {as_typed(job_id)} --follow")
         raise
     if job.last is not None and job.last.error:
         note(f"{escape(job_id)} is {job.state}: {escape(job.last.error)}")
     return code_of(job)
+
+
+def _tell_failed(queue: "Queue", job_id: str, run: "Run") -> None:
+    """Say that a run failed where that is not the end."""
+    job = queue.job(job_id)
+    if run.state == "failed" and job.state not in ENDED:
+        then = f"next in {duration(max(0, job.due_us - now_us()) / 1e6)}" if job.state == JobState.FAILED else "again"
+        failed, _, error = run.summary.partition(": ")
+        note(f"{escape(job_id)}: attempt {run.attempt} of {job.spec.max_retries + 1} {failed}, {then}: {escape(error)}")
+
+
+class _Waiting:
+    """Says once what a job waits for that has not begun after a moment; that nobody serves it was said before."""
+
+    def __init__(self, queue: "Queue") -> None:
+        self._queue = queue
+        self._tell_at = monotonic() + PATIENCE_S
+
+    def __call__(self, job: "Job") -> None:
+        """Look, and tell."""
+        if monotonic() < self._tell_at:
+            return
+        self._tell_at = inf
+        if job.state == JobState.PENDING and job.due_us > now_us():
+            note(f"{escape(job.id)} waits for its time, {moment(job.due_us)}")
+        elif job.state == JobState.PENDING and not self._queue.unserved([job.spec.queue]):
+            note(f"{escape(job.id)} waits for a free slot: the workers of queue {escape(job.spec.queue)} are busy")
 
 
 class _PassedOn:

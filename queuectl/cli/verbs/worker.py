@@ -139,13 +139,19 @@ def stop(session: Session, *, ids: tuple[str, ...], now: bool, wait: bool, reaso
     queue = session.existing()
     asked = ask_to_stop(queue, ids, now=now, reason=reason)
     if wait:
-        wait_until_gone(queue, asked.stopping)
+        wait_until_gone(queue, asked.stopping, lambda info: _tell_busy(info, now=now))
     if as_json:
         document({"ids": [worker for each in asked for worker in each]})
     elif not any(asked):
         note("No workers to stop.")
     else:
         _tell_stopped(asked, "Stopped" if wait else "Stopping")
+
+
+def _tell_busy(info: "WorkerInfo", *, now: bool) -> None:
+    what = ", ".join(_running(run, info) for run in info.runs)
+    told = f"stops {what}" if now else f"finishes {what}; --now stops {'it' if len(info.runs) == 1 else 'them'} at once"
+    note(f"{escape(info.id)} {escape(told)}")
 
 
 def _tell_stopped(asked: "Asked", done: str) -> None:
