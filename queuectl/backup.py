@@ -160,8 +160,9 @@ def _sequence(name: str) -> float:
 
 
 def _names(db: Path, directory: str) -> Iterator[str]:
+    """Return the names of what is a queue's own in a directory; other files that somebody put there stay out."""
     for place, _, files in os.walk(db / directory):
-        yield from (str((Path(place) / file).relative_to(db)) for file in files if not file.startswith("."))
+        yield from filter(backupfile.is_name, (str((Path(place) / file).relative_to(db)) for file in files))
 
 
 def _copy(store: Store, target: Path, progress: Progress | None) -> int:

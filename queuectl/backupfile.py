@@ -40,6 +40,11 @@ Progress = Callable[[int], None]
 """Called with the bytes done since it was called last."""
 
 
+def is_name(name: str) -> bool:
+    """Whether a backup may hold a file of this name."""
+    return fullmatch(_NAMES, name, ASCII) is not None
+
+
 class Writer:
     """Writes a backup, member by member; `compressed`: by gzip."""
 
@@ -178,7 +183,7 @@ def _read_members(members: _Members, into: Path | None, progress: Progress | Non
         name, size = found
         if name == MANIFEST:
             return _read_manifest(members, size, digest.hexdigest())
-        if not fullmatch(_NAMES, name, ASCII):
+        if not is_name(name):
             raise StoreError(f"it holds {name[:100]!r}, which no backup does")
         digest.update(_sum_line(name, _read_file(members, name, into, progress)))
     raise StoreError("it was cut short: its manifest is missing")

@@ -196,7 +196,8 @@ def workers(db_path: str | os.PathLike[str]) -> list[str]:
         names = os.listdir(os.path.join(db_path, DIRECTORY))
     except OSError:
         return []
-    return sorted(name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
+    ids = (name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
+    return sorted(each for each in ids if each.isprintable())  # a name with bytes that are no text is nobody's id
 
 
 def is_held(db_path: str | os.PathLike[str], worker: str) -> bool | None:
