@@ -21,7 +21,7 @@ from .files import is_left, left_behind
 from .job import JobState
 from .lmdbfile import is_read_only
 from .projections import counts, jobs, marks, rebuild, scheduled
-from .reading import list_workers, unserved
+from .reading import list_workers, strays, unserved
 from .store import VIEW_TABLES, Store, key_of
 
 State = Literal["ok", "warning", "problem"]
@@ -206,10 +206,13 @@ def _views(store: Store) -> Iterator[Trouble]:
     is_outdated = rebuild.is_outdated(store)
     with store.read() as txn:
         applied, head = marks.get(txn, marks.APPLIED), LmdbLog(txn).head()
+        differ = 0 if is_outdated else strays(txn)
     if is_outdated and head:
         yield "warning", "the views are an older release's; the next verb that changes something rebuilds them", _REPLAY
     elif applied != head:
         yield "problem", f"the views are as of position {applied}, and the log ends at {head}", _REPLAY
+    elif differ:
+        yield "problem", f"{differ:,} jobs are counted as not ended and found nowhere, or the reverse", _REPLAY
 
 
 def _replay(store: Store) -> Iterator[Trouble]:

@@ -33,6 +33,8 @@ from .surroundings import host, is_process
 FIRSTS = 1_000
 """Queues and priorities that are looked at for the job that has waited longest."""
 
+SCHEDULED_LOOKED_AT = 10_000
+
 
 def find(txn: Transaction, job_id: str) -> Job:
     """Give a job by its id; raises JobNotFound."""
@@ -125,6 +127,23 @@ def backlog(txn: Transaction, queues: Sequence[str] | None) -> int:
     waiting = (JobState.PENDING, JobState.PROCESSING, JobState.FAILED)
     found = [counts.total(txn)] if queues is None else [counts.get(txn, name) for name in set(queues)]
     return sum(each[state] for each in found for state in waiting)
+
+
+def is_stuck(txn: Transaction, queues: Sequence[str] | None) -> bool:
+    """Whether jobs are left, in these queues or in all, and none of them can run, will be due or is held.
+
+    A view is damaged then. Of very many that will be due only the first are looked at.
+    """
+    if not backlog(txn, queues) or next(ready.numbers(txn, queues), None) is not None or txn.count(leases.TABLE):
+        return False
+    due = [ready.queue_of(key) for key in islice(scheduled.ready_keys(txn), SCHEDULED_LOOKED_AT)]
+    return not due if queues is None else len(due) < SCHEDULED_LOOKED_AT and not set(queues).intersection(due)
+
+
+def strays(txn: Transaction) -> int:
+    """Return by how many the jobs that have not ended differ from those that can run, will be due or are held."""
+    found = ready.count(txn) + txn.count(scheduled.TABLE) + txn.count(leases.TABLE)
+    return abs(backlog(txn, None) - found)
 
 
 def list_workers(txn: Transaction, path: Path | None, now_us: int) -> list[WorkerInfo]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from .. import presence
 from ..engine import settings_of, token_of
-from ..errors import JobNotFound
+from ..errors import JobNotFound, StoreError
 from ..events.lmdb_log import LmdbLog
 from ..intake import check_count, check_queue, check_state, ids_of
 from ..job import JobState
@@ -174,9 +174,16 @@ class Looking(Opened):
         return self._clock.now_us()
 
     def backlog(self, queues: Sequence[str] | None = None) -> int:
-        """Count the jobs that have not ended, in these queues or in all."""
+        """Count the jobs that have not ended, in these queues or in all; raises StoreError where none can ever run."""
         with self._store.read() as txn:
-            return reading.backlog(txn, queues)
+            left = reading.backlog(txn, queues)
+            if left and reading.is_stuck(txn, queues):
+                raise StoreError(
+                    f"cannot run what is left in the queue at {self.path}: {left:,} jobs are to run, and none is found "
+                    "ready, due or held: a view is damaged; `queuectl verify` says what is wrong, and "
+                    "`queuectl replay` makes the views anew from the log"
+                )
+            return left
 
     def workers(self) -> list[WorkerInfo]:
         """Give the workers that have not stopped, those found dead among them."""

@@ -45,6 +45,16 @@ def queues_of(keys: Iterable[bytes]) -> list[bytes]:
     return sorted({key[:-_TAIL] for key in keys})
 
 
+def queue_of(key: bytes) -> str:
+    """Return the name of the queue that a job's key belongs to."""
+    return key[:-_TAIL].decode()
+
+
+def count(txn: Transaction) -> int:
+    """Count the jobs that may run."""
+    return txn.count(TABLE) - sum(1 for _ in txn.scan(TABLE, _HEAD, _JOBS))
+
+
 def heads(txn: Transaction, queues: Iterable[bytes]) -> list[Row]:
     """Return the heads that queues are to have, by their jobs as they are."""
     firsts = (next(txn.scan(TABLE, queue + b"\0", queue + b"\1"), None) for queue in queues)

@@ -39,6 +39,11 @@ def times(txn: Transaction) -> Iterator[tuple[int, int]]:
     return ((due_us(found), int.from_bytes(found[0][8:], "big")) for found in txn.scan(TABLE))
 
 
+def ready_keys(txn: Transaction) -> Iterator[bytes]:
+    """Return the key in `ready` that each job will have which waits for its time, next due first."""
+    return (ready_key for _, ready_key in txn.scan(TABLE))
+
+
 def numbers(txn: Transaction, behind: Job | None = None) -> Iterator[int]:
     """Give the numbers of all that wait for their time, next due first, `behind` a job's place."""
     start = b"" if behind is None else row(behind, b"")[0] + b"\0"
