@@ -12,7 +12,7 @@ from . import doorbell, presence
 from .clock import Clock
 from .commands import ClaimJob, EnqueueJob, JobCommand, RecoverJob, RetryPolicy, StartJob, TakeJob
 from .decider import decide, decide_config
-from .errors import DuplicateJob, JobNotFound, QueuectlError
+from .errors import DuplicateJob, JobNotFound, QueuectlError, StoreError
 from .events.lmdb_log import LmdbLog
 from .events.log import Append
 from .events.types import (
@@ -186,9 +186,18 @@ class Unit:
         return recovered
 
     def keep_environments(self, kept: Mapping[bytes, Mapping[str, str | None]]) -> None:
-        """Keep the environments that jobs about to be enqueued take along, each once and for good."""
+        """Keep the environments that jobs about to be enqueued take along, each once and for good; raises StoreError.
+
+        What is kept already is compared: a log from elsewhere may say anything, and jobs would run by it.
+        """
         for digest, entries in kept.items():
-            if not environments.is_kept(self.txn, digest):
+            found = environments.find(self.txn, digest)
+            if found is not None and found != entries:
+                raise StoreError(
+                    f"cannot enqueue: what is kept as environment {digest.hex()} is not what has that digest, so this "
+                    "log was tampered with; type `queuectl verify`, and use a queue whose log is sound"
+                )
+            if found is None:
                 self.append_named(ENVIRONMENT_STREAM + digest.hex(), (EnvironmentKept(entries),))
 
     def configure(self, key: str, value: Value | None) -> None:

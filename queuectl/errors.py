@@ -228,6 +228,17 @@ class StoreError(QueuectlError):
     """The store cannot be opened, read or written."""
 
 
+class EnvironmentMissing(StoreError):
+    """What a job took along of the environment it was enqueued from is not there."""
+
+    def __init__(self, digest: str) -> None:
+        self.digest = digest
+        super().__init__(
+            f"the environment {digest} that the job took along is not there; "
+            "type `queuectl verify`, and enqueue the job anew if its log has none"
+        )
+
+
 class NoQueue(StoreError):
     """There is no queue at this path, and the caller only reads; `was_open`: not the one any more that is open."""
 

@@ -17,10 +17,10 @@ from .answers import Exported
 from .errors import CorruptLog, NewerFormat, StoreError
 from .events.codec import decode
 from .events.lmdb_log import LOG, STREAMS, LmdbLog, stream_key
-from .events.validity import check
 from .exporting import SCHEMA
 from .files import make_private, open_private
 from .installing import install, is_there, staging
+from .limits import check
 from .projections.rebuild import bring_up_to_date, rebuild
 from .projections.runner import Views
 from .soundness import Chain
@@ -172,7 +172,7 @@ class _Import:
             raise ValueError(f"position {short(position)} does not belong behind {self._position}")
         key, value = key_of(position), b64decode(line["raw"], validate=True)
         recorded = decode(key, value)
-        check(recorded)
+        check(recorded, self._kept_at)
         if wrong := self._chain.add(key, value):
             raise ValueError(wrong)
         if position != self._position + 1:
@@ -182,6 +182,14 @@ class _Import:
         self._rows.append((key, value))
         self._streams[stream_key(recorded.stream)] = key
         self._grow(len(value))
+
+    def _kept_at(self, stream: str) -> int:
+        key = stream_key(stream)
+        found = self._streams.get(key)
+        if found is None:
+            with self._store.read() as txn:
+                found = txn.get(STREAMS, key)
+        return int.from_bytes(found or b"", "big")
 
     def _add_output(self, line: dict[str, Any]) -> None:
         number, token = (whole_number(each, "output", most=self._head) for each in line["output"])

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypeGuard
 
 from .errors import InvalidInput, shown, shown_with_kind
 from .events.types import Command, JobSpec
-from .inheriting import Choice, Inheritance
+from .inheriting import DIGEST_BYTES, Choice, Inheritance
 from .job import JobState
 from .settings import Settings
 from .shells import DEFAULT as DEFAULT_SHELL
@@ -101,6 +101,35 @@ def specify(
         None if run_at_us is None or wall_us is None else _due_us(run_at_us, now_us, wall_us),
         request.merge,
     )
+
+
+def check_spec(spec: JobSpec) -> None:
+    """Refuse what no request becomes, of a job that is not from here; raises InvalidInput."""
+    check_id(_known_here(spec.id))
+    check_command(spec.command)
+    check_queue(spec.queue)
+    timeout_s = 0 if spec.timeout_ms is None else spec.timeout_ms / 1000
+    _check_numbers(spec.priority, spec.max_retries, timeout_s, spec.backoff_base)
+    for field, at_us in (("run_at", spec.run_at_us), ("due", spec.due_us)):
+        if at_us is not None and not 0 <= at_us <= LATEST_US:
+            raise InvalidInput(field, shown(at_us), "a time from 1970 to 9999")
+    if spec.cwd is not None:
+        _check_cwd(spec.cwd, spec.cwd)
+    if spec.env is not None:
+        _check_env(spec.env)
+    if spec.shell is not None:
+        check_shell(_known_here(spec.shell))
+    if spec.inherited is not None and len(spec.inherited) != DIGEST_BYTES:
+        raise InvalidInput("inherited", shown(spec.inherited), f"a digest of {DIGEST_BYTES} bytes")
+
+
+def _known_here(text: str) -> str:
+    """Return a text with a letter for what Python's Unicode does not know: a newer Python may have taken that."""
+    if text.isprintable():
+        return text
+    from unicodedata import category  # seldom wanted
+
+    return "".join("x" if category(char) == "Cn" else char for char in text)
 
 
 def request_from_mapping(mapping: Mapping[str, Any], *, now_us: int) -> JobRequest:
@@ -278,7 +307,7 @@ def is_number(value: object) -> TypeGuard[int | float]:
 def _due_us(run_at_us: int, now_us: int, wall_us: int) -> int | None:
     """Return when a job is due by the log's time, None where that is as it was asked for."""
     due_us = log_time_us(run_at_us, log_now_us=now_us, wall_now_us=wall_us)
-    return None if due_us == run_at_us else due_us
+    return None if due_us == run_at_us else min(due_us, LATEST_US)
 
 
 def _run_at_us(request: JobRequest, now_us: int) -> int | None:

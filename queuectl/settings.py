@@ -117,17 +117,37 @@ def parse(name: str, text: str) -> tuple[str, Value]:
     return key.name, _parse_number(key, name, text) if key.check is None else key.check(text, key.name)
 
 
+def check_value(name: str, value: Value) -> None:
+    """Refuse a value that a key cannot have; raises InvalidInput. A key that only another release has may have any."""
+    key = KEYS.get(name)
+    if key is None:
+        return
+    if key.check is not None:
+        if not isinstance(value, str):
+            raise InvalidInput(name, shown(value), f"a text ({key.help})")
+        key.check(value, name)
+    elif isinstance(value, str) or not _is_in_range(key, value):
+        raise _out_of_range(key, shown(value))
+
+
 def _parse_number(key: Key, name: str, text: str) -> int | float:
     in_ms = name.strip().lower().replace("-", "_") == "timeout_ms"
     in_seconds = key.name.endswith(("_s", "_sec")) and not in_ms
     number = _number(text, in_seconds=in_seconds)
     if in_ms:
         number /= 1000
-    in_range = key.minimum <= number <= key.maximum
-    if not in_range or (key.whole and number != int(number)):
-        kind = "a whole number" if key.whole else "seconds, or for example 5m or 2d," if in_seconds else "a number"
-        raise InvalidInput(key.name, shown(text), f"{kind} from {key.minimum:.15g} to {key.maximum:.15g} ({key.help})")
+    if not _is_in_range(key, number):
+        raise _out_of_range(key, shown(text), in_seconds=in_seconds)
     return int(number) if number == int(number) else number
+
+
+def _is_in_range(key: Key, number: float) -> bool:
+    return key.minimum <= number <= key.maximum and not (key.whole and number != int(number))
+
+
+def _out_of_range(key: Key, found: str, *, in_seconds: bool = False) -> InvalidInput:
+    kind = "a whole number" if key.whole else "seconds, or for example 5m or 2d," if in_seconds else "a number"
+    return InvalidInput(key.name, found, f"{kind} from {key.minimum:.15g} to {key.maximum:.15g} ({key.help})")
 
 
 def _number(text: str, *, in_seconds: bool) -> float:

@@ -16,7 +16,7 @@ from .errors import QueuectlError, StoreError
 from .events.chain import GENESIS, link
 from .events.codec import unpack
 from .events.lmdb_log import LOG, LmdbLog
-from .events.validity import check as check_event
+from .limits import check as check_event
 from .projections import archives
 from .store import Store, key_of
 
@@ -101,7 +101,7 @@ def _check_log(store: Store) -> Sound:
             # LmdbLog.read sees to the gaps and decodes; the chain wants the bytes.
             for (key, value), recorded in zip(txn.scan(LOG, key_of(after + 1)), log.read(after, AT_ONCE), strict=False):
                 after, batch = recorded.position, batch + 1
-                check_event(recorded)
+                check_event(recorded, log.version)
                 if wrong := chain.add(key, value):
                     raise StoreError(wrong)
             events += batch

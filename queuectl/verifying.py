@@ -8,7 +8,7 @@ anything else was wrong.
 import gc
 import os
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from itertools import islice
@@ -23,6 +23,7 @@ from .errors import CorruptLog, IllegalTransition, QueuectlError, StoreError
 from .events.audit import Audit, Envelope, Look, Problem, Problems, envelope_of
 from .events.types import RETENTION_STREAM
 from .files import scratch_directory
+from .inherited import OF_ENVIRONMENTS, Inherited
 from .projections import rebuild
 from .provenance import Provenance, ahead_of_log
 from .store import Store, Transaction, key_of
@@ -129,6 +130,7 @@ class _Walk:
         self._checked = 0
         self._problems = Problems()
         self._unsaid = Problems()
+        self._inherited = Inherited()
         with store.read() as txn:
             self._cut, self._retention, self._chain = _retained(txn)
             last = txn.last(LOG)
@@ -203,7 +205,7 @@ class _Walk:
             large: list[Printed] = []
             with self._store.read() as txn:
                 rows = list(islice(txn.scan(LOG, key + b"\0", key_of(until + 1)), ROWS_AT_ONCE))
-                audit.feed(rows, _look(txn), None if self._log_only else _endings(ended, self._problems))
+                audit.feed(rows, _look(txn), None if self._log_only else self._each(txn, ended))
                 if ended:
                     large = self._check_kept(txn, ended)
             self._check_files(large)
@@ -211,6 +213,19 @@ class _Walk:
                 return
             key = rows[-1][0]
             yield {"is": "progress", "part": "log", "done": audit.position, "total": self._head}
+
+    def _each(self, txn: Transaction, ended: list[Printed]) -> Callable[[int, Envelope], None]:
+        """Return what looks at every sound event: what it ends, and what it takes along or keeps of an environment."""
+        problems, end, inherited = self._problems, _endings(ended, self._problems), self._inherited
+
+        def each(position: int, envelope: Envelope) -> None:
+            kind = envelope["y"]
+            if kind in _ENDINGS:
+                end(position, envelope)
+            elif kind in OF_ENVIRONMENTS and (what := inherited.fault(txn, position, envelope)):
+                problems.append(Problem(position, what))
+
+        return each
 
     def _check_streams(self) -> int:
         """Check the table `streams`; gives how many there are."""
@@ -349,18 +364,17 @@ def _look(txn: Transaction) -> Look:
     return lambda position: txn.get(LOG, key_of(position))
 
 
-def _endings(ended: list[Printed], problems: list[Problem]) -> Any:
-    """Give what picks the events that ended a run which printed something."""
+def _endings(ended: list[Printed], problems: list[Problem]) -> Callable[[int, Envelope], None]:
+    """Return what picks those of the events that end a run which printed something."""
 
     def each(position: int, envelope: Envelope) -> None:
-        if envelope["y"] in _ENDINGS:
-            data = envelope["d"]
-            if "out" in data or "err" in data:
-                try:
-                    stdout, stderr = (_told(data.get(key)) for key in ("out", "err"))
-                    ended.append((position, int(envelope["s"]), int(data["tok"]), stdout, stderr))
-                except (KeyError, TypeError, ValueError):
-                    problems.append(Problem(position, "what it says of its output cannot be read"))
+        data = envelope["d"]
+        if "out" in data or "err" in data:
+            try:
+                stdout, stderr = (_told(data.get(key)) for key in ("out", "err"))
+                ended.append((position, int(envelope["s"]), int(data["tok"]), stdout, stderr))
+            except (KeyError, TypeError, ValueError):
+                problems.append(Problem(position, "what it says of its output cannot be read"))
 
     return each
 

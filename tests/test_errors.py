@@ -31,6 +31,7 @@ EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
     errors.WaitTimeout(["a", "b"], 1.5): ("1.5 s", "a, b", "wait again"),
     errors.CannotListen("::1", 80, "taken", "name another"): ("::1", "port 80", "taken", "name another"),
     errors.StoreError("cannot read it"): ("cannot read it",),
+    errors.EnvironmentMissing("7878"): ("environment 7878", "not there", "queuectl verify"),
     errors.NoQueue("/q"): ("no queue at /q", "queuectl enqueue", "--db"),
     errors.NotAQueue("/q", "it is a file"): ("/q", "it is a file", "--db"),
     errors.Untrusted("/q", "it belongs to user 5"): ("/q", "user 5", "--trust-directory --db /q"),
@@ -61,6 +62,7 @@ def test_every_error_is_in_the_tree_and_tried_here() -> None:
 def test_what_the_store_cannot_do_is_a_store_error() -> None:
     """Whoever catches StoreError gets every way in which a store fails, and no refusal of a command."""
     of_the_store = {
+        "EnvironmentMissing",
         "NoQueue",
         "NotAQueue",
         "Untrusted",

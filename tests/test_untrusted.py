@@ -5,13 +5,14 @@ import gzip
 import io
 import json
 import random
+import re
 import shutil
 import struct
 import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,25 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectl import Queue, untrusted
+from queuectl import Queue, limits, soundness, untrusted
+from queuectl.errors import CorruptLog, StoreError
 from queuectl.events.codec import encode as encode_event
 from queuectl.events.lmdb_log import LmdbLog
-from queuectl.events.types import Claimed, Enqueued, JobSpec, Recorded, RetentionApplied
+from queuectl.events.log import Append
+from queuectl.events.types import (
+    Claimed,
+    ConfigChanged,
+    Edited,
+    Enqueued,
+    EnvironmentKept,
+    Event,
+    JobSpec,
+    Recorded,
+    RetentionApplied,
+    WorkerStarted,
+    WorkerStopped,
+)
+from queuectl.inheriting import digest_of
 from queuectl.lockfile import LockFile
 from queuectl.store import Store, key_of
 from queuectl.untrusted import Malformed
@@ -192,6 +208,131 @@ def test_an_event_that_cannot_be_is_refused(tmp_path: Path) -> None:
         lines: list[dict[str, Any]] = [{"queuectl_export": 1, "head": 1, "digest": ""}, {"position": 1, "raw": raw}]
         contents.append(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
     check_refused("export", contents, tmp_path, list(events))
+
+
+ENTRIES = {"PATH": "/usr/bin", "VIRTUAL_ENV": None}
+ENVIRONMENT = "environment:" + digest_of(ENTRIES).hex()
+SPEC = JobSpec("a", "true")
+
+BEYOND: dict[str, tuple[int | str, Event]] = {
+    "priority: found 1099511627776": (1, Enqueued(SPEC._replace(priority=1 << 40))),
+    "queue: found ''": (1, Enqueued(SPEC._replace(queue=""))),
+    "queue: found 'a\\x00'": (1, Enqueued(SPEC._replace(queue="a\0"))),
+    "id: found 0 characters": (1, Enqueued(SPEC._replace(id=""))),
+    "id: found 'a\\n'": (1, Enqueued(SPEC._replace(id="a\n"))),
+    "command: found a NUL": (1, Enqueued(SPEC._replace(command=("a", "\0")))),
+    "max_retries: found -5": (1, Enqueued(SPEC._replace(max_retries=-5))),
+    "timeout: found -0.005": (1, Enqueued(SPEC._replace(timeout_ms=-5))),
+    "backoff_base: found 1e+308": (1, Enqueued(SPEC._replace(backoff_base=1e308))),
+    "cwd: found 'here'": (1, Enqueued(SPEC._replace(cwd="here"))),
+    "env: found 'A=B'": (1, Enqueued(SPEC._replace(env={"A=B": "c"}))),
+    'shell: found "\'"': (1, Enqueued(SPEC._replace(shell="'"))),
+    "run_at: found 4611686018427387904": (1, Enqueued(SPEC._replace(run_at_us=1 << 62))),
+    "inherited: found b'x'": (1, Enqueued(SPEC._replace(inherited=b"x"))),
+    "environment 78787878787878787878787878787878, which is not": (1, Enqueued(SPEC._replace(inherited=b"x" * 16))),
+    "max_retries: found 'abc'": ("config", ConfigChanged("max_retries", None, "abc")),
+    "max_retries: found 1.5": ("config", ConfigChanged("max_retries", None, 1.5)),
+    "lease_s: found -1e+300": ("config", ConfigChanged("lease_s", None, -1e300)),
+    "shell: found 7": ("config", ConfigChanged("shell", None, 7)),
+    "inherit_env: found 'A=B'": ("config", ConfigChanged("inherit_env", None, "A=B")),
+    "not those whose digest": ("environment:zz", EnvironmentKept(ENTRIES)),
+    "its stream is named after": (ENVIRONMENT, EnvironmentKept({"PATH": "/evil"})),
+    "'PATH=/usr/bin' is none": (ENVIRONMENT, EnvironmentKept({"PATH=/usr/bin": None, "VIRTUAL_ENV": None})),
+    "a ConfigChanged in stream 'worker:w'": ("worker:w", ConfigChanged("max_retries", None, 3)),
+    "a WorkerStopped in stream 'config'": ("config", WorkerStopped("drained")),
+    "a EnvironmentKept in stream '1'": (1, EnvironmentKept(ENTRIES)),
+    "field pid is 4294967296": ("worker:w", WorkerStarted("h", 1 << 32, 1)),
+}
+
+
+def stored_with(path: Path, *events: tuple[int | str, Event]) -> Path:
+    """Make a queue whose log holds events that no decider decided."""
+    Queue.open(path).close()
+    with Store.open(path, create=False) as store, store.write() as txn:
+        for stream, event in events:
+            LmdbLog(txn).append([Append(0 if stream == 1 else stream, 0, (event,))], at_us=5, actor="me")
+    return path
+
+
+def test_what_intake_and_settings_refuse_is_refused_of_a_file(tmp_path: Path) -> None:
+    """Of an export and of a data file alike, in one line that names it, with nothing made of it."""
+    contents = []
+    for number, (told, event) in enumerate(BEYOND.items()):
+        path = stored_with(tmp_path / f"q{number}", event)
+        with pytest.raises(CorruptLog, match=re.escape(told)):
+            soundness.check(path)
+        with Store.open(path, create=False, read_only=True) as store, store.read() as txn:
+            raw = base64.b64encode(txn.get("log", key_of(1)) or b"").decode()
+        lines: list[dict[str, Any]] = [{"queuectl_export": 1, "head": 1, "digest": ""}, {"position": 1, "raw": raw}]
+        contents.append(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+    check_refused("export", contents, tmp_path, list(BEYOND))
+
+
+def test_an_edit_beyond_what_intake_takes_is_refused(tmp_path: Path) -> None:
+    """Field by field; an empty directory or shell, and no timeout, are what an edit takes away."""
+    with Queue.open(tmp_path / "q") as queue:
+        queue.enqueue("true", id="a")
+    for fields, told in (
+        ({"priority": 1 << 40}, "priority: found"),
+        ({"queue": "a b"}, "queue: found 'a b'"),
+        ({"max_retries": -5}, "max_retries: found -5"),
+        ({"cwd": "", "shell": "", "timeout_ms": 0, "run_at_us": 0}, ""),
+    ):
+        recorded = Recorded(2, 5, 1, 1, "me", Edited(**fields))  # type: ignore[arg-type]
+        with pytest.raises(CorruptLog, match=told) if told else nullcontext():
+            limits.check(recorded, lambda stream: 0)
+
+
+def test_ids_of_a_newer_unicode_are_taken(tmp_path: Path) -> None:
+    """An id with a character that this Python does not know, which a newer one had let in, is restored and imported."""
+    limits.check(Recorded(1, 5, 1, 0, "me", Enqueued(SPEC._replace(id="a\U0003fffd"))), lambda stream: 0)
+
+
+def test_an_environment_is_taken_along_from_before(tmp_path: Path) -> None:
+    """A job may take along what is kept before it, also by another batch; not what is kept behind it."""
+    kept = (ENVIRONMENT, EnvironmentKept(ENTRIES))
+    job = (1, Enqueued(SPEC._replace(inherited=digest_of(ENTRIES))))
+    soundness.check(stored_with(tmp_path / "good", kept, job))
+    with pytest.raises(CorruptLog, match="not kept before it"):
+        soundness.check(stored_with(tmp_path / "bad", job, kept))
+
+
+def verified(path: Path) -> list[str]:
+    """Return what verify finds wrong with the log."""
+    return [problem.what for problem in verify(path, log_only=False).problems]
+
+
+def test_a_forged_environment_is_told_and_not_run_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An enqueue that would take along what a log from elsewhere says under its digest is refused; verify names it."""
+    path = stored_with(tmp_path / "q", (ENVIRONMENT, EnvironmentKept({"PATH": "/evil"})))
+    with Queue.open(path) as queue:
+        queue.replay()
+        monkeypatch.setenv("PATH", "/usr/bin")
+        monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+        with pytest.raises(StoreError, match="was tampered with"):
+            queue.enqueue("true", inherit_env=list(ENTRIES))
+        assert queue.head() == 1
+    monkeypatch.undo()
+    assert any("not those whose digest" in what for what in verified(path))
+
+
+@pytest.mark.parametrize("value", ["/usr/bin", "caf\udce9", None])
+def test_an_environment_is_kept_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
+    """Taken along again it is found to be the same, also where it is not UTF-8, or not set."""
+    monkeypatch.delenv("TAKEN", raising=False)
+    if value is not None:
+        monkeypatch.setenv("TAKEN", value)
+    with Queue.open(tmp_path / "q") as queue:
+        jobs = [queue.enqueue("true", inherit_env="TAKEN") for _ in range(2)]
+        assert queue.head() == 3
+        assert [queue.inherited_env(job) for job in jobs] == [{"TAKEN": value}] * 2
+    assert verified(tmp_path / "q") == []
+
+
+def test_verify_tells_of_an_environment_that_is_nowhere(tmp_path: Path) -> None:
+    """A job that takes along what is not kept before it is named by its position."""
+    path = stored_with(tmp_path / "q", (1, Enqueued(SPEC._replace(inherited=b"x" * 16))))
+    assert any(f"environment {(b'x' * 16).hex()}, which is not kept" in what for what in verified(path))
 
 
 def tar_of(*members: tuple[tarfile.TarInfo, bytes], format: int = tarfile.GNU_FORMAT) -> bytes:

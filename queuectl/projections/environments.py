@@ -2,29 +2,40 @@
 
 from collections.abc import Mapping
 
-from ..errors import StoreError
+from ..errors import CorruptLog, EnvironmentMissing
 from ..events.types import ENVIRONMENT_STREAM, EnvironmentKept, Recorded
 from ..store import Transaction
 from .rows import pack, unpack
 
 TABLE = "environments"
 
+Entries = Mapping[str, str | None]
+
 
 def apply(txn: Transaction, recorded: Recorded, event: EnvironmentKept) -> None:
-    """Keep an environment's entries, under the digest that its stream is named after."""
-    digest = bytes.fromhex(str(recorded.stream).removeprefix(ENVIRONMENT_STREAM))
-    txn.put(TABLE, digest, pack(dict(event.entries)))
+    """Keep an environment's entries; raises as digest_in()."""
+    txn.put(TABLE, digest_in(recorded), pack(dict(event.entries)))
 
 
-def is_kept(txn: Transaction, digest: bytes) -> bool:
-    """Return whether there are entries of a digest."""
-    return txn.get(TABLE, digest) is not None
+def digest_in(recorded: Recorded) -> bytes:
+    """Return the digest that an environment's stream is named after; raises CorruptLog where it is none."""
+    word = str(recorded.stream).removeprefix(ENVIRONMENT_STREAM)
+    try:
+        return bytes.fromhex(word)
+    except ValueError:
+        raise CorruptLog(recorded.position, f"its stream is named after {word[:60]!r}, which is no digest") from None
 
 
-def entries(txn: Transaction, digest: bytes) -> Mapping[str, str | None]:
-    """Return the entries of a digest that a job refers to; raises StoreError where they are not there."""
+def find(txn: Transaction, digest: bytes) -> Entries | None:
+    """Return the entries of a digest, None where none are kept."""
     row = txn.get(TABLE, digest)
-    if row is None:
-        raise StoreError(f"a view is damaged (no environment {digest.hex()}); the log is not: type `queuectl replay`")
-    found: Mapping[str, str | None] = unpack(row)
+    found: Entries | None = None if row is None else unpack(row)
+    return found
+
+
+def entries(txn: Transaction, digest: bytes) -> Entries:
+    """Return the entries of a digest that a job refers to; raises EnvironmentMissing."""
+    found = find(txn, digest)
+    if found is None:
+        raise EnvironmentMissing(digest.hex())
     return found

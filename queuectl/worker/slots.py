@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..answers import Result
+from ..errors import EnvironmentMissing
 from ..events.types import Reason
 from ..job import Job
 from ..leftovers import MARK, mark_of
@@ -22,7 +23,7 @@ from .attempt import GROUP_POLL_S, LINGER_S, NEVER, Attempt
 from .capture import Capture
 from .drain import Drain
 from .orphans import Orphans
-from .process import Launcher, Shortage, SpawnError, none_at_all
+from .process import Invocation, Launcher, Shortage, SpawnError, none_at_all
 from .remains import Looks, Remains
 from .spawner import Begun, Order, Spawner
 from .spill import not_on_disk
@@ -162,10 +163,7 @@ class Slots:
             run = Attempt(job, partial(self._capture, job), find_remains, now=now, grace_s=self._grace_s)
             self._runs[token] = run
             self._watch(run)
-            spec = job.spec
-            env = self._environment(job)
-            invocation = self._launcher.prepare(spec.command, cwd=spec.cwd, env=env, shell=spec.shell, merge=spec.merge)
-            orders.append(Order(run, token, invocation, until))
+            orders.append(Order(run, token, self._invocation(job), until))
             self._unsaid[run] = None
         if orders:
             self._spawner.line_up(orders)
@@ -391,6 +389,15 @@ class Slots:
     def _is_ours(self, run: Attempt) -> bool:
         """Tell whether a run is not over yet: the loop may have noticed its end by itself."""
         return self._runs.get(_token(run.job)) is run
+
+    def _invocation(self, job: Job) -> Invocation:
+        """Return a job's command as it is started; one whose environment is missing fails there, and nothing else."""
+        spec = job.spec
+        try:
+            env = self._environment(job)
+        except EnvironmentMissing as error:
+            return Invocation(spec.command, spec.cwd, problem=str(error))
+        return self._launcher.prepare(spec.command, cwd=spec.cwd, env=env, shell=spec.shell, merge=spec.merge)
 
     def _environment(self, job: Job) -> dict[str, str | None]:
         return {

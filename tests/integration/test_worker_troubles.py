@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from queuectl import Captured, Queue, Result
-from queuectl.events.types import Released, WorkerStopped, WorkerStopping
+from queuectl.events.lmdb_log import LmdbLog
+from queuectl.events.log import Append
+from queuectl.events.types import NEW, Enqueued, JobSpec, Released, WorkerStopped, WorkerStopping
 from queuectl.worker import start_worker
 from queuectl.worker.output import read_stream
 from queuectl.worker.process import Invocation, Launcher, Process, Shortage
@@ -315,3 +317,19 @@ def test_a_stale_run_s_output_is_not_kept(queue: Queue) -> None:
     )
     assert [job.id for job, _ in answer.refused] == ["a"]
     assert [b"".join(read_stream(queue.output(run))) for job_id in "ab" for run in queue.runs(job_id)] == [b"", b"hi"]
+
+
+def test_a_job_without_its_environment_fails_alone(queue: Queue, start: StartWorker) -> None:
+    """A job whose log has no environment of its digest fails, saying so; its worker goes on with the next."""
+    spec = JobSpec("a", "true", max_retries=0, inherited=b"x" * 16)
+    with queue._store.write() as txn:
+        LmdbLog(txn).append([Append(NEW, 0, (Enqueued(spec),))], at_us=1, actor="elsewhere")
+    queue.replay()
+    queue.enqueue("true", id="next")
+    assert start(drain=True).process.wait(30) == 0
+    assert [state_of(queue, job) for job in ("a", "next")] == ["dead", "completed"]
+    last = queue.job("a").last
+    assert last is not None
+    assert f"the environment {spec.inherited.hex() if spec.inherited else ''} that the job took along" in str(
+        last.error
+    )
