@@ -43,7 +43,8 @@ _OPTIONS = (
     click.option(
         "--inherit-env",
         metavar="NAMES|all|none",
-        help="What it takes along of this environment.  [as configured: PATH,VIRTUAL_ENV by default]",
+        help="What it takes along of this environment; all: for good a copy of each that differs.  "
+        "[as configured: PATH,VIRTUAL_ENV by default]",
     ),
     click.option(
         "--shell", metavar="SHELL", help="What runs it: bash, or a path and options.  [as configured: /bin/sh]"

@@ -17,11 +17,14 @@ from typing import Final
 from ..store import VIEW_TABLES, Transaction
 from . import config, counts, environments, marks, workers
 
-SMALL: Final = frozenset({config.TABLE, counts.TABLE, environments.TABLE, marks.TABLE, workers.TABLE})
+SMALL: Final = frozenset({config.TABLE, counts.TABLE, marks.TABLE, workers.TABLE})
 """Tables with few rows, however many jobs there are: compared whole, at the end."""
 
 ROWS = 10_000
 """Rows of each set to a read transaction: some 10 ms."""
+
+LARGE_ROWS = 500
+"""The same of environments, each of which may have 64 KiB."""
 
 OPEN_ROWS = 5_000
 """With as many rows of a table open, no more of it are read before these are decided."""
@@ -46,9 +49,10 @@ class Comparison:
         if table is None:
             return False
         start = self._unread[table]
-        mine = list(islice(live.scan(table, start), ROWS))
-        other = list(islice(live.shadow().scan(table, start), ROWS))
-        ends = [rows[-1][0] for rows in (mine, other) if len(rows) == ROWS]
+        most = min(ROWS, LARGE_ROWS) if table == environments.TABLE else ROWS
+        mine = list(islice(live.scan(table, start), most))
+        other = list(islice(live.shadow().scan(table, start), most))
+        ends = [rows[-1][0] for rows in (mine, other) if len(rows) == most]
         end = min(ends, default=None)
         if mine != other:
             differing = sorted(key for key in {key for key, _ in set(mine) ^ set(other)} if end is None or key <= end)

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 from ..events.codec import Data, decode, layout_of, unpack
 from ..events.lmdb_log import LmdbLog
-from ..events.types import Claimed, Enqueued, JobSpec, Recorded, Removed, RetentionApplied
+from ..events.types import Claimed, Enqueued, EnvironmentKept, JobSpec, Recorded, Removed, RetentionApplied
 from ..job import TRANSITIONS, Job, JobState, Lease, Outcome, evolve
 from ..store import Row, Transaction
-from . import children, counts, jobs, ready
+from . import children, counts, environments, jobs, ready
 from .rows import pack
 from .runner import Change, Views, changes, recounted
 
@@ -132,9 +132,15 @@ class Fold:
             yield from (partial(_delete, table, some) for some in _portions(sorted(keys)))
             yield from (partial(_put, table, some) for some in _portions(sorted(dict(rows).items())))
         yield from (partial(_head, some, touch) for some in moving)
+        if touch:
+            touch(environments.TABLE, [environments.digest_in(each) for each in named if _keeps(each)])
         yield partial(_finish, recounted(before, after), named, self.applied)
         self._forget()
         self.has_sweep = False
+
+
+def _keeps(recorded: Recorded) -> bool:
+    return isinstance(recorded.event, EnvironmentKept)
 
 
 def _portions(items: list[_Item]) -> Iterator[list[_Item]]:

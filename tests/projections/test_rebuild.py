@@ -250,6 +250,31 @@ def test_workers_change_what_was_compared_already(long_queue: Queue, clock: Fake
     assert long_queue.replay(check=True).differences == []
 
 
+def test_environments_are_compared_beside_the_work(queue: Queue, monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
+    """Piece by piece before the swap, not within it: one that is kept meanwhile is no difference, a wrong one is."""
+    monkeypatch.setattr(comparing, "LARGE_ROWS", 2)
+    for number in range(5):
+        monkeypatch.setenv("TAKEN", str(number))
+        queue.enqueue("true", inherit_env="TAKEN")
+    read_on, pieces = Comparison.read_on, []
+
+    def read_and_keep(self: Comparison, live: Transaction) -> bool:
+        more = read_on(self, live)
+        pieces.append(self._unread.get("environments"))
+        if len(pieces) <= 3:
+            monkeypatch.setenv("TAKEN", f"meanwhile {len(pieces)}")
+            queue.enqueue("true", inherit_env="TAKEN")
+        return more
+
+    monkeypatch.setattr(Comparison, "read_on", read_and_keep)
+    assert queue.replay().differences == []
+    assert len({piece for piece in pieces if piece}) >= 3
+    monkeypatch.setattr(Comparison, "read_on", read_on)
+    write(store, lambda txn: txn.put("environments", list(txn.scan("environments"))[-1][0], b"x"))
+    [difference] = queue.replay(check=True).differences
+    assert difference.startswith("environments: from key ")
+
+
 def test_a_row_spoilt_after_it_was_compared_shows_in_the_count(long_queue: Queue, monkeypatch: Any) -> None:
     """A row that vanishes by no event, behind the comparison's back, is told by the number of rows."""
     write_once = iter([lambda: write(long_queue._store, lambda txn: txn.delete("jobs", key_of(3)))])
