@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import lmdb
 
-from .directory import check_new, hold, refuse_half_replaced
+from .directory import check_new, hold_files
 from .errors import NoQueue, StoreError
 from .halfmade import holds_nothing, refuse_lost
 from .lmdbfile import LmdbFile
@@ -76,9 +76,8 @@ def peek(path: Path) -> Peeked:
     if holds_nothing(path):
         refuse_lost(path)
         raise NoQueue(str(path))
-    held = hold(path)
+    held = hold_files(path, create=False)
     try:
-        refuse_half_replaced(path)
         with told(path), closing(LmdbFile(path, read_only=True)) as opened, opened.reading() as env:
             check_length(path, env)
             check_format(env, path, None)

@@ -6,12 +6,13 @@ Knows nothing of what is inside its files. A trap closed here: network file syst
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from .errors import NoQueue, NotAQueue, StoreError
+from .errors import FileDeleted, NoQueue, NotAQueue, StoreError
 from .files import make_private, open_private
 
 OPEN_LOCK: Final = "open.lock"
@@ -50,6 +51,11 @@ _NOBODYS: Final = frozenset(
 )
 _NOBODYS_STARTS: Final = (".nfs", ".fuse_hidden", ".Trash-")
 """What file systems, desktops and version control put into directories; a volume that is just mounted has some."""
+
+_ALONE_S: Final = 1.0
+"""How long to try to have a queue alone where a file of it is missing."""
+
+_PAUSE_S: Final = 0.005
 
 NETWORK: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "afs", "lustre"}
@@ -173,6 +179,45 @@ def hold(path: Path) -> int | None:
                 f"cannot lock {path / OPEN_LOCK}: it is a link or no file; see who put it there, and remove it"
             ) from error
         return None
+
+
+def hold_files(path: Path, *, create: bool) -> int | None:
+    """Hold a queue as hold() does, with its files there: those missing are made, unless others have the queue open.
+
+    What they have open is not what is made, and LMDB would tell them nothing of what is written here. Raises
+    NoQueue without data that is not to be made, FileDeleted, or StoreError.
+    """
+    deadline = time.monotonic() + _ALONE_S
+    is_tried = False
+    while True:
+        held = hold(path)
+        try:
+            # Looked at again once nobody can change it: whoever was waited for may have.
+            refuse_half_replaced(path)
+            if not create and file_at(path) is None:
+                raise NoQueue(str(path))
+            missing = [name for name in ("data.mdb", "lock.mdb") if not os.path.exists(f"{path}/{name}")]  # noqa: PTH110
+            if not missing or is_tried or held is None:
+                return held
+            if time.monotonic() >= deadline:
+                raise FileDeleted(str(path), missing[0])
+        except BaseException:
+            if held is not None:
+                os.close(held)
+            raise
+        os.close(held)
+        is_tried = _make_files(path, missing)
+
+
+def _make_files(path: Path, names: list[str]) -> bool:
+    """Make files that LMDB would make, for this user alone under any umask; returns whether nobody else was there."""
+    with lock(path / OPEN_LOCK, wait=False) as is_ours:
+        for name in names if is_ours else ():
+            with suppress(OSError):  # where nothing may be written, LMDB says what it makes of that
+                os.close(open_private(path / name, os.O_RDWR | os.O_CREAT))
+    if not is_ours:
+        time.sleep(_PAUSE_S)  # others may have the queue for a moment, to look for the file as this does
+    return is_ours
 
 
 def _locked(path: Path, how: int) -> int | None:

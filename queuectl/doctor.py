@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from . import apart, halfmade, lockfile
 from .directory import JOURNAL, NETWORK, SHRUNK, STAGED, filesystem_of
-from .errors import NewerFormat, NoQueue, NotAQueue, QueuectlError, as_typed
+from .errors import FileDeleted, NewerFormat, NoQueue, NotAQueue, QueuectlError, as_typed
 from .events.lmdb_log import LmdbLog
 from .files import is_left, left_behind
 from .job import JobState
@@ -116,6 +116,8 @@ def _findings(name: str, troubles: Iterator[Trouble]) -> Iterator[dict[str, Any]
 def _way_out(error: QueuectlError) -> str:
     if isinstance(error, NoQueue):
         return "queuectl enqueue JOB COMMAND"
+    if isinstance(error, FileDeleted):
+        return error.command
     if isinstance(error, NewerFormat):
         return "upgrade queuectl"
     return "queuectl restore FILE" if isinstance(error, NotAQueue) else "queuectl verify"

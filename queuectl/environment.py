@@ -6,16 +6,15 @@ while a thread is in a transaction would do so too.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import lmdb
 
 from .datafile import check_length, damaged
-from .directory import file_at, hold, refuse_half_replaced
+from .directory import hold_files
 from .errors import NoQueue, StoreError
-from .files import open_private
 from .gate import Gate
 from .lmdbfile import NEARLY_FULL, PATIENCE_S, LmdbFile
 from .tables import Sets, TablesMissing, create_tables, open_tables, tables_there
@@ -42,14 +41,8 @@ class Environment:
         self._reading = 0
         self._is_sharing = False
         self._is_closing = self._is_retired = self._is_full = False
-        self._hold = None if passing else hold(path)
+        self._hold = None if passing else hold_files(path, create=create)
         try:
-            if not passing:
-                # Looked at again once nobody can change it: whoever was waited for may have.
-                refuse_half_replaced(path)
-                if not create and file_at(path) is None:
-                    raise NoQueue(str(path))
-                _make_files(path, create=create)
             self._start(read_only=read_only)
         except BaseException:
             self._let_go()
@@ -84,7 +77,10 @@ class Environment:
 
     def is_there(self) -> bool:
         """Return whether the path still leads to what is open."""
-        return self._passing or file_at(self._directory) == self.opened.file
+        return not self._gone()
+
+    def _gone(self) -> str:
+        return "" if self._passing else self.opened.changed(self._directory)
 
     # Transactions
 
@@ -97,7 +93,7 @@ class Environment:
         with gate.lock:
             who = gate.enter()
             try:
-                self._check_usable(is_there=not reads or self.is_there())
+                self._check_usable(gone=self._gone() if reads else "")
                 if reads:
                     self._begin_reading()
             except BaseException:
@@ -146,6 +142,11 @@ class Environment:
             except BaseException:
                 self.leave(who, reads=False)
                 raise
+        try:
+            self.check_there()  # beside a new lock.mdb others would write what this does not know
+        except BaseException:
+            self.leave_writing(who)
+            raise
         return who
 
     def leave_writing(self, who: int) -> None:
@@ -158,12 +159,12 @@ class Environment:
 
     def check_there(self) -> None:
         """Raise NoQueue where the path no longer leads to what is open."""
-        if not self.is_there():
-            raise NoQueue(str(self.path), was_open=True)
+        if gone := self._gone():
+            raise NoQueue(str(self.path), gone=gone)
 
-    def _check_usable(self, *, is_there: bool) -> None:
-        if self._is_retired or not is_there:
-            raise NoQueue(str(self.path), was_open=True)
+    def _check_usable(self, *, gone: str) -> None:
+        if gone or self._is_retired:
+            raise NoQueue(str(self.path), gone=gone or "its directory was deleted or replaced")
         if not self.users or self._is_closing:
             raise StoreError(f"cannot use the queue at {self.path}: it was closed; open it again")
 
@@ -236,7 +237,7 @@ class Environment:
     def _restart(self, *, read_only: bool, map_bytes: int = 0) -> None:
         """Close and open it anew, while nobody else is inside; where that fails, as it was if that can be."""
         with self.gate.lock:
-            self._check_usable(is_there=self.is_there())
+            self._check_usable(gone=self._gone())
         was_read_only = self.is_read_only
         self.opened.close()
         try:
@@ -322,11 +323,3 @@ def suspect(path: Path) -> Environment:
         raise StoreError(f"cannot read the queue at {path}: tables are missing in data.mdb") from None
     except lmdb.Error as error:
         raise StoreError(f"cannot read the queue at {path}: {str(error).rstrip('.')}") from error
-
-
-def _make_files(path: Path, *, create: bool) -> None:
-    """Make the files that LMDB would make, for this user alone under any umask."""
-    for name in ("data.mdb", "lock.mdb") if create else ("lock.mdb",):
-        if not os.path.exists(f"{path}/{name}"):  # noqa: PTH110 - on each opening's way
-            with suppress(OSError):  # where nothing may be written, LMDB says what it makes of that
-                os.close(open_private(path / name, os.O_RDWR | os.O_CREAT))

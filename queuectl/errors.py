@@ -240,14 +240,30 @@ class EnvironmentMissing(StoreError):
 
 
 class NoQueue(StoreError):
-    """There is no queue at this path, and the caller only reads; `was_open`: not the one any more that is open."""
+    """There is no queue at this path, and the caller only reads; `gone`: what became of the one that is open."""
 
-    def __init__(self, path: str, *, was_open: bool = False) -> None:
+    def __init__(self, path: str, *, gone: str = "") -> None:
         self.path = path
-        if was_open:
-            super().__init__(f"the queue at {path} is gone: its directory was deleted or replaced; open it again")
+        if gone:
+            super().__init__(f"the queue at {path} is gone: {gone}; open it again")
             return
         super().__init__(f"no queue at {path}; `queuectl enqueue` makes one there, --db or QUEUECTL_DB names another")
+
+
+class FileDeleted(StoreError):
+    """A file of the queue was deleted while processes have it open: a new one beside theirs would part them from us."""
+
+    def __init__(self, path: str, name: str) -> None:
+        self.path = path
+        super().__init__(
+            f"cannot open the queue at {path}: its {name} was deleted while processes have it open; "
+            f"end those first (`{self.command}` shows them), then try again"
+        )
+
+    @property
+    def command(self) -> str:
+        """What to type to see who has it open."""
+        return f"fuser -v {as_typed(f'{self.path}/open.lock')}"
 
 
 class NotAQueue(StoreError):

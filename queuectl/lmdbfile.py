@@ -59,13 +59,14 @@ class LmdbFile:
         self.freed_readers = 0
         self.readers: ReaderLock | None = None
         self.writers: WriterLock | None = None
+        self._lock_file: tuple[int, int] | None = None
         self.env = self._open(read_only=read_only, passing=passing)
         self.file = file_at(path)
         self._is_closed = False
         self._keep_from_programs()
         try:
             if not passing:
-                self._lock()
+                self._lock(read_only=read_only)
         except BaseException:
             self.env.close()
             raise
@@ -92,11 +93,11 @@ class LmdbFile:
                 if (found.st_dev, found.st_ino) == self.file:
                     os.set_inheritable(fd, False)
 
-    def _lock(self) -> None:
+    def _lock(self, *, read_only: bool) -> None:
         try:
             self.readers = ReaderLock(self.path)
         except OSError as error:
-            if error.errno in _NO_LOCK_FILE:
+            if read_only and error.errno in _NO_LOCK_FILE:
                 return  # LMDB does without as well
             raise StoreError(f"cannot open the queue at {self.path}: {error.strerror}: lock.mdb") from error
         try:
@@ -104,7 +105,23 @@ class LmdbFile:
         except OSError as error:
             self.readers.close()
             raise StoreError(f"cannot open the queue at {self.path}: {error.strerror}: data.mdb") from error
+        self._lock_file = self.readers.file
         self.readers.free()
+
+    def changed(self, directory: str) -> str:
+        """Return what became of the files that are open, "" where the directory still has them."""
+        try:
+            data = os.stat(f"{directory}/data.mdb")  # noqa: PTH116 - on each transaction's way, as is the next
+            if (data.st_dev, data.st_ino) != self.file:
+                return "its directory was deleted or replaced"
+            if self._lock_file is not None:
+                lock = os.stat(f"{directory}/lock.mdb")  # noqa: PTH116
+                if (lock.st_dev, lock.st_ino) != self._lock_file:
+                    return "its lock.mdb was deleted or replaced"
+        except OSError as error:
+            gone = "lock.mdb" if str(error.filename).endswith("lock.mdb") else "directory"
+            return f"its {gone} was deleted or replaced"
+        return ""
 
     @contextmanager
     def reading(self) -> Iterator[lmdb.Environment]:

@@ -29,6 +29,8 @@ class ReaderLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd = os.open(path / "lock.mdb", os.O_RDWR | os.O_CLOEXEC)
+        found = os.fstat(self._fd)
+        self.file = found.st_dev, found.st_ino
 
     def share(self) -> None:
         """Show that this process reads; waits while another with this pid opens or closes the store."""

@@ -33,6 +33,7 @@ EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
     errors.StoreError("cannot read it"): ("cannot read it",),
     errors.EnvironmentMissing("7878"): ("environment 7878", "not there", "queuectl verify"),
     errors.NoQueue("/q"): ("no queue at /q", "queuectl enqueue", "--db"),
+    errors.FileDeleted("/q", "lock.mdb"): ("/q", "lock.mdb was deleted", "fuser -v /q/open.lock", "try again"),
     errors.NotAQueue("/q", "it is a file"): ("/q", "it is a file", "--db"),
     errors.Untrusted("/q", "it belongs to user 5"): ("/q", "user 5", "--trust-directory --db /q"),
     errors.NewerFormat("the store", 2, 1): ("the store is 2", "knows 1", "newer queuectl", "upgrade"),
@@ -64,6 +65,7 @@ def test_what_the_store_cannot_do_is_a_store_error() -> None:
     of_the_store = {
         "EnvironmentMissing",
         "NoQueue",
+        "FileDeleted",
         "NotAQueue",
         "Untrusted",
         "NewerFormat",

@@ -13,6 +13,7 @@ import pytest
 
 from queuectl import Queue
 from queuectl.directory import OPEN_LOCK, lock
+from queuectl.doctor import examine
 from queuectl.errors import NoQueue, StoreError
 from queuectl.installing import staging
 from queuectl.store import Store
@@ -78,6 +79,102 @@ def test_opening_again_opens_what_is_there_now(tmp_path: Path, go: Callable[[Pat
         queue.close()
     with Queue.open(tmp_path / "q") as last:
         assert last.job("b").id == "b"
+
+
+# A lock.mdb that is taken away, as one that a killed process is thought to have left
+
+
+def command(path: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command on a queue."""
+    return subprocess.run(
+        [sys.executable, "-m", "queuectl", "--db", str(path), *words], capture_output=True, text=True, check=False
+    )
+
+
+def unlocked(path: Path) -> None:
+    """Delete lock.mdb."""
+    (path / "lock.mdb").unlink()
+
+
+def relocked(path: Path) -> None:
+    """Put another lock.mdb in its place."""
+    (path / "new").touch(mode=0o600)
+    (path / "new").rename(path / "lock.mdb")
+
+
+@pytest.mark.parametrize("go", [unlocked, relocked])
+def test_no_acknowledged_job_is_lost_with_the_lock_file(tmp_path: Path, go: Callable[[Path], None]) -> None:
+    """Whoever had the old lock.mdb open neither reads nor writes beside others; opened again, all is there."""
+    path = tmp_path / "q"
+    with Queue.open(path) as queue:
+        queue.enqueue("true", id="a")
+        go(path)
+        beside = command(path, "enqueue", "b", "true")
+        for use in (lambda: queue.enqueue("true", id="c"), lambda: queue.job("a"), queue.sizes, queue.check_there):
+            with pytest.raises(NoQueue, match="was deleted or replaced; open it again"):
+                use()
+    with Queue.open(path) as again:
+        again.enqueue("true", id="d")
+        assert {job.id for job in again.jobs()} == {"a", "d", *["b"] * (beside.returncode == 0)}
+    assert command(path, "verify").returncode == 0
+
+
+def test_no_second_lock_file_is_made_beside_those_who_have_the_first(tmp_path: Path) -> None:
+    """One line says to end them first, also from doctor; once they are gone the queue opens again."""
+    path = tmp_path / "q"
+    with Queue.open(path) as queue:
+        queue.enqueue("true", id="a")
+        unlocked(path)
+        for words in (["enqueue", "b", "true"], ["list"], ["migrate", "--check"]):
+            found = command(path, *words)
+            assert found.returncode == 1
+            assert found.stderr.count("\n") == 1
+            assert (
+                f"its lock.mdb was deleted while processes have it open; end those first (`fuser -v {path}"
+                in found.stderr
+            )
+        assert not (path / "lock.mdb").exists()
+        [told] = [each for each in examine(path) if each.check == "open"]
+        assert (told.state, told.do) == ("problem", f"fuser -v {path}/open.lock")
+    assert command(path, "enqueue", "b", "true").returncode == 0
+
+
+def test_no_second_data_file_is_made_beside_those_who_have_the_first(tmp_path: Path) -> None:
+    """A data.mdb that was deleted is not made anew while processes write to the old one under the same lock.mdb."""
+    path = tmp_path / "q"
+    with Queue.open(path) as queue:
+        queue.enqueue("true", id="a")
+        emptied(path)
+        assert "its data.mdb was deleted while processes" in command(path, "enqueue", "b", "true").stderr
+        assert not (path / "data.mdb").exists()
+    assert command(path, "enqueue", "b", "true").returncode == 0
+
+
+def test_many_at_once_open_a_queue_without_a_lock_file(tmp_path: Path) -> None:
+    """A queue that was copied without it opens for all who come at the same time."""
+    path = tmp_path / "q"
+    Queue.open(path).close()
+    unlocked(path)
+    words = [sys.executable, "-m", "queuectl", "--db", str(path), "enqueue"]
+    started = [subprocess.Popen([*words, f"j{number}", "true"], stdout=subprocess.DEVNULL) for number in range(8)]
+    assert [each.wait(30) for each in started] == [0] * 8
+    with Queue.open(path) as queue:
+        assert len(list(queue.jobs())) == 8
+
+
+def test_a_lock_file_deleted_inside_a_transaction_keeps_nothing(tmp_path: Path) -> None:
+    """What was about to be committed is refused: others may write by then."""
+    with Store.open(tmp_path / "q", create=True) as store:
+
+        def write() -> None:
+            with store.write() as txn:
+                txn.put("ids", b"a", b"1")
+                unlocked(tmp_path / "q")
+
+        with pytest.raises(NoQueue, match="gone: its lock"):
+            write()
+    with Store.open(tmp_path / "q", create=False) as store, store.read() as read:
+        assert read.get("ids", b"a") is None
 
 
 def test_a_transaction_that_the_directory_vanishes_under_keeps_nothing(tmp_path: Path) -> None:
