@@ -5,6 +5,7 @@ from itertools import chain, islice
 from typing import Final
 
 from .errors import AmbiguousJob, JobNotFound
+from .intake import ID_CHARS
 from .projections import ids, removed
 from .store import Transaction
 
@@ -42,6 +43,8 @@ def match(txn: Transaction, typed: str, *, or_removed: bool = False) -> str:
 
 def near(txn: Transaction, typed: str) -> list[str]:
     """Give up to three ids that look like what was typed: in other case, one slip away, or beginning alike."""
+    if len(typed) > ID_CHARS + 1:  # no id is so long, nor a slip away; the looks below grow with its length
+        return []
     cased = [each for each in (typed.lower(), typed.upper()) if ids.find(txn, each) is not None]
     if cased:
         return cased

@@ -2,6 +2,9 @@
 
 import operator
 import string
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -47,6 +50,18 @@ def test_what_comes_near(named: Queue, typed: str, near: str | None) -> None:
     with pytest.raises(JobNotFound) as caught:
         named.match_id(typed)
     assert caught.value.near[:1] == ((near,) if near else ())
+
+
+@pytest.mark.parametrize("words", [["show"], ["logs"], ["cancel"], ["history"], ["list", "--after"]])
+def test_a_word_longer_than_any_id(tmp_path: Path, words: list[str]) -> None:
+    """No look is made for what resembles it, as those grow with its length: it is refused, and told in part."""
+    with Queue.open(tmp_path / "q") as queue:
+        queue.enqueue_many([JobRequest("true", id="A" * n) for n in range(1, 120)])
+    command = [sys.executable, "-m", "queuectl", "--db", str(tmp_path / "q"), *words, "A" * 100_000]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert "(100,002 characters)" in done.stderr
+    assert len(done.stderr) < 400
 
 
 def test_a_number_is_one_word(queue: Queue) -> None:

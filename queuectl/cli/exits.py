@@ -25,6 +25,9 @@ EXIT_CODES: Mapping[type[QueuectlError], int] = {
 }
 """The code of each class; one that is not here has its nearest base's."""
 
+SHOWN_CHARS = 500
+"""The longest message about a command line; most of a longer one is what was typed."""
+
 _GLOBAL = ("--db", "--trust-directory", "--version")
 """Options that only count before the verb."""
 
@@ -131,12 +134,17 @@ def _flushed() -> Iterator[None]:
 
 def _code_of_usage(error: click.ClickException) -> int:
     """Tell a command line of the wrong shape from a file that cannot be opened: its name could be one."""
-    is_file = isinstance(error, click.BadParameter) and isinstance(error.__context__, OSError)
-    return REFUSED if is_file else error.exit_code
+    return REFUSED if _is_of_file(error) else error.exit_code
+
+
+def _is_of_file(error: click.ClickException) -> bool:
+    return isinstance(error, click.BadParameter) and isinstance(error.__context__, OSError)
 
 
 def _in_one_line(error: click.ClickException) -> str:
-    told = " ".join(error.format_message().split()).rstrip(".")
+    told = _shortened(" ".join(error.format_message().split()).rstrip("."))
+    if _is_of_file(error):  # no usage: the words were right
+        return f"cannot open {_shortened(error.message)}; see that it is there and can be read"
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "queuectl"
     if isinstance(error, click.NoSuchOption) and error.option_name in _GLOBAL and " " in path:
@@ -144,6 +152,11 @@ def _in_one_line(error: click.ClickException) -> str:
         value = " PATH" if error.option_name == "--db" else ""
         return f"{error.option_name} goes before the verb; type: queuectl {error.option_name}{value} {verb}"
     return told if told.endswith("?") else f"{told}; try: {path} --help"
+
+
+def _shortened(told: str) -> str:
+    """Return a message without the middle of what was typed, where that is long."""
+    return told if len(told) <= SHOWN_CHARS else f"{told[: SHOWN_CHARS // 2]} ... {told[-SHOWN_CHARS // 2 :]}"
 
 
 def each(items: Iterable[T], action: Callable[[T], R]) -> tuple[list[R], int]:

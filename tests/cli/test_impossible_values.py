@@ -154,6 +154,20 @@ def test_refusals(filled: CommandLine, line: str) -> None:
     assert _ends(filled, line) == 1
 
 
+def test_a_file_that_is_not_there_is_no_invalid_value(filled: CommandLine) -> None:
+    """Its words are those of exit code 1: what was tried, and what the system says."""
+    told = filled("enqueue", "--file", "/nosuchfile", code=1).stderr
+    assert told.startswith("Error: cannot open '/nosuchfile': No such file or directory; ")
+
+
+@pytest.mark.parametrize(
+    "line", [f"enqueue {'9' * 5_000}", f"list --state {'x ' * 5_000}", f"{'x' * 5_000}", f"enqueue {'x ' * 5_000}"]
+)
+def test_long_words_are_told_in_part(filled: CommandLine, line: str) -> None:
+    """What was typed is repeated as far as it helps, however long it is."""
+    assert len(filled(*line.split(" "), code=2).stderr) < 700
+
+
 def test_a_file_of_jobs(filled: CommandLine) -> None:
     """A bad line of a file is the file's fault and not the command line's: exit code 1, and the line is named."""
     done = filled("enqueue", "--file", "-", code=1, text='{"command": "true"}\n{"command": "true", "colour": 1}\n')

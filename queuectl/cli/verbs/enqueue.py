@@ -5,7 +5,7 @@ from typing import IO, Any
 
 import click
 
-from ...errors import as_typed
+from ...errors import as_typed, shown
 from .. import offers
 from ..advice import advise
 from ..asking import ArgvCommand, asked, check_replace, from_here, job_options, tell_passed
@@ -134,7 +134,7 @@ def _what_to_type(words: Sequence[str]) -> str:
         return 'nothing to enqueue; type: queuectl enqueue ID "COMMAND"'
     if len(words) == 1:
         return (
-            f"{words[0]!r} is not a JSON object, and an id needs a command; "
+            f"{shown(words[0])} is not a JSON object, and an id needs a command; "
             f'type: queuectl enqueue ID "COMMAND", or: queuectl run "COMMAND"'
         )
     return (
