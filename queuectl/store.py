@@ -222,7 +222,7 @@ class Store:
             except lmdb.MapFullError as error:
                 self._abort(txn)
                 shared.is_full()
-                raise self._no_room(error) from error
+                raise self._no_room(f"no space left in the map of data.mdb ({error})") from error
             except lmdb.Error as error:
                 self._abort(txn)
                 raise self._broken(error) from error
@@ -329,17 +329,16 @@ class Store:
         return Transaction(txn, sets, bytes(live).decode())
 
     def _broken(self, error: lmdb.Error) -> WriteFailed:
-        from .diskspace import is_out_of_room  # only where a write has failed: it costs a start
+        from .diskspace import is_out_of_room, no_room_by  # only where a write has failed: it costs a start
 
-        if is_out_of_room(self.path, getattr(error, "code", 0)):
-            return self._no_room(error)
+        if is_out_of_room(self.path, code := getattr(error, "code", 0)):
+            return self._no_room(no_room_by(code))
         # After a failed flush the kernel may have dropped the pages, and a second try would lie.
         self._shared.failure = str(error)
         return self._disk_failed(self._shared.failure)
 
-    def _no_room(self, error: lmdb.Error) -> WriteFailed:
-        hint = "free some disk space, then try again"
-        return WriteFailed(str(self.path), f"no space left ({error})", hint, is_full=True)
+    def _no_room(self, found: str) -> WriteFailed:
+        return WriteFailed(str(self.path), found, "free some disk space, then try again", is_full=True)
 
     def _disk_failed(self, found: str) -> WriteFailed:
         return WriteFailed(str(self.path), found, "check the disk and its free space, then try again")

@@ -195,14 +195,16 @@ def test_a_transaction_that_the_directory_vanishes_under_keeps_nothing(tmp_path:
 
 @pytest.mark.parametrize("go", [deleted, replaced])
 def test_a_worker_ends_with_its_queue(tmp_path: Path, go: Callable[[Path], None]) -> None:
-    """A worker whose queue is gone says so in one line and ends; it makes no queue in the place of that."""
-    Queue.open(tmp_path / "q").close()
-    words = [sys.executable, "-m", "queuectl", "--db", str(tmp_path / "q"), "worker", "start"]
+    """A worker whose queue is gone says so in one line, whatever runs, and ends; it makes no queue in its place."""
+    with Queue.open(tmp_path / "q") as queue:
+        queue.enqueue_many(["sleep 60"] * 2)
+    words = [sys.executable, "-m", "queuectl", "--db", str(tmp_path / "q"), "worker", "start", "--count", "2"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as worker:
         assert worker.stdout is not None
-        assert "started" in worker.stdout.readline()
+        assert all("started" in worker.stdout.readline() for _ in range(3))
         go(tmp_path / "q")
-        _, complaint = worker.communicate(timeout=30)
+        said, complaint = worker.communicate(timeout=30)
+    assert "the queue at" not in said
     assert worker.returncode == 1
     assert complaint.count("\n") == 1
     assert "is gone" in complaint

@@ -17,7 +17,7 @@ from typing import Final
 from ..answers import Exchange, Result
 from ..clock import worker_id
 from ..doorbell import Doorbell, ring
-from ..errors import InvalidInput, JobNotFound
+from ..errors import InvalidInput, JobNotFound, NoQueue
 from ..job import Job, JobState
 from ..lockfile import LockFile
 from ..queue import Queue
@@ -433,6 +433,8 @@ class Worker:
             self._queue.exchange(self.id, results, want=0, lease_s=self._options.lease_s)
             self._queue.worker_stopped(self.id, f"failed: {error}"[:900].encode(errors="replace").decode())
             ring(self._queue.path)  # for the other workers
+        except NoQueue:  # nothing is left that an end could be recorded in, and the first error says so
+            pass
         except Exception as refusal:  # the first error is the one to raise, whatever this one is
             for result in results:
                 self._say(report.not_recorded(result, refusal))

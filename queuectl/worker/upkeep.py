@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import Final
 
-from ..errors import QueuectlError
+from ..errors import NoQueue, QueuectlError
 from ..lockfile import LockFile
 from ..queue import Queue
 from . import report
@@ -116,6 +116,8 @@ class Upkeep:
         try:
             with self._lock.writing():
                 pause_s = self._retaining.step()
+        except NoQueue:  # that ends the worker, which then says so
+            raise
         except QueuectlError as error:
             self._say(report.not_retained(error))
             pause_s = RETAIN_AGAIN_S

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from queuectl import JobRequest, Queue
-from queuectl.diskspace import is_out_of_room
+from queuectl.diskspace import is_out_of_room, no_room_by
 from queuectl.errors import WriteFailed
 from tests.lives import running
 from tests.worker.live import LiveWorker, is_alive, pid_in, state_of, wait_until
@@ -109,6 +109,12 @@ def test_quotas_and_size_limits_are_want_of_room(tmp_path: Path, code: int) -> N
     assert not is_out_of_room(tmp_path, errno.EIO)
 
 
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_a_full_disk_is_called_the_same_however_the_system_puts_it(tmp_path: Path, code: int) -> None:
+    """LMDB tells of a write that was cut short as of a disk that failed: the line is that of a full disk."""
+    assert no_room_by(code) == "no space left on the disk"
+
+
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """Mount a file system of its own for a queue."""
@@ -129,7 +135,7 @@ def filled(queue: Queue) -> Iterator[None]:
         with filler.open("wb", buffering=0) as file, suppress(OSError):
             while file.write(bytes(4096)) == 4096:
                 pass
-        with pytest.raises(WriteFailed, match="no space left") as refusal:
+        with pytest.raises(WriteFailed, match="no space left on the disk;") as refusal:
             beat_for_ever(queue)
         assert refusal.value.is_full
         yield
