@@ -34,9 +34,13 @@ LOW_BYTES: Final = 1 << 30
 """Free disk space below which there is a problem, and below which there is a warning."""
 
 CLOCK_SLACK_US: Final = 2_000_000
+"""How far a log may be ahead of the clock: what two processes read of it differs by less."""
+
 NAMED_AT_MOST: Final = 20
-QUEUES_AT_MOST: Final = 20
 """Files that a command names; of more it names the first."""
+
+QUEUES_AT_MOST: Final = 20
+"""Queues that nobody serves, told one by one."""
 
 HERD: Final = 100
 """As many retries due within one second come back as a herd, and fail as one where they met a service that was down."""
@@ -229,7 +233,8 @@ def _workers(store: Store) -> Iterator[Trouble]:
         found = list_workers(txn, store.path, time.time_ns() // 1000)
     for info in (each for each in found if each.state == "dead"):
         if info.running:
-            what = f"worker {info.id} is dead and holds {len(info.running)} jobs; the next worker takes them over"
+            held = "1 job" if len(info.running) == 1 else f"{len(info.running):,} jobs"
+            what = f"worker {info.id} is dead and holds {held}; the next worker takes over"
             yield "problem", what, "queuectl worker start"
         else:
             yield "warning", f"worker {info.id} is dead", f"queuectl worker stop {as_typed(info.id)}"

@@ -1,8 +1,9 @@
 """Read and write transactions over a queue's tables.
 
-Beside `environment` the only module that knows LMDB. It must not know what the tables mean. Traps
-it closes, all measured: an out-of-order append answers False and no more; after a flush that failed
-nothing more may be written, while a commit that only found no room has changed nothing and can be tried again.
+With the rooms beneath it (`environment`, `tables`, `datafile`, `lmdbfile`, `copying`) the only one that knows
+LMDB. It must not know what the tables mean. Traps it closes, all measured: an out-of-order append answers False
+and no more; after a flush that failed nothing more may be written, while a commit that only found no room has
+changed nothing and can be tried again.
 
 Each view has two tables, `name.a` and `name.b`; `meta` says which set is live. A rebuild fills the
 other set and swaps in one transaction. No table is ever dropped, so the handles that other

@@ -97,7 +97,7 @@ def filter_from(options: Mapping[str, Any], *, state: Collection[JobState] = ())
 def named_or_meant(job_ids: Collection[str], where: Filter | None, consent: Consent, *others: bool) -> None:
     """Refuse a command line that names no jobs, or in more than one way."""
     if job_ids and consent.dry_run:
-        raise click.UsageError("--dry-run tells which jobs are meant; those named are known")
+        raise click.UsageError("--dry-run tells which jobs a filter means; leave it out where jobs are named")
     ways = sum((bool(job_ids), where is not None, *others))
     if ways > 1:
         raise click.UsageError("jobs are meant in more than one way; choose one: names, a filter, or --all")
@@ -135,7 +135,8 @@ def tell_acted(acted: "Acted", said: tuple[str, str], consent: Consent, *, noun:
     """Say what was done and what was left, or what would be done."""
     ids, left, asked = acted
     done = f"{'Would ' + said[0].lower() if consent.dry_run else said[1]} "
-    stopping = f", of which {asked:,} ran and are being stopped" if asked else ""
+    who = "1 that runs to stop it" if asked == 1 else f"{asked:,} that run to stop them"
+    stopping = f"; asked the workers of {who}" if asked else ""
     moved_on = f"; left {plural(left, 'job')} that had moved on" if left else ""
     is_named = len(ids) == 1 and noun == "job"
     line(f"{done}{escape(ids[0]) if is_named else plural(len(ids), noun)}{stopping}{moved_on}")

@@ -22,7 +22,7 @@ from .searching import Wanted, search
 ROWS: Final = 50
 MOST_ROWS: Final = 500
 EVENTS_OF_A_JOB: Final = 500
-"""The newest events of a job that are shown: one that ran for days has renewed its lease thousands of times."""
+"""The newest events of a job that are shown: a log from before presence held leases may have thousands of one job."""
 
 LIVES: Final = 10
 """Jobs of one id, one after the other, whose events are looked at."""

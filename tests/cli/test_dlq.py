@@ -132,3 +132,14 @@ def test_refused_in_the_word_typed(dead: CommandLine, verb: str, says: str) -> N
     assert dead("dlq", verb, "d", code=1).stderr.startswith(f"Error: {says}")
     assert dead.json("show", "d")["state"] == "completed"
     assert "`queuectl cancel c`" in dead("dlq", "purge", "c", code=1).stderr
+
+
+def test_list_of_one_queue(cli: CommandLine) -> None:
+    """--queue lists the dead of that queue alone; a name that none can have is refused."""
+    cli("enqueue", "a", "true", "--max-retries", "0", "--queue", "mail")
+    cli("enqueue", "b", "true", "--max-retries", "0")
+    cli.kill("a")
+    cli.kill("b")
+    assert [job["id"] for job in cli.json("dlq", "list", "-q", "mail")] == ["a"]
+    assert "b" not in cli("dlq", "list", "--queue", "mail").stdout.split()
+    cli("dlq", "list", "-q", "a b", code=2)

@@ -43,7 +43,8 @@ def test_a_limit_that_nobody_asked_for_says_so() -> None:
     spec = JobSpec("a b", "true", timeout_ms=300_000, timeout_is_default=True)
     assert judge(-15, Stop.TIMEOUT, spec=spec, stderr_tail=None).error == (
         "timed out after 300 s, the default limit; lift it: queuectl edit 'a b' --set timeout=1h, "
-        "or for jobs to come: queuectl config set job_timeout_s 1h"
+        "and where it is dead then: queuectl dlq retry 'a b'; "
+        "or for jobs to come: queuectl config set job_timeout_sec 1h"
     )
 
 

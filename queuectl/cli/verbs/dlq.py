@@ -9,7 +9,7 @@ import click
 
 from ...answers import Acted
 from ...errors import WrongState, as_typed
-from ...filtering import Filter
+from ...filtering import Filter, filter_of
 from ...job import JobState
 from .. import offers
 from ..choosing import (
@@ -25,7 +25,7 @@ from ..choosing import (
 from ..context import Session, pass_session
 from ..exits import each
 from ..naming import taken_all
-from ..params import Place, as_of_option, json_option, reason_option, whole
+from ..params import Place, as_of_option, json_option, queue_option, reason_option, whole
 from ..render import document, document_of_each, json_array, line, note, pairs
 from ..verb import VerbSet
 
@@ -55,20 +55,21 @@ def command() -> None:
 
 @command.command(
     "list",
-    examples=("queuectl dlq list", "queuectl dlq list --as-of yesterday"),
+    examples=("queuectl dlq list", "queuectl dlq list --queue mail", "queuectl dlq list --as-of yesterday"),
 )
+@queue_option(help="Only those of this queue.")
 @click.option("--limit", "-n", type=whole(1), metavar="N", help="At most so many.")
 @as_of_option
 @json_option
 @pass_session
-def list_dead(session: Session, *, limit: int | None, as_of: Place | None, as_json: bool) -> None:
+def list_dead(session: Session, *, queue: str | None, limit: int | None, as_of: Place | None, as_json: bool) -> None:
     """List dead jobs and their last errors, the last to die first.
 
     An error is told without the exit code or signal before it, which the state has, and under its job where
     the line has no room for all of it.
     """
-    queue = session.seen(as_of)
-    jobs = queue.each_job(Filter(frozenset({JobState.DEAD})), limit=limit)
+    opened = session.seen(as_of)
+    jobs = opened.each_job(filter_of(state=JobState.DEAD, queue=queue), limit=limit)
     if as_json:
         from ...documents import job_json
 
@@ -78,7 +79,7 @@ def list_dead(session: Session, *, limit: int | None, as_of: Place | None, as_js
 
     is_first = True
     while page := list(islice(jobs, PAGE)):
-        print_dead(page, queue.now_us(), titled=is_first)
+        print_dead(page, opened.now_us(), titled=is_first)
         is_first = False
     if is_first:
         note("No dead jobs.")
@@ -144,7 +145,7 @@ def _on_some(function: Any) -> Any:
 def retry_dead(session: Session, /, *, edits: bool, **given: Any) -> None:
     """Run dead jobs again, with 0 attempts: all of those named, or none.
 
-    Where it is said which, they are counted, and it asks first.
+    Where filters say which, they are counted, and it asks first; --all never asks.
     """
     if edits:
         _retry_edited(session, **given)

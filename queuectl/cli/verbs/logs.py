@@ -106,7 +106,7 @@ def _found(queue: "Queue", typed: str, wanted: Wanted, as_json: bool) -> "tuple[
         raise Unusable("attempt", str(wanted.attempt), f"one of {there}")
     if as_json:
         return job_id, runs
-    if not chosen:
+    if not runs:
         note(f"{escape(job_id)} has not run yet; it is {queue.job(job_id).state}")
     if left_out := sum(wanted.leaves_out(queue, run) for run in runs):
         note(f"Left out {plural(left_out, 'run')} of {escape(job_id)} only given back; --all-runs shows them")

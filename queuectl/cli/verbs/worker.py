@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 COLUMNS = (
     Column("ID"),
     Column("STATE", paint=state_colour),
-    Column("PID", right=True),
-    Column("HOST"),
-    Column("SLOTS", right=True),
-    Column("QUEUES"),
-    Column("UP", right=True),
-    Column("HEARD", right=True),
+    Column("PID", right=True, spare=5),
+    Column("HOST", spare=6),
+    Column("SLOTS", right=True, spare=3),
+    Column("QUEUES", spare=2),
+    Column("UP", right=True, spare=4),
+    Column("HEARD", right=True, spare=1),
     Column("RUNNING", wide=True),
 )
 
