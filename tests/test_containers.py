@@ -1,6 +1,7 @@
 """Processes of two pid namespaces, as containers are, share a store though they have the same pid."""
 
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -67,8 +68,24 @@ class Process:
     def end(self) -> str:
         """Close its input, and return what it still prints; it must end well."""
         out, err = self.outer.communicate(timeout=60)
-        assert self.outer.returncode == 0, err
+        assert self.outer.returncode == 0, (self.outer.args, out, err)
         return out
+
+    def tries_again_and_again(self) -> bool:
+        """Whether it is opening a store, where it waits time and again, and has printed nothing."""
+        seen = [self._pauses()]
+        for _ in range(3):
+            wait_until(lambda: self._pauses() > seen[-1])
+            seen.append(self._pauses())
+        return seen[0] >= 0 and not select.select([self.outer.stdout], [], [], 0)[0]
+
+    def _pauses(self) -> int:
+        """Return how often it has waited so far, -1 where it is not opening a store."""
+        place = Path(f"/proc/{self.pid()}")
+        with suppress(OSError):
+            if any(fd.readlink().name == "open.lock" for fd in (place / "fd").iterdir()):
+                return int((place / "status").read_text().split("voluntary_ctxt_switches:")[1].split()[0])
+        return -1
 
     def is_blocked(self) -> bool:
         """Whether it waits for a lock on a whole file."""
@@ -179,6 +196,7 @@ def test_a_process_opens_once_one_of_its_pid_has_read(tmp_path: Path, start: Sta
     reader = start("-c", READER, str(path))
     assert reader.line() == "reading"
     second = start("-c", HOLDER, str(path))
+    wait_until(second.tries_again_and_again)
     reader.go_on()
     assert reader.line() == "0"
     assert second.line() == "open"

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class CommandLine:
     def __init__(self, db: Path) -> None:
         self.db = db
         self._runner = CliRunner()
+        self._begun: list[subprocess.Popen[str]] = []
 
     def __call__(self, *words: str, code: int = 0, text: str | bytes | None = None) -> Result:
         """Run a verb in this process and check its exit code."""
@@ -45,9 +46,17 @@ class CommandLine:
         return subprocess.run(self.words(*words), capture_output=True, text=True, timeout=PATIENCE_S, **options)
 
     def spawn(self, *words: str, **options: Any) -> "subprocess.Popen[str]":
-        """Begin a verb in a process of its own."""
+        """Begin a verb in a process of its own, which ends with the test at the latest."""
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-        return subprocess.Popen(self.words(*words), text=True, **pipes)
+        self._begun.append(subprocess.Popen(self.words(*words), text=True, **pipes))
+        return self._begun[-1]
+
+    def close(self) -> None:
+        """Kill what was begun and still runs; a worker's guardian then kills its commands."""
+        for process in self._begun:
+            if process.poll() is None:
+                process.kill()
+                process.communicate(timeout=PATIENCE_S)
 
     def drain(self) -> None:
         """Run whatever is in the queue with a real worker."""
@@ -74,14 +83,16 @@ class CommandLine:
 
 
 @pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CommandLine]:
     monkeypatch.delenv("QUEUECTL_DB", raising=False)
     monkeypatch.setenv("USER", "tester")
     # What jobs take along is an event before the first of them: tests that count events do without.
     monkeypatch.setenv("QUEUECTL_INHERIT_ENV", "none")
     # A process started elsewhere than in the project still finds it.
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
-    return CommandLine(tmp_path / "q")
+    made = CommandLine(tmp_path / "q")
+    yield made
+    made.close()
 
 
 def wait_until(is_true: Callable[[], Any]) -> Any:

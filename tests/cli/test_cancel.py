@@ -91,7 +91,7 @@ def test_heard(cli: CommandLine, tmp_path: Path) -> None:
     begun = time.monotonic()
     cli.process("cancel", "a")
     wait_until(lambda: cli.json("show", "a")["state"] == "cancelled")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30
     assert cli.json("logs", "a")[0]["stdout"] == "bye\n"
     worker.terminate()
     worker.communicate(timeout=20)

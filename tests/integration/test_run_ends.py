@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,16 @@ def start(request: pytest.FixtureRequest, queue: Queue) -> Iterator[StartWorker]
     yield start_one
     for worker in started:
         worker.kill()
+
+
+@contextmanager
+def killed_at_the_end(pid: int) -> Iterator[int]:
+    """Leave no process behind that was to outlive its run."""
+    try:
+        yield pid
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def is_settled(queue: Queue, job_id: str) -> bool:
@@ -69,11 +80,10 @@ def test_what_a_completed_run_left_lives_on(queue: Queue, start: StartWorker, tm
     queue.enqueue(f"sleep 60 & echo $! > {tmp_path}/second; exit 1", id="b", max_retries=0)
     queue.enqueue("sleep 60 & sleep 60", id="c", max_retries=0, timeout_s=0.2)
     start(drain=True).exit_code()
-    first = pid_in(tmp_path / "first")
-    assert [state_of(queue, each) for each in "abc"] == ["completed", "dead", "dead"]
-    assert is_alive(first)
-    assert not is_alive(pid_in(tmp_path / "second"))
-    os.kill(first, signal.SIGKILL)
+    with killed_at_the_end(pid_in(tmp_path / "first")) as first:
+        assert [state_of(queue, each) for each in "abc"] == ["completed", "dead", "dead"]
+        assert is_alive(first)
+        assert not is_alive(pid_in(tmp_path / "second"))
 
 
 def test_what_cannot_be_ended_holds_up_its_job_for_a_moment_and_is_told(queue: Queue) -> None:
@@ -90,8 +100,8 @@ def test_what_cannot_be_ended_holds_up_its_job_for_a_moment_and_is_told(queue: Q
     assert last is not None
     said = re.fullmatch(r"timed out after 0.5 s; process (\d+) could not be ended", last.error or "")
     assert said, (last.error, ran.stderr)
-    assert is_alive(int(said[1]))
-    os.kill(int(said[1]), signal.SIGKILL)
+    with killed_at_the_end(int(said[1])) as left:
+        assert is_alive(left)
     assert state_of(queue, "b") == "completed"
 
 
