@@ -32,6 +32,7 @@ ALWAYS: Final = {
 }
 
 _LOOKS: Final = ("GET", "HEAD")
+_METHODS: Final = (*_LOOKS, "POST")
 
 
 class Rules(NamedTuple):
@@ -85,6 +86,8 @@ def refuse(rules: Rules, method: str, path: str, headers: Headers) -> Refused | 
         return Refused(421, f"no dashboard is called {host!r}; use the address that `queuectl dashboard` printed")
     if path.startswith("/api/") and not _has_token(rules.token, headers):
         return Refused(401, "this dashboard asks for its token; use the address that `queuectl dashboard` printed")
+    if method not in _METHODS:
+        return Refused(405, f"{method[:20]}: Method Not Allowed; a request is a GET or a POST")
     return None if method in _LOOKS else _refuse_change(rules, host, headers)
 
 

@@ -15,7 +15,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..errors import Archived, Conflict, DuplicateJob, InvalidInput, JobNotFound, QueuectlError, StoreError, WrongState
+from ..errors import (
+    Archived,
+    Conflict,
+    DuplicateJob,
+    InvalidInput,
+    JobNotFound,
+    QueuectlError,
+    StoreError,
+    WrongState,
+    shown,
+)
 from ..queue import Queue
 from ..untrusted import Malformed, json_object
 
@@ -65,10 +75,11 @@ def refusal(status: int, why: str) -> Response:
     return document({"error": why}, status, **headers)
 
 
-def looking(look: Callable[[Desk, Asked], Any]) -> Endpoint:
-    """Make an endpoint of a question to the queue."""
+def looking(look: Callable[[Desk, Asked], Any], *keys: str) -> Endpoint:
+    """Make an endpoint of a question to the queue, whose query may have these keys, each once."""
 
     async def endpoint(request: Request) -> Response:
+        _check_query([key for key, _ in request.query_params.multi_items()], keys)
         known = request.headers.get("if-none-match", "")
         asked = Asked(_parts(request), request.query_params, known)
         found = await run_in_threadpool(look, request.app.state.desk, asked)
@@ -113,6 +124,14 @@ async def tell_wrong_request(request: Request, error: Exception) -> Response:
 async def tell_unexpected(request: Request, error: Exception) -> Response:
     """Answer when the program is wrong; the traceback goes to the terminal."""
     return refusal(500, f"{type(error).__name__}; the terminal of `queuectl dashboard` tells more; please report it")
+
+
+def _check_query(found: list[str], keys: tuple[str, ...]) -> None:
+    """Refuse a key that would be passed over without a word."""
+    for at, key in enumerate(found):
+        if key not in keys or key in found[:at]:
+            expected = f"one of {', '.join(keys)}, once" if keys else "a path without a query"
+            raise InvalidInput("query", shown(key), expected)
 
 
 def _parts(request: Request) -> dict[str, str]:

@@ -17,6 +17,7 @@ from .admission import Admission, Rules
 from .answering import Desk, Endpoint, tell_nobody, tell_refused, tell_unexpected, tell_wrong_request
 from .answering import changing as change
 from .answering import looking as look
+from .searching import Wanted
 
 PAGE = {
     "/": ("index.html", "text/html; charset=utf-8"),
@@ -28,13 +29,13 @@ PAGE = {
 
 LOOKS: dict[str, Endpoint] = {
     "/api/status": look(looking.status),
-    "/api/jobs": look(looking.jobs),
+    "/api/jobs": look(looking.jobs, *Wanted._fields, "limit"),
     "/api/jobs/{job_id}": look(looking.job),
     "/api/jobs/{job_id}/history": look(looking.history),
-    "/api/jobs/{job_id}/output": look(looking.output),
-    "/api/dead": look(looking.dead),
+    "/api/jobs/{job_id}/output": look(looking.output, "run", "attempt", "offset", "tail"),
+    "/api/dead": look(looking.dead, "after", "limit"),
     "/api/workers": look(looking.workers),
-    "/api/events": look(looking.events),
+    "/api/events": look(looking.events, "since", "limit", "without"),
 }
 CHANGES: dict[str, Endpoint] = {
     "/api/jobs": change(changing.enqueue, 201),

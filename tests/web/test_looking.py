@@ -225,6 +225,9 @@ def test_events(dashboard: Dashboard, store: Queue) -> None:
         ("/api/jobs?limit=-1", 400, "limit: found '-1'"),
         ("/api/events?since=x", 400, "since: found 'x'"),
         ("/api/events?without=odd", 200, ""),
+        ("/api/jobs?status=dead", 400, "query: found 'status'; expected one of state, queue, text, after, limit"),
+        ("/api/jobs?state=dead&state=pending", 400, "query: found 'state'; expected one of"),
+        ("/api/status?" + "x" * 2_000, 400, "expected a path without a query"),
         ("/api/odd", 404, "Not Found"),
         ("/api/dlq/retry", 405, "Method Not Allowed"),
         ("/api/jobs/", 404, "Not Found"),
@@ -238,6 +241,12 @@ def test_what_is_wrong_is_said(dashboard: Dashboard, path: str, status: int, wor
     answer = dashboard("GET", path)
     assert answer.status == status, answer.body
     assert status == 200 or words in answer.json["error"]
+
+
+def test_a_method_that_is_none(dashboard: Dashboard) -> None:
+    """What is neither looked at nor sent is no method here, whatever headers come with it."""
+    for method in ("DELETE", "PUT", "OPTIONS"):
+        assert dashboard(method, "/api/jobs").status == 405, method
 
 
 def test_several_states(dashboard: Dashboard, store: Queue) -> None:
