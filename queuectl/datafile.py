@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import lmdb
 
-from .directory import check_new, hold_files
+from .directory import check_new, hold_files, refuse_irregular
 from .errors import NoQueue, StoreError
 from .halfmade import holds_nothing, refuse_lost
 from .lmdbfile import LmdbFile
@@ -70,6 +70,7 @@ class Peeked(NamedTuple):
 
 def peek(path: Path) -> Peeked:
     """Look into an environment without writing anything; raises NoQueue, NotAQueue, NewerFormat or StoreError."""
+    refuse_irregular(path)
     if not (path / "data.mdb").exists():
         check_new(path)
         raise NoQueue(str(path))

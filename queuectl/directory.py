@@ -6,6 +6,7 @@ Knows nothing of what is inside its files. A trap closed here: network file syst
 import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -90,6 +91,27 @@ def refuse_half_replaced(path: Path) -> None:
         )
 
 
+def refuse_irregular(path: Path) -> None:
+    """Refuse data.mdb and lock.mdb where they are no regular files: LMDB follows links, and waits at a pipe.
+
+    Raises StoreError.
+    """
+    for name in ("data.mdb", "lock.mdb"):
+        try:
+            found = os.lstat(f"{path}/{name}")
+        except OSError:  # not there, or whoever opens it says why not
+            continue
+        if not stat.S_ISREG(found.st_mode):
+            raise _irregular(path / name)
+
+
+def _irregular(file: Path) -> StoreError:
+    return StoreError(
+        f"cannot use {file}: it is a link, or no regular file, and a queue's own files are used where they lie; "
+        "see who put it there, then remove it or move the file itself to that place"
+    )
+
+
 def file_at(path: str | Path) -> tuple[int, int] | None:
     """Return which file the data of a queue lies in, None where there is none."""
     try:
@@ -102,7 +124,7 @@ def file_at(path: str | Path) -> tuple[int, int] | None:
 def make_directory(path: Path) -> None:
     """Make a queue's directory where there is none; raises StoreError, also where its file system will not do."""
     try:
-        make_private(path)
+        make_private(path, may_be_link=True)
     except OSError as error:
         raise StoreError(
             f"cannot make a queue at {path}: {error.strerror}; name a directory you may write to with --db"
@@ -173,11 +195,7 @@ def hold(path: Path) -> int | None:
         return _locked(path / OPEN_LOCK, fcntl.LOCK_SH)
     except FileNotFoundError:
         raise NoQueue(str(path)) from None
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.EINVAL):
-            raise StoreError(
-                f"cannot lock {path / OPEN_LOCK}: it is a link or no file; see who put it there, and remove it"
-            ) from error
+    except OSError:
         return None
 
 
@@ -228,6 +246,10 @@ def _locked(path: Path, how: int) -> int | None:
         except FileNotFoundError:
             if path.parent.is_dir():
                 continue  # it was taken away between two looks
+            raise
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EINVAL, errno.EISDIR):
+                raise _irregular(path) from error
             raise
         try:
             fcntl.flock(fd, how)

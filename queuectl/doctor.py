@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from . import apart, halfmade, lockfile
-from .directory import JOURNAL, NETWORK, SHRUNK, STAGED, filesystem_of
+from .directory import JOURNAL, NETWORK, SHRUNK, STAGED, filesystem_of, refuse_irregular
 from .errors import FileDeleted, NewerFormat, NoQueue, NotAQueue, QueuectlError, as_typed
 from .events.lmdb_log import LmdbLog
 from .files import is_left, left_behind
@@ -86,6 +86,7 @@ def messages(path: str) -> Iterator[dict[str, Any]]:
     """Check a queue, and give a finding or several for each check."""
     directory = Path(path)
     try:
+        refuse_irregular(directory)
         if not (directory / "data.mdb").exists():
             raise NoQueue(path)
         for name, look in OUTSIDE.items():

@@ -30,10 +30,10 @@ _SAFE: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 StrPath = str | os.PathLike[str]
 
 
-def make_private(directory: StrPath) -> None:
+def make_private(directory: StrPath, *, may_be_link: bool = False) -> None:
     """Make a directory, and those above it that are missing, for this user alone; one that is there is left as it is.
 
-    Raises OSError, also if something else is there.
+    `may_be_link`: to a directory, where a user named it. Raises OSError, also if something else is there.
     """
     path = os.fspath(directory)
     try:
@@ -42,9 +42,11 @@ def make_private(directory: StrPath) -> None:
         above = os.path.dirname(os.path.abspath(path))  # noqa: PTH100
         if os.path.isdir(above):  # /proc, say, where nothing can be made
             raise
-        make_private(above)
-        make_private(path)
+        make_private(above, may_be_link=may_be_link)
+        make_private(path, may_be_link=may_be_link)
     except FileExistsError:
+        if os.path.islink(path) and not may_be_link:  # noqa: PTH114
+            raise NotADirectoryError(errno.ENOTDIR, f"{path} is a link; see who put it there", path) from None
         if not os.path.isdir(path):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
     else:

@@ -16,7 +16,7 @@ from typing import Final
 import lmdb
 from lmdb import _envid
 
-from .directory import file_at
+from .directory import file_at, refuse_irregular
 from .errors import NotAQueue, StoreError
 from .surroundings import inheritable
 from .txnlocks import ReaderLock, WriterLock
@@ -54,6 +54,7 @@ class LmdbFile:
     """
 
     def __init__(self, path: Path, *, read_only: bool, passing: bool = False, map_bytes: int = 0) -> None:
+        refuse_irregular(path)
         self.path = path
         self._wanted_bytes = map_bytes
         self.freed_readers = 0

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock, RLock, get_ident
 
 from . import halfmade
-from .directory import check_new, make_directory, refuse_half_replaced
+from .directory import check_new, make_directory, refuse_half_replaced, refuse_irregular
 from .environment import OPEN, Environment
 from .errors import NoQueue, StoreError
 from .tables import TablesMissing
@@ -67,6 +67,7 @@ def make_passing(directory: Path) -> Environment:
 
 
 def _prepare(path: Path, *, create: bool) -> None:
+    refuse_irregular(path)
     try:
         size = _size(path)
         if 0 <= size <= halfmade.most_bytes():

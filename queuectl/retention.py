@@ -114,7 +114,7 @@ class Retention:
 
     def _prepare(self) -> Header:
         """Make the directory, clear it of what an interrupted compact left, and give the next segment's header."""
-        make_private(self._directory)
+        make_private(self._directory, may_be_link=self._directory.parent != self._store.path)
         with self._store.read() as txn:
             log, last, origin = LmdbLog(txn), archives.last(txn), LmdbLog(txn).origin()
             cut = max(log.cut(), self._rule.upto)

@@ -11,7 +11,7 @@ from typing import Final
 
 from .answers import Shrunk
 from .datafile import compacted_copy
-from .directory import SHRUNK, alone, refuse_half_replaced
+from .directory import SHRUNK, alone, refuse_half_replaced, refuse_irregular
 from .errors import NoQueue, StoreError
 from .files import make_private, rename
 
@@ -23,6 +23,7 @@ def shrink(path: Path, *, check: bool = False) -> Shrunk:
 
     Raises NoQueue, or StoreError where somebody has.
     """
+    refuse_irregular(path)
     if not (path / DATA).exists():
         raise NoQueue(str(path))
     with alone(path, "shrink"):

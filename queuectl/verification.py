@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from . import apart, checkpoint
 from .checkpoint import Checkpoint
+from .directory import refuse_irregular
 from .errors import NoQueue, QueuectlError
 
 LISTED_AT_MOST: Final = 1_000
@@ -55,8 +56,9 @@ def verify(
 
     `log_only` leaves out the file's structure, the outputs and the views. `against`: checkpoints that
     the log must agree with. `write_to`: where to write one, if nothing is wrong. `progress` is called
-    with the part, how much is done, and of how much where that is known. Raises NoQueue, InvalidInput.
+    with the part, how much is done, and of how much where that is known. Raises NoQueue, InvalidInput, StoreError.
     """
+    refuse_irregular(path)
     if not (path / "data.mdb").exists():
         raise NoQueue(str(path))
     known = {str(file): checkpoint.read(file) for file in against}

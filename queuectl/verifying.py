@@ -114,7 +114,7 @@ def _log(path: Path, watched: Mapping[int, bytes], *, log_only: bool) -> Iterato
 def _retention_waits(path: Path) -> Iterator[None]:
     """Let no events go meanwhile; a process that may not write to the directory cannot see to that."""
     with ExitStack() as held:
-        with suppress(OSError):
+        with suppress(OSError, StoreError):
             held.enter_context(lock(path / COMPACT_LOCK, wait=True))
         yield
 

@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 
 from queuectl import Queue, files
+from queuectl.doctor import examine
 from queuectl.doorbell import Doorbell, ring
 from queuectl.errors import StoreError, Untrusted
 from queuectl.lockfile import LockFile, look
+from queuectl.migrating import needed
+from queuectl.verification import verify
+from tests.lives import completed
 from tests.waiting import wait_until
 
 NOBODY = 65534
@@ -279,3 +283,59 @@ def test_doctor_knows_what_a_kill_left(tmp_path: Path) -> None:
     done = queuectl(path, "doctor")
     assert "4 files or directories were left half made by a kill" in done.stdout
     assert "rm -r " in done.stdout
+
+
+@pytest.mark.parametrize("name", ["data.mdb", "lock.mdb"])
+@pytest.mark.parametrize("kind", ["link", "dangling", "pipe", "directory"])
+def test_the_engine_is_given_regular_files_alone(tmp_path: Path, name: str, kind: str) -> None:
+    """Whoever would open what is no file of the queue's own is refused, at once, and nothing is written through it."""
+    path, target = tmp_path / "q", tmp_path / "precious"
+    with Queue.open(path) as queue:
+        queue.enqueue("true")
+    (path / name).unlink()
+    if kind == "pipe":
+        os.mkfifo(path / name)
+    elif kind == "directory":
+        (path / name).mkdir()
+    else:
+        (path / name).symlink_to(target)
+    if kind == "link":
+        target.write_text("mine")
+    for act in (Queue.open, Queue.shrink, verify, needed, lambda at: Queue.open(at, create=False, read_only=True)):
+        with pytest.raises(StoreError, match=f"cannot use .*{name}: it is a link, or no regular file"):
+            act(path)
+    [found] = [each for each in examine(path) if each.check == "open"]
+    assert (found.state, name in found.found) == ("problem", True)
+    assert (target.read_text() if target.exists() else "") == ("mine" if kind == "link" else "")
+
+
+@pytest.mark.parametrize("name", ["compact.lock", "replay.lock", "open.lock"])
+def test_a_lock_that_is_a_link_is_told_in_the_same_words(tmp_path: Path, name: str) -> None:
+    """The message names the file and says what to do, whichever it is."""
+    with Queue.open(tmp_path / "q") as queue:
+        queue.enqueue("true")
+    (tmp_path / "q" / name).unlink(missing_ok=True)
+    (tmp_path / "q" / name).symlink_to(tmp_path / "precious")
+    with pytest.raises(StoreError, match=f"cannot use .*{name}: it is a link"):
+        lock_all(tmp_path / "q")
+    assert not (tmp_path / "precious").exists()
+
+
+@pytest.mark.parametrize("name", ["archive", "snapshots", "workers", "doorbells"])
+def test_no_directory_of_a_queue_is_a_link_to_another(tmp_path: Path, name: str) -> None:
+    """What would be written through such a link is refused, and the link named; a directory a user names may be one."""
+    (tmp_path / "there").mkdir()
+    with Queue.open(tmp_path / "q") as queue:
+        completed(queue, "a")
+        (queue.path / name).symlink_to(tmp_path / "there")
+        acts = {
+            "archive": lambda: queue.compact(older_than_s=0),
+            "snapshots": queue.make_snapshots,
+            "workers": lambda: LockFile(queue.path, "w", slots=1, lease_s=3),
+            "doorbells": lambda: Doorbell(queue.path, "w"),
+        }
+        with pytest.raises((StoreError, OSError), match=f"{name} is a link"):
+            acts[name]()
+        assert list((tmp_path / "there").iterdir()) == []
+        (tmp_path / "named").symlink_to(tmp_path / "there")
+        queue.compact(older_than_s=0, archive=tmp_path / "named")
