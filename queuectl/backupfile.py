@@ -12,6 +12,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from re import ASCII, fullmatch
@@ -19,7 +20,7 @@ from typing import IO, Any, Final
 
 from .errors import NewerFormat, StoreError
 from .files import make_private, new_file
-from .untrusted import json_object, whole_number
+from .untrusted import json_object, short, whole_number
 
 FORMAT: Final = 1
 """The format of a backup; raised whenever an older queuectl could not restore it."""
@@ -33,6 +34,7 @@ _PIECE_BYTES: Final = 1 << 20
 _GZIP: Final = b"\x1f\x8b"
 _NAME_BYTES: Final = 1024
 _MANIFEST_BYTES: Final = 1 << 20
+_TEXT_CHARS: Final = 100
 _SPARSE: Final = (tarfile.GNUTYPE_SPARSE, tarfile.CONTTYPE)
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 
@@ -213,6 +215,12 @@ def _read_manifest(members: _Members, size: int, digest: str) -> dict[str, Any]:
         for key in ("head", "files"):
             whole_number(manifest[key], key)
         bytes.fromhex(manifest["digest"])
+        if (made_as := whole_number(manifest["format"], "format", least=1)) > FORMAT:
+            raise NewerFormat("the format of the backup", made_as, FORMAT)
+        for key in ("queuectl", "time"):
+            if not isinstance(manifest[key], str) or len(manifest[key]) > _TEXT_CHARS:
+                raise ValueError(f"{key} is {short(manifest[key])}, which no backup says")
+        datetime.fromisoformat(manifest["time"])
     except KeyError as error:
         raise StoreError(f"its manifest lacks {error}") from None
     except (ValueError, TypeError) as error:

@@ -389,21 +389,37 @@ def test_a_hostile_backup_is_refused(files: dict[str, Path], tmp_path: Path) -> 
     check_refused("backup", contents, tmp_path)
 
 
-def test_a_manifest_without_files_changes_nothing(files: dict[str, Path], tmp_path: Path) -> None:
-    """A backup that is sound but for a manifest without `files` is refused before anything is in its place."""
+def with_manifest(backup: Path, change: Callable[[dict[str, Any]], object]) -> bytes:
+    """Give a backup whose manifest was changed."""
     made = io.BytesIO()
-    with tarfile.open(files["backup"]) as old, tarfile.open(fileobj=made, mode="w", format=tarfile.GNU_FORMAT) as new:
+    with tarfile.open(backup) as old, tarfile.open(fileobj=made, mode="w", format=tarfile.GNU_FORMAT) as new:
         for info in old:
             content = old.extractfile(info)
             assert content is not None
             data = content.read()
             if info.name == "MANIFEST.json":
                 told = json.loads(data)
-                del told["files"]
+                change(told)
                 data = json.dumps(told).encode()
                 info.size = len(data)
             new.addfile(info, io.BytesIO(data))
-    check_refused("backup", [made.getvalue()], tmp_path, ["lacks 'files'"])
+    return made.getvalue()
+
+
+def test_a_manifest_that_none_has_changes_nothing(files: dict[str, Path], tmp_path: Path) -> None:
+    """A backup that is sound but for a field of its manifest is refused before anything is in its place."""
+    changes: dict[str, Callable[[dict[str, Any]], object]] = {
+        "lacks 'files'": lambda told: told.pop("files"),
+        "lacks 'format'": lambda told: told.pop("format"),
+        "format is 'x'": lambda told: told.update(format="x"),
+        "written by a newer queuectl": lambda told: told.update(format=2),
+        "queuectl is 7": lambda told: told.update(queuectl=7),
+        "time is 'xxx": lambda told: told.update(time="x" * 5_000),
+        "time is None": lambda told: told.update(time=None),
+        "Invalid isoformat": lambda told: told.update(time="yesterday"),
+    }
+    contents = [with_manifest(files["backup"], change) for change in changes.values()]
+    check_refused("backup", contents, tmp_path, list(changes))
 
 
 def test_a_journal_moves_only_what_makes_up_a_queue(tmp_path: Path) -> None:
