@@ -112,10 +112,10 @@ def _irregular(file: Path) -> StoreError:
     )
 
 
-def file_at(path: str | Path) -> tuple[int, int] | None:
-    """Return which file the data of a queue lies in, None where there is none."""
+def file_at(path: str | Path, name: str = "data.mdb") -> tuple[int, int] | None:
+    """Return which file the data of a queue, or another of its files, lies in, None where there is none."""
     try:
-        found = os.stat(f"{path}/data.mdb")  # noqa: PTH116 - on each transaction's way
+        found = os.stat(f"{path}/{name}")  # noqa: PTH116 - on each opening's way
     except OSError:
         return None
     return found.st_dev, found.st_ino

@@ -47,7 +47,7 @@ class Environment:
         except BaseException:
             self._let_go()
             raise
-        self.opener = os.getpid()
+        self.opener = self.maker = os.getpid()
         OPEN.add(self)
 
     def _start(self, *, read_only: bool, map_bytes: int = 0) -> None:
@@ -60,6 +60,7 @@ class Environment:
             if isinstance(error, lmdb.Error) and not self._is_suspect:
                 raise damaged(self.path, error) from error
             raise
+        opened.note_size()
         self.opened, self.is_read_only = opened, read_only
 
     def _tables_of(self, opened: LmdbFile, *, read_only: bool) -> Sets:
@@ -74,6 +75,11 @@ class Environment:
         if read_only:
             raise TablesMissing
         return create_tables(opened, self.path)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether all who open these files in this process are to share it."""
+        return not (self._passing or self._is_suspect)
 
     def is_there(self) -> bool:
         """Return whether the path still leads to what is open."""

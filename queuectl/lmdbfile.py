@@ -63,6 +63,7 @@ class LmdbFile:
         self._lock_file: tuple[int, int] | None = None
         self.env = self._open(read_only=read_only, passing=passing)
         self.file = file_at(path)
+        self._least_bytes = 0
         self._is_closed = False
         self._keep_from_programs()
         try:
@@ -109,12 +110,26 @@ class LmdbFile:
         self._lock_file = self.readers.file
         self.readers.free()
 
+    def note_size(self) -> None:
+        """Remember how large data.mdb is now, for what changed() looks at."""
+        if self.writers is not None:
+            self._least_bytes = self.writers.file_bytes()
+
+    @property
+    def files(self) -> set[tuple[int, int] | None]:
+        """The files that it has open: data.mdb and, where there is one, lock.mdb."""
+        return {self.file, self._lock_file} - {None}
+
     def changed(self, directory: str) -> str:
         """Return what became of the files that are open, "" where the directory still has them."""
+        least = self._least_bytes  # before the look, since another thread may look later and be done earlier
         try:
             data = os.stat(f"{directory}/data.mdb")  # noqa: PTH116 - on each transaction's way, as is the next
             if (data.st_dev, data.st_ino) != self.file:
                 return "its directory was deleted or replaced"
+            if data.st_size < least:  # LMDB never makes it smaller, and would make what is cut off anew
+                return "its data.mdb was cut short, so restore a backup of it"
+            self._least_bytes = data.st_size
             if self._lock_file is not None:
                 lock = os.stat(f"{directory}/lock.mdb")  # noqa: PTH116
                 if (lock.st_dev, lock.st_ino) != self._lock_file:
@@ -196,7 +211,7 @@ def _keep(opened: LmdbFile) -> None:
     import ctypes  # only where there is one to keep: it costs a start
 
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(opened.env))
-    _kept.add(opened.file)
+    _kept.update(opened.files)
 
 
 @contextmanager
@@ -248,7 +263,8 @@ def _open_mapped(path: Path, wanted: int, *, read_only: bool, passing: bool) -> 
     """Open it with as large a map as the address space has room for."""
     size, needed = _map_bytes(path)
     size = max(size, wanted)
-    is_kept = (file := file_at(path)) in _kept and all(each.file != file for each in OPEN)
+    files = {file_at(path), file_at(path, "lock.mdb")} - {None}
+    is_kept = not files.isdisjoint(_kept) and all(files.isdisjoint(each.files) for each in OPEN)
     while True:
         try:
             with _unlisted() if is_kept else nullcontext():

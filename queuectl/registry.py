@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock, RLock, get_ident
 
 from . import halfmade
-from .directory import check_new, make_directory, refuse_half_replaced, refuse_irregular
+from .directory import check_new, file_at, make_directory, refuse_half_replaced, refuse_irregular
 from .environment import OPEN, Environment
 from .errors import NoQueue, StoreError
 from .tables import TablesMissing
@@ -124,16 +124,25 @@ def _place(path: Path) -> Iterator[_Place]:
 
 
 def _environment(place: _Place, path: Path, *, create: bool, read_only: bool, as_is: bool) -> Environment:
-    shared = place.environment
+    shared = place.environment if place.environment is not None else _reached_otherwise(path)
     if shared is not None:
         if shared.add_user():
             if shared.is_there():
+                place.environment = shared
                 return _fit(shared, read_only=read_only)
             shared.remove_user()
             shared.retire()  # another queue lies there now, or none
         shared.wait_until_closed()
     place.environment = _make(path, create=create, read_only=read_only, as_is=as_is)
     return place.environment
+
+
+def _reached_otherwise(path: Path) -> Environment | None:
+    """Return what is open under another path and has the files of this one, which was moved or linked meanwhile."""
+    if not OPEN:
+        return None
+    files = {file_at(path, name) for name in ("data.mdb", "lock.mdb")}
+    return next((each for each in list(OPEN) if each.is_shared and each.opened.files == files), None)
 
 
 def _fit(shared: Environment, *, read_only: bool) -> Environment:

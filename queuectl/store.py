@@ -235,6 +235,7 @@ class Store:
                 txn.commit()
             except lmdb.Error as error:
                 raise self._broken(error) from error
+            shared.opened.note_size()
         finally:
             shared.leave_writing(who)
 
@@ -289,7 +290,7 @@ class Store:
 
     def _check_process(self) -> None:
         if os.getpid() != self._shared.opener:
-            raise ForkedStore(str(self.path), self._shared.opener, os.getpid())
+            raise ForkedStore(str(self.path), self._shared.maker, os.getpid())
 
     def _begin(self, *, write: bool) -> tuple[int, lmdb.Transaction]:
         """Return a transaction, and what is wanted to leave it."""

@@ -93,6 +93,10 @@ class WriterLock:
             self._is_held = False
             self._threads.release()
 
+    def file_bytes(self) -> int:
+        """Return how large data.mdb is."""
+        return os.fstat(self._fd).st_size
+
     def close(self) -> None:
         """Close the descriptor."""
         os.close(self._fd)

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
@@ -175,6 +176,81 @@ def test_a_lock_file_deleted_inside_a_transaction_keeps_nothing(tmp_path: Path) 
             write()
     with Store.open(tmp_path / "q", create=False) as store, store.read() as read:
         assert read.get("ids", b"a") is None
+
+
+# The same files under another path, and other files under the same
+
+
+def linked(path: Path) -> None:
+    """Move the directory, and leave a link to it in its place."""
+    moved(path)
+    path.symlink_to(path.with_name("moved"))
+
+
+@pytest.mark.parametrize("opened", ["q", "moved"])
+def test_a_queue_that_was_moved_opens_under_either_path(tmp_path: Path, opened: str) -> None:
+    """A handle of the path it had, which is now a link, goes on, and those opened beside it share what is open."""
+    with Queue.open(tmp_path / "q") as queue:
+        queue.enqueue("true", id="a")
+        linked(tmp_path / "q")
+        with Queue.open(tmp_path / opened) as again:
+            again.enqueue("true", id="b")
+            queue.enqueue("true", id="c")
+            assert {job.id for job in again.jobs()} == {job.id for job in queue.jobs()} == {"a", "b", "c"}
+    with Queue.open(tmp_path / opened) as last:
+        assert last.job("c").id == "c"
+
+
+def test_a_queue_that_was_moved_away_opens_where_it_is(tmp_path: Path) -> None:
+    """The handle of the old path is refused, and one of the new path beside it works."""
+    with Queue.open(tmp_path / "q") as queue:
+        queue.enqueue("true", id="a")
+        moved(tmp_path / "q")
+        with Queue.open(tmp_path / "moved") as again:
+            assert [job.id for job in again.jobs()] == ["a"]
+            with pytest.raises(NoQueue, match="deleted or replaced"):
+                queue.job("a")
+
+
+def copied(path: Path) -> None:
+    """Put a copy of data.mdb in its place."""
+    shutil.copy(path / "data.mdb", path / "copy")
+    (path / "copy").rename(path / "data.mdb")
+
+
+@pytest.mark.parametrize("go", [copied, linked, replaced])
+def test_a_fork_beside_a_handle_opens_what_is_there_now(tmp_path: Path, go: Callable[[Path], None]) -> None:
+    """A child opens its own whatever became of the parent's."""
+    with Queue.open(tmp_path / "q") as queue:
+        queue.enqueue("true", id="a")
+        go(tmp_path / "q")
+        child = os.fork()
+        if not child:
+            try:
+                with Queue.open(tmp_path / "q") as own:
+                    found = sorted(job.id for job in own.jobs())
+                os._exit(0 if found == (["of the new one"] if go is replaced else ["a"]) else 2)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+# A data file that is cut short while it is open
+
+
+@pytest.mark.parametrize("left", [0.0, 0.5])
+def test_a_data_file_cut_short_under_a_handle_is_refused(tmp_path: Path, left: float) -> None:
+    """No transaction reads what is no longer there, nor acknowledges into what is left."""
+    data = tmp_path / "q" / "data.mdb"
+    with Queue.open(tmp_path / "q") as queue:
+        queue.enqueue("true", id="a")
+        size = int(left * data.stat().st_size)
+        os.truncate(data, size)
+        for use in (lambda: queue.job("a"), lambda: queue.enqueue("true", id="b"), queue.sizes, queue.check_there):
+            with pytest.raises(NoQueue, match="was cut short, so restore a backup"):
+                use()
+    assert data.stat().st_size == size
 
 
 def test_a_transaction_that_the_directory_vanishes_under_keeps_nothing(tmp_path: Path) -> None:

@@ -362,6 +362,23 @@ def test_a_fork_may_not_use_its_parents_store(store: Store) -> None:
         txn.put("jobs", b"a", b"1")
 
 
+def test_a_fork_is_told_whose_store_it_used(store: Store) -> None:
+    """The error names the process that opened the store, and the one that used it."""
+    told, tell = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            store.read().__enter__()
+        except ForkedStore as error:
+            os.write(tell, str(error).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(tell)
+    with os.fdopen(told) as pipe:
+        assert f"opened by process {os.getpid()} and used in its fork {child};" in pipe.read()
+
+
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """Give a store whose map has room for a mebibyte."""
