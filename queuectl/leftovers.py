@@ -9,17 +9,15 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
 from typing import Final, NamedTuple
 
 from .boot import sees_processes
 from .lockfile import Run, Sighting
+from .mark import MARK, mark_of
 from .processes import TICKS, Look, Seen, environ, look, send
-
-MARK: Final = "QUEUECTL_RUN"
-"""The environment variable that tells which run a process belongs to, wherever it has gone."""
 
 EMPTY_LOOKS: Final = 2
 """How many looks in a row must find nothing: one may miss a child that was just born, and whose parent then ended."""
@@ -55,16 +53,6 @@ class Root(NamedTuple):
     def is_it(self, there: Seen) -> bool:
         """Whether a process that has its id is the command."""
         return int(self.born_from_s * TICKS) <= there.started <= int(self.born_by_s * TICKS)
-
-
-def mark_of(worker: str, token: int) -> str:
-    """Give the value that a run's processes carry."""
-    return f"{worker}.{token}"
-
-
-def unmarked(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-    """Give an environment for a process that is to outlive the run which starts it."""
-    return {name: value for name, value in environ.items() if name != MARK.encode()}
 
 
 def family(there: Look, root: Root, kin: Iterable[Seen]) -> list[Seen]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from .errors import StoreError
+from .mark import MARK, token_in
 
 _USUAL_FDS: Final = 256
 """How many descriptors most programs do with."""
@@ -61,8 +62,7 @@ def run_of(db_path: Path) -> int:
     """Give the token of the run that this process is part of in the queue at a path, 0 where it is part of none."""
     if os.environ.get("QUEUECTL_DB") != str(db_path):
         return 0
-    token = os.environ.get("QUEUECTL_RUN", "").rpartition(".")[2]
-    return int(token) if token.isdecimal() and len(token) < 19 else 0
+    return token_in(os.environ.get(MARK, ""))
 
 
 def host() -> str:

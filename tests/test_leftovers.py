@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from queuectl.boot import awake_s, booted_s, place
-from queuectl.leftovers import MARK, mark_of, put_down
+from queuectl.leftovers import put_down
 from queuectl.lockfile import Run, Sighting
+from queuectl.mark import MARK, mark_of
 from queuectl.processes import Look, Seen, look, seen, send
 from tests.waiting import wait_until
 

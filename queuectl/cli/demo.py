@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import QueuectlError
+from ..mark import MARK
 from ..settings import VARIABLES
 from .render import line, note, paint
 
@@ -36,7 +37,7 @@ LINES = (
 _FUNCTION = 'queuectl() { "$0" -P -m queuectl "$@"; }; '
 """How the shell finds queuectl wherever it is installed, and though that is not in the PATH."""
 
-_OF_A_RUN = ("QUEUECTL_RUN", "QUEUECTL_JOB_ID", "QUEUECTL_ATTEMPT", "QUEUECTL_QUEUE")
+_OF_A_RUN = (MARK, "QUEUECTL_JOB_ID", "QUEUECTL_ATTEMPT", "QUEUECTL_QUEUE")
 
 
 class Interrupted:

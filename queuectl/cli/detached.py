@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import QueuectlError
 from ..files import open_private
-from ..leftovers import unmarked
+from ..mark import unmarked
 from .render import line
 from .text import escape
 

@@ -13,7 +13,7 @@ from typing import Final
 from weakref import WeakSet
 
 from ..boot import sees_processes
-from ..leftovers import unmarked
+from ..mark import unmarked
 from ..processes import Seen, seen, send
 from .libc import Attributes, spawn, strings
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from ..boot import sees_processes
-from ..leftovers import EMPTY_LOOKS, MARK, Root, family, kill
+from ..leftovers import EMPTY_LOOKS, Root, family, kill
+from ..mark import MARK
 from ..processes import TICKS, Look, Seen, environ, look, seen, send
 from .orphans import Orphans
 from .process import Process

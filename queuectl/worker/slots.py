@@ -15,8 +15,8 @@ from ..answers import Result
 from ..errors import EnvironmentMissing
 from ..events.types import Reason
 from ..job import Job
-from ..leftovers import MARK, mark_of
 from ..lockfile import LockFile
+from ..mark import MARK, mark_of
 from ..settings import VARIABLES
 from .ahead import MOST
 from .attempt import GROUP_POLL_S, LINGER_S, NEVER, Attempt

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from queuectl import Job, JobSpec, JobState, Queue, Result, lockfile
 from queuectl.job import Lease
-from queuectl.leftovers import MARK
+from queuectl.mark import MARK
 from queuectl.worker.attempt import Attempt
 from queuectl.worker.capture import Capture
 from queuectl.worker.orphans import Orphans
