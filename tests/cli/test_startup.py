@@ -96,11 +96,14 @@ def test_reading_waits_for_no_writer(cli: CommandLine, words: list[str]) -> None
     assert done.returncode == 0, done.stderr
 
 
-def test_reading_makes_a_new_store_whole(cli: CommandLine) -> None:
-    """A store into which nobody wrote yet is read as an empty queue."""
-    cli.db.mkdir()
+def test_reading_makes_no_store(cli: CommandLine) -> None:
+    """A store into which nobody wrote yet is no queue to who only reads, and stays as it is; who writes makes it."""
+    cli.db.mkdir(mode=0o700)
     (cli.db / "data.mdb").touch()
-    assert cli.json("status")["jobs"]["pending"] == 0
+    assert "no queue at" in cli("status", code=1).stderr
+    assert (cli.db / "data.mdb").stat().st_size == 0
+    cli("enqueue", "a", "true")
+    assert cli.json("status")["jobs"]["pending"] == 1
 
 
 def test_what_was_opened_to_be_read_is_not_written(cli: CommandLine) -> None:
