@@ -70,7 +70,9 @@ def check_new(path: Path) -> None:
     try:
         found = {entry.name for entry in path.iterdir()} if path.exists() else set()
     except OSError as error:
-        raise StoreError(f"cannot read the directory {path}: {error.strerror}; check its permissions") from error
+        raise StoreError(
+            f"cannot read the directory {path}: {error.strerror}; {advice_on(error, 'check its permissions')}"
+        ) from error
     if strangers := sorted(name for name in found - _OUR_FILES - _NOBODYS if not name.startswith(_NOBODYS_STARTS)):
         shown = ", ".join(strangers[:3]) + (" ..." if len(strangers) > 3 else "")
         raise NotAQueue(str(path), f"the directory holds other files ({shown})")
@@ -82,7 +84,8 @@ def refuse_half_replaced(path: Path) -> None:
         is_half_replaced = (path / STAGED / JOURNAL).exists()
     except OSError as error:
         raise StoreError(
-            f"cannot look for a queue at {path}: {error.strerror}; check the path and its permissions"
+            f"cannot look for a queue at {path}: {error.strerror}; "
+            f"{advice_on(error, 'check the path and its permissions')}"
         ) from error
     if is_half_replaced:
         raise StoreError(
@@ -112,6 +115,12 @@ def _irregular(file: Path) -> StoreError:
     )
 
 
+def advice_on(error: Exception, otherwise: str) -> str:
+    """Return what to do about a file that could not be opened: not the file's fault where descriptors ran out."""
+    is_short = any(os.strerror(number) in str(error) for number in (errno.EMFILE, errno.ENFILE))
+    return "raise the limit on open files (`ulimit -n`)" if is_short else otherwise
+
+
 def file_at(path: str | Path, name: str = "data.mdb") -> tuple[int, int] | None:
     """Return which file the data of a queue, or another of its files, lies in, None where there is none."""
     try:
@@ -127,7 +136,8 @@ def make_directory(path: Path) -> None:
         make_private(path, may_be_link=True)
     except OSError as error:
         raise StoreError(
-            f"cannot make a queue at {path}: {error.strerror}; name a directory you may write to with --db"
+            f"cannot make a queue at {path}: {error.strerror}; "
+            f"{advice_on(error, 'name a directory you may write to with --db')}"
         ) from error
     kind = filesystem_of(path)
     if kind in NETWORK:

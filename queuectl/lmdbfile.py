@@ -16,7 +16,7 @@ from typing import Final
 import lmdb
 from lmdb import _envid
 
-from .directory import file_at, refuse_irregular
+from .directory import advice_on, file_at, refuse_irregular
 from .errors import NotAQueue, StoreError
 from .surroundings import inheritable
 from .txnlocks import ReaderLock, WriterLock
@@ -101,12 +101,12 @@ class LmdbFile:
         except OSError as error:
             if read_only and error.errno in _NO_LOCK_FILE:
                 return  # LMDB does without as well
-            raise StoreError(f"cannot open the queue at {self.path}: {error.strerror}: lock.mdb") from error
+            raise self._unopened("lock.mdb", error) from error
         try:
             self.writers = WriterLock(self.path)
         except OSError as error:
             self.readers.close()
-            raise StoreError(f"cannot open the queue at {self.path}: {error.strerror}: data.mdb") from error
+            raise self._unopened("data.mdb", error) from error
         self._lock_file = self.readers.file
         self.readers.free()
 
@@ -138,6 +138,10 @@ class LmdbFile:
             gone = "lock.mdb" if str(error.filename).endswith("lock.mdb") else "directory"
             return f"its {gone} was deleted or replaced"
         return ""
+
+    def _unopened(self, name: str, error: OSError) -> StoreError:
+        advice = advice_on(error, "check its owner and permissions")
+        return StoreError(f"cannot open the queue at {self.path}: {error.strerror}: {name}; {advice}")
 
     @contextmanager
     def reading(self) -> Iterator[lmdb.Environment]:
@@ -248,7 +252,11 @@ def _open_patiently(path: Path, wanted: int, *, read_only: bool, passing: bool) 
 def _way_out(path: Path, error: Exception) -> str:
     if "already open" in str(error):
         return "use that one"
-    return "the file system is mounted read-only" if is_read_only(path) else "check its owner and permissions"
+    return (
+        "the file system is mounted read-only"
+        if is_read_only(path)
+        else advice_on(error, "check its owner and permissions")
+    )
 
 
 def is_read_only(path: Path) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock, RLock, get_ident
 
 from . import halfmade
-from .directory import check_new, file_at, make_directory, refuse_half_replaced, refuse_irregular
+from .directory import advice_on, check_new, file_at, make_directory, refuse_half_replaced, refuse_irregular
 from .environment import OPEN, Environment
 from .errors import NoQueue, StoreError
 from .tables import TablesMissing
@@ -74,7 +74,8 @@ def _prepare(path: Path, *, create: bool) -> None:
             size = _begun(path, size, create=create)
     except OSError as error:
         raise StoreError(
-            f"cannot look for a queue at {path}: {error.strerror}; check the path and its permissions"
+            f"cannot look for a queue at {path}: {error.strerror}; "
+            f"{advice_on(error, 'check the path and its permissions')}"
         ) from error
     refuse_half_replaced(path)
     if size < 0:

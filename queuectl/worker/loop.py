@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
+from importlib import import_module
 from typing import Final
 
 from ..answers import Exchange, Result
@@ -29,7 +30,7 @@ from .full_disk import FullDisk
 from .lines import Lines, Report
 from .notify import Notifier
 from .presence import Presence
-from .process import starting
+from .process import room_for_one, starting, with_descriptors
 from .signals import STOPPING, Signals
 from .slots import Slots, places
 from .spawner import quick_switches
@@ -56,6 +57,9 @@ TELL_OF_WAITING_S: Final = 5.0
 """How far off the next job of a queue that is being drained must be to be worth a line."""
 
 LIVE_EVERY_S: Final = 0.05
+
+_LOADED_LATER: Final = ("heapq", "shlex", "socket")
+"""Modules that work may come to need, and that the queue loads when it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,8 @@ class Worker:
             with starting("a worker"):
                 self._open(opened)
             try:
-                self._work()
+                with with_descriptors():
+                    self._work()
             except Exception as error:
                 if not self._upkeep.is_replaced():
                     raise
@@ -140,6 +145,10 @@ class Worker:
         self._waiting = Waiting(doorbell, signals)
         self._slots = opened.enter_context(closing(self._make_slots()))
         self._upkeep = opened.enter_context(closing(self._make_upkeep()))
+        with room_for_one():
+            pass
+        for name in _LOADED_LATER:  # while there is a descriptor to read them with
+            import_module(name)
 
     def _work(self) -> None:
         options, queue = self._options, self._queue

@@ -68,6 +68,29 @@ def starting(what: str) -> Iterator[None]:
         raise Shortage(f"cannot start {what} ({error}); {_LIMITS}") from error
 
 
+@contextmanager
+def room_for_one() -> Iterator[None]:
+    """Hold as many descriptors as a command takes to start, and what is read and written beside it; raises OSError."""
+    held: list[int] = []
+    try:
+        for _ in range(_ROOM):
+            held.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        yield
+    finally:
+        close(held)
+
+
+@contextmanager
+def with_descriptors() -> Iterator[None]:
+    """Say in one line, as a Shortage, that none was left for something else than a command."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_DESCRIPTORS:
+            raise
+        raise Shortage(f"the worker cannot go on ({error.strerror}); {_LIMITS}") from error
+
+
 def none_at_all(error: Shortage) -> Shortage:
     """Say that means came back for no command, though none runs."""
     return Shortage(f"{error}, and none runs; {_LIMITS}")
@@ -318,6 +341,10 @@ def _why_not_enter(directory: str) -> OSError | None:
 
 
 _LIMITS: Final = "see what this user has left: ulimit -n for open files, ulimit -u for processes and threads"
+_ROOM: Final = 6
+"""Two pipes, and two for what a worker opens for a moment: a file of output, a module."""
+
+NO_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
 _CWD_CAUSES: Final[Mapping[int, str]] = {
     errno.ENOENT: "no such directory {0!r}",

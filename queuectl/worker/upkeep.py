@@ -15,6 +15,7 @@ from .attempt import NEVER
 from .guard import Guard
 from .notify import Notifier
 from .package import Package
+from .process import NO_DESCRIPTORS
 from .snapshotting import Snapshotting
 from .waiting import Waiting
 
@@ -58,7 +59,7 @@ class Upkeep:
         self._at = 0.0
         self._retain_at = time.monotonic() + EVERY_S
         self._watch_at = NEVER if notifier.watchdog_every_s is None else 0.0
-        self._start_guard()
+        self._start_guard(is_first=True)
 
     def close(self) -> None:
         """Let go of the guardian, and of what letting events go has open."""
@@ -123,10 +124,12 @@ class Upkeep:
             pause_s = RETAIN_AGAIN_S
         self._retain_at = time.monotonic() + pause_s
 
-    def _start_guard(self) -> None:
+    def _start_guard(self, *, is_first: bool = False) -> None:
         try:
             self._guard.start()
         except OSError as error:
+            if is_first and error.errno in NO_DESCRIPTORS:
+                raise  # none is left for a command either, and nothing was claimed yet
             self._say(report.no_guardian(error))
         else:
             self._waiting.add_source(self._guard)

@@ -41,14 +41,26 @@ needs_prlimit = pytest.mark.skipif(not shutil.which("prlimit"), reason="needs pr
 
 
 @needs_prlimit
-@pytest.mark.parametrize("limit", [10, 14, 17])
+@pytest.mark.parametrize("limit", [10, 14, 17, 21, 23, 24, 25])
 def test_a_worker_without_descriptors_says_so_and_ends(tmp_path: Path, queue: Queue, limit: int) -> None:
     """Nothing is claimed that cannot be run, and the one line says what to look at."""
     ended = drained(tmp_path / "db", f"--nofile={limit}")
     assert ended.returncode == 1
+    assert ended.stdout == ""
     assert ended.stderr.startswith("Error: cannot start a worker (Too many open files); see what this user has left")
     with Queue.open(tmp_path / "db") as queue:
         assert all(job.version == job.number for job in queue.jobs())
+
+
+@needs_prlimit
+@pytest.mark.parametrize("limit", [5, 6, 7, 8])
+def test_a_queue_that_descriptors_lack_for_is_not_blamed(tmp_path: Path, queue: Queue, limit: int) -> None:
+    """A store that cannot be opened for want of descriptors says so, and nothing of its owner and permissions."""
+    ended = drained(tmp_path / "db", f"--nofile={limit}")
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert "Too many open files" in ended.stderr
+    assert ended.stderr.endswith("; raise the limit on open files (`ulimit -n`)\n")
 
 
 @needs_prlimit
