@@ -49,6 +49,18 @@ def test_ends_that_another_took_are_found_or_told_as_unknown(tmp_path: Path) -> 
             error = job.last.error if job.last else None
             right = ("dead", "exit code 3") if number % 2 else ("completed", None)
             assert (str(job.state), error) in {right} | unknown
+        is_robbed = any(job.last and job.last.error == UNKNOWN for job in queue.jobs())
+        assert worker.said().count("this program reaps every child, so how") == is_robbed
         limited = queue.job("limited").last
         assert limited is not None
         assert limited.error == "timed out after 0.3 s"
+
+
+def test_a_worker_warns_once_that_ends_are_taken(tmp_path: Path) -> None:
+    """Brief jobs may be reaped before the worker has a handle of them: what it cannot know it says, once."""
+    with Queue.open(tmp_path / "db", create=True) as queue:
+        queue.enqueue_many([{"command": "true", "max_retries": 0}] * 40)
+        worker = LiveWorker(queue.path, prelude=REAPER, slots=3, drain=True)
+        assert worker.exit_code(timeout_s=30) == 0, worker.said()
+        is_robbed = any(job.last and job.last.error == UNKNOWN for job in queue.jobs())
+        assert worker.said().count("this program reaps every child, so how") == is_robbed
