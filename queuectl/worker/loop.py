@@ -59,7 +59,7 @@ TELL_OF_WAITING_S: Final = 5.0
 
 LIVE_EVERY_S: Final = 0.05
 
-_LOADED_LATER: Final = ("heapq", "shlex", "socket")
+_LOADED_LATER: Final = ("heapq", "shlex")
 """Modules that work may come to need, and that the queue loads when it does."""
 
 
