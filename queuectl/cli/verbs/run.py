@@ -131,9 +131,9 @@ def _follow(queue: "Queue", enqueued: "Job", *, raw: bool) -> int:
 
 
 def _tell_failed(queue: "Queue", job_id: str, run: "Run") -> None:
-    """Say that a run failed where that is not the end."""
+    """Say that a run failed where that is not the end, also when the next one is over by now."""
     job = queue.job(job_id)
-    if run.state == "failed" and job.state not in ENDED:
+    if run.state == "failed" and (job.state not in ENDED or run.attempt <= job.spec.max_retries):
         then = f"next in {duration(max(0, job.due_us - now_us()) / 1e6)}" if job.state == JobState.FAILED else "again"
         failed, _, error = run.summary.partition(": ")
         note(f"{escape(job_id)}: attempt {run.attempt} of {job.spec.max_retries + 1} {failed}, {then}: {escape(error)}")
