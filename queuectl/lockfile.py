@@ -8,7 +8,7 @@ over from it, and by whoever lists workers. Imports little:
 the guardian is to be small, and `status` quick.
 """
 # pathlib is what the docstring promises not to load:
-# ruff: noqa: PTH104, PTH108, PTH118, PTH120, PTH208
+# ruff: noqa: PTH104, PTH118, PTH120, PTH208
 
 import errno
 import fcntl
@@ -16,11 +16,12 @@ import mmap
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from .boot import awake_s, boot, booted_s, place
 from .files import make_private, open_private, sweep
+from .files import remove as remove_file
 
 DIRECTORY: Final = "workers"
 SUFFIX: Final = ".lock"
@@ -116,7 +117,7 @@ class LockFile:
             self.live()
             os.rename(unheld, self._path)
         except BaseException:
-            _unlink(unheld)
+            remove_file(unheld)
             os.close(self._fd)
             raise
 
@@ -149,7 +150,7 @@ class LockFile:
 
     def close(self) -> None:
         """Take the file away and let go of it."""
-        _unlink(self._path)
+        remove_file(self._path)
         self._map.close()
         os.close(self._fd)
 
@@ -249,7 +250,7 @@ def seize(db_path: str | os.PathLike[str], worker: str) -> Seized | None:
 
 def remove(db_path: str | os.PathLike[str], worker: str) -> None:
     """Remove a worker's lock file."""
-    _unlink(path_of(db_path, worker))
+    remove_file(path_of(db_path, worker))
 
 
 def path_of(db_path: str | os.PathLike[str], worker: str) -> str:
@@ -265,8 +266,3 @@ def _fill(fd: int, path: str, size: int) -> None:
         raise OSError(error.errno, error.strerror, path) from error
     if not is_whole:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
-
-
-def _unlink(path: str) -> None:
-    with suppress(OSError):
-        os.unlink(path)

@@ -18,6 +18,7 @@ import zstandard
 
 from .errors import BadSegment, NewerFormat
 from .files import open_private
+from .kinds import is_count
 from .untrusted import Malformed, msgpack_values, position_of, short, whole_number
 
 FORMAT: Final = 1
@@ -70,19 +71,15 @@ class Piece(NamedTuple):
 
 
 def _is_row(item: Any) -> bool:
-    return type(item) is list and len(item) == 2 and _is_number(item[0]) and type(item[1]) is bytes
+    return type(item) is list and len(item) == 2 and is_count(item[0]) and type(item[1]) is bytes
 
 
 def _is_piece(item: Any) -> bool:
-    return type(item) is list and len(item) == 4 and all(map(_is_number, item[:3])) and type(item[3]) is bytes
+    return type(item) is list and len(item) == 4 and all(map(is_count, item[:3])) and type(item[3]) is bytes
 
 
 def _is_entry(item: Any) -> bool:
-    return type(item) is list and len(item) == 3 and type(item[0]) is str and all(map(_is_number, item[1:]))
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 1 << 63
+    return type(item) is list and len(item) == 3 and type(item[0]) is str and all(map(is_count, item[1:]))
 
 
 _SHAPES: Final = {_ROWS: _is_row, _OUTPUTS: _is_piece, _IDS: _is_entry}

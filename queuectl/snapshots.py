@@ -5,9 +5,7 @@ views. Snapshots are made from the log alone and may be deleted at any time. One
 content's digest, its views' version and the log's own chain all agree with its header.
 """
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import file_digest, sha256
@@ -15,8 +13,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from .directory import lock
 from .errors import StoreError
-from .files import make_private, open_private, whole_file
+from .files import make_private, whole_file
 from .store import Store
 from .untrusted import json_object, position_of, whole_number
 
@@ -162,17 +161,10 @@ def only_maker(queue_path: Path) -> Iterator[bool]:
     """Be the only one that makes snapshots meanwhile; gives whether this one is."""
     directory = queue_path / DIRECTORY
     make_private(directory)
-    fd = open_private(directory / _LOCK, os.O_RDWR | os.O_CREAT)
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
+    with lock(directory / _LOCK, wait=False) as is_ours:
+        if is_ours:
             _sweep(directory)
-            yield True
-    finally:
-        os.close(fd)
+        yield is_ours
 
 
 def _file_of(queue_path: Path, position: int) -> Path:

@@ -6,14 +6,13 @@ field is held against its annotation in `types`, which says what queuectl writes
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from math import isfinite
 from types import NoneType, UnionType
 from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 from ..errors import CorruptLog
+from ..kinds import is_finite, is_whole
 from .types import Enqueued, Event, Recorded, RetentionApplied
 
-_LIMIT: Final = 1 << 63
 _DIGEST_BYTES: Final = 32
 _DIGESTS: Final = frozenset({"sha256", "chain"})
 _COUNTS: Final = frozenset(
@@ -94,17 +93,9 @@ def _fit(hint: Any) -> Fits:
     return lambda _: True
 
 
-def _is_number(value: Any) -> bool:
-    return type(value) is int and -_LIMIT <= value < _LIMIT
-
-
-def _is_float(value: Any) -> bool:
-    return _is_number(value) or (type(value) is float and isfinite(value))
-
-
 _KINDS: Final[Mapping[Any, Fits]] = {
-    int: _is_number,
-    float: _is_float,
+    int: is_whole,
+    float: is_finite,
     str: lambda value: type(value) is str,
     bool: lambda value: type(value) is bool,
     bytes: lambda value: type(value) is bytes,
