@@ -55,7 +55,8 @@ JSON: Mapping[str, str] = {
     "status": '`{"jobs", "active_workers", "queues", "head", "oldest_pending_s", "unserved"}`; with `--watch` one a '
     "line",
     "list": "a list of jobs",
-    "show": "a job, `inherited` (its variables by name) and `caused_by`; of several a list of them",
+    "show": "a job, `inherited` (its variables by name), `caused_by` and `earlier` (the position at which an earlier "
+    "job of its id was removed, or null); of several a list of them",
     "logs": 'a list of `{"job", "run", "attempt", "worker_id", "started_at", "state", "summary", "stdout", "stderr"}`',
     "wait": 'of jobs that are named a list of jobs; else `{"completed", "dead", "cancelled", "gone", '
     '"not_completed"}`, `not_completed` with ids and states, `gone` being how many retention let go meanwhile',

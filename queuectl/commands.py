@@ -98,10 +98,11 @@ class RecoverJob(NamedTuple):
 
 
 class ReleaseJob(NamedTuple):
-    """Give a claim back; it costs no attempt."""
+    """Give a claim back; it costs no attempt. Of a job being cancelled its run of `duration_ms` was the last."""
 
     token: int
     cause: str
+    duration_ms: int | None = None
 
 
 class CancelJob(NamedTuple):
@@ -130,9 +131,10 @@ class EditJob(NamedTuple):
 
 
 class RemoveJob(NamedTuple):
-    """Drop an ended job from the views; `only` limits it to one state."""
+    """Drop an ended job from the views; `only` limits it to one state, `replaced` says that a new one takes its id."""
 
     only: JobState | None = None
+    replaced: bool = False
 
 
 JobCommand: TypeAlias = (

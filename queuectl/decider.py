@@ -134,7 +134,7 @@ def _recover(command: RecoverJob, job: Job) -> Events:
 def _release(command: ReleaseJob, job: Job) -> Events:
     lease = _lease(job, "release", command.token)
     if lease.cancel_requested:
-        return (_cancelled(ConfirmCancel(command.token), job, lease),)
+        return (_cancelled(ConfirmCancel(command.token, command.duration_ms), job, lease),)
     return (Released(command.token, command.cause),)
 
 
@@ -185,7 +185,7 @@ def _require_timeout_alone(job: Job, wanted: Edited) -> None:
 
 def _remove(command: RemoveJob, job: Job) -> Events:
     _require(job, "remove", _narrowed(ENDED, command.only))
-    return (Removed(job.state),)
+    return (Removed(job.state, command.replaced),)
 
 
 def _narrowed(states: frozenset[JobState], only: JobState | None) -> frozenset[JobState]:

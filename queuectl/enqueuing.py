@@ -129,7 +129,7 @@ def _remove_replaced(unit: Unit, specs: Sequence[JobSpec], places: Sequence[int]
         elif job is not None and not skip_existing:
             raise DuplicateJob(job.id, job.state, index=place, replace=True)
     if numbers:
-        unit.execute([(number, RemoveJob()) for number in numbers])
+        unit.execute([(number, RemoveJob(replaced=True)) for number in numbers])
         outputs.forget(unit.txn, numbers)
         unit.views.flush()  # whoever looks for the ids finds them free
     return numbers

@@ -82,7 +82,7 @@ class Lease(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How the last run ended; `error` is None when it ended well."""
+    """How the last run ended; `error` is None when it ended well or was cancelled."""
 
     worker: str
     return_code: int | None
@@ -209,7 +209,10 @@ def _cancel_requested(job: Job, event: CancelRequested, at: Recorded, state: Job
 
 
 def _cancelled(job: Job, event: Cancelled, at: Recorded, state: JobState) -> Job:
-    return _moved(job, at, state, lease=None, finished_at_us=at.at_us)
+    lease, last = job.lease, job.last
+    if lease is not None and lease.attempt:
+        last = Outcome(lease.worker, None, None, event.duration_ms, None)
+    return _moved(job, at, state, lease=None, finished_at_us=at.at_us, last=last)
 
 
 def _requeued(job: Job, event: Requeued, at: Recorded, state: JobState) -> Job:

@@ -116,7 +116,7 @@ def command_of(result: Result, policies: Iterator[RetryPolicy]) -> JobCommand:
     if result.kind == "cancelled":
         return ConfirmCancel(token, result.duration_ms, output.stdout, output.stderr)
     if result.kind == "released":
-        return ReleaseJob(token, bounded(result.error or "released by its worker"))
+        return ReleaseJob(token, bounded(result.error or "released by its worker"), result.duration_ms)
     return FailJob(
         token,
         next(policies),

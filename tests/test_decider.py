@@ -352,8 +352,9 @@ def test_a_cancel_request_outlives_its_worker(situation: str) -> None:
 
 
 def test_a_cancel_request_outlives_a_release() -> None:
-    """A job given back by a stopping worker after its cancel was asked for does not run again."""
+    """A job given back after its cancel was asked for does not run again; how long it ran is kept."""
     given(*HISTORIES["stopping"]).when(ReleaseJob(2, "shutdown")).then(Cancelled(2, 1))
+    given(*HISTORIES["stopping"]).when(ReleaseJob(2, "shutdown", 800)).then(Cancelled(2, 1, 800))
 
 
 # -- edit ----------------------------------------------------------------------------------------
@@ -440,8 +441,9 @@ def test_only_never_allows_more(situation: str, verb: type[RequeueJob] | type[Re
 
 @pytest.mark.parametrize("situation", ["completed", "dead", "cancelled"])
 def test_an_ended_job_can_be_removed(situation: str) -> None:
-    """Removing an ended job says what state it was in, and leaves no job."""
+    """Removing an ended job says what state it was in, and if a new one replaces it, and leaves no job."""
     assert given(*HISTORIES[situation]).when(RemoveJob()).then(Removed(situation)).job is None
+    assert given(*HISTORIES[situation]).when(RemoveJob(replaced=True)).then(Removed(situation, True)).job is None
 
 
 def test_what_is_asked_of_no_job_is_refused() -> None:

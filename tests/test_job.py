@@ -6,6 +6,7 @@ import pytest
 
 from queuectl.errors import IllegalTransition
 from queuectl.events.types import (
+    Cancelled,
     CancelRequested,
     Claimed,
     Completed,
@@ -133,6 +134,16 @@ def test_a_cancel_request_is_seen_on_the_lease() -> None:
     """A running job that was asked to stop still runs, and its lease says so to the worker."""
     job = job_after(*HISTORIES["running"], CancelRequested(2))
     assert (job.state, job.lease) == (JobState.PROCESSING, Lease(2, "w1", at(30), 1, True))
+
+
+def test_a_cancelled_run_was_the_last() -> None:
+    """How long a run took that was cancelled is the job's, and nothing of an attempt before it, or of none."""
+    again = (Claimed("w2", at(9)), Started(5, 2, "host", 4242), CancelRequested(5), Cancelled(5, 2, 800))
+    assert job_after(*HISTORIES["failed"], *again).last == Outcome("w2", None, None, 800, None)
+    claimed = (Claimed("w2", at(9)), CancelRequested(5), Cancelled(5))
+    assert job_after(*HISTORIES["failed"], *claimed).last == job_after(*HISTORIES["failed"]).last
+    assert job_after(*HISTORIES["failed"], Cancelled()).last == job_after(*HISTORIES["failed"]).last
+    assert job_after(*HISTORIES["claimed"], Cancelled(2)).last is None
 
 
 @pytest.mark.parametrize("situation", ["cancelled", "stopping"])

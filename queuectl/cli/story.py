@@ -204,6 +204,10 @@ def _value(field: str, value: Any) -> str:
     return _at(value) if field == "run_at_us" else str(value)
 
 
+def _removed(event: Removed, at_us: int) -> str:
+    return f"was {event.state}" + (", replaced by a new job" if event.replaced else "")
+
+
 def _config(event: ConfigChanged, at_us: int) -> str:
     def value(told: Value | None) -> str:
         return "default" if told is None else told if isinstance(told, str) else f"{told:g}"
@@ -246,7 +250,7 @@ _TOLD: Mapping[type[Any], Callable[[Any, int], str]] = {
     Cancelled: _cancelled,
     Requeued: lambda event, at_us: f"attempts {event.attempts}",
     Edited: _edited,
-    Removed: lambda event, at_us: f"was {event.state}",
+    Removed: _removed,
     ConfigChanged: _config,
     EnvironmentKept: lambda event, at_us: " ".join(event.entries),
     RetentionApplied: _retention,

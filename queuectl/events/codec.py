@@ -87,7 +87,7 @@ LAYOUTS: tuple[Layout, ...] = (
     _layout(Cancelled, "cancelled", "tok n ms out err"),
     _layout(Requeued, "requeued", "n"),
     _layout(Edited, "edited", "cmd q pri max tmo base cwd env run sh due"),
-    _layout(Removed, "removed", "state"),
+    _layout(Removed, "removed", "state rep"),
     _layout(ConfigChanged, "config_changed", "key old new"),
     _layout(EnvironmentKept, "environment_kept", "env"),
     _layout(WorkerStarted, "worker_started", "host pid slots queues"),

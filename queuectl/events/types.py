@@ -186,9 +186,10 @@ class Edited(NamedTuple):
 
 
 class Removed(NamedTuple):
-    """The job left the views and its id is free; its history stays."""
+    """The job left the views and its id is free; its history stays. `replaced`: a new job of its id was to come."""
 
     state: str
+    replaced: bool = False
 
 
 class ConfigChanged(NamedTuple):

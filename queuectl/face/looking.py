@@ -277,6 +277,12 @@ class Looking(Opened):
             token = 0 if log.is_gone(position) else log.at(position).cause
             return family.cause_of(txn, token) if token else None
 
+    def earlier(self, job: Job) -> int | None:
+        """Return the position at which an earlier job of a job's id was removed, None if there was none."""
+        with self._store.read() as txn:
+            log = LmdbLog(txn)
+            return None if log.is_gone(job.number) else log.at(job.number).prev or None
+
     def events(
         self,
         *,

@@ -22,7 +22,7 @@ from .comparing import Comparison
 from .folding import Fold, Write
 from .runner import PROMOTE_LIMIT, Views
 
-VIEWS_VERSION = 6
+VIEWS_VERSION = 7
 """The layout of the views; raised when a row or a table of them changes, so that they are rebuilt."""
 
 BATCH = 10_000

@@ -110,3 +110,24 @@ def test_twice(cli: CommandLine, tmp_path: Path) -> None:
     assert [each["type"] for each in cli.json("history", "a")].count("cancelled") == 1
     worker.terminate()
     worker.communicate(timeout=20)
+
+
+def test_how_long_it_ran(cli: CommandLine, tmp_path: Path) -> None:
+    """A run that was cancelled has its length in list, show and history, also as the second attempt of its job."""
+    cli("enqueue", "a", f"test -e {tmp_path}/again && sleep 60; touch {tmp_path}/again; false", "--backoff-base", "0")
+    worker = cli.spawn("worker", "start", "--poll", "30")
+    wait_until(lambda: cli.json("show", "a")["attempts"] == 2)
+    first = cli.json("show", "a")["duration_ms"]
+    since = time.monotonic()
+    wait_until(lambda: time.monotonic() - since > 0.2)
+    cli("cancel", "a")
+    job = wait_until(lambda: (found := cli.json("show", "a"))["state"] == "cancelled" and found)
+    worker.terminate()
+    worker.communicate()
+    assert (job["return_code"], job["last_error"]) == (None, None)
+    assert 200 <= job["duration_ms"] != first
+    assert "took       " in cli("show", "a").stdout
+    [row] = cli("list", "--columns", "id,took").stdout.splitlines()[1:]
+    took = row.split()[1]
+    assert f"took       {took}\n" in cli("show", "a").stdout
+    assert f"attempt 2 in {took}" in cli("history", "a").stdout.splitlines()[-1]

@@ -201,3 +201,30 @@ def test_renewals_are_folded(cli: CommandLine) -> None:
     assert folded[6].startswith("119 times, for 30s, until ")
     assert "times" not in single[6]
     assert sum(event["type"] == "renewed" for event in cli.json("history", "a")) == 120
+
+
+def test_a_job_that_was_replaced(cli: CommandLine) -> None:
+    """The link from a job to the one that took its id says so, and show of that one names the history."""
+    cli("enqueue", "a", "true")
+    assert "earlier" not in cli("show", "a").stdout
+    assert cli.json("show", "a")["earlier"] is None
+    cli.complete("a")
+    cli("enqueue", "a", "false", "--replace", "--reason", "nightly")
+    removed, enqueued = cli("history", "a").stdout.splitlines()[-2:]
+    assert removed.endswith("was completed, replaced by a new job; because: nightly")
+    assert "false, queue default" in enqueued
+    assert "earlier    a job had this id before it; see: queuectl history a\n" in cli("show", "a").stdout
+    *_, link, last = cli.json("history", "a")
+    assert link["data"] == {"state": "completed", "replaced": True}
+    assert cli.json("show", "a")["earlier"] == link["position"] == last["position"] - 1
+    assert cli.json("show", "a", "--as-of", str(link["position"] - 1))["earlier"] is None
+
+
+def test_an_id_that_was_free_again(cli: CommandLine) -> None:
+    """A job that was removed by itself was not replaced, but the next of its id knows of it."""
+    cli("enqueue", "a b", "true")
+    cli("cancel", "a b")
+    cli("remove", "a b")
+    cli("enqueue", "a b", "true", "--replace")
+    assert "replaced" not in cli("history", "a b").stdout
+    assert "see: queuectl history 'a b'\n" in cli("show", "a b").stdout

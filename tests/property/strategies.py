@@ -185,6 +185,8 @@ edits = st.builds(
     cwd=st.none() | texts,
     env=st.none() | st.sampled_from([{}, {"A": "b"}]),
     run_at_us=st.none() | moments,
+    shell=st.none() | st.sampled_from(["", "bash"]),
+    due_us=st.none() | moments,
 )
 
 enqueues = st.builds(EnqueueJob, small_specs)
@@ -197,12 +199,12 @@ commands: st.SearchStrategy[JobCommand] = st.one_of(
     st.builds(CompleteJob, tokens, durations),
     st.builds(FailJob, tokens, policies, st.sampled_from(Reason), short, st.none() | st.integers(0, 255)),
     st.builds(RecoverJob, tokens, policies, st.booleans(), st.none() | counts, st.booleans()),
-    st.builds(ReleaseJob, tokens, short),
+    st.builds(ReleaseJob, tokens, short, durations),
     st.just(CancelJob()),
     st.builds(ConfirmCancel, tokens, durations),
     st.builds(RequeueJob, only),
     st.builds(EditJob, edits),
-    st.builds(RemoveJob, only),
+    st.builds(RemoveJob, only, st.booleans()),
 )
 """Every command there is, as a user or a worker might put it to a job in any state."""
 

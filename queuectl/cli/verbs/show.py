@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...errors import as_typed
 from .. import offers
 from ..context import Session, pass_session
 from ..exits import each
@@ -39,25 +40,27 @@ def command(
     queue = session.reading()
     seen = session.seen(as_of)
 
-    def found(job_id: str) -> "tuple[Job, Mapping[str, str | None], Cause | None]":
+    def found(job_id: str) -> "tuple[Job, Mapping[str, str | None], Cause | None, int | None]":
         job = seen.job(queue.match_id(job_id, or_removed=as_of is not None))
-        return job, queue.inherited_env(job), queue.cause_of(job.number)
+        return job, queue.inherited_env(job), queue.cause_of(job.number), queue.earlier(job)
 
     jobs, code = each(job_ids, found)
     if as_json:
         from ...documents import cause_json, job_json
 
         documents = [
-            {**job_json(job), "inherited": dict(inherited), "caused_by": cause_json(cause)}
-            for job, inherited, cause in jobs
+            {**job_json(job), "inherited": dict(inherited), "caused_by": cause_json(cause), "earlier": earlier}
+            for job, inherited, cause, earlier in jobs
         ]
         document_of_each(documents, is_several=len(job_ids) > 1)
     else:
         from ..jobtext import details
         from ..story import cause_text
 
-        for place, (job, inherited, cause) in enumerate(jobs):
+        for place, (job, inherited, cause, earlier) in enumerate(jobs):
             if place:
                 line()
-            pairs([*details(job, inherited), ("caused by", escape(cause_text(cause)) if cause else "")])
+            by = escape(cause_text(cause)) if cause else ""
+            before = f"a job had this id before it; see: queuectl history {as_typed(job.id)}" if earlier else ""
+            pairs([*details(job, inherited), ("caused by", by), ("earlier", before)])
     ctx.exit(code)
