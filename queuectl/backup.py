@@ -5,7 +5,6 @@ after it, so that what the copied log names is there though jobs come and go mea
 """
 
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from .answers import BackedUp
 from .backupfile import DATA, Writer
 from .documents import time_json
 from .errors import StoreError
-from .files import flush_directory, make_private, new_file, rename, scratch_directory
+from .files import flush_directory, is_below, link_or_copy, make_private, new_file, rename, scratch_directory
 from .soundness import Sound, sound
 from .store import Store
 from .surroundings import absolute
@@ -44,7 +43,7 @@ def back_up(store: Store, file: str, *, force: bool, progress: Progress | None =
             return _write(store, sys.stdout.buffer, shop, compressed=False, progress=progress)
     target = Path(os.path.normpath(absolute(file)))  # symbolic links stay
     _check_target(target, force)
-    with _workshop(target.parent) as shop:
+    with _workshop(target.parent, is_named=not is_below(target, store.path)) as shop:
         with _told(target), new_file(shop / "backup") as sink:
             compressed = target.name.endswith((".gz", ".tgz"))
             done = _write(store, sink, shop, compressed=compressed, progress=progress)
@@ -65,11 +64,11 @@ def _check_target(target: Path, force: bool) -> None:
 
 
 @contextmanager
-def _workshop(beside: Path | None) -> Iterator[Path]:
+def _workshop(beside: Path | None, *, is_named: bool = True) -> Iterator[Path]:
     """Give a directory to work in, which goes with all in it at the end; None: where temporary files are."""
     with ExitStack() as held:
         try:
-            shop = held.enter_context(scratch_directory(beside))
+            shop = held.enter_context(scratch_directory(beside, is_named=is_named))
         except OSError as error:
             where = "temporary files" if beside is None else f"beside {beside}"
             raise StoreError(f"cannot write {where}: {error.strerror or error}; name another place") from None
@@ -127,12 +126,7 @@ def _link_outputs(db: Path, early: Path) -> set[str]:
         target = early.parent / name
         make_private(target.parent)
         with suppress(FileNotFoundError):
-            try:
-                os.link(db / name, target)
-            except FileNotFoundError:
-                raise
-            except OSError:
-                shutil.copyfile(db / name, target)
+            link_or_copy(db / name, target)
     return names
 
 

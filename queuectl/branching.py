@@ -4,9 +4,7 @@ Made under another name and given its own at the end, so that nothing half made 
 first queue is only read.
 """
 
-import shutil
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from .asof import BATCH, Moment, stored, views_at
 from .errors import StoreError, Unusable
 from .events.lmdb_log import LmdbLog
 from .events.types import RETENTION_STREAM, Cancelled, Completed, Failed, Recorded, RetentionApplied
-from .files import flush_all, make_private, rename, scratch_directory
+from .files import flush_all, is_below, link_or_copy, make_private, rename, scratch_directory
 from .projections.rebuild import stamp
 from .projections.runner import Views
 from .store import Store, Transaction
@@ -37,7 +35,7 @@ def branch(store: Store, moment: Moment, into: Path, progress: Progress | None =
     _check(into)
     _check_cut(store, moment)
     try:
-        with scratch_directory(into.parent) as name:
+        with scratch_directory(into.parent, is_named=not is_below(into, store.path)) as name:
             making = Path(name)
             with views_at(store, moment.position, scratch=into.parent) as made:
                 with made.write() as txn:
@@ -46,7 +44,6 @@ def branch(store: Store, moment: Moment, into: Path, progress: Progress | None =
                 runs = _copy_log(store, made, moment.position, progress)
                 found, in_files = _copy_outputs(store, made, runs)
                 made.copy_to(making)
-            (making / "data.mdb").chmod(0o600)
             found += sum(_link(store.path, making, run) for run in in_files)
             flush_all(making)
             _check(into)  # a rename would replace an empty directory
@@ -127,8 +124,5 @@ def _link(source: Path, making: Path, run: Run) -> bool:
     if not there.exists():
         return False
     make_private(here.parent)
-    with suppress(OSError):
-        here.hardlink_to(there)
-        return True
-    shutil.copyfile(there, here)
+    link_or_copy(there, here)
     return True

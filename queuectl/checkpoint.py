@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from .documents import time_json
 from .errors import InvalidInput, Unusable, shown
-from .files import scratch_path, sweep_scratch, whole_file
+from .files import is_below, scratch_path, sweep_scratch, whole_file
 from .untrusted import json_object_of, whole_number
 
 KIND: Final = "queuectl checkpoint"
@@ -24,8 +24,8 @@ class Checkpoint(NamedTuple):
     events: int
 
 
-def write(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint in one go: a reader finds the file as it was, or all of the new one."""
+def write(path: Path, checkpoint: Checkpoint, *, queue: Path) -> None:
+    """Write a checkpoint of a queue in one go: a reader finds the file as it was, or all of the new one."""
     document = {
         "kind": KIND,
         "version": VERSION,
@@ -38,7 +38,7 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
         raise InvalidInput("checkpoint", shown(str(path)), "the name of a file")
     sweep_scratch(path.parent)
     try:
-        with whole_file(path, scratch_path(path.parent)) as file:
+        with whole_file(path, scratch_path(path.parent), is_named=not is_below(path, queue)) as file:
             file.write(json.dumps(document).encode() + b"\n")
     except OSError as error:
         raise Unusable("checkpoint", shown(str(path)), f"a file that can be written ({error.strerror})") from error

@@ -109,7 +109,7 @@ def compacted_copy(path: Path, target: Path) -> None:
     with told(path), closing(LmdbFile(path, read_only=True)) as opened, opened.reading() as env:
         check_format(env, path, None)
         try:
-            env.copy(os.fsencode(target), compact=True)  # type: ignore[arg-type]  # it takes bytes as well
+            opened.copy_into(target)
         except lmdb.Error as error:
             raise StoreError(f"cannot copy the queue at {path}: {error}; check the disk and its free space") from error
         rows = _count_rows(env)

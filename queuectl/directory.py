@@ -133,7 +133,7 @@ def file_at(path: str | Path, name: str = "data.mdb") -> tuple[int, int] | None:
 def make_directory(path: Path) -> None:
     """Make a queue's directory where there is none; raises StoreError, also where its file system will not do."""
     try:
-        make_private(path, may_be_link=True)
+        make_private(path, is_named=True)
     except OSError as error:
         raise StoreError(
             f"cannot make a queue at {path}: {error.strerror}; "

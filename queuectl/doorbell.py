@@ -56,7 +56,7 @@ class Doorbell:
 
     def __init__(self, db_path: str | os.PathLike[str], worker_id: str) -> None:
         directory = os.path.join(db_path, DIRECTORY)
-        from .files import make_private, sweep  # a worker alone makes one
+        from .files import make_private, open_new_pipe, sweep  # a worker alone makes one
 
         make_private(directory)
         sweep(directory, ".new")
@@ -65,12 +65,11 @@ class Doorbell:
         # open looks dead to ring(), which would remove it. Opened for writing too, so that it never
         # reports end of file between two rings.
         unheard = os.path.join(directory, worker_id + ".new")
-        os.mkfifo(unheard, 0o600)
+        self._fd = open_new_pipe(unheard)
         try:
-            os.chmod(unheard, 0o600)  # noqa: PTH101 - what the umask took away
-            self._fd = os.open(unheard, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
             os.rename(unheard, self._path)
         except OSError:
+            os.close(self._fd)
             _remove(unheard)
             raise
 

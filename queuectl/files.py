@@ -1,7 +1,9 @@
 """Private files and directories, written whole or not at all, under any umask, on disk when it says so.
 
-No last part of a path is followed where it is a link: what lies in a queue's directory may have been put
-there by somebody else. Knows nothing of queues. Imports little: workers' smallest processes use it too.
+Everything in a queue's directory is made here, and belongs to that directory's owner, also where root made it: the
+owner could not use it otherwise. No last part of a path is followed where it is a link: what lies in a queue's
+directory may have been put there by somebody else. Knows nothing of queues. Imports little: workers' smallest
+processes use it too.
 """
 # pathlib is what the docstring promises not to load:
 # ruff: noqa: PTH102, PTH108, PTH208, PTH112, PTH118, PTH119, PTH120
@@ -26,64 +28,81 @@ SCRATCH: Final = ".queuectl-scratch-"
 
 _SCRATCH_BYTES: Final = 8
 _SAFE: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY
 
 StrPath = str | os.PathLike[str]
 
 
-def make_private(directory: StrPath, *, may_be_link: bool = False) -> None:
-    """Make a directory, and those above it that are missing, for this user alone; one that is there is left as it is.
+def make_private(directory: StrPath, *, is_named: bool = False, like: StrPath | None = None) -> None:
+    """Make a directory, and those above it that are missing, for one user alone; one that is there is left as it is.
 
-    `may_be_link`: to a directory, where a user named it. Raises OSError, also if something else is there.
+    `is_named`: a user named it, so that it may be a link to one, and is this user's own even in another's directory,
+    unless it is to have the owner of a directory that it is `like`. Raises OSError, also if something else is there.
     """
     path = os.fspath(directory)
     try:
         os.mkdir(path, DIRECTORY_MODE)
     except FileNotFoundError:
-        above = os.path.dirname(os.path.abspath(path))  # noqa: PTH100
+        above = _above(path)
         if os.path.isdir(above):  # /proc, say, where nothing can be made
             raise
-        make_private(above, may_be_link=may_be_link)
-        make_private(path, may_be_link=may_be_link)
+        make_private(above, is_named=is_named, like=like)
+        make_private(path, is_named=is_named, like=like)
     except FileExistsError:
-        if os.path.islink(path) and not may_be_link:  # noqa: PTH114
+        if os.path.islink(path) and not is_named:  # noqa: PTH114
             raise NotADirectoryError(errno.ENOTDIR, f"{path} is a link; see who put it there", path) from None
         if not os.path.isdir(path):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
     else:
-        os.chmod(path, DIRECTORY_MODE)  # noqa: PTH101 - what the umask took away
-        flush_directory(os.path.dirname(os.path.abspath(path)))  # noqa: PTH100
+        fd = _open_made(path, _DIRECTORY, DIRECTORY_MODE, is_named=is_named)
+        try:
+            if like is not None:
+                _give_to_owner(fd, like)
+        finally:
+            os.close(fd)
+        flush_directory(_above(path))
 
 
 def open_private(path: StrPath, flags: int) -> int:
     """Open a regular file of a queue's, made for one user alone if there is none and `flags` say O_CREAT.
 
-    Returns its descriptor. What root makes in another user's queue is that user's. Raises OSError, also if a link,
-    a pipe or a device is there.
+    Returns its descriptor. Raises OSError, also if a link, a pipe or a device is there.
     """
     if flags & os.O_CREAT:
         with suppress(FileExistsError):
-            fd = _make(path, flags)
-            _give_to_owner(fd, path)
-            return fd
+            return _make(path, flags)
         if flags & os.O_EXCL:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path))
     return _regular(os.open(path, flags & ~os.O_CREAT | _SAFE), path)
 
 
+def open_new_pipe(path: StrPath) -> int:
+    """Make a named pipe for one user alone, and return a descriptor to read and write it; raises OSError."""
+    os.mkfifo(path, FILE_MODE)
+    try:
+        return _open_made(path, os.O_RDWR, FILE_MODE)
+    except BaseException:
+        remove(path)
+        raise
+
+
 @contextmanager
-def new_file(path: StrPath) -> Iterator[IO[bytes]]:
-    """Make a file for this user alone and give it to be written to; raises FileExistsError if something is there."""
-    with os.fdopen(_make(path, os.O_WRONLY), "wb") as file:
+def new_file(path: StrPath, *, is_named: bool = False) -> Iterator[IO[bytes]]:
+    """Make a file for one user alone and yield it to be written to; raises FileExistsError if something is there.
+
+    `is_named`: a user named the place, so that it is this user's own even in another's directory.
+    """
+    with os.fdopen(_make(path, os.O_WRONLY, is_named=is_named), "wb") as file:
         yield file
 
 
 @contextmanager
-def whole_file(path: StrPath, draft: StrPath) -> Iterator[IO[bytes]]:
-    """Give a new file under the name `draft`, which takes its own once all of it is on disk; else it is removed.
+def whole_file(path: StrPath, draft: StrPath, *, is_named: bool = False) -> Iterator[IO[bytes]]:
+    """Yield a new file under the name `draft`, which takes its own once all of it is on disk; else it is removed.
 
-    Raises FileExistsError where another's draft is there, which stays.
+    `is_named` is as for new_file(). Raises FileExistsError where another's draft is there, which stays.
     """
-    with new_file(draft) as file:
+    with new_file(draft, is_named=is_named) as file:
         try:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX)  # so that sweep() knows that somebody is at it
             yield file
@@ -95,12 +114,25 @@ def whole_file(path: StrPath, draft: StrPath) -> Iterator[IO[bytes]]:
             raise
 
 
+def link_or_copy(old: StrPath, new: StrPath) -> None:
+    """Give a file that nobody changes a second name, or copy it where it cannot have one; raises OSError."""
+    try:
+        os.link(old, new)
+    except (FileNotFoundError, FileExistsError):
+        raise
+    except OSError:
+        from shutil import copyfileobj  # seldom wanted
+
+        with open(old, "rb") as source, new_file(new) as copy:  # noqa: PTH123
+            copyfileobj(source, copy)
+
+
 def rename(old: StrPath, new: StrPath) -> None:
     """Give a file or directory a new name, in the place of what has it, and have that on disk."""
     os.rename(old, new)  # noqa: PTH104
-    above = os.path.dirname(os.path.abspath(new))  # noqa: PTH100
+    above = _above(new)
     flush_directory(above)
-    if (before := os.path.dirname(os.path.abspath(old))) != above:  # noqa: PTH100
+    if (before := _above(old)) != above:
         flush_directory(before)
 
 
@@ -156,10 +188,10 @@ def scratch_path(parent: StrPath) -> str:
 
 
 @contextmanager
-def scratch_directory(parent: StrPath | None = None) -> Iterator[str]:
+def scratch_directory(parent: StrPath | None = None, *, is_named: bool = True) -> Iterator[str]:
     """Make a directory to work in, which goes with all in it at the end; None is where temporary files are.
 
-    One that was given another name meanwhile stays. Raises OSError.
+    One that was given another name meanwhile stays. `is_named` is as for make_private(). Raises OSError.
     """
     if parent is None:
         from tempfile import gettempdir  # slow to import, for what is seldom wanted
@@ -169,7 +201,7 @@ def scratch_directory(parent: StrPath | None = None) -> Iterator[str]:
     path = scratch_path(parent)
     os.mkdir(path, DIRECTORY_MODE)
     try:
-        os.chmod(path, DIRECTORY_MODE)  # noqa: PTH101 - what the umask took away
+        os.close(_open_made(path, _DIRECTORY, DIRECTORY_MODE, is_named=is_named))
         with kept(path):
             yield path
     finally:
@@ -231,19 +263,50 @@ def is_left(path: StrPath) -> bool:
     return True
 
 
-def _make(path: StrPath, flags: int) -> int:
+def is_below(path: StrPath, directory: StrPath) -> bool:
+    """Return whether a file would lie in a directory or below it, wherever links lead to."""
+    above, top = (os.path.realpath(each) for each in (_above(path), directory))
+    return above == top or above.startswith(top.rstrip("/") + "/")
+
+
+def _make(path: StrPath, flags: int, *, is_named: bool = False) -> int:
     fd = os.open(path, flags | _SAFE | os.O_CREAT | os.O_EXCL, FILE_MODE)
     os.fchmod(fd, FILE_MODE)  # what the umask took away
+    if not is_named:
+        _give_to_owner(fd, _above(path))
     return fd
 
 
-def _give_to_owner(fd: int, path: StrPath) -> None:
-    """Give what root made in another user's directory to that user, who could not use it otherwise."""
+def _open_made(path: StrPath, flags: int, mode: int, *, is_named: bool = False) -> int:
+    """Open a directory or a pipe that was just made, unless something took its place, and give it mode and owner."""
+    try:
+        fd = os.open(path, flags | _SAFE)
+    except PermissionError:  # the umask took this user's own right, which root does without
+        os.chmod(path, mode)  # noqa: PTH101
+        fd = os.open(path, flags | _SAFE)
+    try:
+        if flags != _DIRECTORY and not stat.S_ISFIFO(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "something else took its place", os.fspath(path))
+        os.fchmod(fd, mode)
+        if not is_named:
+            _give_to_owner(fd, _above(path))
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _give_to_owner(fd: int, directory: StrPath) -> None:
+    """Give what root made, and nothing else, to the user and the group that a directory belongs to."""
     if os.geteuid() == 0:
-        above = os.stat(os.path.dirname(os.path.abspath(path)))  # noqa: PTH100, PTH116
-        if above.st_uid:
+        found = os.stat(directory)  # noqa: PTH116
+        if found.st_uid and os.fstat(fd).st_uid == 0:
             with suppress(OSError):  # a file system without owners
-                os.fchown(fd, above.st_uid, above.st_gid)
+                os.fchown(fd, found.st_uid, found.st_gid)
+
+
+def _above(path: StrPath) -> str:
+    return os.path.dirname(os.path.abspath(path))  # noqa: PTH100
 
 
 def _regular(fd: int, path: StrPath) -> int:

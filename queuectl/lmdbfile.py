@@ -18,6 +18,7 @@ from lmdb import _envid
 
 from .directory import advice_on, file_at, refuse_irregular
 from .errors import NotAQueue, StoreError
+from .files import new_file
 from .surroundings import inheritable
 from .txnlocks import ReaderLock, WriterLock
 
@@ -170,6 +171,14 @@ class LmdbFile:
     def used_bytes(self) -> int:
         """Return how much of the map is in use."""
         return (int(self.env.info()["last_pgno"]) + 1) * int(self.env.stat()["psize"])
+
+    def copy_into(self, directory: Path) -> None:
+        """Write a copy without free pages into a directory, as data.mdb, while reading(); raises OSError or lmdb.Error.
+
+        Into a file made here, since one that LMDB makes would be root's in another user's directory.
+        """
+        with new_file(directory / "data.mdb") as file:
+            self.env.copyfd(file.fileno(), compact=True)
 
     def close(self) -> None:
         """Close it, while nobody of this process uses it; doing so twice is harmless."""

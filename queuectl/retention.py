@@ -114,7 +114,8 @@ class Retention:
 
     def _prepare(self) -> Header:
         """Make the directory, clear it of what an interrupted compact left, and give the next segment's header."""
-        make_private(self._directory, may_be_link=self._directory.parent != self._store.path)
+        home = self._store.path
+        make_private(self._directory, is_named=self._directory.parent != home, like=home)
         with self._store.read() as txn:
             log, last, origin = LmdbLog(txn), archives.last(txn), LmdbLog(txn).origin()
             cut = max(log.cut(), self._rule.upto)

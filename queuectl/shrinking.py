@@ -4,7 +4,6 @@ LMDB reuses the pages of what was deleted, but never makes its file smaller. Nob
 open meanwhile. The old file stays until the new one is whole, checked and on disk.
 """
 
-import os
 from pathlib import Path
 from shutil import rmtree
 from typing import Final
@@ -13,7 +12,7 @@ from .answers import Shrunk
 from .datafile import compacted_copy
 from .directory import SHRUNK, alone, refuse_half_replaced, refuse_irregular
 from .errors import NoQueue, StoreError
-from .files import make_private, rename
+from .files import flush, make_private, rename
 
 DATA: Final = "data.mdb"
 
@@ -37,7 +36,8 @@ def shrink(path: Path, *, check: bool = False) -> Shrunk:
             before = (path / DATA).stat().st_size
             make_private(target)
             compacted_copy(path, target)
-            after = _on_disk(target / DATA)
+            flush(target / DATA)
+            after = (target / DATA).stat().st_size
             rename(target / DATA, path / DATA)
         except OSError as error:
             raise StoreError(
@@ -47,13 +47,3 @@ def shrink(path: Path, *, check: bool = False) -> Shrunk:
         finally:
             rmtree(target, ignore_errors=True)
     return Shrunk(before, after)
-
-
-def _on_disk(file: Path) -> int:
-    fd = os.open(file, os.O_RDONLY)
-    try:
-        os.fchmod(fd, 0o600)
-        os.fsync(fd)
-        return os.fstat(fd).st_size
-    finally:
-        os.close(fd)

@@ -6,6 +6,7 @@ content's digest, its views' version and the log's own chain all agree with its 
 """
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import file_digest, sha256
@@ -15,7 +16,7 @@ from typing import Final, NamedTuple
 
 from .directory import lock
 from .errors import StoreError
-from .files import make_private, whole_file
+from .files import make_private, new_file, whole_file
 from .store import Store
 from .untrusted import json_object, position_of, whole_number
 
@@ -29,6 +30,7 @@ AT_MOST: Final = 20
 LEVEL: Final = 6
 """Half the size of level 3, where the copy of each id lies far from the job it is of; taken apart as fast."""
 _LOCK: Final = "lock"
+_MAKING: Final = ".making-"
 _HEADER_BYTES: Final = 1_000
 _PIECE_BYTES: Final = 1 << 20
 _WINDOW_BYTES: Final = 128 << 20
@@ -75,7 +77,7 @@ def read(queue_path: Path, position: int) -> Snapshot | None:
 
 def unpack(snapshot: Snapshot, directory: Path) -> bool:
     """Write the store in a snapshot into a directory; tells whether the content was what was written."""
-    import zstandard  # here and below, as tempfile: a worker, which only asks what there is, has no use for them
+    import zstandard  # here and below: a worker, which only asks what there is, has no use for them
 
     try:
         with snapshot.path.open("rb") as file:
@@ -83,7 +85,7 @@ def unpack(snapshot: Snapshot, directory: Path) -> bool:
             if file_digest(file, "sha256").digest() != snapshot.sha256:
                 return False
             file.seek(start)
-            with (directory / "data.mdb").open("wb") as content:
+            with new_file(directory / "data.mdb") as content:
                 limit = _LEAST_BYTES + snapshot.file_bytes * _TIMES_AT_MOST
                 for piece in zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES).read_to_iter(
                     file, read_size=_PIECE_BYTES, write_size=_PIECE_BYTES
@@ -98,19 +100,17 @@ def unpack(snapshot: Snapshot, directory: Path) -> bool:
 
 def save(queue_path: Path, views: Store, *, position: int, at_us: int, version: int, digest: bytes) -> Snapshot:
     """Make a snapshot of a store that holds the views at a position; raises StoreError where it cannot be written."""
-    import tempfile
-
     target = _file_of(queue_path, position)
     try:
         make_private(target.parent)
-        with tempfile.TemporaryDirectory(prefix=".making-", dir=target.parent) as making:
-            views.copy_to(Path(making))
-            packed, content_digest = _compress(Path(making))
+        with _making(target.parent) as making:
+            views.copy_to(making)
+            packed, content_digest = _compress(making)
             header = {"format": FORMAT, "position": position, "at_us": at_us, "views": version} | {
                 "digest": digest.hex(),
                 "sha256": content_digest.hex(),
             }
-            with whole_file(target, Path(making) / "whole") as file, packed.open("rb") as content:
+            with whole_file(target, making / "whole") as file, packed.open("rb") as content:
                 file.write(json.dumps(header).encode() + b"\n")
                 while piece := content.read(_PIECE_BYTES):
                     file.write(piece)
@@ -171,11 +171,24 @@ def _file_of(queue_path: Path, position: int) -> Path:
     return queue_path / DIRECTORY / f"{position:015d}{SUFFIX}"
 
 
+@contextmanager
+def _making(directory: Path) -> Iterator[Path]:
+    """Make a directory to work in, which goes with all in it at the end."""
+    from shutil import rmtree
+
+    path = directory / f"{_MAKING}{os.urandom(8).hex()}"
+    make_private(path)
+    try:
+        yield path
+    finally:
+        rmtree(path, ignore_errors=True)
+
+
 def _compress(directory: Path) -> tuple[Path, bytes]:
     import zstandard
 
     packed, digest = directory / "packed", sha256()
-    with (directory / "data.mdb").open("rb") as content, packed.open("wb") as file:
+    with (directory / "data.mdb").open("rb") as content, new_file(packed) as file:
         for piece in zstandard.ZstdCompressor(level=LEVEL).read_to_iter(content, read_size=_PIECE_BYTES):
             digest.update(piece)
             file.write(piece)
@@ -186,5 +199,5 @@ def _sweep(directory: Path) -> None:
     """Remove what makers that were killed left half done."""
     from shutil import rmtree
 
-    for path in directory.glob(".making-*"):
+    for path in directory.glob(f"{_MAKING}*"):
         rmtree(path, ignore_errors=True)

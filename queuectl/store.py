@@ -153,7 +153,7 @@ class Store:
         """Write a compact copy into a directory, as data.mdb; raises StoreError."""
         try:
             with self._using(reads=True) as shared:
-                shared.opened.env.copy(str(directory), compact=True)
+                shared.opened.copy_into(directory)
         except (lmdb.Error, OSError) as error:
             raise StoreError(f"cannot copy a store to {directory}: {error}; free some disk space") from error
 

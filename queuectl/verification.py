@@ -73,7 +73,7 @@ def verify(
         gathered.ended(path, ending)
     gathered.compare(places)
     if write_to is not None:
-        _write(write_to, gathered)
+        _write(write_to, gathered, path)
     return Verified(gathered.parts, gathered.problems, gathered.count, gathered.notes, gathered.head, places)
 
 
@@ -142,10 +142,10 @@ class _Gathered:
                 self.add("against", position, 0, what)
 
 
-def _write(path: Path, gathered: _Gathered) -> None:
+def _write(path: Path, gathered: _Gathered, queue: Path) -> None:
     if gathered.count:
         gathered.notes.append(f"no checkpoint was written to {path}, since something is wrong")
     elif gathered.head is None or not gathered.is_digest_known:
         raise QueuectlError(f"cannot write a checkpoint to {path}: the chain's digest at the head is not known")
     else:
-        checkpoint.write(path, gathered.head)
+        checkpoint.write(path, gathered.head, queue=queue)

@@ -36,7 +36,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "datafile": "directory errors halfmade lmdbfile tables",
     "environment": "datafile directory errors files gate lmdbfile tables",
     "gate": "",
-    "lmdbfile": "directory errors surroundings txnlocks",
+    "lmdbfile": "directory errors files surroundings txnlocks",
     "registry": "directory environment errors halfmade tables",
     "txnlocks": "errors",
     "packing": "",

@@ -33,7 +33,7 @@ def adopt(
     """Import jobs, write those that cannot be taken to `rejects`, and print the report."""
     from json import dumps
 
-    with _queue(session, dry_run) as queue, _rejects(rejects, dry_run) as sink, progress("Importing") as shown:
+    with _queue(session, dry_run) as queue, _rejects(session, rejects, dry_run) as sink, progress("Importing") as shown:
         try:
             report = queue.import_jobs(
                 files,
@@ -76,14 +76,14 @@ def _queue(session: Session, dry_run: bool) -> Iterator["Queue"]:
 
 
 @contextmanager
-def _rejects(file: str | None, dry_run: bool) -> Iterator[IO[bytes] | None]:
+def _rejects(session: Session, file: str | None, dry_run: bool) -> Iterator[IO[bytes] | None]:
     """Give the file for rows that cannot be taken, made before the first is; None where none is wanted."""
     if file is None or dry_run:
         yield None
         return
     from .whole import whole_file
 
-    with whole_file(file, force=False) as sink:
+    with whole_file(file, queue=session.directory(), force=False) as sink:
         yield sink
 
 

@@ -10,15 +10,19 @@ from ..errors import StoreError
 
 
 @contextmanager
-def whole_file(name: str, *, force: bool) -> Iterator[IO[bytes]]:
-    """Give a file to write to, which gets its name once all is on disk; raises StoreError where one is there."""
+def whole_file(name: str, *, queue: Path, force: bool) -> Iterator[IO[bytes]]:
+    """Yield a file to write to, which gets its name once all is on disk; raises StoreError if one is there.
+
+    In the directory of the `queue` it comes from it is that directory's owner's.
+    """
     target = Path(name)
     if target.exists() and (not force or target.is_dir()):
         hint = "name a file in it" if target.is_dir() else "--force replaces it"
         raise StoreError(f"cannot write {name}: it is there already; {hint}")
     files.sweep_scratch(target.parent)
     try:
-        with files.whole_file(target, files.scratch_path(target.parent)) as sink:
+        draft, is_named = files.scratch_path(target.parent), not files.is_below(target, queue)
+        with files.whole_file(target, draft, is_named=is_named) as sink:
             yield sink
     except OSError as error:
         raise StoreError(f"cannot write {name}: {error.strerror}; nothing of it was kept") from None

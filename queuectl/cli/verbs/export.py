@@ -31,7 +31,7 @@ def command(session: Session, *, file: str, no_outputs: bool, force: bool) -> No
         else:
             from ..whole import whole_file
 
-            with whole_file(file, force=force) as sink:
+            with whole_file(file, queue=queue.path, force=force) as sink:
                 done = queue.export(sink.write, outputs=not no_outputs, progress=shown.done)
     where = "stdout" if file == "-" else escape(file)
     told = f"{plural(done.events, 'event')} and {plural(done.outputs, 'output')}"
