@@ -31,8 +31,8 @@ def check_shell(text: object, field: str = "shell") -> str:
 def words_before(shell: str) -> Sequence[str]:
     """Return the words that run a command line in a shell, which comes behind them as one word."""
     words = _split(shell) or [shell]
-    name = words[0].rpartition("/")[2]
-    return (*words, "-c", "--") if name in _TAKES_DASHES else (*words, "-c")
+    names = {word.rpartition("/")[2] for word in words}  # the shell may come behind busybox, env or nice
+    return (*words, "-c") if names.isdisjoint(_TAKES_DASHES) else (*words, "-c", "--")
 
 
 def _split(text: str) -> list[str]:

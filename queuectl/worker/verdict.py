@@ -101,9 +101,11 @@ def _with_last_line(what: str, stderr_tail: str | None) -> str:
 
 
 def _last_line(text: str) -> str:
-    # Carriage returns end lines too: of a progress bar only its last state is of interest.
-    lines = [line.strip() for line in text.splitlines()]
-    last = next((line for line in reversed(lines) if line), "")
+    # Carriage returns end lines too: of a progress bar only its last state is of interest. Shells and compilers point
+    # at a place by a line of signs: what they say of it comes before.
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    worded = (line for line in reversed(lines) if any(map(str.isalnum, line)))
+    last = next(worded, lines[-1] if lines else "")
     shown = "".join(c if c.isprintable() else "?" for c in last)
     if len(shown) <= _LINE_CHARS:
         return shown
