@@ -18,7 +18,12 @@ SPEC = JobSpec("a", "true", timeout_ms=1_500)
         (0, None, "warning\n", Verdict("completed", 0)),
         (3, None, None, Verdict("failed", 3, None, "exit_code", "exit code 3")),
         (1, None, "a\nlast  \n\n", Verdict("failed", 1, None, "exit_code", "exit code 1: last")),
-        (1, None, "no such thing: x\n  ^~~^\n", Verdict("failed", 1, None, "exit_code", "exit code 1: no such thing: x")),
+        (
+            1,
+            None,
+            "no such thing: x\n  ^~~^\n",
+            Verdict("failed", 1, None, "exit_code", "exit code 1: no such thing: x"),
+        ),
         (1, None, "--\n^^\n", Verdict("failed", 1, None, "exit_code", "exit code 1: ^^")),
         (-11, None, None, Verdict("failed", None, "SIGSEGV", "signal", "killed by SIGSEGV")),
         (-15, Stop.TIMEOUT, None, Verdict("failed", None, "SIGTERM", "timeout", "timed out after 1.5 s")),
