@@ -18,6 +18,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
+from weakref import WeakSet
 
 from .boot import awake_s, boot, booted_s, place
 from .files import make_private, open_private, sweep
@@ -120,6 +121,7 @@ class LockFile:
             remove_file(unheld)
             os.close(self._fd)
             raise
+        _held.add(self)
 
     def live(self) -> None:
         """Give a sign of life."""
@@ -151,8 +153,25 @@ class LockFile:
     def close(self) -> None:
         """Take the file away and let go of it."""
         remove_file(self._path)
+        self.leave()
+
+    def leave(self) -> None:
+        """Let go of the file, and leave it where it is."""
+        _held.discard(self)
         self._map.close()
         os.close(self._fd)
+
+
+_held: Final[WeakSet[LockFile]] = WeakSet()
+
+
+def _in_child() -> None:
+    # The lock is held as long as anybody has it open, and a fork may outlive the worker.
+    for each in list(_held):
+        each.leave()
+
+
+os.register_at_fork(after_in_child=_in_child)
 
 
 def look(db_path: str | os.PathLike[str], worker: str) -> Sighting | None:

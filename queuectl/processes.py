@@ -81,6 +81,20 @@ def seen(pid: int) -> Seen | None:
     return Seen(pid, int(parent), int(group), int(session), int(started), state in b"ZX", state == b"T")
 
 
+def exit_status(pid: int, options: int) -> int | None:
+    """Return a child's exit code, or minus its signal; it is reaped where there is no looking at it otherwise.
+
+    None where it runs and `options` say not to wait; raises ChildProcessError where it was reaped.
+    """
+    if not hasattr(os, "waitid"):  # macOS, before Python 3.13
+        found, status = os.waitpid(pid, options)
+        return os.waitstatus_to_exitcode(status) if found else None
+    seen = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | options)
+    if seen is None:
+        return None
+    return seen.si_status if seen.si_code == os.CLD_EXITED else -seen.si_status
+
+
 def environ(pid: int) -> list[bytes]:
     """Return the entries of a process's environment as it began; none where it may not be read."""
     content = bytearray()

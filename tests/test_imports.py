@@ -47,6 +47,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "processes": "boot",
     "leftovers": "boot lockfile mark processes",
     "guardian": "boot lockfile leftovers processes",
+    "command_parent": "processes",
     "diskspace": "",
     "damage": "errors",
     "store": "copying damage diskspace directory environment errors registry tables",
@@ -117,7 +118,8 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "doctor": "apart directory errors files halfmade events.lmdb_log job lmdbfile lockfile projections.* reading store",
     "worker.libc": "surroundings",
     "worker.package": "asof settling takeover",
-    "worker.*": f"{FACE} escaping boot doorbell files guardian leftovers lockfile mark processes worker.*",
+    "worker.*": f"{FACE} escaping boot command_parent doorbell files guardian leftovers lockfile mark processes"
+    " worker.*",
     "cli.verbs.dashboard": f"{FACE} cli.* web.server",
     "cli.*": f"{FACE} escaping asof candidates doctor files trust mark verification __init__ cli.* worker.*",
     "web.looking": f"{FACE} __init__ web.*",

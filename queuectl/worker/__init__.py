@@ -47,8 +47,8 @@ def start_worker(
     `report` is given the lines to print, all of a tick at once, and may give how many it could print now: the
     others come again. `notifier` tells a service manager.
     `is_sole` says that nothing else in this process has children: it takes in what commands leave behind when they
-    end (as a subreaper, Linux), by which it finds what hides, and reaps it. Without it children are left to you,
-    those too that this process is left as process 1.
+    end (as a subreaper, Linux), by which it finds what hides, and reaps it. Without it commands are children of another
+    process, and this one's are left to you, those too that it is left as process 1.
     """
     settings = queue.settings()
     check_slots(slots)

@@ -11,19 +11,12 @@ import errno
 import fcntl
 import os
 import signal
-import struct
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from ..surroundings import inheritable
-
-_PIDFD_INFO: Final = struct.Struct("=Q52xi")
-"""What of the kernel's record is of interest: which parts of it there are, and the wait status."""
-
-_PIDFD_GET_INFO: Final = 0xC040FF0B
-_PIDFD_INFO_EXIT: Final = 1 << 3
 
 _OPAQUE_BYTES: Final = 512
 """More than any platform's posix_spawnattr_t (glibc: 336) or sigset_t (128) takes."""
@@ -164,20 +157,6 @@ def pipe() -> tuple[int, int]:
     if _quick.fcntl(reading, fcntl.F_SETFL, os.O_NONBLOCK):
         os.set_blocking(reading, False)
     return reading, writing
-
-
-def exit_by(handle: int) -> int | None:
-    """Give a reaped process's exit code, or minus its signal, by its handle; None where the system does not tell.
-
-    Linux does since 6.15 (PIDFD_GET_INFO).
-    """
-    info = bytearray(_PIDFD_INFO.pack(_PIDFD_INFO_EXIT, 0))
-    try:
-        fcntl.ioctl(handle, _PIDFD_GET_INFO, info)
-    except (OSError, ValueError):
-        return None
-    told, status = _PIDFD_INFO.unpack(info)
-    return os.waitstatus_to_exitcode(status) if told & _PIDFD_INFO_EXIT else None
 
 
 def close(fds: Iterable[int]) -> None:

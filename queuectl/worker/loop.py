@@ -19,7 +19,6 @@ from ..answers import Exchange, Result
 from ..clock import worker_id
 from ..doorbell import Doorbell, ring
 from ..errors import InvalidInput, JobNotFound, NoQueue
-from ..events.types import Reason
 from ..job import Job, JobState
 from ..lockfile import LockFile
 from ..queue import Queue
@@ -105,7 +104,6 @@ class Worker:
         self._heard = 0  # signals that ask to stop
         self._interrupted_at = -NEVER
         self._is_hungry = True  # there may be jobs to claim
-        self._is_robbed = False  # of how a command ended, and that was said
         self._is_waiting = False  # for a job that is due later, and that was said
         self._seen_head = -1
         self._due_at = NEVER
@@ -138,7 +136,7 @@ class Worker:
 
     def _open(self, opened: ExitStack) -> None:
         options, path = self._options, self._queue.path
-        signals = opened.enter_context(Signals())
+        signals = opened.enter_context(Signals(is_sole=options.is_sole))
         opened.enter_context(quick_switches())
         self._lock = opened.enter_context(
             closing(LockFile(path, self.id, slots=places(options.slots), lease_s=options.lease_s))
@@ -430,9 +428,6 @@ class Worker:
         after = {job.number: job for job in answer.settled}
         recorded = [result for result in results if result.job.number in after]
         self._slots.recorded(recorded)
-        if not self._is_robbed and any(result.reason == Reason.LOST for result in recorded):
-            self._is_robbed = True
-            self._say(report.robbed())
         for result in recorded:
             job = after[result.job.number]
             self._say(report.ended(result, job), job.state)

@@ -12,16 +12,19 @@ import signal
 import stat
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from ..boot import booted_s
 from ..errors import QueuectlError
 from ..events.types import Command
-from ..processes import handle_of
+from ..processes import exit_status
 from ..shells import DEFAULT as DEFAULT_SHELL
 from ..shells import words_before
 from .arrivals import Arrivals, Watch
-from .libc import Attributes, Environment, Strings, close, exit_by, pipe, spawn, strings
+from .libc import Attributes, Environment, Strings, close, pipe, spawn, strings
+
+if TYPE_CHECKING:
+    from .parent import CommandParent
 
 Stream: TypeAlias = Literal[b"o", b"e"]
 STDOUT: Final = b"o"
@@ -40,7 +43,7 @@ NOT_FOUND: Final = 127
 
 
 UNKNOWN: Final = 256
-"""The exit status of a command that somebody else in this program reaped: more than any is."""
+"""The exit status of a command whose parent was killed, or that somebody else reaped: more than any is."""
 
 
 class SpawnError(QueuectlError):
@@ -96,6 +99,41 @@ def none_at_all(error: Shortage) -> Shortage:
     return Shortage(f"{error}, and none runs; {_LIMITS}")
 
 
+class Child(Protocol):
+    """A command's process, as whoever waits for it has it."""
+
+    @property
+    def pid(self) -> int:
+        """Return its id."""
+        ...
+
+    def status(self, *, patient: bool) -> int | None:
+        """Return its exit code, or minus its signal, waiting for its end where `patient`; None while it runs.
+
+        Raises ChildProcessError where nobody can know.
+        """
+        ...
+
+    def reap(self) -> None:
+        """Let the system forget it, if it has ended; until then its id is nobody else's."""
+        ...
+
+
+class OwnChild(NamedTuple):
+    """A child of this process's own."""
+
+    pid: int
+
+    def status(self, *, patient: bool) -> int | None:
+        """Return its exit code, or minus its signal, and leave it to be reaped."""
+        return exit_status(self.pid, 0 if patient else os.WNOHANG)
+
+    def reap(self) -> None:
+        """Let the system forget it, if it has ended."""
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, os.WNOHANG)
+
+
 class Process:
     """A running command, leader of its own session and process group, with two pipes to read.
 
@@ -104,18 +142,17 @@ class Process:
 
     def __init__(
         self,
-        pid: int,
+        child: Child,
         pipes: dict[Stream, int],
         watch: Watch[Stream],
         *,
         born_s: tuple[float, float],
-        handle: int = -1,
     ) -> None:
-        self.pid = pid
+        self.pid = child.pid
+        self._child = child
         self.pipes = pipes
         self.born_s = born_s
         self._watch = watch
-        self._handle = handle
         self._status: int | None = None
 
     def wait(self) -> bool:
@@ -123,32 +160,30 @@ class Process:
 
         It is left to close() to reap it, which may also come first.
         """
-        return self._look(0) == 0
+        return self._look(patient=True) == 0
 
     def poll(self) -> int | None:
         """Give the exit code, minus the signal's number where one killed it, or None while it runs.
 
-        UNKNOWN where somebody else in this program reaped it. It is left to close() to do so: until then
-        neither its process id nor its group or session can become another's.
+        UNKNOWN where nobody can know. It is left to close() to reap it: until then neither its process id
+        nor its group or session can become another's.
         """
         if self._status is None:
-            self._look(os.WNOHANG)
+            self._look(patient=False)
         return self._status
 
-    def _look(self, options: int) -> int | None:
+    def _look(self, *, patient: bool) -> int | None:
         try:
-            status = _status_of(self.pid, options)
+            status = self._child.status(patient=patient)
         except ChildProcessError:
-            told = exit_by(self._handle)
-            status = UNKNOWN if told is None else told
+            status = UNKNOWN
         if self._status is None:  # what another thread of ours saw first stands
             self._status = status
         return status
 
     def reap(self) -> None:
         """Let the system forget it, if it has exited."""
-        with suppress(ChildProcessError):
-            os.waitpid(self.pid, os.WNOHANG)
+        self._child.reap()
 
     def read(self, stream: Stream) -> bytes | None:
         """Give what lies in a pipe, b"" at its end, None when there is nothing just now."""
@@ -178,21 +213,7 @@ class Process:
         left = [self.pipes.pop(stream) for stream in but]
         close(self.pipes.values())
         self.pipes.clear()
-        if self._handle >= 0:
-            close([self._handle])
-            self._handle = -1
         return left
-
-
-def _status_of(pid: int, options: int) -> int | None:
-    """Give a child's exit code, or minus its signal; it is reaped where there is no looking at it otherwise."""
-    if not hasattr(os, "waitid"):  # macOS, before Python 3.13
-        found, status = os.waitpid(pid, options)
-        return os.waitstatus_to_exitcode(status) if found else None
-    seen = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | options)
-    if seen is None:
-        return None
-    return seen.si_status if seen.si_code == os.CLD_EXITED else -seen.si_status
 
 
 class Invocation(NamedTuple):
@@ -220,11 +241,11 @@ class Invocation(NamedTuple):
 class Launcher:
     """Spawns commands, in any thread; keeps what is the same for all of them.
 
-    `is_sole`: nothing else in this program waits for children, and could take how a command ended.
+    `is_sole`: nothing else in this program waits for children, and could take how a command ended; where
+    something may, commands are another process's children.
     """
 
     def __init__(self, base_env: Mapping[bytes, bytes], *, is_sole: bool = True) -> None:
-        self._is_sole = is_sole
         self._attributes = Attributes()
         self._base = Environment({os.fsdecode(name): name + b"=" + value for name, value in base_env.items()})
         self._path = base_env.get(b"PATH", DEFAULT_PATH)
@@ -234,6 +255,7 @@ class Launcher:
         try:
             while not self._nulls or self._nulls[-1] <= _STDERR_FD:
                 self._nulls.append(os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
+            self._parent = None if is_sole else _command_parent()
         except OSError:
             close(self._nulls)
             raise
@@ -241,6 +263,8 @@ class Launcher:
 
     def close(self) -> None:
         """Let go of what all commands share."""
+        if self._parent is not None:
+            self._parent.close()
         close(self._nulls)
         self._arrivals.close()
 
@@ -285,7 +309,7 @@ class Launcher:
             program = what.program if b"/" in what.program else _find(what.program, what.path, what.where)
             fds = (self._nulls[-1], ends[1], ends[1] if what.merge else ends[3])
             born_from_s = booted_s()
-            pid = spawn(program, what.argv, what.env, self._attributes, cwd=what.where, fds=fds)
+            child = self._start(program, what.argv, what.env, what.where, fds)
             born_by_s = booted_s()
         except OSError as error:
             if watch is not None:
@@ -293,8 +317,22 @@ class Launcher:
             close(ends)
             raise _refusal(error, what) from error
         close(ends[1::2])
-        handle = -1 if self._is_sole else handle_of(pid)
-        return Process(pid, pipes, watch, born_s=(born_from_s, born_by_s), handle=handle)
+        return Process(child, pipes, watch, born_s=(born_from_s, born_by_s))
+
+    def _start(
+        self, program: bytes, argv: Strings, env: Strings, cwd: bytes | None, fds: tuple[int, int, int]
+    ) -> Child:
+        if self._parent is None:
+            return OwnChild(spawn(program, argv, env, self._attributes, cwd=cwd, fds=fds))
+        entries = (entry.partition(b"=") for entry in env if entry is not None)
+        words = [word for word in argv if word is not None]
+        return self._parent.spawn((program, words, {name: value for name, _, value in entries}, cwd), fds)
+
+
+def _command_parent() -> "CommandParent":
+    from .parent import CommandParent  # with the sockets that most workers need not load
+
+    return CommandParent()
 
 
 def _find(name: bytes, path: bytes, cwd: bytes | None) -> bytes:
@@ -345,7 +383,7 @@ _ROOM: Final = 6
 """Two pipes, and two for what a worker opens for a moment: a file of output, a module."""
 
 NO_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE})
-_SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
+_SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ETOOMANYREFS})
 _CWD_CAUSES: Final[Mapping[int, str]] = {
     errno.ENOENT: "no such directory {0!r}",
     errno.ENOTDIR: "{0!r} is not a directory",
@@ -355,5 +393,6 @@ _PROGRAM_CAUSES: Final[Mapping[int, str]] = {
     errno.ENOENT: "no such program {0!r}",
     errno.EACCES: "{0!r} may not be executed",
     errno.ENOEXEC: "{0!r} is not a program (it may lack its #! line)",
+    errno.EPIPE: "the process that was to start {0!r} was killed",
     errno.E2BIG: "the command and its environment are longer than this system allows",
 }

@@ -119,14 +119,6 @@ def refused(job: Job, error: Exception) -> str:
     return f"{job.id}: {error}"
 
 
-def robbed() -> str:
-    """Say that another part of this program takes how commands ended."""
-    return (
-        "this program reaps every child, so how some commands ended is not known, and they count as failed: "
-        "wait for children by their ids, or run jobs by `queuectl worker start`"
-    )
-
-
 def short_of_means() -> str:
     """Say that no more commands can be started for now."""
     return "no descriptors, processes or memory for more commands: taking fewer jobs for a while"

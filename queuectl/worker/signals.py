@@ -14,9 +14,13 @@ STOPPING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Signals:
-    """While entered, catches the signals that stop a worker; outside the main thread it hears none."""
+    """While entered, catches the signals that stop a worker; outside the main thread it hears none.
 
-    def __init__(self) -> None:
+    What a program does about its children is left alone, but where the worker `is_sole` in it.
+    """
+
+    def __init__(self, *, is_sole: bool = True) -> None:
+        self._is_sole = is_sole
         self._out, self._in = os.pipe()
         for fd in (self._out, self._in):
             os.set_blocking(fd, False)
@@ -40,7 +44,8 @@ class Signals:
             self._old_wakeup = signal.set_wakeup_fd(self._in, warn_on_full_buffer=False)
             for number in _caught():
                 self._restore[number] = signal.signal(number, _ignore)
-            if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:  # inherited: how commands end would be lost
+            if self._is_sole and signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
+                # Inherited: how commands end would be lost.
                 self._restore[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         return self
 

@@ -63,7 +63,9 @@ def _judge(status: int | None, stop: Stop | None, *, spec: JobSpec, stderr_tail:
     if stop is not None:
         return Verdict("released", return_code, signal, error="the worker was told to stop at once")
     if status == UNKNOWN:
-        return Verdict("failed", None, None, Reason.LOST, "how it ended is not known: this program reaps every child")
+        return Verdict(
+            "failed", None, None, Reason.LOST, "how it ended is not known: the process that waited for it was killed"
+        )
     if signal is not None:
         return Verdict("failed", None, signal, Reason.SIGNAL, _with_last_line(f"killed by {signal}", stderr_tail))
     if return_code:

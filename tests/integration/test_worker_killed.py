@@ -250,7 +250,7 @@ def test_a_job_that_kills_its_worker_ends_dead(queue: Queue, start: StartWorker)
         queue.enqueue("sleep 0.05", id=f"job{n}", backoff_base=0, max_retries=9)
     killed = 0
     while queue.backlog():
-        worker = start(drain=True)
+        worker = start(drain=True, is_sole=True)  # elsewhere its commands have another parent
         killed += worker.exit_code() == -signal.SIGKILL
     assert killed == 3
     assert [failed.reason for failed in lost(queue, "poison")] == ["lost"] * 3

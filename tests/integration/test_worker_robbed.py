@@ -1,15 +1,19 @@
-"""A worker in a program that reaps every child there is, and so takes from it how its commands ended."""
+"""A worker in a program that does with its children what it likes: how commands ended is known all the same."""
 
 import os
+import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
-from queuectl import Queue
-from queuectl.processes import handle_of
-from queuectl.worker.libc import exit_by
-from tests.worker.live import LiveWorker
+import pytest
 
-REAPER = """
+from queuectl import Queue, lockfile
+from queuectl.processes import look
+from tests.worker.live import LiveWorker, is_alive, pid_in, state_of, wait_until
+
+PROGRAMS = {
+    "a thread that reaps": """
 import os, threading, time
 def reap():
     while True:
@@ -18,49 +22,151 @@ def reap():
         except ChildProcessError:
             time.sleep(0.001)
 threading.Thread(target=reap, daemon=True).start()
-"""
-UNKNOWN = "how it ended is not known: this program reaps every child"
-
-
-def _tells_of_the_reaped() -> bool:
-    """Whether this kernel says by a handle how a process ended that was reaped."""
-    child = subprocess.Popen(["sh", "-c", "read line; exit 3"], stdin=subprocess.PIPE)
-    handle = handle_of(child.pid)
-    child.communicate(b"\n")
+""",
+    "a handler that reaps": """
+import os, signal
+def reap(number, frame):
     try:
-        return exit_by(handle) == 3
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+signal.signal(signal.SIGCHLD, reap)
+""",
+    "children ignored": "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
+    "asyncio": """
+import asyncio, sys, threading
+async def watch():
+    while True:
+        child = await asyncio.create_subprocess_exec("sh", "-c", "exit 5")
+        assert await child.wait() == 5
+def run():
+    with asyncio.Runner() as runner:
+        runner.run(watch())
+threading.Thread(target=run, daemon=True).start()
+""",
+    "multiprocessing": """
+import multiprocessing, threading
+def work():
+    import time
+    time.sleep(0.02)
+def start():
+    context = multiprocessing.get_context("fork")
+    while True:
+        children = [context.Process(target=work) for _ in range(2)]
+        [child.start() for child in children]
+        [child.join() for child in children]
+        assert not any(child.exitcode for child in children)
+threading.Thread(target=start, daemon=True).start()
+""",
+}
+UNKNOWN = "how it ended is not known: the process that waited for it was killed"
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[Queue]:
+    with Queue.open(tmp_path / "db", create=True) as opened:
+        yield opened
+
+
+def parent_of_commands(worker: LiveWorker) -> int:
+    """Return the id of the process that a worker's commands are children of."""
+    for each in look().children[worker.process.pid]:
+        if b"command_parent" in Path(f"/proc/{each.pid}/cmdline").read_bytes():
+            return each.pid
+    return 0
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+def test_every_end_is_known(queue: Queue, program: str) -> None:
+    """Whatever else waits for children in the program, however brief the jobs: each end is told as it was."""
+    commands = ["true", "exit 3", "kill -9 $$"]
+    jobs = [{"command": commands[number % 3], "id": f"job{number}", "max_retries": 0} for number in range(300)]
+    queue.enqueue_many(jobs)
+    queue.enqueue("sleep 60", id="limited", timeout_s=0.3, max_retries=0)
+    worker = LiveWorker(queue.path, prelude=program, slots=3, drain=True)
+    assert worker.exit_code(timeout_s=60) == 0, worker.said()
+    ends = [("completed", None), ("dead", "exit code 3"), ("dead", "killed by SIGKILL")]
+    for number in range(300):
+        job = queue.job(f"job{number}")
+        assert (str(job.state), job.last.error if job.last else None, job.attempts) == (*ends[number % 3], 1)
+    limited = queue.job("limited").last
+    assert limited is not None
+    assert limited.error == "timed out after 0.3 s"
+
+
+def test_a_command_hears_of_its_children_where_the_program_does_not(queue: Queue) -> None:
+    """That a program ignores how its children end is not passed on to commands, which wait for their own."""
+    queue.enqueue("grep SigIgn /proc/self/status", id="a")
+    worker = LiveWorker(queue.path, prelude=PROGRAMS["children ignored"], drain=True)
+    assert worker.exit_code() == 0, worker.said()
+    [run] = queue.runs("a")
+    ignored = int(queue.printed(run).split()[-1], 16)
+    assert not ignored & (1 << (signal.SIGCHLD - 1) | 1 << (signal.SIGPIPE - 1))
+
+
+def test_a_killed_parent_of_commands_is_replaced(queue: Queue, tmp_path: Path) -> None:
+    """Where it is killed, what it had started is ended, fails as lost, and runs again under another."""
+    queue.enqueue(f"echo $$ >> {tmp_path}/pids; [ -e {tmp_path}/go ] || exec sleep 60", id="a", backoff_base=0.01)
+    worker = LiveWorker(queue.path, drain=True)
+    try:
+        pid = pid_in(tmp_path / "pids")
+        os.kill(parent_of_commands(worker), signal.SIGKILL)
+        (tmp_path / "go").touch()
+        assert worker.exit_code() == 0, worker.said()
     finally:
-        if handle >= 0:
-            os.close(handle)
+        worker.kill()
+    assert not is_alive(pid)
+    first, second = queue.runs("a")
+    assert UNKNOWN in first.summary
+    assert second.state == "completed"
 
 
-def test_ends_that_another_took_are_found_or_told_as_unknown(tmp_path: Path) -> None:
-    """No run hangs, nothing crashes, and no end is told as what it was not; each is told where the kernel does."""
-    unknown = set() if _tells_of_the_reaped() else {("dead", UNKNOWN)}
-    with Queue.open(tmp_path / "db", create=True) as queue:
-        for number in range(20):
-            queue.enqueue("sleep 0.2; exit 3" if number % 2 else "sleep 0.2", id=f"job{number}", max_retries=0)
-        queue.enqueue("sleep 60", id="limited", timeout_s=0.3, max_retries=0)
-        worker = LiveWorker(queue.path, prelude=REAPER, slots=3, drain=True)
-        assert worker.exit_code(timeout_s=30) == 0, worker.said()
-        for number in range(20):
-            job = queue.job(f"job{number}")
-            assert job.attempts == 1
-            error = job.last.error if job.last else None
-            right = ("dead", "exit code 3") if number % 2 else ("completed", None)
-            assert (str(job.state), error) in {right} | unknown
-        is_robbed = any(job.last and job.last.error == UNKNOWN for job in queue.jobs())
-        assert worker.said().count("this program reaps every child, so how") == is_robbed
-        limited = queue.job("limited").last
-        assert limited is not None
-        assert limited.error == "timed out after 0.3 s"
+@pytest.mark.parametrize("end", ["stopped", "killed"])
+def test_the_parent_of_commands_ends_with_its_worker(queue: Queue, tmp_path: Path, end: str) -> None:
+    """However the program ends, also where what it has forked goes on, nothing of ours does."""
+    forking = f"""
+import os, time
+def fork():
+    if not os.fork():
+        open({str(tmp_path / "forked")!r}, "w").write(str(os.getpid()))
+        time.sleep(60)
+        os._exit(0)
+import threading
+threading.Timer(0.5, fork).start()
+"""
+    queue.enqueue(f"echo $$ > {tmp_path}/pid; exec sleep 60", id="a")
+    worker = LiveWorker(queue.path, prelude=forking)
+    try:
+        pid, forked = pid_in(tmp_path / "pid"), pid_in(tmp_path / "forked")
+        ours = [each.pid for each in look().children[worker.process.pid] if each.pid != forked]
+        assert len(ours) == 2, "the guardian and the parent of commands"
+        if end == "killed":
+            worker.process.kill()
+            worker.process.wait()
+        else:
+            worker.signal(signal.SIGTERM)
+            worker.signal(signal.SIGINT)
+            assert worker.exit_code() == 0
+        wait_until(lambda: not any(map(is_alive, [pid, *ours])))
+        assert is_alive(forked)
+        assert lockfile.workers(queue.path) == [] or not lockfile.is_held(queue.path, *lockfile.workers(queue.path))
+        os.kill(forked, signal.SIGKILL)
+    finally:
+        worker.kill()
 
 
-def test_a_worker_warns_once_that_ends_are_taken(tmp_path: Path) -> None:
-    """Brief jobs may be reaped before the worker has a handle of them: what it cannot know it says, once."""
-    with Queue.open(tmp_path / "db", create=True) as queue:
-        queue.enqueue_many([{"command": "true", "max_retries": 0}] * 40)
-        worker = LiveWorker(queue.path, prelude=REAPER, slots=3, drain=True)
-        assert worker.exit_code(timeout_s=30) == 0, worker.said()
-        is_robbed = any(job.last and job.last.error == UNKNOWN for job in queue.jobs())
-        assert worker.said().count("this program reaps every child, so how") == is_robbed
+def test_what_is_sent_to_all_of_a_unit_ends_no_parent_of_commands(queue: Queue, tmp_path: Path) -> None:
+    """Where a service manager sends TERM to all processes, running commands are waited for as ever."""
+    queue.enqueue(f"echo $$ > {tmp_path}/pid; until [ -e {tmp_path}/go ]; do sleep 0.02; done", id="a")
+    worker = LiveWorker(queue.path)
+    try:
+        pid_in(tmp_path / "pid")
+        parent = parent_of_commands(worker)
+        subprocess.run(["kill", "-TERM", str(parent), str(worker.process.pid)], check=True)
+        wait_until(lambda: "stopping" in worker.said())
+        (tmp_path / "go").touch()
+        assert worker.exit_code() == 0
+    finally:
+        worker.kill()
+    assert state_of(queue, "a") == "completed"

@@ -274,7 +274,7 @@ def test_a_shortage_kills_no_job(queue: Queue, start: StartWorker) -> None:
     """A worker with fewer descriptors than its slots need runs every job once, as many at a time as go."""
     for n in range(12):
         queue.enqueue("sleep 0.3", id=f"job{n:02}", max_retries=0)
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (26, 26))"
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (28, 28))"
     worker = start(prelude=limit, drain=True, slots=12)
     assert worker.exit_code(timeout_s=40) == 0, worker.said()
     assert {(job.state, job.attempts) for job in queue.jobs()} == {("completed", 1)}

@@ -13,6 +13,8 @@ import pytest
 from queuectl import Job, Result
 from queuectl.doorbell import Doorbell
 from queuectl.lockfile import LockFile
+from queuectl.processes import look
+from queuectl.worker.helper import unreaped
 from queuectl.worker.output import cut_frame
 from queuectl.worker.signals import Signals
 from queuectl.worker.slots import IN_VAIN_S, SHORTAGE_PAUSE_S, Slots, places
@@ -102,7 +104,7 @@ def test_a_shortage_anywhere_leaves_nothing(slots: Slots, waiting: Waiting) -> N
             assert descriptors() == before
         assert len(slots) == (results == [])
         slots.abandon_all()
-        wait_until(lambda: not has_children())
+        wait_until(lambda: not commands())
         slots.step([], now=10_000.0)
 
 
@@ -124,22 +126,22 @@ def descriptors() -> list[str]:
     return sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are all there is to it
 
 
-def has_children() -> bool:
-    """Tell whether this process has a child, dead or alive."""
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
+def commands() -> set[int]:
+    """Return the children of this process and of its helpers, dead or alive, but the helpers."""
+    there = look()
+    parents = {os.getpid()} | unreaped()
+    return {each.pid for parent in parents for each in there.children[parent]} - parents
 
 
 def test_inherited_deafness_to_children_is_mended() -> None:
-    """Under a parent that ignored SIGCHLD, how commands end is not lost."""
+    """Under a parent that ignored SIGCHLD, how commands end is not lost; a program that ignores it goes on doing so."""
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         with Signals():
             assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL
         assert signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
+        with Signals(is_sole=False):
+            assert signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN, "a program's own children are its own matter"
     finally:
         signal.signal(signal.SIGCHLD, before)
 
