@@ -212,7 +212,7 @@ def _clock(store: Store) -> Iterator[Trouble]:
 def _views(store: Store) -> Iterator[Trouble]:
     is_outdated = rebuild.is_outdated(store)
     with store.read() as txn:
-        applied, head = marks.get(txn, marks.APPLIED), LmdbLog(txn).head()
+        applied, head = marks.look(txn, marks.APPLIED), LmdbLog(txn).head()
         differ = 0 if is_outdated else strays(txn)
     if is_outdated and head:
         yield "warning", "the views are an older release's; the next verb that changes something rebuilds them", _REPLAY

@@ -103,12 +103,13 @@ class Unit:
         taken: set[str] = set()
         any_removed = self.txn.count(removed.TABLE) > 0
         for index, spec in enumerate(specs):
-            job_id = spec.id
-            number = ids.find(self.txn, job_id)
-            while (number is not None or job_id in taken) and index in ours:
-                job_id = self._clock.job_ids(1)[0]
-                spec = spec._replace(id=job_id)
+            job_id, number = spec.id, None
+            if index not in ours:
                 number = ids.find(self.txn, job_id)
+            else:
+                while job_id in taken or ids.is_taken(self.txn, job_id):
+                    job_id = self._clock.job_ids(1)[0]
+                    spec = spec._replace(id=job_id)
             if number is not None or job_id in taken:
                 if skip_existing:
                     continue

@@ -165,8 +165,8 @@ def _old_streams(txn: Transaction, rule: Rule, after: bytes) -> Iterator[Row]:
 def _goes(txn: Transaction, rule: Rule, key: bytes, last: bytes) -> bool:
     if key >= _NAMED:
         return isinstance(decode(last, _stored(txn, last)).event, WorkerStopped)
-    row = txn.get(jobs.TABLE, key)
-    return row is None or is_let_go(jobs.unpack_job(row), upto=rule.upto, keep_dead=rule.keep_dead)
+    job = jobs.get(txn, int.from_bytes(key, "big"))
+    return job is None or is_let_go(job, upto=rule.upto, keep_dead=rule.keep_dead)
 
 
 def _gather(txn: Transaction, key: bytes, last: bytes) -> Going:

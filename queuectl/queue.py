@@ -93,7 +93,7 @@ class Queue(Asking, Claiming, Keeping):
 def _check_end_of_log(store: Store) -> None:
     """Refuse a log that a newer release goes on with, or whose end is gone; other damage is for those who read it."""
     with suppress(CorruptLog), store.read() as txn:
-        head, applied = LmdbLog(txn).head(), marks.get(txn, marks.APPLIED)
+        head, applied = LmdbLog(txn).head(), marks.look(txn, marks.APPLIED)
         if head < applied:
             raise StoreError(
                 f"cannot open the queue at {store.path}: its log ends at position {head}, and its views have seen "

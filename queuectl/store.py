@@ -107,6 +107,23 @@ class Transaction:
         inside = cursor.last() if below is None or not cursor.set_range(below) else cursor.prev()
         return cursor.iterprev() if inside else iter(())  # type: ignore[return-value]
 
+    def parted(self, table: str, key: bytes) -> tuple[Row | None, Iterator[Row]]:
+        """Return the last row below a key, and the rows from the key on, in order."""
+        cursor = self._txn.cursor(self._dbs[table])
+        if not cursor.set_range(key):
+            return (cursor.item() if cursor.last() else None), iter(())  # type: ignore[return-value]
+        before = cursor.item() if cursor.prev() else None
+        inside = cursor.first() if before is None else cursor.next()
+        rows: Iterator[Row] = iter(cursor)  # type: ignore[arg-type]
+        return before, rows if inside else iter(())  # type: ignore[return-value]
+
+    def parted_back(self, table: str, key: bytes) -> tuple[Row | None, Iterator[Row]]:
+        """Return the first row from a key on, and the rows below the key, last first."""
+        cursor = self._txn.cursor(self._dbs[table])
+        behind = cursor.item() if cursor.set_range(key) else None
+        inside = cursor.last() if behind is None else cursor.prev()
+        return behind, cursor.iterprev() if inside else iter(())  # type: ignore[return-value]
+
     def last(self, table: str) -> Row | None:
         """Give the row with the highest key."""
         cursor = self._txn.cursor(self._dbs[table])

@@ -103,6 +103,16 @@ class File:
             data = page[offset + 8 + size : offset + 8 + size + (low | high << 16)]
             yield key, data, low | high << 16 | flags << 32
 
+    def places(self, number: int) -> Iterator[tuple[range, range]]:
+        """Give where the keys and the values of a leaf's rows lie in the file, those that lie in the leaf itself."""
+        page = self.page(number)
+        for at in range(16, struct.unpack_from("<H", page, 12)[0], 2):
+            offset = struct.unpack_from("<H", page, at)[0]
+            low, high, flags, size = struct.unpack_from("<HHHH", page, offset)
+            begin = number * PAGE + offset + 8
+            if not flags:
+                yield range(begin, begin + size), range(begin + size, begin + size + (low | high << 16))
+
     def roots(self) -> dict[str, int]:
         """Give the root page of each table that has rows."""
         leaves = self.leaves(self.main_root())

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from ..events.types import RetentionApplied
 from ..store import Transaction
-from .rows import pack, unpack
+from .rows import pack, scan, unpack, write
 
 TABLE = "archives"
 
@@ -29,12 +29,12 @@ def directory_of(segment: str) -> str:
 def apply(txn: Transaction, event: RetentionApplied) -> None:
     """Note where a segment was sealed."""
     row = Archived(event.archive, event.sha256)
-    txn.put(TABLE, directory_of(event.archive).encode(), pack(row))
+    write(txn, TABLE, directory_of(event.archive).encode(), pack(row))
 
 
 def known(txn: Transaction) -> dict[str, Archived]:
     """Give each directory, with the last segment sealed there."""
-    return {key.decode(): Archived(*unpack(row)) for key, row in txn.scan(TABLE)}
+    return {key.decode(): Archived(*unpack(row)) for key, row in scan(txn, TABLE)}
 
 
 def last(txn: Transaction) -> Archived | None:

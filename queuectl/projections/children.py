@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from ..store import Row, Transaction, key_of
+from .rows import scan
 
 TABLE = "children"
 
@@ -14,4 +15,4 @@ def row(cause: int, number: int) -> Row:
 
 def numbers(txn: Transaction, cause: int) -> Iterator[int]:
     """Give the numbers of the jobs that a run enqueued, in order."""
-    return (int.from_bytes(key[8:], "big") for key, _ in txn.scan(TABLE, key_of(cause), key_of(cause + 1)))
+    return (int.from_bytes(key[8:], "big") for key, _ in scan(txn, TABLE, key_of(cause), key_of(cause + 1)))

@@ -2,7 +2,7 @@
 
 from ..events.types import ConfigChanged, Value
 from ..store import Transaction
-from .rows import pack, unpack
+from .rows import pack, scan, unpack, write
 
 TABLE = "config"
 
@@ -12,9 +12,9 @@ def apply(txn: Transaction, event: ConfigChanged) -> None:
     if event.new is None:
         txn.delete(TABLE, event.key.encode())
     else:
-        txn.put(TABLE, event.key.encode(), pack(event.new))
+        write(txn, TABLE, event.key.encode(), pack(event.new))
 
 
 def values(txn: Transaction) -> dict[str, Value]:
     """Give every key that has a value of its own."""
-    return {key.decode(): unpack(row) for key, row in txn.scan(TABLE)}
+    return {key.decode(): unpack(row) for key, row in scan(txn, TABLE)}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ..job import Job
 from ..store import Row, Transaction, key_of
+from .rows import scan, scan_back
 
 TABLE = "dead"
 
@@ -26,12 +27,12 @@ def numbers(txn: Transaction) -> Iterator[int]:
 
 def newest_first(txn: Transaction, below: int | None = None) -> Iterator[Place]:
     """Give the dead whose last event lies `below` a position, that one first."""
-    return map(_place, txn.scan_back(TABLE, None if below is None else key_of(below)))
+    return map(_place, scan_back(txn, TABLE, None if below is None else key_of(below)))
 
 
 def oldest_first(txn: Transaction, above: int = 0) -> Iterator[Place]:
     """Give the dead whose last event lies `above` a position, the oldest first."""
-    return map(_place, txn.scan(TABLE, key_of(above + 1)))
+    return map(_place, scan(txn, TABLE, key_of(above + 1)))
 
 
 def _place(found: Row) -> Place:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..job import Job, JobState
 from ..store import Row, Transaction
+from .rows import scan, scan_back
 
 TABLE = "ended"
 
@@ -42,7 +43,7 @@ def oldest_first(txn: Transaction, states: Sequence[JobState], above: int = 0) -
 
 
 def _newest_first(txn: Transaction, first: int, stop: int) -> Iterator[Place]:
-    for key, number in txn.scan_back(TABLE, (first + stop).to_bytes(8, "big")):
+    for key, number in scan_back(txn, TABLE, (first + stop).to_bytes(8, "big")):
         if (position := int.from_bytes(key, "big") - first) < 0:
             return
         yield position, int.from_bytes(number, "big")
@@ -50,7 +51,7 @@ def _newest_first(txn: Transaction, first: int, stop: int) -> Iterator[Place]:
 
 def _oldest_first(txn: Transaction, first: int, above: int) -> Iterator[Place]:
     start, stop = first + above + 1, first + (1 << 56)
-    for key, number in txn.scan(TABLE, start.to_bytes(8, "big"), stop.to_bytes(8, "big")):
+    for key, number in scan(txn, TABLE, start.to_bytes(8, "big"), stop.to_bytes(8, "big")):
         yield int.from_bytes(key, "big") - first, int.from_bytes(number, "big")
 
 

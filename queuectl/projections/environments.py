@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from ..errors import CorruptLog, EnvironmentMissing
 from ..events.types import ENVIRONMENT_STREAM, EnvironmentKept, Recorded
 from ..store import Transaction
-from .rows import pack, unpack
+from .rows import pack, read, unpack, write
 
 TABLE = "environments"
 
@@ -14,7 +14,7 @@ Entries = Mapping[str, str | None]
 
 def apply(txn: Transaction, recorded: Recorded, event: EnvironmentKept) -> None:
     """Keep an environment's entries; raises as digest_in()."""
-    txn.put(TABLE, digest_in(recorded), pack(dict(event.entries)))
+    write(txn, TABLE, digest_in(recorded), pack(dict(event.entries)))
 
 
 def digest_in(recorded: Recorded) -> bytes:
@@ -28,7 +28,7 @@ def digest_in(recorded: Recorded) -> bytes:
 
 def find(txn: Transaction, digest: bytes) -> Entries | None:
     """Return the entries of a digest, None where none are kept."""
-    row = txn.get(TABLE, digest)
+    row = read(txn, TABLE, digest)
     found: Entries | None = None if row is None else unpack(row)
     return found
 

@@ -16,7 +16,7 @@ from ..events.types import Claimed, Enqueued, EnvironmentKept, JobSpec, Recorded
 from ..job import TRANSITIONS, Job, JobState, Lease, Outcome, evolve
 from ..store import Row, Transaction
 from . import children, counts, environments, jobs, ready
-from .rows import pack
+from .rows import pack, read, seal_all, write_many
 from .runner import Change, Views, changes, recounted
 
 HELD_JOBS = 50_000
@@ -108,9 +108,10 @@ class Fold:
 
     def _load(self, shadow: Transaction, number: int) -> Job | None:
         """Give a job that was written and forgotten, None where there is none."""
-        row = shadow.get(jobs.TABLE, number.to_bytes(8, "big"))
-        job = self._before[number] = None if row is None else jobs.unpack_job(row)
-        self._bytes += 0 if row is None else len(row)
+        key = number.to_bytes(8, "big")
+        value = read(shadow, jobs.TABLE, key)
+        job = self._before[number] = None if value is None else jobs.unpack_job((key, value))
+        self._bytes += 0 if value is None else len(value)
         return job
 
     def writes(self, touch: Touch | None = None) -> Iterator[Write]:
@@ -163,7 +164,7 @@ def _head(queues: Sequence[bytes], touch: Touch | None, shadow: Transaction) -> 
     rows = sorted(ready.heads(shadow, queues))
     if touch:
         touch(ready.TABLE, [key for key, _ in rows])
-    shadow.put_many(ready.TABLE, rows)
+    write_many(shadow, ready.TABLE, rows)
 
 
 def _delete(table: str, keys: Sequence[bytes], shadow: Transaction) -> None:
@@ -173,9 +174,9 @@ def _delete(table: str, keys: Sequence[bytes], shadow: Transaction) -> None:
 def _put(table: str, rows: Sequence[Row], shadow: Transaction) -> None:
     last = shadow.last(table)
     if last is None or last[0] < rows[0][0]:
-        shadow.append(table, rows)  # twice as fast, and it leaves pages full
+        shadow.append(table, seal_all(table, rows))  # twice as fast, and it leaves pages full
     else:
-        shadow.put_many(table, rows)
+        write_many(shadow, table, rows)
 
 
 def _finish(recount: dict[counts.Change, int], named: Sequence[Recorded], applied: int, shadow: Transaction) -> None:

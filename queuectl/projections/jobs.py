@@ -5,8 +5,8 @@ from operator import itemgetter
 
 from ..events.types import JobSpec
 from ..job import Job, JobState, Lease, Outcome
-from ..store import Transaction, key_of
-from .rows import damaged, pack, unpack
+from ..store import Row, Transaction, key_of
+from .rows import damaged, opened, pack, read, scan, scan_back, sealed, unpack
 
 TABLE = "jobs"
 
@@ -22,28 +22,29 @@ _STATES = {str(state): state for state in JobState}
 
 def get(txn: Transaction, number: int) -> Job | None:
     """Give a job by its number."""
-    row = txn.get(TABLE, key_of(number))
-    return None if row is None else unpack_job(row)
+    key = key_of(number)
+    value = read(txn, TABLE, key)
+    return None if value is None else unpack_job((key, value))
 
 
 def newest_first(txn: Transaction, below: int | None = None) -> Iterator[Job]:
     """Give the jobs, last enqueued first, those numbered below `below` where it is given."""
-    rows = txn.scan_back(TABLE, None if below is None else key_of(below))
-    return (unpack_job(row) for _, row in rows)
+    return map(unpack_job, scan_back(txn, TABLE, None if below is None else key_of(below)))
 
 
 def oldest_first(txn: Transaction, after: int = 0) -> Iterator[Job]:
     """Give the jobs numbered above `after`, first enqueued first."""
-    return (unpack_job(row) for _, row in txn.scan(TABLE, key_of(after + 1)))
+    return map(unpack_job, scan(txn, TABLE, key_of(after + 1)))
 
 
-def unpack_job(row: bytes) -> Job:
-    """Turn a row into its job."""
+def unpack_job(found: Row) -> Job:
+    """Turn a row into its job; raises StoreError where it is of none."""
+    key, value = found
     try:
-        number, spec, state, version, created, updated, due, attempts, lease, started, finished, last = unpack(row)
+        number, spec, state, version, created, updated, due, attempts, lease, started, finished, last = unpack(value)
         state = _STATES[state]
     except (ValueError, TypeError, KeyError) as error:
-        raise damaged(row) from error
+        raise damaged(TABLE, key) from error
     if lease is not None:
         lease = _new(Lease, lease)
     if last is not None:
@@ -64,11 +65,12 @@ class Cache:
 
     def get(self, txn: Transaction, number: int) -> Job | None:
         """Give a job by its number."""
-        row = txn.get(TABLE, number.to_bytes(8, "big"))
-        if row is None:
+        key = number.to_bytes(8, "big")
+        stored = txn.get(TABLE, key)
+        if stored is None:
             return None
         known = self._known.get(number)
-        return known[1] if known is not None and known[0] == row else unpack_job(row)
+        return known[1] if known is not None and known[0] == stored else unpack_job((key, opened(TABLE, key, stored)))
 
     def put_all(self, txn: Transaction, found: Mapping[int, Job]) -> None:
         """Write jobs."""
@@ -76,9 +78,10 @@ class Cache:
             self._known.clear()
         rows = []
         for number, job in found.items():
-            row = pack(job)
-            if len(row) <= CACHED_ROW_BYTES:
-                self._known[number] = (row, job)
-            rows.append((number.to_bytes(8, "big"), row))
+            key = number.to_bytes(8, "big")
+            stored = sealed(TABLE, key, pack(job))
+            if len(stored) <= CACHED_ROW_BYTES:
+                self._known[number] = (stored, job)
+            rows.append((key, stored))
         rows.sort(key=itemgetter(0))
         txn.put_many(TABLE, rows)

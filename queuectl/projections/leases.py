@@ -4,10 +4,12 @@ The expiry is the claim's, or that of a renewal by event. By worker, since a wor
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from ..job import Job
 from ..store import Row, Transaction, key_of
+from .rows import scan
 
 TABLE: Final = "leases"
 
@@ -22,19 +24,18 @@ def row(job: Job) -> Row:
     """Return the row of a job that is processing."""
     lease = job.lease
     assert lease is not None, "a processing job has a lease"
-    worker = lease.worker.encode()
-    tail = lease.expires_at_us.to_bytes(8, "big") + job.number.to_bytes(8, "big")
-    return _prefix(worker) + tail, worker if len(worker) > _LONGEST else b""
+    prefix, whole = _named(lease.worker)
+    return prefix + lease.expires_at_us.to_bytes(8, "big") + job.number.to_bytes(8, "big"), whole
 
 
 def expired(txn: Transaction, now_us: int, is_held: Callable[[str], bool]) -> list[int]:
     """Return the numbers of the jobs whose lease has run out, without those of workers whose presence holds them."""
     found: list[int] = []
     start = b""
-    while (first := next(txn.scan(TABLE, start), None)) is not None:
+    while (first := next(scan(txn, TABLE, start), None)) is not None:
         prefix = first[0][: 1 - _TAIL]
         if _expires_at_us(first) <= now_us and not is_held(_worker(first)):
-            found += [_number(key) for key, _ in txn.scan(TABLE, prefix, prefix + key_of(now_us + 1))]
+            found += [_number(key) for key, _ in scan(txn, TABLE, prefix, prefix + key_of(now_us + 1))]
         start = prefix + b"\xff" * _TAIL  # after every lease of that worker
     return found
 
@@ -42,24 +43,27 @@ def expired(txn: Transaction, now_us: int, is_held: Callable[[str], bool]) -> li
 def held(txn: Transaction) -> dict[str, list[int]]:
     """Return the numbers of the jobs each worker holds."""
     found: dict[str, list[int]] = {}
-    for each in txn.scan(TABLE):
+    for each in scan(txn, TABLE):
         found.setdefault(_worker(each), []).append(_number(each[0]))
     return found
 
 
 def held_by(txn: Transaction, worker: str) -> list[int]:
     """Return the numbers of the jobs that one worker holds."""
-    prefix = _prefix(worker.encode())
-    return [_number(key) for key, _ in txn.scan(TABLE, prefix, prefix + b"\xff" * _TAIL)]
+    prefix, _ = _named(worker)
+    return [_number(key) for key, _ in scan(txn, TABLE, prefix, prefix + b"\xff" * _TAIL)]
 
 
-def _prefix(worker: bytes) -> bytes:
-    if len(worker) > _LONGEST:
-        from hashlib import sha256  # only for such an id: it costs a command its start
+@lru_cache(maxsize=256)
+def _named(worker: str) -> tuple[bytes, bytes]:
+    """Return how the keys of a worker's leases begin, and what stands in their values."""
+    name = worker.encode()
+    if len(name) <= _LONGEST:
+        return name + b"\0", b""
+    from hashlib import sha256  # only for such an id: it costs a command its start
 
-        digest = sha256(worker).hexdigest().encode()
-        worker = worker[: _LONGEST - len(digest)] + digest
-    return worker + b"\0"
+    digest = sha256(name).hexdigest().encode()
+    return name[: _LONGEST - len(digest)] + digest + b"\0", name
 
 
 def _worker(found: Row) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 
 from ..job import Job
 from ..store import Row, Transaction
+from .rows import scan, write_many
 
 TABLE: Final = "ready"
 
@@ -33,11 +34,11 @@ def change(txn: Transaction, keys: Collection[bytes], rows: Collection[Row]) -> 
     queues = queues_of([*keys, *(key for key, _ in rows)])
     before = heads(txn, queues)
     txn.delete_many(TABLE, sorted(keys))
-    txn.put_many(TABLE, sorted(rows))
+    write_many(txn, TABLE, sorted(rows))
     after = heads(txn, queues)
     if before != after:
         txn.delete_many(TABLE, sorted(key for key, _ in set(before) - set(after)))
-        txn.put_many(TABLE, sorted(set(after) - set(before)))
+        write_many(txn, TABLE, sorted(set(after) - set(before)))
 
 
 def queues_of(keys: Iterable[bytes]) -> list[bytes]:
@@ -52,12 +53,12 @@ def queue_of(key: bytes) -> str:
 
 def count(txn: Transaction) -> int:
     """Count the jobs that may run."""
-    return txn.count(TABLE) - sum(1 for _ in txn.scan(TABLE, _HEAD, _JOBS))
+    return txn.count(TABLE) - sum(1 for _ in scan(txn, TABLE, _HEAD, _JOBS))
 
 
 def heads(txn: Transaction, queues: Iterable[bytes]) -> list[Row]:
     """Return the heads that queues are to have, by their jobs as they are."""
-    firsts = (next(txn.scan(TABLE, queue + b"\0", queue + b"\1"), None) for queue in queues)
+    firsts = (next(scan(txn, TABLE, queue + b"\0", queue + b"\1"), None) for queue in queues)
     return [(_HEAD + first[0][-_RANK:], first[0][:-_TAIL]) for first in firsts if first is not None]
 
 
@@ -65,20 +66,20 @@ def numbers(txn: Transaction, queues: Sequence[str] | None = None, behind: Job |
     """Return the numbers of the jobs to run next, in order, from these queues or from all, `behind` a job's place."""
     after = b"" if behind is None else row(behind)[0][-_RANK:] + b"\0"
     if queues is None:
-        found = list(islice(txn.scan(TABLE, _HEAD, _JOBS), 2))
+        found = list(islice(scan(txn, TABLE, _HEAD, _JOBS), 2))
         if len(found) > 1:
             return _in_turn(txn, after)
         names = [name for _, name in found]
     else:
         names = [name.encode(errors="surrogatepass") for name in set(queues)]
-    scans = [txn.scan(TABLE, name + b"\0" + after, name + b"\1") for name in names]
+    scans = [scan(txn, TABLE, name + b"\0" + after, name + b"\1") for name in names]
     return (_number(key) for key, _ in (scans[0] if len(scans) == 1 else _merged(scans)))
 
 
 def firsts(txn: Transaction) -> Iterator[int]:
     """Return the number of the first job of each priority that heads a queue, then those of each queue and priority."""
     for start, stop in ((_HEAD, _JOBS), (_JOBS, None)):
-        while (found := next(txn.scan(TABLE, start, stop), None)) is not None:
+        while (found := next(scan(txn, TABLE, start, stop), None)) is not None:
             yield _number(found[0])
             start = found[0][:-8] + b"\xff" * 9  # behind every number
 
@@ -98,10 +99,10 @@ def _in_turn(txn: Transaction, after: bytes) -> Iterator[int]:
             else:
                 heapreplace(going, (following[0][-_RANK:], rows))
 
-    for key, queue in txn.scan(TABLE, _HEAD, _JOBS):
+    for key, queue in scan(txn, TABLE, _HEAD, _JOBS):
         rank = key[-_RANK:]
         yield from until(rank)
-        rows = txn.scan(TABLE, queue + b"\0" + max(rank, after), queue + b"\1")
+        rows = scan(txn, TABLE, queue + b"\0" + max(rank, after), queue + b"\1")
         if (first := next(rows, None)) is not None:
             heappush(going, (first[0][-_RANK:], rows))
     yield from until(b"\xff" * (_RANK + 1))

@@ -22,7 +22,7 @@ from .comparing import Comparison
 from .folding import Fold, Write
 from .runner import PROMOTE_LIMIT, Views
 
-VIEWS_VERSION = 7
+VIEWS_VERSION = 8
 """The layout of the views; raised when a row or a table of them changes, so that they are rebuilt."""
 
 BATCH = 10_000
@@ -123,7 +123,7 @@ class _Rebuild:
         with store.write() as txn:
             self._live = txn.live
             self._retention = LmdbLog(txn).version(RETENTION_STREAM)
-            promoted_us = marks.get(txn, marks.PROMOTED)
+            promoted_us = marks.look(txn, marks.PROMOTED)
             Views(txn.shadow()).promote_to(promoted_us)  # waiting jobs are written where they will lie
         self._fold = Fold(promoted_us)
 
@@ -189,7 +189,7 @@ class _Rebuild:
     def _checked(self, txn: Transaction) -> Transaction:
         """Give the shadow, where nobody else was at work in it: an older queuectl knows no lock."""
         shadow = txn.shadow()
-        if txn.live != self._live or marks.get(shadow, marks.APPLIED) != self._written:
+        if txn.live != self._live or marks.look(shadow, marks.APPLIED) != self._written:
             raise StoreError(
                 f"cannot rebuild behind position {self._written}: another replay is at work; let it end, then try again"
             )
@@ -203,7 +203,7 @@ class _Rebuild:
 
     def _promote_some(self, txn: Transaction) -> int:
         """Move jobs in the shadow as far as in the live views; gives how many, at most about PROMOTE_LIMIT at once."""
-        mark_us = marks.get(txn, marks.PROMOTED)
+        mark_us = marks.look(txn, marks.PROMOTED)
         if mark_us == self._fold.promoted_us:
             return 0
         shadow = self._checked(txn)

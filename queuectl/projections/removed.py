@@ -1,6 +1,7 @@
 """Which removed job last had this id? `removed`: id -> number; its history is still in the log."""
 
 from ..store import Transaction, key_of
+from .rows import read
 
 TABLE = "removed"
 
@@ -12,5 +13,5 @@ def row(job_id: str, number: int) -> tuple[bytes, bytes]:
 
 def find(txn: Transaction, job_id: str) -> int | None:
     """Give the number of the last removed job with this id."""
-    found = txn.get(TABLE, job_id.encode(errors="surrogatepass"))
+    found = read(txn, TABLE, job_id.encode(errors="surrogatepass"))
     return None if found is None else int.from_bytes(found, "big")

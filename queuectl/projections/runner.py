@@ -28,6 +28,7 @@ from . import (
     scheduled,
     workers,
 )
+from .rows import write_many
 
 PROMOTE_LIMIT = 10_000
 
@@ -168,7 +169,7 @@ class Views:
                     ready.change(self._txn, keys, rows)
                 else:
                     self._txn.delete_many(table, sorted(keys))
-                    self._txn.put_many(table, sorted(rows))
+                    write_many(self._txn, table, sorted(rows))
             counts.add(self._txn, recounted(before, after))
             self._after, self._removed, self._children = {}, {}, []
         self._before = {}
@@ -212,8 +213,8 @@ def changes(
     found: defaultdict[str, Change] = defaultdict(lambda: ([], []))
     for number, job in after.items():
         was = before.get(number)
-        old = place(was, promoted_us) if was is not None else None
-        new = place(job, promoted_us) if job is not None else None
+        old = SHELVES[was.state](was, promoted_us) if was is not None else None
+        new = SHELVES[job.state](job, promoted_us) if job is not None else None
         if old != new:
             if old is not None:
                 found[old[0]][0].append(old[1])

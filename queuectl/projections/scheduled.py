@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from ..job import Job
 from ..store import Row, Transaction, key_of
+from .rows import scan
 
 TABLE = "scheduled"
 
@@ -15,14 +16,14 @@ def row(job: Job, ready_key: bytes) -> Row:
 
 def next_due_us(txn: Transaction) -> int | None:
     """Give the time at which the next job becomes due."""
-    found = next(txn.scan(TABLE), None)
+    found = next(scan(txn, TABLE), None)
     return None if found is None else due_us(found)
 
 
 def due(txn: Transaction, now_us: int, limit: int) -> Iterator[Row]:
     """Give the rows due by now, `limit` or a few more: those due at one time are not parted."""
     taken, last = 0, -1
-    for found in txn.scan(TABLE, stop=key_of(now_us + 1)):
+    for found in scan(txn, TABLE, stop=key_of(now_us + 1)):
         if taken >= limit and due_us(found) != last:
             return
         taken, last = taken + 1, due_us(found)
@@ -36,15 +37,15 @@ def due_us(found: Row) -> int:
 
 def times(txn: Transaction) -> Iterator[tuple[int, int]]:
     """Return when jobs become due, and their numbers, next due first."""
-    return ((due_us(found), int.from_bytes(found[0][8:], "big")) for found in txn.scan(TABLE))
+    return ((due_us(found), int.from_bytes(found[0][8:], "big")) for found in scan(txn, TABLE))
 
 
 def ready_keys(txn: Transaction) -> Iterator[bytes]:
     """Return the key in `ready` that each job will have which waits for its time, next due first."""
-    return (ready_key for _, ready_key in txn.scan(TABLE))
+    return (ready_key for _, ready_key in scan(txn, TABLE))
 
 
 def numbers(txn: Transaction, behind: Job | None = None) -> Iterator[int]:
     """Give the numbers of all that wait for their time, next due first, `behind` a job's place."""
     start = b"" if behind is None else row(behind, b"")[0] + b"\0"
-    return (int.from_bytes(key[8:], "big") for key, _ in txn.scan(TABLE, start))
+    return (int.from_bytes(key[8:], "big") for key, _ in scan(txn, TABLE, start))

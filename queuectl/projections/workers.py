@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from ..events.types import WORKER_STREAM, Recorded, WorkerStarted, WorkerStopped, WorkerStopping
 from ..store import Transaction
-from .rows import pack, unpack
+from .rows import pack, read, scan, unpack, write
 
 TABLE = "workers"
 
@@ -28,19 +28,19 @@ def apply(txn: Transaction, recorded: Recorded) -> None:
     event = recorded.event
     if isinstance(event, WorkerStarted):
         row = WorkerRow(worker, event.host, event.pid, event.slots, event.queues, recorded.at_us)
-        txn.put(TABLE, worker.encode(), pack(row))
+        write(txn, TABLE, worker.encode(), pack(row))
     elif isinstance(event, WorkerStopped):
         txn.delete(TABLE, worker.encode())
     elif isinstance(event, WorkerStopping) and (known := get(txn, worker)) is not None:
-        txn.put(TABLE, worker.encode(), pack(known._replace(stopping=True, stop_now=known.stop_now or event.now)))
+        write(txn, TABLE, worker.encode(), pack(known._replace(stopping=True, stop_now=known.stop_now or event.now)))
 
 
 def get(txn: Transaction, worker: str) -> WorkerRow | None:
     """Give one worker."""
-    row = txn.get(TABLE, worker.encode())
+    row = read(txn, TABLE, worker.encode())
     return None if row is None else WorkerRow(*unpack(row))
 
 
 def present(txn: Transaction) -> list[WorkerRow]:
     """Give every worker that has not stopped."""
-    return [WorkerRow(*unpack(row)) for _, row in txn.scan(TABLE)]
+    return [WorkerRow(*unpack(row)) for _, row in scan(txn, TABLE)]
