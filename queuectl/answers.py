@@ -113,6 +113,10 @@ class WorkerInfo(NamedTuple):
         """The ids of the jobs it runs."""
         return [run.job_id for run in self.runs]
 
+    def serves(self, queue: str | None) -> bool:
+        """Whether it takes jobs from a queue; None is any."""
+        return queue is None or self.queues is None or queue in self.queues
+
 
 class Unserved(NamedTuple):
     """A queue that no running worker serves, and how many jobs wait in it."""

@@ -21,7 +21,7 @@ from .events.lmdb_log import LOG, LmdbLog
 from .events.types import RETENTION_STREAM, Enqueued, Recorded
 from .files import scratch_directory
 from .filtering import Filter, filter_of, order_of
-from .intake import check_count
+from .intake import check_count, check_queue
 from .job import Job, JobState, evolve
 from .projections import config, ids, removed
 from .projections.rebuild import VIEWS_VERSION
@@ -150,10 +150,11 @@ class Past:
         with self._read() as txn:
             return list(islice(reading.dead_jobs(txn), limit))
 
-    def status(self) -> Status:
-        """Give the queue at a glance; `head` is the moment's position."""
+    def status(self, *, queue: str | None = None) -> Status:
+        """Give the queue at a glance, or of one queue; `head` is the moment's position. Raises InvalidInput."""
+        queue = None if queue is None else check_queue(queue)
         with self._read() as txn:
-            return reading.status(txn, None, self.moment.at_us)
+            return reading.status(txn, None, self.moment.at_us, queue)
 
     def workers(self) -> list[WorkerInfo]:
         """Give the workers that had started and not stopped."""

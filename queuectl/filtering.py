@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+from .commalist import words_of
 from .errors import InvalidInput, shown
 from .intake import check_queue, check_state, check_text
 from .job import Job, JobState
@@ -78,7 +79,7 @@ def filter_of(
 
     Of jobs `running_since` a moment only those that are processing are meant. Raises InvalidInput.
     """
-    named = state.split(",") if isinstance(state, str) else state or ()
+    named = words_of(state) if isinstance(state, str) else state or ()
     states = frozenset(check_state(each) for each in named)
     if running_since is not None:
         if states and JobState.PROCESSING not in states:
@@ -109,7 +110,8 @@ def order_of(text: str | None) -> Order | None:
     """Read an order: one of KEYS, with `-` before it for the largest first; raises InvalidInput."""
     if text is None:
         return None
-    order = Order(text.removeprefix("-"), text.startswith("-"))
+    word = text.strip().lower()
+    order = Order(word.removeprefix("-"), word.startswith("-"))
     if order.by not in KEYS:
         raise InvalidInput("order", shown(text), f"one of {', '.join(KEYS)}, with - before it for the other way round")
     return order

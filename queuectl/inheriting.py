@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Final, TypeAlias
 
+from .commalist import words_of
 from .errors import InvalidInput, shown
 
 ALL: Final = "all"
@@ -73,7 +74,7 @@ def names_of(choice: Choice, field: str = "inherit_env") -> list[str]:
     """Return the names in a choice, each once; raises InvalidInput for what cannot be one, or is queuectl's own."""
     if not isinstance(choice, str | list | tuple):
         raise InvalidInput(field, shown(choice), _EXPECTED)
-    names = [name.strip() for name in choice.split(",")] if isinstance(choice, str) else list(choice)
+    names = words_of(choice) if isinstance(choice, str) else list(choice)
     for name in names:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise InvalidInput(field, shown(name if name else choice), _EXPECTED)

@@ -10,6 +10,7 @@ from .. import __version__
 from .context import Session
 from .group import VerbGroup
 from .offers import directories
+from .params import filled
 
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -26,6 +27,7 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
 )
 @click.option(
     "--db",
+    type=filled,
     metavar="PATH",
     shell_complete=directories,
     help="The data directory. Default: $QUEUECTL_DB, or the one of this user.",

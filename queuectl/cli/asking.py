@@ -8,7 +8,7 @@ import click
 from ..errors import InvalidInput, as_typed, shown
 from ..surroundings import absolute
 from . import offers
-from .params import duration_s, now_us, number, queue_option, time_us, whole
+from .params import duration_s, filled, now_us, number, queue_option, time_us, whole
 from .render import note
 from .text import escape, moment
 from .verb import Verb
@@ -37,7 +37,12 @@ _OPTIONS = (
     ),
     click.option("--at", type=time_us, metavar="TIME", help="Not before this time: 17:30, tomorrow 9am, in 2h."),
     click.option(
-        "--cwd", "-C", metavar="DIR", shell_complete=offers.directories, help="Where it runs.  [default: here]"
+        "--cwd",
+        "-C",
+        type=filled,
+        metavar="DIR",
+        shell_complete=offers.directories,
+        help="Where it runs.  [default: here]",
     ),
     click.option("--env", "-e", multiple=True, metavar="K=V", help="Add to the worker's environment; may be repeated."),
     click.option(

@@ -5,7 +5,7 @@ Whether it asks is decided here; which jobs these are, and what is done to them,
 
 import sys
 from collections.abc import Callable, Collection, Mapping
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
@@ -14,7 +14,7 @@ from ..errors import QueuectlError
 from ..filtering import Filter, filter_of
 from ..job import JobState
 from .exits import REFUSED
-from .params import States, ago_us, past_us, queue_option
+from .params import States, ago_us, joined, past_us, queue_option, sought
 from .render import line, note
 from .text import escape, plural
 
@@ -46,13 +46,13 @@ def filter_options(states: Collection[JobState] = tuple(JobState)) -> Callable[[
             "-s",
             type=words,
             multiple=True,
-            callback=_all_named,
+            callback=joined,
             help="Only those in this state; may be repeated, or several with commas between them.",
         ),
         queue_option(help="Only those of this queue."),
         click.option("--since", type=past_us, metavar="TIME", help="Only those that last changed at or after it."),
         click.option("--until", type=past_us, metavar="TIME", help="Only those that last changed at or before it."),
-        click.option("--match", metavar="TEXT", help="Only those with it in their id or command."),
+        click.option("--match", type=sought, metavar="TEXT", help="Only those with it in their id or command."),
     ]
     if JobState.PROCESSING in states:
         options.append(
@@ -73,16 +73,12 @@ def filter_options(states: Collection[JobState] = tuple(JobState)) -> Callable[[
     return give
 
 
-def _all_named(ctx: click.Context, param: click.Parameter, named: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
-    return tuple(chain.from_iterable(named))
-
-
 def consent_options(function: F) -> F:
     """Give a verb that acts on many jobs the options that agree to it, or only look."""
-    function = click.option("--dry-run", is_flag=True, help="Only say how many jobs that would be, and which.")(
+    function = click.option("--dry-run", "-n", is_flag=True, help="Only say how many jobs that would be, and which.")(
         function
     )
-    return click.option("--yes", "-y", is_flag=True, help="Do not ask.")(function)
+    return click.option("--yes", "-y", "--force", "-f", is_flag=True, help="Do not ask.")(function)
 
 
 def filter_from(options: Mapping[str, Any], *, state: Collection[JobState] = ()) -> Filter | None:

@@ -18,23 +18,24 @@ if TYPE_CHECKING:
 _WIDTH = len(JobState.PROCESSING)
 
 
-def glance(queue: "Queue | Past") -> Iterator[str]:
-    """Give the lines of the status."""
-    status = queue.status()
+def glance(queue: "Queue | Past", name: str | None = None) -> Iterator[str]:
+    """Give the lines of the status, or those about the queue `name`."""
+    status = queue.status(queue=name)
     when = getattr(queue, "moment", None)
     past = "" if when is None else f", as it was at {moment(when.at_us)}"
-    yield f"Queue at {escape(str(queue.path))}, {plural(status.head, 'event')}{past}"
+    which = f"Queue at {escape(str(queue.path))}, {plural(status.head, 'event')}"
+    yield (which if name is None else f"Queue {escape(name)} of {escape(str(queue.path))}") + past
     yield ""
     for state in JobState:
         count = status.jobs[state]
         colour = STATE_COLOURS[state] if count else None
         yield f"  {paint(state.ljust(_WIDTH), colour)} {count:>9,}{_remark(state, count, status)}".rstrip()
-    if set(status.queues) - {"default"}:
+    if name is None and set(status.queues) - {"default"}:
         yield from _queues(status.queues)
     yield ""
-    workers = queue.workers()
+    workers = [info for info in queue.workers() if info.serves(name)]
     if workers or not past:
-        yield from _workers(workers)
+        yield from _workers(workers, name)
     else:
         yield "No workers"
     if workers and not past:
@@ -82,9 +83,10 @@ def _taken(columns: Mapping[JobState, int]) -> int:
     return sum(2 + wide for wide in columns.values())
 
 
-def _workers(workers: "list[WorkerInfo]") -> Iterator[str]:
+def _workers(workers: "list[WorkerInfo]", name: str | None) -> Iterator[str]:
     if not workers:
-        yield from start_lines("No workers", "queuectl worker start", _room())
+        of = "" if name in (None, "default") else f" --queue {as_typed(name)}"
+        yield from start_lines(f"No workers{' of this queue' if name else ''}", f"queuectl worker start{of}", _room())
         return
     yield "Workers"
     for info in workers:

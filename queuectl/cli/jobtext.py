@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from ..commalist import words_of
 from ..errors import InvalidInput, shown
 from ..events.types import JobSpec
 from ..job import Job, JobState
@@ -33,7 +34,7 @@ def chosen_columns(names: str | None) -> tuple[Column, ...]:
     if names is None:
         return COLUMNS
     known = {_name(column): column for column in EVERY_COLUMN}
-    wanted = [name.strip().lower().replace("_", "-") for name in names.split(",")]
+    wanted = [name.lower().replace("_", "-") for name in words_of(names)]
     for name in wanted:
         if name not in known:
             raise InvalidInput("columns", shown(name), "one of " + ", ".join(known))

@@ -5,11 +5,13 @@ A value that cannot be one is refused as the same value in JSON is: exit 2, with
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import chain
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
+from ..commalist import words_of
 from ..errors import InvalidInput, shown
 from . import offers
 
@@ -19,15 +21,6 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
-
-
-def queue_option(*names: str, **about: Any) -> Callable[[F], F]:
-    """Give a verb the option that names a queue, which Tab completes from those that have jobs."""
-    return click.option("--queue", "-q", *names, metavar="NAME", shell_complete=offers.queues, **about)
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-reason_option = click.option("--reason", metavar="TEXT", help="Why; kept in the log with the change.")
 
 
 class Place(NamedTuple):
@@ -47,8 +40,23 @@ class Value(click.ParamType):  # type: ignore[type-arg]  # in the click of old i
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read a word. Raises InvalidInput under the option's name."""
-        field = param.name if param is not None and param.name else self.name
-        return self._read(field, value) if isinstance(value, str) else value
+        return self._read(self._field(param), value) if isinstance(value, str) else value
+
+    def _field(self, param: click.Parameter | None) -> str:
+        """Return what an error calls a parameter: the option as it is typed, or the name of the argument."""
+        if isinstance(param, click.Option):
+            return max(param.opts, key=len).lstrip("-").replace("-", "_")
+        return param.name if param is not None and param.name else self.name
+
+
+class Words(Value):
+    """Several values with commas between them, as a tuple."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read each word. Raises InvalidInput under the option's name."""
+        if not isinstance(value, str):
+            return value
+        return tuple(self._read(self._field(param), word) for word in words_of(value))
 
 
 class OneOf(Value):
@@ -69,9 +77,10 @@ class OneOf(Value):
         return [CompletionItem(word) for word in self.words if word.startswith(incomplete)]
 
     def _checked(self, field: str, text: str) -> str:
-        if text not in self.words:
+        word = text.strip().lower()
+        if word not in self.words:
             raise InvalidInput(field, shown(text), "one of " + ", ".join(self.words))
-        return text
+        return word
 
 
 class States(OneOf):
@@ -81,8 +90,7 @@ class States(OneOf):
         """Read a word or several into a tuple of states. Raises InvalidInput."""
         if not isinstance(value, str):
             return value
-        field = param.name if param is not None and param.name else self.name
-        return tuple(self._state(field, word) for word in value.split(","))
+        return tuple(self._state(self._field(param), word) for word in words_of(value))
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
         """Offer the states that go on behind the last comma."""
@@ -99,6 +107,11 @@ class States(OneOf):
             return self._checked(field, str(check_state(word)))
         except InvalidInput:
             raise InvalidInput(field, shown(word), "one of " + ", ".join(self.words)) from None
+
+
+def joined(ctx: click.Context, param: click.Parameter, given: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the words of an option that may be repeated and has several words each time, as one tuple."""
+    return tuple(chain.from_iterable(given))
 
 
 def now_us() -> int:
@@ -125,7 +138,7 @@ def _past_us(field: str, text: str) -> int:
 
 
 def _ago_us(field: str, text: str) -> int:
-    return now_us() - int(_duration_s(field.replace("since", "longer_than"), text) * 1_000_000)
+    return now_us() - int(_duration_s(field, text) * 1_000_000)
 
 
 def _place(field: str, text: str) -> Place:
@@ -155,6 +168,30 @@ def whole(least: int | None = None, most: int | None = None) -> Value:
     return Value(read)
 
 
+def _queue(field: str, text: str) -> str:
+    from ..intake import check_queue
+
+    return check_queue(text)
+
+
+def _text(field: str, text: str) -> str:
+    from ..intake import check_text
+
+    return check_text(field, text)
+
+
+def _sought(field: str, text: str) -> str:
+    if not text:  # mostly a variable that is not set: every job has nothing in it somewhere
+        raise InvalidInput(field, shown(text), "a text to look for")
+    return _text(field, text)
+
+
+def _filled(field: str, text: str) -> str:
+    if not text:  # as a path it would be the current directory
+        raise InvalidInput(field, shown(text), "a name that is not empty")
+    return text
+
+
 duration_s = Value(_duration_s)
 time_us = Value(_time_us)
 ago_us = Value(_ago_us)
@@ -162,3 +199,19 @@ past_us = Value(_past_us)
 place = Value(_place)
 number = Value(_number)
 as_of_option = click.option("--as-of", type=place, metavar="POS|TIME", help="As it was then: 1200, 5m ago, 17:30.")
+sought = Value(_sought)
+filled = Value(_filled)
+_queue_name, _queue_names, _said = Value(_queue), Words(_queue), Value(_text)
+
+
+def queue_option(*names: str, **about: Any) -> Callable[[F], F]:
+    """Give a verb the option that names a queue, which Tab completes from those that have jobs."""
+    if about.get("multiple"):
+        about |= {"type": _queue_names, "callback": joined}
+    return click.option(
+        "--queue", "-q", *names, **{"type": _queue_name} | about, metavar="NAME", shell_complete=offers.queues
+    )
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+reason_option = click.option("--reason", type=_said, metavar="TEXT", help="Why; kept in the log with the change.")

@@ -23,19 +23,19 @@ KEYS_S = 0.1
 QUIT = (b"q", b"Q", b"\x1b", b"\x04")
 
 
-def watch_status(queue: "Queue", *, as_json: bool) -> None:
-    """Show the status whenever something happened, until Ctrl-C or, on a terminal, q.
+def watch_status(queue: "Queue", name: str | None, *, as_json: bool) -> None:
+    """Show the status, of all or of the queue `name`, whenever something happened, until Ctrl-C or, on a terminal, q.
 
     Raises NoQueue once the queue is gone.
     """
     if as_json or not on_terminal() or os.environ.get("TERM") == "dumb":
-        _tell_changes(queue, as_json=as_json)
-    last = _redraw(queue)
+        _tell_changes(queue, name, as_json=as_json)
+    last = _redraw(queue, name)
     for each in last:  # what was seen last stays, under the command that showed it
         line(each)
 
 
-def _redraw(queue: "Queue") -> list[str]:
+def _redraw(queue: "Queue", name: str | None) -> list[str]:
     from .screen import pressed, whole_screen
 
     lines: list[str] = []
@@ -43,7 +43,7 @@ def _redraw(queue: "Queue") -> list[str]:
         while True:
             queue.check_there()
             head, drawn_at = queue.head(), time.monotonic()
-            lines = list(glance(queue))
+            lines = list(glance(queue, name))
             screen.draw([*lines, "", f"{moment(int(time.time() * 1e6), short=True)}  q quits"])
             while _is_still_good(queue, head, drawn_at) and not screen.has_another_size():
                 if sys.stdin.isatty() and pressed(KEYS_S) in QUIT:
@@ -57,18 +57,18 @@ def _is_still_good(queue: "Queue", head: int, drawn_at: float) -> bool:
     return age_s < REFRESH_S and (age_s < LEAST_S or queue.head() == head)
 
 
-def _tell_changes(queue: "Queue", *, as_json: bool) -> None:
+def _tell_changes(queue: "Queue", name: str | None, *, as_json: bool) -> None:
     is_first = True
     while True:
         head = queue.head()
         if as_json:
             from ..documents import status_json
 
-            json_line(status_json(queue.status()))
+            json_line(status_json(queue.status(queue=name)))
         else:
             if not is_first:
                 line()
-            for each in glance(queue):
+            for each in glance(queue, name):
                 line(each)
         is_first = False
         sys.stdout.flush()

@@ -145,10 +145,11 @@ class Looking(Opened):
         with self._store.read() as txn:
             return list(islice(reading.dead_jobs(txn), limit))
 
-    def status(self) -> Status:
-        """Give the queue at a glance."""
+    def status(self, *, queue: str | None = None) -> Status:
+        """Give the queue at a glance, or the jobs of one queue and the workers that serve it; raises InvalidInput."""
+        queue = None if queue is None else check_queue(queue)
         with self._store.read() as txn:
-            return reading.status(txn, self.path, self._clock.now_us())
+            return reading.status(txn, self.path, self._clock.now_us(), queue)
 
     def overview(
         self,

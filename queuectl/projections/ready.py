@@ -76,9 +76,15 @@ def numbers(txn: Transaction, queues: Sequence[str] | None = None, behind: Job |
     return (_number(key) for key, _ in (scans[0] if len(scans) == 1 else _merged(scans)))
 
 
-def firsts(txn: Transaction) -> Iterator[int]:
-    """Return the number of the first job of each priority that heads a queue, then those of each queue and priority."""
-    for start, stop in ((_HEAD, _JOBS), (_JOBS, None)):
+def firsts(txn: Transaction, queue: str | None = None) -> Iterator[int]:
+    """Return the number of the first job of each priority that heads a queue, then those of each queue and priority.
+
+    `queue`: of each priority of that one alone.
+    """
+    ranges = [(_HEAD, _JOBS), (_JOBS, None)]
+    if queue is not None:
+        ranges = [(queue.encode() + b"\0", queue.encode() + b"\1")]
+    for start, stop in ranges:
         while (found := next(scan(txn, TABLE, start, stop), None)) is not None:
             yield _number(found[0])
             start = found[0][:-8] + b"\xff" * 9  # behind every number

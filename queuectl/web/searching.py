@@ -2,6 +2,7 @@
 
 from typing import Final, NamedTuple
 
+from ..commalist import words_of
 from ..intake import check_state
 from ..job import Job, JobState
 from ..queue import Queue
@@ -39,7 +40,7 @@ def search(queue: Queue, wanted: Wanted, *, limit: int) -> Found:
 
     Raises InvalidInput for a state that is none, and JobNotFound where `after` is gone.
     """
-    states = frozenset() if wanted.state is None else frozenset(map(check_state, wanted.state.split(",")))
+    states = frozenset() if wanted.state is None else frozenset(map(check_state, words_of(wanted.state)))
     state = next(iter(states)) if len(states) == 1 else None
     ordered = state if state in _IN_ORDER else None
     name = wanted.queue if ordered else None

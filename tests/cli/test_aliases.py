@@ -4,11 +4,13 @@ import os
 import subprocess
 from typing import Any
 
+import click
 import pytest
 
 from queuectl.cli.app import queuectl
 from queuectl.cli.group import ALIASES, VERBS
 from queuectl.queue import Queue
+from tests.docs import load
 
 from .conftest import CommandLine
 
@@ -74,7 +76,14 @@ LETTERS = [
     ("events -q mail -n 3 -f", "--queue --last --follow"),
     ("logs a -f -n 5", "--follow --tail"),
     ("wait a -t 5", "--timeout"),
-    ("status -w", "--watch"),
+    ("status -w -q mail", "--watch --queue"),
+    ("worker list -q mail", "--queue"),
+    ("worker stop -w", "--wait"),
+    ("history a -n 3 -a", "--last --all"),
+    ("clear -n", "--dry-run"),
+    ("remove -f", "--yes"),
+    ("backup -f", "--force"),
+    ("edit a -p 3 -q mail", "--priority --queue"),
     ("worker start -n 2 -q mail -d", "--count --queue --detach"),
     ("worker start -j 2", "--count"),
     ("dlq list -n 3", "--limit"),
@@ -136,3 +145,83 @@ def test_the_default_queue_is_named(cli: CommandLine) -> None:
     with Queue.open(cli.db) as queue:
         queue.worker_started("w", host="elsewhere", pid=1, slots=1)
     assert " all " in cli("worker", "list").stdout
+
+
+SAME_LETTER = {
+    "--queue": "-q",
+    "--priority": "-p",
+    "--port": "-p",
+    "--follow": "-f",
+    "--file": "-f",
+    "--force": "-f",
+    "--dry-run": "-n",
+    "--last": "-n",
+    "--tail": "-n",
+    "--count": "-n",
+    "--all": "-a",
+    "--yes": "-y",
+    "--state": "-s",
+    "--timeout": "-t",
+    "--delay": "-d",
+    "--env": "-e",
+    "--cwd": "-C",
+    "--watch": "-w",
+}
+"""Option -> the letter it has on every verb that has it."""
+
+OTHERWISE = {("logs", "--last"), ("run", "--wait")}
+"""Where the letter is another option's."""
+
+
+def test_a_letter_is_the_same_on_every_verb() -> None:
+    """Who learned a letter on one verb can type it on each other that has the option, and none means two things."""
+    for name, command, _ in load("commands").commands():
+        options = [param for param in command.params if isinstance(param, click.Option)]
+        letters = [each for param in options for each in (*param.opts, *param.secondary_opts) if len(each) == 2]
+        assert len(letters) == len(set(letters)), name
+        for param in options:
+            for option in set(param.opts) & set(SAME_LETTER):
+                assert (name, option) in OTHERWISE or SAME_LETTER[option] in param.opts, (name, option)
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["list", "-s", "DEAD,"], ["bad"]),
+        (["list", "-s", " ,pending,,Dead , "], ["waits", "bad"]),
+        (["list", "--columns", "ID, ,"], None),
+        (["list", "-s", "dead", "--order", " -ID "], ["bad"]),
+        (["events", "--type", "Dead,", "--json"], None),
+        (["events", "--type", "dead,cancel-requested"], None),
+    ],
+)
+def test_lists_as_they_are_typed(cli: CommandLine, words: list[str], found: list[str] | None) -> None:
+    """A comma at the end, two of them, blanks and capitals make no other list."""
+    cli("enqueue", "bad", "false", "--max-retries", "0")
+    cli.kill("bad")
+    cli("enqueue", "waits", "true")
+    if found is None:
+        assert "bad" in cli(*words).stdout
+    else:
+        assert [job["id"] for job in cli.json(*words)] == found
+
+
+def test_queues_as_they_are_typed(cli: CommandLine) -> None:
+    """A worker is told its queues one by one, or several with commas between them."""
+    for name in ("mail", "web", "other"):
+        cli("enqueue", name, "true", "-q", name)
+    assert cli.process("worker", "start", "--drain", "-q", "mail, web,").returncode == 0
+    assert {job["id"]: job["state"] for job in cli.json("list")} == {
+        "mail": "completed",
+        "web": "completed",
+        "other": "pending",
+    }
+
+
+def test_edit_by_letters(cli: CommandLine) -> None:
+    """What an enqueue is given by a letter an edit is too; said twice it is refused."""
+    cli("enqueue", "a", "true")
+    cli("edit", "a", "-p", "5", "-q", "mail", "-t", "2h")
+    job = cli.json("show", "a")
+    assert (job["priority"], job["queue"], job["timeout_s"]) == (5, "mail", 7200)
+    assert "priority is given twice" in cli("edit", "a", "-p", "5", "--set", "priority=6", code=2).stderr

@@ -228,3 +228,13 @@ def test_an_id_that_was_free_again(cli: CommandLine) -> None:
     cli("enqueue", "a b", "true", "--replace")
     assert "replaced" not in cli("history", "a b").stdout
     assert "see: queuectl history 'a b'\n" in cli("show", "a b").stdout
+
+
+def test_the_last_events(cli: CommandLine) -> None:
+    """--last shows the newest so many, and goes not with a tree."""
+    cli("enqueue", "a", "true")
+    cli("edit", "a", "--priority", "2")
+    cli("cancel", "a")
+    assert [event["type"] for event in cli.json("history", "a", "-n", "2")] == ["edited", "cancelled"]
+    assert [event["type"] for event in cli.json("history", "a", "-n", "9")] == ["enqueued", "edited", "cancelled"]
+    assert "leave them out" in cli("history", "a", "--tree", "--last", "2", code=2).stderr

@@ -137,3 +137,39 @@ def test_watch_in_a_pipe(cli: CommandLine) -> None:
     watching.send_signal(signal.SIGINT)
     out, errors = watching.communicate(timeout=10)
     assert (watching.returncode, errors, "\x1b" in out) == (130, "", False)
+
+
+def test_of_one_queue(cli: CommandLine) -> None:
+    """--queue counts its jobs alone, tells of the workers that serve it, and of the past too."""
+    cli("enqueue", "a", "true")
+    cli("enqueue", "b", "true", "--queue", "mail", "--max-retries", "0")
+    with cli.queue() as queue:
+        queue.worker_started("w", host="elsewhere", pid=1, slots=1, queues=["default"])
+        found = queue.status(queue="mail")
+        assert (found.jobs["pending"], found.active_workers, [each.queue for each in found.unserved]) == (
+            1,
+            0,
+            ["mail"],
+        )
+        assert queue.status(queue="default").active_workers == 1
+        assert queue.status(queue="none").oldest_pending_s is None
+    shown = cli("status", "-q", "mail").stdout
+    assert shown.startswith(f"Queue mail of {cli.db}\n")
+    assert re.search(r"pending +1  the oldest has waited", shown)
+    assert shown.endswith("No workers of this queue; start one: queuectl worker start --queue mail\n")
+    assert "Workers\n  w  " in cli("status", "-q", "default").stdout
+    assert list(cli.json("status", "-q", "mail")["queues"]) == ["mail"]
+    assert cli.json("status", "-q", "mail", "--as-of", "1")["jobs"]["pending"] == 0
+    assert [each["id"] for each in cli.json("worker", "list", "-q", "default")] == ["w"]
+    assert cli("worker", "list", "-q", "mail").stderr == "No workers of this queue; start one: queuectl worker start\n"
+
+
+def test_how_long_a_queues_jobs_have_waited(cli: CommandLine) -> None:
+    """The oldest of a queue is its own, whatever priority it has, and not another queue's older one."""
+    with cli.queue() as queue:
+        queue.enqueue("true", queue="a")
+        queue.enqueue("true", queue="b", priority=1)
+        queue.enqueue("true", queue="b", priority=9)
+        of = {name: queue.status(queue=name).oldest_pending_s or 0 for name in ("a", "b")}
+        assert of["a"] > of["b"] > 0
+        assert (queue.status().oldest_pending_s or 0) >= of["a"]

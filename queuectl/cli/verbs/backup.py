@@ -5,7 +5,7 @@ import sys
 import click
 
 from ..context import Session, pass_session
-from ..params import json_option
+from ..params import filled, json_option
 from ..progress import progress
 from ..render import document, line, note
 from ..text import escape, plural
@@ -20,8 +20,8 @@ from ..verb import Verb
         "queuectl backup - | zstd > queue.tar.zst",
     ),
 )
-@click.argument("file", metavar="FILE")
-@click.option("--force", is_flag=True, help="Replace FILE where it is there.")
+@click.argument("file", type=filled, metavar="FILE")
+@click.option("--force", "-f", is_flag=True, help="Replace FILE where it is there.")
 @json_option
 @pass_session
 def command(session: Session, *, file: str, force: bool, as_json: bool) -> None:

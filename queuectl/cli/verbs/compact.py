@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..context import Session, pass_session
-from ..params import duration_s, json_option, reason_option
+from ..params import duration_s, filled, json_option, reason_option
 from ..progress import progress
 from ..render import document, line, note
 from ..text import escape, plural, size
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 )
 @click.option("--older-than", type=duration_s, metavar="DURATION", help="Of jobs that ended so long ago: 12h, 30d.")
 @click.option("--keep-dead", is_flag=True, help="Leave the dead letter queue as it is.")
-@click.option("--archive", metavar="DIR", help="Where the events go.  [default: `archive` in the queue's directory]")
+@click.option(
+    "--archive", type=filled, metavar="DIR", help="Where the events go.  [default: `archive` in the queue's directory]"
+)
 @click.option("--shrink", is_flag=True, help="Give free space back to the disk; nobody may have the queue open.")
-@click.option("--dry-run", is_flag=True, help="Only tell what would go.")
+@click.option("--dry-run", "-n", is_flag=True, help="Only tell what would go.")
 @reason_option
 @json_option
 @pass_session

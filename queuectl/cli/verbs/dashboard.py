@@ -6,7 +6,7 @@ import click
 
 from ..context import Session, pass_session
 from ..exits import hint
-from ..params import json_option, whole
+from ..params import filled, json_option, whole
 from ..render import json_line, line, note
 from ..text import escape
 from ..verb import Verb
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
         "queuectl dashboard --host 0.0.0.0",
     ),
 )
-@click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="Where to listen.  [default: 127.0.0.1]")
+@click.option(
+    "--host", type=filled, default="127.0.0.1", metavar="ADDRESS", help="Where to listen.  [default: 127.0.0.1]"
+)
 @click.option(
     "--port", "-p", type=whole(0, 65535), default=8000, metavar="N", help="0 is any free one.  [default: 8000]"
 )

@@ -1,5 +1,6 @@
 """`queuectl edit`: change what a job is to do."""
 
+from collections.abc import Mapping
 from json import loads
 from typing import Any
 
@@ -12,7 +13,7 @@ from .. import offers
 from ..asking import tell_passed
 from ..context import Session, pass_session
 from ..naming import taken
-from ..params import json_option, reason_option
+from ..params import duration_s, json_option, queue_option, reason_option, whole
 from ..render import document, line, note
 from ..text import escape
 from ..verb import Verb
@@ -25,27 +26,33 @@ _JSON = ("priority", "max_retries", "backoff_base", "env")
     cls=Verb,
     examples=(
         "queuectl edit job1",
-        "queuectl edit job1 --set priority=10",
+        "queuectl edit job1 --priority 10",
         "queuectl edit job1 --set timeout=2h",
         "queuectl edit job1 --set 'command=rsync -a here there' --reason 'the host moved'",
     ),
 )
 @click.argument("job_id", metavar="JOB", shell_complete=offers.jobs())
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=f"Without the editor: {', '.join(FIELDS)}.")
+@queue_option(help="As --set queue=NAME.")
+@click.option("--priority", "-p", type=whole(), metavar="INT", help="As --set priority=INT.")
+@click.option("--timeout", "-t", type=duration_s, metavar="SECONDS", help="As --set timeout=SECONDS.")
 @reason_option
 @json_option
 @pass_session
-def command(session: Session, *, job_id: str, settings: tuple[str, ...], reason: str | None, as_json: bool) -> None:
+def command(
+    session: Session, /, *, job_id: str, settings: tuple[str, ...], reason: str | None, as_json: bool, **options: Any
+) -> None:
     """Change a job that waits or has ended, or the timeout of one that runs.
 
-    In your editor (VISUAL or EDITOR), or by --set. It keeps its id, its state and its history, where the
+    In your editor (VISUAL or EDITOR), or by the options. It keeps its id, its state and its history, where the
     change is told. A timeout counts from the start of the run, and for a run that goes on at once; all
     else has to wait for its end. To run it again at once: queuectl retry --edit JOB.
     """
+    wanted = _wanted(settings, options)
     queue = session.existing()
     job = queue.job(taken(queue, job_id))
-    if settings:
-        after = queue.edit(job.id, reason=reason, **dict(_setting(text) for text in settings))
+    if wanted:
+        after = queue.edit(job.id, reason=reason, **wanted)
     else:
         from ..editing import changed, edit_until_done
 
@@ -65,6 +72,15 @@ def command(session: Session, *, job_id: str, settings: tuple[str, ...], reason:
         line(f"Edited {escape(after.id)}")
         if after.state is JobState.PENDING and after.spec.run_at_us != job.spec.run_at_us:
             tell_passed(after.spec.run_at_us, after.id)
+
+
+def _wanted(settings: tuple[str, ...], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is to be changed without the editor, by field; raises InvalidInput."""
+    by_set = dict(_setting(text) for text in settings)
+    by_option = {key: value for key, value in options.items() if value is not None}
+    if twice := sorted(by_set.keys() & by_option.keys()):
+        raise click.UsageError(f"{twice[0]} is given twice: by --set and by an option")
+    return {**by_set, **by_option}
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -5,7 +5,7 @@ from typing import IO, Any
 
 import click
 
-from ...errors import as_typed, shown
+from ...errors import InvalidInput, as_typed, shown
 from .. import offers
 from ..advice import advise
 from ..asking import ArgvCommand, asked, check_replace, from_here, job_options, tell_passed
@@ -21,6 +21,16 @@ FORMS = (
     "[OPTIONS] [ID] -- PROGRAM [ARGUMENT]...",
     "[OPTIONS] --file FILE|- [--lines] [--skip-existing]",
 )
+
+
+class _File(click.File):
+    """A file, whose name is not empty."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Open it. Raises InvalidInput for a name that cannot be one."""
+        if value == "":
+            raise InvalidInput("file", shown(value), "the name of a file, or - for stdin")
+        return super().convert(value, param, ctx)
 
 
 class EnqueueCommand(ArgvCommand):
@@ -52,7 +62,7 @@ class EnqueueCommand(ArgvCommand):
 @click.argument("words", nargs=-1, metavar="[ID COMMAND | JSON]", shell_complete=offers.files_behind_dashes)
 @click.option("--id", "job_id", metavar="ID", help="The job's id.  [default: one of our making]")
 @click.option("--command", "shell_line", metavar="COMMAND", help="A shell line; so one can begin with a dash.")
-@click.option("--file", "-f", "stream", type=click.File("rb"), metavar="FILE", help="A job a line; - is stdin.")
+@click.option("--file", "-f", "stream", type=_File("rb"), metavar="FILE", help="A job a line; - is stdin.")
 @click.option("--lines", "as_lines", is_flag=True, help="The file holds plain commands, not JSON.")
 @click.option("--skip-existing", is_flag=True, help="Leave out jobs whose id is taken.")
 @click.option("--edit", "edits", is_flag=True, help="Write it, or change what was given, in your editor first.")

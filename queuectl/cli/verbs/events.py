@@ -14,7 +14,7 @@ from ...queue import Queue
 from .. import offers
 from ..context import Session, pass_session
 from ..exits import check_reader
-from ..params import Place, json_option, place, queue_option, whole
+from ..params import Place, Words, joined, json_option, place, queue_option, whole
 from ..render import json_array, json_line, note, paged_table
 from ..verb import Verb
 
@@ -27,6 +27,13 @@ PAGE = 500
 
 POLL_S = 1.0
 """How long a follower waits at a time; what comes meanwhile is seen at once."""
+
+
+def _type(field: str, word: str) -> str:
+    name = word.lower().replace("-", "_")
+    if name not in TYPES:
+        raise InvalidInput(field, shown(word), "one of " + ", ".join(TYPES))
+    return name
 
 
 @click.command(
@@ -44,9 +51,11 @@ POLL_S = 1.0
     "--type",
     "types",
     multiple=True,
+    type=Words(_type),
+    callback=joined,
     metavar="TYPE",
     shell_complete=offers.event_types,
-    help="Only these; may be repeated.",
+    help="Only these; may be repeated, or several with commas between them.",
 )
 @click.option(
     "--job", metavar="JOB", shell_complete=offers.jobs(), help="Only of this job, and of earlier ones of its id."
@@ -73,9 +82,6 @@ def command(
     as_json: bool,
 ) -> None:
     """Show the events in the log."""
-    for name in types:
-        if name not in TYPES:
-            raise InvalidInput("type", shown(name), "one of " + ", ".join(TYPES))
     if follow and until is not None:
         raise click.UsageError("--follow has no end; leave out --until")
     if limit is not None and last is not None:

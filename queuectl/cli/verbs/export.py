@@ -4,6 +4,7 @@ import click
 
 from ..context import Session, pass_session
 from ..exits import say
+from ..params import filled
 from ..progress import progress
 from ..render import note
 from ..text import escape, plural
@@ -14,9 +15,9 @@ from ..verb import Verb
     cls=Verb,
     examples=("queuectl export queue.jsonl", "queuectl export --no-outputs | jq -r .type | sort | uniq -c"),
 )
-@click.argument("file", metavar="[FILE]", default="-")
+@click.argument("file", type=filled, metavar="[FILE]", default="-")
 @click.option("--no-outputs", is_flag=True, help="Leave out what runs printed.")
-@click.option("--force", is_flag=True, help="Replace FILE where it is there.")
+@click.option("--force", "-f", is_flag=True, help="Replace FILE where it is there.")
 @pass_session
 def command(session: Session, *, file: str, no_outputs: bool, force: bool) -> None:
     """Write every event as a line of JSON, to FILE or to stdout.

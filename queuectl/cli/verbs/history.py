@@ -36,11 +36,20 @@ LIVES = 10
 @click.option("--tree", is_flag=True, help="The jobs whose commands led to it, and those that its own enqueued.")
 @click.option("--depth", type=whole(1, 100), metavar="N", help=f"Generations either way.  [default: {DEPTH}]")
 @click.option("--limit", type=whole(1, 10_000), metavar="N", help=f"Jobs in the tree.  [default: {LIMIT}]")
-@click.option("--all", "everything", is_flag=True, help=f"Also of jobs of its id before the last {LIVES}.")
+@click.option("--all", "-a", "everything", is_flag=True, help=f"Also of jobs of its id before the last {LIVES}.")
+@click.option("--last", "-n", type=whole(1), metavar="N", help="Only the newest so many events.")
 @json_option
 @pass_session
 def command(
-    session: Session, *, name: str, tree: bool, depth: int | None, limit: int | None, everything: bool, as_json: bool
+    session: Session,
+    *,
+    name: str,
+    tree: bool,
+    depth: int | None,
+    limit: int | None,
+    everything: bool,
+    last: int | None,
+    as_json: bool,
 ) -> None:
     """Show every event of a job, with the time since the one before.
 
@@ -48,17 +57,17 @@ def command(
     `config` shows what was ever configured, and worker:ID the life of a worker, unless a job has that for
     an id.
     """
-    if tree and everything:
-        raise click.UsageError("--all is about earlier jobs of the id, which a tree does not show; leave it out")
+    if tree and (everything or last is not None):
+        raise click.UsageError("--all and --last are about events, which a tree does not show; leave them out")
     if tree:
         _show_family(session, name, depth or DEPTH, limit or LIMIT, as_json)
     elif depth or limit:
         raise click.UsageError("--depth and --limit go with --tree")
     else:
-        _show_events(session, name, None if everything else LIVES, as_json)
+        _show_events(session, name, None if everything else LIVES, last, as_json)
 
 
-def _show_events(session: Session, name: str, lives: int | None, as_json: bool) -> None:
+def _show_events(session: Session, name: str, lives: int | None, last: int | None, as_json: bool) -> None:
     from ..story import TIMELINE, Names, timeline
 
     queue = session.reading()
@@ -68,7 +77,7 @@ def _show_events(session: Session, name: str, lives: int | None, as_json: bool) 
         note(f"These are the last {lives} jobs of this id; --all shows the earlier ones too")
     elif (untold := queue.untold(events)) is not None:
         note(escape(untold))
-    names = Names(queue)
+    names, events = Names(queue), events[-last:] if last else events
     if as_json:
         from ...documents import event_json
 

@@ -7,7 +7,7 @@ import click
 
 from ...errors import QueuectlError
 from ..context import Session, pass_session
-from ..params import OneOf, json_option, reason_option
+from ..params import OneOf, filled, json_option, reason_option
 from ..progress import progress
 from ..render import document, line
 from ..text import plural
@@ -24,7 +24,7 @@ FOREIGN = ("jobs-json", "sqlite-jobs")
         "queuectl import --format sqlite-jobs queue.db --table jobs --rejects rejects.jsonl",
     ),
 )
-@click.argument("files", nargs=-1, required=True, metavar="FILE [DLQ_FILE]")
+@click.argument("files", nargs=-1, type=filled, required=True, metavar="FILE [DLQ_FILE]")
 @click.option(
     "--format",
     "kind",
@@ -36,8 +36,10 @@ FOREIGN = ("jobs-json", "sqlite-jobs")
 @click.option("--table", "tables", multiple=True, metavar="NAME", help="A table of a SQLite file.  [default: jobs]")
 @click.option("--skip-existing", is_flag=True, help="Leave out jobs whose id is taken.")
 @click.option("--waiting-only", is_flag=True, help="Leave out jobs that have ended.")
-@click.option("--rejects", metavar="FILE", help="Write rows that cannot be taken there, and take the others.")
-@click.option("--dry-run", is_flag=True, help="Only tell what would come in.")
+@click.option(
+    "--rejects", type=filled, metavar="FILE", help="Write rows that cannot be taken there, and take the others."
+)
+@click.option("--dry-run", "-n", is_flag=True, help="Only tell what would come in.")
 @reason_option
 @json_option
 @pass_session

@@ -5,7 +5,7 @@ import click
 from ..branched import branch
 from ..context import Session, pass_session
 from ..exits import REFUSED
-from ..params import Place, json_option, place
+from ..params import Place, filled, json_option, place
 from ..progress import progress
 from ..render import document, line
 from ..text import escape, plural
@@ -18,7 +18,7 @@ from ..verb import Verb
 )
 @click.option("--check", is_flag=True, help="Compare only; exit 1 where they differ.")
 @click.option("--until", type=place, metavar="POS|TIME", help="With --into: the log up to there.")
-@click.option("--into", metavar="DIR", help="Make a second queue there, and leave this one as it is.")
+@click.option("--into", type=filled, metavar="DIR", help="Make a second queue there, and leave this one as it is.")
 @json_option
 @pass_session
 @click.pass_context

@@ -3,7 +3,7 @@
 import click
 
 from ..context import Session, pass_session
-from ..params import json_option
+from ..params import filled, json_option
 from ..progress import progress
 from ..render import document, line
 from ..text import escape
@@ -19,8 +19,8 @@ from ..verb import Verb
         "queuectl restore --finish",
     ),
 )
-@click.argument("file", metavar="FILE", required=False)
-@click.option("--force", is_flag=True, help="Replace the queue that is there, which is kept aside.")
+@click.argument("file", type=filled, metavar="FILE", required=False)
+@click.option("--force", "-f", is_flag=True, help="Replace the queue that is there, which is kept aside.")
 @click.option("--finish", is_flag=True, help="End a restore or an import that was interrupted as it moved in.")
 @json_option
 @pass_session

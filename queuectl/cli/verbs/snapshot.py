@@ -68,7 +68,7 @@ def list_snapshots(session: Session, *, as_json: bool) -> None:
 
 
 @command.command("delete", examples=("queuectl snapshot delete --all",))
-@click.option("--all", "everything", is_flag=True, help="Every snapshot.")
+@click.option("--all", "-a", "everything", is_flag=True, help="Every snapshot.")
 @json_option
 @pass_session
 def delete(session: Session, *, everything: bool, as_json: bool) -> None:

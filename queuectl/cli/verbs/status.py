@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..context import Session, pass_session
-from ..params import Place, as_of_option, json_option
+from ..params import Place, as_of_option, json_option, queue_option
 from ..render import document, line
 from ..verb import Verb
 
@@ -18,16 +18,18 @@ if TYPE_CHECKING:
     cls=Verb,
     examples=(
         "queuectl status",
+        "queuectl status --queue mail",
         "queuectl status --json",
         "queuectl status --as-of 'yesterday 17:30'",
         "queuectl status --watch",
     ),
 )
+@queue_option(help="Only the jobs of this queue, and the workers that serve it.")
 @click.option("--watch", "-w", is_flag=True, help="Show it again whenever something happened, until q or Ctrl-C.")
 @as_of_option
 @json_option
 @pass_session
-def command(session: Session, *, watch: bool, as_of: Place | None, as_json: bool) -> None:
+def command(session: Session, *, queue: str | None, watch: bool, as_of: Place | None, as_json: bool) -> None:
     """Show how many jobs are in which state, and who works.
 
     With --watch in place on a terminal; elsewhere a block a change, with --json a line a change.
@@ -37,18 +39,18 @@ def command(session: Session, *, watch: bool, as_of: Place | None, as_json: bool
     if watch:
         from ..watching import watch_status
 
-        watch_status(session.reading(), as_json=as_json)
+        watch_status(session.reading(), queue, as_json=as_json)
     else:
-        _print(session.seen(as_of), as_json)
+        _print(session.seen(as_of), queue, as_json)
 
 
-def _print(queue: "Queue | Past", as_json: bool) -> None:
+def _print(opened: "Queue | Past", queue: str | None, as_json: bool) -> None:
     if as_json:
         from ...documents import status_json
 
-        document(status_json(queue.status()))
+        document(status_json(opened.status(queue=queue)))
         return
     from ..glance import glance
 
-    for each in glance(queue):
+    for each in glance(opened, queue):
         line(each)

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...errors import InvalidInput, shown
 from ..context import Session, pass_session
 from ..exits import REFUSED
-from ..params import json_option
+from ..params import Value, json_option
 from ..progress import progress
 from ..render import document, line, note, paint
 from ..text import escape, plural
@@ -25,7 +26,11 @@ TITLES = {
 SHOWN = 20
 """Problems that a person is shown."""
 
-file_path = click.Path(dir_okay=False, path_type=Path)
+
+def _file(field: str, text: str) -> Path:
+    if not text:
+        raise InvalidInput(field, shown(text), "the name of a file")
+    return Path(text)
 
 
 @click.command(
@@ -37,8 +42,8 @@ file_path = click.Path(dir_okay=False, path_type=Path)
     ),
 )
 @click.option("--log-only", is_flag=True, help="Leave out the file's structure, the views and the outputs.")
-@click.option("--against", multiple=True, type=file_path, metavar="FILE", help="A checkpoint; may be repeated.")
-@click.option("--checkpoint", type=file_path, metavar="FILE", help="Write one there if nothing is wrong.")
+@click.option("--against", multiple=True, type=Value(_file), metavar="FILE", help="A checkpoint; may be repeated.")
+@click.option("--checkpoint", type=Value(_file), metavar="FILE", help="Write one there if nothing is wrong.")
 @json_option
 @pass_session
 @click.pass_context

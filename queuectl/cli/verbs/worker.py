@@ -48,8 +48,12 @@ def command() -> None:
 )
 @click.option("--drain", is_flag=True, help="Exit 0 once nothing is pending, running or waiting for a retry.")
 @click.option("--progress", is_flag=True, help="With --drain, on a terminal: a bar in place of a line a job.")
-@click.option("--detach/--foreground", "-d", help="Go to the background, with a log file in the data directory.")
-@queue_option("queues", multiple=True, help="Only this queue; may be repeated.")
+@click.option("--detach/--foreground", "-d/-f", help="Go to the background, with a log file in the data directory.")
+@queue_option(
+    "queues",
+    multiple=True,
+    help="Only this queue; may be repeated, or several with commas between them.",
+)
 @click.option("--poll", type=duration_s, metavar="SECONDS", help="Look for jobs at least this often.")
 @click.option("--lease", type=duration_s, metavar="SECONDS", help="How long a silent worker keeps a job.")
 @click.option("--grace", type=duration_s, metavar="SECONDS", help="How long a command has between TERM and KILL.")
@@ -82,11 +86,9 @@ def start(
         from ...settings import parse
 
         lease = float(parse("lease_s", str(lease))[1])  # a shorter one would flood the log with renewals
-    from ...intake import check_poll_s, check_queue
+    from ...intake import check_poll_s
 
     check_poll_s(1.0 if poll is None else poll)
-    for name in queues:
-        check_queue(name)
     queue = session.created()
     if detach:
         from ..detached import detach_worker
@@ -124,7 +126,7 @@ def start(
 )
 @click.argument("ids", nargs=-1, metavar="[ID...]", shell_complete=offers.workers)
 @click.option("--now", is_flag=True, help="Stop the running commands too, and give their jobs back.")
-@click.option("--wait", is_flag=True, help="Return when they are gone.")
+@click.option("--wait", "-w", is_flag=True, help="Return when they are gone.")
 @reason_option
 @json_option
 @pass_session
@@ -167,21 +169,23 @@ def _tell_stopped(asked: "Asked", done: str) -> None:
     "list",
     examples=("queuectl worker list",),
 )
+@queue_option(help="Only those that serve this queue.")
 @json_option
 @pass_session
-def list_workers(session: Session, *, as_json: bool) -> None:
+def list_workers(session: Session, *, queue: str | None, as_json: bool) -> None:
     """List the workers that have not stopped, and what they run.
 
     Since when each is up, when it was last heard of, and for how long it runs what it runs.
     """
-    workers = session.reading().workers()
+    workers = [info for info in session.reading().workers() if info.serves(queue)]
     if as_json:
         from ...documents import worker_json
 
         document([worker_json(info) for info in workers])
         return
     if not workers:
-        note("No workers; start one: queuectl worker start")
+        which = "" if queue is None else " of this queue"
+        note(f"No workers{which}; start one: queuectl worker start")
         return
     rows = [
         (
