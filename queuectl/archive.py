@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from .errors import StoreError
+from .errors import BadSegment, StoreError
 from .events.codec import decode
 from .events.types import Recorded
 from .segment import SUFFIX, Row, Segment
@@ -87,8 +87,11 @@ def history(directories: Iterable[Path], origin: bytes | None, job_id: str) -> l
         for entry in segment.entries(job_id):
             position = entry.last
             while position >= entry.number and (row := segment.row(position)) is not None:
-                told[position] = decode(*row)
-                position = told[position].prev
+                found = told[position] = decode(*row)
+                if found.stream not in (entry.number, entry.id):
+                    what = f"its index says that the event at position {position} is of {entry.id!r}, and it is not"
+                    raise BadSegment(str(segment.path), what, position=position)
+                position = found.prev
     return [told[position] for position in sorted(told)]
 
 

@@ -23,7 +23,7 @@ from .files import scratch_directory
 from .filtering import Filter, filter_of, order_of
 from .intake import check_count, check_queue
 from .job import Job, JobState, evolve
-from .projections import config, ids, removed
+from .projections import config, ids, marks, removed
 from .projections.rebuild import VIEWS_VERSION
 from .projections.runner import Views
 from .settings import Settings
@@ -278,9 +278,17 @@ def _unpacked(found: Snapshot, scratch: Path | None) -> Store | None:
     try:
         with scratch_directory(scratch) as name:
             directory = Path(name)
-            return Store.passing(directory) if snapshots.unpack(found, directory) else None
+            if not snapshots.unpack(found, directory):
+                return None
+            views = Store.passing(directory)
     except (NotAQueue, StoreError):
         return None
+    with views.read() as txn:
+        is_of_then = marks.get(txn, marks.APPLIED) == found.position
+    if is_of_then:
+        return views
+    views.close()
+    return None
 
 
 def _usable(store: Store, txn: Transaction, position: int) -> Snapshot | None:

@@ -97,7 +97,7 @@ def _write(store: Store, sink: IO[bytes], shop: Path, *, compressed: bool, progr
     try:
         for name, path, found_size in [(DATA, shop / DATA, size), *files]:
             _add(writer, name, path, found_size)
-        writer.finish(_manifest(found, begun) | told)
+        writer.finish({"queuectl": __version__, "time": time_json(int(begun * 1e6)), **manifest_of(found), **told})
     except BaseException:
         writer.abandon()
         raise
@@ -105,10 +105,9 @@ def _write(store: Store, sink: IO[bytes], shop: Path, *, compressed: bool, progr
     return BackedUp(found.head, found.digest.hex(), found.events, size, len(files), bytes_of_files, elsewhere)
 
 
-def _manifest(found: Sound, begun: float) -> dict[str, Any]:
+def manifest_of(found: Sound) -> dict[str, Any]:
+    """Return what a backup's manifest says of the log in it."""
     return {
-        "queuectl": __version__,
-        "time": time_json(int(begun * 1e6)),
         "head": found.head,
         "head_time": time_json(found.at_us) if found.head else None,
         "digest": found.digest.hex(),

@@ -10,7 +10,7 @@ import io
 import json
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from hashlib import sha256
@@ -20,7 +20,7 @@ from typing import IO, Any, Final
 
 from .errors import NewerFormat, StoreError
 from .files import make_private, new_file
-from .untrusted import json_object, short, whole_number
+from .untrusted import is_same, json_object, short, whole_number
 
 FORMAT: Final = 1
 """The format of a backup; raised whenever an older queuectl could not restore it."""
@@ -103,8 +103,8 @@ def read(source: IO[bytes], name: str, *, into: Path | None, progress: Progress 
             raise StoreError(f"it is compressed by zstd; type: zstd -dc {name} | queuectl restore -")
         plain: Any = gzip.GzipFile(fileobj=buffered) if start[:2] == _GZIP else buffered
         members = _Members(plain)
-        _check_magic(members, name)
-        return _read_members(members, into, progress)
+        made_as = _check_magic(members, name)
+        return _read_members(members, made_as, into, progress)
 
 
 class _Members:
@@ -167,7 +167,7 @@ class _Members:
         return b"".join(pieces)
 
 
-def _check_magic(members: _Members, name: str) -> None:
+def _check_magic(members: _Members, name: str) -> int:
     try:
         first = members.next()
     except (StoreError, tarfile.TarError, EOFError):
@@ -177,18 +177,30 @@ def _check_magic(members: _Members, name: str) -> None:
         raise StoreError("it is not a backup made by `queuectl backup`")
     if int(version) > FORMAT:
         raise NewerFormat(f"the format of the backup {name}", int(version), FORMAT)
+    return int(version)
 
 
-def _read_members(members: _Members, into: Path | None, progress: Progress | None) -> dict[str, Any]:
-    digest = sha256()
+def _read_members(members: _Members, made_as: int, into: Path | None, progress: Progress | None) -> dict[str, Any]:
+    digest, there = sha256(), {"format": made_as, "data_bytes": 0, "files": 0, "file_bytes": 0}
     while (found := members.next()) is not None:
         name, size = found
         if name == MANIFEST:
-            return _read_manifest(members, size, digest.hexdigest())
+            manifest = _read_manifest(members, size, digest.hexdigest())
+            check_said(manifest, there)
+            return manifest
         if not is_name(name):
             raise StoreError(f"it holds {name[:100]!r}, which no backup does")
         digest.update(_sum_line(name, _read_file(members, name, into, progress)))
+        there["data_bytes" if name == DATA else "file_bytes"] += size
+        there["files"] += name != DATA
     raise StoreError("it was cut short: its manifest is missing")
+
+
+def check_said(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """Refuse a manifest that says something else than what was found, of that which both tell; raises StoreError."""
+    for key, value in found.items():
+        if key in manifest and not is_same(manifest[key], value):
+            raise StoreError(f"its manifest says {key} {short(manifest[key])}, and what it holds is {short(value)}")
 
 
 def _read_file(members: _Members, name: str, into: Path | None, progress: Progress | None) -> bytes:

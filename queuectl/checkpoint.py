@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from .documents import time_json
 from .errors import InvalidInput, Unusable, shown
 from .files import is_below, scratch_path, sweep_scratch, whole_file
-from .untrusted import json_object_of, whole_number
+from .untrusted import Malformed, json_object_of, whole_number
 
 KIND: Final = "queuectl checkpoint"
 VERSION: Final = 1
@@ -50,6 +50,9 @@ def read(path: Path) -> tuple[int, bytes]:
     try:
         document = json_object_of(path, limit_bytes=SIZE_BYTES)
         position, digest = whole_number(document["position"], "position"), bytes.fromhex(document["digest"])
+        whole_number(document.get("events", 0), "events", most=position)
+        if "time" in document and (document["time"] is None) != (position == 0):
+            raise Malformed("its time is that of the last event")
     except OSError as error:
         raise Unusable("against", shown(str(path)), f"{expected} ({error.strerror})") from error
     except (ValueError, KeyError, TypeError) as error:

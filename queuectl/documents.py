@@ -5,7 +5,7 @@ from typing import Any
 
 from .answers import Cause, Family, Kin, Status, Subscriber, WorkerInfo
 from .events.codec import name_of
-from .events.types import Edited, Enqueued, JobSpec, Output, Recorded
+from .events.types import Edited, Enqueued, Event, JobSpec, Output, Recorded
 from .job import Job, JobState
 from .shells import DEFAULT as DEFAULT_SHELL
 
@@ -60,7 +60,6 @@ def event_json(recorded: Recorded, job_id: str | None = None, cause: Cause | Non
     Queue.cause_of does, None where the document may lack it.
     """
     event = recorded.event
-    fields: Any = event.spec if isinstance(event, Enqueued) else event
     if isinstance(event, Enqueued):
         job_id = event.spec.id
     return {
@@ -73,12 +72,18 @@ def event_json(recorded: Recorded, job_id: str | None = None, cause: Cause | Non
         "reason": recorded.reason,
         "cause": recorded.cause or None,
         "caused_by": cause_json(cause),
-        "data": {
-            name.removesuffix("_us"): _plain(name, value)
-            for name, value in fields._asdict().items()
-            if value is not None or not isinstance(event, Edited)
-        },
+        "data": event_values(event) if not isinstance(event, Edited) else _changes(event),
     }
+
+
+def event_values(event: Event) -> dict[str, Any]:
+    """Return every field of an event by the name it has in `data`, also those of an edit that it left as they were."""
+    fields: Any = event.spec if isinstance(event, Enqueued) else event
+    return {name.removesuffix("_us"): _plain(name, value) for name, value in fields._asdict().items()}
+
+
+def _changes(edited: Edited) -> dict[str, Any]:
+    return {name: value for name, value in event_values(edited).items() if value is not None}
 
 
 def cause_json(cause: Cause | None) -> dict[str, Any] | None:

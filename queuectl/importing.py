@@ -15,16 +15,19 @@ from typing import IO, Any, Final
 from . import outputs
 from .answers import Exported
 from .errors import CorruptLog, NewerFormat, StoreError
+from .events.chain import GENESIS, link
 from .events.codec import decode
 from .events.lmdb_log import LOG, STREAMS, LmdbLog, stream_key
-from .exporting import SCHEMA
+from .events.types import Enqueued, Recorded
+from .exporting import NAMES_KEPT, SCHEMA, id_of
 from .files import make_private, open_private
 from .installing import install, is_there, staging
 from .limits import check
 from .projections.rebuild import bring_up_to_date, rebuild
 from .projections.runner import Views
+from .readable import difference
 from .soundness import Chain
-from .store import Row, Store, key_of
+from .store import Row, Store, Transaction, key_of
 from .untrusted import json_object, short, whole_number
 from .verifying import faults_of_log
 
@@ -133,6 +136,7 @@ class _Import:
         self._progress = progress
         self._rows: list[Row] = []
         self._streams: dict[bytes, bytes] = {}
+        self._names: dict[int, str] = {}
         self._kept: list[Row] = []
         self._gaps: list[int] = []  # the last position of each
         self._size = 0
@@ -148,6 +152,8 @@ class _Import:
             if "raw" in line:
                 self._add_event(line)
             elif "output" in line:
+                if (header or {}).get("outputs") is False:
+                    raise ValueError("it is an output, and the first line says that there are none")
                 self._add_output(line)
             elif "end" in line:
                 self._flush()
@@ -173,6 +179,8 @@ class _Import:
         key, value = key_of(position), b64decode(line["raw"], validate=True)
         recorded = decode(key, value)
         check(recorded, self._kept_at)
+        if differs := difference(line, recorded, self._id_of(recorded)):
+            raise ValueError(differs)
         if wrong := self._chain.add(key, value):
             raise ValueError(wrong)
         if position != self._position + 1:
@@ -190,6 +198,21 @@ class _Import:
             with self._store.read() as txn:
                 found = txn.get(STREAMS, key)
         return int.from_bytes(found or b"", "big")
+
+    def _id_of(self, recorded: Recorded) -> str | None:
+        """Return the id of an event's job, by the events before it; None if it is no job's, or of one not there."""
+        number, names = recorded.stream, self._names
+        if not isinstance(number, int):
+            return None
+        if isinstance(recorded.event, Enqueued):
+            names[number] = recorded.event.spec.id
+        elif number not in names:
+            with self._store.read() as txn:
+                found = id_of(txn, number)
+            if found is None:
+                return None
+            names[number] = found
+        return names[number]
 
     def _add_output(self, line: dict[str, Any]) -> None:
         number, token = (whole_number(each, "output", most=self._head) for each in line["output"])
@@ -218,6 +241,8 @@ class _Import:
             txn.put_many(STREAMS, sorted(self._streams.items()))
             txn.put_many(outputs.TABLE, sorted(self._kept))
         self._rows, self._streams, self._kept, self._size = [], {}, [], 0
+        if len(self._names) > NAMES_KEPT:  # what is forgotten is in the store by now
+            self._names.clear()
         if self._progress:
             self._progress("Importing", self._position, self._head)
 
@@ -238,7 +263,7 @@ class _Import:
             log = LmdbLog(txn)
             digest = log.digest().hex()
             if end["cut"]:
-                log.set_cut(end["cut"], bytes.fromhex(end["origin"]))
+                self._set_cut(txn, end["cut"], bytes.fromhex(end["origin"]))
             # A rebuild promotes as far as the live views are: that gives the rows of the queue exported.
             soon_us = max(log.last_at_us, time.time_ns() // 1000) + LATE_US
             promoted_us = whole_number(header.get("promoted_us", 0), "promoted_us", most=soon_us)
@@ -251,6 +276,12 @@ class _Import:
             bring_up_to_date(self._store)
         self._check_log()
         return Exported(self._events, self._outputs, self._position, digest)
+
+    def _set_cut(self, txn: Transaction, cut: int, origin: bytes) -> None:
+        first = txn.get(LOG, key_of(1))
+        if first is not None and link(GENESIS, first) != origin:
+            raise ValueError("its origin is not the digest of the first event")
+        LmdbLog(txn).set_cut(cut, origin)
 
     def _check_log(self) -> None:
         """Hold the log against itself, and what runs printed against the log, for which there must be views."""

@@ -78,7 +78,8 @@ class Provenance:
             path = there[sequence]
             try:
                 segment = Segment(path)
-                if (segment.header.origin, segment.header.sequence) != (origin, sequence):
+                said = segment.header.origin, segment.header.sequence, segment.first
+                if said != (origin, sequence, archive.span_of(path)[0]):
                     raise BadSegment(str(path), "it is another queue's, or has another's name")
                 if sequence - 1 in wanted and not wanted[sequence - 1]:
                     wanted[sequence - 1] = segment.header.previous

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from . import backupfile
 from .answers import Restored
+from .backup import manifest_of
 from .backupfile import DATA
 from .errors import StoreError
 from .installing import install, is_there, staging
@@ -73,9 +74,7 @@ def _check(file: str, staged: Path, manifest: dict[str, Any], progress: Progress
         found = sound(staged)
     except StoreError as error:
         raise StoreError(f"cannot use {file} as a backup: {error}") from None
-    if (found.head, found.digest.hex()) != (manifest.get("head"), manifest.get("digest")):
-        raise StoreError(
-            f"cannot use {file} as a backup: its log ends at position {found.head} with digest "
-            f"{found.digest.hex()[:16]}..., its manifest says {manifest.get('head')} and "
-            f"{str(manifest.get('digest'))[:16]}..."
-        )
+    try:
+        backupfile.check_said(manifest, manifest_of(found))
+    except StoreError as error:
+        raise StoreError(f"cannot use {file} as a backup: {error}") from None

@@ -255,6 +255,8 @@ class Segment:
                 yield
         if count != self.events:
             raise BadSegment(str(self.path), f"it holds {count} events, and says {self.events}")
+        if last != self.last:
+            raise BadSegment(str(self.path), f"its last event is at position {last}, and its name says {self.last}")
 
     def _items(self, kind: str) -> Iterator[Any]:
         for items in self._content(kind):
@@ -283,10 +285,8 @@ class Segment:
             end = self._blocks[after].offset if after < len(self._blocks) else self._footer_at
             block, where = self._blocks[index], self._positions_in(index)
             items = self._unpacked(block.offset, end, where)
-            if len(items) != block.rows or not all(map(_SHAPES[block.kind], items)):
-                found = f"the block at byte {block.offset} has {len(items)} rows of {block.rows}"
-                if len(items) == block.rows:
-                    found = f"a row of the block at byte {block.offset} is none of {block.kind}"
+            if found := _fault(block, items):
+                found = f"the block at byte {block.offset} {found}"
                 raise BadSegment(str(self.path), found, position=where[0], until=where[1])
             self._at, self._cached = index, items
         return self._cached
@@ -307,6 +307,17 @@ class Segment:
         except (OSError, Malformed) as error:
             found = f"the block at byte {begin} does not read ({error})"
             raise BadSegment(str(self.path), found, position=where[0], until=where[1]) from error
+
+
+def _fault(block: _Block, items: list[Any]) -> str | None:
+    """Return what differs between a block and what the footer says of it, None if nothing does."""
+    if len(items) != block.rows:
+        return f"has {len(items)} rows of {block.rows}"
+    if not all(map(_SHAPES[block.kind], items)):
+        return f"has a row that is none of {block.kind}"
+    if items[0][0] != block.first:  # by which a row is looked for, and would not be found
+        return f"begins with {short(items[0][0])}, and the footer says {short(block.first)}"
+    return None
 
 
 def _decompressed(frame: bytes) -> bytes:

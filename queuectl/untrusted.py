@@ -25,23 +25,23 @@ class Malformed(ValueError):
     """What a file holds is not what its kind of file holds."""
 
 
-def json_value(content: bytes, *, values_at_most: int = VALUES_AT_MOST, is_typed: bool = False) -> Any:
-    """Return the value in JSON bytes; `is_typed`: written by hand, where a key that is there twice is a slip.
+def json_value(content: bytes, *, values_at_most: int = VALUES_AT_MOST, keys_once: bool = False) -> Any:
+    """Return the value in JSON bytes; `keys_once`: refuse an object with a key that is there twice.
 
     Raises Malformed.
     """
     if content.count(b",") + content.count(b"[") + content.count(b"{") > values_at_most:
         raise Malformed(f"it holds more than {values_at_most:,} values")
     with _malformed("no JSON that can be read"):
-        value = json.loads(content, parse_constant=_refuse_constant, object_pairs_hook=_once if is_typed else None)
+        value = json.loads(content, parse_constant=_refuse_constant, object_pairs_hook=_once if keys_once else None)
         if content.count(b"[") + content.count(b"{") > DEPTH_AT_MOST:
             _check_depth(value)
     return value
 
 
-def json_object(content: bytes, *, is_typed: bool = False) -> dict[str, Any]:
-    """Return the object in JSON bytes, as json_value() does; raises Malformed if it is anything else."""
-    value = json_value(content, is_typed=is_typed)
+def json_object(content: bytes) -> dict[str, Any]:
+    """Return the object in JSON bytes, in which each key is there once; raises Malformed if it is anything else."""
+    value = json_value(content, keys_once=True)
     if not isinstance(value, dict):
         raise Malformed("it is no JSON object")
     return value
@@ -89,6 +89,11 @@ def short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:60]}..."
 
 
+def is_same(said: object, found: object) -> bool:
+    """Whether two values of JSON are one: a number is no truth value, though Python says that 1 is True."""
+    return bool(said == found) and isinstance(said, bool) == isinstance(found, bool)
+
+
 @contextmanager
 def _malformed(what: str) -> Iterator[None]:
     try:
@@ -109,11 +114,11 @@ def _brief(error: Exception) -> str:
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Build an object; of a key that is there twice, JSON would take the last without a word."""
-    built: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in built:
-            raise Malformed(f"the key {short(key)} is there more than once")
-        built[key] = value
+    built = dict(pairs)
+    if len(built) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise Malformed(f"the key {short(twice)} is there more than once")
     return built
 
 

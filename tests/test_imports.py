@@ -95,9 +95,11 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "backupfile": "errors files untrusted",
     "installing": "directory errors files untrusted",
     "backup": "__init__ answers backupfile files documents errors outputs soundness store surroundings",
-    "restore": "answers backupfile errors installing soundness",
+    "restore": "answers backup backupfile errors installing soundness",
     "exporting": f"__init__ answers documents outputs {VIEWS_OF_ALL}",
-    "importing": f"answers exporting files installing limits outputs soundness untrusted verifying {VIEWS_OF_ALL}",
+    "readable": "documents events.types untrusted",
+    "importing": f"answers exporting files installing limits outputs readable soundness untrusted verifying"
+    f" {VIEWS_OF_ALL}",
     "migrating": f"answers datafile {VIEWS_OF_ALL}",
     "foreign": "errors intake untrusted when",
     "foreignfiles": "errors foreign untrusted",

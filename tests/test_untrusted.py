@@ -43,6 +43,7 @@ from queuectl.events.types import (
 )
 from queuectl.inheriting import digest_of
 from queuectl.lockfile import LockFile
+from queuectl.segment import Segment, Writer
 from queuectl.store import Store, key_of
 from queuectl.untrusted import Malformed
 from queuectl.verification import verify
@@ -478,3 +479,97 @@ def test_msgpack_of_segments_is_what_msgpack_makes() -> None:
     """Several values one after the other come back as they were."""
     values = [{"a": [1, b"x", "y"]}, 7, None]
     assert untrusted.msgpack_values(b"".join(map(msgpack.packb, values))) == values
+
+
+# A file that says one thing twice
+
+
+@pytest.mark.parametrize("key", ["head", "digest", "head_time", "events", "data_bytes", "files", "file_bytes"])
+def test_a_manifest_says_what_its_backup_holds(files: dict[str, Path], tmp_path: Path, key: str) -> None:
+    """Every count, size and time in it is that of the members and of the log, or the backup is refused by its name."""
+
+    def change(told: dict[str, Any]) -> None:
+        told[key] = told[key] + 1 if isinstance(told[key], int) else "00" + told[key][2:]
+
+    check_refused("backup", [with_manifest(files["backup"], change)], tmp_path, [f"its manifest says {key} "])
+
+
+def test_a_manifest_of_fewer_words_is_read(files: dict[str, Path], tmp_path: Path) -> None:
+    """What a manifest leaves out is not held against it."""
+
+    def change(told: dict[str, Any]) -> None:
+        for key in ("events", "head_time", "data_bytes", "file_bytes"):
+            del told[key]
+
+    assert [each["is"] for each in read("backup", [with_manifest(files["backup"], change)], tmp_path)] == ["read"]
+
+
+def test_a_key_twice_in_a_manifest_is_refused(files: dict[str, Path], tmp_path: Path) -> None:
+    """Of two heads, neither is believed."""
+    content = files["backup"].read_bytes()
+    assert content.count(b'"head": ') == 1
+    twice = re.sub(rb'"queuectl": "([^"]{5})', b'"head": 0,  "x": "', content, count=1)
+    check_refused("backup", [twice], tmp_path, ["'head' is there more than once"])
+
+
+def sealed(segment: Path, footer: Callable[[dict[str, Any]], object]) -> bytes:
+    """Return a segment whose footer was changed."""
+    content = segment.read_bytes()
+    at = int.from_bytes(content[-16:-8], "big")
+    told = msgpack.unpackb(zstandard.ZstdDecompressor().decompress(content[at:-24]))
+    footer(told)
+    frame = zstandard.ZstdCompressor(write_checksum=True, write_content_size=True).compress(msgpack.packb(told))
+    return content[:at] + frame + content[-24:]
+
+
+def test_a_segment_s_footer_says_what_its_blocks_hold(files: dict[str, Path], tmp_path: Path) -> None:
+    """A block that begins with another row than the footer says is refused: by that a row is looked for."""
+    for number, kind in enumerate(("rows", "outputs", "ids")):
+
+        def change(told: dict[str, Any], kind: str = kind) -> None:
+            [block, *_] = [each for each in told["blocks"] if each[0] == kind]
+            block[3] = block[3] + 1 if isinstance(block[3], int) else block[3] + "x"
+
+        (tmp_path / str(number)).mkdir()
+        check_refused("segment", [sealed(files["segment"], change)], tmp_path / str(number), ["and the footer says"])
+
+
+def test_a_segment_s_index_names_its_own_events(files: dict[str, Path], tmp_path: Path) -> None:
+    """An id in the index under another job's events is refused; it would show their history as its own."""
+    found = Segment(files["segment"])
+    one, other = [each for each in found.entries() if not each.id.startswith("worker:")][:2]
+    writer = Writer(tmp_path / "forged", found.header)
+    writer.rows(list(found.rows()))
+    writer.seal([one, other._replace(last=one.last, number=1)])
+    check_refused("segment", [(tmp_path / "forged").read_bytes()], tmp_path, [f"is of {other.id!r}, and it is not"])
+
+
+def test_a_segment_s_name_says_what_it_holds(files: dict[str, Path], tmp_path: Path) -> None:
+    """verify names one that was given the name of other positions, from which it is known without being read."""
+    path = tmp_path / "q"
+    shutil.copytree(files["export"].parent / "queue", path)
+    [segment] = (path / "archive").iterdir()
+    sequence, first, last = segment.stem.split("-")
+    for name in (f"{sequence}-{int(first) + 1}-{last}.seg", f"{sequence}-{first}-{int(last) - 1}.seg"):
+        segment = segment.rename(segment.with_name(name))
+        assert any("another's name" in what or "its name says" in what for what in verified(path)), name
+
+
+def test_a_checkpoint_agrees_with_itself(files: dict[str, Path], tmp_path: Path) -> None:
+    """More events than positions, a time of no event, a key twice: none was ever written."""
+    told = json.loads(files["checkpoint"].read_bytes())
+    contents = [json.dumps(told | each).encode() for each in ({"events": told["position"] + 1}, {"time": None})]
+    contents.append(b'{"position": 1,' + files["checkpoint"].read_bytes()[1:])
+    check_refused("checkpoint", contents, tmp_path)
+
+
+def test_an_export_s_first_and_last_line_agree_with_the_rest(files: dict[str, Path], tmp_path: Path) -> None:
+    """Outputs that the first line says are not there, and an origin that is another log's, are refused."""
+    header, *lines = (json.loads(line) for line in files["export"].read_bytes().splitlines())
+    assert lines[0]["position"] == 1
+    contents = [
+        [header | {"outputs": False}, *lines],
+        [header, *lines[:-1], lines[-1] | {"origin": "00" * 32}],
+    ]
+    joined = [b"".join(json.dumps(line).encode() + b"\n" for line in each) for each in contents]
+    check_refused("export", joined, tmp_path, ["says that there are none", "its origin is not the digest"])

@@ -148,6 +148,6 @@ async def _body(request: Request) -> Body:
         if len(read) > BODY_BYTES:
             raise HTTPException(413, f"more than {BODY_BYTES:,} bytes")
     try:
-        return json_object(bytes(read or b"{}"), is_typed=True)
+        return json_object(bytes(read or b"{}"))
     except Malformed as error:
         raise HTTPException(400, f"{error}; send a JSON object") from None
