@@ -69,7 +69,7 @@ CASES: dict[str, Recorded] = {
     "cancelled-full": Recorded(5, AT_US, 1, 4, "host-12-abcd", Cancelled(2, 1, 800, OUT, ERR)),
     "requeued": Recorded(7, AT_US, 1, 6, "ann@host", Requeued(0)),
     "removed": Recorded(8, AT_US, 1, 7, "ann@host", Removed("completed"), "clear"),
-    "removed-replaced": Recorded(8, AT_US, 1, 7, "ann@host", Removed("dead", True)),
+    "removed-full": Recorded(8, AT_US, 1, 7, "ann@host", Removed("dead", True)),
     "config_changed": Recorded(9, AT_US, "config", 0, "ann@host", ConfigChanged("max_retries", None, 5)),
     "config_changed-full": Recorded(10, AT_US, "config", 9, "ann@host", ConfigChanged("backoff_base", 1.5, None)),
     "worker_started": Recorded(11, AT_US, "worker:host-12-abcd", 0, "host-12-abcd", WorkerStarted("host", 4242, 8)),

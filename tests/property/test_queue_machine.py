@@ -14,7 +14,7 @@ from queuectl import DuplicateJob, InvalidLine, JobNotFound, JobRequest, JobStat
 from queuectl.engine import Engine
 from queuectl.filtering import filter_of
 from queuectl.job import Job
-from queuectl.projections import dead, ended, leases, ready, scheduled
+from queuectl.projections import dead, ended, leases, ready, rows, scheduled
 from tests.clocks import FakeClock
 
 IDS = st.sampled_from([f"job{n}" for n in range(8)])
@@ -294,8 +294,8 @@ class QueueMachine(RuleBasedStateMachine):
             waiting = [int.from_bytes(key[-8:], "big") for key, _ in txn.scan(ready.TABLE, b"\1")]
             waiting += [int.from_bytes(key[8:], "big") for key, _ in txn.scan(scheduled.TABLE)]
             leased = [int.from_bytes(key[-8:], "big") for key, _ in txn.scan(leases.TABLE)]
-            over = [int.from_bytes(number, "big") for _, number in txn.scan(ended.TABLE)]
-            lying = [int.from_bytes(number, "big") for _, number in txn.scan(dead.TABLE)]
+            over = [int.from_bytes(number, "big") for _, number in rows.scan(txn, ended.TABLE)]
+            lying = [int.from_bytes(number, "big") for _, number in rows.scan(txn, dead.TABLE)]
         assert sorted(waiting) == self.numbers_in("pending", "failed")
         assert sorted(leased) == self.numbers_in("processing")
         assert sorted(over) == self.numbers_in("completed", "cancelled")
