@@ -14,7 +14,7 @@ CORE = "errors events.types job commands retry decider"
 VIEWS_OF_ALL = "errors events.* job store projections.*"
 FACE = (
     "queue amending filtering surroundings answers documents settings shells inheriting intake kinds errors clock"
-    " events.types events.codec job when commalist"
+    " events.types events.codec job when commalist writable"
 )
 
 ALLOWED = {  # module -> what of ours it may import; the first row that fits counts
@@ -37,6 +37,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "environment": "datafile directory errors files gate lmdbfile tables",
     "gate": "",
     "lmdbfile": "directory errors files surroundings txnlocks",
+    "writable": "lmdbfile",
     "registry": "directory environment errors halfmade tables",
     "txnlocks": "errors",
     "packing": "",

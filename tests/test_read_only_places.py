@@ -1,12 +1,16 @@
-"""What verify says of a queue that it may not write to, or that is another user's: all of it, and it leaves nothing."""
+"""What is said of a queue that may not be written to, or that is another user's: what fits, and it leaves nothing."""
 
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from queuectl import Queue
+from queuectl.writable import why_not
 from tests.logs import fill, tampering
 
 MOUNTED = "mount --bind {0} {0} && mount -o remount,ro,bind {0} && exec {1} -m queuectl --db {0} {2}"
@@ -87,3 +91,43 @@ def test_what_cannot_be_written_says_why(tmp_path: Path) -> None:
         assert done.stderr.endswith("Read-only file system; the file system is mounted read-only\n"), done.stderr
     done = read_only(path, "doctor")
     assert f"mount: the file system at {path} is mounted read-only" in done.stdout
+
+
+HERE = "none can be started here: the file system is mounted read-only"
+
+
+@pytest.mark.parametrize("verb", ["status", "", "worker list", "top --once", "wait bulk1 --timeout 0.1"])
+def test_no_worker_is_advised_where_none_can_be_started(tmp_path: Path, verb: str) -> None:
+    """Where the mount is read-only nobody is told to start a worker there, but why it is no use."""
+    path = tmp_path / "q"
+    with Queue.open(path) as queue:
+        queue.enqueue("true", id="bulk1")
+    done = read_only(path, verb)
+    shown = done.stdout + done.stderr
+    assert HERE in shown
+    assert "worker start" not in shown
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user for a moment")
+def test_who_may_not_write_is_told_so(tmp_path: Path) -> None:
+    """The reason is another user's queue where it is, and none for its own user or where there is no queue."""
+    with Queue.open(tmp_path / "q"):
+        pass
+    for each in [tmp_path / "q", *(tmp_path / "q").iterdir()]:
+        each.chmod(0o755)
+    assert (why_not(tmp_path / "q"), why_not(tmp_path / "none")) == (None, None)
+    with other_user(65_534, tmp_path):
+        found = why_not(tmp_path / "q")
+    assert found == "the queue is user 0's, and you are user 65534"
+
+
+@contextmanager
+def other_user(uid: int, place: Path) -> Iterator[None]:
+    """Be another user, to whom the way to a place is open."""
+    for each in (place, *place.parents[:-2]):
+        each.chmod(each.stat().st_mode | 0o011)
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)

@@ -3,9 +3,11 @@
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..events.types import Enqueued, Recorded, WorkerStarted, WorkerStopped
+from ..writable import why_not
 from .render import note
 from .text import cells, duration, escape
 
@@ -22,6 +24,8 @@ LOOKED_BACK = 1_000
 
 _TOLD_BY = ("enqueued", "worker_started", "worker_stopped")
 
+START = "queuectl worker start"
+
 NAMED = 3
 """Queues that one line names."""
 
@@ -34,13 +38,13 @@ def advise(queue: "Queue", enqueued: Mapping[str, int], first: str) -> None:
     if sys.stderr.isatty():
         unserved, job = queue.unserved(list(enqueued)), queue.job(first)
         newly = [each for each in unserved if each.waiting <= enqueued[each.queue] or _is_news(queue, each.queue, job)]
-        _tell(_limit_text(queue, job, sum(enqueued.values())), unserved_text(newly))
+        _tell(_limit_text(queue, job, sum(enqueued.values())), unserved_text(queue.path, newly))
 
 
 def advise_waiting(queue: "Queue", job: "Job") -> None:
     """Print the same where somebody waits for a job just enqueued; that nobody would run it, in any case."""
     limit = _limit_text(queue, job, 1) if sys.stderr.isatty() else None
-    _tell(limit, unserved_text(queue.unserved([job.spec.queue])))
+    _tell(limit, unserved_text(queue.path, queue.unserved([job.spec.queue])))
 
 
 def _is_news(queue: "Queue", name: str, first: "Job") -> bool:
@@ -80,38 +84,49 @@ class Holdup:
 
     def __call__(self, queues: Collection[str]) -> None:
         """Look, and tell."""
-        told = unserved_text(self._queue.unserved(sorted(queues)))
+        told = unserved_text(self._queue.path, self._queue.unserved(sorted(queues)))
         if told is not None and not self._is_told:
             note(told)
         self._is_told = told is not None
 
 
-def unserved_text(unserved: "Sequence[Unserved]") -> str | None:
+def unserved_text(path: Path, unserved: "Sequence[Unserved]") -> str | None:
     """Return a line about queues whose jobs wait for a worker that is not there, None if there are none."""
-    return f"{_told(unserved)}; start one: {_start(unserved)}" if unserved else None
+    return f"{_told(unserved)}; {way_to_start(path, _start(unserved))}" if unserved else None
 
 
-def unserved_lines(unserved: "Sequence[Unserved]", width: int) -> list[str]:
+def unserved_lines(path: Path, unserved: "Sequence[Unserved]", width: int) -> list[str]:
     """Return the same as lines of that width at the most."""
-    return start_lines(_told(unserved), _start(unserved), width) if unserved else []
+    return start_lines(path, _told(unserved), _start(unserved), width) if unserved else []
 
 
-def start_lines(told: str, start: str, width: int) -> list[str]:
+def way_to_start(path: Path, start: str = START) -> str:
+    """Return how a worker of a queue is started, or why this user cannot."""
+    return ": ".join(_way(path, start))
+
+
+def start_lines(path: Path, told: str, start: str, width: int) -> list[str]:
     """Return a line that ends in how to start a worker, or several: a screen cuts off what does not fit."""
-    whole = f"{told}; start one: {start}"
+    lead, rest = _way(path, start)
+    whole = f"{told}; {lead}: {rest}"
     if cells(whole) <= width:
         return [whole]
     from textwrap import wrap  # only where a screen is narrow
 
-    last = f"start one: {start}"
+    last = f"{lead}: {rest}"
     if cells(last) <= width - 2:
         return [*wrap(f"{told};", width, subsequent_indent="  "), f"  {last}"]
-    words = wrap(start, width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
-    return [*wrap(f"{told}; start one:", width, subsequent_indent="  "), *words]
+    words = wrap(rest, width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+    return [*wrap(f"{told}; {lead}:", width, subsequent_indent="  "), *words]
+
+
+def _way(path: Path, start: str) -> tuple[str, str]:
+    reason = why_not(path)
+    return ("start one", start) if reason is None else ("none can be started here", reason)
 
 
 def _start(unserved: "Sequence[Unserved]") -> str:
-    return unserved[0].start_command if len(unserved) == 1 else "queuectl worker start"
+    return unserved[0].start_command if len(unserved) == 1 else START
 
 
 def _told(unserved: "Sequence[Unserved]") -> str:

@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import as_typed
 from ..job import JobState
-from .advice import start_lines, unserved_lines
+from .advice import START, start_lines, unserved_lines
 from .render import STATE_COLOURS, on_terminal, paint, terminal_width
 from .text import duration, escape, moment, plural
 
@@ -35,11 +36,11 @@ def glance(queue: "Queue | Past", name: str | None = None) -> Iterator[str]:
     yield ""
     workers = [info for info in queue.workers() if info.serves(name)]
     if workers or not past:
-        yield from _workers(workers, name)
+        yield from _workers(queue.path, workers, name)
     else:
         yield "No workers"
     if workers and not past:
-        yield from (paint(told, "yellow") for told in unserved_lines(status.unserved, _room()))
+        yield from (paint(told, "yellow") for told in unserved_lines(queue.path, status.unserved, _room()))
 
 
 def _remark(state: JobState, count: int, status: "Status") -> str:
@@ -83,10 +84,10 @@ def _taken(columns: Mapping[JobState, int]) -> int:
     return sum(2 + wide for wide in columns.values())
 
 
-def _workers(workers: "list[WorkerInfo]", name: str | None) -> Iterator[str]:
+def _workers(path: Path, workers: "list[WorkerInfo]", name: str | None) -> Iterator[str]:
     if not workers:
         of = "" if name in (None, "default") else f" --queue {as_typed(name)}"
-        yield from start_lines(f"No workers{' of this queue' if name else ''}", f"queuectl worker start{of}", _room())
+        yield from start_lines(path, f"No workers{' of this queue' if name else ''}", START + of, _room())
         return
     yield "Workers"
     for info in workers:

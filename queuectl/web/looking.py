@@ -15,6 +15,7 @@ from ..events.types import Recorded
 from ..job import JobState
 from ..queue import Queue
 from ..surroundings import directory
+from ..writable import why_not
 from .answering import Asked, Desk, document
 from .printed import last_of, slice_of
 from .searching import Wanted, search
@@ -39,6 +40,7 @@ def status(desk: Desk, asked: Asked) -> dict[str, Any]:
         "directory": directory(),
         "actor": desk.queue.actor,
         "read_only": desk.is_read_only,
+        "unwritable": why_not(desk.queue.path),
         "version": __version__,
     }
 

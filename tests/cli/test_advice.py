@@ -5,6 +5,7 @@ import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -52,12 +53,12 @@ def serving(cli: CommandLine, *words: str) -> Iterator[None]:
 )
 def test_the_words(found: list[tuple[str, int]], text: str | None) -> None:
     """One wording, with what to type."""
-    assert unserved_text([Unserved(*each) for each in found]) == text
+    assert unserved_text(Path("/none"), [Unserved(*each) for each in found]) == text
 
 
 def test_many_queues() -> None:
     """However many there are, it is one line."""
-    told = unserved_text([Unserved(f"q{n}", 1) for n in range(20_000)])
+    told = unserved_text(Path("/none"), [Unserved(f"q{n}", 1) for n in range(20_000)])
     assert told is not None
     assert told.endswith("queue q2 (1 job waits) and 19,997 more queues; start one: queuectl worker start")
 

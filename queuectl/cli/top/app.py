@@ -121,7 +121,7 @@ class Top(App[int]):
         main = self.screen_stack[0]
         width, height = self.size
         spare = height - 2 - LEAST_JOBS  # the keys and the titles take a line each
-        above = list(head(str(self._queue.path), seen, self._filter, width, max(4, min(13, spare))))
+        above = list(head(self._queue.path, seen, self._filter, width, max(4, min(13, spare))))
         below = list(foot(seen, width, min(9, height - 2 - 2 * LEAST_JOBS - len(above) + 2)))
         main.query_one("#head", Static).update(styled(above, width))
         main.query_one("#foot", Static).update(styled(below, width))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...job import JobState
@@ -42,18 +43,18 @@ def look(queue: "Queue", tail: Tail, chosen: Filter) -> Seen:
     return Seen(found, tail)
 
 
-def head(path: str, seen: Seen, chosen: Filter, width: int, most: int) -> Iterator[panels.Line]:
+def head(path: Path, seen: Seen, chosen: Filter, width: int, most: int) -> Iterator[panels.Line]:
     """Give what stands above the jobs: which queue, its counts and rates, its queues and workers."""
     found = seen.overview
-    yield panels.title(path, found, f"{datetime.now():%H:%M:%S}", width)
+    yield panels.title(str(path), found, f"{datetime.now():%H:%M:%S}", width)
     yield panels.states(found, chosen.state, chosen.queue, width)
     yield panels.rates(seen.tail, found.at_us, width)
-    lacking = list(panels.unserved(found, width))
+    lacking = list(panels.unserved(path, found, width))
     yield from lacking
     left = most - 3 - len(lacking)
     by_queue = list(panels.queues(found, min(5, left // 2), width))
     yield from by_queue
-    yield from panels.workers(found, max(1, min(5, left - len(by_queue))), width)
+    yield from panels.workers(path, found, max(1, min(5, left - len(by_queue))), width)
 
 
 def foot(seen: Seen, width: int, most: int) -> Iterator[panels.Line]:
@@ -71,7 +72,7 @@ def print_frame(queue: "Queue", chosen: Filter, width: int) -> None:
     """Print one frame."""
     seen = look(queue, Tail(), chosen)
     titles, rows = panels.table(seen.overview.jobs, seen.overview.at_us, width)
-    above = head(str(queue.path), seen, chosen, width, 14)
+    above = head(queue.path, seen, chosen, width, 14)
     for each in (*above, titles, *(rows or [[("no such jobs", "dim")]]), *foot(seen, width, 10)):
         line("".join(_painted(*piece) for piece in panels.fit(each, width)).rstrip())
 

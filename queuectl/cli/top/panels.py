@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ...job import Job, JobState
-from ..advice import start_lines, unserved_lines
+from ..advice import START, start_lines, unserved_lines
 from ..jobtext import state_text
 from ..render import STATE_COLOURS
 from ..text import cells, command_text, cut, cut_front, duration, escape, plural
@@ -111,10 +112,10 @@ def queues(seen: "Overview", most: int, width: int) -> Iterator[Line]:
         yield [(f"... and {plural(len(ordered) - len(shown), 'queue')} more", "dim")]
 
 
-def workers(seen: "Overview", most: int, width: int) -> Iterator[Line]:
+def workers(path: Path, seen: "Overview", most: int, width: int) -> Iterator[Line]:
     """Give a line for each worker: what each slot runs, since when."""
     if not seen.workers:
-        yield from ([(told, "dim")] for told in start_lines("no workers", "queuectl worker start", width))
+        yield from ([(told, "dim")] for told in start_lines(path, "no workers", START, width))
         return
     shown = seen.workers[: most if len(seen.workers) <= most else most - 1]
     for info in shown:
@@ -123,10 +124,10 @@ def workers(seen: "Overview", most: int, width: int) -> Iterator[Line]:
         yield [(f"... and {plural(len(seen.workers) - len(shown), 'worker')} more", "dim")]
 
 
-def unserved(seen: "Overview", width: int) -> Iterator[Line]:
+def unserved(path: Path, seen: "Overview", width: int) -> Iterator[Line]:
     """Give what there is to say about the queues that none of the workers there are serves."""
     if seen.workers:
-        yield from ([(told, "yellow")] for told in unserved_lines(seen.status.unserved, width))
+        yield from ([(told, "yellow")] for told in unserved_lines(path, seen.status.unserved, width))
 
 
 def _at_work(info: "WorkerInfo") -> Line:

@@ -177,15 +177,18 @@ def list_workers(session: Session, *, queue: str | None, as_json: bool) -> None:
 
     Since when each is up, when it was last heard of, and for how long it runs what it runs.
     """
-    workers = [info for info in session.reading().workers() if info.serves(queue)]
+    opened = session.reading()
+    workers = [info for info in opened.workers() if info.serves(queue)]
     if as_json:
         from ...documents import worker_json
 
         document([worker_json(info) for info in workers])
         return
     if not workers:
+        from ..advice import way_to_start
+
         which = "" if queue is None else " of this queue"
-        note(f"No workers{which}; start one: queuectl worker start")
+        note(f"No workers{which}; {way_to_start(opened.path)}")
         return
     rows = [
         (

@@ -244,14 +244,19 @@ function typed(word) {
   return /^[\w.-]+$/.test(word) ? word : `'${visible(word).replaceAll("'", `'"'"'`)}'`;
 }
 
+function wayToStart(command) {
+  const reason = app.status.unwritable;
+  return reason ? [`None can be started here: ${visible(reason)}.`] : ["Start one in a terminal: ", h("code", null, command)];
+}
+
 function unservedText(unserved) {
   if (!unserved.length) return null;
   const named = unserved.slice(0, 3).map((queue) => visible(queue)).join(", ") + (unserved.length > 3 ? ` and ${unserved.length - 3} more` : "");
-  return h("p", { class: "failed" }, `Jobs wait in ${unserved.length === 1 ? "queue" : "queues"} ${named}, and no running worker serves ${unserved.length === 1 ? "it" : "them"}. Start one in a terminal: `, h("code", null, unserved.length === 1 ? `queuectl worker start --queue ${typed(unserved[0])}` : "queuectl worker start"));
+  return h("p", { class: "failed" }, `Jobs wait in ${unserved.length === 1 ? "queue" : "queues"} ${named}, and no running worker serves ${unserved.length === 1 ? "it" : "them"}. `, wayToStart(unserved.length === 1 ? `queuectl worker start --queue ${typed(unserved[0])}` : "queuectl worker start"));
 }
 
 function workerTable(workers) {
-  if (!workers.length) return h("p", { class: "quiet" }, "No workers. Start one in a terminal: ", h("code", null, "queuectl worker start"));
+  if (!workers.length) return h("p", { class: "quiet" }, "No workers. ", wayToStart("queuectl worker start"));
   const rows = workers.map((worker) => {
     const slots = worker.runs.map((run) => h("span", { class: "slot" }, jobLink(run.job_id),
       run.attempt > 1 ? ` attempt ${run.attempt}` : "", " ", h("span", { class: "quiet" }, length(now() - Date.parse(run.since))), run.cancelling ? " being cancelled" : ""));
