@@ -26,8 +26,7 @@ TOGETHER: Final = 48
 class Ahead:
     """Learns how long runs take, and tells how many more jobs are worth claiming."""
 
-    def __init__(self, slots: int) -> None:
-        self._slots = slots
+    def __init__(self) -> None:
         self._run_s: float | None = None  # how long runs take of late, once that is known
 
     def forget(self) -> None:
@@ -45,9 +44,12 @@ class Ahead:
         """Tell how long most runs take at the most, 0 where it is not worth it to leave them alone for that."""
         return 2 * self._run_s if self._run_s is not None and self._run_s <= BRIEF_S else 0.0
 
-    def wanted(self, free: int, *, waiting: int) -> int:
-        """Tell how many jobs to claim where some wait already: one a free slot, and some for those about to be."""
+    def wanted(self, free: int, *, waiting: int, slots: int) -> int:
+        """Tell how many jobs to claim where some wait already: one a free slot, and some for those about to be.
+
+        `slots` is how many may be taken now.
+        """
         ahead = 0
         if self._run_s is not None:
-            ahead = min(MOST, int(self._slots * WAIT_S / max(self._run_s, 0.001)))
+            ahead = min(MOST, int(slots * WAIT_S / max(self._run_s, 0.001)))
         return max(0, free + ahead - waiting)

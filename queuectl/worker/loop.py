@@ -30,7 +30,7 @@ from .full_disk import FullDisk
 from .lines import Lines, Report
 from .notify import Notifier
 from .presence import Presence
-from .process import room_for_one, starting, with_descriptors
+from .process import starting, with_descriptors
 from .signals import STOPPING, Signals
 from .slots import Slots, places
 from .spawner import quick_switches
@@ -99,7 +99,7 @@ class Worker:
         self._lines = Lines(say)
         self._say = self._lines.say
         self._results: list[Result] = []
-        self._ahead = Ahead(options.slots)
+        self._ahead = Ahead()
         self._halt = Halt.NO
         self._heard = 0  # signals that ask to stop
         self._interrupted_at = -NEVER
@@ -145,8 +145,7 @@ class Worker:
         self._waiting = Waiting(doorbell, signals)
         self._slots = opened.enter_context(closing(self._make_slots()))
         self._upkeep = opened.enter_context(closing(self._make_upkeep()))
-        with room_for_one():
-            pass
+        self._slots.fit(now=time.monotonic())
         for name in _LOADED_LATER:  # while there is a descriptor to read them with
             import_module(name)
 
@@ -162,6 +161,8 @@ class Worker:
                 reason=options.reason,
             )
         self._say(report.worker_started(self.id, options.slots, options.queues))
+        if self._slots.cap < options.slots:
+            self._say(report.fewer_slots(self._slots.cap, options.slots))
         self._notifier.ready()
         try:
             while not (cause := self._reason_to_leave()):
@@ -388,7 +389,7 @@ class Worker:
         hold = is_trial or self._presence.is_due(holds=holds, now=now, along=has_more)
         if not (has_more or hold):
             return
-        want = 0 if self._halt or is_trial else self._ahead.wanted(self._slots.free, waiting=self._slots.lined_up)
+        want = 0 if self._halt or is_trial else self._wanted()
         results = self._results = self._slots.flushed(self._results)  # before it is recorded that there is such output
         answer: Exchange | None = None
         with self._lock.writing(), self._full_disk.survived(now):
@@ -417,6 +418,10 @@ class Worker:
             self._line_up(answer.claimed, done_at)
         if any(result.kind == "released" for result in results):
             ring(self._queue.path)  # for the other workers
+
+    def _wanted(self) -> int:
+        slots = self._slots
+        return self._ahead.wanted(slots.free, waiting=slots.lined_up, slots=slots.cap)
 
     def _line_up(self, claimed: Sequence[Job], now: float) -> None:
         """Have jobs started; only those ahead of a free slot are given back soon, whatever holds up the others."""

@@ -72,18 +72,6 @@ def starting(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def room_for_one() -> Iterator[None]:
-    """Hold as many descriptors as a command takes to start, and what is read and written beside it; raises OSError."""
-    held: list[int] = []
-    try:
-        for _ in range(_ROOM):
-            held.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
-        yield
-    finally:
-        close(held)
-
-
-@contextmanager
 def with_descriptors() -> Iterator[None]:
     """Say in one line, as a Shortage, that none was left for something else than a command."""
     try:
@@ -379,9 +367,6 @@ def _why_not_enter(directory: str) -> OSError | None:
 
 
 _LIMITS: Final = "see what this user has left: ulimit -n for open files, ulimit -u for processes and threads"
-_ROOM: Final = 6
-"""Two pipes, and two for what a worker opens for a moment: a file of output, a module."""
-
 NO_DESCRIPTORS: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ETOOMANYREFS})
 _CWD_CAUSES: Final[Mapping[int, str]] = {

@@ -124,6 +124,11 @@ def short_of_means() -> str:
     return "no descriptors, processes or memory for more commands: taking fewer jobs for a while"
 
 
+def fewer_slots(cap: int, slots: int) -> str:
+    """Say that there are means for some of the slots alone."""
+    return f"there are descriptors and processes for {cap} of {slots} slots: running no more at a time"
+
+
 def taken_away(job: Job) -> str:
     """Say that a run is killed because its job is no longer this worker's."""
     return f"{job.id}: the lease was lost, the command is killed and its result dropped"

@@ -3,6 +3,7 @@
 Knows nothing of transactions: it takes claimed jobs and gives results.
 """
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +26,7 @@ from .drain import Drain
 from .orphans import Orphans
 from .process import Invocation, Launcher, Shortage, SpawnError, none_at_all
 from .remains import Looks, Remains
+from .room import room_in_descriptors, room_in_tasks
 from .spawner import Begun, Order, Spawner
 from .spill import not_on_disk
 from .verdict import Stop
@@ -32,6 +34,9 @@ from .waiting import Waiting
 
 SHORTAGE_PAUSE_S: Final = 1.0
 """How long no more commands run than did when means ran out; then a few more are tried each time."""
+
+LONGEST_PAUSE_S: Final = 60.0
+"""The same where that was in vain time and again: each try costs a job that is given back."""
 
 ENVIRONMENTS_KEPT: Final = 256
 """How many environments that jobs took along are held in memory."""
@@ -101,7 +106,9 @@ class Slots:
         self._ended: dict[int, Attempt] = {}
         self._on_disk: set[int] = set()  # by their tokens: ended, and what they printed to files was flushed
         self._ease_at = NEVER
+        self._pause_s = SHORTAGE_PAUSE_S
         self._vain_since = NEVER  # that long there has not been enough for a single command
+        self._lack: Shortage | None = None
         self._look_at = NEVER  # no run has to be looked at before
         self._flooded_until = -NEVER
         self.output_limit_bytes = output_limit_bytes
@@ -139,6 +146,11 @@ class Slots:
         return max(0, self._spawner.cap - self._spawner.busy)
 
     @property
+    def cap(self) -> int:
+        """Tell how many slots may be taken, as far as means go."""
+        return self._spawner.cap
+
+    @property
     def is_short(self) -> bool:
         """Tell whether means do not go as far as they should."""
         return self._spawner.cap < self._count
@@ -150,6 +162,18 @@ class Slots:
     def wake_at(self) -> float:
         """Give the moment at which a run wants to be looked at, or more may run again."""
         return min(self._look_at, self._ease_at)
+
+    def fit(self, *, now: float) -> None:
+        """Take no more slots than there are means for, before there are jobs; raises OSError where that is none.
+
+        Processes are not tried for again: those that commands run with are not to lack for it.
+        """
+        self._count = room_in_tasks(self._count)
+        cap = min(self._count, room_in_descriptors(self._count))
+        if not cap:
+            lacking = errno.EMFILE if self._count else errno.EAGAIN
+            raise OSError(lacking, os.strerror(lacking))
+        self._spawner.cap, self._ease_at = cap, now + self._pause_s if cap < self._count else NEVER
 
     def line_up(self, jobs: Iterable[Job], *, now: float, until: float = NEVER) -> None:
         """Have claimed jobs' commands started, each once a slot is free, but none after `until`.
@@ -321,16 +345,28 @@ class Slots:
 
     def _take_fewer(self, error: Shortage, now: float) -> None:
         """Run no more than do now for a while; where that is none, and time and again, there is no use in it."""
-        self._spawner.cap, self._ease_at = self._spawner.busy, now + SHORTAGE_PAUSE_S
-        if not self._spawner.busy:
+        self._lack = error
+        self._spawner.cap, self._ease_at = self._spawner.busy, now + self._pause_s
+        if self._spawner.busy:
+            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        else:
             self._vain_since = min(self._vain_since, now)
-        if now - self._vain_since >= IN_VAIN_S:
-            self.failure = self.failure or none_at_all(error)
+        self._give_up_in_vain(now)
 
     def _ease(self, now: float) -> None:
-        cap = self._spawner.cap
-        self._spawner.cap = min(self._count, cap + cap // 8 + 1)
+        """Have a few more run, where there are descriptors for them."""
+        cap, busy = self._spawner.cap, self._spawner.busy
+        wanted = min(self._count, cap + cap // 8 + 1)
+        self._spawner.cap = max(cap, min(wanted, busy + room_in_descriptors(wanted - busy)))
+        if not self._spawner.cap:
+            self._give_up_in_vain(now)
+        if not self.is_short:
+            self._pause_s = SHORTAGE_PAUSE_S
         self._ease_at = now + SHORTAGE_PAUSE_S if self.is_short else NEVER
+
+    def _give_up_in_vain(self, now: float) -> None:
+        if self._lack is not None and now - self._vain_since >= IN_VAIN_S:
+            self.failure = self.failure or none_at_all(self._lack)
 
     def _watch_pipes(self, now: float) -> None:
         """Have read what runs print as it comes, which is not worth it for those that will be over at the next look."""

@@ -57,7 +57,7 @@ class Spawner:
     """
 
     def __init__(self, launcher: Launcher, lock: LockFile, *, slots: int, places: int) -> None:
-        self._slots = slots  # and threads that are stuck
+        self._stuck = 0  # threads that wait for what cannot be ended
         self._launcher = launcher
         self._lock = lock
         self._out, self._in = os.pipe()
@@ -121,7 +121,9 @@ class Spawner:
     def cap(self, cap: int) -> None:
         with self._mutex:
             self._cap = cap
+            lacking = len(self._orders) - self._idle
             self._changed.notify_all()
+        self._add_threads(lacking)
 
     def line_up(self, orders: Sequence[Order]) -> None:
         """Have commands started in this order, each as soon as a slot is free."""
@@ -129,9 +131,7 @@ class Spawner:
             self._orders.extend(orders)
             lacking = len(self._orders) - self._idle
             self._changed.notify(len(orders))
-        for _ in range(min(lacking, self._slots - len(self._threads))):
-            with suppress(RuntimeError):  # no more threads can be had: those that are there take turns
-                self._add_thread()
+        self._add_threads(lacking)
 
     def withdraw(self, runs: Collection[Attempt] | None = None) -> list[Attempt]:
         """Take back runs that wait, some or all; gives those that no slot had taken."""
@@ -166,7 +166,7 @@ class Spawner:
         Where its command goes on and cannot be ended, a thread `is_stuck` with that, and another takes its place.
         """
         if is_stuck:
-            self._slots += 1
+            self._stuck += 1
             with suppress(RuntimeError):
                 self._add_thread()
         with self._mutex:
@@ -193,6 +193,11 @@ class Spawner:
         os.close(self._out)
         os.close(self._in)
         return True
+
+    def _add_threads(self, lacking: int) -> None:
+        for _ in range(min(lacking, self._cap + self._stuck - len(self._threads))):
+            with suppress(RuntimeError):  # no more threads can be had: those that are there take turns
+                self._add_thread()
 
     def _add_thread(self) -> None:
         thread = threading.Thread(target=self._run, name="slot", daemon=True)

@@ -270,16 +270,23 @@ queuectl.worker.start_worker = start_worker
     assert last.return_code == 3
 
 
-def test_a_shortage_kills_no_job(queue: Queue, start: StartWorker) -> None:
-    """A worker with fewer descriptors than its slots need runs every job once, as many at a time as go."""
-    for n in range(12):
-        queue.enqueue("sleep 0.3", id=f"job{n:02}", max_retries=0)
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (28, 28))"
+def test_a_shortage_kills_no_job(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
+    """A worker that comes to have fewer descriptors than its slots need runs every job once, as many as go."""
+    for n in range(30):
+        queue.enqueue(f"touch {tmp_path}/go; sleep 0.1" if n == 10 else "sleep 0.1", id=f"job{n:02}", max_retries=0)
+    limit = f"""
+import os, resource, threading, time
+def lower():
+    while not os.path.exists("{tmp_path}/go"):
+        time.sleep(0.01)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (29, 29))
+threading.Thread(target=lower, daemon=True).start()
+"""
     worker = start(prelude=limit, drain=True, slots=12)
     assert worker.exit_code(timeout_s=40) == 0, worker.said()
     assert {(job.state, job.attempts) for job in queue.jobs()} == {("completed", 1)}
     released = [each.event for each in queue.events() if isinstance(each.event, Released)]
-    assert 0 < len(released) < 40
+    assert 0 < len(released) < 30
     assert "Too many open files" in released[0].cause
     assert "taking fewer jobs for a while" in worker.said()
 

@@ -16,23 +16,23 @@ def ended(duration_ms: int) -> Result:
 @pytest.mark.parametrize("slots", [1, 8, 1000])
 def test_nothing_is_claimed_ahead_before_a_run_has_ended(slots: int) -> None:
     """Of jobs that may be long only as many are claimed as can start at once, however many slots there are."""
-    ahead = Ahead(slots)
-    assert (ahead.wanted(slots, waiting=0), ahead.wanted(0, waiting=0)) == (slots, 0)
+    ahead = Ahead()
+    assert (ahead.wanted(slots, waiting=0, slots=slots), ahead.wanted(0, waiting=0, slots=slots)) == (slots, 0)
     ahead.note([ended(1)])
-    assert ahead.wanted(0, waiting=0) > 0
+    assert ahead.wanted(0, waiting=0, slots=slots) > 0
     ahead.forget()
-    assert ahead.wanted(0, waiting=0) == 0
+    assert ahead.wanted(0, waiting=0, slots=slots) == 0
 
 
 def test_the_longer_runs_take_the_fewer_are_claimed_ahead() -> None:
     """Brief runs have many claimed ahead, within bounds, and long ones none; those that wait already count."""
     wanted = []
     for duration_ms in (1, 20, 200, 5_000):
-        ahead = Ahead(8)
+        ahead = Ahead()
         ahead.note([ended(duration_ms)])
-        wanted.append(ahead.wanted(0, waiting=0))
-        assert ahead.wanted(3, waiting=2) == max(0, wanted[-1] + 1)
-        assert ahead.wanted(0, waiting=MOST) == 0
+        wanted.append(ahead.wanted(0, waiting=0, slots=8))
+        assert ahead.wanted(3, waiting=2, slots=8) == max(0, wanted[-1] + 1)
+        assert ahead.wanted(0, waiting=MOST, slots=8) == 0
     assert wanted == sorted(wanted, reverse=True)
     assert 8 < wanted[0] <= MOST
     assert wanted[-1] == 0
