@@ -14,9 +14,9 @@ COLUMNS = (
     Column(""),
     Column("JOB", wide=True),
     Column("STATE", paint=state_colour),
-    Column("EXIT", right=True),
-    Column("TOOK", right=True),
-    Column("ENQUEUED BY"),
+    Column("EXIT", right=True, spare=2),
+    Column("TOOK", right=True, spare=1),
+    Column("ENQUEUED BY", spare=3),
 )
 
 

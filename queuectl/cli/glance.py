@@ -9,7 +9,7 @@ from ..errors import as_typed
 from ..job import JobState
 from .advice import START, start_lines, unserved_lines
 from .render import STATE_COLOURS, on_terminal, paint, terminal_width
-from .text import duration, escape, moment, plural
+from .text import cells, cut, duration, escape, moment, plural
 
 if TYPE_CHECKING:
     from ..answers import Status, WorkerInfo
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from ..queue import Queue
 
 _WIDTH = len(JobState.PROCESSING)
+
+NARROW = 60
+"""Columns of a terminal below which counts stand close to the states."""
+
+NAME_LEAST = 12
+"""Columns that the name of a queue has at the least."""
 
 
 def glance(queue: "Queue | Past", name: str | None = None) -> Iterator[str]:
@@ -27,10 +33,13 @@ def glance(queue: "Queue | Past", name: str | None = None) -> Iterator[str]:
     which = f"Queue at {escape(str(queue.path))}, {plural(status.head, 'event')}"
     yield (which if name is None else f"Queue {escape(name)} of {escape(str(queue.path))}") + past
     yield ""
+    room = _room()
+    wide = 9 if room >= NARROW else max(len(f"{count:,}") for count in status.jobs.values())
     for state in JobState:
         count = status.jobs[state]
         colour = STATE_COLOURS[state] if count else None
-        yield f"  {paint(state.ljust(_WIDTH), colour)} {count:>9,}{_remark(state, count, status)}".rstrip()
+        said = cut(f"  {state.ljust(_WIDTH)} {count:>{wide},}{_remark(state, count, status)}".rstrip(), room)
+        yield said.replace(state, paint(state, colour), 1)
     if name is None and set(status.queues) - {"default"}:
         yield from _queues(status.queues)
     yield ""
@@ -55,18 +64,19 @@ def _remark(state: JobState, count: int, status: "Status") -> str:
 
 def _queues(queues: "Mapping[str, Mapping[JobState, int]]") -> Iterator[str]:
     yield ""
-    width = max(len("queue"), *(len(escape(name)) for name in queues))
+    whole = max(len("queue"), *(len(escape(name)) for name in queues))
+    width = min(whole, max(NAME_LEAST, _room() // 3))
     columns = _columns(queues, width)
     titles = "  ".join(f"{state:>{wide}}" for state, wide in columns.items())
     yield paint(f"  {'queue'.ljust(width)}  {titles}", None, bold=True)
     for name, counts in queues.items():
-        yield f"  {escape(name).ljust(width)}  " + "  ".join(
+        yield f"  {cut(escape(name), width).ljust(width)}  " + "  ".join(
             f"{counts[state]:>{wide},}" for state, wide in columns.items()
         )
 
 
 def _columns(queues: "Mapping[str, Mapping[JobState, int]]", width: int) -> dict[JobState, int]:
-    """Give the states to tell of, and how wide: as a narrow terminal needs it, at last only those that have a job."""
+    """Give the states to tell of, and how wide: as a narrow terminal needs it, at last those that call for an act."""
     columns = dict.fromkeys(JobState, _WIDTH)
     if not on_terminal():
         return columns
@@ -77,7 +87,11 @@ def _columns(queues: "Mapping[str, Mapping[JobState, int]]", width: int) -> dict
     columns = {state: max(len(state), len(f"{count:,}")) for state, count in most.items()}
     if _taken(columns) <= room:
         return columns
-    return {state: wide for state, wide in columns.items() if most[state]}
+    columns = {state: wide for state, wide in columns.items() if most[state]}
+    for spared in (JobState.CANCELLED, JobState.COMPLETED, JobState.PROCESSING, JobState.DEAD):
+        if _taken(columns) > room and len(columns) > 1:
+            columns.pop(spared, None)
+    return columns
 
 
 def _taken(columns: Mapping[JobState, int]) -> int:
@@ -91,7 +105,22 @@ def _workers(path: Path, workers: "list[WorkerInfo]", name: str | None) -> Itera
         return
     yield "Workers"
     for info in workers:
-        yield f"  {escape(info.id)}  {paint(info.state, STATE_COLOURS.get(info.state))}{_at_work(info)}"
+        yield from _worker(info)
+
+
+def _worker(info: "WorkerInfo") -> Iterator[str]:
+    state, room = paint(info.state, STATE_COLOURS.get(info.state)), _room()
+    at_work = _at_work(info)
+    if cells(f"  {escape(info.id)}  {info.state}{at_work}") <= room:
+        yield f"  {escape(info.id)}  {state}{at_work}"
+        return
+    yield f"  {cut(escape(info.id), room - 4 - len(info.state))}  {state}"
+    from textwrap import wrap  # only where a screen is narrow
+
+    lead, colon, command = at_work.lstrip(",; ").partition(": ")
+    yield from wrap(lead + colon.rstrip(), room, initial_indent="    ", subsequent_indent="    ")
+    if command:  # whole, so that it can be copied, however the terminal breaks it
+        yield f"      {command}"
 
 
 def _room() -> int:

@@ -19,6 +19,9 @@ LEAST_WIDE = 12
 LEAST = 5
 """How narrow a column may become while others can still give way, and at the last."""
 
+LEAST_WHOLE = 20
+"""A value up to which a column is kept whole by leaving out others; a third of a wide terminal."""
+
 STATE_COLOURS = {
     "pending": "blue",
     "processing": "cyan",
@@ -135,7 +138,7 @@ def paged_table(columns: Sequence[Column], pages: Iterable[Sequence[Sequence[str
 def fits(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> bool:
     """Whether a table has room for every column, with all but the wide ones whole."""
     used = [index for index in range(len(columns)) if any(row[index] for row in rows)]
-    return not on_terminal() or _least_width(columns, rows, used) <= terminal_width()
+    return not on_terminal() or _least_width(columns, rows, used, whole=sys.maxsize) <= terminal_width()
 
 
 def table(
@@ -151,13 +154,15 @@ def table(
     """
     if on_terminal():
         rows = [[flat(cell) for cell in row] for row in rows]
-    used = _used(columns, rows)
+    used, columns_asked = _used(columns, rows), columns
     columns = [columns[index] for index in used]
     rows = [[row[index] for index in used] for row in rows]
     widths = _widths(columns, rows)
     if titled:
         titles = _aligned([column.title for column in columns], columns, widths)
         line(GAP.join(paint(cell, None, bold=True) for cell in titles).rstrip())
+        if left := [column.title for column in columns_asked if column.always and column not in columns]:
+            note(f"No room here for {', '.join(left)}; a wider terminal has it, or a pipe")
     for place, row in enumerate(rows):
         shown = zip(row, _aligned(row, columns, widths), columns, strict=True)
         line(GAP.join(_painted(raw, cell, column) for raw, cell, column in shown).rstrip())
@@ -169,20 +174,28 @@ def _used(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]
     used = [index for index, column in enumerate(columns) if column.always or any(row[index] for row in rows)]
     if on_terminal():
         width = terminal_width()
-        while _least_width(columns, rows, used) > width:
+        whole = max(LEAST_WHOLE, width // 3)  # one very long value is no reason to spare all other columns
+        while _least_width(columns, rows, used, whole=whole) > width:
             spared = max(used, key=lambda index: columns[index].spare)
             if not columns[spared].spare:
                 break
             used.remove(spared)
+        while len(used) > 1 and _least_width(columns, rows, used, whole=LEAST, wide=LEAST) > width:
+            used.pop()
     return used
 
 
-def _least_width(columns: Sequence[Column], rows: Sequence[Sequence[str]], used: Sequence[int]) -> int:
-    """Give the width with all but the wide columns whole, and these so narrow that one can still read them."""
+def _least_width(
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    used: Sequence[int],
+    *,
+    whole: int,
+    wide: int = LEAST_WIDE,
+) -> int:
+    """Return the width with columns so narrow that one can still read them: the wide ones `wide`, others `whole`."""
     widths = (max(cells(columns[index].title), max((cells(row[index]) for row in rows), default=0)) for index in used)
-    fitted = (
-        min(width, LEAST_WIDE) if columns[index].wide else width for index, width in zip(used, widths, strict=True)
-    )
+    fitted = (min(width, wide if columns[index].wide else whole) for index, width in zip(used, widths, strict=True))
     return sum(fitted) + len(GAP) * (len(used) - 1)
 
 

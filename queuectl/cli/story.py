@@ -40,18 +40,18 @@ _COLOURS = {"completed": "green", "failed": "yellow", "dead": "red", "cancelled"
 
 COLUMNS = (
     Column("POS", right=True),
-    Column("TIME"),
+    Column("TIME", spare=1),
     Column("JOB"),
     Column("EVENT", paint=_COLOURS.get),
-    Column("WHO"),
+    Column("WHO", spare=2),
     Column("DETAILS", wide=True),
 )
 TIMELINE = (
     Column("POS", right=True),
-    Column("TIME"),
-    Column("GAP", right=True),
+    Column("TIME", spare=1),
+    Column("GAP", right=True, spare=3),
     Column("EVENT", paint=_COLOURS.get),
-    Column("WHO"),
+    Column("WHO", spare=2),
     Column("DETAILS", wide=True),
 )
 _REMEMBERED = 10_000

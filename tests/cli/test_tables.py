@@ -1,7 +1,10 @@
 """Tables on a real terminal: whatever a job is called and runs, each job is one line, and nothing of it is obeyed."""
 
+import re
+
 import pytest
 
+from queuectl.cli.text import cells
 from queuectl.queue import Queue
 
 from .conftest import CommandLine
@@ -82,3 +85,76 @@ def test_the_state_tells_of_the_retry(strange: CommandLine) -> None:
     with Terminal(strange, "list", columns=120) as terminal:
         assert terminal.end() == 0
         assert b"\x1b[33mfailed (1), retry in " in terminal.sent
+
+
+LONG_ID = "worker-" + "9" * 60
+TABLES = {
+    "list": ["ID", "STATE", "COMMAND"],
+    "list --columns id,state,queue,priority,tries,when,took,command,error,worker,exit": ["ID", "STATE"],
+    "dlq list": ["ID", "STATE"],
+    "worker list": ["ID", "STATE", "RUNNING"],
+    "events": ["POS", "JOB", "EVENT", "DETAILS"],
+    "history cjk": ["POS", "EVENT", "DETAILS"],
+    "history --tree cjk": ["JOB", "STATE"],
+    "history config": ["POS", "EVENT", "DETAILS"],
+    "config show": ["KEY", "VALUE"],
+    "subscriptions": ["NAME", "BEHIND"],
+    "status": ["queue", "failed"],
+    "snapshot list": ["POS", "TIME", "SIZE"],
+    "top --once": ["ID", "STATE", "WHEN"],
+}
+"""Verb with a table -> the columns that it keeps on the narrowest terminal."""
+
+
+@pytest.fixture
+def crowded(strange: CommandLine) -> CommandLine:
+    """Give the same queue with long ids, long names of queues, workers, settings and subscriptions."""
+    with Queue.open(strange.db) as queue:
+        queue.enqueue("echo 仕事" * 40, id="日本語" * 40, queue="Q" * 64, max_retries=0, priority=-2_000_000_000)
+        (job,) = queue.claim("w", 1)
+        queue.fail(queue.start(job), "失敗" * 90, return_code=1, duration_ms=99_999_999)
+        queue.worker_started(LONG_ID, host="ホスト" * 30, pid=4_194_303, slots=1_000, queues=["Q" * 64, "mail"])
+        queue.worker_started("w", host="here", pid=1, slots=1)
+        for name in ("x" * 120, "e\u0301" * 50):
+            queue.enqueue("true", id=name, queue="mail")
+            queue.start(*queue.claim("w", 1, queues=["mail"]))
+        queue.config_set("shell", "/bin/" + "b" * 300, reason="理由" * 90)
+        with queue.subscribe("s" * 64, follow=False) as subscription:
+            list(subscription)
+        queue.make_snapshots()
+    return strange
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
+@pytest.mark.parametrize("line", TABLES)
+def test_no_row_is_broken(crowded: CommandLine, line: str, columns: int) -> None:
+    """No row is wider than the terminal, whatever is in it, and the columns that matter most are there."""
+    with Terminal(crowded, *line.split(), columns=columns, rows=200) as terminal:
+        assert terminal.end() == 0
+        sent = re.sub(r"\x1b\[[0-9;]*m", "", terminal.sent.decode())
+    whole = [
+        row for row in sent.split("\r\n") if not row.startswith("No room here") and "queuectl worker stop" not in row
+    ]
+    assert [row for row in whole if cells(row) > columns and not row.startswith("Queue at ")] == []
+    [titles] = [row.split() for row in whole if row.split()[:1] == TABLES[line][:1]]
+    assert set(TABLES[line]) <= set(titles)
+    assert all(len(title) > 1 for title in titles)
+
+
+def test_a_long_value_costs_no_other_column(crowded: CommandLine) -> None:
+    """One id of 120 columns is cut; for its sake the others keep what there is room for."""
+    with Terminal(crowded, "list", columns=100, rows=60) as terminal:
+        assert terminal.end() == 0
+        titles = terminal.text().split("\n", 1)[0].split()
+    assert {"TRIES", "WHEN", "COMMAND"} <= set(titles)
+
+
+def test_columns_that_were_asked_for(crowded: CommandLine) -> None:
+    """Those for which there is no room at all are named; into a pipe all of them go."""
+    wanted = "id,state,queue,priority,tries,when,took,command,error,worker,exit"
+    with Terminal(crowded, "list", "--columns", wanted, columns=40, rows=60) as terminal:
+        assert terminal.end() == 0
+        assert "No room here for TOOK, COMMAND, LAST" in terminal.text()
+    done = crowded("list", "--columns", wanted)
+    assert "No room" not in done.stderr
+    assert "LAST ERROR" in done.stdout

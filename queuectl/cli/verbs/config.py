@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from ...answers import ConfigValue
     from ...events.types import Value
 
-COLUMNS = (Column("KEY"), Column("VALUE", right=True), Column("UNIT"), Column("FROM"), Column("MEANING", wide=True))
+COLUMNS = (
+    Column("KEY"),
+    Column("VALUE", right=True),
+    Column("UNIT", spare=1),
+    Column("FROM", spare=2),
+    Column("MEANING", wide=True, spare=3),
+)
 
 _NEGATIVE = re.compile(r"-[.0-9].*|-inf")
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("NAME"),
-    Column("POSITION", right=True),
+    Column("POSITION", right=True, spare=3),
     Column("BEHIND", right=True),
-    Column("FOR", right=True),
-    Column("MOVED"),
+    Column("FOR", right=True, spare=1),
+    Column("MOVED", spare=2),
     Column("NOTE", wide=True),
 )
 
