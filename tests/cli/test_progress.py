@@ -24,12 +24,13 @@ def test_nothing_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
 def test_drain_behind_a_bar(cli: CommandLine, columns: int) -> None:
     """--progress shows how much is done and left, the rate and the time left; what fails stands above, in colour."""
     cli("enqueue", "bad", "exit 3", "--max-retries", "0", "--priority", "1")
-    lines = cli.db.parent / "jobs"
-    lines.write_text("sleep 0.05\n" * 60)
+    lines, go = cli.db.parent / "jobs", cli.db.parent / "go"  # the last is not over before all was seen
+    lines.write_text("sleep 0.05\n" * 59 + f"until [ -e {go} ]; do sleep 0.05; done\n")
     cli("enqueue", "--file", str(lines), "--lines")
     with Terminal(cli, "worker", "start", "--drain", "--progress", columns=columns) as terminal:
         terminal.wait_for(re.compile(r"\d+ left, 1 failed .*\d+/61.* \d+s left").search)
         shown = terminal.wait_for(re.compile(r"/s  \d+s left" if columns > 70 else r"/61  \d+s left").search)
+        go.touch()
         assert re.search("sleep|completed", shown) is None
         assert terminal.end() == 0
         assert "Ended 61 jobs, 1 failed attempt" in terminal.text()
@@ -39,12 +40,14 @@ def test_drain_behind_a_bar(cli: CommandLine, columns: int) -> None:
 
 def test_ctrl_c_behind_a_bar(cli: CommandLine) -> None:
     """Ctrl-C finishes what runs, says so above the bar, and leaves the terminal as it was."""
-    cli("enqueue", "a", "sleep 1")
+    go = cli.db.parent / "go"
+    cli("enqueue", "a", f"until [ -e {go} ]; do sleep 0.05; done")
     cli("enqueue", "b", "sleep 1")
     with Terminal(cli, "worker", "start", "--drain", "--progress") as terminal:
         terminal.wait_for("2 left")
         terminal.type("\x03")
         terminal.wait_for("finishing the running job")
+        go.touch()
         assert (terminal.end(), terminal.is_sane()) == (0, True)
     assert cli.json("status")["jobs"]["pending"] == 1
 

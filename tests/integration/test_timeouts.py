@@ -26,12 +26,12 @@ def worker(queue: Queue) -> Iterator[LiveWorker]:
 
 
 def ended(queue: Queue, job_id: str) -> Job:
-    [job] = queue.wait(job_id, timeout_s=15)
+    [job] = queue.wait(job_id, timeout_s=60)
     return job
 
 
 def begun(path: Path) -> None:
-    wait_until(path.exists)
+    wait_until(path.exists, timeout_s=60)
 
 
 def test_a_shorter_limit_counts_at_once_from_the_start(queue: Queue, worker: LiveWorker, tmp_path: Path) -> None:
