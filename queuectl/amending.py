@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from .errors import InvalidInput, shown
 from .events.types import Edited, JobSpec
-from .intake import request_from_mapping, specify
+from .intake import specify
+from .job_mapping import request_from_mapping
 from .settings import Settings
 from .shells import DEFAULT as DEFAULT_SHELL
 from .when import time_us

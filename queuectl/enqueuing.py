@@ -11,8 +11,9 @@ from .engine import Engine, Unit
 from .errors import BulkStopped, DuplicateJob, InvalidInput, InvalidLine, StoreError
 from .events.types import JobSpec
 from .inheriting import Inheritance
-from .intake import JobRequest, request_of, specify
+from .intake import JobRequest, specify
 from .job import ENDED, Job
+from .job_mapping import request_of
 from .projections import ids, jobs
 from .settings import Settings
 from .store import Store

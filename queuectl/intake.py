@@ -5,17 +5,17 @@ JobSpec. Every refusal is an InvalidInput that names the field.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeGuard
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple, TypeGuard
 
-from .errors import InvalidInput, shown, shown_with_kind
+from .errors import InvalidInput, shown
 from .events.types import Command, JobSpec
 from .inheriting import DIGEST_BYTES, Choice, Inheritance
 from .job import JobState
 from .settings import Settings
 from .shells import DEFAULT as DEFAULT_SHELL
 from .shells import check_shell
-from .when import LATEST_US, LONGEST_S, log_time_us, parse_duration_s, parse_time_us
+from .when import LATEST_US, LONGEST_S, log_time_us
 
 COMMAND_BYTES: Final = 65_536
 """The longest command, and the largest environment: half of what Linux takes as one argument."""
@@ -93,7 +93,7 @@ def specify(
         max(round(timeout_s * 1000), 1) if timeout_s else None,
         float(base),
         cwd if own_cwd is None and cwd and cwd.isascii() else _check_cwd(own_cwd, cwd),
-        None if request.env is None else _check_env(request.env) or None,
+        None if request.env is None else check_env(request.env) or None,
         run_at_us,
         is_default and timeout_s != 0,
         _shell_of(command, request.shell, settings),
@@ -116,7 +116,7 @@ def check_spec(spec: JobSpec) -> None:
     if spec.cwd is not None:
         _check_cwd(spec.cwd, spec.cwd)
     if spec.env is not None:
-        _check_env(spec.env)
+        check_env(spec.env)
     if spec.shell is not None:
         check_shell(_known_here(spec.shell))
     if spec.inherited is not None and len(spec.inherited) != DIGEST_BYTES:
@@ -130,43 +130,6 @@ def _known_here(text: str) -> str:
     from unicodedata import category  # seldom wanted
 
     return "".join("x" if category(char) == "Cn" else char for char in text)
-
-
-def request_from_mapping(mapping: Mapping[str, Any], *, now_us: int) -> JobRequest:
-    """Read a request from a JSON object; its keys are those of the command line, with underscores.
-
-    A time such as `tomorrow 9am` counts from `now_us`.
-
-    Raises InvalidInput for an unknown key, a missing command or a value of the wrong type.
-    """
-    unknown = [key for key in mapping if key not in _READERS]
-    if unknown:
-        raise InvalidInput("key", shown(unknown[0]), "one of " + ", ".join(_READERS))
-    if "command" not in mapping:
-        raise InvalidInput("command", "nothing", 'a "command", for example {"command": "echo hi"}')
-    fields: dict[str, Any] = {}
-    for key, value in mapping.items():
-        field, read = _READERS[key]
-        if value is not None:
-            if field in fields:
-                raise InvalidInput(key, shown(value), f"{field} to be given once")
-            fields[field] = read(key, value)
-            if field == "run_at_us":
-                fields[field] = parse_time_us(fields[field], now_us=now_us, ahead=True, field=key)
-    if "command" not in fields:
-        raise InvalidInput("command", "null", "a line of text or a list of words")
-    return JobRequest(**fields)
-
-
-def request_of(request: JobRequest | Mapping[str, Any] | str, *, now_us: int) -> JobRequest:
-    """Give a request, from one, from a mapping with the keys of the JSON form, or from a shell line."""
-    if isinstance(request, JobRequest):
-        return request
-    if isinstance(request, Mapping):
-        return request_from_mapping(request, now_us=now_us)
-    if not isinstance(request, str):
-        raise InvalidInput("request", shown_with_kind(request), "a JobRequest, a mapping or a text")
-    return JobRequest(request)
 
 
 def ids_of(job_ids: str | Sequence[str]) -> list[str]:
@@ -344,7 +307,8 @@ def _check_cwd(own: str | None, current: str) -> str:
     return _canonical(cwd)
 
 
-def _check_env(env: Mapping[str, str]) -> dict[str, str]:
+def check_env(env: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment if it can be given to a command: names and texts, at most 64 KiB; raises InvalidInput."""
     if not isinstance(env, Mapping):
         raise InvalidInput("env", type(env).__name__, 'an object of texts, for example {"NAME": "value"}')
     for name, value in env.items():
@@ -369,72 +333,3 @@ def _size(field: str, text: str) -> int:
         return len(text.encode(errors="surrogateescape"))
     except UnicodeEncodeError:
         raise InvalidInput(field, shown(text[:40]), "text, or bytes as os.fsdecode gives them") from None
-
-
-def _read_text(key: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise InvalidInput(key, shown_with_kind(value), "a text")
-    return value
-
-
-def _read_command(key: str, value: Any) -> Command:
-    if not isinstance(value, list):
-        return _read_text(key, value)
-    for place, word in enumerate(value, 1):
-        if not isinstance(word, str):
-            raise InvalidInput(key, f"{shown_with_kind(word)} as word {place}", "a text for each word")
-    return tuple(value)
-
-
-def _read_int(key: str, value: Any) -> int:
-    if type(value) is not int:
-        raise InvalidInput(key, shown_with_kind(value), "a whole number")
-    return value
-
-
-def _read_number(key: str, value: Any) -> float:
-    if not is_number(value):
-        raise InvalidInput(key, shown_with_kind(value), "a number")
-    return value
-
-
-def _read_duration(key: str, value: Any) -> float:
-    return parse_duration_s(value, field=key) if isinstance(value, str) else _read_number(key, value)
-
-
-def _read_flag(key: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidInput(key, shown_with_kind(value), "true or false")
-    return value
-
-
-def _read_choice(key: str, value: Any) -> str | tuple[str, ...]:
-    if not isinstance(value, list):
-        return _read_text(key, value)
-    return tuple(_read_text(key, name) for name in value)
-
-
-def _read_env(key: str, value: Any) -> dict[str, str]:
-    return _check_env(value)
-
-
-_READERS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
-    "id": ("id", _read_text),
-    "command": ("command", _read_command),
-    "queue": ("queue", _read_text),
-    "priority": ("priority", _read_int),
-    "max_retries": ("max_retries", _read_int),
-    "timeout": ("timeout_s", _read_duration),
-    "timeout_s": ("timeout_s", _read_duration),
-    "backoff_base": ("backoff_base", _read_number),
-    "cwd": ("cwd", _read_text),
-    "env": ("env", _read_env),
-    "run_at": ("run_at_us", _read_text),
-    "at": ("run_at_us", _read_text),
-    "delay": ("delay_s", _read_duration),
-    "shell": ("shell", _read_text),
-    "inherit_env": ("inherit_env", _read_choice),
-    "merge": ("merge", _read_flag),
-    "replace": ("replace", _read_flag),
-}
-"""JSON key -> the request's field and the reader of its value."""

@@ -14,7 +14,7 @@ CORE = "errors events.types job commands retry decider"
 VIEWS_OF_ALL = "errors events.* job store projections.*"
 FACE = (
     "queue amending filtering surroundings answers documents settings shells inheriting intake kinds errors clock"
-    " events.types events.codec job when commalist writable"
+    " events.types events.codec job job_mapping when commalist writable"
 )
 
 ALLOWED = {  # module -> what of ours it may import; the first row that fits counts
@@ -60,8 +60,9 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "projections.marks": "errors store projections.rows",
     "projections.*": "events.types job store projections.rows",
     "intake": "errors events.types inheriting job settings shells when",
+    "job_mapping": "errors events.types intake when",
     "answers": "errors events.types job",
-    "amending": "documents errors events.types intake settings shells when",
+    "amending": "documents errors events.types intake job_mapping settings shells when",
     "filtering": "commalist errors intake job when",
     "listing": f"filtering presence reading {VIEWS_OF_ALL}",
     "documents": "answers events.types events.codec job shells",
@@ -79,7 +80,8 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "branching": f"answers asof files outputs surroundings {VIEWS_OF_ALL}",
     "asof": f"answers documents files filtering intake listing reading settings snapshots {VIEWS_OF_ALL}",
     "overview": f"answers presence reading {VIEWS_OF_ALL}",
-    "enqueuing": f"answers clock commands engine inheriting intake outputs settings surroundings {VIEWS_OF_ALL}",
+    "enqueuing": "answers clock commands engine inheriting intake job_mapping outputs settings surroundings"
+    f" {VIEWS_OF_ALL}",
     "matching": "errors intake projections.* store",
     "candidates": "errors job projections.* store subscriptions surroundings",
     "acting": f"amending answers commands engine filtering listing outputs {VIEWS_OF_ALL}",

@@ -15,9 +15,9 @@ from queuectl.intake import (
     check_id,
     check_queue,
     check_text,
-    request_from_mapping,
     specify,
 )
+from queuectl.job_mapping import request_from_mapping
 from queuectl.settings import Settings
 from queuectl.when import LATEST_US
 

@@ -7,7 +7,8 @@ from json import JSONDecodeError, JSONDecoder
 from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import InvalidInput, InvalidLine
-from ..intake import JobRequest, request_from_mapping
+from ..intake import JobRequest
+from ..job_mapping import request_from_mapping
 from .asking import from_here, with_defaults
 from .params import now_us
 from .progress import progress

@@ -7,8 +7,8 @@ from starlette.exceptions import HTTPException
 from ..clock import SystemClock
 from ..documents import job_json
 from ..errors import InvalidInput, shown
-from ..intake import request_from_mapping
 from ..job import JobState
+from ..job_mapping import request_from_mapping
 from ..queue import Queue
 from .answering import Body
 

@@ -173,7 +173,7 @@ def _edited(session: Session, job: dict[str, Any], reason: str | None, as_json: 
 
 
 def _one(session: Session, job: dict[str, Any], options: dict[str, Any], reason: str | None, as_json: bool) -> None:
-    from ...intake import request_from_mapping
+    from ...job_mapping import request_from_mapping
 
     twice = sorted(job.keys() & options.keys())
     if twice:

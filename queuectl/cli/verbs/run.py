@@ -71,7 +71,7 @@ def command(
     With --wait it exits as the command did: with its code, 128 + its signal, or 1 when it was
     cancelled. Ctrl-C ends the waiting with 130, not the job.
     """
-    from ...intake import request_from_mapping
+    from ...job_mapping import request_from_mapping
 
     if raw and not wait:
         raise click.UsageError("--raw is about what --wait shows")
