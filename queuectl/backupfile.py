@@ -18,9 +18,9 @@ from pathlib import Path
 from re import ASCII, fullmatch
 from typing import IO, Any, Final
 
-from .errors import NewerFormat, StoreError
+from .errors import NewerFormat, StoreError, shown
 from .files import make_private, new_file
-from .untrusted import is_same, json_object, short, whole_number
+from .untrusted import is_same, json_object, whole_number
 
 FORMAT: Final = 1
 """The format of a backup; raised whenever an older queuectl could not restore it."""
@@ -200,7 +200,7 @@ def check_said(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     """Refuse a manifest that says something else than what was found, of that which both tell; raises StoreError."""
     for key, value in found.items():
         if key in manifest and not is_same(manifest[key], value):
-            raise StoreError(f"its manifest says {key} {short(manifest[key])}, and what it holds is {short(value)}")
+            raise StoreError(f"its manifest says {key} {shown(manifest[key])}, and what it holds is {shown(value)}")
 
 
 def _read_file(members: _Members, name: str, into: Path | None, progress: Progress | None) -> bytes:
@@ -231,7 +231,7 @@ def _read_manifest(members: _Members, size: int, digest: str) -> dict[str, Any]:
             raise NewerFormat("the format of the backup", made_as, FORMAT)
         for key in ("queuectl", "time"):
             if not isinstance(manifest[key], str) or len(manifest[key]) > _TEXT_CHARS:
-                raise ValueError(f"{key} is {short(manifest[key])}, which no backup says")
+                raise ValueError(f"{key} is {shown(manifest[key])}, which no backup says")
         datetime.fromisoformat(manifest["time"])
     except KeyError as error:
         raise StoreError(f"its manifest lacks {error}") from None

@@ -14,7 +14,7 @@ from typing import IO, Any, Final
 
 from . import outputs
 from .answers import Exported
-from .errors import CorruptLog, NewerFormat, StoreError
+from .errors import CorruptLog, NewerFormat, StoreError, shown
 from .events.chain import GENESIS, link
 from .events.codec import decode
 from .events.lmdb_log import LOG, STREAMS, LmdbLog, stream_key
@@ -28,7 +28,7 @@ from .projections.runner import Views
 from .readable import difference
 from .soundness import Chain
 from .store import Row, Store, Transaction, key_of
-from .untrusted import json_object, short, whole_number
+from .untrusted import json_object, whole_number
 from .verifying import faults_of_log
 
 BATCH: Final = 10_000
@@ -175,7 +175,7 @@ class _Import:
     def _add_event(self, line: dict[str, Any]) -> None:
         position = line["position"]
         if type(position) is not int or not self._position < position <= self._head:
-            raise ValueError(f"position {short(position)} does not belong behind {self._position}")
+            raise ValueError(f"position {shown(position)} does not belong behind {self._position}")
         key, value = key_of(position), b64decode(line["raw"], validate=True)
         recorded = decode(key, value)
         check(recorded, self._kept_at)
@@ -249,10 +249,10 @@ class _Import:
     def _check(self, end: dict[str, Any]) -> None:
         for what, found in (("events", self._events), ("head", self._position)):
             if end[what] != found:
-                told = f"it says {what} {short(end[what])}, and there were {found}"
+                told = f"it says {what} {shown(end[what])}, and there were {found}"
                 raise ValueError(f"{told}: the export is incomplete")
         if end["outputs"] != self._outputs:
-            raise ValueError(f"it says {short(end['outputs'])} outputs, and there were {self._outputs}")
+            raise ValueError(f"it says {shown(end['outputs'])} outputs, and there were {self._outputs}")
         if whole_number(end["cut"], "cut", most=self._head) and len(bytes.fromhex(end["origin"])) != DIGEST_BYTES:
             raise ValueError("its origin is no digest")
         if self._gaps and self._gaps[-1] > end["cut"]:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from .documents import event_json, event_values
+from .errors import shown
 from .events.types import Edited, Recorded
-from .untrusted import is_same, short
+from .untrusted import is_same
 
 
 def difference(line: Mapping[str, Any], recorded: Recorded, job_id: str | None) -> str | None:
@@ -28,8 +29,8 @@ def difference(line: Mapping[str, Any], recorded: Recorded, job_id: str | None) 
 def _first(said: Any, is_so: Mapping[str, Any], prefix: str) -> str | None:
     """Return the first of the fields which both have that is not the same, with either value."""
     if not isinstance(said, dict):
-        return f"{prefix.rstrip('.')} {short(said)}, and its raw has fields there"
+        return f"{prefix.rstrip('.')} {shown(said)}, and its raw has fields there"
     for name, found in is_so.items():
         if name in said and not is_same(said[name], found):
-            return f"{prefix}{name} {short(said[name])}, and its raw says {short(found)}"
+            return f"{prefix}{name} {shown(said[name])}, and its raw says {shown(found)}"
     return None

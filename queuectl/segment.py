@@ -16,10 +16,10 @@ from typing import Any, Final, NamedTuple
 import msgpack
 import zstandard
 
-from .errors import BadSegment, NewerFormat
+from .errors import BadSegment, NewerFormat, shown
 from .files import open_private
 from .kinds import is_count
-from .untrusted import Malformed, msgpack_values, position_of, short, whole_number
+from .untrusted import Malformed, msgpack_values, position_of, whole_number
 
 FORMAT: Final = 1
 SUFFIX: Final = ".seg"
@@ -185,7 +185,7 @@ class Segment:
             self.events = whole_number(footer["events"], "events")
             [header] = self._unpacked(0, self._blocks[0].offset if self._blocks else self._footer_at)
             if (version := header.pop("format")) != FORMAT:
-                raise NewerFormat(f"the format of the archive segment {path}", short(version), FORMAT)
+                raise NewerFormat(f"the format of the archive segment {path}", shown(version), FORMAT)
             self.header = _header(header)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadSegment(str(path), f"its header or footer does not read ({error})") from error
@@ -316,7 +316,7 @@ def _fault(block: _Block, items: list[Any]) -> str | None:
     if not all(map(_SHAPES[block.kind], items)):
         return f"has a row that is none of {block.kind}"
     if items[0][0] != block.first:  # by which a row is looked for, and would not be found
-        return f"begins with {short(items[0][0])}, and the footer says {short(block.first)}"
+        return f"begins with {shown(items[0][0])}, and the footer says {shown(block.first)}"
     return None
 
 
@@ -337,7 +337,7 @@ def _blocks(listed: list[Any], end: int) -> list[_Block]:
     before = 0
     for kind, offset, rows, first in blocks:
         if kind not in (_ROWS, _OUTPUTS, _IDS) or type(first) is not (str if kind == _IDS else int):
-            raise Malformed(f"a block is of the kind {short(kind)} and begins with {short(first)}")
+            raise Malformed(f"a block is of the kind {shown(kind)} and begins with {shown(first)}")
         before = whole_number(offset, "the offset of a block", least=before + 1, most=end - 1)
         whole_number(rows, "the number of rows in a block", least=1)
         if kind != _IDS:

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import msgpack
 
+from .errors import shown
+
 VALUES_AT_MOST: Final = 1_000_000
 """Values in one document: two bytes of JSON can become seventy in memory."""
 
@@ -71,22 +73,13 @@ def msgpack_values(content: bytes) -> list[Any]:
 def whole_number(value: object, name: str, *, least: int = 0, most: int = (1 << 63) - 1) -> int:
     """Return a value that is a whole number within bounds; raises Malformed, naming it, if it is anything else."""
     if type(value) is not int or not least <= value <= most:
-        raise Malformed(f"{name} is {short(value)}, not a whole number from {least} to {most}")
+        raise Malformed(f"{name} is {shown(value)}, not a whole number from {least} to {most}")
     return value
 
 
 def position_of(word: str) -> int | None:
     """Return the position that a word of a file's name means, None if it means none."""
     return int(word) if word.isascii() and word.isdigit() and len(word) <= DIGITS_OF_POSITION else None
-
-
-def short(value: object) -> str:
-    """Return a value as it is shown in an error, however long it is."""
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # a number of too many digits; a value too deep
-        return f"a {type(value).__name__} too large to show"
-    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def is_same(said: object, found: object) -> bool:
@@ -118,7 +111,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(built) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise Malformed(f"the key {short(twice)} is there more than once")
+        raise Malformed(f"the key {shown(twice)} is there more than once")
     return built
 
 

@@ -16,7 +16,9 @@ from .params import filled
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if not value or ctx.resilient_parsing:
         return
-    click.echo(f"queuectl {__version__}")
+    from .exits import say
+
+    say(f"queuectl {__version__}")
     ctx.exit()
 
 

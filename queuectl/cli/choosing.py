@@ -13,7 +13,7 @@ import click
 from ..errors import QueuectlError
 from ..filtering import Filter, filter_of
 from ..job import JobState
-from .exits import REFUSED
+from .exits import REFUSED, hint
 from .params import States, ago_us, joined, past_us, queue_option, sought
 from .render import line, note
 from .text import escape, plural
@@ -156,7 +156,7 @@ def _ask(what: str, *, lenient: bool) -> None:
         raise QueuectlError(
             f"cannot ask whether to {what.lower()}: no terminal; type --yes to do it, --dry-run to see which"
         )
-    click.echo(f"{what}? [y/N] ", nl=False, err=True)
+    hint(f"{what}? [y/N] ", newline=False)
     if _answer().strip().lower() not in ("y", "yes"):
         note("Nothing was changed")
         raise click.exceptions.Exit(REFUSED)
@@ -169,5 +169,5 @@ def _answer() -> str:
         said = sys.stdin.readline()
     finally:
         if not said.endswith("\n"):
-            click.echo(err=True)
+            hint("")
     return said

@@ -21,7 +21,7 @@ import click
 
 from ..errors import InvalidInput, QueuectlError
 from .bulk import read_object
-from .exits import REFUSED
+from .exits import REFUSED, hint
 from .render import note
 from .text import escape
 
@@ -153,6 +153,6 @@ def _refusal(error: Exception, file: Path) -> str:
 
 
 def _wait_for_enter(file: Path) -> None:
-    click.echo(f"Enter opens it again; Ctrl-C gives up, and {file} keeps what you typed ", nl=False, err=True)
+    hint(f"Enter opens it again; Ctrl-C gives up, and {file} keeps what you typed ", newline=False)
     if not sys.stdin.readline():
         raise KeyboardInterrupt

@@ -43,9 +43,9 @@ class CannotPrint(Exception):
 
 
 def say(text: str | bytes, *, newline: bool = True, color: bool | None = None) -> None:
-    """Print to stdout. Raises CannotPrint or BrokenPipeError."""
+    """Print to stdout, what is no bytes made fit for a terminal. Raises CannotPrint or BrokenPipeError."""
     try:
-        click.echo(text, nl=newline, color=color)
+        click.echo(_fit(text, sys.stdout), nl=newline, color=color)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -55,9 +55,17 @@ def say(text: str | bytes, *, newline: bool = True, color: bool | None = None) -
 def hint(text: str | bytes, *, newline: bool = True) -> None:
     """Print to stderr, where that can be written: a message nobody can be given must not undo what was done."""
     try:
-        click.echo(text, nl=newline, err=True)
+        click.echo(_fit(text, sys.stderr), nl=newline, err=True)
     except OSError:
         discard(sys.stderr)
+
+
+def _fit(text: str | bytes, stream: TextIO | None) -> str | bytes:
+    if isinstance(text, bytes) or stream is None or not stream.isatty():
+        return text
+    from .taming import tame  # for terminals alone
+
+    return tame(text)
 
 
 def check_reader() -> None:

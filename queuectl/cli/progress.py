@@ -45,7 +45,9 @@ class Shown:
         if self._bar is not None:
             from rich.text import Text
 
-            self._bar.console.print(Text.from_ansi(text), soft_wrap=True)
+            from .taming import tame
+
+            self._bar.console.print(Text.from_ansi(tame(text)), soft_wrap=True)
 
     def interrupted(self, what: str) -> None:
         """Say how far it got before Ctrl-C."""

@@ -10,6 +10,7 @@ from ..job import ENDED, JobState
 from ..worker.lines import can_take, write_lines
 from .progress import Shown, can_show, progress
 from .render import STATE_COLOURS, coloured, note, on_terminal, paint
+from .taming import tame
 from .text import escape, plural
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def print_lines(told: "Sequence[Told]") -> int:
         return 0
     now = strftime("%H:%M:%S")
     shown = _painted if coloured() else _plain  # asked once: it is a call of the system's
-    return write_lines(sys.stdout, [shown(each, now) for each in told])
+    return write_lines(sys.stdout, [tame(shown(each, now)) for each in told])
 
 
 def _plain(told: "Told", now: str) -> str:

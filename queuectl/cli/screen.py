@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from .taming import tame
+
 ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"
 LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 """The other screen, without a cursor, its lines cut rather than wrapped; and back."""
@@ -52,7 +54,7 @@ class Screen:
         if len(lines) > size.lines:
             left_out = len(lines) - size.lines + 1
             fitting = [*lines[: size.lines - 1], f"... and {left_out} more; make the window taller"]
-        body = f"{_REST_OF_LINE}\r\n".join(fitting)
+        body = f"{_REST_OF_LINE}\r\n".join(map(tame, fitting))
         self._send(f"{_BEGIN}{_HOME}{body}{_REST_OF_LINE}{_REST if len(fitting) < size.lines else ''}{_END}")
 
     def has_another_size(self) -> bool:

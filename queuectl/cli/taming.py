@@ -1,4 +1,4 @@
-"""What a job printed, made fit for a terminal: text and colours get through, commands to the terminal do not."""
+"""What goes to a terminal, made fit for it: text and colours get through, commands to the terminal do not."""
 
 import re
 from codecs import getincrementaldecoder
@@ -10,6 +10,11 @@ _UNSAFE = re.compile(
 )
 _BEGUN = re.compile(r"\x1b(\[[0-9;:]{0,32})?\Z")
 _RESET = "\x1b[0m"
+
+
+def tame(text: str) -> str:
+    """Return a text as a terminal may be sent it: the last net, under the verbs, which escape what is others'."""
+    return _UNSAFE.sub(lambda found: found[1] or escape(found[0]), text)
 
 
 class Tamed:

@@ -1,65 +1,176 @@
 """Hostile text in every field, and every verb that shows it, on a terminal of its own."""
 
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
+import queuectl
 from queuectl.answers import Captured
 from queuectl.worker.output import encode
 
 from .conftest import CommandLine, wait_until
 from .terminal import Terminal
+from .test_every_verb import PLAIN
 
-HOSTILE = "a\x1b[2J\x1b]0;owned\x07\x9b2J\u202eb\u2066c\u2069\u200f"
-BAD = ("\x1b]", "\x1b[2J", "\x07", "\x9b", "\u202e", "\u2066", "\u2069", "\u200f")
-VERBS = [
-    *(
-        "list",
-        "list --columns id,command,error,directory,worker",
-        "dlq list",
-        "dlq show bad",
-        "show bad",
-        "history bad",
-    ),
-    *(
-        "events",
-        "logs bad",
-        "logs bad -f",
-        "status",
-        "worker list",
-        "top --once",
-        "wait bad",
-        "list --json",
-        "events --json",
-    ),
-    *(
-        "enqueue --id x\x1b]0;owned\x07 --command true",
-        "show \u202ebad",
-        "list --state \u202edead",
-        "\u202elist",
-        "doctor",
-    ),
-]
+HOSTILE = "a\x1b[2J\x1b]0;owned\x07\x9b2J\u202eb\u2066c\u2069\u200f\x1b[31m"
+OWN = re.compile(r"\x1b\[(?:[0-9;]*m|\?25[hl]|2K|1A|K)")
+"""Colours, and what a progress bar needs."""
+
+BAD = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+LINES = """
+enqueue --id new --command true
+enqueue --id x{h} --command true
+enqueue --id new --queue q{h} --command true
+enqueue --id new --cwd /{h} --command {h}
+enqueue --id new --env {h}={h} -- {h}
+enqueue --id new --shell {h} --command true
+enqueue --file {f}
+enqueue --file {file}
+run --replace --id bad --command {h}
+worker list
+worker start --drain --queue default
+worker stop {h}
+status
+status --queue {h}
+top --once
+list
+list --columns id,command,error,directory,worker
+list --columns {h}
+list --state {h}
+show bad
+show {h}
+logs bad
+logs {h}
+wait bad
+dashboard --port {h}
+dlq list
+dlq purge
+dlq retry
+dlq show bad
+retry bad
+cancel waits
+cancel {h}
+cancel --queue {h} --yes
+edit waits --set command={h}
+edit waits --set {h}=1
+remove bad
+remove {h}
+clear --dry-run
+config get shell
+config set shell {h}
+config set {h} 1
+config show
+config unset {h}
+history bad
+events
+events --type {h}
+subscriptions list
+subscriptions remove {h}
+subscriptions rewind {h} 1
+replay
+replay --until {h}
+replay --until 3 --into {f}
+snapshot
+snapshot delete {h}
+snapshot list
+verify
+verify --against {f}
+verify --checkpoint {f}
+doctor
+compact --older-than 0s
+compact --older-than 0s --archive {f}
+compact --shrink
+backup {f}
+backup {file}
+restore {f}
+restore {file}
+export
+export {file}
+import {f}
+import {file}
+migrate
+completion {h}
+demo {h}
+{h}
+--{h}
+""".strip().splitlines()
 
 
 @pytest.fixture
-def hostile(cli: CommandLine) -> CommandLine:
-    """Give a queue with a dead job whose every text is hostile, and a worker on a host of such a name."""
+def hostile(tmp_path: Path) -> Iterator[CommandLine]:
+    """Yield a queue whose every text is hostile, its directory's name too: a dead job, one that waits, a worker."""
+    cli = CommandLine(tmp_path / f"db{HOSTILE}")
     with cli.queue() as queue:
         queue.enqueue(HOSTILE, id="bad", max_retries=0, env={"A": HOSTILE}, cwd=f"/{HOSTILE}")
         (job,) = queue.claim("w", 1)
         output = Captured(frames=encode(b"o", HOSTILE.encode()) + encode(b"e", HOSTILE.encode()))
         queue.fail(queue.start(job), HOSTILE, return_code=1, output=output)
+        queue.enqueue([HOSTILE, HOSTILE], id="gone", shell=None, reason=HOSTILE)
+        queue.cancel("gone", reason=HOSTILE)
         queue.worker_started("w2", host=HOSTILE, pid=1, slots=1)
-    return cli
+        queue.enqueue(HOSTILE, id="runs", max_retries=0)
+        queue.enqueue(HOSTILE, id="waits", queue="later", delay_s=3600)
+    (tmp_path / f"file{HOSTILE}").write_text(HOSTILE)
+    yield cli
+    cli.close()
 
 
-@pytest.mark.parametrize("line", VERBS)
+@pytest.mark.parametrize("line", LINES)
 def test_what_a_terminal_is_sent(hostile: CommandLine, line: str) -> None:
     """No control of the terminal or of the direction of writing gets through, whatever shows it."""
-    with Terminal(hostile, *line.split(" "), columns=400, PAGER="cat") as terminal:
+    place = hostile.db.parent
+    words = [
+        word.format(h=HOSTILE, f=place / f"new{HOSTILE}", file=place / f"file{HOSTILE}") for word in line.split(" ")
+    ]
+    with Terminal(hostile, *words, columns=400, rows=200, PAGER="cat", USER=HOSTILE) as terminal:
         terminal.end()
         sent = terminal.sent.decode()
     assert sent
-    assert not [text for text in BAD if text in sent]
+    assert not BAD.findall(OWN.sub("", sent)), sent
+
+
+def test_no_verb_is_left_out() -> None:
+    """Each verb there is shows something hostile in the test above."""
+    assert {verb for verb in PLAIN if not any(f"{line} ".startswith(f"{verb} ") for line in LINES)} == set()
+
+
+PRINTERS = {
+    "cli/exits.py": "where all that verbs print goes",
+    "cli/screen.py": "draws whole frames, each line tamed",
+    "cli/progress.py": "what is told above a bar, tamed",
+    "cli/completing.py": "what a shell reads",
+    "cli/crash.py": "words of its own",
+    "worker/lines.py": "what reporting has tamed, and numbers of lines",
+    "backup.py": "a backup to stdout, which is refused on a terminal",
+    "apart.py": "messages to the parent process",
+    "copying.py": "the data of a copy, and its error, to the parent process",
+}
+"""Modules that write to a stream, and what keeps them from sending a terminal what is others'."""
+
+
+def test_nothing_else_prints() -> None:
+    """No module but those named writes to stdout or stderr by itself, past what makes a text fit for a terminal."""
+    root = Path(queuectl.__file__).parent
+    found = {
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        if any(map(_prints, (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))))
+    }
+    assert found == set(PRINTERS)
+
+
+def _prints(call: ast.Call) -> bool:
+    words = ast.unparse(call.func)
+    to_stream = re.fullmatch(r"click\.(echo|secho|prompt|confirm|echo_via_pager)|print|input|.*\.console\.print", words)
+    return bool(
+        to_stream
+        or re.match(r"sys\.(__)?std(out|err)(__)?\.(buffer\.)?write", words)
+        or (words in ("os.write", "os.writev") and ast.unparse(call.args[0]) in ("1", "2"))
+        or "sys.stdout.buffer" in [ast.unparse(each) for each in call.args]
+    )
 
 
 @pytest.mark.parametrize("raw", [False, True])
