@@ -46,9 +46,8 @@ def run():
 threading.Thread(target=run, daemon=True).start()
 """,
     "multiprocessing": """
-import multiprocessing, threading
+import multiprocessing, threading, time
 def work():
-    import time
     time.sleep(0.02)
 def start():
     context = multiprocessing.get_context("fork")
@@ -57,6 +56,7 @@ def start():
         [child.start() for child in children]
         [child.join() for child in children]
         assert not any(child.exitcode for child in children)
+        time.sleep(0.05)  # each fork waits for all threads of the queue
 threading.Thread(target=start, daemon=True).start()
 """,
 }
@@ -85,7 +85,7 @@ def test_every_end_is_known(queue: Queue, program: str) -> None:
     queue.enqueue_many(jobs)
     queue.enqueue("sleep 60", id="limited", timeout_s=0.3, max_retries=0)
     worker = LiveWorker(queue.path, prelude=program, slots=3, drain=True)
-    assert worker.exit_code(timeout_s=60) == 0, worker.said()
+    assert worker.exit_code(timeout_s=100) == 0, worker.said()
     ends = [("completed", None), ("dead", "exit code 3"), ("dead", "killed by SIGKILL")]
     for number in range(300):
         job = queue.job(f"job{number}")
