@@ -73,6 +73,7 @@ def peek(path: Path) -> Peeked:
     refuse_irregular(path)
     if not (path / "data.mdb").exists():
         check_new(path)
+        refuse_lost(path)
         raise NoQueue(str(path))
     if holds_nothing(path):
         refuse_lost(path)

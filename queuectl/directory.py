@@ -43,7 +43,7 @@ _OUR_FILES: Final = frozenset(
         *(REPLAY_LOCK, STAGED, REPLACED, COMPACT_LOCK, SHRUNK),
     }
 )
-_NOBODYS: Final = frozenset(
+NOBODYS: Final = frozenset(
     {
         *("lost+found", "aquota.user", "aquota.group", "quota.user", "quota.group", ".snapshot", ".snapshots", ".zfs"),
         *(".keep", ".gitkeep", ".gitignore", ".gitattributes", ".stfolder", ".stignore", "@eaDir"),
@@ -73,7 +73,7 @@ def check_new(path: Path) -> None:
         raise StoreError(
             f"cannot read the directory {path}: {error.strerror}; {advice_on(error, 'check its permissions')}"
         ) from error
-    if strangers := sorted(name for name in found - _OUR_FILES - _NOBODYS if not name.startswith(_NOBODYS_STARTS)):
+    if strangers := sorted(name for name in found - _OUR_FILES - NOBODYS if not name.startswith(_NOBODYS_STARTS)):
         shown = ", ".join(strangers[:3]) + (" ..." if len(strangers) > 3 else "")
         raise NotAQueue(str(path), f"the directory holds other files ({shown})")
 

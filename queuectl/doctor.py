@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from . import apart, halfmade, lockfile
 from .directory import JOURNAL, NETWORK, SHRUNK, STAGED, filesystem_of, refuse_irregular
-from .errors import FileDeleted, NewerFormat, NoQueue, NotAQueue, QueuectlError, as_typed
+from .errors import FileDeleted, LogLost, NewerFormat, NoQueue, NotAQueue, QueuectlError, as_typed
 from .events.lmdb_log import LmdbLog
 from .files import is_left, left_behind
 from .job import JobState
@@ -88,6 +88,7 @@ def messages(path: str) -> Iterator[dict[str, Any]]:
     try:
         refuse_irregular(directory)
         if not (directory / "data.mdb").exists():
+            halfmade.refuse_lost(directory)
             raise NoQueue(path)
         for name, look in OUTSIDE.items():
             yield from _findings(name, look(directory))
@@ -121,7 +122,7 @@ def _findings(name: str, troubles: Iterator[Trouble]) -> Iterator[dict[str, Any]
 def _way_out(error: QueuectlError) -> str:
     if isinstance(error, NoQueue):
         return "queuectl enqueue JOB COMMAND"
-    if isinstance(error, FileDeleted):
+    if isinstance(error, FileDeleted | LogLost):
         return error.command
     if isinstance(error, NewerFormat):
         return "upgrade queuectl"

@@ -6,7 +6,7 @@ while a thread is in a transaction would do so too.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,15 @@ from .errors import NoQueue, StoreError
 from .gate import Gate
 from .lmdbfile import NEARLY_FULL, PATIENCE_S, LmdbFile
 from .tables import Sets, TablesMissing, create_tables, open_tables, tables_there
+
+_LOG, _META = "log", "meta"
+_CUT = b"cut"
+
+Seen = tuple[bytes, bytes]
+"""The key of the last row of `log` that this process knew of, and the checksum which that row begins with."""
+
+_CHECKSUM_BYTES: Final = 4
+OVERWRITTEN: Final = "another file was copied over its data.mdb"
 
 
 class Environment:
@@ -38,6 +47,7 @@ class Environment:
         self.freed_readers = 0
         self.is_closed = False
         self._passing, self._is_suspect = passing, is_suspect
+        self._seen: Seen | None = None
         self._reading = 0
         self._is_sharing = False
         self._is_closing = self._is_retired = self._is_full = False
@@ -62,6 +72,9 @@ class Environment:
             raise
         opened.note_size()
         self.opened, self.is_read_only = opened, read_only
+        if self._seen is None and self.is_shared:
+            with suppress(lmdb.Error), opened.reading() as env, env.begin() as txn:  # of damage, whoever reads tells
+                self._seen = self.last_seen(txn)
 
     def _tables_of(self, opened: LmdbFile, *, read_only: bool) -> Sets:
         if self._is_suspect:
@@ -83,12 +96,64 @@ class Environment:
 
     def is_there(self) -> bool:
         """Return whether the path still leads to what is open."""
-        return not self._gone()
+        try:
+            who = self.enter(reads=True)
+        except NoQueue:
+            return False
+        try:
+            self.begin(write=False).abort()
+        except NoQueue:
+            return False
+        except lmdb.Error:  # whoever reads tells of it
+            return True
+        finally:
+            self.leave(who, reads=True)
+        return True
 
     def _gone(self) -> str:
         return "" if self._passing else self.opened.changed(self._directory)
 
     # Transactions
+
+    def begin(self, *, write: bool) -> lmdb.Transaction:
+        """Return a transaction, once it is of the file that was opened; call it between enter() and leave().
+
+        Raises NoQueue where something else was copied over it, or lmdb.Error.
+        """
+        opened, seen = self.opened, self._seen  # what was seen before it began is in it
+        last_id = opened.last_id()
+        txn = opened.env.begin(write=write)
+        try:
+            if opened.is_overwritten(txn, last_id, write=write) or (seen is not None and not self._has(txn, seen)):
+                raise NoQueue(str(self.path), gone=OVERWRITTEN)
+        except BaseException:
+            txn.abort()
+            raise
+        return txn
+
+    def last_seen(self, txn: lmdb.Transaction) -> Seen | None:
+        """Return what to look for in the transactions after this one, for note(); None in an empty log."""
+        cursor = txn.cursor(db=self.sets["a"][_LOG])
+        return (bytes(cursor.key()), bytes(cursor.value()[:_CHECKSUM_BYTES])) if cursor.last() else None
+
+    def note(self, seen: Seen | None) -> None:
+        """Have the transactions from now on be refused if they lack what was seen in the last."""
+        self._seen = seen
+
+    def _has(self, txn: lmdb.Transaction, seen: Seen) -> bool:
+        """Whether the log has what was seen of it, or retention let go of that."""
+        key, checksum = seen
+        tables = self.sets["a"]
+        row = txn.get(key, db=tables[_LOG])
+        if row is not None:
+            return bytes(row[:_CHECKSUM_BYTES]) == checksum
+        return key <= bytes(txn.get(_CUT, db=tables[_META]) or b"")
+
+    def check_to_commit(self, txn: lmdb.Transaction) -> None:
+        """Raise NoQueue where what is about to be committed would not be found, or would be put into another file."""
+        self.check_there()
+        if self.opened.is_overwritten(txn, 0, write=True):
+            raise NoQueue(str(self.path), gone=OVERWRITTEN)
 
     def enter(self, *, reads: bool) -> int:
         """Begin to use the engine and return what leave() wants.

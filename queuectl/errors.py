@@ -251,12 +251,12 @@ class NoQueue(StoreError):
 
 
 class FileDeleted(StoreError):
-    """A file of the queue was deleted while processes have it open: a new one beside theirs would part them from us."""
+    """A file of the queue was deleted or replaced while processes have it open: beside theirs another would part us."""
 
-    def __init__(self, path: str, name: str) -> None:
+    def __init__(self, path: str, name: str, became: str = "was deleted") -> None:
         self.path = path
         super().__init__(
-            f"cannot open the queue at {path}: its {name} was deleted while processes have it open; "
+            f"cannot open the queue at {path}: its {name} {became} while processes have it open; "
             f"end those first (`{self.command}` shows them), then try again"
         )
 
@@ -264,6 +264,17 @@ class FileDeleted(StoreError):
     def command(self) -> str:
         """What to type to see who has it open."""
         return f"fuser -v {as_typed(f'{self.path}/open.lock')}"
+
+
+class LogLost(StoreError):
+    """What a queue left lies there, and not its log: `found` of data.mdb, and which `sign` speaks of one that was."""
+
+    def __init__(self, path: str, found: str, sign: str, restore: str) -> None:
+        super().__init__(
+            f"cannot open the queue at {path}: its data.mdb {found}, and {sign} beside it says that there was a "
+            f"log in it; restore a backup (`queuectl {restore}`), or move the directory away to begin anew"
+        )
+        self.path, self.command = path, f"queuectl {restore}"
 
 
 class NotAQueue(StoreError):

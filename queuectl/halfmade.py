@@ -9,8 +9,8 @@ from pathlib import Path
 from struct import pack, unpack_from
 from typing import Final
 
-from .directory import OPEN_LOCK, lock
-from .errors import StoreError
+from .directory import NOBODYS, OPEN_LOCK, lock
+from .errors import LogLost
 from .files import open_private, remove
 
 _META_BYTES: Final = 168
@@ -27,14 +27,24 @@ def most_bytes() -> int:
 
 
 def refuse_lost(path: Path) -> None:
-    """Refuse a data file that holds nothing where a queue worked; raises StoreError."""
+    """Refuse a data file that is not there, or holds nothing, where a queue worked; raises StoreError."""
     signs = [name for name in _LIVED if os.path.lexists(path / name)]
-    if signs and holds_nothing(path):  # looked at once more: whoever made a queue meanwhile may have begun to work
-        raise StoreError(
-            f"cannot open the queue at {path}: its data.mdb is empty, and {signs[0]} beside it says that it was not; "
-            "restore a backup (`queuectl restore FILE --force`), or "
-            "move the directory away to begin anew"
-        )
+    # The file is looked at after them, or once more: whoever made a queue meanwhile may have begun to work.
+    if signs and os.path.lexists(path / "data.mdb"):
+        if holds_nothing(path):
+            raise LogLost(str(path), "is empty", signs[0], "restore FILE --force")
+        return
+    if not os.path.lexists(path / "lock.mdb"):  # directories may have been made for a queue to come, as mounts are
+        signs = [name for name in signs if _holds_anything(path / name)]
+    if signs and not os.path.lexists(path / "data.mdb"):
+        raise LogLost(str(path), "is gone", signs[0], "restore FILE")
+
+
+def _holds_anything(directory: Path) -> bool:
+    try:
+        return any(entry.name not in NOBODYS for entry in directory.iterdir())
+    except OSError:
+        return False
 
 
 def is_half_made(path: Path) -> bool:

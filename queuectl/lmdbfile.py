@@ -17,7 +17,7 @@ import lmdb
 from lmdb import _envid
 
 from .directory import advice_on, file_at, refuse_irregular
-from .errors import NotAQueue, StoreError
+from .errors import FileDeleted, NotAQueue, StoreError
 from .files import new_file
 from .surroundings import inheritable
 from .txnlocks import ReaderLock, WriterLock
@@ -73,9 +73,11 @@ class LmdbFile:
         except BaseException:
             self.env.close()
             raise
+        self._is_passing = passing
         self.map_bytes = int(self.env.info()["map_size"])
         self.is_small = self.map_bytes < MAP_SIZE
         OPEN.add(self)
+        self._refuse_another_s_lock_file()
 
     def _open(self, *, read_only: bool, passing: bool) -> lmdb.Environment:
         while True:
@@ -139,6 +141,37 @@ class LmdbFile:
             gone = "lock.mdb" if str(error.filename).endswith("lock.mdb") else "directory"
             return f"its {gone} was deleted or replaced"
         return ""
+
+    def last_id(self) -> int:
+        """Return the number of the last transaction by data.mdb itself, for begin() of the next one."""
+        return int(self.env.info()["last_txnid"])
+
+    def is_overwritten(self, txn: lmdb.Transaction, last_id: int, *, write: bool) -> bool:
+        """Whether data.mdb has other transactions than lock.mdb counts: something was copied over it.
+
+        `last_id` is what last_id() was before this one began. LMDB looks only at what lock.mdb says; a process
+        that was killed in a commit leaves data.mdb one ahead.
+        """
+        if self._is_passing:
+            return False
+        number = txn.id()
+        if write:  # nobody else commits meanwhile
+            return not number - 1 <= self.last_id() <= number
+        return last_id > number + 1 or (last_id < number and self.last_id() < number)
+
+    def _refuse_another_s_lock_file(self) -> None:
+        """Refuse a data.mdb beside the lock.mdb of another, which processes that had that one open keep alive."""
+        try:
+            with self.reading() as env:
+                last_id = self.last_id()
+                with env.begin() as txn:
+                    if self.is_overwritten(txn, last_id, write=False):
+                        raise FileDeleted(str(self.path), "data.mdb", "was replaced")
+        except lmdb.Error:  # a damaged file, which whoever reads it tells of
+            return
+        except BaseException:
+            self.close()
+            raise
 
     def _unopened(self, name: str, error: OSError) -> StoreError:
         advice = advice_on(error, "check its owner and permissions")

@@ -80,6 +80,7 @@ def _prepare(path: Path, *, create: bool) -> None:
     refuse_half_replaced(path)
     if size < 0:
         check_new(path)
+        halfmade.refuse_lost(path)
         if not create:
             raise NoQueue(str(path))
         make_directory(path)

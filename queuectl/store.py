@@ -231,7 +231,8 @@ class Store:
                 with no_collection():
                     yield self._transaction(txn)
                 self._check_process()
-                shared.check_there()  # or it would be acknowledged in a file that nobody finds
+                shared.check_to_commit(txn)
+                seen = shared.last_seen(txn)
             except lmdb.BadValsizeError as error:
                 self._abort(txn)
                 raise StoreError(
@@ -253,6 +254,7 @@ class Store:
             except lmdb.Error as error:
                 raise self._broken(error) from error
             shared.opened.note_size()
+            shared.note(seen)
         finally:
             shared.leave_writing(who)
 
@@ -318,7 +320,7 @@ class Store:
         while True:
             who = shared.enter_writing() if write else shared.enter(reads=True)
             try:
-                return who, shared.opened.env.begin(write=write)
+                return who, shared.begin(write=write)
             except BaseException as error:
                 shared.leave_writing(who) if write else shared.leave(who, reads=True)
                 # Another process made the map larger, or a commit that found no room got as far as its last page.

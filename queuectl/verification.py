@@ -8,6 +8,7 @@ from . import apart, checkpoint
 from .checkpoint import Checkpoint
 from .directory import refuse_irregular
 from .errors import NoQueue, QueuectlError
+from .halfmade import refuse_lost
 
 LISTED_AT_MOST: Final = 1_000
 """Problems that are told one by one; of more only the number is known."""
@@ -60,6 +61,7 @@ def verify(
     """
     refuse_irregular(path)
     if not (path / "data.mdb").exists():
+        refuse_lost(path)
         raise NoQueue(str(path))
     known = {str(file): checkpoint.read(file) for file in against}
     places = {file: position for file, (position, _) in known.items()}

@@ -122,7 +122,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "inherited": "errors events.types inheriting store",
     "verifying": "datafile directory errors events.audit events.types files inherited outputs projections.rebuild"
     " provenance store tracing weighing",
-    "verification": "apart checkpoint directory errors",
+    "verification": "apart checkpoint directory errors halfmade",
     "doctor": "apart directory errors files halfmade events.lmdb_log job lmdbfile lockfile projections.* reading store",
     "worker.libc": "surroundings",
     "worker.package": "asof settling takeover",

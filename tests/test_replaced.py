@@ -18,6 +18,7 @@ from queuectl.doctor import examine
 from queuectl.errors import NoQueue, StoreError
 from queuectl.installing import staging
 from queuectl.store import Store
+from tests.lives import running
 from tests.waiting import wait_until
 
 
@@ -234,6 +235,203 @@ def test_a_fork_beside_a_handle_opens_what_is_there_now(tmp_path: Path, go: Call
                 traceback.print_exc()
                 os._exit(1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+# Another data file in the place of the one that is open
+
+
+def in_place(source: Path, target: Path) -> None:
+    """Copy a file over another, as cp does: the same file with other content."""
+    with source.open("rb") as content, target.open("r+b") as file:
+        file.truncate(0)
+        shutil.copyfileobj(content, file)
+
+
+def by_rename(source: Path, target: Path) -> None:
+    """Give a copy of a file the name of another, as mv does."""
+    shutil.copy(source, target.with_name("copy"))
+    target.with_name("copy").rename(target)
+
+
+def jobs_of(path: Path, count: int, name: str) -> None:
+    """Make a queue of some jobs, each in a transaction of its own."""
+    with Queue.open(path) as queue:
+        for number in range(count):
+            queue.enqueue("true", id=f"{name}{number}")
+
+
+@pytest.mark.parametrize("way", [in_place, by_rename])
+@pytest.mark.parametrize(("own", "others"), [(3, 3), (3, 9), (9, 3), (3, 4), (4, 3), (0, 3)])
+@pytest.mark.parametrize("is_read_only", [False, True])
+def test_another_s_data_file_in_its_place_is_refused(
+    tmp_path: Path, way: Callable[[Path, Path], None], own: int, others: int, is_read_only: bool
+) -> None:
+    """Whatever number of transactions either had: no handle reads it, nor writes to it; opened again it is whole."""
+    jobs_of(tmp_path / "q", own, "own")
+    jobs_of(tmp_path / "other", others, "other")
+    with Queue.open(tmp_path / "q", read_only=is_read_only) as queue:
+        if not is_read_only:
+            queue.config_set("max_retries", 1)
+        way(tmp_path / "other" / "data.mdb", tmp_path / "q" / "data.mdb")
+        uses = [lambda: list(queue.jobs()), lambda: list(queue.events())]
+        if not is_read_only:
+            uses += [lambda: queue.enqueue("true", id="lost"), lambda: queue.claim("me")]
+        for use in uses:
+            with pytest.raises(NoQueue, match=r"is gone: .*; open it again"):
+                use()
+        with Queue.open(tmp_path / "q") as again:
+            assert {job.id for job in again.jobs()} == {f"other{number}" for number in range(others)}
+            again.enqueue("true", id="new")
+            with pytest.raises(NoQueue):
+                queue.status()
+    with Queue.open(tmp_path / "q") as last:
+        assert {job.id for job in last.jobs()} == {"new", *(f"other{number}" for number in range(others))}
+    assert command(tmp_path / "q", "verify").returncode == 0
+
+
+@pytest.mark.parametrize("way", [in_place, by_rename])
+@pytest.mark.parametrize(("own", "others"), [(3, 9), (9, 3)])
+def test_nobody_joins_the_lock_file_of_another_data_file(
+    tmp_path: Path, way: Callable[[Path, Path], None], own: int, others: int
+) -> None:
+    """While a process keeps the old lock.mdb, LMDB would count on from it, and lose what is acknowledged."""
+    jobs_of(tmp_path / "q", own, "own")
+    jobs_of(tmp_path / "other", others, "other")
+    with Queue.open(tmp_path / "q"):
+        way(tmp_path / "other" / "data.mdb", tmp_path / "q" / "data.mdb")
+        before = (tmp_path / "q" / "data.mdb").read_bytes()
+        for words in (["enqueue", "b", "true"], ["list"], ["export"], ["migrate", "--check"]):
+            found = command(tmp_path / "q", *words)
+            assert (found.returncode, found.stderr.count("\n")) == (1, 1), found.stderr
+            assert "its data.mdb was replaced while processes have it open; end those first" in found.stderr
+        [told] = [each for each in examine(tmp_path / "q") if each.check == "open"]
+        assert (told.state, told.do) == ("problem", f"fuser -v {tmp_path / 'q'}/open.lock")
+        assert (tmp_path / "q" / "data.mdb").read_bytes() == before
+    assert command(tmp_path / "q", "enqueue", "b", "true").returncode == 0
+    with Queue.open(tmp_path / "q") as queue:
+        assert {job.id for job in queue.jobs()} == {"b", *(f"other{number}" for number in range(others))}
+
+
+def test_an_older_copy_of_the_same_queue_is_another(tmp_path: Path) -> None:
+    """A copy of data.mdb that is put back under a handle lacks what was acknowledged since: it is refused."""
+    path = tmp_path / "q"
+    jobs_of(path, 3, "own")
+    shutil.copy(path / "data.mdb", tmp_path / "copy")
+    with Queue.open(path) as queue:
+        queue.enqueue("true", id="since")
+        in_place(tmp_path / "copy", path / "data.mdb")
+        for use in (lambda: queue.enqueue("true"), lambda: queue.job("since")):
+            with pytest.raises(NoQueue, match=r"another file was copied over its data\.mdb; open it again"):
+                use()
+
+
+def test_a_copy_that_went_its_own_way_is_another(tmp_path: Path) -> None:
+    """Two copies of one queue with as many transactions since are told apart by what this process wrote last."""
+    path = tmp_path / "q"
+    jobs_of(path, 3, "own")
+    shutil.copytree(path, tmp_path / "copy")
+    jobs_of(tmp_path / "copy", 1, "there")
+    with Queue.open(path) as queue:
+        queue.enqueue("true", id="here")
+        in_place(tmp_path / "copy" / "data.mdb", path / "data.mdb")
+        with pytest.raises(NoQueue, match="copied over"):
+            queue.enqueue("true")
+
+
+def test_a_file_copied_over_inside_a_transaction_keeps_nothing(tmp_path: Path) -> None:
+    """What was about to be committed is not written into the other file."""
+    jobs_of(tmp_path / "q", 3, "own")
+    jobs_of(tmp_path / "other", 9, "other")
+    content = (tmp_path / "other" / "data.mdb").read_bytes()
+    with Store.open(tmp_path / "q", create=False) as store:
+
+        def write() -> None:
+            with store.write() as txn:
+                txn.put("ids", b"a", b"1")
+                (tmp_path / "q" / "data.mdb").write_bytes(content)
+
+        with pytest.raises(NoQueue, match="copied over"):
+            write()
+    assert (tmp_path / "q" / "data.mdb").read_bytes() == content
+
+
+def test_what_others_write_and_let_go_is_no_other_file(tmp_path: Path) -> None:
+    """A handle goes on whatever other processes commit, and when retention lets go of the last that it saw."""
+    with Queue.open(tmp_path / "q") as queue:
+        queue.enqueue("true", id="a")
+        queue.complete(running(queue))
+        for words in (
+            ["enqueue", "b", "true"],
+            ["worker", "start", "--drain"],
+            ["compact", "--older-than", "0s"],
+            ["enqueue", "c", "true"],
+        ):
+            done = command(tmp_path / "q", *words)
+            assert done.returncode == 0, done.stderr
+            assert queue.head() > 0
+        assert [job.id for job in queue.claim("me")] == ["c"]
+        assert queue.replay(check=True).differences == []
+
+
+def test_a_process_killed_in_a_commit_leaves_the_same_file(tmp_path: Path) -> None:
+    """Its data.mdb may be one transaction ahead of lock.mdb; those who have it open go on."""
+    words = [sys.executable, "-c", ENQUEUE_FOR_EVER, str(tmp_path / "q")]
+    with Queue.open(tmp_path / "q") as queue:
+        for _ in range(8):
+            before = queue.head()
+            with subprocess.Popen(words) as process:
+                wait_until(lambda before=before: queue.head() > before + 20)
+                process.kill()
+            head = queue.head()
+            queue.enqueue("true")
+            assert queue.head() in (head + 1, head + 2)  # LMDB ends the commit that was begun
+        assert queue.replay(check=True).differences == []
+
+
+ENQUEUE_FOR_EVER = """
+import sys
+from queuectl import Queue
+with Queue.open(sys.argv[1]) as queue:
+    while True:
+        queue.enqueue("true")
+"""
+
+
+# A data file that is gone
+
+
+@pytest.mark.parametrize("left", ["outputs/000000/1-2", "archive/000001-1-9.seg", "workers", "doorbells", "snapshots"])
+def test_a_queue_whose_log_is_gone_is_not_made_anew(tmp_path: Path, left: str) -> None:
+    """Every verb says so in one line, with what to do; nothing is made, and a restored backup takes its place."""
+    path = tmp_path / "q"
+    jobs_of(path, 1, "own")
+    assert command(path, "backup", str(tmp_path / "backup")).returncode == 0
+    (path / "data.mdb").unlink()
+    if "/" in left:
+        (path / "lock.mdb").unlink()
+        (path / left).parent.mkdir(parents=True)
+        (path / left).write_bytes(b"x")
+    else:
+        (path / left).mkdir()
+    before = sorted(path.rglob("*"))
+    for words in (["enqueue", "b", "true"], ["list"], ["worker", "start"], ["verify"], ["status"], ["export"]):
+        found = command(path, *words)
+        assert (found.returncode, found.stderr.count("\n")) == (1, 1), (words, found.stderr)
+        assert "beside it says that there was a log in it" in found.stderr
+        assert "restore a backup (`queuectl restore FILE`), or move the directory away to begin anew" in found.stderr
+    [told] = [each for each in examine(path) if each.check == "open"]
+    assert (told.state, told.do) == ("problem", "queuectl restore FILE")
+    assert sorted(path.rglob("*")) == before
+    assert command(path, "restore", str(tmp_path / "backup")).returncode == 0
+    with Queue.open(path) as queue:
+        assert [job.id for job in queue.jobs()] == ["own0"]
+
+
+def test_directories_that_wait_for_a_queue_keep_none_out(tmp_path: Path) -> None:
+    """An archive that is a volume of its own, with what file systems put there, is no sign of a queue that was."""
+    (tmp_path / "q" / "archive" / "lost+found").mkdir(parents=True)
+    (tmp_path / "q" / "outputs").mkdir()
+    assert command(tmp_path / "q", "enqueue", "a", "true").returncode == 0
 
 
 # A data file that is cut short while it is open
