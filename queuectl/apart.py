@@ -12,9 +12,8 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryFile
 from threading import Thread
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from .errors import QueuectlError
 
@@ -37,7 +36,7 @@ def run(task: str, options: Mapping[str, Any], heard: Callable[[Message], None])
     Raises QueuectlError where there can be no child.
     """
     words = [sys.executable, "-P", "-c", _START, str(Path(__file__).parents[1]), task, json.dumps(options)]
-    with TemporaryFile() as complaints:
+    with _in_memory() as complaints:
         try:
             child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints)
         except OSError as error:
@@ -52,6 +51,15 @@ def run(task: str, options: Mapping[str, Any], heard: Callable[[Message], None])
             return ""
         complaints.seek(0)
         return _ending(child.returncode, complaints.read().decode(errors="replace"))
+
+
+def _in_memory() -> IO[bytes]:
+    """Return a file for what a child complains of; where the system has it, one that needs no disk to be written to."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("complaints"), "w+b")
+    from tempfile import TemporaryFile
+
+    return TemporaryFile()
 
 
 def main() -> None:

@@ -194,9 +194,7 @@ def scratch_directory(parent: StrPath | None = None, *, is_named: bool = True) -
     One that was given another name meanwhile stays. `is_named` is as for make_private(). Raises OSError.
     """
     if parent is None:
-        from tempfile import gettempdir  # slow to import, for what is seldom wanted
-
-        parent = gettempdir()
+        parent = _temporary_place()
     sweep_scratch(parent)
     path = scratch_path(parent)
     os.mkdir(path, DIRECTORY_MODE)
@@ -206,6 +204,18 @@ def scratch_directory(parent: StrPath | None = None, *, is_named: bool = True) -
             yield path
     finally:
         _remove_all(path)
+
+
+def _temporary_place() -> str:
+    from tempfile import gettempdir  # slow to import, for what is seldom wanted
+
+    try:
+        return gettempdir()
+    except FileNotFoundError:
+        told = (
+            "there is no directory for temporary files; set TMPDIR to one that may be written to, on a disk with room"
+        )
+        raise FileNotFoundError(errno.ENOENT, told) from None
 
 
 def sweep_scratch(parent: StrPath) -> None:

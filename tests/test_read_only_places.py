@@ -131,3 +131,27 @@ def other_user(uid: int, place: Path) -> Iterator[None]:
         yield
     finally:
         os.seteuid(0)
+
+
+NOWHERE = (
+    "for place in /tmp /var/tmp; do mount --bind $place $place && mount -o remount,ro,bind $place || exit 99; done; "
+    "mount -o remount,ro,bind / && mount --bind {0} {0} && mount -o remount,rw,bind {0} && cd / && "
+    "exec {1} -m queuectl --db {0} {2}"
+)
+
+
+@pytest.mark.parametrize(
+    ("verb", "code"), [("verify", 0), ("doctor", 0), ("list --as-of 1", 1), ("backup -", 1), ("backup {0}/b.tar", 0)]
+)
+def test_no_directory_for_temporary_files(tmp_path: Path, verb: str, code: int) -> None:
+    """A container whose root is read-only may have none: what needs no room works, and the rest says what to set."""
+    path = tmp_path / "q"
+    with Queue.open(path) as queue:
+        queue.enqueue("true")
+    env = {name: value for name, value in os.environ.items() if name not in ("TMPDIR", "TEMP", "TMP")}
+    words = ["unshare", "--mount", "sh", "-c", NOWHERE.format(path, sys.executable, verb.format(path))]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, env=env)
+    if "unshare failed" in done.stderr or "permission denied" in done.stderr or done.returncode == 99:
+        pytest.skip("no mounts of one's own can be had here")
+    assert done.returncode == code, done.stdout + done.stderr
+    assert ("there is no directory for temporary files; set TMPDIR to one" in done.stderr) == bool(code)
