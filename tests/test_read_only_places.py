@@ -11,6 +11,7 @@ import pytest
 
 from queuectl import Queue
 from queuectl.writable import why_not
+from tests.lives import completed
 from tests.logs import fill, tampering
 
 MOUNTED = "mount --bind {0} {0} && mount -o remount,ro,bind {0} && exec {1} -m queuectl --db {0} {2}"
@@ -147,7 +148,7 @@ def test_no_directory_for_temporary_files(tmp_path: Path, verb: str, code: int) 
     """A container whose root is read-only may have none: what needs no room works, and the rest says what to set."""
     path = tmp_path / "q"
     with Queue.open(path) as queue:
-        queue.enqueue("true")
+        completed(queue, "a")
     env = {name: value for name, value in os.environ.items() if name not in ("TMPDIR", "TEMP", "TMP")}
     words = ["unshare", "--mount", "sh", "-c", NOWHERE.format(path, sys.executable, verb.format(path))]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, env=env)
