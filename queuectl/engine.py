@@ -12,7 +12,7 @@ from . import doorbell, presence
 from .clock import Clock
 from .commands import ClaimJob, EnqueueJob, JobCommand, RecoverJob, RetryPolicy, StartJob, TakeJob
 from .decider import decide, decide_config
-from .errors import DuplicateJob, JobNotFound, QueuectlError, StoreError
+from .errors import Conflict, DuplicateJob, JobNotFound, QueuectlError, StoreError
 from .events.lmdb_log import LmdbLog
 from .events.log import Append
 from .events.types import (
@@ -113,7 +113,7 @@ class Unit:
             if number is not None or job_id in taken:
                 if skip_existing:
                     continue
-                job = self.views.job(number) if number is not None else None
+                job = None if number is None else self.views.job(number) or next(jobs.each(self.txn, [number]))
                 raise DuplicateJob(job_id, job.state if job else "in this very batch", index=index)
             taken.add(job_id)
             earlier = self._last_event_of_removed(job_id) if any_removed else 0
@@ -250,7 +250,13 @@ class Unit:
     def _apply(self, appends: Sequence[Append]) -> list[Job]:
         if not appends:
             return []
-        recorded = self.log.append(appends, at_us=self.now_us, actor=self._actor, cause=self._cause)
+        try:
+            recorded = self.log.append(appends, at_us=self.now_us, actor=self._actor, cause=self._cause)
+        except Conflict as error:  # within one transaction nobody was quicker
+            raise StoreError(
+                f"cannot append to stream {error.stream}: its last event is at position {error.expected} by the views, "
+                f"at {error.actual} by the table `streams`: one is damaged; type `queuectl verify`, which says which"
+            ) from error
         apply = self.views.apply
         last: dict[int | str, Job] = {}
         for event in recorded:

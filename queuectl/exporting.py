@@ -14,7 +14,7 @@ from typing import Any, Final
 from . import __version__, outputs
 from .answers import Exported
 from .documents import event_json, time_json
-from .errors import StoreError
+from .errors import CorruptLog, StoreError
 from .events.codec import decode
 from .events.lmdb_log import LOG, LmdbLog
 from .events.types import Enqueued, Recorded
@@ -101,6 +101,9 @@ def _events(store: Store, head: int) -> Iterator[dict[str, Any]]:
         if len(names) > NAMES_KEPT:
             names.clear()
     if after != head:
+        with store.read() as txn:
+            if LmdbLog(txn).cut() < head:
+                raise CorruptLog(head, "it is missing")
         raise StoreError(
             f"cannot export the queue at {store.path}: retention took the event at position {head} meanwhile; "
             "export again"

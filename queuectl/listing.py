@@ -125,7 +125,7 @@ def _waiting(txn: Transaction, where: Filter, last: Job | None) -> Walk:
             found = scheduled.numbers(txn, behind)
         else:
             found = chain(ready.numbers(txn, queues, behind), scheduled.numbers(txn))
-        return ((job, job) for job in _jobs(txn, found))
+        return ((job, job) for job in jobs.each(txn, found))
 
     return Walk(steps, last)
 
@@ -198,7 +198,7 @@ def _delayed(txn: Transaction, where: Filter) -> list[int] | None:
     if where.states & WAITING != {JobState.FAILED} or txn.count(scheduled.TABLE) > LOOKED_AT:
         return None
     failed = Filter(frozenset({JobState.FAILED}), where.queue)
-    found = [job.number for job in _jobs(txn, scheduled.numbers(txn)) if failed.fits(job)]
+    found = [job.number for job in jobs.each(txn, scheduled.numbers(txn)) if failed.fits(job)]
     return found if len(found) == count(txn, failed) else None
 
 
@@ -253,17 +253,10 @@ def _place_of(txn: Transaction, last: Job, where: Filter) -> int:
 
 
 def _steps(txn: Transaction, places: Iterator[tuple[int, int]]) -> Iterator[Step]:
-    for position, number in places:
-        job = jobs.get(txn, number)
-        if job is not None:
-            yield position, job
+    return ((position, job) for position, number in places for job in jobs.each(txn, [number]))
 
 
 def _merged(tables: Sequence[Iterator[tuple[int, int]]], *, reverse: bool) -> Iterator[tuple[int, int]]:
     from heapq import merge
 
     return tables[0] if len(tables) == 1 else merge(*tables, reverse=reverse)
-
-
-def _jobs(txn: Transaction, found: Iterator[int]) -> Iterator[Job]:
-    return (job for number in found if (job := jobs.get(txn, number)) is not None)

@@ -91,7 +91,7 @@ def history(txn: Transaction, name: str, lives: int | None = None) -> list[Recor
 
 def dead_jobs(txn: Transaction) -> Iterator[Job]:
     """Give the dead letter queue, last to die first."""
-    return _jobs(txn, dead.numbers(txn))
+    return jobs.each(txn, dead.numbers(txn))
 
 
 def status(txn: Transaction, path: Path | None, now_us: int, queue: str | None = None) -> Status:
@@ -220,21 +220,17 @@ def _unserved(serving: Iterable[tuple[str, ...] | None], queues: Mapping[str, co
 
 def _longest_wait_s(txn: Transaction, now_us: int, queue: str | None) -> float | None:
     """Tell how long the first of each queue and priority has waited, or one not yet promoted, at the most."""
-    found = _jobs(txn, chain(islice(ready.firsts(txn, queue), FIRSTS), islice(scheduled.numbers(txn), 1)))
+    found = jobs.each(txn, chain(islice(ready.firsts(txn, queue), FIRSTS), islice(scheduled.numbers(txn), 1)))
     due = (job for job in found if job.due_us <= now_us and queue in (None, job.spec.queue))
     waits = [now_us - max(job.updated_at_us, job.due_us) for job in due]
     return max(0, *waits) / 1_000_000 if waits else None
-
-
-def _jobs(txn: Transaction, numbers: Iterator[int]) -> Iterator[Job]:
-    return (job for number in numbers if (job := jobs.get(txn, number)) is not None)
 
 
 def _worker_info(
     txn: Transaction, path: Path | None, row: workers.WorkerRow, held: list[int], now_us: int
 ) -> WorkerInfo:
     beat_us = None if path is None else _beat_us(txn, path, row.id, now_us)
-    runs = sorted(map(_running, _jobs(txn, iter(held))), key=lambda run: run.since_us)
+    runs = sorted(map(_running, jobs.each(txn, held)), key=lambda run: run.since_us)
     state: Literal["running", "stopping", "dead"] = "stopping" if row.stopping else "running"
     if path is not None and not _is_alive(txn, path, row, now_us):
         state = "dead"

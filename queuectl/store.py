@@ -362,6 +362,8 @@ class Store:
         return WriteFailed(str(self.path), found, "free some disk space, then try again", is_full=True)
 
     def _disk_failed(self, found: str) -> WriteFailed:
+        if "CORRUPTED" in found or "PAGE_NOTFOUND" in found:
+            return WriteFailed(str(self.path), found, "type `queuectl verify`, which says what is damaged")
         return WriteFailed(str(self.path), found, "check the disk and its free space, then try again")
 
 

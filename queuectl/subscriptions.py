@@ -1,17 +1,19 @@
 """Named places in the log from which other programs read on: durable, at least once, batch by batch.
 
 A checkpoint says up to where a name has acknowledged events. It is not history: moving it is a write
-flushed to disk, and no event. Table `subscriptions`: name -> position, when it was moved, how often.
+flushed to disk, and no event. Table `subscriptions`: name -> position, when it was moved, how often, and the
+CRC-32 of all that, which a row of an older release lacks.
 """
 
 import time
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Final, Literal, NamedTuple
+from zlib import crc32
 
 from .answers import Subscriber
 from .clock import Clock
-from .errors import CheckpointMoved, InvalidInput, Unusable, shown
+from .errors import CheckpointMoved, InvalidInput, StoreError, Unusable, shown
 from .events.lmdb_log import LmdbLog
 from .events.types import Recorded
 from .intake import check_subscription
@@ -23,6 +25,8 @@ BATCH: Final = 1_000
 """Events in a batch, at the most."""
 
 POLL_S: Final = 0.05
+
+_NUMBERS_BYTES: Final = 24
 
 Start = Literal["beginning", "now"] | int
 
@@ -142,8 +146,8 @@ def rewind(store: Store, name: str, position: int, now_us: int) -> None:
 def remove(store: Store, name: str) -> None:
     """Forget a subscription; its reader is refused. Raises InvalidInput for a name that there is not."""
     with store.write() as txn:
-        _found(txn, name)
-        txn.delete(TABLE, name.encode())
+        if not txn.delete(TABLE, check_subscription(name).encode()):  # one that is damaged goes as well
+            _found(txn, name)
 
 
 def names(txn: Transaction, start: str) -> Iterator[str]:
@@ -189,22 +193,35 @@ def _moved(store: Store, name: str, before: Checkpoint, position: int, now_us: i
 def _found(txn: Transaction, name: str) -> Checkpoint:
     at = _get(txn, check_subscription(name))
     if at is None:
+        if sum(1 for _ in _all(txn)) != txn.count(TABLE):  # which also raises where it is there under a damaged name
+            raise StoreError("subscriptions are missing: data.mdb is damaged; `queuectl verify` says where")
         raise Unusable("subscription", shown(name), "one of `queuectl subscriptions`")
     return at
 
 
 def _all(txn: Transaction) -> Iterator[tuple[str, Checkpoint]]:
-    return ((key.decode(), _unpacked(row)) for key, row in txn.scan(TABLE))
+    return ((key.decode(), _unpacked(key, row)) for key, row in txn.scan(TABLE))
 
 
 def _get(txn: Transaction, name: str) -> Checkpoint | None:
     row = txn.get(TABLE, name.encode())
-    return None if row is None else _unpacked(row)
+    return None if row is None else _unpacked(name.encode(), row)
 
 
-def _unpacked(row: bytes) -> Checkpoint:
+def _unpacked(key: bytes, row: bytes) -> Checkpoint:
+    if len(row) != _NUMBERS_BYTES and row[_NUMBERS_BYTES:] != _sum(key, row[:_NUMBERS_BYTES]):
+        name = shown(key.decode(errors="replace"))
+        raise StoreError(
+            f"cannot read where subscription {name} is: its row is damaged; type `queuectl subscriptions remove`, and "
+            "subscribe anew; `queuectl verify` says what else is wrong"
+        )
     return Checkpoint(*(int.from_bytes(row[start : start + 8], "big") for start in (0, 8, 16)))
 
 
 def _put(txn: Transaction, name: str, at: Checkpoint) -> None:
-    txn.put(TABLE, name.encode(), b"".join(map(key_of, at)))
+    key, numbers = name.encode(), b"".join(map(key_of, at))
+    txn.put(TABLE, key, numbers + _sum(key, numbers))
+
+
+def _sum(key: bytes, numbers: bytes) -> bytes:
+    return crc32(numbers, crc32(key)).to_bytes(4, "big")

@@ -74,7 +74,8 @@ def _is_over(sighting: Sighting, *, is_elsewhere: bool, ends_by_s: float) -> boo
 def _take_expired(engine: Engine, found: Recovered, actor: str | None) -> None:
     now_us = engine.now_us()
     with engine.store.read() as txn:
-        expired = _jobs(txn, leases.expired(txn, now_us, lambda worker: _is_present(txn, worker, now_us)))
+        numbers = leases.expired(txn, now_us, lambda worker: _is_present(txn, worker, now_us))
+        expired = list(jobs.each(txn, numbers))
     due: dict[str, list[Job]] = {}
     for job in expired:
         if job.lease is not None and _is_given_up(engine, job):
@@ -131,8 +132,4 @@ def _bury(
 
 
 def _held(txn: Transaction, worker: str) -> list[Job]:
-    return _jobs(txn, leases.held_by(txn, worker))
-
-
-def _jobs(txn: Transaction, numbers: list[int]) -> list[Job]:
-    return [job for number in numbers if (job := jobs.get(txn, number)) is not None]
+    return list(jobs.each(txn, leases.held_by(txn, worker)))

@@ -1,27 +1,9 @@
-"""Damaged stores, and every verb tried on them: `python -m tests.damage --variants 400`.
+"""A store with something of everything, and damaged variants of its data file, for `tests.damage_sweep` to try."""
 
-What must hold whatever was damaged: no verb ends by a signal or a traceback, runs on without end or takes memory
-without bound, and none answers otherwise than on the sound store with exit code 0 and without a word on stderr,
-unless `verify` finds nothing wrong either: then what was damaged is not what it reads.
-"""
-
-import argparse
-import io
-import os
 import random
-import resource
-import select
-import shutil
-import signal
 import struct
-import sys
-import tempfile
-import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
-from re import sub
 from typing import Final, NamedTuple
 
 from queuectl import JobRequest, Queue
@@ -29,21 +11,6 @@ from tests.logs import fill
 
 PAGE: Final = 4096
 BRANCH, LEAF, OVERFLOW, META = 1, 2, 4, 8
-PATIENCE_S: Final = 30
-MEMORY_BYTES: Final = 1 << 30
-
-READING: Final = (
-    "status|list|list --state dead|list --order priority|show last|show bulk5|history last|history bulk5|logs last|"
-    "logs bulk1|events|events --limit 5|dlq list|worker list|config list|subscriptions|snapshot list|export|"
-    "list --as-of 60|replay --check|backup {out}/b|wait bulk0 --timeout 0.1"
-)
-WRITING: Final = (
-    "enqueue new true|cancel bulk20|retry bulk1|edit bulk21 --set priority=3|config set max_retries 2|clear|"
-    "dlq retry --all|dlq purge --all --yes|compact --older-than 0s|compact --older-than 0s --shrink|replay|"
-    "snapshot|subscriptions remove x|worker start --drain --queue a --queue b --queue default"
-)
-WHOLE: Final = "verify|doctor|verify --log-only"
-"""Verbs that look in a process of their own, and so cost more."""
 
 
 class Variant(NamedTuple):
@@ -65,7 +32,9 @@ def make(path: Path) -> None:
         queue.complete_many(queue.claim("w", 100))
         queue.fail(queue.start(*queue.claim("w", 1)), "exit code 1", return_code=1)
         queue.cancel(queue.enqueue("true", id="unwanted").id)
+        queue.enqueue_many([JobRequest("true", f"few{n}", "few") for n in range(3)])
         queue.make_snapshots()
+        queue.claim("w9", 2, lease_s=36_000)
         queue.subscribe("reader", start="beginning").close()
 
 
@@ -146,6 +115,8 @@ def variants(content: bytes, count: int, seed: int = 1) -> Iterator[Variant]:
     file, chance = File(content), random.Random(seed)
     roots, used = file.roots(), range(2, file.count)
     log = file.leaves(roots["log"])
+    rows = {name: [each for leaf in file.leaves(root) for each in file.places(leaf)] for name, root in roots.items()}
+    views, others = ([name for name in rows if rows[name] and ("." in name) is is_view] for is_view in (True, False))
     table_leaves = [leaf for name in roots for leaf in file.leaves(roots[name])]
 
     def cut() -> Variant:
@@ -197,155 +168,23 @@ def variants(content: bytes, count: int, seed: int = 1) -> Iterator[Variant]:
         at = chance.choice([0, PAGE]) + chance.randrange(16 + 152)
         return Variant(f"byte {at} of a meta page", file.spoilt((at, chance.randbytes(1))))
 
+    def row_bit(names: list[str], part: int) -> Variant:
+        name = chance.choice(names)
+        place = chance.choice([each[part] for each in rows[name] if each[part]] or [range(1)])
+        at = chance.choice(place)
+        made = file.spoilt((at, bytes([content[at] ^ 1 << chance.randrange(8)])))
+        return Variant(f"bit of byte {at}, in a {('key', 'value')[part]} of {name}", made)
+
+    def view_key() -> Variant:
+        return row_bit(views, 0)
+
+    def view_value() -> Variant:
+        return row_bit(views, 1)
+
+    def other_row() -> Variant:
+        return row_bit(others, chance.randrange(2))
+
     kinds: list[Callable[[], Variant]] = [cut, zeroed, root_zeroed, swapped, log_swapped, leaf_copied]
-    kinds += [leaf_emptied, bit, header, noise, meta]
+    kinds += [leaf_emptied, bit, header, noise, meta, view_key, view_value, other_row]
     for number in range(count):
         yield kinds[number % len(kinds)]()
-
-
-class Tried(NamedTuple):
-    """How a verb ended: its code, below 0 where a signal ended it, what it printed, and what it complained of."""
-
-    verb: str
-    code: int
-    out: str
-    err: str
-    seconds: float
-
-    @property
-    def is_bad(self) -> str:
-        """What must never be, "" if it is not."""
-        if self.code < 0:
-            return f"ended by {signal.Signals(-self.code).name}"
-        if "Traceback" in self.err:
-            return "a traceback"
-        if self.code not in (0, 1, 2, 124, 127):
-            return f"exit code {self.code}"
-        lines = [line for line in self.err.splitlines() if line.startswith("Error:")]
-        return "an error of several lines" if len(lines) > 1 and "verify" not in self.verb else ""
-
-
-def attempt(path: Path, verb: str, out: Path) -> Tried:
-    """Run a verb in a fork of this process, which has everything imported, with bounded memory and time."""
-    begun = time.monotonic()
-    files = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115 - closed below
-    pid = os.fork()
-    if pid == 0:
-        _become(path, verb.format(out=out).split(" "), files)
-    watched = os.pidfd_open(pid)
-    if not select.select([watched], [], [], PATIENCE_S)[0]:
-        os.kill(pid, signal.SIGKILL)
-    os.close(watched)
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    with suppress(ChildProcessError, ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)  # what it left in its group
-    told = []
-    for file in files:
-        file.seek(0)
-        told.append(file.read().decode(errors="replace"))
-        file.close()
-    return Tried(verb, code, *told, time.monotonic() - begun)
-
-
-def _become(path: Path, words: list[str], files: list[io.BufferedRandom]) -> None:
-    from queuectl.cli import main
-
-    try:
-        os.setpgid(0, 0)
-        null = os.open(os.devnull, os.O_RDWR)
-        for fd, source in enumerate([null, files[0].fileno(), files[1].fileno()]):
-            os.dup2(source, fd)
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        for name, fd, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
-            setattr(sys, name, open(fd, mode, closefd=False))  # noqa: SIM115 - the process ends with them
-        sys.argv = ["queuectl", "--db", str(path), *words]
-        main()
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-        sys.stderr.flush()
-    finally:
-        os._exit(99)
-
-
-def settled(path: Path, out: Path, verbs: list[str]) -> dict[str, list[set[str]]]:
-    """Give the lines that verbs print of a sound store, told twice: what differs is about now."""
-    return {verb: [lines_of(attempt(path, verb, out)) for _ in range(2)] for verb in verbs}
-
-
-def lines_of(tried: Tried) -> set[str]:
-    """Give the lines that a verb printed, without how long ago things were."""
-    return {" ".join(sub(r"\b\d[\d.,]* ?(ms|s|m|min|h)\b", "TIME", line).split()) for line in tried.out.splitlines()}
-
-
-def differs(tried: Tried, sound: dict[str, list[set[str]]]) -> bool:
-    """Whether a verb that complained of nothing told something else than of the sound store."""
-    if tried.code or tried.err or tried.verb not in sound:
-        return False
-    first, second = sound[tried.verb]
-    lines = lines_of(tried)
-    volatile = len(first - second)
-    return len((first & second) - lines) > 0 or len(lines - first) > volatile
-
-
-def preload() -> None:
-    """Import every module of queuectl, so that a fork need not."""
-    import importlib
-    import pkgutil
-
-    import queuectl
-
-    for info in pkgutil.walk_packages(queuectl.__path__, "queuectl."):
-        if not info.name.endswith("__main__") and ".web." not in info.name and ".top" not in info.name:
-            importlib.import_module(info.name)
-
-
-def main() -> int:
-    """Try every verb on every variant and print what must not be."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--variants", type=int, default=400)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", default="reading,writing,whole")
-    parser.add_argument("--verbs", type=int, default=99, help="How many verbs to try on each variant, in turn.")
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        bad = sweep(Path(place), chosen.variants, chosen.seed, chosen.only.split(","), chosen.verbs)
-    return 1 if bad else 0
-
-
-def sweep(place: Path, count: int, seed: int, kinds: list[str], at_once: int) -> int:
-    """Try the verbs on so many variants; prints what is bad, and gives how much there was."""
-    preload()
-    source, damaged, out = place / "sound", place / "damaged", place / "out"
-    make(damaged)
-    out.mkdir()
-    sets = {"reading": READING.split("|"), "writing": WRITING.split("|"), "whole": WHOLE.split("|")}
-    verbs = [(kind, verb) for kind in kinds for verb in sets[kind]]
-    reading = {verb for kind, verb in verbs if kind == "reading"}
-    sound = settled(damaged, out, sorted(reading)[: count * at_once])
-    damaged.rename(source)
-    told: Counter[str] = Counter()
-    for number, variant in enumerate(variants((source / "data.mdb").read_bytes(), count, seed)):
-        for kind, verb in [verbs[(number * at_once + n) % len(verbs)] for n in range(min(at_once, len(verbs)))]:
-            if kind == "writing" or not damaged.exists():
-                shutil.rmtree(damaged, ignore_errors=True)
-                shutil.copytree(source, damaged)
-                (damaged / "lock.mdb").unlink(missing_ok=True)
-                (damaged / "data.mdb").write_bytes(variant.content)
-            shutil.rmtree(out, ignore_errors=True)
-            out.mkdir()
-            tried = attempt(damaged, verb, out)
-            wrong = tried.is_bad or ("another answer" if differs(tried, sound) else "")
-            told[wrong.split(":")[0] or ("fine" if tried.code == 0 else "refused")] += 1
-            if wrong:
-                last = tried.err.strip().splitlines()[-1:] or [""]
-                print(f"{number}: {variant.name}: {verb}: {wrong} {last[0][:150]}", flush=True)
-        shutil.rmtree(damaged)
-    print(dict(told))
-    return sum(number for what, number in told.items() if what not in ("fine", "refused"))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

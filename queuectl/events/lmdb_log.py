@@ -39,8 +39,11 @@ class LmdbLog:
         return self._head
 
     def version(self, stream: Stream) -> int:
-        """Give the position of a stream's last event."""
-        return self._last(stream, {})
+        """Return the position of a stream's last event, 0 for none; raises CorruptLog where another's is there."""
+        position = self._last(stream, {})
+        if position and self.at(position).stream != stream:
+            raise CorruptLog(position, f"`streams` has it as the last event of stream {stream}")
+        return position
 
     def digest(self, position: int | None = None) -> bytes:
         """Give the chain's digest at a position, or at the head."""

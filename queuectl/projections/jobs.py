@@ -1,6 +1,6 @@
 """Which job is this, and how does it stand? `jobs`: number -> the job."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 
 from ..events.types import JobSpec
@@ -25,6 +25,15 @@ def get(txn: Transaction, number: int) -> Job | None:
     key = key_of(number)
     value = read(txn, TABLE, key)
     return None if value is None else unpack_job((key, value))
+
+
+def each(txn: Transaction, numbers: Iterable[int]) -> Iterator[Job]:
+    """Yield the jobs that another view names in the same transaction; raises StoreError where one is not there."""
+    for number in numbers:
+        job = get(txn, number)
+        if job is None:
+            raise damaged(TABLE, key_of(number))
+        yield job
 
 
 def newest_first(txn: Transaction, below: int | None = None) -> Iterator[Job]:
