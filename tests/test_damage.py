@@ -164,6 +164,22 @@ def test_a_log_read_in_another_order_is_refused(tmp_path: Path) -> None:
         list(queue.events())
 
 
+def test_views_are_not_made_from_a_log_that_lost_events_among_gaps(tmp_path: Path) -> None:
+    """A leaf emptied where retention left gaps, so that no position is missed, no replay puts fewer jobs in place."""
+    damage.make(tmp_path / "q")
+    data = tmp_path / "q" / "data.mdb"
+    file = damage.File(data.read_bytes())
+    leaf = file.leaves(file.roots()["log"])[1]
+    data.write_bytes(
+        file.spoilt((leaf * damage.PAGE + 12, (16).to_bytes(2, "little") + damage.PAGE.to_bytes(2, "little")))
+    )
+    with Queue.open(tmp_path / "q", create=False) as queue:
+        before = queue.status().jobs
+        with pytest.raises(StoreError, match=r"cannot replay.* events, and .* were found.*queuectl verify"):
+            queue.replay()
+        assert queue.status().jobs == before
+
+
 ROWS: dict[str, tuple[str, bytes, bytes]] = {
     "a key that is no text": ("config", b"queue\x80", pack(1)),
     "a value of another view": ("archives", b"archive", pack(list(range(13)))),

@@ -47,7 +47,7 @@ class Fold:
     """Jobs as they stand behind the events read, and what of that is not in the shadow yet."""
 
     def __init__(self, promoted_us: int = 0) -> None:
-        self.applied = 0
+        self.applied = self.events = 0
         self.promoted_us = promoted_us
         self.has_sweep = False
         self._forget()
@@ -87,7 +87,7 @@ class Fold:
                 self._bytes += len(value)
                 if "c" in envelope:
                     self._children.append(children.row(envelope["c"], number))
-            self.applied = position
+            self.applied, self.events = position, self.events + 1
             if self.has_sweep:
                 return
 

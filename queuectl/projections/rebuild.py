@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from ..errors import NewerFormat, QueuectlError, StoreError
-from ..events.lmdb_log import LmdbLog
+from ..events.lmdb_log import LOG, LmdbLog
 from ..events.types import RETENTION_STREAM
 from ..store import REPLAY_LOCK, VIEW_TABLES, Store, Transaction, no_collection
 from . import marks, ready, scheduled
@@ -122,7 +122,7 @@ class _Rebuild:
         self._comparison: Comparison | None = None
         with store.write() as txn:
             self._live = txn.live
-            self._retention = LmdbLog(txn).version(RETENTION_STREAM)
+            self._retention = self._retention_at_first = LmdbLog(txn).version(RETENTION_STREAM)
             promoted_us = marks.look(txn, marks.PROMOTED)
             Views(txn.shadow()).promote_to(promoted_us)  # waiting jobs are written where they will lie
         self._fold = Fold(promoted_us)
@@ -244,11 +244,21 @@ class _Rebuild:
                 self._written = self._fold.applied
             while self._promote_some(txn):
                 pass
+            self._check_count(txn)
             differences = self._comparison.conclude(txn) if self._comparison else None
             if swap and differences is not None:
                 shadow.make_live()
                 stamp(txn)
         return differences, time.perf_counter() - begun
+
+    def _check_count(self, txn: Transaction) -> None:
+        """Raise StoreError where events were not found: below the cut positions have gaps, and nothing else tells."""
+        stored = txn.count(LOG)
+        if self._retention == self._retention_at_first and self._fold.events != stored:
+            raise StoreError(
+                f"cannot replay the queue at {self._store.path}: its log has {stored:,} events, and "
+                f"{self._fold.events:,} were found: data.mdb is damaged; type `queuectl verify`, then restore a backup"
+            )
 
 
 def _timed(work: Callable[[], object]) -> float:
