@@ -6,6 +6,7 @@ interrupted. Knows nothing of the store.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from errno import ENAMETOOLONG
 from heapq import heappop, heappush
 from itertools import islice
 from pathlib import Path
@@ -131,7 +132,11 @@ def _batches(told: Iterator[Row], size: int = 1_000) -> Iterator[list[Row]]:
 def _paths(directory: Path) -> list[Path]:
     try:
         return sorted(path for path in directory.glob(f"*{SUFFIX}") if len(_numbers(path)) == 3)
+    except ValueError:  # with a NUL, as no directory has it: an event may name anything
+        return []
     except OSError as error:
+        if error.errno == ENAMETOOLONG:
+            return []
         raise StoreError(f"cannot read the archive at {directory}: {error.strerror}; check its permissions") from error
 
 

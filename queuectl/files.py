@@ -26,6 +26,9 @@ NEW_S: Final = 60
 SCRATCH: Final = ".queuectl-scratch-"
 """How names begin that nobody chooses: of what is half made or for a while, in directories that are the user's own."""
 
+NAME_BYTES: Final = 255
+"""How long the name of a file may be, on the file systems there are."""
+
 _SCRATCH_BYTES: Final = 8
 _SAFE: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY
@@ -277,6 +280,16 @@ def is_below(path: StrPath, directory: StrPath) -> bool:
     """Return whether a file would lie in a directory or below it, wherever links lead to."""
     above, top = (os.path.realpath(each) for each in (_above(path), directory))
     return above == top or above.startswith(top.rstrip("/") + "/")
+
+
+def is_file_name(word: str, *, suffix: str = "") -> bool:
+    """Whether a word with a suffix can name a file in a directory, and nothing outside of it."""
+    if word in ("", ".", "..") or "/" in word or "\0" in word:
+        return False
+    try:
+        return len(os.fsencode(word + suffix)) <= NAME_BYTES
+    except UnicodeEncodeError:
+        return False
 
 
 def _make(path: StrPath, flags: int, *, is_named: bool = False) -> int:

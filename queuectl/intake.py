@@ -105,7 +105,7 @@ def specify(
 
 def check_spec(spec: JobSpec) -> None:
     """Refuse what no request becomes, of a job that is not from here; raises InvalidInput."""
-    check_id(_known_here(spec.id))
+    check_id(known_here(spec.id))
     check_command(spec.command)
     check_queue(spec.queue)
     timeout_s = 0 if spec.timeout_ms is None else spec.timeout_ms / 1000
@@ -118,12 +118,12 @@ def check_spec(spec: JobSpec) -> None:
     if spec.env is not None:
         check_env(spec.env)
     if spec.shell is not None:
-        check_shell(_known_here(spec.shell))
+        check_shell(known_here(spec.shell))
     if spec.inherited is not None and len(spec.inherited) != DIGEST_BYTES:
         raise InvalidInput("inherited", shown(spec.inherited), f"a digest of {DIGEST_BYTES} bytes")
 
 
-def _known_here(text: str) -> str:
+def known_here(text: str) -> str:
     """Return a text with a letter for what Python's Unicode does not know: a newer Python may have taken that."""
     if text.isprintable():
         return text

@@ -14,6 +14,7 @@ from .events.types import (
     ENVIRONMENT_STREAM,
     RETENTION_STREAM,
     WORKER_STREAM,
+    Claimed,
     ConfigChanged,
     Edited,
     Enqueued,
@@ -27,7 +28,7 @@ from .events.types import (
 )
 from .events.validity import check as check_kinds
 from .inheriting import digest_of
-from .intake import check_spec
+from .intake import check_spec, check_worker, known_here
 from .settings import check_value
 from .when import LATEST_US
 
@@ -61,7 +62,11 @@ def _check(recorded: Recorded, kept_at: Callable[[str], int]) -> None:
     _check_numbers(position, recorded)
     _check_numbers(position, event)
     _check_stream(recorded)
-    if isinstance(event, Enqueued):
+    if isinstance(recorded.stream, str) and recorded.stream.startswith(WORKER_STREAM):
+        check_worker(known_here(recorded.stream.removeprefix(WORKER_STREAM)))
+    if isinstance(event, Claimed):
+        check_worker(known_here(event.worker))
+    elif isinstance(event, Enqueued):
         check_spec(event.spec)
         digest = event.spec.inherited
         if digest is not None and not 0 < kept_at(ENVIRONMENT_STREAM + digest.hex()) < position:
@@ -72,6 +77,8 @@ def _check(recorded: Recorded, kept_at: Callable[[str], int]) -> None:
         check_value(event.key, event.new)
     elif isinstance(event, EnvironmentKept):
         _check_environment(recorded, event)
+    elif isinstance(event, RetentionApplied) and "\0" in event.archive:
+        raise CorruptLog(position, f"its archive {event.archive[:60]!r} is none that a directory can have")
 
 
 def _check_numbers(position: int, fields: Any) -> None:

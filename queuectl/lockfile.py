@@ -21,11 +21,12 @@ from typing import Final, NamedTuple
 from weakref import WeakSet
 
 from .boot import awake_s, boot, booted_s, place
-from .files import make_private, open_private, sweep
+from .files import is_file_name, make_private, open_private, sweep
 from .files import remove as remove_file
 
 DIRECTORY: Final = "workers"
 SUFFIX: Final = ".lock"
+_UNHELD: Final = ".new"
 
 _FIXED: Final = struct.Struct("<8s64sQQQ")
 """Magic, place, process id, length of leases in microseconds, number of slots."""
@@ -105,9 +106,9 @@ class LockFile:
     def __init__(self, db_path: str | os.PathLike[str], worker: str, *, slots: int, lease_s: float) -> None:
         self._path = path_of(db_path, worker)
         make_private(os.path.dirname(self._path))
-        sweep(os.path.dirname(self._path), SUFFIX + ".new")
+        sweep(os.path.dirname(self._path), SUFFIX + _UNHELD)
         # Made under another name and locked before it gets its own: one that is there and free is a dead worker's.
-        unheld = self._path + ".new"
+        unheld = self._path + _UNHELD
         self._fd = open_private(unheld, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX)
@@ -176,9 +177,7 @@ os.register_at_fork(after_in_child=_in_child)
 
 def look(db_path: str | os.PathLike[str], worker: str) -> Sighting | None:
     """Give what a worker's lock file says, None where it has none."""
-    try:
-        fd = open_private(path_of(db_path, worker), os.O_RDONLY)
-    except OSError:
+    if (fd := _opened(db_path, worker, os.O_RDONLY)) is None:
         return None
     try:
         return read(fd, worker)
@@ -222,9 +221,7 @@ def workers(db_path: str | os.PathLike[str]) -> list[str]:
 
 def is_held(db_path: str | os.PathLike[str], worker: str) -> bool | None:
     """Tell whether a worker is there to hold its lock file; None where there is no such file."""
-    try:
-        fd = open_private(path_of(db_path, worker), os.O_RDONLY)
-    except OSError:
+    if (fd := _opened(db_path, worker, os.O_RDONLY)) is None:
         return None
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -253,9 +250,7 @@ class Seized:
 
 def seize(db_path: str | os.PathLike[str], worker: str) -> Seized | None:
     """Lock the file of a worker that died; None where somebody holds it, or it is not there."""
-    try:
-        fd = open_private(path_of(db_path, worker), os.O_RDWR)
-    except OSError:
+    if (fd := _opened(db_path, worker, os.O_RDWR)) is None:
         return None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -269,12 +264,28 @@ def seize(db_path: str | os.PathLike[str], worker: str) -> Seized | None:
 
 def remove(db_path: str | os.PathLike[str], worker: str) -> None:
     """Remove a worker's lock file."""
-    remove_file(path_of(db_path, worker))
+    if can_have_one(worker):
+        remove_file(path_of(db_path, worker))
+
+
+def can_have_one(worker: str) -> bool:
+    """Whether a worker of this id can have a lock file: an id in an event may be anything, a path elsewhere too."""
+    return is_file_name(worker, suffix=SUFFIX + _UNHELD)
 
 
 def path_of(db_path: str | os.PathLike[str], worker: str) -> str:
-    """Give where a worker's lock file is, whether there is one or not."""
+    """Give where the lock file of a worker is that can_have_one(), whether there is one or not."""
     return os.path.join(db_path, DIRECTORY, worker + SUFFIX)
+
+
+def _opened(db_path: str | os.PathLike[str], worker: str, flags: int) -> int | None:
+    """Open a worker's lock file and return its descriptor, None where it has none."""
+    if not can_have_one(worker):
+        return None
+    try:
+        return open_private(path_of(db_path, worker), flags)
+    except OSError:
+        return None
 
 
 def _fill(fd: int, path: str, size: int) -> None:

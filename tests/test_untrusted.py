@@ -243,6 +243,14 @@ BEYOND: dict[str, tuple[int | str, Event]] = {
     "a WorkerStopped in stream 'config'": ("config", WorkerStopped("drained")),
     "a EnvironmentKept in stream '1'": (1, EnvironmentKept(ENTRIES)),
     "field pid is 4294967296": ("worker:w", WorkerStarted("h", 1 << 32, 1)),
+    "worker: found ''": ("worker:", WorkerStopped("drained")),
+    "worker: found 'w\\x00'": ("worker:w\0", WorkerStarted("h", 1, 1)),
+    "worker: found 'wwwww": ("worker:" + "w" * 300, WorkerStarted("h", 1, 1)),
+    "worker: found 'w\\n'": (1, Claimed("w\n", 7)),
+    "its archive 'a\\x00": (
+        "retention",
+        RetentionApplied(1, 0, 1, 1, bytes(32), "a\0/000001-1-2.seg", bytes(32)),
+    ),
 }
 
 
@@ -287,6 +295,7 @@ def test_an_edit_beyond_what_intake_takes_is_refused(tmp_path: Path) -> None:
 def test_ids_of_a_newer_unicode_are_taken(tmp_path: Path) -> None:
     """An id with a character that this Python does not know, which a newer one had let in, is restored and imported."""
     limits.check(Recorded(1, 5, 1, 0, "me", Enqueued(SPEC._replace(id="a\U0003fffd"))), lambda stream: 0)
+    limits.check(Recorded(2, 5, 1, 1, "me", Claimed("w\U0003fffd", 7)), lambda stream: 0)
 
 
 def test_an_environment_is_taken_along_from_before(tmp_path: Path) -> None:

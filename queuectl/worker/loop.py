@@ -18,9 +18,9 @@ from typing import Final
 from ..answers import Exchange, Result
 from ..clock import worker_id
 from ..doorbell import Doorbell, ring
-from ..errors import InvalidInput, JobNotFound, NoQueue
+from ..errors import InvalidInput, JobNotFound, NoQueue, shown
 from ..job import Job, JobState
-from ..lockfile import LockFile
+from ..lockfile import LockFile, can_have_one
 from ..queue import Queue
 from ..surroundings import processors
 from . import report
@@ -136,6 +136,8 @@ class Worker:
 
     def _open(self, opened: ExitStack) -> None:
         options, path = self._options, self._queue.path
+        if not can_have_one(self.id):
+            raise InvalidInput("worker id", shown(self.id), "a name that a file can have; give the host another name")
         signals = opened.enter_context(Signals(is_sole=options.is_sole))
         opened.enter_context(quick_switches())
         self._lock = opened.enter_context(
