@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from . import apart, halfmade, lockfile
+from .clock import SystemClock
 from .directory import JOURNAL, NETWORK, SHRUNK, STAGED, filesystem_of, refuse_irregular
+from .due_times import DueTimes
 from .errors import FileDeleted, LogLost, NewerFormat, NoQueue, NotAQueue, QueuectlError, as_typed
 from .events.lmdb_log import LmdbLog
 from .files import is_left, left_behind
 from .job import JobState
 from .lmdbfile import is_read_only
+from .logtime import now_us
 from .projections import counts, jobs, marks, rebuild, scheduled
 from .reading import list_workers, strays, unserved
 from .store import VIEW_TABLES, Store, key_of
@@ -32,9 +35,6 @@ NEARLY_FULL: Final = 0.8
 LITTLE_BYTES: Final = 64 << 20
 LOW_BYTES: Final = 1 << 30
 """Free disk space below which there is a problem, and below which there is a warning."""
-
-CLOCK_SLACK_US: Final = 2_000_000
-"""How far a log may be ahead of the clock: what two processes read of it differs by less."""
 
 NAMED_AT_MOST: Final = 20
 """Files that a command names; of more it names the first."""
@@ -203,10 +203,15 @@ def _map(store: Store) -> Iterator[Trouble]:
 
 
 def _clock(store: Store) -> Iterator[Trouble]:
+    clock = SystemClock()
     with store.read() as txn:
-        ahead_us = LmdbLog(txn).last_at_us - time.time_ns() // 1000
-    if ahead_us > CLOCK_SLACK_US:
-        what = f"the log's last event is {ahead_us / 1e6:,.0f} s ahead of this machine's clock: delays take longer"
+        times = DueTimes(now_us(txn, clock, LmdbLog(txn).last_at_us), clock.now_us())
+    if times.is_ahead:
+        ahead_s, level_s = times.ahead_us / 1e6, (times.level_at_us - times.wall_us) / 1e6
+        what = (
+            f"the log is {ahead_s:,.0f} s ahead of this machine's clock: delays and retries take up to twice as long "
+            f"for the next {level_s:,.0f} s"
+        )
         yield "problem", what, "timedatectl set-ntp true"
 
 

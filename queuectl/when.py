@@ -61,6 +61,16 @@ def log_time_us(wall_us: int, *, log_now_us: int, wall_now_us: int) -> int:
     return max(wall_us, log_now_us + (wall_us - wall_now_us) // PACE)
 
 
+def wall_time_us(log_us: int, *, log_now_us: int, wall_now_us: int) -> int:
+    """Return what the machine's clock will show at a time of the log, as log_time_us() has it; not before now.
+
+    Of a time that the clock has passed it is that time, also where the log's clock was ahead then.
+    """
+    if log_us <= wall_now_us or log_now_us <= wall_now_us:
+        return log_us
+    return min(log_us, wall_now_us + max(0, log_us - log_now_us) * PACE)
+
+
 def parse_duration_s(text: str, *, field: str = "duration") -> float:
     """Read a duration in seconds: `90`, `90s`, `5m`, `1h30m`, `2d`, `500ms`, `5 minutes`.
 

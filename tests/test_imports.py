@@ -70,6 +70,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "outputs": "store",
     "presence": "job projections.leases projections.workers store",
     "logtime": "clock store when",
+    "due_times": "job when",
     "engine": f"logtime presence {CORE} {VIEWS_OF_ALL} clock settings intake doorbell",
     "settling|reading": "answers kinds settings boot lockfile presence commands engine outputs surroundings"
     f" {VIEWS_OF_ALL}",
@@ -109,7 +110,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "foreignfiles": "errors foreign untrusted",
     "adopting": f"answers engine foreign foreignfiles intake outputs settings surroundings {VIEWS_OF_ALL}",
     "queue": f"face.* clock intake later settings surroundings {VIEWS_OF_ALL}",
-    "face.*": f"face.* answers clock commands engine intake kinds settings surroundings trust {VIEWS_OF_ALL}"
+    "face.*": f"face.* answers clock commands due_times engine intake kinds settings surroundings trust {VIEWS_OF_ALL}"
     " outputs presence enqueuing acting settling reading overview takeover family matching selecting subscriptions"
     " later verification adopting backup exporting foreignfiles importing installing migrating restore"
     " filtering job_wait listing when asof snapshots branching"
@@ -123,13 +124,14 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "verifying": "datafile directory errors events.audit events.types files inherited outputs projections.rebuild"
     " provenance store tracing weighing",
     "verification": "apart checkpoint directory errors halfmade",
-    "doctor": "apart directory errors files halfmade events.lmdb_log job lmdbfile lockfile projections.* reading store",
+    "doctor": "apart clock directory due_times errors files halfmade events.lmdb_log job lmdbfile lockfile logtime"
+    " projections.* reading store",
     "worker.libc": "surroundings",
     "worker.package": "asof settling takeover",
     "worker.*": f"{FACE} escaping boot command_parent doorbell files guardian leftovers lockfile mark processes"
     " worker.*",
     "cli.verbs.dashboard": f"{FACE} cli.* web.server",
-    "cli.*": f"{FACE} escaping asof candidates doctor files trust mark verification __init__ cli.* worker.*",
+    "cli.*": f"{FACE} escaping asof candidates doctor due_times files trust mark verification __init__ cli.* worker.*",
     "web.looking": f"{FACE} __init__ web.*",
     "web.printed": "answers queue worker.output worker.printed",
     "web.answering": f"{FACE} untrusted web.*",

@@ -9,11 +9,12 @@ from ..errors import as_typed
 from ..job import JobState
 from .advice import START, start_lines, unserved_lines
 from .render import STATE_COLOURS, on_terminal, paint, terminal_width
-from .text import cells, cut, duration, escape, moment, plural
+from .text import cells, coarse, cut, duration, escape, moment, plural
 
 if TYPE_CHECKING:
     from ..answers import Status, WorkerInfo
     from ..asof import Past
+    from ..due_times import DueTimes
     from ..queue import Queue
 
 _WIDTH = len(JobState.PROCESSING)
@@ -50,6 +51,17 @@ def glance(queue: "Queue | Past", name: str | None = None) -> Iterator[str]:
         yield "No workers"
     if workers and not past:
         yield from (paint(told, "yellow") for told in unserved_lines(queue.path, status.unserved, _room()))
+    due_times = getattr(queue, "due_times", None)  # of the past nothing is due
+    if due_times is not None:
+        yield from (paint(told, "yellow") for told in _clock(due_times()))
+
+
+def _clock(times: "DueTimes") -> Iterator[str]:
+    """Say that the log is ahead of the machine's clock, and what comes of it."""
+    if times.is_ahead:
+        ahead, level_at = coarse(times.ahead_us / 1_000_000), moment(times.level_at_us)
+        told = f"The log is {ahead} ahead of this machine's clock"
+        yield f"{told}: delays and retries take up to twice as long until {level_at}"
 
 
 def _remark(state: JobState, count: int, status: "Status") -> str:

@@ -50,13 +50,16 @@ def state_text(job: Job, now_us: int | None = None) -> str:
     if now_us is None or job.state is JobState.DEAD:
         return told
     return (
-        f"{told}, retry in {coarse((job.due_us - now_us) / 1_000_000)}" if job.due_us > now_us else f"{told}, retry due"
+        f"{told}, retry in {coarse((job.runs_at_us - now_us) / 1_000_000)}"
+        if job.runs_at_us > now_us
+        else f"{told}, retry due"
     )
 
 
 def when_text(job: Job, now_us: int | None = None) -> str:
     """Give the time that matters in the job's state: when it is due, since when it runs, or when it last changed."""
-    if job.state == JobState.PENDING and job.due_us > job.updated_at_us:
+    is_due_later = job.runs_at_us > (job.updated_at_us if now_us is None else min(now_us, job.updated_at_us))
+    if job.state == JobState.PENDING and is_due_later:
         return f"due {_moment(job.runs_at_us)}"
     return _moment(job.running_since_us or job.updated_at_us)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from .. import (
         archived,
+        due_times,
         family,
         filtering,
         job_wait,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         Waited,
         WorkerInfo,
     )
+    from ..due_times import DueTimes
     from ..events.types import Recorded, Stream, Value
     from ..filtering import Filter
     from ..job import Job
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from ..worker import output as frames
 else:
     archived = Later("archived")
+    due_times = Later("due_times")
     family = Later("family")
     filtering = Later("filtering")
     job_wait = Later("job_wait")
@@ -83,9 +86,14 @@ class Looking(Opened):
         """Give a job by its id; raises JobNotFound, which says where it is archived if it is."""
         try:
             with self._store.read() as txn:
-                return presence.shown(txn, reading.find(txn, job_id))
+                job = presence.shown(txn, reading.find(txn, job_id))
         except JobNotFound as error:
             raise archived.refusal(self._store, error) from None
+        return self.due_times().shown(job) if job.due_us else job
+
+    def due_times(self) -> DueTimes:
+        """Return the log's time and the machine's, which are one unless the clock was ahead once and was put right."""
+        return due_times.DueTimes(self._engine.now_us(), self._clock.now_us())
 
     def match_id(self, typed: str, *, or_removed: bool = False) -> str:
         """Give the id that is `typed`, or else the only one that begins so, of a job there is.
@@ -133,7 +141,9 @@ class Looking(Opened):
         Each is as it was when it was looked at. Raises as `jobs` does, before the first.
         """
         limit = None if limit is None else check_count("limit", limit)
-        return listing.each(self._store.read, where, filtering.order_of(order), limit=limit, after=after)
+        found = listing.each(self._store.read, where, filtering.order_of(order), limit=limit, after=after)
+        times = self.due_times()
+        return map(times.shown, found) if times.ahead_us else found
 
     def count(self, where: Filter) -> int:
         """Count the jobs in the states and of the queue that a filter names, whatever else it asks for."""
@@ -166,9 +176,11 @@ class Looking(Opened):
         """
         wanted = None if state is None else check_state(state)
         with self._store.read() as txn:
-            return overviews.overview(
+            found = overviews.overview(
                 txn, self.path, self._clock.now_us(), state=wanted, queue=queue, limit=limit, lately=lately
             )
+        shown = self.due_times().shown
+        return found._replace(jobs=list(map(shown, found.jobs)), retries=list(map(shown, found.retries)))
 
     def now_us(self) -> int:
         """Give the time, in microseconds since the epoch."""

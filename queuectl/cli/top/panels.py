@@ -153,7 +153,7 @@ def retries(seen: "Overview", most: int) -> Iterator[Line]:
     """Give what is retried next, and when."""
     for job in seen.retries[:most]:
         tries = f" attempt {job.attempts + 1} of {job.spec.max_retries + 1}"
-        yield [(f"{_until(job.due_us, seen.at_us)} ".rjust(9), "yellow"), (escape(job.id), ""), (tries, "dim")]
+        yield [(f"{_until(job.runs_at_us, seen.at_us)} ".rjust(9), "yellow"), (escape(job.id), ""), (tries, "dim")]
 
 
 def table(jobs: Sequence[Job], now_us: int, width: int) -> tuple[Line, list[Line]]:
@@ -182,8 +182,8 @@ def _row(job: Job, now_us: int) -> tuple[str, ...]:
 def _when(job: Job, now_us: int) -> str:
     if job.state is JobState.PROCESSING:
         return _since(job.started_at_us if job.lease and job.lease.attempt else job.updated_at_us, now_us)
-    if job.due_us > now_us and job.state in (JobState.PENDING, JobState.FAILED):
-        return _until(job.due_us, now_us)
+    if job.runs_at_us > now_us and job.state in (JobState.PENDING, JobState.FAILED):
+        return _until(job.runs_at_us, now_us)
     if job.state is JobState.FAILED:
         return "due"
     return f"{_since(job.updated_at_us, now_us)} ago"

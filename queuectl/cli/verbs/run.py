@@ -134,7 +134,9 @@ def _tell_failed(queue: "Queue", job_id: str, run: "Run") -> None:
     """Say that a run failed where that is not the end, also when the next one is over by now."""
     job = queue.job(job_id)
     if run.state == "failed" and (job.state not in ENDED or run.attempt <= job.spec.max_retries):
-        then = f"next in {duration(max(0, job.due_us - now_us()) / 1e6)}" if job.state == JobState.FAILED else "again"
+        then = (
+            f"next in {duration(max(0, job.runs_at_us - now_us()) / 1e6)}" if job.state == JobState.FAILED else "again"
+        )
         failed, _, error = run.summary.partition(": ")
         note(f"{escape(job_id)}: attempt {run.attempt} of {job.spec.max_retries + 1} {failed}, {then}: {escape(error)}")
 
@@ -151,8 +153,8 @@ class _Waiting:
         if monotonic() < self._tell_at:
             return
         self._tell_at = inf
-        if job.state == JobState.PENDING and job.due_us > now_us():
-            note(f"{escape(job.id)} waits for its time, {moment(job.due_us)}")
+        if job.state == JobState.PENDING and job.runs_at_us > now_us():
+            note(f"{escape(job.id)} waits for its time, {moment(job.runs_at_us)}")
         elif job.state == JobState.PENDING and not self._queue.unserved([job.spec.queue]):
             note(f"{escape(job.id)} waits for a free slot: the workers of queue {escape(job.spec.queue)} are busy")
 

@@ -1,0 +1,100 @@
+"""When a job runs is told by the machine's clock, also in a queue whose log is ahead of it."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from queuectl import Queue, doctor
+from queuectl.cli.glance import glance
+from queuectl.cli.jobtext import state_text, when_text
+from queuectl.cli.text import moment
+from queuectl.documents import job_json, time_json
+from queuectl.job import Job
+from queuectl.when import PACE, log_time_us, wall_time_us
+from tests.clocks import START_US, FakeClock
+from tests.property.strategies import brief
+
+SECOND = 1_000_000
+DAY_S = 24 * 3600
+
+
+@brief
+@given(lead_s=st.integers(-DAY_S, 10 * DAY_S), wait_us=st.integers(0, 30 * DAY_S * SECOND))
+def test_one_is_the_other_the_other_way_round(lead_s: int, wait_us: int) -> None:
+    """A time of the machine's clock, made one of the log's, is told as it was named, to a microsecond."""
+    now, log = START_US, START_US + lead_s * SECOND
+    due_us = log_time_us(now + wait_us, log_now_us=log, wall_now_us=now)
+    assert 0 <= now + wait_us - wall_time_us(due_us, log_now_us=log, wall_now_us=now) < PACE
+
+
+def test_what_is_due_already_is_due_now() -> None:
+    """A time that the log has reached, and the clock has not, is now; one that the clock has passed stays."""
+    log = START_US + DAY_S * SECOND
+    assert wall_time_us(START_US + 5, log_now_us=log, wall_now_us=START_US) == START_US
+    assert wall_time_us(START_US - 5, log_now_us=log, wall_now_us=START_US) == START_US - 5
+
+
+def delayed(queue: Queue, clock: FakeClock) -> None:
+    """Enqueue before the clock is put right."""
+    queue.enqueue("true", id="job", delay_s=600)
+    clock.jump(-DAY_S)
+
+
+def retried(queue: Queue, clock: FakeClock) -> None:
+    """Fail after it was put right."""
+    queue.enqueue("true", id="job", backoff_base=600)
+    clock.jump(-DAY_S)
+    queue.fail(queue.start(queue.claim("w")[0]), "exit code 1")
+
+
+def seen(queue: Queue) -> list[Job]:
+    """Return the job as each way of looking at it has it."""
+    found = queue.overview()
+    return [queue.job("job"), *queue.jobs(), *found.jobs, *found.retries]
+
+
+@pytest.mark.parametrize("make", [delayed, retried])
+def test_a_waiting_job_is_told_to_run_when_it_does(
+    queue: Queue, clock: FakeClock, make: Callable[[Queue, FakeClock], None]
+) -> None:
+    """However it is looked at, it runs at the time that is told, a day before what the log says."""
+    clock.jump(DAY_S)
+    make(queue, clock)
+    assert queue.claim("w") == []  # a write, from which on the log's time goes on
+    due_us = clock.now_us() + 1200 * SECOND
+    for job in seen(queue):
+        assert job.runs_at_us == due_us
+        assert job_json(job)["run_at"] == time_json(due_us)
+        told = {state_text(job, clock.now_us()), when_text(job, clock.now_us())}
+        assert told & {"failed, retry in 20m", f"due {moment(due_us)}"}
+    clock.advance(1198)
+    assert queue.claim("w") == []
+    assert {job.runs_at_us for job in seen(queue)} == {due_us}
+    clock.advance(4)
+    assert [job.id for job in queue.claim("w")] == ["job"]
+    assert queue.replay(check=True).differences == []
+
+
+def test_status_tells_of_a_log_that_is_ahead(queue: Queue, clock: FakeClock) -> None:
+    """In terms of the clock, until when delays take longer; without a word where the log is on time."""
+    queue.enqueue("true", id="job")
+    assert not any("ahead" in line for line in glance(queue))
+    clock.jump(-DAY_S)
+    level = moment(clock.now_us() + 2 * DAY_S * SECOND)
+    told = f"The log is 1d ahead of this machine's clock: delays and retries take up to twice as long until {level}"
+    assert list(glance(queue))[-1] == told
+
+
+def test_doctor_tells_of_a_log_that_is_ahead(tmp_path: Path) -> None:
+    """By how much, and for how long delays take longer."""
+    ahead = FakeClock(time.time_ns() // 1000 + DAY_S * SECOND)
+    with Queue.open(tmp_path / "q", clock=ahead) as queue:
+        queue.enqueue("true", id="job")
+    [found] = [each for each in doctor.examine(tmp_path / "q") if each.check == "clock"]
+    assert found.state == "problem"
+    assert found.found.startswith("the log is 86,")
+    assert "for the next 172," in found.found
