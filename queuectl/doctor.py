@@ -26,6 +26,7 @@ from .logtime import now_us
 from .projections import counts, jobs, marks, rebuild, scheduled
 from .reading import list_workers, strays, unserved
 from .store import VIEW_TABLES, Store, key_of
+from .writable import why_not
 
 State = Literal["ok", "warning", "problem"]
 
@@ -56,6 +57,9 @@ _HALF_MADE: Final = (
 )
 """Directory, beginning and end of the names that something has until it is whole."""
 
+_WRITING: Final = ("queuectl compact", "queuectl config", "queuectl replay", "queuectl worker", "rm ")
+"""How commands begin that change the queue."""
+
 _FILES: Final = ("data.mdb", "lock.mdb", "open.lock")
 _ROWS_AT_ONCE: Final = 10_000
 
@@ -85,11 +89,22 @@ def examine(path: Path) -> list[Finding]:
 def messages(path: str) -> Iterator[dict[str, Any]]:
     """Check a queue, and give a finding or several for each check."""
     directory = Path(path)
+    return (_fitting(message, directory) for message in _messages(directory))
+
+
+def _fitting(message: dict[str, Any], directory: Path) -> dict[str, Any]:
+    """Return a finding without a command that would be refused, and with why it would be."""
+    if message["do"].startswith(_WRITING) and (reason := why_not(directory)) is not None:
+        return message | {"found": f"{message['found']} (not to be mended from here: {reason})", "do": ""}
+    return message
+
+
+def _messages(directory: Path) -> Iterator[dict[str, Any]]:
     try:
         refuse_irregular(directory)
         if not (directory / "data.mdb").exists():
             halfmade.refuse_lost(directory)
-            raise NoQueue(path)
+            raise NoQueue(str(directory))
         for name, look in OUTSIDE.items():
             yield from _findings(name, look(directory))
         if halfmade.holds_nothing(directory):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from queuectl import Queue
-from queuectl.writable import why_not
+from queuectl.writable import READ_ONLY, why_not
 from tests.lives import completed
 from tests.logs import fill, tampering
 
@@ -156,3 +156,16 @@ def test_no_directory_for_temporary_files(tmp_path: Path, verb: str, code: int) 
         pytest.skip("no mounts of one's own can be had here")
     assert done.returncode == code, done.stdout + done.stderr
     assert ("there is no directory for temporary files; set TMPDIR to one" in done.stderr) == bool(code)
+
+
+def test_doctor_names_no_command_that_would_be_refused(tmp_path: Path) -> None:
+    """Of a queue on a read-only mount, where jobs wait and a worker is dead, it says why nothing is mended there."""
+    path = tmp_path / "q"
+    with Queue.open(path) as queue:
+        queue.enqueue("true", id="job")
+        queue.worker_started("gone", host=os.uname().nodename, pid=2**22 + 1, slots=1)
+    told = read_only(path, "doctor").stdout
+    assert f"no running worker serves queue default (1 job waits) (not to be mended from here: {READ_ONLY})" in told
+    assert "worker gone is dead (not to be mended" in told
+    assert "queuectl worker" not in told
+    assert "mount -o remount,rw" in told
