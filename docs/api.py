@@ -9,6 +9,7 @@ import queuectl
 from queuectl import Queue, QueuectlError
 from queuectl.face.asking import Asking
 from queuectl.face.claiming import Claiming
+from queuectl.face.history import History
 from queuectl.face.keeping import Keeping
 from queuectl.face.looking import Looking
 from queuectl.face.opened import Opened
@@ -40,7 +41,8 @@ SECTIONS: Mapping[str, tuple[type[Any], ...]] = {
     "Enqueue and act": (Asking,),
     "Run jobs": (Claiming,),
     "Look": (Looking,),
-    "The log": (Keeping,),
+    "Read the log": (History,),
+    "Keep the log": (Keeping,),
 }
 _REPR = re.compile(r"<[\w.]+: ('\w+')>")
 
