@@ -33,6 +33,7 @@ from .projections import config, environments, ids, jobs, ready, removed, worker
 from .projections.runner import Views
 from .settings import Settings, from_environment
 from .store import Store, Transaction
+from .when import wall_time_us
 
 _new = tuple.__new__  # builds a NamedTuple from a tuple, past its slower constructor
 
@@ -205,6 +206,11 @@ class Unit:
         """Give a configuration key a value of its own, or take it away."""
         old = config.values(self.txn).get(key)
         self.append_named(CONFIG_STREAM, decide_config(key, old, value))
+
+    def until_s(self, due_us: int) -> float:
+        """Return in how many seconds of the machine's clock the log's time will be there."""
+        wall_us = self._clock.now_us()
+        return max(0, wall_time_us(due_us, log_now_us=self.now_us, wall_now_us=wall_us) - wall_us) / 1_000_000
 
     def append_named(self, stream: str, events: tuple[Event, ...]) -> None:
         """Append events to a named stream."""

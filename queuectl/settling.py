@@ -49,7 +49,7 @@ def exchange(
 
 def _until_next_due_s(unit: Unit) -> float | None:
     due_us = scheduled.next_due_us(unit.txn)
-    return None if due_us is None else max(0, due_us - unit.now_us) / 1_000_000
+    return None if due_us is None else unit.until_s(due_us)
 
 
 def settle(unit: Unit, results: Sequence[Result]) -> tuple[list[Job], list[tuple[Job, QueuectlError]]]:

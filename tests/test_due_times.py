@@ -79,6 +79,18 @@ def test_a_waiting_job_is_told_to_run_when_it_does(
     assert queue.replay(check=True).differences == []
 
 
+@pytest.mark.parametrize("make", [delayed, retried])
+def test_a_worker_waits_by_the_machine_s_clock(
+    queue: Queue, clock: FakeClock, make: Callable[[Queue, FakeClock], None]
+) -> None:
+    """What a worker is told of the next job that becomes due, and says itself, is how long that takes."""
+    clock.jump(DAY_S)
+    make(queue, clock)
+    assert queue.exchange("w", [], want=1, lease_s=60).next_due_s == 1200
+    clock.advance(200)
+    assert queue.exchange("w", [], want=1, lease_s=60).next_due_s == 1000
+
+
 def test_status_tells_of_a_log_that_is_ahead(queue: Queue, clock: FakeClock) -> None:
     """In terms of the clock, until when delays take longer; without a word where the log is on time."""
     queue.enqueue("true", id="job")

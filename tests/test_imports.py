@@ -71,7 +71,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "presence": "job projections.leases projections.workers store",
     "logtime": "clock store when",
     "due_times": "job when",
-    "engine": f"logtime presence {CORE} {VIEWS_OF_ALL} clock settings intake doorbell",
+    "engine": f"logtime presence {CORE} {VIEWS_OF_ALL} clock settings intake doorbell when",
     "settling|reading": "answers kinds settings boot lockfile presence commands engine outputs surroundings"
     f" {VIEWS_OF_ALL}",
     "job_wait": f"answers filtering listing {VIEWS_OF_ALL}",
