@@ -89,7 +89,7 @@ def _told(name: str, function: Any) -> str:
 
 
 def _value(name: str, kind: type[Any]) -> str:
-    fields = getattr(kind, "_fields", ())
+    fields = getattr(kind, "_fields", None) or getattr(kind, "__struct_fields__", ())
     shape = f" ({', '.join(fields)})" if fields else ""
     text = (inspect.getdoc(kind) or "").split(">>>")[0]
     return f"`{name}`{shape}: {' '.join(text.split())}"

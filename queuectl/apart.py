@@ -1,29 +1,32 @@
 """Work on a file that may be damaged, in a process of its own: the LMDB engine can end the process that reads one.
 
 A task is a generator of messages, plain dictionaries. It runs in a child, which prints each message
-as a line of JSON; the parent hears them, and how the child ended. Knows no task's insides.
+as msgpack; the parent hears them, and how the child ended. Knows no task's insides.
 """
 
-import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
 from typing import IO, Any, Final
 
 from .errors import QueuectlError
+from .packing import pack, unpack, unpacked
 
 Message = dict[str, Any]
 
 TASKS: Final[Mapping[str, tuple[str, str]]] = {
     "verify": ("verifying", "messages"),
+    "log": ("verifying", "of_log"),
+    "views": ("verifying", "of_views"),
     "locate": ("verifying", "positions"),
     "doctor": ("doctor", "messages"),
     "sound": ("soundness", "messages"),
+    "fold": ("projections.walking", "messages"),
 }
 """Name of a task -> its module, and the function that begins it."""
 
@@ -35,15 +38,29 @@ def run(task: str, options: Mapping[str, Any], heard: Callable[[Message], None])
 
     Raises QueuectlError where there can be no child.
     """
-    words = [sys.executable, "-P", "-c", _START, str(Path(__file__).parents[1]), task, json.dumps(options)]
+    messages = stream(task, options)
+    while True:
+        try:
+            heard(next(messages))
+        except StopIteration as end:
+            return str(end.value)
+
+
+def stream(task: str, options: Mapping[str, Any]) -> Generator[Message, None, str]:
+    """Yield the messages of a task that runs in a child, as they come; returns and raises as run() does.
+
+    The child ends at the latest when this is closed.
+    """
+    words = [sys.executable, "-P", "-c", _START, str(Path(__file__).parents[1]), task, pack(options).hex()]
     with _in_memory() as complaints:
         try:
-            child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints)
+            child = subprocess.Popen(words, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints)
         except OSError as error:
             raise QueuectlError(f"cannot start a process to look at the queue: {error.strerror}; try again") from error
         with child:
             try:
-                _hear(child, heard)
+                assert child.stdout is not None, "it was asked for"
+                yield from unpacked(child.stdout)
             except BaseException:
                 child.kill()
                 raise
@@ -68,22 +85,15 @@ def main() -> None:
     Thread(target=_end_with_parent, daemon=True).start()
     module, function = TASKS[sys.argv[1]]
     begin = getattr(import_module(f".{module}", __package__), function)
-    for message in begin(**json.loads(sys.argv[2])):
-        sys.stdout.write(json.dumps(message) + "\n")
-        sys.stdout.flush()
+    for message in begin(**unpack(bytes.fromhex(sys.argv[2]))):
+        sys.stdout.buffer.write(pack(message))
+        sys.stdout.buffer.flush()
     os._exit(0)  # at once: as soon as it lets go of its output, the parent lets go of its input
 
 
 def _end_with_parent() -> None:
     os.read(0, 1)  # the parent writes nothing there: this is its end
     os._exit(1)
-
-
-def _hear(child: "subprocess.Popen[bytes]", heard: Callable[[Message], None]) -> None:
-    assert child.stdout is not None, "it was asked for"
-    for line in child.stdout:
-        if line.endswith(b"\n"):  # the last one of a child that was ended may be half
-            heard(json.loads(line))
 
 
 def _ending(code: int, complaints: str) -> str:

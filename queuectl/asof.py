@@ -16,7 +16,7 @@ from . import listing, reading, snapshots
 from .answers import Status, WorkerInfo
 from .documents import time_json
 from .errors import Archived, CorruptLog, JobNotFound, NotAQueue, StoreError, Unusable
-from .events.codec import decode
+from .events.codec import decode_all
 from .events.lmdb_log import LOG, LmdbLog
 from .events.types import RETENTION_STREAM, Enqueued, Recorded
 from .files import scratch_directory
@@ -314,8 +314,7 @@ def _fold(store: Store, views: Store, after: int, upto: int, progress: Progress 
         rows = stored(store, start, end)
         with views.write() as txn:
             shown = Views(txn)
-            for key, value in rows:
-                shown.apply(decode(key, value))
+            shown.apply(decode_all(rows))
             shown.flush()
         if progress:
             progress(end - after, upto - after)

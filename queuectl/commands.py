@@ -4,13 +4,13 @@ Time, ids, jitter and policy arrive inside the command, so that deciding needs n
 `token` is the position of the claim a worker acts under.
 """
 
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
-from .events.types import Edited, JobSpec, Output
+from .events.types import Edited, Frozen, JobSpec, Output
 from .job import JobState
 
 
-class RetryPolicy(NamedTuple):
+class RetryPolicy(Frozen):
     """What a failure needs to know to set the next attempt; `roll` in [0, 1) is the jitter's chance."""
 
     now_us: int
@@ -19,20 +19,20 @@ class RetryPolicy(NamedTuple):
     roll: float = 0.0
 
 
-class EnqueueJob(NamedTuple):
+class EnqueueJob(Frozen):
     """Bring a job into being."""
 
     spec: JobSpec
 
 
-class ClaimJob(NamedTuple):
+class ClaimJob(Frozen):
     """Lease a waiting job to a worker until `expires_at_us`."""
 
     worker: str
     expires_at_us: int
 
 
-class StartJob(NamedTuple):
+class StartJob(Frozen):
     """Count an attempt: the command is about to be spawned."""
 
     token: int
@@ -40,7 +40,7 @@ class StartJob(NamedTuple):
     pid: int
 
 
-class TakeJob(NamedTuple):
+class TakeJob(Frozen):
     """Lease a waiting job and count an attempt at once; `position` is the one that the claim will have."""
 
     worker: str
@@ -50,14 +50,14 @@ class TakeJob(NamedTuple):
     pid: int
 
 
-class RenewLease(NamedTuple):
+class RenewLease(Frozen):
     """Hold the job until `expires_at_us`."""
 
     token: int
     expires_at_us: int
 
 
-class CompleteJob(NamedTuple):
+class CompleteJob(Frozen):
     """Record that the run ended well."""
 
     token: int
@@ -67,7 +67,7 @@ class CompleteJob(NamedTuple):
     stderr: Output | None = None
 
 
-class FailJob(NamedTuple):
+class FailJob(Frozen):
     """Record that the run ended badly; whether another follows is for the decider."""
 
     token: int
@@ -82,7 +82,7 @@ class FailJob(NamedTuple):
     stderr_tail: str | None = None
 
 
-class RecoverJob(NamedTuple):
+class RecoverJob(Frozen):
     """Take a job back from a worker whose lease expired, or who is known to be `gone`; `pid` was its process.
 
     `launched` False: it is known that the worker had not come to start the command. The worker's presence
@@ -97,7 +97,7 @@ class RecoverJob(NamedTuple):
     held_until_us: int = 0
 
 
-class ReleaseJob(NamedTuple):
+class ReleaseJob(Frozen):
     """Give a claim back; it costs no attempt. Of a job being cancelled its run of `duration_ms` was the last."""
 
     token: int
@@ -105,11 +105,11 @@ class ReleaseJob(NamedTuple):
     duration_ms: int | None = None
 
 
-class CancelJob(NamedTuple):
+class CancelJob(Frozen):
     """Keep a waiting job from running, or ask for a running one to be stopped."""
 
 
-class ConfirmCancel(NamedTuple):
+class ConfirmCancel(Frozen):
     """Record that a running job was stopped on request."""
 
     token: int
@@ -118,19 +118,19 @@ class ConfirmCancel(NamedTuple):
     stderr: Output | None = None
 
 
-class RequeueJob(NamedTuple):
+class RequeueJob(Frozen):
     """Let a job run again, now; `only` limits it to one state."""
 
     only: JobState | None = None
 
 
-class EditJob(NamedTuple):
+class EditJob(Frozen):
     """Change what a job is to do, of one that runs its timeout alone; what already is so makes no change."""
 
     edit: Edited
 
 
-class RemoveJob(NamedTuple):
+class RemoveJob(Frozen):
     """Drop an ended job from the views; `only` limits it to one state, `replaced` says that a new one takes its id."""
 
     only: JobState | None = None

@@ -7,6 +7,8 @@ an event leads to is not said here but in job.TRANSITIONS.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec.structs import asdict
+
 from .commands import (
     CancelJob,
     ClaimJob,
@@ -95,8 +97,8 @@ def _start(command: StartJob, job: Job) -> Events:
 
 def _take(command: TakeJob, job: Job) -> Events:
     _require(job, "claim", WAITING)
-    worker, expires_at_us, position, host, pid = command
-    return (Claimed(worker, expires_at_us), Started(position, job.attempts + 1, host, pid))
+    started = Started(command.position, job.attempts + 1, command.host, command.pid)
+    return (Claimed(command.worker, command.expires_at_us), started)
 
 
 def _renew(command: RenewLease, job: Job) -> Events:
@@ -106,8 +108,8 @@ def _renew(command: RenewLease, job: Job) -> Events:
 
 def _complete(command: CompleteJob, job: Job) -> Events:
     attempt = _attempt(job, _lease(job, "complete", command.token))
-    token, duration_ms, return_code, stdout, stderr = command
-    return (Completed(token, attempt, duration_ms, return_code, stdout, stderr),)
+    duration_ms, return_code = command.duration_ms, command.return_code
+    return (Completed(command.token, attempt, duration_ms, return_code, command.stdout, command.stderr),)
 
 
 def _fail(command: FailJob, job: Job) -> Events:
@@ -163,7 +165,7 @@ def _edit(command: EditJob, job: Job) -> Events:
     after = edited(job.spec, wanted)
     changes = {
         field: value
-        for field, value in wanted._asdict().items()
+        for field, value in asdict(wanted).items()
         if value is not None and getattr(after, field) != getattr(job.spec, field)
     }
     if wanted.timeout_ms is not None and job.spec.timeout_is_default:  # the same length, and now somebody's word
@@ -177,7 +179,7 @@ def _edit(command: EditJob, job: Job) -> Events:
 
 def _require_timeout_alone(job: Job, wanted: Edited) -> None:
     """Refuse an edit of a running job but for its time limit, the one thing that its worker looks at again."""
-    others = [field for field, value in wanted._asdict().items() if value is not None and field != "timeout_ms"]
+    others = [field for field, value in asdict(wanted).items() if value is not None and field != "timeout_ms"]
     if others:
         hint = "while it runs only its timeout can be changed; wait for its end, or cancel it first"
         raise WrongState(f"change {', '.join(others)} of", job.id, job.state, hint)

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec.structs import asdict
+
 from .answers import Cause, Family, Kin, Status, Subscriber, WorkerInfo
 from .events.codec import name_of
 from .events.types import Edited, Enqueued, Event, JobSpec, Output, Recorded
@@ -79,7 +81,7 @@ def event_json(recorded: Recorded, job_id: str | None = None, cause: Cause | Non
 def event_values(event: Event) -> dict[str, Any]:
     """Return every field of an event by the name it has in `data`, also those of an edit that it left as they were."""
     fields: Any = event.spec if isinstance(event, Enqueued) else event
-    return {name.removesuffix("_us"): _plain(name, value) for name, value in fields._asdict().items()}
+    return {name.removesuffix("_us"): _plain(name, value) for name, value in asdict(fields).items()}
 
 
 def _changes(edited: Edited) -> dict[str, Any]:

@@ -6,6 +6,8 @@ has been put right (docs/decisions/0007): what is due in the log tomorrow may th
 
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from .job import Job, JobState
 from .when import wall_time_us
 
@@ -43,4 +45,4 @@ class DueTimes(NamedTuple):
         if not self.ahead_us or is_as_named or job.state not in (JobState.PENDING, JobState.FAILED):
             return job
         due_us = wall_time_us(job.due_us, log_now_us=self.log_us, wall_now_us=self.wall_us)
-        return job if due_us == job.due_us else job._replace(due_us=due_us)
+        return job if due_us == job.due_us else replace(job, due_us=due_us)

@@ -8,6 +8,8 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
+from msgspec.structs import replace
+
 from . import doorbell, presence
 from .clock import Clock
 from .commands import ClaimJob, EnqueueJob, JobCommand, RecoverJob, RetryPolicy, StartJob, TakeJob
@@ -35,8 +37,6 @@ from .settings import Settings, from_environment
 from .store import Store, Transaction
 from .when import wall_time_us
 
-_new = tuple.__new__  # builds a NamedTuple from a tuple, past its slower constructor
-
 Order = tuple[int, JobCommand]
 """A job's number and what to do with it."""
 
@@ -51,12 +51,11 @@ class Unit:
         actor: str,
         reason: str | None,
         cause: int = 0,
-        cache: jobs.Cache | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.txn = txn
         self.log = LmdbLog(txn)
-        self.views = Views(txn, cache)
+        self.views = Views(txn)
         self.now_us = anchored_us(txn, clock, max(self.log.last_at_us, self.views.promoted_us))
         self._clock = clock
         self._actor = actor
@@ -103,14 +102,16 @@ class Unit:
         appends = []
         taken: set[str] = set()
         any_removed = self.txn.count(removed.TABLE) > 0
+        known = ids.taken(self.txn, [spec.id for index, spec in enumerate(specs) if index in ours])
         for index, spec in enumerate(specs):
             job_id, number = spec.id, None
             if index not in ours:
                 number = ids.find(self.txn, job_id)
             else:
-                while job_id in taken or ids.is_taken(self.txn, job_id):
+                while job_id in taken or job_id in known:
                     job_id = self._clock.job_ids(1)[0]
-                    spec = spec._replace(id=job_id)
+                    spec = replace(spec, id=job_id)
+                    known |= ids.taken(self.txn, [job_id])
             if number is not None or job_id in taken:
                 if skip_existing:
                     continue
@@ -227,18 +228,14 @@ class Unit:
     def _run(
         self, orders: Sequence[Order], refused: list[tuple[Order, QueuectlError]] | None
     ) -> tuple[list[Job], list[tuple[Order, QueuectlError]]]:
+        numbers = [number for number, _ in orders]
+        if len(set(numbers)) < len(numbers):  # what comes next for a job is decided on what came before
+            parts = [self._run([order], refused) for order in orders]
+            return [job for done, _ in parts for job in done], refused or []
         appends: list[Append] = []
-        jobs: list[Job] = []
-        seen: set[int] = set()
-        find = self.views.job
-        reason = self._reason
-        for order in orders:
+        unchanged: list[Job] = []
+        for order, job in zip(orders, self.views.jobs(numbers), strict=True):
             number, command = order
-            if number in seen:  # what comes next for a job is decided on what came before
-                jobs += self._apply(appends)
-                appends = []
-            seen.add(number)
-            job = find(number)
             try:
                 events = decide(command, job)
             except QueuectlError as refusal:
@@ -248,10 +245,10 @@ class Unit:
                 continue
             assert job is not None, "decide refuses a job that is not there"
             if events:
-                appends.append(_new(Append, (number, job.version, events, reason)))
+                appends.append(Append(number, job.version, events, self._reason))
             else:
-                jobs.append(job)
-        return jobs + self._apply(appends), refused or []
+                unchanged.append(job)
+        return unchanged + self._apply(appends), refused or []
 
     def _apply(self, appends: Sequence[Append]) -> list[Job]:
         if not appends:
@@ -263,13 +260,7 @@ class Unit:
                 f"cannot append to stream {error.stream}: its last event is at position {error.expected} by the views, "
                 f"at {error.actual} by the table `streams`: one is damaged; type `queuectl verify`, which says which"
             ) from error
-        apply = self.views.apply
-        last: dict[int | str, Job] = {}
-        for event in recorded:
-            job = apply(event)
-            if job is not None:
-                last[event.stream] = job
-        return list(last.values())
+        return self.views.apply(recorded)
 
     def _last_event_of_removed(self, job_id: str) -> int:
         number = removed.find(self.txn, job_id)
@@ -297,7 +288,6 @@ class Engine:
         self.clock = clock
         self.actor = actor
         self.cause = cause
-        self._cache = jobs.Cache()
 
     @contextmanager
     def unit(self, *, actor: str | None = None, reason: str | None = None, rings: bool = False) -> Iterator[Unit]:
@@ -312,7 +302,7 @@ class Engine:
             check_text("actor", actor)
         with self.store.write() as txn:
             cause = self.cause if actor in (None, self.actor) else 0
-            unit = Unit(txn, self.clock, actor or self.actor, reason, cause, self._cache, self.environ)
+            unit = Unit(txn, self.clock, actor or self.actor, reason, cause, self.environ)
             yield unit
             unit.views.flush()
         if rings:

@@ -11,7 +11,7 @@ from .engine import Engine, Unit
 from .errors import BulkStopped, DuplicateJob, InvalidInput, InvalidLine, StoreError
 from .events.types import JobSpec
 from .inheriting import Inheritance
-from .intake import JobRequest, specify
+from .intake import Intake, JobRequest
 from .job import ENDED, Job
 from .job_mapping import request_of
 from .projections import ids, jobs
@@ -27,22 +27,13 @@ def specify_all(
     requests: Sequence[JobRequest], *, clock: Clock, settings: Settings, now_us: int, inheritance: Inheritance
 ) -> list[JobSpec]:
     """Check requests and fill them in; raises InvalidLine with the number of the first bad one, from 1."""
-    cwd, wall_us = directory(), clock.now_us()
+    intake = Intake(settings, now_us=now_us, cwd=directory(), inheritance=inheritance, wall_us=clock.now_us())
     specs: list[JobSpec] = []
-    for request, fresh_id in zip(requests, clock.job_ids(len(requests)), strict=True):
-        try:
-            spec = specify(
-                request,
-                fresh_id=fresh_id,
-                settings=settings,
-                now_us=now_us,
-                cwd=cwd,
-                inheritance=inheritance,
-                wall_us=wall_us,
-            )
-            specs.append(spec)
-        except InvalidInput as error:
-            raise InvalidLine(len(specs) + 1, error) from error
+    try:
+        for request, fresh_id in zip(requests, clock.job_ids(len(requests)), strict=True):
+            specs.append(intake.specify(request, fresh_id))
+    except InvalidInput as error:
+        raise InvalidLine(len(specs) + 1, error) from error
     return specs
 
 

@@ -1,12 +1,14 @@
 """What users hand in, checked, and made into what the log keeps; pure.
 
-A JobRequest is what someone asked for; `specify` fills in what the configuration says and gives the
+A JobRequest is what someone asked for; an Intake fills in what the configuration says and gives the
 JobSpec. Every refusal is an InvalidInput that names the field.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple, TypeGuard
+from typing import Any, Final, NamedTuple, TypeGuard
+
+from msgspec.structs import replace
 
 from .errors import InvalidInput, shown
 from .events.types import Command, JobSpec
@@ -68,39 +70,74 @@ def specify(
     inheritance: Inheritance | None = None,
     wall_us: int | None = None,
 ) -> JobSpec:
-    """Check a request and fill it in from the settings, and from what can be inherited.
+    """Check one request and fill it in, as Intake does; raises InvalidInput."""
+    return Intake(settings, now_us=now_us, cwd=cwd, inheritance=inheritance, wall_us=wall_us).specify(request, fresh_id)
+
+
+class Intake:
+    """Checks requests, and fills them in from the settings and from what can be inherited.
 
     `now_us` is the log's time, `wall_us` the machine's: what people name counts from that, and is meant by it.
-    Raises InvalidInput.
+    What a request asks for like the one before it, beside its id and command, is looked at once.
     """
-    run_at_us = _run_at_us(request, now_us if wall_us is None else wall_us)
-    command, timeout_s, own_cwd = request.command, request.timeout_s, request.cwd
-    max_retries = settings.max_retries if request.max_retries is None else request.max_retries
-    base = settings.backoff_base if request.backoff_base is None else request.backoff_base
-    is_default = timeout_s is None
-    if timeout_s is None:
-        timeout_s = settings.job_timeout_sec
-    _check_numbers(request.priority, max_retries, timeout_s, base)
-    for name in ("replace", "merge"):
-        if (flag := getattr(request, name)) is not False and flag is not True:
-            raise InvalidInput(name, shown(flag), "true or false")
-    return JobSpec(
-        fresh_id if request.id is None else check_id(request.id),
-        check_command(command),
-        check_queue(request.queue),
-        request.priority,
-        max_retries,
-        max(round(timeout_s * 1000), 1) if timeout_s else None,
-        float(base),
-        cwd if own_cwd is None and cwd and cwd.isascii() else _check_cwd(own_cwd, cwd),
-        None if request.env is None else check_env(request.env) or None,
-        run_at_us,
-        is_default and timeout_s != 0,
-        _shell_of(command, request.shell, settings),
-        None if request.inherit_env is None or inheritance is None else inheritance.digest(request.inherit_env),
-        None if run_at_us is None or wall_us is None else _due_us(run_at_us, now_us, wall_us),
-        request.merge,
-    )
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        now_us: int,
+        cwd: str,
+        inheritance: Inheritance | None = None,
+        wall_us: int | None = None,
+    ) -> None:
+        self._settings = settings
+        self._now_us, self._wall_us = now_us, wall_us
+        self._cwd = cwd
+        self._inheritance = inheritance
+        self._asked: tuple[Any, ...] = ()
+        self._kinds: list[type] = []
+        self._like = JobSpec("", "")
+
+    def specify(self, request: JobRequest, fresh_id: str) -> JobSpec:
+        """Return what a request asks for; raises InvalidInput."""
+        command, asked = request.command, request[2:]
+        kinds = [type(command), *map(type, asked)]
+        if asked != self._asked or kinds != self._kinds:  # True equals 1, and is no number
+            self._like = self._fill(request)
+            self._asked, self._kinds = asked, kinds
+        job_id = fresh_id if request.id is None else check_id(request.id)
+        return replace(self._like, id=job_id, command=check_command(command))
+
+    def _fill(self, request: JobRequest) -> JobSpec:
+        """Return what a request asks for beside its id and command."""
+        settings, cwd, own_cwd = self._settings, self._cwd, request.cwd
+        wall_us = self._now_us if self._wall_us is None else self._wall_us
+        run_at_us = _run_at_us(request, wall_us)
+        timeout_s = settings.job_timeout_sec if request.timeout_s is None else request.timeout_s
+        max_retries = settings.max_retries if request.max_retries is None else request.max_retries
+        base = settings.backoff_base if request.backoff_base is None else request.backoff_base
+        _check_numbers(request.priority, max_retries, timeout_s, base)
+        for name in ("replace", "merge"):
+            if (flag := getattr(request, name)) is not False and flag is not True:
+                raise InvalidInput(name, shown(flag), "true or false")
+        choice, inheritance = request.inherit_env, self._inheritance
+        return JobSpec(
+            "",
+            "",
+            check_queue(request.queue),
+            request.priority,
+            max_retries,
+            max(round(timeout_s * 1000), 1) if timeout_s else None,
+            float(base),
+            cwd if own_cwd is None and cwd and cwd.isascii() else _check_cwd(own_cwd, cwd),
+            None if request.env is None else check_env(request.env) or None,
+            run_at_us,
+            request.timeout_s is None and timeout_s != 0,
+            _shell_of(request.command, request.shell, settings),
+            None if choice is None or inheritance is None else inheritance.digest(choice),
+            None if run_at_us is None or self._wall_us is None else _due_us(run_at_us, self._now_us, wall_us),
+            request.merge,
+        )
 
 
 def check_spec(spec: JobSpec) -> None:

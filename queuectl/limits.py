@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
+from msgspec.structs import asdict
+
 from .errors import CorruptLog, InvalidInput
 from .events.types import (
     CONFIG_STREAM,
@@ -90,7 +92,7 @@ def _check_numbers(position: int, fields: Any) -> None:
 
 @cache
 def _bounded(kind: Any) -> tuple[str, ...]:
-    return tuple(name for name in kind._fields if name == "pid" or name.endswith("_us"))
+    return tuple(name for name in kind.__struct_fields__ if name == "pid" or name.endswith("_us"))
 
 
 def _check_stream(recorded: Recorded) -> None:
@@ -106,7 +108,7 @@ def _check_stream(recorded: Recorded) -> None:
 
 def _spec_of(edited: Edited) -> JobSpec:
     """Return what an edit says as a job's: an empty directory or shell is none."""
-    said = {name: value for name, value in edited._asdict().items() if value not in (None, "")}
+    said = {name: value for name, value in asdict(edited).items() if value not in (None, "")}
     return JobSpec(**{"id": "x", "command": "true"} | said)
 
 

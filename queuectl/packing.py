@@ -4,24 +4,43 @@ Inside Python such a text tells each byte that is not UTF-8 by a surrogate (os.f
 UTF-8, so it is packed as an extension of type 1, which holds its bytes; every other text stays a str.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import msgpack
+from msgspec import to_builtins
+from msgspec.msgpack import Encoder
 
 BYTES_OF_TEXT: Final = 1
 """The extension type of a text that is not UTF-8."""
 
-_pack: Final[Callable[[Any], bytes]] = msgpack.Packer().pack
+_USUAL: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
+    (str, str.__str__),
+    (bytes, bytes),
+    (int, int),
+    (float, float),
+)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of a program's own kind of text, bytes or number as one of the usual kind."""
+    for kind, usual in _USUAL:
+        if isinstance(value, kind):
+            return usual(value)
+    raise TypeError(f"a {type(value).__name__} cannot be packed")
+
+
+_encode: Final[Callable[[Any], bytes]] = Encoder(enc_hook=_plain).encode
 
 
 def pack(value: Any) -> bytes:
     """Turn a value into msgpack."""
     try:
-        return _pack(value)
+        return _encode(value)
     except UnicodeEncodeError:  # the one text in millions
-        return _pack(_coded(value))
+        packed: bytes = msgpack.packb(_coded(to_builtins(value, builtin_types=(bytes,), enc_hook=_plain)))
+        return packed
 
 
 def text_of(code: int, data: bytes) -> Any:
@@ -31,6 +50,11 @@ def text_of(code: int, data: bytes) -> Any:
 
 unpack: Final[Callable[[bytes], Any]] = partial(msgpack.unpackb, use_list=False, ext_hook=text_of)
 """Turn msgpack into its value, arrays as tuples; raises as msgpack does."""
+
+
+def unpacked(stream: IO[bytes]) -> Iterator[Any]:
+    """Yield values as they come out of an unbuffered stream; one that is cut short at its end is left out."""
+    return iter(msgpack.Unpacker(stream, use_list=False, strict_map_key=False, ext_hook=text_of, max_buffer_size=0))
 
 
 def _coded(value: Any) -> Any:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from .job import Job
 from .projections import leases, workers
 from .store import Transaction, key_of
@@ -71,4 +73,4 @@ def shown(txn: Transaction, job: Job) -> Job:
     if lease is None:
         return job
     until_us = get(txn, lease.worker).holds_until_us
-    return job if until_us <= lease.expires_at_us else job._replace(lease=lease._replace(expires_at_us=until_us))
+    return job if until_us <= lease.expires_at_us else replace(job, lease=replace(lease, expires_at_us=until_us))

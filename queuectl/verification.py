@@ -65,14 +65,14 @@ def verify(
         raise NoQueue(str(path))
     known = {str(file): checkpoint.read(file) for file in against}
     places = {file: position for file, (position, _) in known.items()}
-    gathered = _Gathered(progress)
+    gathered = _Gathered(path, progress)
     watched: dict[str, str] = {}
     for file, (position, digest) in known.items():
         if position and watched.setdefault(str(position), digest.hex()) != digest.hex():
             gathered.add("against", position, 0, f"the checkpoint {file} and another disagree about the chain there")
     options: dict[str, Any] = {"path": str(path), "log_only": log_only, "against": watched}
     if ending := apart.run("verify", options, gathered.hear):
-        gathered.ended(path, ending)
+        gathered.ended(ending)
     gathered.compare(places)
     if write_to is not None:
         _write(write_to, gathered, path)
@@ -82,7 +82,8 @@ def verify(
 class _Gathered:
     """The messages heard so far."""
 
-    def __init__(self, progress: Progress | None) -> None:
+    def __init__(self, path: Path, progress: Progress | None) -> None:
+        self._path = path
         self.parts: dict[str, dict[str, Any]] = {}
         self.problems: list[Found] = []
         self.count = 0
@@ -106,6 +107,10 @@ class _Gathered:
             self.count += message["problems"]
         elif kind == "note":
             self.notes.append(message["what"])
+        elif kind == "ended":
+            if message["part"] != self._part:
+                self._part, self._done = message["part"], 0
+            self.ended(message["how"])
         elif kind == "part":
             figures = {key: value for key, value in message.items() if key not in ("is", "part")}
             self.parts[message["part"]] = figures
@@ -121,13 +126,15 @@ class _Gathered:
         if len(self.problems) < LISTED_AT_MOST:
             self.problems.append(Found(part, position or None, until if until > position else None, what))
 
-    def ended(self, path: Path, ending: str) -> None:
+    def ended(self, ending: str) -> None:
         """Find where the process that looked came to its end."""
         if self._part != "log":
             self.add(self._part, 0, 0, ending)
             return
         last = [self._done]
-        again = apart.run("locate", {"path": str(path), "after": self._done}, lambda row: last.append(row["position"]))
+        again = apart.run(
+            "locate", {"path": str(self._path), "after": self._done}, lambda row: last.append(row["position"])
+        )
         what = ending if again else f"{ending}, here or behind it"
         self.add("log", (last[-1] if again else self._done) + 1, 0, what)
 

@@ -8,15 +8,16 @@ anything else was wrong.
 import gc
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Thread
 from typing import Any, Final
 
-from . import outputs
+from . import apart, outputs
 from .datafile import faults
 from .directory import COMPACT_LOCK, is_used, lock
 from .errors import CorruptLog, IllegalTransition, QueuectlError, StoreError
@@ -49,22 +50,65 @@ def messages(path: str, *, log_only: bool = False, against: Mapping[str, str] | 
     """Check a queue, part by part. `against` has digests (hex) that the log's chain ought to have at some positions.
 
     Messages are of these kinds, by their key `is`: `progress`, `problem`, `more` (problems, of which only the number
-    is told), `note`, `part` (one is done), and `head`.
+    is told), `note`, `part` (one is done), `ended` (its process came to an untimely end), and `head`.
+    File, log and views are looked at beside each other, the views once the file is known to be sound.
     """
+    if log_only:
+        yield from of_log(path, log_only=True, against=against)
+        return
     gc.disable()  # there are no cycles here, and looking for them would take a third of the time
-    directory, is_sound = Path(path), True
+    log = _Beside("log", {"path": path, "against": against})
+    is_sound = yield from _heard(_file(Path(path)))
+    views = _Beside("views", {"path": path}) if is_sound else None
+    is_sound = (yield from _heard(log)) and is_sound
+    if views is None or not is_sound:
+        yield {"is": "note", "what": "the views were not compared: what they are made from is damaged"}
+    else:
+        yield from views
+
+
+def of_log(path: str, *, log_only: bool = False, against: Mapping[str, str] | None = None) -> Iterator[Message]:
+    """Check the log of a queue, and what its runs printed, as messages() does."""
+    gc.disable()
     watched = {int(position): bytes.fromhex(digest) for position, digest in (against or {}).items()}
-    parts = [_log(directory, watched, log_only=log_only)]
-    if not log_only:
-        parts.insert(0, _file(directory))
-        parts.append(_views(directory))
-    for part in parts:
-        if part is parts[-1] and len(parts) > 1 and not is_sound:
-            yield {"is": "note", "what": "the views were not compared: what they are made from is damaged"}
-            return
-        for message in part:
-            is_sound = is_sound and message["is"] != "problem"
-            yield message
+    return _log(Path(path), watched, log_only=log_only)
+
+
+def of_views(path: str) -> Iterator[Message]:
+    """Compare the views of a queue with its log, as messages() does."""
+    gc.disable()
+    return _views(Path(path))
+
+
+def _heard(part: Iterable[Message]) -> Generator[Message, None, bool]:
+    """Yield the messages of a part, and return whether it is sound."""
+    is_sound = True
+    for message in part:
+        is_sound = is_sound and message["is"] not in ("problem", "ended")
+        yield message
+    return is_sound
+
+
+class _Beside:
+    """A part that is looked at in a process of its own meanwhile; gives its messages in order."""
+
+    def __init__(self, task: str, options: Mapping[str, Any]) -> None:
+        self._task = task
+        self._options = options
+        self._told: SimpleQueue[Message | None] = SimpleQueue()
+        Thread(target=self._run, daemon=True).start()
+
+    def __iter__(self) -> Iterator[Message]:
+        return iter(self._told.get, None)
+
+    def _run(self) -> None:
+        try:
+            ending = apart.run(self._task, self._options, self._told.put)
+        except QueuectlError as error:
+            ending = str(error)
+        if ending:
+            self._told.put({"is": "ended", "part": self._task, "how": ending})
+        self._told.put(None)
 
 
 def positions(path: str, after: int) -> Iterator[Message]:

@@ -9,6 +9,7 @@ Events are compared with their types: a NamedTuple equals any other tuple of the
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from queuectl.commands import JobCommand, RetryPolicy
 from queuectl.decider import decide
@@ -51,7 +52,7 @@ HISTORIES: dict[str, tuple[JobEvent, ...]] = {
     "stopping": (ENQUEUED, CLAIMED, STARTED, CancelRequested(2)),
     "failed": (ENQUEUED, CLAIMED, STARTED, FAILED),
     "completed": (ENQUEUED, CLAIMED, STARTED, Completed(2, 1)),
-    "dead": (ENQUEUED, CLAIMED, STARTED, FAILED._replace(retry_at_us=None), Dead(1, "exit_code")),
+    "dead": (ENQUEUED, CLAIMED, STARTED, replace(FAILED, retry_at_us=None), Dead(1, "exit_code")),
     "cancelled": (ENQUEUED, Cancelled()),
 }
 """Every situation a job can be in; claimed, running and stopping are all `processing`."""

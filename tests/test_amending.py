@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from queuectl.amending import FIELDS, edit_from, form_of
 from queuectl.errors import InvalidInput
@@ -67,7 +68,7 @@ def test_an_edit_changes_what_was_named_and_no_more(spec: JobSpec, wanted: dict[
 def test_a_form_that_is_left_as_it_is_changes_nothing(spec: JobSpec) -> None:
     """The form of a job, taken as changes, is an edit that leaves it as it is; what it names is said from then on."""
     form = form_of(spec, spec.run_at_us or 0)
-    assert edited(spec, edit_from(spec, form, now_us=NOW_US)) == spec._replace(timeout_is_default=False)
+    assert edited(spec, edit_from(spec, form, now_us=NOW_US)) == replace(spec, timeout_is_default=False)
 
 
 def test_nothing_named_is_no_edit() -> None:

@@ -1,6 +1,7 @@
 """The rules of the decider, each as given/when/then, and one matrix of them all."""
 
 import pytest
+from msgspec.structs import replace
 
 from queuectl.commands import (
     CancelJob,
@@ -161,20 +162,20 @@ def test_max_retries_two_is_three_attempts_then_dead() -> None:
     for attempt, token in ((1, 2), (2, 5)):
         story.tell((CLAIMED,)).when(StartJob(token, "host", 10)).then(Started(token, attempt, "host", 10))
         retry_at_us = at(3 + 2**attempt)
-        story.when(FAIL._replace(token=token)).then(
-            FAILED._replace(token=token, attempt=attempt, retry_at_us=retry_at_us)
+        story.when(replace(FAIL, token=token)).then(
+            replace(FAILED, token=token, attempt=attempt, retry_at_us=retry_at_us)
         )
     story.tell((CLAIMED,)).when(StartJob(8, "host", 10)).then(Started(8, 3, "host", 10))
-    last = FAILED._replace(token=8, attempt=3, retry_at_us=None)
-    job = story.when(FAIL._replace(token=8)).then(last, Dead(3, "exit_code")).job
+    last = replace(FAILED, token=8, attempt=3, retry_at_us=None)
+    job = story.when(replace(FAIL, token=8)).then(last, Dead(3, "exit_code")).job
     assert job is not None
     assert (job.state, job.attempts) == (JobState.DEAD, 3)
 
 
 def test_no_retries_is_one_attempt() -> None:
     """With max_retries=0 the first failure is the last."""
-    once = Enqueued(SPEC._replace(max_retries=0))
-    given(once, CLAIMED, STARTED).when(FAIL).then(FAILED._replace(retry_at_us=None), Dead(1, "exit_code"))
+    once = Enqueued(replace(SPEC, max_retries=0))
+    given(once, CLAIMED, STARTED).when(FAIL).then(replace(FAILED, retry_at_us=None), Dead(1, "exit_code"))
 
 
 @pytest.mark.parametrize(
@@ -182,17 +183,17 @@ def test_no_retries_is_one_attempt() -> None:
     [
         (POLICY, 2.0, 2),
         (POLICY, 10.0, 10),
-        (POLICY._replace(max_delay_s=4.0), 10.0, 4),
-        (POLICY._replace(jitter=0.5, roll=0.5), 10.0, 12.5),
-        (POLICY._replace(jitter=0.5, roll=0.5, max_delay_s=4.0), 10.0, 5),
+        (replace(POLICY, max_delay_s=4.0), 10.0, 4),
+        (replace(POLICY, jitter=0.5, roll=0.5), 10.0, 12.5),
+        (replace(POLICY, jitter=0.5, roll=0.5, max_delay_s=4.0), 10.0, 5),
     ],
 )
 def test_the_retry_waits_base_to_the_attempt_capped_then_jittered(
     policy: RetryPolicy, base: float, wait_s: float
 ) -> None:
     """The first retry is due base seconds after the failure, at most the cap, plus jitter by the roll."""
-    given(Enqueued(SPEC._replace(backoff_base=base)), CLAIMED, STARTED).when(FAIL._replace(retry=policy)).then(
-        FAILED._replace(retry_at_us=at(3 + wait_s))
+    given(Enqueued(replace(SPEC, backoff_base=base)), CLAIMED, STARTED).when(replace(FAIL, retry=policy)).then(
+        replace(FAILED, retry_at_us=at(3 + wait_s))
     )
 
 
@@ -267,7 +268,7 @@ def test_a_lost_attempt_counts() -> None:
 
 def test_a_job_that_keeps_killing_its_worker_ends_dead() -> None:
     """A lost attempt beyond max_retries goes to the dead letter queue like any other."""
-    once = Enqueued(SPEC._replace(max_retries=0))
+    once = Enqueued(replace(SPEC, max_retries=0))
     job = (
         given(once, CLAIMED, STARTED)
         .when(RecoverJob(2, POLICY, gone=True, pid=12))
@@ -333,7 +334,7 @@ def test_a_stopped_run_is_cancelled_with_its_output() -> None:
 
 def test_a_failure_while_cancel_is_requested_is_the_cancellation() -> None:
     """A run that fails once its stop was asked for is cancelled, not retried."""
-    given(*HISTORIES["stopping"]).when(FAIL._replace(duration_ms=800, stdout=OUT)).then(Cancelled(2, 1, 800, OUT))
+    given(*HISTORIES["stopping"]).when(replace(FAIL, duration_ms=800, stdout=OUT)).then(Cancelled(2, 1, 800, OUT))
 
 
 def test_a_run_that_ended_well_before_it_was_stopped_is_completed() -> None:
@@ -365,13 +366,13 @@ def test_an_edit_tells_only_what_changes() -> None:
     edit = EditJob(Edited(command="echo hi", queue="mail", max_retries=2, timeout_ms=0, env={}))
     job = given(*HISTORIES["dead"]).when(edit).then(Edited(queue="mail")).job
     assert job is not None
-    assert (job.state, job.spec) == (JobState.DEAD, SPEC._replace(queue="mail"))
+    assert (job.state, job.spec) == (JobState.DEAD, replace(SPEC, queue="mail"))
     given(*HISTORIES["dead"]).when(EditJob(Edited(command="echo hi", cwd=""))).then()
 
 
 def test_an_edit_empties() -> None:
     """No timeout, directory, environment or time is an edit too."""
-    spec = SPEC._replace(timeout_ms=5, cwd="/", env={"A": "b"}, run_at_us=at(90))
+    spec = replace(SPEC, timeout_ms=5, cwd="/", env={"A": "b"}, run_at_us=at(90))
     edit = Edited(timeout_ms=0, cwd="", env={}, run_at_us=0)
     job = given(Enqueued(spec)).when(EditJob(edit)).then(edit).job
     assert job is not None
@@ -387,13 +388,13 @@ def test_of_a_running_job_only_the_timeout_is_edited() -> None:
         job = story.when(EditJob(edit)).then(edit).job
         assert job is not None
         assert (job.spec.timeout_ms, job.state, job.lease) == (5_000, JobState.PROCESSING, lease)
-        more = EditJob(edit._replace(cwd="/"))
+        more = EditJob(replace(edit, cwd="/"))
         story.when(more).then_refused(WrongState, "change cwd of 'job1': it is processing")
 
 
 def test_a_timeout_that_was_edited_is_no_default() -> None:
     """Whoever names a timeout has said it, though it be as long as the default."""
-    spec = SPEC._replace(timeout_ms=300_000, timeout_is_default=True)
+    spec = replace(SPEC, timeout_ms=300_000, timeout_is_default=True)
     edit = EditJob(Edited(timeout_ms=300_000))
     job = given(Enqueued(spec)).when(edit).then(Edited(timeout_ms=300_000)).when(edit).then().job
     assert job is not None

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from queuectl import JobRequest, Queue
 from queuectl.errors import JobNotFound, NewerFormat, QueuectlError, StoreError
@@ -289,7 +290,7 @@ def test_a_forged_event_does_not_fit_the_chain(lived: Path, tmp_path: Path) -> N
     lines = parsed(export(lived))
     with Queue.open(lived) as queue:
         event = next(queue.events(after=4))
-    forged = encode_event(event._replace(actor="mallory"), key_of(5))
+    forged = encode_event(replace(event, actor="mallory"), key_of(5))
     lines[5] |= {"raw": base64.b64encode(forged).decode(), "actor": "mallory"}
     refused(joined(lines), tmp_path / "new", "the hash chain does not fit at position")
 

@@ -54,7 +54,8 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "diskspace": "",
     "damage": "errors",
     "store": "copying damage diskspace directory environment errors registry tables",
-    "projections.runner|projections.rebuild|projections.folding": VIEWS_OF_ALL,
+    "projections.rebuild": f"apart surroundings {VIEWS_OF_ALL}",
+    "projections.runner|projections.folding|projections.walking": VIEWS_OF_ALL,
     "projections.comparing": "store projections.*",
     "projections.rows": "errors packing store",
     "projections.environments": "errors events.types store projections.rows",
@@ -116,12 +117,12 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     " filtering job_wait listing when asof snapshots branching"
     " archived expiry retaining retention shrinking worker.output",
     "weighing": "",
-    "apart": "errors",
+    "apart": "errors packing",
     "checkpoint": "documents errors files untrusted",
     "tracing": "errors events.audit events.types store",
     "provenance": f"archive archived segment {VIEWS_OF_ALL}",
     "inherited": "errors events.types inheriting store",
-    "verifying": "datafile directory errors events.audit events.types files inherited outputs projections.rebuild"
+    "verifying": "apart datafile directory errors events.audit events.types files inherited outputs projections.rebuild"
     " provenance store tracing weighing",
     "verification": "apart checkpoint directory errors halfmade",
     "doctor": "apart clock directory due_times errors files halfmade events.lmdb_log job lmdbfile lockfile logtime"
@@ -140,6 +141,8 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
 }
 HOMES = {
     "lmdb": "store|environment|tables|datafile|lmdbfile|copying",
+    "msgspec": "packing|commands|decider|documents|due_times|engine|intake|job|limits|presence|cli.story"
+    "|events.audit|events.codec|events.types|events.validity|projections.*",
     "msgpack": "packing|events.codec|events.audit|projections.rows|segment|untrusted",
     "zstandard": "segment|snapshots",
     "click": "cli.*",

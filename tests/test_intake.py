@@ -11,6 +11,7 @@ from queuectl.errors import InvalidInput
 from queuectl.events.types import JobSpec
 from queuectl.intake import (
     COMMAND_BYTES,
+    Intake,
     JobRequest,
     check_id,
     check_queue,
@@ -76,9 +77,11 @@ def test_json_takes_times_as_people_write_them() -> None:
 def test_the_settings_count_where_a_job_says_nothing() -> None:
     """Retries, timeout and backoff come from the settings unless the job has its own."""
     settings = Settings(max_retries=9, job_timeout_sec=0, backoff_base=1.5)
-    assert spec_of(JobRequest("true"), settings=settings)[4:7] == (9, None, 1.5)
+    spec = spec_of(JobRequest("true"), settings=settings)
+    assert (spec.max_retries, spec.timeout_ms, spec.backoff_base) == (9, None, 1.5)
     own = JobRequest("true", max_retries=0, timeout_s=0.5, backoff_base=0)
-    assert spec_of(own, settings=settings)[4:7] == (0, 500, 0.0)
+    spec = spec_of(own, settings=settings)
+    assert (spec.max_retries, spec.timeout_ms, spec.backoff_base) == (0, 500, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -237,3 +240,16 @@ def test_a_reason_that_the_log_cannot_keep_is_refused(text: str) -> None:
     """A free text is valid UTF-8 of bounded length, and its field is named."""
     assert refusal(lambda: check_text("reason", text)).field == "reason"
     assert check_text("reason", "weil's grün ist") == "weil's grün ist"
+
+
+def test_what_only_equals_the_request_before_it_is_looked_at() -> None:
+    """Requests that ask alike are checked once; one whose values are equal and of another kind is not like them."""
+    intake = Intake(Settings(), now_us=NOW_US, cwd="/")
+    assert intake.specify(JobRequest("true", priority=1), "a").priority == 1
+    assert intake.specify(JobRequest("false", id="b", priority=1), "x") == JobSpec(
+        "b", "false", priority=1, timeout_ms=300_000, cwd="/", timeout_is_default=True
+    )
+    with pytest.raises(InvalidInput, match="priority: found True"):
+        intake.specify(JobRequest("true", priority=True), "c")
+    with pytest.raises(InvalidInput, match="a list of words runs without a shell"):
+        Intake(Settings(), now_us=NOW_US, cwd="/").specify(JobRequest(("true",), shell="bash"), "d")

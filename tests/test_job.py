@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from queuectl.errors import IllegalTransition
 from queuectl.events.types import (
@@ -111,7 +112,7 @@ def test_a_failed_job_keeps_why_and_waits_for_its_retry() -> None:
 
 def test_a_dead_job_keeps_its_last_failure() -> None:
     """Going to the dead letter queue leaves attempts, outcome and the time it was due as they were."""
-    job = job_after(*HISTORIES["running"], FAILED._replace(retry_at_us=None), Dead(1, "exit_code"))
+    job = job_after(*HISTORIES["running"], replace(FAILED, retry_at_us=None), Dead(1, "exit_code"))
     assert (job.state, job.attempts, job.due_us) == (JobState.DEAD, 1, 0)
     assert job.last is not None
     assert job.last.error == "boom"

@@ -23,6 +23,7 @@ from queuectl import (
     Queue,
     WaitTimeout,
 )
+from queuectl.events.types import ConfigChanged, JobSpec
 from queuectl.settings import KEYS, Settings
 from queuectl.surroundings import default_path
 from tests.clocks import START_US, FakeClock
@@ -141,7 +142,7 @@ def test_a_job_can_say_everything_itself(queue: Queue) -> None:
         words, id="a", queue="q", priority=7, max_retries=0, timeout_s=1.5, backoff_base=1.5, cwd="/", env={"A": "1"}
     )
     assert queue.job("a") == job
-    assert job.spec[:9] == ("a", tuple(words), "q", 7, 0, 1500, 1.5, "/", {"A": "1"})
+    assert job.spec == JobSpec("a", tuple(words), "q", 7, 0, 1500, 1.5, "/", {"A": "1"})
 
 
 @pytest.mark.parametrize(
@@ -459,8 +460,7 @@ def test_a_value_set_again_is_no_event(queue: Queue) -> None:
     for _ in range(2):
         queue.config_set("max_retries", 5)
         queue.config_unset("lease_s")
-    changes = [each.event for each in queue.events()]
-    assert [tuple(change) for change in changes] == [("max_retries", None, 5)]
+    assert [each.event for each in queue.events()] == [ConfigChanged("max_retries", None, 5)]
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from queuectl import Captured, InvalidInput, Job, JobNotFound, JobRequest, Queue, Result, Running, StaleLease
 from queuectl.events.types import Cancelled, Claimed, Failed, Output, Released, Renewed, Started
+from queuectl.job import Outcome
 from queuectl.worker.output import encode
 from tests.clocks import START_US, FakeClock
 from tests.lives import PRINTED, dead, failed, running, state_of
@@ -108,7 +110,7 @@ def test_a_completed_job_tells_how(queue: Queue, clock: FakeClock) -> None:
     clock.advance(2)
     job = queue.complete(job, duration_ms=1900)
     assert (job.state, job.lease, job.finished_at_us) == ("completed", None, START_US + 2 * SECOND)
-    assert job.last == ("w1", 0, None, 1900, None)
+    assert job.last == Outcome("w1", 0, None, 1900, None)
     assert queue.job("a") == job
 
 
@@ -130,7 +132,7 @@ def test_a_failure_tells_why(queue: Queue) -> None:
     queue.enqueue("sleep 9", id="a", max_retries=0)
     output = Captured(stderr_tail="last words\n")
     job = queue.fail(running(queue), "killed", reason="signal", signal="SIGKILL", duration_ms=5, output=output)
-    assert job.last == ("w1", None, "SIGKILL", 5, "killed")
+    assert job.last == Outcome("w1", None, "SIGKILL", 5, "killed")
     event = queue.history("a")[-2].event
     assert isinstance(event, Failed)
     assert (event.reason, event.signal, event.stderr_tail, event.retry_at_us) == (
@@ -293,7 +295,7 @@ def test_a_renewed_lease_lasts_from_now(queue: Queue, clock: FakeClock) -> None:
     job = running(queue)
     clock.advance(20)
     renewed = queue.renew(job, lease_s=30)
-    assert renewed.lease == job.lease._replace(expires_at_us=START_US + 50 * SECOND)  # type: ignore[union-attr]
+    assert renewed.lease == replace(job.lease, expires_at_us=START_US + 50 * SECOND)  # type: ignore[union-attr]
     clock.advance(25)
     assert (queue.recover().jobs, queue.history("a")[-1].event) == (
         [],

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import asdict, replace
 
 from queuectl import Queue
 from queuectl.documents import event_json, event_values
@@ -95,14 +96,14 @@ def within_times(event: Recorded) -> Recorded:
     """Return an event with times that a calendar has."""
 
     def fields_of(each: Any) -> dict[str, int]:
-        return {name: value % LATEST_US for name, value in each._asdict().items() if name.endswith("at_us") and value}
+        return {name: value % LATEST_US for name, value in asdict(each).items() if name.endswith("at_us") and value}
 
     inner: Any = event.event
     if isinstance(inner, Enqueued):
-        inner = Enqueued(inner.spec._replace(**fields_of(inner.spec)))
+        inner = Enqueued(replace(inner.spec, **fields_of(inner.spec)))
     else:
-        inner = inner._replace(**fields_of(inner))
-    return event._replace(event=inner, **fields_of(event))
+        inner = replace(inner, **fields_of(inner))
+    return replace(event, event=inner, **fields_of(event))
 
 
 @pytest.fixture
@@ -165,7 +166,7 @@ def test_an_export_of_an_earlier_release_comes_in(exported: list[dict[str, Any]]
             for later in ("timeout_is_default", "shell", "inherited", "due", "merge"):
                 line["data"].pop(later, None)
             if line["type"] == "edited":
-                line["data"] = dict.fromkeys(Edited._fields) | line["data"]
+                line["data"] = dict.fromkeys(Edited.__struct_fields__) | line["data"]
     Queue.import_export(io.BytesIO(joined(exported)), tmp_path / "new")
     bare = [{key: line[key] for key in ("position", "raw")} if "raw" in line else line for line in exported]
     Queue.import_export(io.BytesIO(joined(bare)), tmp_path / "bare")

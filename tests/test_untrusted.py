@@ -22,6 +22,7 @@ import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from queuectl import Queue, limits, soundness, untrusted
 from queuectl.errors import CorruptLog, StoreError
@@ -192,11 +193,13 @@ def test_an_event_that_cannot_be_is_refused(tmp_path: Path) -> None:
     """Fields of a wrong kind, times before all time and streams that begin later are refused with their position."""
     spec = JobSpec("a", "true")
     events: dict[str, Recorded] = {
-        "field priority is 'x'": Recorded(1, 5, 1, 0, "me", Enqueued(spec._replace(priority="x"))),  # type: ignore[arg-type]
-        "field command is 7": Recorded(1, 5, 1, 0, "me", Enqueued(spec._replace(command=7))),  # type: ignore[arg-type]
-        "field backoff_base is inf": Recorded(1, 5, 1, 0, "me", Enqueued(spec._replace(backoff_base=float("inf")))),
+        "Expected `int`, got `str` - at `$.pri`": Recorded(1, 5, 1, 0, "me", Enqueued(replace(spec, priority="x"))),  # type: ignore[arg-type]
+        "Expected `str | array`, got `int` - at `$.cmd`": Recorded(
+            1, 5, 1, 0, "me", Enqueued(replace(spec, command=7))
+        ),  # type: ignore[arg-type]
+        "field backoff_base is inf": Recorded(1, 5, 1, 0, "me", Enqueued(replace(spec, backoff_base=float("inf")))),
         "field at_us is -5": Recorded(1, -5, 1, 0, "me", Enqueued(spec)),
-        "field actor is 3": Recorded(1, 5, 1, 0, 3, Enqueued(spec)),  # type: ignore[arg-type]
+        "Expected `str`, got `int` - at `$.a`": Recorded(1, 5, 1, 0, 3, Enqueued(spec)),  # type: ignore[arg-type]
         "it is of stream 9": Recorded(1, 5, 9, 0, "me", Claimed("w", 7)),
         "names itself or a later one": Recorded(1, 5, 1, 1, "me", Enqueued(spec)),
         "as an archive segment": Recorded(
@@ -216,21 +219,21 @@ ENVIRONMENT = "environment:" + digest_of(ENTRIES).hex()
 SPEC = JobSpec("a", "true")
 
 BEYOND: dict[str, tuple[int | str, Event]] = {
-    "priority: found 1099511627776": (1, Enqueued(SPEC._replace(priority=1 << 40))),
-    "queue: found ''": (1, Enqueued(SPEC._replace(queue=""))),
-    "queue: found 'a\\x00'": (1, Enqueued(SPEC._replace(queue="a\0"))),
-    "id: found 0 characters": (1, Enqueued(SPEC._replace(id=""))),
-    "id: found 'a\\n'": (1, Enqueued(SPEC._replace(id="a\n"))),
-    "command: found a NUL": (1, Enqueued(SPEC._replace(command=("a", "\0")))),
-    "max_retries: found -5": (1, Enqueued(SPEC._replace(max_retries=-5))),
-    "timeout: found -0.005": (1, Enqueued(SPEC._replace(timeout_ms=-5))),
-    "backoff_base: found 1e+308": (1, Enqueued(SPEC._replace(backoff_base=1e308))),
-    "cwd: found 'here'": (1, Enqueued(SPEC._replace(cwd="here"))),
-    "env: found 'A=B'": (1, Enqueued(SPEC._replace(env={"A=B": "c"}))),
-    'shell: found "\'"': (1, Enqueued(SPEC._replace(shell="'"))),
-    "run_at: found 4611686018427387904": (1, Enqueued(SPEC._replace(run_at_us=1 << 62))),
-    "inherited: found b'x'": (1, Enqueued(SPEC._replace(inherited=b"x"))),
-    "environment 78787878787878787878787878787878, which is not": (1, Enqueued(SPEC._replace(inherited=b"x" * 16))),
+    "priority: found 1099511627776": (1, Enqueued(replace(SPEC, priority=1 << 40))),
+    "queue: found ''": (1, Enqueued(replace(SPEC, queue=""))),
+    "queue: found 'a\\x00'": (1, Enqueued(replace(SPEC, queue="a\0"))),
+    "id: found 0 characters": (1, Enqueued(replace(SPEC, id=""))),
+    "id: found 'a\\n'": (1, Enqueued(replace(SPEC, id="a\n"))),
+    "command: found a NUL": (1, Enqueued(replace(SPEC, command=("a", "\0")))),
+    "max_retries: found -5": (1, Enqueued(replace(SPEC, max_retries=-5))),
+    "timeout: found -0.005": (1, Enqueued(replace(SPEC, timeout_ms=-5))),
+    "backoff_base: found 1e+308": (1, Enqueued(replace(SPEC, backoff_base=1e308))),
+    "cwd: found 'here'": (1, Enqueued(replace(SPEC, cwd="here"))),
+    "env: found 'A=B'": (1, Enqueued(replace(SPEC, env={"A=B": "c"}))),
+    'shell: found "\'"': (1, Enqueued(replace(SPEC, shell="'"))),
+    "run_at: found 4611686018427387904": (1, Enqueued(replace(SPEC, run_at_us=1 << 62))),
+    "inherited: found b'x'": (1, Enqueued(replace(SPEC, inherited=b"x"))),
+    "environment 78787878787878787878787878787878, which is not": (1, Enqueued(replace(SPEC, inherited=b"x" * 16))),
     "max_retries: found 'abc'": ("config", ConfigChanged("max_retries", None, "abc")),
     "max_retries: found 1.5": ("config", ConfigChanged("max_retries", None, 1.5)),
     "lease_s: found -1e+300": ("config", ConfigChanged("lease_s", None, -1e300)),
@@ -294,14 +297,14 @@ def test_an_edit_beyond_what_intake_takes_is_refused(tmp_path: Path) -> None:
 
 def test_ids_of_a_newer_unicode_are_taken(tmp_path: Path) -> None:
     """An id with a character that this Python does not know, which a newer one had let in, is restored and imported."""
-    limits.check(Recorded(1, 5, 1, 0, "me", Enqueued(SPEC._replace(id="a\U0003fffd"))), lambda stream: 0)
+    limits.check(Recorded(1, 5, 1, 0, "me", Enqueued(replace(SPEC, id="a\U0003fffd"))), lambda stream: 0)
     limits.check(Recorded(2, 5, 1, 1, "me", Claimed("w\U0003fffd", 7)), lambda stream: 0)
 
 
 def test_an_environment_is_taken_along_from_before(tmp_path: Path) -> None:
     """A job may take along what is kept before it, also by another batch; not what is kept behind it."""
     kept = (ENVIRONMENT, EnvironmentKept(ENTRIES))
-    job = (1, Enqueued(SPEC._replace(inherited=digest_of(ENTRIES))))
+    job = (1, Enqueued(replace(SPEC, inherited=digest_of(ENTRIES))))
     soundness.check(stored_with(tmp_path / "good", kept, job))
     with pytest.raises(CorruptLog, match="not kept before it"):
         soundness.check(stored_with(tmp_path / "bad", job, kept))
@@ -341,7 +344,7 @@ def test_an_environment_is_kept_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_verify_tells_of_an_environment_that_is_nowhere(tmp_path: Path) -> None:
     """A job that takes along what is not kept before it is named by its position."""
-    path = stored_with(tmp_path / "q", (1, Enqueued(SPEC._replace(inherited=b"x" * 16))))
+    path = stored_with(tmp_path / "q", (1, Enqueued(replace(SPEC, inherited=b"x" * 16))))
     assert any(f"environment {(b'x' * 16).hex()}, which is not kept" in what for what in verified(path))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from queuectl import Captured, JobRequest, Queue, QueuectlError, Result, start_worker
 from queuectl.errors import SHOWN_CHARS, InvalidInput, shown
@@ -252,7 +253,7 @@ def test_a_filter_is_checked_field_by_field(queue: Queue, field: str) -> None:
         (lambda queue, job: queue.complete(job, return_code="0"), "return_code"),
         (lambda queue, job: queue.complete(job, duration_ms=-5), "duration_ms"),
         (lambda queue, job: queue.complete(job, duration_ms=2**64), "duration_ms"),
-        (lambda queue, job: queue.complete(job._replace(number="1")), "job"),
+        (lambda queue, job: queue.complete(replace(job, number="1")), "job"),
         (lambda queue, job: queue.enqueue("true", env=0), "env"),
         (lambda queue, job: queue.enqueue("true", priority=True), "priority"),
         (lambda queue, job: queue.enqueue("true", delay_s=math.nan), "delay_s"),

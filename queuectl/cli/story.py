@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import asdict
+
 from ..events.codec import name_of
 from ..events.types import (
     Cancelled,
@@ -181,7 +183,7 @@ def _cancelled(event: Cancelled, at_us: int) -> str:
 
 
 def _edited(event: Edited, at_us: int) -> str:
-    told = {field: value for field, value in event._asdict().items() if value is not None and field != "due_us"}
+    told = {field: value for field, value in asdict(event).items() if value is not None and field != "due_us"}
     shown = [f"{_FIELDS.get(field, field)} {_value(field, value)}" for field, value in told.items()]
     return ", ".join(shown)
 

@@ -8,9 +8,14 @@ to be need anybody look for what is wrong.
 
 import struct
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 from zlib import crc32
+
+from msgpack import UnpackException
+from msgspec import MsgspecError, Struct, convert
+from msgspec.msgpack import Decoder
 
 from ..errors import CorruptLog
 from ..packing import unpack as unpack_value
@@ -30,6 +35,35 @@ PROBLEMS_AT_MOST: Final = 1_000
 _VERSIONS: Final[Mapping[str, int]] = {layout.name: layout.version for layout in LAYOUTS}
 _CHECKSUM: Final = struct.Struct(">I")
 _MASK: Final = (1 << 64) - 1
+
+
+class _Outside(Struct, gc=False):
+    """What an event says of things outside the log."""
+
+    out: Any = None
+    err: Any = None
+    inh: Any = None
+    env: Any = None
+
+
+_NOTHING_OUTSIDE: Final = _Outside()
+
+
+class _Seen(Struct, gc=False):
+    """What of an envelope is looked at."""
+
+    t: int
+    y: str
+    v: int
+    d: _Outside
+    s: Stream | None = None
+    p: int = 0
+    h: bytes | None = None
+
+
+@cache
+def _see() -> Callable[[bytes], _Seen]:
+    return Decoder(_Seen).decode
 
 
 class Problem(NamedTuple):
@@ -100,10 +134,11 @@ class Audit:
         self._confirmed = 0  # the chain up to here is as an event behind says
 
     def feed(self, rows: Iterable[Row], look: Look, each: Callable[[int, Envelope], None] | None = None) -> None:
-        """Check rows; `each` is given the position and the envelope of every sound event."""
+        """Check rows; `each` is given the position and envelope of every sound event with an output or environment."""
         position, digest, at_us, total, events = self.position, self.digest, self.at_us, self.sum, 0
         watch = min((each for each in self._watched if each > position), default=0)
         versions, int_of, checksum_of, cut = _VERSIONS, int.from_bytes, _CHECKSUM.unpack_from, self._cut
+        see = _see()
         for key, value in rows:
             position += 1
             if int_of(key, "big") != position:
@@ -113,15 +148,16 @@ class Audit:
                 payload = value[4:]
                 if crc32(payload, crc32(key)) != checksum_of(value)[0]:
                     raise CorruptLog(position, "")
-                envelope = unpack_value(payload)
-                get, event_us = envelope.get, envelope["t"]
-                kept, stream, prev = get("h"), get("s", position), get("p", 0)
-                if type(prev) is not int:
-                    raise ValueError
+                try:
+                    seen = see(payload)
+                except MsgspecError:
+                    seen = convert(unpack_value(payload), _Seen)  # with a text that is not UTF-8
+                kept, prev, event_us, data = seen.h, seen.p, seen.t, seen.d
+                stream = position if seen.s is None else seen.s
                 is_in_time = event_us >= at_us
-                is_known = envelope["v"] <= versions.get(envelope["y"], 0)
+                is_known = seen.v <= versions.get(seen.y, 0)
                 total += hash((stream, position))
-            except (CorruptLog, ValueError, KeyError, struct.error, TypeError, AttributeError) as error:
+            except (CorruptLog, ValueError, struct.error, TypeError, RecursionError, UnpackException) as error:
                 digest = None
                 self._spoil(position, error)
                 continue
@@ -132,18 +168,18 @@ class Audit:
             if digest is not None:
                 digest = sha256(digest + value).digest()
             if not is_in_time or not is_known:
-                self._complain(position, envelope, is_known)
+                self._complain(position, seen.y, is_known)
             at_us = event_us
             if stream == position:
                 if prev:
-                    self._check_reuse(position, envelope, look)
+                    self._check_reuse(position, prev, seen.y, look)
             elif 0 < prev < position:
                 if prev > cut or type(stream) is int or look(prev) is not None:
                     total -= hash((stream, prev))
             elif prev or type(stream) is int:
                 self._found(Problem(position, f"it names {prev} as the event of its stream before it"))
-            if each is not None:
-                each(position, envelope)
+            if each is not None and data != _NOTHING_OUTSIDE:
+                each(position, unpack_value(payload))
             if position == watch:
                 watch = self._compare(position, digest)
         self.position, self.digest, self.at_us, self.sum = position, digest, at_us, total & _MASK
@@ -202,9 +238,9 @@ class Audit:
         self._found(Problem(first, what, position))
         return kept if type(kept) is bytes else None
 
-    def _complain(self, position: int, envelope: Envelope, is_known: bool) -> None:
+    def _complain(self, position: int, kind: str, is_known: bool) -> None:
         if not is_known:
-            self._found(Problem(position, f"a newer queuectl wrote its type, {envelope['y']!r}; upgrade this one"))
+            self._found(Problem(position, f"a newer queuectl wrote its type, {kind!r}; upgrade this one"))
         else:
             self._found(Problem(position, "its time is before that of the event before it"))
 
@@ -219,14 +255,13 @@ class Audit:
             self.unproven.append(position)
         return min((each for each in self._watched if each > position), default=0)
 
-    def _check_reuse(self, position: int, envelope: Envelope, look: Look) -> None:
+    def _check_reuse(self, position: int, prev: int, kind: str, look: Look) -> None:
         """Check that a new job whose id had been another's names that one's removal."""
-        prev = envelope["p"]
         value = look(prev) if 0 < prev < position else None
         if prev in self.spoilt or (value is None and 0 < prev <= min(self._cut, position)):
             return
         before = None if value is None else envelope_of(prev, value)
-        if before is None or before.get("y") != "removed" or envelope["y"] != "enqueued":
+        if before is None or before.get("y") != "removed" or kind != "enqueued":
             self._found(
                 Problem(position, f"it names {prev} as the removal of an earlier job of its id, which it is not")
             )

@@ -8,7 +8,7 @@ last event alone. Pure; knows nothing of storage.
 from hashlib import sha256
 from typing import Final
 
-from .codec import unpack
+from .codec import told
 
 GENESIS: Final = bytes(32)
 """The digest at position 0."""
@@ -21,4 +21,4 @@ def link(before: bytes, value: bytes) -> bytes:
 
 def kept_by(key: bytes, value: bytes) -> bytes | None:
     """Give the digest before an event, where the event keeps it; raises CorruptLog."""
-    return unpack(key, value).get("h")
+    return told(key, value).h

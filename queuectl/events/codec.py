@@ -6,11 +6,15 @@ equals its default is left out, so a default never changes within a version. doc
 tells all of it; tests/golden keeps the bytes of every version.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, reduce
+from operator import or_
+from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
 import msgpack
+from msgspec import NODEFAULT, MsgspecError, Struct, convert, defstruct
+from msgspec.msgpack import Decoder
 
 from ..errors import CorruptLog, NewerFormat
 from ..packing import pack
@@ -28,7 +32,6 @@ from .types import (
     Event,
     Failed,
     JobSpec,
-    Output,
     Recorded,
     Released,
     Removed,
@@ -36,6 +39,7 @@ from .types import (
     Requeued,
     RetentionApplied,
     Started,
+    Stream,
     WorkerStarted,
     WorkerStopped,
     WorkerStopping,
@@ -44,56 +48,39 @@ from .types import (
 Data = dict[str, Any]
 Upcast = Callable[[Data], Data]
 
-_NOTHING = object()  # equal to no value
-_new = tuple.__new__  # builds a NamedTuple from a tuple, past its slower constructor
-
 
 class Layout(NamedTuple):
-    """How one event type is stored: explicit name, current version, and its fields' short keys.
+    """How one type of event is stored: its explicit name, its current version, and the type of what the event says."""
 
-    The keys stand in the order of the fields: the required ones, then those that have `defaults`
-    and may be left out. `unstored` has for each key the value that is not written.
-    """
-
-    type: type[Any]
+    type: Any
     name: str
     version: int
-    keys: tuple[str, ...]
-    required: tuple[str, ...]
-    optional: tuple[str, ...]
-    defaults: tuple[Any, ...]
-    unstored: tuple[Any, ...]
+    data: Any
 
 
-def _layout(cls: type[Any], name: str, keys: str, fields_of: type[Any] | None = None) -> Layout:
-    fields = fields_of or cls
-    names = tuple(keys.split())
-    assert len(names) == len(fields._fields), f"{name}: one key a field"
-    defaults = tuple(fields._field_defaults.values())
-    count = len(names) - len(defaults)
-    return Layout(cls, name, 1, names, names[:count], names[count:], defaults, (_NOTHING,) * count + defaults)
-
-
-LAYOUTS: tuple[Layout, ...] = (
-    _layout(Enqueued, "enqueued", "id cmd q pri max tmo base cwd env run dt sh inh due mrg", JobSpec),
-    _layout(Claimed, "claimed", "w exp"),
-    _layout(Started, "started", "tok n host pid"),
-    _layout(Renewed, "renewed", "tok exp"),
-    _layout(Completed, "completed", "tok n ms rc out err"),
-    _layout(Failed, "failed", "tok n why msg rc sig ms retry out err tail"),
-    _layout(Dead, "dead", "n why"),
-    _layout(Released, "released", "tok why"),
-    _layout(CancelRequested, "cancel_requested", "tok"),
-    _layout(Cancelled, "cancelled", "tok n ms out err"),
-    _layout(Requeued, "requeued", "n"),
-    _layout(Edited, "edited", "cmd q pri max tmo base cwd env run sh due"),
-    _layout(Removed, "removed", "state rep"),
-    _layout(ConfigChanged, "config_changed", "key old new"),
-    _layout(EnvironmentKept, "environment_kept", "env"),
-    _layout(WorkerStarted, "worker_started", "host pid slots queues"),
-    _layout(WorkerStopping, "worker_stopping", "now"),
-    _layout(WorkerStopped, "worker_stopped", "why"),
-    _layout(RetentionApplied, "retention_applied", "upto from to n chain arc sha dead"),
+LAYOUTS: tuple[Layout, ...] = tuple(
+    Layout(kind, name, 1, JobSpec if kind is Enqueued else kind)
+    for kind, name in (
+        (Enqueued, "enqueued"),
+        (Claimed, "claimed"),
+        (Started, "started"),
+        (Renewed, "renewed"),
+        (Completed, "completed"),
+        (Failed, "failed"),
+        (Dead, "dead"),
+        (Released, "released"),
+        (CancelRequested, "cancel_requested"),
+        (Cancelled, "cancelled"),
+        (Requeued, "requeued"),
+        (Edited, "edited"),
+        (Removed, "removed"),
+        (ConfigChanged, "config_changed"),
+        (EnvironmentKept, "environment_kept"),
+        (WorkerStarted, "worker_started"),
+        (WorkerStopping, "worker_stopping"),
+        (WorkerStopped, "worker_stopped"),
+        (RetentionApplied, "retention_applied"),
+    )
 )
 
 UPCASTS: Mapping[tuple[str, int], Upcast] = {}
@@ -105,14 +92,36 @@ _BY_TYPE: Mapping[type[Any], Layout] = {layout.type: layout for layout in LAYOUT
 _BY_NAME: Mapping[str, Layout] = {layout.name: layout for layout in LAYOUTS}
 
 
+class Envelope(Struct, omit_defaults=True, gc=False):
+    """The map that a stored event is, in the order in which it is stored."""
+
+    t: int
+    y: str
+    v: int
+    a: str
+    d: Any
+    s: Stream | None = None
+    p: int = 0
+    r: str | None = None
+    c: int = 0
+    h: bytes | None = None
+
+
+class Told(Struct, gc=False):
+    """What an envelope says of its event's time and type, and the digest that it keeps."""
+
+    t: int
+    y: str
+    v: int
+    h: bytes | None = None
+
+
+_told: Callable[[Any], Told] = Decoder(Told).decode
+
+
 def name_of(event: Event) -> str:
-    """Give the name an event is stored under."""
+    """Return the name an event is stored under."""
     return _BY_TYPE[type(event)].name
-
-
-def layout_of(kind: type[Any]) -> Layout:
-    """Give how a type of event is stored."""
-    return _BY_TYPE[kind]
 
 
 def encode(recorded: Recorded, key: bytes, chain: bytes | None = None) -> bytes:
@@ -120,25 +129,17 @@ def encode(recorded: Recorded, key: bytes, chain: bytes | None = None) -> bytes:
 
     `chain` is the digest of the log before it, where the event is to keep that.
     """
-    position, at_us, stream, prev, actor, event, reason, cause = recorded
-    layout = _BY_TYPE[type(event)]
-    fields: Any = event.spec if type(event) is Enqueued else event
-    if layout.defaults:
-        data = {k: value for k, value, default in zip(layout.keys, fields, layout.unstored) if value != default}  # noqa: B905
-    else:
-        data = dict(zip(layout.keys, fields))  # noqa: B905 - strict costs as much again, and _layout has checked
-    envelope: Data = {"t": at_us, "y": layout.name, "v": layout.version, "a": actor, "d": data}
-    if stream != position:
-        envelope["s"] = stream
-    if prev:
-        envelope["p"] = prev
-    if reason is not None:
-        envelope["r"] = reason
-    if cause:
-        envelope["c"] = cause
-    if chain is not None:
-        envelope["h"] = chain
-    payload = pack(envelope)
+    event: Any = recorded.event
+    stream: Stream | None = recorded.stream
+    _, name, version, _ = _BY_TYPE[type(event)]
+    if type(event) is Enqueued:
+        event = event.spec
+        if stream == recorded.position:
+            stream = None
+    actor, reason = recorded.actor, recorded.reason
+    payload = pack(
+        Envelope(recorded.at_us, name, version, actor, event, stream, recorded.prev, reason, recorded.cause, chain)
+    )
     return crc32(payload, crc32(key)).to_bytes(4, "big") + payload
 
 
@@ -148,52 +149,90 @@ def decode(key: bytes, value: bytes, *, upcasts: Mapping[tuple[str, int], Upcast
     Raises CorruptLog when they are not what was written, NewerFormat when this queuectl does not
     know the type or its version.
     """
-    position = int.from_bytes(key, "big")
-    envelope = unpack(key, value)
-    try:
-        get = envelope.get
-        layout = _BY_NAME.get(envelope["y"])
-        if layout is None:
-            raise NewerFormat(f"the event type at position {position}", repr(envelope["y"])[:60], "no such type")
-        data = envelope["d"]
-        if envelope["v"] != layout.version:
-            data = _upcast(layout, envelope["v"], data, position, upcasts)
-        event = _build(layout, data, position)
-        prev = get("p", 0)
+    return decode_all(((key, value),), upcasts=upcasts)[0]
+
+
+def decode_all(
+    rows: Iterable[tuple[bytes, bytes]], *, upcasts: Mapping[tuple[str, int], Upcast] = UPCASTS
+) -> list[Recorded]:
+    """Turn rows of the log into the recorded events; raises as decode() does."""
+    decode_whole, recorded = _decoder(), []
+    for key, value in rows:
+        position, payload = int.from_bytes(key, "big"), value[4:]
+        if crc32(payload, crc32(key)) != int.from_bytes(value[:4], "big"):
+            raise CorruptLog(position, "the checksum does not match")
+        try:
+            found = decode_whole(payload)
+        except (MsgspecError, RecursionError):  # of another version, with a text that is not UTF-8, or no event
+            found = _decode_slowly(position, payload, upcasts)
+        event, stream, prev = found.d, found.s, found.p
+        if type(event) is JobSpec:
+            event = Enqueued(event)
+        if stream is None:
+            stream = position
         if prev >= position > 0:  # whoever follows a stream back would never come to its beginning
             raise CorruptLog(position, "it names itself or a later one as the event of its stream before it")
-        fields = (position, envelope["t"], get("s", position), prev, envelope["a"], event, get("r"), get("c", 0))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise CorruptLog(position, "its bytes are no event") from error
-    return _new(Recorded, fields)
+        recorded.append(Recorded(position, found.t, stream, prev, found.a, event, found.r, found.c))
+    return recorded
 
 
 def unpack(key: bytes, value: bytes) -> Data:
-    """Give the envelope in stored bytes, as docs/log-format.md has it; raises CorruptLog."""
+    """Return the envelope in stored bytes, as docs/log-format.md has it; raises CorruptLog."""
+    return _unpacked(int.from_bytes(key, "big"), _payload(key, value))
+
+
+def told(key: bytes, value: bytes) -> Told:
+    """Return what an envelope says of its event's time and type; raises CorruptLog or NewerFormat."""
+    try:
+        found = _told(_payload(key, value))
+    except (MsgspecError, RecursionError) as error:
+        raise CorruptLog(int.from_bytes(key, "big"), "its bytes are no event") from error
+    if found.y not in _BY_NAME or found.v != _BY_NAME[found.y].version:
+        decode(key, value)  # which says what is wrong with it, if anything
+    return found
+
+
+def _payload(key: bytes, value: bytes) -> bytes:
     payload = value[4:]
     if crc32(payload, crc32(key)).to_bytes(4, "big") != value[:4]:
         raise CorruptLog(int.from_bytes(key, "big"), "the checksum does not match")
+    return payload
+
+
+@cache
+def _decoder() -> Callable[[bytes], Any]:
+    """Return what decodes an envelope with its event, of the current versions; made when it is first needed."""
+    return Decoder(reduce(or_, map(_whole, LAYOUTS))).decode
+
+
+def _whole(layout: Layout) -> Any:
+    """Return the type of a whole envelope of one type and version."""
+    types = Envelope.__annotations__ | {"v": Literal[layout.version], "d": layout.data}
+    defaults = (*(NODEFAULT,) * (len(types) - len(Envelope.__struct_defaults__)), *Envelope.__struct_defaults__)
+    fields = [(name, types[name], default) for name, default in zip(types, defaults, strict=True) if name != "y"]
+    return defstruct(layout.name, fields, tag_field="y", tag=layout.name, gc=False)
+
+
+def _decode_slowly(position: int, payload: bytes, upcasts: Mapping[tuple[str, int], Upcast]) -> Envelope:
+    try:
+        found = convert(_unpacked(position, payload), Envelope)
+        layout = _BY_NAME.get(found.y)
+        if layout is None:
+            raise NewerFormat(f"the event type at position {position}", repr(found.y)[:60], "no such type")
+        if found.v != layout.version:
+            found.d = _upcast(layout, found.v, found.d, position, upcasts)
+        found.d = convert(found.d, layout.data)
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:  # a MsgspecError is a ValueError
+        raise CorruptLog(position, f"its bytes are no event ({error})") from error
+    return found
+
+
+def _unpacked(position: int, payload: bytes) -> Data:
     try:
         envelope: Data = _unpack(payload)
     except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
-        raise CorruptLog(int.from_bytes(key, "big"), "its bytes are no event") from error
+        raise CorruptLog(position, "its bytes are no event") from error
     return envelope
-
-
-def _build(layout: Layout, data: Data, position: int) -> Event:
-    try:
-        fields = (*map(data.__getitem__, layout.required), *map(data.get, layout.optional, layout.defaults))
-    except KeyError as missing:
-        raise CorruptLog(position, f"{layout.name!r} lacks a required field, {missing}") from None
-    if layout.type is Enqueued:
-        return _new(Enqueued, (_new(JobSpec, fields),))
-    event: Any = _new(layout.type, fields)
-    return _with_outputs(event) if "out" in data or "err" in data else event  # type: ignore[no-any-return]
-
-
-def _with_outputs(event: Any) -> Any:
-    outputs = {field: Output(*value) for field in ("stdout", "stderr") if (value := getattr(event, field)) is not None}
-    return event._replace(**outputs)
 
 
 def _upcast(layout: Layout, version: int, data: Data, position: int, upcasts: Mapping[tuple[str, int], Upcast]) -> Data:

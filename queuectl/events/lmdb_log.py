@@ -11,18 +11,17 @@ from itertools import islice
 from ..errors import Conflict, CorruptLog
 from ..store import Row, Transaction, key_of
 from .chain import GENESIS, kept_by, link
-from .codec import decode, encode
+from .codec import decode, encode, told
 from .log import Append
 from .types import NEW, RETENTION_STREAM, Claimed, Enqueued, Recorded, RetentionApplied, Stream
 
 LOG = "log"
 STREAMS = "streams"
 _META = "meta"
+_NO_VERSION = bytes(8)
 _CUT = b"cut"
 _ORIGIN = b"origin"
 _FORMAT, _WITH_GAPS = b"format", b"2"
-
-_new = tuple.__new__  # builds a NamedTuple from a tuple, past its slower constructor
 
 
 class LmdbLog:
@@ -32,7 +31,9 @@ class LmdbLog:
         self._txn = txn
         self._tail = last = txn.last(LOG)
         self._head = int.from_bytes(last[0], "big") if last else 0
-        self.last_at_us = decode(*last).at_us if last else 0
+        tail = told(*last) if last else None
+        self.last_at_us = tail.t if tail else 0
+        self._kept = tail.h if tail else GENESIS  # the digest that the last event keeps, of all before it
 
     def head(self) -> int:
         """Give the position of the last event."""
@@ -40,7 +41,8 @@ class LmdbLog:
 
     def version(self, stream: Stream) -> int:
         """Return the position of a stream's last event, 0 for none; raises CorruptLog where another's is there."""
-        position = self._last(stream, {})
+        found = self._txn.get(STREAMS, stream_key(stream))
+        position = int.from_bytes(found, "big") if found else 0
         if position and self.at(position).stream != stream:
             raise CorruptLog(position, f"`streams` has it as the last event of stream {stream}")
         return position
@@ -83,28 +85,42 @@ class LmdbLog:
         """Append a batch, all or nothing."""
         at_us = max(at_us, self.last_at_us)
         recorded: list[Recorded] = []
-        versions: dict[bytes, bytes] = {}
+        ends: dict[bytes, int] = {}
+        expected: list[Row] = []
         position = self._head
-        for stream, expected, events, reason in batch:
+        for stream, prev, events, reason in batch:
             if not events:
                 continue
             if stream == NEW:
                 stream = position + 1
-            elif (last := self._last(stream, versions)) != expected:
-                raise Conflict(stream, expected, last)
-            prev = expected
+                key = stream.to_bytes(8, "big")
+            elif (key := stream_key(stream)) not in ends:
+                expected.append((key, prev.to_bytes(8, "big")))
+            elif ends[key] != prev:
+                raise Conflict(stream, prev, ends[key])
             for event in events:
                 position += 1
-                recorded.append(_new(Recorded, (position, at_us, stream, prev, actor, event, reason, cause)))
+                recorded.append(Recorded(position, at_us, stream, prev, actor, event, reason, cause))
                 prev = position
-            versions[stream_key(stream)] = position.to_bytes(8, "big")
+            ends[key] = position
+        if expected:
+            self._check_versions(expected)
         if recorded:
             rows = self._chained(recorded)
             self._txn.append(LOG, rows)
-            self._txn.put_many(STREAMS, sorted(versions.items()))
+            self._txn.put_many(STREAMS, sorted([(key, end.to_bytes(8, "big")) for key, end in ends.items()]))
             self._tail = rows[-1]
             self._head, self.last_at_us = position, at_us
         return recorded
+
+    def _check_versions(self, expected: Sequence[Row]) -> None:
+        """Raise Conflict where the last event of a stream is not the expected one."""
+        found = self._txn.get_many(STREAMS, [key for key, _ in expected])
+        if found != expected:
+            known = dict(found)
+            for key, version in expected:
+                if (last := known.get(key, _NO_VERSION)) != version:
+                    raise Conflict(stream_of(key), int.from_bytes(version, "big"), int.from_bytes(last, "big"))
 
     def adopt(self, rows: Sequence[Row]) -> list[Recorded]:
         """Append events as another log stored them, which this one is the beginning of; raises CorruptLog."""
@@ -112,34 +128,26 @@ class LmdbLog:
         self._txn.append(LOG, rows)
         versions = {stream_key(each.stream): key_of(each.position) for each in recorded}
         self._txn.put_many(STREAMS, sorted(versions.items()))
-        self._tail = rows[-1]
+        self._tail, self._kept = rows[-1], kept_by(*rows[-1])
         self._head, self.last_at_us = recorded[-1].position, recorded[-1].at_us
         return recorded
 
     def _chained(self, batch: Sequence[Recorded]) -> list[Row]:
         """Give the rows of a batch, the last with the digest of all before it."""
-        tail = self._tail
-        kept = kept_by(*tail) if tail else GENESIS
+        tail, kept = self._tail, self._kept
         digest = self.digest() if kept is None else link(kept, tail[1]) if tail else kept
-        rows: list[Row] = []
-        for recorded in batch[:-1]:
-            key = recorded.position.to_bytes(8, "big")
-            value = encode(recorded, key)
+        keys = [recorded.position.to_bytes(8, "big") for recorded in batch]
+        rows = [(key, encode(recorded, key)) for key, recorded in zip(keys, batch[:-1], strict=False)]
+        for _, value in rows:
             digest = link(digest, value)
-            rows.append((key, value))
-        key = batch[-1].position.to_bytes(8, "big")
-        rows.append((key, encode(batch[-1], key, digest)))
+        rows.append((keys[-1], encode(batch[-1], keys[-1], digest)))
+        self._kept = digest
         return rows
 
     def is_claim(self, position: int) -> bool:
         """Tell whether the event at a position is a claim."""
         value = self._txn.get(LOG, key_of(position)) if position else None
         return value is not None and type(decode(key_of(position), value).event) is Claimed
-
-    def _last(self, stream: Stream, appended: dict[bytes, bytes]) -> int:
-        key = stream_key(stream)
-        found = appended.get(key) or self._txn.get(STREAMS, key)
-        return int.from_bytes(found, "big") if found else 0
 
     def read(self, after: int = 0, limit: int | None = None, *, until: int | None = None) -> Iterator[Recorded]:
         """Give the events behind a position; raises CorruptLog at a gap behind the cut, or a damaged event."""
@@ -233,3 +241,8 @@ class LmdbLog:
 def stream_key(stream: Stream) -> bytes:
     """Give a stream's key; named ones sort behind every number, since no position reaches 0xff..."""
     return stream.to_bytes(8, "big") if isinstance(stream, int) else b"\xff" + stream.encode(errors="surrogatepass")
+
+
+def stream_of(key: bytes) -> Stream:
+    """Return the stream of a key."""
+    return key[1:].decode(errors="surrogatepass") if key[0] == 0xFF else int.from_bytes(key, "big")

@@ -1,15 +1,13 @@
 """Where lie the events that retention let go? `archives`: directory -> the last segment sealed there."""
 
-from typing import NamedTuple
-
-from ..events.types import RetentionApplied
+from ..events.types import Frozen, RetentionApplied
 from ..store import Transaction
-from .rows import pack, scan, unpack, write
+from .rows import pack, scan, unpacker, write
 
 TABLE = "archives"
 
 
-class Archived(NamedTuple):
+class Archived(Frozen, array_like=True):
     """The last segment sealed in a directory: its path, as the event names it, and its SHA-256."""
 
     segment: str
@@ -19,6 +17,9 @@ class Archived(NamedTuple):
     def sequence(self) -> int:
         """How many segments there were in all directories, with it."""
         return int(self.segment.rpartition("/")[2].partition("-")[0])
+
+
+_unpack = unpacker(Archived)
 
 
 def directory_of(segment: str) -> str:
@@ -34,7 +35,7 @@ def apply(txn: Transaction, event: RetentionApplied) -> None:
 
 def known(txn: Transaction) -> dict[str, Archived]:
     """Give each directory, with the last segment sealed there."""
-    return {key.decode(): Archived(*unpack(row)) for key, row in scan(txn, TABLE)}
+    return {key.decode(): _unpack(row) for key, row in scan(txn, TABLE)}
 
 
 def last(txn: Transaction) -> Archived | None:

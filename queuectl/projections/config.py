@@ -1,10 +1,14 @@
 """What is configured? `config`: key -> the value it was given."""
 
+from collections.abc import Callable
+
 from ..events.types import ConfigChanged, Value
 from ..store import Transaction
-from .rows import pack, scan, unpack, write
+from .rows import pack, scan, unpacker, write
 
 TABLE = "config"
+
+_unpack: Callable[[bytes], Value] = unpacker(Value)
 
 
 def apply(txn: Transaction, event: ConfigChanged) -> None:
@@ -17,4 +21,4 @@ def apply(txn: Transaction, event: ConfigChanged) -> None:
 
 def values(txn: Transaction) -> dict[str, Value]:
     """Give every key that has a value of its own."""
-    return {key.decode(): unpack(row) for key, row in scan(txn, TABLE)}
+    return {key.decode(): _unpack(row) for key, row in scan(txn, TABLE)}

@@ -5,12 +5,14 @@ from itertools import takewhile
 
 from ..job import JobState
 from ..store import Transaction
-from .rows import pack, read, scan, unpack, write
+from .rows import pack, read, scan, unpacker, write
 
 TABLE = "counts"
 
 LONGEST_BYTES = 64
 """No queue's name is longer."""
+
+_unpack = unpacker(list[int])
 
 Counts = dict[JobState, int]
 Change = tuple[str, JobState]
@@ -37,7 +39,7 @@ def get(txn: Transaction, queue: str) -> Counts:
 
 def total(txn: Transaction) -> Counts:
     """Return the counts of all queues together."""
-    columns = zip(*(unpack(row) for _, row in scan(txn, TABLE)), strict=True)
+    columns = zip(*(_unpack(row) for _, row in scan(txn, TABLE)), strict=True)
     return dict.fromkeys(JobState, 0) | dict(zip(JobState, map(sum, columns), strict=False))  # none: no columns
 
 
@@ -53,4 +55,4 @@ def names(txn: Transaction, start: str) -> Iterator[str]:
 
 
 def _counts(row: bytes) -> Counts:
-    return dict(zip(JobState, unpack(row), strict=True))
+    return dict(zip(JobState, _unpack(row), strict=True))

@@ -15,9 +15,9 @@ Place = tuple[int, int]
 """The position of a job's last event, and its number."""
 
 
-def row(job: Job) -> Row:
-    """Give the row of a dead job; its version is the position of its death, or of an edit since."""
-    return key_of(job.version), key_of(job.number)
+def key(job: Job) -> bytes:
+    """Return the key of a dead job; its version is the position of its death, or of an edit since."""
+    return job.version.to_bytes(8, "big")
 
 
 def numbers(txn: Transaction) -> Iterator[int]:

@@ -6,27 +6,21 @@ That position is the one of the job's end, or of an edit since.
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..job import Job, JobState
-from ..store import Row, Transaction
+from ..store import Transaction
 from .rows import scan, scan_back
 
 TABLE = "ended"
 
-_COMPLETED, _CANCELLED = 1 << 56, 2 << 56
-_FIRST: Mapping[JobState, int] = {JobState.COMPLETED: _COMPLETED, JobState.CANCELLED: _CANCELLED}
+_FIRST: Mapping[JobState, int] = {JobState.COMPLETED: 1 << 56, JobState.CANCELLED: 2 << 56}
 """The state in the first byte of a key, as what is added to the position in the others; no log grows so long."""
 
 Place = tuple[int, int]
 """The position of a job's last event, and its number."""
 
 
-def completed_row(job: Job) -> Row:
-    """Give the row of a completed job."""
-    return (_COMPLETED + job.version).to_bytes(8, "big"), job.number.to_bytes(8, "big")
-
-
-def cancelled_row(job: Job) -> Row:
-    """Give the row of a cancelled job."""
-    return (_CANCELLED + job.version).to_bytes(8, "big"), job.number.to_bytes(8, "big")
+def key(job: Job) -> bytes:
+    """Return the key of a completed or cancelled job."""
+    return (_FIRST[job.state] + job.version).to_bytes(8, "big")
 
 
 def newest_first(txn: Transaction, states: Sequence[JobState], below: int | None = None) -> Iterator[Place]:

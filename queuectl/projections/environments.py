@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from ..errors import CorruptLog, EnvironmentMissing
 from ..events.types import ENVIRONMENT_STREAM, EnvironmentKept, Recorded
 from ..store import Transaction
-from .rows import pack, read, unpack, write
+from .rows import pack, read, unpacker, write
 
 TABLE = "environments"
 
 Entries = Mapping[str, str | None]
+
+_unpack = unpacker(dict[str, str | None])
 
 
 def apply(txn: Transaction, recorded: Recorded, event: EnvironmentKept) -> None:
@@ -29,8 +31,7 @@ def digest_in(recorded: Recorded) -> bytes:
 def find(txn: Transaction, digest: bytes) -> Entries | None:
     """Return the entries of a digest, None where none are kept."""
     row = read(txn, TABLE, digest)
-    found: Entries | None = None if row is None else unpack(row)
-    return found
+    return None if row is None else _unpack(row)
 
 
 def entries(txn: Transaction, digest: bytes) -> Entries:

@@ -1,23 +1,22 @@
 """Folds stored events into jobs in memory, many events to a write: what a rebuild does in place of `Views`.
 
-It gives what `Views` gives and writes the same rows (tests hold it to that). The events that make up
-nearly all of a log go straight from their stored form to the next job (STEPS). Whatever is not
-plainly one of those, legal and whole, is decoded and evolved like any other, and that finds the
-words for what is wrong. A job is written once each time that memory is full, however often it moved.
+It gives what `Views` gives and writes the same rows (tests hold it to that). A job is written once each time
+that memory is full, however often it moved.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from ..events.codec import Data, decode, layout_of, unpack
+from ..events.codec import decode_all
 from ..events.lmdb_log import LmdbLog
-from ..events.types import Claimed, Enqueued, EnvironmentKept, JobSpec, Recorded, Removed, RetentionApplied
-from ..job import TRANSITIONS, Job, JobState, Lease, Outcome, evolve
+from ..events.types import Enqueued, EnvironmentKept, Recorded, Removed, RetentionApplied
+from ..job import Job, JobState, evolve
 from ..store import Row, Transaction
 from . import children, counts, environments, jobs, ready
-from .rows import pack, read, seal_all, write_many
+from .rows import read, seal_all, write_many
 from .runner import Change, Views, changes, recounted
+from .walking import Folded
 
 HELD_JOBS = 50_000
 HELD_BYTES = 32 << 20
@@ -32,15 +31,8 @@ Write = Callable[[Transaction], None]
 Touch = Callable[[str, list[bytes]], None]
 """Is told which keys of a table change."""
 
-NOT_PLAIN = (KeyError, TypeError, ValueError, AttributeError)
-"""What a step raises at an event that it leaves to `evolve`."""
-
-_new = tuple.__new__  # builds a NamedTuple from a tuple, past its slower constructor
 _Item = TypeVar("_Item")
 _UNKNOWN: Any = object()
-_PENDING, _PROCESSING, _COMPLETED, _FAILED = map(JobState, ("pending", "processing", "completed", "failed"))
-_CLAIMABLE = tuple(TRANSITIONS[Claimed])
-_SPEC = layout_of(Enqueued)
 
 
 class Fold:
@@ -70,47 +62,40 @@ class Fold:
 
         Raises what stops a replay: CorruptLog, NewerFormat or IllegalTransition.
         """
-        after, position_of, envelope_of = self._after, int.from_bytes, unpack
-        for key, value in LmdbLog(shadow).stored(self.applied, limit):
-            position = position_of(key, "big")
-            envelope = envelope_of(key, value)
-            number = envelope.get("s", position)
-            try:
-                step = STEPS[envelope["y"], envelope["v"]]
+        after = self._after
+        rows = LmdbLog(shadow).stored(self.applied, limit)
+        for (_, value), recorded in zip(rows, decode_all(rows), strict=True):
+            number, event = recorded.stream, recorded.event
+            self.applied, self.events = recorded.position, self.events + 1
+            if not isinstance(number, int):
+                self._named.append(recorded)
+                self._bytes += len(value)
+                if type(event) is RetentionApplied:
+                    self.has_sweep = True
+                    return
+                continue
+            if type(event) is Enqueued:
+                job = None
+                self._bytes += len(value)
+                if recorded.cause:
+                    self._children.append(children.row(recorded.cause, number))
+            else:
                 job = after.get(number, _UNKNOWN)
                 if job is _UNKNOWN:
-                    job = None if number == position else self._load(shadow, number)
-                after[number] = step(job, envelope, position)
-            except NOT_PLAIN:
-                self._read_slowly(shadow, key, value)
-            if number == position:
-                self._bytes += len(value)
-                if "c" in envelope:
-                    self._children.append(children.row(envelope["c"], number))
-            self.applied, self.events = position, self.events + 1
-            if self.has_sweep:
-                return
+                    job = self._load(shadow, number)
+            if type(event) is Removed and job is not None:
+                self._removed[job.spec.id] = number
+            after[number] = evolve(job, recorded)
 
-    def _read_slowly(self, shadow: Transaction, key: bytes, value: bytes) -> None:
-        recorded = decode(key, value)
-        number, event = recorded.stream, recorded.event
-        if not isinstance(number, int):
-            self._named.append(recorded)
-            self._bytes += len(value)
-            self.has_sweep = type(event) is RetentionApplied
-            return
-        job = self._after.get(number, _UNKNOWN)
-        if job is _UNKNOWN:
-            job = None if type(event) is Enqueued else self._load(shadow, number)
-        if type(event) is Removed and job is not None:
-            self._removed[job.spec.id] = number
-        self._after[number] = evolve(job, recorded)
+    def begin_at(self, applied: int, events: int, named: list[Recorded]) -> None:
+        """Go on from a position up to which so many events were folded, but for these that are no job's."""
+        self.applied, self.events, self._named = applied, events, named
 
     def _load(self, shadow: Transaction, number: int) -> Job | None:
         """Give a job that was written and forgotten, None where there is none."""
         key = number.to_bytes(8, "big")
         value = read(shadow, jobs.TABLE, key)
-        job = self._before[number] = None if value is None else jobs.unpack_job((key, value))
+        job = self._before[number] = None if value is None else jobs.unpack_job(value)
         self._bytes += 0 if value is None else len(value)
         return job
 
@@ -121,9 +106,6 @@ class Fold:
         """
         before, after, named = self._before, self._after, self._named
         found = changes(before, after, self._removed, self._children, self.promoted_us)
-        found[jobs.TABLE][1].extend(
-            (number.to_bytes(8, "big"), pack(job)) for number, job in after.items() if job is not None
-        )
         moving = list(_portions(_queues_touched(found)))
         yield from (partial(_behead, some, touch) for some in moving)
         for table, (keys, rows) in found.items():
@@ -131,7 +113,8 @@ class Fold:
                 touch(table, keys)
                 touch(table, [key for key, _ in rows])
             yield from (partial(_delete, table, some) for some in _portions(sorted(keys)))
-            yield from (partial(_put, table, some) for some in _portions(sorted(dict(rows).items())))
+            sealed = seal_all(table, sorted(dict(rows).items()))
+            yield from (partial(_put, table, some) for some in _portions(sealed))
         yield from (partial(_head, some, touch) for some in moving)
         if touch:
             touch(environments.TABLE, [environments.digest_in(each) for each in named if _keeps(each)])
@@ -171,95 +154,36 @@ def _delete(table: str, keys: Sequence[bytes], shadow: Transaction) -> None:
     shadow.delete_many(table, keys)
 
 
-def _put(table: str, rows: Sequence[Row], shadow: Transaction) -> None:
+def _put(table: str, sealed: Sequence[Row], shadow: Transaction) -> None:
     last = shadow.last(table)
-    if last is None or last[0] < rows[0][0]:
-        shadow.append(table, seal_all(table, rows))  # twice as fast, and it leaves pages full
+    if last is None or last[0] < sealed[0][0]:
+        shadow.append(table, sealed)  # twice as fast, and it leaves pages full
     else:
-        write_many(shadow, table, rows)
+        shadow.put_many(table, sealed)
+
+
+def writes_of(folded: Folded) -> Iterator[Write]:
+    """Yield what puts jobs into the shadow that were not there before, a short transaction each.
+
+    The heads of their queues come afterwards, for all at once: see heads_of_all().
+    """
+    for table, rows in folded.rows.items():
+        yield from (partial(_put, table, some) for some in _portions(rows))
+    yield partial(_add, folded.counts)
+
+
+def heads_of_all(shadow: Transaction) -> Iterator[Write]:
+    """Yield what gives each queue its head, a short transaction each."""
+    return (partial(_head, some, None) for some in _portions(list(ready.names(shadow))))
+
+
+def _add(changes_of: Sequence[tuple[str, str, int]], shadow: Transaction) -> None:
+    counts.add(shadow, {(queue, JobState(state)): number for queue, state, number in changes_of})
 
 
 def _finish(recount: dict[counts.Change, int], named: Sequence[Recorded], applied: int, shadow: Transaction) -> None:
     counts.add(shadow, recount)
     views = Views(shadow)
-    for recorded in named:
-        views.apply(recorded)
+    views.apply(named)
     views.applied = applied
     views.flush()
-
-
-# The steps take a job apart and build the next one by position, as those of `job` do. Each raises one of
-# NOT_PLAIN where a field is missing, or the job is in no state for the event.
-
-
-def _enqueued(job: Job | None, envelope: Data, position: int) -> Job:
-    if job is not None:
-        raise ValueError(position)
-    data, at_us = envelope["d"], envelope["t"]
-    spec = _new(JobSpec, (*map(data.__getitem__, _SPEC.required), *map(data.get, _SPEC.optional, _SPEC.defaults)))
-    due_us = spec.due_us or spec.run_at_us or 0
-    return _new(Job, (position, spec, _PENDING, position, at_us, at_us, due_us, 0, None, None, None, None))
-
-
-def _claimed(job: Job, envelope: Data, position: int) -> Job:
-    number, spec, state, _, created, _, due, attempts, _, started, finished, last = job
-    if state not in _CLAIMABLE:
-        raise ValueError(position)
-    data, at_us = envelope["d"], envelope["t"]
-    lease = _new(Lease, (position, data["w"], data["exp"], 0, False))
-    row = (number, spec, _PROCESSING, position, created, at_us, due, attempts, lease, started, finished, last)
-    return _new(Job, row)
-
-
-def _started(job: Job, envelope: Data, position: int) -> Job:
-    number, spec, _, _, created, _, due, _, lease, _, _, last = job
-    token, worker, expires, _, cancel = _whole(lease)
-    data, at_us = envelope["d"], envelope["t"]
-    _, attempt, _, _ = data["tok"], data["n"], data["host"], data["pid"]
-    lease = _new(Lease, (token, worker, expires, attempt, cancel))
-    return _new(Job, (number, spec, _PROCESSING, position, created, at_us, due, attempt, lease, at_us, None, last))
-
-
-def _renewed(job: Job, envelope: Data, position: int) -> Job:
-    number, spec, _, _, created, _, due, attempts, lease, started, finished, last = job
-    token, worker, _, attempt, cancel = _whole(lease)
-    data, at_us = envelope["d"], envelope["t"]
-    _, expires = data["tok"], data["exp"]
-    lease = _new(Lease, (token, worker, expires, attempt, cancel))
-    row = (number, spec, _PROCESSING, position, created, at_us, due, attempts, lease, started, finished, last)
-    return _new(Job, row)
-
-
-def _completed(job: Job, envelope: Data, position: int) -> Job:
-    number, spec, _, _, created, _, due, _, lease, started, _, _ = job
-    data, at_us = envelope["d"], envelope["t"]
-    _, attempt = data["tok"], data["n"]
-    last = _new(Outcome, (_whole(lease)[1], data.get("rc", 0), None, data.get("ms"), None))
-    return _new(Job, (number, spec, _COMPLETED, position, created, at_us, due, attempt, None, started, at_us, last))
-
-
-def _failed(job: Job, envelope: Data, position: int) -> Job:
-    number, spec, _, _, created, _, due, _, lease, started, _, _ = job
-    data, at_us = envelope["d"], envelope["t"]
-    get = data.get
-    _, attempt, _, error = data["tok"], data["n"], data["why"], data["msg"]
-    due = get("retry", due)
-    last = _new(Outcome, (_whole(lease)[1], get("rc"), get("sig"), get("ms"), error))
-    return _new(Job, (number, spec, _FAILED, position, created, at_us, due, attempt, None, started, at_us, last))
-
-
-def _whole(lease: Lease | None) -> Lease:
-    if lease is None:  # a job is processing exactly while it has one
-        raise ValueError("not processing")
-    return lease
-
-
-STEPS: Mapping[tuple[str, int], Callable[[Any, Data, int], Job]] = {
-    ("enqueued", 1): _enqueued,
-    ("claimed", 1): _claimed,
-    ("started", 1): _started,
-    ("renewed", 1): _renewed,
-    ("completed", 1): _completed,
-    ("failed", 1): _failed,
-}
-"""Type and version of an event -> the job behind it, from the job before it and the event as stored."""

@@ -1,9 +1,9 @@
 """Which live job has this id? `ids`: id -> number."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
-from ..store import Transaction, key_of
+from ..store import Transaction
 from .rows import read, scan, scan_back
 
 TABLE = "ids"
@@ -12,20 +12,15 @@ LONGEST_BYTES = 480
 """No id is longer; LMDB refuses to look for a key above 511."""
 
 
-def row(job_id: str, number: int) -> tuple[bytes, bytes]:
-    """Give the row of a live job."""
-    return job_id.encode(), key_of(number)
-
-
 def find(txn: Transaction, job_id: str) -> int | None:
     """Give the number of the live job with this id."""
     found = read(txn, TABLE, job_id.encode(errors="surrogatepass"))
     return None if found is None else int.from_bytes(found, "big")
 
 
-def is_taken(txn: Transaction, job_id: str) -> bool:
-    """Whether a live job has this id, one that was made up just now, so that nothing hides who had it before."""
-    return txn.get(TABLE, job_id.encode()) is not None
+def taken(txn: Transaction, job_ids: Sequence[str]) -> set[str]:
+    """Return which of these ids, made up just now, live jobs have; so nothing can hide who had one before."""
+    return {key.decode() for key, _ in txn.get_many(TABLE, [job_id.encode() for job_id in job_ids])}
 
 
 def beginning(txn: Transaction, start: str, table: str = TABLE) -> Iterator[str]:

@@ -1,30 +1,19 @@
 """Which job is this, and how does it stand? `jobs`: number -> the job."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from operator import itemgetter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
-from ..events.types import JobSpec
-from ..job import Job, JobState, Lease, Outcome
-from ..store import Row, Transaction, key_of
-from .rows import damaged, opened, pack, read, scan, scan_back, sealed, unpack
+from ..job import Job
+from ..store import Transaction, key_of
+from .rows import damaged, read, read_many, scan, scan_back, unpacker
 
 TABLE = "jobs"
-
-CACHED = 4_096
-"""Jobs a cache keeps about: several times what one worker has in hand."""
-
-CACHED_ROW_BYTES = 2_048
-"""Larger rows are read again: a cache of them would be as large as the queue."""
-
-_new = tuple.__new__  # builds a NamedTuple from a tuple, past its slower constructor
-_STATES = {str(state): state for state in JobState}
 
 
 def get(txn: Transaction, number: int) -> Job | None:
     """Give a job by its number."""
-    key = key_of(number)
-    value = read(txn, TABLE, key)
-    return None if value is None else unpack_job((key, value))
+    value = read(txn, TABLE, key_of(number))
+    return None if value is None else unpack_job(value)
 
 
 def each(txn: Transaction, numbers: Iterable[int]) -> Iterator[Job]:
@@ -38,59 +27,20 @@ def each(txn: Transaction, numbers: Iterable[int]) -> Iterator[Job]:
 
 def newest_first(txn: Transaction, below: int | None = None) -> Iterator[Job]:
     """Give the jobs, last enqueued first, those numbered below `below` where it is given."""
-    return map(unpack_job, scan_back(txn, TABLE, None if below is None else key_of(below)))
+    rows = scan_back(txn, TABLE, None if below is None else key_of(below))
+    return (unpack_job(value) for _, value in rows)
 
 
 def oldest_first(txn: Transaction, after: int = 0) -> Iterator[Job]:
     """Give the jobs numbered above `after`, first enqueued first."""
-    return map(unpack_job, scan(txn, TABLE, key_of(after + 1)))
+    return (unpack_job(value) for _, value in scan(txn, TABLE, key_of(after + 1)))
 
 
-def unpack_job(found: Row) -> Job:
-    """Turn a row into its job; raises StoreError where it is of none."""
-    key, value = found
-    try:
-        number, spec, state, version, created, updated, due, attempts, lease, started, finished, last = unpack(value)
-        state = _STATES[state]
-    except (ValueError, TypeError, KeyError) as error:
-        raise damaged(TABLE, key) from error
-    if lease is not None:
-        lease = _new(Lease, lease)
-    if last is not None:
-        last = _new(Outcome, last)
-    spec = _new(JobSpec, spec)
-    fields = (number, spec, state, version, created, updated, due, attempts, lease, started, finished, last)
-    return _new(Job, fields)
+def get_many(txn: Transaction, numbers: Sequence[int]) -> dict[int, Job | None]:
+    """Return jobs by their numbers, None for one that is not there."""
+    found = read_many(txn, TABLE, [key_of(number) for number in numbers])
+    return {number: None if value is None else unpack_job(value) for number, value in zip(numbers, found, strict=True)}
 
 
-class Cache:
-    """Jobs by number beside the rows they were read from, so that a row is unpacked once.
-
-    It may be stale: a job counts only where the row in the store is still the same bytes.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[bytes, Job]] = {}
-
-    def get(self, txn: Transaction, number: int) -> Job | None:
-        """Give a job by its number."""
-        key = number.to_bytes(8, "big")
-        stored = txn.get(TABLE, key)
-        if stored is None:
-            return None
-        known = self._known.get(number)
-        return known[1] if known is not None and known[0] == stored else unpack_job((key, opened(TABLE, key, stored)))
-
-    def put_all(self, txn: Transaction, found: Mapping[int, Job]) -> None:
-        """Write jobs."""
-        if len(self._known) > CACHED:
-            self._known.clear()
-        rows = []
-        for number, job in found.items():
-            key = number.to_bytes(8, "big")
-            stored = sealed(TABLE, key, pack(job))
-            if len(stored) <= CACHED_ROW_BYTES:
-                self._known[number] = (stored, job)
-            rows.append((key, stored))
-        rows.sort(key=itemgetter(0))
-        txn.put_many(TABLE, rows)
+unpack_job: Final = unpacker(Job)
+"""Turns a value into its job."""

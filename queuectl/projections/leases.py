@@ -20,12 +20,12 @@ _LONGEST: Final = 255
 """Bytes of a worker's id in a key; a longer id is its beginning and a digest, and stands whole in the value."""
 
 
-def row(job: Job) -> Row:
-    """Return the row of a job that is processing."""
+def row(job: Job, number: bytes) -> Row:
+    """Return the row of a job that is processing, from its number's key."""
     lease = job.lease
     assert lease is not None, "a processing job has a lease"
     prefix, whole = _named(lease.worker)
-    return prefix + lease.expires_at_us.to_bytes(8, "big") + job.number.to_bytes(8, "big"), whole
+    return prefix + lease.expires_at_us.to_bytes(8, "big") + number, whole
 
 
 def expired(txn: Transaction, now_us: int, is_held: Callable[[str], bool]) -> list[int]:

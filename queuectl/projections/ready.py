@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
+from ..events.types import JobSpec
 from ..job import Job
-from ..store import Row, Transaction
+from ..store import Row, Transaction, key_of
 from .rows import scan, write_many
 
 TABLE: Final = "ready"
@@ -21,12 +22,9 @@ _HEAD: Final = b"\0"
 _JOBS: Final = b"\1"  # no name is empty, so that heads sort before all jobs
 
 
-def row(job: Job) -> Row:
-    """Return the row of a job that may run."""
-    spec = job.spec
-    return spec.queue.encode() + b"\0" + (_HIGHEST - spec.priority).to_bytes(4, "big") + job.number.to_bytes(
-        8, "big"
-    ), b""
+def key(spec: JobSpec, number: bytes) -> bytes:
+    """Return the key of a job that may run, from its number's."""
+    return spec.queue.encode() + b"\0" + (_HIGHEST - spec.priority).to_bytes(4, "big") + number
 
 
 def change(txn: Transaction, keys: Collection[bytes], rows: Collection[Row]) -> None:
@@ -64,7 +62,7 @@ def heads(txn: Transaction, queues: Iterable[bytes]) -> list[Row]:
 
 def numbers(txn: Transaction, queues: Sequence[str] | None = None, behind: Job | None = None) -> Iterator[int]:
     """Return the numbers of the jobs to run next, in order, from these queues or from all, `behind` a job's place."""
-    after = b"" if behind is None else row(behind)[0][-_RANK:] + b"\0"
+    after = b"" if behind is None else key(behind.spec, key_of(behind.number))[-_RANK:] + b"\0"
     if queues is None:
         found = list(islice(scan(txn, TABLE, _HEAD, _JOBS), 2))
         if len(found) > 1:
@@ -74,6 +72,14 @@ def numbers(txn: Transaction, queues: Sequence[str] | None = None, behind: Job |
         names = [name.encode(errors="surrogatepass") for name in set(queues)]
     scans = [scan(txn, TABLE, name + b"\0" + after, name + b"\1") for name in names]
     return (_number(key) for key, _ in (scans[0] if len(scans) == 1 else _merged(scans)))
+
+
+def names(txn: Transaction) -> Iterator[bytes]:
+    """Return the names of the queues that have jobs which may run."""
+    start = _JOBS
+    while (found := next(scan(txn, TABLE, start), None)) is not None:
+        yield found[0][:-_TAIL]
+        start = found[0][:-_TAIL] + b"\1"
 
 
 def firsts(txn: Transaction, queue: str | None = None) -> Iterator[int]:

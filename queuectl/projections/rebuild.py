@@ -1,7 +1,8 @@
 """Makes the views anew from the log, beside the live ones, while workers go on; compares, and swaps on request.
 
-Events are read and folded in short read transactions, outside the write lock, and what comes of
-them is written to the shadow in short write transactions (`folding`). Then the two sets are compared
+Jobs are folded stream by stream, in a process of its own where there is a second processor (`walking`), and then
+what was appended meanwhile, event by event (`folding`): both in short read transactions, outside the write lock, and
+what comes of them is written to the shadow in short write transactions. Then the two sets are compared
 (`comparing`), until little is left to do; the last events, the last rows to compare and the swap are
 one write transaction. Strict: what cannot be applied stops it, with the live views untouched. One
 replay at a time works in the shadow, under a lock that ends with its process; what a killed one left
@@ -9,7 +10,7 @@ there is cleared by the next.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -17,12 +18,14 @@ from ..errors import NewerFormat, QueuectlError, StoreError
 from ..events.lmdb_log import LOG, LmdbLog
 from ..events.types import RETENTION_STREAM
 from ..store import REPLAY_LOCK, VIEW_TABLES, Store, Transaction, no_collection
+from ..surroundings import processors
 from . import marks, ready, scheduled
 from .comparing import Comparison
-from .folding import Fold, Write
+from .folding import Fold, Write, heads_of_all, writes_of
 from .runner import PROMOTE_LIMIT, Views
+from .walking import CutMeanwhile, Folded, fold, named_events
 
-VIEWS_VERSION = 8
+VIEWS_VERSION = 9
 """The layout of the views; raised when a row or a table of them changes, so that they are rebuilt."""
 
 BATCH = 10_000
@@ -30,6 +33,9 @@ BATCH = 10_000
 
 REST = 500
 """Events that may be left for the last transaction, the one that workers wait for: some 10 ms."""
+
+APART_FROM = 50_000
+"""Events from which on a process of its own folds: to start one takes some 100 ms."""
 
 ROUNDS = 20
 """Tries to get so close behind workers that append all the time; then the rest is what it is."""
@@ -89,7 +95,7 @@ def _rebuild(store: Store, swap: bool, progress: Progress | None) -> Rebuilt:
     try:
         with no_collection():
             while True:
-                with suppress(_CutMeanwhile):
+                with suppress(CutMeanwhile):
                     return _Rebuild(store, progress).run(swap)
     finally:
         with suppress(QueuectlError):  # whatever stopped it, or a disk that is full, is what matters
@@ -105,10 +111,6 @@ def _clear(store: Store) -> None:
     for table in VIEW_TABLES:
         with store.write() as txn:
             txn.shadow().clear(table)
-
-
-class _CutMeanwhile(Exception):
-    """Retention took events that were not read yet, of jobs that were half read: begin again."""
 
 
 class _Rebuild:
@@ -129,7 +131,7 @@ class _Rebuild:
 
     def run(self, swap: bool) -> Rebuilt:
         """Do all of it."""
-        fold_s = compare_s = 0.0
+        fold_s, compare_s = _timed(self._walk), 0.0
         while True:
             fold_s += _timed(lambda: self._catch_up(BATCH))
             compare_s += _timed(self._compare)
@@ -137,6 +139,42 @@ class _Rebuild:
             differences, held_s = self._conclude(swap)
             if differences is not None:
                 return Rebuilt(self._written, differences, swap, fold_s, compare_s, held_s)
+
+    def _walk(self) -> None:
+        """Fold the log as it is now, stream by stream; what comes meanwhile is caught up with."""
+        with self._store.read() as txn:
+            head, stored, named = LmdbLog(txn).head(), txn.count(LOG), named_events(txn)
+        done = len(named)
+        for folded in self._folded(head, stored):
+            self._write_all(writes_of(folded))
+            done += folded.events
+            if self._progress:
+                self._progress(done, stored)
+        with self._store.read() as txn:
+            heads = heads_of_all(txn.shadow())
+        self._write_all(heads)
+        self._fold.begin_at(head, done, named)
+        self._write()
+
+    def _folded(self, head: int, stored: int) -> Iterator[Folded]:
+        """Fold the jobs as of a position: where there is a second processor in a process of its own, ahead of us."""
+        options = {"head": head, "retention": self._retention, "promoted_us": self._fold.promoted_us}
+        after = 0
+        if stored >= APART_FROM and processors() > 1 and not self._store.is_passing:
+            from .. import apart  # only for a large log: it costs a command its start
+
+            messages = apart.stream("fold", {"path": str(self._store.path), **options})
+            with suppress(QueuectlError):  # what is wrong with the log is found again below, and then told
+                for message in messages:
+                    folded = Folded(**message)
+                    yield folded
+                    after = folded.last
+        yield from fold(self._store, after=after, **options)
+
+    def _write_all(self, writes: Iterable[Write]) -> None:
+        for write in writes:
+            with self._store.write() as txn:
+                write(self._checked(txn))
 
     def _catch_up(self, rest: int) -> None:
         for _ in range(ROUNDS):
@@ -164,7 +202,7 @@ class _Rebuild:
         log = LmdbLog(txn)
         if (retention := log.version(RETENTION_STREAM)) != self._retention:
             if log.cut() > self._fold.applied:
-                raise _CutMeanwhile
+                raise CutMeanwhile
             self._retention = retention
         self._fold.read(txn.shadow(), limit)
         return log.head()
@@ -174,9 +212,7 @@ class _Rebuild:
             return LmdbLog(txn).head() - self._fold.applied
 
     def _write(self) -> None:
-        for write in self._writes():
-            with self._store.write() as txn:
-                write(self._checked(txn))
+        self._write_all(self._writes())
         self._written = self._fold.applied
 
     def _writes(self) -> Iterator[Write]:

@@ -5,11 +5,13 @@ and a row of another table are found alike. The bytes may change at will, since 
 What only compares whole rows, or deletes them, need not come by here.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 from zlib import crc32
 
 import msgpack
+from msgspec import MsgspecError, convert
+from msgspec.msgpack import Decoder
 
 from ..errors import StoreError
 from ..packing import pack
@@ -21,11 +23,12 @@ __all__ = [
     "opened",
     "pack",
     "read",
+    "read_many",
     "scan",
     "scan_back",
     "seal_all",
     "sealed",
-    "unpack",
+    "unpacker",
     "write",
     "write_many",
 ]
@@ -59,6 +62,18 @@ def read(txn: Transaction, table: str, key: bytes) -> bytes | None:
     if key:
         next(scan(txn, table, key), None)  # a changed key leads a search astray, and then lies where that ended
     return None
+
+
+def read_many(txn: Transaction, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
+    """Return the values of keys, None for one that is not there; raises StoreError as read() does."""
+    found = txn.get_many(table, keys)
+    if len(found) < len(keys):
+        return [read(txn, table, key) for key in keys]
+    seed = _SEEDS[table]
+    for key, stored in found:
+        if crc32(stored, crc32(key, seed)) != _SOUND:
+            raise damaged(table, key)
+    return [stored[:-_SUM_BYTES] for _, stored in found]
 
 
 def write(txn: Transaction, table: str, key: bytes, value: bytes) -> None:
@@ -113,11 +128,23 @@ def scan_back(txn: Transaction, table: str, below: bytes | None = None) -> Itera
         raise incomplete(table)
 
 
-def unpack(value: bytes) -> Any:
-    """Turn a value into what it holds, arrays as tuples; raises StoreError where it is none that was written."""
+def unpacker(kind: Any) -> Callable[[bytes], Any]:
+    """Return what turns a value into one of a type; it raises StoreError where it is none that was written."""
+    decode = Decoder(kind).decode
+
+    def unpack(value: bytes) -> Any:
+        try:
+            return decode(value)
+        except MsgspecError:  # with a text that is not UTF-8, or damaged
+            return _unpack_slowly(kind, value)
+
+    return unpack
+
+
+def _unpack_slowly(kind: Any, value: bytes) -> Any:
     try:
-        return unpack_value(value)
-    except (ValueError, msgpack.UnpackException) as error:
+        return convert(unpack_value(value), kind)
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
         raise StoreError(f"a view is damaged (value {value[:20].hex()}...); {_MEND}") from error
 
 

@@ -5,7 +5,7 @@ three times in a transaction is written once, and sorted writes are the fast one
 means for the tables around it is `place`, a function of the row and the promotion mark alone.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..events.types import ConfigChanged, Enqueued, EnvironmentKept, Recorded, Removed, RetentionApplied
@@ -28,7 +28,7 @@ from . import (
     scheduled,
     workers,
 )
-from .rows import write_many
+from .rows import pack, write_many
 
 PROMOTE_LIMIT = 10_000
 
@@ -39,31 +39,27 @@ Change = tuple[list[bytes], list[Row]]
 """The keys that leave a table, and the rows that come into it or change."""
 
 
-def place(job: Job, promoted_us: int) -> Placed:
-    """Tell where a job lies beside `jobs`: in one table, since its state is one."""
-    return SHELVES[job.state](job, promoted_us)
+def place(job: Job, number: bytes, promoted_us: int) -> Placed:
+    """Return where a job lies beside `jobs`: in one table, since its state is one. `number` is its number's key."""
+    return SHELVES[job.state](job, number, promoted_us)
 
 
-def _waiting(job: Job, promoted_us: int) -> Placed:
+def _waiting(job: Job, number: bytes, promoted_us: int) -> Placed:
     if job.due_us <= promoted_us:
-        return (ready.TABLE, *ready.row(job))
-    return (scheduled.TABLE, *scheduled.row(job, ready.row(job)[0]))
+        return ready.TABLE, ready.key(job.spec, number), b""
+    return scheduled.TABLE, scheduled.key(job, number), ready.key(job.spec, number)
 
 
-def _leased(job: Job, promoted_us: int) -> Placed:
-    return (leases.TABLE, *leases.row(job))
+def _leased(job: Job, number: bytes, promoted_us: int) -> Placed:
+    return (leases.TABLE, *leases.row(job, number))
 
 
-def _dead(job: Job, promoted_us: int) -> Placed:
-    return (dead.TABLE, *dead.row(job))
+def _dead(job: Job, number: bytes, promoted_us: int) -> Placed:
+    return dead.TABLE, dead.key(job), number
 
 
-def _completed(job: Job, promoted_us: int) -> Placed:
-    return (ended.TABLE, *ended.completed_row(job))
-
-
-def _cancelled(job: Job, promoted_us: int) -> Placed:
-    return (ended.TABLE, *ended.cancelled_row(job))
+def _over(job: Job, number: bytes, promoted_us: int) -> Placed:
+    return ended.TABLE, ended.key(job), number
 
 
 def is_let_go(job: Job, *, upto: int, keep_dead: bool) -> bool:
@@ -71,22 +67,21 @@ def is_let_go(job: Job, *, upto: int, keep_dead: bool) -> bool:
     return job.version <= upto and job.state in ENDED and not (keep_dead and job.state is JobState.DEAD)
 
 
-SHELVES: Mapping[JobState, Callable[[Job, int], Placed]] = {
+SHELVES: Mapping[JobState, Callable[[Job, bytes, int], Placed]] = {
     JobState.PENDING: _waiting,
     JobState.PROCESSING: _leased,
-    JobState.COMPLETED: _completed,
+    JobState.COMPLETED: _over,
     JobState.FAILED: _waiting,
     JobState.DEAD: _dead,
-    JobState.CANCELLED: _cancelled,
+    JobState.CANCELLED: _over,
 }
 
 
 class Views:
     """The live views, or a shadow of them, as one transaction sees and changes them."""
 
-    def __init__(self, txn: Transaction, cache: jobs.Cache | None = None) -> None:
+    def __init__(self, txn: Transaction) -> None:
         self._txn = txn
-        self._jobs = jobs.Cache() if cache is None else cache
         self._promoted_us = marks.get(txn, marks.PROMOTED)
         self._before: dict[int, Job | None] = {}
         self._after: dict[int, Job | None] = {}
@@ -99,26 +94,34 @@ class Views:
         if number in self._after:
             return self._after[number]
         if number not in self._before:
-            self._before[number] = self._jobs.get(self._txn, number)
+            self._before[number] = jobs.get(self._txn, number)
         return self._before[number]
 
-    def apply(self, recorded: Recorded) -> Job | None:
-        """Apply one event; gives the job afterwards where it is a job's."""
-        self.applied = recorded.position
-        stream, event = recorded.stream, recorded.event
-        if not isinstance(stream, int):
-            self._apply_named(recorded)
-            return None
-        if type(event) is Enqueued:
-            job = self._before[stream] = None
-            if recorded.cause:
-                self._children.append(children.row(recorded.cause, stream))
-        else:
-            job = self.job(stream)
-        if type(event) is Removed and job is not None:
-            self._removed[job.spec.id] = stream
-        job = self._after[stream] = evolve(job, recorded)
-        return job
+    def jobs(self, numbers: Sequence[int]) -> list[Job | None]:
+        """Return jobs as they stand, with what was applied but not flushed, read at once."""
+        unread = [number for number in numbers if number not in self._after and number not in self._before]
+        self._before |= jobs.get_many(self._txn, unread)
+        return [self.job(number) for number in numbers]
+
+    def apply(self, batch: Iterable[Recorded]) -> list[Job]:
+        """Apply events; returns the jobs that they are about, as they are afterwards, without those that are gone."""
+        told: dict[int, Job | None] = {}
+        for recorded in batch:
+            stream, event = recorded.stream, recorded.event
+            self.applied = recorded.position
+            if not isinstance(stream, int):
+                self._apply_named(recorded)
+                continue
+            if type(event) is Enqueued:
+                job = self._before[stream] = None
+                if recorded.cause:
+                    self._children.append(children.row(recorded.cause, stream))
+            else:
+                job = self.job(stream)
+            if type(event) is Removed and job is not None:
+                self._removed[job.spec.id] = stream
+            self._after[stream] = told[stream] = evolve(job, recorded)
+        return [job for job in told.values() if job is not None]
 
     def let_go(self, recorded: Recorded, event: RetentionApplied, numbers: Iterable[int]) -> None:
         """Apply what retention says, of jobs known to be those that it means."""
@@ -163,7 +166,6 @@ class Views:
         """Write what was applied."""
         if self._after:
             before, after = self._before, self._after
-            self._jobs.put_all(self._txn, {number: job for number, job in after.items() if job is not None})
             for table, (keys, rows) in changes(before, after, self._removed, self._children, self._promoted_us).items():
                 if table == ready.TABLE:
                     ready.change(self._txn, keys, rows)
@@ -205,27 +207,29 @@ def changes(
     born_by: Sequence[Row],
     promoted_us: int,
 ) -> dict[str, Change]:
-    """Tell what changes in the tables, but for the jobs' own rows and the counts, when jobs become what they are after.
+    """Tell what changes in the tables, but for the counts, when jobs become what they are after.
 
     `gone` are the removed jobs by id, `born_by` the rows of those that runs enqueued. A job that is
     in `after` only was not there before.
     """
     found: defaultdict[str, Change] = defaultdict(lambda: ([], []))
+    rows, new_ids = found[jobs.TABLE][1], found[ids.TABLE][1]
     for number, job in after.items():
-        was = before.get(number)
-        old = SHELVES[was.state](was, promoted_us) if was is not None else None
-        new = SHELVES[job.state](job, promoted_us) if job is not None else None
+        key, was = number.to_bytes(8, "big"), before.get(number)
+        old = SHELVES[was.state](was, key, promoted_us) if was is not None else None
+        new = SHELVES[job.state](job, key, promoted_us) if job is not None else None
+        if job is not None:
+            rows.append((key, pack(job)))
+            if was is None:
+                new_ids.append((job.spec.id.encode(), key))
+        elif was is not None:
+            found[jobs.TABLE][0].append(key)
+            found[ids.TABLE][0].append(was.spec.id.encode())
         if old != new:
             if old is not None:
                 found[old[0]][0].append(old[1])
             if new is not None:
                 found[new[0]][1].append(new[1:])
-        if was is None:
-            if job is not None:
-                found[ids.TABLE][1].append(ids.row(job.spec.id, number))
-        elif job is None:
-            found[jobs.TABLE][0].append(number.to_bytes(8, "big"))
-            found[ids.TABLE][0].append(was.spec.id.encode())
     if gone:
         found[removed.TABLE][1].extend(removed.row(job_id, number) for job_id, number in gone.items())
     if born_by:
@@ -235,11 +239,7 @@ def changes(
 
 def recounted(before: Mapping[int, Job | None], after: Mapping[int, Job | None]) -> dict[counts.Change, int]:
     """Tell how the counts change when jobs become what they are after."""
-    found: defaultdict[counts.Change, int] = defaultdict(int)
-    for number, job in after.items():
-        was = before.get(number)
-        if was is not None:
-            found[was.spec.queue, was.state] -= 1
-        if job is not None:
-            found[job.spec.queue, job.state] += 1
+    found = Counter([(job.spec.queue, job.state) for job in after.values() if job is not None])
+    left = [was for number in after if (was := before.get(number)) is not None]
+    found.subtract(Counter([(was.spec.queue, was.state) for was in left]))
     return found

@@ -9,9 +9,9 @@ from .rows import scan
 TABLE = "scheduled"
 
 
-def row(job: Job, ready_key: bytes) -> Row:
-    """Give the row of a job that waits for its time."""
-    return job.due_us.to_bytes(8, "big") + job.number.to_bytes(8, "big"), ready_key
+def key(job: Job, number: bytes) -> bytes:
+    """Return the key of a job that waits for its time, from its number's."""
+    return job.due_us.to_bytes(8, "big") + number
 
 
 def next_due_us(txn: Transaction) -> int | None:
@@ -47,5 +47,5 @@ def ready_keys(txn: Transaction) -> Iterator[bytes]:
 
 def numbers(txn: Transaction, behind: Job | None = None) -> Iterator[int]:
     """Give the numbers of all that wait for their time, next due first, `behind` a job's place."""
-    start = b"" if behind is None else row(behind, b"")[0] + b"\0"
+    start = b"" if behind is None else key(behind, key_of(behind.number)) + b"\0"
     return (int.from_bytes(key[8:], "big") for key, _ in scan(txn, TABLE, start))

@@ -1,15 +1,15 @@
 """Which workers are there? `workers`: id -> what it said of itself at its start, until it stops."""
 
-from typing import NamedTuple
+from msgspec.structs import replace
 
-from ..events.types import WORKER_STREAM, Recorded, WorkerStarted, WorkerStopped, WorkerStopping
+from ..events.types import WORKER_STREAM, Frozen, Recorded, WorkerStarted, WorkerStopped, WorkerStopping
 from ..store import Transaction
-from .rows import pack, read, scan, unpack, write
+from .rows import pack, read, scan, unpacker, write
 
 TABLE = "workers"
 
 
-class WorkerRow(NamedTuple):
+class WorkerRow(Frozen, array_like=True):
     """A worker that has started and not stopped."""
 
     id: str
@@ -22,6 +22,9 @@ class WorkerRow(NamedTuple):
     stop_now: bool = False
 
 
+_unpack = unpacker(WorkerRow)
+
+
 def apply(txn: Transaction, recorded: Recorded) -> None:
     """Add, mark or drop the worker an event is about."""
     worker = str(recorded.stream).removeprefix(WORKER_STREAM)
@@ -32,15 +35,15 @@ def apply(txn: Transaction, recorded: Recorded) -> None:
     elif isinstance(event, WorkerStopped):
         txn.delete(TABLE, worker.encode())
     elif isinstance(event, WorkerStopping) and (known := get(txn, worker)) is not None:
-        write(txn, TABLE, worker.encode(), pack(known._replace(stopping=True, stop_now=known.stop_now or event.now)))
+        write(txn, TABLE, worker.encode(), pack(replace(known, stopping=True, stop_now=known.stop_now or event.now)))
 
 
 def get(txn: Transaction, worker: str) -> WorkerRow | None:
     """Give one worker."""
     row = read(txn, TABLE, worker.encode())
-    return None if row is None else WorkerRow(*unpack(row))
+    return None if row is None else _unpack(row)
 
 
 def present(txn: Transaction) -> list[WorkerRow]:
     """Give every worker that has not stopped."""
-    return [WorkerRow(*unpack(row)) for _, row in scan(txn, TABLE)]
+    return [_unpack(row) for _, row in scan(txn, TABLE)]

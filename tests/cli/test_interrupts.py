@@ -76,9 +76,9 @@ def test_a_worker(cli: CommandLine, tmp_path: Path) -> None:
 def test_during_a_progress_bar(cli: CommandLine, tmp_path: Path) -> None:
     """A bulk enqueue that is broken off says how many are in, which are whole chunks, and shows the cursor again."""
     file = tmp_path / "jobs"
-    file.write_text("true\n" * 60_000)
+    file.write_text("true\n" * 200_000)
     with Terminal(cli.words("enqueue", "--file", str(file), "--lines")) as terminal:
-        terminal.expect("10,000/60,000")
+        terminal.expect("0,000/200,000")
         terminal.type(INTERRUPT)
         assert terminal.end() == INTERRUPTED
         assert "Interrupted: " in terminal.shown

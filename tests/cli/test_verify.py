@@ -74,7 +74,7 @@ def test_checkpoints(filled: CommandLine, tmp_path: Path) -> None:
 )
 def test_wrong_files(filled: CommandLine, words: list[str]) -> None:
     """A checkpoint that cannot be read or written is refused in one line."""
-    done = filled("verify", *words, code=1 if "nowhere" in words[1] else 2)
+    done = filled("verify", *words, code=1 if words[1] else 2)
     assert done.stderr.startswith("Error: ")
     assert done.stderr.count("\n") == 1
 
@@ -90,7 +90,8 @@ def test_a_file_cut_short(filled: CommandLine) -> None:
     os.truncate(filled.db / "data.mdb", (filled.db / "data.mdb").stat().st_size // 2)
     for verb in ("verify", "doctor"):
         done = filled.process(verb)
-        assert (done.returncode, done.stderr) == (1, "")
+        assert done.returncode == 1
+        assert done.stderr in ("", "Note: the views were not compared: what they are made from is damaged\n")
         assert "Traceback" not in done.stdout
 
 

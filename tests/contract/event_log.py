@@ -115,7 +115,8 @@ class EventLogContract:
             with pytest.raises(Conflict):
                 append(log, *batch, at_us=9999)
         assert (log.head(), log.version(1), log.version(2)) == (2, 1, 2)
-        assert append(log, Append(1, 1, (CLAIMED,)))[0][:2] == (3, 1000)
+        recorded = append(log, Append(1, 1, (CLAIMED,)))[0]
+        assert (recorded.position, recorded.at_us) == (3, 1000)
 
     def test_a_batch_goes_to_many_streams(self, log: EventLog) -> None:
         """One batch carries several events for each of several streams, in the order given."""

@@ -4,6 +4,8 @@ Add to the end; never change or drop a case: stores out there hold these bytes. 
 `python -m tests.golden.add`, which writes the lines that events-v1.txt lacks and touches no other.
 """
 
+from msgspec.structs import replace
+
 from queuectl.events.types import (
     Cancelled,
     CancelRequested,
@@ -100,7 +102,7 @@ CASES: dict[str, Recorded] = {
     ),
     "enqueued-caused": Recorded(15, AT_US, 15, 0, "ann@host", Enqueued(JobSpec("job2", "true")), None, 2),
     "enqueued-full-timeout": Recorded(
-        300, AT_US, 300, 70, "ann@host", Enqueued(FULL_SPEC._replace(timeout_is_default=True))
+        300, AT_US, 300, 70, "ann@host", Enqueued(replace(FULL_SPEC, timeout_is_default=True))
     ),
     "enqueued-full-environment": Recorded(
         300,
@@ -108,7 +110,7 @@ CASES: dict[str, Recorded] = {
         300,
         70,
         "ann@host",
-        Enqueued(FULL_SPEC._replace(timeout_is_default=True, shell="bash -e", inherited=bytes(range(16)))),
+        Enqueued(replace(FULL_SPEC, timeout_is_default=True, shell="bash -e", inherited=bytes(range(16)))),
     ),
     "edited-full-shell": Recorded(
         16,
@@ -125,7 +127,7 @@ CASES: dict[str, Recorded] = {
         70,
         "ann@host",
         Enqueued(
-            FULL_SPEC._replace(timeout_is_default=True, shell="bash", inherited=bytes(range(16)), due_us=AT_US + 9)
+            replace(FULL_SPEC, timeout_is_default=True, shell="bash", inherited=bytes(range(16)), due_us=AT_US + 9)
         ),
     ),
     "enqueued-full-merge": Recorded(
@@ -135,8 +137,13 @@ CASES: dict[str, Recorded] = {
         70,
         "ann@host",
         Enqueued(
-            FULL_SPEC._replace(
-                timeout_is_default=True, shell="bash", inherited=bytes(range(16)), due_us=AT_US + 9, merge=True
+            replace(
+                FULL_SPEC,
+                timeout_is_default=True,
+                shell="bash",
+                inherited=bytes(range(16)),
+                due_us=AT_US + 9,
+                merge=True,
             )
         ),
     ),

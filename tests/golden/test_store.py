@@ -11,6 +11,7 @@ import pytest
 
 from queuectl import Queue
 from queuectl.documents import event_json, job_json
+from tests.clocks import FakeClock
 from tests.rows import rows_of
 
 HERE = Path(__file__).parent
@@ -43,7 +44,9 @@ def path(tmp_path: Path) -> Path:
 
 def test_the_first_format_tells_what_it_told_then(path: Path) -> None:
     """Jobs, events and configuration are those that the release which wrote them saw."""
-    with Queue.open(path, create=False) as queue:
+    clock = FakeClock()
+    clock.advance(7_200)  # later than all that the store tells of
+    with Queue.open(path, create=False, clock=clock) as queue:
         told = [_as_then(job_json(job)) for job in queue.jobs()]
         assert told == [_as_then(job) for job in TOLD["jobs"]]
         events = [earlier(event_json(event), LATER) for event in queue.events()]

@@ -187,10 +187,14 @@ def long_queue(queue: Queue) -> Queue:
 
 
 def test_the_progress_is_told(long_queue: Queue) -> None:
-    """Behind each transaction, and at the end, it is told how many events of how many are applied."""
+    """After each portion, and at the end, it is told how many events of how many are applied."""
     told: list[tuple[int, int]] = []
     long_queue.replay(progress=lambda done, total: told.append((done, total)))
-    assert told == [(BATCH, BATCH + 10), (BATCH + 10, BATCH + 10)]
+    done = [each for each, _ in told]
+    assert len(done) > 2
+    assert done == sorted(set(done))
+    assert told[-1] == (BATCH + 10, BATCH + 10)
+    assert {total for _, total in told} == {BATCH + 10}
 
 
 @pytest.mark.parametrize("check", [True, False])
@@ -211,8 +215,10 @@ def test_an_interrupted_replay_harms_nothing(long_queue: Queue, check: bool) -> 
 def test_work_goes_on_during_a_replay(long_queue: Queue) -> None:
     """What is enqueued and claimed between the transactions of a replay is in its views at the end."""
 
+    works = iter([True])
+
     def work(done: int, total: int) -> None:
-        if done < total:
+        if done < total and next(works, False):
             long_queue.enqueue("true", id="meanwhile", priority=1)
             assert long_queue.claim("w1")[0].id == "meanwhile"
 
@@ -369,9 +375,17 @@ def let_go(txn: Transaction, numbers: set[int], upto: int) -> None:
     gone = [each.position for each in log.read() if each.position <= upto and each.stream in numbers]
     for position in gone:
         txn.delete("log", key_of(position))
+    for number in numbers:
+        txn.delete("streams", key_of(number))
     swept = RetentionApplied(upto, 0, max(numbers), len(gone), b"", "", b"")
     log.append([Append("retention", log.version("retention"), (swept,))], at_us=0, actor="nobody")
     log.set_cut(upto, bytes(32))
+
+
+def events_left(queue: Queue) -> int:
+    """Return how many events are left in the log."""
+    with queue._store.read() as txn:
+        return txn.count("log")
 
 
 def test_retention_during_a_replay_makes_it_begin_anew(long_queue: Queue) -> None:
@@ -387,7 +401,8 @@ def test_retention_during_a_replay_makes_it_begin_anew(long_queue: Queue) -> Non
         told.append(done)
 
     report = long_queue.replay(progress=cut)
-    assert told == [BATCH, BATCH + 2, upto + 1]  # from the first event that is left on
+    assert told[1] < told[0] + 5_000  # from the first job that is left on
+    assert told[-1] == events_left(long_queue)
     assert report.events == upto + 1
     assert report.differences  # nobody took these jobs out of the live views
     with long_queue._store.read() as txn:

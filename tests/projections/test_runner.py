@@ -8,7 +8,7 @@ from queuectl.events.types import NEW, Cancelled, Claimed, Completed, Enqueued, 
 from queuectl.job import JobState
 from queuectl.projections import dead, ended, ids, jobs, leases, marks, ready, scheduled
 from queuectl.projections.runner import SHELVES, Views, place
-from queuectl.store import VIEW_TABLES
+from queuectl.store import VIEW_TABLES, key_of
 from tests.projections.telling import DUE_US, Teller, job_in
 
 ENQUEUED = Enqueued(JobSpec("a", "true"))
@@ -32,7 +32,7 @@ def test_every_state_has_its_place() -> None:
 def test_a_job_lies_in_the_one_table_of_its_state(views: Teller, state: JobState) -> None:
     """After each step of its life a job is in no table but that of its state."""
     job = job_in(views, state)
-    placed = place(job, 0)
+    placed = place(job, key_of(job.number), 0)
     assert placed[0] == TABLE_OF[state]
     assert [table for table in WHERE if views.rows(table)] == [table for table in WHERE if table == TABLE_OF[state]]
     heads = [(placed[1][-13:], job.spec.queue.encode())] if placed[0] == ready.TABLE else []
@@ -42,14 +42,14 @@ def test_a_job_lies_in_the_one_table_of_its_state(views: Teller, state: JobState
 def test_a_job_is_where_the_promotion_mark_says(views: Teller) -> None:
     """A job due by the mark is ready, one due later is scheduled, and nothing else counts."""
     job = views.enqueue(due_us=DUE_US)
-    tables = [place(job, mark)[0] for mark in (DUE_US - 1, DUE_US, DUE_US + 1)]
+    tables = [place(job, key_of(job.number), mark)[0] for mark in (DUE_US - 1, DUE_US, DUE_US + 1)]
     assert tables == [scheduled.TABLE, ready.TABLE, ready.TABLE]
 
 
 def test_what_was_applied_is_seen_before_it_is_written(views: Teller) -> None:
     """An event builds on those before it, while others see them once they are written."""
     for recorded in views.log.append([Append(NEW, 0, (ENQUEUED, Claimed("w1", 9000)))], at_us=0, actor="tester"):
-        views.views.apply(recorded)
+        views.views.apply([recorded])
     job = views.views.job(1)
     assert job is not None
     assert (job.state, Views(views.txn).job(1)) == ("processing", None)

@@ -4,6 +4,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from queuectl.commands import (
     CancelJob,
@@ -221,7 +222,7 @@ plans = st.builds(
 def aimed(command: Any, job: Job | None) -> JobCommand:
     """Give the command with the job's own token where it says RIGHT, and the position of the claim to come."""
     if isinstance(command, TakeJob):
-        return command._replace(position=0 if job is None else job.version + 1)
+        return replace(command, position=0 if job is None else job.version + 1)
     if getattr(command, "token", None) != RIGHT:
         return command
-    return command._replace(token=0 if job is None or job.lease is None else job.lease.token)
+    return replace(command, token=0 if job is None or job.lease is None else job.lease.token)

@@ -6,76 +6,23 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from queuectl.decider import decide
-from queuectl.errors import IllegalTransition, QueuectlError
-from queuectl.events.codec import LAYOUTS, encode, unpack
+from queuectl.errors import QueuectlError
+from queuectl.events.codec import LAYOUTS
 from queuectl.events.lmdb_log import LmdbLog
 from queuectl.events.log import Append
-from queuectl.events.types import CONFIG_STREAM, NEW, WORKER_STREAM, ConfigChanged, Enqueued, Event, JobSpec, Recorded
-from queuectl.job import Job, JobState, Lease, Outcome, evolve
-from queuectl.projections import children, folding, marks
-from queuectl.projections.folding import STEPS, Fold
+from queuectl.events.types import CONFIG_STREAM, NEW, WORKER_STREAM, ConfigChanged, Event, JobSpec
+from queuectl.projections import children, marks
+from queuectl.projections.folding import Fold
 from queuectl.projections.runner import Views
-from queuectl.store import VIEW_TABLES, Store, Transaction, key_of
+from queuectl.store import VIEW_TABLES, Store, Transaction
 from tests.property import strategies as our
 
-KINDS = {layout.name: layout.type for layout in LAYOUTS}
-FREQUENT = st.sampled_from([name for name, _ in STEPS])
-
-leases = st.builds(Lease, our.positions, our.texts, our.times, our.counts, st.booleans())
-outcomes = st.builds(
-    Outcome, our.texts, st.none() | our.signed, st.none() | our.texts, our.maybe_counts, st.none() | our.texts
-)
-
-
-@st.composite
-def jobs(draw: st.DrawFn) -> Job:
-    """Draw a job in any state, with a lease exactly while it is processing."""
-    state = draw(st.sampled_from(JobState))
-    lease = draw(leases) if state is JobState.PROCESSING else None
-    maybe = st.none() | our.times
-    rest = [draw(our.counts), lease, draw(maybe), draw(maybe), draw(st.none() | outcomes)]
-    return Job(1, draw(our.specs), state, draw(our.positions), *(draw(our.times) for _ in range(3)), *rest)
-
-
-@given(data=st.data(), name=FREQUENT, job=st.none() | jobs())
-@our.thorough
-def test_a_step_gives_what_evolve_gives(data: st.DataObject, name: str, job: Job | None) -> None:
-    """A step makes of any job what `evolve` does, and leaves to it whatever is not allowed."""
-    event = data.draw(our.EVENTS[KINDS[name]])
-    at_us, position = data.draw(our.times), 7
-    recorded = Recorded(position, at_us, position if type(event) is Enqueued else 1, 0, "x", event)
-    envelope = unpack(key_of(position), encode(recorded, key_of(position)))
-    step = STEPS[name, envelope["v"]]
-    try:
-        expected = evolve(job, recorded)
-    except IllegalTransition:
-        expected = None
-    try:
-        found: Any = step(job, envelope, position)
-    except folding.NOT_PLAIN:
-        found = None
-    assert (found, type(found)) == (expected, type(expected))
-
-
-@given(name=FREQUENT, job=st.none() | jobs(), data=st.data())
-@our.brief
-def test_a_step_leaves_what_lacks_a_field(data: st.DataObject, name: str, job: Job | None) -> None:
-    """An event without one of its required fields is no step's to apply."""
-    layout = next(layout for layout in LAYOUTS if layout.name == name)
-    event = data.draw(our.EVENTS[layout.type])
-    recorded = Recorded(7, 1, 7 if type(event) is Enqueued else 1, 0, "x", event)
-    envelope = unpack(key_of(7), encode(recorded, key_of(7)))
-    del envelope["d"][data.draw(st.sampled_from(layout.required))]
-    try:
-        STEPS[name, 1](job, envelope, 7)
-    except folding.NOT_PLAIN:
-        return
-    raise AssertionError(f"{name} was applied")
-
-
 # A whole log, event by event beside folded in portions
+
+KINDS = {layout.name: layout.type for layout in LAYOUTS}
 
 named: st.SearchStrategy[tuple[str, Event]] = st.one_of(
     st.tuples(
@@ -128,7 +75,7 @@ class Lives:
             spec = command.spec
             queue = ("default", "other")[len(spec.queue) % 2]
             options = {"max_retries": spec.max_retries, "backoff_base": spec.backoff_base, "run_at_us": spec.run_at_us}
-            command = command._replace(spec=JobSpec(job_id, "true", queue, spec.priority % 3, **options))
+            command = replace(command, spec=JobSpec(job_id, "true", queue, spec.priority % 3, **options))
         try:
             events = decide(our.aimed(command, job), job)
         except QueuectlError:
@@ -143,7 +90,7 @@ class Lives:
         if events:
             batch = [Append(stream, expected, events)]
             for recorded in self.log.append(batch, at_us=self.log.head() * 100_000, actor="tester", cause=cause):
-                self.views.apply(recorded)
+                self.views.apply([recorded])
 
     def write(self) -> None:
         for write in self.fold.writes():

@@ -102,7 +102,7 @@ class RetentionMachine(QueueMachine):
                 txn.clear(table)
             views = Views(txn)
             for key, value in sorted(self.merged().items()):
-                views.apply(decode(key, value))
+                views.apply([decode(key, value)])
             views.flush()
             told = {table: list(txn.scan(table)) for table in TOLD_AGAIN}
         with self.queue._store.read() as txn:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from queuectl import JobSpec, Recorded
 from queuectl.events.types import (
@@ -58,7 +59,7 @@ GOOD = Evidence(["job1"], EVENTS, LINES)
 
 def changed(position: int, event: Event, *, events: Sequence[Recorded] = EVENTS) -> Sequence[Recorded]:
     """Give a log with another event in one place."""
-    return [each._replace(event=event) if each.position == position else each for each in events]
+    return [replace(each, event=event) if each.position == position else each for each in events]
 
 
 def test_a_good_life_has_no_violation() -> None:
@@ -110,7 +111,7 @@ PLANTED = {
     "job1 attempt 1 (run 2) is exit_code with code 3, and its command ended with 4": GOOD._replace(
         events=changed(5, Failed(2, 1, "exit_code", "exit code 3", 3)), lines=[*LINES, line("end", 1, 2, 12, "4")]
     ),
-    "time goes back by 3 us at position 8": GOOD._replace(events=[*EVENTS[:7], EVENTS[7]._replace(at_us=4)]),
+    "time goes back by 3 us at position 8": GOOD._replace(events=[*EVENTS[:7], replace(EVENTS[7], at_us=4)]),
     "the log goes from position 3 to 5": GOOD._replace(events=[*EVENTS[:3], *EVENTS[4:]]),
     "replay differs: jobs: one row": GOOD._replace(differences=["jobs: one row"]),
     "left over: sleep 600": GOOD._replace(leftovers=["sleep 600"]),

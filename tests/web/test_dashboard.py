@@ -49,7 +49,7 @@ def test_a_port_that_is_taken(cli: CommandLine) -> None:  # noqa: F811 - the fix
     [
         (["--host", "no.such.host.invalid"], "cannot listen on no.such.host.invalid port 8000", 1),
         (["--host", "192.0.2.1"], "it is no address of this machine", 1),
-        (["--host", ""], "host", 1),
+        (["--host", ""], "host", 2),
         (["--port", "70000"], "a whole number from 0 to 65535", 2),
         (["--port", "http"], "port: found 'http'", 2),
         (["--token", "short"], "token: found 5 characters", 2),

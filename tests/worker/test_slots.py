@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from queuectl import Job, Result
 from queuectl.doorbell import Doorbell
@@ -64,7 +65,7 @@ def sleeping(number: int) -> Job:
     """Give a claimed job that would run for long."""
     job = running_job(("sleep", "60"))
     assert job.lease is not None
-    return job._replace(number=number, lease=job.lease._replace(token=number + 100))
+    return replace(job, number=number, lease=replace(job.lease, token=number + 100))
 
 
 def test_an_abandoned_run_is_news_once(slots: Slots) -> None:
@@ -149,7 +150,7 @@ def test_inherited_deafness_to_children_is_mended() -> None:
 def printed(slots: Slots, waiting: Waiting, *, number: int = 1) -> Result:
     """Return how a run ended that printed 20,000 bytes, which lie in a file."""
     job = sleeping(number)
-    job = job._replace(spec=job.spec._replace(id=f"job{number}", command="head -c 20000 /dev/zero"))
+    job = replace(job, spec=replace(job.spec, id=f"job{number}", command="head -c 20000 /dev/zero"))
     slots.output_limit_bytes = 100_000
     ended = launched(slots, waiting, job)
 
