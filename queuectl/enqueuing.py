@@ -10,6 +10,7 @@ from .commands import RemoveJob
 from .engine import Engine, Unit
 from .errors import BulkStopped, DuplicateJob, InvalidInput, InvalidLine, StoreError
 from .events.types import JobSpec
+from .group_commit import GroupCommit
 from .inheriting import Inheritance
 from .intake import Intake, JobRequest
 from .job import ENDED, Job
@@ -37,9 +38,10 @@ def specify_all(
     return specs
 
 
-def enqueue_one(engine: Engine, request: JobRequest, *, reason: str | None) -> Job:
+def enqueue_one(engine: Engine, commits: GroupCommit, request: JobRequest, *, reason: str | None) -> Job:
     """Enqueue one request; raises InvalidInput or DuplicateJob."""
-    with engine.unit(reason=reason, rings=True) as unit:
+
+    def enqueue(unit: Unit) -> tuple[Job, list[int]]:
         settings = unit.settings()
         taken = Inheritance(environment(), settings.inherit_env)
         try:
@@ -48,7 +50,9 @@ def enqueue_one(engine: Engine, request: JobRequest, *, reason: str | None) -> J
             raise error.cause from None
         gone = _remove_replaced(unit, specs, _replacing([request]), skip_existing=False)
         unit.keep_environments(taken.kept)
-        job = unit.enqueue(specs, ours=_ours([request]))[0]
+        return unit.enqueue(specs, ours=_ours([request]))[0], gone
+
+    job, gone = commits.run(enqueue, reason=reason)
     outputs.remove_files(engine.store.path, gone)
     return job
 

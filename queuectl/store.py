@@ -236,7 +236,7 @@ class Store:
             try:
                 with no_collection():
                     yield self._transaction(txn)
-                self._check_process()
+                self.check_process()
                 shared.check_to_commit(txn)
                 seen = shared.last_seen(txn)
             except lmdb.BadValsizeError as error:
@@ -289,7 +289,7 @@ class Store:
 
     def free_readers(self) -> int:
         """Free the slots of readers whose process was killed, which hold old pages on disk; gives how many."""
-        self._check_process()
+        self.check_process()
         return self._shared.free_readers()
 
     def check_there(self) -> None:
@@ -305,7 +305,7 @@ class Store:
 
     @contextmanager
     def _using(self, *, reads: bool = False) -> Iterator[Environment]:
-        self._check_process()
+        self.check_process()
         shared = self._shared
         who = shared.enter(reads=reads)
         try:
@@ -313,13 +313,14 @@ class Store:
         finally:
             shared.leave(who, reads=reads)
 
-    def _check_process(self) -> None:
+    def check_process(self) -> None:
+        """Raise ForkedStore in a child that was forked since this was opened."""
         if os.getpid() != self._shared.opener:
             raise ForkedStore(str(self.path), self._shared.maker, os.getpid())
 
     def _begin(self, *, write: bool) -> tuple[int, lmdb.Transaction]:
         """Return a transaction, and what is wanted to leave it."""
-        self._check_process()
+        self.check_process()
         if not self._is_open:
             raise StoreError(f"cannot use the queue at {self.path}: it was closed; open it again")
         shared = self._shared

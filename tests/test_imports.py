@@ -83,8 +83,9 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "branching": f"answers asof files outputs surroundings {VIEWS_OF_ALL}",
     "asof": f"answers documents files filtering intake listing reading settings snapshots {VIEWS_OF_ALL}",
     "overview": f"answers presence reading {VIEWS_OF_ALL}",
-    "enqueuing": "answers clock commands engine inheriting intake job_mapping outputs settings surroundings"
-    f" {VIEWS_OF_ALL}",
+    "group_commit": "engine errors",
+    "enqueuing": "answers clock commands engine group_commit inheriting intake job_mapping outputs settings"
+    f" surroundings {VIEWS_OF_ALL}",
     "matching": "errors intake projections.* store",
     "candidates": "errors job projections.* store subscriptions surroundings",
     "acting": f"amending answers commands engine filtering listing outputs {VIEWS_OF_ALL}",
@@ -111,8 +112,8 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "foreignfiles": "errors foreign untrusted",
     "adopting": f"answers engine foreign foreignfiles intake outputs settings surroundings {VIEWS_OF_ALL}",
     "queue": f"face.* clock intake later settings surroundings {VIEWS_OF_ALL}",
-    "face.*": f"face.* answers clock commands due_times engine intake kinds settings surroundings trust {VIEWS_OF_ALL}"
-    " outputs presence enqueuing acting settling reading overview takeover family matching selecting subscriptions"
+    "face.*": f"face.* answers clock commands due_times engine group_commit intake kinds settings surroundings trust"
+    f" {VIEWS_OF_ALL} outputs presence enqueuing acting settling reading overview takeover family matching selecting subscriptions"
     " later verification adopting backup exporting foreignfiles importing installing migrating restore"
     " filtering job_wait listing when asof snapshots branching"
     " archived expiry retaining retention shrinking worker.output",

@@ -79,7 +79,7 @@ class Asking(Looking):
 
     def enqueue_request(self, request: JobRequest, *, reason: str | None = None) -> Job:
         """Enqueue one request; raises InvalidInput or DuplicateJob."""
-        return enqueuing.enqueue_one(self._engine, request, reason=reason)
+        return enqueuing.enqueue_one(self._engine, self._commits, request, reason=reason)
 
     def enqueue_many(
         self,

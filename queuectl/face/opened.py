@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from .. import surroundings
 from ..engine import Engine
+from ..group_commit import GroupCommit
 from ..kinds import check_methods
 from ..trust import check_trusted
 
@@ -38,6 +39,7 @@ class Opened:
         self._store = store
         self._clock = clock
         self._engine = Engine(store, clock, actor, cause, environ)
+        self._commits = GroupCommit(self._engine)
         self._printed: archived.Printed | None = None
 
     def close(self) -> None:

@@ -1,0 +1,133 @@
+"""Threads that enqueue at once share commits; each returns once its own job is on disk, or learns why it is not."""
+
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from queuectl import DuplicateJob, InvalidInput, Job, Queue
+from queuectl.engine import Unit
+from queuectl.errors import ForkedStore
+from queuectl.group_commit import MOST_AT_ONCE
+from tests.waiting import wait_until
+
+THREADS = 8
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Any:
+    with Queue.open(tmp_path / "q") as queue:
+        yield queue
+
+
+def commits(queue: Queue) -> int:
+    """Return how many transactions were written."""
+    return int(queue._store._shared.opened.env.info()["last_txnid"])
+
+
+def held_up(queue: Queue, begin: Callable[[], list[Future[Job]]]) -> list[Future[Job]]:
+    """Let threads begin to enqueue while the turn is another's, and let them go on once all of them wait."""
+    turn = queue._commits
+    with turn._turn:
+        futures = begin()
+        wait_until(lambda: len(turn._waiting) == len(futures))
+    for future in futures:
+        future.exception()
+    return futures
+
+
+def test_what_waits_goes_in_one_commit(shared: Queue) -> None:
+    """Jobs of threads that wait together are in one transaction, each with an id and events of its own."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        before = commits(shared)
+        held_up(shared, lambda: [pool.submit(shared.enqueue, f"echo {n}") for n in range(THREADS)])
+    assert commits(shared) == before + 1
+    assert sorted(job.spec.command for job in shared.jobs()) == [f"echo {n}" for n in range(THREADS)]
+    assert len({event.at_us for event in shared.events()}) == 1
+    assert shared.replay(check=True).differences == []
+
+
+def test_who_fails_fails_alone(shared: Queue) -> None:
+    """A request that is refused leaves no trace, and those that waited with it are enqueued."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        requests: list[dict[str, Any]] = [{"id": "a"}, {"id": "a"}, {"id": "b"}, {"cwd": "here"}, {"id": "c"}]
+        futures = held_up(shared, lambda: [pool.submit(shared.enqueue, "true", **each) for each in requests])
+    errors = Counter(type(future.exception()) for future in futures)
+    assert errors == {type(None): 3, DuplicateJob: 1, InvalidInput: 1}
+    assert {job.id for job in shared.jobs()} == {"a", "b", "c"}
+
+
+def test_reasons_are_not_mixed(shared: Queue) -> None:
+    """Each job's event has the reason that was given for it."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        held_up(
+            shared,
+            lambda: [pool.submit(shared.enqueue, "true", id=f"j{n}", reason=f"reason {n % 3}") for n in range(THREADS)],
+        )
+    for n in range(THREADS):
+        assert [event.reason for event in shared.history(f"j{n}")] == [f"reason {n % 3}"]
+
+
+def test_nothing_is_lost_or_doubled_among_many(shared: Queue) -> None:
+    """Thousands of jobs of many threads are there once each, and their number is what the threads were told."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        told = list(pool.map(lambda n: shared.enqueue("true", id=f"j{n}").id, range(1_000)))
+    assert sorted(told) == sorted(job.id for job in shared.jobs(limit=None))
+    assert shared.replay(check=True).differences == []
+
+
+def test_an_interrupted_wait_is_withdrawn(shared: Queue) -> None:
+    """Who is interrupted while another has the turn has enqueued nothing, and the others go on."""
+    turn = shared._commits
+    main = threading.get_ident()
+
+    def interrupt() -> None:
+        wait_until(lambda: len(turn._waiting) == 1)
+        signal.pthread_kill(main, signal.SIGINT)
+        wait_until(lambda: not turn._waiting)
+        turn._turn.release()
+
+    turn._turn.acquire()
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        shared.enqueue("true", id="mine")
+    thread.join()
+    shared.enqueue("true", id="other")
+    assert "other" in {job.id for job in shared.jobs()}
+    assert turn._waiting == []
+
+
+def test_a_forked_child_is_refused_and_does_not_hang(shared: Queue) -> None:
+    """A child forked while a thread had the turn is told to open the queue itself."""
+    with shared._commits._turn:
+        child = os.fork()
+        if child == 0:
+            try:
+                shared.enqueue("true")
+            except ForkedStore:
+                os._exit(7)
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_a_transaction_is_bounded(shared: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many wait, one transaction takes no more than so many."""
+    seen: list[int] = []
+    enqueue = Unit.enqueue
+
+    def counting(self: Unit, *words: Any, **more: Any) -> Any:
+        seen.append(id(self))
+        return enqueue(self, *words, **more)
+
+    monkeypatch.setattr(Unit, "enqueue", counting)
+    with ThreadPoolExecutor(MOST_AT_ONCE + 20) as pool:
+        held_up(shared, lambda: [pool.submit(shared.enqueue, "true") for _ in range(MOST_AT_ONCE + 20)])
+    assert max(Counter(seen).values()) <= MOST_AT_ONCE
+    assert len(shared.jobs(limit=None)) == MOST_AT_ONCE + 20
