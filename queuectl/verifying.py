@@ -140,18 +140,28 @@ def _file(path: Path) -> Iterator[Message]:
 
 def _log(path: Path, watched: Mapping[int, bytes], *, log_only: bool) -> Iterator[Message]:
     yield {"is": "progress", "part": "log", "done": 0, "total": None}
-    try:
-        with Store.open_suspect(path) as store:
-            for is_last in (False, True):
-                with _retention_waits(path) if is_last else nullcontext():
-                    walk = _Walk(store, watched, log_only=log_only)
-                    yield from walk.run()
-                    if not walk.is_overtaken():
-                        yield from walk.finish()
-                        return
-            yield _problem("log", Problem(0, "retention was at work meanwhile; verify again"))
-    except StoreError as error:
-        yield _problem("log", Problem(0, str(error)))
+    for is_last in (False, True):
+        try:
+            if (yield from _walk(path, watched, log_only=log_only, retention_waits=is_last)):
+                return
+        except StoreError as error:  # once it may be that another process changed what was just being read
+            if is_last:
+                yield _problem("log", Problem(0, str(error)))
+                return
+    yield _problem("log", Problem(0, "retention was at work meanwhile; verify again"))
+
+
+def _walk(
+    path: Path, watched: Mapping[int, bytes], *, log_only: bool, retention_waits: bool
+) -> Generator[Message, None, bool]:
+    """Go through the log once; returns whether what was read is one log."""
+    with Store.open_suspect(path) as store, _retention_waits(path) if retention_waits else nullcontext():
+        walk = _Walk(store, watched, log_only=log_only)
+        yield from walk.run()
+        if walk.is_overtaken():
+            return False
+        yield from walk.finish()
+        return True
 
 
 @contextmanager

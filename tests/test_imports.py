@@ -113,8 +113,8 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "adopting": f"answers engine foreign foreignfiles intake outputs settings surroundings {VIEWS_OF_ALL}",
     "queue": f"face.* clock intake later settings surroundings {VIEWS_OF_ALL}",
     "face.*": f"face.* answers clock commands due_times engine group_commit intake kinds settings surroundings trust"
-    f" {VIEWS_OF_ALL} outputs presence enqueuing acting settling reading overview takeover family matching selecting subscriptions"
-    " later verification adopting backup exporting foreignfiles importing installing migrating restore"
+    f" {VIEWS_OF_ALL} outputs presence enqueuing acting settling reading overview takeover family matching selecting"
+    " subscriptions later verification adopting backup exporting foreignfiles importing installing migrating restore"
     " filtering job_wait listing when asof snapshots branching"
     " archived expiry retaining retention shrinking worker.output",
     "weighing": "",
