@@ -7,13 +7,13 @@ from zlib import crc32
 import pytest
 from msgpack import packb
 
-from queuectl import JobRequest, JobState, Queue, StoreError
+from queuectl import JobRequest, JobState, Queue, StoreError, apart
 from queuectl.errors import CorruptLog, IllegalTransition, NewerFormat, QueuectlError
 from queuectl.events.codec import LAYOUTS, name_of, unpack
 from queuectl.events.lmdb_log import LmdbLog
 from queuectl.events.log import Append
 from queuectl.events.types import Completed, RetentionApplied
-from queuectl.projections import comparing, folding, ready
+from queuectl.projections import comparing, folding, ready, rebuild, walking
 from queuectl.projections.comparing import Comparison
 from queuectl.projections.rebuild import BATCH
 from queuectl.store import VIEW_TABLES, Row, Store, Transaction, key_of
@@ -325,13 +325,101 @@ def test_a_replay_of_an_older_release_is_noticed(long_queue: Queue) -> None:
     assert long_queue.replay().differences == []
 
 
+# In a process of its own: the same rows, however far that comes
+
+
+@pytest.fixture
+def apart_always(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Fold in a process of its own however short the log is; gives from which job on this one had to go on itself."""
+    afters: list[int] = []
+    fold = walking.fold
+
+    def folding_on(*words: Any, after: int, **options: Any) -> Any:
+        afters.append(after)
+        return fold(*words, after=after, **options)
+
+    monkeypatch.setattr(rebuild, "APART_FROM", 1)
+    monkeypatch.setattr(rebuild, "processors", lambda: 2)
+    monkeypatch.setattr(rebuild, "fold", folding_on)
+    return afters
+
+
+def last_number(store: Store) -> int:
+    """Return the number of the job that was enqueued last."""
+    with store.read() as txn:
+        [*_, (last, _)] = txn.scan("streams", stop=b"\xff")
+        return int.from_bytes(last, "big")
+
+
+@pytest.mark.parametrize("tamper", [lambda txn: None, *TAMPERED.values()], ids=["nothing", *TAMPERED])
+def test_another_process_folds_the_same(store: Store, queue: Queue, apart_always: list[int], tamper: Any) -> None:
+    """What a process of its own folds are the right views, all of them, and what differs from them is told."""
+    right = live_views(store)
+    write(store, tamper)
+    report = queue.replay()
+    assert bool(report.differences) == (tamper in TAMPERED.values())
+    assert live_views(store) == right
+    assert apart_always == [last_number(store)]
+
+
+@pytest.mark.usefixtures("apart_always")
+def test_a_process_that_dies_is_gone_on_from(
+    long_queue: Queue, apart_always: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the process that folds is killed half way, this one goes on from its last job, and nothing is missing."""
+    before = live_views(long_queue._store)
+    stream = apart.stream
+
+    def cut_short(*words: Any) -> Any:
+        messages = stream(*words)
+        yield next(messages)
+        messages.close()  # which kills it
+        return "killed"
+
+    monkeypatch.setattr(apart, "stream", cut_short)
+    report = long_queue.replay()
+    assert (report.events, report.differences) == (BATCH + 10, [])
+    assert live_views(long_queue._store) == before
+    assert 0 < apart_always[0] < last_number(long_queue._store)
+
+
+@pytest.mark.usefixtures("apart_always")
+def test_what_another_process_cannot_fold_is_told_as_ever(store: Store, queue: Queue) -> None:
+    """A damaged event ends a replay with its position, also where another process met it, and harms nothing."""
+    before = live_views(store)
+    write(store, lambda txn: txn.put("log", key_of(7), b"spoilt"))
+    with pytest.raises(CorruptLog, match="position 7: the checksum does not match"):
+        queue.replay()
+    assert live_views(store) == before
+
+
+def test_retention_after_the_walk_is_followed(queue: Queue, clock: FakeClock) -> None:
+    """Jobs that retention lets go of once they were folded are not in the new views, and the rest is as it was."""
+    for number in range(20):
+        completed(queue, f"job{number}")
+    queue.enqueue("true", id="stays")
+    clock.advance(100)
+    works = iter([True])
+
+    def let_go_of_all(done: int, total: int) -> None:
+        if next(works, False):
+            assert done == total
+            assert queue.compact(older_than_s=1).jobs == 20
+
+    report = queue.replay(progress=let_go_of_all)
+    assert [job.id for job in queue.jobs()] == ["stays"]
+    assert queue.replay(check=True).differences == []
+    assert report.swapped
+
+
 # In small portions: many writes, jobs read again, comparisons that have to wait
 
 
 @pytest.fixture
 def in_small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every portion so small that a short log takes many."""
-    for module, name in ((folding, "HELD_JOBS"), (folding, "PORTION"), (comparing, "ROWS"), (comparing, "OPEN_ROWS")):
+    portions = ((walking, "PORTION"), (folding, "HELD_JOBS"), (folding, "PORTION"))
+    for module, name in (*portions, (comparing, "ROWS"), (comparing, "OPEN_ROWS")):
         monkeypatch.setattr(module, name, 3)
     monkeypatch.setattr("queuectl.projections.rebuild.BATCH", 5)
     monkeypatch.setattr("queuectl.projections.rebuild.REST", 2)
