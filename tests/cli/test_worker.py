@@ -5,9 +5,13 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from queuectl.processes import look
+from tests.worker.live import LiveWorker
 
 from .conftest import CommandLine, wait_until
 
@@ -170,27 +174,39 @@ def test_detach_leaves_the_caller(cli: CommandLine) -> None:
     assert words == ["worker", "a:", "a:", "stopping", "worker"]
 
 
-def test_a_worker_gives_its_commands_and_helpers_nothing_it_inherited(cli: CommandLine, tmp_path: Path) -> None:
-    """A descriptor that a shell hands down stops at the worker: neither command nor guardian has it, nor the data."""
+@pytest.mark.parametrize("how", ["worker start", "start_worker"])
+def test_a_worker_gives_its_commands_and_helpers_nothing_it_inherited(
+    cli: CommandLine, tmp_path: Path, how: str
+) -> None:
+    """A descriptor that a shell hands down stops at the worker: no command and no helper has it, nor the data."""
     cli("enqueue", "a", "sleep 60")
+    live = None
     with (tmp_path / "foreign").open("w") as foreign:
-        worker = cli.spawn("worker", "start", pass_fds=[foreign.fileno()])
+        if how == "worker start":
+            worker = cli.spawn("worker", "start", pass_fds=[foreign.fileno()]).pid
+        else:
+            live = LiveWorker(cli.db, pass_fds=[foreign.fileno()])
+            worker = live.process.pid
 
-    def child(name: bytes) -> set[str]:
-        tasks = Path(f"/proc/{worker.pid}/task").glob("*/children")
-        for pid in [int(pid) for task in tasks for pid in task.read_text().split()]:
-            if name in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return {str(fd.readlink()).partition(":[")[0] for fd in Path(f"/proc/{pid}/fd").iterdir()}
+    def held(name: bytes) -> set[str]:
+        """Return what the first process of the worker's with a word in its command line has open."""
+        children = look().children
+        for each in (*children[worker], *(below for child in children[worker] for below in children[child.pid])):
+            path = Path(f"/proc/{each.pid}")
+            with suppress(FileNotFoundError):  # it has ended
+                if name in (path / "cmdline").read_bytes():
+                    return {str(fd.readlink()).partition(":[")[0] for fd in (path / "fd").iterdir()}
         return set()
 
     try:
-        assert wait_until(lambda: child(b"sleep")) == {"/dev/null", "pipe"}
+        assert wait_until(lambda: held(b"sleep")) == {"/dev/null", "pipe"}
         (lock,) = [str(path) for path in (cli.db / "workers").iterdir()]
-        assert wait_until(lambda: child(b"queuectl.guardian") - {lock}) == {"/dev/null", "pipe"}
+        assert wait_until(lambda: held(b"queuectl.guardian") - {lock}) == {"/dev/null", "pipe"}
+        if live is not None:
+            assert held(b"queuectl.command_parent") == {"/dev/null", "pipe", "socket", str(Path.cwd())}
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            worker.send_signal(number)
-        worker.communicate(timeout=20)
+        if live is not None:
+            live.kill()
 
 
 def test_detach_where_modules_lie_about(cli: CommandLine, tmp_path: Path) -> None:

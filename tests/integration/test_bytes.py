@@ -12,6 +12,7 @@ from queuectl import Queue
 from queuectl.errors import InvalidInput
 from tests.cli.conftest import CommandLine
 from tests.rows import rows_of
+from tests.worker.live import LiveWorker
 
 NAME = b"b\xfcgel\xff"
 SHOWN = "b\\xfcgel\\xff"
@@ -32,8 +33,8 @@ def typed(cli: CommandLine, *words: str | bytes, text: bytes = b"") -> "subproce
 
 
 @pytest.fixture
-def filled(cli: CommandLine, tmp_path: Path) -> CommandLine:
-    """A queue with a job of each form, run by a worker."""
+def enqueued(cli: CommandLine, tmp_path: Path) -> CommandLine:
+    """A queue with a job of each form."""
     (tmp_path / TOLD).mkdir()
     env = b"NAME=" + NAME
     for words in (
@@ -44,13 +45,22 @@ def filled(cli: CommandLine, tmp_path: Path) -> CommandLine:
     ):
         done = typed(cli, *words)
         assert done.returncode == 0, done.stderr
-    cli.drain()
     return cli
 
 
-def test_each_byte_arrives(filled: CommandLine) -> None:
-    """What was typed is what the command gets, and what it printed is told as it is."""
-    with filled.queue() as queue:
+@pytest.fixture
+def filled(enqueued: CommandLine) -> CommandLine:
+    """The same, run by a worker."""
+    enqueued.drain()
+    return enqueued
+
+
+@pytest.mark.parametrize("is_sole", [True, False], ids=["of the worker", "of another process"])
+def test_each_byte_arrives(enqueued: CommandLine, is_sole: bool) -> None:
+    """What was typed is what the command gets, whoever starts it, and what it printed is told as it is."""
+    worker = LiveWorker(enqueued.db, drain=True, is_sole=is_sole)
+    assert worker.exit_code() == 0, worker.said()
+    with enqueued.queue() as queue:
         for job in queue.jobs():
             assert (job.id, queue.printed(queue.runs(job.id)[-1])) == (job.id, NAME)
         assert queue.job("argv").spec.command == ("printf", "%s", TOLD)

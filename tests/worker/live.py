@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -166,16 +166,20 @@ class Driven:
 class LiveWorker:
     """A worker in a process of its own."""
 
-    def __init__(self, path: Path, *, prelude: str = "", unreaped: bool = False, **options: Any) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        prelude: str = "",
+        unreaped: bool = False,
+        pass_fds: Collection[int] = (),
+        **options: Any,
+    ) -> None:
         words = ["-c", _SCRIPT.replace("{prelude}", prelude), str(path), json.dumps({"poll_s": 0.5, **options})]
         command = [sys.executable, *(["-c", _UNREAPED, sys.executable] if unreaped else []), *words]
         self._log = path.parent / f"worker-{time.monotonic_ns()}.log"
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                command,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, pass_fds=pass_fds)
 
     def said(self) -> str:
         """Give what it has printed so far."""
