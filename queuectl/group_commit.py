@@ -6,7 +6,7 @@ asked for is on disk. Work that fails leaves no trace: what was to go with it is
 """
 
 from collections.abc import Callable
-from threading import Lock
+from threading import RLock
 from typing import Any, Final, TypeVar
 
 from .engine import Engine, Unit
@@ -36,7 +36,8 @@ class GroupCommit:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._turn = Lock()
+        self._turn = RLock()
+        self._is_taken = False
         self._waiting: list[_Asked] = []
 
     def run(self, work: Callable[[Unit], _Value], *, reason: str | None) -> _Value:
@@ -49,8 +50,12 @@ class GroupCommit:
         self._waiting.append(asked)
         try:
             with self._turn:
-                if not asked.is_over:
-                    self._do_all(self._take_with(asked))
+                was_taken, self._is_taken = self._is_taken, True  # by this thread: a signal handler interrupted it
+                try:
+                    if not asked.is_over:
+                        self._do_all(self._take_with(asked, most=1 if was_taken else MOST_AT_ONCE))
+                finally:
+                    self._is_taken = was_taken
         finally:
             if not asked.is_over and asked in self._waiting:  # interrupted while it waited
                 self._waiting.remove(asked)
@@ -58,10 +63,10 @@ class GroupCommit:
             raise asked.error
         return asked.value  # type: ignore[no-any-return]
 
-    def _take_with(self, asked: _Asked) -> list[_Asked]:
+    def _take_with(self, asked: _Asked, *, most: int) -> list[_Asked]:
         """Take a piece of work out of those that wait, and with it those that the log would say the same reason of."""
         alike = [each for each in list(self._waiting) if each.reason == asked.reason and each is not asked]
-        taken = [asked, *alike[: MOST_AT_ONCE - 1]]
+        taken = [asked, *alike[: most - 1]]
         for each in taken:
             self._waiting.remove(each)
         return taken

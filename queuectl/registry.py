@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock, RLock, get_ident
+from threading import RLock
 
 from . import halfmade
 from .directory import advice_on, check_new, file_at, make_directory, refuse_half_replaced, refuse_irregular
@@ -24,8 +24,8 @@ class _Place:
     """A directory, whose environment one thread at a time opens or looks up."""
 
     def __init__(self) -> None:
-        self.lock = Lock()
-        self.holder: int | None = None
+        self.lock = RLock()
+        self.is_taken = False
         self.waiting = 0
         self.environment: Environment | None = None
 
@@ -107,16 +107,16 @@ def _place(path: Path) -> Iterator[_Place]:
     places, key = _places, str(path.resolve())
     with places.lock:
         place = places.by_path.setdefault(key, _Place())
-        if place.holder == get_ident():  # a signal handler, or what collects garbage
-            raise StoreError(f"cannot open the queue at {path} while this thread is opening it; do so afterwards")
         place.waiting += 1
     try:
         with place.lock:
-            place.holder = get_ident()
+            if place.is_taken:  # by this thread: it was interrupted by a signal handler, or by what collects garbage
+                raise StoreError(f"cannot open the queue at {path} while this thread is opening it; do so afterwards")
+            place.is_taken = True
             try:
                 yield place
             finally:
-                place.holder = None
+                place.is_taken = False
     finally:
         with places.lock:
             place.waiting -= 1

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -86,22 +88,23 @@ def test_an_interrupted_wait_is_withdrawn(shared: Queue) -> None:
     """Who is interrupted while another has the turn has enqueued nothing, and the others go on."""
     turn = shared._commits
     main = threading.get_ident()
+    is_held = threading.Event()
 
-    def interrupt() -> None:
-        wait_until(lambda: len(turn._waiting) == 1)
-        signal.pthread_kill(main, signal.SIGINT)
-        wait_until(lambda: not turn._waiting)
-        turn._turn.release()
+    def hold() -> None:
+        with turn._turn:
+            is_held.set()
+            wait_until(lambda: len(turn._waiting) == 1)
+            signal.pthread_kill(main, signal.SIGINT)
+            wait_until(lambda: not turn._waiting)
 
-    turn._turn.acquire()
-    thread = threading.Thread(target=interrupt)
+    thread = threading.Thread(target=hold)
     thread.start()
+    is_held.wait()
     with pytest.raises(KeyboardInterrupt):
         shared.enqueue("true", id="mine")
     thread.join()
     shared.enqueue("true", id="other")
-    assert "other" in {job.id for job in shared.jobs()}
-    assert turn._waiting == []
+    assert [job.id for job in shared.jobs()] == ["other"]
 
 
 def test_a_forked_child_is_refused_and_does_not_hang(shared: Queue) -> None:
@@ -131,3 +134,35 @@ def test_a_transaction_is_bounded(shared: Queue, monkeypatch: pytest.MonkeyPatch
         held_up(shared, lambda: [pool.submit(shared.enqueue, "true") for _ in range(MOST_AT_ONCE + 20)])
     assert max(Counter(seen).values()) <= MOST_AT_ONCE
     assert len(shared.jobs(limit=None)) == MOST_AT_ONCE + 20
+
+
+HANDLED = """
+import signal, sys
+from queuectl import Queue, StoreError
+told, refused = [], []
+def enqueue():
+    try:
+        told.append(queue.enqueue("true").id)
+    except StoreError as error:
+        assert "this thread is" in str(error), error
+        refused.append(error)
+def handle(*_):
+    enqueue()
+    signal.setitimer(signal.ITIMER_REAL, 0.002)
+with Queue.open(sys.argv[1]) as queue:
+    enqueue()  # what is loaded at the first call is loaded
+    signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.002)
+    while len(told) < 300:
+        enqueue()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    there = [job.id for job in queue.jobs(limit=None)]
+print(sorted(there) == sorted(told))
+"""
+
+
+def test_a_signal_handler_enqueues_or_is_refused(tmp_path: Path) -> None:
+    """Wherever a thread that enqueues is interrupted, a handler that enqueues ends, and what it was told is so."""
+    words = [sys.executable, "-c", HANDLED, str(tmp_path / "q")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
