@@ -1,6 +1,7 @@
 """doctor: each thing that can be wrong is found, with the command that mends it; a sound queue has nothing."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -53,6 +54,13 @@ def test_a_sound_queue(path: Path) -> None:
     found = examine(path)
     assert [each.check for each in found] == [*OUTSIDE, "open", *INSIDE]
     assert {(each.state, each.do) for each in found} == {("ok", "")}
+
+
+def test_the_page_has_every_check() -> None:
+    """docs/verify.md says what each check finds, in the order in which they are made."""
+    page = (Path(__file__).parents[1] / "docs" / "verify.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w ]+)` \|", page.partition("## doctor")[2], re.MULTILINE)
+    assert rows == [*OUTSIDE, "open", *INSIDE]
 
 
 def test_no_queue(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What `make` says before it can do anything."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,18 @@ from pathlib import Path
 import pytest
 
 MAKEFILE = Path(__file__).parents[1] / "Makefile"
+
+
+def test_the_readme_names_what_there_is() -> None:
+    """The two commands at its top are targets, and each way to install installs the clone, on Debian too."""
+    top, _, rest = (MAKEFILE.parent / "README.md").read_text(encoding="utf-8").partition("\n## Install\n")
+    named = set(re.findall(r"`make (\w+)`", top))
+    assert named == {"demo", "test"}
+    assert named <= set(re.findall(r"^(\w+):", MAKEFILE.read_text(encoding="utf-8"), re.MULTILINE))
+    ways = re.findall(r"^    ((?:pipx|uv tool|python3 -m venv|pip) .*)", rest.partition("Then:")[0], re.MULTILINE)
+    assert [way.split()[0] for way in ways] == ["pipx", "uv", "python3"]
+    assert all("install . " in way for way in ways)
+    assert "apt install python3-venv" in top
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -170,3 +171,34 @@ def test_what_is_sent_to_all_of_a_unit_ends_no_parent_of_commands(queue: Queue, 
     finally:
         worker.kill()
     assert state_of(queue, "a") == "completed"
+
+
+HANDLER = """
+import signal, sys
+from queuectl import Queue, StoreError, start_worker
+from queuectl.store import Store
+def handle(*_):
+    try:
+        print("exit code", start_worker(queue, drain=True, report=len))
+    except StoreError as error:
+        print(error)
+signal.signal(signal.SIGUSR1, handle)
+with Queue.open(sys.argv[1]) as queue, Store.open(queue.path, create=False) as store:
+    with getattr(store, sys.argv[2])():
+        signal.raise_signal(signal.SIGUSR1)
+    print("exit code", start_worker(queue, drain=True, report=len))
+"""
+
+
+@pytest.mark.parametrize(("interrupted", "said"), [("write", "this thread is writing to it"), ("read", "exit code 0")])
+def test_a_worker_in_a_signal_handler_works_or_is_refused(queue: Queue, interrupted: str, said: str) -> None:
+    """Where the handler interrupts a write the worker is refused in a line that says so, and nothing of it is left."""
+    queue.enqueue("true", id="a")
+    words = [sys.executable, "-c", HANDLER, str(queue.path), interrupted]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second = done.stdout.splitlines()
+    assert said in first
+    assert second == "exit code 0"
+    assert (state_of(queue, "a"), queue.job("a").attempts) == ("completed", 1)
+    assert (queue.workers(), list((queue.path / "workers").iterdir())) == ([], [])
