@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Iterator, Mapping
+from types import FunctionType
 from typing import Any
 
 import queuectl
@@ -77,15 +78,29 @@ def _method(name: str) -> str:
 
 
 def _told(name: str, function: Any) -> str:
-    """Give a signature without its annotations, and the docstring in one paragraph."""
+    """Return a signature without its annotations, and the docstring in one paragraph."""
     signature = inspect.signature(function)
     plain = [
-        parameter.replace(annotation=inspect.Parameter.empty)
+        parameter.replace(annotation=inspect.Parameter.empty, default=_default(parameter.default))
         for parameter in signature.parameters.values()
-        if parameter.name != "self" and not inspect.isfunction(parameter.default)  # its repr has an address in it
+        if parameter.name != "self"
     ]
     shown = _REPR.sub(r"\1", str(inspect.Signature(plain)))
     return f"`{name}{shown}` {' '.join(inspect.getdoc(function).split())}"  # type: ignore[union-attr]
+
+
+class _Named:
+    """A function as a signature shows it: by its name, since its own repr has an address in it."""
+
+    def __init__(self, function: FunctionType) -> None:
+        self._name = function.__name__
+
+    def __repr__(self) -> str:
+        return self._name
+
+
+def _default(value: Any) -> Any:
+    return _Named(value) if isinstance(value, FunctionType) else value
 
 
 def _value(name: str, kind: type[Any]) -> str:

@@ -1,4 +1,6 @@
-"""Work on a file that may be damaged, in a process of its own: the LMDB engine can end the process that reads one.
+"""Work in a process of its own: on a file that may be damaged, where the LMDB engine can end the process that reads it.
+
+Or, as the folding of a replay does, to use a second processor.
 
 A task is a generator of messages, plain dictionaries. It runs in a child, which prints each message
 as msgpack; the parent hears them, and how the child ended. Knows no task's insides.

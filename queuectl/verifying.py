@@ -1,8 +1,9 @@
 """The parts of `queuectl verify`, as messages: run in a process of its own, since the engine can end on a damaged file.
 
 Reads in transactions of a bounded number of rows. What was found is said as soon as it is, so that
-it is known whatever comes next. The one part that writes, the replay check, is left out where
-anything else was wrong.
+it is known whatever comes next. The log and the views have processes of their own beside the one that looks at the
+file. The one part that writes, the replay check, is begun once the file is known to be sound; where the log turns out
+not to be, what it found is dropped.
 """
 
 import gc
