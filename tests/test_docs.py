@@ -43,6 +43,16 @@ def test_the_page_speaks_of_every_state_and_event() -> None:
             assert f"    {before or '[*]'} --> {after or '[*]'}: " in page
 
 
+def test_the_architecture_lists_every_decision() -> None:
+    """Each file of docs/decisions is in the list of docs/architecture.md under its title, in order."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("\n## Decisions\n")[2]
+    files = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    titles = [path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ") for path in files]
+    assert re.findall(r"^- (.*)$", page, re.MULTILINE) == [
+        f"[{title}](decisions/{path.name})" for path, title in zip(files, titles, strict=True)
+    ]
+
+
 def test_a_stale_page_is_named_and_mended(tree: Path) -> None:
     """A page that was edited by hand is named with exit code 1; writing it makes it good again."""
     page = tree / "docs" / "lifecycle.md"

@@ -1,6 +1,7 @@
 """Who may import what: each module of queuectl only knows what lies beneath it."""
 
 import ast
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -12,7 +13,7 @@ import queuectl
 ROOT = Path(queuectl.__file__).parent
 CORE = "errors events.types job commands retry decider"
 VIEWS_OF_ALL = "errors events.* job store projections.*"
-FACE = (
+QUEUE = (  # and its values: what commands, workers and the dashboard stand on
     "queue amending filtering surroundings answers documents settings shells inheriting intake kinds errors clock"
     " events.types events.codec job job_mapping when commalist writable"
 )
@@ -130,14 +131,14 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     " projections.* reading store writable",
     "worker.libc": "surroundings",
     "worker.package": "asof settling takeover",
-    "worker.*": f"{FACE} escaping boot command_parent doorbell files guardian leftovers lockfile mark processes"
+    "worker.*": f"{QUEUE} escaping boot command_parent doorbell files guardian leftovers lockfile mark processes"
     " worker.*",
-    "cli.verbs.dashboard": f"{FACE} cli.* web.server",
-    "cli.*": f"{FACE} escaping asof candidates doctor due_times files trust mark verification __init__ cli.* worker.*",
-    "web.looking": f"{FACE} __init__ web.*",
+    "cli.verbs.dashboard": f"{QUEUE} cli.* web.server",
+    "cli.*": f"{QUEUE} escaping asof candidates doctor due_times files trust mark verification __init__ cli.* worker.*",
+    "web.looking": f"{QUEUE} __init__ web.*",
     "web.printed": "answers queue worker.output worker.printed",
-    "web.answering": f"{FACE} untrusted web.*",
-    "web.*": f"{FACE} web.*",
+    "web.answering": f"{QUEUE} untrusted web.*",
+    "web.*": f"{QUEUE} web.*",
     "__init__|__main__": "*",
 }
 HOMES = {
@@ -186,9 +187,18 @@ def test_a_module_imports_only_what_lies_beneath_it(module: str) -> None:
     assert [each for each in imports(module) if each[0] == "." and not fits(each[1:], rules[0])] == []
 
 
+def test_every_module_has_a_room() -> None:
+    """docs/architecture.md says of each module what it is for, by its name or by its directory's."""
+    table = (ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8").partition("## The rooms")[2]
+    rows = re.findall(r"^\| (`.*?) \|", table.partition("\n## ")[0], re.MULTILINE)
+    rooms = {each.replace("/", ".") for row in rows for each in re.findall(r"`([\w/*]+)`", row)}
+    patterns = " ".join(f"{room}*" if room.endswith(".") else room for room in rooms)
+    assert [name for name in MODULES if "__" not in name and not fits(name, patterns)] == []
+
+
 @pytest.mark.parametrize(("library", "home"), HOMES.items())
 def test_a_library_has_one_home(library: str, home: str) -> None:
-    """LMDB, msgpack and click are known to the modules they were taken in for, and to no others."""
+    """LMDB, msgspec and click are known to the modules they were taken in for, and to no others."""
     users = {module for module in MODULES if library in imports(module)}
     assert {user for user in users if not fits(user, home)} == set()
 
