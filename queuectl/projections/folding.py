@@ -42,6 +42,9 @@ class Fold:
         self.applied = self.events = 0
         self.promoted_us = promoted_us
         self.has_sweep = False
+        """Whether the last event read sweeps jobs away, so that what is in memory has to be written first."""
+        self.has_swept = False
+        """Whether some were swept away."""
         self._forget()
 
     def _forget(self) -> None:
@@ -120,7 +123,7 @@ class Fold:
             touch(environments.TABLE, [environments.digest_in(each) for each in named if _keeps(each)])
         yield partial(_finish, recounted(before, after), named, self.applied)
         self._forget()
-        self.has_sweep = False
+        self.has_swept, self.has_sweep = self.has_swept or self.has_sweep, False
 
 
 def _keeps(recorded: Recorded) -> bool:
@@ -170,6 +173,13 @@ def writes_of(folded: Folded) -> Iterator[Write]:
     for table, rows in folded.rows.items():
         yield from (partial(_put, table, some) for some in _portions(rows))
     yield partial(_add, folded.counts)
+
+
+def deletions(gone: Sequence[tuple[str, bytes]]) -> Iterator[Write]:
+    """Yield what deletes keys of tables, a short transaction each."""
+    for table in sorted({table for table, _ in gone}):
+        keys = sorted(key for other, key in gone if other == table)
+        yield from (partial(_delete, table, some) for some in _portions(keys))
 
 
 def heads_of_all(shadow: Transaction) -> Iterator[Write]:

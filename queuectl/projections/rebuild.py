@@ -19,11 +19,12 @@ from ..events.lmdb_log import LOG, LmdbLog
 from ..events.types import RETENTION_STREAM
 from ..store import REPLAY_LOCK, VIEW_TABLES, Store, Transaction, no_collection
 from ..surroundings import processors
-from . import marks, ready, scheduled
+from . import children, marks, ready, removed, scheduled
 from .comparing import Comparison
-from .folding import Fold, Write, heads_of_all, writes_of
+from .folding import Fold, Write, deletions, heads_of_all, writes_of
+from .rows import scan
 from .runner import PROMOTE_LIMIT, Views
-from .walking import CutMeanwhile, Folded, fold, named_events
+from .walking import Folded, fold, is_gone, named_events
 
 VIEWS_VERSION = 9
 """The layout of the views; raised when a row or a table of them changes, so that they are rebuilt."""
@@ -95,7 +96,7 @@ def _rebuild(store: Store, swap: bool, progress: Progress | None) -> Rebuilt:
     try:
         with no_collection():
             while True:
-                with suppress(CutMeanwhile):
+                with suppress(_CutMeanwhile):
                     return _Rebuild(store, progress).run(swap)
     finally:
         with suppress(QueuectlError):  # whatever stopped it, or a disk that is full, is what matters
@@ -111,6 +112,10 @@ def _clear(store: Store) -> None:
     for table in VIEW_TABLES:
         with store.write() as txn:
             txn.shadow().clear(table)
+
+
+class _CutMeanwhile(Exception):
+    """Retention took events that were not read yet, of jobs that were half read: begin again."""
 
 
 class _Rebuild:
@@ -158,7 +163,7 @@ class _Rebuild:
 
     def _folded(self, head: int, stored: int) -> Iterator[Folded]:
         """Fold the jobs as of a position: where there is a second processor in a process of its own, ahead of us."""
-        options = {"head": head, "retention": self._retention, "promoted_us": self._fold.promoted_us}
+        options = {"head": head, "promoted_us": self._fold.promoted_us}
         after = 0
         if stored >= APART_FROM and processors() > 1 and not self._store.is_passing:
             from .. import apart  # only for a large log: it costs a command its start
@@ -182,12 +187,23 @@ class _Rebuild:
                 if self._fold.is_full:
                     self._write()
             self._write()
+            if self._fold.has_swept:
+                self._forget_gone()
             self._promote()
             if self._comparison:
                 with self._store.read() as txn:
                     self._comparison.settle(txn)
             if self._left() <= rest:
                 return
+
+    def _forget_gone(self) -> None:
+        """Drop what else is told of jobs that retention let go of: that they were removed, who enqueued them."""
+        with self._store.read() as txn:
+            shadow = txn.shadow()
+            gone = [(removed.TABLE, key) for key, number in scan(shadow, removed.TABLE) if is_gone(txn, number)]
+            gone += [(children.TABLE, key) for key, _ in scan(shadow, children.TABLE) if is_gone(txn, key[8:])]
+        self._write_all(deletions(gone))
+        self._fold.has_swept = False
 
     def _read(self) -> int:
         """Fold the next events, and give how many are left."""
@@ -202,7 +218,7 @@ class _Rebuild:
         log = LmdbLog(txn)
         if (retention := log.version(RETENTION_STREAM)) != self._retention:
             if log.cut() > self._fold.applied:
-                raise CutMeanwhile
+                raise _CutMeanwhile
             self._retention = retention
         self._fold.read(txn.shadow(), limit)
         return log.head()

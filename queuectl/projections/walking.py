@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from ..errors import CorruptLog
 from ..events.codec import decode_all
-from ..events.lmdb_log import LOG, STREAMS, LmdbLog
+from ..events.lmdb_log import LOG, STREAMS, LmdbLog, stream_key, stream_of
 from ..events.types import RETENTION_STREAM, Enqueued, Recorded, RetentionApplied
 from ..job import Job, evolve
 from ..store import Row, Store, Transaction, key_of
@@ -41,37 +41,33 @@ class Folded(NamedTuple):
     events: int
 
 
-class CutMeanwhile(Exception):
-    """Retention took events out of the log that were not read yet: begin anew."""
-
-
 def named_events(txn: Transaction) -> list[Recorded]:
     """Return the events of the streams that are no job's, in their order, without those that retention let go."""
     log = LmdbLog(txn)
-    ends = [int.from_bytes(last, "big") for _, last in txn.scan(STREAMS, _NAMED)]
-    found = _followed(txn, ends, log.head(), lacks_below=log.cut())
+    found = _followed(txn, list(txn.scan(STREAMS, _NAMED)), log.head(), lacks_below=log.cut())
     return sorted((each for events in found for each in events), key=lambda each: each.position)
 
 
-def fold(store: Store, *, head: int, retention: int, promoted_us: int, after: int = 0) -> Iterator[Folded]:
+def fold(store: Store, *, head: int, promoted_us: int, after: int = 0) -> Iterator[Folded]:
     """Yield the jobs numbered above `after` as they are at a position, a portion at a time.
 
-    `retention` is the position of the last retention event then. Raises CutMeanwhile where there is a later one, and
-    what stops a replay: CorruptLog, NewerFormat or IllegalTransition.
+    Jobs that retention lets go of meanwhile may be among them or not: the event that says so comes after `head`, and
+    takes them out. Raises what stops a replay: CorruptLog, NewerFormat or IllegalTransition.
     """
     while True:
         with store.read() as txn:
-            log = LmdbLog(txn)
-            if log.version(RETENTION_STREAM) != retention:
-                raise CutMeanwhile
-            sweeps = [each.event for each in log.read_stream(RETENTION_STREAM)]
+            sweeps = [each.event for each in LmdbLog(txn).read_stream(RETENTION_STREAM) if each.position <= head]
             rows = list(islice(txn.scan(STREAMS, key_of(after) + b"\0", key_of(head + 1)), PORTION))
             if not rows:
                 return
             after = int.from_bytes(rows[-1][0], "big")
-            ends = [int.from_bytes(last, "big") for _, last in rows]
-            folded = _fold(_followed(txn, ends, head), sweeps, promoted_us, after)
+            folded = _fold(_followed(txn, rows, head), sweeps, promoted_us, after)
         yield folded
+
+
+def is_gone(txn: Transaction, number: bytes) -> bool:
+    """Whether retention let go of the job with this number's key."""
+    return txn.get(STREAMS, number) is None
 
 
 def messages(path: str, **options: Any) -> Iterator[dict[str, Any]]:
@@ -111,33 +107,46 @@ def _is_swept(job: Job, event: RetentionApplied) -> bool:
     return event.after < job.number <= event.through and is_let_go(job, upto=event.upto, keep_dead=event.keep_dead)
 
 
-def _followed(txn: Transaction, ends: Sequence[int], head: int, *, lacks_below: int = 0) -> Iterator[list[Recorded]]:
-    """Return the events of streams, last first, none after the head, from the position of each one's last.
+class _Stream(NamedTuple):
+    """A stream on the way back, and its events found so far."""
 
-    Up to `lacks_below` retention may have let some go: of a named stream, since of a job all stay or none.
+    position: int
+    key: bytes
+    events: list[Recorded]
+
+
+def _followed(txn: Transaction, rows: Sequence[Row], head: int, *, lacks_below: int = 0) -> Iterator[list[Recorded]]:
+    """Yield the events of each of the streams that these rows lead to, last first, none after the head.
+
+    Up to `lacks_below` retention may have let some go: of a named stream, since of a job all stay or none. Raises
+    CorruptLog where a way leads to no event, to another stream's, or not to where the stream began.
     """
-    streams: list[list[Recorded]] = [[] for _ in ends]
-    going = [(end, events) for end, events in zip(ends, streams, strict=True) if end]
+    streams = [_Stream(int.from_bytes(last, "big"), key, []) for key, last in rows]
+    going = [each for each in streams if each.position]
     while going:
         going.sort()  # by position: reading in order is fast
-        rows = txn.get_many(LOG, [key_of(position) for position, _ in going])
-        if len(rows) != len(going):
-            going = _without_gone(going, rows, lacks_below)
-        onward: list[tuple[int, list[Recorded]]] = []
-        for (position, events), each in zip(going, decode_all(rows), strict=True):
+        found = txn.get_many(LOG, [key_of(each.position) for each in going])
+        if len(found) != len(going):
+            going = _without_gone(going, found, lacks_below)
+        onward: list[_Stream] = []
+        for (position, key, events), each in zip(going, decode_all(found), strict=True):
+            if stream_key(each.stream) != key:
+                raise CorruptLog(position, f"`streams` leads there for {stream_of(key)}, and it is of {each.stream}")
             if position <= head:
                 events.append(each)
-            if each.prev and type(each.event) is not Enqueued:  # before that is an earlier job of its id
-                onward.append((each.prev, events))
+            if type(each.event) is Enqueued:  # before that is an earlier job of its id
+                continue
+            if each.prev:
+                onward.append(_Stream(each.prev, key, events))
+            elif key < _NAMED:
+                raise CorruptLog(position, "the job that it is of does not begin before it")
         going = onward
-    return iter(streams)
+    return (each.events for each in streams)
 
 
-def _without_gone(
-    going: list[tuple[int, list[Recorded]]], rows: Sequence[Row], lacks_below: int
-) -> list[tuple[int, list[Recorded]]]:
-    there = {int.from_bytes(key, "big") for key, _ in rows}
-    for position, _ in going:
-        if position not in there and position > lacks_below:
-            raise CorruptLog(position, "it is missing")
-    return [each for each in going if each[0] in there]
+def _without_gone(going: list[_Stream], found: Sequence[Row], lacks_below: int) -> list[_Stream]:
+    there = {int.from_bytes(key, "big") for key, _ in found}
+    for each in going:
+        if each.position not in there and each.position > lacks_below:
+            raise CorruptLog(each.position, "it is missing")
+    return [each for each in going if each.position in there]

@@ -470,32 +470,59 @@ def let_go(txn: Transaction, numbers: set[int], upto: int) -> None:
     log.set_cut(upto, bytes(32))
 
 
-def events_left(queue: Queue) -> int:
-    """Return how many events are left in the log."""
-    with queue._store.read() as txn:
-        return txn.count("log")
-
-
-def test_retention_during_a_replay_makes_it_begin_anew(long_queue: Queue) -> None:
-    """Where events go that were not read yet, of a job that was, no half of that job is in the views."""
+@pytest.mark.parametrize("reaches", [False, True], ids=["what was read", "what comes after"])
+def test_retention_during_a_replay_is_followed(long_queue: Queue, reaches: bool) -> None:
+    """Where events go, of jobs that were read or not, no half of one is in the views; those to come begin it anew."""
     for _ in range(4):
-        running(long_queue)  # started behind the first portion
-    upto = long_queue.head()
-    told = []
+        long_queue.complete(running(long_queue))
+    told: list[int] = []
 
     def cut(done: int, total: int) -> None:
         if not told:
-            write(long_queue._store, lambda txn: let_go(txn, {1, 2}, upto))
+            if reaches:
+                long_queue.enqueue("true", id="new")
+            write(long_queue._store, lambda txn: let_go(txn, {1, 2}, long_queue.head()))
         told.append(done)
 
     report = long_queue.replay(progress=cut)
-    assert told[1] < told[0] + 5_000  # from the first job that is left on
-    assert told[-1] == events_left(long_queue)
-    assert report.events == upto + 1
+    assert (told == sorted(told)) is not reaches
+    assert report.events == long_queue.head()
     assert report.differences  # nobody took these jobs out of the live views
     with long_queue._store.read() as txn:
         assert [txn.get("jobs", key_of(number)) is None for number in (1, 2, 3)] == [True, True, False]
     assert long_queue.replay(check=True).differences == []
+
+
+def test_jobs_that_retention_lets_go_of_meanwhile_leave_nothing(queue: Queue, clock: FakeClock) -> None:
+    """The ids of removed jobs, and who enqueued what, are forgotten with the jobs as they are in the live views."""
+    for number in range(20):
+        completed(queue, f"job{number}")
+    queue.remove([f"job{number}" for number in range(10)])
+    with Queue.open(queue.path, clock=clock, actor="w1", cause=2) as inside:
+        completed(inside, "child")
+    queue.enqueue("true", id="stays")
+    clock.advance(100)
+    works = iter([True])
+
+    def let_go_of_all(done: int, total: int) -> None:
+        if next(works, False):
+            assert queue.compact(older_than_s=1).jobs == 21
+
+    queue.replay(progress=let_go_of_all)
+    with queue._store.read() as txn:
+        assert [txn.count(table) for table in ("removed", "children", "jobs")] == [0, 0, 1]
+    assert queue.replay(check=True).differences == []
+
+
+def test_a_stream_that_leads_to_another_s_events_is_damage(store: Store, queue: Queue) -> None:
+    """Where `streams` leads from one job to another's events a replay ends, and the views stay as they are."""
+    before = live_views(store)
+    with store.read() as txn:
+        (first, _), (_, other), *_ = txn.scan("streams")
+    write(store, lambda txn: txn.put("streams", first, other))
+    with pytest.raises(CorruptLog, match="`streams` leads there for"):
+        queue.replay()
+    assert live_views(store) == before
 
 
 def test_the_views_that_are_not_live_are_empty_afterwards(queue: Queue, store: Store) -> None:
