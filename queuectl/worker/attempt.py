@@ -28,6 +28,12 @@ LINGER_S: Final = 1.0
 DYING_S: Final = 10.0
 """How long to wait for what was killed: memory by the gigabyte and a disk that hangs take their time."""
 
+SETTLE_S: Final = 0.1
+"""How long the pipes of a command that ended well may stay open before that is put down to something it left.
+
+A command that is being started beside it has every descriptor of the worker's for a moment, until it runs its program.
+"""
+
 _LOOKS: Final = 16
 """How often the pipes are read at a time at the most, where something comes each time."""
 
@@ -148,6 +154,8 @@ class Attempt:
         if self._process is None:
             self._kill_at = now
             return
+        if self._status == 0 and self._stop is None:
+            return  # it ended well by itself: what it left goes on
         self.remains.kill()
         self._kill_at = NEVER
         self._killed_at = min(self._killed_at, now)
@@ -224,12 +232,17 @@ class Attempt:
 
     def _is_over(self, now: float) -> bool:
         if self._stop is None and self._status in (0, None):
-            return self._status == 0
+            return self._status == 0 and self._is_silent(now)
         if self._status is None and self._killed_at == NEVER:
             return False
         if self.remains.are_gone(has_exited=self._status is not None):
             return True
         return now >= self._killed_at + (LINGER_S if self.remains.is_out_of_reach else DYING_S)
+
+    def _is_silent(self, now: float) -> bool:
+        """Whether nobody can print any more, or something was left that goes on."""
+        self._gather()
+        return not self._flowing or now >= self._ended_at + SETTLE_S
 
     def _gather(self, *, is_last: bool = False) -> None:
         """Take what lies in the pipes, until a moment at which all of it has been read and its order noted.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from queuectl.worker.attempt import LINGER_S, SHOW_AFTER_S
+from queuectl.worker.attempt import LINGER_S, SETTLE_S, SHOW_AFTER_S
 from queuectl.worker.output import read_stream
 from queuectl.worker.process import STDOUT
 from queuectl.worker.verdict import Stop
@@ -101,6 +101,25 @@ def test_a_background_process_does_not_hold_up_the_end(path: Path, tmp_path: Pat
     child = pid_in(tmp_path / "child")
     assert is_alive(child)
     os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+@pytest.mark.parametrize("is_left", [False, True])
+def test_who_has_the_pipes_for_a_moment_was_not_left_behind(path: Path, tmp_path: Path, is_left: bool) -> None:
+    """Pipes that a command being started beside it has open for a moment are not put down to what a command left."""
+    run = Driven(running_job(f"while [ ! -e {tmp_path}/go ]; do sleep 0.01; done"), path)
+    held = os.open(f"/proc/{run.attempt.process.pid}/fd/1", os.O_WRONLY)
+    (tmp_path / "go").touch()
+    wait_until(lambda: run.attempt.process.poll() == 0)
+    now = time.monotonic()
+    assert not run.attempt.step(now=now)
+    if not is_left:
+        os.close(held)
+    assert run.attempt.step(now=now + (SETTLE_S if is_left else 0))
+    result = run.attempt.finish()
+    assert (result.kind, result.leaves_processes) == ("completed", is_left)
+    for each in [*run.attempt.unread, *([held] if is_left else [])]:
+        os.close(each)
 
 
 def test_a_chatty_background_process_does_not_hold_up_the_end(path: Path) -> None:
