@@ -24,6 +24,12 @@ from .runner import changes, is_let_go, recounted
 PORTION: Final = 5_000
 """Jobs that are folded, and written, together."""
 
+HELD_BYTES: Final = 32 << 20
+"""Bytes of events that may be in memory for them; where there are more, fewer jobs are taken, one at the least."""
+
+READ_AT_ONCE: Final = 500
+"""Events that are read before it is looked at how many bytes they are."""
+
 _NAMED: Final = b"\xff"
 """How the keys of streams begin that are no job's."""
 
@@ -54,14 +60,21 @@ def fold(store: Store, *, head: int, promoted_us: int, after: int = 0) -> Iterat
     Jobs that retention lets go of meanwhile may be among them or not: the event that says so comes after `head`, and
     takes them out. Raises what stops a replay: CorruptLog, NewerFormat or IllegalTransition.
     """
+    portion = PORTION
     while True:
         with store.read() as txn:
             sweeps = [each.event for each in LmdbLog(txn).read_stream(RETENTION_STREAM) if each.position <= head]
-            rows = list(islice(txn.scan(STREAMS, key_of(after) + b"\0", key_of(head + 1)), PORTION))
+            rows = list(islice(txn.scan(STREAMS, key_of(after) + b"\0", key_of(head + 1)), portion))
             if not rows:
                 return
+            try:
+                streams = _followed(txn, rows, head, most_bytes=HELD_BYTES if len(rows) > 1 else None)
+            except _TooLarge:
+                portion = max(len(rows) // 4, 1)
+                continue
             after = int.from_bytes(rows[-1][0], "big")
-            folded = _fold(_followed(txn, rows, head), sweeps, promoted_us, after)
+            folded = _fold(streams, sweeps, promoted_us, after)
+        portion = min(2 * portion, PORTION)
         yield folded
 
 
@@ -107,6 +120,10 @@ def _is_swept(job: Job, event: RetentionApplied) -> bool:
     return event.after < job.number <= event.through and is_let_go(job, upto=event.upto, keep_dead=event.keep_dead)
 
 
+class _TooLarge(Exception):
+    """The events of so many jobs are too many bytes."""
+
+
 class _Stream(NamedTuple):
     """A stream on the way back, and its events found so far."""
 
@@ -115,17 +132,27 @@ class _Stream(NamedTuple):
     events: list[Recorded]
 
 
-def _followed(txn: Transaction, rows: Sequence[Row], head: int, *, lacks_below: int = 0) -> Iterator[list[Recorded]]:
+def _followed(
+    txn: Transaction, rows: Sequence[Row], head: int, *, lacks_below: int = 0, most_bytes: int | None = None
+) -> Iterator[list[Recorded]]:
     """Yield the events of each of the streams that these rows lead to, last first, none after the head.
 
     Up to `lacks_below` retention may have let some go: of a named stream, since of a job all stay or none. Raises
-    CorruptLog where a way leads to no event, to another stream's, or not to where the stream began.
+    CorruptLog where a way leads to no event, to another stream's, or not to where the stream began; _TooLarge for
+    more than `most_bytes`.
     """
+    left = float("inf") if most_bytes is None else most_bytes
     streams = [_Stream(int.from_bytes(last, "big"), key, []) for key, last in rows]
     going = [each for each in streams if each.position]
     while going:
         going.sort()  # by position: reading in order is fast
-        found = txn.get_many(LOG, [key_of(each.position) for each in going])
+        found: list[Row] = []
+        for start in range(0, len(going), READ_AT_ONCE):
+            rows = txn.get_many(LOG, [key_of(each.position) for each in going[start : start + READ_AT_ONCE]])
+            left -= sum([len(value) for _, value in rows])
+            if left < 0:
+                raise _TooLarge
+            found += rows
         if len(found) != len(going):
             going = _without_gone(going, found, lacks_below)
         onward: list[_Stream] = []

@@ -514,6 +514,28 @@ def test_jobs_that_retention_lets_go_of_meanwhile_leave_nothing(queue: Queue, cl
     assert queue.replay(check=True).differences == []
 
 
+def test_large_histories_are_folded_in_smaller_portions(
+    store: Store, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few bytes may be in memory, the views are the same."""
+    right = live_views(store)
+    portions: list[int] = []
+    fold = walking._fold
+
+    def folding_of(streams: Any, *words: Any) -> Any:
+        events = list(streams)
+        portions.append(len(events))
+        return fold(iter(events), *words)
+
+    monkeypatch.setattr(walking, "HELD_BYTES", 1_500)
+    monkeypatch.setattr(walking, "READ_AT_ONCE", 2)
+    monkeypatch.setattr(walking, "_fold", folding_of)
+    assert queue.replay().differences == []
+    assert live_views(store) == right
+    assert len(portions) > 3
+    assert min(portions) == 1
+
+
 def test_a_stream_that_leads_to_another_s_events_is_damage(store: Store, queue: Queue) -> None:
     """Where `streams` leads from one job to another's events a replay ends, and the views stay as they are."""
     before = live_views(store)
