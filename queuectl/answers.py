@@ -118,6 +118,11 @@ class WorkerInfo(NamedTuple):
         return queue is None or self.queues is None or queue in self.queues
 
 
+def start_command(queue: str | None) -> str:
+    """Return the command that starts a worker for a queue, or for all if None is given."""
+    return "queuectl worker start" + ("" if queue in (None, "default") else f" --queue {as_typed(queue)}")
+
+
 class Unserved(NamedTuple):
     """A queue that no running worker serves, and how many jobs wait in it."""
 
@@ -132,7 +137,7 @@ class Unserved(NamedTuple):
     @property
     def start_command(self) -> str:
         """The command that starts a worker for it."""
-        return "queuectl worker start" + ("" if self.queue == "default" else f" --queue {as_typed(self.queue)}")
+        return start_command(self.queue)
 
 
 class Status(NamedTuple):

@@ -39,6 +39,9 @@ MAX_TABLES: Final = 48
 PATIENCE_S: Final = 10.0
 """How long to wait for another process that has this pid, in another pid namespace, to end a read."""
 
+READ_ONLY: Final = "the file system is mounted read-only"
+"""Why a queue cannot be written to, in words."""
+
 _CLOSING_S: Final = 0.3
 """The same where there is another way: what cannot be closed now is left to the end of the process."""
 
@@ -294,11 +297,7 @@ def _open_patiently(path: Path, wanted: int, *, read_only: bool, passing: bool) 
 def _way_out(path: Path, error: Exception) -> str:
     if "already open" in str(error):
         return "use that one"
-    return (
-        "the file system is mounted read-only"
-        if is_read_only(path)
-        else advice_on(error, "check its owner and permissions")
-    )
+    return READ_ONLY if is_read_only(path) else advice_on(error, "check its owner and permissions")
 
 
 def is_read_only(path: Path) -> bool:

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from .lmdbfile import is_read_only
+from .lmdbfile import READ_ONLY, is_read_only
 
-READ_ONLY = "the file system is mounted read-only"
+__all__ = ["READ_ONLY", "why_not"]
 
 
 def why_not(path: Path) -> str | None:

@@ -110,9 +110,16 @@ class File:
         return self.spoilt((one * PAGE, second), (other * PAGE, first))
 
 
-def variants(content: bytes, count: int, seed: int = 1) -> Iterator[Variant]:
-    """Give damaged variants of a data file, kind by kind in turn."""
-    file, chance = File(content), random.Random(seed)
+def variants(content: bytes, count: int | None = None, seed: int = 1) -> Iterator[Variant]:
+    """Yield damaged variants of a data file, kind by kind in turn: one of each kind if no count is given."""
+    makers = _kinds(content, random.Random(seed))
+    for number in range(len(makers) if count is None else count):
+        yield makers[number % len(makers)]()
+
+
+def _kinds(content: bytes, chance: random.Random) -> list[Callable[[], Variant]]:
+    """Return what makes a variant of each kind."""
+    file = File(content)
     roots, used = file.roots(), range(2, file.count)
     log = file.leaves(roots["log"])
     rows = {name: [each for leaf in file.leaves(root) for each in file.places(leaf)] for name, root in roots.items()}
@@ -184,7 +191,5 @@ def variants(content: bytes, count: int, seed: int = 1) -> Iterator[Variant]:
     def other_row() -> Variant:
         return row_bit(others, chance.randrange(2))
 
-    kinds: list[Callable[[], Variant]] = [cut, zeroed, root_zeroed, swapped, log_swapped, leaf_copied]
-    kinds += [leaf_emptied, bit, header, noise, meta, view_key, view_value, other_row]
-    for number in range(count):
-        yield kinds[number % len(kinds)]()
+    by_page: list[Callable[[], Variant]] = [cut, zeroed, root_zeroed, swapped, log_swapped, leaf_copied]
+    return [*by_page, leaf_emptied, bit, header, noise, meta, view_key, view_value, other_row]

@@ -1,4 +1,4 @@
-"""Every verb tried on damaged stores: `python -m tests.damage_sweep --variants 400`.
+"""Verbs tried on damaged stores: `python -m tests.damage_sweep --variants 400`; all but those of LEFT_OUT.
 
 What must hold whatever was damaged: no verb ends by a signal or a traceback, runs on without end or takes memory
 without bound; and each answers as it does on a sound store at the same time, or says that something is damaged.
@@ -32,15 +32,27 @@ MEMORY_BYTES: Final = 1 << 30
 VERBS: Final = {
     "reading": "status|list|list --limit 0|list --state dead|list --state completed|list --queue a --limit 0|"
     "list --order -priority|list --order -updated|show many0098|show stays0003|show bulk5|history last|"
-    "history many0098|logs last|logs bulk1|events|events --limit 5|dlq list|worker list|config show|subscriptions|"
-    "snapshot list|export|list --as-of 1700|replay --check|backup {out}/b|wait many0098|wait few0 --timeout 0.1",
-    "writing": "enqueue new true|enqueue stays0005 true|cancel stays0020|retry many0098|edit stays0021 --set priority=3"
-    "|config set max_retries 2|clear|dlq retry --all|dlq purge --all --yes|remove many0088|"
-    "compact --older-than 0s|compact --older-than 0s --shrink|replay|snapshot|subscriptions remove reader|"
+    "history many0098|logs last|logs bulk1|events|events --limit 5|dlq list|dlq show many0103|worker list|"
+    "config show|config get max_retries|subscriptions list|snapshot list|export|list --as-of 1700|replay --check|"
+    "backup {out}/b|wait many0098|wait few0 --timeout 0.1",
+    "writing": "enqueue new true|run true --id new|enqueue stays0005 true|cancel stays0020|retry many0098|"
+    "edit stays0021 --set priority=3|config set max_retries 2|config unset max_retries|clear|dlq retry --all|"
+    "dlq purge --all --yes|remove many0088|compact --older-than 0s|compact --older-than 0s --shrink|replay|migrate|"
+    "snapshot|snapshot delete --all|subscriptions rewind reader 1|subscriptions remove reader|worker stop w9|"
     "worker start --drain --queue few",
     "whole": "verify|doctor|verify --log-only",
 }
 """By kind; those of the whole look in a process of their own, and so cost more."""
+
+LEFT_OUT: Final = {
+    "restore": "it puts a file in the place of what is there; tests/test_untrusted.py damages files",
+    "import": "the same",
+    "top": "it draws until it is stopped, from what status asks",
+    "dashboard": "it serves until it is stopped, from what list, show and status ask",
+    "demo": "its queue is its own",
+    "completion": "it looks at no queue",
+}
+"""Verbs that are tried on no damaged store, and why."""
 
 AFTERWARDS: Final = ("list --limit 0", "status")
 """What a verb that writes is judged by, beside what it says."""
@@ -242,9 +254,9 @@ def preload() -> None:
 
 
 def main() -> int:
-    """Try every verb on every variant and print what must not be."""
+    """Try the verbs on every variant and print what must not be."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--variants", type=int, default=400)
+    parser.add_argument("--variants", type=int, default=400, help="How many, kind by kind; 0: one of each kind.")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="reading,writing,whole", help="Kinds of verbs, and numbers of variants.")
     parser.add_argument("--verbs", type=int, default=99, help="How many verbs to try on each variant, in turn.")
@@ -266,11 +278,12 @@ def _sweep(source: Path, chosen: argparse.Namespace, numbers: set[int], kinds: l
     gc.collect()
     gc.freeze()
     sweep = Sweep(source, kinds, chosen.verbs)
-    every = enumerate(variants((source / "data.mdb").read_bytes(), max(numbers) + 1, chosen.seed))
+    count = max(numbers) + 1 if numbers else None
+    every = enumerate(variants((source / "data.mdb").read_bytes(), count, chosen.seed))
     told: Counter[str] = Counter()
     errors: Counter[str] = Counter()
     with get_context("fork").Pool(chosen.jobs) as pool:
-        wanted = ((number, variant) for number, variant in every if number in numbers)
+        wanted = ((number, variant) for number, variant in every if not numbers or number in numbers)
         for number, name, found in pool.imap_unordered(partial(_tried, sweep), wanted):
             for verb, wrong, tried in found:
                 told[wrong.split(":")[0]] += 1

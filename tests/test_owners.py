@@ -150,12 +150,11 @@ def test_everything_is_made_in_one_place() -> None:
 def _makes(call: ast.Call) -> bool:
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))
     words = ast.unparse(call)
-    is_for_writing = any(
-        isinstance(each, ast.Constant) and str(each.value)[:1] in ("w", "x", "a") for each in call.args
-    )
+    modes = [*call.args, *(each.value for each in call.keywords if each.arg == "mode")]
+    is_for_writing = any(isinstance(each, ast.Constant) and str(each.value)[:1] in ("w", "x", "a") for each in modes)
     return (
         name in MAKERS
-        or (name == "open" and (is_for_writing or "O_CREAT" in words))
+        or (name == "open" and "fileobj=" not in words and (is_for_writing or "O_CREAT" in words))
         or (name == "copy" and "compact" in words)
         or (name in ("write_text", "write_bytes") and "/proc/" not in words and not words.startswith("formatter."))
     )

@@ -100,6 +100,13 @@ def unserved_lines(path: Path, unserved: "Sequence[Unserved]", width: int) -> li
     return start_lines(path, _told(unserved), _start(unserved), width) if unserved else []
 
 
+def no_workers(name: str | None) -> tuple[str, str]:
+    """Return that no worker is there, of a queue or of any if None is given, and how one is started."""
+    from ..answers import start_command
+
+    return f"No workers{' of this queue' if name else ''}", start_command(name)
+
+
 def way_to_start(path: Path, start: str = START) -> str:
     """Return how a worker of a queue is started, or why this user cannot."""
     return ": ".join(_way(path, start))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import as_typed
 from ..job import JobState
-from .advice import START, start_lines, unserved_lines
+from .advice import no_workers, start_lines, unserved_lines
 from .render import STATE_COLOURS, on_terminal, paint, terminal_width
 from .text import cells, coarse, cut, duration, escape, moment, plural
 
@@ -112,8 +112,7 @@ def _taken(columns: Mapping[JobState, int]) -> int:
 
 def _workers(path: Path, workers: "list[WorkerInfo]", name: str | None) -> Iterator[str]:
     if not workers:
-        of = "" if name in (None, "default") else f" --queue {as_typed(name)}"
-        yield from start_lines(path, f"No workers{' of this queue' if name else ''}", START + of, _room())
+        yield from start_lines(path, *no_workers(name), _room())
         return
     yield "Workers"
     for info in workers:

@@ -174,7 +174,7 @@ OTHERWISE = {("logs", "--last"), ("run", "--wait")}
 
 
 def test_a_letter_is_the_same_on_every_verb() -> None:
-    """Who learned a letter on one verb can type it on each other that has the option, and none means two things."""
+    """Who learned a letter on one verb can type it on each other that has the option; on one verb none means two."""
     for name, command, _ in load("commands").commands():
         options = [param for param in command.params if isinstance(param, click.Option)]
         letters = [each for param in options for each in (*param.opts, *param.secondary_opts) if len(each) == 2]

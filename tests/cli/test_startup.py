@@ -64,6 +64,7 @@ def test_a_guardian_is_small() -> None:
 
 
 def test_a_worker_without_a_manager_loads_no_sockets(cli: CommandLine) -> None:
+    """A worker that no service manager started imports what speaks with one, and no sockets for it."""
     loaded = loaded_by(cli, "worker", "start", "--drain")
     assert "queuectl.worker.notify" in loaded
     assert "socket" not in loaded

@@ -161,7 +161,8 @@ def test_of_one_queue(cli: CommandLine) -> None:
     assert list(cli.json("status", "-q", "mail")["queues"]) == ["mail"]
     assert cli.json("status", "-q", "mail", "--as-of", "1")["jobs"]["pending"] == 0
     assert [each["id"] for each in cli.json("worker", "list", "-q", "default")] == ["w"]
-    assert cli("worker", "list", "-q", "mail").stderr == "No workers of this queue; start one: queuectl worker start\n"
+    told = cli("worker", "list", "-q", "mail").stderr
+    assert told == "No workers of this queue; start one: queuectl worker start --queue mail\n"
 
 
 def test_how_long_a_queues_jobs_have_waited(cli: CommandLine) -> None:

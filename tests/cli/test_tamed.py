@@ -133,7 +133,7 @@ def test_what_a_terminal_is_sent(hostile: CommandLine, line: str) -> None:
 
 
 def test_no_verb_is_left_out() -> None:
-    """Each verb there is shows something hostile in the test above."""
+    """Each verb there is has a line above, with a hostile word in it or about the hostile queue."""
     assert {verb for verb in PLAIN if not any(f"{line} ".startswith(f"{verb} ") for line in LINES)} == set()
 
 

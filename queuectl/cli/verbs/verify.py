@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...errors import InvalidInput, shown
 from ..context import Session, pass_session
 from ..exits import REFUSED
-from ..params import Value, json_option
+from ..params import filled, json_option
 from ..progress import progress
 from ..render import document, line, note, paint
 from ..text import escape, plural
@@ -27,12 +26,6 @@ SHOWN = 20
 """Problems that a person is shown."""
 
 
-def _file(field: str, text: str) -> Path:
-    if not text:
-        raise InvalidInput(field, shown(text), "the name of a file")
-    return Path(text)
-
-
 @click.command(
     cls=Verb,
     examples=(
@@ -42,8 +35,8 @@ def _file(field: str, text: str) -> Path:
     ),
 )
 @click.option("--log-only", is_flag=True, help="Leave out the file's structure, the views and the outputs.")
-@click.option("--against", multiple=True, type=Value(_file), metavar="FILE", help="A checkpoint; may be repeated.")
-@click.option("--checkpoint", type=Value(_file), metavar="FILE", help="Write one there if nothing is wrong.")
+@click.option("--against", multiple=True, type=filled, metavar="FILE", help="A checkpoint; may be repeated.")
+@click.option("--checkpoint", type=filled, metavar="FILE", help="Write one there if nothing is wrong.")
 @json_option
 @pass_session
 @click.pass_context
@@ -52,8 +45,8 @@ def command(
     session: Session,
     *,
     log_only: bool,
-    against: tuple[Path, ...],
-    checkpoint: Path | None,
+    against: tuple[str, ...],
+    checkpoint: str | None,
     as_json: bool,
 ) -> None:
     """Check that the log is whole and is what was written.
@@ -69,7 +62,13 @@ def command(
         def far(part: str, done: int, total: int | None) -> None:
             shown.done(done, total, TITLES[part])
 
-        found = verify(session.directory(), log_only=log_only, against=against, write_to=checkpoint, progress=far)
+        found = verify(
+            session.directory(),
+            log_only=log_only,
+            against=[Path(each) for each in against],
+            write_to=None if checkpoint is None else Path(checkpoint),
+            progress=far,
+        )
     if as_json:
         document(_document(found))
     else:
@@ -78,7 +77,7 @@ def command(
         ctx.exit(REFUSED)
 
 
-def _print(found: "Verified", checkpoint: Path | None) -> None:
+def _print(found: "Verified", checkpoint: str | None) -> None:
     for problem in sorted(found.problems, key=lambda each: each.position is None)[:SHOWN]:
         line(f"{paint(_place(problem), 'red')}  {escape(problem.what)}")
     if found.problem_count > SHOWN:
@@ -93,7 +92,7 @@ def _print(found: "Verified", checkpoint: Path | None) -> None:
         for file, position in found.against.items():
             line(f"Nothing up to position {position} was changed or cut since {escape(file)} was written")
         if checkpoint is not None:
-            line(f"Wrote a checkpoint to {escape(str(checkpoint))}; keep it where this queue's owner cannot change it")
+            line(f"Wrote a checkpoint to {escape(checkpoint)}; keep it where this queue's owner cannot change it")
     else:
         line(f"Found {plural(found.problem_count, 'problem')}; {_remedy(found)}")
 

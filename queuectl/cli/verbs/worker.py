@@ -185,10 +185,10 @@ def list_workers(session: Session, *, queue: str | None, as_json: bool) -> None:
         document([worker_json(info) for info in workers])
         return
     if not workers:
-        from ..advice import way_to_start
+        from ..advice import no_workers, way_to_start
 
-        which = "" if queue is None else " of this queue"
-        note(f"No workers{which}; {way_to_start(opened.path)}")
+        told, start = no_workers(queue)
+        note(f"{told}; {way_to_start(opened.path, start)}")
         return
     rows = [
         (
