@@ -23,8 +23,10 @@ from .files import is_left, left_behind
 from .job import JobState
 from .lmdbfile import is_read_only
 from .logtime import now_us
-from .projections import counts, jobs, marks, rebuild, scheduled
+from .projections import config, counts, jobs, marks, rebuild, scheduled
 from .reading import list_workers, strays, unserved
+from .settings import KEYS
+from .shells import not_here
 from .store import VIEW_TABLES, Store, key_of
 from .writable import why_not
 
@@ -171,11 +173,16 @@ def _permissions(path: Path) -> Iterator[Trouble]:
         if (have := stat.S_IMODE(found.st_mode)) & ~mode or mode & ~have:
             yield "problem", f"{each} has mode {have:04o}, not {mode:04o}", f"chmod {mode:o} {as_typed(str(each))}"
     if strangers := [each for each in sorted(path.rglob("*")) if _owner(each) not in (None, whole.st_uid)]:
-        what = f"{len(strangers):,} files in it belong to others than user {whole.st_uid}, as {strangers[0]} does"
+        theirs = _files(len(strangers), "in it belongs", "in it belong")
+        what = f"{theirs} to others than user {whole.st_uid}, as {strangers[0]} does"
         yield "problem", what, f"sudo chown -R {whole.st_uid} {as_typed(str(path))}"
     if os.geteuid() not in (0, whole.st_uid):
         what = f"the queue belongs to user {whole.st_uid}, and you are user {os.geteuid()}"
         yield "warning", what, f"sudo -u '#{whole.st_uid}' queuectl ..."
+
+
+def _files(count: int, does: str, do: str) -> str:
+    return f"1 file {does}" if count == 1 else f"{count:,} files {do}"
 
 
 def _owner(path: Path) -> int | None:
@@ -240,7 +247,8 @@ def _views(store: Store) -> Iterator[Trouble]:
     elif applied != head:
         yield "problem", f"the views are as of position {applied}, and the log ends at {head}", _REPLAY
     elif differ:
-        yield "problem", f"{differ:,} jobs are counted as not ended and found nowhere, or the reverse", _REPLAY
+        are = "1 job is" if differ == 1 else f"{differ:,} jobs are"
+        yield "problem", f"{are} counted as not ended and found nowhere, or the reverse", _REPLAY
 
 
 def _replay(store: Store) -> Iterator[Trouble]:
@@ -291,17 +299,26 @@ def _dead_letters(store: Store) -> Iterator[Trouble]:
     with store.read() as txn:
         dead = counts.total(txn)[JobState.DEAD]
     if dead:
-        yield "warning", f"{dead:,} jobs are in the dead letter queue", "queuectl dlq list"
+        are = "1 job is" if dead == 1 else f"{dead:,} jobs are"
+        yield "warning", f"{are} in the dead letter queue", "queuectl dlq list"
+
+
+def _shell(store: Store) -> Iterator[Trouble]:
+    with store.read() as txn:
+        shell = str(config.values(txn).get("shell", KEYS["shell"].default))
+    if (program := not_here(shell)) is not None:
+        what = f"the setting shell is {shell!r}, and there is no program {program!r} here: jobs that take it fail"
+        yield "warning", what, "queuectl config unset shell"
 
 
 def _leftovers(store: Store) -> Iterator[Trouble]:
     files = [*_lone_outputs(store), *_lone_locks(store), *_lone_bells(store)]
     if files:
         named = " ".join(as_typed(str(each)) for each in files[:NAMED_AT_MOST])
-        yield "warning", f"{len(files):,} files belong to no job and no worker", f"rm {named}"
+        yield "warning", f"{_files(len(files), 'belongs', 'belong')} to no job and no worker", f"rm {named}"
     if half := sorted(_half_made(store.path)):
         named = " ".join(map(as_typed, half[:NAMED_AT_MOST]))
-        yield "warning", f"{len(half):,} files or directories were left half made by a kill", f"rm -r {named}"
+        yield "warning", f"{_files(len(half), 'was', 'were')} left half made by a kill", f"rm -r {named}"
 
 
 def _half_made(path: Path) -> Iterator[str]:
@@ -354,5 +371,6 @@ INSIDE: Final[dict[str, Callable[[Store], Iterator[Trouble]]]] = {
     "waiting": _waiting,
     "retries": _herd,
     "dead letters": _dead_letters,
+    "shell": _shell,
     "leftovers": _leftovers,
 }

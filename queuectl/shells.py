@@ -1,4 +1,4 @@
-"""Shells: how one is named, and how a command line is handed to it; pure."""
+"""Shells: how one is named, whether it is here, and how a command line is handed to it."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -33,6 +33,18 @@ def words_before(shell: str) -> Sequence[str]:
     words = _split(shell) or [shell]
     names = {word.rpartition("/")[2] for word in words}  # the shell may come behind busybox, env or nice
     return (*words, "-c") if names.isdisjoint(_TAKES_DASHES) else (*words, "-c", "--")
+
+
+def not_here(shell: str) -> str | None:
+    """Return the program of a shell where this process would not find it, else None.
+
+    A worker may have another PATH. One named from a job's own directory is not looked for.
+    """
+    from shutil import which  # only where a shell is configured or looked into
+
+    program = words_before(shell)[0]
+    is_from_there = "/" in program and not program.startswith("/")
+    return None if is_from_there or which(program) is not None else program
 
 
 def _split(text: str) -> list[str]:

@@ -234,6 +234,17 @@ def test_dead_letters(path: Path) -> None:
         queue.enqueue("false", max_retries=0)
         queue.fail(queue.start(*queue.claim("w")), "exit code 1")
     assert here(path)["dead letters"].do == "queuectl dlq list"
+    assert here(path)["dead letters"].found == "1 job is in the dead letter queue"
+
+
+def test_a_shell_that_is_not_there(path: Path) -> None:
+    """A configured shell whose program is not there is told; one that is, with options behind it, is not."""
+    with Queue.open(path) as queue:
+        queue.config_set("shell", "sh -e")
+        assert "shell" not in here(path)
+        queue.config_set("shell", "/no/such -x")
+    assert "'/no/such'" in here(path)["shell"].found
+    assert here(path)["shell"].do == "queuectl config unset shell"
 
 
 def test_leftovers(path: Path) -> None:

@@ -128,7 +128,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     " provenance store tracing weighing",
     "verification": "apart checkpoint directory errors halfmade",
     "doctor": "apart clock directory due_times errors files halfmade events.lmdb_log job lmdbfile lockfile logtime"
-    " projections.* reading store writable",
+    " projections.* reading settings shells store writable",
     "worker.libc": "surroundings",
     "worker.package": "asof settling takeover",
     "worker.*": f"{QUEUE} escaping boot command_parent doorbell files guardian leftovers lockfile mark processes"

@@ -350,7 +350,10 @@ def _refusal(error: OSError, what: Invocation) -> QueuectlError:
     if what.cwd is not None and (refusal := _why_not_enter(what.cwd)) is not None:
         why = _CWD_CAUSES.get(refusal.errno or 0, "cannot enter {0!r}: {1}")
         return SpawnError(why.format(what.cwd, refusal.strerror))
-    why = _PROGRAM_CAUSES.get(error.errno or 0, "cannot run {0!r}: {1}").format(what.name, error.strerror)
+    causes = {**_OTHER_CAUSES, **_PROGRAM_CAUSES}
+    why = causes.get(error.errno or 0, "cannot run {0!r}: {1}").format(what.name, error.strerror)
+    if isinstance(what.command, str) and error.errno in _PROGRAM_CAUSES:
+        why += ", the job's shell (--shell, or the setting shell, when it was enqueued)"
     return SpawnError(why, NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE)
 
 
@@ -378,6 +381,8 @@ _PROGRAM_CAUSES: Final[Mapping[int, str]] = {
     errno.ENOENT: "no such program {0!r}",
     errno.EACCES: "{0!r} may not be executed",
     errno.ENOEXEC: "{0!r} is not a program (it may lack its #! line)",
+}
+_OTHER_CAUSES: Final[Mapping[int, str]] = {
     errno.EPIPE: "the process that was to start {0!r} was killed",
     errno.E2BIG: "the command and its environment are longer than this system allows",
 }

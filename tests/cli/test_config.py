@@ -134,3 +134,12 @@ def test_a_worker_takes_its_own_settings(cli: CommandLine, monkeypatch: pytest.M
     monkeypatch.setenv("QUEUECTL_OUTPUT_LIMIT_BYTES", "2000")
     cli.drain()
     assert len(cli("logs", "a").stdout) < 4000
+
+
+@pytest.mark.parametrize("shell", ["/no/such", "nosuchshell -e"])
+def test_a_shell_that_is_not_here(cli: CommandLine, shell: str) -> None:
+    """A shell that is not found here is warned of and set all the same: a worker may have another PATH."""
+    done = cli("config", "set", "shell", shell)
+    assert done.stdout == f"shell = {shell}\n"
+    assert f"There is no program {shell.split()[0]!r} here" in done.stderr
+    assert not cli("config", "set", "shell", "sh -e").stderr

@@ -113,6 +113,16 @@ def test_follow(cli: CommandLine, tmp_path: object) -> None:
     worker.communicate(timeout=20)
 
 
+def test_follow_of_what_nobody_would_run(cli: CommandLine) -> None:
+    """--follow says at once, and once, that no running worker serves the queue of a job that waits."""
+    cli("enqueue", "a", "true", "--queue", "mail")
+    following = cli.spawn("logs", "a", "--follow")
+    assert following.stderr is not None
+    assert following.stderr.readline().startswith("No running worker serves queue mail (1 job waits); start one:")
+    cli("cancel", "a")
+    assert following.communicate(timeout=20)[1] == ""
+
+
 @pytest.mark.parametrize("state", ["completed", "cancelled"])
 def test_follow_of_an_ended_job(cli: CommandLine, state: str) -> None:
     """--follow of a job that has ended shows all and ends at once."""

@@ -222,7 +222,9 @@ def test_the_shell_is_the_one_named(cli: CommandLine) -> None:
         "gone": ("dead", "/no/such/shell"),
         "words": ("completed", None),
     }
-    assert cli.json("show", "gone")["last_error"] == "cannot start: no such program '/no/such/shell'"
+    assert cli.json("show", "gone")["last_error"] == (
+        "cannot start: no such program '/no/such/shell', the job's shell (--shell, or the setting shell, when it was enqueued)"
+    )
     assert "shell      dash" in cli("show", "option").stdout
     assert ", by dash" in cli("history", "option").stdout
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...settings import KEYS, VARIABLES, canonical
+from ...shells import not_here
 from .. import offers
 from ..context import Session, pass_session
 from ..params import json_option, reason_option
@@ -106,6 +107,8 @@ def set_value(session: Session, *, key: str, value: str, reason: str | None, as_
     else:
         line(f"{name} = {_shown(parsed)}")
         _warn_overruled(name)
+    if name == "shell":
+        _warn_not_here(str(parsed))
 
 
 @command.command(
@@ -152,6 +155,14 @@ def _warn_overruled(name: str) -> None:
     variable = VARIABLES[name]
     if value := os.environ.get(variable):
         note(f"Here {variable}={escape(value)} counts before it; unset that to have the queue's.")
+
+
+def _warn_not_here(shell: str) -> None:
+    if (program := not_here(shell)) is not None:
+        note(
+            f"There is no program {escape(repr(program))} here: unless workers have it, jobs enqueued from now on fail; "
+            "queuectl config unset shell"
+        )
 
 
 def _print_all(session: Session, as_json: bool) -> None:

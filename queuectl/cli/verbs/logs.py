@@ -1,12 +1,15 @@
 """`queuectl logs`: what each run of some jobs printed, under a heading a run."""
 
 from contextlib import AbstractContextManager, nullcontext
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import click
 
 from ...errors import JobNotFound, Unusable
+from ...job import WAITING
 from .. import offers
+from ..advice import Holdup
 from ..context import Session, pass_session
 from ..exits import each
 from ..params import json_option, whole
@@ -17,9 +20,13 @@ from ..verb import Verb
 
 if TYPE_CHECKING:
     from ...answers import Run
+    from ...job import Job
     from ...queue import Queue
 
 MOST_LINES = 1_000_000
+
+LOOK_S = 1.0
+"""How long lies between two looks at whether anybody serves the queue of what is followed."""
 
 
 @click.command(
@@ -64,7 +71,7 @@ def command(
     A retry begins again at attempt 1: where that makes a run's number another than its attempt's, the
     heading says both. Runs that were only given back, which used no attempt and printed nothing, are left
     out. With --follow it exits as the job's command did: with its code, 128 + its signal, or 1 when it was
-    cancelled. Of several jobs it exits 1 when one was refused; the others are shown all the same.
+    cancelled, and says so where no running worker serves the job's queue. Of several jobs it exits 1 when one was refused; the others are shown all the same.
     """
     wanted = Wanted(attempt, stream, tail, last, all_runs, raw)
     queue = session.reading()
@@ -92,8 +99,23 @@ def _follow(queue: "Queue", job_id: str, wanted: Wanted, as_json: bool) -> int:
             piece=printer.piece,
             end=printer.end,
             caught_up=lambda run, is_over: printer.caught_up(run, is_over=is_over),
+            look=_HeldUp(queue),
         )
     )
+
+
+class _HeldUp:
+    """Says of a job that waits that no running worker serves its queue, by a look now and then."""
+
+    def __init__(self, queue: "Queue") -> None:
+        self._holdup = Holdup(queue)
+        self._look_at = 0.0
+
+    def __call__(self, job: "Job") -> None:
+        """Look where it is time to, and tell."""
+        if (now := monotonic()) >= self._look_at:
+            self._look_at = now + LOOK_S
+            self._holdup([job.spec.queue] if job.state in WAITING else [])
 
 
 def _found(queue: "Queue", typed: str, wanted: Wanted, as_json: bool) -> "tuple[str, list[Run]]":
