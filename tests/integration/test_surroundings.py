@@ -223,7 +223,8 @@ def test_the_shell_is_the_one_named(cli: CommandLine) -> None:
         "words": ("completed", None),
     }
     assert cli.json("show", "gone")["last_error"] == (
-        "cannot start: no such program '/no/such/shell', the job's shell (--shell, or the setting shell, when it was enqueued)"
+        "cannot start: no such program '/no/such/shell', "
+        "the job's shell (--shell, or the setting shell, when it was enqueued)"
     )
     assert "shell      dash" in cli("show", "option").stdout
     assert ", by dash" in cli("history", "option").stdout

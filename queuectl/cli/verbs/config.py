@@ -160,8 +160,8 @@ def _warn_overruled(name: str) -> None:
 def _warn_not_here(shell: str) -> None:
     if (program := not_here(shell)) is not None:
         note(
-            f"There is no program {escape(repr(program))} here: unless workers have it, jobs enqueued from now on fail; "
-            "queuectl config unset shell"
+            f"There is no program {escape(repr(program))} here: unless workers have it, jobs enqueued from now on "
+            "fail; queuectl config unset shell"
         )
 
 

@@ -71,7 +71,8 @@ def command(
     A retry begins again at attempt 1: where that makes a run's number another than its attempt's, the
     heading says both. Runs that were only given back, which used no attempt and printed nothing, are left
     out. With --follow it exits as the job's command did: with its code, 128 + its signal, or 1 when it was
-    cancelled, and says so where no running worker serves the job's queue. Of several jobs it exits 1 when one was refused; the others are shown all the same.
+    cancelled, and says so where no running worker serves the job's queue. Of several jobs it exits 1 when
+    one was refused; the others are shown all the same.
     """
     wanted = Wanted(attempt, stream, tail, last, all_runs, raw)
     queue = session.reading()
