@@ -104,7 +104,7 @@ class Environment:
             self.begin(write=False).abort()
         except NoQueue:
             return False
-        except lmdb.Error:  # whoever reads tells of it
+        except (lmdb.Error, StoreError):  # whoever reads tells of it
             return True
         finally:
             self.leave(who, reads=True)
@@ -118,14 +118,16 @@ class Environment:
     def begin(self, *, write: bool) -> lmdb.Transaction:
         """Return a transaction, once it is of the file that was opened; call it between enter() and leave().
 
-        Raises NoQueue where something else was copied over it, or lmdb.Error.
+        Raises NoQueue where something else was copied over it, StoreError where its log is damaged, or lmdb.Error.
         """
         opened, seen = self.opened, self._seen  # what was seen before it began is in it
         last_id = opened.last_id()
         txn = opened.env.begin(write=write)
         try:
-            if opened.is_overwritten(txn, last_id, write=write) or (seen is not None and not self._has(txn, seen)):
+            if opened.is_overwritten(txn, last_id, write=write):
                 raise NoQueue(str(self.path), gone=OVERWRITTEN)
+            if seen is not None and not self._has(txn, seen):
+                raise self._lost(txn)
         except BaseException:
             txn.abort()
             raise
@@ -148,6 +150,17 @@ class Environment:
         if row is not None:
             return bytes(row[:_CHECKSUM_BYTES]) == checksum
         return key <= bytes(txn.get(_CUT, db=tables[_META]) or b"")
+
+    def _lost(self, txn: lmdb.Transaction) -> StoreError:
+        """Return the error where the log lacks what was seen of it: it is another file's, or in no order any more."""
+        last = self.last_seen(txn)
+        if last is None or self._has(txn, last):
+            return NoQueue(str(self.path), gone=OVERWRITTEN)
+        position = int.from_bytes(last[0], "big")
+        return StoreError(
+            f"the queue at {self.path} is damaged: its log ends with position {position}, which is not where it "
+            "belongs; type `queuectl verify`, then restore a backup"
+        )
 
     def check_to_commit(self, txn: lmdb.Transaction) -> None:
         """Raise NoQueue where what is about to be committed would not be found, or would be put into another file."""

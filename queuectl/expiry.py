@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 from .answers import Compacted
 from .errors import CorruptLog
 from .events.codec import Data, decode, unpack
-from .events.lmdb_log import LOG, STREAMS, LmdbLog
-from .events.types import RETENTION_STREAM, WORKER_STREAM, RetentionApplied, Stream, WorkerStopped
+from .events.lmdb_log import LOG, STREAMS, LmdbLog, stream_of
+from .events.types import RETENTION_STREAM, WORKER_STREAM, Removed, RetentionApplied, Stream, WorkerStopped
 from .projections import archives, jobs
 from .projections.runner import is_let_go
 from .store import Row, Store, Transaction, key_of
@@ -25,6 +25,7 @@ _LOOKED_A_JOB: Final = 25
 """Streams that are passed over take no more time than to look at one job's row."""
 
 ROWS_AT_ONCE: Final = 2_000
+STREAMS_AT_ONCE: Final = 10_000
 
 
 class Rule(NamedTuple):
@@ -101,13 +102,36 @@ def choose(txn: Transaction, rule: Rule, after: bytes, limits: Limits) -> Chosen
             return Chosen(going, through)
         through = key
         effort += 1
-        if rule.since < int.from_bytes(last, "big") <= rule.upto:
+        if rule.since < int.from_bytes(last, "big"):
             effort += _LOOKED_A_JOB
-            if _goes(txn, rule, key, last):
-                going.append(_gather(txn, key, last))
+            if (found := _going(txn, rule, key, last)) is not None:
+                going.append(found)
                 events += len(going[-1].rows)
                 size += going[-1].bytes
     return Chosen(going, None)
+
+
+def check_streams(store: Store) -> Iterator[None]:
+    """Raise CorruptLog where rows of `streams` are missing or out of order; step by step."""
+    with store.read() as txn:
+        begun, total = LmdbLog(txn), txn.count(STREAMS)
+        head, applied = begun.head(), begun.version(RETENTION_STREAM)
+        total -= sum(1 for _ in islice(txn.scan(STREAMS, _NAMED), total))
+    count, key = 0, b""
+    while True:
+        with store.read() as txn:
+            rows = list(islice(txn.scan(STREAMS, key + b"\0", key_of(head + 1)), STREAMS_AT_ONCE))
+            is_as_it_was = LmdbLog(txn).version(RETENTION_STREAM) == applied
+        for found, _ in rows:
+            if found <= key:
+                raise CorruptLog(int.from_bytes(found, "big"), "the rows of `streams` are out of order here")
+            key = found
+        count += len(rows)
+        if not rows:
+            break
+        yield
+    if count != total and is_as_it_was:  # nothing but retention takes any away
+        raise CorruptLog(head, f"`streams` counts {total:,} jobs up to there, and {count:,} are in it")
 
 
 def superseded(store: Store, upto: int, directory: str) -> Iterator[list[Row]]:
@@ -121,9 +145,10 @@ def superseded(store: Store, upto: int, directory: str) -> Iterator[list[Row]]:
     while position:
         rows: list[Row] = []
         with store.read() as txn:
-            for key, value in islice(_back(txn, position), ROWS_AT_ONCE):
+            for (key, value), _ in islice(_back(txn, position), ROWS_AT_ONCE):
                 recorded = decode(key, value)
-                assert isinstance(recorded.event, RetentionApplied), "nothing else belongs to that stream"
+                if not isinstance(recorded.event, RetentionApplied):
+                    raise CorruptLog(recorded.position, "what leads there is of stream retention, and it is not")
                 if (name := archives.directory_of(recorded.event.archive)) in told and recorded.position <= upto:
                     rows.append((key, value))
                 told.add(name)
@@ -136,6 +161,8 @@ def superseded(store: Store, upto: int, directory: str) -> Iterator[list[Row]]:
 def plan(store: Store, rule: Rule) -> Generator[Compacted, None, None]:
     """Tell step by step what would go, and change nothing."""
     found = Compacted(rule.upto)
+    for _ in check_streams(store):
+        yield found
     through: bytes | None = b""
     while through is not None:
         with store.read() as txn:
@@ -162,33 +189,45 @@ def _old_streams(txn: Transaction, rule: Rule, after: bytes) -> Iterator[Row]:
     yield from txn.scan(STREAMS, max(after + b"\0", _WORKERS), _WORKERS + b"\xff")
 
 
-def _goes(txn: Transaction, rule: Rule, key: bytes, last: bytes) -> bool:
-    if key >= _NAMED:
-        return isinstance(decode(last, _stored(txn, last)).event, WorkerStopped)
-    job = jobs.get(txn, int.from_bytes(key, "big"))
-    return job is None or is_let_go(job, upto=rule.upto, keep_dead=rule.keep_dead)
+def _going(txn: Transaction, rule: Rule, key: bytes, last: bytes) -> Going | None:
+    """Return a stream with its events where it goes; raises CorruptLog where `last` is not its last event."""
+    version, stream = int.from_bytes(last, "big"), stream_of(key)
+    job = jobs.get(txn, stream) if isinstance(stream, int) else None
+    if job is not None:
+        is_last, goes = job.version == version, is_let_go(job, upto=rule.upto, keep_dead=rule.keep_dead)
+    else:
+        event = decode(last, _stored(txn, last))
+        is_over = isinstance(event.event, Removed if isinstance(stream, int) else WorkerStopped)
+        is_last = event.stream == stream and (is_over or isinstance(stream, str))
+        goes = is_over and version <= rule.upto
+    if not is_last:
+        raise CorruptLog(version, f"`streams` has it as the last event of stream {stream}, which it is not")
+    return _gather(txn, key, last) if goes else None
 
 
 def _gather(txn: Transaction, key: bytes, last: bytes) -> Going:
-    """Follow a stream back to its beginning."""
+    """Follow a stream back to its beginning; raises CorruptLog where that leads into another."""
     found: list[Row] = []
-    for row in _back(txn, int.from_bytes(last, "big")):
+    stream = stream_of(key)
+    first: Data = {}
+    for row, first in _back(txn, int.from_bytes(last, "big")):
+        if first.get("s", stream) != stream or (row[0] == key) != (first["y"] == "enqueued"):
+            raise CorruptLog(int.from_bytes(row[0], "big"), f"what leads there is of stream {stream}, and it is not")
         found.append(row)
         if row[0] == key:
             break  # what was before belongs to an earlier job of the same id
-    if key >= _NAMED:
-        return Going(key[1:].decode(errors="surrogatepass"), found, key[1:].decode(errors="replace"))
-    number = int.from_bytes(key, "big")
+    if isinstance(stream, str):
+        return Going(stream, found, key[1:].decode(errors="replace"))
     if not found or found[-1][0] != key:
-        raise CorruptLog(number, f"what leads there from position {int.from_bytes(last, 'big')} is missing")
-    first: Data = unpack(*found[-1])
-    return Going(number, found, first["d"]["id"], first.get("c", 0))
+        raise CorruptLog(stream, f"what leads there from position {int.from_bytes(last, 'big')} is missing")
+    return Going(stream, found, first["d"]["id"], first.get("c", 0))
 
 
-def _back(txn: Transaction, position: int) -> Iterator[Row]:
+def _back(txn: Transaction, position: int) -> Iterator[tuple[Row, Data]]:
     while position and (value := txn.get(LOG, key := key_of(position))) is not None:
-        yield key, value
-        position = unpack(key, value).get("p", 0)
+        envelope = unpack(key, value)
+        yield (key, value), envelope
+        position = envelope.get("p", 0)
 
 
 def _stored(txn: Transaction, key: bytes) -> bytes:

@@ -1,7 +1,15 @@
-"""Modules that are imported when they are first used, so that a start pays only for what it goes on to do."""
+"""Modules that are imported when they are first used, so that a start pays only for what it goes on to do.
 
+A trap closed here: a child forked while another thread imports a module would wait for ever for that thread, which it
+does not have, as soon as it wants that module too. So a fork waits until no import from here is under way.
+"""
+
+import os
 from importlib import import_module
+from threading import RLock
 from typing import Any
+
+_importing = RLock()
 
 
 class Later:
@@ -12,4 +20,22 @@ class Later:
 
     def __getattr__(self, name: str) -> Any:
         """Import it, and give what it calls so."""
-        return getattr(import_module(f".{self._name}", __package__), name)
+        with _importing:
+            module = import_module(f".{self._name}", __package__)
+        return getattr(module, name)
+
+
+def _before_fork() -> None:
+    _importing.acquire()
+
+
+def _in_parent() -> None:
+    _importing.release()
+
+
+def _in_child() -> None:
+    global _importing
+    _importing = RLock()  # others may have waited for the one that there was
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -77,6 +77,8 @@ def history(txn: Transaction, name: str, lives: int | None = None) -> list[Recor
     `lives`: of the last so many jobs of the id.
     """
     log, stream = LmdbLog(txn), stream_of(txn, name)
+    if isinstance(stream, int) and log.is_gone(stream):
+        raise JobNotFound(name)  # a row of `removed` outlived it
     if lives is None or not isinstance(stream, int):
         return log.read_stream(stream)
     newest_first: list[list[Recorded]] = []
@@ -129,14 +131,21 @@ def backlog(txn: Transaction, queues: Sequence[str] | None) -> int:
 
 
 def is_stuck(txn: Transaction, queues: Sequence[str] | None) -> bool:
-    """Whether jobs are left, in these queues or in all, and none of them can run, will be due or is held.
+    """Whether none of the jobs left in these queues, or in all, can run, and fewer will be due or are held than wait.
 
     A view is damaged then. Of very many that will be due only the first are looked at.
     """
-    if not backlog(txn, queues) or next(ready.numbers(txn, queues), None) is not None or txn.count(leases.TABLE):
+    held = [counts.total(txn)] if queues is None else [counts.get(txn, name) for name in set(queues)]
+    waiting = sum(each[state] for each in held for state in (JobState.PENDING, JobState.FAILED))
+    if next(ready.numbers(txn, queues), None) is not None:
         return False
-    due = [ready.queue_of(key) for key in islice(scheduled.ready_keys(txn), SCHEDULED_LOOKED_AT)]
-    return not due if queues is None else len(due) < SCHEDULED_LOOKED_AT and not set(queues).intersection(due)
+    if not waiting:
+        return not txn.count(leases.TABLE) and any(each[JobState.PROCESSING] for each in held)
+    if queues is None:
+        return txn.count(scheduled.TABLE) < waiting
+    looked_at = map(ready.queue_of, islice(scheduled.ready_keys(txn), SCHEDULED_LOOKED_AT))
+    found = sum(1 for _ in islice((name for name in looked_at if name in queues), waiting))
+    return found < waiting and txn.count(scheduled.TABLE) <= SCHEDULED_LOOKED_AT
 
 
 def strays(txn: Transaction) -> int:

@@ -18,7 +18,7 @@ from .errors import CompactBusy, InvalidInput, StoreError, shown
 from .events.codec import unpack
 from .events.lmdb_log import LOG, STREAMS, LmdbLog, stream_key
 from .events.types import RETENTION_STREAM, RetentionApplied
-from .expiry import Chosen, Going, Limits, Rule, choose, counted, superseded
+from .expiry import Chosen, Going, Limits, Rule, check_streams, choose, counted, superseded
 from .files import make_private, rename
 from .projections import archives, children
 from .segment import Entry, Header, Piece, Segment, Writer
@@ -80,6 +80,9 @@ class Retention:
 
     def _gather(self, through: bytes | None, parts: list[Chosen]) -> Iterator[Compacted]:
         """Choose until a segment is full, or the streams end."""
+        if not through:
+            for _ in check_streams(self._store):
+                yield self.done
         events = size = 0
         while through is not None and events < self._limits.segment_events and size < self._limits.segment_bytes:
             with self._store.read() as txn:

@@ -2,19 +2,22 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
-from signal import SIGKILL
+from signal import SIGKILL, alarm
 from subprocess import run
 from threading import Event, Thread
 from time import monotonic, sleep
+from types import ModuleType
 
 import pytest
 
 from queuectl import Queue, environment
 from queuectl.errors import ForkedStore, StoreError
+from queuectl.later import Later
 from queuectl.store import Store
 
 ROUNDS = 40
@@ -242,6 +245,54 @@ def fork_on() -> None:
         with store.read() as txn:
             assert txn.count("ids") == 17
     print(codes)
+
+
+def test_a_child_forked_beside_an_import_can_import_that_too() -> None:
+    """A thread that is loading a module of the package as another forks keeps the child from nothing.
+
+    The module takes a moment, and the fork falls into that: what a child would wait for is a thread that it lacks.
+    """
+    path = str(Path.cwd())
+    code = f"import sys; sys.path.insert(0, {path!r}); from tests.test_sharing import fork_in_import as go; go()"
+    done = run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
+
+
+class Slow:
+    """Holds up the loading of a module until the fork, or for a moment where that waits for its end."""
+
+    def __init__(self) -> None:
+        self.begun, self.forked = Event(), Event()
+
+    def find_spec(self, name: str, path: Sequence[str] | None, _: object = None) -> ModuleSpec | None:
+        """Find the module as others do, to be loaded a bit later."""
+        spec = PathFinder.find_spec(name, path) if name == "queuectl.weighing" else None
+        if spec and spec.loader:
+            load = spec.loader.exec_module
+
+            def slowly(module: ModuleType) -> None:
+                self.begun.set()
+                self.forked.wait(0.5)
+                load(module)
+
+            spec.loader.exec_module = slowly  # type: ignore[method-assign]
+        return spec
+
+
+def fork_in_import() -> None:
+    """Fork while another thread imports, and print how the child ended that asks for the same module."""
+    assert "queuectl.weighing" not in sys.modules
+    slow, module = Slow(), Later("weighing")
+    sys.meta_path.insert(0, slow)
+    other = Thread(target=lambda: module.weigh)
+    other.start()
+    assert slow.begun.wait(10)
+    if not (child := os.fork()):
+        alarm(10)
+        os._exit(0 if module.weigh else 1)
+    slow.forked.set()
+    print(exit_code_of(child))
+    other.join()
 
 
 def test_a_child_forked_inside_a_transaction_touches_nothing_of_it(tmp_path: Path) -> None:

@@ -43,6 +43,22 @@ def test_a_queue_that_lost_its_head_is_stuck_for_who_serves_all(queue: Queue) ->
     assert queue.backlog(["default"]) == 1
 
 
+@pytest.mark.parametrize("queues", [None, ["few"]])
+def test_jobs_lost_beside_others_that_are_held_and_due_are_told(queue: Queue, queues: Sequence[str] | None) -> None:
+    """A job that somebody holds, or that is due later, hides none that is lost: the counts say how many there must be.
+
+    The worker ends in place of waiting for ever.
+    """
+    queue.enqueue("true", id="held", queue="other")
+    queue.claim("elsewhere", 1, lease_s=36_000)
+    queue.enqueue("true", id="later", queue="few", delay_s=1_000_000)
+    queue.enqueue("true", id="lost", queue="few")
+    drop(queue, "ready")
+    with pytest.raises(StoreError, match=r"not all are found ready, due or held.*queuectl verify.*queuectl replay"):
+        start_worker(queue, drain=True, queues=queues, report=len)
+    assert queue.backlog(["other"]) == 1
+
+
 def test_what_is_due_later_or_held_is_waited_for(queue: Queue, clock: FakeClock) -> None:
     """A job of these queues that is scheduled, or that anybody holds, is not lost; one of others is no excuse."""
     queue.enqueue("true", id="a")

@@ -13,7 +13,7 @@ from ..store import Row, Transaction, key_of
 from .chain import GENESIS, kept_by, link
 from .codec import decode, encode, told
 from .log import Append
-from .types import NEW, RETENTION_STREAM, Claimed, Enqueued, Recorded, RetentionApplied, Stream
+from .types import NEW, RETENTION_STREAM, Claimed, Enqueued, Recorded, Removed, RetentionApplied, Stream
 
 LOG = "log"
 STREAMS = "streams"
@@ -209,14 +209,29 @@ class LmdbLog:
     def read_stream(self, stream: Stream, *, after: int = 0) -> list[Recorded]:
         """Give the events of one stream by following `prev` back from its last, down to a position.
 
-        What retention let go of (an earlier job of the same id, old events of a named stream) is left out.
+        What retention let go of (an earlier job of the same id, old events of a named stream) is left out. Raises
+        CorruptLog where that leads into another stream, or past the beginning of a job's.
         """
         found: list[Recorded] = []
         position = self.version(stream)
+        if not position and isinstance(stream, int) and self._has_begun(stream):
+            raise CorruptLog(stream, "`streams` lacks the stream that begins with it")
         while position > after and not (self._may_lack(stream, found) and self.is_gone(position)):
-            found.append(self.at(position))
-            position = found[-1].prev
+            before = self.at(position)
+            if found:
+                check_follows(found[-1], before)
+            found.append(before)
+            position = before.prev
+        if found and isinstance(found[-1].stream, int) and found[-1].position > found[-1].stream > after:
+            raise CorruptLog(
+                found[-1].position, f"nothing leads from it back to {found[-1].stream}, where its stream began"
+            )
         return found[::-1]
+
+    def _has_begun(self, stream: int) -> bool:
+        """Whether the event that a job's stream begins with is in the log."""
+        value = self._txn.get(LOG, key_of(stream))
+        return value is not None and decode(key_of(stream), value).stream == stream
 
     @staticmethod
     def _may_lack(stream: Stream, found: list[Recorded]) -> bool:
@@ -236,6 +251,17 @@ class LmdbLog:
         if value is None:
             raise CorruptLog(position, "it is missing")
         return value
+
+
+def check_follows(later: Recorded, before: Recorded) -> None:
+    """Raise CorruptLog where an event names as the one before it what is not of its stream.
+
+    A job's first event names the removal of an earlier job of its id.
+    """
+    is_fit = type(before.event) is Removed if type(later.event) is Enqueued else before.stream == later.stream
+    if not is_fit:
+        found = f"it names {before.position} as the event of its stream before it, which is of stream {before.stream}"
+        raise CorruptLog(later.position, found)
 
 
 def stream_key(stream: Stream) -> bytes:

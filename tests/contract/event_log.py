@@ -16,6 +16,7 @@ from queuectl.events.types import (
     Event,
     JobSpec,
     Recorded,
+    Removed,
     Renewed,
 )
 from tests.decider_spec import typed
@@ -23,6 +24,7 @@ from tests.decider_spec import typed
 JOB = Enqueued(JobSpec("job1", "true"))
 CLAIMED = Claimed("w1", 30)
 RENEWED = Renewed(2, 60)
+REMOVED = Removed("completed")
 SET = ConfigChanged("max_retries", None, 5)
 
 
@@ -137,7 +139,7 @@ class EventLogContract:
 
     def test_a_job_is_linked_to_the_earlier_one_of_its_id(self, log: EventLog) -> None:
         """A new stream that expects an earlier one's end keeps it as its past; the earlier one stays as it was."""
-        append(log, new(JOB, CLAIMED))
+        append(log, new(JOB, REMOVED))
         append(log, new())
         [recorded] = append(log, new(expected=2))
         assert (recorded.stream, recorded.prev) == (4, 2)

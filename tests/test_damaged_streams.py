@@ -1,0 +1,156 @@
+"""A damaged table `streams`: whoever follows a row of it is refused, and not told of another job or of none."""
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from queuectl import JobNotFound, Queue
+from queuectl.errors import CorruptLog, StoreError
+from queuectl.events.lmdb_log import STREAMS, LmdbLog
+from queuectl.events.log import Append
+from queuectl.events.types import Renewed
+from queuectl.expiry import STREAMS_AT_ONCE, check_streams
+from queuectl.store import key_of
+from tests import damage
+from tests.lives import completed
+
+ENDS: dict[str, Callable[[int, int], int]] = {
+    "one behind the log": lambda last, other: last | 1 << 30,
+    "one of another stream": lambda last, other: other,
+    "an earlier one of its own": lambda last, other: last - 1,
+}
+
+
+def set_end(queue: Queue, stream: int, choose: Callable[[int, int], int], other: int = 0) -> None:
+    """Have `streams` name another event as the last of a stream."""
+    with queue._store.write() as txn:
+        log = LmdbLog(txn)
+        txn.put(STREAMS, key_of(stream), key_of(choose(log.version(stream), log.version(other) if other else 0)))
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("removed", [False, True])
+def test_nothing_goes_by_a_row_that_names_another_event(queue: Queue, end: str, removed: bool) -> None:
+    """Whether its job is there or was removed: it is refused, a dry run too, and neither log nor views change."""
+    numbers = [completed(queue, job_id).number for job_id in ("a", "b")]
+    if removed:
+        for job_id in ("a", "b"):
+            queue.remove(job_id)
+    set_end(queue, numbers[0], ENDS[end], numbers[1])
+    before = (queue.head(), list(queue.jobs()))
+    for dry_run in (True, False):
+        with pytest.raises(CorruptLog, match=rf"`streams` has it as the last event of stream {numbers[0]}|is missing"):
+            queue.compact(older_than_s=0, dry_run=dry_run)
+    assert (queue.head(), list(queue.jobs())) == before
+
+
+@pytest.mark.parametrize("which", [0, 1, -1])
+def test_nothing_goes_where_streams_are_missing(tmp_path: Path, which: int) -> None:
+    """A leaf of `streams` emptied, fewer jobs are not archived than have ended: it is refused, and nothing goes."""
+    damage.make(tmp_path / "q")
+    data = tmp_path / "q" / "data.mdb"
+    file = damage.File(data.read_bytes())
+    leaf = file.leaves(file.roots()[STREAMS])[which]
+    data.write_bytes(file.spoilt((leaf * damage.PAGE + 12, struct.pack("<HH", 16, damage.PAGE))))
+    with Queue.open(tmp_path / "q", create=False) as queue:
+        before = queue.head()
+        for dry_run in (True, False):
+            with pytest.raises(StoreError, match=r"`streams`|damaged"):
+                queue.compact(older_than_s=0, dry_run=dry_run)
+        assert queue.head() == before
+
+
+def test_streams_are_counted_beside_those_that_are_added(queue: Queue) -> None:
+    """Jobs and workers that come meanwhile are no sign of damage, however often the count has to go on."""
+    queue.enqueue_many(["true"] * (STREAMS_AT_ONCE + 5))
+    counting = check_streams(queue._store)
+    for number, _ in enumerate(counting):
+        queue.enqueue("true")
+        queue.worker_started(f"w{number}", slots=1, queues=None, host="h", pid=1)
+    assert number == 1
+
+
+ASKED: dict[str, Callable[[Queue], object]] = {
+    "history": lambda queue: queue.history("a"),
+    "the last life": lambda queue: queue.history("a", lives=1),
+    "events": lambda queue: list(queue.events(job="a")),
+    "family": lambda queue: queue.family("a"),
+    "runs": lambda queue: queue.runs("a"),
+}
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_a_job_whose_stream_is_missing_is_damage(queue: Queue, asked: str) -> None:
+    """A job that the log has begun is not told as one without events."""
+    number = completed(queue, "a").number
+    with queue._store.write() as txn:
+        txn.delete(STREAMS, key_of(number))
+    with pytest.raises(CorruptLog, match=f"position {number}: `streams` lacks the stream that begins with it"):
+        ASKED[asked](queue)
+
+
+def joined(queue: Queue) -> None:
+    """Append an event to the job a that names the last of b as the one before it."""
+    a, b = (queue.job(job_id).number for job_id in ("a", "b"))
+    set_end(queue, a, lambda last, other: other, b)
+    with queue._store.write() as txn:
+        LmdbLog(txn).append([Append(a, b, (Renewed(2, 60),))], at_us=1, actor="x")
+
+
+def cut_off(queue: Queue) -> None:
+    """Append an event to the job a that names none before it."""
+    a = queue.job("a").number
+    with queue._store.write() as txn:
+        txn.delete(STREAMS, key_of(a))
+        LmdbLog(txn).append([Append(a, 0, (Renewed(2, 60),))], at_us=1, actor="x")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [(joined, "as the event of its stream before it, which is of stream"), (cut_off, "nothing leads from it back to")],
+)
+@pytest.mark.parametrize("asked", ["history", "events", "family"])
+def test_a_stream_that_leads_into_another_or_nowhere_is_damage(
+    queue: Queue, spoil: Callable[[Queue], None], told: str, asked: str
+) -> None:
+    """No events of another job are given as its own, nor is it told without its beginning."""
+    for job_id in ("a", "b"):
+        queue.enqueue("true", id=job_id)
+    spoil(queue)
+    with pytest.raises(CorruptLog, match=told):
+        ASKED[asked](queue)
+
+
+def test_a_removed_job_that_retention_let_go_is_not_found(queue: Queue) -> None:
+    """A row of `removed` that outlived the events it leads to: no such job, and no error of Python's."""
+    completed(queue, "a")
+    queue.remove("a")
+    with queue._store.read() as txn:
+        [row] = txn.scan("removed")
+    queue.compact(older_than_s=0)
+    for segment in (queue.path / "archive").iterdir():
+        segment.unlink()
+    with queue._store.write() as txn:
+        txn.put("removed", *row)
+    for lives in (None, 1, 2):
+        with pytest.raises(JobNotFound):
+            queue.history("a", lives=lives)
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+def test_a_log_whose_end_is_not_where_it_belongs_is_damage(tmp_path: Path, numbers: bool) -> None:
+    """The last leaf swapped with one of before: to open it again would not help, so what is said is to verify it."""
+    damage.make(tmp_path / "q")
+    data = tmp_path / "q" / "data.mdb"
+    file = damage.File(data.read_bytes())
+    log = file.leaves(file.roots()["log"])
+    told = []
+    for other in log[2:-1]:
+        data.write_bytes(file.swapped(log[-1], other, numbers=numbers))
+        with pytest.raises(StoreError) as refusal, Queue.open(tmp_path / "q", create=False) as queue:
+            queue.status()
+        told.append(str(refusal.value))
+    assert all("queuectl verify" in each and "copied over" not in each for each in told)
+    assert any("which is not where it belongs" in each for each in told)
