@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from .errors import FileDeleted, NoQueue, NotAQueue, StoreError
+from .errors import FileDeleted, HalfReplaced, NoQueue, NotAQueue, NotYetMade, StoreError
 from .files import make_private, open_private
 
 OPEN_LOCK: Final = "open.lock"
@@ -53,8 +53,8 @@ NOBODYS: Final = frozenset(
 _NOBODYS_STARTS: Final = (".nfs", ".fuse_hidden", ".Trash-")
 """What file systems, desktops and version control put into directories; a volume that is just mounted has some."""
 
-_ALONE_S: Final = 1.0
-"""How long to try to have a queue alone where a file of it is missing."""
+_ALONE_TRIES: Final = 200
+"""How often to try to have a queue alone where a file of it is missing: as many pauses."""
 
 _PAUSE_S: Final = 0.005
 
@@ -88,10 +88,44 @@ def refuse_half_replaced(path: Path) -> None:
             f"{advice_on(error, 'check the path and its permissions')}"
         ) from error
     if is_half_replaced:
-        raise StoreError(
-            f"cannot open the queue at {path}: another one was taking its place when that was interrupted; "
-            "`queuectl restore --finish` ends it"
-        )
+        raise HalfReplaced(str(path))
+
+
+def await_replaced(path: Path) -> None:
+    """Wait for whoever is moving another queue in; raises StoreError where that was interrupted.
+
+    Call it without the lock on the queue.
+    """
+    try:
+        refuse_half_replaced(path)
+    except HalfReplaced:
+        held = hold(path)
+        if held is None:
+            raise
+        os.close(held)
+        refuse_half_replaced(path)
+
+
+def refuse_unmade(path: Path) -> None:
+    """Refuse a place where a restore or an import has put no queue yet: it goes on, or died; raises StoreError."""
+    if _is_unmade(path):
+        goes_on = _is_being_made(path)
+        if _is_unmade(path):
+            raise NotYetMade(str(path), str(path / STAGED), goes_on=goes_on)
+
+
+def _is_unmade(path: Path) -> bool:
+    return file_at(path) is None and os.path.lexists(path / STAGED)
+
+
+def _is_being_made(path: Path) -> bool:
+    try:  # shared: who else looks at the same time is not taken for whoever makes it
+        fd = _locked(path / OPEN_LOCK, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    if fd is not None:
+        os.close(fd)
+    return fd is None
 
 
 def refuse_irregular(path: Path) -> None:
@@ -215,25 +249,28 @@ def hold_files(path: Path, *, create: bool) -> int | None:
     What they have open is not what is made, and LMDB would tell them nothing of what is written here. Raises
     NoQueue without data that is not to be made, FileDeleted, or StoreError.
     """
-    deadline = time.monotonic() + _ALONE_S
+    tries = _ALONE_TRIES  # and no deadline: whoever replaces the queue is waited for as long as that takes
     is_tried = False
     while True:
         held = hold(path)
         try:
             # Looked at again once nobody can change it: whoever was waited for may have.
             refuse_half_replaced(path)
+            if _is_unmade(path):
+                raise NotYetMade(str(path), str(path / STAGED), goes_on=False)
             if not create and file_at(path) is None:
                 raise NoQueue(str(path))
             missing = [name for name in ("data.mdb", "lock.mdb") if not os.path.exists(f"{path}/{name}")]  # noqa: PTH110
             if not missing or is_tried or held is None:
                 return held
-            if time.monotonic() >= deadline:
+            if not tries:
                 raise FileDeleted(str(path), missing[0])
         except BaseException:
             if held is not None:
                 os.close(held)
             raise
         os.close(held)
+        tries -= 1
         is_tried = _make_files(path, missing)
 
 

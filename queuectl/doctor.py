@@ -17,7 +17,17 @@ from . import apart, halfmade, lockfile
 from .clock import SystemClock
 from .directory import JOURNAL, NETWORK, SHRUNK, STAGED, filesystem_of, refuse_irregular
 from .due_times import DueTimes
-from .errors import FileDeleted, LogLost, NewerFormat, NoQueue, NotAQueue, QueuectlError, as_typed
+from .errors import (
+    FileDeleted,
+    HalfReplaced,
+    LogLost,
+    NewerFormat,
+    NoQueue,
+    NotAQueue,
+    NotYetMade,
+    QueuectlError,
+    as_typed,
+)
 from .events.lmdb_log import LmdbLog
 from .files import is_left, left_behind
 from .job import JobState
@@ -104,9 +114,7 @@ def _fitting(message: dict[str, Any], directory: Path) -> dict[str, Any]:
 def _messages(directory: Path) -> Iterator[dict[str, Any]]:
     try:
         refuse_irregular(directory)
-        if not (directory / "data.mdb").exists():
-            halfmade.refuse_lost(directory)
-            raise NoQueue(str(directory))
+        halfmade.refuse_none(directory)
         for name, look in OUTSIDE.items():
             yield from _findings(name, look(directory))
         if halfmade.holds_nothing(directory):
@@ -139,7 +147,7 @@ def _findings(name: str, troubles: Iterator[Trouble]) -> Iterator[dict[str, Any]
 def _way_out(error: QueuectlError) -> str:
     if isinstance(error, NoQueue):
         return "queuectl enqueue JOB COMMAND"
-    if isinstance(error, FileDeleted | LogLost):
+    if isinstance(error, FileDeleted | HalfReplaced | LogLost | NotYetMade):
         return error.command
     if isinstance(error, NewerFormat):
         return "upgrade queuectl"

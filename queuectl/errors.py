@@ -277,6 +277,35 @@ class LogLost(StoreError):
         self.path, self.command = path, f"queuectl {restore}"
 
 
+class HalfReplaced(StoreError):
+    """Another queue was taking this one's place when that was interrupted."""
+
+    command = "queuectl restore --finish"
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__(
+            f"cannot open the queue at {path}: another one was taking its place when that was interrupted; "
+            f"`{self.command}` ends it"
+        )
+
+
+class NotYetMade(StoreError):
+    """A restore or an import has put no queue there yet: it goes on, or was killed and left `staged`."""
+
+    command = "queuectl restore FILE"
+
+    def __init__(self, path: str, staged: str, *, goes_on: bool) -> None:
+        self.path = path
+        said = (
+            "a restore or an import is putting it together; try again once that has ended"
+            if goes_on
+            else "a restore or an import was killed before any of it was in place; "
+            f"type that again, or `rm -r {as_typed(staged)}` to begin with an empty queue"
+        )
+        super().__init__(f"cannot open the queue at {path}: {said}")
+
+
 class NotAQueue(StoreError):
     """The path holds something else."""
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from struct import pack, unpack_from
 from typing import Final
 
-from .directory import NOBODYS, OPEN_LOCK, lock
-from .errors import LogLost
+from .directory import NOBODYS, OPEN_LOCK, await_replaced, lock, refuse_unmade
+from .errors import LogLost, NoQueue
 from .files import open_private, remove
 
 _META_BYTES: Final = 168
@@ -24,6 +24,15 @@ _LIVED: Final = ("outputs", "workers", "doorbells", "archive", "snapshots", "log
 def most_bytes() -> int:
     """Return the size of a data file that has its two first pages and nothing else."""
     return 2 * os.sysconf("SC_PAGE_SIZE")
+
+
+def refuse_none(path: Path) -> None:
+    """Refuse a place where there is no data file: none yet, or lost, or not whole; raises NoQueue or StoreError."""
+    await_replaced(path)
+    if not (path / "data.mdb").exists():
+        refuse_lost(path)
+        refuse_unmade(path)
+        raise NoQueue(str(path))
 
 
 def refuse_lost(path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from re import fullmatch
 from typing import Any, Final
 
-from .directory import JOURNAL, OPEN_LOCK, REPLACED, STAGED, alone, check_new, make_directory
+from .directory import JOURNAL, OPEN_LOCK, REPLACED, STAGED, alone, check_new, make_directory, refuse_unmade
 from .errors import StoreError
 from .files import flush_all, flush_directory, make_private, rename, whole_file
 from .untrusted import Malformed, json_object_of
@@ -69,8 +69,12 @@ def install(path: Path) -> Path | None:
 
 
 def finish(path: Path) -> bool:
-    """End what was interrupted while it moved in; tells whether there was anything."""
+    """End what was interrupted while it moved in; tells whether there was anything.
+
+    Raises StoreError where nothing was in place yet, and nothing is.
+    """
     if not (path / STAGED / JOURNAL).exists():
+        refuse_unmade(path)
         return False
     with alone(path, "restore"):
         if not (path / STAGED / JOURNAL).exists():

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import RLock
 
 from . import halfmade
-from .directory import advice_on, check_new, file_at, make_directory, refuse_half_replaced, refuse_irregular
+from .directory import advice_on, await_replaced, check_new, file_at, make_directory, refuse_irregular, refuse_unmade
 from .environment import OPEN, Environment
 from .errors import NoQueue, StoreError
 from .tables import TablesMissing
@@ -77,11 +77,14 @@ def _prepare(path: Path, *, create: bool) -> None:
             f"cannot look for a queue at {path}: {error.strerror}; "
             f"{advice_on(error, 'check the path and its permissions')}"
         ) from error
-    refuse_half_replaced(path)
+    await_replaced(path)
     if size < 0:
+        if _size(path) > halfmade.most_bytes():
+            return  # it was moved in meanwhile
         check_new(path)
         halfmade.refuse_lost(path)
         if not create:
+            refuse_unmade(path)
             raise NoQueue(str(path))
         make_directory(path)
 

@@ -11,8 +11,9 @@ from typing import Final
 from .answers import Shrunk
 from .datafile import compacted_copy
 from .directory import SHRUNK, alone, refuse_half_replaced, refuse_irregular
-from .errors import NoQueue, StoreError
+from .errors import StoreError
 from .files import flush, make_private, rename
+from .halfmade import refuse_none
 
 DATA: Final = "data.mdb"
 
@@ -23,8 +24,7 @@ def shrink(path: Path, *, check: bool = False) -> Shrunk:
     Raises NoQueue, or StoreError where somebody has.
     """
     refuse_irregular(path)
-    if not (path / DATA).exists():
-        raise NoQueue(str(path))
+    refuse_none(path)
     with alone(path, "shrink"):
         refuse_half_replaced(path)
         if check:

@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple
 from . import apart, checkpoint
 from .checkpoint import Checkpoint
 from .directory import refuse_irregular
-from .errors import NoQueue, QueuectlError
-from .halfmade import refuse_lost
+from .errors import QueuectlError
+from .halfmade import refuse_none
 
 LISTED_AT_MOST: Final = 1_000
 """Problems that are told one by one; of more only the number is known."""
@@ -60,9 +60,7 @@ def verify(
     with the part, how much is done, and of how much where that is known. Raises NoQueue, InvalidInput, StoreError.
     """
     refuse_irregular(path)
-    if not (path / "data.mdb").exists():
-        refuse_lost(path)
-        raise NoQueue(str(path))
+    refuse_none(path)
     known = {str(file): checkpoint.read(file) for file in against}
     places = {file: position for file, (position, _) in known.items()}
     gathered = _Gathered(path, progress)

@@ -97,7 +97,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "retention": f"answers archive directory files engine expiry outputs segment {VIEWS_OF_ALL}",
     "archived": f"answers archive reading segment {VIEWS_OF_ALL}",
     "retaining": f"answers later engine expiry reading retention settings {VIEWS_OF_ALL}",
-    "shrinking": "answers datafile directory errors files",
+    "shrinking": "answers datafile directory errors files halfmade",
     "limits": "errors events.* inheriting intake settings when",
     "soundness": "apart datafile errors events.* limits projections.archives store",
     "backupfile": "errors files untrusted",

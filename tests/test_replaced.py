@@ -547,6 +547,36 @@ def test_a_verb_beside_a_restore_that_dies_says_so(tmp_path: Path, early: bool) 
         assert [job.id for job in queue.jobs()] == ["other"]
 
 
+def test_a_verb_beside_a_restore_that_moves_in_waits_for_it(tmp_path: Path) -> None:
+    """Between two of its renames there is no queue, and that is told neither as none, nor as lost or interrupted."""
+    path, other = tmp_path / "q", tmp_path / "other"
+    for each in (path, other):
+        with Queue.open(each) as queue:
+            queue.enqueue("true", id=each.name)
+    words = [sys.executable, "-c", RESTORE, str(path), str(other / "data.mdb")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as restore:
+        assert restore.stdout is not None
+        assert restore.stdin is not None
+        for step in ("staged", "half"):
+            assert restore.stdout.readline() == f"{step}\n"
+            if step == "staged":
+                restore.stdin.write("\n")
+                restore.stdin.flush()
+        heads: list[int] = []
+
+        def read() -> None:
+            with Queue.open(path, create=False) as queue:
+                heads.append(queue.head())
+
+        reading = Thread(target=read)
+        reading.start()
+        wait_until(somebody_waits)
+        restore.stdin.write("\n")
+        restore.stdin.flush()
+        reading.join(20)
+    assert heads == [1]
+
+
 def somebody_waits() -> bool:
     """Whether this process waits for a lock on a file."""
     return any("->" in line and f" {os.getpid()} " in line for line in Path("/proc/locks").read_text().splitlines())
