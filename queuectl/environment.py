@@ -58,7 +58,7 @@ class Environment:
             self._let_go()
             raise
         self.opener = self.maker = os.getpid()
-        OPEN.add(self)
+        OPEN_ENVIRONMENTS.add(self)
 
     def _start(self, *, read_only: bool, map_bytes: int = 0) -> None:
         opened = LmdbFile(self.path, read_only=read_only, passing=self._passing, map_bytes=map_bytes)
@@ -277,7 +277,7 @@ class Environment:
         finally:
             self.leave(who, reads=False)
 
-    def is_full(self) -> None:
+    def note_full(self) -> None:
         """Have the map enlarged before the next write."""
         self._is_full = True
 
@@ -375,7 +375,7 @@ class Environment:
         try:
             self.opened.close()
         finally:
-            OPEN.discard(self)
+            OPEN_ENVIRONMENTS.discard(self)
             self._let_go()
             self.is_closed = True
             self.gate.tell()
@@ -392,7 +392,7 @@ class Environment:
             self._hold = None
 
 
-OPEN: Final[set[Environment]] = set()
+OPEN_ENVIRONMENTS: Final[set[Environment]] = set()
 """Those that are open in this process."""
 
 

@@ -39,8 +39,9 @@ StrPath = str | os.PathLike[str]
 def make_private(directory: StrPath, *, is_named: bool = False, like: StrPath | None = None) -> None:
     """Make a directory, and those above it that are missing, for one user alone; one that is there is left as it is.
 
-    `is_named`: a user named it, so that it may be a link to one, and is this user's own even in another's directory,
-    unless it is to have the owner of a directory that it is `like`. Raises OSError, also if something else is there.
+    It belongs to the owner of the directory that it is `like`, else to the owner of the one that it is made in.
+    `is_named`: a user named it. Then it may be a link to a directory, and if it is `like` none it is this user's own.
+    Raises OSError, also if something else is there.
     """
     path = os.fspath(directory)
     try:

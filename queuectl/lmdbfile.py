@@ -79,7 +79,7 @@ class LmdbFile:
         self._is_passing = passing
         self.map_bytes = int(self.env.info()["map_size"])
         self.is_small = self.map_bytes < MAP_SIZE
-        OPEN.add(self)
+        OPEN_FILES.add(self)
         self._refuse_another_s_lock_file()
 
     def _open(self, *, read_only: bool, passing: bool) -> lmdb.Environment:
@@ -221,7 +221,7 @@ class LmdbFile:
         if self._is_closed:
             return
         self._is_closed = True
-        OPEN.discard(self)
+        OPEN_FILES.discard(self)
         # LMDB frees each slot with this pid as it closes, also that of another process that is reading.
         if self.readers is None or self.readers.seize(timeout_s=_CLOSING_S):
             self.env.close()
@@ -232,7 +232,7 @@ class LmdbFile:
     def abandon(self) -> None:
         """Never touch it again, not even at this process's end: it is a parent's."""
         self._is_closed = True
-        OPEN.discard(self)
+        OPEN_FILES.discard(self)
         _keep(self)
         self._unlock()
 
@@ -248,7 +248,7 @@ class LmdbFile:
                 each.close()
 
 
-OPEN: Final[set[LmdbFile]] = set()
+OPEN_FILES: Final[set[LmdbFile]] = set()
 """Those that are open in this process."""
 
 _kept: set[tuple[int, int] | None] = set()
@@ -313,7 +313,7 @@ def _open_mapped(path: Path, wanted: int, *, read_only: bool, passing: bool) -> 
     size, needed = _map_bytes(path)
     size = max(size, wanted)
     files = {file_at(path), file_at(path, "lock.mdb")} - {None}
-    is_kept = not files.isdisjoint(_kept) and all(files.isdisjoint(each.files) for each in OPEN)
+    is_kept = not files.isdisjoint(_kept) and all(files.isdisjoint(each.files) for each in OPEN_FILES)
     while True:
         try:
             with _unlisted() if is_kept else nullcontext():

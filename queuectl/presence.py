@@ -56,7 +56,7 @@ def _behind(txn: Transaction, key: bytes) -> Iterator[str]:
 
 
 def _is_over(txn: Transaction, worker: str, now_us: int) -> bool:
-    """Whether a worker has been silent for long, and holds nothing; that of one that has started is told elsewhere."""
+    """Whether a worker that never said it started has long been silent and holds nothing; `workers` has the others."""
     heard_at_us, holds_until_us = get(txn, worker)
     is_silent = heard_at_us + SILENT_US < now_us and holds_until_us < now_us
     return is_silent and workers.get(txn, worker) is None and not leases.held_by(txn, worker)

@@ -14,7 +14,7 @@ from .untrusted import is_same
 
 
 def difference(line: Mapping[str, Any], recorded: Recorded, job_id: str | None) -> str | None:
-    """Return what differs between a line and its event, None if nothing does; `job_id` is the id of the event's job.
+    """Return the first difference between a line and its event, None if there is none; `job_id`: of the event's job.
 
     Only what both say is compared: an earlier release knew fewer fields, a later one may know more.
     """

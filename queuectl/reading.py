@@ -217,7 +217,7 @@ def position_at(txn: Transaction, at_us: int) -> int:
 
 
 def _unserved(serving: Iterable[tuple[str, ...] | None], queues: Mapping[str, counts.Counts]) -> list[Unserved]:
-    """Return the queues where jobs wait and that none serves: each of those `serving` names its own, None means all."""
+    """Return the queues where jobs wait and that no worker serves; `serving` has the queues of each, None for all."""
     served: set[str] = set()
     for names in serving:
         if names is None:

@@ -13,7 +13,7 @@ from threading import RLock
 
 from . import halfmade
 from .directory import advice_on, await_replaced, check_new, file_at, make_directory, refuse_irregular, refuse_unmade
-from .environment import OPEN, Environment
+from .environment import OPEN_ENVIRONMENTS, Environment
 from .errors import NoQueue, StoreError
 from .tables import TablesMissing
 
@@ -144,10 +144,10 @@ def _environment(place: _Place, path: Path, *, create: bool, read_only: bool, as
 
 def _reached_otherwise(path: Path) -> Environment | None:
     """Return what is open under another path and has the files of this one, which was moved or linked meanwhile."""
-    if not OPEN:
+    if not OPEN_ENVIRONMENTS:
         return None
     files = {file_at(path, name) for name in ("data.mdb", "lock.mdb")}
-    return next((each for each in list(OPEN) if each.is_shared and each.opened.files == files), None)
+    return next((each for each in list(OPEN_ENVIRONMENTS) if each.is_shared and each.opened.files == files), None)
 
 
 def _fit(shared: Environment, *, read_only: bool) -> Environment:
@@ -179,20 +179,20 @@ def _size(path: Path) -> int:
 
 
 def _before_fork() -> None:
-    if OPEN:
+    if OPEN_ENVIRONMENTS:
         import ctypes  # noqa: F401 - the child wants it, and might wait for ever for an import of another thread
 
 
 def _in_child() -> None:
     global _places
     _places = _Places()
-    for each in list(OPEN):
+    for each in list(OPEN_ENVIRONMENTS):
         each.disown()
-    OPEN.clear()
+    OPEN_ENVIRONMENTS.clear()
 
 
 def _at_exit() -> None:
-    for each in list(OPEN):
+    for each in list(OPEN_ENVIRONMENTS):
         each.opened.outlive()
 
 

@@ -82,7 +82,6 @@ class _Filter:
 
     def __init__(self, choice: Choice) -> None:
         self._choice = choice
-        self._types = None if choice.types is None else frozenset(choice.types)
         self._queues: dict[Stream, str | None] = {}
 
     def __call__(self, txn: Transaction, recorded: Recorded) -> bool:

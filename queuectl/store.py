@@ -246,7 +246,7 @@ class Store:
                 ) from error
             except lmdb.MapFullError as error:
                 self._abort(txn)
-                shared.is_full()
+                shared.note_full()
                 raise self._no_room(f"no space left in the map of data.mdb ({error})") from error
             except lmdb.Error as error:
                 self._abort(txn)

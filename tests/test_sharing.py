@@ -78,7 +78,7 @@ def test_threads_open_use_and_close_a_new_store_together(tmp_path: Path) -> None
     with threads(*[lambda: open_and_use(path)] * 4, *[lambda: open_and_use(path, read_only=True)] * 4):
         for _ in range(ROUNDS):
             open_and_use(path)
-    assert not [each for each in environment.OPEN if each.path == path]
+    assert not [each for each in environment.OPEN_ENVIRONMENTS if each.path == path]
 
 
 def test_a_store_closed_beside_its_users_refuses_and_harms_none(tmp_path: Path) -> None:

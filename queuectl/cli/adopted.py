@@ -81,9 +81,9 @@ def _rejects(session: Session, file: str | None, dry_run: bool) -> Iterator[IO[b
     if file is None or dry_run:
         yield None
         return
-    from .whole import whole_file
+    from .whole import write_whole
 
-    with whole_file(file, queue=session.directory(), force=False) as sink:
+    with write_whole(file, directory=session.directory(), force=False) as sink:
         yield sink
 
 

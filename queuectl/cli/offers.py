@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Offer = Callable[[click.Context, click.Parameter, str], "list[str] | list[CompletionItem]"]
 
-OPEN = (JobState.PENDING, JobState.PROCESSING, JobState.FAILED)
+UNFINISHED = (JobState.PENDING, JobState.PROCESSING, JobState.FAILED)
 ENDED = (JobState.COMPLETED, JobState.DEAD, JobState.CANCELLED)
 AGAIN = (JobState.FAILED, JobState.DEAD, JobState.COMPLETED, JobState.CANCELLED)
 

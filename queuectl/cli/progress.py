@@ -25,11 +25,6 @@ class Shown:
         self._task = task
         self._done = 0
 
-    @property
-    def is_shown(self) -> bool:
-        """Tell whether anybody sees it."""
-        return self._bar is not None
-
     def done(self, done: int, total: int | None = None, title: str | None = None) -> None:
         """Say how much is done, of how much where that is known, and of what where that is another than before."""
         self._done = done

@@ -10,10 +10,10 @@ from ..errors import StoreError
 
 
 @contextmanager
-def whole_file(name: str, *, queue: Path, force: bool) -> Iterator[IO[bytes]]:
+def write_whole(name: str, *, directory: Path, force: bool) -> Iterator[IO[bytes]]:
     """Yield a file to write to, which gets its name once all is on disk; raises StoreError if one is there.
 
-    In the directory of the `queue` it comes from it is that directory's owner's.
+    In the `directory` of the queue that it comes from it is that directory's owner's.
     """
     target = Path(name)
     if target.exists() and (not force or target.is_dir()):
@@ -21,7 +21,7 @@ def whole_file(name: str, *, queue: Path, force: bool) -> Iterator[IO[bytes]]:
         raise StoreError(f"cannot write {name}: it is there already; {hint}")
     files.sweep_scratch(target.parent)
     try:
-        draft, is_named = files.scratch_path(target.parent), not files.is_below(target, queue)
+        draft, is_named = files.scratch_path(target.parent), not files.is_below(target, directory)
         with files.whole_file(target, draft, is_named=is_named) as sink:
             yield sink
     except OSError as error:

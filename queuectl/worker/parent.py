@@ -75,8 +75,11 @@ class Fostered:
         self._ended.set()
 
 
-class CommandParent:
-    """The process that commands are started by; to be made once no descriptor below 3 is free, may raise OSError."""
+class ParentHandle:
+    """The process that commands are started by, which is replaced when it is killed.
+
+    Make it once no descriptor below 3 is free; raises OSError where it cannot be started.
+    """
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()

@@ -24,7 +24,7 @@ from .arrivals import Arrivals, Watch
 from .libc import Attributes, Environment, Strings, close, pipe, spawn, strings
 
 if TYPE_CHECKING:
-    from .parent import CommandParent
+    from .parent import ParentHandle
 
 Stream: TypeAlias = Literal[b"o", b"e"]
 STDOUT: Final = b"o"
@@ -317,10 +317,10 @@ class Launcher:
         return self._parent.spawn((program, words, {name: value for name, _, value in entries}, cwd), fds)
 
 
-def _command_parent() -> "CommandParent":
-    from .parent import CommandParent  # with the sockets that most workers need not load
+def _command_parent() -> "ParentHandle":
+    from .parent import ParentHandle  # with the sockets that most workers need not load
 
-    return CommandParent()
+    return ParentHandle()
 
 
 def _find(name: bytes, path: bytes, cwd: bytes | None) -> bytes:

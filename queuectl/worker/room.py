@@ -21,7 +21,7 @@ _MOST_TASKS: Final = 64
 
 
 def room_in_descriptors(most: int) -> int:
-    """Return for how many more commands, `most` of them, there are descriptors now, and some for the worker beside."""
+    """Return how many more commands there are descriptors for, `most` at the most, some for the worker left aside."""
     held: list[int] = []
     try:
         for _ in range(most * _FDS_EACH + _FDS_BESIDE):
@@ -35,9 +35,9 @@ def room_in_descriptors(most: int) -> int:
 
 
 def room_in_tasks(most: int) -> int:
-    """Return for how many slots, `most` of them, of which one has its thread, there are processes and threads now.
+    """Return how many slots there are processes and threads for, `most` at the most; one slot has its thread already.
 
-    To be asked while no command runs: one that needs a process just now would get none.
+    Call it while no command runs: one that needs a process just then would get none.
     """
     wanted = min(most * _TASKS_EACH - 1, _MOST_TASKS)
     is_over = threading.Event()

@@ -36,8 +36,8 @@ SAID = ("Cancel", "Cancelled")
         "queuectl cancel --running-longer-than 2h",
     ),
 )
-@click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=offers.jobs(*offers.OPEN))
-@filter_options(offers.OPEN)
+@click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=offers.jobs(*offers.UNFINISHED))
+@filter_options(offers.UNFINISHED)
 @consent_options
 @reason_option
 @json_option

@@ -30,9 +30,9 @@ def command(session: Session, *, file: str, no_outputs: bool, force: bool) -> No
         if file == "-":
             done = queue.export(lambda line: say(line, newline=False), outputs=not no_outputs, progress=shown.done)
         else:
-            from ..whole import whole_file
+            from ..whole import write_whole
 
-            with whole_file(file, queue=queue.path, force=force) as sink:
+            with write_whole(file, directory=queue.path, force=force) as sink:
                 done = queue.export(sink.write, outputs=not no_outputs, progress=shown.done)
     where = "stdout" if file == "-" else escape(file)
     told = f"{plural(done.events, 'event')} and {plural(done.outputs, 'output')}"

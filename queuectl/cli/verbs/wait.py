@@ -29,9 +29,9 @@ if TYPE_CHECKING:
         "queuectl wait --all --timeout 1h",
     ),
 )
-@click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=offers.jobs(*offers.OPEN))
+@click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=offers.jobs(*offers.UNFINISHED))
 @click.option("--all", "-a", "everything", is_flag=True, help="Every job that has not ended.")
-@filter_options(offers.OPEN)
+@filter_options(offers.UNFINISHED)
 @click.option("--timeout", "-t", type=duration_s, metavar="SECONDS", help="Give up after so long, and exit 124.")
 @json_option
 @pass_session
