@@ -406,7 +406,7 @@ def _retained(txn: Transaction) -> tuple[int, int, bytes]:
     while position:
         value = txn.get(LOG, key_of(position))
         envelope = None if value is None else envelope_of(position, value)
-        if envelope is None:
+        if envelope is None or envelope.get("s") != RETENTION_STREAM:  # which the look at the log tells of
             break
         if envelope["d"].get("upto") == cut:
             return cut, last, envelope["d"].get("chain") or b""
