@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from ..errors import StoreError
 from ..escaping import escape
 from ..intake import check_poll_s, check_queue, check_slots
 from ..kinds import checked
@@ -16,6 +17,7 @@ from .lines import Report, can_take, write_lines
 from .loop import Options, Worker
 from .notify import Notifier
 from .report import Told
+from .signals import is_in_handler
 
 
 def print_lines(lines: Sequence[Told]) -> int:
@@ -49,7 +51,13 @@ def start_worker(
     `is_sole` says that nothing else in this process has children: it takes in what commands leave behind when they
     end (as a subreaper, Linux), by which it finds what hides, and reaps it. Without it commands are children of another
     process, and this one's are left to you, those too that it is left as process 1.
+    Raises StoreError in a signal handler.
     """
+    if is_in_handler():
+        raise StoreError(
+            f"cannot start a worker on {queue.path} in a signal handler: the program that it interrupted would stand "
+            "still until the worker ends; have the handler set a flag, and start it where that is looked at"
+        )
     settings = queue.settings()
     check_slots(slots)
     check_poll_s(poll_s)

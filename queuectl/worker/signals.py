@@ -6,11 +6,16 @@ do nothing, and the signal's number arrives through a pipe that the loop reads w
 
 import os
 import signal
+import sys
 import threading
-from types import TracebackType
+from itertools import pairwise
+from types import FrameType, TracebackType
 from typing import Any, Final
 
 STOPPING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+_TAKES_ANY_NUMBER: Final = 0x04
+"""In a function's flags, as `inspect` has it, whose import takes long."""
 
 
 class Signals:
@@ -56,6 +61,32 @@ class Signals:
             signal.set_wakeup_fd(self._old_wakeup)
         os.close(self._out)
         os.close(self._in)
+
+
+def is_in_handler() -> bool:
+    """Whether this is called, however deep, from a handler of a signal that is written in Python."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if _is_handler(frame):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _is_handler(frame: FrameType) -> bool:
+    """Whether a function was called with a number and the frame that it interrupted, which is below it on the stack.
+
+    Nothing else is called so, and what is set as a handler now need not be what is running.
+    """
+    if frame.f_back is None:
+        return False
+    code, values = frame.f_code, frame.f_locals
+    named = code.co_varnames[: code.co_argcount]
+    given = [values.get(name) for name in named]
+    if code.co_flags & _TAKES_ANY_NUMBER:
+        rest = values.get(code.co_varnames[code.co_argcount + code.co_kwonlyargcount])
+        given += rest if isinstance(rest, tuple) else ()
+    return any(second is frame.f_back and isinstance(first, int) for first, second in pairwise(given))
 
 
 def _caught() -> list[int]:

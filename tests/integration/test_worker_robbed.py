@@ -174,31 +174,83 @@ def test_what_is_sent_to_all_of_a_unit_ends_no_parent_of_commands(queue: Queue, 
 
 
 HANDLER = """
-import signal, sys
+import asyncio, functools, os, signal, sys, threading, time
+from contextlib import nullcontext
 from queuectl import Queue, StoreError, start_worker
 from queuectl.store import Store
-def handle(*_):
+
+def start():
     try:
         print("exit code", start_worker(queue, drain=True, report=len))
     except StoreError as error:
         print(error)
-signal.signal(signal.SIGUSR1, handle)
+
+class Program:
+    def heed(self, number, frame):
+        signal.signal(number, signal.SIG_IGN)
+        start()
+    def __call__(self, number, frame=None):
+        (lambda: frame)()  # a variable that two functions share
+        start()
+
+def bound(first, *rest):
+    start()
+
+def thread(*_):
+    threads.append(threading.Thread(target=start))
+    threads[0].start()
+
+threads = []
+HANDLERS = {
+    "any": lambda *_: start(),
+    "method": Program().heed,
+    "object": Program(),
+    "partial": functools.partial(bound, "more"),
+    "thread": thread,
+}
+
+async def looped():
+    done = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, lambda: (start(), done.set()))
+    os.kill(os.getpid(), signal.SIGUSR1)
+    await done.wait()
+
 with Queue.open(sys.argv[1]) as queue, Store.open(queue.path, create=False) as store:
-    with getattr(store, sys.argv[2])():
-        signal.raise_signal(signal.SIGUSR1)
-    print("exit code", start_worker(queue, drain=True, report=len))
+    if sys.argv[2] == "asyncio":
+        asyncio.run(looped())
+    else:
+        signal.signal(signal.SIGUSR1, HANDLERS[sys.argv[2]])
+        with getattr(store, sys.argv[3], nullcontext)():
+            os.kill(os.getpid(), signal.SIGUSR1)
+    for each in threads:
+        each.join()
+    start()
 """
 
 
-@pytest.mark.parametrize(("interrupted", "said"), [("write", "this thread is writing to it"), ("read", "exit code 0")])
-def test_a_worker_in_a_signal_handler_works_or_is_refused(queue: Queue, interrupted: str, said: str) -> None:
-    """Where the handler interrupts a write the worker is refused in a line that says so, and nothing of it is left."""
+@pytest.mark.parametrize("interrupted", ["write", "read", "nothing"])
+@pytest.mark.parametrize("handler", ["any", "method", "object", "partial"])
+def test_a_worker_in_a_signal_handler_is_refused(queue: Queue, handler: str, interrupted: str) -> None:
+    """Whatever it interrupts and however it is written: one line says so, nothing is left, and one after it works."""
+    first = started_in(queue, handler, interrupted)
+    assert f"cannot start a worker on {queue.path} in a signal handler" in first
+    assert "have the handler set a flag" in first
+
+
+@pytest.mark.parametrize("handler", ["thread", "asyncio"])
+def test_a_worker_that_a_signal_leads_to_works(queue: Queue, handler: str) -> None:
+    """In a thread that the handler starts, or where an event loop calls its own, nothing stands still for it."""
+    assert started_in(queue, handler, "nothing") == "exit code 0"
+
+
+def started_in(queue: Queue, handler: str, interrupted: str) -> str:
+    """Start a worker in a handler, and one after it, which works; returns what became of the first."""
     queue.enqueue("true", id="a")
-    words = [sys.executable, "-c", HANDLER, str(queue.path), interrupted]
+    words = [sys.executable, "-c", HANDLER, str(queue.path), handler, interrupted]
     done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     first, second = done.stdout.splitlines()
-    assert said in first
     assert second == "exit code 0"
     assert (state_of(queue, "a"), queue.job("a").attempts) == ("completed", 1)
     assert (queue.workers(), list((queue.path / "workers").iterdir())) == ([], [])
+    return first
