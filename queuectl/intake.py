@@ -14,6 +14,7 @@ from .errors import InvalidInput, shown
 from .events.types import Command, JobSpec
 from .inheriting import DIGEST_BYTES, Choice, Inheritance
 from .job import JobState
+from .kinds import SLOTS, is_slots
 from .settings import Settings
 from .shells import DEFAULT as DEFAULT_SHELL
 from .shells import check_shell
@@ -27,7 +28,6 @@ ID_CHARS: Final = 120
 
 LEAST_POLL_S: Final = 0.05
 
-MOST_SLOTS: Final = 10_000
 """More than a machine has means for."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -250,8 +250,8 @@ def check_count(field: str, count: int) -> int:
 
 def check_slots(slots: int) -> int:
     """Return how many commands run at a time where it is one or more."""
-    if type(slots) is not int or not 1 <= slots <= MOST_SLOTS:
-        raise InvalidInput("slots", shown(slots), f"a whole number from 1 to {MOST_SLOTS:,}")
+    if not is_slots(slots):
+        raise InvalidInput("slots", shown(slots), SLOTS)
     return slots
 
 

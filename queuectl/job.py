@@ -6,7 +6,7 @@ of its events; the diagram in docs/lifecycle.md is printed from TRANSITIONS.
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import asdict, replace
 
@@ -82,6 +82,10 @@ class Lease(Frozen, array_like=True):
     cancel_requested: bool = False
 
 
+TIMED_OUT: Final = "timed out after "
+"""How the error begins of a run that hit its time limit."""
+
+
 class Outcome(Frozen, array_like=True):
     """How the last run ended; `error` is None when it ended well or was cancelled."""
 
@@ -90,6 +94,11 @@ class Outcome(Frozen, array_like=True):
     signal: str | None
     duration_ms: int | None
     error: str | None
+
+    @property
+    def why(self) -> str | int | None:
+        """Why it ended badly, in a word: the time limit, a signal or an exit code; None where none of them says."""
+        return "timeout" if (self.error or "").startswith(TIMED_OUT) else self.signal or self.return_code
 
 
 class Job(Frozen, array_like=True):

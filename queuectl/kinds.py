@@ -17,6 +17,10 @@ from .errors import InvalidInput, shown, shown_with_kind
 LARGEST: Final = 2**63 - 1
 """Of a whole number: what the log and its keys have room for."""
 
+MOST_SLOTS: Final = 10_000
+SLOTS: Final = f"a whole number from 1 to {MOST_SLOTS:,}"
+"""What a worker may have of slots."""
+
 _PATH_BYTES: Final = 4_096
 _NAME_BYTES: Final = 255
 
@@ -41,6 +45,11 @@ def is_text(value: object) -> bool:
         return value.isascii() or bool(value.encode())
     except UnicodeEncodeError:
         return False
+
+
+def is_slots(value: object) -> bool:
+    """Return whether a value is how many commands a worker may run at a time."""
+    return is_whole(value) and 1 <= value <= MOST_SLOTS  # type: ignore[operator]  # it is one
 
 
 def _is_named_text(value: object) -> bool:
@@ -185,8 +194,9 @@ _AS_TYPED: Final[Mapping[str, Kind]] = {
     "typed": Kind(_is_named_text, "a text"),
     "job_ids": Kind(_may_be_one(_is_named_text), "a text, or a list of texts"),
     "error": Kind(_is_named_text, "a text"),
+    "slots": Kind(is_slots, SLOTS),
 }
-"""Parameters whose texts may hold what is not UTF-8: kept as it is, made to fit, or what no job is called."""
+"""Parameters whose texts may hold what is not UTF-8: kept as it is, or made to fit; and slots."""
 
 _TOLD_BETTER: Final = frozenset({"start", "name"})
 """Parameters of which the method itself refuses every wrong value, in words that say what there is."""
@@ -244,10 +254,12 @@ def checked(function: Callable[..., T]) -> Callable[..., T]:
 
 
 def check_methods(cls: type) -> None:
-    """Let a class's own public methods refuse values of the wrong kind."""
+    """Let a class's own public methods refuse values of the wrong kind, and be class Queue's in Python's errors."""
     for name, method in list(vars(cls).items()):
         if name.startswith("_"):
             continue
+        if (function := getattr(method, "__func__", method)) is not None and hasattr(function, "__code__"):
+            function.__qualname__ = f"Queue.{name}"  # the class that a program has, made of this one
         if isinstance(method, classmethod | staticmethod):
             setattr(cls, name, type(method)(checked(method.__func__)))
         elif hasattr(method, "__code__"):

@@ -27,6 +27,8 @@ def restore(path: Path, file: str, *, force: bool, progress: Progress | None = N
     Raises StoreError where there is a queue and not `force`, where a process has it open, or where
     the file is no sound backup.
     """
+    if file != STDIN:
+        _check_there(file)
     if is_there(path) and not force:
         raise StoreError(
             f"cannot restore {file}: there is a queue at {path}; --force replaces it and keeps it aside, "
@@ -62,7 +64,19 @@ def _extract(file: str, staged: Path, progress: Progress | None) -> dict[str, An
             total = Path(file).stat().st_size if not file.endswith("z") else None
             return backupfile.read(source, file, into=staged, progress=add)
     except OSError as error:
-        raise StoreError(f"cannot restore {file}: {error.strerror}; see that it is there, and free space") from None
+        raise _cannot_read(file, error) from None
+
+
+def _check_there(file: str) -> None:
+    """Refuse a backup that is not there before anything that is asked about the queue."""
+    try:
+        Path(file).stat()
+    except OSError as error:
+        raise _cannot_read(file, error) from None
+
+
+def _cannot_read(file: str, error: OSError) -> StoreError:
+    return StoreError(f"cannot restore {file}: {error.strerror}; see that it is there, and free space")
 
 
 def _check(file: str, staged: Path, manifest: dict[str, Any], progress: Progress | None) -> None:

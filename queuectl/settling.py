@@ -81,6 +81,8 @@ def check_result(result: Result) -> None:
         raise InvalidInput("reason", shown(reason), "one of " + ", ".join(REASONS))
     if return_code is not None and not is_whole(return_code):
         raise InvalidInput("return_code", shown(return_code), "a whole number of 64 bits, or None")
+    if return_code and kind == "completed":
+        raise InvalidInput("return_code", shown(return_code), "0, as a completed run has; fail() takes another")
     if duration_ms is not None and not is_count(duration_ms):
         raise InvalidInput("duration_ms", shown(duration_ms), "a whole number, 0 or more, or None")
     if signal is not None and not (is_text(signal) and len(signal) <= SIGNAL_CHARS):

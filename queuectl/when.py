@@ -17,7 +17,7 @@ LATEST_US: Final = 253_402_300_799_000_000
 LONGEST_S: Final = 100 * 366 * 86_400
 """The longest duration, about 100 years."""
 
-DURATIONS: Final = "seconds, or for example 90s, 5m, 1h30m, 2d, 500ms"
+DURATIONS: Final = "seconds, 0 or more, or for example 90s, 5m, 1h30m, 2d, 500ms"
 TIMES: Final = "a time from 1970 on, for example 2026-01-01T10:00, 17:30, 5m ago, in 2h, yesterday 17:30, tomorrow 9am"
 
 _LONGEST: Final = 64

@@ -179,6 +179,12 @@ def test_an_archive_elsewhere_is_named(queue: Queue, tmp_path: Path) -> None:
     assert queue.backup(str(tmp_path / "b.tar")).elsewhere == (str(tmp_path / "away"),)
 
 
+def test_a_file_that_is_not_there_is_told_before_the_queue_that_is(lived: Path, tmp_path: Path) -> None:
+    """A restore of no file does not ask for --force first."""
+    with pytest.raises(StoreError, match=r"cannot restore .*none.tgz: No such file or directory; see that it is there"):
+        Queue.restore(str(tmp_path / "none.tgz"), lived)
+
+
 def test_a_backup_is_not_written_over(lived: Path, tmp_path: Path) -> None:
     """A file that is there stays as it is, unless --force."""
     (tmp_path / "b.tar").write_text("precious")

@@ -62,7 +62,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "projections.environments": "errors events.types store projections.rows",
     "projections.marks": "errors store projections.rows",
     "projections.*": "events.types job store projections.rows",
-    "intake": "errors events.types inheriting job settings shells when",
+    "intake": "errors events.types inheriting job kinds settings shells when",
     "job_mapping": "errors events.types intake when",
     "answers": "errors events.types job",
     "amending": "documents errors events.types intake job_mapping settings shells when",

@@ -299,3 +299,27 @@ def test_a_text_of_a_program_s_own_kind_is_a_text(queue: Queue) -> None:
 def test_any_value_is_shown(value: object, expected: str) -> None:
     """What an error shows of a value is short, on one line, and never an error of its own."""
     assert shown(value) == expected
+
+
+@pytest.mark.parametrize("slots", ["2", 0, -1, True, 10_001, 1.5])
+def test_slots_have_one_range(queue: Queue, slots: Any) -> None:
+    """Whatever is wrong with a number of slots, the same range is named."""
+    with pytest.raises(InvalidInput, match=r"expected a whole number from 1 to 10,000"):
+        start_worker(queue, slots=slots)
+
+
+@pytest.mark.parametrize("name", ["enqueue", "claim", "wait", "compact", "history"])
+def test_python_s_own_errors_name_the_class_that_there_is(queue: Queue, name: str) -> None:
+    """A keyword that a method does not have is told as class Queue's, not as that of a class within."""
+    with pytest.raises(TypeError, match=rf"^Queue\.{name}\(\) got an unexpected keyword argument 'colour'"):
+        getattr(queue, name)("a", colour="red")
+
+
+def test_a_completed_run_ended_with_0(queue: Queue) -> None:
+    """A run is not recorded as completed with the exit code of one that failed; nothing is in the log of it."""
+    job = running(queue)
+    head = queue.head()
+    with pytest.raises(InvalidInput, match=r"return_code: found 5; expected 0"):
+        queue.complete(job, return_code=5)
+    assert queue.head() == head
+    assert queue.complete(job, return_code=0).state == "completed"

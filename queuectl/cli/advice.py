@@ -145,13 +145,18 @@ def _told(unserved: "Sequence[Unserved]") -> str:
 
 
 def _limit_text(queue: "Queue", job: "Job", count: int) -> str | None:
-    """Return that runs have a time limit by default, if this is the first job, or of the first `count`."""
-    spec = job.spec
-    if not spec.timeout_is_default or not spec.timeout_ms or job.number > FIRST_EVENTS:
+    """Return that runs have a time limit by default, if the first job with it is this one, or of `count` from it.
+
+    Jobs that bring a limit of their own need not be told.
+    """
+    if job.number > FIRST_EVENTS:
         return None
-    if sum(queue.status().jobs.values()) > count:
+    enqueued = queue.events(until=min(job.number + count - 1, FIRST_EVENTS), types=["enqueued"])
+    specs = ((each.position, each.event.spec) for each in enqueued if isinstance(each.event, Enqueued))
+    position, spec = next(((at, spec) for at, spec in specs if spec.timeout_is_default and spec.timeout_ms), (0, None))
+    if spec is None or position < job.number:
         return None
-    limit = duration(spec.timeout_ms / 1000)
+    limit = duration((spec.timeout_ms or 0) / 1000)
     return f"A run is stopped after {limit}, the default; --timeout 2h says otherwise, --timeout 0 is never."
 
 

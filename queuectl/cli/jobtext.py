@@ -45,7 +45,7 @@ def state_text(job: Job, now_us: int | None = None) -> str:
     """Give the state, with how the last run ended where it ended badly, and when the next one is due."""
     if job.state not in (JobState.FAILED, JobState.DEAD):
         return str(job.state)
-    why = None if job.last is None else job.last.signal or job.last.return_code
+    why = None if job.last is None else job.last.why
     told = str(job.state) if why is None else f"{job.state} ({why})"
     if now_us is None or job.state is JobState.DEAD:
         return told

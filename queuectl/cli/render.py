@@ -12,7 +12,7 @@ from typing import NamedTuple
 import click
 
 from .exits import hint, say
-from .text import cells, cut, cut_front, flat
+from .text import cells, cut, cut_middle, flat
 
 GAP = "  "
 LEAST_WIDE = 12
@@ -167,7 +167,7 @@ def table(
         shown = zip(row, _aligned(row, columns, widths), columns, strict=True)
         line(GAP.join(_painted(raw, cell, column) for raw, cell, column in shown).rstrip())
         if below and below[place]:
-            line(f"{GAP * 2}{cut_front(flat(below[place]), terminal_width() - 2 * len(GAP))}")
+            line(f"{GAP * 2}{cut_middle(flat(below[place]), terminal_width() - 2 * len(GAP))}")
 
 
 def _used(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:

@@ -47,6 +47,14 @@ def cut(text: str, width: int) -> str:
     return text
 
 
+def cut_middle(text: str, width: int) -> str:
+    """Shorten `text` to `width` columns in its middle: an error begins with who says it, and ends with the cause."""
+    if cells(text) <= width:
+        return text
+    head = cut(text, width // 3)
+    return head + cut_front(text, width - cells(head) + len(ELLIPSIS)).removeprefix(ELLIPSIS)
+
+
 def cut_front(text: str, width: int) -> str:
     """Shorten `text` to `width` columns from its front: of an error the last words are the cause."""
     if cells(text) <= width:

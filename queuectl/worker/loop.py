@@ -107,6 +107,7 @@ class Worker:
         self._is_waiting = False  # for a job that is due later, and that was said
         self._seen_head = -1
         self._due_at = NEVER
+        self._is_asked = False  # by somebody, to stop
         self._looked_at = self._look_at = self._live_at = 0.0
         self._gathering_since = 0.0
         self._pace_s = PACE_S if options.slots > processors() else 0.0
@@ -209,7 +210,7 @@ class Worker:
         if self._slots or self._results:
             return ""
         if self._halt:
-            return "asked to stop"
+            return "asked to stop" if self._is_asked else "its program was replaced"
         if self._options.drain and not self._is_hungry:
             left = self._queue.backlog(self._options.queues)
             if not left:
@@ -321,6 +322,7 @@ class Worker:
         if self._upkeep.has_left_off and not self._halt:
             self._say(report.replaced())
             self._stop(Halt.FINISH, now)
+            self._is_asked = False
 
     def _look(self, now: float) -> None:
         """See what others did: new jobs, cancelled ones, the wish that this worker stops."""
@@ -364,6 +366,7 @@ class Worker:
     def _stop(self, halt: Halt, now: float, *, is_recorded: bool = False) -> None:
         if halt <= self._halt:
             return
+        self._is_asked = True
         if not is_recorded and self._halt < Halt.GIVE_BACK:
             # Refused where somebody has taken this worker for gone.
             with suppress(InvalidInput), self._lock.writing(), self._full_disk.survived(now):

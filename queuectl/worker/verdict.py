@@ -7,6 +7,7 @@ from typing import Final, Literal, NamedTuple
 from ..answers import Result
 from ..errors import as_typed
 from ..events.types import JobSpec, Reason
+from ..job import TIMED_OUT
 from .process import UNKNOWN, signal_name
 
 Kind = Literal["completed", "failed", "cancelled", "released"]
@@ -89,7 +90,7 @@ def spared(result: Result, *, now: float, interrupted_at: float) -> Result:
 
 
 def _timed_out(spec: JobSpec) -> str:
-    told = f"timed out after {(spec.timeout_ms or 0) / 1000:g} s"
+    told = f"{TIMED_OUT}{(spec.timeout_ms or 0) / 1000:g} s"
     if not spec.timeout_is_default:
         return told
     typed = as_typed(spec.id)

@@ -99,6 +99,16 @@ def test_enqueue_says_so_when_a_job_of_later_waits(cli: CommandLine) -> None:
     assert shown(cli, "enqueue", "c", "true", "--delay", "1d") == ["Enqueued c"]
 
 
+def test_the_limit_is_told_with_the_first_job_that_has_it(cli: CommandLine, tmp_path: Path) -> None:
+    """A job that brings a time limit of its own is not told of the default; the first that takes it is, once."""
+    limit = "A run is stopped after 5m, the default; --timeout 2h says otherwise, --timeout 0 is never."
+    assert limit not in shown(cli, "enqueue", "own", "true", "--timeout", "1h")
+    file = tmp_path / "jobs"
+    file.write_text('{"command": "true", "timeout": 9}\n{"command": "true"}\n')
+    assert limit in shown(cli, "enqueue", "--file", str(file))
+    assert limit not in shown(cli, "enqueue", "next", "true")
+
+
 def test_enqueue_of_a_file(cli: CommandLine, tmp_path: "os.PathLike[str]") -> None:
     """A file tells of each queue that it brought its first jobs to, in one line."""
     file = os.path.join(tmp_path, "jobs")  # noqa: PTH118 - a name for a command line

@@ -30,7 +30,7 @@ CAUSE = "rsync: connection unexpectedly closed (0 bytes received so far) [sender
 
 @pytest.mark.parametrize("columns", [40, 80, 120])
 def test_the_cause_can_be_read(cli: CommandLine, columns: int) -> None:
-    """Where a line has no room for a long error it stands under its job, with its last words at any width."""
+    """Where a line has no room for a long error it stands under its job, with both its ends at any width."""
     cli("enqueue", "backup", "rsync -a here there:/backup", "--max-retries", "0")
     cli.kill("backup", f"exit code 1: {CAUSE}")
     with Terminal(cli, "dlq", "list", columns=columns) as terminal:
@@ -39,7 +39,9 @@ def test_the_cause_can_be_read(cli: CommandLine, columns: int) -> None:
     assert "LAST ERROR" not in titles
     assert row.split()[0] == "backup"
     assert below.startswith("    ")
+    assert below.startswith("    rsync: conn")
     assert below.endswith("denied (13)")
+    assert len(below) <= columns
     assert (below.strip() == CAUSE) == (columns == 120)
 
 

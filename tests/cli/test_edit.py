@@ -186,8 +186,12 @@ def test_set(cli: CommandLine) -> None:
         ("priority", "KEY=VALUE"),
         ("id=b", "a job keeps the one it has"),
         ("colour=1", "expected one of command"),
-        ("priority=high", "a value as in JSON"),
-        ("priority=" + "9" * 5_000, "a value as in JSON"),
+        ("priority=high", "a whole number, for example 10"),
+        ("priority=" + "9" * 5_000, "a whole number, for example 10"),
+        ("backoff_base=x", "a number, for example 1.5"),
+        ("env=x", 'for example {"NAME": "value"}'),
+        ("command=[x", "a list of words as in JSON"),
+        ("timeout=-3", "seconds, 0 or more"),
     ):
         assert says in cli("edit", "a", "--set", bad, code=2).stderr
 

@@ -55,11 +55,29 @@ def test_dead_with_code(cli: CommandLine) -> None:
     assert "dead (1)" in cli("list").stdout
 
 
+def test_dead_of_the_time_limit(cli: CommandLine) -> None:
+    """A job that hit its limit says so, not by which signal that was, nor with which code it went."""
+    cli("enqueue", "a", "sleep 20", "--max-retries", "0", "--timeout", "0.1")
+    cli("enqueue", "b", "trap 'exit 3' TERM; sleep 20 & wait", "--max-retries", "0", "--timeout", "0.3")
+    cli.drain()
+    assert {job["id"]: job["state"] for job in cli.json("list")} == {"a": "dead", "b": "dead"}
+    assert cli("list").stdout.count("dead (timeout)") == 2
+    assert "dead (timeout)" in cli("show", "a").stdout
+    assert cli("wait", "a", "b", code=1).stdout == "a dead (timeout)\nb dead (timeout)\n"
+
+
 def test_nothing(cli: CommandLine) -> None:
     """No jobs is no error: an empty list, and words on stderr."""
     cli("enqueue", "a", "true")
-    said = cli("list", "--state", "dead")
-    assert (said.stdout, said.stderr) == ("", "No such jobs.\n")
+    for words, told in (
+        (["list", "--state", "dead"], "No jobs are dead."),
+        (["ps", "--queue", "mail"], "No jobs are running in queue mail."),
+        (["list", "--state", "failed,dead"], "No jobs are failed or dead."),
+        (["list", "--queue", "mail"], "No jobs in queue mail."),
+        (["list", "--match", "rsync"], "No such jobs."),
+    ):
+        said = cli(*words)
+        assert (said.stdout, said.stderr) == ("", told + "\n")
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,8 @@ def test_a_worker_that_was_replaced_ends_after_its_runs(tmp_path: Path, is_remov
         said, _ = worker.communicate(timeout=30)
         assert worker.returncode == 1
         assert said.count("queuectl was replaced by another release, or removed") == 1
+        assert "stopped: its program was replaced\n" in said
+        assert "asked to stop" not in said
         assert "Traceback" not in said
         assert queue.job("runs").state == "failed"
         assert queue.job("waits").attempts == 0

@@ -18,8 +18,13 @@ from ..render import document, line, note
 from ..text import escape
 from ..verb import Verb
 
-_JSON = ("priority", "max_retries", "backoff_base", "env")
-"""Keys whose values are no texts."""
+_WORDS = {
+    "priority": "a whole number, for example 10",
+    "max_retries": "a whole number, for example 3",
+    "backoff_base": "a number, for example 1.5",
+    "env": 'an object of texts as in JSON, for example {"NAME": "value"}',
+}
+"""Keys whose values are no texts, and what those are."""
 
 
 @click.command(
@@ -89,9 +94,9 @@ def _setting(text: str) -> tuple[str, Any]:
     key = key.strip().replace("-", "_")
     if not equals or not key:
         raise InvalidInput("set", shown(text), "KEY=VALUE, for example priority=10")
-    if key not in _JSON and not (key == "command" and value.lstrip().startswith("[")):
+    if key not in _WORDS and not (key == "command" and value.lstrip().startswith("[")):
         return key, None if key != "command" and value in ("", "null") else value
     try:
         return key, loads(value)
     except (ValueError, RecursionError):  # of JSON, or a number of too many digits
-        raise InvalidInput(key, shown(value), 'a value as in JSON, for example 10 or {"NAME": "value"}') from None
+        raise InvalidInput(key, shown(value), _WORDS.get(key, "a list of words as in JSON")) from None

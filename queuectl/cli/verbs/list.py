@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...filtering import KEYS, Filter
+from ...job import JobState
 from .. import offers
 from ..choosing import filter_from, filter_options
 from ..context import Session, pass_session
@@ -94,6 +95,12 @@ def command(
 
 
 def _nothing(where: Filter, after: str | None, as_of: Place | None) -> str:
+    if where.is_counted and where != Filter() and not after and not as_of:
+        names = [
+            "running" if state is JobState.PROCESSING else str(state) for state in JobState if state in where.states
+        ]
+        are = f" are {' or '.join(names)}" if names else ""
+        return f"No jobs{are}{'' if where.queue is None else f' in queue {escape(where.queue)}'}."
     if where != Filter() or after or as_of:
         return "No such jobs."
     return 'No jobs; enqueue one: queuectl enqueue ID "COMMAND"'
