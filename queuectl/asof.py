@@ -336,9 +336,11 @@ def stored(store: Store, after: int, upto: int) -> list[Row]:
     with store.read() as txn:
         rows = list(txn.scan(LOG, key_of(after + 1), key_of(upto + 1)))
         first = max(after, LmdbLog(txn).cut()) + 1
-    if len(rows) < upto + 1 - first:
-        there = {int.from_bytes(key, "big") for key, _ in rows}
-        raise CorruptLog(next(at for at in range(first, upto + 1) if at not in there), "it is missing")
+    there = [int.from_bytes(key, "big") for key, _ in rows if key >= key_of(first)]
+    if there != list(range(first, upto + 1)):  # those up to the cut make up for none behind it
+        found = set(there)
+        missing = next((at for at in range(first, upto + 1) if at not in found), 0)
+        raise CorruptLog(missing or first, "it is missing" if missing else "the rows of the log are out of order here")
     return rows
 
 

@@ -154,3 +154,18 @@ def test_a_log_whose_end_is_not_where_it_belongs_is_damage(tmp_path: Path, numbe
         told.append(str(refusal.value))
     assert all("queuectl verify" in each and "copied over" not in each for each in told)
     assert any("which is not where it belongs" in each for each in told)
+
+
+def test_a_past_is_not_told_from_a_log_that_lost_events_behind_its_gaps(tmp_path: Path) -> None:
+    """Events of old that retention kept make up in number for none that is missing behind the cut."""
+    damage.make(tmp_path / "q")
+    data = tmp_path / "q" / "data.mdb"
+    file = damage.File(data.read_bytes())
+    *_, leaf, last = file.leaves(file.roots()["log"])
+    data.write_bytes(file.spoilt((leaf * damage.PAGE + 12, struct.pack("<HH", 16, damage.PAGE))))
+    lost, until = (int.from_bytes(next(file.nodes(each))[0], "big") for each in (leaf, last))
+    with (
+        Queue.open(tmp_path / "q", create=False) as queue,
+        pytest.raises(CorruptLog, match=rf"position ({lost}|{lost + 1}): it is missing"),
+    ):
+        list(queue.as_of(until).jobs())
