@@ -71,7 +71,7 @@ def install(path: Path) -> Path | None:
 def finish(path: Path) -> bool:
     """End what was interrupted while it moved in; tells whether there was anything.
 
-    Raises StoreError where nothing was in place yet, and nothing is.
+    Raises StoreError where there is no queue, and one was killed before it moved in.
     """
     if not (path / STAGED / JOURNAL).exists():
         refuse_unmade(path)

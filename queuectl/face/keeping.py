@@ -182,7 +182,10 @@ class Keeping(Looking):
 
     @classmethod
     def finish_restore(cls, path: str | os.PathLike[str] | None = None) -> bool:
-        """End a restore or an import that was interrupted while it moved in; tells whether there was one."""
+        """End a restore or an import that was interrupted while it moved in; tells whether there was one.
+
+        Raises StoreError where there is no queue, and one was killed before it moved in.
+        """
         return installing.finish(directory_of(path))
 
     def export(
