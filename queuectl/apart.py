@@ -2,19 +2,23 @@
 
 Or, as the folding of a replay does, to use a second processor.
 
-A task is a generator of messages, plain dictionaries. It runs in a child, which prints each message
-as msgpack; the parent hears them, and how the child ended. Knows no task's insides.
+A task is a generator of messages, plain dictionaries. It runs in a child, which sends each message as msgpack
+through a socket that is its standard input, where nothing writes that prints: True once it is about to look, then
+the messages, and True again when it is through. Whatever else is heard, and an end without it, is an untimely one;
+`Ending` says whether the queue can be to blame. Knows no task's insides.
 """
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple
 
 from .errors import QueuectlError
 from .packing import pack, unpack, unpacked
@@ -33,10 +37,37 @@ TASKS: Final[Mapping[str, tuple[str, str]]] = {
 """Name of a task -> its module, and the function that begins it."""
 
 _START: Final = "import sys; sys.path.insert(0, sys.argv.pop(1)); from queuectl.apart import main; main()"
+_OF_ENGINE: Final = frozenset({signal.SIGBUS, signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL})
+_OF_SURROUNDINGS: Final = (
+    "MemoryError",
+    "out of memory",
+    "Cannot allocate memory",
+    "can't start new thread",
+    "libgcc_s",  # the C library wants to load it to end a thread, and aborts where no file can be opened
+    "Too many open files",
+    "Resource temporarily unavailable",
+    "No space left on device",
+    "Disk quota exceeded",
+    "cannot start a process",
+)
+"""What a process complains of that lacks something which has nothing to do with the file it reads."""
+
+_MOST: Final = 2**63 - 1
+"""The largest number that a message carries; a damaged file can have any."""
 
 
-def run(task: str, options: Mapping[str, Any], heard: Callable[[Message], None]) -> str:
-    """Run a task in a child and hear its messages; gives "" or how the child came to an untimely end.
+class Ending(NamedTuple):
+    """How a child came to an untimely end, and whether what it looked at is to blame: False where it could not look."""
+
+    how: str
+    is_damage: bool
+
+    def __str__(self) -> str:
+        return self.how
+
+
+def run(task: str, options: Mapping[str, Any], heard: Callable[[Message], None]) -> Ending | None:
+    """Run a task in a child and hear its messages; returns None or how the child came to an untimely end.
 
     Raises QueuectlError where there can be no child.
     """
@@ -45,31 +76,82 @@ def run(task: str, options: Mapping[str, Any], heard: Callable[[Message], None])
         try:
             heard(next(messages))
         except StopIteration as end:
-            return str(end.value)
+            ending: Ending | None = end.value
+            return ending
 
 
-def stream(task: str, options: Mapping[str, Any]) -> Generator[Message, None, str]:
+def lacks(what: str) -> bool:
+    """Whether a complaint is of memory, processes, files or room, and not of what was looked at."""
+    return any(each in what for each in _OF_SURROUNDINGS)
+
+
+def unseen(why: str) -> str:
+    """Say that something could not be looked at."""
+    return f"could not be looked at: {why}; try again with more memory and room, and without a limit on this process"
+
+
+def stream(task: str, options: Mapping[str, Any]) -> Generator[Message, None, Ending | None]:
     """Yield the messages of a task that runs in a child, as they come; returns and raises as run() does.
 
     The child ends at the latest when this is closed.
     """
-    words = [sys.executable, "-P", "-c", _START, str(Path(__file__).parents[1]), task, pack(options).hex()]
     with _in_memory() as complaints:
-        try:
-            child = subprocess.Popen(words, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints)
-        except OSError as error:
-            raise QueuectlError(f"cannot start a process to look at the queue: {error.strerror}; try again") from error
-        with child:
+        child, messages = _begun(task, options, complaints)
+        with child, messages:
             try:
-                assert child.stdout is not None, "it was asked for"
-                yield from unpacked(child.stdout)
+                is_begun, last = yield from _listen(messages)
             except BaseException:
                 child.kill()
                 raise
-        if child.returncode == 0:
-            return ""
+            if last is not None:
+                child.kill()  # it is through, or may go on to say anything
+        if is_begun and last is True:
+            return None
+        if last is not None:
+            return Ending("the process that looked at it said something else", False)
         complaints.seek(0)
-        return _ending(child.returncode, complaints.read().decode(errors="replace"))
+        return _ending(child.returncode, complaints.read().decode(errors="replace"), is_begun=is_begun)
+
+
+def _begun(task: str, options: Mapping[str, Any], complaints: IO[bytes]) -> tuple["subprocess.Popen[bytes]", IO[bytes]]:
+    """Start the child of a task; returns it, and where its messages come from."""
+    refusal = "cannot start a process to look at the queue"
+    if not sys.executable:
+        raise QueuectlError(f"{refusal}: this program does not say where its Python is; set sys.executable")
+    words = [sys.executable, "-P", "-c", _START, str(Path(__file__).parents[1]), task, pack(options).hex()]
+    try:
+        ours, its = socket.socketpair()
+        with its:
+            messages = os.fdopen(ours.detach(), "rb", buffering=0)
+            try:
+                child = subprocess.Popen(
+                    words, bufsize=0, stdin=its.fileno(), stdout=subprocess.DEVNULL, stderr=complaints
+                )
+            except BaseException:
+                messages.close()
+                raise
+    except OSError as error:
+        raise QueuectlError(f"{refusal}: {error.strerror}: {sys.executable}; try again") from error
+    return child, messages
+
+
+def _listen(messages: IO[bytes]) -> Generator[Message, None, tuple[bool, Any]]:
+    """Yield messages; returns whether the child came to begin, and what else it said: True at its end, or nothing."""
+    is_begun = False
+    words = unpacked(messages)
+    while True:
+        try:
+            word = next(words, None)
+        except ValueError:
+            return is_begun, False
+        except ConnectionError:
+            return is_begun, None
+        if isinstance(word, dict) and is_begun:
+            yield word
+        elif word is True and not is_begun:
+            is_begun = True
+        else:
+            return is_begun, word
 
 
 def _in_memory() -> IO[bytes]:
@@ -87,20 +169,53 @@ def main() -> None:
     Thread(target=_end_with_parent, daemon=True).start()
     module, function = TASKS[sys.argv[1]]
     begin = getattr(import_module(f".{module}", __package__), function)
+    _send(pack(True))
     for message in begin(**unpack(bytes.fromhex(sys.argv[2]))):
-        sys.stdout.buffer.write(pack(message))
-        sys.stdout.buffer.flush()
-    os._exit(0)  # at once: as soon as it lets go of its output, the parent lets go of its input
+        _send(_packed(message))
+    _send(pack(True))
+    os._exit(0)  # at once: as soon as it lets go of its socket, the parent lets go of its own
+
+
+def _send(data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(0, rest) :]
+
+
+def _packed(message: Message) -> bytes:
+    try:
+        return pack(message)
+    except OverflowError:
+        return pack(_bounded(message))
+
+
+def _bounded(value: Any) -> Any:
+    """Return a message with its numbers such as msgpack has."""
+    if isinstance(value, dict):
+        return {key: _bounded(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_bounded(each) for each in value]
+    return max(-_MOST, min(value, _MOST)) if type(value) is int else value
 
 
 def _end_with_parent() -> None:
-    os.read(0, 1)  # the parent writes nothing there: this is its end
+    with suppress(ConnectionError):
+        os.read(0, 1)  # the parent writes nothing there: this is its end
     os._exit(1)
 
 
-def _ending(code: int, complaints: str) -> str:
+def _ending(code: int, complaints: str, *, is_begun: bool) -> Ending:
     lines = [line.strip() for line in complaints.splitlines() if line.strip()]
     last = f" ({lines[-1]})" if lines else ""
-    if code < 0:
-        return f"the LMDB engine ended the process that read it with {signal.Signals(-code).name}{last}"
-    return f"the process that looked at it failed{last}"
+    if not is_begun:
+        return Ending(f"the process started for that, {sys.executable}, did not begin{last}", False)
+    if code == 0:
+        return Ending("the process that looked at it ended before it was through", False)
+    is_lacking = any(map(lacks, lines))
+    if code >= 0:
+        return Ending(f"the process that looked at it failed{last}", not is_lacking)
+    number = -code
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    if number in _OF_ENGINE and not is_lacking:
+        return Ending(f"the LMDB engine ended the process that read it with {name}{last}", True)
+    return Ending(f"the process that looked at it was ended by {name}{last}", False)

@@ -149,10 +149,20 @@ def _irregular(file: Path) -> StoreError:
     )
 
 
+_SHORT: Final = {
+    (errno.EMFILE, errno.ENFILE): "open files (`ulimit -n`)",
+    (errno.EAGAIN,): "processes (`ulimit -u`)",
+    (errno.ENOMEM,): "memory (`ulimit -v`, `ulimit -d`)",
+}
+"""What a process can run short of, by error numbers."""
+
+
 def advice_on(error: Exception, otherwise: str) -> str:
     """Return what to do about a file that could not be opened: not the file's fault where descriptors ran out."""
-    is_short = any(os.strerror(number) in str(error) for number in (errno.EMFILE, errno.ENFILE))
-    return "raise the limit on open files (`ulimit -n`)" if is_short else otherwise
+    for numbers, what in _SHORT.items():
+        if any(os.strerror(number) in str(error) for number in numbers):
+            return f"raise the limit on {what}"
+    return otherwise
 
 
 def file_at(path: str | Path, name: str = "data.mdb") -> tuple[int, int] | None:

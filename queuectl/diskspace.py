@@ -30,6 +30,15 @@ def is_out_of_room(directory: Path, code: int) -> bool:
     )
 
 
+def is_lock_without_room(directory: Path) -> bool:
+    """Whether LMDB's lock file has places without room on a full file system: to write there ends the process."""
+    try:
+        found = (directory / "lock.mdb").stat()
+    except OSError:
+        return False
+    return found.st_blocks * 512 < found.st_size and not _has_free(directory)
+
+
 def _has_free(directory: Path) -> bool:
     try:
         found = os.statvfs(directory)

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 from . import apart, halfmade, lockfile
 from .clock import SystemClock
 from .directory import JOURNAL, NETWORK, SHRUNK, STAGED, filesystem_of, refuse_irregular
+from .diskspace import is_lock_without_room
 from .due_times import DueTimes
 from .errors import (
     FileDeleted,
@@ -94,7 +95,9 @@ def examine(path: Path) -> list[Finding]:
     found: list[Finding] = []
     ending = apart.run("doctor", {"path": str(path)}, lambda message: found.append(Finding(**message)))
     if ending:
-        found.append(Finding("open", "problem", ending, "queuectl verify"))
+        is_damage = ending.is_damage and not is_lock_without_room(path)
+        what, do = (ending.how, "queuectl verify") if is_damage else (f"the queue {apart.unseen(ending.how)}", "")
+        found.append(Finding("open", "problem", what, do))
     return found
 
 

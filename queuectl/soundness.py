@@ -65,7 +65,8 @@ def sound(directory: Path) -> Sound:
     """Check the data file in a directory in another process; raises StoreError with what is wrong."""
     heard: list[apart.Message] = []
     if ending := apart.run("sound", {"path": str(directory)}, heard.append):
-        raise StoreError(f"data.mdb cannot be read: {ending}")
+        what = f"cannot be read: {ending.how}" if ending.is_damage else apart.unseen(ending.how)
+        raise StoreError(f"data.mdb {what}")
     [found] = heard
     if "wrong" in found:
         raise StoreError(found["wrong"])

@@ -21,7 +21,7 @@ from types import TracebackType
 
 import lmdb
 
-from .directory import REPLAY_LOCK, lock
+from .directory import REPLAY_LOCK, advice_on, lock
 from .environment import Environment, suspect
 from .errors import CorruptLog, ForkedStore, QueuectlError, StoreError, WriteFailed
 from .registry import acquire, make_passing
@@ -178,7 +178,8 @@ class Store:
             with self._using(reads=True) as shared:
                 shared.opened.copy_into(directory)
         except (lmdb.Error, OSError) as error:
-            raise StoreError(f"cannot copy a store to {directory}: {error}; free some disk space") from error
+            advice = advice_on(error, "free some disk space")
+            raise StoreError(f"cannot copy a store to {directory}: {error}; {advice}") from error
 
     @classmethod
     def open_suspect(cls, path: Path) -> "Store":

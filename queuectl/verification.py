@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from . import apart, checkpoint
 from .checkpoint import Checkpoint
 from .directory import refuse_irregular
+from .diskspace import is_lock_without_room
 from .errors import QueuectlError
 from .halfmade import refuse_none
 
@@ -17,12 +18,16 @@ Progress = Callable[[str, int, int | None], None]
 
 
 class Found(NamedTuple):
-    """A problem: in which part, at which position of the log (None: at none), or somewhere from there to `until`."""
+    """A problem: in which part, at which position of the log (None: at none), or somewhere from there to `until`.
+
+    `is_damage` is False where it only could not be looked at, by this process or this release.
+    """
 
     part: str
     position: int | None
     until: int | None
     what: str
+    is_damage: bool = True
 
 
 class Verified(NamedTuple):
@@ -41,7 +46,7 @@ class Verified(NamedTuple):
 
     @property
     def is_sound(self) -> bool:
-        """Tell whether nothing was wrong."""
+        """Whether all was looked at, and nothing was wrong."""
         return self.problem_count == 0
 
 
@@ -71,6 +76,8 @@ def verify(
     options: dict[str, Any] = {"path": str(path), "log_only": log_only, "against": watched}
     if ending := apart.run("verify", options, gathered.hear):
         gathered.ended(ending)
+    elif not gathered.parts and not gathered.count:
+        gathered.add("file", 0, 0, apart.unseen("the process said nothing"), is_damage=False)
     gathered.compare(places)
     if write_to is not None:
         _write(write_to, gathered, path)
@@ -100,7 +107,8 @@ class _Gathered:
             if self._progress:
                 self._progress(message["part"], message["done"], message["total"])
         elif kind == "problem":
-            self.add(message["part"], message["position"], message["until"], message["what"])
+            is_damage = message["is_damage"]
+            self.add(message["part"], message["position"], message["until"], message["what"], is_damage=is_damage)
         elif kind == "more":
             self.count += message["problems"]
         elif kind == "note":
@@ -108,7 +116,7 @@ class _Gathered:
         elif kind == "ended":
             if message["part"] != self._part:
                 self._part, self._done = message["part"], 0
-            self.ended(message["how"])
+            self.ended(apart.Ending(message["how"], message["is_damage"]))
         elif kind == "part":
             figures = {key: value for key, value in message.items() if key not in ("is", "part")}
             self.parts[message["part"]] = figures
@@ -118,22 +126,25 @@ class _Gathered:
             self.head = Checkpoint(message["position"], digest, message["at_us"], message["events"])
             self._unproven = message["unproven"]
 
-    def add(self, part: str, position: int, until: int, what: str) -> None:
+    def add(self, part: str, position: int, until: int, what: str, *, is_damage: bool = True) -> None:
         """Count a problem, and keep it while there are not too many."""
         self.count += 1
         if len(self.problems) < LISTED_AT_MOST:
-            self.problems.append(Found(part, position or None, until if until > position else None, what))
+            self.problems.append(Found(part, position or None, until if until > position else None, what, is_damage))
 
-    def ended(self, ending: str) -> None:
+    def ended(self, ending: apart.Ending) -> None:
         """Find where the process that looked came to its end."""
+        if not ending.is_damage or is_lock_without_room(self._path):
+            self.add(self._part, 0, 0, apart.unseen(ending.how), is_damage=False)
+            return
         if self._part != "log":
-            self.add(self._part, 0, 0, ending)
+            self.add(self._part, 0, 0, ending.how)
             return
         last = [self._done]
         again = apart.run(
             "locate", {"path": str(self._path), "after": self._done}, lambda row: last.append(row["position"])
         )
-        what = ending if again else f"{ending}, here or behind it"
+        what = ending.how if again else f"{ending.how}, here or behind it"
         self.add("log", (last[-1] if again else self._done) + 1, 0, what)
 
     def compare(self, positions: dict[str, int]) -> None:

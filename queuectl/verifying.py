@@ -21,7 +21,7 @@ from typing import Any, Final
 from . import apart, outputs
 from .datafile import faults
 from .directory import COMPACT_LOCK, is_used, lock
-from .errors import CorruptLog, IllegalTransition, QueuectlError, StoreError
+from .errors import CorruptLog, IllegalTransition, NewerFormat, QueuectlError, StoreError, WriteFailed
 from .events.audit import Audit, Envelope, Look, Problem, Problems, envelope_of
 from .events.types import RETENTION_STREAM
 from .files import scratch_directory
@@ -63,7 +63,8 @@ def messages(path: str, *, log_only: bool = False, against: Mapping[str, str] | 
     views = _Beside("views", {"path": path}) if is_sound else None
     is_sound = (yield from _heard(log)) and is_sound
     if views is None or not is_sound:
-        yield {"is": "note", "what": "the views were not compared: what they are made from is damaged"}
+        why = "what they are made from is damaged, or could not be looked at"
+        yield {"is": "note", "what": f"the views were not compared: {why}"}
     else:
         yield from views
 
@@ -106,9 +107,10 @@ class _Beside:
         try:
             ending = apart.run(self._task, self._options, self._told.put)
         except QueuectlError as error:
-            ending = str(error)
+            ending = apart.Ending(str(error), False)
         if ending:
-            self._told.put({"is": "ended", "part": self._task, "how": ending})
+            told = {"how": ending.how, "is_damage": ending.is_damage}
+            self._told.put({"is": "ended", "part": self._task, **told})
         self._told.put(None)
 
 
@@ -116,7 +118,7 @@ def positions(path: str, after: int) -> Iterator[Message]:
     """Give the positions behind one, each once the engine has read it, to find where it ends."""
     with Store.open_suspect(Path(path)) as store, store.read() as txn:
         for key, _ in txn.scan(LOG, key_of(after + 1)):
-            yield {"is": "position", "position": int.from_bytes(key, "big")}
+            yield {"is": "position", "position": int.from_bytes(key[:8], "big")}
 
 
 def faults_of_log(store: Store, *, with_outputs: bool) -> list[str]:
@@ -147,9 +149,9 @@ def _log(path: Path, watched: Mapping[int, bytes], *, log_only: bool) -> Iterato
                 return
         except StoreError as error:  # once it may be that another process changed what was just being read
             if is_last:
-                yield _problem("log", Problem(0, str(error)))
+                yield _problem("log", _of_error(error))
                 return
-    yield _problem("log", Problem(0, "retention was at work meanwhile; verify again"))
+    yield _problem("log", Problem(0, "retention was at work meanwhile; verify again", is_damage=False))
 
 
 def _walk(
@@ -187,9 +189,14 @@ class _Walk:
         self._unsaid = Problems()
         self._inherited = Inherited()
         with store.read() as txn:
-            self._cut, self._retention, self._chain = _retained(txn)
+            self._retained = _retained(txn)
+            self._cut, _, self._chain = self._retained
             last = txn.last(LOG)
-            self._head = int.from_bytes(last[0], "big") if last else 0
+            self._head = int.from_bytes(last[0][:8], "big") if last else 0
+            if self._cut > self._head:  # a retention event stands behind the cut that it tells of
+                what = f"`cut` in the table `meta` says that events up to {self._cut} may be missing"
+                self._problems.append(Problem(0, f"{what}, and the log ends at {self._head}"))
+                self._cut = 0
             self._rows = min(txn.count(LOG), store.sizes()["file"] // _LEAST_ROW_BYTES)
         self._watched = watched
         self._audit = Audit(self._problems.append, cut=self._cut, watched=watched)
@@ -214,7 +221,7 @@ class _Walk:
     def is_overtaken(self) -> bool:
         """Tell whether retention let events go meanwhile, so that what was read is not one log."""
         with self._store.read() as txn:
-            return (self._cut, self._retention, self._chain) != _retained(txn)
+            return self._retained != _retained(txn)
 
     def finish(self) -> Iterator[Message]:
         """Check the streams, and tell what was found."""
@@ -354,7 +361,7 @@ def _views(path: Path) -> Iterator[Message]:
     except _NoRoom as error:
         yield {"is": "note", "what": f"the views were not compared, only the log was looked at: {error}"}
     except QueuectlError as error:
-        yield _problem("views", Problem(0, str(error)))
+        yield _problem("views", _of_error(error))
     else:
         yield from (_problem("views", Problem(0, each)) for each in rebuilt.differences)
         yield {"is": "part", "part": "views", "events": rebuilt.events, "seconds": _since(begun)}
@@ -392,11 +399,16 @@ def _rebuilding(store: Store) -> Generator[Message, None, rebuild.Rebuilt]:
     """Rebuild the views beside the live ones and compare, telling how far it is."""
     heard: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
     with ThreadPoolExecutor(1) as executor:
-        doing = executor.submit(rebuild.rebuild, store, swap=False, progress=lambda *far: heard.put(far))
+        doing = executor.submit(_compared, store, lambda *far: heard.put(far))
         doing.add_done_callback(lambda _: heard.put(None))
         while (far := heard.get()) is not None:
             yield {"is": "progress", "part": "views", "done": far[0], "total": far[1]}
         return doing.result()
+
+
+def _compared(store: Store, progress: rebuild.Progress) -> rebuild.Rebuilt:
+    """Compare the views, once no other replay or verify is at work in the place where they are made beside."""
+    return rebuild.rebuild(store, swap=False, progress=progress, waits=True)
 
 
 def _retained(txn: Transaction) -> tuple[int, int, bytes]:
@@ -448,7 +460,16 @@ def _problems(part: str, problems: Problems) -> Iterator[Message]:
 
 
 def _problem(part: str, problem: Problem) -> Message:
-    return {"is": "problem", "part": part, "position": problem.position, "until": problem.until, "what": problem.what}
+    return {"is": "problem", "part": part, **problem._asdict()}
+
+
+def _of_error(error: QueuectlError) -> Problem:
+    """Return what to tell of an error that was met: it may be of this process or this release, and not of the queue."""
+    if isinstance(error, NewerFormat):
+        return Problem(0, str(error), is_damage=False)
+    if isinstance(error, WriteFailed) or apart.lacks(str(error)):
+        return Problem(0, apart.unseen(str(error)), is_damage=False)
+    return Problem(0, str(error))
 
 
 def _since(begun: float) -> float:

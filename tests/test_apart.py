@@ -6,14 +6,19 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from queuectl import apart
+from queuectl.doctor import examine
+from queuectl.errors import QueuectlError
 from queuectl.queue import Queue
 from queuectl.store import Store
+from queuectl.verification import verify
 from tests.waiting import wait_until
 
+IMPORT = "from queuectl import apart"
 RUN = "import sys; from queuectl import apart; apart.run('verify', {'path': sys.argv[1]}, print)"
 
 
@@ -27,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 def test_messages_are_heard_in_order(path: Path) -> None:
     """Each message arrives, and a task that came to its end has no other ending."""
     heard: list[apart.Message] = []
-    assert apart.run("locate", {"path": str(path), "after": 2995}, heard.append) == ""
+    assert apart.run("locate", {"path": str(path), "after": 2995}, heard.append) is None
     assert [each["position"] for each in heard] == [2996, 2997, 2998, 2999, 3000]
 
 
@@ -38,15 +43,80 @@ def test_a_signal_from_the_engine_is_an_ending(path: Path) -> None:
     os.truncate(path / "data.mdb", (path / "data.mdb").read_bytes().rindex(value) // 4096 * 4096)
     heard: list[apart.Message] = []
     ending = apart.run("locate", {"path": str(path), "after": 0}, heard.append)
-    assert "SIGBUS" in ending
+    assert ending is not None
+    assert "SIGBUS" in ending.how
+    assert ending.is_damage
     assert not heard or heard[-1]["position"] < 2000
 
 
 def test_a_failure_is_an_ending(path: Path) -> None:
     """A task that fails is told in one line."""
     ending = apart.run("locate", {"path": 5, "after": 0}, lambda _: None)
-    assert ending.startswith("the process that looked at it failed (TypeError")
-    assert "\n" not in ending
+    assert ending is not None
+    assert ending.how.startswith("the process that looked at it failed (TypeError")
+    assert "\n" not in ending.how
+    assert ending.is_damage
+
+
+def test_what_is_printed_is_no_message(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever prints while Python starts, a file of the machine's own among it, is not taken for a message."""
+    (tmp_path / "sitecustomize.py").write_text("print('hello from the start'); import os; os.write(1, b'\\x2a')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    heard: list[apart.Message] = []
+    assert apart.run("locate", {"path": str(path), "after": 2999}, heard.append) is None
+    assert [each["position"] for each in heard] == [3000]
+    assert verify(path).is_sound
+
+
+@pytest.mark.parametrize("program", ["/bin/echo", "/bin/true", "/bin/false"])
+def test_another_program_is_no_answer(path: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    """Where a program that embeds Python is not one itself, what it does instead never reads as a sound queue."""
+    monkeypatch.setattr(sys, "executable", program)
+    ending = apart.run("locate", {"path": str(path), "after": 0}, lambda _: None)
+    assert ending == (f"the process started for that, {program}, did not begin", False)
+    report = verify(path)
+    assert not report.is_sound
+    assert [(each.part, each.is_damage) for each in report.problems] == [("file", False)]
+
+
+@pytest.mark.parametrize("program", [None, "", "/nonexistent/python"])
+def test_no_program_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch, program: Any) -> None:
+    """Where there can be no child that is said in one line, by whatever wants one."""
+    monkeypatch.setattr(sys, "executable", program)
+    for look in (verify, examine):
+        with pytest.raises(QueuectlError, match="cannot start a process to look at the queue"):
+            look(path)
+
+
+@pytest.mark.parametrize(
+    ("said", "how"),
+    [
+        ("os.write(0, apart.pack(True) + apart.pack(5))", "said something else"),
+        ("os.write(0, apart.pack(True) + b'\\xc1')", "said something else"),
+        ("os.write(0, apart.pack(True)); os._exit(0)", "ended before it was through"),
+        ("os.write(0, apart.pack(True)); os.kill(os.getpid(), 9)", "was ended by SIGKILL"),
+        ("os.write(0, apart.pack(True)); os.kill(os.getpid(), 15)", "was ended by SIGTERM"),
+        ("os.write(0, apart.pack(True)); raise MemoryError", "failed (MemoryError)"),
+        ('os.write(0, apart.pack(True)); raise RuntimeError("can\'t start new thread")', "can't start new thread"),
+        ("os.kill(os.getpid(), 11)", "did not begin"),
+    ],
+)
+def test_an_ending_that_is_not_of_the_queue(path: Path, monkeypatch: pytest.MonkeyPatch, said: str, how: str) -> None:
+    """Killed from outside, out of memory, threads or words: none of it tells of the file, and it is no damage."""
+    monkeypatch.setattr(apart, "_START", f"import os, sys; sys.path.insert(0, sys.argv.pop(1)); {IMPORT}; {said}")
+    ending = apart.run("locate", {"path": str(path), "after": 0}, lambda _: None)
+    assert ending is not None
+    assert how in ending.how
+    assert not ending.is_damage
+
+
+def test_a_message_carries_any_number(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number that is too large for msgpack, as a damaged key can be one, arrives as the largest."""
+    send = "apart._send(apart.pack(True) + apart._packed({'n': [2**80, -(2**80), 7]}) + apart.pack(True))"
+    monkeypatch.setattr(apart, "_START", f"import sys; sys.path.insert(0, sys.argv.pop(1)); {IMPORT}; {send}")
+    heard: list[apart.Message] = []
+    assert apart.run("locate", {"path": str(path), "after": 0}, heard.append) is None
+    assert heard == [{"n": (2**63 - 1, 1 - 2**63, 7)}]
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -126,9 +126,9 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "inherited": "errors events.types inheriting store",
     "verifying": "apart datafile directory errors events.audit events.types files inherited outputs projections.rebuild"
     " provenance store tracing weighing",
-    "verification": "apart checkpoint directory errors halfmade",
-    "doctor": "apart clock directory due_times errors files halfmade events.lmdb_log job lmdbfile lockfile logtime"
-    " projections.* reading settings shells store writable",
+    "verification": "apart checkpoint directory diskspace errors halfmade",
+    "doctor": "apart clock directory diskspace due_times errors files halfmade events.lmdb_log job lmdbfile lockfile"
+    " logtime projections.* reading settings shells store writable",
     "worker.libc": "surroundings",
     "worker.package": "asof settling takeover",
     "worker.*": f"{QUEUE} escaping boot command_parent doorbell files guardian leftovers lockfile mark processes"

@@ -4,7 +4,10 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from queue import SimpleQueue
 from shutil import copytree
 from typing import Any
 
@@ -15,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuectl import Queue, verifying
+from queuectl.directory import REPLAY_LOCK
 from queuectl.errors import InvalidInput, NoQueue
 from queuectl.events.chain import link
 from queuectl.events.lmdb_log import LmdbLog
@@ -24,6 +28,7 @@ from queuectl.store import Store, key_of
 from queuectl.verification import Verified, verify
 from tests.logs import LARGE, file_of, fill, rechained, replace, rewritten, rows_of, tampering
 from tests.property.strategies import brief
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -435,3 +440,54 @@ def test_the_first_release_is_verified(tmp_path: Path) -> None:
     assert verify(tmp_path / "q", against=[tmp_path / "c"]).is_sound
     with Store.open(tmp_path / "q", create=False) as store, store.read() as txn:
         assert txn.last("log") is not None
+
+
+def test_a_cut_ahead_of_the_log(path: Path) -> None:
+    """A cut that no message can carry, since its row is damaged, is told; the rest of the log is checked."""
+    with Store.open(path, create=False) as store, store.write() as txn:
+        txn.put("meta", b"cut", b"\x7f" * 20)
+    report = verify(path, log_only=True)
+    assert [each.part for each in report.problems] == ["log"]
+    assert "`cut` in the table `meta`" in report.problems[0].what
+    assert report.parts["log"]["events"] == len(rows_of(path))
+
+
+def test_verify_waits_for_a_replay(path: Path) -> None:
+    """Another replay at work is nothing wrong with the queue: the views are compared once it is through."""
+    with Store.open(path, create=False) as store, ThreadPoolExecutor(1) as executor:
+        with store.sole(REPLAY_LOCK):
+            parts: SimpleQueue[str] = SimpleQueue()
+            verifying_it = executor.submit(verify, path, progress=lambda part, *_: parts.put(part))
+            while parts.get(timeout=60) != "views":
+                pass
+            assert not verifying_it.done()
+        report = verifying_it.result(timeout=60)
+    assert report.is_sound
+    assert "views" in report.parts
+
+
+def test_a_part_that_was_killed_is_not_damage(path: Path) -> None:
+    """A part whose process somebody kills could not be looked at; nothing is said to be damaged."""
+    with Store.open(path, create=False) as store, ThreadPoolExecutor(1) as executor, store.sole(REPLAY_LOCK):
+        parts: SimpleQueue[str] = SimpleQueue()
+        report = executor.submit(verify, path, progress=lambda part, *_: parts.put(part))
+        while parts.get(timeout=60) != "views":
+            pass
+        wait_until(lambda: any(b"\0views\0" in words for words in _commands(path).values()))
+        [views] = [pid for pid, words in _commands(path).items() if b"\0views\0" in words]
+        os.kill(views, signal.SIGKILL)
+        [problem] = report.result(timeout=60).problems
+    assert (problem.part, problem.is_damage) == ("views", False)
+    assert "SIGKILL" in problem.what
+    assert problem.what.startswith("could not be looked at: ")
+
+
+def _commands(path: Path) -> dict[int, bytes]:
+    """Return the command lines of the processes that look at a queue."""
+    found = {}
+    for directory in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (directory / "cmdline").read_bytes()
+            if os.fsencode(path).hex().encode() in words:
+                found[int(directory.name)] = words
+    return found

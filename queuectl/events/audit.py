@@ -8,20 +8,19 @@ to be need anybody look for what is wrong.
 
 import struct
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 from msgpack import UnpackException
-from msgspec import MsgspecError, Struct, convert
-from msgspec.msgpack import Decoder
+from msgspec import convert
 
-from ..errors import CorruptLog
+from ..errors import CorruptLog, NewerFormat
 from ..packing import unpack as unpack_value
 from .chain import GENESIS
-from .codec import LAYOUTS, unpack
-from .types import Stream
+from .codec import Envelope as Stored
+from .codec import decode, decoder, kind_of, unpack
+from .types import Cancelled, Completed, Edited, EnvironmentKept, Failed, JobSpec, Stream
 
 Row = tuple[bytes, bytes]
 Envelope = dict[str, Any]
@@ -32,46 +31,44 @@ Look = Callable[[int], bytes | None]
 SPOILT_AT_MOST: Final = 10_000
 PROBLEMS_AT_MOST: Final = 1_000
 
-_VERSIONS: Final[Mapping[str, int]] = {layout.name: layout.version for layout in LAYOUTS}
 _CHECKSUM: Final = struct.Struct(">I")
 _MASK: Final = (1 << 64) - 1
 
 
-class _Outside(Struct, gc=False):
-    """What an event says of things outside the log."""
-
-    out: Any = None
-    err: Any = None
-    inh: Any = None
-    env: Any = None
-
-
-_NOTHING_OUTSIDE: Final = _Outside()
+_OUTSIDE: Final[Mapping[type[Any], Callable[[Any], bool]]] = {
+    JobSpec: lambda data: data.inherited is not None or data.env is not None,
+    Edited: lambda data: data.env is not None,
+    EnvironmentKept: lambda _: True,
+    **dict.fromkeys((Completed, Failed, Cancelled), lambda data: data.stdout is not None or data.stderr is not None),
+}
+"""Type of what an event says -> whether that speaks of things outside the log."""
 
 
-class _Seen(Struct, gc=False):
-    """What of an envelope is looked at."""
+def _seen_slowly(key: bytes, value: bytes) -> tuple[Stored, bool]:
+    """Return an envelope that the quick decoder refused, and whether this release knows its type.
 
-    t: int
-    y: str
-    v: int
-    d: _Outside
-    s: Stream | None = None
-    p: int = 0
-    h: bytes | None = None
-
-
-@cache
-def _see() -> Callable[[bytes], _Seen]:
-    return Decoder(_Seen).decode
+    It has a text that is not UTF-8 or is of another version. Raises ValueError or msgpack's errors for no event.
+    """
+    is_known = True
+    try:
+        decode(key, value)
+    except NewerFormat:
+        is_known = False
+    except CorruptLog as error:
+        raise ValueError(str(error)) from error
+    return convert(unpack_value(value[4:]), Stored), is_known
 
 
 class Problem(NamedTuple):
-    """What is wrong at a position (0: at none), or somewhere from there up to and with `until`."""
+    """What is wrong at a position (0: at none), or somewhere from there up to and with `until`.
+
+    `is_damage` is False where it only could not be looked at.
+    """
 
     position: int
     what: str
     until: int = 0
+    is_damage: bool = True
 
 
 class Problems(list[Problem]):
@@ -137,8 +134,7 @@ class Audit:
         """Check rows; `each` is given the position and envelope of every sound event with an output or environment."""
         position, digest, at_us, total, events = self.position, self.digest, self.at_us, self.sum, 0
         watch = min((each for each in self._watched if each > position), default=0)
-        versions, int_of, checksum_of, cut = _VERSIONS, int.from_bytes, _CHECKSUM.unpack_from, self._cut
-        see = _see()
+        int_of, checksum_of, cut, outside, see = int.from_bytes, _CHECKSUM.unpack_from, self._cut, _OUTSIDE, decoder()
         for key, value in rows:
             position += 1
             if int_of(key, "big") != position:
@@ -149,13 +145,14 @@ class Audit:
                 if crc32(payload, crc32(key)) != checksum_of(value)[0]:
                     raise CorruptLog(position, "")
                 try:
-                    seen = see(payload)
-                except MsgspecError:
-                    seen = convert(unpack_value(payload), _Seen)  # with a text that is not UTF-8
-                kept, prev, event_us, data = seen.h, seen.p, seen.t, seen.d
+                    seen, is_known = see(payload), True
+                    has_outside = seen.d.__class__ in outside and outside[seen.d.__class__](seen.d)
+                except ValueError:
+                    seen, is_known = _seen_slowly(key, value)
+                    has_outside = True
+                kept, prev, event_us = seen.h, seen.p, seen.t
                 stream = position if seen.s is None else seen.s
                 is_in_time = event_us >= at_us
-                is_known = seen.v <= versions.get(seen.y, 0)
                 total += hash((stream, position))
             except (CorruptLog, ValueError, struct.error, TypeError, RecursionError, UnpackException) as error:
                 digest = None
@@ -168,17 +165,17 @@ class Audit:
             if digest is not None:
                 digest = sha256(digest + value).digest()
             if not is_in_time or not is_known:
-                self._complain(position, seen.y, is_known)
+                self._complain(position, kind_of(seen), is_known)
             at_us = event_us
             if stream == position:
                 if prev:
-                    self._check_reuse(position, prev, seen.y, look)
+                    self._check_reuse(position, prev, kind_of(seen), look)
             elif 0 < prev < position:
                 if prev > cut or type(stream) is int or look(prev) is not None:
                     total -= hash((stream, prev))
             elif prev or type(stream) is int:
                 self._found(Problem(position, f"it names {prev} as the event of its stream before it"))
-            if each is not None and data != _NOTHING_OUTSIDE:
+            if each is not None and has_outside:
                 each(position, unpack_value(payload))
             if position == watch:
                 watch = self._compare(position, digest)
@@ -240,7 +237,8 @@ class Audit:
 
     def _complain(self, position: int, kind: str, is_known: bool) -> None:
         if not is_known:
-            self._found(Problem(position, f"a newer queuectl wrote its type, {kind!r}; upgrade this one"))
+            what = f"a newer queuectl wrote its type, {kind!r}; upgrade this one"
+            self._found(Problem(position, what, is_damage=False))
         else:
             self._found(Problem(position, "its time is before that of the event before it"))
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
 import msgpack
-from msgspec import NODEFAULT, MsgspecError, Struct, convert, defstruct
+from msgspec import NODEFAULT, Struct, convert, defstruct
 from msgspec.msgpack import Decoder
 
 from ..errors import CorruptLog, NewerFormat
@@ -156,14 +156,14 @@ def decode_all(
     rows: Iterable[tuple[bytes, bytes]], *, upcasts: Mapping[tuple[str, int], Upcast] = UPCASTS
 ) -> list[Recorded]:
     """Turn rows of the log into the recorded events; raises as decode() does."""
-    decode_whole, recorded = _decoder(), []
+    decode_whole, recorded = decoder(), []
     for key, value in rows:
         position, payload = int.from_bytes(key, "big"), value[4:]
         if crc32(payload, crc32(key)) != int.from_bytes(value[:4], "big"):
             raise CorruptLog(position, "the checksum does not match")
         try:
             found = decode_whole(payload)
-        except (MsgspecError, RecursionError):  # of another version, with a text that is not UTF-8, or no event
+        except (ValueError, RecursionError):  # of another version, with a text that is not UTF-8, or no event
             found = _decode_slowly(position, payload, upcasts)
         event, stream, prev = found.d, found.s, found.p
         if type(event) is JobSpec:
@@ -185,7 +185,7 @@ def told(key: bytes, value: bytes) -> Told:
     """Return what an envelope says of its event's time and type; raises CorruptLog or NewerFormat."""
     try:
         found = _told(_payload(key, value))
-    except (MsgspecError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a MsgspecError is one, and so is what is raised for no UTF-8
         raise CorruptLog(int.from_bytes(key, "big"), "its bytes are no event") from error
     if found.y not in _BY_NAME or found.v != _BY_NAME[found.y].version:
         decode(key, value)  # which says what is wrong with it, if anything
@@ -200,9 +200,18 @@ def _payload(key: bytes, value: bytes) -> bytes:
 
 
 @cache
-def _decoder() -> Callable[[bytes], Any]:
-    """Return what decodes an envelope with its event, of the current versions; made when it is first needed."""
+def decoder() -> Callable[[bytes], Any]:
+    """Return what decodes an envelope with its event, of the current versions; made when it is first needed.
+
+    It raises ValueError for what it does not know; what it returns has all of an Envelope but `y` (kind_of).
+    """
     return Decoder(reduce(or_, map(_whole, LAYOUTS))).decode
+
+
+def kind_of(found: Any) -> str:
+    """Return the name of the type of a decoded envelope."""
+    kind: str = found.y if isinstance(found, Envelope) else found.__struct_config__.tag
+    return kind
 
 
 def _whole(layout: Layout) -> Any:

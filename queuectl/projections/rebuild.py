@@ -60,12 +60,16 @@ class Rebuilt(NamedTuple):
     held_s: float
 
 
-def rebuild(store: Store, *, swap: bool, progress: Progress | None = None) -> Rebuilt:
+def rebuild(store: Store, *, swap: bool, progress: Progress | None = None, waits: bool = False) -> Rebuilt:
     """Rebuild every view from the log and compare; with `swap` the rebuilt ones become the live ones.
 
-    Raises StoreError where another replay is at work.
+    Where another replay is at work it `waits` for that one's end, or raises StoreError.
     """
-    refusal = f"cannot replay the queue at {store.path}: another replay is at work; let it end, then try again"
+    refusal = (
+        None
+        if waits
+        else f"cannot replay the queue at {store.path}: another replay is at work; let it end, then try again"
+    )
     with store.sole(REPLAY_LOCK, refusal):
         return _rebuild(store, swap, progress)
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -153,3 +154,19 @@ def test_a_shortened_log_is_found_by_a_checkpoint(rows: list[Row]) -> None:
     """A log that ends before a checkpoint says so, with the first position that is missing."""
     found = audited(rows[:-3], watched={len(rows): bytes(32)}).problems  # type: ignore[attr-defined]
     assert [(each.position, each.until) for each in found] == [(len(rows) - 2, len(rows))]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"a": msgpack.ExtType(5, b"\xff\xfe")},
+        {"a": 7},
+        {"d": {"unheard": "of"}},
+        {"d": []},
+        {"r": 5},
+        {"c": "x"},
+    ],
+)
+def test_what_cannot_be_decoded_is_a_problem(rows: list[Row], changes: dict[str, object]) -> None:
+    """An event with a checksum that matches, which no verb can read, is a problem of the log, with its position."""
+    assert Problem(2, "its bytes are no event") in problems(rewritten(rows, 2, **changes))

@@ -1,5 +1,6 @@
 """What the codec does with bytes of other versions, and what it leaves out of its own."""
 
+from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
@@ -7,7 +8,7 @@ import msgpack
 import pytest
 
 from queuectl.errors import CorruptLog, NewerFormat
-from queuectl.events.codec import LAYOUTS, Data, decode, encode, name_of
+from queuectl.events.codec import LAYOUTS, Data, decode, encode, name_of, unpack
 from queuectl.events.types import Claimed, Enqueued, Event, JobSpec, Recorded, Renewed
 
 KEY = (7).to_bytes(8, "big")
@@ -23,6 +24,15 @@ def stored(name: str, version: int, data: Data, **more: Any) -> bytes:
 def payload_of(value: bytes) -> Any:
     """Give the map inside stored bytes."""
     return msgpack.unpackb(value[4:])
+
+
+@pytest.mark.parametrize("read", [decode, unpack])
+def test_a_text_that_is_not_utf8_is_corrupt(read: Callable[[bytes, bytes], Any]) -> None:
+    """A str of msgpack's with bytes that are no UTF-8 is damage of the log, told with its position."""
+    payload = stored("claimed", 1, {"w": "w~", "exp": 30})[4:].replace(b"w~", b"w\xff")
+    value = crc32(payload, crc32(KEY)).to_bytes(4, "big") + payload
+    with pytest.raises(CorruptLog, match="position 7"):
+        read(KEY, value)
 
 
 def test_plain_msgpack_is_understood() -> None:

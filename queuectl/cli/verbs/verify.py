@@ -98,7 +98,9 @@ def _print(found: "Verified", checkpoint: str | None) -> None:
 
 
 def _remedy(found: "Verified") -> str:
-    parts = {problem.part for problem in found.problems}
+    parts = {problem.part for problem in found.problems if problem.is_damage}
+    if not parts and found.problem_count == len(found.problems):
+        return "nothing is known to be damaged: do what stands above, then verify again"
     if parts <= {"archive"}:
         return "the queue itself may go on; put a sound copy in place of what is damaged in the archive"
     if parts <= {"against"}:
