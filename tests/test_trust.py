@@ -281,7 +281,7 @@ def test_doctor_knows_what_a_kill_left(tmp_path: Path) -> None:
         (path / name).mkdir()
         os.utime(path / name, (old, old))
     done = queuectl(path, "doctor")
-    assert "4 files or directories were left half made by a kill" in done.stdout
+    assert "4 files were left half made by a kill" in done.stdout
     assert "rm -r " in done.stdout
 
 
