@@ -113,7 +113,7 @@ def stream(task: str, options: Mapping[str, Any]) -> Generator[Message, None, En
         return _ending(child.returncode, complaints.read().decode(errors="replace"), is_begun=is_begun)
 
 
-def _begun(task: str, options: Mapping[str, Any], complaints: IO[bytes]) -> tuple["subprocess.Popen[bytes]", IO[bytes]]:
+def _begun(task: str, options: Mapping[str, Any], complaints: IO[bytes]) -> tuple["subprocess.Popen[bytes]", Any]:
     """Start the child of a task; returns it, and where its messages come from."""
     refusal = "cannot start a process to look at the queue"
     if not sys.executable:
@@ -121,8 +121,9 @@ def _begun(task: str, options: Mapping[str, Any], complaints: IO[bytes]) -> tupl
     words = [sys.executable, "-P", "-c", _START, str(Path(__file__).parents[1]), task, pack(options).hex()]
     try:
         ours, its = socket.socketpair()
-        with its:
-            messages = os.fdopen(ours.detach(), "rb", buffering=0)
+        with ours, its:
+            os.set_blocking(its.fileno(), True)  # in a program under gevent it is not, and the child would find nothing
+            messages = ours.makefile("rb", buffering=0)
             try:
                 child = subprocess.Popen(
                     words, bufsize=0, stdin=its.fileno(), stdout=subprocess.DEVNULL, stderr=complaints
