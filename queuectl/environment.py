@@ -73,8 +73,8 @@ class Environment:
         opened.note_size()
         self.opened, self.is_read_only = opened, read_only
         if self._seen is None and self.is_shared:
-            with suppress(lmdb.Error), opened.reading() as env, env.begin() as txn:  # of damage, whoever reads tells
-                self._seen = self.last_seen(txn)
+            with suppress(lmdb.Error), opened.reading():  # of damage, whoever reads tells
+                self._seen = self._seen_by(opened)
 
     def _tables_of(self, opened: LmdbFile, *, read_only: bool) -> Sets:
         if self._is_suspect:
@@ -137,6 +137,10 @@ class Environment:
         """Return what to look for in the transactions after this one, for note(); None in an empty log."""
         cursor = txn.cursor(db=self.sets["a"][_LOG])
         return (bytes(cursor.key()), bytes(cursor.value()[:_CHECKSUM_BYTES])) if cursor.last() else None
+
+    def _seen_by(self, opened: LmdbFile) -> Seen | None:
+        with opened.env.begin() as txn:
+            return self.last_seen(txn)
 
     def note(self, seen: Seen | None) -> None:
         """Have the transactions from now on be refused if they lack what was seen in the last."""
@@ -212,9 +216,8 @@ class Environment:
 
     def _end_reading(self) -> None:
         self._reading -= 1
-        if not self._reading and self.opened.readers is not None:
+        if not self._reading and self.opened.end_reading():
             self._is_sharing = False
-            self.opened.readers.free()
 
     def enter_writing(self) -> int:
         """Begin to use the engine as the one writer, which is waited for; raises as enter() does."""

@@ -188,8 +188,19 @@ class LmdbFile:
         try:
             yield self.env
         finally:
-            if self.readers is not None:
-                self.readers.free()
+            self.end_reading()
+
+    def end_reading(self) -> bool:
+        """Let others with this pid open and close the store, and return whether they may.
+
+        Not while a slot of this process is taken: py-lmdb gives one back when the transaction is forgotten, and not
+        when it ends. Others would take the slot of a dead process back, another reader get it, and what gives it
+        back here then take it from that one: pages of its snapshot would be written anew.
+        """
+        if self.readers is None or self.slots_of_this_pid():
+            return False
+        self.readers.free()
+        return True
 
     @contextmanager
     def writing(self) -> Iterator[None]:

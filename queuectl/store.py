@@ -48,6 +48,10 @@ class Transaction:
         self._dbs = sets[live]
         self.live = live
 
+    def forget(self) -> None:
+        """Let go of what it stands for, once that has ended."""
+        del self._txn
+
     def shadow(self) -> "Transaction":
         """Give the same transaction over the set of views that is not live."""
         return Transaction(self._txn, self._sets, "b" if self.live == "a" else "a")
@@ -209,8 +213,10 @@ class Store:
         """
         shared = self._shared
         who, txn = self._begin(write=False)
+        opened = None
         try:
-            yield self._transaction(txn)
+            opened = self._transaction(txn)
+            yield opened
         except lmdb.Error as error:
             raise StoreError(f"cannot read the queue at {self.path}: {error}; run `queuectl verify`") from error
         except Exception as error:
@@ -218,6 +224,9 @@ class Store:
             raise
         finally:
             self._abort(txn)
+            if opened is not None:
+                opened.forget()
+            del txn  # a reader slot is given back once nothing refers to the transaction
             shared.leave(who, reads=True)
 
     @contextmanager
