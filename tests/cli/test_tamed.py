@@ -145,7 +145,6 @@ PRINTERS = {
     "cli/crash.py": "words of its own",
     "worker/lines.py": "what reporting has tamed, and numbers of lines",
     "backup.py": "a backup to stdout, which is refused on a terminal",
-    "apart.py": "messages to the parent process",
     "copying.py": "the data of a copy, and its error, to the parent process",
 }
 """Modules that write to a stream, and what keeps them from sending a terminal what is others'."""
