@@ -68,7 +68,8 @@ class GroupCommit:
         alike = [each for each in list(self._waiting) if each.reason == asked.reason and each is not asked]
         taken = [asked, *alike[: most - 1]]
         for each in taken:
-            self._waiting.remove(each)
+            if each in self._waiting:  # not so where the one who had taken it was interrupted, and nothing was done
+                self._waiting.remove(each)
         return taken
 
     def _do_all(self, taken: list[_Asked]) -> None:

@@ -107,6 +107,23 @@ def test_an_interrupted_wait_is_withdrawn(shared: Queue) -> None:
     assert [job.id for job in shared.jobs()] == ["other"]
 
 
+def test_work_that_an_interrupted_turn_left_is_done(shared: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the work of several is done again one by one and that is broken off, the rest do their own."""
+    do_all = shared._commits._do_all
+    is_first = iter([True])
+
+    def broken_off(taken: Any) -> None:
+        if len(taken) > 1 and next(is_first, False):
+            raise KeyboardInterrupt
+        do_all(taken)
+
+    monkeypatch.setattr(shared._commits, "_do_all", broken_off)
+    with ThreadPoolExecutor(3) as pool:
+        futures = held_up(shared, lambda: [pool.submit(shared.enqueue, "true") for _ in range(3)])
+    assert Counter(type(future.exception()) for future in futures) == {type(None): 2, KeyboardInterrupt: 1}
+    assert len(shared.jobs()) == 2
+
+
 def test_a_forked_child_is_refused_and_does_not_hang(shared: Queue) -> None:
     """A child forked while a thread had the turn is told to open the queue itself."""
     with shared._commits._turn:
