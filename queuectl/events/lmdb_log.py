@@ -258,7 +258,8 @@ def check_follows(later: Recorded, before: Recorded) -> None:
 
     A job's first event names the removal of an earlier job of its id.
     """
-    is_fit = type(before.event) is Removed if type(later.event) is Enqueued else before.stream == later.stream
+    is_first = later.stream == later.position
+    is_fit = type(before.event) is Removed if is_first else before.stream == later.stream
     if not is_fit:
         found = f"it names {before.position} as the event of its stream before it, which is of stream {before.stream}"
         raise CorruptLog(later.position, found)
