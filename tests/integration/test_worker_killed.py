@@ -187,7 +187,7 @@ def test_a_frozen_worker_s_job_runs_elsewhere_alone(queue: Queue, start: StartWo
     frozen = start(lease_s=1)
     running = pids()
     [info] = queue.workers()
-    freeze(frozen.process.pid, queue.path, info.id)
+    freeze(frozen, queue.path, info.id)
     (tmp_path / "go").touch()
     start(lease_s=1)
     wait_until(lambda: queue.job("a").attempts == 2)
@@ -208,15 +208,28 @@ def test_jobs_a_frozen_worker_had_claimed_ahead_cost_no_attempt(queue: Queue, st
     """Of a worker frozen beyond its lease only what it had started is lost; what it had only claimed is given back."""
     queue.enqueue_many([JobRequest("true", max_retries=0) for _ in range(3000)])
     frozen = start(slots=2, lease_s=1)
-    wait_until(lambda: queue.status().jobs["completed"] > 300)
+    wait_until(queue.workers)
     [info] = queue.workers()
-    freeze(frozen.process.pid, queue.path, info.id)
-    held = queue.status().jobs["processing"]
-    assert held > 10
+    started, ahead = wait_until(lambda: freeze_with_jobs_ahead(queue, frozen, info.id))
     start(drain=True, slots=2, lease_s=1)
     wait_until(lambda: queue.backlog() == 0, timeout_s=60)
-    assert queue.status().jobs["dead"] <= 8  # two slots, and what had ended but was not recorded yet
+    assert {job.id for job in queue.dead()} == started
+    assert {state_of(queue, job_id) for job_id in ahead} == {"completed"}
+    assert all(any(isinstance(each.event, Released) for each in queue.history(job_id)) for job_id in ahead)
     frozen.signal(signal.SIGCONT)
+
+
+def freeze_with_jobs_ahead(queue: Queue, worker: LiveWorker, worker_id: str) -> tuple[set[str], set[str]] | None:
+    """Freeze a worker that has claimed ahead: return what it had started and what it had not; let it go on if none."""
+    pid = freeze(worker, queue.path, worker_id)
+    sighting = lockfile.look(queue.path, worker_id)
+    assert sighting is not None
+    held = {job.id: job.lease.token for job in queue.jobs(state="processing") if job.lease is not None}
+    ahead = {job_id for job_id, token in held.items() if token > sighting.launched}
+    if ahead:
+        return held.keys() - ahead, ahead
+    os.kill(pid, signal.SIGCONT)
+    return None
 
 
 def test_a_stopped_guardian_does_not_hold_up_its_worker_s_end(queue: Queue, start: StartWorker) -> None:

@@ -51,7 +51,7 @@ def test_a_frozen_worker_that_lost_its_job_says_so_once(queue: Queue, start: Sta
     child = pid_in(tmp_path / "child")
     [info] = queue.workers()
     try:
-        freeze(info.pid, queue.path, info.id)
+        freeze(worker, queue.path, info.id)
         [taken] = wait_until(lambda: queue.claim("other", lease_s=60))
         head = queue.head()
         os.kill(info.pid, signal.SIGCONT)
@@ -72,7 +72,7 @@ def test_a_stop_asked_for_during_a_freeze_is_heeded(queue: Queue, start: StartWo
     worker = start(poll_s=30)
     wait_until(lambda: "started" in worker.said())
     [info] = queue.workers()
-    freeze(info.pid, queue.path, info.id)
+    freeze(worker, queue.path, info.id)
     queue.worker_stopping(info.id)
     os.kill(info.pid, signal.SIGCONT)
     assert worker.exit_code() == 0
@@ -296,7 +296,7 @@ def test_a_killed_worker_is_buried_once(queue: Queue, start: StartWorker) -> Non
     killed, frozen = start(), start()
     wait_until(lambda: all("started" in worker.said() for worker in (killed, frozen)))
     ids = {info.pid: info.id for info in queue.workers()}
-    freeze(frozen.process.pid, queue.path, ids[frozen.process.pid])
+    freeze(frozen, queue.path, ids[frozen.process.pid])
     killed.signal(signal.SIGKILL)
     killed.exit_code()
     finder = start()

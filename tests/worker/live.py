@@ -61,16 +61,29 @@ def is_alive(pid: int) -> bool:
     return status.rpartition(")")[2].split()[0] not in ("Z", "X")
 
 
-def freeze(pid: int, path: Path, worker: str) -> None:
-    """Stop a worker's process at a moment when it does not write: its guardian would kill it otherwise."""
+def freeze(worker: "LiveWorker", path: Path, worker_id: str) -> int:
+    """Stop a worker's process at a moment when it does not write: its guardian would kill it otherwise.
+
+    Returns its process id.
+    """
     while True:
-        os.kill(pid, signal.SIGSTOP)
-        wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
-        sighting = lockfile.look(path, worker)
-        assert sighting is not None
-        if sighting.writing_since_s is None:
-            return
-        os.kill(pid, signal.SIGCONT)
+        sighting = lockfile.look(path, worker_id)
+        assert sighting is not None, f"it has no lock file, and said {worker.said()}"
+        os.kill(sighting.pid, signal.SIGSTOP)
+        # One that waits for the disk is stopped once that has answered.
+        wait_until(lambda pid=sighting.pid: _is_stopped(pid, worker), timeout_s=60)
+        stopped = lockfile.look(path, worker_id)
+        assert stopped is not None
+        if stopped.writing_since_s is None:
+            return sighting.pid
+        os.kill(sighting.pid, signal.SIGCONT)
+
+
+def _is_stopped(pid: int, worker: "LiveWorker") -> bool:
+    """Whether it is stopped; one that has ended never will be."""
+    state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    assert state not in ("Z", "X"), f"it ended with {worker.process.poll()}, and said {worker.said()[-2000:]}"
+    return state == "T"
 
 
 def pid_in(path: Path) -> int:
