@@ -164,6 +164,12 @@ def list_workers(txn: Transaction, path: Path | None, now_us: int) -> list[Worke
     return [_worker_info(txn, path, row, held.get(row.id, []), now_us) for row in rows]
 
 
+def gone_workers(txn: Transaction, path: Path, now_us: int, ids: Iterable[str]) -> frozenset[str]:
+    """Return those of some workers that are gone without having stopped; what they ran is not taken over yet."""
+    rows = (row for worker in set(ids) if (row := workers.get(txn, worker)) is not None)
+    return frozenset(row.id for row in rows if not _is_alive(txn, path, row, now_us))
+
+
 def unserved(txn: Transaction, path: Path, now_us: int, names: Iterable[str] | None = None) -> list[Unserved]:
     """Return the queues, of these or of all, where jobs wait and that no running worker serves.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import as_typed
 from ..job import JobState
 from .advice import no_workers, start_lines, unserved_lines
-from .render import STATE_COLOURS, on_terminal, paint, terminal_width
+from .render import SCREENFUL, STATE_COLOURS, on_terminal, paint, terminal_width
 from .text import cells, coarse, cut, duration, escape, moment, plural
 
 if TYPE_CHECKING:
@@ -35,16 +35,17 @@ def glance(queue: "Queue | Past", name: str | None = None) -> Iterator[str]:
     yield (which if name is None else f"Queue {escape(name)} of {escape(str(queue.path))}") + past
     yield ""
     room = _room()
+    workers = [info for info in queue.workers() if info.serves(name)]
+    lost = sum(name in (None, run.queue) for info in workers if info.state == "dead" for run in info.runs)
     wide = 9 if room >= NARROW else max(len(f"{count:,}") for count in status.jobs.values())
     for state in JobState:
         count = status.jobs[state]
         colour = STATE_COLOURS[state] if count else None
-        said = cut(f"  {state.ljust(_WIDTH)} {count:>{wide},}{_remark(state, count, status)}".rstrip(), room)
+        said = cut(f"  {state.ljust(_WIDTH)} {count:>{wide},}{_remark(state, count, status, lost)}".rstrip(), room)
         yield said.replace(state, paint(state, colour), 1)
     if name is None and set(status.queues) - {"default"}:
         yield from _queues(status.queues)
     yield ""
-    workers = [info for info in queue.workers() if info.serves(name)]
     if workers or not past:
         yield from _workers(queue.path, workers, name)
     else:
@@ -64,7 +65,9 @@ def _clock(times: "DueTimes") -> Iterator[str]:
         yield f"{told}: delays and retries take up to twice as long until {level_at}"
 
 
-def _remark(state: JobState, count: int, status: "Status") -> str:
+def _remark(state: JobState, count: int, status: "Status", lost: int) -> str:
+    if state is JobState.PROCESSING and lost:
+        return f"  {lost:,} of a worker that is gone"
     if state is JobState.PENDING and status.oldest_pending_s is not None:
         return f"  the oldest has waited {duration(status.oldest_pending_s)}"
     if state is JobState.FAILED and count:
@@ -74,8 +77,9 @@ def _remark(state: JobState, count: int, status: "Status") -> str:
     return ""
 
 
-def _queues(queues: "Mapping[str, Mapping[JobState, int]]") -> Iterator[str]:
+def _queues(every: "Mapping[str, Mapping[JobState, int]]") -> Iterator[str]:
     yield ""
+    queues = _to_list(every)
     whole = max(len("queue"), *(len(escape(name)) for name in queues))
     width = min(whole, max(NAME_LEAST, _room() // 3))
     columns = _columns(queues, width)
@@ -85,6 +89,20 @@ def _queues(queues: "Mapping[str, Mapping[JobState, int]]") -> Iterator[str]:
         yield f"  {cut(escape(name), width).ljust(width)}  " + "  ".join(
             f"{counts[state]:>{wide},}" for state, wide in columns.items()
         )
+    if left := len(every) - len(queues):
+        yield cut(f"  ... and {left:,} more; --queue NAME shows one, and a pipe or --json has all", _room())
+
+
+def _to_list(queues: "Mapping[str, Mapping[JobState, int]]") -> "Mapping[str, Mapping[JobState, int]]":
+    """Return a screenful of queues on a terminal, first those with more than what went well; all elsewhere."""
+    if not on_terminal() or len(queues) <= SCREENFUL:
+        return queues
+    quiet = (JobState.COMPLETED, JobState.CANCELLED)
+    is_quiet = {
+        name: not any(counts[state] for state in counts if state not in quiet) for name, counts in queues.items()
+    }
+    listed = set(sorted(queues, key=is_quiet.__getitem__)[:SCREENFUL])
+    return {name: counts for name, counts in queues.items() if name in listed}
 
 
 def _columns(queues: "Mapping[str, Mapping[JobState, int]]", width: int) -> dict[JobState, int]:

@@ -1,6 +1,8 @@
 """A job as people read it: a row of a table, or its every detail."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 from ..commalist import words_of
 from ..errors import InvalidInput, shown
@@ -9,16 +11,21 @@ from ..job import Job, JobState
 from .render import Column, fits, on_terminal, state_colour, table
 from .text import coarse, command_text, duration, escape, moment
 
+if TYPE_CHECKING:
+    from ..asof import Past
+    from ..queue import Queue
+
 Cell = Callable[[Job, int], str]
 """Gives what stands in a column, of a job as it stands at a time."""
 
 
 class Rows:
-    """Jobs as rows of some columns, at one moment."""
+    """Jobs as rows of some columns, at one moment, when some of their workers were `gone`."""
 
-    def __init__(self, columns: Sequence[Column], now_us: int) -> None:
+    def __init__(self, columns: Sequence[Column], now_us: int, *, gone: Collection[str] = ()) -> None:
         self.columns = columns
-        self._cells = [CELLS[_name(column)] for column in columns]
+        cells: dict[str, Cell] = {**CELLS, "state": partial(state_text, gone=gone)}
+        self._cells = [cells[_name(column)] for column in columns]
         self._now_us = now_us
 
     def of(self, jobs: Iterable[Job]) -> list[list[str]]:
@@ -41,8 +48,20 @@ def chosen_columns(names: str | None) -> tuple[Column, ...]:
     return tuple(known[name]._replace(always=True, spare=0) for name in dict.fromkeys(wanted))
 
 
-def state_text(job: Job, now_us: int | None = None) -> str:
-    """Give the state, with how the last run ended where it ended badly, and when the next one is due."""
+def gone_workers(opened: "Queue | Past", jobs: Iterable[Job]) -> Collection[str]:
+    """Return which workers of jobs that run are gone; of the past that is not known."""
+    holders = {job.lease.worker for job in jobs if job.lease is not None}
+    find = getattr(opened, "gone_workers", None)
+    return find(holders) if find is not None and holders else ()
+
+
+def state_text(job: Job, now_us: int | None = None, *, gone: Collection[str] = ()) -> str:
+    """Give the state, with how the last run ended where it ended badly, and when the next one is due.
+
+    A job that is held by one of the workers that are `gone` is run by nobody.
+    """
+    if job.lease is not None and job.lease.worker in gone:
+        return f"{job.state} (worker gone)"
     if job.state not in (JobState.FAILED, JobState.DEAD):
         return str(job.state)
     why = None if job.last is None else job.last.why
@@ -167,14 +186,16 @@ def failure_text(job: Job) -> str:
     return escape(code)
 
 
-def details(job: Job, inherited: Mapping[str, str | None] | None = None) -> Iterator[tuple[str, str]]:
+def details(
+    job: Job, inherited: Mapping[str, str | None] | None = None, *, gone: Collection[str] = ()
+) -> Iterator[tuple[str, str]]:
     """Give everything about a job, as key and value; an empty value says nothing.
 
-    `inherited` is what it took along of the environment that it was enqueued from.
+    `inherited` is what it took along of the environment that it was enqueued from, `gone` as in state_text().
     """
     spec, lease, last = job.spec, job.lease, job.last
     yield "id", escape(spec.id)
-    yield "state", state_text(job)
+    yield "state", state_text(job, gone=gone)
     yield "command", command_text(spec.command)
     yield "queue", escape(spec.queue)
     yield "priority", str(spec.priority) if spec.priority else ""

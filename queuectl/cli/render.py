@@ -22,6 +22,9 @@ LEAST = 5
 LEAST_WHOLE = 20
 """A value up to which a column is kept whole by leaving out others; a third of a wide terminal."""
 
+SCREENFUL = 50
+"""How much of a long list people get who did not say how much."""
+
 STATE_COLOURS = {
     "pending": "blue",
     "processing": "cyan",

@@ -188,6 +188,11 @@ class Looking(History):
         with self._store.read() as txn:
             return reading.list_workers(txn, self.path, self._clock.now_us())
 
+    def gone_workers(self, ids: Iterable[str]) -> frozenset[str]:
+        """Return those of the workers `ids` that are gone without having stopped: nobody runs what they hold."""
+        with self._store.read() as txn:
+            return reading.gone_workers(txn, self.path, self._clock.now_us(), ids)
+
     def unserved(self, queues: Sequence[str] | None = None) -> list[Unserved]:
         """Give the queues, of these or of all, where jobs wait and that no running worker serves.
 

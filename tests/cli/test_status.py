@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from queuectl import JobRequest
+
 from .conftest import CommandLine, wait_until
 from .terminal import Terminal
 
@@ -47,6 +49,32 @@ def test_workers(cli: CommandLine) -> None:
     assert cli.json("status")["active_workers"] == 1
 
 
+def test_a_job_whose_worker_was_killed(cli: CommandLine) -> None:
+    """list, show and status say that nobody runs a job whose worker was killed, and no longer once it was taken over.
+
+    What a live worker runs is said as ever, by all of them.
+    """
+    cli("enqueue", "a", "sleep 600")
+    cli("enqueue", "b", "sleep 600", "--queue", "mail")
+    killed = cli.spawn("worker", "start", "--queue", "default")
+    cli.spawn("worker", "start", "--queue", "mail")
+    wait_until(lambda: cli.json("status")["jobs"]["processing"] == 2)
+    assert "gone" not in cli("list").stdout + cli("show", "a").stdout + cli("status").stdout
+    killed.kill()
+    killed.communicate(timeout=10)
+    states = dict(re.findall(r"^(a|b) +(processing(?: \S+ \S+)?)  ", cli("list").stdout, re.M))
+    assert states == {"a": "processing (worker gone)", "b": "processing"}
+    assert re.search(r"^state +processing \(worker gone\)$", cli("show", "a").stdout, re.M)
+    assert re.search(r"^state +processing$", cli("show", "b").stdout, re.M)
+    assert re.search(r"processing +2  1 of a worker that is gone$", cli("status").stdout, re.M)
+    assert re.search(r"processing +1$", cli("status", "--queue", "mail").stdout, re.M)
+    assert "gone" not in cli("list", "--as-of", "1s ago").stdout  # as the log has it
+    with cli.queue() as queue:
+        queue.recover()
+    assert "(worker gone)" not in cli("list").stdout + cli("show", "a").stdout
+    assert "that is gone" not in cli("status").stdout
+
+
 @pytest.mark.parametrize(
     ("columns", "told", "spared"), [(80, "cancelled", "none"), (60, "pending", "cancelled"), (40, "pending", "dead")]
 )
@@ -62,6 +90,23 @@ def test_queues_fit_the_terminal(cli: CommandLine, columns: int, told: str, spar
     assert spared not in lines[titles]
     assert lines[titles + 1].split()[:2] == ["default", "1"]
     assert lines[titles + 2].split()[:2] == ["mail", "1"]
+
+
+def test_thousands_of_queues(cli: CommandLine) -> None:
+    """On a terminal a screenful of queues is listed, those with jobs that have not ended first; elsewhere all are."""
+    with cli.queue() as queue:
+        queue.enqueue_many([JobRequest("true", queue=f"q{n:04}") for n in range(60)])
+        for job in queue.claim("w", 55):
+            queue.complete(queue.start(job))
+    with Terminal(cli, "status", rows=100) as terminal:
+        assert terminal.end() == 0
+        lines = [line.strip() for line in terminal.screen.display]
+    listed = [line.split()[0] for line in lines if re.match(r"q\d{4} ", line)]
+    assert listed == [f"q{n:04}" for n in (*range(45), *range(55, 60))]
+    assert "... and 10 more; --queue NAME shows one, and a pipe or --json has all" in lines
+    assert len(re.findall(r"^  q\d{4} ", cli("status").stdout, re.M)) == 60
+    assert "more;" not in cli("status").stdout
+    assert len(cli.json("status")["queues"]) == 60
 
 
 def test_watch_follows(cli: CommandLine) -> None:

@@ -56,6 +56,20 @@ def test_a_queue_that_nobody_serves(dashboard: Dashboard, store: Queue, browser:
     browser.sees("queuectl worker start --queue slow")
 
 
+def test_what_no_job_matches(dashboard: Dashboard, store: Queue, browser: Browser) -> None:
+    """Where no job passes the filter the page says which it was, in plain words."""
+    store.enqueue("true", id="a")
+    for about, told in (
+        ("state=dead", "No jobs are dead."),
+        ("state=failed&queue=mail", "No jobs are failed in queue mail."),
+        ("queue=mail", "No jobs in queue mail."),
+        ("text=rsync", "No jobs with “rsync” in id, command or error."),
+        ("text=true&after=a", "No more jobs with “true” in id, command or error."),
+    ):
+        browser.go(f"{dashboard.url}#/jobs?{about}")
+        browser.sees(told)
+
+
 def test_nothing_of_a_job_is_obeyed(dashboard: Dashboard, store: Queue, browser: Browser) -> None:
     """Markup and control characters in an id, a command, an error and the output are shown, on every page."""
     store.enqueue(SPOOF.replace("\x00", ""), id=NASTY, max_retries=0, reason=SPOOF.replace("\x00", ""))

@@ -11,7 +11,7 @@ from textual.screen import Screen
 from textual.widgets import Log, Static
 
 from ...worker.printed import frames_of, shown
-from ..jobtext import details
+from ..jobtext import details, gone_workers
 from ..render import STATE_COLOURS
 from ..story import Names, timeline
 from ..taming import Tamed
@@ -163,7 +163,9 @@ class JobScreen(Screen[None]):
             events = self._queue.history(self.job_id, lives=LIVES)
             lines = ["  ".join(filter(None, cells)) for cells in timeline(events, Names(self._queue))]
         else:
-            lines = [f"{key:<12} {value}" for key, value in details(self._queue.job(self.job_id)) if value]
+            job = self._queue.job(self.job_id)
+            told = details(job, gone=gone_workers(self._queue, [job]))
+            lines = [f"{key:<12} {value}" for key, value in told if value]
         log.write("\n".join(lines) + "\n", scroll_end=False)
 
     def action_view(self, view: str) -> None:

@@ -11,16 +11,13 @@ from .. import offers
 from ..choosing import filter_from, filter_options
 from ..context import Session, pass_session
 from ..params import Place, as_of_option, json_option, now_us, whole
-from ..render import json_array, note, paged_table
+from ..render import SCREENFUL, json_array, note, paged_table
 from ..text import escape
 from ..verb import Verb
 
 if TYPE_CHECKING:
     from ...asof import Past
     from ...queue import Queue
-
-SCREENFUL = 50
-"""How many people are shown unasked."""
 
 PAGE = 500
 """Rows whose widths are fitted to each other; a table of all would have to be held whole."""
@@ -82,13 +79,14 @@ def command(
 
         json_array(map(job_json, found))
         return
-    from ..jobtext import Rows, chosen_columns
+    from ..jobtext import Rows, chosen_columns, gone_workers
 
-    shown = Rows(chosen_columns(columns), opened.now_us())
+    wanted = chosen_columns(columns)
     first = list(islice(found, PAGE))
     if not first:
         note(_nothing(where, after, as_of))
         return
+    shown = Rows(wanted, opened.now_us(), gone=gone_workers(opened, first))
     paged_table(shown.columns, map(shown.of, chain([first], iter(lambda: list(islice(found, PAGE)), []))))
     if limit is None and opened.jobs(where, order=order, limit=1, after=first[-1].id):
         note(_more(opened, where, after, len(first), first[-1].id))

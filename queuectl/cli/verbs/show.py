@@ -54,7 +54,7 @@ def command(
         ]
         document_of_each(documents, is_several=len(job_ids) > 1)
     else:
-        from ..jobtext import details
+        from ..jobtext import details, gone_workers
         from ..story import cause_text
 
         for place, (job, inherited, cause, earlier) in enumerate(jobs):
@@ -62,5 +62,6 @@ def command(
                 line()
             by = escape(cause_text(cause)) if cause else ""
             before = f"a job had this id before it; see: queuectl history {as_typed(job.id)}" if earlier else ""
-            pairs([*details(job, inherited), ("caused by", by), ("earlier", before)])
+            gone = gone_workers(seen, [job])
+            pairs([*details(job, inherited, gone=gone), ("caused by", by), ("earlier", before)])
     ctx.exit(code)

@@ -304,12 +304,18 @@ async function jobsPage({ query: about }) {
     form,
     found.gone ? h("p", { class: "quiet" }, "The job that this page began behind is gone.")
       : found.jobs.length ? jobTable(found.jobs)
-        : h("p", { class: "quiet" }, isPartial ? "None so far." : query(about) ? "No such jobs." : ["No jobs yet. ", !app.status.read_only && h("a", { href: "#/new" }, "Enqueue one")]),
+        : h("p", { class: "quiet" }, isPartial ? "None so far." : query(about) ? nothingMeant(about) : ["No jobs yet. ", !app.status.read_only && h("a", { href: "#/new" }, "Enqueue one")]),
     isPartial && h("p", { class: "quiet" }, `Looked at ${plural(found.searched, "job")} so far.`),
     h("p", { class: "bar" },
       about.after && h("a", { href: jobsLink({ ...about, after: "" }) }, "First page"),
       found.next && h("a", { href: jobsLink({ ...about, after: found.next }) }, isPartial ? "Search on" : "Next page")),
   ];
+}
+
+function nothingMeant({ state, queue, text, after }) {
+  const are = state ? ` are ${visible(state)}` : "", within = queue ? ` in queue ${visible(queue)}` : "";
+  const having = text ? ` with “${visible(text)}” in id, command or error` : "";
+  return `No ${after ? "more " : ""}jobs${are}${within}${having}.`;
 }
 
 function jobTable(jobs) {
