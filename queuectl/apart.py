@@ -4,8 +4,9 @@ Or, as the folding of a replay does, to use a second processor.
 
 A task is a generator of messages, plain dictionaries. It runs in a child, which sends each message as msgpack
 through a socket that is its standard input, where nothing writes that prints: True once it is about to look, then
-the messages, and True again when it is through. Whatever else is heard, and an end without it, is an untimely one;
-`Ending` says whether the queue can be to blame. Knows no task's insides.
+the messages, and True again when it is through; or, where it cannot go on for a reason that is no fault of the
+queue's, the number of that. Whatever else is heard, and an end without it, is an untimely one; `Ending` says whether
+the queue can be to blame. Knows no task's insides.
 """
 
 import os
@@ -21,6 +22,7 @@ from threading import Thread
 from typing import IO, Any, Final, NamedTuple
 
 from .errors import QueuectlError
+from .hindrance import hindrance, is_hindrance, words
 from .packing import pack, unpack, unpacked
 
 Message = dict[str, Any]
@@ -38,29 +40,25 @@ TASKS: Final[Mapping[str, tuple[str, str]]] = {
 
 _START: Final = "import sys; sys.path.insert(0, sys.argv.pop(1)); from queuectl.apart import main; main()"
 _OF_ENGINE: Final = frozenset({signal.SIGBUS, signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL})
-_OF_SURROUNDINGS: Final = (
+_LAST_WORDS: Final = (
     "MemoryError",
-    "out of memory",
-    "Cannot allocate memory",
-    "can't start new thread",
     "libgcc_s",  # the C library wants to load it to end a thread, and aborts where no file can be opened
-    "Too many open files",
-    "Resource temporarily unavailable",
-    "No space left on device",
-    "Disk quota exceeded",
-    "cannot start a process",
 )
-"""What a process complains of that lacks something which has nothing to do with the file it reads."""
+"""What the interpreter and the C library print, in no other language, where they end a process short of something."""
 
 _MOST: Final = 2**63 - 1
 """The largest number that a message carries; a damaged file can have any."""
 
 
 class Ending(NamedTuple):
-    """How a child came to an untimely end, and whether what it looked at is to blame: False where it could not look."""
+    """How a child came to an untimely end, and whether what it looked at is to blame: False where it could not look.
+
+    `hindrance`: the number of what kept it from that, where it came to say it; else 0.
+    """
 
     how: str
     is_damage: bool
+    hindrance: int = 0
 
     def __str__(self) -> str:
         return self.how
@@ -80,16 +78,6 @@ def run(task: str, options: Mapping[str, Any], heard: Callable[[Message], None])
             return ending
 
 
-def lacks(what: str) -> bool:
-    """Whether a complaint is of memory, processes, files or room, and not of what was looked at."""
-    return any(each in what for each in _OF_SURROUNDINGS)
-
-
-def unseen(why: str) -> str:
-    """Say that something could not be looked at."""
-    return f"could not be looked at: {why}; try again with more memory and room, and without a limit on this process"
-
-
 def stream(task: str, options: Mapping[str, Any]) -> Generator[Message, None, Ending | None]:
     """Yield the messages of a task that runs in a child, as they come; returns and raises as run() does.
 
@@ -107,6 +95,8 @@ def stream(task: str, options: Mapping[str, Any]) -> Generator[Message, None, En
                 child.kill()  # it is through, or may go on to say anything
         if is_begun and last is True:
             return None
+        if is_begun and is_hindrance(last):
+            return Ending(f"the process that looked at it failed ({words(last)})", False, last)
         if last is not None:
             return Ending("the process that looked at it said something else", False)
         complaints.seek(0)
@@ -171,8 +161,14 @@ def main() -> None:
     module, function = TASKS[sys.argv[1]]
     begin = getattr(import_module(f".{module}", __package__), function)
     _send(pack(True))
-    for message in begin(**unpack(bytes.fromhex(sys.argv[2]))):
-        _send(_packed(message))
+    try:
+        for message in begin(**unpack(bytes.fromhex(sys.argv[2]))):
+            _send(_packed(message))
+    except Exception as error:
+        if number := hindrance(error):
+            _send(pack(number))
+            os._exit(1)
+        raise
     _send(pack(True))
     os._exit(0)  # at once: as soon as it lets go of its socket, the parent lets go of its own
 
@@ -212,7 +208,7 @@ def _ending(code: int, complaints: str, *, is_begun: bool) -> Ending:
         return Ending(f"the process started for that, {sys.executable}, did not begin{last}", False)
     if code == 0:
         return Ending("the process that looked at it ended before it was through", False)
-    is_lacking = any(map(lacks, lines))
+    is_lacking = any(each in line for line in lines for each in _LAST_WORDS)
     if code >= 0:
         return Ending(f"the process that looked at it failed{last}", not is_lacking)
     number = -code

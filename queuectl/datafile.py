@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import lmdb
 
-from .directory import check_new, hold_files, refuse_irregular
+from .directory import advice_on, check_new, hold_files, refuse_irregular
 from .errors import NoQueue, StoreError
 from .halfmade import holds_nothing, refuse_lost
 from .lmdbfile import LmdbFile
@@ -21,20 +21,26 @@ from .tables import check_format, table_names
 def faults(path: Path) -> list[str]:
     """Give what is wrong with the structure of data.mdb, found in Python, without the engine.
 
-    It reads all of the file; where a process writes to it meanwhile, what it gives may be wrong.
+    It reads all of the file; where a process writes to it meanwhile, what it gives may be wrong. Raises StoreError
+    where the file cannot be read by this process.
     """
     from lmdb.verify import VerifyError, verify
+
+    from .hindrance import hindrance
 
     try:
         return [str(each) for each in verify(str(path))]  # type: ignore[no-untyped-call]
     except (VerifyError, OSError, ValueError) as error:
+        if isinstance(error, OSError) and hindrance(error):
+            advice = advice_on(error, "check its owner and permissions")
+            raise StoreError(f"cannot read data.mdb in {path}: {error.strerror}; {advice}") from error
         return [str(error)]
 
 
 def damaged(path: Path, error: lmdb.Error) -> StoreError:
     """Return the error for a file in which LMDB met what cannot be."""
-    found = str(error).rstrip(".")
-    return StoreError(f"cannot open the queue at {path}: {found}; type `queuectl verify`, then restore a backup")
+    found, advice = str(error).rstrip("."), advice_on(error, "type `queuectl verify`, then restore a backup")
+    return StoreError(f"cannot open the queue at {path}: {found}; {advice}")
 
 
 @contextmanager

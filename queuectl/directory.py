@@ -149,20 +149,11 @@ def _irregular(file: Path) -> StoreError:
     )
 
 
-_SHORT: Final = {
-    (errno.EMFILE, errno.ENFILE): "open files (`ulimit -n`)",
-    (errno.EAGAIN,): "processes (`ulimit -u`)",
-    (errno.ENOMEM,): "memory (`ulimit -v`, `ulimit -d`)",
-}
-"""What a process can run short of, by error numbers."""
-
-
 def advice_on(error: Exception, otherwise: str) -> str:
-    """Return what to do about a file that could not be opened: not the file's fault where descriptors ran out."""
-    for numbers, what in _SHORT.items():
-        if any(os.strerror(number) in str(error) for number in numbers):
-            return f"raise the limit on {what}"
-    return otherwise
+    """Return what to do about a file that could not be used: not the file's fault if descriptors ran out."""
+    from .hindrance import advice, hindrance  # only where something failed: it costs a start
+
+    return advice(hindrance(error), otherwise)
 
 
 def file_at(path: str | Path, name: str = "data.mdb") -> tuple[int, int] | None:

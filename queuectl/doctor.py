@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-from . import apart, halfmade, lockfile
+from . import apart, halfmade, hindrance, lockfile
 from .clock import SystemClock
 from .directory import JOURNAL, NETWORK, SHRUNK, STAGED, filesystem_of, refuse_irregular
 from .diskspace import is_lock_without_room
@@ -96,7 +96,8 @@ def examine(path: Path) -> list[Finding]:
     ending = apart.run("doctor", {"path": str(path)}, lambda message: found.append(Finding(**message)))
     if ending:
         is_damage = ending.is_damage and not is_lock_without_room(path)
-        what, do = (ending.how, "queuectl verify") if is_damage else (f"the queue {apart.unseen(ending.how)}", "")
+        unseen = f"the queue {hindrance.unseen(ending, ending.hindrance)}"
+        what, do = (ending.how, "queuectl verify") if is_damage else (unseen, "")
         found.append(Finding("open", "problem", what, do))
     return found
 
@@ -139,7 +140,7 @@ def _checked(name: str, check: "Callable[[Store], Iterator[Trouble]]", store: St
     except NewerFormat as error:
         yield Finding(name, "problem", str(error), "upgrade queuectl")._asdict()
     except QueuectlError as error:
-        yield Finding(name, "problem", str(error), "queuectl verify")._asdict()
+        yield Finding(name, "problem", str(error), _way_out(error))._asdict()
 
 
 def _findings(name: str, troubles: Iterator[Trouble]) -> Iterator[dict[str, Any]]:
@@ -148,6 +149,9 @@ def _findings(name: str, troubles: Iterator[Trouble]) -> Iterator[dict[str, Any]
 
 
 def _way_out(error: QueuectlError) -> str:
+    """Return what to type about an error: nothing where it is not the queue that lacks something, and it says so."""
+    if hindrance.hindrance(error):
+        return ""
     if isinstance(error, NoQueue):
         return "queuectl enqueue JOB COMMAND"
     if isinstance(error, FileDeleted | HalfReplaced | LogLost | NotYetMade):

@@ -17,6 +17,7 @@ from .errors import BadSegment, CorruptLog
 from .events.audit import Audit, Problem, Problems
 from .events.codec import unpack
 from .events.lmdb_log import LOG, LmdbLog
+from .hindrance import hindrance
 from .projections import archives
 from .segment import Row, Segment
 from .store import Store, key_of
@@ -54,8 +55,10 @@ class Provenance:
                 self.told = f"not proven: {missing} is not there; put it back and verify again"
             elif not wanted:
                 self.told = "not proven: no segment is known that has them"
-            elif self.problems:
+            elif any(each.is_damage for each in self.problems):
                 self.told = "not proven: the archive is damaged; put a sound copy of it in its place"
+            elif self.problems:
+                self.told = "not proven: the archive could not be looked at"
             elif not is_log_sound:
                 self.told = "the archive has them, but the log itself is damaged below that position"
             else:
@@ -90,7 +93,8 @@ class Provenance:
             except BadSegment as error:
                 first, last = archive.span_of(path)
                 position, until = error.position or first, error.until or (0 if error.position else last)
-                self._problem(position, f"the archive segment {path}: {error.found}", until)
+                what = f"the archive segment {path}: {error.found}"
+                self.problems.append(Problem(position, what, until, is_damage=not hindrance(error)))
             except CorruptLog as error:
                 self._problem(error.position, f"the archive segment {path}: the checksum of this event does not match")
 

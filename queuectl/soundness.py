@@ -16,6 +16,7 @@ from .errors import QueuectlError, StoreError
 from .events.chain import GENESIS, link
 from .events.codec import unpack
 from .events.lmdb_log import LOG, LmdbLog
+from .hindrance import unseen
 from .limits import check as check_event
 from .projections import archives
 from .store import Store, key_of
@@ -65,7 +66,7 @@ def sound(directory: Path) -> Sound:
     """Check the data file in a directory in another process; raises StoreError with what is wrong."""
     heard: list[apart.Message] = []
     if ending := apart.run("sound", {"path": str(directory)}, heard.append):
-        what = f"cannot be read: {ending.how}" if ending.is_damage else apart.unseen(ending.how)
+        what = f"cannot be read: {ending.how}" if ending.is_damage else unseen(ending, ending.hindrance)
         raise StoreError(f"data.mdb {what}")
     [found] = heard
     if "wrong" in found:

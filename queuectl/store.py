@@ -218,7 +218,8 @@ class Store:
             opened = self._transaction(txn)
             yield opened
         except lmdb.Error as error:
-            raise StoreError(f"cannot read the queue at {self.path}: {error}; run `queuectl verify`") from error
+            advice = advice_on(error, "run `queuectl verify`")
+            raise StoreError(f"cannot read the queue at {self.path}: {error}; {advice}") from error
         except Exception as error:
             self._tell_damage(error)
             raise
@@ -344,7 +345,8 @@ class Store:
                 if isinstance(error, lmdb.MapResizedError | lmdb.PanicError):
                     shared.grow()
                 elif isinstance(error, lmdb.Error):
-                    raise StoreError(f"cannot use the queue at {self.path}: {error}; open it again") from error
+                    advice = advice_on(error, "open it again")
+                    raise StoreError(f"cannot use the queue at {self.path}: {error}; {advice}") from error
                 else:
                     raise
 

@@ -10,6 +10,7 @@ from .directory import refuse_irregular
 from .diskspace import is_lock_without_room
 from .errors import QueuectlError
 from .halfmade import refuse_none
+from .hindrance import unseen
 
 LISTED_AT_MOST: Final = 1_000
 """Problems that are told one by one; of more only the number is known."""
@@ -77,7 +78,7 @@ def verify(
     if ending := apart.run("verify", options, gathered.hear):
         gathered.ended(ending)
     elif not gathered.parts and not gathered.count:
-        gathered.add("file", 0, 0, apart.unseen("the process said nothing"), is_damage=False)
+        gathered.add("file", 0, 0, unseen("the process said nothing"), is_damage=False)
     gathered.compare(places)
     if write_to is not None:
         _write(write_to, gathered, path)
@@ -116,7 +117,7 @@ class _Gathered:
         elif kind == "ended":
             if message["part"] != self._part:
                 self._part, self._done = message["part"], 0
-            self.ended(apart.Ending(message["how"], message["is_damage"]))
+            self.ended(apart.Ending(message["how"], message["is_damage"], message["hindrance"]))
         elif kind == "part":
             figures = {key: value for key, value in message.items() if key not in ("is", "part")}
             self.parts[message["part"]] = figures
@@ -135,7 +136,7 @@ class _Gathered:
     def ended(self, ending: apart.Ending) -> None:
         """Find where the process that looked came to its end."""
         if not ending.is_damage or is_lock_without_room(self._path):
-            self.add(self._part, 0, 0, apart.unseen(ending.how), is_damage=False)
+            self.add(self._part, 0, 0, unseen(ending, ending.hindrance), is_damage=False)
             return
         if self._part != "log":
             self.add(self._part, 0, 0, ending.how)

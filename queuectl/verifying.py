@@ -25,6 +25,7 @@ from .errors import CorruptLog, IllegalTransition, NewerFormat, QueuectlError, S
 from .events.audit import Audit, Envelope, Look, Problem, Problems, envelope_of
 from .events.types import RETENTION_STREAM
 from .files import scratch_directory
+from .hindrance import hindrance, unseen, words
 from .inherited import OF_ENVIRONMENTS, Inherited
 from .projections import rebuild
 from .provenance import Provenance, ahead_of_log
@@ -106,11 +107,10 @@ class _Beside:
     def _run(self) -> None:
         try:
             ending = apart.run(self._task, self._options, self._told.put)
-        except QueuectlError as error:
-            ending = apart.Ending(str(error), False)
+        except Exception as error:  # whatever it is, who waits for the messages must hear of their end
+            ending = apart.Ending(str(error) or repr(error), False, hindrance(error))
         if ending:
-            told = {"how": ending.how, "is_damage": ending.is_damage}
-            self._told.put({"is": "ended", "part": self._task, **told})
+            self._told.put({"is": "ended", "part": self._task, **ending._asdict()})
         self._told.put(None)
 
 
@@ -133,10 +133,14 @@ def faults_of_log(store: Store, *, with_outputs: bool) -> list[str]:
 def _file(path: Path) -> Iterator[Message]:
     begun = time.monotonic()
     yield {"is": "progress", "part": "file", "done": 0, "total": None}
-    found = faults(path)
-    if found and is_used(path):  # a writer may have used pages again while they were read: hold what there is
-        with Store.open_suspect(path) as store, store.read():
-            found = faults(path)
+    try:
+        found = faults(path)
+        if found and is_used(path):  # a writer may have used pages again while they were read: hold what there is
+            with Store.open_suspect(path) as store, store.read():
+                found = faults(path)
+    except StoreError as error:
+        yield _problem("file", _of_error(error))
+        return
     yield from (_problem("file", Problem(0, f"data.mdb: {each}")) for each in found)
     yield {"is": "part", "part": "file", "bytes": (path / "data.mdb").stat().st_size, "seconds": _since(begun)}
 
@@ -201,7 +205,7 @@ class _Walk:
         self._watched = watched
         self._audit = Audit(self._problems.append, cut=self._cut, watched=watched)
         self._archive = Provenance(store, self._cut, self._chain)
-        self._broke_off = ""
+        self._broke_off: StoreError | None = None
 
     def run(self) -> Iterator[Message]:
         """Go through the log, telling how far it is; what is wrong is kept until finish()."""
@@ -211,7 +215,7 @@ class _Walk:
                 if until == self._cut:
                     self._pass_the_cut()
         except StoreError as error:
-            self._broke_off = str(error)
+            self._broke_off = error
         self._audit.finish()
         below = {position: self._watched[position] for position in self._audit.unproven if position <= self._cut}
         is_log_sound = not self._broke_off and all(each.position > self._cut for each in self._problems)
@@ -228,7 +232,7 @@ class _Walk:
         audit = self._audit
         if self._broke_off:
             self._problems.append(
-                Problem(audit.position + 1, f"the log cannot be read from here on: {self._broke_off}")
+                _of_error(self._broke_off, audit.position + 1, "the log cannot be read from here on: ")
             )
         streams = 0 if self._broke_off else self._check_streams()
         yield from _problems("log", self._problems)
@@ -297,7 +301,7 @@ class _Walk:
             if total != audit.sum:
                 found.extend(trace(self._store, self._head, self._cut, audit.spoilt))
         except StoreError as error:
-            found.append(Problem(0, str(error)))
+            found.append(_of_error(error))
             return 0
         return count
 
@@ -339,7 +343,8 @@ class _Walk:
                     is_removed = txn.get("jobs", key_of(number)) is None
                 self._say(position, "" if is_removed else NOT_THERE)
             except OSError as error:
-                self._say(position, f"what the run printed cannot be read: {error.strerror}")
+                what = f"what the run printed cannot be read: {error.strerror}"
+                self._unsaid.append(Problem(position, what, is_damage=not hindrance(error)))
         self._outputs_s += _since(begun)
 
     def _say(self, position: int, what: str) -> None:
@@ -463,13 +468,15 @@ def _problem(part: str, problem: Problem) -> Message:
     return {"is": "problem", "part": part, **problem._asdict()}
 
 
-def _of_error(error: QueuectlError) -> Problem:
+def _of_error(error: QueuectlError, position: int = 0, where: str = "") -> Problem:
     """Return what to tell of an error that was met: it may be of this process or this release, and not of the queue."""
     if isinstance(error, NewerFormat):
-        return Problem(0, str(error), is_damage=False)
-    if isinstance(error, WriteFailed) or apart.lacks(str(error)):
-        return Problem(0, apart.unseen(str(error)), is_damage=False)
-    return Problem(0, str(error))
+        return Problem(position, str(error), is_damage=False)
+    if isinstance(error, WriteFailed):  # which says what to do
+        return Problem(position, f"could not be looked at: {error}", is_damage=False)
+    if number := hindrance(error):
+        return Problem(position, unseen(words(number), number), is_damage=False)
+    return Problem(position, f"{where}{error}")
 
 
 def _since(begun: float) -> float:

@@ -1,5 +1,6 @@
 """Work in a process of its own: its messages are heard, and however it ends is told."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -73,7 +74,7 @@ def test_another_program_is_no_answer(path: Path, monkeypatch: pytest.MonkeyPatc
     """Where a program that embeds Python is not one itself, what it does instead never reads as a sound queue."""
     monkeypatch.setattr(sys, "executable", program)
     ending = apart.run("locate", {"path": str(path), "after": 0}, lambda _: None)
-    assert ending == (f"the process started for that, {program}, did not begin", False)
+    assert ending == (f"the process started for that, {program}, did not begin", False, 0)
     report = verify(path)
     assert not report.is_sound
     assert [(each.part, each.is_damage) for each in report.problems] == [("file", False)]
@@ -97,7 +98,6 @@ def test_no_program_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch, prog
         ("os.write(0, apart.pack(True)); os.kill(os.getpid(), 9)", "was ended by SIGKILL"),
         ("os.write(0, apart.pack(True)); os.kill(os.getpid(), 15)", "was ended by SIGTERM"),
         ("os.write(0, apart.pack(True)); raise MemoryError", "failed (MemoryError)"),
-        ('os.write(0, apart.pack(True)); raise RuntimeError("can\'t start new thread")', "can't start new thread"),
         ("os.kill(os.getpid(), 11)", "did not begin"),
     ],
 )
@@ -108,6 +108,42 @@ def test_an_ending_that_is_not_of_the_queue(path: Path, monkeypatch: pytest.Monk
     assert ending is not None
     assert how in ending.how
     assert not ending.is_damage
+
+
+LIMITED = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+import queuectl.verifying
+from queuectl import apart
+from resource import *
+setrlimit({limit}, ({most}, {most}))
+apart.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "number", "how"),
+    [
+        ("RLIMIT_NOFILE", 4, errno.EMFILE, "Too many open files"),
+        ("RLIMIT_AS", 100 << 20, errno.ENOMEM, "Cannot allocate memory"),
+    ],
+)
+def test_what_a_child_lacks_is_handed_over_as_a_number(
+    path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, most: int, number: int, how: str
+) -> None:
+    """A child at a limit says at which, so that nobody has to guess it from what it printed: it is no damage."""
+    monkeypatch.setattr(apart, "_START", LIMITED.format(limit=limit, most=most))
+    ending = apart.run("locate", {"path": str(path), "after": 0}, lambda _: None)
+    assert ending == (f"the process that looked at it failed ({how})", False, number)
+
+
+def test_a_failure_that_only_reads_like_a_shortage_is_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words prove nothing: a row or a path may have any in it."""
+    script = f"import os, sys; sys.path.insert(0, sys.argv.pop(1)); {IMPORT}; os.write(0, apart.pack(True));"
+    monkeypatch.setattr(apart, "_START", f"{script} raise ValueError('No space left on device')")
+    ending = apart.run("locate", {"path": str(path), "after": 0}, lambda _: None)
+    assert ending is not None
+    assert ending.is_damage
 
 
 def test_a_message_carries_any_number(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,10 +32,11 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "mark": "",
     "surroundings": "errors mark",
     "when": "errors",
-    "directory": "errors files",
+    "hindrance": "",
+    "directory": "errors files hindrance",
     "copying": "directory environment errors",
     "tables": "errors files lmdbfile",
-    "datafile": "directory errors halfmade lmdbfile tables",
+    "datafile": "directory errors halfmade hindrance lmdbfile tables",
     "environment": "datafile directory errors files gate lmdbfile tables",
     "gate": "",
     "lmdbfile": "directory errors files surroundings txnlocks",
@@ -99,7 +100,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "retaining": f"answers later engine expiry reading retention settings {VIEWS_OF_ALL}",
     "shrinking": "answers datafile directory errors files halfmade",
     "limits": "errors events.* inheriting intake settings when",
-    "soundness": "apart datafile errors events.* limits projections.archives store",
+    "soundness": "apart datafile errors events.* hindrance limits projections.archives store",
     "backupfile": "errors files untrusted",
     "installing": "directory errors files untrusted",
     "backup": "__init__ answers backupfile files documents errors outputs soundness store surroundings",
@@ -119,16 +120,16 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     " filtering job_wait listing when asof snapshots branching"
     " archived expiry retaining retention shrinking worker.output",
     "weighing": "",
-    "apart": "errors packing",
+    "apart": "errors hindrance packing",
     "checkpoint": "documents errors files untrusted",
     "tracing": "errors events.audit events.types store",
-    "provenance": f"archive archived segment {VIEWS_OF_ALL}",
+    "provenance": f"archive archived hindrance segment {VIEWS_OF_ALL}",
     "inherited": "errors events.types inheriting store",
-    "verifying": "apart datafile directory errors events.audit events.types files inherited outputs projections.rebuild"
-    " provenance store tracing weighing",
-    "verification": "apart checkpoint directory diskspace errors halfmade",
-    "doctor": "apart clock directory diskspace due_times errors files halfmade events.lmdb_log job lmdbfile lockfile"
-    " logtime projections.* reading settings shells store writable",
+    "verifying": "apart datafile directory errors events.audit events.types files hindrance inherited outputs"
+    " projections.rebuild provenance store tracing weighing",
+    "verification": "apart checkpoint directory diskspace errors halfmade hindrance",
+    "doctor": "apart clock directory diskspace due_times errors files halfmade hindrance events.lmdb_log job lmdbfile"
+    " lockfile logtime projections.* reading settings shells store writable",
     "worker.libc": "surroundings",
     "worker.package": "asof settling takeover",
     "worker.*": f"{QUEUE} escaping boot command_parent doorbell files guardian leftovers lockfile mark processes"

@@ -2,8 +2,10 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,17 @@ def test_sound(filled: CommandLine) -> None:
     assert list(filled.json("verify", "--log-only")["parts"]) == ["log"]
 
 
+LIMITED = """
+import resource, sys
+from queuectl.cli import main
+import queuectl.cli.verbs.verify, queuectl.cli.verbs.doctor
+limit, most = map(int, (sys.argv.pop(1), sys.argv.pop(1)))
+sys.argv[0] = "queuectl"
+resource.setrlimit(limit, (most, most))
+main()
+"""
+"""Runs a verb at a limit on its process; what it takes to start Python is had before."""
+
 WHY = "what they are made from is damaged, or could not be looked at"
 
 
@@ -45,6 +58,27 @@ def test_what_could_not_be_looked_at_is_not_damage(filled: CommandLine) -> None:
     assert "upgrade this one" in said
     assert "nothing is known to be damaged" in said
     assert "restore" not in said
+
+
+@pytest.mark.parametrize("verb", ["verify", "doctor"])
+@pytest.mark.parametrize(
+    ("limit", "most"),
+    [
+        *((resource.RLIMIT_AS, mib << 20) for mib in (60, 200, 340)),
+        *((resource.RLIMIT_DATA, mib << 20) for mib in (24, 32)),
+        *((resource.RLIMIT_NOFILE, files) for files in (6, 9, 10)),
+        (resource.RLIMIT_FSIZE, 0),
+    ],
+)
+def test_a_limit_on_the_process_is_no_damage(filled: CommandLine, verb: str, limit: int, most: int) -> None:
+    """Whatever this process is short of: it ends, and nobody is sent to a backup, a replay or on to verify."""
+    command = [sys.executable, "-c", LIMITED, str(limit), str(most), "--db", str(filled.db), verb]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said
+    assert not [advised for advised in ("restore", "queuectl replay", "type: queuectl verify") if advised in said]
+    if verb == "verify" and done.returncode:
+        assert "nothing is known to be damaged" in said or done.stderr.startswith("Error: cannot start a process")
 
 
 def test_damaged(filled: CommandLine) -> None:

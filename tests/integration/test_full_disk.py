@@ -1,6 +1,7 @@
 """A disk that fills up: what was acknowledged is kept, what was not is as if it had never been asked for."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -125,6 +126,58 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("a file system of its own can only be mounted by root, outside of most containers")
     yield path
     subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+def say(disk: Path, *words: str, code: int) -> str:
+    """Run a verb in a process of its own, and return what it said."""
+    command = [sys.executable, "-m", "queuectl", "--db", str(disk), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == code, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+def fill_to_the_last_page(disk: Path) -> Path:
+    """Fill a disk, and return the file whose end makes room again."""
+    filler = disk / "outputs" / "filler"
+    filler.parent.mkdir(exist_ok=True)
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)) == 4096:
+            pass
+    return filler
+
+
+def test_verify_on_a_full_disk_asks_for_room_and_not_for_a_backup(disk: Path) -> None:
+    """The log is checked and the views, which take room, are not: that is said with what to do, which then helps."""
+    with Queue.open(disk) as queue:
+        queue.enqueue_many(["true"] * 3000)
+    filler = fill_to_the_last_page(disk)
+    said = say(disk, "verify", code=1)
+    assert "views  could not be looked at" in said
+    assert "no space left on the disk" in said
+    assert said.count("free some disk space, then try again") == 1
+    assert "Found 1 problem; nothing is known to be damaged" in said
+    assert "more memory" not in said
+    assert not [advised for advised in ("restore", "replay") if advised in said]
+    [problem] = json.loads(say(disk, "verify", "--json", code=1))["problems"]
+    assert (problem["part"], problem["is_damage"]) == ("views", False)
+    assert "Sound, up to position 3000" in say(disk, "verify", "--log-only", code=0)
+    filler.unlink()
+    assert "Sound, up to position 3000" in say(disk, "verify", code=0)
+
+
+@pytest.mark.parametrize("verb", ["verify", "doctor"])
+def test_a_lock_file_without_room_is_no_damage(disk: Path, verb: str) -> None:
+    """The engine's lock file, made anew on a full disk, has no pages to be written to: the kernel ends who tries."""
+    with Queue.open(disk) as queue:
+        queue.enqueue("true")
+    (disk / "lock.mdb").unlink()
+    filler = fill_to_the_last_page(disk)
+    said = say(disk, verb, code=1)
+    assert "could not be looked at" in said
+    assert not [advised for advised in ("restore", "queuectl replay", "queuectl verify") if advised in said]
+    filler.unlink()
+    assert "Sound" in say(disk, "verify", code=0)
 
 
 @contextmanager
