@@ -82,13 +82,13 @@ def parent_of_commands(worker: LiveWorker) -> int:
 def test_every_end_is_known(queue: Queue, program: str) -> None:
     """Whatever else waits for children in the program, however brief the jobs: each end is told as it was."""
     commands = ["true", "exit 3", "kill -9 $$"]
-    jobs = [{"command": commands[number % 3], "id": f"job{number}", "max_retries": 0} for number in range(300)]
+    jobs = [{"command": commands[number % 3], "id": f"job{number}", "max_retries": 0} for number in range(120)]
     queue.enqueue_many(jobs)
     queue.enqueue("sleep 60", id="limited", timeout_s=0.3, max_retries=0)
     worker = LiveWorker(queue.path, prelude=program, slots=3, drain=True)
     assert worker.exit_code(timeout_s=100) == 0, worker.said()
     ends = [("completed", None), ("dead", "exit code 3"), ("dead", "killed by SIGKILL")]
-    for number in range(300):
+    for number in range(120):
         job = queue.job(f"job{number}")
         assert (str(job.state), job.last.error if job.last else None, job.attempts) == (*ends[number % 3], 1)
     limited = queue.job("limited").last
