@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from . import listing, reading, snapshots
 from .answers import Status, WorkerInfo
 from .documents import time_json
+from .due_times import DueTimes
 from .errors import Archived, CorruptLog, JobNotFound, NotAQueue, StoreError, Unusable
 from .events.codec import decode_all
 from .events.lmdb_log import LOG, LmdbLog
@@ -154,7 +155,7 @@ class Past:
         """Give the queue at a glance, or of one queue; `head` is the moment's position. Raises InvalidInput."""
         queue = None if queue is None else check_queue(queue)
         with self._read() as txn:
-            return reading.status(txn, None, self.moment.at_us, queue)
+            return reading.status(txn, None, DueTimes(self.moment.at_us, self.moment.at_us), queue)
 
     def workers(self) -> list[WorkerInfo]:
         """Give the workers that had started and not stopped."""

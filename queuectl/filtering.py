@@ -30,7 +30,7 @@ class Filter(NamedTuple):
 
     Since and until speak of its last change, both inclusive: of when it was enqueued, claimed, ended or
     edited last. `match` is looked for in its id and its command, whatever the case. `running_since_us`: its
-    run goes on, and began then or before.
+    run goes on, and began then or before; `began` says when a time of the log was, where that is ahead of the clock.
     """
 
     states: frozenset[JobState] = frozenset()
@@ -39,23 +39,24 @@ class Filter(NamedTuple):
     until_us: int | None = None
     match: str | None = None
     running_since_us: int | None = None
+    began: Callable[[int], int] | None = None
 
     def fits(self, job: Job) -> bool:
         """Tell whether a job is one of those meant."""
-        states, queue, since_us, until_us, match, running_since_us = self
+        states, queue, since_us, until_us, match, running_since_us, began = self
         return (
             (not states or job.state in states)
             and queue in (None, job.spec.queue)
             and (since_us is None or job.updated_at_us >= since_us)
             and (until_us is None or job.updated_at_us <= until_us)
             and (match is None or _has(job, match))
-            and (running_since_us is None or _runs_since(job, running_since_us))
+            and (running_since_us is None or _runs_since(job, running_since_us, began))
         )
 
     @property
     def is_counted(self) -> bool:
         """Tell whether the counts of the queues already say how many there are."""
-        return self[2:] == (None,) * 4
+        return self[2:6] == (None,) * 4
 
 
 class Chosen(NamedTuple):
@@ -129,8 +130,9 @@ KEYS: Final[Mapping[str, Callable[[Job], Any]]] = {
 """What `--order` may name -> what it compares."""
 
 
-def _runs_since(job: Job, at_us: int) -> bool:
-    return job.running_since_us is not None and job.running_since_us <= at_us
+def _runs_since(job: Job, at_us: int, began: Callable[[int], int] | None) -> bool:
+    since_us = job.running_since_us
+    return since_us is not None and (since_us if began is None else began(since_us)) <= at_us
 
 
 def _has(job: Job, match: str) -> bool:

@@ -111,15 +111,17 @@ def _is_whole_job(job: Any) -> bool:
     return is_count(job.number) and (lease is None or (_is_lease(lease) and is_count(lease.token)))
 
 
+_FILTERED: Final[Mapping[str, Callable[[Any], bool]]] = {"queue": is_text, "match": is_text, "began": callable}
+"""What is not a time in a filter -> whether a value is of its kind."""
+
+
 def _is_filter(value: object) -> bool:
     return _is_named("Filter")(value) and _is_whole_filter(value)
 
 
 def _is_whole_filter(where: Any) -> bool:
     asked = {name: value for name, value in where._asdict().items() if name != "states" and value is not None}
-    return isinstance(where.states, Set) and all(
-        is_count(value) if name.endswith("_us") else is_text(value) for name, value in asked.items()
-    )
+    return isinstance(where.states, Set) and all(_FILTERED.get(name, is_count)(value) for name, value in asked.items())
 
 
 def _is_chosen(value: object) -> bool:

@@ -36,6 +36,12 @@ def anchored_us(txn: Transaction, clock: Clock, latest_us: int) -> int:
     return max(moving_us, latest_us)
 
 
+def slow_us(txn: Transaction, clock: Clock, now_us: int) -> int:
+    """Return since which of its times the log goes at half the pace; `now_us`, its time now, if it stands still."""
+    anchor = _read(txn)
+    return now_us if anchor is None or _reached_us(txn, clock) < now_us else anchor.log_us
+
+
 def _reached_us(txn: Transaction, clock: Clock) -> int:
     anchor = _read(txn)
     if anchor is None or anchor.boot != clock.boot().encode():

@@ -7,6 +7,7 @@ from typing import Final
 
 from . import presence
 from .answers import Overview
+from .due_times import DueTimes
 from .job import ENDED, Job, JobState
 from .projections import dead, jobs, leases, ready, scheduled
 from .reading import list_workers, status
@@ -19,7 +20,7 @@ LOOKS: Final = 1_000
 def overview(
     txn: Transaction,
     path: Path,
-    now_us: int,
+    times: DueTimes,
     *,
     state: JobState | None,
     queue: str | None,
@@ -33,11 +34,11 @@ def overview(
     found = (job for job in _in_order(txn, state, queue, lately) if queue in (None, job.spec.queue))
     retries = (job for job in _jobs(txn, scheduled.numbers(txn)) if job.state is JobState.FAILED)
     return Overview(
-        status(txn, path, now_us),
-        list_workers(txn, path, now_us),
+        status(txn, path, times),
+        list_workers(txn, path, times.wall_us),
         list(islice(found, limit)),
         list(islice(retries, limit)),
-        now_us,
+        times.wall_us,
     )
 
 

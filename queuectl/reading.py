@@ -8,6 +8,7 @@ from typing import Literal
 from . import lockfile, presence
 from .answers import ConfigValue, Run, Running, Status, Unserved, WorkerInfo
 from .boot import booted_s
+from .due_times import DueTimes
 from .errors import JobNotFound, Unusable
 from .events.lmdb_log import LmdbLog
 from .events.types import (
@@ -96,17 +97,17 @@ def dead_jobs(txn: Transaction) -> Iterator[Job]:
     return jobs.each(txn, dead.numbers(txn))
 
 
-def status(txn: Transaction, path: Path | None, now_us: int, queue: str | None = None) -> Status:
+def status(txn: Transaction, path: Path | None, times: DueTimes, queue: str | None = None) -> Status:
     """Give the counts, how many workers are at work, and how long a job that could run has waited.
 
     `path` None: the workers are as they are recorded. `queue`: of its jobs and the workers that serve it alone.
     """
     queues = counts.all_queues(txn) if queue is None else {queue: counts.get(txn, queue)}
-    found = [info for info in list_workers(txn, path, now_us) if info.serves(queue)]
+    found = [info for info in list_workers(txn, path, times.wall_us) if info.serves(queue)]
     active = sum(info.state != "dead" for info in found)
     lacking = _unserved((info.queues for info in found if info.state == "running"), queues)
     total = counts.total(txn) if queue is None else queues[queue]
-    return Status(total, active, queues, marks.get(txn, marks.APPLIED), _longest_wait_s(txn, now_us, queue), lacking)
+    return Status(total, active, queues, marks.get(txn, marks.APPLIED), _longest_wait_s(txn, times, queue), lacking)
 
 
 def settings(txn: Transaction, environ: Mapping[str, str]) -> dict[str, ConfigValue]:
@@ -233,11 +234,11 @@ def _unserved(serving: Iterable[tuple[str, ...] | None], queues: Mapping[str, co
     return [Unserved(name, count) for name, count in waiting.items() if count and name not in served]
 
 
-def _longest_wait_s(txn: Transaction, now_us: int, queue: str | None) -> float | None:
+def _longest_wait_s(txn: Transaction, times: DueTimes, queue: str | None) -> float | None:
     """Tell how long the first of each queue and priority has waited, or one not yet promoted, at the most."""
     found = jobs.each(txn, chain(islice(ready.firsts(txn, queue), FIRSTS), islice(scheduled.numbers(txn), 1)))
-    due = (job for job in found if job.due_us <= now_us and queue in (None, job.spec.queue))
-    waits = [now_us - max(job.updated_at_us, job.due_us) for job in due]
+    due = (job for job in found if job.due_us <= times.log_us and queue in (None, job.spec.queue))
+    waits = [times.passed_us(max(job.updated_at_us, job.due_us)) for job in due]
     return max(0, *waits) / 1_000_000 if waits else None
 
 

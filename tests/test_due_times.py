@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from queuectl import Queue, doctor
 from queuectl.cli.glance import glance
-from queuectl.cli.jobtext import state_text, when_text
+from queuectl.cli.jobtext import Rows, chosen_columns, state_text, when_text
 from queuectl.cli.text import moment
 from queuectl.documents import job_json, time_json
+from queuectl.due_times import DueTimes
+from queuectl.filtering import Filter
 from queuectl.job import Job
 from queuectl.when import PACE, log_time_us, wall_time_us
 from tests.clocks import START_US, FakeClock
@@ -89,6 +91,90 @@ def test_a_worker_waits_by_the_machine_s_clock(
     assert queue.exchange("w", [], want=1, lease_s=60).next_due_s == 1200
     clock.advance(200)
     assert queue.exchange("w", [], want=1, lease_s=60).next_due_s == 1000
+
+
+def test_how_long_ago_a_time_of_the_log_was() -> None:
+    """It went as the clock until that was put right, and at half the pace since; what the clock reached is its own."""
+    times = DueTimes(START_US + DAY_S * SECOND, START_US, slow_us=START_US + (DAY_S - 30) * SECOND)
+    for seconds_before, passed_s in ((0, 0), (10, 20), (30, 60), (40, 70)):
+        at_us = times.log_us - seconds_before * SECOND
+        assert times.passed_us(at_us) == passed_s * SECOND
+        assert times.began_us(at_us) == START_US - passed_s * SECOND
+    assert times.passed_us(START_US - 5) == 5
+    still = DueTimes(times.log_us, START_US, slow_us=times.log_us)
+    assert (still.passed_us(times.log_us), still.passed_us(times.log_us - 10)) == (0, 10)
+    assert DueTimes(START_US, START_US).passed_us(START_US + 1) == 0
+
+
+def begun_before(queue: Queue, clock: FakeClock) -> None:
+    """Begin 100 s before the clock is put right, and write something once it is."""
+    queue.start(*queue.claim("w"))
+    clock.advance(100)
+    queue.enqueue("true", id="before")
+    clock.jump(-DAY_S)
+    queue.enqueue("true", id="after")
+    clock.advance(200)
+
+
+def begun_after(queue: Queue, clock: FakeClock) -> None:
+    """Begin 300 s ago, since the clock was put right."""
+    clock.jump(-DAY_S)
+    queue.start(*queue.claim("w"))
+    clock.advance(300)
+
+
+@pytest.mark.parametrize("begin", [begun_before, begun_after])
+def test_a_run_is_told_since_when_it_goes_on(
+    queue: Queue, clock: FakeClock, begin: Callable[[Queue, FakeClock], None]
+) -> None:
+    """However it is looked at, by the clock as it is set now: for how long it has run, and whether for longer than."""
+    clock.jump(DAY_S)
+    queue.worker_started("w", slots=1, queues=None, host="h", pid=1)
+    queue.enqueue("true", id="job")
+    begin(queue, clock)
+    began_us = clock.now_us() - 300 * SECOND
+    running = [queue.job("job"), *queue.jobs(state="running"), *queue.overview(state="running").jobs]
+    assert [job.running_since_us for job in running] == [began_us] * 3
+    [row] = Rows(chosen_columns("took,when"), clock.now_us()).of(running[:1])
+    assert row == ["5m", moment(began_us)]
+    for workers in (queue.workers(), queue.overview().workers):
+        assert [run.since_us for info in workers for run in info.runs] == [began_us]
+    for seconds, found in ((299, ["job"]), (301, [])):
+        where = Filter(running_since_us=clock.now_us() - seconds * SECOND)
+        assert [job.id for job in queue.jobs(where)] == found
+        assert len(queue.choose("cancel", where).numbers) == len(found)
+    where = Filter(running_since_us=clock.now_us() - 299 * SECOND)
+    assert queue.act_on_all(queue.choose("cancel", where)).ids == ["job"]
+    clock.advance(100)
+    assert queue.job("job").running_since_us == began_us
+
+
+def test_a_run_from_before_the_clock_was_wrong_keeps_its_time(queue: Queue, clock: FakeClock) -> None:
+    """The day that the clock was ahead by, and nobody lived through, is not counted."""
+    queue.enqueue("true", id="job")
+    queue.start(*queue.claim("w"))
+    began_us = clock.now_us()
+    clock.advance(5)
+    clock.jump(DAY_S)
+    queue.enqueue("true")
+    clock.jump(-DAY_S)
+    queue.enqueue("true")
+    clock.advance(60)
+    assert queue.job("job").running_since_us == began_us
+    assert queue.jobs(Filter(running_since_us=clock.now_us() - 66 * SECOND)) == []
+
+
+def test_the_oldest_waits_by_the_clock(queue: Queue, clock: FakeClock) -> None:
+    """What was enqueued after the clock was put right waits, and for as long as it does."""
+    clock.jump(DAY_S)
+    queue.enqueue("true", id="early")
+    clock.jump(-DAY_S)
+    queue.complete(*queue.claim("w"))
+    queue.enqueue("true", id="late")
+    clock.advance(120)
+    assert queue.status().oldest_pending_s == pytest.approx(120, abs=0.01)
+    assert queue.overview().status.oldest_pending_s == pytest.approx(120, abs=0.01)
+    assert any("the oldest has waited 2m" in line for line in glance(queue))
 
 
 def test_status_tells_of_a_log_that_is_ahead(queue: Queue, clock: FakeClock) -> None:

@@ -75,7 +75,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "logtime": "clock store when",
     "due_times": "job when",
     "engine": f"logtime presence {CORE} {VIEWS_OF_ALL} clock settings intake doorbell when",
-    "settling|reading": "answers kinds settings boot lockfile presence commands engine outputs surroundings"
+    "settling|reading": "answers due_times kinds settings boot lockfile presence commands engine outputs surroundings"
     f" {VIEWS_OF_ALL}",
     "job_wait": f"answers filtering listing {VIEWS_OF_ALL}",
     "family": f"answers job reading {VIEWS_OF_ALL}",
@@ -83,8 +83,8 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "subscriptions": "answers clock errors events.* intake store",
     "snapshots": "directory errors files store untrusted",
     "branching": f"answers asof files outputs surroundings {VIEWS_OF_ALL}",
-    "asof": f"answers documents files filtering intake listing reading settings snapshots {VIEWS_OF_ALL}",
-    "overview": f"answers presence reading {VIEWS_OF_ALL}",
+    "asof": f"answers documents due_times files filtering intake listing reading settings snapshots {VIEWS_OF_ALL}",
+    "overview": f"answers due_times presence reading {VIEWS_OF_ALL}",
     "group_commit": "engine errors",
     "enqueuing": "answers clock commands engine group_commit inheriting intake job_mapping outputs settings"
     f" surroundings {VIEWS_OF_ALL}",
@@ -114,10 +114,10 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "foreignfiles": "errors foreign untrusted",
     "adopting": f"answers engine foreign foreignfiles intake outputs settings surroundings {VIEWS_OF_ALL}",
     "queue": f"face.* clock intake later settings surroundings {VIEWS_OF_ALL}",
-    "face.*": f"face.* answers clock commands due_times engine group_commit intake kinds settings surroundings trust"
+    "face.*": f"face.* answers clock commands due_times engine group_commit intake kinds logtime settings surroundings"
     f" {VIEWS_OF_ALL} outputs presence enqueuing acting settling reading overview takeover family matching selecting"
-    " subscriptions later verification adopting backup exporting foreignfiles importing installing migrating restore"
-    " filtering job_wait listing when asof snapshots branching"
+    " subscriptions trust later verification adopting backup exporting foreignfiles importing installing migrating"
+    " restore filtering job_wait listing when asof snapshots branching"
     " archived expiry retaining retention shrinking worker.output",
     "weighing": "",
     "apart": "errors hindrance packing",

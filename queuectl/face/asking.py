@@ -171,7 +171,7 @@ class Asking(Looking):
 
         `verb` is cancel, retry or remove. Raises InvalidInput where the filter names a state in which they can not.
         """
-        return acting.choose(self._store, verb, where)
+        return acting.choose(self._store, verb, self._since_by_the_clock(where, self.due_times()))
 
     def act_on_all(
         self, chosen: Chosen, *, reason: str | None = None, progress: Callable[[int], None] | None = None

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from .. import presence
+from .. import logtime, presence
 from ..engine import settings_of, token_of
 from ..errors import JobNotFound, StoreError
 from ..events.lmdb_log import LmdbLog
@@ -64,6 +64,20 @@ else:
 OUTPUT_AT_ONCE: Final = 1 << 20
 
 
+def _by_the_clock(workers: list[WorkerInfo], times: DueTimes) -> list[WorkerInfo]:
+    """Return workers with the times at which they and their runs began by the machine's clock, if the log is ahead."""
+    if not times.ahead_us:
+        return workers
+    began = times.began_us
+    return [
+        info._replace(
+            started_at_us=began(info.started_at_us),
+            runs=[run._replace(since_us=began(run.since_us)) for run in info.runs],
+        )
+        for info in workers
+    ]
+
+
 class Looking(History):
     """What can be asked of a queue."""
 
@@ -74,11 +88,15 @@ class Looking(History):
                 job = presence.shown(txn, reading.find(txn, job_id))
         except JobNotFound as error:
             raise archived.refusal(self._store, error) from None
-        return self.due_times().shown(job) if job.due_us else job
+        return self.due_times().shown(job) if job.due_us or job.lease else job
 
     def due_times(self) -> DueTimes:
         """Return the log's time and the machine's, which are one unless the clock was ahead once and was put right."""
-        return due_times.DueTimes(self._engine.now_us(), self._clock.now_us())
+        log_us, wall_us = self._engine.now_us(), self._clock.now_us()
+        if log_us <= wall_us:
+            return due_times.DueTimes(log_us, wall_us)
+        with self._store.read() as txn:
+            return due_times.DueTimes(log_us, wall_us, logtime.slow_us(txn, self._clock, log_us))
 
     def match_id(self, typed: str, *, or_removed: bool = False) -> str:
         """Give the id that is `typed`, or else the only one that begins so, of a job there is.
@@ -126,9 +144,15 @@ class Looking(History):
         Each is as it was when it was looked at. Raises as `jobs` does, before the first.
         """
         limit = None if limit is None else check_count("limit", limit)
-        found = listing.each(self._store.read, where, filtering.order_of(order), limit=limit, after=after)
         times = self.due_times()
+        where = self._since_by_the_clock(where, times)
+        found = listing.each(self._store.read, where, filtering.order_of(order), limit=limit, after=after)
         return map(times.shown, found) if times.ahead_us else found
+
+    @staticmethod
+    def _since_by_the_clock(where: Filter, times: DueTimes) -> Filter:
+        """Return a filter whose `running_since_us` is of the machine's clock, also if the log is ahead of that."""
+        return where if where.running_since_us is None or not times.ahead_us else where._replace(began=times.began_us)
 
     def count(self, where: Filter) -> int:
         """Count the jobs in the states and of the queue that a filter names, whatever else it asks for."""
@@ -143,8 +167,9 @@ class Looking(History):
     def status(self, *, queue: str | None = None) -> Status:
         """Give the queue at a glance, or the jobs of one queue and the workers that serve it; raises InvalidInput."""
         queue = None if queue is None else check_queue(queue)
+        times = self.due_times()
         with self._store.read() as txn:
-            return reading.status(txn, self.path, self._clock.now_us(), queue)
+            return reading.status(txn, self.path, times, queue)
 
     def overview(
         self,
@@ -160,12 +185,13 @@ class Looking(History):
         that fit are given. `lately` are numbers of jobs to look at beside.
         """
         wanted = None if state is None else check_state(state)
+        times = self.due_times()
         with self._store.read() as txn:
-            found = overviews.overview(
-                txn, self.path, self._clock.now_us(), state=wanted, queue=queue, limit=limit, lately=lately
-            )
-        shown = self.due_times().shown
-        return found._replace(jobs=list(map(shown, found.jobs)), retries=list(map(shown, found.retries)))
+            found = overviews.overview(txn, self.path, times, state=wanted, queue=queue, limit=limit, lately=lately)
+        if not times.ahead_us:
+            return found
+        jobs, retries = (list(map(times.shown, each)) for each in (found.jobs, found.retries))
+        return found._replace(jobs=jobs, retries=retries, workers=_by_the_clock(found.workers, times))
 
     def now_us(self) -> int:
         """Give the time, in microseconds since the epoch."""
@@ -185,8 +211,9 @@ class Looking(History):
 
     def workers(self) -> list[WorkerInfo]:
         """Give the workers that have not stopped, those found dead among them."""
+        times = self.due_times()
         with self._store.read() as txn:
-            return reading.list_workers(txn, self.path, self._clock.now_us())
+            return _by_the_clock(reading.list_workers(txn, self.path, times.wall_us), times)
 
     def gone_workers(self, ids: Iterable[str]) -> frozenset[str]:
         """Return those of the workers `ids` that are gone without having stopped: nobody runs what they hold."""
@@ -281,7 +308,8 @@ class Looking(History):
         What is enqueued afterwards is not waited for; a job that ends and is retried meanwhile is. `on_look`
         is called with their queues, at once and every few seconds. Raises WaitTimeout after `timeout_s`.
         """
-        meant = job_wait.Meant(self._store.read, where or filtering.Filter())
+        where = self._since_by_the_clock(where or filtering.Filter(), self.due_times())
+        meant = job_wait.Meant(self._store.read, where)
         job_wait.until_over(meant, self.head, self.wait_for_change, timeout_s=timeout_s, on_look=on_look)
         return meant.result()
 
