@@ -340,7 +340,7 @@ class CorruptLog(StoreError):
         self.found = found
         super().__init__(
             f"the log is damaged at position {position}: {found}; "
-            "stop the workers and restore a backup of the data directory"
+            "stop the workers and type `queuectl verify`, which says what to restore"
         )
 
 

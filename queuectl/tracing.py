@@ -32,13 +32,18 @@ def key_of_stream(stream: Stream) -> bytes | None:
     return key_of(stream) if type(stream) is int and 0 < stream < 1 << 64 else None
 
 
-def sum_of(store: Store, head: int, found: Callable[[Problem], None]) -> tuple[int, int]:
-    """Give the number of streams, and the sum of their last events' weights as of a head of the log."""
+def sum_of(
+    store: Store, head: int, found: Callable[[Problem], None], *, astray: Callable[[Problem], None]
+) -> tuple[int, int]:
+    """Give the number of streams, and the sum of their last events' weights as of a head of the log.
+
+    `found` is called for each problem that may be the log's, `astray` for each that is the table's alone.
+    """
     count = total = 0
     for txn, key, value in _rows(store, "streams"):
         stream, last = stream_of_key(key), int.from_bytes(value, "big")
         if stream is None:
-            found(Problem(0, f"the table `streams` has a row with the key {key.hex()}, which names no stream"))
+            astray(Problem(0, f"the table `streams` has a row with the key {key.hex()}, which names no stream"))
             continue
         if last > head:
             last = _as_of(txn, stream, last, head, found)
@@ -48,23 +53,19 @@ def sum_of(store: Store, head: int, found: Callable[[Problem], None]) -> tuple[i
     return count, total & _MASK
 
 
-def trace(store: Store, head: int, cut: int, spoilt: set[int]) -> Problems:
+def trace(store: Store, head: int, cut: int, spoilt: set[int]) -> tuple[Problems, Problems]:
     """Find what is wrong with the streams of a log up to a head; slower, and with a bit of memory for each event.
 
-    Nothing is said of what only follows from events that are spoilt.
+    Returns what is wrong with the events themselves, and with the table `streams` alone, which can be made anew from
+    events that are sound. Nothing is said of what only follows from events that are spoilt.
     """
-    followed = _Bits()
-    each = (
-        _back(store, head, cut, spoilt, followed),
-        _untold(store, head, spoilt, followed),
-        _mistold(store, head, spoilt, followed),
-    )
-    found = Problems()
-    for problems in each:
-        found.extend(problems)
-    if not found and not spoilt:
+    followed, found, astray = _Bits(), Problems(), Problems()
+    found.extend(_back(store, head, cut, spoilt, followed))
+    for problems in (_untold(store, head, spoilt, followed), _mistold(store, head, spoilt, followed)):
+        astray.extend(problems)
+    if not found and not astray and not spoilt:
         found.append(Problem(0, "the streams do not add up with the log; verify again"))
-    return found
+    return found, astray
 
 
 class _Bits:

@@ -191,6 +191,7 @@ class _Walk:
         self._checked = 0
         self._problems = Problems()
         self._unsaid = Problems()
+        self._astray = Problems()
         self._inherited = Inherited()
         with store.read() as txn:
             self._retained = _retained(txn)
@@ -236,6 +237,7 @@ class _Walk:
             )
         streams = 0 if self._broke_off else self._check_streams()
         yield from _problems("log", self._problems)
+        yield from _problems("streams", self._astray)
         yield from _problems("outputs", self._unsaid)
         seconds = _since(self._begun) - self._outputs_s
         yield {"is": "part", "part": "log", "events": audit.events, "streams": streams, "seconds": seconds}
@@ -295,11 +297,13 @@ class _Walk:
 
     def _check_streams(self) -> int:
         """Check the table `streams`; gives how many there are."""
-        audit, found = self._audit, self._problems
+        audit, found, astray = self._audit, self._problems, self._astray
         try:
-            count, total = sum_of(self._store, self._head, found.append)
+            count, total = sum_of(self._store, self._head, found.append, astray=astray.append)
             if total != audit.sum:
-                found.extend(trace(self._store, self._head, self._cut, audit.spoilt))
+                of_events, of_table = trace(self._store, self._head, self._cut, audit.spoilt)
+                found.extend(of_events)
+                astray.extend(of_table)
         except StoreError as error:
             found.append(_of_error(error))
             return 0

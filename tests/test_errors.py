@@ -40,7 +40,7 @@ EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
     errors.NotAQueue("/q", "it is a file"): ("/q", "it is a file", "--db"),
     errors.Untrusted("/q", "it belongs to user 5"): ("/q", "user 5", "--trust-directory --db /q"),
     errors.NewerFormat("the store", 2, 1): ("the store is 2", "knows 1", "newer queuectl", "upgrade"),
-    errors.CorruptLog(9, "no checksum"): ("position 9", "no checksum", "backup"),
+    errors.CorruptLog(9, "no checksum"): ("position 9", "no checksum", "queuectl verify"),
     errors.WriteFailed("/q", "no space", "free some"): ("/q", "no space", "nothing of this change", "free some"),
     errors.BulkStopped(10_000, 25_000, errors.StoreError("no space")): ("10,000 of 25,000", "no space", "line 10001"),
     errors.ForkedStore("/q", 10, 11): ("/q", "process 10", "fork 11", "open it again"),

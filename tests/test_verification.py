@@ -148,10 +148,10 @@ def test_a_rewritten_event(path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        (lambda txn, number: txn.delete("streams", key_of(number)), "log"),
-        (lambda txn, number: txn.put("streams", key_of(number), key_of(number)), "log"),
-        (lambda txn, number: txn.put("streams", key_of(2**40), key_of(5)), "log"),
-        (lambda txn, number: txn.put("streams", b"odd", key_of(5)), "log"),
+        (lambda txn, number: txn.delete("streams", key_of(number)), "streams"),
+        (lambda txn, number: txn.put("streams", key_of(number), key_of(number)), "streams"),
+        (lambda txn, number: txn.put("streams", key_of(2**40), key_of(5)), "streams"),
+        (lambda txn, number: txn.put("streams", b"odd", key_of(5)), "streams"),
         (lambda txn, number: txn.put("meta", b"cut", key_of(5)), "log"),
         (lambda txn, number: txn.delete("jobs", key_of(number)), "views"),
         (lambda txn, number: txn.clear("counts"), "views"),

@@ -105,6 +105,11 @@ def _remedy(found: "Verified") -> str:
         return "the queue itself may go on; put a sound copy in place of what is damaged in the archive"
     if parts <= {"against"}:
         return "of the rest nothing is wrong"
+    if parts <= {"streams"}:
+        return (
+            "the log is sound, and the table `streams` can be made anew from it: stop the workers, then "
+            "`queuectl export FILE`, and `queuectl --db DIRECTORY import FILE` makes a sound queue of it"
+        )
     if parts <= {"views"}:
         return "the log is sound and nothing is lost; make the views anew from it: queuectl replay"
     if parts <= {"outputs"}:
