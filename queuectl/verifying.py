@@ -232,9 +232,9 @@ class _Walk:
         """Check the streams, and tell what was found."""
         audit = self._audit
         if self._broke_off:
-            self._problems.append(
-                _of_error(self._broke_off, audit.position + 1, "the log cannot be read from here on: ")
-            )
+            is_whole = audit.position == self._head
+            what = "what stands beside the log cannot be read" if is_whole else "the log cannot be read from here on"
+            self._problems.append(_of_error(self._broke_off, 0 if is_whole else audit.position + 1, f"{what}: "))
         streams = 0 if self._broke_off else self._check_streams()
         yield from _problems("log", self._problems)
         yield from _problems("streams", self._astray)
