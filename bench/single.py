@@ -20,8 +20,8 @@ from queuectl import Queue
 TABLES: Final = (("log", 8, 150), ("streams", 8, 8), ("jobs", 8, 130), ("ids", 12, 12), ("ready", 22, 4))
 """What an enqueue adds a row to: the bytes of a key and of a value."""
 
-CHANGED: Final = (("counts", 8, 12), ("marks", 8, 12))
-"""What has one row, that an enqueue changes."""
+CHANGED: Final = (("marks", 13, 12), ("marks", 7, 12))
+"""What has one row, that an enqueue changes: a queue's counts, and how far the views are."""
 
 MAP_SIZE: Final = 16 << 30
 

@@ -309,6 +309,10 @@ class Engine:
             doorbell.ring(self.store.path)
 
     def now_us(self) -> int:
-        """Give the time that an event appended now would have: never before what was promoted or recorded."""
+        """Return the time that an event appended now would have: never before what was promoted or recorded."""
         with self.store.read() as txn:
-            return now_us(txn, self.clock, max(LmdbLog(txn).last_at_us, Views(txn).promoted_us))
+            return self.now_us_in(txn)
+
+    def now_us_in(self, txn: Transaction) -> int:
+        """Return now_us() as a transaction has it."""
+        return now_us(txn, self.clock, max(LmdbLog(txn).last_at_us, Views(txn).promoted_us))

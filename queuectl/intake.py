@@ -95,13 +95,13 @@ class Intake:
         self._cwd = cwd
         self._inheritance = inheritance
         self._asked: tuple[Any, ...] = ()
-        self._kinds: list[type] = []
+        self._kinds: tuple[type, ...] = ()
         self._like = JobSpec("", "")
 
     def specify(self, request: JobRequest, fresh_id: str) -> JobSpec:
         """Return what a request asks for; raises InvalidInput."""
         command, asked = request.command, request[2:]
-        kinds = [type(command), *map(type, asked)]
+        kinds = tuple(map(type, request))
         if asked != self._asked or kinds != self._kinds:  # True equals 1, and is no number
             self._like = self._fill(request)
             self._asked, self._kinds = asked, kinds

@@ -97,9 +97,10 @@ class Transaction:
     def delete_many(self, table: str, keys: Sequence[bytes]) -> None:
         """Delete keys, sorted: a deletion leaves the cursor on the next one, often the next to go."""
         cursor = self._txn.cursor(self._dbs[table])
+        key_there, find, delete = cursor.key, cursor.set_key, cursor.delete
         for key in keys:
-            if cursor.key() == key or cursor.set_key(key):
-                cursor.delete()
+            if key_there() == key or find(key):
+                delete()
 
     def scan(self, table: str, start: bytes = b"", stop: bytes | None = None) -> Iterator[Row]:
         """Give the rows from key `start` on, up to but without `stop`, in order."""

@@ -30,7 +30,6 @@ VIEW_TABLES: Final = (
     "leases",
     "dead",
     "ended",
-    "counts",
     "workers",
     "config",
     "marks",

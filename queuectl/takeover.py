@@ -7,6 +7,7 @@ that hold no lock file, only the lease is known.
 """
 
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Final
 
@@ -41,9 +42,29 @@ def take_over(engine: Engine, *, actor: str | None = None) -> Recovered:
         if (seized := lockfile.seize(path, worker)) is not None:
             with closing(seized):
                 _take_from(engine, worker, seized.sighting(), found, actor, ends_by_s=ends_by_s)
-    _take_expired(engine, found, actor)
-    _bury_unseen(engine, found, actor)
+    expired, unseen = _look(engine)
+    if expired:
+        _take_expired(engine, expired, found, actor)
+        _, unseen = _look(engine)
+    for worker in unseen:
+        _bury(engine, worker, [], found, actor)
     return found
+
+
+def _look(engine: Engine) -> tuple[list[Job], list[str]]:
+    """Return the jobs whose lease has expired, and this machine's workers that are gone and left no lock file or jobs.
+
+    Jobs of workers whose presence holds their leases are not among them.
+    """
+    with engine.store.read() as txn:
+        now_us = engine.now_us_in(txn)
+        numbers = leases.expired(txn, now_us, lambda worker: _is_present(txn, worker, now_us))
+        expired = list(jobs.each(txn, numbers))
+        rows = workers.present(txn)
+        held = leases.held(txn) if rows else {}
+    path, here = engine.store.path, host()
+    unheld = [row for row in rows if row.host == here and row.id not in held]
+    return expired, [row.id for row in unheld if lockfile.is_held(path, row.id) is None and not is_process(row.pid)]
 
 
 def _take_from(
@@ -71,11 +92,7 @@ def _is_over(sighting: Sighting, *, is_elsewhere: bool, ends_by_s: float) -> boo
     return not (is_elsewhere or sighting.is_of_this_boot)
 
 
-def _take_expired(engine: Engine, found: Recovered, actor: str | None) -> None:
-    now_us = engine.now_us()
-    with engine.store.read() as txn:
-        numbers = leases.expired(txn, now_us, lambda worker: _is_present(txn, worker, now_us))
-        expired = list(jobs.each(txn, numbers))
+def _take_expired(engine: Engine, expired: Sequence[Job], found: Recovered, actor: str | None) -> None:
     due: dict[str, list[Job]] = {}
     for job in expired:
         if job.lease is not None and _is_given_up(engine, job):
@@ -107,17 +124,6 @@ def _is_given_up(engine: Engine, job: Job) -> bool:
     is_frozen = awake_s() - sighting.seen_s > sighting.lease_s
     runs = [run for run in sighting.runs if run.token == token_of(job)]
     return is_frozen and (not sighting.is_of_this_place or put_down(sighting, runs, patience_s=_PATIENCE_S))
-
-
-def _bury_unseen(engine: Engine, found: Recovered, actor: str | None) -> None:
-    """Record the end of this machine's workers that are gone and left neither a lock file nor jobs."""
-    with engine.store.read() as txn:
-        rows = workers.present(txn)
-        held = leases.held(txn) if rows else {}
-    for row in rows:
-        is_here = row.host == host() and lockfile.is_held(engine.store.path, row.id) is None
-        if is_here and row.id not in held and not is_process(row.pid):
-            _bury(engine, row.id, [], found, actor)
 
 
 def _bury(

@@ -197,8 +197,8 @@ ROWS: dict[str, tuple[str, bytes, bytes]] = {
     "a value of another view": ("archives", b"archive", pack(list(range(13)))),
     "a number too large": ("dead", key_of(1), b"\xff" * 9),
     "a name that is no text": ("subscriptions", b"\x80", bytes(24)),
-    "counts of too few states": ("counts", b"default", pack([1])),
-    "an empty message": ("counts", b"default", b""),
+    "counts of too few states": ("marks", b"queue default", pack([1])),
+    "an empty message": ("marks", b"queue default", b""),
 }
 ACTS: list[tuple[str, Callable[[Queue], object]]] = [
     ("a key that is no text", lambda queue: queue.enqueue("true")),

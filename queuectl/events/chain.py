@@ -5,6 +5,7 @@ The last event of each batch appended keeps the digest before it, so that the ch
 last event alone. Pure; knows nothing of storage.
 """
 
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final
 
@@ -15,8 +16,15 @@ GENESIS: Final = bytes(32)
 
 
 def link(before: bytes, value: bytes) -> bytes:
-    """Give the digest at an event, from the digest before it and the event's stored bytes."""
-    return sha256(before + value).digest()
+    """Return the digest at an event, from the digest before it and the event's stored bytes."""
+    return link_all(before, (value,))
+
+
+def link_all(before: bytes, values: Iterable[bytes]) -> bytes:
+    """Return the digest at the last of several events that follow each other."""
+    for value in values:
+        before = sha256(before + value).digest()
+    return before
 
 
 def kept_by(key: bytes, value: bytes) -> bytes | None:

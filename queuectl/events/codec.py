@@ -129,18 +129,25 @@ def encode(recorded: Recorded, key: bytes, chain: bytes | None = None) -> bytes:
 
     `chain` is the digest of the log before it, where the event is to keep that.
     """
-    event: Any = recorded.event
-    stream: Stream | None = recorded.stream
-    _, name, version, _ = _BY_TYPE[type(event)]
-    if type(event) is Enqueued:
-        event = event.spec
-        if stream == recorded.position:
-            stream = None
-    actor, reason = recorded.actor, recorded.reason
-    payload = pack(
-        Envelope(recorded.at_us, name, version, actor, event, stream, recorded.prev, reason, recorded.cause, chain)
-    )
-    return crc32(payload, crc32(key)).to_bytes(4, "big") + payload
+    return encode_all(((key, recorded),), chain)[0][1]
+
+
+def encode_all(batch: Iterable[tuple[bytes, Recorded]], chain: bytes | None = None) -> list[tuple[bytes, bytes]]:
+    """Turn recorded events, each with its key, into rows of the log; each keeps `chain`, if any, as encode() does."""
+    rows: list[tuple[bytes, bytes]] = []
+    for key, each in batch:
+        event: Any = each.event
+        stream: Stream | None = each.stream
+        _, name, version, _ = _BY_TYPE[type(event)]
+        if type(event) is Enqueued:
+            event = event.spec
+            if stream == each.position:
+                stream = None
+        payload = pack(
+            Envelope(each.at_us, name, version, each.actor, event, stream, each.prev, each.reason, each.cause, chain)
+        )
+        rows.append((key, crc32(payload, crc32(key)).to_bytes(4, "big") + payload))
+    return rows
 
 
 def decode(key: bytes, value: bytes, *, upcasts: Mapping[tuple[str, int], Upcast] = UPCASTS) -> Recorded:

@@ -10,8 +10,8 @@ from itertools import islice
 
 from ..errors import Conflict, CorruptLog
 from ..store import Row, Transaction, key_of
-from .chain import GENESIS, kept_by, link
-from .codec import decode, encode, told
+from .chain import GENESIS, kept_by, link, link_all
+from .codec import decode, encode_all, told
 from .log import Append
 from .types import NEW, RETENTION_STREAM, Claimed, Enqueued, Recorded, Removed, RetentionApplied, Stream
 
@@ -58,9 +58,7 @@ class LmdbLog:
                 break
         else:
             digest = GENESIS
-        for _, value in reversed(behind):
-            digest = link(digest, value)
-        return digest
+        return link_all(digest, [value for _, value in reversed(behind)])
 
     def digest_at(self, position: int) -> bytes:
         """Give the chain's digest at a position that is the last of its batch, as the last of its time is.
@@ -77,9 +75,7 @@ class LmdbLog:
         row = (key_of(position), self._stored(position))
         if (kept := kept_by(*row)) is not None:
             return link(kept, row[1])
-        for _, value in self._txn.scan(LOG, key_of(start + 1), key_of(position + 1)):
-            digest = link(digest, value)
-        return digest
+        return link_all(digest, (value for _, value in self._txn.scan(LOG, key_of(start + 1), key_of(position + 1))))
 
     def append(self, batch: Sequence[Append], *, at_us: int, actor: str, cause: int = 0) -> list[Recorded]:
         """Append a batch, all or nothing."""
@@ -137,12 +133,9 @@ class LmdbLog:
         tail, kept = self._tail, self._kept
         digest = self.digest() if kept is None else link(kept, tail[1]) if tail else kept
         keys = [recorded.position.to_bytes(8, "big") for recorded in batch]
-        rows = [(key, encode(recorded, key)) for key, recorded in zip(keys, batch[:-1], strict=False)]
-        for _, value in rows:
-            digest = link(digest, value)
-        rows.append((keys[-1], encode(batch[-1], keys[-1], digest)))
-        self._kept = digest
-        return rows
+        rows = encode_all(zip(keys[:-1], batch[:-1], strict=True))
+        self._kept = digest = link_all(digest, [value for _, value in rows])
+        return rows + encode_all([(keys[-1], batch[-1])], digest)
 
     def is_claim(self, position: int) -> bool:
         """Tell whether the event at a position is a claim."""

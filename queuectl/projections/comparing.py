@@ -15,9 +15,9 @@ from itertools import islice
 from typing import Final
 
 from ..store import VIEW_TABLES, Transaction
-from . import config, counts, environments, marks, workers
+from . import config, environments, marks, workers
 
-SMALL: Final = frozenset({config.TABLE, counts.TABLE, marks.TABLE, workers.TABLE})
+SMALL: Final = frozenset({config.TABLE, marks.TABLE, workers.TABLE})
 """Tables with few rows, however many jobs there are: compared whole, at the end."""
 
 ROWS = 10_000

@@ -1,57 +1,81 @@
-"""How many jobs are in each state? `counts`: queue -> one number a state."""
+"""How many jobs are in each state? `marks`, beside the marks: a queue's name behind `queue ` -> one number a state.
 
-from collections.abc import Iterator
+In that table, since each commit changes both, and a table of its own would cost each one more page to write.
+"""
+
+from collections.abc import Iterator, Mapping
 from itertools import takewhile
+from typing import Final
 
 from ..job import JobState
-from ..store import Transaction
+from ..store import Row, Transaction
 from .rows import pack, read, scan, unpacker, write
 
-TABLE = "counts"
+TABLE: Final = "marks"
 
-LONGEST_BYTES = 64
+LONGEST_BYTES: Final = 64
 """No queue's name is longer."""
 
-_unpack = unpacker(list[int])
+_PREFIX: Final = b"queue "
+_STATES: Final = tuple(JobState)
+_PLACES: Final = {state: place for place, state in enumerate(_STATES)}
+
+_unpack: Final = unpacker(list[int])
 
 Counts = dict[JobState, int]
 Change = tuple[str, JobState]
 """A queue and a state in it."""
 
 
-def add(txn: Transaction, changes: dict[Change, int]) -> None:
+def add(txn: Transaction, changes: Mapping[Change, int]) -> None:
     """Add to the counts; a queue without jobs has no row."""
-    for queue in sorted({queue for queue, _ in changes}):
-        counts = get(txn, queue)
-        for state in JobState:
-            counts[state] += changes.get((queue, state), 0)
-        if any(counts.values()):
-            write(txn, TABLE, queue.encode(), pack(list(counts.values())))
+    added: dict[str, list[int]] = {}
+    for (queue, state), change in changes.items():
+        if change:
+            added.setdefault(queue, [0] * len(_STATES))[_PLACES[state]] += change
+    for queue in sorted(added):
+        key, numbers = _key(queue), added[queue]
+        if (row := read(txn, TABLE, key)) is not None:
+            numbers = [number + more for number, more in zip(_unpack(row), numbers, strict=True)]
+        if any(numbers):
+            write(txn, TABLE, key, pack(numbers))
         else:
-            txn.delete(TABLE, queue.encode())
+            txn.delete(TABLE, key)
 
 
 def get(txn: Transaction, queue: str) -> Counts:
-    """Give the counts of one queue."""
-    row = read(txn, TABLE, queue.encode())
-    return _counts(row) if row else dict.fromkeys(JobState, 0)
+    """Return the counts of one queue."""
+    row = read(txn, TABLE, _key(queue))
+    return dict.fromkeys(JobState, 0) if row is None else _counts(row)
 
 
 def total(txn: Transaction) -> Counts:
     """Return the counts of all queues together."""
-    columns = zip(*(_unpack(row) for _, row in scan(txn, TABLE)), strict=True)
+    columns = zip(*(_unpack(row) for _, row in _rows(txn)), strict=True)
     return dict.fromkeys(JobState, 0) | dict(zip(JobState, map(sum, columns), strict=False))  # none: no columns
 
 
 def all_queues(txn: Transaction) -> dict[str, Counts]:
-    """Give the counts of every queue that has jobs."""
-    return {key.decode(): _counts(row) for key, row in scan(txn, TABLE)}
+    """Return the counts of every queue that has jobs."""
+    return {_name(key): _counts(row) for key, row in _rows(txn)}
 
 
 def names(txn: Transaction, start: str) -> Iterator[str]:
-    """Give the names of queues that have jobs and begin so."""
-    key = start.encode(errors="surrogatepass")[:LONGEST_BYTES]
-    return (each.decode() for each, _ in takewhile(lambda row: row[0].startswith(key), scan(txn, TABLE, key)))
+    """Return the names of queues that have jobs and begin so."""
+    key = _PREFIX + start.encode(errors="surrogatepass")[:LONGEST_BYTES]
+    return (_name(each) for each, _ in takewhile(lambda row: row[0].startswith(key), scan(txn, TABLE, key)))
+
+
+def _key(queue: str) -> bytes:
+    return _PREFIX + queue.encode()
+
+
+def _name(key: bytes) -> str:
+    return key[len(_PREFIX) :].decode()
+
+
+def _rows(txn: Transaction) -> Iterator[Row]:
+    return (row for row in scan(txn, TABLE) if row[0].startswith(_PREFIX))  # the whole table: what is lost shows
 
 
 def _counts(row: bytes) -> Counts:

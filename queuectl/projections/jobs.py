@@ -38,7 +38,7 @@ def oldest_first(txn: Transaction, after: int = 0) -> Iterator[Job]:
 
 def get_many(txn: Transaction, numbers: Sequence[int]) -> dict[int, Job | None]:
     """Return jobs by their numbers, None for one that is not there."""
-    found = read_many(txn, TABLE, [key_of(number) for number in numbers])
+    found = read_many(txn, TABLE, [number.to_bytes(8, "big") for number in numbers])
     return {number: None if value is None else unpack_job(value) for number, value in zip(numbers, found, strict=True)}
 
 

@@ -1,4 +1,7 @@
-"""How far are the views? `marks`: the position applied, and the time up to which due jobs were promoted."""
+"""How far are the views? `marks`: the position applied, and the time up to which due jobs were promoted.
+
+The counts of the queues stand there too (`counts`).
+"""
 
 from contextlib import suppress
 from typing import Final

@@ -26,7 +26,7 @@ from .rows import scan
 from .runner import PROMOTE_LIMIT, Views
 from .walking import Folded, fold, is_gone, named_events
 
-VIEWS_VERSION = 9
+VIEWS_VERSION = 10
 """The layout of the views; raised when a row or a table of them changes, so that they are rebuilt."""
 
 BATCH = 10_000

@@ -100,8 +100,9 @@ class Views:
     def jobs(self, numbers: Sequence[int]) -> list[Job | None]:
         """Return jobs as they stand, with what was applied but not flushed, read at once."""
         unread = [number for number in numbers if number not in self._after and number not in self._before]
-        self._before |= jobs.get_many(self._txn, unread)
-        return [self.job(number) for number in numbers]
+        before, after = self._before, self._after
+        before |= jobs.get_many(self._txn, unread)
+        return [after[number] if number in after else before[number] for number in numbers]
 
     def apply(self, batch: Iterable[Recorded]) -> list[Job]:
         """Apply events; returns the jobs that they are about, as they are afterwards, without those that are gone."""

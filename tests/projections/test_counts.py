@@ -28,7 +28,8 @@ def test_a_queue_without_jobs_has_no_row(views: Teller, state: JobState) -> None
     job = job_in(views, state)
     assert counts.get(views.txn, "default")[state] == 1
     views.tell(job.number, Removed(state))
-    assert (counts.all_queues(views.txn), views.rows(counts.TABLE)) == ({}, [])
+    assert counts.all_queues(views.txn) == {}
+    assert [key for key, _ in views.rows(counts.TABLE)] == [b"applied"]
 
 
 def test_a_queue_never_seen_counts_nothing(views: Teller) -> None:

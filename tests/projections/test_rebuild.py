@@ -72,7 +72,7 @@ def test_the_views_are_what_the_log_says_at_every_step(queue: Queue, clock: Fake
 
 def test_a_check_changes_nothing(queue: Queue, store: Store) -> None:
     """A check compares and leaves the live views as they are, the right ones and the wrong."""
-    write(store, lambda txn: txn.put("counts", b"default", b"wrong"))
+    write(store, lambda txn: txn.put("marks", b"queue default", b"wrong"))
     before = live_views(store)
     report = queue.replay(check=True)
     assert (len(report.differences), report.swapped, live_views(store)) == (1, False, before)
@@ -90,7 +90,7 @@ def test_a_clock_that_went_back_changes_nothing(queue: Queue, clock: FakeClock) 
 
 
 TAMPERED: dict[str, Callable[[Transaction], object]] = {
-    "a row changed": lambda txn: txn.put("counts", b"default", b"wrong"),
+    "a row changed": lambda txn: txn.put("marks", b"queue default", b"wrong"),
     "a row lost": lambda txn: txn.delete("ids", b"doomed"),
     "a row added": lambda txn: txn.put("ready", b"default\0\0\0\0\0" + key_of(99), b""),
     "a row at the end": lambda txn: txn.put("workers", b"zzz", b"x"),

@@ -61,7 +61,7 @@ def test_a_sum_belongs_to_its_table_key_and_value() -> None:
 
 
 @pytest.mark.parametrize("part", ["key", "value"])
-@pytest.mark.parametrize("table", ["jobs", "ids", "ready", "scheduled", "leases", "dead", "ended", "counts", "workers"])
+@pytest.mark.parametrize("table", ["jobs", "ids", "ready", "scheduled", "leases", "dead", "ended", "marks", "workers"])
 def test_a_flipped_bit_in_a_view_is_told_and_mended(tmp_path: Path, sound: Path, table: str, part: str) -> None:
     """Whichever row of a view it is in: no read answers otherwise without an error, some refuse, and a replay mends."""
     right = dict(answers(sound))

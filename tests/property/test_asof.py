@@ -16,6 +16,7 @@ from queuectl.errors import Archived, InvalidInput
 from queuectl.events.lmdb_log import LmdbLog
 from queuectl.events.types import RETENTION_STREAM, Recorded
 from queuectl.job import Job, evolve
+from queuectl.projections import counts
 from queuectl.projections.runner import Views
 from queuectl.snapshots import DIRECTORY, missing, superfluous
 from queuectl.store import VIEW_TABLES, Row, Store
@@ -74,6 +75,7 @@ def rows_of(store: Store, position: int) -> Rows:
             again = {table: list(txn.shadow().scan(table)) for table in VIEW_TABLES}
             for table in set(VIEW_TABLES) - {"ready", "scheduled", "marks"}:
                 assert live[table] == again[table]
+            assert counts.all_queues(txn) == counts.all_queues(txn.shadow())
             rows = again
             raise Undone
     except Undone:
