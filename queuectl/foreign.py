@@ -213,7 +213,9 @@ def _text(fields: Fields, field: str) -> str | None:
     value = fields.get(field)
     if value is None:
         return None
-    text = value if isinstance(value, str) else _from_bytes(value) if isinstance(value, bytes) else json.dumps(value)
+    if isinstance(value, bytes):
+        value = _from_bytes(value)
+    text = value if isinstance(value, str) else json.dumps(value, default=shown)
     check_text(field, text[:ERROR_CHARS])
     return text
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from queuectl.errors import InvalidInput
@@ -116,6 +116,7 @@ NAMES = st.sampled_from(
 
 
 @thorough
+@example(row={"error": [b""], "command": 0})
 @given(row=st.dictionaries(NAMES, VALUES, max_size=8))
 def test_any_row_is_read_or_refused(row: dict[str, Any]) -> None:
     """Whatever stands in a row, it is read or refused in words, and every field of it is accounted for."""
