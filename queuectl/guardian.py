@@ -1,11 +1,11 @@
 """The guardian of a worker: a small process that outlives it by a moment, and takes its commands along.
 
-It reads from a pipe whose other end the worker has. When that is closed, or the guardian has become another's
-child (what the worker's program forked may have the pipe too), without the worker having cleared its lock file,
-the worker was killed: the guardian kills its commands, whatever they ignore. And where a worker was stopped inside
-a write transaction, which would hold everybody up, it puts an end to that. Runs as `python -I -S -c START
-DIRECTORY DB WORKER`, with that pipe as its stdin, and as its stdout another, whose end tells the worker that the
-guardian is gone.
+It reads from a pipe whose other end the worker has, which says a byte there when it ends. When that is closed, or
+the guardian has become another's child (what the worker's program forked may have the pipe too), without the worker
+having cleared its lock file, the worker was killed: the guardian kills its commands, whatever they ignore. And
+where a worker was stopped inside a write transaction, which would hold everybody up, it puts an end to that. Runs
+as `python -I -S -c START DIRECTORY DB WORKER`, with that pipe as its stdin, and as its stdout another, whose end
+tells the worker that the guardian is gone.
 """
 
 import os
@@ -37,7 +37,7 @@ def main() -> None:
     fd = os.open(lockfile.path_of(db_path, worker), os.O_RDONLY | os.O_CLOEXEC)
     pid = os.getppid()  # the worker's, as long as that lives
     parent = seen(pid)
-    while os.getppid() == pid and (not select.select([0], [], [], LOOK_S)[0] or os.read(0, 1)):
+    while os.getppid() == pid and not select.select([0], [], [], LOOK_S)[0]:
         _free_the_store(fd, worker, parent)
     if (sighting := lockfile.read(fd, worker)) is not None:
         put_down(sighting, sighting.runs, patience_s=_GIVE_UP_S)

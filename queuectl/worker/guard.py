@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +54,8 @@ class Guard:
         """Let go of the guardian and wait until it has ended; one that finds nothing left does so at once."""
         if not self._ends:
             return
+        with suppress(OSError):
+            os.write(self._ends[1], b"\0")  # by which it ends, though what was forked from here may hold the pipe open
         close(self._ends)
         self._ends = []
         self._helper.send(signal.SIGCONT)  # a stopped one would not end

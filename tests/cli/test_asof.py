@@ -2,7 +2,9 @@
 
 import os
 import signal
+import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -128,6 +130,11 @@ def test_a_second_queue(past: tuple[CommandLine, int], tmp_path: Path) -> None:
     assert "is there already" in refused.stderr
 
 
+def _is_ours(begun: "subprocess.Popen[str]") -> bool:
+    """Whether a process has come to modules of queuectl: before that a signal is Python's, or the kernel's."""
+    return begun.poll() is not None or b"msgspec" in Path(f"/proc/{begun.pid}/maps").read_bytes()
+
+
 @pytest.mark.parametrize("words", [("status", "--as-of", "60000"), ("replay", "--until", "60000", "--into", "then")])
 def test_ctrl_c_leaves_nothing(cli: CommandLine, tmp_path: Path, words: tuple[str, ...]) -> None:
     """Interrupted at any point it ends with 130, and neither a scratch directory nor half a queue stays."""
@@ -138,8 +145,7 @@ def test_ctrl_c_leaves_nothing(cli: CommandLine, tmp_path: Path, words: tuple[st
     scratch.mkdir()
     for wait_s in (0.0, 0.2, 0.5, 0.9):
         begun = cli.spawn(*words, cwd=tmp_path, env=os.environ | {"TMPDIR": str(scratch)})
-        maps = Path(f"/proc/{begun.pid}/maps")
-        wait_until(lambda: begun.poll() is not None or b"msgspec" in maps.read_bytes())  # Python is up: it is ours now
+        wait_until(partial(_is_ours, begun))
         time.sleep(wait_s)  # any moment will do
         begun.send_signal(signal.SIGINT)
         begun.communicate(timeout=20)

@@ -236,7 +236,7 @@ def _prints(call: ast.Call) -> bool:
         to_stream
         or re.match(r"sys\.(__)?std(out|err)(__)?\.(buffer\.)?write", words)
         or (words in ("os.write", "os.writev") and ast.unparse(call.args[0]) in ("1", "2"))
-        or "sys.stdout.buffer" in [ast.unparse(each) for each in call.args]
+        or any(getattr(each, "attr", "") == "buffer" and ast.unparse(each) == "sys.stdout.buffer" for each in call.args)
     )
 
 

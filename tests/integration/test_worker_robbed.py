@@ -11,6 +11,7 @@ import pytest
 
 from queuectl import Queue, lockfile
 from queuectl.processes import look
+from queuectl.worker.guard import PATIENCE_S
 from tests.worker.live import LiveWorker, is_alive, pid_in, state_of, wait_until
 
 PROGRAMS = {
@@ -148,7 +149,7 @@ threading.Timer(0.5, fork).start()
         else:
             worker.signal(signal.SIGTERM)
             worker.signal(signal.SIGINT)
-            assert worker.exit_code() == 0
+            assert worker.exit_code(timeout_s=PATIENCE_S / 2) == 0  # it need not wait for its guardian in vain
         wait_until(lambda: not any(map(is_alive, [pid, *ours])))
         assert is_alive(forked)
         assert lockfile.workers(queue.path) == [] or not lockfile.is_held(queue.path, *lockfile.workers(queue.path))
