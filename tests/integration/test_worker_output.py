@@ -116,6 +116,7 @@ def test_a_torrent_from_the_background_holds_no_slot(queue: Queue, start: StartW
 
 def test_a_torrent_is_stopped_in_time(queue: Queue, start: StartWorker) -> None:
     """A command that prints as fast as it can is stopped at its time limit, while another beside it is looked after."""
+    queue.config_set("output_limit_bytes", MB)  # which it prints in that time on a busy machine too
     queue.enqueue("trap '' TERM; yes", id="loud", timeout_s=0.5, max_retries=0)
     queue.enqueue("for n in 1 2 3; do echo $n; sleep 0.1; done", id="quiet")
     assert start(drain=True, slots=2, grace_s=0.2).exit_code() == 0
