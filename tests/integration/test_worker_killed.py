@@ -206,7 +206,7 @@ def test_a_frozen_worker_s_job_runs_elsewhere_alone(queue: Queue, start: StartWo
 
 def test_jobs_a_frozen_worker_had_claimed_ahead_cost_no_attempt(queue: Queue, start: StartWorker) -> None:
     """Of a worker frozen beyond its lease only what it had started is lost; what it had only claimed is given back."""
-    queue.enqueue_many([JobRequest("true", max_retries=0) for _ in range(3000)])
+    queue.enqueue_many([JobRequest("true", max_retries=0) for _ in range(1000)])
     frozen = start(slots=2, lease_s=1)
     wait_until(queue.workers)
     [info] = queue.workers()

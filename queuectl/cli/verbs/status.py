@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 def command(session: Session, *, queue: str | None, watch: bool, as_of: Place | None, as_json: bool) -> None:
     """Show how many jobs are in which state, and who works.
 
+    On a terminal a screenful of queues is listed, first those where something is to be done.
     With --watch in place on a terminal; elsewhere a block a change, with --json a line a change.
     """
     if watch and as_of is not None:
