@@ -9,11 +9,11 @@ from typing import Final
 
 from . import archive, reading
 from .answers import Run
-from .errors import BadSegment, CorruptLog, InvalidInput, JobNotFound
+from .errors import BadSegment, CorruptLog, InvalidInput, JobNotFound, StoreError
 from .events.lmdb_log import LOG, LmdbLog
 from .events.types import Enqueued, Recorded, Removed
 from .projections import archives
-from .segment import Piece, Row
+from .segment import Piece, Row, Segment
 from .store import Store, Transaction, key_of
 
 SHOWN: Final = 3
@@ -34,8 +34,26 @@ def rows(store: Store) -> Iterator[Row]:
 
 def _places(txn: Transaction, store: Store) -> tuple[list[Path], bytes | None]:
     """Give where segments may lie, and whose they must be; None where retention let nothing go yet."""
-    log = LmdbLog(txn)
-    return directories(txn, store.path), log.origin() if log.cut() else None
+    return directories(txn, store.path), origin_of(txn, store.path) if LmdbLog(txn).cut() else None
+
+
+def origin_of(txn: Transaction, path: Path) -> bytes:
+    """Return what tells this log from others; raises StoreError if the segment that it sealed last has another.
+
+    No checksum covers what `meta` has of it, and with another one no archived job would be found any more.
+    """
+    log, last = LmdbLog(txn), archives.last(txn)
+    origin, cut = log.origin(), log.cut()
+    for place in directories(txn, path) if last is not None and cut else ():
+        with suppress(BadSegment):  # of which those tell who read it
+            sealed = archive.found([place]).get(last.sequence) if last is not None else None
+            header = None if sealed is None else Segment(sealed).header
+            if header is not None and header.origin != origin and header.chain == log.digest_at(cut):
+                raise StoreError(
+                    f"the queue at {path} is damaged: the archive segment {sealed} is its own, and `origin` in its "
+                    "table `meta` is another's; type `queuectl verify`, then restore a backup"
+                )
+    return origin
 
 
 def whole_log(store: Store, *, until: int) -> Iterator[Row]:

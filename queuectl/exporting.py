@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from . import __version__, outputs
 from .answers import Exported
+from .archived import origin_of
 from .documents import event_json, time_json
 from .errors import CorruptLog, StoreError
 from .events.codec import decode
@@ -66,7 +67,7 @@ def export(
         _line(write, line)
     with store.read() as txn:
         log = LmdbLog(txn)
-        cut, origin = log.cut(), log.origin().hex() if log.cut() else None
+        cut, origin = log.cut(), origin_of(txn, store.path).hex() if log.cut() else None
     end = {
         "end": True,
         "events": events,

@@ -12,6 +12,7 @@ from typing import Final
 
 from . import archive, outputs
 from .answers import Compacted
+from .archived import origin_of
 from .directory import COMPACT_LOCK, lock
 from .engine import Engine, Unit
 from .errors import CompactBusy, InvalidInput, StoreError, shown
@@ -120,7 +121,7 @@ class Retention:
         home = self._store.path
         make_private(self._directory, is_named=self._directory.parent != home, like=home)
         with self._store.read() as txn:
-            log, last, origin = LmdbLog(txn), archives.last(txn), LmdbLog(txn).origin()
+            log, last, origin = LmdbLog(txn), archives.last(txn), origin_of(txn, home)
             cut = max(log.cut(), self._rule.upto)
             header = Header(origin, last.sequence + 1 if last else 1, last.sha256 if last else NONE_BEFORE, cut, b"")
             header = header._replace(chain=log.digest_at(cut))

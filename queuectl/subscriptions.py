@@ -193,7 +193,8 @@ def _moved(store: Store, name: str, before: Checkpoint, position: int, now_us: i
 def _found(txn: Transaction, name: str) -> Checkpoint:
     at = _get(txn, check_subscription(name))
     if at is None:
-        if sum(1 for _ in _all(txn)) != txn.count(TABLE):  # which also raises where it is there under a damaged name
+        there = [each for each, _ in _all(txn)]  # which also raises where it is there under a damaged name
+        if len(there) != txn.count(TABLE) or name in there:  # a search may end early that a walk does not
             raise StoreError("subscriptions are missing: data.mdb is damaged; `queuectl verify` says where")
         raise Unusable("subscription", shown(name), "one of `queuectl subscriptions`")
     return at

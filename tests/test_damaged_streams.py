@@ -12,7 +12,7 @@ from queuectl.events.lmdb_log import STREAMS, LmdbLog
 from queuectl.events.log import Append
 from queuectl.events.types import Renewed
 from queuectl.expiry import STREAMS_AT_ONCE, check_streams
-from queuectl.store import key_of
+from queuectl.store import Store, key_of
 from tests import damage
 from tests.lives import completed
 
@@ -137,6 +137,38 @@ def test_a_removed_job_that_retention_let_go_is_not_found(queue: Queue) -> None:
     for lives in (None, 1, 2):
         with pytest.raises(JobNotFound):
             queue.history("a", lives=lives)
+
+
+def test_a_subscription_that_a_search_misses_is_damage(tmp_path: Path) -> None:
+    """Its leaf emptied, in which a walk still comes upon it: it is not told as one that there is not."""
+    damage.make(tmp_path / "q")
+    data = tmp_path / "q" / "data.mdb"
+    file = damage.File(data.read_bytes())
+    [leaf] = file.leaves(file.roots()["subscriptions"])
+    data.write_bytes(file.spoilt((leaf * damage.PAGE + 12, struct.pack("<HH", 16, damage.PAGE))))
+    with Queue.open(tmp_path / "q", create=False) as queue:
+        for do in (lambda: queue.rewind_subscription("reader", 0), lambda: queue.remove_subscription("reader")):
+            with pytest.raises(StoreError, match=r"subscriptions are missing: data\.mdb is damaged"):
+                do()
+
+
+@pytest.mark.parametrize("kept", [None, bytes(32)])
+def test_an_archive_is_known_for_its_own_where_meta_says_another_s(tmp_path: Path, kept: bytes | None) -> None:
+    """What `meta` has of whose log it is was changed or lost: no archived job is told as one that there never was."""
+    damage.make(tmp_path / "q")
+    with Store.open(tmp_path / "q", create=False) as store, store.write() as txn:
+        txn.delete("meta", b"origin") if kept is None else txn.put("meta", b"origin", kept)
+    with Queue.open(tmp_path / "q", create=False) as queue:
+        asked: tuple[Callable[[], object], ...] = (
+            lambda: queue.job("bulk5"),
+            lambda: queue.history("last"),
+            lambda: queue.runs("last"),
+            lambda: queue.export(lambda _: None),
+            lambda: queue.compact(older_than_s=0),
+        )
+        for ask in asked:
+            with pytest.raises(StoreError, match="`origin` in its table `meta` is another's; type `queuectl verify`"):
+                ask()
 
 
 @pytest.mark.parametrize("numbers", [False, True])

@@ -95,7 +95,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "segment": "errors files kinds untrusted",
     "archive": "errors events.types events.codec segment untrusted",
     "expiry": f"answers {VIEWS_OF_ALL}",
-    "retention": f"answers archive directory files engine expiry outputs segment {VIEWS_OF_ALL}",
+    "retention": f"answers archive archived directory files engine expiry outputs segment {VIEWS_OF_ALL}",
     "archived": f"answers archive reading segment {VIEWS_OF_ALL}",
     "retaining": f"answers later engine expiry reading retention settings {VIEWS_OF_ALL}",
     "shrinking": "answers datafile directory errors files halfmade",
@@ -105,7 +105,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "installing": "directory errors files untrusted",
     "backup": "__init__ answers backupfile files documents errors outputs soundness store surroundings",
     "restore": "answers backup backupfile errors installing soundness",
-    "exporting": f"__init__ answers documents outputs {VIEWS_OF_ALL}",
+    "exporting": f"__init__ answers archived documents outputs {VIEWS_OF_ALL}",
     "readable": "documents errors events.types untrusted",
     "importing": f"answers exporting files installing limits outputs readable soundness untrusted verifying"
     f" {VIEWS_OF_ALL}",
