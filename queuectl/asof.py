@@ -25,7 +25,7 @@ from .filtering import Filter, filter_of, order_of
 from .intake import check_count, check_queue
 from .job import Job, JobState, evolve
 from .projections import config, ids, marks, removed
-from .projections.rebuild import VIEWS_VERSION
+from .projections.layout import VIEWS_VERSION
 from .projections.runner import Views
 from .settings import Settings
 from .snapshots import Snapshot

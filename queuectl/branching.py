@@ -15,7 +15,7 @@ from .errors import StoreError, Unusable
 from .events.lmdb_log import LmdbLog
 from .events.types import RETENTION_STREAM, Cancelled, Completed, Failed, Recorded, RetentionApplied
 from .files import flush_all, is_below, link_or_copy, make_private, rename, scratch_directory
-from .projections.rebuild import stamp
+from .projections.layout import stamp
 from .projections.runner import Views
 from .store import Store, Transaction
 from .surroundings import absolute

@@ -34,7 +34,7 @@ from .files import is_left, left_behind
 from .job import JobState
 from .lmdbfile import is_read_only
 from .logtime import now_us
-from .projections import config, counts, jobs, marks, rebuild, scheduled
+from .projections import config, counts, jobs, layout, marks, scheduled
 from .reading import list_workers, strays, unserved
 from .settings import KEYS
 from .shells import not_here
@@ -253,7 +253,7 @@ def _clock(store: Store) -> Iterator[Trouble]:
 
 
 def _views(store: Store) -> Iterator[Trouble]:
-    is_outdated = rebuild.is_outdated(store)
+    is_outdated = layout.is_outdated(store)
     with store.read() as txn:
         applied, head = marks.look(txn, marks.APPLIED), LmdbLog(txn).head()
         differ = 0 if is_outdated else strays(txn)

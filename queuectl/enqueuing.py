@@ -1,10 +1,9 @@
 """From requests to jobs on disk: all are checked before the first is enqueued, and they go in whole chunks."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from . import outputs
-from .answers import Bulk
 from .clock import Clock
 from .commands import RemoveJob
 from .engine import Engine, Unit
@@ -19,6 +18,9 @@ from .projections import ids, jobs
 from .settings import Settings
 from .store import Store
 from .surroundings import directory, environment
+
+if TYPE_CHECKING:
+    from .answers import Bulk
 
 CHUNK: Final = 10_000
 """Jobs in a transaction."""
@@ -65,8 +67,10 @@ def enqueue_all(
     skip_existing: bool,
     progress: Callable[[int], None] | None,
     reason: str | None,
-) -> Bulk:
+) -> "Bulk":
     """Enqueue jobs, a chunk a transaction; raises InvalidLine before the first, or for what came to be since."""
+    from .answers import Bulk  # only for many at once: it costs a command its start
+
     now_us = engine.now_us()
     wall_us = engine.clock.now_us()
     given = [request_of(request, now_us=wall_us) for request in requests]

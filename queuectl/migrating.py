@@ -14,7 +14,8 @@ from .datafile import Peeked, peek
 from .errors import NewerFormat
 from .events.chain import kept_by
 from .events.codec import decode
-from .projections.rebuild import VIEWS_VERSION, bring_up_to_date, is_outdated, rebuild
+from .projections.layout import VIEWS_VERSION, is_outdated
+from .projections.rebuild import bring_up_to_date, rebuild
 from .store import Store
 
 Progress = Callable[[int, int], None]

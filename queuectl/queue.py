@@ -20,7 +20,7 @@ from .face.keeping import Keeping
 from .face.opened import directory_of
 from .intake import check_text
 from .later import Later
-from .projections import marks
+from .projections import layout, marks
 from .settings import VARIABLES
 from .store import Store
 
@@ -78,7 +78,7 @@ class Queue(Asking, Claiming, Keeping):
         """
         store = Store.open(directory_of(path), create=create, read_only=read_only)
         try:
-            if rebuild.is_outdated(store):
+            if layout.is_outdated(store):
                 with Store.open(store.path, create=False) as writable:
                     rebuild.bring_up_to_date(writable)
             _check_end_of_log(store)

@@ -27,7 +27,7 @@ from .events.types import RETENTION_STREAM
 from .files import scratch_directory
 from .hindrance import hindrance, unseen, words
 from .inherited import OF_ENVIRONMENTS, Inherited
-from .projections import rebuild
+from .projections import layout, rebuild
 from .provenance import Provenance, ahead_of_log
 from .store import Store, Transaction, key_of
 from .tracing import sum_of, trace
@@ -361,7 +361,7 @@ def _views(path: Path) -> Iterator[Message]:
     yield {"is": "progress", "part": "views", "done": 0, "total": None}
     try:
         with _second_set(path) as store:
-            if rebuild.is_outdated(store):
+            if layout.is_outdated(store):
                 yield {"is": "note", "what": "the views are an older release's; any other verb makes them anew"}
                 return
             rebuilt = yield from _rebuilding(store)

@@ -23,7 +23,7 @@ from queuectl.events import codec
 from queuectl.events.chain import GENESIS, link
 from queuectl.events.codec import LAYOUTS, UPCASTS, decode, encode, unpack
 from queuectl.events.types import Recorded
-from queuectl.projections.rebuild import VIEWS_VERSION
+from queuectl.projections.layout import VIEWS_VERSION
 from queuectl.store import Store, key_of
 from queuectl.tables import FORMAT
 from tests.cli.conftest import CommandLine, cli  # noqa: F401 - a fixture

@@ -61,6 +61,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "projections.comparing": "store projections.*",
     "projections.rows": "errors packing store",
     "projections.environments": "errors events.types store projections.rows",
+    "projections.layout": "errors store",
     "projections.marks": "errors store projections.rows",
     "projections.*": "events.types job store projections.rows",
     "intake": "errors events.types inheriting job kinds settings shells when",
@@ -126,7 +127,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "provenance": f"archive archived hindrance segment {VIEWS_OF_ALL}",
     "inherited": "errors events.types inheriting store",
     "verifying": "apart datafile directory errors events.audit events.types files hindrance inherited outputs"
-    " projections.rebuild provenance store tracing weighing",
+    " projections.layout projections.rebuild provenance store tracing weighing",
     "verification": "apart checkpoint directory diskspace errors halfmade hindrance",
     "doctor": "apart clock directory diskspace due_times errors files halfmade hindrance events.lmdb_log job lmdbfile"
     " lockfile logtime projections.* reading settings shells store writable",

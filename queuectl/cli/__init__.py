@@ -9,7 +9,7 @@ from os import environ
 
 INTERRUPTED = 130
 
-OBJECTS_A_COLLECTION = 10_000
+OBJECTS_A_COLLECTION = 100_000
 """Imports make objects by the ten thousand and no garbage; Python's own 700 would look through them in vain."""
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from ..errors import NewerFormat, QueuectlError, StoreError
+from ..errors import QueuectlError, StoreError
 from ..events.lmdb_log import LOG, LmdbLog
 from ..events.types import RETENTION_STREAM
 from ..store import REPLAY_LOCK, VIEW_TABLES, Store, Transaction, no_collection
@@ -22,12 +22,10 @@ from ..surroundings import processors
 from . import children, marks, ready, removed, scheduled
 from .comparing import Comparison
 from .folding import Fold, Write, deletions, heads_of_all, writes_of
+from .layout import is_outdated, stamp
 from .rows import scan
 from .runner import PROMOTE_LIMIT, Views
 from .walking import Folded, fold, is_gone, named_events
-
-VIEWS_VERSION = 10
-"""The layout of the views; raised when a row or a table of them changes, so that they are rebuilt."""
 
 BATCH = 10_000
 """Events to a read transaction: some 50 ms."""
@@ -40,8 +38,6 @@ APART_FROM = 50_000
 
 ROUNDS = 20
 """Tries to get so close behind workers that append all the time; then the rest is what it is."""
-
-_VERSION_KEY = b"views"
 
 Progress = Callable[[int, int], None]
 
@@ -74,15 +70,6 @@ def rebuild(store: Store, *, swap: bool, progress: Progress | None = None, waits
         return _rebuild(store, swap, progress)
 
 
-def is_outdated(store: Store) -> bool:
-    """Tell whether an older queuectl laid the views out; raises NewerFormat where a newer one did."""
-    with store.read() as txn:
-        found = int(txn.get("meta", _VERSION_KEY) or b"0")
-    if found > VIEWS_VERSION:
-        raise NewerFormat(f"the version of the views at {store.path}", found, VIEWS_VERSION)
-    return found < VIEWS_VERSION
-
-
 def bring_up_to_date(store: Store) -> None:
     """Rebuild the views in this release's layout, unless another process is doing so: then wait for it."""
     with store.read() as txn:
@@ -105,11 +92,6 @@ def _rebuild(store: Store, swap: bool, progress: Progress | None) -> Rebuilt:
     finally:
         with suppress(QueuectlError):  # whatever stopped it, or a disk that is full, is what matters
             _clear(store)
-
-
-def stamp(txn: Transaction) -> None:
-    """Say that the views are laid out as this release has them."""
-    txn.put("meta", _VERSION_KEY, str(VIEWS_VERSION).encode())
 
 
 def _clear(store: Store) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from queuectl import Queue
 from queuectl.errors import NewerFormat
-from queuectl.projections.rebuild import VIEWS_VERSION
+from queuectl.projections.layout import VIEWS_VERSION
 from queuectl.store import Store
 
 

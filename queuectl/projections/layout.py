@@ -1,0 +1,25 @@
+"""How the views are laid out, and whether those of a store are: an older release laid them out otherwise."""
+
+from typing import Final
+
+from ..errors import NewerFormat
+from ..store import Store, Transaction
+
+VIEWS_VERSION: Final = 10
+"""The layout of the views; raised when a row or a table of them changes, so that they are rebuilt."""
+
+_VERSION_KEY: Final = b"views"
+
+
+def is_outdated(store: Store) -> bool:
+    """Whether an older queuectl laid the views out; raises NewerFormat where a newer one did."""
+    with store.read() as txn:
+        found = int(txn.get("meta", _VERSION_KEY) or b"0")
+    if found > VIEWS_VERSION:
+        raise NewerFormat(f"the version of the views at {store.path}", found, VIEWS_VERSION)
+    return found < VIEWS_VERSION
+
+
+def stamp(txn: Transaction) -> None:
+    """Say that the views are laid out as this release has them."""
+    txn.put("meta", _VERSION_KEY, str(VIEWS_VERSION).encode())
