@@ -163,10 +163,10 @@ def decode_all(
     rows: Iterable[tuple[bytes, bytes]], *, upcasts: Mapping[tuple[str, int], Upcast] = UPCASTS
 ) -> list[Recorded]:
     """Turn rows of the log into the recorded events; raises as decode() does."""
-    decode_whole, recorded = decoder(), []
+    decode_whole, number_of, recorded = decoder(), int.from_bytes, []
     for key, value in rows:
-        position, payload = int.from_bytes(key, "big"), value[4:]
-        if crc32(payload, crc32(key)) != int.from_bytes(value[:4], "big"):
+        position, payload = number_of(key, "big"), value[4:]
+        if crc32(payload, crc32(key)) != number_of(value[:4], "big"):
             raise CorruptLog(position, "the checksum does not match")
         try:
             found = decode_whole(payload)

@@ -8,13 +8,14 @@ leads to would be missed: whoever walks compares the number of events read.
 import gc
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ..errors import CorruptLog
 from ..events.codec import decode_all
-from ..events.lmdb_log import LOG, STREAMS, LmdbLog, stream_key, stream_of
-from ..events.types import RETENTION_STREAM, Enqueued, Recorded, RetentionApplied
+from ..events.lmdb_log import LOG, STREAMS, LmdbLog, stream_of
+from ..events.types import RETENTION_STREAM, Enqueued, Recorded, RetentionApplied, Stream
 from ..job import Job, evolve
 from ..store import Row, Store, Transaction, key_of
 from . import children
@@ -124,12 +125,8 @@ class _TooLarge(Exception):
     """The events of so many jobs are too many bytes."""
 
 
-class _Stream(NamedTuple):
-    """A stream on the way back, and its events found so far."""
-
-    position: int
-    key: bytes
-    events: list[Recorded]
+_OnTheWay = tuple[int, Stream, list[Recorded]]
+"""The position of the event to read next, the stream that it is to be of, and that stream's events found so far."""
 
 
 def _followed(
@@ -142,38 +139,38 @@ def _followed(
     more than `most_bytes`.
     """
     left = float("inf") if most_bytes is None else most_bytes
-    streams = [_Stream(int.from_bytes(last, "big"), key, []) for key, last in rows]
-    going = [each for each in streams if each.position]
+    streams: list[_OnTheWay] = [(int.from_bytes(last, "big"), stream_of(key), []) for key, last in rows]
+    going = [each for each in streams if each[0]]
     while going:
-        going.sort()  # by position: reading in order is fast
+        going.sort(key=itemgetter(0))  # reading in order is fast
         found: list[Row] = []
         for start in range(0, len(going), READ_AT_ONCE):
-            rows = txn.get_many(LOG, [key_of(each.position) for each in going[start : start + READ_AT_ONCE]])
+            rows = txn.get_many(LOG, [each[0].to_bytes(8, "big") for each in going[start : start + READ_AT_ONCE]])
             left -= sum([len(value) for _, value in rows])
             if left < 0:
                 raise _TooLarge
             found += rows
         if len(found) != len(going):
             going = _without_gone(going, found, lacks_below)
-        onward: list[_Stream] = []
-        for (position, key, events), each in zip(going, decode_all(found), strict=True):
-            if stream_key(each.stream) != key:
-                raise CorruptLog(position, f"`streams` leads there for {stream_of(key)}, and it is of {each.stream}")
+        onward: list[_OnTheWay] = []
+        for (position, stream, events), each in zip(going, decode_all(found), strict=True):
+            if each.stream != stream:
+                raise CorruptLog(position, f"`streams` leads there for {stream}, and it is of {each.stream}")
             if position <= head:
                 events.append(each)
             if type(each.event) is Enqueued:  # before that is an earlier job of its id
                 continue
-            if each.prev:
-                onward.append(_Stream(each.prev, key, events))
-            elif key < _NAMED:
+            if prev := each.prev:
+                onward.append((prev, stream, events))
+            elif isinstance(stream, int):
                 raise CorruptLog(position, "the job that it is of does not begin before it")
         going = onward
-    return (each.events for each in streams)
+    return (events for _, _, events in streams)
 
 
-def _without_gone(going: list[_Stream], found: Sequence[Row], lacks_below: int) -> list[_Stream]:
+def _without_gone(going: list[_OnTheWay], found: Sequence[Row], lacks_below: int) -> list[_OnTheWay]:
     there = {int.from_bytes(key, "big") for key, _ in found}
-    for each in going:
-        if each.position not in there and each.position > lacks_below:
-            raise CorruptLog(each.position, "it is missing")
-    return [each for each in going if each.position in there]
+    for position, *_ in going:
+        if position not in there and position > lacks_below:
+            raise CorruptLog(position, "it is missing")
+    return [each for each in going if each[0] in there]
