@@ -80,9 +80,15 @@ def measure_bare(path: Path, size: int) -> dict[str, float]:
     env = lmdb.open(str(path), map_size=MAP_SIZE, max_dbs=8, lib_version=0)
     tables = {name: env.open_db(name.encode()) for name in ("log", "streams", "jobs", "ids", "ready", "leases")}
     enqueued = rate(size, lambda: [bare_enqueue(env, tables, n) for n in range(0, size, BATCH)])
-    drained = rate(size, lambda: [bare_drain(env, tables, size, n) for n in range(0, size, BATCH)])
+    half = size // 2
+    hundreds = rate(half, lambda: [bare_drain(env, tables, size, n, 100) for n in range(0, half, 100)])
+    thousands = rate(half, lambda: [bare_drain(env, tables, size, n, 1_000) for n in range(half, size, 1_000)])
     env.close()
-    return {"bare enqueue": enqueued, "bare claim+complete x1000": drained}
+    return {
+        "bare enqueue": enqueued,
+        "bare claim+complete x100": hundreds,
+        "bare claim+complete x1000": thousands,
+    }
 
 
 def bare_enqueue(env: lmdb.Environment, tables: dict[str, object], first: int) -> None:
@@ -95,15 +101,15 @@ def bare_enqueue(env: lmdb.Environment, tables: dict[str, object], first: int) -
         txn.cursor(tables["ready"]).putmulti([(b"default\0prio" + key, b"") for key in keys])
 
 
-def bare_drain(env: lmdb.Environment, tables: dict[str, object], size: int, first: int) -> None:
-    keys = [number.to_bytes(8, "big") for number in range(first + 1, first + BATCH + 1)]
+def bare_drain(env: lmdb.Environment, tables: dict[str, object], size: int, first: int, batch: int) -> None:
+    keys = [number.to_bytes(8, "big") for number in range(first + 1, first + batch + 1)]
     for half in (0, 1):
-        base = size + 2 * first + half * BATCH + 1
+        base = size + 2 * first + half * batch + 1
         with env.begin(write=True) as txn:
             for key in keys:
                 txn.get(key, db=tables["jobs"])
                 txn.get(key, db=tables["streams"])
-            positions = [number.to_bytes(8, "big") for number in range(base, base + BATCH)]
+            positions = [number.to_bytes(8, "big") for number in range(base, base + batch)]
             txn.cursor(tables["log"]).putmulti([(key, b"e" * 80) for key in positions], append=True)
             txn.cursor(tables["streams"]).putmulti(list(zip(keys, positions, strict=True)))
             txn.cursor(tables["jobs"]).putmulti([(key, b"j" * 130) for key in keys])
@@ -126,5 +132,5 @@ def print_table(rows: list[dict[str, float]]) -> None:
         if name != "jobs":
             unit = "" if name.startswith(("bytes", "memory")) else "/s"
             print(f"{name:28s}" + "".join(f"{row[name]:>17,.0f}{unit:2s}" for row in rows))
-    for name, floor in (("enqueue", "bare enqueue"), ("claim+complete x1000", "bare claim+complete x1000")):
-        print(f"{name + ' / bare':28s}" + "".join(f"{row[name] / row[floor]:>17.2f}  " for row in rows))
+    for name in ("enqueue", "claim+complete x100", "claim+complete x1000"):
+        print(f"{name + ' / bare':28s}" + "".join(f"{row[name] / row['bare ' + name]:>17.2f}  " for row in rows))
