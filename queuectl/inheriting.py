@@ -33,7 +33,7 @@ _OWN: Final = "QUEUECTL_"
 _OF_THE_SESSION: Final = frozenset({"_", "PWD", "OLDPWD", "SHLVL"})
 """What a shell keeps for itself: it says nothing of how a job is to run, and would make every environment another."""
 
-_NAME: Final = re.compile(r"[^=\0,\s\ud800-\udfff]+")
+_NAME: Final = r"[^=\0,\s\ud800-\udfff]+"
 _EXPECTED: Final = "names with commas between them, for example PATH,VIRTUAL_ENV, or all, or none"
 
 
@@ -76,7 +76,7 @@ def names_of(choice: Choice, field: str = "inherit_env") -> list[str]:
         raise InvalidInput(field, shown(choice), _EXPECTED)
     names = words_of(choice) if isinstance(choice, str) else list(choice)
     for name in names:
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+        if not isinstance(name, str) or not re.fullmatch(_NAME, name):
             raise InvalidInput(field, shown(name if name else choice), _EXPECTED)
         if name.startswith(_OWN):
             raise InvalidInput(field, shown(name), "no variable of queuectl's own; give the job one by --env")

@@ -31,14 +31,15 @@ _UNITS_S: Final = {
     "d|days?": 86_400.0,
     "w|weeks?": 7 * 86_400.0,
 }
-_PART: Final = re.compile(rf"([0-9]+(?:\.[0-9]+)?) ?({'|'.join(_UNITS_S)})(?![a-z]) ?")
-_PARTS: Final = re.compile(rf"(?:{_PART.pattern})+")
-_SECONDS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
-_CLOCK: Final = re.compile(
+# Patterns are texts, which re compiles when they are first used and keeps: together that takes a command a millisecond.
+_PART: Final = rf"([0-9]+(?:\.[0-9]+)?) ?({'|'.join(_UNITS_S)})(?![a-z]) ?"
+_PARTS: Final = rf"(?:{_PART})+"
+_SECONDS: Final = r"[0-9]+(?:\.[0-9]+)?"
+_CLOCK: Final = (
     r"(?:at )?(?:(?P<word>noon|midnight)|(?P<hour>[0-9]{1,2})"
     r"(?::(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]{1,6}))?)?)? ?(?P<half>am|pm)?)"
 )
-_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DATE: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _DAYS: Final = {"yesterday": -1, "today": 0, "tomorrow": 1}
 _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -77,7 +78,7 @@ def parse_duration_s(text: str, *, field: str = "duration") -> float:
     Raises InvalidInput.
     """
     plain = _plain(text)
-    seconds = float(plain) if _SECONDS.fullmatch(plain) else _sum_s(plain)
+    seconds = float(plain) if re.fullmatch(_SECONDS, plain) else _sum_s(plain)
     if seconds is None:
         raise InvalidInput(field, shown(text), DURATIONS)
     if seconds > LONGEST_S:
@@ -129,7 +130,7 @@ def _read(text: str, now_us: int, ahead: bool) -> int | None:
     if clock is not None and (weekday := _weekday(first)) is not None:
         days = [_today(now_us) + step * _DAY for step in range(-8, 9)]
         return _nearest([day for day in days if day.weekday() == weekday], clock, now_us, ahead)
-    if clock is not None and _DATE.fullmatch(first):
+    if clock is not None and re.fullmatch(_DATE, first):
         return time_us(datetime.combine(date.fromisoformat(first), clock))
     return time_us(datetime.fromisoformat(text.strip()))
 
@@ -140,9 +141,9 @@ def _plain(text: str) -> str:
 
 def _sum_s(plain: str) -> float | None:
     """Add up numbers with units; None where that is not what it is."""
-    if not _PARTS.fullmatch(plain):
+    if not re.fullmatch(_PARTS, plain):
         return None
-    return sum(float(number) * _unit_s(unit) for number, unit in _PART.findall(plain))
+    return sum(float(number) * _unit_s(unit) for number, unit in re.findall(_PART, plain))
 
 
 def _unit_s(unit: str) -> float:
@@ -159,7 +160,7 @@ def _distance_us(plain: str) -> int | None:
 
 
 def _clock(plain: str) -> time | None:
-    found = _CLOCK.fullmatch(plain)
+    found = re.fullmatch(_CLOCK, plain)
     if found is None:
         return None
     if found["word"]:

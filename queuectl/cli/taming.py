@@ -5,16 +5,16 @@ from codecs import getincrementaldecoder
 
 from .text import escape
 
-_UNSAFE = re.compile(
+_UNSAFE = (  # a text, which re compiles when it is first used: it costs a command its start
     r"(\x1b\[[0-9;:]*m)|([\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069])"
 )
-_BEGUN = re.compile(r"\x1b(\[[0-9;:]{0,32})?\Z")
+_BEGUN = r"\x1b(\[[0-9;:]{0,32})?\Z"
 _RESET = "\x1b[0m"
 
 
 def tame(text: str) -> str:
     """Return a text as a terminal may be sent it: the last net, under the verbs, which escape what is others'."""
-    return _UNSAFE.sub(lambda found: found[1] or escape(found[0]), text)
+    return re.sub(_UNSAFE, lambda found: found[1] or escape(found[0]), text)
 
 
 class Tamed:
@@ -29,7 +29,7 @@ class Tamed:
     def piece(self, content: bytes) -> str:
         """Give a piece as it may be shown; the beginning of an escape sequence waits for the next one."""
         text = self._begun + self._decoder.decode(content)
-        begun = _BEGUN.search(text)
+        begun = re.search(_BEGUN, text)
         self._begun = begun[0] if begun else ""
         return self._shown(text[: len(text) - len(self._begun)])
 
@@ -41,7 +41,7 @@ class Tamed:
         return shown + reset
 
     def _shown(self, text: str) -> str:
-        return _UNSAFE.sub(self._replaced, text)
+        return re.sub(_UNSAFE, self._replaced, text)
 
     def _replaced(self, found: re.Match[str]) -> str:
         if found[1] is None:
