@@ -68,7 +68,7 @@ class Queue(Asking, Claiming, Keeping):
         clock: Clock | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> Queue:
-        """Open the queue in a directory, made on first use unless `create` is False.
+        """Open the queue in a directory, made on first use unless `create` is False or `read_only` is True.
 
         `path` None: QUEUECTL_DB, else the user's data directory. `read_only`: what changes it is refused,
         and nothing waits for whoever writes. `actor` is who the log names: user@host unless given, and
@@ -76,7 +76,7 @@ class Queue(Asking, Claiming, Keeping):
         its environment says, unless given. `environ` is where QUEUECTL_MAX_RETRIES and the like count: this
         process's environment unless given. Raises NoQueue, NotAQueue, NewerFormat or StoreError.
         """
-        store = Store.open(directory_of(path), create=create, read_only=read_only)
+        store = Store.open(directory_of(path), create=create and not read_only, read_only=read_only)
         try:
             if layout.is_outdated(store):
                 with Store.open(store.path, create=False) as writable:

@@ -89,9 +89,9 @@ def test_who_only_reads_makes_no_queue(first: bytes, tmp_path: Path, size: str) 
     path = tmp_path / "q"
     path.mkdir()
     (path / "data.mdb").write_bytes(content)
-    for read_only in (True, False):
+    for create, read_only in ((False, True), (True, True), (False, False)):
         with pytest.raises(NoQueue):
-            Queue.open(path, create=False, read_only=read_only)
+            Queue.open(path, create=create, read_only=read_only)
     assert [each.name for each in path.iterdir()] == ["data.mdb"]
     assert (path / "data.mdb").read_bytes() == content
 

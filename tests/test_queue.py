@@ -63,11 +63,14 @@ def test_what_was_enqueued_is_there_after_reopening(queue: Queue) -> None:
         assert again.job("job1") == job
 
 
-def test_only_looking_makes_no_queue(tmp_path: Path) -> None:
-    """Without `create` a queue that is not there is an error and stays not there."""
-    with pytest.raises(NoQueue):
-        Queue.open(tmp_path / "queue", create=False)
-    assert not (tmp_path / "queue").exists()
+@pytest.mark.parametrize("asked", [{"create": False}, {"read_only": True}, {"read_only": True, "create": True}])
+def test_only_looking_makes_no_queue(tmp_path: Path, asked: dict[str, bool]) -> None:
+    """Without `create`, or only to be read, a queue that is not there is an error and stays not there."""
+    (tmp_path / "empty").mkdir()
+    for path in (tmp_path / "queue", tmp_path / "no" / "queue", tmp_path / "empty"):
+        with pytest.raises(NoQueue):
+            Queue.open(path, **asked)
+    assert [str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*")] == ["empty"]
 
 
 def test_the_queue_lies_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ class Session:
 
     def acting(self, actor: str, *, read_only: bool) -> "Queue":
         """Give the queue, made now where there is none and it may be changed, for changes in another's name."""
-        return self._open(create=not read_only, read_only=read_only, actor=actor)
+        return self._open(create=True, read_only=read_only, actor=actor)
 
     def directory(self) -> "Path":
         """Give where the queue lies or would lie, for verbs that do not open it here."""
