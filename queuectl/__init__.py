@@ -13,29 +13,21 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .adopting import Adopted
     from .answers import (
         Acted,
-        Adopted,
-        BackedUp,
-        Branch,
         Bulk,
         Captured,
         Cause,
-        Compacted,
         ConfigValue,
         Exchange,
-        Exported,
         Family,
         Kin,
-        Migrated,
         Overview,
         Recovered,
-        ReplayReport,
-        Restored,
         Result,
         Run,
         Running,
-        Shrunk,
         Status,
         Subscriber,
         Unserved,
@@ -43,6 +35,8 @@ if TYPE_CHECKING:
         WorkerInfo,
     )
     from .asof import Past
+    from .backup import BackedUp
+    from .branching import Branch
     from .documents import event_json, job_json
     from .errors import (
         AmbiguousJob,
@@ -69,29 +63,43 @@ if TYPE_CHECKING:
         WrongState,
     )
     from .events.types import JobSpec, Recorded
+    from .expiry import Compacted
+    from .exporting import Exported
     from .filtering import Chosen, Filter
     from .intake import JobRequest
     from .job import Job, JobState
+    from .migrating import Migrated
+    from .projections.rebuild import ReplayReport
     from .queue import Queue
+    from .restore import Restored
+    from .shrinking import Shrunk
     from .snapshots import Snapshot
     from .subscriptions import Subscription
     from .verification import Verified
     from .worker import start_worker
 
 _HOMES = {
-    "answers": "Acted Adopted BackedUp Branch Bulk Captured Cause Compacted ConfigValue Exchange Exported Family Kin "
-    "Migrated Overview Recovered ReplayReport Restored Result Run Running Shrunk Status Subscriber Unserved Waited "
-    "WorkerInfo",
+    "adopting": "Adopted",
+    "answers": "Acted Bulk Captured Cause ConfigValue Exchange Family Kin Overview Recovered Result Run Running "
+    "Status Subscriber Unserved Waited WorkerInfo",
     "asof": "Past",
+    "backup": "BackedUp",
+    "branching": "Branch",
     "documents": "event_json job_json",
-    "errors": "AmbiguousJob Archived BadSegment BulkStopped CheckpointMoved CompactBusy CorruptLog "
-    "DuplicateJob IllegalTransition InvalidInput InvalidLine JobNotFound NewerFormat NoQueue "
-    "NotAQueue QueuectlError StaleLease StoreError Untrusted Unusable WaitTimeout WrongState",
+    "errors": "AmbiguousJob Archived BadSegment BulkStopped CheckpointMoved CompactBusy CorruptLog DuplicateJob "
+    "IllegalTransition InvalidInput InvalidLine JobNotFound NewerFormat NoQueue NotAQueue QueuectlError "
+    "StaleLease StoreError Untrusted Unusable WaitTimeout WrongState",
     "events.types": "JobSpec Recorded",
+    "expiry": "Compacted",
+    "exporting": "Exported",
     "filtering": "Chosen Filter",
     "intake": "JobRequest",
     "job": "Job JobState",
+    "migrating": "Migrated",
+    "projections.rebuild": "ReplayReport",
     "queue": "Queue",
+    "restore": "Restored",
+    "shrinking": "Shrunk",
     "snapshots": "Snapshot",
     "subscriptions": "Subscription",
     "verification": "Verified",

@@ -11,7 +11,6 @@ from itertools import chain, repeat
 from typing import Final, NamedTuple
 
 from . import outputs
-from .answers import Adopted
 from .engine import Engine, Unit
 from .errors import DuplicateJob, InvalidInput, QueuectlError, shown
 from .events.types import (
@@ -52,6 +51,22 @@ _STATE: Final[Mapping[Kind, JobState]] = {
 }
 
 Progress = Callable[[int, int | None], None]
+
+
+class Adopted(NamedTuple):
+    """What an import of another queue's jobs did, or would do.
+
+    `states`: how many came in as what. `unmapped`: field -> how many rows had it, and an example.
+    `notes`: what was read as what, and how often. `rejected`: row, its id, why, and the row itself.
+    """
+
+    read: int
+    states: dict[str, int]
+    skipped_existing: int
+    skipped_ended: int
+    unmapped: dict[str, tuple[int, str]]
+    notes: dict[str, int]
+    rejected: list[tuple[str, str | None, str, object]]
 
 
 class Wanted(NamedTuple):

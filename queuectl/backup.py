@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from math import inf
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple
 
 from . import __version__, backupfile, outputs
-from .answers import BackedUp
 from .backupfile import DATA, Writer
 from .documents import time_json
 from .errors import StoreError
@@ -31,6 +30,21 @@ STDOUT: Final = "-"
 
 Progress = Callable[[str, int, int | None], None]
 """Called with what goes on, and the bytes done of all."""
+
+
+class BackedUp(NamedTuple):
+    """What a backup holds: the log up to `head`, the chain's digest there, the data file, outputs and segments.
+
+    `elsewhere` has the directories of the archive that are not in it.
+    """
+
+    head: int
+    digest: str
+    events: int
+    data_bytes: int
+    files: int
+    file_bytes: int
+    elsewhere: tuple[str, ...] = ()
 
 
 def back_up(store: Store, file: str, *, force: bool, progress: Progress | None = None) -> BackedUp:

@@ -7,9 +7,9 @@ first queue is only read.
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from . import outputs
-from .answers import Branch
 from .asof import BATCH, Moment, stored, views_at
 from .errors import StoreError, Unusable
 from .events.lmdb_log import LmdbLog
@@ -23,6 +23,16 @@ from .surroundings import absolute
 Progress = Callable[[int, int], None]
 Run = tuple[int, int]
 """A job's number and a run's token: what its output is found by."""
+
+
+class Branch(NamedTuple):
+    """A second queue as the first was: at which position and time, and what runs had printed, found and gone."""
+
+    path: str
+    position: int
+    at_us: int
+    outputs: int
+    outputs_gone: int
 
 
 def branch(store: Store, moment: Moment, into: Path, progress: Progress | None = None) -> Branch:

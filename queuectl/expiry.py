@@ -9,7 +9,6 @@ from collections.abc import Generator, Iterator
 from itertools import islice
 from typing import Final, NamedTuple
 
-from .answers import Compacted
 from .errors import CorruptLog
 from .events.codec import Data, decode, unpack
 from .events.lmdb_log import LOG, STREAMS, LmdbLog, stream_of
@@ -26,6 +25,22 @@ _LOOKED_A_JOB: Final = 25
 
 ROWS_AT_ONCE: Final = 2_000
 STREAMS_AT_ONCE: Final = 10_000
+
+
+class Compacted(NamedTuple):
+    """What a compact let go, or would: of jobs and workers whose last event is not behind position `upto`.
+
+    `bytes` is what its `events` took in the log, `position` is about how far it got, `segments` are the
+    archive's new files.
+    """
+
+    upto: int
+    jobs: int = 0
+    workers: int = 0
+    events: int = 0
+    bytes: int = 0
+    position: int = 0
+    segments: tuple[str, ...] = ()
 
 
 class Rule(NamedTuple):

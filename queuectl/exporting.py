@@ -9,10 +9,9 @@ import os
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from . import __version__, outputs
-from .answers import Exported
 from .archived import origin_of
 from .documents import event_json, time_json
 from .errors import CorruptLog, StoreError
@@ -32,6 +31,15 @@ NAMES_KEPT: Final = 100_000
 
 Write = Callable[[bytes], object]
 Progress = Callable[[int, int | None], None]
+
+
+class Exported(NamedTuple):
+    """What went out, or came in: events, outputs, the last position and the chain's digest there."""
+
+    events: int
+    outputs: int
+    head: int
+    digest: str
 
 
 def export(

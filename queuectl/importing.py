@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from . import outputs
-from .answers import Exported
 from .errors import CorruptLog, NewerFormat, StoreError, shown
 from .events.chain import GENESIS, link
 from .events.codec import decode
 from .events.lmdb_log import LOG, STREAMS, LmdbLog, stream_key
 from .events.types import Enqueued, Recorded
-from .exporting import NAMES_KEPT, SCHEMA, id_of
+from .exporting import NAMES_KEPT, SCHEMA, Exported, id_of
 from .files import make_private, open_private
 from .installing import install, is_there, staging
 from .limits import check

@@ -7,9 +7,8 @@ that an interruption leaves the store as it was before the step.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from .answers import Migrated
 from .datafile import Peeked, peek
 from .errors import NewerFormat
 from .events.chain import kept_by
@@ -21,6 +20,13 @@ from .store import Store
 Progress = Callable[[int, int], None]
 
 _VIEWS: Final = b"views"
+
+
+class Migrated(NamedTuple):
+    """What was done, or is to be done, for a store to be of this release: a line each. `notes` need nothing done."""
+
+    steps: list[str]
+    notes: list[str]
 
 
 def needed(path: Path) -> Migrated:

@@ -6,10 +6,9 @@ Nothing of the queue that is there is touched before the backup has been found s
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from . import backupfile
-from .answers import Restored
 from .backup import manifest_of
 from .backupfile import DATA
 from .errors import StoreError
@@ -19,6 +18,16 @@ from .soundness import sound
 STDIN: Final = "-"
 
 Progress = Callable[[str, int, int | None], None]
+
+
+class Restored(NamedTuple):
+    """What was restored: the log up to `head`, as of `time`; `aside` is where the queue before it lies."""
+
+    head: int
+    digest: str
+    time: str
+    files: int
+    aside: str | None
 
 
 def restore(path: Path, file: str, *, force: bool, progress: Progress | None = None) -> Restored:

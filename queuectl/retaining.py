@@ -8,12 +8,11 @@ import time
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Final
 
-from .answers import Compacted
 from .engine import Engine
 from .errors import CompactBusy
 from .events.lmdb_log import LmdbLog
 from .events.types import RETENTION_STREAM
-from .expiry import Limits, Rule
+from .expiry import Compacted, Limits, Rule
 from .later import Later
 from .projections import config
 from .reading import position_at

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 from . import archive, outputs
-from .answers import Compacted
 from .archived import origin_of
 from .directory import COMPACT_LOCK, lock
 from .engine import Engine, Unit
@@ -19,7 +18,7 @@ from .errors import CompactBusy, InvalidInput, StoreError, shown
 from .events.codec import unpack
 from .events.lmdb_log import LOG, STREAMS, LmdbLog, stream_key
 from .events.types import RETENTION_STREAM, RetentionApplied
-from .expiry import Chosen, Going, Limits, Rule, check_streams, choose, counted, superseded
+from .expiry import Chosen, Compacted, Going, Limits, Rule, check_streams, choose, counted, superseded
 from .files import make_private, rename
 from .projections import archives, children
 from .segment import Entry, Header, Piece, Segment, Writer

@@ -6,9 +6,8 @@ open meanwhile. The old file stays until the new one is whole, checked and on di
 
 from pathlib import Path
 from shutil import rmtree
-from typing import Final
+from typing import Final, NamedTuple
 
-from .answers import Shrunk
 from .datafile import compacted_copy
 from .directory import SHRUNK, alone, refuse_half_replaced, refuse_irregular
 from .errors import StoreError
@@ -16,6 +15,13 @@ from .files import flush, make_private, rename
 from .halfmade import refuse_none
 
 DATA: Final = "data.mdb"
+
+
+class Shrunk(NamedTuple):
+    """What a shrink gave back: the size of the data file before and after."""
+
+    before_bytes: int
+    after_bytes: int
 
 
 def shrink(path: Path, *, check: bool = False) -> Shrunk:

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from queuectl import InvalidInput, JobNotFound, JobRequest, Queue, StoreError
-from queuectl.answers import Compacted
+from queuectl import Compacted, InvalidInput, JobNotFound, JobRequest, Queue, StoreError
 from queuectl.archived import rows, whole_log
 from queuectl.directory import COMPACT_LOCK, lock
 from queuectl.errors import BadSegment, CompactBusy, NewerFormat

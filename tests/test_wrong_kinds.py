@@ -93,7 +93,7 @@ def arguments(queue: Queue, tmp_path: Path, name: str) -> dict[str, Any]:
         "worker": "w", "host": "h", "pid": 1, "slots": 1, "want": 0, "lease_s": 30.0, "results": [], "cause": "why",
         "error": "broken", "where": Filter(), "verb": "cancel", "chosen": queue.choose("cancel", Filter(queue="none")),
         "key": "max_retries", "value": 5, "position": 1, "at_us": 5, "after": 0, "timeout_s": 0.01, "stream": 1,
-        "name": "reader", "events": [], "file": str(tmp_path / "file"), "into": tmp_path / "into",
+        "name": "reader", "workers": ["w"], "events": [], "file": str(tmp_path / "file"), "into": tmp_path / "into",
         "write": print, "source": io.BytesIO(), "files": [str(jobs)], "format": "jobs-json", "older_than_s": 1e9,
         "actor": "me", "path": tmp_path / "other",
     }  # fmt: skip

@@ -11,7 +11,7 @@ from .render import document, line
 from .text import cut, escape, plural
 
 if TYPE_CHECKING:
-    from ..answers import Adopted
+    from .. import Adopted
     from ..queue import Queue
 
 SHOWN = 5

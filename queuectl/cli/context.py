@@ -8,7 +8,7 @@ import click
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..answers import Shrunk
+    from .. import Shrunk
     from ..asof import Past
     from ..queue import Queue
     from .params import Place

@@ -50,7 +50,7 @@ def chosen_columns(names: str | None) -> tuple[Column, ...]:
 
 def gone_workers(opened: "Queue | Past", jobs: Iterable[Job]) -> Collection[str]:
     """Return which workers of jobs that run are gone; of the past that is not known."""
-    holders = {job.lease.worker for job in jobs if job.lease is not None}
+    holders = sorted({job.lease.worker for job in jobs if job.lease is not None})
     find = getattr(opened, "gone_workers", None)
     return find(holders) if find is not None and holders else ()
 

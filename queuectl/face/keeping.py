@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from .. import (
         adopting,
-        answers,
         asof,
         backup,
         branching,
@@ -33,24 +32,21 @@ if TYPE_CHECKING:
         shrinking,
         verification,
     )
-    from ..answers import (
-        Adopted,
-        BackedUp,
-        Branch,
-        Compacted,
-        Exported,
-        Migrated,
-        ReplayReport,
-        Restored,
-        Shrunk,
-    )
+    from ..adopting import Adopted
+    from ..backup import BackedUp
+    from ..branching import Branch
+    from ..expiry import Compacted
+    from ..exporting import Exported
+    from ..migrating import Migrated
     from ..projections import rebuild
+    from ..projections.rebuild import ReplayReport
+    from ..restore import Restored
     from ..retaining import Retaining
+    from ..shrinking import Shrunk
     from ..snapshots import Snapshot
     from ..verification import Verified
 else:
     adopting = Later("adopting")
-    answers = Later("answers")
     asof = Later("asof")
     backup = Later("backup")
     branching = Later("branching")
@@ -85,7 +81,7 @@ class Keeping(Looking):
         begun = time.monotonic()
         rebuilt = rebuild.rebuild(self._store, swap=not check, progress=progress)
         took_s = time.monotonic() - begun
-        return answers.ReplayReport(rebuilt.events, rebuilt.differences, rebuilt.swapped, took_s, rebuilt.held_s)
+        return rebuild.ReplayReport(rebuilt.events, rebuilt.differences, rebuilt.swapped, took_s, rebuilt.held_s)
 
     def as_of(
         self,
@@ -291,7 +287,7 @@ class Keeping(Looking):
         else:
             place = None if archive is None else Path(archive)
             steps = retention.Retention(self._engine, rule, place, limits=expiry.Limits(), reason=reason).steps()
-        done = answers.Compacted(rule.upto)
+        done = expiry.Compacted(rule.upto)
         with closing(steps):
             for done in steps:
                 if progress:

@@ -215,10 +215,10 @@ class Looking(History):
         with self._store.read() as txn:
             return _by_the_clock(reading.list_workers(txn, self.path, times.wall_us), times)
 
-    def gone_workers(self, ids: Iterable[str]) -> frozenset[str]:
-        """Return those of the workers `ids` that are gone without having stopped: nobody runs what they hold."""
+    def gone_workers(self, workers: Sequence[str]) -> frozenset[str]:
+        """Return those of `workers`, by their ids, that are gone without having stopped: nobody runs what they hold."""
         with self._store.read() as txn:
-            return reading.gone_workers(txn, self.path, self._clock.now_us(), ids)
+            return reading.gone_workers(txn, self.path, self._clock.now_us(), workers)
 
     def unserved(self, queues: Sequence[str] | None = None) -> list[Unserved]:
         """Give the queues, of these or of all, where jobs wait and that no running worker serves.

@@ -42,6 +42,19 @@ ROUNDS = 20
 Progress = Callable[[int, int], None]
 
 
+class ReplayReport(NamedTuple):
+    """What a replay found: no differences means that the views were exactly what the log says.
+
+    `held_s` is for how long it kept workers from writing, at its end.
+    """
+
+    events: int
+    differences: list[str]
+    swapped: bool
+    seconds: float
+    held_s: float
+
+
 class Rebuilt(NamedTuple):
     """What a rebuild found: events applied, and the first difference in each table to the live views.
 

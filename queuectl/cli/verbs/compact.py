@@ -12,7 +12,7 @@ from ..text import escape, plural, size
 from ..verb import Verb
 
 if TYPE_CHECKING:
-    from ...answers import Compacted, Shrunk
+    from ... import Compacted, Shrunk
 
 
 @click.command(
