@@ -1,7 +1,7 @@
 """What `queuectl verify` costs at 1M events: all of it, and of that the file, the log, the outputs and the views.
 
-As the command does it: in processes of its own, which work beside each other, in short read transactions. A store is made
-once, a third of its events being enqueues. Beside it the yardstick of this machine at this moment.
+As the command does it: in processes of its own, which work beside each other, in short read transactions.
+A store is made once, a third of its events being enqueues. Beside it the yardstick of this machine at this moment.
 """
 
 import argparse
