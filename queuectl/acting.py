@@ -52,10 +52,10 @@ def edit(engine: Engine, job_id: str, changes: Mapping[str, Any], *, again: bool
 def choose(store: Store, verb: Verb, where: Filter) -> Chosen:
     """Find the jobs meant that can be told this, in short read transactions; raises InvalidInput for other states."""
     possible = STATES[verb]
-    for state in where.states - possible:
+    for state in (where.states or possible) - possible:
         expected = ", ".join(each for each in JobState if each in possible)
         raise InvalidInput("state", shown(state), f"one in which a job can be told to {verb}: {expected}")
-    where = where._replace(states=where.states or possible)
+    where = where._replace(states=possible if where.states is None else where.states)
     return Chosen(verb, where, listing.numbers(store.read, where))
 
 

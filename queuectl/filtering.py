@@ -26,14 +26,14 @@ Verb: TypeAlias = Literal["cancel", "retry", "remove"]
 
 
 class Filter(NamedTuple):
-    """What a job must be: in one of these states (none: any), of this queue, and so on; None asks for nothing.
+    """What a job must be: in one of these states, of this queue, and so on; None asks for nothing.
 
     Since and until speak of its last change, both inclusive: of when it was enqueued, claimed, ended or
     edited last. `match` is looked for in its id and its command, whatever the case. `running_since_us`: its
     run goes on, and began then or before; `began` says when a time of the log was, where that is ahead of the clock.
     """
 
-    states: frozenset[JobState] = frozenset()
+    states: frozenset[JobState] | None = None
     queue: str | None = None
     since_us: int | None = None
     until_us: int | None = None
@@ -45,13 +45,18 @@ class Filter(NamedTuple):
         """Tell whether a job is one of those meant."""
         states, queue, since_us, until_us, match, running_since_us, began = self
         return (
-            (not states or job.state in states)
+            (states is None or job.state in states)
             and queue in (None, job.spec.queue)
             and (since_us is None or job.updated_at_us >= since_us)
             and (until_us is None or job.updated_at_us <= until_us)
             and (match is None or _has(job, match))
             and (running_since_us is None or _runs_since(job, running_since_us, began))
         )
+
+    @property
+    def named_states(self) -> frozenset[JobState]:
+        """Return the states asked for, none where any will do."""
+        return self.states or frozenset()
 
     @property
     def is_counted(self) -> bool:
@@ -80,10 +85,10 @@ def filter_of(
 
     Of jobs `running_since` a moment only those that are processing are meant. Raises InvalidInput.
     """
-    named = words_of(state) if isinstance(state, str) else state or ()
-    states = frozenset(check_state(each) for each in named)
+    named = words_of(state) if isinstance(state, str) else state
+    states = None if named is None else frozenset(check_state(each) for each in named)
     if running_since is not None:
-        if states and JobState.PROCESSING not in states:
+        if states is not None and JobState.PROCESSING not in states:
             raise InvalidInput("state", ", ".join(sorted(states)), "processing, which is what a job is that runs")
         states = frozenset({JobState.PROCESSING})
     return Filter(

@@ -15,7 +15,7 @@ from .events.types import Command, JobSpec
 from .inheriting import DIGEST_BYTES, Choice, Inheritance
 from .job import JobState
 from .kinds import SLOTS, is_slots
-from .settings import Settings
+from .settings import Settings, check_value
 from .shells import DEFAULT as DEFAULT_SHELL
 from .shells import check_shell
 from .when import LATEST_US, LONGEST_S, log_time_us
@@ -261,6 +261,22 @@ def check_poll_s(poll_s: float) -> float:
         expected = f"{LEAST_POLL_S:g} seconds or more; a new job is heard of anyway"
         raise InvalidInput("poll", shown(poll_s), expected)
     return poll_s
+
+
+def check_queues(queues: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the queues that a worker is to serve, None being all; raises InvalidInput for a name that can be none.
+
+    An empty list is refused: such a worker would serve nothing, and would be taken for one that serves all.
+    """
+    if queues is not None and not queues:
+        raise InvalidInput("queues", shown(queues), "one or more names; None is all queues")
+    return None if queues is None else tuple(map(check_queue, queues))
+
+
+def check_grace_s(grace_s: float) -> float:
+    """Return how long a command has between TERM and KILL where the setting could be that; raises InvalidInput."""
+    check_value("grace_s", grace_s)
+    return grace_s
 
 
 def check_lease_s(lease_s: float) -> float:

@@ -103,7 +103,7 @@ class Meant:
         self._read = read
         with read() as txn:
             self._after = LmdbLog(txn).head()  # before the jobs are read: what happens meanwhile is looked at again
-        where = where._replace(states=where.states or frozenset(JobState) - ENDED)
+        where = where._replace(states=frozenset(JobState) - ENDED if where.states is None else where.states)
         names: dict[str, str] = {}
         self._open = {job.number: names.setdefault(job.spec.queue, job.spec.queue) for job in listing.each(read, where)}
         self._ended: dict[int, JobState | None] = {}

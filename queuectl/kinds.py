@@ -121,7 +121,9 @@ def _is_filter(value: object) -> bool:
 
 def _is_whole_filter(where: Any) -> bool:
     asked = {name: value for name, value in where._asdict().items() if name != "states" and value is not None}
-    return isinstance(where.states, Set) and all(_FILTERED.get(name, is_count)(value) for name, value in asked.items())
+    return (where.states is None or isinstance(where.states, Set)) and all(
+        _FILTERED.get(name, is_count)(value) for name, value in asked.items()
+    )
 
 
 def _is_chosen(value: object) -> bool:

@@ -72,7 +72,7 @@ def numbers(read: Read, where: Filter) -> list[int]:
 def count(txn: Transaction, where: Filter) -> int:
     """Count the jobs in the states and of the queue that a filter names."""
     found = counts.total(txn) if where.queue is None else counts.get(txn, where.queue)
-    return sum(number for state, number in found.items() if not where.states or state in where.states)
+    return sum(number for state, number in found.items() if where.states is None or state in where.states)
 
 
 def _taken(read: Read, walk: Walk, where: Filter, limit: int | None = None) -> Iterator[Job]:
@@ -132,19 +132,19 @@ def _waiting(txn: Transaction, where: Filter, last: Job | None) -> Walk:
 
 def _by_change(txn: Transaction, where: Filter, *, reverse: bool, last: Job | None) -> Walk:
     """Go through jobs that ended by the position of their last event."""
-    states = [state for state in JobState if state in where.states & _WENT]
+    states = [state for state in JobState if state in where.named_states & _WENT]
     since_us, until_us = where.since_us, where.until_us
     start = None if last is None else _place_of(txn, last, where)
 
     def newest_first(txn: Transaction, below: int | None) -> Iterator[Step]:
         tables = [ended.newest_first(txn, states, below)] if states else []
-        if JobState.DEAD in where.states:
+        if JobState.DEAD in where.named_states:
             tables.append(dead.newest_first(txn, below))
         return _steps(txn, _merged(tables, reverse=True))
 
     def oldest_first(txn: Transaction, above: int | None) -> Iterator[Step]:
         tables = [ended.oldest_first(txn, states, above or 0)] if states else []
-        if JobState.DEAD in where.states:
+        if JobState.DEAD in where.named_states:
             tables.append(dead.oldest_first(txn, above or 0))
         return _steps(txn, _merged(tables, reverse=False))
 
@@ -195,7 +195,7 @@ def _delayed(txn: Transaction, where: Filter) -> list[int] | None:
 
     Then nobody has to look for them among those that are ready, which may be many.
     """
-    if where.states & WAITING != {JobState.FAILED} or txn.count(scheduled.TABLE) > LOOKED_AT:
+    if where.named_states & WAITING != {JobState.FAILED} or txn.count(scheduled.TABLE) > LOOKED_AT:
         return None
     failed = Filter(frozenset({JobState.FAILED}), where.queue)
     found = [job.number for job in jobs.each(txn, scheduled.numbers(txn)) if failed.fits(job)]
@@ -242,12 +242,12 @@ def _is_behind(key: tuple[Any, int], other: tuple[Any, int] | None, *, reverse: 
 
 def _place_of(txn: Transaction, last: Job, where: Filter) -> int:
     """Give the position of the last event that a job had in the states meant, which it may have left since."""
-    if last.state in where.states:
+    if last.state in where.named_states:
         return last.version
     place, job = last.version, None
     for recorded in LmdbLog(txn).read_stream(last.number, after=last.number - 1):
         job = evolve(job, recorded)
-        if job is not None and job.state in where.states:
+        if job is not None and job.state in where.named_states:
             place = recorded.position
     return place
 

@@ -49,6 +49,7 @@ class Queue(Asking, Claiming, Keeping):
     What a word means in every method: `job_id` is a whole id (`match_id` gives it for its beginning),
     `job_ids` is one or several; `reason` is kept in the log with the change; `actor` is who the log names
     in place of this queue's; `worker` is a worker's id; `queue` and `queues` are names, None is all;
+    an empty list is none, here and everywhere;
     `state` is a JobState or its name; `where` is a Filter, what a job must be; `limit` is how many at the
     most, `after` the id of the last of the page before, `order` one of the keys of `queuectl list --order`;
     `lease_s` None is as configured; `path` is the queue's directory, None as in `open`; `at_us` is a time

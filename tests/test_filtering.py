@@ -10,11 +10,11 @@ from queuectl.filtering import Filter, Order, filter_of, order_of
 
 
 def test_states_are_given_singly_or_together() -> None:
-    """One state or several, by name or not, are the same filter; none is any."""
+    """One state or several, by name or not, are the same filter; None is any, an empty list none."""
     both = frozenset({JobState.DEAD, JobState.FAILED})
     assert filter_of(state=["dead", JobState.FAILED]).states == both
     assert filter_of(state="dead").states == {JobState.DEAD}
-    assert filter_of() == filter_of(state=[], match="") == Filter()
+    assert filter_of() == filter_of(match="") == Filter() != filter_of(state=[])
 
 
 def test_times_are_datetimes_or_microseconds() -> None:

@@ -81,7 +81,7 @@ def consent_options(function: F) -> F:
     return click.option("--yes", "-y", "--force", "-f", is_flag=True, help="Do not ask.")(function)
 
 
-def filter_from(options: Mapping[str, Any], *, state: Collection[JobState] = ()) -> Filter | None:
+def filter_from(options: Mapping[str, Any], *, state: Collection[JobState] | None = None) -> Filter | None:
     """Give the filter that options describe, for jobs in these states unless they name others; None: no option.
 
     Raises InvalidInput.

@@ -10,7 +10,7 @@ from ..commands import CompleteJob, ReleaseJob, RenewLease
 from ..engine import token_of
 from ..errors import Unusable, shown
 from ..events.types import WORKER_STREAM, WorkerStarted, WorkerStopped, WorkerStopping
-from ..intake import check_queue, check_slots, check_text, check_worker
+from ..intake import check_queues, check_slots, check_text, check_worker
 from ..later import Later
 from ..projections import workers
 
@@ -157,8 +157,7 @@ class Claiming(Looking):
         reason: str | None = None,
     ) -> None:
         """Record that a worker began to take jobs: where it runs (`host`, `pid`), and how many at a time (`slots`)."""
-        named = None if queues is None else tuple(map(check_queue, queues))
-        event = WorkerStarted(check_text("host", host), pid, check_slots(slots), named)
+        event = WorkerStarted(check_text("host", host), pid, check_slots(slots), check_queues(queues))
         check_worker(worker)
         with self._engine.unit(actor=worker, reason=reason) as unit:
             unit.append_named(WORKER_STREAM + worker, (event,))

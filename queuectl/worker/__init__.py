@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ..errors import StoreError
 from ..escaping import escape
-from ..intake import check_poll_s, check_queue, check_slots
+from ..intake import check_grace_s, check_lease_s, check_poll_s, check_queues, check_slots, check_text
 from ..kinds import checked
 from ..queue import Queue
 from .lines import Report, can_take, write_lines
@@ -59,18 +59,14 @@ def start_worker(
             "still until the worker ends; have the handler set a flag, and start it where that is looked at"
         )
     settings = queue.settings()
-    check_slots(slots)
-    check_poll_s(poll_s)
-    for name in queues or ():
-        check_queue(name)
-    options = Options(
-        slots=slots,
-        queues=tuple(queues) if queues else None,
+    options = Options(  # all are checked before anything is written or said
+        slots=check_slots(slots),
+        queues=check_queues(queues),
         drain=drain,
-        poll_s=poll_s,
-        lease_s=settings.lease_s if lease_s is None else lease_s,
-        grace_s=settings.grace_s if grace_s is None else grace_s,
-        reason=reason,
+        poll_s=check_poll_s(poll_s),
+        lease_s=check_lease_s(settings.lease_s if lease_s is None else lease_s),
+        grace_s=check_grace_s(settings.grace_s if grace_s is None else grace_s),
+        reason=None if reason is None else check_text("reason", reason),
         is_sole=is_sole,
     )
     return Worker(queue, options, report, notifier or Notifier()).run()

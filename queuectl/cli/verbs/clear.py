@@ -55,5 +55,5 @@ def command(
         kind = "would_clear" if dry_run else "cleared"
         document({kind: len(acted.ids), "ids": acted.ids} if dry_run else {kind: len(acted.ids)})
     else:
-        [*others, last] = sorted(where.states)
+        [*others, last] = sorted(where.named_states)
         tell_acted(acted, SAID, consent, noun=f"{', '.join(others)}{' or ' if others else ''}{last} job")

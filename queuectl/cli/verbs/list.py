@@ -95,7 +95,9 @@ def command(
 def _nothing(where: Filter, after: str | None, as_of: Place | None) -> str:
     if where.is_counted and where != Filter() and not after and not as_of:
         names = [
-            "running" if state is JobState.PROCESSING else str(state) for state in JobState if state in where.states
+            "running" if state is JobState.PROCESSING else str(state)
+            for state in JobState
+            if state in where.named_states
         ]
         are = f" are {' or '.join(names)}" if names else ""
         return f"No jobs{are}{'' if where.queue is None else f' in queue {escape(where.queue)}'}."

@@ -86,9 +86,10 @@ def start(
         from ...settings import parse
 
         lease = float(parse("lease_s", str(lease))[1])  # a shorter one would flood the log with renewals
-    from ...intake import check_poll_s
+    from ...intake import check_grace_s, check_poll_s
 
     check_poll_s(1.0 if poll is None else poll)
+    check_grace_s(0.0 if grace is None else grace)
     queue = session.created()
     if detach:
         from ..detached import detach_worker
