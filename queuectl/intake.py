@@ -169,6 +169,13 @@ def known_here(text: str) -> str:
     return "".join("x" if category(char) == "Cn" else char for char in text)
 
 
+def check_line(field: str, text: str) -> str:
+    """Return a text that is told within a line where it is one: printable, at most 1,000 characters."""
+    if check_text(field, text).isprintable():
+        return text
+    raise InvalidInput(field, shown(text[:40]), "one line of printable characters")
+
+
 def ids_of(job_ids: str | Sequence[str]) -> list[str]:
     """Give ids as a list, one id of its own as well."""
     given = [job_ids] if isinstance(job_ids, str) else list(job_ids)

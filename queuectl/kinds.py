@@ -24,7 +24,7 @@ SLOTS: Final = f"a whole number from 1 to {MOST_SLOTS:,}"
 _PATH_BYTES: Final = 4_096
 _NAME_BYTES: Final = 255
 
-_SIGNED: Final = frozenset({"priority", "return_code", "value"})
+_SIGNED: Final = frozenset({"priority", "value"})
 """Parameters that may be less than 0."""
 
 T = TypeVar("T")

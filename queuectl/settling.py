@@ -1,5 +1,6 @@
 """The worker's one transaction a tick: results in, leases held on to, new jobs out."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -10,14 +11,19 @@ from .engine import Order, Unit, token_of
 from .errors import InvalidInput, QueuectlError, shown
 from .events.types import Output, Reason
 from .job import Job
-from .kinds import is_count, is_job, is_text, is_whole
+from .kinds import is_count, is_job, is_text
 from .projections import scheduled
 
 ERROR_CHARS: Final = 1_000
 """An event stays below half a page of the store, with the stderr that goes beside it."""
 
 TAIL_CHARS: Final = 2_000
-SIGNAL_CHARS: Final = 40
+MOST_RETURN_CODE: Final = 255
+"""What a process can end with, as whoever waited for it is told."""
+
+_SIGNAL: Final = re.compile(r"SIG[A-Z][A-Z0-9]{0,15}(?:[+-][0-9]{1,3})?|signal [0-9]{1,3}")
+"""A signal as a worker names it; of those that have no name, by its number."""
+
 KINDS_OF_END: Final = ("completed", "failed", "cancelled", "released")
 REASONS: Final = tuple(map(str, Reason))
 NOTHING_PRINTED: Final = Result._field_defaults["output"]
@@ -79,14 +85,18 @@ def check_result(result: Result) -> None:
         raise InvalidInput("kind", shown(kind), "one of " + ", ".join(KINDS_OF_END))
     if reason is not None and reason not in REASONS:
         raise InvalidInput("reason", shown(reason), "one of " + ", ".join(REASONS))
-    if return_code is not None and not is_whole(return_code):
-        raise InvalidInput("return_code", shown(return_code), "a whole number of 64 bits, or None")
+    if return_code is not None and not (is_count(return_code) and return_code <= MOST_RETURN_CODE):
+        raise InvalidInput(
+            "return_code",
+            shown(return_code),
+            f"0 to {MOST_RETURN_CODE}, or None where a signal ended the run: `signal` names it",
+        )
     if return_code and kind == "completed":
         raise InvalidInput("return_code", shown(return_code), "0, as a completed run has; fail() takes another")
     if duration_ms is not None and not is_count(duration_ms):
         raise InvalidInput("duration_ms", shown(duration_ms), "a whole number, 0 or more, or None")
-    if signal is not None and not (is_text(signal) and len(signal) <= SIGNAL_CHARS):
-        raise InvalidInput("signal", shown(signal), "a signal's name, for example SIGTERM, or None")
+    if signal is not None and not (is_text(signal) and _SIGNAL.fullmatch(signal)):
+        raise InvalidInput("signal", shown(signal), "a signal's name, for example SIGTERM or SIGRTMIN+3, or None")
     if error is not None and not isinstance(error, str):
         raise InvalidInput("error", shown(error), "a text, or None")
     if output is not NOTHING_PRINTED:

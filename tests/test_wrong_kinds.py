@@ -15,6 +15,8 @@ from queuectl.errors import SHOWN_CHARS, InvalidInput, shown
 from queuectl.events.types import Output
 from queuectl.filtering import Chosen, Filter
 from queuectl.kinds import KINDS, kind_of
+from queuectl.settling import check_result
+from queuectl.worker.process import signal_name
 from tests.lives import running
 
 METHODS: dict[str, Any] = {
@@ -323,3 +325,61 @@ def test_a_completed_run_ended_with_0(queue: Queue) -> None:
         queue.complete(job, return_code=5)
     assert queue.head() == head
     assert queue.complete(job, return_code=0).state == "completed"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        *(
+            ({"signal": signal}, "a signal's name, for example SIGTERM")
+            for signal in (
+                "a\nb\nc",
+                "KILL",
+                "",
+                "sigkill",
+                "SIG",
+                "SIGKILL\n",
+                "\x1b]0;pwn\x07",
+                "SIG\u202e",
+                "9",
+                "SIG" + "A" * 99,
+            )
+        ),
+        *(({"return_code": code}, "0 to 255") for code in (256, 10**15)),
+        ({"return_code": -9}, "a whole number, 0 or more"),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_how_a_run_ended_is_what_a_process_can_end_with(queue: Queue, wrong: dict[str, Any], expected: str) -> None:
+    """A signal's name and an exit code that no process has are refused, and nothing of them enters the log."""
+    job = running(queue)
+    head = queue.head()
+    with pytest.raises(InvalidInput, match=f"{next(iter(wrong))}: found .*expected {expected}"):
+        queue.fail(job, "it broke", reason="signal", **wrong)
+    assert queue.head() == head
+
+
+@pytest.mark.parametrize("signal", ["SIGKILL", "SIGRTMIN+3", "SIGRTMAX-1", "SIGUSR1", "signal 70"])
+def test_a_signal_is_named_as_workers_name_it(queue: Queue, signal: str) -> None:
+    """Whatever a worker of ours calls a signal, others' workers may call it so."""
+    run = queue.fail(running(queue), "killed", reason="signal", signal=signal).last
+    assert run is not None
+    assert run.signal == signal
+
+
+def test_every_signal_of_this_system_has_a_name_that_is_taken(queue: Queue) -> None:
+    """What a worker writes of a run that any signal ended is not refused."""
+    job = running(queue)
+    for number in range(1, 128):
+        check_result(Result(job, "failed", None, signal_name(number), "signal", "killed"))
+
+
+@pytest.mark.parametrize("cause", ["bo\ngus", "\x1b[2J", "\u202e"])
+def test_why_a_job_was_given_back_is_a_line(queue: Queue, cause: str) -> None:
+    """The cause of a release, and of a worker's end, is told within a line, so it is one and printable."""
+    job = running(queue)
+    head = queue.head()
+    for act in (lambda: queue.release(job, cause=cause), lambda: queue.worker_stopped("w", cause)):
+        with pytest.raises(InvalidInput, match=r"cause: found .*expected one line of printable characters"):
+            act()
+    assert queue.head() == head

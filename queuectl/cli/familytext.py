@@ -64,7 +64,7 @@ def _state(kin: Kin) -> str:
 def _exit(kin: Kin) -> str:
     if kin.state in (JobState.PROCESSING, JobState.PENDING, None):
         return ""
-    return kin.signal or ("" if kin.return_code is None else str(kin.return_code))
+    return escape(kin.signal or "") or ("" if kin.return_code is None else str(kin.return_code))
 
 
 def _took(kin: Kin) -> str:

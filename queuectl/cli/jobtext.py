@@ -65,7 +65,7 @@ def state_text(job: Job, now_us: int | None = None, *, gone: Collection[str] = (
     if job.state not in (JobState.FAILED, JobState.DEAD):
         return str(job.state)
     why = None if job.last is None else job.last.why
-    told = str(job.state) if why is None else f"{job.state} ({why})"
+    told = str(job.state) if why is None else f"{job.state} ({escape(str(why))})"
     if now_us is None or job.state is JobState.DEAD:
         return told
     return (
@@ -107,7 +107,7 @@ def _worker(job: Job, now_us: int) -> str:
 def _exit(job: Job, now_us: int) -> str:
     if job.last is None:
         return ""
-    return job.last.signal or ("" if job.last.return_code is None else str(job.last.return_code))
+    return escape(job.last.signal or "") or ("" if job.last.return_code is None else str(job.last.return_code))
 
 
 def _timeout(spec: JobSpec) -> str:
@@ -217,7 +217,7 @@ def details(
     yield "cancelling", "asked for" if lease and lease.cancel_requested else ""
     if last is not None:
         yield "exit code", "" if last.return_code is None else str(last.return_code)
-        yield "signal", last.signal or ""
+        yield "signal", escape(last.signal or "")
         yield "took", "" if last.duration_ms is None else duration(last.duration_ms / 1000)
         yield "last error", escape(last.error or "")
     yield "version", str(job.version)

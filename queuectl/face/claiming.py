@@ -10,7 +10,7 @@ from ..commands import CompleteJob, ReleaseJob, RenewLease
 from ..engine import token_of
 from ..errors import Unusable, shown
 from ..events.types import WORKER_STREAM, WorkerStarted, WorkerStopped, WorkerStopping
-from ..intake import check_queues, check_slots, check_text, check_worker
+from ..intake import check_line, check_queues, check_slots, check_text, check_worker
 from ..later import Later
 from ..projections import workers
 
@@ -90,8 +90,8 @@ class Claiming(Looking):
         """Record that a claimed job's run ended badly: it is retried after its delay, or dead.
 
         `error` says why in words, `reason` in one: exit_code, signal, timeout, spawn_error or lost.
-        `return_code` or the name of a `signal`, `duration_ms` and `output` are what is kept of the run.
-        Raises StaleLease.
+        `return_code` (0 to 255) or the name of a `signal` (SIGTERM), `duration_ms` and `output` are what is kept
+        of the run. Raises StaleLease.
         """
         return self._settle(
             answers.Result(job, "failed", return_code, signal, reason, error, duration_ms, output or answers.Captured())
@@ -104,9 +104,9 @@ class Claiming(Looking):
             return unit.execute([(job.number, RenewLease(token_of(job), until_us))])[0]
 
     def release(self, job: Job, *, cause: str = "released") -> Job:
-        """Give a claimed job back, `cause` telling why; no attempt is used up. Raises StaleLease."""
+        """Give a claimed job back, `cause` telling why in a line; no attempt is used up. Raises StaleLease."""
         with self._engine.unit(actor=_holder(job), rings=True) as unit:
-            return unit.execute([(job.number, ReleaseJob(token_of(job), check_text("cause", cause)))])[0]
+            return unit.execute([(job.number, ReleaseJob(token_of(job), check_line("cause", cause)))])[0]
 
     def recover(self, *, actor: str | None = None) -> Recovered:
         """Take back the jobs of workers that are gone or let their lease expire; claim() does so too.
@@ -182,7 +182,7 @@ class Claiming(Looking):
 
     def worker_stopped(self, worker: str, cause: str, *, actor: str | None = None, reason: str | None = None) -> None:
         """Record that a worker ended, and by what `cause`; `actor` says so where it is not the worker itself."""
-        check_text("cause", cause)
+        check_line("cause", cause)
         with self._engine.unit(actor=actor or check_worker(worker), reason=reason) as unit:
             if workers.get(unit.txn, worker) is not None:  # several may find the same worker gone
                 unit.append_named(WORKER_STREAM + worker, (WorkerStopped(cause),))

@@ -19,6 +19,7 @@ from ..answers import Exchange, Result
 from ..clock import worker_id
 from ..doorbell import Doorbell, ring
 from ..errors import InvalidInput, JobNotFound, NoQueue, shown
+from ..escaping import escape
 from ..job import Job, JobState
 from ..lockfile import LockFile, can_have_one
 from ..queue import Queue
@@ -450,7 +451,7 @@ class Worker:
         results = self._results + [Result(job, "released", error=f"its worker failed: {error}") for job in held]
         try:
             self._queue.exchange(self.id, results, want=0, lease_s=self._options.lease_s)
-            self._queue.worker_stopped(self.id, f"failed: {error}"[:900].encode(errors="replace").decode())
+            self._queue.worker_stopped(self.id, escape(f"failed: {error}")[:900])
             ring(self._queue.path)  # for the other workers
         except NoQueue:  # nothing is left that an end could be recorded in, and the first error says so
             pass

@@ -5,6 +5,9 @@ import re
 import pytest
 
 from queuectl.cli.text import cells
+from queuectl.commands import FailJob, ReleaseJob, RetryPolicy
+from queuectl.engine import token_of
+from queuectl.events.types import Reason
 from queuectl.queue import Queue
 
 from .conftest import CommandLine
@@ -158,3 +161,28 @@ def test_columns_that_were_asked_for(crowded: CommandLine) -> None:
     done = crowded("list", "--columns", wanted)
     assert "No room" not in done.stderr
     assert "LAST ERROR" in done.stdout
+
+
+def test_a_row_is_a_line_also_in_a_pipe(cli: CommandLine) -> None:
+    """What an older release let into the log of how a run ended breaks no row, and is shown made visible."""
+    hostile = "a\nb\x1b]0;owned\x07\u202e"
+    with cli.queue() as queue:
+        queue.enqueue("true", id="a", max_retries=0)
+        (job,) = queue.claim("w")
+        with queue._engine.unit(actor="w") as unit:
+            unit.execute([(job.number, ReleaseJob(token_of(job), hostile))])
+        job = queue.start(queue.claim("w")[0])
+        with queue._engine.unit(actor="w") as unit:
+            unit.execute([(job.number, FailJob(token_of(job), RetryPolicy(1), Reason.SIGNAL, hostile, None, hostile))])
+    for words in (
+        ["list"],
+        ["list", "--columns", "id,exit,error"],
+        ["dlq", "list"],
+        ["history", "a", "--tree"],
+        ["show", "a"],
+        ["history", "a"],
+    ):
+        shown = cli(*words).stdout
+        assert "a\\nb\\x1b]0;owned\\x07\\u202e" in shown, words
+        assert all(line.isprintable() for line in shown.splitlines()), words
+    assert len(cli("list").stdout.splitlines()) == 2
