@@ -17,7 +17,7 @@ NAMES = {
     "queues": "a claim, status, list and counts with 20,000 queues, beside one",
     "asof": "status, list and show --as-of at random positions of 1M events, as whole processes",
     "retention": "events let go a second, the longest transaction, a worker beside it, the file's size under churn",
-    "verify": "verify at 1M events: the file, the log (aim: 5 s), the views, a part at a time",
+    "verify": "verify at 1M events: all of it, and its parts, which work beside each other",
     "workers": "1, 2 and 4 worker processes on one store: rate, shares, and that nothing runs twice",
 }
 

@@ -30,9 +30,11 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench single", description=__doc__)
     parser.add_argument("--jobs", type=int, default=2_000, help="a round, by each way")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=8, help="a divisor of the jobs")
     parser.add_argument("--dir", type=Path, help="where the stores are made (default: the temporary directory)")
     options = parser.parse_args(arguments)
+    if options.jobs % options.threads:
+        parser.error(f"{options.jobs} jobs are not as many for each of {options.threads} threads")
     rates: dict[str, list[float]] = {"bare": [], "one thread": [], f"{options.threads} threads": []}
     with new_directory(options.dir) as home, Queue.open(home / "q") as queue:
         env = lmdb.open(str(home / "bare"), map_size=MAP_SIZE, max_dbs=8, lib_version=0)

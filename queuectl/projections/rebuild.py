@@ -142,7 +142,7 @@ class _Rebuild:
             fold_s += _timed(lambda: self._catch_up(REST))
             differences, held_s = self._conclude(swap)
             if differences is not None:
-                return Rebuilt(self._written, differences, swap, fold_s, compare_s, held_s)
+                return Rebuilt(self._fold.events, differences, swap, fold_s, compare_s, held_s)
 
     def _walk(self) -> None:
         """Fold the log as it is now, stream by stream; what comes meanwhile is caught up with."""
@@ -209,9 +209,10 @@ class _Rebuild:
         before = self._fold.applied
         with self._store.read() as txn:
             head = self._fold_on(txn, BATCH)
+        left = head - self._fold.applied
         if self._progress and self._fold.applied > before:
-            self._progress(self._fold.applied, head)
-        return head - self._fold.applied
+            self._progress(self._fold.events, self._fold.events + left)
+        return left
 
     def _fold_on(self, txn: Transaction, limit: int) -> int:
         log = LmdbLog(txn)

@@ -486,7 +486,8 @@ def test_retention_during_a_replay_is_followed(long_queue: Queue, reaches: bool)
 
     report = long_queue.replay(progress=cut)
     assert (told == sorted(told)) is not reaches
-    assert report.events == long_queue.head()
+    with long_queue._store.read() as txn:
+        assert report.events == (txn.count("log") if reaches else long_queue.head())  # those that were there to be read
     assert report.differences  # nobody took these jobs out of the live views
     with long_queue._store.read() as txn:
         assert [txn.get("jobs", key_of(number)) is None for number in (1, 2, 3)] == [True, True, False]
