@@ -29,7 +29,7 @@ from .events.types import (
 from .foreign import ForeignJob, Kind, id_of, read
 from .foreignfiles import ForeignRow, Rows
 from .intake import specify
-from .job import JobState
+from .job import NOT_KNOWN, JobState
 from .projections import config, ids, jobs
 from .settings import Settings
 from .store import Transaction
@@ -223,7 +223,7 @@ def life(job: ForeignJob, spec: JobSpec, number: int, now_us: int) -> tuple[JobE
     if job.kind is Kind.CANCELLED:
         return (*run, Cancelled(token, attempt, job.duration_ms, out, err))
     why = Reason.LOST if job.return_code is None and job.error is None else Reason.EXIT_CODE
-    error = job.error or ("how it ended is not known" if why is Reason.LOST else f"exit code {job.return_code}")
+    error = job.error or (f"how it {NOT_KNOWN}" if why is Reason.LOST else f"exit code {job.return_code}")
     retry_us = None if job.kind is Kind.DEAD else max(spec.run_at_us or 0, now_us)
     failed = Failed(token, attempt, why, error, job.return_code, None, job.duration_ms, retry_us, out, err)
     return (*run, failed, Dead(attempt, why)) if job.kind is Kind.DEAD else (*run, failed)

@@ -47,7 +47,7 @@ from .events.types import (
     Started,
     Value,
 )
-from .job import ENDED, WAITING, Job, JobState, Lease, edited
+from .job import ENDED, NOT_KNOWN, WAITING, Job, JobState, Lease, edited
 from .retry import delay_us, is_exhausted
 
 Events = tuple[JobEvent, ...]
@@ -129,7 +129,7 @@ def _recover(command: RecoverJob, job: Job) -> Events:
         return (_cancelled(ConfirmCancel(command.token), job, lease),)
     if not lease.attempt or not command.launched:
         return (Released(command.token, f"{found} before it started the command"),)
-    error = f"{found}; how the command ended is not known"
+    error = f"{found}; how the command {NOT_KNOWN}"
     return _failed(FailJob(command.token, command.retry, Reason.LOST, error), job, lease.attempt)
 
 

@@ -9,6 +9,7 @@ import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -243,13 +244,19 @@ def _clock(store: Store) -> Iterator[Trouble]:
     clock = SystemClock()
     with store.read() as txn:
         times = DueTimes(now_us(txn, clock, LmdbLog(txn).last_at_us), clock.now_us())
+        waiting = txn.count(scheduled.TABLE)
     if times.is_ahead:
-        ahead_s, level_s = times.ahead_us / 1e6, (times.level_at_us - times.wall_us) / 1e6
-        what = (
-            f"the log is {ahead_s:,.0f} s ahead of this machine's clock: delays and retries take up to twice as long "
-            f"for the next {level_s:,.0f} s"
+        ahead, level_at = (
+            timedelta(seconds=times.ahead_us // 1_000_000),
+            datetime.fromtimestamp(times.level_at_us / 1e6),
         )
-        yield "problem", what, "timedatectl set-ntp true"
+        what = (
+            f"the log's time is {ahead} ahead of this machine's clock, which was ahead once, or is behind now: it "
+            f"shows {datetime.now():%Y-%m-%d %H:%M:%S}. If that is right there is nothing to do: the clock will have "
+            f"caught up at {level_at:%Y-%m-%d %H:%M:%S}, and until then delays and retries take up to twice as long "
+            f"({waiting:,} jobs wait for their time)"
+        )
+        yield "ok", what, ""
 
 
 def _views(store: Store) -> Iterator[Trouble]:

@@ -86,6 +86,10 @@ TIMED_OUT: Final = "timed out after "
 """How the error begins of a run that hit its time limit."""
 
 
+NOT_KNOWN: Final = "ended is not known"
+"""What the error says of a run whose end nobody saw."""
+
+
 class Outcome(Frozen, array_like=True):
     """How the last run ended; `error` is None when it ended well or was cancelled."""
 
@@ -97,8 +101,13 @@ class Outcome(Frozen, array_like=True):
 
     @property
     def why(self) -> str | int | None:
-        """Why it ended badly, in a word: the time limit, a signal or an exit code; None where none of them says."""
-        return "timeout" if (self.error or "").startswith(TIMED_OUT) else self.signal or self.return_code
+        """Why it ended badly, in a word: the time limit, a signal, an exit code, or lost; None if none of them says."""
+        error = self.error or ""
+        if error.startswith(TIMED_OUT):
+            return "timeout"
+        if self.signal is None and self.return_code is None and NOT_KNOWN in error:
+            return "lost"
+        return self.signal or self.return_code
 
 
 class Job(Frozen, array_like=True):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..commalist import words_of
 from ..errors import InvalidInput, shown
 from ..events.types import JobSpec
-from ..job import Job, JobState
+from ..job import Job, JobState, Outcome
 from .render import Column, fits, on_terminal, state_colour, table
 from .text import coarse, command_text, duration, escape, moment
 
@@ -186,6 +186,13 @@ def failure_text(job: Job) -> str:
     return escape(code)
 
 
+def _ending(last: Outcome) -> str:
+    """Return how a run ended, within a line."""
+    took = "" if last.duration_ms is None else f" in {duration(last.duration_ms / 1000)}"
+    how = last.error or ("cancelled" if last.return_code is None else "well")
+    return f"ended{took} on {escape(last.worker)}: {escape(how)}"
+
+
 def details(
     job: Job, inherited: Mapping[str, str | None] | None = None, *, gone: Collection[str] = ()
 ) -> Iterator[tuple[str, str]]:
@@ -195,7 +202,8 @@ def details(
     """
     spec, lease, last = job.spec, job.lease, job.last
     yield "id", escape(spec.id)
-    yield "state", state_text(job, gone=gone)
+    since_us = job.running_since_us
+    yield "state", state_text(job, gone=gone) + ("" if since_us is None else f", since {moment(since_us)}")
     yield "command", command_text(spec.command)
     yield "queue", escape(spec.queue)
     yield "priority", str(spec.priority) if spec.priority else ""
@@ -210,12 +218,14 @@ def details(
         yield "environment", escape(f"{name}={value}")
     yield "created", moment(job.created_at_us)
     yield "due", moment(job.runs_at_us) if job.due_us else ""
-    yield "started", moment(job.started_at_us)
+    yield "started", moment(job.started_at_us) if lease is None or lease.attempt else ""
     yield "finished", moment(job.finished_at_us)
     yield "worker", escape(lease.worker if lease else last.worker if last else "")
     yield "lease until", moment(lease.expires_at_us) if lease else ""
     yield "cancelling", "asked for" if lease and lease.cancel_requested else ""
-    if last is not None:
+    if last is not None and lease is not None:  # how the run before ended, beside one that goes on
+        yield "last run", _ending(last)
+    elif last is not None:
         yield "exit code", "" if last.return_code is None else str(last.return_code)
         yield "signal", escape(last.signal or "")
         yield "took", "" if last.duration_ms is None else duration(last.duration_ms / 1000)

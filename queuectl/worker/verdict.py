@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple
 from ..answers import Result
 from ..errors import as_typed
 from ..events.types import JobSpec, Reason
-from ..job import TIMED_OUT
+from ..job import NOT_KNOWN, TIMED_OUT
 from .process import UNKNOWN, signal_name
 
 Kind = Literal["completed", "failed", "cancelled", "released"]
@@ -65,7 +65,7 @@ def _judge(status: int | None, stop: Stop | None, *, spec: JobSpec, stderr_tail:
         return Verdict("released", return_code, signal, error="the worker was told to stop at once")
     if status == UNKNOWN:
         return Verdict(
-            "failed", None, None, Reason.LOST, "how it ended is not known: the process that waited for it was killed"
+            "failed", None, None, Reason.LOST, f"how it {NOT_KNOWN}: the process that waited for it was killed"
         )
     if signal is not None:
         return Verdict("failed", None, signal, Reason.SIGNAL, _with_last_line(f"killed by {signal}", stderr_tail))

@@ -8,7 +8,7 @@ from queuectl import JobRequest, JobState, Queue, listing
 from queuectl.filtering import Filter
 from tests.clocks import FakeClock
 
-from .conftest import CommandLine
+from .conftest import CommandLine, wait_until
 
 
 def test_pending_in_running_order(cli: CommandLine) -> None:
@@ -64,6 +64,17 @@ def test_dead_of_the_time_limit(cli: CommandLine) -> None:
     assert cli("list").stdout.count("dead (timeout)") == 2
     assert "dead (timeout)" in cli("show", "a").stdout
     assert cli("wait", "a", "b", code=1).stdout == "a dead (timeout)\nb dead (timeout)\n"
+
+
+def test_dead_without_a_trace(cli: CommandLine) -> None:
+    """A job whose worker was lost says so, where others have the code or the signal that they died of."""
+    cli("enqueue", "a", "true", "--max-retries", "0")
+    with cli.queue() as queue:
+        queue.start(queue.claim("w", lease_s=0.01)[0])
+        wait_until(lambda: bool(queue.recover().jobs))
+    assert "dead (lost)" in cli("list").stdout
+    assert "dead (lost)" in cli("dlq", "list").stdout
+    assert cli("wait", "a", code=1).stdout == "a dead (lost)\n"
 
 
 def test_nothing(cli: CommandLine) -> None:

@@ -1,6 +1,8 @@
 """show: one job in full."""
 
-from .conftest import CommandLine
+from queuectl.cli.text import moment
+
+from .conftest import CommandLine, wait_until
 
 
 def test_show(cli: CommandLine) -> None:
@@ -32,6 +34,24 @@ def test_unknown(cli: CommandLine) -> None:
     cli.complete("a")
     cli("clear")
     assert "queuectl history a" in cli("show", "a", code=1).stderr
+
+
+def test_a_run_that_goes_on(cli: CommandLine) -> None:
+    """Of a second attempt it is said since when it runs, and how the first ended is not told as if it were now."""
+    cli("enqueue", "a", "true", "--backoff-base", "0")
+    cli.kill("a", "exit code 1: it broke")
+    with cli.queue() as queue:
+        wait_until(lambda: bool(queue.claim("w2")))
+        claimed = cli("show", "a").stdout
+        job = queue.start(queue.job("a"))
+    shown = dict(line.split("  ", 1) for line in cli("show", "a").stdout.splitlines())
+    started = moment(job.started_at_us)
+    assert shown["state"].strip() == f"processing, since {started}"
+    assert shown["last run"].strip() == "ended in 12ms on w: exit code 1: it broke"
+    assert (shown["started"].strip(), shown["worker"].strip()) == (started, "w2")
+    assert not {"exit code", "took", "last error", "signal", "finished"} & set(shown)
+    assert "started" not in claimed
+    assert "since" not in claimed
 
 
 def test_several(cli: CommandLine) -> None:
