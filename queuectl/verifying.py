@@ -9,7 +9,7 @@ not to be, what it found is dropped.
 import gc
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from itertools import islice
@@ -22,16 +22,16 @@ from . import apart, outputs
 from .datafile import faults
 from .directory import COMPACT_LOCK, is_used, lock
 from .errors import CorruptLog, IllegalTransition, NewerFormat, QueuectlError, StoreError, WriteFailed
-from .events.audit import Audit, Envelope, Look, Problem, Problems, envelope_of
-from .events.types import RETENTION_STREAM
+from .events.audit import Audit, Each, Look, Problem, Problems, Said, envelope_of
+from .events.types import RETENTION_STREAM, EnvironmentKept, JobSpec, Output, Stream
 from .files import scratch_directory
 from .hindrance import hindrance, unseen, words
-from .inherited import OF_ENVIRONMENTS, Inherited
+from .inherited import Inherited
 from .projections import layout, rebuild
 from .provenance import Provenance, ahead_of_log
 from .store import Store, Transaction, key_of
 from .tracing import sum_of, trace
-from .weighing import fault
+from .weighing import Told, fault
 
 Message = dict[str, Any]
 
@@ -42,9 +42,7 @@ _LEAST_ROW_BYTES: Final = 16
 
 NOT_THERE: Final = "what the run printed is not there"
 
-_ENDINGS: Final = frozenset({"completed", "failed", "cancelled"})
-
-Printed = tuple[int, int, int, Any, Any]
+Printed = tuple[int, int, int, Told | None, Told | None]
 """Position of the event that ended a run, its job's number, its token, and what the log says of its two streams."""
 
 
@@ -282,16 +280,18 @@ class _Walk:
             key = rows[-1][0]
             yield {"is": "progress", "part": "log", "done": audit.position, "total": self._head}
 
-    def _each(self, txn: Transaction, ended: list[Printed]) -> Callable[[int, Envelope], None]:
-        """Return what looks at every sound event: what it ends, and what it takes along or keeps of an environment."""
-        problems, end, inherited = self._problems, _endings(ended, self._problems), self._inherited
+    def _each(self, txn: Transaction, ended: list[Printed]) -> Each:
+        """Return what looks at what sound events say: of the run that they end, or of an environment."""
+        problems, inherited = self._problems, self._inherited
 
-        def each(position: int, envelope: Envelope) -> None:
-            kind = envelope["y"]
-            if kind in _ENDINGS:
-                end(position, envelope)
-            elif kind in OF_ENVIRONMENTS and (what := inherited.fault(txn, position, envelope)):
-                problems.append(Problem(position, what))
+        def each(position: int, stream: Stream, said: Said) -> None:
+            if isinstance(said, EnvironmentKept | JobSpec):
+                if what := inherited.fault(txn, position, stream, said):
+                    problems.append(Problem(position, what))
+            elif isinstance(stream, int) and said.token is not None:
+                ended.append((position, stream, said.token, _told(said.stdout), _told(said.stderr)))
+            else:
+                problems.append(Problem(position, "it says what a run printed, and not of which run"))
 
         return each
 
@@ -440,26 +440,8 @@ def _look(txn: Transaction) -> Look:
     return lambda position: txn.get(LOG, key_of(position))
 
 
-def _endings(ended: list[Printed], problems: list[Problem]) -> Callable[[int, Envelope], None]:
-    """Return what picks those of the events that end a run which printed something."""
-
-    def each(position: int, envelope: Envelope) -> None:
-        data = envelope["d"]
-        if "out" in data or "err" in data:
-            try:
-                stdout, stderr = (_told(data.get(key)) for key in ("out", "err"))
-                ended.append((position, int(envelope["s"]), int(data["tok"]), stdout, stderr))
-            except (KeyError, TypeError, ValueError):
-                problems.append(Problem(position, "what it says of its output cannot be read"))
-
-    return each
-
-
-def _told(value: Any) -> tuple[int, bytes] | None:
-    if value is None:
-        return None
-    size, digest = value
-    return int(size), bytes(digest)
+def _told(output: Output | None) -> Told | None:
+    return None if output is None else (output.size, output.sha256)
 
 
 def _problems(part: str, problems: Problems) -> Iterator[Message]:

@@ -20,7 +20,7 @@ from ..packing import unpack as unpack_value
 from .chain import GENESIS
 from .codec import Envelope as Stored
 from .codec import decode, decoder, kind_of, unpack
-from .types import Cancelled, Completed, Edited, EnvironmentKept, Failed, JobSpec, Stream
+from .types import Cancelled, Completed, Enqueued, EnvironmentKept, Failed, JobSpec, Stream
 
 Row = tuple[bytes, bytes]
 Envelope = dict[str, Any]
@@ -35,11 +35,16 @@ _CHECKSUM: Final = struct.Struct(">I")
 _MASK: Final = (1 << 64) - 1
 
 
+Said = JobSpec | EnvironmentKept | Completed | Failed | Cancelled
+"""What an event can say of things outside the log."""
+
+Each = Callable[[int, Stream, Any], None]
+"""Is given a position, a stream, and what the event there Said."""
+
 _OUTSIDE: Final[Mapping[type[Any], Callable[[Any], bool]]] = {
-    JobSpec: lambda data: data.inherited is not None or data.env is not None,
-    Edited: lambda data: data.env is not None,
+    JobSpec: lambda spec: spec.inherited is not None,
     EnvironmentKept: lambda _: True,
-    **dict.fromkeys((Completed, Failed, Cancelled), lambda data: data.stdout is not None or data.stderr is not None),
+    **dict.fromkeys((Completed, Failed, Cancelled), lambda end: end.stdout is not None or end.stderr is not None),
 }
 """Type of what an event says -> whether that speaks of things outside the log."""
 
@@ -49,14 +54,15 @@ def _seen_slowly(key: bytes, value: bytes) -> tuple[Stored, bool]:
 
     It has a text that is not UTF-8 or is of another version. Raises ValueError or msgpack's errors for no event.
     """
-    is_known = True
+    found = convert(unpack_value(value[4:]), Stored)
     try:
-        decode(key, value)
+        event = decode(key, value).event
     except NewerFormat:
-        is_known = False
+        return found, False
     except CorruptLog as error:
         raise ValueError(str(error)) from error
-    return convert(unpack_value(value[4:]), Stored), is_known
+    found.d = event.spec if isinstance(event, Enqueued) else event
+    return found, True
 
 
 class Problem(NamedTuple):
@@ -130,8 +136,8 @@ class Audit:
         self._watched = dict(sorted((watched or {}).items()))
         self._confirmed = 0  # the chain up to here is as an event behind says
 
-    def feed(self, rows: Iterable[Row], look: Look, each: Callable[[int, Envelope], None] | None = None) -> None:
-        """Check rows; `each` is given the position and envelope of every sound event with an output or environment."""
+    def feed(self, rows: Iterable[Row], look: Look, each: Each | None = None) -> None:
+        """Check rows; `each` is given every sound event that speaks of an output or of an environment."""
         position, digest, at_us, total, events = self.position, self.digest, self.at_us, self.sum, 0
         watch = min((each for each in self._watched if each > position), default=0)
         int_of, checksum_of, cut, outside, see = int.from_bytes, _CHECKSUM.unpack_from, self._cut, _OUTSIDE, decoder()
@@ -146,11 +152,9 @@ class Audit:
                     raise CorruptLog(position, "")
                 try:
                     seen, is_known = see(payload), True
-                    has_outside = seen.d.__class__ in outside and outside[seen.d.__class__](seen.d)
                 except ValueError:
                     seen, is_known = _seen_slowly(key, value)
-                    has_outside = True
-                kept, prev, event_us = seen.h, seen.p, seen.t
+                kept, prev, event_us, said = seen.h, seen.p, seen.t, seen.d
                 stream = position if seen.s is None else seen.s
                 is_in_time = event_us >= at_us
                 total += hash((stream, position))
@@ -175,8 +179,8 @@ class Audit:
                     total -= hash((stream, prev))
             elif prev or type(stream) is int:
                 self._found(Problem(position, f"it names {prev} as the event of its stream before it"))
-            if each is not None and has_outside:
-                each(position, unpack_value(payload))
+            if each is not None and said.__class__ in outside and outside[said.__class__](said):
+                each(position, stream, said)
             if position == watch:
                 watch = self._compare(position, digest)
         self.position, self.digest, self.at_us, self.sum = position, digest, at_us, total & _MASK
