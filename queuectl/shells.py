@@ -24,6 +24,9 @@ def check_shell(text: object, field: str = "shell") -> str:
     words = _split(text)
     if not words or not words[0] or words[0].startswith("-"):
         raise InvalidInput(field, shown(text), _EXAMPLE)
+    if words[-1] == "-c":
+        rest = text.strip().removesuffix("-c").rstrip()
+        raise InvalidInput(field, shown(text), f"it without the -c, which is put there anyway: {shown(rest)}")
     return text.strip()
 
 

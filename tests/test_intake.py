@@ -20,6 +20,7 @@ from queuectl.intake import (
 )
 from queuectl.job_mapping import request_from_mapping
 from queuectl.settings import Settings
+from queuectl.shells import check_shell
 from queuectl.when import LATEST_US
 
 NOW_US = 1_800_000_000_000_000
@@ -253,3 +254,12 @@ def test_what_only_equals_the_request_before_it_is_looked_at() -> None:
         intake.specify(JobRequest("true", priority=True), "c")
     with pytest.raises(InvalidInput, match="a list of words runs without a shell"):
         Intake(Settings(), now_us=NOW_US, cwd="/").specify(JobRequest(("true",), shell="bash"), "d")
+
+
+@pytest.mark.parametrize("shell", ["python3 -c", "bash -c", "/bin/bash -o pipefail -c ", "busybox sh '-c'"])
+def test_a_shell_comes_without_its_last_option(shell: str) -> None:
+    """The -c that every shell is called with is not named with it, and the refusal says what to type."""
+    with pytest.raises(InvalidInput, match=r"shell: found .*; expected it without the -c, which is put there anyway"):
+        check_shell(shell)
+    assert check_shell("bash -c -e") == "bash -c -e"
+    assert check_shell("python3") == "python3"

@@ -168,13 +168,13 @@ def _shortened(told: str) -> str:
 
 
 def each(items: Iterable[T], action: Callable[[T], R]) -> tuple[list[R], int]:
-    """Do `action` on each item; a refusal is told and the rest is done all the same.
+    """Do `action` on each item, once; a refusal is told and the rest is done all the same.
 
     Gives the results, and the exit code: the last refusal's, or 0.
     """
     results: list[R] = []
     code = 0
-    for item in items:
+    for item in dict.fromkeys(items):
         try:
             results.append(action(item))
         except QueuectlError as error:

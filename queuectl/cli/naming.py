@@ -1,13 +1,17 @@
 """Jobs that are to change, as people name them: by an id, or by the beginning of one."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
+from .exits import each
 from .render import note
 from .text import escape
 
 if TYPE_CHECKING:
     from ..queue import Queue
+
+
+R = TypeVar("R")
 
 
 def taken(queue: "Queue", typed: str) -> str:
@@ -19,6 +23,16 @@ def taken(queue: "Queue", typed: str) -> str:
     if job_id != typed:
         note(f"{escape(typed)} is taken for {escape(job_id)}")
     return job_id
+
+
+def each_taken(queue: "Queue", typed: Iterable[str], action: Callable[[str], R]) -> tuple[list[R], int]:
+    """Do `action` on each job that someone means to change, once, however often and in whatever way it is named.
+
+    A refusal is told and the rest is done all the same. Gives the results, and the exit code.
+    """
+    job_ids, unknown = each(typed, lambda each_typed: taken(queue, each_typed))
+    results, refused = each(job_ids, action)
+    return results, refused or unknown
 
 
 def taken_all(queue: "Queue", typed: Sequence[str] | None) -> list[str] | None:

@@ -75,3 +75,27 @@ def test_several_begin_so(jobs: CommandLine) -> None:
     assert "several jobs' ids: waiting-one, waiting-two; type more" in done.stderr
     assert done.stdout == "Cancelled waiting-one\n"
     assert jobs.json("show", "waiting-two")["state"] == "pending"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "cancel waiting-one {} waiting-one",
+        "remove completed-one {} completed-one",
+        "retry dead-one {} dead-one",
+        "dlq retry dead-one {} dead-one",
+        "dlq purge dead-one {} dead-one",
+        "wait completed-one {} completed-one",
+        "show completed-one completed-one",
+        "logs completed-one completed-one",
+        "dlq show dead-one dead-one",
+    ],
+)
+def test_a_job_named_twice_is_one(jobs: CommandLine, words: str) -> None:
+    """However often and in whatever way a job is named, it counts once, so that nothing is refused the second time."""
+    *_, whole = words.split()
+    twice = jobs(*words.format(whole[:5]).split())
+    assert "Error" not in twice.stderr
+    assert twice.stdout.count(whole) == (jobs("show", whole).stdout.count(whole) if words.startswith("show") else 1), (
+        twice.stdout
+    )

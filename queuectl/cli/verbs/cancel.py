@@ -17,8 +17,7 @@ from ..choosing import (
     tell_acted,
 )
 from ..context import Session, pass_session
-from ..exits import each
-from ..naming import taken
+from ..naming import each_taken
 from ..params import json_option, reason_option
 from ..render import document, line
 from ..text import escape
@@ -67,7 +66,7 @@ def command(
         acted = act_on_all(queue, "cancel", where, said=SAID, consent=consent, reason=reason)
         document(acted_json(acted, consent)) if as_json else tell_acted(acted, SAID, consent)
         return
-    jobs, code = each(job_ids, lambda job_id: queue.cancel(taken(queue, job_id), reason=reason))
+    jobs, code = each_taken(queue, job_ids, lambda job_id: queue.cancel(job_id, reason=reason))
     if as_json:
         from ...documents import job_json
 

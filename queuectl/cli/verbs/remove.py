@@ -18,8 +18,7 @@ from ..choosing import (
     tell_acted,
 )
 from ..context import Session, pass_session
-from ..exits import each
-from ..naming import taken
+from ..naming import each_taken
 from ..params import json_option, reason_option
 from ..render import document
 from ..verb import Verb
@@ -66,7 +65,7 @@ def command(
     if where is not None:
         acted = act_on_all(queue, "remove", where, said=SAID, consent=consent, reason=reason)
     else:
-        removed, code = each(job_ids, lambda job_id: queue.remove(taken(queue, job_id), reason=reason)[0])
+        removed, code = each_taken(queue, job_ids, lambda job_id: queue.remove(job_id, reason=reason)[0])
         acted = Acted(removed, 0)
     if as_json:
         document(acted_json(acted, consent))

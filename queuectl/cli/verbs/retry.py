@@ -18,8 +18,7 @@ from ..choosing import (
     tell_acted,
 )
 from ..context import Session, pass_session
-from ..exits import each
-from ..naming import taken
+from ..naming import each_taken, taken
 from ..params import json_option, reason_option
 from ..render import document, line
 from ..text import escape
@@ -78,7 +77,7 @@ def command(
         acted = act_on_all(queue, "retry", where, said=SAID, consent=consent, reason=reason)
         document(acted_json(acted, consent)) if as_json else tell_acted(acted, SAID, consent)
         return
-    jobs, code = each(job_ids, lambda job_id: queue.retry(taken(queue, job_id), reason=reason))
+    jobs, code = each_taken(queue, job_ids, lambda job_id: queue.retry(job_id, reason=reason))
     tell_retried(jobs, as_json=as_json)
     ctx.exit(code)
 

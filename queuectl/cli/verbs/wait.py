@@ -58,7 +58,7 @@ def command(
     queue = session.reading()
     holdup = Holdup(queue)
     if job_ids:
-        jobs = queue.wait([queue.match_id(job_id) for job_id in job_ids], timeout_s=timeout, on_look=holdup)
+        jobs = queue.wait(list(dict.fromkeys(map(queue.match_id, job_ids))), timeout_s=timeout, on_look=holdup)
         _tell_named(jobs, as_json)
         is_well = all(job.state == JobState.COMPLETED for job in jobs)
     else:
