@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from .errors import InvalidInput, shown, shown_with_kind
 from .intake import JobRequest, check_text
 from .untrusted import json_value
-from .when import parse_duration_s, time_us
+from .when import LONGEST_S, parse_duration_s, time_us
 
 ERROR_CHARS: Final = 1_000
 """The longest error kept in an event."""
@@ -272,6 +272,8 @@ def _duration_ms(fields: Fields) -> int | None:
     if "duration_ms" in fields:
         return _whole(fields, "duration_ms")
     seconds = _seconds(fields, "duration")
+    if seconds is not None and not 0 <= seconds <= LONGEST_S:
+        raise InvalidInput("duration", shown(fields["duration"]), "seconds, 0 or more")
     return None if seconds is None else round(seconds * 1000)
 
 

@@ -21,6 +21,8 @@ MOST_SLOTS: Final = 10_000
 SLOTS: Final = f"a whole number from 1 to {MOST_SLOTS:,}"
 """What a worker may have of slots."""
 
+MOST_PID: Final = 2**31 - 1
+
 _PATH_BYTES: Final = 4_096
 _NAME_BYTES: Final = 255
 
@@ -199,8 +201,9 @@ _AS_TYPED: Final[Mapping[str, Kind]] = {
     "job_ids": Kind(_may_be_one(_is_named_text), "a text, or a list of texts"),
     "error": Kind(_is_named_text, "a text"),
     "slots": Kind(is_slots, SLOTS),
+    "pid": Kind(lambda value: is_count(value) and value <= MOST_PID, f"a whole number from 0 to {MOST_PID:,}"),
 }
-"""Parameters whose texts may hold what is not UTF-8: kept as it is, or made to fit; and slots."""
+"""Parameters whose texts may hold what is not UTF-8: kept as it is, or made to fit; and numbers that have a most."""
 
 _TOLD_BETTER: Final = frozenset({"start", "name"})
 """Parameters of which the method itself refuses every wrong value, in words that say what there is."""

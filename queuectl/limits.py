@@ -5,8 +5,7 @@ made, times that no calendar has, workers that cannot start. Never narrower than
 """
 
 from collections.abc import Callable
-from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from msgspec.structs import asdict
 
@@ -23,6 +22,7 @@ from .events.types import (
     EnvironmentKept,
     JobSpec,
     Recorded,
+    Removed,
     RetentionApplied,
     WorkerStarted,
     WorkerStopped,
@@ -30,11 +30,9 @@ from .events.types import (
 )
 from .events.validity import check as check_kinds
 from .inheriting import digest_of
-from .intake import check_spec, check_worker, known_here
+from .intake import check_queues, check_spec, check_worker, known_here
+from .job import ENDED
 from .settings import check_value
-from .when import LATEST_US
-
-_MOST_PID: Final = 2**31 - 1
 
 _STREAMS: Final[dict[type, str]] = {
     ConfigChanged: CONFIG_STREAM,
@@ -61,8 +59,6 @@ def check(recorded: Recorded, kept_at: Callable[[str], int]) -> None:
 
 def _check(recorded: Recorded, kept_at: Callable[[str], int]) -> None:
     position, event = recorded.position, recorded.event
-    _check_numbers(position, recorded)
-    _check_numbers(position, event)
     _check_stream(recorded)
     if isinstance(recorded.stream, str) and recorded.stream.startswith(WORKER_STREAM):
         check_worker(known_here(recorded.stream.removeprefix(WORKER_STREAM)))
@@ -77,22 +73,14 @@ def _check(recorded: Recorded, kept_at: Callable[[str], int]) -> None:
         check_spec(_spec_of(event))
     elif isinstance(event, ConfigChanged) and event.new is not None:
         check_value(event.key, event.new)
+    elif isinstance(event, WorkerStarted):
+        check_queues(event.queues or None)
+    elif isinstance(event, Removed) and event.state not in ENDED:
+        raise CorruptLog(position, f"it removes a job that is {event.state[:60]!r}, which none is that has ended")
     elif isinstance(event, EnvironmentKept):
         _check_environment(recorded, event)
     elif isinstance(event, RetentionApplied) and "\0" in event.archive:
         raise CorruptLog(position, f"its archive {event.archive[:60]!r} is none that a directory can have")
-
-
-def _check_numbers(position: int, fields: Any) -> None:
-    for name in _bounded(fields.__class__):
-        value, most = getattr(fields, name), _MOST_PID if name == "pid" else LATEST_US
-        if value is not None and value > most:
-            raise CorruptLog(position, f"its field {name} is {value}, which it cannot be")
-
-
-@cache
-def _bounded(kind: Any) -> tuple[str, ...]:
-    return tuple(name for name in kind.__struct_fields__ if name == "pid" or name.endswith("_us"))
 
 
 def _check_stream(recorded: Recorded) -> None:

@@ -117,12 +117,15 @@ NAMES = st.sampled_from(
 
 @thorough
 @example(row={"error": [b""], "command": 0})
+@example(row={"command": "true", "duration": -3})
+@example(row={"command": "true", "duration": 2**62})
 @given(row=st.dictionaries(NAMES, VALUES, max_size=8))
 def test_any_row_is_read_or_refused(row: dict[str, Any]) -> None:
-    """Whatever stands in a row, it is read or refused in words, and every field of it is accounted for."""
+    """Whatever stands in a row, it is refused in words, or read as the log can keep it, no field forgotten."""
     try:
         job = read(row, default=Kind.WAITING)
     except InvalidInput:
         return
     assert set(job.unmapped) <= set(row)
+    assert job.duration_ms is None or 0 <= job.duration_ms < 2**63
     assert ("other" in job.unmapped) == (row.get("other") not in (None, ""))

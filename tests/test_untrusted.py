@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import msgpack
 import pytest
@@ -26,22 +26,31 @@ from msgspec.structs import replace
 
 from queuectl import Queue, limits, soundness, untrusted
 from queuectl.errors import CorruptLog, StoreError
+from queuectl.events.codec import LAYOUTS
 from queuectl.events.codec import encode as encode_event
 from queuectl.events.lmdb_log import LmdbLog
 from queuectl.events.log import Append
 from queuectl.events.types import (
+    Cancelled,
     Claimed,
+    Completed,
     ConfigChanged,
+    Dead,
     Edited,
     Enqueued,
     EnvironmentKept,
     Event,
+    Failed,
     JobSpec,
+    Output,
     Recorded,
+    Removed,
     RetentionApplied,
+    Started,
     WorkerStarted,
     WorkerStopped,
 )
+from queuectl.events.validity import BOUNDS
 from queuectl.inheriting import digest_of
 from queuectl.lockfile import LockFile
 from queuectl.segment import Segment, Writer
@@ -254,6 +263,20 @@ BEYOND: dict[str, tuple[int | str, Event]] = {
         "retention",
         RetentionApplied(1, 0, 1, 1, bytes(32), "a\0/000001-1-2.seg", bytes(32)),
     ),
+    "field duration_ms is -5": (1, Completed(2, 1, duration_ms=-5)),
+    "field duration_ms is -1": (1, Failed(2, 1, "exit_code", "broken", duration_ms=-1)),
+    "field duration_ms is -2": (1, Cancelled(2, 1, -2)),
+    "field size is -1": (1, Completed(2, 1, stdout=Output(-1, bytes(32)))),
+    "field sha256 is b'x'": (1, Completed(2, 1, stdout=Output(1, b"x"))),
+    "field reason is 'bogus'": (1, Failed(2, 1, "bogus", "broken")),
+    "field reason is 'worse'": (1, Dead(1, "worse")),
+    "removes a job that is 'pending'": (1, Removed("pending")),
+    "field pid is -1": (1, Started(2, 1, "h", -1)),
+    "field slots is -3": ("worker:w", WorkerStarted("h", 1, -3)),
+    "field slots is 0": ("worker:w", WorkerStarted("h", 1, 0)),
+    "queue: found 'a b'": ("worker:w", WorkerStarted("h", 1, 1, ("a b",))),
+    "field removed is -1": ("retention", RetentionApplied(1, 0, 1, -1, bytes(32), "a/000001-1-2.seg", bytes(32))),
+    "field retry_at_us is 4611686018427387904": (1, Failed(2, 1, "lost", "gone", retry_at_us=1 << 62)),
 }
 
 
@@ -278,6 +301,14 @@ def test_what_intake_and_settings_refuse_is_refused_of_a_file(tmp_path: Path) ->
         lines: list[dict[str, Any]] = [{"queuectl_export": 1, "head": 1, "digest": ""}, {"position": 1, "raw": raw}]
         contents.append(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
     check_refused("export", contents, tmp_path, list(BEYOND))
+
+
+def test_every_whole_number_of_an_event_has_bounds() -> None:
+    """A new field of an event says what it can be, or is one of a job's, which is checked as it is enqueued."""
+    kinds = [layout.type for layout in LAYOUTS if layout.type is not ConfigChanged]  # its values are settings'
+    fields = {name: hint for kind in (*kinds, Recorded, Output) for name, hint in get_type_hints(kind).items()}
+    numbers = {name for name, hint in fields.items() if hint is int or int in get_args(hint)}
+    assert numbers - {*JobSpec.__struct_fields__, "stream"} == {*BOUNDS}
 
 
 def test_an_edit_beyond_what_intake_takes_is_refused(tmp_path: Path) -> None:

@@ -247,6 +247,7 @@ def test_a_filter_is_checked_field_by_field(queue: Queue, field: str) -> None:
         (lambda queue, job: queue.enqueue_many("true"), "requests"),
         (lambda queue, job: queue.enqueue_many([5]), "request"),
         (lambda queue, job: start_worker(queue, slots=0), "slots"),
+        (lambda queue, job: queue.worker_started("w", host="h", pid=1 << 31, slots=1), "pid"),
         (lambda queue, job: start_worker(queue, queues="mail", drain=True), "queues"),
         (lambda queue, job: start_worker(queue, poll_s="1"), "poll_s"),
         (lambda queue, job: queue.enqueue("true", run_at="no such time"), "run_at"),
