@@ -41,7 +41,7 @@ BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
     "through": _COUNT,
     "removed": _COUNT,
 }
-"""A field that is a whole number -> the least and the most that it can be. A job's own fields are checked as intake's."""
+"""A field that is a whole number -> the least and the most that it can be. Jobs' own fields are checked as intake's."""
 
 _WORDS: Final[Mapping[tuple[type, str], frozenset[str]]] = {
     (Failed, "reason"): frozenset(Reason),
