@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 from ..events.codec import decode_all
 from ..events.lmdb_log import LmdbLog
-from ..events.types import Enqueued, EnvironmentKept, Recorded, Removed, RetentionApplied
-from ..job import Job, JobState, evolve
+from ..events.types import Enqueued, EnvironmentKept, Recorded, RetentionApplied
+from ..job import Job, JobState
 from ..store import Row, Transaction
-from . import children, counts, environments, jobs, ready
+from . import counts, environments, jobs, ready
 from .rows import read, seal_all, write_many
-from .runner import Change, Views, changes, recounted
+from .runner import Change, Moved, Views, changes, recounted
 from .walking import Folded
 
 HELD_JOBS = 50_000
@@ -48,47 +48,38 @@ class Fold:
         self._forget()
 
     def _forget(self) -> None:
-        self._before: dict[int, Job | None] = {}
-        self._after: dict[int, Job | None] = {}
-        self._removed: dict[str, int] = {}
-        self._children: list[Row] = []
+        self._moved = Moved()
         self._named: list[Recorded] = []
         self._bytes = 0
 
     @property
     def is_full(self) -> bool:
         """Tell whether it has to be written before it reads on."""
-        return self.has_sweep or len(self._after) >= HELD_JOBS or self._bytes >= HELD_BYTES
+        return self.has_sweep or len(self._moved.after) >= HELD_JOBS or self._bytes >= HELD_BYTES
 
     def read(self, shadow: Transaction, limit: int) -> None:
         """Apply the next events, `limit` at the most, none behind one that sweeps many jobs away.
 
         Raises what stops a replay: CorruptLog, NewerFormat or IllegalTransition.
         """
-        after = self._after
+
+        def find(number: int) -> Job | None:
+            job = self._moved.after.get(number, _UNKNOWN)
+            return self._load(shadow, number) if job is _UNKNOWN else job
+
         rows = LmdbLog(shadow).stored(self.applied, limit)
         for (_, value), recorded in zip(rows, decode_all(rows), strict=True):
-            number, event = recorded.stream, recorded.event
+            kind = type(recorded.event)
             self.applied, self.events = recorded.position, self.events + 1
-            if not isinstance(number, int):
-                self._named.append(recorded)
-                self._bytes += len(value)
-                if type(event) is RetentionApplied:
-                    self.has_sweep = True
-                    return
+            if isinstance(recorded.stream, int):
+                self._moved.apply(recorded, find)
+                self._bytes += len(value) if kind is Enqueued else 0
                 continue
-            if type(event) is Enqueued:
-                job = None
-                self._bytes += len(value)
-                if recorded.cause:
-                    self._children.append(children.row(recorded.cause, number))
-            else:
-                job = after.get(number, _UNKNOWN)
-                if job is _UNKNOWN:
-                    job = self._load(shadow, number)
-            if type(event) is Removed and job is not None:
-                self._removed[job.spec.id] = number
-            after[number] = evolve(job, recorded)
+            self._named.append(recorded)
+            self._bytes += len(value)
+            if kind is RetentionApplied:
+                self.has_sweep = True
+                return
 
     def begin_at(self, applied: int, events: int, named: list[Recorded]) -> None:
         """Go on from a position up to which so many events were folded, but for these that are no job's."""
@@ -98,7 +89,7 @@ class Fold:
         """Give a job that was written and forgotten, None where there is none."""
         key = number.to_bytes(8, "big")
         value = read(shadow, jobs.TABLE, key)
-        job = self._before[number] = None if value is None else jobs.unpack_job(value)
+        job = self._moved.before[number] = None if value is None else jobs.unpack_job(value)
         self._bytes += 0 if value is None else len(value)
         return job
 
@@ -107,8 +98,8 @@ class Fold:
 
         `touch` is told each key of a large table that changes.
         """
-        before, after, named = self._before, self._after, self._named
-        found = changes(before, after, self._removed, self._children, self.promoted_us)
+        moved, named = self._moved, self._named
+        found = changes(moved, self.promoted_us)
         moving = list(_portions(_queues_touched(found)))
         yield from (partial(_behead, some, touch) for some in moving)
         for table, (keys, rows) in found.items():
@@ -121,7 +112,7 @@ class Fold:
         yield from (partial(_head, some, touch) for some in moving)
         if touch:
             touch(environments.TABLE, [environments.digest_in(each) for each in named if _keeps(each)])
-        yield partial(_finish, recounted(before, after), named, self.applied)
+        yield partial(_finish, recounted(moved), named, self.applied)
         self._forget()
         self.has_swept, self.has_sweep = self.has_swept or self.has_sweep, False
 

@@ -7,8 +7,9 @@ means for the tables around it is `place`, a function of the row and the promoti
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from ..events.types import ConfigChanged, Enqueued, EnvironmentKept, Recorded, Removed, RetentionApplied
+from ..events.types import ConfigChanged, Enqueued, EnvironmentKept, Recorded, Removed, RetentionApplied, Stream
 from ..job import ENDED, Job, JobState, evolve
 from ..store import Row, Transaction
 from . import (
@@ -77,51 +78,68 @@ SHELVES: Mapping[JobState, Callable[[Job, bytes, int], Placed]] = {
 }
 
 
+class Moved:
+    """Jobs before some events and after them, ids of those removed, and the rows of those that runs enqueued."""
+
+    __slots__ = ("after", "before", "children", "removed")
+
+    def __init__(self) -> None:
+        self.before: dict[int, Job | None] = {}
+        """As they were; a job that is in `after` only was not there."""
+        self.after: dict[int, Job | None] = {}
+        self.removed: dict[str, int] = {}
+        self.children: list[Row] = []
+
+    def apply(self, recorded: Recorded, find: Callable[[int], Job | None]) -> Job | None:
+        """Apply an event of a job and return the job as it is now; `find` returns a job as it was, by its number."""
+        number: Any = recorded.stream
+        kind = type(recorded.event)
+        if kind is Enqueued:
+            job = self.before[number] = None
+            if recorded.cause:
+                self.children.append(children.row(recorded.cause, number))
+        else:
+            job = find(number)
+        if kind is Removed and job is not None:
+            self.removed[job.spec.id] = number
+        now = self.after[number] = evolve(job, recorded)
+        return now
+
+
 class Views:
     """The live views, or a shadow of them, as one transaction sees and changes them."""
 
     def __init__(self, txn: Transaction) -> None:
         self._txn = txn
         self._promoted_us = marks.get(txn, marks.PROMOTED)
-        self._before: dict[int, Job | None] = {}
-        self._after: dict[int, Job | None] = {}
-        self._removed: dict[str, int] = {}
-        self._children: list[Row] = []
+        self._moved = Moved()
         self._flushed = self.applied = marks.get(txn, marks.APPLIED)
 
     def job(self, number: int) -> Job | None:
         """Give a job as it stands, with what was applied but not flushed."""
-        if number in self._after:
-            return self._after[number]
-        if number not in self._before:
-            self._before[number] = jobs.get(self._txn, number)
-        return self._before[number]
+        before, after = self._moved.before, self._moved.after
+        if number in after:
+            return after[number]
+        if number not in before:
+            before[number] = jobs.get(self._txn, number)
+        return before[number]
 
     def jobs(self, numbers: Sequence[int]) -> list[Job | None]:
         """Return jobs as they stand, with what was applied but not flushed, read at once."""
-        unread = [number for number in numbers if number not in self._after and number not in self._before]
-        before, after = self._before, self._after
+        before, after = self._moved.before, self._moved.after
+        unread = [number for number in numbers if number not in after and number not in before]
         before |= jobs.get_many(self._txn, unread)
         return [after[number] if number in after else before[number] for number in numbers]
 
     def apply(self, batch: Iterable[Recorded]) -> list[Job]:
         """Apply events; returns the jobs that they are about, as they are afterwards, without those that are gone."""
-        told: dict[int, Job | None] = {}
+        told: dict[Stream, Job | None] = {}
         for recorded in batch:
-            stream, event = recorded.stream, recorded.event
             self.applied = recorded.position
-            if not isinstance(stream, int):
-                self._apply_named(recorded)
-                continue
-            if type(event) is Enqueued:
-                job = self._before[stream] = None
-                if recorded.cause:
-                    self._children.append(children.row(recorded.cause, stream))
+            if isinstance(recorded.stream, int):
+                told[recorded.stream] = self._moved.apply(recorded, self.job)
             else:
-                job = self.job(stream)
-            if type(event) is Removed and job is not None:
-                self._removed[job.spec.id] = stream
-            self._after[stream] = told[stream] = evolve(job, recorded)
+                self._apply_named(recorded)
         return [job for job in told.values() if job is not None]
 
     def let_go(self, recorded: Recorded, event: RetentionApplied, numbers: Iterable[int]) -> None:
@@ -130,7 +148,7 @@ class Views:
         archives.apply(self._txn, event)
         for number in numbers:
             if self.job(number) is not None:
-                self._after[number] = None
+                self._moved.after[number] = None
 
     def forget(self, let_go: Iterable[tuple[str, int]], born: Sequence[Row]) -> None:
         """Drop what else the events of jobs told that were let go: their ids, where removed, and who enqueued them."""
@@ -165,17 +183,15 @@ class Views:
 
     def flush(self) -> None:
         """Write what was applied."""
-        if self._after:
-            before, after = self._before, self._after
-            for table, (keys, rows) in changes(before, after, self._removed, self._children, self._promoted_us).items():
+        moved, self._moved = self._moved, Moved()
+        if moved.after:
+            for table, (keys, rows) in changes(moved, self._promoted_us).items():
                 if table == ready.TABLE:
                     ready.change(self._txn, keys, rows)
                 else:
                     self._txn.delete_many(table, sorted(keys))
                     write_many(self._txn, table, sorted(rows))
-            counts.add(self._txn, recounted(before, after))
-            self._after, self._removed, self._children = {}, {}, []
-        self._before = {}
+            counts.add(self._txn, recounted(moved))
         if self.applied != self._flushed:
             marks.put(self._txn, marks.APPLIED, self.applied)
             self._flushed = self.applied
@@ -201,24 +217,15 @@ class Views:
                 yield job.number
 
 
-def changes(
-    before: Mapping[int, Job | None],
-    after: Mapping[int, Job | None],
-    gone: Mapping[str, int],
-    born_by: Sequence[Row],
-    promoted_us: int,
-) -> dict[str, Change]:
-    """Tell what changes in the tables, but for the counts, when jobs become what they are after.
-
-    `gone` are the removed jobs by id, `born_by` the rows of those that runs enqueued. A job that is
-    in `after` only was not there before.
-    """
+def changes(moved: Moved, promoted_us: int) -> dict[str, Change]:
+    """Return what changes in the tables, but for the counts, when jobs become what they are after."""
+    before = moved.before
     found: defaultdict[str, Change] = defaultdict(lambda: ([], []))
     rows, new_ids = found[jobs.TABLE][1], found[ids.TABLE][1]
-    for number, job in after.items():
+    for number, job in moved.after.items():
         key, was = number.to_bytes(8, "big"), before.get(number)
-        old = SHELVES[was.state](was, key, promoted_us) if was is not None else None
-        new = SHELVES[job.state](job, key, promoted_us) if job is not None else None
+        old = place(was, key, promoted_us) if was is not None else None
+        new = place(job, key, promoted_us) if job is not None else None
         if job is not None:
             rows.append((key, pack(job)))
             if was is None:
@@ -231,16 +238,16 @@ def changes(
                 found[old[0]][0].append(old[1])
             if new is not None:
                 found[new[0]][1].append(new[1:])
-    if gone:
-        found[removed.TABLE][1].extend(removed.row(job_id, number) for job_id, number in gone.items())
-    if born_by:
-        found[children.TABLE][1].extend(born_by)
+    if moved.removed:
+        found[removed.TABLE][1].extend(removed.row(job_id, number) for job_id, number in moved.removed.items())
+    if moved.children:
+        found[children.TABLE][1].extend(moved.children)
     return found
 
 
-def recounted(before: Mapping[int, Job | None], after: Mapping[int, Job | None]) -> dict[counts.Change, int]:
-    """Tell how the counts change when jobs become what they are after."""
-    found = Counter([(job.spec.queue, job.state) for job in after.values() if job is not None])
-    left = [was for number in after if (was := before.get(number)) is not None]
+def recounted(moved: Moved) -> dict[counts.Change, int]:
+    """Return how the counts change when jobs become what they are after."""
+    found = Counter([(job.spec.queue, job.state) for job in moved.after.values() if job is not None])
+    left = [was for number in moved.after if (was := moved.before.get(number)) is not None]
     found.subtract(Counter([(was.spec.queue, was.state) for was in left]))
     return found

@@ -16,11 +16,10 @@ from ..errors import CorruptLog
 from ..events.codec import decode_all
 from ..events.lmdb_log import LOG, STREAMS, LmdbLog, stream_of
 from ..events.types import RETENTION_STREAM, Enqueued, Recorded, RetentionApplied, Stream
-from ..job import Job, evolve
+from ..job import Job
 from ..store import Row, Store, Transaction, key_of
-from . import children
 from .rows import seal_all
-from .runner import changes, is_let_go, recounted
+from .runner import Moved, changes, is_let_go, recounted
 
 PORTION: Final = 5_000
 """Jobs that are folded, and written, together."""
@@ -94,26 +93,18 @@ def messages(path: str, **options: Any) -> Iterator[dict[str, Any]]:
 
 def _fold(streams: Iterator[list[Recorded]], sweeps: Sequence[Any], promoted_us: int, last: int) -> Folded:
     """Fold the events of streams, last first."""
-    jobs: dict[int, Job | None] = {}
-    removed: dict[str, int] = {}
-    born: list[Row] = []
-    count = 0
+    moved, count = Moved(), 0
+    apply, find = moved.apply, moved.after.get
     for events in streams:
-        before: Job | None = None
         job: Job | None = None
         for each in reversed(events):
-            before, job = job, evolve(job, each)
+            job = apply(each, find)
         count += len(events)
-        if events and events[-1].cause:
-            born.append(children.row(events[-1].cause, events[-1].position))
-        if job is not None:
-            if not any(_is_swept(job, each) for each in sweeps):
-                jobs[job.number] = job
-        elif before is not None:
-            removed[before.spec.id] = before.number
-    found = changes({}, jobs, removed, born, promoted_us)
+        if job is not None and any(_is_swept(job, each) for each in sweeps):
+            del moved.after[job.number]
+    found = changes(moved, promoted_us)
     rows = {table: seal_all(table, sorted(rows)) for table, (_, rows) in found.items()}
-    counts = [(queue, str(state), number) for (queue, state), number in recounted({}, jobs).items()]
+    counts = [(queue, str(state), number) for (queue, state), number in recounted(moved).items()]
     return Folded(rows, counts, last, count)
 
 
