@@ -7,6 +7,7 @@ Uses the queue of QUEUECTL_DB or of this user, and a worker that runs (or ran) a
 this one leaves when nothing is left to do. Exits 1 where any file failed.
 """
 
+import argparse
 import shlex
 import subprocess
 import sys
@@ -34,4 +35,8 @@ def main(command: str, files: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2:]))
+    parser = argparse.ArgumentParser(description="Run a command on each of many files.")
+    parser.add_argument("command", help="the command, with its options, as one word")
+    parser.add_argument("files", nargs="+", metavar="FILE")
+    asked = parser.parse_args()
+    sys.exit(main(asked.command, asked.files))

@@ -8,6 +8,7 @@ event is posted at least once, in order. Its position in the log is kept as the 
 `post-failures` (see `queuectl subscriptions`). `position` tells the receiver what it has seen already.
 """
 
+import argparse
 import json
 import sys
 import time
@@ -45,6 +46,8 @@ def post(url: str, told: dict[str, object]) -> None:
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1])
+        parser = argparse.ArgumentParser(description="Post what fails to a URL, each failure at least once.")
+        parser.add_argument("url")
+        main(parser.parse_args().url)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -3,6 +3,7 @@
 python examples/read_log.py DIRECTORY     needs lmdb and msgpack; exits 1 where the log is damaged
 """
 
+import argparse
 import hashlib
 import json
 import sys
@@ -57,4 +58,6 @@ def main(directory):
 
 
 if __name__ == "__main__":
-    sys.exit(1 if main(sys.argv[1]) else 0)
+    parser = argparse.ArgumentParser(description="Print a queue's log, an event a line of JSON, and check it.")
+    parser.add_argument("directory")
+    sys.exit(1 if main(parser.parse_args().directory) else 0)

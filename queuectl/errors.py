@@ -23,6 +23,10 @@ def shown(value: object, *, most: int = SHOWN_CHARS) -> str:
         if issubclass(kind, int):
             return f"a whole number of {int.bit_length(value):,} bits"  # type: ignore[arg-type]  # it is one
         return f"a {kind.__name__} that cannot be shown"
+    if "\\udc" in text:  # a byte that is not UTF-8, as os.fsdecode tells it: shown as everywhere else
+        import re  # only for what is seldom so
+
+        text = re.sub(r"(?<!\\)\\udc([89a-f][0-9a-f])", r"\\x\1", text)
     cut = text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
     return cut if cut.isprintable() else "".join(char if char.isprintable() else "?" for char in cut)
 

@@ -102,6 +102,21 @@ def parse_time_us(text: str, *, now_us: int, ahead: bool, field: str = "time") -
     return at_us
 
 
+def is_left_out(text: str, at_us: int) -> bool:
+    """Whether a text, read as `at_us`, names a local time that clocks leave out as they are put forward."""
+    plain = _plain(text)
+    clock = _clock(plain) or _clock(plain.partition(" ")[2])
+    if clock is None:
+        try:
+            named = datetime.fromisoformat(text.strip())
+        except ValueError:
+            return False
+        if named.tzinfo is not None:
+            return False
+        clock = named.time()
+    return datetime.fromtimestamp(at_us // 1_000_000).time() != clock.replace(microsecond=0)
+
+
 def time_us(moment: datetime) -> int:
     """Give a datetime in microseconds since the epoch, exactly; a naive one is local time.
 

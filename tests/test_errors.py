@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from queuectl import errors
-from queuectl.errors import QueuectlError
+from queuectl.errors import QueuectlError, shown
 
 EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
     errors.InvalidInput("priority", "'high'", "a whole number"): ("priority", "'high'", "a whole number"),
@@ -113,3 +113,17 @@ def test_ids_are_given_as_they_are_typed() -> None:
     assert "`queuectl show 'a b'`" in str(errors.DuplicateJob("a b", "pending"))
     assert "`queuectl history 'it'\"'\"'s'`" in str(errors.JobNotFound("it's", removed=True))
     assert "`queuectl show plain-1`" in str(errors.DuplicateJob("plain-1", "pending"))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("id\udcff", r"'id\xff'"),
+        ("\\udcff", r"'\\udcff'"),
+        ({"A\udc80": "1"}, r"{'A\x80': '1'}"),
+        ("\ud800", r"'\ud800'"),
+    ],
+)
+def test_bytes_that_are_no_text_are_shown_as_such(value: object, expected: str) -> None:
+    """A byte that is not UTF-8 is shown by its number, as lists show it, and what only looks like one as it is."""
+    assert shown(value) == expected

@@ -71,6 +71,14 @@ def test_a_backup_that_fails_for_good(tmp_path: Path, environment: dict[str, str
     wait_until(lambda: run(alert, *words).returncode == 0)
 
 
+@pytest.mark.parametrize("name", ["fan_out.py", "post_failures.py", "read_log.py"])
+def test_help_only_helps(environment: dict[str, str], name: str) -> None:
+    """A script that is asked what it does says so, and makes no queue."""
+    done = run(environment, sys.executable, str(EXAMPLES / name), "--help")
+    assert (done.returncode, done.stdout.startswith("usage: ")) == (0, True), done.stderr
+    assert not Path(environment["QUEUECTL_DB"]).exists()
+
+
 # fan_out.py
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuectl.errors import InvalidInput
-from queuectl.when import LATEST_US, parse_duration_s, parse_time_us, time_us
+from queuectl.when import LATEST_US, is_left_out, parse_duration_s, parse_time_us, time_us
 
 HOUR_US = 3_600_000_000
 NEW_YEAR_US = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
@@ -212,3 +212,13 @@ def test_any_text_is_read_or_refused(text: str, ahead: bool) -> None:
         assert 0 <= at(text, ahead=ahead) <= LATEST_US
     with suppress(InvalidInput):
         assert parse_duration_s(text) >= 0
+
+
+@pytest.mark.parametrize("text", ["2027-03-28 02:30", "2027-03-28T02:30:15.5", "2027-03-28 2:30am"])
+@pytest.mark.usefixtures("in_berlin")
+def test_a_time_that_clocks_leave_out_is_told(text: str) -> None:
+    """Whether clocks here ever show a time is known, however it is written; with a zone it is shown."""
+    assert is_left_out(text, parse_time_us(text, now_us=0, ahead=True))
+    others = (text.replace("03-28", "03-29"), text.replace("03-28", "10-31"))
+    for other in (*others, "2027-03-28T02:30Z", "2027-03-28", "now", "in 2h", "noon", "tomorrow 9am"):
+        assert not is_left_out(other, parse_time_us(other, now_us=10**15, ahead=True)), other

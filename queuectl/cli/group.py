@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import shown
 from .exits import guarded
 from .verb import near, write_examples
 
@@ -96,7 +97,7 @@ class VerbGroup(click.Group):
         if typed in ALIASES:
             args = [*ALIASES[typed], *args[1:]]
         elif typed not in VERBS and not typed.startswith("-"):
-            ctx.fail(f"no such verb {typed!r}{near(typed, VERBS, ELSEWHERE)}")
+            ctx.fail(f"no such verb {shown(typed)}{near(typed, VERBS, ELSEWHERE)}")
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":

@@ -128,9 +128,15 @@ def _duration_s(field: str, text: str) -> float:
 
 
 def _time_us(field: str, text: str, *, ahead: bool = True) -> int:
-    from ..when import parse_time_us
+    from ..when import is_left_out, parse_time_us
 
-    return parse_time_us(text, now_us=now_us(), ahead=ahead, field=field)
+    at_us = parse_time_us(text, now_us=now_us(), ahead=ahead, field=field)
+    if ahead and is_left_out(text, at_us):
+        from .render import note
+        from .text import escape, moment
+
+        note(f"Clocks here are put forward over {escape(text)}; taken for {moment(at_us)}")
+    return at_us
 
 
 def _past_us(field: str, text: str) -> int:

@@ -121,6 +121,13 @@ def test_a_time_that_has_passed(cli: CommandLine) -> None:
     assert cli("enqueue", "e", "true", "--delay", "0").stderr == ""
 
 
+def test_a_time_that_clocks_leave_out(cli: CommandLine) -> None:
+    """It is said on stderr for which time it is taken."""
+    done = cli.process("enqueue", "a", "true", "--at", "2027-03-28 02:30", env=os.environ | {"TZ": "Europe/Berlin"})
+    assert done.stderr == "Clocks here are put forward over 2027-03-28 02:30; taken for 2027-03-28 03:30:00\n"
+    assert cli.json("show", "a")["run_at"] == "2027-03-28T01:30:00.000000Z"
+
+
 @pytest.mark.parametrize("words", ["events -f", "events -f --json", "logs a -f", "status -w", "status -w --json"])
 def test_a_follower_ends_with_its_reader(cli: CommandLine, words: str) -> None:
     """`| head -1` ends a follower though nothing more is to be printed: it hears of it without a write."""

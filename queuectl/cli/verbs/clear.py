@@ -41,7 +41,7 @@ def command(
     """Remove ended jobs from the lists.
 
     Completed ones, unless --state names others. Their history stays in the log, and their ids are free
-    again. On a terminal it asks first.
+    again. On a terminal it asks first; without one it goes ahead.
     """
     if older_than is not None:
         if options["until"] is not None:

@@ -161,7 +161,8 @@ def retry_dead(session: Session, /, *, edits: bool, **given: Any) -> None:
 def purge_dead(session: Session, /, **given: Any) -> None:
     """Remove dead jobs: all of those named, or none. Their history stays in the log.
 
-    Where it is said which, they are counted, and it asks first; --all asks on a terminal only.
+    Where it is said which, they are counted, and it asks first: without a terminal filters need --yes, and
+    --all goes ahead.
     """
     _act(session, "remove", ("Purge", "Purged"), lenient=given["everything"], asks=True, **given)
 

@@ -29,7 +29,8 @@ def command(
 
     Workers go on meanwhile: the rebuilt views lie beside the live ones until all is compared; then
     they take their place. With --check they do not, and it exits 1 where they differ. It can be
-    interrupted at any moment, and changes nothing then.
+    interrupted at any moment, and changes nothing then. As it rebuilds beside the live views, it needs a
+    queue that can be written to, with --check too; `queuectl verify` compares on a read-only mount as well.
 
     With --until and --into it makes a second queue, as this one was then, to look at or to try things in.
     """
