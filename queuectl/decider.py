@@ -27,7 +27,7 @@ from .commands import (
     StartJob,
     TakeJob,
 )
-from .errors import DuplicateJob, JobNotFound, StaleLease, WrongState
+from .errors import JobNotFound, StaleLease, WrongState
 from .events.types import (
     Cancelled,
     CancelRequested,
@@ -65,7 +65,8 @@ _NEXT_STEP: Mapping[JobState, str] = {
 def decide(command: JobCommand, job: Job | None) -> Events:
     """Decide what a command does to a job: events, none when there is nothing to do.
 
-    Raises DuplicateJob, JobNotFound, WrongState or StaleLease when it must not be done.
+    Raises JobNotFound, WrongState or StaleLease when it must not be done. EnqueueJob is for no job yet: whether
+    its id is free is known where ids are looked up.
     """
     if job is None:
         if isinstance(command, EnqueueJob):
@@ -77,10 +78,6 @@ def decide(command: JobCommand, job: Job | None) -> Events:
 def decide_config(key: str, old: Value | None, new: Value | None) -> tuple[ConfigChanged, ...]:
     """Decide what setting a configuration key does: nothing where it has that value already."""
     return () if old == new else (ConfigChanged(key, old, new),)
-
-
-def _enqueue(command: EnqueueJob, job: Job) -> Events:
-    raise DuplicateJob(job.id, job.state)
 
 
 def _claim(command: ClaimJob, job: Job) -> Events:
@@ -240,7 +237,6 @@ def _retry_at_us(attempt: int, base: float, policy: RetryPolicy) -> int:
 
 
 _DECIDE: Mapping[type[Any], Callable[[Any, Job], Events]] = {
-    EnqueueJob: _enqueue,
     ClaimJob: _claim,
     StartJob: _start,
     TakeJob: _take,

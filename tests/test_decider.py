@@ -22,7 +22,7 @@ from queuectl.commands import (
     TakeJob,
 )
 from queuectl.decider import decide, decide_config
-from queuectl.errors import DuplicateJob, JobNotFound, QueuectlError, StaleLease, WrongState
+from queuectl.errors import JobNotFound, QueuectlError, StaleLease, WrongState
 from queuectl.events.types import (
     Cancelled,
     CancelRequested,
@@ -52,7 +52,6 @@ EXPIRED = RetryPolicy(now_us=at(30))
 # -- the matrix: every command in every situation ------------------------------------------------
 
 COMMANDS: dict[str, JobCommand] = {
-    "Enqueue": EnqueueJob(SPEC),
     "Claim": ClaimJob("w2", at(60)),
     "Start": StartJob(2, "host", 10),
     "Take": TakeJob("w2", at(60), 2, "host", 10),
@@ -69,7 +68,6 @@ COMMANDS: dict[str, JobCommand] = {
 }
 MATRIX = """
           absent    pending    claimed          running          stopping   failed     completed  dead      cancelled
-Enqueue   Enqueued  exists     exists           exists           exists     exists     exists     exists    exists
 Claim     unknown   Claimed    wrong            wrong            wrong      Claimed    wrong      wrong     wrong
 Start     unknown   stale      Started          stale            stale      stale      stale      stale     stale
 Take      unknown   taken      wrong            wrong            wrong      taken      wrong      wrong     wrong
@@ -86,7 +84,6 @@ Remove    unknown   wrong      wrong            wrong            wrong      wron
 """
 REFUSALS: dict[str, type[QueuectlError]] = {
     "unknown": JobNotFound,
-    "exists": DuplicateJob,
     "wrong": WrongState,
     "stale": StaleLease,
 }
@@ -112,10 +109,10 @@ def test_every_command_in_every_situation_has_one_answer(command: str, situation
 
 
 def test_the_matrix_misses_no_command_and_no_situation() -> None:
-    """The matrix has a cell for every command there is in every situation there is."""
+    """The matrix has a cell for every command to a job in every situation there is; an enqueue is to none."""
     cells = {(command, situation) for command, situation, _ in _cells()}
     assert cells == {(command, situation) for command in COMMANDS for situation in HISTORIES}
-    assert {type(command) for command in COMMANDS.values()} == set(JobCommand.__args__)
+    assert {type(command) for command in COMMANDS.values()} == set(JobCommand.__args__) - {EnqueueJob}
 
 
 # -- enqueue and claim ---------------------------------------------------------------------------
@@ -124,13 +121,6 @@ def test_the_matrix_misses_no_command_and_no_situation() -> None:
 def test_enqueue_records_what_was_asked_for() -> None:
     """An enqueued job carries its specification unchanged."""
     given().when(EnqueueJob(SPEC)).then(Enqueued(SPEC))
-
-
-def test_a_duplicate_id_is_refused_with_the_state_of_the_other() -> None:
-    """A second job of a live id is refused, and the message says in what state the first is."""
-    given(*HISTORIES["failed"]).when(EnqueueJob(SPEC)).then_refused(
-        DuplicateJob, "'job1': a job of that id exists (failed)"
-    )
 
 
 def test_an_id_is_free_again_after_removal() -> None:

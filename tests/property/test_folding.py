@@ -72,6 +72,8 @@ class Lives:
         number = self.numbers.get(job_id, 0)
         job = self.views.job(number) if number else None
         if hasattr(command, "spec"):
+            if job is not None:
+                return
             spec = command.spec
             queue = ("default", "other")[len(spec.queue) % 2]
             options = {"max_retries": spec.max_retries, "backoff_base": spec.backoff_base, "run_at_us": spec.run_at_us}
