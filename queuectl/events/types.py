@@ -77,7 +77,10 @@ class JobSpec(Frozen):
     merge: bool = field(default=False, name="mrg")
 
     def __post_init__(self) -> None:
-        """Make a value that equals its default the very object declared: msgspec leaves out no other."""
+        """Make a value that equals its default the very object declared: msgspec leaves out no other.
+
+        The other defaults there are (None, False, and whole numbers from -5 to 256) are one object each in CPython.
+        """
         if self.queue == DEFAULT_QUEUE and self.queue is not DEFAULT_QUEUE:
             force_setattr(self, "queue", DEFAULT_QUEUE)
         if self.backoff_base == DEFAULT_BACKOFF_BASE and self.backoff_base is not DEFAULT_BACKOFF_BASE:

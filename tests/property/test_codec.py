@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import NODEFAULT
+from msgspec.structs import fields, replace
 
 from queuectl.errors import CorruptLog
-from queuectl.events.codec import LAYOUTS, decode, encode
-from queuectl.events.types import Recorded
+from queuectl.events.codec import LAYOUTS, decode, encode, unpack
+from queuectl.events.types import Enqueued, Recorded
 from tests.property.strategies import EVENTS, brief, recorded, thorough
 
 
@@ -79,3 +81,29 @@ def test_bytes_behind_an_event_are_noticed(event: Recorded, more: bytes) -> None
     """An event with bytes added to its end raises CorruptLog."""
     with pytest.raises(CorruptLog):
         decode(key_of(event), encode(event, key_of(event)) + more)
+
+
+DEFAULTS = [
+    (layout.type, field.name) for layout in LAYOUTS for field in fields(layout.data) if field.default is not NODEFAULT
+]
+
+
+def anew(value: Any) -> Any:
+    """Return a value that equals a default: another object, where Python has more than one of it."""
+    made = {str: lambda: "".join([*value]), float: lambda: float(repr(value)), int: lambda: int(str(value))}
+    return made.get(type(value), lambda: value)()
+
+
+@pytest.mark.parametrize(("kind", "name"), DEFAULTS, ids=lambda each: each if isinstance(each, str) else each.__name__)
+@brief
+@given(data=st.data())
+def test_a_value_that_equals_its_default_is_not_stored(kind: type[Any], name: str, data: st.DataObject) -> None:
+    """Of every field with a default, whichever object it is, so that an event's bytes are told by its values."""
+    event = data.draw(EVENTS[kind])
+    said = event.spec if kind is Enqueued else event
+    [field] = [each for each in fields(said) if each.name == name]
+    said = replace(said, **{name: anew(field.default)})
+    kept = Recorded(int("1"), 5, 1, int("0"), "me", Enqueued(said) if kind is Enqueued else said, cause=int("0"))
+    stored = unpack(key_of(kept), encode(kept, key_of(kept)))
+    assert field.encode_name not in stored["d"]
+    assert {"p", "c"}.isdisjoint(stored)
