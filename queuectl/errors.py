@@ -216,7 +216,9 @@ class WaitTimeout(QueuectlError):
     def __init__(self, job_ids: list[str], timeout_s: float) -> None:
         self.job_ids = job_ids
         shown = ", ".join(job_ids[:5]) + (" ..." if len(job_ids) > 5 else "")
-        super().__init__(f"not ended after {timeout_s:g} s: {shown}; they go on, wait again or see `queuectl show`")
+        super().__init__(
+            f"not ended after {timeout_s:g} s: {shown}; nothing is stopped by that: wait again, or see `queuectl show`"
+        )
 
 
 class CannotListen(QueuectlError):

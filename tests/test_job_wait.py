@@ -120,7 +120,7 @@ def test_more_events_than_are_read_at_once(queue: Queue, monkeypatch: pytest.Mon
 def test_out_of_time(queue: Queue) -> None:
     """After the time it raises with the ids of some that go on, and changes nothing."""
     queue.enqueue("true", id="a")
-    with pytest.raises(WaitTimeout, match=r"not ended after 0\.05 s: a; they go on"):
+    with pytest.raises(WaitTimeout, match=r"not ended after 0\.05 s: a; nothing is stopped by that"):
         queue.wait_all(timeout_s=0.05)
     assert queue.job("a").state == "pending"
 

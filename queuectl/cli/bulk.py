@@ -61,12 +61,12 @@ class Jobs:
 
     def _read(self, raw: bytes, number: int) -> dict[str, Any]:
         if len(raw) > LINE_BYTES:
-            raise InvalidInput("line", f"more than {LINE_BYTES:,} bytes", "less; put a long command into a script")
+            raise InvalidInput("length", f"more than {LINE_BYTES:,} bytes", "less; put a long command into a script")
         try:
             errors = "surrogateescape" if self._as_lines else "strict"  # a name may be any bytes, JSON may not
             text = raw.decode("utf-8-sig" if number == 1 else "utf-8", errors).rstrip("\r\n")
         except UnicodeDecodeError as error:
-            raise InvalidInput("line", f"byte {raw[error.start]:#04x} at {error.start + 1}", "UTF-8 text") from None
+            raise InvalidInput("encoding", f"byte {raw[error.start]:#04x} at {error.start + 1}", "UTF-8 text") from None
         return {"command": text} if self._as_lines else read_object(text)
 
 

@@ -57,6 +57,7 @@ ELSEWHERE = {
     "stop": "worker stop",
     "get": "config get",
     "help": "--help",
+    "version": "--version",
     "set": "config set",
     "unset": "config unset",
 }

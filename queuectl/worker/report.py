@@ -83,6 +83,8 @@ def waiting(left: int, due_at: datetime) -> str:
 
 def giving_back(running: int) -> str:
     """Say that the running jobs are being stopped."""
+    if not running:
+        return "stopping at once"
     jobs = "the running job" if running == 1 else f"the {running} running jobs"
     return f"stopping at once: ending {jobs}, to be given back"
 

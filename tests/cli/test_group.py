@@ -78,6 +78,7 @@ def test_bare_and_empty(cli: CommandLine) -> None:
 def test_mistyped_verb(cli: CommandLine) -> None:
     """A verb that is none exits 2 and gets the nearest named."""
     assert "did you mean enqueue?" in cli("enqueu", code=2).stderr
+    assert "did you mean --version?" in cli("version", code=2).stderr
 
 
 def test_db_from_the_environment(cli: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

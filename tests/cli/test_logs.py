@@ -303,7 +303,7 @@ def test_runs_only_given_back_are_left_out(cli: CommandLine) -> None:
         queue.release(job)
         queue.complete(queue.start(queue.claim("w")[0]))
     done = cli("logs", "a")
-    assert done.stderr == "Left out 1 run of a only given back; --all-runs shows them\n"
+    assert done.stderr == "Without the run of a that was given back before anything was printed; --all-runs has all\n"
     headings = [line.split(",")[0] for line in done.stdout.splitlines() if line.startswith("==> ")]
     assert headings == ["==> run 2", "==> run 3"]
     assert [run["run"] for run in cli.json("logs", "a")] == [2, 3]

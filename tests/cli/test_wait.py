@@ -27,7 +27,7 @@ def test_died(cli: CommandLine) -> None:
 def test_timeout(cli: CommandLine) -> None:
     """Time running out is 124, and names what has not ended."""
     cli("enqueue", "a", "true")
-    assert "a; they go on" in cli("wait", "a", "--timeout", "100ms", code=124).stderr
+    assert "a; nothing is stopped by that: wait again" in cli("wait", "a", "--timeout", "100ms", code=124).stderr
 
 
 def test_unknown(cli: CommandLine) -> None:
@@ -60,10 +60,15 @@ def test_a_queue(cli: CommandLine) -> None:
     assert done.returncode == 0, done.stderr
     out, _ = waiting.communicate(timeout=20)
     assert (waiting.returncode, out) == (1, "Ended 2 jobs: 1 completed, 1 dead\n  b dead\n")
-    assert "later; they go on" in cli("wait", "--all", "--timeout", "50ms", code=124).stderr
-    assert "later; they go on" in cli("wait", "--state", "pending", "--timeout", "50ms", code=124).stderr
+    assert "later; nothing is stopped by that: wait again" in cli("wait", "--all", "--timeout", "50ms", code=124).stderr
+    assert (
+        "later; nothing is stopped by that: wait again"
+        in cli("wait", "--state", "pending", "--timeout", "50ms", code=124).stderr
+    )
     done = cli("wait", "--queue", "mail")
     assert (done.stdout, done.stderr) == ("", "There was nothing to wait for.\n")
+    slip = cli("wait", "--queue", "mial").stderr
+    assert slip.startswith("There was nothing to wait for: queue mial has no jobs; ")
     zero = {"completed": 0, "dead": 0, "cancelled": 0, "gone": 0, "not_completed": []}
     assert cli.json("wait", "--queue", "mail") == zero
 

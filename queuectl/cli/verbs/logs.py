@@ -15,7 +15,7 @@ from ..exits import each
 from ..params import json_option, whole
 from ..printing import LinePrinter, Printer, Wanted, print_document
 from ..render import note, on_terminal
-from ..text import escape, plural
+from ..text import escape
 from ..verb import Verb
 
 if TYPE_CHECKING:
@@ -132,7 +132,8 @@ def _found(queue: "Queue", typed: str, wanted: Wanted, as_json: bool) -> "tuple[
     if not runs:
         note(f"{escape(job_id)} has not run yet; it is {queue.job(job_id).state}")
     if left_out := sum(wanted.leaves_out(queue, run) for run in runs):
-        note(f"Left out {plural(left_out, 'run')} of {escape(job_id)} only given back; --all-runs shows them")
+        were = "run of {} that was" if left_out == 1 else f"{left_out:,} runs of {{}} that were"
+        note(f"Without the {were.format(escape(job_id))} given back before anything was printed; --all-runs has all")
     return job_id, runs
 
 

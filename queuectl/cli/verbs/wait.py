@@ -19,6 +19,7 @@ from ..verb import Verb
 if TYPE_CHECKING:
     from ...answers import Waited
     from ...job import Job
+    from ...queue import Queue
 
 
 @click.command(
@@ -63,10 +64,18 @@ def command(
         is_well = all(job.state == JobState.COMPLETED for job in jobs)
     else:
         waited = queue.wait_all(where or Filter(), timeout_s=timeout, on_look=holdup)
-        _tell_meant(waited, as_json)
+        _tell_meant(waited, as_json, nobody=_nobody(queue, where))
         is_well = not waited.not_completed and not waited.gone
     if not is_well:
         ctx.exit(REFUSED)
+
+
+def _nobody(queue: "Queue", where: Filter | None) -> str:
+    """Return what is said where there was nothing to wait for: a queue's name may have a slip in it."""
+    name = None if where is None else where.queue
+    if name is None or queue.count(Filter(queue=name)):
+        return "There was nothing to wait for."
+    return f"There was nothing to wait for: queue {escape(name)} has no jobs; `queuectl status` names those that have."
 
 
 def _tell_named(jobs: "list[Job]", as_json: bool) -> None:
@@ -81,7 +90,7 @@ def _tell_named(jobs: "list[Job]", as_json: bool) -> None:
         line(f"{escape(job.id)} {state_text(job)}")
 
 
-def _tell_meant(waited: "Waited", as_json: bool) -> None:
+def _tell_meant(waited: "Waited", as_json: bool, *, nobody: str) -> None:
     counts = {str(state): count for state, count in waited.counts.items()}
     if as_json:
         others = [{"id": job_id, "state": str(state)} for job_id, state in waited.not_completed]
@@ -89,7 +98,7 @@ def _tell_meant(waited: "Waited", as_json: bool) -> None:
         return
     total = sum(counts.values()) + waited.gone
     if not total:
-        note("There was nothing to wait for.")
+        note(nobody)
         return
     told = [f"{count:,} {state}" for state, count in counts.items() if count]
     told += [f"{waited.gone:,} archived meanwhile"] if waited.gone else []
