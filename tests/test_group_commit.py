@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from queuectl import DuplicateJob, InvalidInput, Job, Queue
+from queuectl import DuplicateJob, InvalidInput, Job, Queue, StoreError
 from queuectl.engine import Unit
 from queuectl.errors import ForkedStore
 from queuectl.group_commit import MOST_AT_ONCE
@@ -107,21 +107,46 @@ def test_an_interrupted_wait_is_withdrawn(shared: Queue) -> None:
     assert [job.id for job in shared.jobs()] == ["other"]
 
 
-def test_work_that_an_interrupted_turn_left_is_done(shared: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the work of several is done again one by one and that is broken off, the rest do their own."""
-    do_all = shared._commits._do_all
-    is_first = iter([True])
+def interrupted(queue: Queue, others: Callable[[], list[Future[Job]]], *, at: int) -> list[Future[Job]]:
+    """Have the turn, with others' work at hand, when SIGINT comes, the `at`-th time that one's own work is done."""
+    turn, count = queue._commits, iter(range(1, at + 1))
 
-    def broken_off(taken: Any) -> None:
-        if len(taken) > 1 and next(is_first, False):
-            raise KeyboardInterrupt
-        do_all(taken)
+    def work(unit: Unit) -> None:
+        if next(count) == at:
+            signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(shared._commits, "_do_all", broken_off)
+    with turn._turn:
+        futures = others()
+        wait_until(lambda: len(turn._waiting) == len(futures))
+        with pytest.raises(KeyboardInterrupt):
+            turn.run(work, reason=None)
+    wait_until(lambda: all(future.done() for future in futures))
+    return futures
+
+
+def test_the_others_are_told_that_they_have_to_look(shared: Queue) -> None:
+    """Where the thread that writes for all is interrupted, each of the others learns it, and what is there is whole."""
     with ThreadPoolExecutor(3) as pool:
-        futures = held_up(shared, lambda: [pool.submit(shared.enqueue, "true") for _ in range(3)])
-    assert Counter(type(future.exception()) for future in futures) == {type(None): 2, KeyboardInterrupt: 1}
-    assert len(shared.jobs()) == 2
+        futures = interrupted(shared, lambda: [pool.submit(shared.enqueue, "true") for _ in range(3)], at=1)
+    errors = [future.exception() for future in futures]
+    assert [type(error) for error in errors] == [StoreError] * 3
+    assert all("was interrupted; look whether it is there" in str(error) for error in errors)
+    assert shared.head() == 0
+    shared.enqueue("true", id="next")
+    assert [job.id for job in shared.jobs()] == ["next"]
+
+
+def test_work_that_an_interrupted_turn_left_is_done(shared: Queue) -> None:
+    """Where the work of several is done again one by one and that is broken off, the rest do their own."""
+    requests: list[dict[str, Any]] = [{"id": "a"}, {"cwd": "here"}, {"id": "b"}]  # one fails, and with it all
+    with ThreadPoolExecutor(3) as pool:
+
+        def others() -> list[Future[Job]]:
+            return [pool.submit(shared.enqueue, "true", **each) for each in requests]
+
+        futures = interrupted(shared, others, at=2)
+    assert [type(future.exception()) for future in futures] == [type(None), InvalidInput, type(None)]
+    assert {job.id for job in shared.jobs()} == {"a", "b"}
 
 
 def test_a_forked_child_is_refused_and_does_not_hang(shared: Queue) -> None:
@@ -137,20 +162,13 @@ def test_a_forked_child_is_refused_and_does_not_hang(shared: Queue) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
-def test_a_transaction_is_bounded(shared: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many wait, one transaction takes no more than so many."""
-    seen: list[int] = []
-    enqueue = Unit.enqueue
-
-    def counting(self: Unit, *words: Any, **more: Any) -> Any:
-        seen.append(id(self))
-        return enqueue(self, *words, **more)
-
-    monkeypatch.setattr(Unit, "enqueue", counting)
+def test_a_transaction_is_bounded(shared: Queue) -> None:
+    """However many wait, one transaction takes no more than so many, and the next one the rest."""
+    before = commits(shared)
     with ThreadPoolExecutor(MOST_AT_ONCE + 20) as pool:
         held_up(shared, lambda: [pool.submit(shared.enqueue, "true") for _ in range(MOST_AT_ONCE + 20)])
-    assert max(Counter(seen).values()) <= MOST_AT_ONCE
-    assert len(shared.jobs(limit=None)) == MOST_AT_ONCE + 20
+    assert commits(shared) == before + 2
+    assert sorted(Counter(event.at_us for event in shared.events()).values()) == [20, MOST_AT_ONCE]
 
 
 HANDLED = """
