@@ -1,4 +1,4 @@
-"""Whatever happens, folding a log in memory gives the rows that applying it event by event gives."""
+"""Whatever happens, folding a log stream by stream, and in memory from there on, gives the rows of the live views."""
 
 import tempfile
 from pathlib import Path
@@ -14,13 +14,13 @@ from queuectl.events.codec import LAYOUTS
 from queuectl.events.lmdb_log import LmdbLog
 from queuectl.events.log import Append
 from queuectl.events.types import CONFIG_STREAM, NEW, WORKER_STREAM, ConfigChanged, Event, JobSpec
-from queuectl.projections import children, marks
-from queuectl.projections.folding import Fold
+from queuectl.projections import children, marks, walking
+from queuectl.projections.folding import Fold, heads_of_all, writes_of
 from queuectl.projections.runner import Views
 from queuectl.store import VIEW_TABLES, Store, Transaction
 from tests.property import strategies as our
 
-# A whole log, event by event beside folded in portions
+# A log, event by event beside walked up to some position and folded in portions from there on
 
 KINDS = {layout.name: layout.type for layout in LAYOUTS}
 
@@ -34,27 +34,47 @@ named: st.SearchStrategy[tuple[str, Event]] = st.one_of(
         for name in ("worker_started", "worker_stopping", "worker_stopped")
     ),
 )
-happenings = st.lists(
-    st.one_of(
-        st.tuples(st.sampled_from(["a", "b", "c"]), our.working | our.commands),
-        st.tuples(st.sampled_from(["a", "b", "c"]), our.enqueues),
-        named,
-        st.tuples(st.sampled_from(["promote"]), our.moments),
-        st.tuples(st.sampled_from(["read", "write"]), st.integers(1, 4)),
-    ),
-    max_size=60,
+deeds = st.one_of(
+    st.tuples(st.sampled_from(["a", "b", "c"]), our.working | our.commands),
+    st.tuples(st.sampled_from(["a", "b", "c"]), our.enqueues),
+    named,
+    st.tuples(st.sampled_from(["promote"]), our.moments),
 )
+happenings = st.lists(deeds | st.tuples(st.sampled_from(["read", "write"]), st.integers(1, 4)), max_size=60)
 
 
 class Lives:
     """A log and its live views, and a fold of it beside them."""
 
-    def __init__(self, txn: Transaction) -> None:
-        self.txn = txn
-        self.log = LmdbLog(txn)
-        self.views = Views(txn)
+    def __init__(self) -> None:
         self.fold = Fold()
         self.numbers: dict[str, int] = {}
+
+    def go_on(self, txn: Transaction, what: list[tuple[str, Any]]) -> None:
+        """Let things happen in a transaction."""
+        self.txn, self.log, self.views = txn, LmdbLog(txn), Views(txn)
+        for happening in what:
+            self.happen(*happening)
+        self.views.flush()
+
+    def walk(self, store: Store, before: list[tuple[str, Any]], meanwhile: list[tuple[str, Any]]) -> None:
+        """Write into the shadow what walking gives of the log as it is after some things, as more go on happening."""
+        with store.write() as txn:
+            self.go_on(txn, before)
+            head, promoted_us, named = self.log.head(), self.views.promoted_us, walking.named_events(txn)
+            Views(txn.shadow()).promote_to(promoted_us)
+        with store.write() as txn:
+            self.go_on(txn, meanwhile)
+        walked = list(walking.fold(store, head=head, promoted_us=promoted_us))
+        with store.write() as txn:
+            for write in (write for folded in walked for write in writes_of(folded)):
+                write(txn.shadow())
+            for write in heads_of_all(txn.shadow()):
+                write(txn.shadow())
+        events = len(named) + sum(folded.events for folded in walked)
+        assert events == head
+        self.fold = Fold(promoted_us)
+        self.fold.begin_at(head, events, named)
 
     def happen(self, what: str, detail: Any) -> None:
         if what == "promote":
@@ -110,20 +130,21 @@ class Lives:
             assert list(self.txn.scan(table)) == list(self.txn.shadow().scan(table)), table
 
 
-@given(parts=st.lists(happenings, min_size=1, max_size=4))
+@given(
+    before=st.lists(deeds, max_size=40), meanwhile=st.lists(deeds, max_size=10), parts=st.lists(happenings, max_size=3)
+)
 @our.brief
-def test_a_folded_log_gives_the_rows_of_the_live_views(parts: list[list[tuple[str, Any]]]) -> None:
-    """At random points of random lives, and however portioned, the shadow equals the live views byte for byte."""
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        Store.open(Path(directory, "q"), create=True) as store,
-        store.write() as txn,
-    ):
-        lives = Lives(txn)
-        for part in parts:
-            for happening in part:
-                lives.happen(*happening)
-            lives.assert_equal()
-        assert marks.get(txn.shadow(), marks.APPLIED) == lives.log.head()
-        born = sum(1 for each in lives.log.read() if each.cause)
-        assert txn.count(children.TABLE) == txn.shadow().count(children.TABLE) == born
+def test_a_folded_log_gives_the_rows_of_the_live_views(
+    before: list[tuple[str, Any]], meanwhile: list[tuple[str, Any]], parts: list[list[tuple[str, Any]]]
+) -> None:
+    """Walked to any point of random lives, and folded on from there in whatever portions, the shadow is the live views."""
+    with tempfile.TemporaryDirectory() as directory, Store.open(Path(directory, "q"), create=True) as store:
+        lives = Lives()
+        lives.walk(store, before, meanwhile)
+        with store.write() as txn:
+            for part in [[], *parts]:
+                lives.go_on(txn, part)
+                lives.assert_equal()
+            assert marks.get(txn.shadow(), marks.APPLIED) == lives.log.head()
+            born = sum(1 for each in lives.log.read() if each.cause)
+            assert txn.count(children.TABLE) == txn.shadow().count(children.TABLE) == born
