@@ -137,7 +137,7 @@ class Lives:
 def test_a_folded_log_gives_the_rows_of_the_live_views(
     before: list[tuple[str, Any]], meanwhile: list[tuple[str, Any]], parts: list[list[tuple[str, Any]]]
 ) -> None:
-    """Walked to any point of random lives, and folded on from there in whatever portions, the shadow is the live views."""
+    """Walked to any point of random lives, and folded on in whatever portions, the shadow is the live views."""
     with tempfile.TemporaryDirectory() as directory, Store.open(Path(directory, "q"), create=True) as store:
         lives = Lives()
         lives.walk(store, before, meanwhile)
