@@ -10,15 +10,23 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from .errors import CorruptLog
-from .events.codec import Data, decode, unpack
-from .events.lmdb_log import LOG, STREAMS, LmdbLog, stream_of
-from .events.types import RETENTION_STREAM, WORKER_STREAM, Removed, RetentionApplied, Stream, WorkerStopped
+from .events.codec import decode
+from .events.lmdb_log import LOG, NAMED, STREAMS, LmdbLog, stream_of
+from .events.types import (
+    RETENTION_STREAM,
+    WORKER_STREAM,
+    Enqueued,
+    Recorded,
+    Removed,
+    RetentionApplied,
+    Stream,
+    WorkerStopped,
+)
 from .projections import archives, jobs
 from .projections.runner import is_let_go
 from .store import Row, Store, Transaction, key_of
 
-_NAMED: Final = b"\xff"  # named streams sort behind every number
-_WORKERS: Final = _NAMED + WORKER_STREAM.encode()
+_WORKERS: Final = NAMED + WORKER_STREAM.encode()
 
 _LOOKED_A_JOB: Final = 25
 """Streams that are passed over take no more time than to look at one job's row."""
@@ -131,7 +139,7 @@ def check_streams(store: Store) -> Iterator[None]:
     with store.read() as txn:
         begun, total = LmdbLog(txn), txn.count(STREAMS)
         head, applied = begun.head(), begun.version(RETENTION_STREAM)
-        total -= sum(1 for _ in islice(txn.scan(STREAMS, _NAMED), total))
+        total -= sum(1 for _ in islice(txn.scan(STREAMS, NAMED), total))
     count, key = 0, b""
     while True:
         with store.read() as txn:
@@ -194,12 +202,12 @@ def counted(before: Compacted, chosen: Chosen) -> Compacted:
         workers=before.workers + sum(str(each.stream).startswith(WORKER_STREAM) for each in chosen.going),
         events=before.events + chosen.events,
         bytes=before.bytes + chosen.bytes,
-        position=before.upto if through is None or through >= _NAMED else int.from_bytes(through, "big"),
+        position=before.upto if through is None or through >= NAMED else int.from_bytes(through, "big"),
     )
 
 
 def _old_streams(txn: Transaction, rule: Rule, after: bytes) -> Iterator[Row]:
-    if after < _NAMED:
+    if after < NAMED:
         yield from txn.scan(STREAMS, after + b"\0", key_of(rule.upto + 1))
     yield from txn.scan(STREAMS, max(after + b"\0", _WORKERS), _WORKERS + b"\xff")
 
@@ -224,25 +232,27 @@ def _gather(txn: Transaction, key: bytes, last: bytes) -> Going:
     """Follow a stream back to its beginning; raises CorruptLog where that leads into another."""
     found: list[Row] = []
     stream = stream_of(key)
-    first: Data = {}
-    for row, first in _back(txn, int.from_bytes(last, "big")):
-        if first.get("s", stream) != stream or (row[0] == key) != (first["y"] == "enqueued"):
-            raise CorruptLog(int.from_bytes(row[0], "big"), f"what leads there is of stream {stream}, and it is not")
+    job_id, cause = "", 0
+    for row, event in _back(txn, int.from_bytes(last, "big")):
+        if event.stream != stream or (row[0] == key) != isinstance(event.event, Enqueued):
+            raise CorruptLog(event.position, f"what leads there is of stream {stream}, and it is not")
         found.append(row)
+        if isinstance(event.event, Enqueued):
+            job_id, cause = event.event.spec.id, event.cause
         if row[0] == key:
             break  # what was before belongs to an earlier job of the same id
     if isinstance(stream, str):
         return Going(stream, found, key[1:].decode(errors="replace"))
     if not found or found[-1][0] != key:
         raise CorruptLog(stream, f"what leads there from position {int.from_bytes(last, 'big')} is missing")
-    return Going(stream, found, first["d"]["id"], first.get("c", 0))
+    return Going(stream, found, job_id, cause)
 
 
-def _back(txn: Transaction, position: int) -> Iterator[tuple[Row, Data]]:
+def _back(txn: Transaction, position: int) -> Iterator[tuple[Row, Recorded]]:
     while position and (value := txn.get(LOG, key := key_of(position))) is not None:
-        envelope = unpack(key, value)
-        yield (key, value), envelope
-        position = envelope.get("p", 0)
+        event = decode(key, value)
+        yield (key, value), event
+        position = event.prev
 
 
 def _stored(txn: Transaction, key: bytes) -> bytes:

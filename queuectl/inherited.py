@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from .errors import InvalidInput
+from .events.lmdb_log import STREAMS, stream_key
 from .events.types import ENVIRONMENT_STREAM, EnvironmentKept, JobSpec, Stream
 from .inheriting import digest_of
 from .store import Transaction
@@ -28,7 +29,7 @@ class Inherited:
         word = (said.inherited or b"").hex()
         if said.inherited is None or word in self._found:
             return ""
-        kept = txn.get("streams", b"\xff" + f"{ENVIRONMENT_STREAM}{word}".encode())
+        kept = txn.get(STREAMS, stream_key(ENVIRONMENT_STREAM + word))
         if kept is None or int.from_bytes(kept, "big") >= position:
             return f"it takes along environment {word}, which is not kept before it: the job cannot run"
         if len(self._found) >= _HELD:

@@ -5,31 +5,30 @@ from itertools import islice
 from typing import Final
 
 from .errors import StoreError
-from .events.audit import Envelope, Problem, Problems, envelope_of, weight
+from .events.audit import Problem, Problems, outline_of, weight
+from .events.codec import Outline
+from .events.lmdb_log import LOG, NAMED, STREAMS, stream_key, stream_of
 from .events.types import Stream
 from .store import Store, Transaction, key_of
 
 ROWS_AT_ONCE: Final = 10_000
 _MASK: Final = (1 << 64) - 1
+_NUMBER_BYTES: Final = 8
 _PAGE_BITS: Final = 15
 _IN_PAGE: Final = (1 << _PAGE_BITS) - 1
 
 
 def stream_of_key(key: bytes) -> Stream | None:
     """Give the stream that a key of `streams` names, None where it names none."""
-    if key[:1] == b"\xff":
-        try:
-            return key[1:].decode()
-        except UnicodeDecodeError:
-            return None
-    return int.from_bytes(key, "big") if len(key) == 8 else None
+    try:
+        return stream_of(key) if key[:1] == NAMED or len(key) == _NUMBER_BYTES else None
+    except UnicodeDecodeError:
+        return None
 
 
 def key_of_stream(stream: Stream) -> bytes | None:
     """Give the key that a stream has in `streams`, None where it can have none."""
-    if isinstance(stream, str):
-        return b"\xff" + stream.encode()
-    return key_of(stream) if type(stream) is int and 0 < stream < 1 << 64 else None
+    return stream_key(stream) if isinstance(stream, str) or 0 < stream < 1 << 64 else None
 
 
 def sum_of(
@@ -40,7 +39,7 @@ def sum_of(
     `found` is called for each problem that may be the log's, `astray` for each that is the table's alone.
     """
     count = total = 0
-    for txn, key, value in _rows(store, "streams"):
+    for txn, key, value in _rows(store, STREAMS):
         stream, last = stream_of_key(key), int.from_bytes(value, "big")
         if stream is None:
             astray(Problem(0, f"the table `streams` has a row with the key {key.hex()}, which names no stream"))
@@ -87,29 +86,28 @@ class _Bits:
 
 def _back(store: Store, head: int, cut: int, spoilt: set[int], followed: _Bits) -> Iterator[Problem]:
     """Check that each event names one of its stream before it, which no other does, and note those named."""
-    for txn, position, envelope in _events(store, head):
-        prev, stream = envelope.get("p", 0), envelope.get("s", position)
+    for txn, position, event in _events(store, head):
+        prev, stream = event.p, event.stream_at(position)
         if not 0 < prev < position or stream == position or prev in spoilt:
             continue
         if prev in followed:
             yield Problem(position, f"it follows {prev} in its stream, as an event before it does")
         followed.add(prev)
-        value = txn.get("log", key_of(prev))
-        before = None if value is None else envelope_of(prev, value)
+        before = outline_of(prev, txn.get(LOG, key_of(prev)))
         if before is None and not (isinstance(stream, str) and prev <= cut):
             yield Problem(position, f"the event of its stream before it, at {prev}, is missing")
-        elif before is not None and before.get("s", prev) != stream:
+        elif before is not None and before.stream_at(prev) != stream:
             yield Problem(position, f"it names {prev} as the event of its stream before it, which is another stream's")
 
 
 def _untold(store: Store, head: int, spoilt: set[int], followed: _Bits) -> Iterator[Problem]:
     """Check that each event which none follows is in `streams` as the last."""
-    for txn, position, envelope in _events(store, head):
+    for txn, position, event in _events(store, head):
         if position in followed:
             continue
-        stream = envelope.get("s", position)
+        stream = event.stream_at(position)
         key = key_of_stream(stream)
-        last = int.from_bytes((key and txn.get("streams", key)) or b"", "big")
+        last = int.from_bytes((key and txn.get(STREAMS, key)) or b"", "big")
         told = _as_of(txn, stream, last, head, _unheard) if last > head else last
         if told != position and not _is_spoilt_between(position, last, spoilt):
             yield Problem(position, f"it is the last of its stream, and `streams` has {last or 'none'} for that")
@@ -123,9 +121,8 @@ def _mistold(store: Store, head: int, spoilt: set[int], followed: _Bits) -> Iter
         if last in followed:
             yield Problem(last, f"`streams` has it as the last of stream {stream}, and an event follows it")
             continue
-        value = txn.get("log", key_of(last))
-        envelope = None if value is None else envelope_of(last, value)
-        if envelope is None or envelope.get("s", last) != stream:
+        event = outline_of(last, txn.get(LOG, key_of(last)))
+        if event is None or event.stream_at(last) != stream:
             yield Problem(last, f"`streams` has it as the last of stream {stream}, which it is not")
 
 
@@ -137,20 +134,20 @@ def _is_spoilt_between(position: int, last: int, spoilt: set[int]) -> bool:
     return last in spoilt or any(position < each <= last for each in spoilt)
 
 
-def _events(store: Store, head: int) -> Iterator[tuple[Transaction, int, Envelope]]:
+def _events(store: Store, head: int) -> Iterator[tuple[Transaction, int, Outline]]:
     """Give the sound events up to a head, each with a transaction that is good until the next."""
-    for txn, key, value in _rows(store, "log"):
+    for txn, key, value in _rows(store, LOG):
         position = int.from_bytes(key, "big")
         if position > head:
             return
-        found = envelope_of(position, value)
-        if found is not None and type(found.get("p", 0)) is int:
+        found = outline_of(position, value)
+        if found is not None:
             yield txn, position, found
 
 
 def _ends(store: Store) -> Iterator[tuple[Transaction, Stream, int]]:
     """Give what `streams` says, each with a transaction that is good until the next."""
-    for txn, key, value in _rows(store, "streams"):
+    for txn, key, value in _rows(store, STREAMS):
         stream = stream_of_key(key)
         if stream is not None:
             yield txn, stream, int.from_bytes(value, "big")
@@ -177,17 +174,15 @@ def _rows(store: Store, table: str) -> Iterator[tuple[Transaction, bytes, bytes]
 def _as_of(txn: Transaction, stream: Stream, last: int, head: int, found: Callable[[Problem], None]) -> int:
     """Give the last event of a stream as of a head, 0 where it began later."""
     while last > head:
-        value = txn.get("log", key_of(last)) if last < 1 << 64 else None
-        envelope = None if value is None else envelope_of(last, value)
-        if envelope is None:
+        event = outline_of(last, txn.get(LOG, key_of(last))) if last < 1 << 64 else None
+        if event is None:
             found(
                 Problem(
                     last, f"it is missing: `streams` has it as an event of stream {stream}, and the log ends at {head}"
                 )
             )
             return 0
-        if envelope.get("s", last) == last:
+        if event.stream_at(last) == last:
             return 0
-        prev = envelope.get("p", 0)
-        last = prev if type(prev) is int and prev < last else 0
+        last = event.p if event.p < last else 0
     return last

@@ -22,8 +22,10 @@ from . import apart, outputs
 from .datafile import faults
 from .directory import COMPACT_LOCK, is_used, lock
 from .errors import CorruptLog, IllegalTransition, NewerFormat, QueuectlError, StoreError, WriteFailed
-from .events.audit import Audit, Each, Look, Problem, Problems, Said, envelope_of
-from .events.types import RETENTION_STREAM, EnvironmentKept, JobSpec, Output, Stream
+from .events.audit import Audit, Each, Look, Problem, Problems, Said
+from .events.codec import decode
+from .events.lmdb_log import LOG, STREAMS, stream_key
+from .events.types import RETENTION_STREAM, EnvironmentKept, JobSpec, Output, RetentionApplied, Stream
 from .files import scratch_directory
 from .hindrance import hindrance, unseen, words
 from .inherited import Inherited
@@ -35,7 +37,6 @@ from .weighing import Told, fault
 
 Message = dict[str, Any]
 
-LOG: Final = "log"
 ROWS_AT_ONCE: Final = 10_000
 _LEAST_ROW_BYTES: Final = 16
 """Less than a row takes: how many rows a damaged tree says it has is not to be believed."""
@@ -423,16 +424,15 @@ def _compared(store: Store, progress: rebuild.Progress) -> rebuild.Rebuilt:
 def _retained(txn: Transaction) -> tuple[int, int, bytes]:
     """Give the cut, the position of the last retention event, and the digest that one has of the chain at the cut."""
     cut = int.from_bytes(txn.get("meta", b"cut") or b"", "big")
-    last = position = int.from_bytes(txn.get("streams", b"\xff" + RETENTION_STREAM.encode()) or b"", "big")
-    while position:
-        value = txn.get(LOG, key_of(position))
-        envelope = None if value is None else envelope_of(position, value)
-        if envelope is None or envelope.get("s") != RETENTION_STREAM:  # which the look at the log tells of
-            break
-        if envelope["d"].get("upto") == cut:
-            return cut, last, envelope["d"].get("chain") or b""
-        prev = envelope.get("p", 0)
-        position = prev if type(prev) is int and prev < position else 0
+    last = position = int.from_bytes(txn.get(STREAMS, stream_key(RETENTION_STREAM)) or b"", "big")
+    with suppress(CorruptLog, NewerFormat):  # which the look at the log tells of
+        while position and (value := txn.get(LOG, key := key_of(position))) is not None:
+            found = decode(key, value)
+            if found.stream != RETENTION_STREAM or not isinstance(found.event, RetentionApplied):
+                break
+            if found.event.upto == cut:
+                return cut, last, found.event.chain or b""
+            position = found.prev
     return cut, last, b""
 
 

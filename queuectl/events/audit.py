@@ -18,18 +18,20 @@ from msgspec import convert
 from ..errors import CorruptLog, NewerFormat
 from ..packing import unpack as unpack_value
 from .chain import GENESIS
-from .codec import Envelope as Stored
-from .codec import decode, decoder, kind_of, unpack
-from .types import Cancelled, Completed, Enqueued, EnvironmentKept, Failed, JobSpec, Stream
+from .codec import LAYOUTS, Envelope, Outline, decode, decoder, kind_of, outline
+from .types import Cancelled, Completed, Enqueued, EnvironmentKept, Failed, JobSpec, Removed, Stream
 
 Row = tuple[bytes, bytes]
-Envelope = dict[str, Any]
 
 Look = Callable[[int], bytes | None]
 """Gives the stored bytes of the event at a position, None where there is none."""
 
 SPOILT_AT_MOST: Final = 10_000
 PROBLEMS_AT_MOST: Final = 1_000
+
+_NAME_OF: Final = {layout.type: layout.name for layout in LAYOUTS}
+_ENQUEUED: Final = _NAME_OF[Enqueued]
+_REMOVED: Final = _NAME_OF[Removed]
 
 _CHECKSUM: Final = struct.Struct(">I")
 _MASK: Final = (1 << 64) - 1
@@ -49,12 +51,12 @@ _OUTSIDE: Final[Mapping[type[Any], Callable[[Any], bool]]] = {
 """Type of what an event says -> whether that speaks of things outside the log."""
 
 
-def _seen_slowly(key: bytes, value: bytes) -> tuple[Stored, bool]:
+def _seen_slowly(key: bytes, value: bytes) -> tuple[Envelope, bool]:
     """Return an envelope that the quick decoder refused, and whether this release knows its type.
 
     It has a text that is not UTF-8 or is of another version. Raises ValueError or msgpack's errors for no event.
     """
-    found = convert(unpack_value(value[4:]), Stored)
+    found = convert(unpack_value(value[4:]), Envelope)
     try:
         event = decode(key, value).event
     except NewerFormat:
@@ -101,13 +103,12 @@ def weight(stream: Stream, position: int) -> int:
     return hash((stream, position))
 
 
-def envelope_of(position: int, value: bytes) -> Envelope | None:
-    """Give the map in stored bytes, None where they are not what was written."""
+def outline_of(position: int, value: bytes | None) -> Outline | None:
+    """Return what stored bytes say of an event beside its data, None where they are not what was written."""
     try:
-        found = unpack(position.to_bytes(8, "big"), value)
-    except (CorruptLog, ValueError):
+        return None if value is None else outline(position.to_bytes(8, "big"), value)
+    except CorruptLog:
         return None
-    return found if isinstance(found, dict) else None
 
 
 class Audit:
@@ -210,9 +211,9 @@ class Audit:
     def _jump(self, expected: int, key: bytes, value: bytes) -> int:
         """Tell of a row that is not the next one, and give the position that it counts as."""
         position = int.from_bytes(key, "big")
-        if len(key) != 8 or position < expected or envelope_of(expected, value) is not None:
+        if len(key) != 8 or position < expected or outline_of(expected, value) is not None:
             self._found(Problem(expected, f"the row that stands in its place has the key {key.hex()}"))
-            is_sound = len(key) == 8 and envelope_of(position, value) is not None
+            is_sound = len(key) == 8 and outline_of(position, value) is not None
             return position if is_sound else expected
         first = max(expected, self._cut + 1)
         if first < position:
@@ -262,8 +263,8 @@ class Audit:
         value = look(prev) if 0 < prev < position else None
         if prev in self.spoilt or (value is None and 0 < prev <= min(self._cut, position)):
             return
-        before = None if value is None else envelope_of(prev, value)
-        if before is None or before.get("y") != "removed" or kind != "enqueued":
+        before = outline_of(prev, value)
+        if before is None or before.y != _REMOVED or kind != _ENQUEUED:
             self._found(
                 Problem(position, f"it names {prev} as the removal of an earlier job of its id, which it is not")
             )

@@ -116,7 +116,19 @@ class Told(Struct, gc=False):
     h: bytes | None = None
 
 
+class Outline(Told, gc=False):
+    """What an envelope says of its event's place in its stream too."""
+
+    s: Stream | None = None
+    p: int = 0
+
+    def stream_at(self, position: int) -> Stream:
+        """Return the stream of the event, which is at a position."""
+        return position if self.s is None else self.s
+
+
 _told: Callable[[Any], Told] = Decoder(Told).decode
+_outlined: Callable[[Any], Outline] = Decoder(Outline).decode
 
 
 def name_of(event: Event) -> str:
@@ -197,6 +209,14 @@ def told(key: bytes, value: bytes) -> Told:
     if found.y not in _BY_NAME or found.v != _BY_NAME[found.y].version:
         decode(key, value)  # which says what is wrong with it, if anything
     return found
+
+
+def outline(key: bytes, value: bytes) -> Outline:
+    """Return what an envelope says beside its data, also one of a newer release; raises CorruptLog."""
+    try:
+        return _outlined(_payload(key, value))
+    except (ValueError, RecursionError) as error:
+        raise CorruptLog(int.from_bytes(key, "big"), "its bytes are no event") from error
 
 
 def _payload(key: bytes, value: bytes) -> bytes:

@@ -17,6 +17,9 @@ from .types import NEW, RETENTION_STREAM, Claimed, Enqueued, Recorded, Removed, 
 
 LOG = "log"
 STREAMS = "streams"
+NAMED = b"\xff"
+"""How the keys of streams begin that are no job's."""
+
 _META = "meta"
 _NO_VERSION = bytes(8)
 _CUT = b"cut"
@@ -259,10 +262,10 @@ def check_follows(later: Recorded, before: Recorded) -> None:
 
 
 def stream_key(stream: Stream) -> bytes:
-    """Give a stream's key; named ones sort behind every number, since no position reaches 0xff..."""
-    return stream.to_bytes(8, "big") if isinstance(stream, int) else b"\xff" + stream.encode(errors="surrogatepass")
+    """Return a stream's key; named ones sort after every number, since no position reaches 0xff..."""
+    return stream.to_bytes(8, "big") if isinstance(stream, int) else NAMED + stream.encode(errors="surrogatepass")
 
 
 def stream_of(key: bytes) -> Stream:
     """Return the stream of a key."""
-    return key[1:].decode(errors="surrogatepass") if key[0] == 0xFF else int.from_bytes(key, "big")
+    return key[1:].decode(errors="surrogatepass") if key[:1] == NAMED else int.from_bytes(key, "big")

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from ..errors import CorruptLog
 from ..events.codec import decode_all
-from ..events.lmdb_log import LOG, STREAMS, LmdbLog, stream_of
+from ..events.lmdb_log import LOG, NAMED, STREAMS, LmdbLog, stream_of
 from ..events.types import RETENTION_STREAM, Enqueued, Recorded, RetentionApplied, Stream
 from ..job import Job
 from ..store import Row, Store, Transaction, key_of
@@ -29,9 +29,6 @@ HELD_BYTES: Final = 32 << 20
 
 READ_AT_ONCE: Final = 500
 """Events that are read before it is looked at how many bytes they are."""
-
-_NAMED: Final = b"\xff"
-"""How the keys of streams begin that are no job's."""
 
 
 class Folded(NamedTuple):
@@ -50,7 +47,7 @@ class Folded(NamedTuple):
 def named_events(txn: Transaction) -> list[Recorded]:
     """Return the events of the streams that are no job's, in their order, without those that retention let go."""
     log = LmdbLog(txn)
-    found = _followed(txn, list(txn.scan(STREAMS, _NAMED)), log.head(), lacks_below=log.cut())
+    found = _followed(txn, list(txn.scan(STREAMS, NAMED)), log.head(), lacks_below=log.cut())
     return sorted((each for events in found for each in events), key=lambda each: each.position)
 
 

@@ -147,14 +147,14 @@ class QueueMachine(RuleBasedStateMachine):
             job.update(state="pending", attempts=attempts, due=now)
         job.update(changes if delay is None else changes | {"due": due})
 
-    @rule(states=st.sets(st.sampled_from([*ENDED, "failed"])), queue=st.none() | QUEUES)
-    def retry_chosen(self, states: set[str], queue: str | None) -> None:
-        """Retry all jobs that a filter means: those a look at each finds."""
+    @rule(states=st.none() | st.sets(st.sampled_from([*ENDED, "failed"])), queue=st.none() | QUEUES)
+    def retry_chosen(self, states: set[str] | None, queue: str | None) -> None:
+        """Retry all jobs that a filter means: those a look at each finds. No state is none, and None is any."""
         now = self.now()
         chosen = self.queue.choose("retry", filter_of(state=states, queue=queue))
         meant = [
             job_id
-            for job_id in self.ids_in(*(states or (*ENDED, "failed")))
+            for job_id in self.ids_in(*((*ENDED, "failed") if states is None else states))
             if queue in (None, self.jobs[job_id]["queue"])
         ]
         acted = self.queue.act_on_all(chosen)
