@@ -34,13 +34,17 @@ named: st.SearchStrategy[tuple[str, Event]] = st.one_of(
         for name in ("worker_started", "worker_stopping", "worker_stopped")
     ),
 )
+born = st.tuples(st.sampled_from(["a", "b", "c"]), our.enqueues)
+done = st.tuples(st.sampled_from(["a", "b", "c"]), our.working | our.commands)
 deeds = st.one_of(
-    st.tuples(st.sampled_from(["a", "b", "c"]), our.working | our.commands),
-    st.tuples(st.sampled_from(["a", "b", "c"]), our.enqueues),
+    done,
+    born,
     named,
     st.tuples(st.sampled_from(["promote"]), our.moments),
 )
 happenings = st.lists(deeds | st.tuples(st.sampled_from(["read", "write"]), st.integers(1, 4)), max_size=60)
+befores = st.builds(lambda first, more: first + more, st.lists(born, max_size=4), st.lists(deeds, max_size=40))
+meanwhiles = st.lists(done, min_size=4, max_size=12) | st.lists(deeds, max_size=10)
 
 
 class Lives:
@@ -130,9 +134,7 @@ class Lives:
             assert list(self.txn.scan(table)) == list(self.txn.shadow().scan(table)), table
 
 
-@given(
-    before=st.lists(deeds, max_size=40), meanwhile=st.lists(deeds, max_size=10), parts=st.lists(happenings, max_size=3)
-)
+@given(before=befores, meanwhile=meanwhiles, parts=st.lists(happenings, max_size=3))
 @our.brief
 def test_a_folded_log_gives_the_rows_of_the_live_views(
     before: list[tuple[str, Any]], meanwhile: list[tuple[str, Any]], parts: list[list[tuple[str, Any]]]
