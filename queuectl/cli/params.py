@@ -45,7 +45,7 @@ class Value(click.ParamType):  # type: ignore[type-arg]  # in the click of old i
     def _field(self, param: click.Parameter | None) -> str:
         """Return what an error calls a parameter: the option as it is typed, or the name of the argument."""
         if isinstance(param, click.Option):
-            return max(param.opts, key=len).lstrip("-").replace("-", "_")
+            return max(param.opts, key=len).lstrip("-")
         return param.name if param is not None and param.name else self.name
 
 

@@ -69,7 +69,7 @@ def test_a_moment_that_cannot_be_told_is_refused(
     """In one line, with what would be taken."""
     cli("enqueue", "a", "true")
     done = cli(*verb.split(), *(["a"] if verb == "show" else []), f"--as-of={moment}", code=code)
-    assert done.stderr.startswith("Error: as_of: found ")
+    assert done.stderr.replace("_", "-").startswith("Error: as-of: found ")  # the option, or what Python calls it
     assert told in done.stderr
     assert done.stderr.count("\n") == 1
 

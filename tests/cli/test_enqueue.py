@@ -127,7 +127,7 @@ def test_wrong_shape(cli: CommandLine, words: list[str], says: str) -> None:
         (["a", "b", "--priority", "1.5"], "priority: found '1.5'"),
         (["a", "b", "--max-retries", "-1"], "max_retries: found -1; expected a whole number from 0 to 1000000"),
         (["a", "b", "--timeout", "-5"], "timeout: found '-5'; expected seconds"),
-        (["a", "b", "--backoff-base", "two"], "backoff_base: found 'two'; expected a number"),
+        (["a", "b", "--backoff-base", "two"], "backoff-base: found 'two'; expected a number"),
         (["a", "b", "--delay", "soon"], "delay: found 'soon'; expected seconds, 0 or more, or for example 90s"),
         (["a", "b", "--at", "soon"], "at: found 'soon'; expected a time from 1970 on, for example 2026"),
         (["a", "b", "--env", "X"], "env: found 'X'; expected K=V"),

@@ -169,7 +169,7 @@ def test_what_hangs_is_found(cli: CommandLine) -> None:
     assert "1h1m" in next(line for line in columns if line.startswith("hour"))
     said = cli("list", "--running-longer-than", "1h", "--state", "dead", code=2)
     assert "expected processing" in said.stderr
-    assert "running_longer_than" in cli("list", "--running-longer-than", "soon", code=2).stderr
+    assert "running-longer-than: found" in cli("list", "--running-longer-than", "soon", code=2).stderr
 
 
 def test_what_hung_at_a_past_moment(cli: CommandLine) -> None:
