@@ -169,7 +169,7 @@ class _Adopter:
                 progress(done, total)
 
     def _with_taken(self, rows: Iterator[ForeignRow]) -> Iterator[tuple[ForeignRow, str | None]]:
-        """Give each row with the state of the job here that has its id, if any."""
+        """Return each row with the state of the job here that has its id, if any."""
         while chunk := [row for _, row in zip(range(CHUNK), rows, strict=False)]:
             with self._engine.store.read() as txn:
                 taken = [_taken(txn, _shown_id(row)) for row in chunk]
@@ -211,7 +211,7 @@ class _Adopter:
 
 
 def life(job: ForeignJob, spec: JobSpec, number: int, now_us: int) -> tuple[JobEvent, ...]:
-    """Give the events of a job that will have this number: what is known of it, and nothing else."""
+    """Return the events of a job that will have this number: what is known of it, and nothing else."""
     born = Enqueued(spec)
     if not _runs(job):
         return (born, Cancelled()) if job.kind is Kind.CANCELLED else (born,)
@@ -230,7 +230,7 @@ def life(job: ForeignJob, spec: JobSpec, number: int, now_us: int) -> tuple[JobE
 
 
 def _runs(job: ForeignJob) -> bool:
-    """Tell whether it gets a run: it had one, or ended as only a run can end."""
+    """Whether it gets a run: it had one, or ended as only a run can end."""
     return job.attempts > 0 or job.kind in (Kind.COMPLETED, Kind.DEAD, Kind.FAILED)
 
 
@@ -250,7 +250,7 @@ def _output(text: str | None) -> Output | None:
 
 
 def _frames(job: ForeignJob) -> bytes:
-    """Give what it printed as frames, as docs/log-format.md has them."""
+    """Return what it printed as frames, as docs/log-format.md has them."""
     parts = [(b"o", job.stdout or ""), (b"e", job.stderr or "")]
     contents = [(stream, text.encode(errors="replace")) for stream, text in parts if text]
     return b"".join(stream + len(content).to_bytes(4, "big") + content for stream, content in contents)

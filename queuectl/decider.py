@@ -71,7 +71,7 @@ def decide(command: JobCommand, job: Job | None) -> Events:
     if job is None:
         if isinstance(command, EnqueueJob):
             return (Enqueued(command.spec),)
-        raise JobNotFound("of that number")
+        raise JobNotFound("", is_numbered=True)
     return _DECIDE[type(command)](command, job)
 
 

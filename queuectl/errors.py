@@ -84,7 +84,10 @@ def _as_typed_in_dollar_quotes(char: str) -> str:
 
 
 class JobNotFound(QueuectlError):
-    """No live job has this id; those of `near` are like it. `archived_at`: the segment that has the job of old."""
+    """No live job has this id; those of `near` are like it. `archived_at`: the segment that has the job of old.
+
+    `is_numbered`: it was asked for by its number, and its id is not known.
+    """
 
     def __init__(
         self,
@@ -94,6 +97,7 @@ class JobNotFound(QueuectlError):
         archived_at: str = "",
         archived_in: str = "",
         near: list[str] | tuple[str, ...] = (),
+        is_numbered: bool = False,
     ) -> None:
         self.job_id = job_id
         self.removed = removed
@@ -110,7 +114,7 @@ class JobNotFound(QueuectlError):
             hint = f"if it is an old one, its events are archived in {archived_in}, which is not there"
         elif near:
             hint = f"did you mean {' or '.join(near)}?"
-        super().__init__(f"no job {_id(job_id)}; {hint}")
+        super().__init__(f"no job {'of that number' if is_numbered else _id(job_id)}; {hint}")
 
 
 class AmbiguousJob(QueuectlError):

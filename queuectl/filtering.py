@@ -42,7 +42,7 @@ class Filter(NamedTuple):
     began: Callable[[int], int] | None = None
 
     def fits(self, job: Job) -> bool:
-        """Tell whether a job is one of those meant."""
+        """Whether a job is one of those meant."""
         states, queue, since_us, until_us, match, running_since_us, began = self
         return (
             (states is None or job.state in states)
@@ -60,8 +60,9 @@ class Filter(NamedTuple):
 
     @property
     def is_counted(self) -> bool:
-        """Tell whether the counts of the queues already say how many there are."""
-        return self[2:6] == (None,) * 4
+        """Whether the counts of the queues already say how many there are."""
+        asked = (self.since_us, self.until_us, self.match, self.running_since_us)
+        return asked == (None,) * len(asked)
 
 
 class Chosen(NamedTuple):
@@ -81,7 +82,7 @@ def filter_of(
     match: str | None = None,
     running_since: Moment = None,
 ) -> Filter:
-    """Give a filter from what a caller hands in: a state, several, or a text of several with commas between them.
+    """Return a filter from what a caller hands in: a state, several, or a text of several with commas between them.
 
     Of jobs `running_since` a moment only those that are processing are meant. Raises InvalidInput.
     """
@@ -108,7 +109,7 @@ class Order(NamedTuple):
     reverse: bool = False
 
     def key(self, job: Job) -> tuple[Any, int]:
-        """Give what a job is compared by."""
+        """Return what a job is compared by."""
         return KEYS[self.by](job), job.number
 
 

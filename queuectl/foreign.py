@@ -117,19 +117,19 @@ def read(row: Fields, *, default: Kind) -> ForeignJob:
 
 
 def kind_of(row: Fields) -> Kind | None:
-    """Give what a row's state amounts to, None where it has none or an unknown one."""
+    """Return what a row's state amounts to, None where it has none or an unknown one."""
     fields, _ = _sorted_out(row)
     return _KIND_OF.get(_plain(str(fields.get("state", ""))))
 
 
 def id_of(row: Fields) -> str | None:
-    """Give a row's id as text, where it has one."""
+    """Return a row's id as text, where it has one."""
     fields, _ = _sorted_out(row)
     return None if "id" not in fields else str(fields["id"])
 
 
 def _sorted_out(row: Fields) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Give the values of known fields, and those of the others; what is empty is neither."""
+    """Return the values of known fields, and those of the others; what is empty is neither."""
     fields: dict[str, Any] = {}
     unmapped: dict[str, Any] = {}
     for name, value in row.items():

@@ -28,8 +28,6 @@ ID_CHARS: Final = 120
 
 LEAST_POLL_S: Final = 0.05
 
-"""More than a machine has means for."""
-
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PRIORITY: Final = 2**31 - 1
 
@@ -177,7 +175,7 @@ def check_line(field: str, text: str) -> str:
 
 
 def ids_of(job_ids: str | Sequence[str]) -> list[str]:
-    """Give ids as a list, one id of its own as well."""
+    """Return ids as a list, one id of its own as well."""
     given = [job_ids] if isinstance(job_ids, str) else list(job_ids)
     for job_id in given:
         if not isinstance(job_id, str):
@@ -186,14 +184,14 @@ def ids_of(job_ids: str | Sequence[str]) -> list[str]:
 
 
 def check_worker(worker: str) -> str:
-    """Give a worker's id back when it can be one: 1 to 200 printable characters."""
+    """Return a worker's id when it can be one: 1 to 200 printable characters."""
     if not isinstance(worker, str) or not 0 < len(worker) <= 200 or not worker.isprintable():
         raise InvalidInput("worker", shown(worker), "1 to 200 printable characters")
     return check_text("worker", worker)
 
 
 def check_id(job_id: str) -> str:
-    """Give an id back when it can be one: 1 to 120 printable characters, not led by a dash."""
+    """Return an id when it can be one: 1 to 120 printable characters, not led by a dash."""
     if not isinstance(job_id, str) or not 0 < len(job_id) <= ID_CHARS:
         found = f"{len(job_id)} characters" if isinstance(job_id, str) else shown(job_id)
         raise InvalidInput("id", found, f"1 to {ID_CHARS} printable characters")
@@ -203,7 +201,7 @@ def check_id(job_id: str) -> str:
 
 
 def check_command(command: Command) -> Command:
-    """Give a command back when it can be run: not empty, no NUL, at most 64 KiB of UTF-8."""
+    """Return a command when it can be run: not empty, no NUL, at most 64 KiB of UTF-8."""
     if type(command) is str and 0 < len(command) <= COMMAND_BYTES and command[0] > " " and command.isascii():  # noqa: SIM102
         if "\0" not in command:
             return command  # the usual case, in one look
@@ -223,7 +221,7 @@ def check_command(command: Command) -> Command:
 
 
 def check_text(field: str, text: str) -> str:
-    """Give a free text back when the log can keep it: valid UTF-8, at most 1,000 characters."""
+    """Return a free text when the log can keep it: valid UTF-8, at most 1,000 characters."""
     if not isinstance(text, str):
         raise InvalidInput(field, shown(text), "a text")
     if len(text) > 1000:
@@ -240,7 +238,7 @@ _STATES: Final = {"running": JobState.PROCESSING, "canceled": JobState.CANCELLED
 
 
 def check_state(state: str) -> JobState:
-    """Give a job's state from its name, or from what other programs call it."""
+    """Return a job's state from its name, or from what other programs call it."""
     word = state.strip().lower() if isinstance(state, str) else ""
     try:
         return _STATES.get(word) or JobState(word)
@@ -249,7 +247,7 @@ def check_state(state: str) -> JobState:
 
 
 def check_count(field: str, count: int) -> int:
-    """Give a count back when it is a whole number, 0 or more."""
+    """Return a count when it is a whole number, 0 or more."""
     if type(count) is not int or count < 0:
         raise InvalidInput(field, shown(count), "a whole number, 0 or more")
     return count
@@ -263,7 +261,7 @@ def check_slots(slots: int) -> int:
 
 
 def check_poll_s(poll_s: float) -> float:
-    """Give back how often to look for jobs where that is no busy loop; raises InvalidInput."""
+    """Return how often to look for jobs where that is no busy loop; raises InvalidInput."""
     if not is_number(poll_s) or not poll_s >= LEAST_POLL_S:
         expected = f"{LEAST_POLL_S:g} seconds or more; a new job is heard of anyway"
         raise InvalidInput("poll", shown(poll_s), expected)
@@ -287,21 +285,21 @@ def check_grace_s(grace_s: float) -> float:
 
 
 def check_lease_s(lease_s: float) -> float:
-    """Give a lease's length back when it is one: more than 0, at most a day."""
+    """Return a lease's length when it is one: more than 0, at most a day."""
     if not is_number(lease_s) or not 0 < lease_s <= 86_400:
         raise InvalidInput("lease_s", shown(lease_s), "seconds, more than 0, at most 86400")
     return lease_s
 
 
 def check_queue(queue: str) -> str:
-    """Give a queue's name back when it can be one: letters, digits, dot, dash, underscore, at most 64."""
+    """Return a queue's name when it can be one: letters, digits, dot, dash, underscore, at most 64."""
     if queue == "default":
         return queue
     return _check_name("queue", queue)
 
 
 def check_subscription(name: str) -> str:
-    """Give a subscription's name back when it can be one: as a queue's."""
+    """Return a subscription's name when it can be one: as a queue's."""
     return _check_name("subscription", name)
 
 
@@ -323,7 +321,7 @@ def _check_numbers(priority: int, max_retries: int, timeout_s: float, base: floa
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Tell whether a value is a number; true and false are not."""
+    """Whether a value is a number; true and false are not."""
     return type(value) is int or type(value) is float
 
 

@@ -14,7 +14,7 @@ from .errors import NewerFormat
 from .events.chain import kept_by
 from .events.codec import decode
 from .projections.layout import VIEWS_VERSION, is_outdated
-from .projections.rebuild import bring_up_to_date, rebuild
+from .projections.rebuild import rebuild
 from .store import Store
 
 Progress = Callable[[int, int], None]
@@ -30,7 +30,7 @@ class Migrated(NamedTuple):
 
 
 def needed(path: Path) -> Migrated:
-    """Tell what is to be done, writing nothing; raises NewerFormat, NoQueue, NotAQueue or StoreError."""
+    """Return what is to be done, writing nothing; raises NewerFormat, NoQueue, NotAQueue or StoreError."""
     found = peek(path)
     steps: list[str] = []
     notes: list[str] = []
@@ -47,16 +47,11 @@ def needed(path: Path) -> Migrated:
 
 
 def migrate(path: Path, *, progress: Progress | None = None) -> Migrated:
-    """Do what is to be done, and tell it."""
+    """Do what is to be done, and return what that was; waits where another process is doing so, or replays."""
     found = needed(path)
     with Store.open(path, create=False) as store:  # adds the tables
         if is_outdated(store):
-            with store.read() as txn:
-                is_empty = txn.last("log") is None
-            if is_empty:
-                bring_up_to_date(store)
-            else:
-                rebuild(store, swap=True, progress=progress)
+            rebuild(store, swap=True, progress=progress, waits=True)
     return found
 
 

@@ -132,9 +132,10 @@ def backlog(txn: Transaction, queues: Sequence[str] | None) -> int:
 
 
 def is_stuck(txn: Transaction, queues: Sequence[str] | None) -> bool:
-    """Whether none of the jobs left in these queues, or in all, can run, and fewer will be due or are held than wait.
+    """Whether a view is damaged, so that jobs left in these queues, or in all, are found by no claim, now or later.
 
-    A view is damaged then. Of very many that will be due only the first are looked at.
+    None is ready then, and more wait than will be due, or some should be running and none is leased. Of very many
+    that will be due only the first are looked at.
     """
     held = [counts.total(txn)] if queues is None else [counts.get(txn, name) for name in set(queues)]
     waiting = sum(each[state] for each in held for state in (JobState.PENDING, JobState.FAILED))

@@ -13,6 +13,7 @@ EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
     errors.InvalidLine(7, errors.InvalidInput("id", "''", "text")): ("line 7", "id:", "nothing was enqueued"),
     errors.InvalidLine(10_007, errors.DuplicateJob("a", "dead"), enqueued=10_000): ("line 10007", "10000 jobs", "'a'"),
     errors.JobNotFound("job9"): ("'job9'", "queuectl list"),
+    errors.JobNotFound("", is_numbered=True): ("no job of that number; ", "queuectl list"),
     errors.JobNotFound("job9", removed=True): ("'job9'", "was removed", "queuectl history job9"),
     errors.JobNotFound("job9", archived_in="x.seg"): ("'job9'", "archived in x.seg", "not there"),
     errors.Archived("position 3", 9): ("position 3", "up to position 9 are archived", "earliest state"),

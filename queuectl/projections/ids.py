@@ -13,25 +13,25 @@ LONGEST_BYTES = 480
 
 
 def find(txn: Transaction, job_id: str) -> int | None:
-    """Give the number of the live job with this id."""
+    """Return the number of the live job with this id."""
     found = read(txn, TABLE, job_id.encode(errors="surrogatepass"))
     return None if found is None else int.from_bytes(found, "big")
 
 
 def taken(txn: Transaction, job_ids: Sequence[str]) -> set[str]:
-    """Return which of these ids, made up just now, live jobs have; so nothing can hide who had one before."""
+    """Return which of these ids live jobs have; for ids made up just now, since damaged rows are not refused here."""
     return {key.decode() for key, _ in txn.get_many(TABLE, [job_id.encode() for job_id in job_ids])}
 
 
 def beginning(txn: Transaction, start: str, table: str = TABLE) -> Iterator[str]:
-    """Give the ids that begin so, in order; those of `removed` where that is the table."""
+    """Return the ids that begin so, in order; those of `removed` where that is the table."""
     key = start.encode(errors="surrogatepass")
     rows = scan(txn, table, key) if len(key) <= LONGEST_BYTES else iter(())
     return (each.decode() for each, _ in takewhile(lambda row: row[0].startswith(key), rows))
 
 
 def last_beginning(txn: Transaction, start: str) -> Iterator[str]:
-    """Give the ids that begin so, last first."""
+    """Return the ids that begin so, last first."""
     key = start.encode(errors="surrogatepass")
     rows = scan_back(txn, TABLE, key + b"\xff") if len(key) < LONGEST_BYTES else iter(())
     return (each.decode() for each, _ in takewhile(lambda row: row[0].startswith(key), rows))

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from shutil import copytree
@@ -10,9 +12,12 @@ from typing import Any
 import pytest
 
 from queuectl import Queue
+from queuectl.directory import lock
 from queuectl.documents import event_json, job_json
+from queuectl.store import REPLAY_LOCK, Store
 from tests.clocks import FakeClock
 from tests.rows import rows_of
+from tests.waiting import wait_until
 
 HERE = Path(__file__).parent
 TOLD = json.loads((HERE / "store-v1.json").read_text())
@@ -53,6 +58,38 @@ def test_the_first_format_tells_what_it_told_then(path: Path) -> None:
         assert [event | {"data": earlier(event["data"], LATER_OF_A_JOB)} for event in events] == TOLD["events"]
         config = {key: value.value for key, value in queue.config().items()}
         assert TOLD["config"].items() <= config.items()  # later releases have further keys
+        assert queue.replay(check=True).differences == []
+
+
+def test_a_migration_waits_for_a_replay(path: Path) -> None:
+    """As opening the queue does: another process at the same work is no reason to refuse it."""
+    with ThreadPoolExecutor(1) as executor:
+        with lock(path / REPLAY_LOCK, wait=True):
+            migrating = executor.submit(Queue.migrate, path)
+            wait_until(lambda: _opened(path / REPLAY_LOCK) == 2)
+            assert not migrating.done()
+        assert migrating.result(timeout=60).steps != []
+    assert Queue.migrate(path, check=True).steps == []
+
+
+def _opened(file: Path) -> int:
+    """Return how many descriptors this process has of a file."""
+    found = 0
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            found += each.readlink() == file
+    return found
+
+
+def test_an_empty_older_store_is_migrated(tmp_path: Path) -> None:
+    """A store without an event is brought up to date as any other."""
+    Queue.open(tmp_path / "q").close()
+    with Store.open(tmp_path / "q", create=False) as store, store.write() as txn:
+        txn.put("meta", b"views", b"1")
+    assert Queue.migrate(tmp_path / "q").steps != []
+    assert Queue.migrate(tmp_path / "q", check=True).steps == []
+    with Queue.open(tmp_path / "q", create=False) as queue:
+        assert queue.enqueue("true").id
         assert queue.replay(check=True).differences == []
 
 
