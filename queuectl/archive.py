@@ -25,17 +25,17 @@ PARTIAL: Final = ".partial"
 
 
 def name_of(sequence: int, first: int, last: int) -> str:
-    """Give the name of a segment."""
+    """Return the name of a segment."""
     return f"{sequence:06d}-{first}-{last}{SUFFIX}"
 
 
 def partial_of(directory: Path, origin: bytes) -> Path:
-    """Give where a queue's next segment is written until it is whole."""
+    """Return where a queue's next segment is written until it is whole."""
     return directory / f"{origin.hex()[:16]}{PARTIAL}"
 
 
 def segments(directories: Iterable[Path], origin: bytes | None = None) -> Iterator[Segment]:
-    """Give the segments in directories, those of one queue where its `origin` is given; raises BadSegment."""
+    """Yield the segments in directories, those of one queue where its `origin` is given; raises BadSegment."""
     for directory in directories:
         for path in _paths(directory):
             segment = Segment(path)
@@ -44,7 +44,7 @@ def segments(directories: Iterable[Path], origin: bytes | None = None) -> Iterat
 
 
 def rows(directories: Iterable[Path], origin: bytes | None = None) -> Iterator[Row]:
-    """Give the events in all segments in the order of their positions, each once; raises BadSegment."""
+    """Yield the events in all segments in the order of their positions, each once; raises BadSegment."""
     waiting = sorted(segments(directories, origin), key=lambda segment: segment.first, reverse=True)
     merged: list[tuple[bytes, int, bytes, Iterator[Row]]] = []
     last = b""
@@ -65,24 +65,24 @@ def _push(merged: list[tuple[bytes, int, bytes, Iterator[Row]]], which: int, mor
 
 
 def lacking(directories: Iterable[Path], last: int, at_most: int) -> list[int]:
-    """Tell which segments are not there, the first few of those numbered up to `last`, from their names alone."""
+    """Return which segments are not there, the first few of those numbered up to `last`, from their names alone."""
     there = found(directories)
     return list(islice((sequence for sequence in range(1, last + 1) if sequence not in there), at_most))
 
 
 def found(directories: Iterable[Path]) -> dict[int, Path]:
-    """Give where each segment is, by its number, from their names alone."""
+    """Return where each segment is, by its number, from their names alone."""
     return {_numbers(path)[0]: path for directory in directories for path in _paths(directory)}
 
 
 def span_of(path: Path) -> tuple[int, int]:
-    """Give the positions of the first and the last event in a segment, as its name has them."""
+    """Return the positions of the first and the last event in a segment, as its name has them."""
     _, first, last = _numbers(path)
     return first, last
 
 
 def history(directories: Iterable[Path], origin: bytes | None, job_id: str) -> list[Recorded]:
-    """Give the archived events of all jobs that had an id; raises BadSegment or CorruptLog."""
+    """Return the archived events of all jobs that had an id; raises BadSegment or CorruptLog."""
     told: dict[int, Recorded] = {}
     for segment in segments(directories, origin):
         for entry in segment.entries(job_id):

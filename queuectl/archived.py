@@ -21,19 +21,19 @@ ROWS_AT_ONCE: Final = 10_000
 
 
 def directories(txn: Transaction, path: Path) -> list[Path]:
-    """Give where segments of a queue may lie: in the directory of its own, and wherever events say."""
+    """Return where segments of a queue may lie: in the directory of its own, and wherever events say."""
     return list(dict.fromkeys([path / archive.DIRECTORY, *(path / name for name in archives.known(txn))]))
 
 
 def rows(store: Store) -> Iterator[Row]:
-    """Give every archived event in the order of their positions; some may be in the log as well."""
+    """Return every archived event in the order of their positions; some may be in the log as well."""
     with store.read() as txn:
         places, origin = _places(txn, store)
     return archive.rows(places, origin) if origin else iter(())
 
 
 def _places(txn: Transaction, store: Store) -> tuple[list[Path], bytes | None]:
-    """Give where segments may lie, and whose they must be; None where retention let nothing go yet."""
+    """Return where segments may lie, and whose they must be; None where retention let nothing go yet."""
     return directories(txn, store.path), origin_of(txn, store.path) if LmdbLog(txn).cut() else None
 
 
@@ -57,7 +57,7 @@ def origin_of(txn: Transaction, path: Path) -> bytes:
 
 
 def whole_log(store: Store, *, until: int) -> Iterator[Row]:
-    """Give every event up to a position, of the archive and of the log, in order and each once.
+    """Yield every event up to a position, of the archive and of the log, in order and each once.
 
     Where segments are not there, what they hold is missing. Each read transaction is short.
     """
@@ -85,7 +85,7 @@ def _log(store: Store, until: int) -> Iterator[Row]:
 
 
 def lacking(store: Store) -> str:
-    """Tell which segments are not there, and where they are looked for; "" where all are."""
+    """Return which segments are not there, and where they are looked for; "" where all are."""
     with store.read() as txn:
         last = archives.last(txn)
         if last is None:
@@ -97,7 +97,7 @@ def lacking(store: Store) -> str:
 
 
 def history(store: Store, job_id: str, lives: int | None = None) -> list[Recorded]:
-    """Give a job's events, archived ones and those of earlier jobs of its id too, or else a named stream's.
+    """Return a job's events, archived ones and those of earlier jobs of its id too, or else a named stream's.
 
     `lives`: of the last so many jobs of the id. Raises JobNotFound or InvalidInput.
     """
@@ -123,12 +123,12 @@ def history(store: Store, job_id: str, lives: int | None = None) -> list[Recorde
 
 
 def _births(told: list[Recorded]) -> list[int]:
-    """Give where in a history each job of the id begins."""
+    """Return where in a history each job of the id begins."""
     return [place for place, each in enumerate(told) if isinstance(each.event, Enqueued)]
 
 
 def runs(store: Store, job_id: str) -> list[Run]:
-    """Give the runs of the last job of an id, archived or not, in order; raises JobNotFound."""
+    """Return the runs of the last job of an id, archived or not, in order; raises JobNotFound."""
     events = history(store, job_id)
     if isinstance(events[-1].event, Removed) or not isinstance(events[-1].stream, int):
         raise JobNotFound(job_id, removed=isinstance(events[-1].stream, int))
@@ -136,7 +136,7 @@ def runs(store: Store, job_id: str) -> list[Run]:
 
 
 def refusal(store: Store, error: JobNotFound) -> JobNotFound:
-    """Give the refusal of a job that is not there, with where it is archived if it is.
+    """Return the refusal of a job that is not there, with where it is archived if it is.
 
     Raises BadSegment where that cannot be told, and nothing else can be said of the id.
     """
@@ -150,7 +150,7 @@ def refusal(store: Store, error: JobNotFound) -> JobNotFound:
 
 
 def segment_of(store: Store, job_id: str) -> str:
-    """Give the path of a segment that has a job by its id, "" where none has; raises BadSegment."""
+    """Return the path of a segment that has a job by its id, "" where none has; raises BadSegment."""
     with store.read() as txn:
         places, origin = _places(txn, store)
     found = archive.segments(places, origin) if origin else iter(())
@@ -168,7 +168,7 @@ class Printed:
         self._pieces: Iterator[Piece] = iter(())
 
     def read(self, number: int, token: int, start: int, limit: int) -> bytes:
-        """Give up to `limit` bytes of a run's frames from an offset on; nothing where there is no more."""
+        """Return up to `limit` bytes of a run's frames from an offset on; nothing where there is no more."""
         if self._run != (number, token) or start < self._start:
             self._run, self._start, self._held = (number, token), 0, b""
             self._pieces = self._found(number, token)
@@ -191,7 +191,7 @@ class Printed:
 
 
 def untold(store: Store, events: list[Recorded]) -> str | None:
-    """Tell what a history lacks, since the segment that has it is not there; None where it lacks nothing."""
+    """Return what a history lacks, since the segment that has it is not there; None where it lacks nothing."""
     if not events:
         return None
     missing = lacking(store)

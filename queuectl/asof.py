@@ -45,7 +45,7 @@ class Moment(NamedTuple):
 
 
 def moment_at(txn: Transaction, position: int | None, at_us: int | None, now_us: int) -> Moment:
-    """Give the moment of a position, or of a time, that the log can tell of.
+    """Return the moment of a position, or of a time, that the log can tell of.
 
     Raises InvalidInput for one before the log's beginning or still to come, Archived for one whose
     events retention has taken out of the log.
@@ -106,7 +106,7 @@ class Past:
         self.close()
 
     def job(self, job_id: str) -> Job:
-        """Give a job by its id; raises JobNotFound."""
+        """Return a job by its id; raises JobNotFound."""
         with self._store.read() as txn:
             return job_at(txn, job_id, self.moment.position)
 
@@ -123,7 +123,7 @@ class Past:
         limit: int | None = None,
         after: str | None = None,
     ) -> list[Job]:
-        """Give jobs as class Queue does: waiting ones by when they would have run, and so on.
+        """Return jobs as class Queue does: waiting ones by when they would have run, and so on.
 
         `since`, `until` and `match` are as there.
         """
@@ -133,7 +133,7 @@ class Past:
     def each_job(
         self, where: Filter, *, order: str | None = None, limit: int | None = None, after: str | None = None
     ) -> Iterator[Job]:
-        """Give the same one by one."""
+        """Return the same one by one."""
         limit = None if limit is None else check_count("limit", limit)
         return listing.each(self._read, where, order_of(order), limit=limit, after=after)
 
@@ -143,22 +143,22 @@ class Past:
             return listing.count(txn, where)
 
     def now_us(self) -> int:
-        """Give the moment's time, in microseconds since the epoch."""
+        """Return the moment's time, in microseconds since the epoch."""
         return self.moment.at_us
 
     def dead(self, *, limit: int | None = None) -> list[Job]:
-        """Give the dead letter queue, last to die first."""
+        """Return the dead letter queue, last to die first."""
         with self._read() as txn:
             return list(islice(reading.dead_jobs(txn), limit))
 
     def status(self, *, queue: str | None = None) -> Status:
-        """Give the queue at a glance, or of one queue; `head` is the moment's position. Raises InvalidInput."""
+        """Return the queue at a glance, or of one queue; `head` is the moment's position. Raises InvalidInput."""
         queue = None if queue is None else check_queue(queue)
         with self._read() as txn:
             return reading.status(txn, None, DueTimes(self.moment.at_us, self.moment.at_us), queue)
 
     def workers(self) -> list[WorkerInfo]:
-        """Give the workers that had started and not stopped."""
+        """Return the workers that had started and not stopped."""
         with self._read() as txn:
             return reading.list_workers(txn, None, self.moment.at_us)
 
@@ -173,7 +173,7 @@ class Past:
 
 
 def job_at(txn: Transaction, job_id: str, position: int) -> Job:
-    """Give a job as it was at a position, by the fold of its own events; raises JobNotFound."""
+    """Return a job as it was at a position, by the fold of its own events; raises JobNotFound."""
     number = ids.find(txn, job_id)
     if number is None:
         number = removed.find(txn, job_id)
@@ -187,7 +187,7 @@ def job_at(txn: Transaction, job_id: str, position: int) -> Job:
 
 
 def _last_life(told: Sequence[Recorded]) -> Sequence[Recorded]:
-    """Give the events of the last job of an id."""
+    """Return the events of the last job of an id."""
     births = [place for place, each in enumerate(told) if isinstance(each.event, Enqueued)]
     return told[births[-1] :] if births else []
 
@@ -241,7 +241,7 @@ def make_snapshots(store: Store, *, with_head: bool = True, progress: Progress |
 
 
 def are_snapshots_due(store: Store) -> bool:
-    """Tell whether the log has grown enough since the last snapshot."""
+    """Whether the log has grown enough since the last snapshot."""
     with store.read() as txn:
         head = LmdbLog(txn).head()
         every = snapshots.interval(head, Settings.of(config.values(txn)).snapshot_events)
@@ -258,13 +258,13 @@ def delete_snapshots(store: Store) -> int:
 
 
 def usable(store: Store) -> list[Snapshot]:
-    """Give the snapshots that count, by position."""
+    """Return the snapshots that count, by position."""
     with store.read() as txn:
         return [found for at in snapshots.positions(store.path) if (found := _usable(store, txn, at)) is not None]
 
 
 def _begin(store: Store, position: int, scratch: Path | None = None) -> tuple[Store, int]:
-    """Give a store with the views of the nearest snapshot, or none, and that snapshot's position."""
+    """Return a store with the views of the nearest snapshot, or none, and that snapshot's position."""
     for at in reversed([at for at in snapshots.positions(store.path) if at <= position]):
         with store.read() as txn:
             found = _usable(store, txn, at)
@@ -293,7 +293,7 @@ def _unpacked(found: Snapshot, scratch: Path | None) -> Store | None:
 
 
 def _usable(store: Store, txn: Transaction, position: int) -> Snapshot | None:
-    """Give a snapshot where it is of this log and of this release's views, and retention has cut nothing behind it."""
+    """Return a snapshot where it is of this log and of this release's views, and retention cut nothing behind it."""
     found, log = snapshots.read(store.path, position), LmdbLog(txn)
     if found is None or found.views != VIEWS_VERSION or not log.cut() <= position <= log.head():
         return None
@@ -301,7 +301,7 @@ def _usable(store: Store, txn: Transaction, position: int) -> Snapshot | None:
 
 
 def _checked(store: Store, head: int) -> list[int]:
-    """Give the positions of the usable snapshots, and remove the others."""
+    """Return the positions of the usable snapshots, and remove the others."""
     good = [found.position for found in usable(store)]
     for position in snapshots.positions(store.path):
         if position not in good:
@@ -330,7 +330,7 @@ def _cut(store: Store) -> tuple[int, int]:
 
 
 def stored(store: Store, after: int, upto: int) -> list[Row]:
-    """Give the events behind a position, up to and with another, as they are stored; raises CorruptLog at a gap.
+    """Return the events behind a position, up to and with another, as they are stored; raises CorruptLog at a gap.
 
     They are decoded by the caller: the read transaction is to be short for a process that seldom gets its turn too.
     """

@@ -22,7 +22,7 @@ def time_json(at_us: int | None) -> str | None:
 
 
 def job_json(job: Job) -> dict[str, Any]:
-    """Give a job with the keys that the command line's contract fixes."""
+    """Return a job with the keys that the command line's contract fixes."""
     spec, lease, last = job.spec, job.lease, job.last
     return {
         "id": spec.id,
@@ -56,7 +56,7 @@ def job_json(job: Job) -> dict[str, Any]:
 
 
 def event_json(recorded: Recorded, job_id: str | None = None, cause: Cause | None = None) -> dict[str, Any]:
-    """Give an event; `job` is its job's id where it is a job's, `data` what the event says.
+    """Return an event; `job` is its job's id where it is a job's, `data` what the event says.
 
     The log keeps no ids but those of jobs enqueued: `job_id` is as Queue.job_id_of gives it, `cause` as
     Queue.cause_of does, None where the document may lack it.
@@ -89,19 +89,19 @@ def _changes(edited: Edited) -> dict[str, Any]:
 
 
 def cause_json(cause: Cause | None) -> dict[str, Any] | None:
-    """Give the run whose command caused something: its job's id, the attempt, and its claim's position."""
+    """Return the run whose command caused something: its job's id, the attempt, and its claim's position."""
     if cause is None:
         return None
     return {"job": cause.job_id, "attempt": cause.attempt, "position": cause.token}
 
 
 def family_json(family: Family) -> dict[str, Any]:
-    """Give a family from its first job down; `is_subject` marks the one that was asked for."""
+    """Return a family from its first job down; `is_subject` marks the one that was asked for."""
     return {"above": cause_json(family.above), "root": _kin_json(family.root, family.number)}
 
 
 def subscriber_json(each: Subscriber) -> dict[str, Any]:
-    """Give a subscription."""
+    """Return a subscription."""
     return {
         "name": each.name,
         "position": each.position,
@@ -113,7 +113,7 @@ def subscriber_json(each: Subscriber) -> dict[str, Any]:
 
 
 def status_json(status: Status) -> dict[str, Any]:
-    """Give the status."""
+    """Return the status."""
     return {
         "jobs": _counts(status.jobs),
         "active_workers": status.active_workers,
@@ -125,7 +125,7 @@ def status_json(status: Status) -> dict[str, Any]:
 
 
 def worker_json(info: WorkerInfo) -> dict[str, Any]:
-    """Give a worker."""
+    """Return a worker."""
     return {
         "id": info.id,
         "pid": info.pid,

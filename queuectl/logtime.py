@@ -24,12 +24,12 @@ class _Anchor(NamedTuple):
 
 
 def now_us(txn: Transaction, clock: Clock, latest_us: int) -> int:
-    """Give the log's time, not before `latest_us`, its latest so far."""
+    """Return the log's time, not before `latest_us`, its latest so far."""
     return max(clock.now_us(), latest_us, _reached_us(txn, clock))
 
 
 def anchored_us(txn: Transaction, clock: Clock, latest_us: int) -> int:
-    """Give the log's time as now_us() does, in a write transaction: where it would stand still it is anchored."""
+    """Return the log's time as now_us() does, in a write transaction: where it would stand still it is anchored."""
     moving_us = max(clock.now_us(), _reached_us(txn, clock))
     if moving_us < latest_us:
         txn.put(_TABLE, _KEY, key_of(clock.steady_us()) + key_of(latest_us) + clock.boot().encode())

@@ -27,7 +27,7 @@ def overview(
     limit: int,
     lately: Sequence[int] = (),
 ) -> Overview:
-    """Give the status, the workers, the next retries, and jobs: those that run, those to run next, those that ended.
+    """Return the status, the workers, the next retries, and jobs: those that run, those to run next, those that ended.
 
     `lately` are numbers of jobs to look at beside, as they have just ended.
     """
@@ -60,12 +60,12 @@ def _running(txn: Transaction) -> list[Job]:
 
 
 def _since_us(job: Job) -> int:
-    """Tell when a job's run began: what happened to it since, such as a wish to cancel it, does not count."""
+    """Return when a job's run began: what happened to it since, such as a wish to cancel it, does not count."""
     return job.running_since_us or job.updated_at_us
 
 
 def _waiting(txn: Transaction, queue: str | None) -> Iterator[Job]:
-    """Give those that wait for the next free slot, and those that wait for their time."""
+    """Return those that wait for the next free slot, and those that wait for their time."""
     first = islice(ready.numbers(txn, None if queue is None else [queue]), LOOKS // 2)
     return _jobs(txn, chain(first, islice(scheduled.numbers(txn), LOOKS // 2)))
 

@@ -66,7 +66,7 @@ class Provenance:
         self.seconds = round(time.monotonic() - begun, 6)
 
     def _expected(self) -> tuple[list[Path], dict[int, bytes | None], bytes]:
-        """Give where to look, and for each segment the SHA-256 that it was sealed with, where the log has it."""
+        """Return where to look, and for each segment the SHA-256 that it was sealed with, where the log has it."""
         with self._store.read() as txn:
             known, last = archives.known(txn), archives.last(txn)
             sealed = {each.sequence: each.sha256 for each in known.values()}

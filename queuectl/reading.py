@@ -38,7 +38,7 @@ SCHEDULED_LOOKED_AT = 10_000
 
 
 def find(txn: Transaction, job_id: str) -> Job:
-    """Give a job by its id; raises JobNotFound."""
+    """Return a job by its id; raises JobNotFound."""
     number = ids.find(txn, job_id)
     job = None if number is None else jobs.get(txn, number)
     if job is None:
@@ -47,7 +47,7 @@ def find(txn: Transaction, job_id: str) -> Job:
 
 
 def number_of(txn: Transaction, job_id: str) -> int:
-    """Give the number of the job of an id, or of the last that was removed; raises JobNotFound."""
+    """Return the number of the job of an id, or of the last that was removed; raises JobNotFound."""
     number = ids.find(txn, job_id)
     if number is None:
         number = removed.find(txn, job_id)
@@ -57,7 +57,7 @@ def number_of(txn: Transaction, job_id: str) -> int:
 
 
 def stream_of(txn: Transaction, name: str) -> Stream:
-    """Give the stream of a job by its id, or the named stream where no job ever had that for an id.
+    """Return the stream of a job by its id, or the named stream where no job ever had that for an id.
 
     Raises JobNotFound, or InvalidInput for a worker that never was.
     """
@@ -73,7 +73,7 @@ def stream_of(txn: Transaction, name: str) -> Stream:
 
 
 def history(txn: Transaction, name: str, lives: int | None = None) -> list[Recorded]:
-    """Give the events of a job or a named stream, those of earlier jobs of its id before them; raises JobNotFound.
+    """Return the events of a job or a named stream, those of earlier jobs of its id before them; raises JobNotFound.
 
     `lives`: of the last so many jobs of the id.
     """
@@ -93,12 +93,12 @@ def history(txn: Transaction, name: str, lives: int | None = None) -> list[Recor
 
 
 def dead_jobs(txn: Transaction) -> Iterator[Job]:
-    """Give the dead letter queue, last to die first."""
+    """Return the dead letter queue, last to die first."""
     return jobs.each(txn, dead.numbers(txn))
 
 
 def status(txn: Transaction, path: Path | None, times: DueTimes, queue: str | None = None) -> Status:
-    """Give the counts, how many workers are at work, and how long a job that could run has waited.
+    """Return the counts, how many workers are at work, and how long a job that could run has waited.
 
     `path` None: the workers are as they are recorded. `queue`: of its jobs and the workers that serve it alone.
     """
@@ -111,7 +111,7 @@ def status(txn: Transaction, path: Path | None, times: DueTimes, queue: str | No
 
 
 def settings(txn: Transaction, environ: Mapping[str, str]) -> dict[str, ConfigValue]:
-    """Give every setting's value and whether the environment, the store or nobody says so."""
+    """Return every setting's value and whether the environment, the store or nobody says so."""
     given, kept = from_environment(environ), config.values(txn)
     found: dict[str, ConfigValue] = {}
     for name, key in KEYS.items():
@@ -157,7 +157,7 @@ def strays(txn: Transaction) -> int:
 
 
 def list_workers(txn: Transaction, path: Path | None, now_us: int) -> list[WorkerInfo]:
-    """Give the workers that have not stopped, those found dead among them.
+    """Return the workers that have not stopped, those found dead among them.
 
     `path` None: none is looked for, and all count as alive.
     """
@@ -186,12 +186,12 @@ def unserved(txn: Transaction, path: Path, now_us: int, names: Iterable[str] | N
 
 
 def runs(txn: Transaction, job: Job) -> list[Run]:
-    """Give a job's runs in order."""
+    """Return a job's runs in order."""
     return runs_of(job.number, LmdbLog(txn).read_stream(job.number, after=job.number - 1))
 
 
 def runs_of(number: int, events: Iterable[Recorded]) -> list[Run]:
-    """Give the runs of a job in order, from its events, those of earlier jobs of its id before them."""
+    """Return the runs of a job in order, from its events, those of earlier jobs of its id before them."""
     claims: dict[int, Recorded] = {}
     begun: dict[int, tuple[int, Recorded]] = {}  # token -> attempt, and the event that began it
     ended: dict[int, Recorded] = {}
@@ -211,7 +211,7 @@ def runs_of(number: int, events: Iterable[Recorded]) -> list[Run]:
 
 
 def position_at(txn: Transaction, at_us: int) -> int:
-    """Give the last position whose time is not after `at_us`, by bisection: times never go back."""
+    """Return the last position whose time is not after `at_us`, by bisection: times never go back."""
     log = LmdbLog(txn)
     low, high = 0, log.head()
     while low < high:
@@ -236,7 +236,7 @@ def _unserved(serving: Iterable[tuple[str, ...] | None], queues: Mapping[str, co
 
 
 def _longest_wait_s(txn: Transaction, times: DueTimes, queue: str | None) -> float | None:
-    """Tell how long the first of each queue and priority has waited, or one not yet promoted, at the most."""
+    """Return how long the first of each queue and priority has waited, or one not yet promoted, at the most."""
     found = jobs.each(txn, chain(islice(ready.firsts(txn, queue), FIRSTS), islice(scheduled.numbers(txn), 1)))
     due = (job for job in found if job.due_us <= times.log_us and queue in (None, job.spec.queue))
     waits = [times.passed_us(max(job.updated_at_us, job.due_us)) for job in due]

@@ -203,25 +203,25 @@ class Segment:
         return position_of(self.path.name.removesuffix(SUFFIX).rpartition("-")[2]) or 0
 
     def rows(self) -> Iterator[Row]:
-        """Give the events in it, in the order of their positions."""
+        """Yield the events in it, in the order of their positions."""
         for position, value in self._items(_ROWS):
             yield position.to_bytes(8, "big"), value
 
     def row(self, position: int) -> Row | None:
-        """Give the event at a position, None where it has none."""
+        """Return the event at a position, None where it has none."""
         for found, value in self._near(_ROWS, position):
             if found == position:
                 return found.to_bytes(8, "big"), value
         return None
 
     def entries(self, job_id: str | None = None) -> list[Entry]:
-        """Give the jobs in it by id, or those that had one id, earliest first."""
+        """Return the jobs in it by id, or those that had one id, earliest first."""
         if job_id is None:
             return [Entry(*item) for item in self._items(_IDS)]
         return [Entry(*item) for item in self._near(_IDS, job_id) if item[0] == job_id]
 
     def pieces(self, number: int | None = None) -> Iterator[Piece]:
-        """Give what the runs of its jobs printed, by job and run, or those of one job by its number."""
+        """Return what the runs of its jobs printed, by job and run, or those of one job by its number."""
         items = self._items(_OUTPUTS) if number is None else self._near(_OUTPUTS, number)
         return (piece for item in items if (piece := Piece(*item)).number == (number or piece.number))
 
@@ -268,7 +268,7 @@ class Segment:
                 yield self._block(index)
 
     def _near(self, kind: str, key: Any) -> Iterator[Any]:
-        """Give what stands in the blocks in which a key can be."""
+        """Yield what stands in the blocks in which a key can be."""
         indexes = [index for index, block in enumerate(self._blocks) if block.kind == kind]
         firsts = [self._blocks[index].first for index in indexes]
         begin = max(0, bisect_right(firsts, key) - 1)
@@ -292,7 +292,7 @@ class Segment:
         return self._cached
 
     def _positions_in(self, index: int) -> tuple[int, int]:
-        """Give the positions that the events of a block lie between, zeros where it has none."""
+        """Return the positions that the events of a block lie between, zeros where it has none."""
         block, after = self._blocks[index], self._blocks[index + 1 : index + 2]
         if block.kind != _ROWS:
             return 0, 0

@@ -38,7 +38,7 @@ def check_types(types: Sequence[str]) -> None:
 
 
 def in_order(store: Store, choice: Choice, after: int, until: int | None) -> Iterator[Recorded]:
-    """Give the events chosen behind a position, up to and with `until`; raises JobNotFound."""
+    """Yield the events chosen behind a position, up to and with `until`; raises JobNotFound."""
     fits = _Filter(choice)
     while True:
         with store.read() as txn:
@@ -58,7 +58,7 @@ def in_order(store: Store, choice: Choice, after: int, until: int | None) -> Ite
 
 
 def newest(store: Store, choice: Choice, count: int, after: int, until: int | None) -> list[Recorded]:
-    """Give the last `count` of the events chosen, in order; raises JobNotFound."""
+    """Return the last `count` of the events chosen, in order; raises JobNotFound."""
     if choice.job is not None:
         found = list(in_order(store, choice, after, until))
         return found[len(found) - min(count, len(found)) :]
@@ -103,7 +103,7 @@ class _Filter:
 
 
 def spec_of(txn: Transaction, stream: Stream) -> JobSpec | None:
-    """Give what was asked for in the job that a stream is of; None for a named stream, or a job that is gone."""
+    """Return what was asked for in the job that a stream is of; None for a named stream, or a job that is gone."""
     log = LmdbLog(txn)
     if not isinstance(stream, int) or log.is_gone(stream):
         return None

@@ -52,7 +52,7 @@ class Snapshot(NamedTuple):
 
 
 def positions(queue_path: Path) -> list[int]:
-    """Give the positions that there are snapshots of, as the names of the files have them."""
+    """Return the positions that there are snapshots of, as the names of the files have them."""
     try:
         names = [path.stem for path in (queue_path / DIRECTORY).iterdir() if path.suffix == SUFFIX]
     except OSError:
@@ -61,7 +61,7 @@ def positions(queue_path: Path) -> list[int]:
 
 
 def read(queue_path: Path, position: int) -> Snapshot | None:
-    """Give the snapshot of a position, None where there is none that can be read."""
+    """Return the snapshot of a position, None where there is none that can be read."""
     path = _file_of(queue_path, position)
     try:
         with path.open("rb") as file:
@@ -129,12 +129,12 @@ def remove(queue_path: Path, position: int) -> None:
 
 
 def interval(head: int, setting: int) -> int:
-    """Give how many events lie between two snapshots of a log of this length; 0 where none are wanted."""
+    """Return how many events lie between two snapshots of a log of this length; 0 where none are wanted."""
     return max(setting, head // AT_MOST) if setting else 0
 
 
 def missing(there: Sequence[int], first: int, head: int, every: int) -> list[int]:
-    """Give the positions to make snapshots of, so that every position is about `every` behind one at the most."""
+    """Return the positions to make snapshots of, so that every position is about `every` behind one at the most."""
     known = [first, *(position for position in there if first < position <= head)]
     wanted: list[int] = []
     for before, after in pairwise([*known, head + every // 2 + 1]):
@@ -145,7 +145,7 @@ def missing(there: Sequence[int], first: int, head: int, every: int) -> list[int
 
 
 def superfluous(there: Sequence[int], every: int) -> list[int]:
-    """Give the positions whose snapshots can go, since those around them are close enough; never the last."""
+    """Return the positions whose snapshots can go, since those around them are close enough; never the last."""
     gone: list[int] = []
     kept = 0
     for position, after in pairwise(there):

@@ -23,7 +23,7 @@ _unpack = unpacker(Archived)
 
 
 def directory_of(segment: str) -> str:
-    """Give the directory in a segment's path."""
+    """Return the directory in a segment's path."""
     return segment.rpartition("/")[0] or "/"
 
 
@@ -34,10 +34,10 @@ def apply(txn: Transaction, event: RetentionApplied) -> None:
 
 
 def known(txn: Transaction) -> dict[str, Archived]:
-    """Give each directory, with the last segment sealed there."""
+    """Return each directory, with the last segment sealed there."""
     return {key.decode(): _unpack(row) for key, row in scan(txn, TABLE)}
 
 
 def last(txn: Transaction) -> Archived | None:
-    """Give the last segment sealed anywhere."""
+    """Return the last segment sealed anywhere."""
     return max(known(txn).values(), key=lambda found: found.sequence, default=None)

@@ -9,10 +9,10 @@ TABLE = "children"
 
 
 def row(cause: int, number: int) -> Row:
-    """Give the row of a job that a run enqueued."""
+    """Return the row of a job that a run enqueued."""
     return key_of(cause) + key_of(number), b""
 
 
 def numbers(txn: Transaction, cause: int) -> Iterator[int]:
-    """Give the numbers of the jobs that a run enqueued, in order."""
+    """Return the numbers of the jobs that a run enqueued, in order."""
     return (int.from_bytes(key[8:], "big") for key, _ in scan(txn, TABLE, key_of(cause), key_of(cause + 1)))

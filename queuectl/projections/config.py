@@ -20,5 +20,5 @@ def apply(txn: Transaction, event: ConfigChanged) -> None:
 
 
 def values(txn: Transaction) -> dict[str, Value]:
-    """Give every key that has a value of its own."""
+    """Return every key that has a value of its own."""
     return {key.decode(): _unpack(row) for key, row in scan(txn, TABLE)}

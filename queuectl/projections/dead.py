@@ -21,17 +21,17 @@ def key(job: Job) -> bytes:
 
 
 def numbers(txn: Transaction) -> Iterator[int]:
-    """Give the numbers of the dead, last to die first."""
+    """Return the numbers of the dead, last to die first."""
     return (number for _, number in newest_first(txn))
 
 
 def newest_first(txn: Transaction, below: int | None = None) -> Iterator[Place]:
-    """Give the dead whose last event lies `below` a position, that one first."""
+    """Return the dead whose last event lies `below` a position, that one first."""
     return map(_place, scan_back(txn, TABLE, None if below is None else key_of(below)))
 
 
 def oldest_first(txn: Transaction, above: int = 0) -> Iterator[Place]:
-    """Give the dead whose last event lies `above` a position, the oldest first."""
+    """Return the dead whose last event lies `above` a position, the oldest first."""
     return map(_place, scan(txn, TABLE, key_of(above + 1)))
 
 

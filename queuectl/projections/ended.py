@@ -24,14 +24,14 @@ def key(job: Job) -> bytes:
 
 
 def newest_first(txn: Transaction, states: Sequence[JobState], below: int | None = None) -> Iterator[Place]:
-    """Give the jobs in some of these states whose last event lies `below` a position, that one first."""
+    """Return the jobs in some of these states whose last event lies `below` a position, that one first."""
     stop = 1 << 56 if below is None else below
     scans = [_newest_first(txn, _FIRST[state], stop) for state in states]
     return scans[0] if len(scans) == 1 else _merged(scans, reverse=True)
 
 
 def oldest_first(txn: Transaction, states: Sequence[JobState], above: int = 0) -> Iterator[Place]:
-    """Give the jobs in some of these states whose last event lies `above` a position, the oldest first."""
+    """Return the jobs in some of these states whose last event lies `above` a position, the oldest first."""
     scans = [_oldest_first(txn, _FIRST[state], above) for state in states]
     return scans[0] if len(scans) == 1 else _merged(scans, reverse=False)
 

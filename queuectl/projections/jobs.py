@@ -11,7 +11,7 @@ TABLE = "jobs"
 
 
 def get(txn: Transaction, number: int) -> Job | None:
-    """Give a job by its number."""
+    """Return a job by its number."""
     value = read(txn, TABLE, key_of(number))
     return None if value is None else unpack_job(value)
 
@@ -26,13 +26,13 @@ def each(txn: Transaction, numbers: Iterable[int]) -> Iterator[Job]:
 
 
 def newest_first(txn: Transaction, below: int | None = None) -> Iterator[Job]:
-    """Give the jobs, last enqueued first, those numbered below `below` where it is given."""
+    """Return the jobs, last enqueued first, those numbered below `below` where it is given."""
     rows = scan_back(txn, TABLE, None if below is None else key_of(below))
     return (unpack_job(value) for _, value in rows)
 
 
 def oldest_first(txn: Transaction, after: int = 0) -> Iterator[Job]:
-    """Give the jobs numbered above `after`, first enqueued first."""
+    """Return the jobs numbered above `after`, first enqueued first."""
     return (unpack_job(value) for _, value in scan(txn, TABLE, key_of(after + 1)))
 
 

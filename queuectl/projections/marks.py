@@ -20,7 +20,7 @@ _OLD_BYTES: Final = 8
 
 
 def get(txn: Transaction, mark: bytes) -> int:
-    """Give a mark, 0 where it was never set."""
+    """Return a mark, 0 where it was never set."""
     found = read(txn, TABLE, mark)
     return int.from_bytes(found, "big") if found else 0
 

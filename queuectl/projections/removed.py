@@ -7,11 +7,11 @@ TABLE = "removed"
 
 
 def row(job_id: str, number: int) -> tuple[bytes, bytes]:
-    """Give the row of a removed job."""
+    """Return the row of a removed job."""
     return job_id.encode(), key_of(number)
 
 
 def find(txn: Transaction, job_id: str) -> int | None:
-    """Give the number of the last removed job with this id."""
+    """Return the number of the last removed job with this id."""
     found = read(txn, TABLE, job_id.encode(errors="surrogatepass"))
     return None if found is None else int.from_bytes(found, "big")

@@ -15,13 +15,13 @@ def key(job: Job, number: bytes) -> bytes:
 
 
 def next_due_us(txn: Transaction) -> int | None:
-    """Give the time at which the next job becomes due."""
+    """Return the time at which the next job becomes due."""
     found = next(scan(txn, TABLE), None)
     return None if found is None else due_us(found)
 
 
 def due(txn: Transaction, now_us: int, limit: int) -> Iterator[Row]:
-    """Give the rows due by now, `limit` or a few more: those due at one time are not parted."""
+    """Yield the rows due by now, `limit` or a few more: those due at one time are not parted."""
     taken, last = 0, -1
     for found in scan(txn, TABLE, stop=key_of(now_us + 1)):
         if taken >= limit and due_us(found) != last:
@@ -31,7 +31,7 @@ def due(txn: Transaction, now_us: int, limit: int) -> Iterator[Row]:
 
 
 def due_us(found: Row) -> int:
-    """Give the time a row becomes due."""
+    """Return the time a row becomes due."""
     return int.from_bytes(found[0][:8], "big")
 
 
@@ -46,6 +46,6 @@ def ready_keys(txn: Transaction) -> Iterator[bytes]:
 
 
 def numbers(txn: Transaction, behind: Job | None = None) -> Iterator[int]:
-    """Give the numbers of all that wait for their time, next due first, `behind` a job's place."""
+    """Return the numbers of all that wait for their time, next due first, `behind` a job's place."""
     start = b"" if behind is None else key(behind, key_of(behind.number)) + b"\0"
     return (int.from_bytes(key[8:], "big") for key, _ in scan(txn, TABLE, start))

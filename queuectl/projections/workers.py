@@ -39,11 +39,11 @@ def apply(txn: Transaction, recorded: Recorded) -> None:
 
 
 def get(txn: Transaction, worker: str) -> WorkerRow | None:
-    """Give one worker."""
+    """Return one worker."""
     row = read(txn, TABLE, worker.encode())
     return None if row is None else _unpack(row)
 
 
 def present(txn: Transaction) -> list[WorkerRow]:
-    """Give every worker that has not stopped."""
+    """Return every worker that has not stopped."""
     return [_unpack(row) for _, row in scan(txn, TABLE)]
