@@ -17,16 +17,13 @@ ROWS_AT_ONCE = 10_000  # a read transaction is to be short: it keeps old pages o
 
 
 def rows(env):
-    """Give the keys and values of the table `log`, in order."""
-    log, after = env.open_db(b"log", create=False), b""
-    while True:
+    """Yield the keys and values of the table `log`, in order."""
+    log, found = env.open_db(b"log", create=False), [(b"",)]
+    while found:
         with env.begin() as txn:
             cursor = txn.cursor(log)
-            found = list(islice(cursor, ROWS_AT_ONCE)) if cursor.set_range(after + b"\0") else []
-        if not found:
-            return
+            found = list(islice(cursor, ROWS_AT_ONCE)) if cursor.set_range(found[-1][0] + b"\0") else []
         yield from found
-        after = found[-1][0]
 
 
 def main(directory):
@@ -58,6 +55,6 @@ def main(directory):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Print a queue's log, an event a line of JSON, and check it.")
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory")
     sys.exit(1 if main(parser.parse_args().directory) else 0)

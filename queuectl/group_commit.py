@@ -2,7 +2,8 @@
 
 A commit is two flushes of the disk, whatever is in it, and flushes are nearly all that one enqueue costs. So while one
 thread's are under way the others' work gathers, and the next commit takes all of it. Each thread returns once what it
-asked for is on disk. Work that fails leaves no trace: what was to go with it is done again without it.
+asked for is on disk. Work that is refused leaves no trace: what was to go with it is done again without it.
+A trap closed here: what a signal's handler raises can come after the commit, and then nothing may be done again.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,9 @@ from threading import RLock
 from typing import Any, Final, TypeVar
 
 from .engine import Engine, Unit
-from .errors import StoreError
+from .errors import QueuectlError
+from .events.lmdb_log import LOG
+from .store import Row
 
 MOST_AT_ONCE: Final = 200
 """Pieces of work in a transaction: more would keep other processes waiting."""
@@ -73,21 +76,36 @@ class GroupCommit:
         return taken
 
     def _do_all(self, taken: list[_Asked]) -> None:
+        last: Row | None = None
         try:
             with self._engine.unit(reason=taken[0].reason, rings=True) as unit:
                 for each in taken:
                     each.value = each.work(unit)
                     unit.views.flush()  # the next piece of work finds what this one did
-        except Exception as error:
-            if len(taken) > 1:
+                last = unit.log.last()
+            _end(taken)
+        except QueuectlError as error:  # the work was refused, or cannot be written
+            if self._is_there(last):
+                _end(taken)
+            elif len(taken) == 1:
+                taken[0].error = error
+                _end(taken)
+            else:
                 for each in taken:
                     self._do_all([each])
-                return
-            taken[0].error = error
-        except BaseException:
-            for each in taken[1:]:
-                each.error = StoreError("the thread that wrote this too was interrupted; look whether it is there")
-                each.is_over = True
+        except BaseException:  # a signal's handler raised it in this thread, before the commit, in it or after it
+            if self._is_there(last):
+                _end(taken)  # otherwise the others, which find nothing done, do it themselves
             raise
-        for each in taken:
-            each.is_over = True
+
+    def _is_there(self, last: Row | None) -> bool:
+        """Whether a transaction was committed, by the last event that it appended, None where it was not complete."""
+        if last is None:
+            return False
+        with self._engine.store.read() as txn:
+            return txn.get(LOG, last[0]) == last[1]
+
+
+def _end(taken: list[_Asked]) -> None:
+    for each in taken:
+        each.is_over = True

@@ -141,6 +141,8 @@ class LmdbFile:
                 if (lock.st_dev, lock.st_ino) != self._lock_file:
                     return "its lock.mdb was deleted or replaced"
         except OSError as error:
+            if error.filename is None:  # not of that look: a signal's handler raised it, a TimeoutError for example
+                raise
             gone = "lock.mdb" if str(error.filename).endswith("lock.mdb") else "directory"
             return f"its {gone} was deleted or replaced"
         return ""

@@ -37,6 +37,8 @@ class ReaderLock:
         try:
             fcntl.lockf(self._fd, fcntl.LOCK_SH, 1, os.getpid())
         except OSError as error:
+            if error.errno is None:  # a signal's handler raised it
+                raise
             raise StoreError(f"cannot read the queue at {self._path}: {error.strerror}; try again") from error
 
     def free(self) -> None:

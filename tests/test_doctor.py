@@ -18,6 +18,7 @@ from queuectl import JobRequest, Queue, Result, doctor
 from queuectl.doctor import INSIDE, OUTSIDE, Finding, examine
 from queuectl.doorbell import Doorbell
 from queuectl.lockfile import LockFile
+from queuectl.projections import marks
 from queuectl.store import Store, key_of
 from tests.clocks import FakeClock
 from tests.waiting import wait_until
@@ -110,7 +111,7 @@ def test_a_newer_store(path: Path) -> None:
     ("change", "check", "do"),
     [
         (lambda txn: txn.put("meta", b"views", b"1"), "views", "queuectl replay"),
-        (lambda txn: txn.put("marks", b"applied", key_of(1)), "views", "queuectl replay"),
+        (lambda txn: marks.put(txn, marks.APPLIED, 1), "views", "queuectl replay"),
         (lambda txn: txn.shadow().put("jobs", key_of(1), b""), "replay", "queuectl replay"),
     ],
 )

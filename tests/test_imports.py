@@ -86,7 +86,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "branching": f"answers asof files outputs surroundings {VIEWS_OF_ALL}",
     "asof": f"answers documents due_times files filtering intake listing reading settings snapshots {VIEWS_OF_ALL}",
     "overview": f"answers due_times presence reading {VIEWS_OF_ALL}",
-    "group_commit": "engine errors",
+    "group_commit": "engine errors events.lmdb_log store",
     "enqueuing": "answers clock commands engine group_commit inheriting intake job_mapping outputs settings"
     f" surroundings {VIEWS_OF_ALL}",
     "matching": "errors intake projections.* store",

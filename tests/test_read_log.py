@@ -12,7 +12,7 @@ from tests.cli.conftest import CommandLine, cli
 from tests.logs import fill, replace, rewritten, rows_of
 
 READER = Path(__file__).parent.parent / "examples" / "read_log.py"
-ALLOWED = {"hashlib", "itertools", "json", "lmdb", "msgpack", "sys", "zlib"}
+ALLOWED = {"argparse", "hashlib", "itertools", "json", "lmdb", "msgpack", "sys", "zlib"}
 
 __all__ = ["cli"]
 

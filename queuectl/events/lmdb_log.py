@@ -39,8 +39,12 @@ class LmdbLog:
         self._kept = tail.h if tail else GENESIS  # the digest that the last event keeps, of all before it
 
     def head(self) -> int:
-        """Give the position of the last event."""
+        """Return the position of the last event."""
         return self._head
+
+    def last(self) -> Row | None:
+        """Return the last event as it is stored, None in an empty log."""
+        return self._tail
 
     def version(self, stream: Stream) -> int:
         """Return the position of a stream's last event, 0 for none; raises CorruptLog where another's is there."""

@@ -65,9 +65,8 @@ class Asking(Looking):
         it takes along: names, `all`, or `configured`, what the setting says; None is nothing.
         `merge` gives stdout and stderr one pipe, for the exact order of both: all of it counts as stdout.
         `run_at` or `delay_s`: not before. `replace` removes an ended job of this id first: its history stays.
-        When it returns the job is on disk. Raises InvalidInput, or DuplicateJob for an id that is taken; StoreError
-        where it could not be written, or where another thread, which wrote it along with its own, was interrupted:
-        then look whether the job is there.
+        When it returns the job is on disk. Raises InvalidInput, DuplicateJob for an id that is
+        taken, or StoreError where it could not be written.
         """
         words: Command = tuple(command) if isinstance(command, list) else command  # type: ignore[assignment]
         due_us = None if run_at is None else time_us(run_at)
