@@ -216,6 +216,8 @@ def test_how_long_a_queues_jobs_have_waited(cli: CommandLine) -> None:
         queue.enqueue("true", queue="a")
         queue.enqueue("true", queue="b", priority=1)
         queue.enqueue("true", queue="b", priority=9)
-        of = {name: queue.status(queue=name).oldest_pending_s or 0 for name in ("b", "a")}  # in this order, since both grow
+        of = {
+            name: queue.status(queue=name).oldest_pending_s or 0 for name in ("b", "a")
+        }  # in this order, since both grow
         assert of["a"] > of["b"] > 0
         assert (queue.status().oldest_pending_s or 0) >= of["a"]
