@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import RLock
 from typing import Final
 
 import lmdb
@@ -18,6 +19,7 @@ from .errors import NoQueue, StoreError
 from .gate import Gate
 from .lmdbfile import NEARLY_FULL, PATIENCE_S, LmdbFile
 from .tables import Sets, TablesMissing, create_tables, open_tables, tables_there
+from .txnlocks import Held
 
 _LOG, _META = "log", "meta"
 _CUT = b"cut"
@@ -42,6 +44,8 @@ class Environment:
         self.path = path
         self._directory = str(path)  # joining Paths would take longer than a read
         self.gate = Gate()
+        self.turn = RLock()
+        """What a thread holds while it writes: in a `with`, which lets go of it whatever a signal's handler raises."""
         self.users = 1
         self.failure: str | None = None
         self.freed_readers = 0
@@ -219,29 +223,28 @@ class Environment:
         if not self._reading and self.opened.end_reading():
             self._is_sharing = False
 
-    def enter_writing(self) -> int:
-        """Begin to use the engine as the one writer, which is waited for; raises as enter() does."""
+    def enter_writing(self) -> tuple[int, Held | None]:
+        """Begin to use the engine as the one writer, which is waited for; call it in this thread's `turn`.
+
+        Returns what leave_writing() wants; raises as enter() does.
+        """
         self.make_room()
-        who = self.enter(reads=False)
-        if self.opened.writers is not None:
-            try:
-                self.opened.writers.__enter__()
-            except BaseException:
-                self.leave(who, reads=False)
-                raise
+        who, held = self.enter(reads=False), None
         try:
+            if self.opened.writers is not None:
+                held = self.opened.writers.take()
             self.check_there()  # beside a new lock.mdb others would write what this does not know
         except BaseException:
-            self.leave_writing(who)
+            self.leave_writing(who, held)
             raise
-        return who
+        return who, held
 
-    def leave_writing(self, who: int) -> None:
+    def leave_writing(self, who: int, held: Held | None) -> None:
         """End the use of the engine as the writer; does nothing in a forked child, where it is the parent's."""
         if os.getpid() != self.opener:
             return
-        if self.opened.writers is not None:
-            self.opened.writers.__exit__()
+        if held is not None and self.opened.writers is not None:
+            self.opened.writers.let_go()
         self.leave(who, reads=False)
 
     def check_there(self) -> None:

@@ -210,8 +210,12 @@ class LmdbFile:
         if self.writers is None:
             yield
             return
-        with self.writers:
+        held = self.writers.take()
+        try:
             yield
+        finally:
+            self.writers.let_go()
+            del held
 
     def slots_of_this_pid(self) -> int:
         """Count the reader slots with this process's pid, its own and those of others."""

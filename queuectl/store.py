@@ -26,6 +26,7 @@ from .environment import Environment, suspect
 from .errors import CorruptLog, ForkedStore, QueuectlError, StoreError, WriteFailed
 from .registry import acquire, make_passing
 from .tables import VIEW_TABLES, Sets
+from .txnlocks import Held
 
 __all__ = ["REPLAY_LOCK", "VIEW_TABLES", "Row", "Store", "Transaction", "key_of", "no_collection"]
 
@@ -213,7 +214,7 @@ class Store:
         Raises StoreError where the file is damaged and the engine notices, or a row cannot be what was written.
         """
         shared = self._shared
-        who, txn = self._begin(write=False)
+        who, _, txn = self._begin(write=False)
         opened = None
         try:
             opened = self._transaction(txn)
@@ -243,38 +244,40 @@ class Store:
         shared = self._shared
         if shared.failure:
             raise self._disk_failed(shared.failure)
-        who, txn = self._begin(write=True)
-        try:
+        self.check_process()  # the turn may be that of a thread which no forked child has
+        with shared.turn:
+            who, held, txn = self._begin(write=True)
             try:
-                with no_collection():
-                    yield self._transaction(txn)
-                self.check_process()
-                shared.check_to_commit(txn)
-                seen = shared.last_seen(txn)
-            except lmdb.BadValsizeError as error:
-                self._abort(txn)
-                raise StoreError(
-                    f"cannot write to the queue at {self.path}: a name is empty or too long to be a key"
-                ) from error
-            except lmdb.MapFullError as error:
-                self._abort(txn)
-                shared.note_full()
-                raise self._no_room(f"no space left in the map of data.mdb ({error})") from error
-            except lmdb.Error as error:
-                self._abort(txn)
-                raise self._broken(error) from error
-            except BaseException as error:
-                self._abort(txn)
-                self._tell_damage(error)
-                raise
-            try:
-                txn.commit()
-            except lmdb.Error as error:
-                raise self._broken(error) from error
-            shared.opened.note_size()
-            shared.note(seen)
-        finally:
-            shared.leave_writing(who)
+                try:
+                    with no_collection():
+                        yield self._transaction(txn)
+                    self.check_process()
+                    shared.check_to_commit(txn)
+                    seen = shared.last_seen(txn)
+                except lmdb.BadValsizeError as error:
+                    self._abort(txn)
+                    raise StoreError(
+                        f"cannot write to the queue at {self.path}: a name is empty or too long to be a key"
+                    ) from error
+                except lmdb.MapFullError as error:
+                    self._abort(txn)
+                    shared.note_full()
+                    raise self._no_room(f"no space left in the map of data.mdb ({error})") from error
+                except lmdb.Error as error:
+                    self._abort(txn)
+                    raise self._broken(error) from error
+                except BaseException as error:
+                    self._abort(txn)
+                    self._tell_damage(error)
+                    raise
+                try:
+                    txn.commit()
+                except lmdb.Error as error:
+                    raise self._broken(error) from error
+                shared.opened.note_size()
+                shared.note(seen)
+            finally:
+                shared.leave_writing(who, held)
 
     def copy(self) -> Generator[bytes, None, None]:
         """Give the data file as it is now, compacted, piece by piece; a read transaction lives as long.
@@ -330,18 +333,18 @@ class Store:
         if os.getpid() != self._shared.opener:
             raise ForkedStore(str(self.path), self._shared.maker, os.getpid())
 
-    def _begin(self, *, write: bool) -> tuple[int, lmdb.Transaction]:
-        """Return a transaction, and what is wanted to leave it."""
+    def _begin(self, *, write: bool) -> tuple[int, Held | None, lmdb.Transaction]:
+        """Return what is wanted to leave a transaction, and that."""
         self.check_process()
         if not self._is_open:
             raise StoreError(f"cannot use the queue at {self.path}: it was closed; open it again")
         shared = self._shared
         while True:
-            who = shared.enter_writing() if write else shared.enter(reads=True)
+            who, held = shared.enter_writing() if write else (shared.enter(reads=True), None)
             try:
-                return who, shared.begin(write=write)
+                return who, held, shared.begin(write=write)
             except BaseException as error:
-                shared.leave_writing(who) if write else shared.leave(who, reads=True)
+                shared.leave_writing(who, held) if write else shared.leave(who, reads=True)
                 # Another process made the map larger, or a commit that found no room got as far as its last page.
                 if isinstance(error, lmdb.MapResizedError | lmdb.PanicError):
                     shared.grow()

@@ -15,8 +15,9 @@ import fcntl
 import os
 import time
 from pathlib import Path
-from threading import RLock
+from threading import get_ident
 from typing import Final
+from weakref import ref
 
 from .errors import StoreError
 
@@ -63,37 +64,45 @@ class ReaderLock:
         os.close(self._fd)
 
 
+class Held:
+    """What a write refers to as long as it has the lock on data.mdb, which is let go at the latest when nothing does.
+
+    A signal's handler may raise just where the lock is let go in words; then it goes with the frame of the write.
+    """
+
+    def __init__(self) -> None:
+        self.thread = get_ident()
+
+
 class WriterLock:
-    """The lock on data.mdb that writers wait for, one thread of one process at a time."""
+    """The lock on data.mdb that writers of all processes wait for; threads of one take their turn before."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd = os.open(path / "data.mdb", os.O_RDONLY | os.O_CLOEXEC)
-        self._threads = RLock()
-        self._is_held = False
+        self._pid = os.getpid()
+        self._last: ref[Held] | None = None
 
-    def __enter__(self) -> None:
-        """Wait for every other writer; raises StoreError where this thread is the writer."""
-        self._threads.acquire()
-        if self._is_held:
-            self._threads.release()
+    def take(self) -> Held:
+        """Wait for every other writer, and hold the lock; raises StoreError where this thread is the writer."""
+        last = self._last() if self._last is not None else None
+        if last is not None and last.thread == get_ident():
             raise StoreError(
                 f"cannot write to the queue at {self._path}: this thread is writing to it already; end that first"
             )
-        self._is_held = True
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
-        except BaseException:
-            self._is_held = False
-            self._threads.release()
-            raise
+        held = Held()
+        self._last = ref(held, self._note_forgotten)
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        return held
 
-    def __exit__(self, *_: object) -> None:
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_UN)
-        finally:
-            self._is_held = False
-            self._threads.release()
+    def let_go(self) -> None:
+        """Let other writers have the lock."""
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+        self._last = None
+
+    def _note_forgotten(self, last: "ref[Held]") -> None:
+        if last is self._last and os.getpid() == self._pid:  # not in a forked child, which has the parent's lock
+            self.let_go()
 
     def file_bytes(self) -> int:
         """Return how large data.mdb is."""
@@ -101,4 +110,5 @@ class WriterLock:
 
     def close(self) -> None:
         """Close the descriptor."""
+        self._last = None
         os.close(self._fd)
