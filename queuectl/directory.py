@@ -15,6 +15,7 @@ from typing import Final
 
 from .errors import FileDeleted, HalfReplaced, NoQueue, NotAQueue, NotYetMade, StoreError
 from .files import make_private, open_private
+from .hindrance import advice, hindrance  # not later: it could not be loaded where descriptors ran out
 
 OPEN_LOCK: Final = "open.lock"
 """Locked, shared, by each process that has the environment open; alone, by one that puts another file in its place."""
@@ -151,8 +152,6 @@ def _irregular(file: Path) -> StoreError:
 
 def advice_on(error: Exception, otherwise: str) -> str:
     """Return what to do about a file that could not be used: not the file's fault if descriptors ran out."""
-    from .hindrance import advice, hindrance  # only where something failed: it costs a start
-
     return advice(hindrance(error), otherwise)
 
 
