@@ -11,7 +11,7 @@ from threading import RLock
 from typing import Any, Final, TypeVar
 
 from .engine import Engine, Unit
-from .errors import QueuectlError
+from .errors import QueuectlError, WriteFailed
 from .events.lmdb_log import LOG
 from .store import Row
 
@@ -85,7 +85,7 @@ class GroupCommit:
                 last = unit.log.last()
             _end(taken)
         except QueuectlError as error:  # the work was refused, or cannot be written
-            if self._is_there(last):
+            if not isinstance(error, WriteFailed) and self._is_there(last):  # that one says by itself that it is not
                 _end(taken)
             elif len(taken) == 1:
                 taken[0].error = error
