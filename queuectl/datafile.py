@@ -14,6 +14,7 @@ import lmdb
 from .directory import advice_on, check_new, hold_files, refuse_irregular
 from .errors import NoQueue, StoreError
 from .halfmade import holds_nothing, refuse_lost
+from .hindrance import hindrance
 from .lmdbfile import LmdbFile
 from .tables import check_format, table_names
 
@@ -25,8 +26,6 @@ def faults(path: Path) -> list[str]:
     where the file cannot be read by this process.
     """
     from lmdb.verify import VerifyError, verify
-
-    from .hindrance import hindrance
 
     try:
         return [str(each) for each in verify(str(path))]  # type: ignore[no-untyped-call]

@@ -18,7 +18,7 @@ from msgspec import convert
 from ..errors import CorruptLog, NewerFormat
 from ..packing import unpack as unpack_value
 from .chain import GENESIS
-from .codec import LAYOUTS, Envelope, Outline, decode, decoder, kind_of, outline
+from .codec import Envelope, Outline, decode, decoder, kind_of, name_of_type, outline
 from .types import Cancelled, Completed, Enqueued, EnvironmentKept, Failed, JobSpec, Removed, Stream
 
 Row = tuple[bytes, bytes]
@@ -28,10 +28,6 @@ Look = Callable[[int], bytes | None]
 
 SPOILT_AT_MOST: Final = 10_000
 PROBLEMS_AT_MOST: Final = 1_000
-
-_NAME_OF: Final = {layout.type: layout.name for layout in LAYOUTS}
-_ENQUEUED: Final = _NAME_OF[Enqueued]
-_REMOVED: Final = _NAME_OF[Removed]
 
 _CHECKSUM: Final = struct.Struct(">I")
 _MASK: Final = (1 << 64) - 1
@@ -264,7 +260,7 @@ class Audit:
         if prev in self.spoilt or (value is None and 0 < prev <= min(self._cut, position)):
             return
         before = outline_of(prev, value)
-        if before is None or before.y != _REMOVED or kind != _ENQUEUED:
+        if before is None or before.y != name_of_type(Removed) or kind != name_of_type(Enqueued):
             self._found(
                 Problem(position, f"it names {prev} as the removal of an earlier job of its id, which it is not")
             )

@@ -133,7 +133,12 @@ _outlined: Callable[[Any], Outline] = Decoder(Outline).decode
 
 def name_of(event: Event) -> str:
     """Return the name an event is stored under."""
-    return _BY_TYPE[type(event)].name
+    return name_of_type(type(event))
+
+
+def name_of_type(kind: type[Any]) -> str:
+    """Return the name that events of a type are stored under."""
+    return _BY_TYPE[kind].name
 
 
 def encode(recorded: Recorded, key: bytes, chain: bytes | None = None) -> bytes:
