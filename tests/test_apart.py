@@ -159,15 +159,13 @@ def test_a_message_carries_any_number(path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_child_does_not_outlive_its_parent(path: Path, ending: signal.Signals) -> None:
     """When the parent is interrupted or killed nothing goes on, though the child has nothing to say."""
     with Store.open(path, create=False) as store, store.write():  # which the child waits for
-        parent = subprocess.Popen(
-            [sys.executable, "-c", RUN, str(path)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        wait_until(lambda: len(_session(parent.pid)) == 2)
-        os.kill(parent.pid, ending)
-        parent.wait()
+        words = [sys.executable, "-c", RUN, str(path)]
+        null = subprocess.DEVNULL
+        with subprocess.Popen(words, stdout=null, stderr=null, start_new_session=True) as parent:
+            try:
+                wait_until(lambda: len(_session(parent.pid)) >= 3)  # its child, and what that has look at the views
+            finally:
+                parent.send_signal(ending)
         wait_until(partial(_is_empty, parent.pid))
 
 

@@ -59,6 +59,14 @@ class CommandLine:
                 process.kill()
                 process.communicate(timeout=PATIENCE_S)
 
+    def is_made(self) -> bool:
+        """Whether there is a queue yet: its data.mdb is there a moment earlier."""
+        return self.db.exists() and self("status", code=None).exit_code == 0
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Return what `list` has, nothing where there is no queue yet."""
+        return self.json("list") if self.is_made() else []
+
     def drain(self) -> None:
         """Run whatever is in the queue with a real worker."""
         done = self.process("worker", "start", "--drain", "--poll", "0.05")

@@ -304,7 +304,7 @@ def test_interrupt_while_reading(cli: CommandLine) -> None:
     assert process.stdin is not None
     process.stdin.write('{"command": "true"}\n')
     process.stdin.flush()
-    wait_until((cli.db / "data.mdb").exists)
+    wait_until(cli.is_made)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=10)
     assert process.returncode == 130

@@ -32,7 +32,7 @@ def test_wrong_shape(cli: CommandLine, words: list[str]) -> None:
 def test_wait_passes_on_output_and_code(cli: CommandLine) -> None:
     """run --wait prints what the command prints, stream by stream, and exits with its code."""
     waiting = cli.spawn("run", "--wait", "--max-retries", "0", "echo out; echo err >&2; exit 7")
-    wait_until(lambda: (cli.db / "data.mdb").exists() and _jobs(cli))
+    wait_until(cli.jobs)
     cli.drain()
     out, errors = waiting.communicate(timeout=20)
     assert (waiting.returncode, out) == (7, "out\n")
@@ -43,7 +43,7 @@ def test_wait_passes_on_output_and_code(cli: CommandLine) -> None:
 def test_wait_tells_a_signal(cli: CommandLine) -> None:
     """A command that a signal ended exits as a shell would: 128 and its number."""
     waiting = cli.spawn("run", "--wait", "--max-retries", "0", "kill -KILL $$")
-    wait_until(lambda: (cli.db / "data.mdb").exists() and _jobs(cli))
+    wait_until(cli.jobs)
     cli.drain()
     waiting.communicate(timeout=20)
     assert waiting.returncode == 128 + signal.SIGKILL
@@ -53,7 +53,7 @@ def test_wait_tells_of_attempts_that_failed(cli: CommandLine) -> None:
     """A line says that an attempt failed and when the next one comes; the last one's is that the job is dead."""
     words = ("--max-retries", "1", "--backoff-base", "0", "echo no host >&2; exit 3")
     waiting = cli.spawn("run", "--wait", "--id", "a", *words)
-    wait_until(lambda: (cli.db / "data.mdb").exists() and _jobs(cli))
+    wait_until(cli.jobs)
     cli.drain()
     _, errors = waiting.communicate(timeout=20)
     assert len(re.findall(r"^a: attempt 1 of 2 failed in \d\S* s, (next in 0ms|again): exit code 3", errors, re.M)) == 1
@@ -86,7 +86,7 @@ def test_wait_tells_what_it_waits_for(cli: CommandLine) -> None:
 def test_interrupted_wait_leaves_the_job(cli: CommandLine) -> None:
     """Ctrl-C ends the waiting, not the job, and says how to look again."""
     waiting = cli.spawn("run", "--wait", "true", stdout=subprocess.DEVNULL)
-    wait_until(lambda: (cli.db / "data.mdb").exists() and _jobs(cli))
+    wait_until(cli.jobs)
     assert waiting.stderr is not None
     told = waiting.stderr.readline()
     assert "No running worker serves" in told
@@ -94,21 +94,16 @@ def test_interrupted_wait_leaves_the_job(cli: CommandLine) -> None:
     _, errors = waiting.communicate(timeout=20)
     assert waiting.returncode == 130
     assert "goes on; see: queuectl logs" in errors
-    assert [job["state"] for job in _jobs(cli)] == ["pending"]
-
-
-def _jobs(cli: CommandLine) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = cli.json("list")
-    return found
+    assert [job["state"] for job in cli.jobs()] == ["pending"]
 
 
 @pytest.mark.parametrize(("program", "code"), [("no-such-program-here", 127), ("/etc/passwd", 126)])
 def test_wait_tells_what_cannot_start(cli: CommandLine, program: str, code: int) -> None:
     """A program that there is not exits 127, and one that may not be executed 126, as the shell has it."""
     waiting = cli.spawn("run", "-f", "--max-retries", "0", "--", program)
-    wait_until(lambda: (cli.db / "data.mdb").exists() and _jobs(cli))
+    wait_until(cli.jobs)
     cli.drain()
     waiting.communicate(timeout=20)
     assert waiting.returncode == code
-    (job,) = _jobs(cli)
+    (job,) = cli.jobs()
     assert cli("logs", str(job["id"]), "--follow", code=code).exit_code == code

@@ -34,6 +34,6 @@ def test_so_it_does_where_a_job_is_waited_for(cli: CommandLine) -> None:
     """Each failure that `run --wait` tells of ends in what the command said."""
     words = ("--id", "a", "--max-retries", "1", "--backoff-base", "0.01", FAILING)
     waiting = cli.spawn("run", "--wait", *words)
-    wait_until(lambda: (cli.db / "data.mdb").exists() and cli.json("list"))
+    wait_until(cli.jobs)
     cli.drain()
     check(waiting.communicate(timeout=20)[1])

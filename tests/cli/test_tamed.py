@@ -245,7 +245,7 @@ def test_run_wait(cli: CommandLine, raw: bool) -> None:
     """What run --wait shows is tamed on a terminal, unless its every byte is asked for."""
     command = "printf 'x\\033]0;owned\\007y\\n'"
     with Terminal(cli, "run", "--wait", *(["--raw"] if raw else []), command) as terminal:
-        wait_until(lambda: (cli.db / "data.mdb").exists() and cli.json("list"))
+        wait_until(cli.jobs)
         cli.drain()
         assert terminal.end() == 0
     assert (b"\x1b]0;owned\x07" in terminal.sent) == raw

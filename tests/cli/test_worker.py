@@ -22,7 +22,7 @@ def started(cli: CommandLine, process: "subprocess.Popen[str]") -> str:
     def found() -> str | None:
         return next((info["id"] for info in cli.json("worker", "list") if info["pid"] == process.pid), None)
 
-    wait_until((cli.db / "data.mdb").exists)
+    wait_until(cli.is_made)
     worker: str = wait_until(found)
     return worker
 
