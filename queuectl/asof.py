@@ -16,9 +16,9 @@ from . import listing, reading, snapshots
 from .answers import Status, WorkerInfo
 from .documents import time_json
 from .due_times import DueTimes
-from .errors import Archived, CorruptLog, JobNotFound, NotAQueue, StoreError, Unusable
+from .errors import Archived, JobNotFound, NotAQueue, StoreError, Unusable
 from .events.codec import decode_all
-from .events.lmdb_log import LOG, LmdbLog
+from .events.lmdb_log import LmdbLog
 from .events.types import RETENTION_STREAM, Enqueued, Recorded
 from .files import scratch_directory
 from .filtering import Filter, filter_of, order_of
@@ -29,7 +29,7 @@ from .projections.layout import VIEWS_VERSION
 from .projections.runner import Views
 from .settings import Settings
 from .snapshots import Snapshot
-from .store import Row, Store, Transaction, key_of
+from .store import Row, Store, Transaction
 
 BATCH: Final = 10_000
 """A read transaction on the live store lives no longer than as many events."""
@@ -330,19 +330,12 @@ def _cut(store: Store) -> tuple[int, int]:
 
 
 def stored(store: Store, after: int, upto: int) -> list[Row]:
-    """Return the events behind a position, up to and with another, as they are stored; raises CorruptLog at a gap.
+    """Return the events after a position, up to and with another, as they are stored; raises CorruptLog at a gap.
 
     They are decoded by the caller: the read transaction is to be short for a process that seldom gets its turn too.
     """
     with store.read() as txn:
-        rows = list(txn.scan(LOG, key_of(after + 1), key_of(upto + 1)))
-        first = max(after, LmdbLog(txn).cut()) + 1
-    there = [int.from_bytes(key, "big") for key, _ in rows if key >= key_of(first)]
-    if there != list(range(first, upto + 1)):  # those up to the cut make up for none behind it
-        found = set(there)
-        missing = next((at for at in range(first, upto + 1) if at not in found), 0)
-        raise CorruptLog(missing or first, "it is missing" if missing else "the rows of the log are out of order here")
-    return rows
+        return LmdbLog(txn).stored(after, until=upto)
 
 
 def _keep(store: Store, views: Store, position: int, base: int) -> None:

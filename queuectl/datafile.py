@@ -16,7 +16,7 @@ from .errors import NoQueue, StoreError
 from .halfmade import holds_nothing, refuse_lost
 from .hindrance import hindrance
 from .lmdbfile import LmdbFile
-from .tables import check_format, table_names
+from .tables import check_format, refuse_meta, table_names
 
 
 def faults(path: Path) -> list[str]:
@@ -95,6 +95,7 @@ def peek(path: Path) -> Peeked:
                 cursor = txn.cursor(log)
                 last: Any = cursor.item() if cursor.last() else None
                 rows: Any = dict(txn.cursor(meta))
+            refuse_meta(rows, path)
         return Peeked(rows, last, [name for name in table_names() if name.encode() not in there])
     finally:
         if held is not None:

@@ -32,6 +32,7 @@ from .intake import check_count, check_lease_s, check_text, check_worker
 from .job import Job
 from .logtime import anchored_us, now_us
 from .projections import config, environments, ids, jobs, ready, removed, workers
+from .projections.rows import check_all
 from .projections.runner import Views
 from .settings import Settings, from_environment
 from .store import Store, Transaction
@@ -77,10 +78,10 @@ class Unit:
     def find(self, job_id: str) -> Job:
         """Give a job by its id; raises JobNotFound."""
         number = ids.find(self.txn, job_id)
-        job = None if number is None else self.views.job(number)
-        if job is None:
+        if number is None:
+            check_all(self.txn, ids.TABLE)
             raise JobNotFound(job_id, removed=removed.find(self.txn, job_id) is not None)
-        return job
+        return self.views.job(number) or next(jobs.each(self.txn, [number]))
 
     def execute(self, orders: Sequence[Order]) -> list[Job]:
         """Carry out orders, all or none; gives the jobs afterwards.
@@ -236,6 +237,8 @@ class Unit:
         unchanged: list[Job] = []
         for order, job in zip(orders, self.views.jobs(numbers), strict=True):
             number, command = order
+            if job is None:
+                check_all(self.txn, jobs.TABLE)
             try:
                 events = decide(command, job)
             except QueuectlError as refusal:

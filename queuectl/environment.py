@@ -27,6 +27,9 @@ _CUT = b"cut"
 Seen = tuple[bytes, bytes]
 """The key of the last row of `log` that this process knew of, and the checksum which that row begins with."""
 
+Counted = dict[str, tuple[int, bytes | None]]
+"""For each table whose rows were found to be all there: how many, and below which key."""
+
 _CHECKSUM_BYTES: Final = 4
 OVERWRITTEN: Final = "another file was copied over its data.mdb"
 
@@ -50,6 +53,7 @@ class Environment:
         self.failure: str | None = None
         self.freed_readers = 0
         self.is_closed = False
+        self.counted: Counted = {}
         self._passing, self._is_suspect = passing, is_suspect
         self._seen: Seen | None = None
         self._reading = 0

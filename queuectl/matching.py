@@ -7,6 +7,7 @@ from typing import Final
 from .errors import AmbiguousJob, JobNotFound
 from .intake import ID_CHARS
 from .projections import ids, removed
+from .projections.rows import check_all
 from .store import Transaction
 
 LEAST: Final = 3
@@ -30,6 +31,7 @@ def match(txn: Transaction, typed: str, *, or_removed: bool = False) -> str:
     was_removed = removed.find(txn, typed) is not None
     if ids.find(txn, typed) is not None or (was_removed and or_removed):
         return typed
+    check_all(txn, ids.TABLE)
     if not was_removed and len(typed) >= LEAST:
         found = _beginning(txn, ids.TABLE, typed)
         if not found and or_removed:

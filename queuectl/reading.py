@@ -27,6 +27,7 @@ from .events.types import (
 )
 from .job import Job, JobState
 from .projections import config, counts, dead, ids, jobs, leases, marks, ready, removed, scheduled, workers
+from .projections.rows import check_all
 from .settings import KEYS, from_environment
 from .store import Transaction
 from .surroundings import host, is_process
@@ -40,18 +41,20 @@ SCHEDULED_LOOKED_AT = 10_000
 def find(txn: Transaction, job_id: str) -> Job:
     """Return a job by its id; raises JobNotFound."""
     number = ids.find(txn, job_id)
-    job = None if number is None else jobs.get(txn, number)
-    if job is None:
+    if number is None:
+        check_all(txn, ids.TABLE)
         raise JobNotFound(job_id, removed=removed.find(txn, job_id) is not None)
-    return job
+    return next(jobs.each(txn, [number]))
 
 
 def number_of(txn: Transaction, job_id: str) -> int:
     """Return the number of the job of an id, or of the last that was removed; raises JobNotFound."""
     number = ids.find(txn, job_id)
     if number is None:
+        check_all(txn, ids.TABLE)
         number = removed.find(txn, job_id)
     if number is None:
+        check_all(txn, removed.TABLE)
         raise JobNotFound(job_id)
     return number
 

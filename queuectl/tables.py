@@ -38,6 +38,13 @@ VIEW_TABLES: Final = (
     "environments",
 )
 _SETS: Final = ("a", "b")
+
+_META: Final = {b"format": 1, b"live": 1, b"views": 1, b"anchor": 16, b"cut": 8, b"origin": 32}
+"""Each key that `meta` may have, and how many bytes its value has at least."""
+
+_OF_GAPS: Final = (b"cut", b"origin")
+"""What a store of format 2 has, and none of format 1."""
+
 Sets = Mapping[str, Mapping[str, Any]]
 """For each set of views, table name -> LMDB's handle, of the views in it and of what is no view."""
 
@@ -70,6 +77,7 @@ def open_tables(opened: LmdbFile, path: Path, *, read_only: bool) -> Sets:
     if read_only:
         with opened.reading() as env:
             check_format(env, path, None)
+            _check_meta(env, path, None)
             try:
                 return _tables(env, None, create=False)
             except lmdb.NotFoundError as error:
@@ -77,6 +85,7 @@ def open_tables(opened: LmdbFile, path: Path, *, read_only: bool) -> Sets:
     # py-lmdb forgets the handles that a read transaction opened, so this takes the write lock.
     with opened.writing(), opened.env.begin(write=True) as txn:
         check_format(opened.env, path, txn)
+        _check_meta(opened.env, path, txn)
         return _tables(opened.env, txn, create=True)  # a release may have added some
 
 
@@ -106,6 +115,34 @@ def check_format(env: lmdb.Environment, path: Path, txn: lmdb.Transaction | None
         raise NotAQueue(str(path), "data.mdb belongs to another program") from error
     if version > FORMAT:
         raise NewerFormat(f"the format of the store at {path}", version, FORMAT)
+
+
+def fault_of_meta(rows: Mapping[bytes, bytes]) -> str:
+    """Return what of the rows of `meta` cannot be what was written, "" where all can: each read goes by these rows."""
+    has_gaps = rows.get(b"format") == b"2"
+    for key, value in rows.items():
+        if key not in _META or (key in _OF_GAPS and not has_gaps):
+            return f"its table `meta` has a row `{ascii(key)[2:-1]}` that nobody wrote"
+        if len(value) < _META[key]:
+            return f"its table `meta` has a row `{key.decode()}` that is not whole"
+    if lacking := [key.decode() for key in _OF_GAPS if has_gaps and key not in rows]:
+        return f"its table `meta` lacks the row `{lacking[0]}`"
+    if rows.get(b"live", b"a") not in (b"a", b"b"):
+        return "its table `meta` does not say in `live` which views count"
+    return ""
+
+
+def refuse_meta(rows: Mapping[bytes, bytes], path: Path) -> None:
+    """Raise StoreError where the rows of `meta` cannot be what was written."""
+    if fault := fault_of_meta(rows):
+        raise StoreError(f"the queue at {path} is damaged: {fault}; type `queuectl verify`, then restore a backup")
+
+
+def _check_meta(env: lmdb.Environment, path: Path, txn: lmdb.Transaction | None) -> None:
+    meta = env.open_db(b"meta", txn=txn, create=False)
+    with nullcontext(txn) if txn is not None else env.begin() as reading:
+        rows: Any = dict(reading.cursor(meta))
+    refuse_meta(rows, path)
 
 
 def _tables(env: lmdb.Environment, txn: lmdb.Transaction | None, *, create: bool) -> Sets:

@@ -32,6 +32,7 @@ from .inherited import Inherited
 from .projections import layout, rebuild
 from .provenance import Provenance, ahead_of_log
 from .store import Store, Transaction, key_of
+from .tables import fault_of_meta
 from .tracing import sum_of, trace
 from .weighing import Told, fault
 
@@ -193,14 +194,17 @@ class _Walk:
         self._astray = Problems()
         self._inherited = Inherited()
         with store.read() as txn:
+            fault = fault_of_meta(dict(txn.scan("meta")))
             self._retained = _retained(txn)
             self._cut, _, self._chain = self._retained
             last = txn.last(LOG)
             self._head = int.from_bytes(last[0][:8], "big") if last else 0
             if self._cut > self._head:  # a retention event stands behind the cut that it tells of
                 what = f"`cut` in the table `meta` says that events up to {self._cut} may be missing"
-                self._problems.append(Problem(0, f"{what}, and the log ends at {self._head}"))
+                fault = f"{what}, and the log ends at {self._head}"
                 self._cut = 0
+            if fault:
+                self._problems.append(Problem(0, fault))
             self._rows = min(txn.count(LOG), store.sizes()["file"] // _LEAST_ROW_BYTES)
         self._watched = watched
         self._audit = Audit(self._problems.append, cut=self._cut, watched=watched)

@@ -2,17 +2,21 @@
 
 import struct
 from collections.abc import Callable
+from itertools import pairwise, product
 from pathlib import Path
 
+import lmdb
 import pytest
 
 from queuectl import JobNotFound, Queue
-from queuectl.errors import CorruptLog, StoreError
+from queuectl.errors import CorruptLog, QueuectlError, StoreError
 from queuectl.events.lmdb_log import STREAMS, LmdbLog
 from queuectl.events.log import Append
 from queuectl.events.types import Renewed
 from queuectl.expiry import STREAMS_AT_ONCE, check_streams
 from queuectl.store import Store, key_of
+from queuectl.tables import fault_of_meta
+from queuectl.verification import verify
 from tests import damage
 from tests.lives import completed
 
@@ -152,12 +156,11 @@ def test_a_subscription_that_a_search_misses_is_damage(tmp_path: Path) -> None:
                 do()
 
 
-@pytest.mark.parametrize("kept", [None, bytes(32)])
-def test_an_archive_is_known_for_its_own_where_meta_says_another_s(tmp_path: Path, kept: bytes | None) -> None:
-    """What `meta` has of whose log it is was changed or lost: no archived job is told as one that there never was."""
+def test_an_archive_is_known_for_its_own_where_meta_says_another_s(tmp_path: Path) -> None:
+    """What `meta` has of whose log it is was changed: no archived job is told as one that there never was."""
     damage.make(tmp_path / "q")
     with Store.open(tmp_path / "q", create=False) as store, store.write() as txn:
-        txn.delete("meta", b"origin") if kept is None else txn.put("meta", b"origin", kept)
+        txn.put("meta", b"origin", bytes(32))
     with Queue.open(tmp_path / "q", create=False) as queue:
         asked: tuple[Callable[[], object], ...] = (
             lambda: queue.job("bulk5"),
@@ -169,6 +172,96 @@ def test_an_archive_is_known_for_its_own_where_meta_says_another_s(tmp_path: Pat
         for ask in asked:
             with pytest.raises(StoreError, match="`origin` in its table `meta` is another's; type `queuectl verify`"):
                 ask()
+
+
+def set_meta(path: Path, rows: dict[bytes, bytes] | None) -> dict[bytes, bytes]:
+    """Have these rows in `meta` of a queue that nobody has open, and return those that were there."""
+    with lmdb.open(str(path), max_dbs=64) as env, env.begin(write=True) as txn:
+        meta = env.open_db(b"meta", txn=txn)
+        before = dict(txn.cursor(meta))
+        if rows is not None:
+            txn.drop(meta, delete=False)
+            txn.cursor(meta).putmulti(rows.items())
+    return before
+
+
+@pytest.mark.parametrize("has_gaps", [False, True])
+def test_a_changed_row_of_meta_is_damage(tmp_path: Path, has_gaps: bool) -> None:
+    """A bit of any key, a lost row, one that is not whole: nothing is asked of a store that goes by another `meta`."""
+    path = tmp_path / "q"
+    damage.make(path) if has_gaps else Queue.open(path).close()
+    sound = set_meta(path, None)
+    assert fault_of_meta(sound) == ""
+    wrong = [{**sound, b"live": b"c"}, {**sound, b"cut": bytes(7)}, {**sound, b"origin": b""}]
+    wrong += [{each: sound[each] for each in sound if each != key} for key in (b"cut", b"origin") if has_gaps]
+    for key, at, bit in product(sound, range(6), (0, 7)):
+        if at < len(key):
+            changed = bytes([*key[:at], key[at] ^ 1 << bit, *key[at + 1 :]])
+            wrong.append({changed if each == key else each: value for each, value in sound.items()})
+    ways: tuple[Callable[[], object], ...] = (
+        lambda: Queue.open(path, create=False),
+        lambda: Queue.open(path, create=False, read_only=True),
+        lambda: Queue.migrate(path, check=True),
+    )
+    for rows in wrong:
+        set_meta(path, rows)
+        for way in ways:
+            with pytest.raises(QueuectlError, match=r"its table `meta` .*queuectl verify|another program"):
+                way()
+    for rows in wrong[:5]:
+        set_meta(path, rows)
+        assert any(each.is_damage for each in verify(path).problems)
+
+
+@pytest.mark.parametrize("which", [0, 1, -1])
+def test_a_leaf_of_the_log_lost_among_gaps_is_damage(tmp_path: Path, which: int) -> None:
+    """Up to the cut no position is missed: the number of events tells, from wherever the log is read."""
+    damage.make(tmp_path / "q")
+    data = tmp_path / "q" / "data.mdb"
+    file = damage.File(data.read_bytes())
+    cut = int.from_bytes(set_meta(tmp_path / "q", None)[b"cut"], "big")
+    firsts = {int.from_bytes(next(file.nodes(leaf))[0], "big"): leaf for leaf in file.leaves(file.roots()["log"])}
+    lost = sorted(position for position in firsts if position <= cut)[:-1][which]
+    leaf = firsts[lost]
+    data.write_bytes(file.spoilt((leaf * damage.PAGE + 12, struct.pack("<HH", 16, damage.PAGE))))
+    asked: tuple[Callable[[Queue], object], ...] = (
+        lambda queue: list(queue.events()),
+        lambda queue: list(queue.events(after=lost - 1)),
+        lambda queue: next(queue.events(after=lost)),
+        lambda queue: list(queue.events(last=500, until=lost + 20)),
+        lambda queue: queue.export(lambda _: None),
+        lambda queue: list(queue.as_of(cut + 50).jobs()),
+    )
+    for ask in asked:
+        with (
+            Queue.open(tmp_path / "q", create=False) as queue,
+            pytest.raises(StoreError, match=r"it may be lost: not all|page was wrong type.*queuectl verify"),
+        ):
+            ask(queue)
+
+
+@pytest.mark.parametrize("table", ["ids.a", "jobs.a"])
+def test_no_job_is_told_not_to_be_there_where_a_view_lacks_rows(tmp_path: Path, table: str) -> None:
+    """A leaf of ids, or of jobs, stands in another's place too: each row is as it was written, and some are gone."""
+    damage.make(tmp_path / "q")
+    data = tmp_path / "q" / "data.mdb"
+    file = damage.File(data.read_bytes())
+    leaves = file.leaves(file.roots()[table])
+    with Queue.open(tmp_path / "q") as queue:
+        known = {job.number: job.id for job in queue.jobs()}
+    for lost, other in pairwise(leaves):
+        key = next(file.nodes(lost))[0]
+        job_id = known[int.from_bytes(key, "big")] if table == "jobs.a" else key.decode()
+        data.write_bytes(file.spoilt((lost * damage.PAGE + 8, file.page(other)[8:])))
+        asked: tuple[Callable[[Queue], object], ...] = (
+            lambda queue, job_id=job_id: queue.job(job_id),
+            lambda queue, job_id=job_id: queue.wait([job_id], timeout_s=0),
+            lambda queue, job_id=job_id: queue.cancel(job_id),
+            lambda queue, job_id=job_id: queue.remove([job_id]),
+        )
+        for ask in asked:
+            with Queue.open(tmp_path / "q", create=False) as queue, pytest.raises(StoreError, match="queuectl replay"):
+                ask(queue)
 
 
 @pytest.mark.parametrize("numbers", [False, True])

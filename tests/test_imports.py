@@ -127,7 +127,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "provenance": f"archive archived hindrance segment {VIEWS_OF_ALL}",
     "inherited": "errors events.lmdb_log events.types inheriting store",
     "verifying": "apart datafile directory errors events.audit events.codec events.lmdb_log events.types files"
-    " hindrance inherited outputs projections.layout projections.rebuild provenance store tracing weighing",
+    " hindrance inherited outputs projections.layout projections.rebuild provenance store tables tracing weighing",
     "verification": "apart checkpoint directory diskspace errors halfmade hindrance",
     "doctor": "apart clock directory diskspace due_times errors files halfmade hindrance events.lmdb_log job lmdbfile"
     " lockfile logtime projections.* reading settings shells store writable",

@@ -150,7 +150,10 @@ class LmdbLog:
         return value is not None and type(decode(key_of(position), value).event) is Claimed
 
     def read(self, after: int = 0, limit: int | None = None, *, until: int | None = None) -> Iterator[Recorded]:
-        """Give the events behind a position; raises CorruptLog at a gap behind the cut, or a damaged event."""
+        """Yield the events after a position; raises CorruptLog at a damaged event, or at a gap.
+
+        One up to the cut is none where as many events are there as LMDB counts.
+        """
         reached = after
         stop = None if until is None else key_of(until + 1)
         left = -1 if limit is None else limit
@@ -163,16 +166,16 @@ class LmdbLog:
         if left:
             self._check_end(reached, self._head if until is None else min(until, self._head))
 
-    def stored(self, after: int, limit: int) -> list[Row]:
-        """Give the events behind a position as they are stored; raises CorruptLog at a gap behind the cut."""
-        rows = list(islice(self._txn.scan(LOG, key_of(after + 1)), limit))
-        if rows and int.from_bytes(rows[-1][0], "big") != after + len(rows):
-            for key, _ in rows:
-                position = int.from_bytes(key, "big")
+    def stored(self, after: int, limit: int | None = None, *, until: int | None = None) -> list[Row]:
+        """Return the events after a position as they are stored; raises CorruptLog as read() does."""
+        stop = None if until is None else key_of(until + 1)
+        rows = list(islice(self._txn.scan(LOG, key_of(after + 1), stop), limit))
+        for position in [int.from_bytes(key, "big") for key, _ in rows]:
+            if position != after + 1:
                 self._check_next(position, after + 1)
-                after = position
-        if len(rows) < limit:
-            self._check_end(int.from_bytes(rows[-1][0], "big") if rows else after, self._head)
+            after = position
+        if limit is None or len(rows) < limit:
+            self._check_end(after, self._head if until is None else min(until, self._head))
         return rows
 
     def _check_next(self, position: int, expected: int) -> None:
@@ -182,11 +185,21 @@ class LmdbLog:
             missing = max(expected, self.cut() + 1)
             if missing < position:
                 raise CorruptLog(missing, f"it is missing; the next event is at {position}")
+            self._check_kept(expected)
 
     def _check_end(self, reached: int, end: int) -> None:
         """Refuse rows that end too early, as they do at a page that leads nowhere."""
         if reached < end and (missing := max(reached, self.cut()) + 1) <= end:
             raise CorruptLog(missing, f"it is missing, and so are those behind it, up to {end}")
+        if reached < end:
+            self._check_kept(reached + 1)
+
+    def _check_kept(self, missing: int) -> None:
+        """Refuse a gap up to the cut where not all rows are found that LMDB counts: it may be none of retention's."""
+        cut = self.cut()
+        kept = self._txn.count(LOG) - (self._head - cut)
+        if not self._txn.has_all(LOG, kept, below=key_of(cut + 1)):
+            raise CorruptLog(missing, f"it may be lost: not all of the {kept:,} events up to position {cut} are found")
 
     def cut(self) -> int:
         """Give the position up to which events may be missing, 0 where all are there."""
@@ -203,8 +216,16 @@ class LmdbLog:
         return self._txn.get(_META, _ORIGIN) or self.digest_at(1)
 
     def read_back(self, below: int) -> Iterator[Recorded]:
-        """Give the events below a position, last first; says nothing about gaps."""
-        return (decode(key, value) for key, value in self._txn.scan_back(LOG, key_of(below)))
+        """Yield the events below a position, last first; raises CorruptLog as read() does."""
+        expected = min(below - 1, self._head)
+        for key, value in self._txn.scan_back(LOG, key_of(below)):
+            recorded = decode(key, value)
+            if recorded.position != expected:
+                self._check_next(expected + 1, recorded.position + 1)
+            expected = recorded.position - 1
+            yield recorded
+        if expected > 0:
+            self._check_next(expected + 1, 1)
 
     def read_stream(self, stream: Stream, *, after: int = 0) -> list[Recorded]:
         """Give the events of one stream by following `prev` back from its last, down to a position.

@@ -19,6 +19,7 @@ from ..packing import unpack as unpack_value
 from ..store import VIEW_TABLES, Row, Transaction
 
 __all__ = [
+    "check_all",
     "damaged",
     "opened",
     "pack",
@@ -126,6 +127,12 @@ def scan_back(txn: Transaction, table: str, below: bytes | None = None) -> Itera
         yield key, stored[:-_SUM_BYTES]
         last, count = key, count + 1
     if below is None and count != txn.count(table):
+        raise incomplete(table)
+
+
+def check_all(txn: Transaction, table: str) -> None:
+    """Raise StoreError where a table lacks rows or has them in no order: asked before a row is told not to be there."""
+    if not txn.has_all(table, txn.count(table)):
         raise incomplete(table)
 
 
