@@ -445,12 +445,13 @@ def test_the_first_release_is_verified(tmp_path: Path) -> None:
 
 def test_a_cut_ahead_of_the_log(path: Path) -> None:
     """A cut that no message can carry, since its row is damaged, is told; the rest of the log is checked."""
+    rows = rows_of(path)
     with Store.open(path, create=False) as store, store.write() as txn:
         txn.put("meta", b"cut", b"\x7f" * 20)
     report = verify(path, log_only=True)
     assert [each.part for each in report.problems] == ["log"]
     assert "`cut` in the table `meta`" in report.problems[0].what
-    assert report.parts["log"]["events"] == len(rows_of(path))
+    assert report.parts["log"]["events"] == len(rows)
 
 
 def test_verify_waits_for_a_replay(path: Path) -> None:
