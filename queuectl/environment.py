@@ -161,7 +161,8 @@ class Environment:
         row = txn.get(key, db=tables[_LOG])
         if row is not None:
             return bytes(row[:_CHECKSUM_BYTES]) == checksum
-        return key <= bytes(txn.get(_CUT, db=tables[_META]) or b"")
+        last = txn.cursor(db=tables[_LOG])  # which retention never lets go
+        return last.last() and key <= bytes(txn.get(_CUT, db=tables[_META]) or b"") < bytes(last.key())
 
     def _lost(self, txn: lmdb.Transaction) -> StoreError:
         """Return the error where the log lacks what was seen of it: it is another file's, or in no order any more."""
