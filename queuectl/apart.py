@@ -28,10 +28,10 @@ from .packing import pack, unpack, unpacked
 Message = dict[str, Any]
 
 TASKS: Final[Mapping[str, tuple[str, str]]] = {
-    "verify": ("verifying", "messages"),
-    "log": ("verifying", "of_log"),
-    "views": ("verifying", "of_views"),
-    "locate": ("verifying", "positions"),
+    "verify": ("verify_task", "messages"),
+    "log": ("verify_task", "of_log"),
+    "views": ("verify_task", "of_views"),
+    "locate": ("verify_task", "positions"),
     "doctor": ("doctor", "messages"),
     "sound": ("soundness", "messages"),
     "fold": ("projections.walking", "messages"),

@@ -22,13 +22,13 @@ from .exporting import NAMES_KEPT, SCHEMA, Exported, id_of
 from .files import make_private, open_private
 from .installing import install, is_there, staging
 from .limits import check
+from .log_check import faults_of_log
 from .projections.rebuild import bring_up_to_date, rebuild
 from .projections.runner import Views
 from .readable import difference
 from .soundness import Chain
 from .store import Row, Store, Transaction, key_of
 from .untrusted import json_object, whole_number
-from .verifying import faults_of_log
 
 BATCH: Final = 10_000
 BATCH_BYTES: Final = 8 << 20

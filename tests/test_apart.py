@@ -113,7 +113,7 @@ def test_an_ending_that_is_not_of_the_queue(path: Path, monkeypatch: pytest.Monk
 LIMITED = """
 import sys
 sys.path.insert(0, sys.argv.pop(1))
-import queuectl.verifying
+import queuectl.verify_task
 from queuectl import apart
 from resource import *
 setrlimit({limit}, ({most}, {most}))

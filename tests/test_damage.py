@@ -35,9 +35,9 @@ else:
 SWAPPING = """
 import itertools, json, random, resource, sys
 from pathlib import Path
-from queuectl import archived, provenance, verifying
+from queuectl import archived, log_check, provenance, verify_task
 from tests import damage
-for module in (verifying, archived, provenance):
+for module in (log_check, archived, provenance):
     module.ROWS_AT_ONCE = 20
 path = Path(sys.argv[1])
 data = path / "data.mdb"
@@ -46,7 +46,7 @@ log = file.leaves(file.roots()["log"])
 pairs = {*[*itertools.pairwise(log)][::2], (log[0], log[-1])}
 pairs |= {*random.Random(1).sample([*itertools.combinations(log, 2)], 9)}
 def verified():
-    told = list(verifying.messages(str(path), log_only=True))
+    told = list(verify_task.messages(str(path), log_only=True))
     return sum(each["is"] == "problem" for each in told), len(told)
 assert verified()[0] == 0
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

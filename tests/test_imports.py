@@ -108,7 +108,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "restore": "answers backup backupfile errors installing soundness",
     "exporting": f"__init__ answers archived documents outputs {VIEWS_OF_ALL}",
     "readable": "documents errors events.types untrusted",
-    "importing": f"answers exporting files installing limits outputs readable soundness untrusted verifying"
+    "importing": f"answers exporting files installing limits outputs readable soundness untrusted log_check"
     f" {VIEWS_OF_ALL}",
     "migrating": f"answers datafile {VIEWS_OF_ALL}",
     "foreign": "errors intake untrusted when",
@@ -126,8 +126,13 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "tracing": "errors events.audit events.codec events.lmdb_log events.types store",
     "provenance": f"archive archived hindrance segment {VIEWS_OF_ALL}",
     "inherited": "errors events.lmdb_log events.types inheriting store",
-    "verifying": "apart datafile directory errors events.audit events.codec events.lmdb_log events.types files"
-    " hindrance inherited outputs projections.layout projections.rebuild provenance store tables tracing weighing",
+    "findings": "errors events.audit hindrance",
+    "output_check": "events.audit findings hindrance outputs store weighing",
+    "log_check": "directory errors events.audit events.codec events.lmdb_log events.types findings inherited"
+    " output_check provenance store tables tracing weighing",
+    "views_check": "errors events.audit files findings projections.layout projections.rebuild store",
+    "verify_task": "apart datafile directory errors events.audit events.lmdb_log findings hindrance log_check store"
+    " views_check",
     "verification": "apart checkpoint directory diskspace errors halfmade hindrance",
     "doctor": "apart clock directory diskspace due_times errors files halfmade hindrance events.lmdb_log job lmdbfile"
     " lockfile logtime projections.* reading settings shells store writable",

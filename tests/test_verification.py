@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectl import Queue, verifying
+from queuectl import Queue, verify_task
 from queuectl.directory import REPLAY_LOCK
 from queuectl.errors import InvalidInput, NoQueue
 from queuectl.events.chain import link
@@ -112,7 +112,7 @@ def test_any_flipped_byte_of_an_event_is_named(
         file[start + at] ^= mask
         start += 1
     (path / "data.mdb").write_bytes(file)
-    messages = list(verifying.messages(str(path), log_only=True))
+    messages = list(verify_task.messages(str(path), log_only=True))
     assert [each["position"] for each in messages if each["is"] == "problem"] == [position]
 
 
