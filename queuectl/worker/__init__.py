@@ -13,9 +13,10 @@ from ..escaping import escape
 from ..intake import check_grace_s, check_lease_s, check_poll_s, check_queues, check_slots, check_text
 from ..kinds import checked
 from ..queue import Queue
+from .lifecycle import Worker
 from .lines import Report, can_take, write_lines
-from .loop import Options, Worker
 from .notify import Notifier
+from .options import Options
 from .report import Told
 from .signals import is_in_handler
 

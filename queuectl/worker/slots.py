@@ -3,7 +3,6 @@
 Knows nothing of transactions: it takes claimed jobs and gives results.
 """
 
-import errno
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -13,39 +12,26 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..answers import Result
-from ..errors import EnvironmentMissing
 from ..events.types import Reason
 from ..job import Job
 from ..lockfile import LockFile
-from ..mark import MARK, mark_of
-from ..settings import VARIABLES
+from ..mark import mark_of
 from .ahead import MOST
 from .attempt import GROUP_POLL_S, LINGER_S, NEVER, Attempt
 from .capture import Capture
 from .drain import Drain
+from .invocations import Invocations, without_settings
+from .means import Means
 from .orphans import Orphans
-from .process import Invocation, Launcher, Shortage, SpawnError, none_at_all
+from .process import Launcher, Shortage, SpawnError
 from .remains import Looks, Remains
-from .room import room_in_descriptors, room_in_tasks
 from .spawner import Begun, Order, Spawner
 from .spill import not_on_disk
 from .verdict import Stop
 from .waiting import Waiting
 
-SHORTAGE_PAUSE_S: Final = 1.0
-"""How long no more commands run than did when means ran out; then a few more are tried each time."""
-
-LONGEST_PAUSE_S: Final = 60.0
-"""The same where that was in vain time and again: each try costs a job that is given back."""
-
-ENVIRONMENTS_KEPT: Final = 256
-"""How many environments that jobs took along are held in memory."""
-
 REAP_EVERY_S: Final = 0.5
 """How long a dead orphan may be there: nobody but the loop looks, which is awake once a second at the least."""
-
-IN_VAIN_S: Final = 5.0
-"""How long a worker tries where there are not the means for a single command, before it says so and ends."""
 
 FLOOD_S: Final = 1.0
 """How long after a run that filled a pipe no run is left alone: others like it would wait to be read."""
@@ -80,20 +66,18 @@ class Slots:
         output_limit_bytes: int,
         is_sole: bool = False,
     ) -> None:
-        self._count = count
         self._waiting = waiting
         self._worker = worker
-        self._db_path = str(db_path)
         self._output_path = output_path
-        self._inherited_env = inherited_env
-        self._environments: dict[bytes, Mapping[str, str | None]] = {}
         self._grace_s = grace_s
-        self._launcher = Launcher(_without_settings(os.environb), is_sole=is_sole)
+        self._launcher = Launcher(without_settings(os.environb), is_sole=is_sole)
+        self._invocations = Invocations(self._launcher, db_path=db_path, inherited_env=inherited_env)
         try:
             self._spawner = Spawner(self._launcher, lock, slots=count, places=places(count))
         except BaseException:
             self._launcher.close()
             raise
+        self._means = Means(self._spawner, count)
         self._drain = Drain()
         self._orphans = Orphans(is_sole=is_sole)
         self._looks = Looks(self._orphans, self._commands)
@@ -105,10 +89,6 @@ class Slots:
         self._fresh: dict[Attempt, float] = {}  # begun at that moment, and not watched yet
         self._ended: dict[int, Attempt] = {}
         self._on_disk: set[int] = set()  # by their tokens: ended, and what they printed to files was flushed
-        self._ease_at = NEVER
-        self._pause_s = SHORTAGE_PAUSE_S
-        self._vain_since = NEVER  # that long there has not been enough for a single command
-        self._lack: Shortage | None = None
         self._look_at = NEVER  # no run has to be looked at before
         self._flooded_until = -NEVER
         self.output_limit_bytes = output_limit_bytes
@@ -153,7 +133,7 @@ class Slots:
     @property
     def is_short(self) -> bool:
         """Tell whether means do not go as far as they should."""
-        return self._spawner.cap < self._count
+        return self._means.are_short
 
     def jobs(self) -> list[Job]:
         """Give the jobs whose commands run, are being started, or wait for a slot."""
@@ -161,19 +141,11 @@ class Slots:
 
     def wake_at(self) -> float:
         """Give the moment at which a run wants to be looked at, or more may run again."""
-        return min(self._look_at, self._ease_at)
+        return min(self._look_at, self._means.ease_at)
 
     def fit(self, *, now: float) -> None:
-        """Take no more slots than there are means for, before there are jobs; raises OSError where that is none.
-
-        Processes are not tried for again: those that commands run with are not to lack for it.
-        """
-        self._count = room_in_tasks(self._count)
-        cap = min(self._count, room_in_descriptors(self._count))
-        if not cap:
-            lacking = errno.EMFILE if self._count else errno.EAGAIN
-            raise OSError(lacking, os.strerror(lacking))
-        self._spawner.cap, self._ease_at = cap, now + self._pause_s if cap < self._count else NEVER
+        """Take no more slots than there are means for, before there are jobs; raises OSError where that is none."""
+        self._means.fit(now=now)
 
     def line_up(self, jobs: Iterable[Job], *, now: float, until: float = NEVER) -> None:
         """Have claimed jobs' commands started, each once a slot is free, but none after `until`.
@@ -183,11 +155,12 @@ class Slots:
         orders = []
         for job in jobs:
             token = _token(job)
-            find_remains = partial(Remains, looks=self._looks, mark=mark_of(self._worker, token))
+            mark = mark_of(self._worker, token)
+            find_remains = partial(Remains, looks=self._looks, mark=mark)
             run = Attempt(job, partial(self._capture, job), find_remains, now=now, grace_s=self._grace_s)
             self._runs[token] = run
             self._watch(run)
-            orders.append(Order(run, token, self._invocation(job), until))
+            orders.append(Order(run, token, self._invocations.of(job, mark=mark), until))
             self._unsaid[run] = None
         if orders:
             self._spawner.line_up(orders)
@@ -209,8 +182,9 @@ class Slots:
 
     def step(self, moved: Iterable[Attempt], *, now: float) -> Moved:
         """Move on the runs that something happened to, and those whose moment has come."""
-        if now >= self._ease_at:
-            self._ease(now)
+        if now >= self._means.ease_at:
+            why = self._means.ease(now)
+            self.failure = self.failure or why
         begun: list[Job] = []
         ended: list[Result] = []
         touched = dict.fromkeys(moved)
@@ -326,7 +300,7 @@ class Slots:
     def _begin(self, begun: Begun, now: float) -> list[Result]:
         run, error = begun.run, begun.error
         if begun.process is not None:
-            self._vain_since = NEVER
+            self._means.sufficed()
             run.begin(begun.process, now=begun.at)
             self._fresh[run] = begun.at
             self._watch(run)
@@ -335,38 +309,14 @@ class Slots:
         if run.is_abandoned:
             return []
         if isinstance(error, Shortage):
-            self._take_fewer(error, now)
+            why = self._means.take_fewer(error, now)
+            self.failure = self.failure or why
             return [Result(run.job, "released", error=str(error))]
         if isinstance(error, SpawnError):
             reason, code = Reason.SPAWN_ERROR, error.code
             return [Result(run.job, "failed", return_code=code, reason=reason, error=str(error), duration_ms=0)]
         self.failure = self.failure or error
         return [Result(run.job, "released", error=f"its worker failed: {error}")]
-
-    def _take_fewer(self, error: Shortage, now: float) -> None:
-        """Run no more than do now for a while; where that is none, and time and again, there is no use in it."""
-        self._lack = error
-        self._spawner.cap, self._ease_at = self._spawner.busy, now + self._pause_s
-        if self._spawner.busy:
-            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-        else:
-            self._vain_since = min(self._vain_since, now)
-        self._give_up_in_vain(now)
-
-    def _ease(self, now: float) -> None:
-        """Have a few more run, where there are descriptors for them."""
-        cap, busy = self._spawner.cap, self._spawner.busy
-        wanted = min(self._count, cap + cap // 8 + 1)
-        self._spawner.cap = max(cap, min(wanted, busy + room_in_descriptors(wanted - busy)))
-        if not self._spawner.cap:
-            self._give_up_in_vain(now)
-        if not self.is_short:
-            self._pause_s = SHORTAGE_PAUSE_S
-        self._ease_at = now + SHORTAGE_PAUSE_S if self.is_short else NEVER
-
-    def _give_up_in_vain(self, now: float) -> None:
-        if self._lack is not None and now - self._vain_since >= IN_VAIN_S:
-            self.failure = self.failure or none_at_all(self._lack)
 
     def _watch_pipes(self, now: float) -> None:
         """Have read what runs print as it comes, which is not worth it for those that will be over at the next look."""
@@ -413,44 +363,9 @@ class Slots:
         """Return the ids of the commands that are this process's children: how they end is not to be lost."""
         return {run.process.pid for run in (*self._runs.values(), *self._undead) if run.has_begun}
 
-    def _inherited(self, job: Job) -> Mapping[str, str | None]:
-        """Return what a job took along of the environment it was enqueued from; few differ in that."""
-        digest = job.spec.inherited or b""
-        if digest not in self._environments:
-            if len(self._environments) >= ENVIRONMENTS_KEPT:
-                self._environments.clear()
-            self._environments[digest] = self._inherited_env(job)
-        return self._environments[digest]
-
     def _is_ours(self, run: Attempt) -> bool:
         """Tell whether a run is not over yet: the loop may have noticed its end by itself."""
         return self._runs.get(_token(run.job)) is run
-
-    def _invocation(self, job: Job) -> Invocation:
-        """Return a job's command as it is started; one whose environment is missing fails there, and nothing else."""
-        spec = job.spec
-        try:
-            env = self._environment(job)
-        except EnvironmentMissing as error:
-            return Invocation(spec.command, spec.cwd, problem=str(error))
-        return self._launcher.prepare(spec.command, cwd=spec.cwd, env=env, shell=spec.shell, merge=spec.merge)
-
-    def _environment(self, job: Job) -> dict[str, str | None]:
-        return {
-            **(self._inherited(job) if job.spec.inherited else {}),
-            **(job.spec.env or {}),
-            "QUEUECTL_JOB_ID": job.id,
-            "QUEUECTL_ATTEMPT": str(job.attempts),
-            "QUEUECTL_QUEUE": job.spec.queue,
-            "QUEUECTL_DB": self._db_path,
-            MARK: mark_of(self._worker, _token(job)),
-        }
-
-
-def _without_settings(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-    # What a job enqueues is not to depend on which worker happened to run it.
-    own = {os.fsencode(variable) for variable in VARIABLES.values()}
-    return {name: value for name, value in environ.items() if name not in own}
 
 
 def _token(job: Job) -> int:

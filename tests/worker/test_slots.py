@@ -16,9 +16,10 @@ from queuectl.doorbell import Doorbell
 from queuectl.lockfile import LockFile
 from queuectl.processes import look
 from queuectl.worker.helper import unreaped
+from queuectl.worker.means import IN_VAIN_S, SHORTAGE_PAUSE_S
 from queuectl.worker.output import cut_frame
 from queuectl.worker.signals import Signals
-from queuectl.worker.slots import IN_VAIN_S, SHORTAGE_PAUSE_S, Slots, places
+from queuectl.worker.slots import Slots, places
 from queuectl.worker.verdict import Stop
 from queuectl.worker.waiting import Waiting
 

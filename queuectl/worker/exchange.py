@@ -1,0 +1,128 @@
+"""A worker's transaction: results are handed in and jobs taken, with word that the worker is there; the jobs line up.
+
+When that is worth a transaction, and how many jobs are wanted, is known here; how they run is not.
+"""
+
+import time
+from collections.abc import Sequence
+
+from ..answers import Exchange, Result
+from ..doorbell import ring
+from ..job import Job
+from ..lockfile import LockFile
+from ..queue import Queue
+from . import report
+from .ahead import GIVE_BACK_S, Ahead
+from .attempt import NEVER
+from .full_disk import FullDisk
+from .lines import Lines
+from .options import Options
+from .presence import Presence
+from .results import Results
+from .slots import Slots
+from .verdict import Stop
+
+
+class Exchanger:
+    """The exchange of results for jobs between one worker and its queue."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        worker: str,
+        options: Options,
+        *,
+        lock: LockFile,
+        slots: Slots,
+        full_disk: FullDisk,
+        lines: Lines,
+    ) -> None:
+        self._queue = queue
+        self._worker = worker
+        self._options = options
+        self._lock = lock
+        self._slots = slots
+        self._full_disk = full_disk
+        self._say = lines.say
+        self._ahead = Ahead()
+        self._presence = Presence(options.lease_s)
+        self.results = Results(slots, self._ahead)
+        self.is_hungry = True
+        """Whether there may be jobs to claim."""
+        self.due_at = NEVER
+        """When the next job is due of which that is known."""
+
+    def wake_at(self) -> float:
+        """Return the moment at which word is due that the worker is there."""
+        return self._presence.wake_at(holds=bool(self._slots))
+
+    def step(self, now: float, *, claims: bool) -> None:
+        """Hand in what ended and take what is to run, in one transaction, where there is anything of either."""
+        if self._full_disk.is_waiting(now):
+            return
+        is_trial = self._full_disk.is_there  # of what is at hand, and of no more
+        free = self._slots.free if claims and not self._slots.lined_up else 0
+        has_more = bool(self.results or (free and self.is_hungry))
+        holds = bool(self._slots)
+        hold = is_trial or self._presence.is_due(holds=holds, now=now, along=has_more)
+        if not (has_more or hold):
+            return
+        want = self._wanted() if claims and not is_trial else 0
+        # Flushed before it is recorded that there is such output.
+        results = self.results.unrecorded = self._slots.flushed(self.results.unrecorded)
+        answer: Exchange | None = None
+        with self._lock.writing(), self._full_disk.survived(now):
+            answer = self._queue.exchange(
+                self._worker,
+                results,
+                want=want,
+                queues=self._options.queues,
+                lease_s=self._options.lease_s,
+                hold=hold,
+            )
+        if answer is None:
+            return
+        self._full_disk.over()
+        self.results.unrecorded = []
+        if want:
+            self.is_hungry = len(answer.claimed) == want
+        self.due_at = NEVER if answer.next_due_s is None else now + answer.next_due_s
+        if hold or not holds:
+            self._presence.said(now=now)
+        self._tell(results, answer, now)
+        self._take(answer.claimed, begun_at=now)
+        if any(result.kind == "released" for result in results):
+            ring(self._queue.path)  # for the other workers
+
+    def abandon(self, job: Job, now: float) -> None:
+        """Stop the run of a job that is another's by now."""
+        if self._slots.stop(job, Stop.ABANDONED, now=now):
+            self._say(report.taken_away(job))
+
+    def _wanted(self) -> int:
+        slots = self._slots
+        return self._ahead.wanted(slots.free, waiting=slots.lined_up, slots=slots.cap)
+
+    def _take(self, claimed: Sequence[Job], *, begun_at: float) -> None:
+        done_at = time.monotonic()
+        if done_at - begun_at > self._options.lease_s:  # this process was frozen: others may run them by now
+            self.results.unrecorded += [Result(job, "released", error="its worker was frozen") for job in claimed]
+        else:
+            self._line_up(claimed, done_at)
+
+    def _line_up(self, claimed: Sequence[Job], now: float) -> None:
+        """Have jobs started; only those ahead of a free slot are given back soon, whatever holds up the others."""
+        free = max(0, self._slots.free - self._slots.lined_up)
+        self._slots.line_up(claimed[:free], now=now, until=now + self._options.lease_s / 2)
+        self._slots.line_up(claimed[free:], now=now, until=now + GIVE_BACK_S)
+
+    def _tell(self, results: list[Result], answer: Exchange, now: float) -> None:
+        after = {job.number: job for job in answer.settled}
+        recorded = [result for result in results if result.job.number in after]
+        self._slots.recorded(recorded)
+        for result in recorded:
+            job = after[result.job.number]
+            self._say(report.ended(result, job), job.state)
+        for job, error in answer.refused:
+            self._say(report.refused(job, error))
+            self.abandon(job, now)

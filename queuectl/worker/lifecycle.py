@@ -1,0 +1,178 @@
+"""The life of a worker: what it opens, its start and its end in the log, and its end where something goes wrong.
+
+What it does in between is the loop's.
+"""
+
+import os
+import time
+from contextlib import ExitStack, closing
+from importlib import import_module
+from typing import Final
+
+from ..answers import Result
+from ..clock import worker_id
+from ..doorbell import Doorbell, ring
+from ..errors import InvalidInput, NoQueue, shown
+from ..escaping import escape
+from ..lockfile import LockFile, can_have_one
+from ..queue import Queue
+from . import report
+from .exchange import Exchanger
+from .full_disk import FullDisk
+from .lines import Lines, Report
+from .loop import Loop
+from .notify import Notifier
+from .options import Options
+from .process import starting, with_descriptors
+from .signals import Signals
+from .slots import Slots, places
+from .spawner import quick_switches
+from .upkeep import Upkeep
+from .waiting import Waiting
+
+_LOADED_LATER: Final = ("heapq", "shlex")
+"""Modules that work may come to need, and that the queue loads when it does."""
+
+
+class Worker:
+    """Runs the queue's jobs until it is stopped, or drained."""
+
+    def __init__(self, queue: Queue, options: Options, say: Report, notifier: Notifier) -> None:
+        self.id = worker_id(os.uname().nodename, os.getpid())
+        self._queue = queue
+        self._options = options
+        self._notifier = notifier
+        self._lines = Lines(say)
+        self._say = self._lines.say
+        self._full_disk = FullDisk(self._say)
+
+    def run(self) -> int:
+        """Work until there is a reason to stop; gives the exit code, 1 where this program was replaced meanwhile.
+
+        Whatever goes wrong is raised once the commands are killed and, where the queue still takes
+        it, given back.
+        """
+        with ExitStack() as opened:
+            with starting("a worker"):
+                self._open(opened)
+            try:
+                with with_descriptors():
+                    self._work()
+            except Exception as error:
+                if not self._upkeep.is_replaced():
+                    raise
+                self._say(report.failed_as_replaced(error))
+            finally:
+                self._lines.close()
+            return int(self._upkeep.is_replaced())
+
+    def _open(self, opened: ExitStack) -> None:
+        options, path = self._options, self._queue.path
+        if not can_have_one(self.id):
+            raise InvalidInput("worker id", shown(self.id), "a name that a file can have; give the host another name")
+        signals = opened.enter_context(Signals(is_sole=options.is_sole))
+        opened.enter_context(quick_switches())
+        self._lock = opened.enter_context(
+            closing(LockFile(path, self.id, slots=places(options.slots), lease_s=options.lease_s))
+        )
+        doorbell = opened.enter_context(closing(Doorbell(path, self.id)))
+        self._waiting = Waiting(doorbell, signals)
+        self._slots = opened.enter_context(closing(self._make_slots()))
+        self._upkeep = opened.enter_context(closing(self._make_upkeep()))
+        self._slots.fit(now=time.monotonic())
+        self._exchanger = self._make_exchanger()
+        self._loop = self._make_loop()
+        for name in _LOADED_LATER:  # while there is a descriptor to read them with
+            import_module(name)
+
+    def _work(self) -> None:
+        options, queue = self._options, self._queue
+        with self._lock.writing():
+            queue.worker_started(
+                self.id,
+                host=os.uname().nodename,
+                pid=os.getpid(),
+                slots=options.slots,
+                queues=options.queues,
+                reason=options.reason,
+            )
+        self._say(report.worker_started(self.id, options.slots, options.queues))
+        if self._slots.cap < options.slots:
+            self._say(report.fewer_slots(self._slots.cap, options.slots))
+        self._notifier.ready()
+        try:
+            cause = self._loop.run()
+        except BaseException as error:
+            self._abort(error)
+            raise
+        with self._lock.writing(), self._full_disk.survived(time.monotonic()):  # found gone, where it has no room
+            queue.worker_stopped(self.id, cause)
+        ring(queue.path)  # for those that drain too: what they wait for may have been our last job
+        self._say(report.worker_stopped(self.id, cause))
+
+    def _make_slots(self) -> Slots:
+        options, queue = self._options, self._queue
+        return Slots(
+            options.slots,
+            self._waiting,
+            self._lock,
+            worker=self.id,
+            db_path=queue.path,
+            output_path=queue.output_path,
+            inherited_env=queue.inherited_env,
+            grace_s=options.grace_s,
+            output_limit_bytes=queue.settings().output_limit_bytes,
+            is_sole=options.is_sole,
+        )
+
+    def _make_upkeep(self) -> Upkeep:
+        return Upkeep(
+            self._queue,
+            self.id,
+            slots=self._options.slots,
+            lock=self._lock,
+            waiting=self._waiting,
+            notifier=self._notifier,
+            say=self._say,
+        )
+
+    def _make_exchanger(self) -> Exchanger:
+        return Exchanger(
+            self._queue,
+            self.id,
+            self._options,
+            lock=self._lock,
+            slots=self._slots,
+            full_disk=self._full_disk,
+            lines=self._lines,
+        )
+
+    def _make_loop(self) -> Loop:
+        return Loop(
+            self._queue,
+            self.id,
+            self._options,
+            lock=self._lock,
+            waiting=self._waiting,
+            slots=self._slots,
+            exchanger=self._exchanger,
+            upkeep=self._upkeep,
+            full_disk=self._full_disk,
+            lines=self._lines,
+            notifier=self._notifier,
+        )
+
+    def _abort(self, error: BaseException) -> None:
+        held = self._slots.abandon_all()
+        results = self._exchanger.results.unrecorded + [
+            Result(job, "released", error=f"its worker failed: {error}") for job in held
+        ]
+        try:
+            self._queue.exchange(self.id, results, want=0, lease_s=self._options.lease_s)
+            self._queue.worker_stopped(self.id, escape(f"failed: {error}")[:900])
+            ring(self._queue.path)  # for the other workers
+        except NoQueue:  # nothing is left that an end could be recorded in, and the first error says so
+            pass
+        except Exception as refusal:  # the first error is the one to raise, whatever this one is
+            for result in results:
+                self._say(report.not_recorded(result, refusal))

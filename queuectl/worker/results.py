@@ -1,0 +1,60 @@
+"""How runs ended, until that is recorded: results are gathered for a moment, so that one commit carries several."""
+
+from typing import Final
+
+from ..answers import Result
+from .ahead import TOGETHER, Ahead
+from .attempt import NEVER
+from .slots import Slots
+from .verdict import spared
+
+GATHER_S: Final = 0.002
+"""How long a result waits for others to be recorded along with it: a commit costs about as much, for one or for ten."""
+
+GATHER_AHEAD_S: Final = 0.05
+"""The same where slots that come free have jobs to go on with."""
+
+
+class Results:
+    """The results that are not recorded yet, in `unrecorded`."""
+
+    def __init__(self, slots: Slots, ahead: Ahead) -> None:
+        self._slots = slots
+        self._ahead = ahead
+        self._gathering_since = 0.0
+        self.unrecorded: list[Result] = []
+        self.interrupted_at = -NEVER
+        """When this process was last interrupted from a terminal, and its commands perhaps too."""
+
+    def __bool__(self) -> bool:
+        return bool(self.unrecorded)
+
+    def take(self, ended: list[Result], now: float) -> None:
+        """Take how runs ended."""
+        if not self.unrecorded:
+            self._gathering_since = now
+        if any(result.job.is_last_attempt for result in ended):
+            # Done again these would be dead, whatever came of them: no others are waited for.
+            self._gathering_since = min(self._gathering_since, now + GATHER_S - GATHER_AHEAD_S)
+        self.unrecorded += [spared(result, now=now, interrupted_at=self.interrupted_at) for result in ended]
+        self._ahead.note(ended)
+        self._slots.patience_s = self._ahead.patience_s
+
+    def give_back(self, why: str) -> None:
+        """Have the jobs that wait for a slot released, with no others waited for."""
+        withdrawn = self._slots.withdraw()
+        self.unrecorded += [Result(job, "released", error=why) for job in withdrawn]
+        if withdrawn:
+            self._gathering_since = -NEVER
+        self._ahead.forget()
+
+    def are_gathered(self, now: float) -> bool:
+        """Whether no others are waited for, if there are any."""
+        if not self.unrecorded or now >= self.gather_until:
+            return True
+        return len(self.unrecorded) >= (TOGETHER if self._slots.lined_up else self._slots.running)
+
+    @property
+    def gather_until(self) -> float:
+        """Return the moment until which others are waited for."""
+        return self._gathering_since + (GATHER_AHEAD_S if self._slots.lined_up else GATHER_S)
