@@ -95,7 +95,7 @@ def peek(path: Path) -> Peeked:
                 cursor = txn.cursor(log)
                 last: Any = cursor.item() if cursor.last() else None
                 rows: Any = dict(txn.cursor(meta))
-            refuse_meta(rows, path)
+            refuse_meta(rows, last[0] if last else b"", path)
         return Peeked(rows, last, [name for name in table_names() if name.encode() not in there])
     finally:
         if held is not None:

@@ -88,17 +88,13 @@ class _Walk:
         self._astray = Problems()
         self._inherited = Inherited()
         with store.read() as txn:
-            fault = fault_of_meta(dict(txn.scan("meta")))
             self._retained = _retained(txn)
             self._cut, _, self._chain = self._retained
             last = txn.last(LOG)
             self._head = int.from_bytes(last[0][:8], "big") if last else 0
-            if self._cut > self._head:  # a retention event stands behind the cut that it tells of
-                what = f"`cut` in the table `meta` says that events up to {self._cut} may be missing"
-                fault = f"{what}, and the log ends at {self._head}"
-                self._cut = 0
-            if fault:
+            if fault := fault_of_meta(dict(txn.scan("meta")), last[0] if last else b""):
                 self._problems.append(Problem(0, fault))
+            self._cut = self._cut if self._cut <= self._head else 0
             self._rows = min(txn.count(LOG), store.sizes()["file"] // _LEAST_ROW_BYTES)
         self._watched = watched
         self._audit = Audit(self._problems.append, cut=self._cut, watched=watched)

@@ -117,8 +117,11 @@ def check_format(env: lmdb.Environment, path: Path, txn: lmdb.Transaction | None
         raise NewerFormat(f"the format of the store at {path}", version, FORMAT)
 
 
-def fault_of_meta(rows: Mapping[bytes, bytes]) -> str:
-    """Return what of the rows of `meta` cannot be what was written, "" where all can: each read goes by these rows."""
+def fault_of_meta(rows: Mapping[bytes, bytes], head: bytes) -> str:
+    """Return what of the rows of `meta` cannot be what was written, "" where all can: each read goes by these rows.
+
+    `head` is the key of the last row of `log`, empty where it has none.
+    """
     has_gaps = rows.get(b"format") == b"2"
     for key, value in rows.items():
         if key not in _META or (key in _OF_GAPS and not has_gaps):
@@ -127,22 +130,27 @@ def fault_of_meta(rows: Mapping[bytes, bytes]) -> str:
             return f"its table `meta` has a row `{key.decode()}` that is not whole"
     if lacking := [key.decode() for key in _OF_GAPS if has_gaps and key not in rows]:
         return f"its table `meta` lacks the row `{lacking[0]}`"
+    if has_gaps and rows[b"cut"] >= head:  # a retention event stands after the cut that it tells of
+        cut, end = (int.from_bytes(each, "big") for each in (rows[b"cut"], head))
+        return f"`cut` in the table `meta` says that events up to {cut} may be missing, and the log ends at {end}"
     if rows.get(b"live", b"a") not in (b"a", b"b"):
         return "its table `meta` does not say in `live` which views count"
     return ""
 
 
-def refuse_meta(rows: Mapping[bytes, bytes], path: Path) -> None:
+def refuse_meta(rows: Mapping[bytes, bytes], head: bytes, path: Path) -> None:
     """Raise StoreError where the rows of `meta` cannot be what was written."""
-    if fault := fault_of_meta(rows):
+    if fault := fault_of_meta(rows, head):
         raise StoreError(f"the queue at {path} is damaged: {fault}; type `queuectl verify`, then restore a backup")
 
 
 def _check_meta(env: lmdb.Environment, path: Path, txn: lmdb.Transaction | None) -> None:
-    meta = env.open_db(b"meta", txn=txn, create=False)
+    meta, log = (env.open_db(name, txn=txn, create=False) for name in (b"meta", b"log"))
     with nullcontext(txn) if txn is not None else env.begin() as reading:
         rows: Any = dict(reading.cursor(meta))
-    refuse_meta(rows, path)
+        last = reading.cursor(log)
+        head = bytes(last.key()) if last.last() else b""
+    refuse_meta(rows, head, path)
 
 
 def _tables(env: lmdb.Environment, txn: lmdb.Transaction | None, *, create: bool) -> Sets:

@@ -447,7 +447,7 @@ def test_a_cut_ahead_of_the_log(path: Path) -> None:
     """A cut that no message can carry, since its row is damaged, is told; the rest of the log is checked."""
     rows = rows_of(path)
     with Store.open(path, create=False) as store, store.write() as txn:
-        txn.put("meta", b"cut", b"\x7f" * 20)
+        txn.put_many("meta", [(b"cut", b"\x7f" * 20), (b"format", b"2"), (b"origin", bytes(32))])
     report = verify(path, log_only=True)
     assert [each.part for each in report.problems] == ["log"]
     assert "`cut` in the table `meta`" in report.problems[0].what
