@@ -65,7 +65,7 @@ TOLD: Final = re.compile(
 DIFFERENCES: Final = re.compile(r"differences? (found|in)|live (has|[0-9a-f]+ =)")
 """The same of what a replay prints."""
 
-NOW: Final = re.compile(r"\b(\d[\d.,]* ?(ms|s|min|m|h|d|bytes))+\b|\d\d:\d\d:\d\d\S*")
+NOW: Final = re.compile(r"\b(\d[\d.,]* ?(ms|s|min|m|h|d|bytes|[KMG]iB))+\b|\d\d:\d\d:\d\d\S*")
 """What may differ between two answers: times, and sizes, since a cut that takes unused pages alone damages nothing."""
 WITH_DIGITS: Final = re.compile(r"[\w.:-]*\d[\w.:+-]*")
 
