@@ -16,7 +16,7 @@ import lmdb
 from .datafile import check_length, damaged
 from .directory import hold_files
 from .errors import NoQueue, StoreError
-from .gate import Gate
+from .gate import Gate, Visit
 from .lmdbfile import NEARLY_FULL, PATIENCE_S, LmdbFile
 from .tables import Sets, TablesMissing, create_tables, open_tables, tables_there
 from .txnlocks import Held
@@ -56,7 +56,6 @@ class Environment:
         self.counted: Counted = {}
         self._passing, self._is_suspect = passing, is_suspect
         self._seen: Seen | None = None
-        self._reading = 0
         self._is_sharing = False
         self._is_closing = self._is_retired = self._is_full = False
         self._hold = None if passing else hold_files(path, create=create)
@@ -105,7 +104,7 @@ class Environment:
     def is_there(self) -> bool:
         """Return whether the path still leads to what is open."""
         try:
-            who = self.enter(reads=True)
+            visit = self.enter(reads=True)
         except NoQueue:
             return False
         try:
@@ -115,7 +114,7 @@ class Environment:
         except (lmdb.Error, StoreError):  # whoever reads tells of it
             return True
         finally:
-            self.leave(who, reads=True)
+            self.leave(visit)
         return True
 
     def _gone(self) -> str:
@@ -181,76 +180,79 @@ class Environment:
         if self.opened.is_overwritten(txn, 0, write=True):
             raise NoQueue(str(self.path), gone=OVERWRITTEN)
 
-    def enter(self, *, reads: bool) -> int:
+    def enter(self, *, reads: bool) -> Visit:
         """Begin to use the engine and return what leave() wants.
 
         Raises NoQueue where there is something else to be read, StoreError where the last user is gone.
         """
         gate = self.gate
         with gate.lock:
-            who = gate.enter()
+            visit = gate.enter()
             try:
                 self._check_usable(gone=self._gone() if reads else "")
                 if reads:
-                    self._begin_reading()
+                    self._begin_reading(visit)
             except BaseException:
-                gate.leave(who)
+                gate.leave(visit)
                 raise
-        return who
+        return visit
 
-    def leave(self, who: int, *, reads: bool) -> None:
+    def leave(self, visit: Visit) -> None:
         """End the use of the engine; does nothing in a forked child, where it is the parent's."""
         if os.getpid() != self.opener:
             return
         gate = self.gate
         with gate.lock:
-            if reads:
-                self._end_reading()
-            gate.leave(who)
+            if visit.reads:
+                self._end_reading(visit)
+            gate.leave(visit)
             closes = self._is_unused()
         if closes:
             self._close()
 
-    def _begin_reading(self) -> None:
+    def _begin_reading(self, visit: Visit) -> None:
         readers = self.opened.readers
-        self._reading += 1
-        if readers is None or (self._reading > 1 and self._is_sharing):
+        visit.reads = True
+        if readers is None or (self._is_sharing and self._is_read_beside(visit)):
             return
         try:
             readers.share()
             self._is_sharing = True
         except BaseException:
-            self._end_reading()
+            self._end_reading(visit)
             raise
 
-    def _end_reading(self) -> None:
-        self._reading -= 1
-        if not self._reading and self.opened.end_reading():
+    def _end_reading(self, visit: Visit) -> None:
+        if not self._is_read_beside(visit) and self.opened.end_reading():
             self._is_sharing = False
+        visit.reads = False
 
-    def enter_writing(self) -> tuple[int, Held | None]:
+    def _is_read_beside(self, visit: Visit) -> bool:
+        return self.gate.has_others and any(each.reads for each in self.gate.visits() if each is not visit)
+
+    def enter_writing(self) -> tuple[Visit, Held | None]:
         """Begin to use the engine as the one writer, which is waited for; call it in this thread's `turn`.
 
         Returns what leave_writing() wants; raises as enter() does.
         """
         self.make_room()
-        who, held = self.enter(reads=False), None
+        visit, held = self.enter(reads=False), None
         try:
             if self.opened.writers is not None:
                 held = self.opened.writers.take()
             self.check_there()  # beside a new lock.mdb others would write what this does not know
         except BaseException:
-            self.leave_writing(who, held)
+            self.leave_writing(visit, held)
             raise
-        return who, held
+        return visit, held
 
-    def leave_writing(self, who: int, held: Held | None) -> None:
+    def leave_writing(self, visit: Visit, held: Held | None) -> None:
         """End the use of the engine as the writer; does nothing in a forked child, where it is the parent's."""
         if os.getpid() != self.opener:
             return
         if held is not None and self.opened.writers is not None:
             self.opened.writers.let_go()
-        self.leave(who, reads=False)
+        self.leave(visit)
 
     def check_there(self) -> None:
         """Raise NoQueue where the path no longer leads to what is open."""
@@ -282,11 +284,11 @@ class Environment:
             self.grow()
 
     def _is_nearly_full(self) -> bool:
-        who = self.enter(reads=False)
+        visit = self.enter(reads=False)
         try:
             return self.opened.used_bytes() > NEARLY_FULL * self.opened.map_bytes
         finally:
-            self.leave(who, reads=False)
+            self.leave(visit)
 
     def note_full(self) -> None:
         """Have the map enlarged before the next write."""
@@ -294,13 +296,14 @@ class Environment:
 
     def free_readers(self) -> int:
         """Free the slots of readers that were killed, which hold old pages on disk, and return how many."""
-        who = self.enter(reads=False)
+        visit = self.enter(reads=False)
         try:
             freed, self.freed_readers = self.freed_readers, 0  # those found at opening count once
             freed += self.opened.env.reader_check()
-            is_mine = self.opened.slots_of_this_pid() > self._reading
+            with self.gate.lock:
+                is_mine = self.opened.slots_of_this_pid() > sum(each.reads for each in self.gate.visits())
         finally:
-            self.leave(who, reads=False)
+            self.leave(visit)
         if is_mine:  # those with this process's pid LMDB passes over: another container's, alive or killed
             freed += self._free_mine()
         return freed

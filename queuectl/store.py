@@ -25,6 +25,7 @@ import lmdb
 from .directory import REPLAY_LOCK, advice_on, lock
 from .environment import Counted, Environment, suspect
 from .errors import CorruptLog, ForkedStore, QueuectlError, StoreError, WriteFailed
+from .gate import Visit
 from .registry import acquire, make_passing
 from .tables import VIEW_TABLES, Sets
 from .txnlocks import Held
@@ -238,7 +239,7 @@ class Store:
         Raises StoreError where the file is damaged and the engine notices, or a row cannot be what was written.
         """
         shared = self._shared
-        who, _, txn = self._begin(write=False)
+        visit, _, txn = self._begin(write=False)
         opened = None
         try:
             opened = self._transaction(txn)
@@ -254,7 +255,7 @@ class Store:
             if opened is not None:
                 opened.forget()
             del txn  # a reader slot is given back once nothing refers to the transaction
-            shared.leave(who, reads=True)
+            shared.leave(visit)
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -270,7 +271,7 @@ class Store:
             raise self._disk_failed(shared.failure)
         self.check_process()  # the turn may be that of a thread which no forked child has
         with shared.turn:
-            who, held, txn = self._begin(write=True)
+            visit, held, txn = self._begin(write=True)
             try:
                 try:
                     with no_collection():
@@ -301,7 +302,7 @@ class Store:
                 shared.opened.note_size()
                 shared.note(seen)
             finally:
-                shared.leave_writing(who, held)
+                shared.leave_writing(visit, held)
 
     def copy(self) -> Generator[bytes, None, None]:
         """Give the data file as it is now, compacted, piece by piece; a read transaction lives as long.
@@ -346,29 +347,29 @@ class Store:
     def _using(self, *, reads: bool = False) -> Iterator[Environment]:
         self.check_process()
         shared = self._shared
-        who = shared.enter(reads=reads)
+        visit = shared.enter(reads=reads)
         try:
             yield shared
         finally:
-            shared.leave(who, reads=reads)
+            shared.leave(visit)
 
     def check_process(self) -> None:
         """Raise ForkedStore in a child that was forked since this was opened."""
         if os.getpid() != self._shared.opener:
             raise ForkedStore(str(self.path), self._shared.maker, os.getpid())
 
-    def _begin(self, *, write: bool) -> tuple[int, Held | None, lmdb.Transaction]:
+    def _begin(self, *, write: bool) -> tuple[Visit, Held | None, lmdb.Transaction]:
         """Return what is wanted to leave a transaction, and that."""
         self.check_process()
         if not self._is_open:
             raise StoreError(f"cannot use the queue at {self.path}: it was closed; open it again")
         shared = self._shared
         while True:
-            who, held = shared.enter_writing() if write else (shared.enter(reads=True), None)
+            visit, held = shared.enter_writing() if write else (shared.enter(reads=True), None)
             try:
-                return who, held, shared.begin(write=write)
+                return visit, held, shared.begin(write=write)
             except BaseException as error:
-                shared.leave_writing(who, held) if write else shared.leave(who, reads=True)
+                shared.leave_writing(visit, held) if write else shared.leave(visit)
                 # Another process made the map larger, or a commit that found no room got as far as its last page.
                 if isinstance(error, lmdb.MapResizedError | lmdb.PanicError):
                     shared.grow()

@@ -78,3 +78,36 @@ def test_who_is_alone_stays_so_though_it_asks_again() -> None:
             assert not is_alone_again
         assert not gate.is_empty
     assert gate.is_empty
+
+
+def test_one_that_is_forgotten_is_out() -> None:
+    """A thread that never left, for a signal's handler raised as it did, keeps nobody from being alone afterwards."""
+    gate = Gate()
+    with gate.lock:
+        visit = gate.enter()
+    assert not gate.is_empty
+    del visit
+    assert gate.is_empty
+    with gate.alone(timeout_s=0) as is_alone:
+        assert is_alone
+
+
+def test_who_is_alone_and_forgotten_keeps_nobody_out() -> None:
+    """One that had the gate to itself, and whose end a signal's handler broke off, is alone no more."""
+    gate = Gate()
+    alone = gate.alone(timeout_s=0)
+    assert alone.__enter__()
+    is_in = Event()
+
+    def visit() -> None:
+        with gate.lock:
+            gate.leave(gate.enter())
+        is_in.set()
+
+    visitor = Thread(target=visit)
+    visitor.start()
+    wait_until(lambda: bool(gate._changed._waiters))  # type: ignore[attr-defined]  # it is kept out
+    assert not is_in.is_set()
+    del alone
+    visitor.join(20)
+    assert is_in.is_set()

@@ -55,7 +55,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "command_parent": "processes",
     "diskspace": "",
     "damage": "errors",
-    "store": "copying damage diskspace directory environment errors registry tables txnlocks",
+    "store": "copying damage diskspace directory environment errors gate registry tables txnlocks",
     "projections.rebuild": f"apart surroundings {VIEWS_OF_ALL}",
     "projections.runner|projections.folding|projections.walking": VIEWS_OF_ALL,
     "projections.comparing": "store projections.*",

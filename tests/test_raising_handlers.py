@@ -60,3 +60,65 @@ def test_nobody_is_kept_out_where_a_handler_raised(tmp_path: Path, error: str) -
             assert process.stderr is not None
             told = process.stderr.read().decode()
     assert told == ""
+
+
+GROWN = """
+import random, signal, subprocess, sys, time
+from pathlib import Path
+from queuectl import lmdbfile
+from queuectl.store import Store
+
+GROWER = '''
+import sys
+from pathlib import Path
+from queuectl.store import Store
+with Store.open(Path(sys.argv[1]), create=False) as store, store.write() as txn:
+    txn.put("jobs", b"large", b"x" * (16 << 20))
+'''
+def handle(*_):
+    raise TimeoutError
+def write():
+    with store.write() as txn:
+        txn.put("jobs", b"small", b"1")
+def read():
+    with store.read() as txn:
+        txn.get("jobs", b"small")
+def typical_s(act):
+    took = []
+    for _ in range(20):
+        begun = time.perf_counter()
+        act()
+        took.append(time.perf_counter() - begun)
+    return sorted(took)[10]
+
+lmdbfile.MAP_SIZE = 8 << 20
+random.seed(1)
+with Store.open(Path(sys.argv[1]), create=True) as store:
+    acts = [(act, typical_s(act)) for act in (write, read, read)]
+    signal.signal(signal.SIGALRM, handle)
+    raised = count = 0
+    while raised < 1500:
+        count += 1
+        act, seconds = acts[count % 3]
+        try:
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00001, 1.2 * seconds))
+            act()
+        except TimeoutError:
+            raised += 1
+        while True:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                break
+            except TimeoutError:
+                raised += 1
+    subprocess.run([sys.executable, "-c", GROWER, sys.argv[1]], check=True)
+    read()
+    write()
+"""
+
+
+def test_the_map_can_grow_where_a_handler_raised(tmp_path: Path) -> None:
+    """After over a thousand reads and writes that were broken off, what another process enlarged is mapped anew."""
+    words = [sys.executable, "-c", GROWN, str(tmp_path / "q")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
