@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
+from zlib import crc32
 
 import lmdb
 
@@ -39,11 +40,11 @@ VIEW_TABLES: Final = (
 )
 _SETS: Final = ("a", "b")
 
-_META: Final = {b"format": 1, b"live": 1, b"views": 1, b"anchor": 16, b"cut": 8, b"origin": 32}
+_META: Final = {b"format": 1, b"live": 1, b"views": 1, b"anchor": 16, b"cut": 8, b"origin": 32, b"sum": 4}
 """Each key that `meta` may have, and how many bytes its value has at least."""
 
 _OF_GAPS: Final = (b"cut", b"origin")
-"""What a store of format 2 has, and none of format 1."""
+"""What a store of format 2 has, and none of format 1; `sum` is theirs, which older releases did not write."""
 
 Sets = Mapping[str, Mapping[str, Any]]
 """For each set of views, table name -> LMDB's handle, of the views in it and of what is no view."""
@@ -124,18 +125,25 @@ def fault_of_meta(rows: Mapping[bytes, bytes], head: bytes) -> str:
     """
     has_gaps = rows.get(b"format") == b"2"
     for key, value in rows.items():
-        if key not in _META or (key in _OF_GAPS and not has_gaps):
+        if key not in _META or (key in (*_OF_GAPS, b"sum") and not has_gaps):
             return f"its table `meta` has a row `{ascii(key)[2:-1]}` that nobody wrote"
         if len(value) < _META[key]:
             return f"its table `meta` has a row `{key.decode()}` that is not whole"
     if lacking := [key.decode() for key in _OF_GAPS if has_gaps and key not in rows]:
         return f"its table `meta` lacks the row `{lacking[0]}`"
+    if b"sum" in rows and rows[b"sum"] != sum_of_gaps(rows[b"cut"], rows[b"origin"]):
+        return "`cut` or `origin` in its table `meta` is not what was written"
     if has_gaps and rows[b"cut"] >= head:  # a retention event stands after the cut that it tells of
         cut, end = (int.from_bytes(each, "big") for each in (rows[b"cut"], head))
         return f"`cut` in the table `meta` says that events up to {cut} may be missing, and the log ends at {end}"
     if rows.get(b"live", b"a") not in (b"a", b"b"):
         return "its table `meta` does not say in `live` which views count"
     return ""
+
+
+def sum_of_gaps(cut: bytes, origin: bytes) -> bytes:
+    """Return the checksum of what `meta` has of a log with gaps."""
+    return crc32(cut + origin).to_bytes(4, "big")
 
 
 def refuse_meta(rows: Mapping[bytes, bytes], head: bytes, path: Path) -> None:

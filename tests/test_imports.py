@@ -25,7 +25,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "halfmade": "directory errors files",
     "errors|escaping|boot|drainer|events.types|retry|later|events.__init__|projections.__init__": "",
     "job|commands|decider": CORE,
-    "events.lmdb_log": "errors events.* store",
+    "events.lmdb_log": "errors events.* store tables",
     "events.validity": "errors events.types kinds when",
     "events.*": "errors events.* packing",
     "clock": "boot",

@@ -10,6 +10,7 @@ from itertools import islice
 
 from ..errors import Conflict, CorruptLog
 from ..store import Row, Transaction, key_of
+from ..tables import sum_of_gaps
 from .chain import GENESIS, kept_by, link, link_all
 from .codec import decode, encode_all, told
 from .log import Append
@@ -24,6 +25,7 @@ _META = "meta"
 _NO_VERSION = bytes(8)
 _CUT = b"cut"
 _ORIGIN = b"origin"
+_SUM = b"sum"
 _FORMAT, _WITH_GAPS = b"format", b"2"
 
 
@@ -208,7 +210,9 @@ class LmdbLog:
 
     def set_cut(self, position: int, origin: bytes) -> None:
         """Say up to where events may be missing, and whose log it is; a release that knows no gaps refuses it then."""
-        for key, value in ((_CUT, key_of(position)), (_ORIGIN, origin), (_FORMAT, _WITH_GAPS)):
+        cut = key_of(position)
+        rows = (_CUT, cut), (_ORIGIN, origin), (_FORMAT, _WITH_GAPS), (_SUM, sum_of_gaps(cut, origin))
+        for key, value in rows:
             self._txn.put(_META, key, value)
 
     def origin(self) -> bytes:
