@@ -5,6 +5,7 @@ large to be a key, a tuple of the wrong length. So the place is looked at, and n
 """
 
 import struct
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -15,18 +16,28 @@ KINDS: Final = (ValueError, TypeError, LookupError, ArithmeticError, AttributeEr
 
 _READERS: Final = ("projections", "packing", "subscriptions", "outputs", "presence", "events.lmdb_log")
 _TABLES: Final = ("Transaction.", "key_of", "Store._transaction")
+_OF_READING: Final = frozenset({__package__, "lmdb", "msgpack", "msgspec"})
 _SHOWN: Final = 80
 
 
 def of_rows(error: BaseException, path: Path) -> StoreError | None:
     """Return the error to raise in the place of one met while rows of a store were read or written, None of others."""
-    if not isinstance(error, KINDS) or not _passed_through_rows(error):
+    if not isinstance(error, KINDS) or not _passed_through_rows(error) or not _is_of_reading(error):
         return None
     found = " ".join(f"{type(error).__name__}: {error}".split())[:_SHOWN]
     return StoreError(
         f"cannot read the queue at {path}: a view is damaged ({found}); `queuectl verify` says what is wrong, and "
         "`queuectl replay` makes the views anew from the log"
     )
+
+
+def _is_of_reading(error: BaseException) -> bool:
+    """Whether no code of somebody else's raised it: a signal's handler, or a method of a value that was handed in."""
+    step = error.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    package = step.tb_frame.f_globals.get("__name__", "").partition(".")[0] if step is not None else ""
+    return package in _OF_READING or package in sys.stdlib_module_names
 
 
 def _passed_through_rows(error: BaseException) -> bool:

@@ -2,10 +2,11 @@
 
 Each worker listens on a named pipe of its own in `<db>/doorbells`. A ring is a hint and no more: it
 may be lost or come for nothing, so workers look by themselves from time to time. Imports only os,
-stat and errno, since every enqueue pays for it.
+stat and errno, since every enqueue pays for it. An OSError without a number is none of the system's: a time
+limit of the caller's, raised by a signal's handler (TimeoutError), goes on.
 """
 # pathlib and contextlib are what the docstring promises not to load:
-# ruff: noqa: PTH104, PTH108, PTH118, PTH208, SIM105
+# ruff: noqa: PTH104, PTH108, PTH118, PTH208
 
 import errno
 import os
@@ -21,7 +22,9 @@ def ring(db_path: str | os.PathLike[str]) -> None:
     directory = os.path.join(db_path, DIRECTORY)
     try:
         names = os.listdir(directory)
-    except OSError:
+    except OSError as error:
+        if error.errno is None:
+            raise
         return
     for name in names:
         if name.endswith(_SUFFIX):
@@ -32,14 +35,18 @@ def _press(path: str) -> None:
     try:
         fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError as error:
+        if error.errno is None:
+            raise
         if error.errno == errno.ENXIO:  # nobody holds the other end: its worker died
             _remove(path)
         return
     try:
         if stat.S_ISFIFO(os.fstat(fd).st_mode):  # a file that somebody put there is not written to
             os.write(fd, b"!")
-    except OSError:
-        pass  # full: the worker has not yet heard the rings before this one
+    except OSError as error:
+        if error.errno is None:
+            raise
+        # It is full: the worker has not yet heard the rings before this one.
     finally:
         os.close(fd)
 
@@ -47,8 +54,9 @@ def _press(path: str) -> None:
 def _remove(path: str) -> None:
     try:
         os.unlink(path)
-    except OSError:
-        pass
+    except OSError as error:
+        if error.errno is None:
+            raise
 
 
 class Doorbell:

@@ -73,6 +73,8 @@ def _prepare(path: Path, *, create: bool) -> None:
         if 0 <= size <= halfmade.most_bytes():
             size = _begun(path, size, create=create)
     except OSError as error:
+        if error.errno is None:  # a signal's handler raised it, and no look at a file
+            raise
         raise StoreError(
             f"cannot look for a queue at {path}: {error.strerror}; "
             f"{advice_on(error, 'check the path and its permissions')}"

@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from queuectl import Queue
+from queuectl.doorbell import Doorbell
 from queuectl.errors import CorruptLog, StoreError
 from queuectl.packing import pack
 from queuectl.store import Store, key_of
@@ -234,3 +236,52 @@ def test_an_error_of_the_caller_is_no_damage(tmp_path: Path) -> None:
             raise TypeError("mine")
         with pytest.raises(ValueError, match="mine"), store.write():
             raise ValueError("mine")
+
+
+LIMITED = """
+import random, signal, sys
+from queuectl import Queue
+
+class Limit({base}):
+    pass
+
+armed = False
+def handle(*_):
+    global raised
+    if armed:
+        raised += 1
+        raise Limit("mine")
+raised = caught = 0
+random.seed(1)
+with Queue.open(sys.argv[1]) as queue, Queue.open(sys.argv[1]) as other:
+    acts = [queue.status, lambda: queue.job("stays0003"), lambda: list(queue.jobs(limit=50)),
+            lambda: list(queue.events(limit=50)), lambda: queue.enqueue("true")]
+    if Limit.__base__ is Exception:  # which nobody catches who means something else
+        acts += [lambda: queue.history("many0098"), lambda: Queue.open(sys.argv[1]).close()]
+    for act in acts:
+        act()  # what is loaded at the first call is loaded
+    signal.signal(signal.SIGALRM, handle)
+    for count in range(1200):
+        try:
+            armed = True
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00001, 0.0004))
+            acts[count % len(acts)]()
+            armed = False
+        except Limit:
+            armed = False
+            caught += 1
+print(raised, caught)
+"""
+
+
+@pytest.mark.parametrize("base", ["Exception", "LookupError", "TimeoutError"])
+def test_what_a_handler_raises_is_neither_damage_nor_lost(tmp_path: Path, base: str) -> None:
+    """A time limit that strikes while rows are read, or a worker's bell is rung, arrives as it is, each one of them."""
+    damage.make(tmp_path / "q")
+    with closing(Doorbell(tmp_path / "q", "w1")):
+        words = [sys.executable, "-c", LIMITED.format(base=base), str(tmp_path / "q")]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == ""
+    raised, caught = done.stdout.split()
+    assert raised == caught
+    assert int(caught) > 100

@@ -9,11 +9,11 @@ tells all of it; tests/golden keeps the bytes of every version.
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, reduce
 from operator import or_
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from zlib import crc32
 
 import msgpack
-from msgspec import NODEFAULT, Struct, convert, defstruct
+from msgspec import NODEFAULT, MsgspecError, Struct, convert, defstruct
 from msgspec.msgpack import Decoder
 
 from ..errors import CorruptLog, NewerFormat
@@ -44,6 +44,9 @@ from .types import (
     WorkerStopped,
     WorkerStopping,
 )
+
+_NO_EVENT: Final = (MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are none; not all of ValueError, which a signal's handler may raise meanwhile."""
 
 Data = dict[str, Any]
 Upcast = Callable[[Data], Data]
@@ -187,7 +190,7 @@ def decode_all(
             raise CorruptLog(position, "the checksum does not match")
         try:
             found = decode_whole(payload)
-        except (ValueError, RecursionError):  # of another version, with a text that is not UTF-8, or no event
+        except _NO_EVENT:  # of another version, with a text that is not UTF-8, or no event
             found = _decode_slowly(position, payload, upcasts)
         event, stream, prev = found.d, found.s, found.p
         if type(event) is JobSpec:
@@ -209,7 +212,7 @@ def told(key: bytes, value: bytes) -> Told:
     """Return what an envelope says of its event's time and type; raises CorruptLog or NewerFormat."""
     try:
         found = _told(_payload(key, value))
-    except (ValueError, RecursionError) as error:  # a MsgspecError is one, and so is what is raised for no UTF-8
+    except _NO_EVENT as error:
         raise CorruptLog(int.from_bytes(key, "big"), "its bytes are no event") from error
     if found.y not in _BY_NAME or found.v != _BY_NAME[found.y].version:
         decode(key, value)  # which says what is wrong with it, if anything
@@ -220,7 +223,7 @@ def outline(key: bytes, value: bytes) -> Outline:
     """Return what an envelope says beside its data, also one of a newer release; raises CorruptLog."""
     try:
         return _outlined(_payload(key, value))
-    except (ValueError, RecursionError) as error:
+    except _NO_EVENT as error:
         raise CorruptLog(int.from_bytes(key, "big"), "its bytes are no event") from error
 
 
