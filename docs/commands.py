@@ -26,6 +26,8 @@ CONVENTIONS = """\
   ISO 8601 in UTC with `Z`, durations end in `_ms` or `_s`. Keys may be added, and none goes or changes.
 - **Data** goes to stdout, messages and progress to stderr. Colour only on a terminal, and not where
   `NO_COLOR` is set.
+- **Who waits** for another process, behind a replay or a restore for example, says so on stderr after a second,
+  once: for what, and which process it is as far as that can be seen.
 - **`--reason TEXT`** on each verb that changes something: kept in the log with the change, for ever."""
 
 JOB = (

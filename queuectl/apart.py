@@ -18,9 +18,10 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import IO, Any, Final, NamedTuple
 
+from . import lock_wait
 from .errors import QueuectlError
 from .hindrance import hindrance, is_hindrance, words
 from .packing import pack, unpack, unpacked
@@ -45,6 +46,9 @@ _LAST_WORDS: Final = (
     "libgcc_s",  # the C library wants to load it to end a thread, and aborts where no file can be opened
 )
 """What the interpreter and the C library print, in no other language, where they end a process short of something."""
+
+_sending: Final = Lock()
+"""Held for a message: who waits for a lock is told of that from a thread of its own."""
 
 _MOST: Final = 2**63 - 1
 """The largest number that a message carries; a damaged file can have any."""
@@ -138,7 +142,10 @@ def _listen(messages: IO[bytes]) -> Generator[Message, None, tuple[bool, Any]]:
         except ConnectionError:
             return is_begun, None
         if isinstance(word, dict) and is_begun:
-            yield word
+            if word.get("is") == "waiting":
+                lock_wait.relay(word["what"])
+            else:
+                yield word
         elif word is True and not is_begun:
             is_begun = True
         else:
@@ -161,6 +168,7 @@ def main() -> None:
     module, function = TASKS[sys.argv[1]]
     begin = getattr(import_module(f".{module}", __package__), function)
     _send(pack(True))
+    lock_wait.listen(lambda told: _send(pack({"is": "waiting", "what": told})))
     try:
         for message in begin(**unpack(bytes.fromhex(sys.argv[2]))):
             _send(_packed(message))
@@ -175,8 +183,9 @@ def main() -> None:
 
 def _send(data: bytes) -> None:
     rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(0, rest) :]
+    with _sending:
+        while rest:
+            rest = rest[os.write(0, rest) :]
 
 
 def _packed(message: Message) -> bytes:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from . import lock_wait
 from .errors import FileDeleted, HalfReplaced, NoQueue, NotAQueue, NotYetMade, StoreError
 from .files import make_private, open_private
 from .hindrance import advice, hindrance  # not later: it could not be loaded where descriptors ran out
@@ -299,7 +300,7 @@ def _locked(path: Path, how: int) -> int | None:
                 raise _irregular(path) from error
             raise
         try:
-            fcntl.flock(fd, how)
+            lock_wait.take(fd, how, lock_wait.OF_FILES.get(path.name, lock_wait.REPLACING), path.parent)
             if _is_at(path, fd):
                 return fd
             os.close(fd)  # whoever had the lock took the file away: it keeps nobody out any more

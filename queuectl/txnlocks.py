@@ -19,6 +19,7 @@ from threading import get_ident
 from typing import Final
 from weakref import ref
 
+from . import lock_wait
 from .errors import StoreError
 
 _PAUSE_S: Final = 0.002
@@ -36,7 +37,7 @@ class ReaderLock:
     def share(self) -> None:
         """Show that this process reads; waits while another with this pid opens or closes the store."""
         try:
-            fcntl.lockf(self._fd, fcntl.LOCK_SH, 1, os.getpid())
+            lock_wait.take_byte(self._fd, os.getpid(), self._path)
         except OSError as error:
             if error.errno is None:  # a signal's handler raised it
                 raise
@@ -92,7 +93,7 @@ class WriterLock:
             )
         held = Held()
         self._last = ref(held, self._note_forgotten)
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        lock_wait.take(self._fd, fcntl.LOCK_EX, lock_wait.WRITE, self._path)
         return held
 
     def let_go(self) -> None:

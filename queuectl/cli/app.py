@@ -4,9 +4,12 @@ Holds no verb: each lives in verbs/ and is imported when it is typed. What data 
 render.py's, what an error exits with is exits.py's.
 """
 
+from functools import partial
+
 import click
 
 from .. import __version__
+from ..lock_wait import listen
 from .context import Session
 from .group import VerbGroup
 from .offers import directories
@@ -20,6 +23,12 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
 
     say(f"queuectl {__version__}")
     ctx.exit()
+
+
+def _tell_of_wait(told: str) -> None:
+    from .exits import hint
+
+    hint(told)
 
 
 @click.group(
@@ -45,6 +54,8 @@ def queuectl(ctx: click.Context, db: str | None, trust_directory: bool) -> None:
     A JOB is named by its id, or by the beginning of it, three characters or more, where no other
     job's id begins so.
     """
+    listen(_tell_of_wait)
+    ctx.call_on_close(partial(listen, None))
     ctx.obj = session = Session(db)
     ctx.call_on_close(session.close)
     if trust_directory:

@@ -7,6 +7,7 @@ import click
 
 from ...errors import QueuectlError
 from ...job import JobState
+from ...lock_wait import listen
 from ..context import Session, pass_session
 from ..params import States, duration_s, queue_option
 from ..render import on_terminal, terminal_width
@@ -57,4 +58,5 @@ def command(
         from ..top.app import run_top
     except ModuleNotFoundError as error:
         raise QueuectlError(f"top needs {error.name}; install it: pip install textual") from None
+    listen(None)  # the whole screen is its own
     ctx.exit(run_top(opened, chosen, max(every, LEAST_REFRESH_S)))
