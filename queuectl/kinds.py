@@ -23,7 +23,7 @@ SLOTS: Final = f"a whole number from 1 to {MOST_SLOTS:,}"
 
 MOST_PID: Final = 2**31 - 1
 
-_PATH_BYTES: Final = 4_096
+PATH_BYTES: Final = 4_096
 _NAME_BYTES: Final = 255
 
 _SIGNED: Final = frozenset({"priority", "value"})
@@ -148,7 +148,7 @@ def _is_path(value: object) -> bool:
         name = os.fsencode(value)
     except UnicodeEncodeError:
         return False
-    return b"\0" not in name and len(name) <= _PATH_BYTES and all(len(each) <= _NAME_BYTES for each in name.split(b"/"))
+    return b"\0" not in name and len(name) <= PATH_BYTES and all(len(each) <= _NAME_BYTES for each in name.split(b"/"))
 
 
 KINDS: Final[Mapping[str, Kind]] = {

@@ -10,14 +10,15 @@ from .commands import CompleteJob, ConfirmCancel, FailJob, JobCommand, ReleaseJo
 from .engine import Order, Unit, token_of
 from .errors import InvalidInput, QueuectlError, shown
 from .events.types import Output, Reason
+from .events.validity import LONGEST, TEXT_CHARS
 from .job import Job
 from .kinds import is_count, is_job, is_text
 from .projections import scheduled
 
-ERROR_CHARS: Final = 1_000
+ERROR_CHARS: Final = TEXT_CHARS
 """An event stays below half a page of the store, with the stderr that goes beside it."""
 
-TAIL_CHARS: Final = 2_000
+TAIL_CHARS: Final = LONGEST["stderr_tail"]
 MOST_RETURN_CODE: Final = 255
 """What a process can end with, as whoever waited for it is told."""
 

@@ -44,6 +44,7 @@ from queuectl.events.types import (
     JobSpec,
     Output,
     Recorded,
+    Released,
     Removed,
     RetentionApplied,
     Started,
@@ -54,6 +55,7 @@ from queuectl.events.validity import BOUNDS
 from queuectl.inheriting import digest_of
 from queuectl.lockfile import LockFile
 from queuectl.segment import Segment, Writer
+from queuectl.settling import ERROR_CHARS, TAIL_CHARS
 from queuectl.store import Store, key_of
 from queuectl.untrusted import Malformed
 from queuectl.verification import verify
@@ -276,6 +278,13 @@ BEYOND: dict[str, tuple[int | str, Event]] = {
     "field slots is 0": ("worker:w", WorkerStarted("h", 1, 0)),
     "queue: found 'a b'": ("worker:w", WorkerStarted("h", 1, 1, ("a b",))),
     "field removed is -1": ("retention", RetentionApplied(1, 0, 1, -1, bytes(32), "a/000001-1-2.seg", bytes(32))),
+    "field error is 'eeee": (1, Failed(2, 1, "exit_code", "e" * 1_001)),
+    "field stderr_tail is 'tttt": (1, Failed(2, 1, "exit_code", "broken", stderr_tail="t" * 2_001)),
+    "field signal is 'SSSS": (1, Failed(2, 1, "signal", "killed", signal="S" * 1_001)),
+    "field cause is 'cccc": (1, Released(2, "c" * 1_001)),
+    "field host is 'hhhh": ("worker:w", WorkerStarted("h" * 1_001, 1, 1)),
+    "field key is 'kkkk": ("config", ConfigChanged("k" * 1_001, 1, None)),
+    "field old is 'oooo": ("config", ConfigChanged("shell", "o" * 1_001, None)),
     "field retry_at_us is 4611686018427387904": (1, Failed(2, 1, "lost", "gone", retry_at_us=1 << 62)),
 }
 
@@ -309,6 +318,27 @@ def test_every_whole_number_of_an_event_has_bounds() -> None:
     fields = {name: hint for kind in (*kinds, Recorded, Output) for name, hint in get_type_hints(kind).items()}
     numbers = {name for name, hint in fields.items() if hint is int or int in get_args(hint)}
     assert numbers - {*JobSpec.__struct_fields__, "stream"} == {*BOUNDS}
+
+
+@pytest.mark.parametrize("field", ["actor", "reason"])
+def test_who_and_why_are_held_to_their_length(field: str) -> None:
+    """Of an event from a file they are as long as a command may say them, and no longer."""
+    recorded = Recorded(1, 5, 1, 0, "me", Enqueued(SPEC))
+    limits.check(replace(recorded, **{field: "x" * 1_000}), lambda stream: 0)
+    with pytest.raises(CorruptLog, match=f"its field {field} is 'xxx"):
+        limits.check(replace(recorded, **{field: "x" * 1_001}), lambda stream: 0)
+
+
+@pytest.mark.parametrize(
+    ("event", "stream"),
+    [
+        (Failed(2, 1, "exit_code", "e" * ERROR_CHARS, stderr_tail="t" * TAIL_CHARS), 1),
+        (Enqueued(replace(SPEC, command="c" * 65_536)), 1),
+    ],
+)
+def test_the_longest_that_is_written_is_taken(event: Event, stream: int) -> None:
+    """What a worker records of a failed run, cut as it cuts it, and the longest command there can be."""
+    limits.check(Recorded(1, 5, 1, 0, "me", event), lambda _: 0)
 
 
 def test_an_edit_beyond_what_intake_takes_is_refused(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from typing import Any, Final
 from msgspec import Struct
 
 from ..errors import CorruptLog
-from ..kinds import LARGEST, MOST_PID, MOST_SLOTS, is_finite
+from ..kinds import LARGEST, MOST_PID, MOST_SLOTS, PATH_BYTES, is_finite
 from ..when import LATEST_US
-from .types import Dead, Failed, Reason, Recorded, RetentionApplied
+from .types import Dead, Edited, Failed, JobSpec, Reason, Recorded, RetentionApplied
 
 _DIGEST_BYTES: Final = 32
 _DIGESTS: Final = frozenset({"sha256", "chain"})
@@ -42,6 +42,14 @@ BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
     "removed": _COUNT,
 }
 """A field that is a whole number -> the least and the most that it can be. Jobs' own fields are checked as intake's."""
+
+TEXT_CHARS: Final = 1_000
+"""How long a text of an event may be, unless it is in LONGEST: as whoever writes it is held to."""
+
+LONGEST: Final[Mapping[str, int]] = {"stderr_tail": 2_000, "archive": PATH_BYTES}
+"""A field that is a text -> how many characters it may have. Jobs' own fields are checked as intake's."""
+
+_OF_A_JOB: Final = frozenset({JobSpec, Edited})
 
 _WORDS: Final[Mapping[tuple[type, str], frozenset[str]]] = {
     (Failed, "reason"): frozenset(Reason),
@@ -78,6 +86,8 @@ def _fits(kind: type, name: str, value: Any) -> bool:
         return is_finite(value)
     if isinstance(value, bytes):
         return name not in _DIGESTS or len(value) == _DIGEST_BYTES
+    if isinstance(value, str) and kind not in _OF_A_JOB and len(value) > LONGEST.get(name, TEXT_CHARS):
+        return False
     words = _WORDS.get((kind, name))
     return words is None or value in words
 
