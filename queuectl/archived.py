@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
+from functools import lru_cache
 from heapq import merge
 from itertools import islice
 from pathlib import Path
@@ -13,7 +14,7 @@ from .errors import BadSegment, CorruptLog, InvalidInput, JobNotFound, StoreErro
 from .events.lmdb_log import LOG, LmdbLog
 from .events.types import Enqueued, Recorded, Removed
 from .projections import archives
-from .segment import Piece, Row, Segment
+from .segment import Header, Piece, Row, Segment
 from .store import Store, Transaction, key_of
 
 SHOWN: Final = 3
@@ -47,13 +48,27 @@ def origin_of(txn: Transaction, path: Path) -> bytes:
     for place in directories(txn, path) if last is not None and cut else ():
         with suppress(BadSegment):  # of which those tell who read it
             sealed = archive.found([place]).get(last.sequence) if last is not None else None
-            header = None if sealed is None else Segment(sealed).header
+            header = None if sealed is None else _header(sealed, _stamp(sealed))
             if header is not None and header.origin != origin and header.chain == log.digest_at(cut):
                 raise StoreError(
                     f"the queue at {path} is damaged: the archive segment {sealed} is its own, and `origin` in its "
                     "table `meta` is another's; type `queuectl verify`, then restore a backup"
                 )
     return origin
+
+
+@lru_cache(maxsize=16)
+def _header(sealed: Path, stamp: tuple[int, ...]) -> Header:
+    """Return the header of a segment, which is read once as long as it is the same file."""
+    return Segment(sealed).header
+
+
+def _stamp(file: Path) -> tuple[int, ...]:
+    try:
+        found = file.stat()
+    except OSError as error:
+        raise BadSegment(str(file), error.strerror or str(error)) from error
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def whole_log(store: Store, *, until: int) -> Iterator[Row]:

@@ -105,6 +105,10 @@ class Past:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    def gone_workers(self, workers: Sequence[str]) -> frozenset[str]:
+        """Return none: which of some workers were gone then is not known."""
+        return frozenset()
+
     def job(self, job_id: str) -> Job:
         """Return a job by its id; raises JobNotFound."""
         with self._store.read() as txn:

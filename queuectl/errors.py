@@ -43,6 +43,11 @@ def _id(job_id: str) -> str:
 class QueuectlError(Exception):
     """Anything queuectl refuses or fails at, told in one line."""
 
+    @property
+    def at_a_prompt(self) -> str:
+        """What the command line says of it: the same, unless what to do next is another thing there."""
+        return str(self)
+
 
 class InvalidInput(QueuectlError):
     """A value given by the caller cannot be used: `field` names it."""
@@ -254,10 +259,16 @@ class NoQueue(StoreError):
 
     def __init__(self, path: str, *, gone: str = "") -> None:
         self.path = path
+        self._gone = f"the queue at {path} is gone: {gone}; " if gone else ""
         if gone:
-            super().__init__(f"the queue at {path} is gone: {gone}; open it again")
+            super().__init__(f"{self._gone}open it again")
             return
         super().__init__(f"no queue at {path}; `queuectl enqueue` makes one there, --db or QUEUECTL_DB names another")
+
+    @property
+    def at_a_prompt(self) -> str:
+        """The same, with what to type where it was gone."""
+        return f"{self._gone}type the command again" if self._gone else str(self)
 
 
 class FileDeleted(StoreError):

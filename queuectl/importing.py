@@ -80,8 +80,8 @@ def _stat(path: Path) -> tuple[int, int] | None:
 
 def _not_empty(path: Path) -> StoreError:
     return StoreError(
-        f"cannot import into the queue at {path}: it holds events already; name a new directory with --db, "
-        "or restore a backup"
+        f"cannot import into the queue at {path}: it holds events already, and an import is a whole queue; "
+        "name a new directory (`queuectl --db NEW import FILE`)"
     )
 
 

@@ -306,9 +306,14 @@ def _open_patiently(path: Path, wanted: int, *, read_only: bool, passing: bool) 
         except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError) as error:
             raise NotAQueue(str(path), f"data.mdb is not a sound LMDB file ({error})") from error
         except (lmdb.Error, OSError) as error:
-            raise StoreError(
-                f"cannot open the queue at {path}: {str(error).rstrip('.')}; {_way_out(path, error)}"
-            ) from error
+            raise _unopened(path, error) from error
+
+
+def _unopened(path: Path, error: Exception) -> StoreError:
+    found = str(error).rstrip(".").removeprefix(f"{path}: ")
+    if found == os.strerror(errno.EROFS):
+        return StoreError(f"cannot open the queue at {path} to write to it: {READ_ONLY}; what only reads it works")
+    return StoreError(f"cannot open the queue at {path}: {found}; {_way_out(path, error)}")
 
 
 def _way_out(path: Path, error: Exception) -> str:

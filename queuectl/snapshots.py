@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from .directory import lock
+from .directory import advice_on, lock
 from .errors import StoreError
 from .files import make_private, new_file, whole_file
 from .store import Store
@@ -160,7 +160,11 @@ def superfluous(there: Sequence[int], every: int) -> list[int]:
 def only_maker(queue_path: Path) -> Iterator[bool]:
     """Be the only one that makes snapshots meanwhile; gives whether this one is."""
     directory = queue_path / DIRECTORY
-    make_private(directory)
+    try:
+        make_private(directory)
+    except OSError as error:
+        advice = advice_on(error, "check its owner and permissions")
+        raise StoreError(f"cannot make snapshots in {directory}: {error.strerror}; {advice}") from error
     with lock(directory / _LOCK, wait=False) as is_ours:
         if is_ours:
             _sweep(directory)

@@ -374,7 +374,7 @@ class Store:
                 if isinstance(error, lmdb.MapResizedError | lmdb.PanicError):
                     shared.grow()
                 elif isinstance(error, lmdb.Error):
-                    advice = advice_on(error, "open it again")
+                    advice = advice_on(error, "try again")
                     raise StoreError(f"cannot use the queue at {self.path}: {error}; {advice}") from error
                 else:
                     raise

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -481,7 +482,7 @@ def test_a_worker_ends_with_its_queue(tmp_path: Path, go: Callable[[Path], None]
     assert "the queue at" not in said
     assert worker.returncode == 1
     assert complaint.count("\n") == 1
-    assert "is gone" in complaint
+    assert re.search("is gone: .*; type the command again\n", complaint)
     assert (tmp_path / "q").exists() == (go is replaced)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from queuectl import Compacted, InvalidInput, JobNotFound, JobRequest, Queue, StoreError
+from queuectl import Compacted, InvalidInput, JobNotFound, JobRequest, Queue, StoreError, archived
 from queuectl.archived import rows, whole_log
 from queuectl.directory import COMPACT_LOCK, lock
 from queuectl.errors import BadSegment, CompactBusy, NewerFormat
@@ -243,6 +243,22 @@ def test_a_segment_of_another_past_is_left_alone(queue: Queue) -> None:
             restored.compact(older_than_s=0)
         assert len(list(restored.events())) == 8
         assert theirs.exists()
+
+
+def test_the_header_of_a_segment_is_read_once(queue: Queue) -> None:
+    """However often archived jobs are asked for, the last segment's header is read once, and anew where it changed."""
+    completed(queue, "a")
+    queue.compact(older_than_s=0)
+    queue.history("a")
+    before = archived._header.cache_info()
+    for _ in range(3):
+        queue.history("a")
+    after = archived._header.cache_info()
+    assert (after.misses - before.misses, after.hits - before.hits) == (0, 3)
+    [segment] = segments(queue)
+    segment.write_bytes(segment.read_bytes()[:100])
+    with pytest.raises(StoreError):
+        queue.history("a")
 
 
 def test_another_queues_archive_is_refused(queue: Queue, tmp_path: Path) -> None:

@@ -130,17 +130,28 @@ def act_on_all(
 def tell_acted(acted: "Acted", said: tuple[str, str], consent: Consent, *, noun: str = "job") -> None:
     """Say what was done and what was left, or what would be done."""
     ids, left, asked = acted
-    done = f"{'Would ' + said[0].lower() if consent.dry_run else said[1]} "
-    who = "1 that runs to stop it" if asked == 1 else f"{asked:,} that run to stop them"
-    stopping = f"; asked the workers of {who}" if asked else ""
-    moved_on = f"; left {plural(left, 'job')} that had moved on" if left else ""
     is_named = len(ids) == 1 and noun == "job"
-    line(f"{done}{escape(ids[0]) if is_named else plural(len(ids), noun)}{stopping}{moved_on}")
+    parts = []
+    done = len(ids) - asked
+    if done or not asked:
+        what = escape(ids[0]) if is_named else plural(done, noun)
+        parts.append(f"{'Would ' + said[0].lower() if consent.dry_run else said[1]} {what}")
+    if asked:
+        parts.append(_asked(escape(ids[0]) if is_named else plural(asked, noun), asked, is_first=not done))
+    if left:
+        parts.append(f"left {plural(left, 'job')} that had moved on")
+    line("; ".join(parts))
     if consent.dry_run and not is_named:
         for job_id in islice(ids, TOLD):
             line(f"  {escape(job_id)}")
         if len(ids) > TOLD:
             line(f"  ... and {len(ids) - TOLD:,} more; --json tells them all")
+
+
+def _asked(which: str, count: int, *, is_first: bool) -> str:
+    """Say that jobs which run are not cancelled yet."""
+    workers = "worker" if count == 1 else "workers"
+    return f"{'Asked' if is_first else 'asked'} the {workers} of {which} to stop {'it' if count == 1 else 'them'}"
 
 
 def acted_json(acted: "Acted", consent: Consent) -> dict[str, Any]:

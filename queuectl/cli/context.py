@@ -32,9 +32,11 @@ class Session:
 
     def seen(self, as_of: "Place | None") -> "Queue | Past":
         """Give the queue as it is, or as it was. Raises NoQueue, InvalidInput or Archived."""
+        return self.reading() if as_of is None else self.past(as_of)
+
+    def past(self, as_of: "Place") -> "Past":
+        """Give the queue as it was. Raises NoQueue, InvalidInput or Archived."""
         queue = self.reading()
-        if as_of is None:
-            return queue
         from .progress import Unfolding
 
         shown = self._opened.enter_context(Unfolding("Going back"))

@@ -91,7 +91,7 @@ def discard(stream: TextIO) -> None:
 
 def tell(error: Exception) -> None:
     """Print an error in one line."""
-    hint(f"Error: {escape(str(error))}")
+    hint(f"Error: {escape(error.at_a_prompt if isinstance(error, QueuectlError) else str(error))}")
 
 
 def exit_code(error: QueuectlError) -> int:

@@ -26,11 +26,19 @@ NAME_LEAST = 12
 """Columns that the name of a queue has at the least."""
 
 
-def glance(queue: "Queue | Past", name: str | None = None) -> Iterator[str]:
+def glance(queue: "Queue", name: str | None = None) -> Iterator[str]:
     """Give the lines of the status, or those about the queue `name`."""
+    yield from _lines(queue, name, "")
+    yield from (paint(told, "yellow") for told in _clock(queue.due_times()))
+
+
+def glance_back(past: "Past", name: str | None = None) -> Iterator[str]:
+    """Give the same of the queue as it was; nothing was due or late then."""
+    return _lines(past, name, f", as it was at {moment(past.moment.at_us)}")
+
+
+def _lines(queue: "Queue | Past", name: str | None, past: str) -> Iterator[str]:
     status = queue.status(queue=name)
-    when = getattr(queue, "moment", None)
-    past = "" if when is None else f", as it was at {moment(when.at_us)}"
     which = f"Queue at {escape(str(queue.path))}, {plural(status.head, 'event')}"
     yield (which if name is None else f"Queue {escape(name)} of {escape(str(queue.path))}") + past
     yield ""
@@ -52,9 +60,6 @@ def glance(queue: "Queue | Past", name: str | None = None) -> Iterator[str]:
         yield "No workers"
     if workers and not past:
         yield from (paint(told, "yellow") for told in unserved_lines(queue.path, status.unserved, _room()))
-    due_times = getattr(queue, "due_times", None)  # of the past nothing is due
-    if due_times is not None:
-        yield from (paint(told, "yellow") for told in _clock(due_times()))
 
 
 def _clock(times: "DueTimes") -> Iterator[str]:

@@ -186,3 +186,14 @@ def test_what_hangs_is_cancelled(cli: CommandLine) -> None:
     with cli.queue() as queue:
         asked = [job.id for job in queue.jobs(state="processing") if job.lease and job.lease.cancel_requested]
     assert asked == ["day"]
+
+
+def test_what_runs_is_asked_and_not_cancelled_yet(cli: CommandLine) -> None:
+    """What is said of jobs that run is that their workers were asked; of those that waited, that they are cancelled."""
+    running_for(cli, day=80_000, fresh=5)
+    cli("enqueue", "waiting", "true")
+    said = cli("cancel", "--running-longer-than", "1h", "--yes").stdout
+    assert said == "Asked the worker of day to stop it\n"
+    said = cli("cancel", "--queue", "default", "--yes").stdout
+    assert said == "Cancelled 1 job; asked the workers of 3 jobs to stop them\n"
+    assert cli("cancel", "--running-longer-than", "2d", "--yes").stdout == "Cancelled 0 jobs\n"

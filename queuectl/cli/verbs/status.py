@@ -10,8 +10,7 @@ from ..render import document, line
 from ..verb import Verb
 
 if TYPE_CHECKING:
-    from ...asof import Past
-    from ...queue import Queue
+    pass
 
 
 @click.command(
@@ -42,16 +41,17 @@ def command(session: Session, *, queue: str | None, watch: bool, as_of: Place | 
 
         watch_status(session.reading(), queue, as_json=as_json)
     else:
-        _print(session.seen(as_of), queue, as_json)
+        _print(session, as_of, queue, as_json)
 
 
-def _print(opened: "Queue | Past", queue: str | None, as_json: bool) -> None:
+def _print(session: Session, as_of: Place | None, queue: str | None, as_json: bool) -> None:
     if as_json:
         from ...documents import status_json
 
-        document(status_json(opened.status(queue=queue)))
+        document(status_json(session.seen(as_of).status(queue=queue)))
         return
-    from ..glance import glance
+    from ..glance import glance, glance_back
 
-    for each in glance(opened, queue):
+    lines = glance(session.reading(), queue) if as_of is None else glance_back(session.past(as_of), queue)
+    for each in lines:
         line(each)
