@@ -19,10 +19,11 @@ class Later:
         self._name = name
 
     def __getattr__(self, name: str) -> Any:
-        """Import it, and give what it calls so."""
+        """Import it, and return what it calls so, which is then found here."""
         with _importing:
-            module = import_module(f".{self._name}", __package__)
-        return getattr(module, name)
+            found = getattr(import_module(f".{self._name}", __package__), name)
+        setattr(self, name, found)
+        return found
 
 
 def _before_fork() -> None:

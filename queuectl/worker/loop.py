@@ -43,6 +43,9 @@ TELL_OF_WAITING_S: Final = 5.0
 
 LIVE_EVERY_S: Final = 0.05
 
+STARTS_FIRST_S: Final = 0.05
+"""For how long what is done from time to time gives way to the start of commands, by threads that wait for their turn."""
+
 
 class Loop:
     """What one worker does between its start and its end, tick by tick."""
@@ -80,7 +83,7 @@ class Loop:
         self._is_waiting = False  # for a job that is due later, and that was said
         self._seen_head = -1
         self._is_asked = False  # by somebody, to stop
-        self._looked_at = self._look_at = self._live_at = 0.0
+        self._looked_at = self._look_at = self._live_at = self._kept_at = 0.0
         self._pace_s = PACE_S if options.slots > processors() else 0.0
         self._ticked_at = -NEVER
 
@@ -135,7 +138,8 @@ class Loop:
             self._say(report.short_of_means())
         if self._halt or self._results.are_gathered(now):
             self._exchanger.step(now, claims=not self._halt)
-        self._keep_time(now)  # last: a new job's start does not wait for it
+        if not self._slots.are_starting or now >= self._kept_at + STARTS_FIRST_S:
+            self._keep_time(now)
         if not self._results or self._full_disk.is_there:  # what has ended is told, with all else, once it is recorded
             self._lines.flush()
 
@@ -172,6 +176,7 @@ class Loop:
         self._upkeep.heed(news.ready)
 
     def _keep_time(self, now: float) -> None:
+        self._kept_at = now
         if now >= self._look_at:
             self._look(now)
         if now >= self._exchanger.due_at:

@@ -111,6 +111,11 @@ class Slots:
         return self._spawner.lined_up
 
     @property
+    def are_starting(self) -> bool:
+        """Whether a slot is free for a job that waits for one: its thread has yet to get its turn."""
+        return self.lined_up > 0 and self.free > 0
+
+    @property
     def go_alone(self) -> bool:
         """Tell whether slots have jobs to go on with, of which they need not tell at once."""
         return self._spawner.go_alone
