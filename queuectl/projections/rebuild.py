@@ -1,6 +1,6 @@
 """Makes the views anew from the log, beside the live ones, while workers go on; compares, and swaps on request.
 
-Jobs are folded stream by stream, in a process of its own where there is a second processor (`walking`), and then
+Jobs are folded stream by stream, half of them by another process where there is a second processor (`walking`), then
 what was appended meanwhile, event by event (`folding`): both in short read transactions, outside the write lock, and
 what comes of them is written to the shadow in short write transactions. Then the two sets are compared
 (`comparing`), until little is left to do; the last events, the last rows to compare and the swap are
@@ -11,7 +11,7 @@ there is cleared by the next.
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import NamedTuple
 
 from ..errors import QueuectlError, StoreError
@@ -25,13 +25,16 @@ from .folding import Fold, Write, deletions, heads_of_all, writes_of
 from .layout import is_outdated, stamp
 from .rows import scan
 from .runner import PROMOTE_LIMIT, Views
-from .walking import Folded, fold, is_gone, named_events
+from .walking import Folded, fold, is_gone, named_events, spans
 
 BATCH = 10_000
 """Events to a read transaction: some 50 ms."""
 
 REST = 500
 """Events that may be left for the last transaction, the one that workers wait for: some 10 ms."""
+
+SPAN = 20_000
+"""Positions of the log whose jobs one process folds, while another does those of the next."""
 
 APART_FROM = 50_000
 """Events from which on a process of its own folds: to start one takes some 100 ms."""
@@ -150,7 +153,8 @@ class _Rebuild:
             head, stored, named = LmdbLog(txn).head(), txn.count(LOG), named_events(txn)
         done = len(named)
         for folded in self._folded(head, stored):
-            self._write_all(writes_of(folded))
+            if folded.rows:
+                self._write_all(writes_of(folded))
             done += folded.events
             if self._progress:
                 self._progress(done, stored)
@@ -161,18 +165,26 @@ class _Rebuild:
         self._write()
 
     def _folded(self, head: int, stored: int) -> Iterator[Folded]:
-        """Fold the jobs as of a position: where there is a second processor in a process of its own, ahead of us."""
+        """Fold the jobs as of a position: with a second processor, every other span in a process of its own."""
         options = {"head": head, "promoted_us": self._fold.promoted_us}
         after = 0
         if stored >= APART_FROM and processors() > 1 and not self._store.is_passing:
             from .. import apart  # only for a large log: it costs a command its start
 
-            messages = apart.stream("fold", {"path": str(self._store.path), **options})
-            with suppress(QueuectlError):  # what is wrong with the log is found again below, and then told
-                for message in messages:
-                    folded = Folded(**message)
-                    yield folded
-                    after = folded.last
+            with (
+                suppress(QueuectlError),
+                closing(apart.stream("fold", {"path": str(self._store.path), "span": SPAN, **options})) as messages,
+            ):  # what is wrong with the log is found again below, and then told
+                for number, (start, until) in enumerate(spans(head, SPAN)):
+                    theirs = (Folded(**message) for message in messages)
+                    ours = fold(self._store, after=start, until=until, **options)
+                    for folded in theirs if number % 2 else ours:
+                        yield folded
+                        after = folded.last
+                        if after == until:
+                            break
+                    if after < until:
+                        break
         yield from fold(self._store, after=after, **options)
 
     def _write_all(self, writes: Iterable[Write]) -> None:

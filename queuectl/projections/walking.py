@@ -51,25 +51,25 @@ def named_events(txn: Transaction) -> list[Recorded]:
     return sorted((each for events in found for each in events), key=lambda each: each.position)
 
 
-def fold(store: Store, *, head: int, promoted_us: int, after: int = 0) -> Iterator[Folded]:
-    """Yield the jobs numbered above `after` as they are at a position, a portion at a time.
+def fold(store: Store, *, head: int, promoted_us: int, after: int = 0, until: int | None = None) -> Iterator[Folded]:
+    """Yield the jobs numbered above `after`, up to `until`, as they are at a position, a portion at a time.
+
+    The last portion's `last` is `until`, or the head: it may have no jobs.
 
     Jobs that retention lets go of meanwhile may be among them or not: the event that says so comes after `head`, and
     takes them out. Raises what stops a replay: CorruptLog, NewerFormat or IllegalTransition.
     """
-    portion = PORTION
-    while True:
+    portion, until = PORTION, head if until is None else until
+    while after < until:
         with store.read() as txn:
             sweeps = [each.event for each in LmdbLog(txn).read_stream(RETENTION_STREAM) if each.position <= head]
-            rows = list(islice(txn.scan(STREAMS, key_of(after) + b"\0", key_of(head + 1)), portion))
-            if not rows:
-                return
+            rows = list(islice(txn.scan(STREAMS, key_of(after) + b"\0", key_of(until + 1)), portion))
             try:
                 streams = _followed(txn, rows, head, most_bytes=HELD_BYTES if len(rows) > 1 else None)
             except _TooLarge:
                 portion = max(len(rows) // 4, 1)
                 continue
-            after = int.from_bytes(rows[-1][0], "big")
+            after = int.from_bytes(rows[-1][0], "big") if len(rows) == portion else until
             folded = _fold(streams, sweeps, promoted_us, after)
         portion = min(2 * portion, PORTION)
         yield folded
@@ -80,12 +80,18 @@ def is_gone(txn: Transaction, number: bytes) -> bool:
     return txn.get(STREAMS, number) is None
 
 
-def messages(path: str, **options: Any) -> Iterator[dict[str, Any]]:
-    """Fold a queue's jobs as fold() does, in a process of its own."""
+def spans(head: int, span: int) -> list[tuple[int, int]]:
+    """Return the parts of a log that are folded by turns: after which position, and until which."""
+    return [(start, min(start + span, head)) for start in range(0, head, span)]
+
+
+def messages(path: str, *, head: int, promoted_us: int, span: int) -> Iterator[dict[str, Any]]:
+    """Fold the jobs of every other span of a queue's log as fold() does, in a process of its own."""
     gc.disable()  # there are no cycles here, and looking for them would take a third of the time
     with Store.open_suspect(Path(path)) as store:
-        for folded in fold(store, **options):
-            yield folded._asdict()
+        for after, until in spans(head, span)[1::2]:
+            for folded in fold(store, head=head, promoted_us=promoted_us, after=after, until=until):
+                yield folded._asdict()
 
 
 def _fold(streams: Iterator[list[Recorded]], sweeps: Sequence[Any], promoted_us: int, last: int) -> Folded:

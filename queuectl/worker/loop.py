@@ -44,7 +44,7 @@ TELL_OF_WAITING_S: Final = 5.0
 LIVE_EVERY_S: Final = 0.05
 
 STARTS_FIRST_S: Final = 0.05
-"""For how long what is done from time to time gives way to the start of commands, by threads that wait for their turn."""
+"""For how long what is done from time to time gives way to threads that wait for their turn to start a command."""
 
 
 class Loop:

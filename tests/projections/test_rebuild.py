@@ -330,15 +330,17 @@ def test_a_replay_of_an_older_release_is_noticed(long_queue: Queue) -> None:
 
 @pytest.fixture
 def apart_always(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Fold in a process of its own however short the log is; gives from which job on this one had to go on itself."""
+    """Fold by two processes however short the log is; returns from which position on this one had to go on alone."""
     afters: list[int] = []
     fold = walking.fold
 
-    def folding_on(*words: Any, after: int, **options: Any) -> Any:
-        afters.append(after)
-        return fold(*words, after=after, **options)
+    def folding_on(*words: Any, after: int, until: int | None = None, **options: Any) -> Any:
+        if until is None:
+            afters.append(after)
+        return fold(*words, after=after, until=until, **options)
 
     monkeypatch.setattr(rebuild, "APART_FROM", 1)
+    monkeypatch.setattr(rebuild, "SPAN", 3)
     monkeypatch.setattr(rebuild, "processors", lambda: 2)
     monkeypatch.setattr(rebuild, "fold", folding_on)
     return afters
@@ -359,14 +361,14 @@ def test_another_process_folds_the_same(store: Store, queue: Queue, apart_always
     report = queue.replay()
     assert bool(report.differences) == (tamper in TAMPERED.values())
     assert live_views(store) == right
-    assert apart_always == [last_number(store)]
+    assert apart_always == [queue.head()]
 
 
 @pytest.mark.usefixtures("apart_always")
 def test_a_process_that_dies_is_gone_on_from(
     long_queue: Queue, apart_always: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the process that folds is killed half way, this one goes on from its last job, and nothing is missing."""
+    """Where the process that folds is killed half way, this one goes on alone, and nothing is missing."""
     before = live_views(long_queue._store)
     stream = apart.stream
 
