@@ -7,8 +7,9 @@ from . import listing, outputs
 from .amending import edit_from
 from .answers import Acted
 from .commands import CancelJob, EditJob, JobCommand, RemoveJob, RequeueJob
+from .display import shown
 from .engine import Engine, Order, Unit
-from .errors import InvalidInput, shown
+from .errors import InvalidInput
 from .filtering import Chosen, Filter, Verb
 from .job import ENDED, WAITING, Job, JobState
 from .store import Store

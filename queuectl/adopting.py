@@ -11,8 +11,9 @@ from itertools import chain, repeat
 from typing import Final, NamedTuple
 
 from . import outputs
+from .display import shown
 from .engine import Engine, Unit
-from .errors import DuplicateJob, InvalidInput, QueuectlError, shown
+from .errors import DuplicateJob, InvalidInput, QueuectlError
 from .events.types import (
     Cancelled,
     Claimed,

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from .errors import InvalidInput, shown
+from .display import shown
+from .errors import InvalidInput
 from .events.types import Edited, JobSpec
 from .intake import specify
 from .job_mapping import request_from_mapping

@@ -2,7 +2,8 @@
 
 from typing import Literal, NamedTuple
 
-from .errors import QueuectlError, as_typed
+from .display import as_typed
+from .errors import QueuectlError
 from .events.types import Output, Value
 from .job import Job, JobState
 

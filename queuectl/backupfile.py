@@ -18,7 +18,8 @@ from pathlib import Path
 from re import ASCII, fullmatch
 from typing import IO, Any, Final
 
-from .errors import NewerFormat, StoreError, shown
+from .display import shown
+from .errors import NewerFormat, StoreError
 from .files import make_private, new_file
 from .untrusted import is_same, json_object, whole_number
 

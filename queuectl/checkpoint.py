@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from .display import shown
 from .documents import time_json
-from .errors import InvalidInput, Unusable, shown
+from .errors import InvalidInput, Unusable
 from .files import is_below, scratch_path, sweep_scratch, whole_file
 from .untrusted import Malformed, json_object_of, whole_number
 

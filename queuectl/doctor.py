@@ -18,18 +18,9 @@ from . import apart, halfmade, hindrance, lockfile
 from .clock import SystemClock
 from .directory import JOURNAL, NETWORK, SHRUNK, STAGED, filesystem_of, refuse_irregular
 from .diskspace import is_lock_without_room
+from .display import as_typed
 from .due_times import DueTimes
-from .errors import (
-    FileDeleted,
-    HalfReplaced,
-    LogLost,
-    NewerFormat,
-    NoQueue,
-    NotAQueue,
-    NotYetMade,
-    QueuectlError,
-    as_typed,
-)
+from .errors import FileDeleted, HalfReplaced, LogLost, NewerFormat, NoQueue, NotAQueue, NotYetMade, QueuectlError
 from .events.lmdb_log import LmdbLog
 from .files import is_left, left_behind
 from .job import JobState

@@ -1,39 +1,13 @@
-"""The whole error tree; imports nothing.
+"""The whole error tree; imports nothing but how a value is shown.
 
 Each class builds its own one-line message from its fields: what was tried, on which id, what was
 found, and what to do next. The command line maps a class to an exit code; nothing here prints.
 """
 
-SHOWN_CHARS = 100
-"""How much of a value an error shows."""
+from .display import as_typed, shown
 
 _ID_CHARS = 200
 """How much of an id: more than any has."""
-
-
-def shown(value: object, *, most: int = SHOWN_CHARS) -> str:
-    """Return what a value looks like, on one line and cut behind `most` characters, whatever it is; never raises.
-
-    A program's own class may raise where it is asked, and Python does for a whole number of over 4,300 digits.
-    """
-    kind = type(value)
-    try:
-        text = str.__repr__(value) if issubclass(kind, str) else repr(value)
-    except Exception:
-        if issubclass(kind, int):
-            return f"a whole number of {int.bit_length(value):,} bits"  # type: ignore[arg-type]  # it is one
-        return f"a {kind.__name__} that cannot be shown"
-    if "\\udc" in text:  # a byte that is not UTF-8, as os.fsdecode tells it: shown as everywhere else
-        import re  # only for what is seldom so
-
-        text = re.sub(r"(?<!\\)\\udc([89a-f][0-9a-f])", r"\\x\1", text)
-    cut = text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
-    return cut if cut.isprintable() else "".join(char if char.isprintable() else "?" for char in cut)
-
-
-def shown_with_kind(value: object) -> str:
-    """Return what a value looks like and of what type it is; never raises."""
-    return f"{shown(value)} ({type(value).__name__})"
 
 
 def _id(job_id: str) -> str:
@@ -73,19 +47,6 @@ class InvalidLine(QueuectlError):
         self.enqueued = enqueued
         done = f"{enqueued} jobs of earlier chunks were enqueued" if enqueued else "nothing was enqueued"
         super().__init__(f"line {line}: {cause} ({done})")
-
-
-def as_typed(word: str) -> str:
-    """Return a word as it is typed at a shell, on one line and without a character that could command a terminal."""
-    from shlex import quote  # only where there is something to say: it costs a command its start
-
-    return quote(word) if word.isprintable() else f"$'{''.join(map(_as_typed_in_dollar_quotes, word))}'"
-
-
-def _as_typed_in_dollar_quotes(char: str) -> str:
-    if char.isprintable():
-        return f"\\{char}" if char in "\\'" else char
-    return "".join(f"\\x{byte:02x}" for byte in char.encode(errors="surrogateescape"))
 
 
 class JobNotFound(QueuectlError):

@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from .commalist import words_of
-from .errors import InvalidInput, shown
+from .display import shown
+from .errors import InvalidInput
 from .intake import check_queue, check_state, check_text
 from .job import Job, JobState
 from .when import time_us

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from .errors import InvalidInput, shown, shown_with_kind
+from .display import shown, shown_with_kind
+from .errors import InvalidInput
 from .intake import JobRequest, check_text
 from .untrusted import json_value
 from .when import LONGEST_S, parse_duration_s, time_us

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from . import outputs
-from .errors import CorruptLog, NewerFormat, StoreError, shown
+from .display import shown
+from .errors import CorruptLog, NewerFormat, StoreError
 from .events.chain import GENESIS, link
 from .events.codec import decode
 from .events.lmdb_log import LOG, STREAMS, LmdbLog, stream_key

@@ -10,7 +10,8 @@ from hashlib import sha256
 from typing import Final, TypeAlias
 
 from .commalist import words_of
-from .errors import InvalidInput, shown
+from .display import shown
+from .errors import InvalidInput
 
 ALL: Final = "all"
 NONE: Final = "none"

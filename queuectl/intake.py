@@ -10,7 +10,8 @@ from typing import Any, Final, NamedTuple, TypeGuard
 
 from msgspec.structs import replace
 
-from .errors import InvalidInput, shown
+from .display import shown
+from .errors import InvalidInput
 from .events.types import Command, JobSpec
 from .inheriting import DIGEST_BYTES, Choice, Inheritance
 from .job import JobState

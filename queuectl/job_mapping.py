@@ -7,7 +7,8 @@ Each key has one reader, which refuses a value of the wrong kind under that key.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .errors import InvalidInput, shown, shown_with_kind
+from .display import shown, shown_with_kind
+from .errors import InvalidInput
 from .events.types import Command
 from .intake import JobRequest, check_env, is_number
 from .when import parse_duration_s, parse_time_us

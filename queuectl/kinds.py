@@ -12,7 +12,8 @@ from datetime import datetime
 from functools import wraps
 from typing import Any, Final, NamedTuple, TypeVar
 
-from .errors import InvalidInput, shown, shown_with_kind
+from .display import shown, shown_with_kind
+from .errors import InvalidInput
 
 LARGEST: Final = 2**63 - 1
 """Of a whole number: what the log and its keys have room for."""

@@ -7,8 +7,8 @@ taken for what it is not.
 from collections.abc import Mapping
 from typing import Any
 
+from .display import shown
 from .documents import event_json, event_values
-from .errors import shown
 from .events.types import Edited, Recorded
 from .untrusted import is_same
 

@@ -13,8 +13,9 @@ from typing import Final
 from . import archive, outputs
 from .archived import origin_of
 from .directory import COMPACT_LOCK, lock
+from .display import shown
 from .engine import Engine, Unit
-from .errors import CompactBusy, InvalidInput, StoreError, shown
+from .errors import CompactBusy, InvalidInput, StoreError
 from .events.codec import unpack
 from .events.lmdb_log import LOG, STREAMS, LmdbLog, stream_key
 from .events.types import RETENTION_STREAM, RetentionApplied

@@ -16,7 +16,8 @@ from typing import Any, Final, NamedTuple
 import msgpack
 import zstandard
 
-from .errors import BadSegment, NewerFormat, shown
+from .display import shown
+from .errors import BadSegment, NewerFormat
 from .files import open_private
 from .kinds import is_count
 from .untrusted import Malformed, msgpack_values, position_of, whole_number

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
-from .errors import InvalidInput, shown
+from .display import shown
+from .errors import InvalidInput
 from .events.codec import NAMES, name_of
 from .events.lmdb_log import LmdbLog
 from .events.types import Enqueued, JobSpec, Recorded, Stream

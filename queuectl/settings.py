@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from .errors import InvalidInput, shown
+from .display import shown
+from .errors import InvalidInput
 from .events.types import Value
 from .inheriting import check_choice
 from .shells import DEFAULT as SHELL

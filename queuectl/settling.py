@@ -7,8 +7,9 @@ from typing import Final
 from . import outputs
 from .answers import Captured, Exchange, Result
 from .commands import CompleteJob, ConfirmCancel, FailJob, JobCommand, ReleaseJob, RetryPolicy
+from .display import shown
 from .engine import Order, Unit, token_of
-from .errors import InvalidInput, QueuectlError, shown
+from .errors import InvalidInput, QueuectlError
 from .events.types import Output, Reason
 from .events.validity import LONGEST, TEXT_CHARS
 from .job import Job

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from .errors import InvalidInput, shown
+from .display import shown
+from .errors import InvalidInput
 
 DEFAULT: Final = "/bin/sh"
 

@@ -13,7 +13,8 @@ from zlib import crc32
 
 from .answers import Subscriber
 from .clock import Clock
-from .errors import CheckpointMoved, InvalidInput, StoreError, Unusable, shown
+from .display import shown
+from .errors import CheckpointMoved, InvalidInput, StoreError, Unusable
 from .events.lmdb_log import LmdbLog
 from .events.types import Recorded
 from .intake import check_subscription

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgpack
 
-from .errors import shown
+from .display import shown
 
 VALUES_AT_MOST: Final = 1_000_000
 """Values in one document: two bytes of JSON can become seventy in memory."""

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-from .errors import InvalidInput, shown
+from .display import shown
+from .errors import InvalidInput
 
 LATEST_US: Final = 253_402_300_799_000_000
 """The end of the year 9999, the last that ISO 8601 can write."""

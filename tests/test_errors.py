@@ -5,7 +5,8 @@ import inspect
 import pytest
 
 from queuectl import errors
-from queuectl.errors import QueuectlError, shown
+from queuectl.display import shown
+from queuectl.errors import QueuectlError
 
 EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
     errors.InvalidInput("priority", "'high'", "a whole number"): ("priority", "'high'", "a whole number"),

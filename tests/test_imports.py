@@ -11,19 +11,20 @@ import pytest
 import queuectl
 
 ROOT = Path(queuectl.__file__).parent
-CORE = "errors events.types job commands retry decider"
-VIEWS_OF_ALL = "errors events.* job store projections.*"
+CORE = "errors display events.types job commands retry decider"
+VIEWS_OF_ALL = "errors display events.* job store projections.*"
 QUEUE = (  # and its values: what commands, workers and the dashboard stand on
-    "queue amending filtering surroundings answers documents settings shells inheriting intake kinds errors clock"
-    " events.types events.codec job job_mapping when commalist writable"
+    "queue amending filtering surroundings answers documents settings shells inheriting intake kinds errors"
+    " display clock events.types events.codec job job_mapping when commalist writable"
 )
 
 ALLOWED = {  # module -> what of ours it may import; the first row that fits counts
     "files|commalist": "",
-    "untrusted": "errors",
+    "untrusted": "display errors",
     "trust": "errors",
     "halfmade": "directory errors files",
-    "errors|escaping|boot|drainer|events.types|retry|later|events.__init__|projections.__init__": "",
+    "errors": "display",
+    "display|escaping|boot|drainer|events.types|retry|later|events.__init__|projections.__init__": "",
     "job|commands|decider": CORE,
     "events.lmdb_log": "errors events.* store tables",
     "events.validity": "errors events.types kinds when",
@@ -33,7 +34,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "lock_wait": "lock_holder",
     "lock_holder": "boot escaping processes",
     "surroundings": "errors mark",
-    "when": "errors",
+    "when": "display errors",
     "hindrance": "",
     "directory": "errors files hindrance lock_wait",
     "copying": "directory environment errors",
@@ -46,9 +47,9 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "registry": "directory environment errors halfmade tables",
     "txnlocks": "errors lock_wait",
     "packing": "",
-    "shells|kinds": "errors",
-    "inheriting": "commalist errors",
-    "settings": "errors events.types inheriting shells when",
+    "shells|kinds": "display errors",
+    "inheriting": "display commalist errors",
+    "settings": "display errors events.types inheriting shells when",
     "lockfile": "boot files",
     "doorbell": "files",
     "processes": "boot",
@@ -66,11 +67,11 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "projections.layout": "errors store",
     "projections.marks": "errors store projections.rows",
     "projections.*": "events.types job store projections.rows",
-    "intake": "errors events.types inheriting job kinds settings shells when",
-    "job_mapping": "errors events.types intake when",
-    "answers": "errors events.types job",
-    "amending": "documents errors events.types intake job_mapping settings shells when",
-    "filtering": "commalist errors intake job when",
+    "intake": "display errors events.types inheriting job kinds settings shells when",
+    "job_mapping": "display errors events.types intake when",
+    "answers": "display errors events.types job",
+    "amending": "display documents errors events.types intake job_mapping settings shells when",
+    "filtering": "display commalist errors intake job when",
     "listing": f"filtering presence reading {VIEWS_OF_ALL}",
     "documents": "answers events.types events.codec job shells",
     "outputs": "store",
@@ -83,7 +84,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "job_wait": f"answers filtering listing {VIEWS_OF_ALL}",
     "family": f"answers job reading {VIEWS_OF_ALL}",
     "selecting": f"reading {VIEWS_OF_ALL}",
-    "subscriptions": "answers clock errors events.* intake store",
+    "subscriptions": "display answers clock errors events.* intake store",
     "snapshots": "directory errors files store untrusted",
     "branching": f"answers asof files outputs surroundings {VIEWS_OF_ALL}",
     "asof": f"answers documents due_times files filtering intake listing reading settings snapshots {VIEWS_OF_ALL}",
@@ -95,7 +96,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "candidates": "errors job projections.* store subscriptions surroundings",
     "acting": f"amending answers commands engine filtering listing outputs {VIEWS_OF_ALL}",
     "takeover": f"answers boot engine leftovers lockfile presence surroundings {VIEWS_OF_ALL}",
-    "segment": "errors files kinds untrusted",
+    "segment": "display errors files kinds untrusted",
     "archive": "errors events.types events.codec segment untrusted",
     "expiry": f"answers {VIEWS_OF_ALL}",
     "retention": f"answers archive archived directory files engine expiry outputs segment {VIEWS_OF_ALL}",
@@ -104,16 +105,16 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "shrinking": "answers datafile directory errors files halfmade",
     "limits": "errors events.* inheriting intake job settings",
     "soundness": "apart datafile errors events.* hindrance limits projections.archives store",
-    "backupfile": "errors files untrusted",
+    "backupfile": "display errors files untrusted",
     "installing": "directory errors files untrusted",
     "backup": "__init__ answers backupfile files documents errors outputs soundness store surroundings",
     "restore": "answers backup backupfile errors installing soundness",
     "exporting": f"__init__ answers archived documents outputs {VIEWS_OF_ALL}",
-    "readable": "documents errors events.types untrusted",
+    "readable": "display documents errors events.types untrusted",
     "importing": f"answers exporting files installing limits outputs readable soundness untrusted log_check"
     f" {VIEWS_OF_ALL}",
     "migrating": f"answers datafile {VIEWS_OF_ALL}",
-    "foreign": "errors intake untrusted when",
+    "foreign": "display errors intake untrusted when",
     "foreignfiles": "errors foreign untrusted",
     "adopting": f"answers engine foreign foreignfiles intake outputs settings surroundings {VIEWS_OF_ALL}",
     "queue": f"face.* clock intake later settings surroundings {VIEWS_OF_ALL}",
@@ -124,7 +125,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     " archived expiry retaining retention shrinking worker.output",
     "weighing": "",
     "apart": "errors hindrance lock_wait packing",
-    "checkpoint": "documents errors files untrusted",
+    "checkpoint": "display documents errors files untrusted",
     "tracing": "errors events.audit events.codec events.lmdb_log events.types store",
     "provenance": f"archive archived hindrance segment {VIEWS_OF_ALL}",
     "inherited": "errors events.lmdb_log events.types inheriting store",
@@ -136,8 +137,8 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "verify_task": "apart datafile directory errors events.audit events.lmdb_log findings hindrance log_check store"
     " views_check",
     "verification": "apart checkpoint directory diskspace errors halfmade hindrance",
-    "doctor": "apart clock directory diskspace due_times errors files halfmade hindrance events.lmdb_log job lmdbfile"
-    " lockfile logtime projections.* reading settings shells store writable",
+    "doctor": "display apart clock directory diskspace due_times errors files halfmade hindrance events.lmdb_log job"
+    " lmdbfile lockfile logtime projections.* reading settings shells store writable",
     "worker.libc": "surroundings",
     "worker.package": "asof settling takeover",
     "worker.*": f"{QUEUE} escaping boot command_parent doorbell files guardian leftovers lockfile mark processes"

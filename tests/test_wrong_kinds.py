@@ -11,7 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from queuectl import Captured, JobRequest, Queue, QueuectlError, Result, start_worker
-from queuectl.errors import SHOWN_CHARS, InvalidInput, shown
+from queuectl.display import SHOWN_CHARS, shown
+from queuectl.errors import InvalidInput
 from queuectl.events.types import Output
 from queuectl.filtering import Chosen, Filter
 from queuectl.kinds import KINDS, kind_of

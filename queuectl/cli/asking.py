@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..errors import InvalidInput, as_typed, shown
+from ..display import as_typed, shown
+from ..errors import InvalidInput
 from ..surroundings import absolute
 from . import offers
 from .params import duration_s, filled, now_us, number, queue_option, time_us, whole

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import as_typed
+from ..display import as_typed
 from ..job import JobState
 from .advice import no_workers, start_lines, unserved_lines
 from .render import SCREENFUL, STATE_COLOURS, on_terminal, paint, terminal_width

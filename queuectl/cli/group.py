@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import shown
+from ..display import shown
 from .exits import guarded
 from .verb import near, write_examples
 

@@ -5,7 +5,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..commalist import words_of
-from ..errors import InvalidInput, shown
+from ..display import shown
+from ..errors import InvalidInput
 from ..events.types import JobSpec
 from ..job import Job, JobState, Outcome
 from .render import Column, fits, on_terminal, state_colour, table

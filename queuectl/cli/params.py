@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 from ..commalist import words_of
-from ..errors import InvalidInput, shown
+from ..display import shown
+from ..errors import InvalidInput
 from . import offers
 
 if TYPE_CHECKING:

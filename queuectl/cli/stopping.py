@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import QueuectlError, Unusable, shown
+from ..display import shown
+from ..errors import QueuectlError, Unusable
 
 if TYPE_CHECKING:
     from ..answers import WorkerInfo

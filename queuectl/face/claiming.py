@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from .. import presence, surroundings
 from ..commands import CompleteJob, ReleaseJob, RenewLease
+from ..display import shown
 from ..engine import token_of
-from ..errors import Unusable, shown
+from ..errors import Unusable
 from ..events.types import WORKER_STREAM, WorkerStarted, WorkerStopped, WorkerStopping
 from ..intake import check_line, check_queues, check_slots, check_text, check_worker
 from ..later import Later

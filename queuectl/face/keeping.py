@@ -8,7 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..errors import InvalidInput, shown_with_kind
+from ..display import shown_with_kind
+from ..errors import InvalidInput
 from ..later import Later
 
 if TYPE_CHECKING:

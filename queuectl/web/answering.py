@@ -15,17 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..errors import (
-    Archived,
-    Conflict,
-    DuplicateJob,
-    InvalidInput,
-    JobNotFound,
-    QueuectlError,
-    StoreError,
-    WrongState,
-    shown,
-)
+from ..display import shown
+from ..errors import Archived, Conflict, DuplicateJob, InvalidInput, JobNotFound, QueuectlError, StoreError, WrongState
 from ..queue import Queue
 from ..untrusted import Malformed, json_object
 

@@ -5,8 +5,9 @@ from typing import Any
 from starlette.exceptions import HTTPException
 
 from ..clock import SystemClock
+from ..display import shown
 from ..documents import job_json
-from ..errors import InvalidInput, shown
+from ..errors import InvalidInput
 from ..job import JobState
 from ..job_mapping import request_from_mapping
 from ..queue import Queue

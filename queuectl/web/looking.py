@@ -8,8 +8,9 @@ from starlette.responses import Response
 from .. import __version__
 from ..answers import Run
 from ..clock import SystemClock
+from ..display import shown
 from ..documents import event_json, job_json, status_json, time_json, worker_json
-from ..errors import InvalidInput, shown
+from ..errors import InvalidInput
 from ..events.codec import NAMES
 from ..events.types import Recorded
 from ..job import JobState

@@ -11,8 +11,9 @@ from typing import Final
 
 from ..answers import Result
 from ..clock import worker_id
+from ..display import shown
 from ..doorbell import Doorbell, ring
-from ..errors import InvalidInput, NoQueue, shown
+from ..errors import InvalidInput, NoQueue
 from ..escaping import escape
 from ..lockfile import LockFile, can_have_one
 from ..queue import Queue

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from ..answers import Result
-from ..errors import as_typed
+from ..display import as_typed
 from ..escaping import escape
 from ..events.types import Command
 from ..job import Job, JobState

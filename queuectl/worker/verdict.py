@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
 from ..answers import Result
-from ..errors import as_typed
+from ..display import as_typed
 from ..events.types import JobSpec, Reason
 from ..job import NOT_KNOWN, TIMED_OUT
 from .process import UNKNOWN, signal_name

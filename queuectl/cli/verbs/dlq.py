@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...answers import Acted
-from ...errors import WrongState, as_typed
+from ...display import as_typed
+from ...errors import WrongState
 from ...filtering import Filter, filter_of
 from ...job import JobState
 from .. import offers

@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from ...amending import FIELDS, form_of
-from ...errors import InvalidInput, shown
+from ...display import shown
+from ...errors import InvalidInput
 from ...job import ENDED, JobState
 from .. import offers
 from ..asking import tell_passed

@@ -5,7 +5,8 @@ from typing import IO, Any
 
 import click
 
-from ...errors import InvalidInput, as_typed, shown
+from ...display import as_typed, shown
+from ...errors import InvalidInput
 from .. import offers
 from ..advice import advise
 from ..asking import ArgvCommand, asked, check_replace, from_here, job_options, tell_passed

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...errors import InvalidInput, shown
+from ...display import shown
+from ...errors import InvalidInput
 from ...events.codec import LAYOUTS
 from ...events.types import Recorded
 from ...queue import Queue

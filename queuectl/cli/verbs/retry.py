@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...errors import WrongState, as_typed
+from ...display import as_typed
+from ...errors import WrongState
 from ...job import Job, JobState
 from .. import offers
 from ..choosing import (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...errors import as_typed
+from ...display import as_typed
 from ...job import ENDED, JobState
 from .. import offers
 from ..advice import advise, advise_waiting

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...errors import as_typed
+from ...display import as_typed
 from .. import offers
 from ..context import Session, pass_session
 from ..exits import each
