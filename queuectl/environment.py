@@ -27,8 +27,8 @@ _CUT = b"cut"
 Seen = tuple[bytes, bytes]
 """The key of the last row of `log` that this process knew of, and the checksum which that row begins with."""
 
-Counted = dict[str, tuple[int, bytes | None]]
-"""For each table whose rows were found to be all there: how many, and below which key."""
+Counted = dict[str, bytes | None]
+"""For each table whose rows were found to be all there: below which key, None for all."""
 
 _CHECKSUM_BYTES: Final = 4
 OVERWRITTEN: Final = "another file was copied over its data.mdb"
