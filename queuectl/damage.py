@@ -14,8 +14,10 @@ from .errors import StoreError
 KINDS: Final = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, SystemError, struct.error)
 """What Python, msgpack and the engine's binding raise over bytes that cannot be."""
 
-_READERS: Final = ("projections", "packing", "subscriptions", "outputs", "presence", "events.lmdb_log")
-_TABLES: Final = ("Transaction.", "key_of", "Store._transaction")
+_READERS: Final = ("transaction", "projections", "packing", "subscriptions", "outputs", "presence", "events.lmdb_log")
+_LIVE_SET: Final = "Store._transaction"
+"""What reads in the table `meta` which set of views is live."""
+
 _OF_READING: Final = frozenset({__package__, "lmdb", "msgpack", "msgspec"})
 _SHOWN: Final = 80
 
@@ -45,7 +47,7 @@ def _passed_through_rows(error: BaseException) -> bool:
     while step is not None:
         code, module = step.tb_frame.f_code, step.tb_frame.f_globals.get("__name__", "")
         name = module.removeprefix(f"{__package__}.")
-        if name.startswith(_READERS) or (name == "store" and code.co_qualname.startswith(_TABLES)):
+        if name.startswith(_READERS) or (name == "store" and code.co_qualname == _LIVE_SET):
             return True
         step = step.tb_next
     return False

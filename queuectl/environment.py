@@ -13,25 +13,18 @@ from typing import Final
 
 import lmdb
 
+from . import log_end
 from .datafile import check_length, damaged
 from .directory import hold_files
 from .errors import NoQueue, StoreError
 from .gate import Gate, Visit
 from .lmdbfile import NEARLY_FULL, PATIENCE_S, LmdbFile
+from .log_end import OVERWRITTEN, Seen
 from .tables import Sets, TablesMissing, create_tables, open_tables, tables_there
 from .txnlocks import Held
 
-_LOG, _META = "log", "meta"
-_CUT = b"cut"
-
-Seen = tuple[bytes, bytes]
-"""The key of the last row of `log` that this process knew of, and the checksum which that row begins with."""
-
 Counted = dict[str, bytes | None]
 """For each table whose rows were found to be all there: below which key, None for all."""
-
-_CHECKSUM_BYTES: Final = 4
-OVERWRITTEN: Final = "another file was copied over its data.mdb"
 
 
 class Environment:
@@ -133,8 +126,8 @@ class Environment:
         try:
             if opened.is_overwritten(txn, last_id, write=write):
                 raise NoQueue(str(self.path), gone=OVERWRITTEN)
-            if seen is not None and not self._has(txn, seen):
-                raise self._lost(txn)
+            if seen is not None and not log_end.has(txn, self.sets["a"], seen):
+                raise log_end.lost(self.path, txn, self.sets["a"])
         except BaseException:
             txn.abort()
             raise
@@ -142,8 +135,7 @@ class Environment:
 
     def last_seen(self, txn: lmdb.Transaction) -> Seen | None:
         """Return what to look for in the transactions after this one, for note(); None in an empty log."""
-        cursor = txn.cursor(db=self.sets["a"][_LOG])
-        return (bytes(cursor.key()), bytes(cursor.value()[:_CHECKSUM_BYTES])) if cursor.last() else None
+        return log_end.last_seen(txn, self.sets["a"])
 
     def _seen_by(self, opened: LmdbFile) -> Seen | None:
         with opened.env.begin() as txn:
@@ -152,27 +144,6 @@ class Environment:
     def note(self, seen: Seen | None) -> None:
         """Have the transactions from now on be refused if they lack what was seen in the last."""
         self._seen = seen
-
-    def _has(self, txn: lmdb.Transaction, seen: Seen) -> bool:
-        """Whether the log has what was seen of it, or retention let go of that."""
-        key, checksum = seen
-        tables = self.sets["a"]
-        row = txn.get(key, db=tables[_LOG])
-        if row is not None:
-            return bytes(row[:_CHECKSUM_BYTES]) == checksum
-        last = txn.cursor(db=tables[_LOG])  # which retention never lets go
-        return last.last() and key <= bytes(txn.get(_CUT, db=tables[_META]) or b"") < bytes(last.key())
-
-    def _lost(self, txn: lmdb.Transaction) -> StoreError:
-        """Return the error where the log lacks what was seen of it: it is another file's, or in no order any more."""
-        last = self.last_seen(txn)
-        if last is None or self._has(txn, last):
-            return NoQueue(str(self.path), gone=OVERWRITTEN)
-        position = int.from_bytes(last[0], "big")
-        return StoreError(
-            f"the queue at {self.path} is damaged: its log ends with position {position}, which is not where it "
-            "belongs; type `queuectl verify`, then restore a backup"
-        )
 
     def check_to_commit(self, txn: lmdb.Transaction) -> None:
         """Raise NoQueue where what is about to be committed would not be found, or would be put into another file."""

@@ -40,7 +40,8 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "copying": "directory environment errors",
     "tables": "errors files lmdbfile",
     "datafile": "directory errors halfmade hindrance lmdbfile tables",
-    "environment": "datafile directory errors files gate lmdbfile tables txnlocks",
+    "log_end": "errors",
+    "environment": "datafile directory errors files gate lmdbfile log_end tables txnlocks",
     "gate": "",
     "lmdbfile": "directory errors files surroundings txnlocks",
     "writable": "lmdbfile",
@@ -58,7 +59,8 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "command_parent": "processes",
     "diskspace": "",
     "damage": "errors",
-    "store": "copying damage diskspace directory environment errors gate registry tables txnlocks",
+    "transaction": "environment errors tables",
+    "store": "transaction copying damage diskspace directory environment errors gate registry tables txnlocks",
     "projections.rebuild": f"apart surroundings {VIEWS_OF_ALL}",
     "projections.runner|projections.folding|projections.walking": VIEWS_OF_ALL,
     "projections.comparing": "store projections.*",
@@ -153,7 +155,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "__init__|__main__": "*",
 }
 HOMES = {
-    "lmdb": "store|environment|tables|datafile|lmdbfile|copying",
+    "lmdb": "store|transaction|log_end|environment|tables|datafile|lmdbfile|copying",
     "msgspec": "packing|commands|decider|documents|due_times|engine|intake|job|limits|presence|cli.story"
     "|events.audit|events.codec|events.types|events.validity|projections.*",
     "msgpack": "packing|events.codec|events.audit|projections.rows|segment|untrusted",
