@@ -97,8 +97,8 @@ def write_many(txn: Transaction, table: str, rows: Iterable[Row]) -> None:
 def scan(txn: Transaction, table: str, start: bytes = b"", stop: bytes | None = None) -> Iterator[Row]:
     """Yield the rows from key `start` on, up to but without `stop`, in order.
 
-    Raises StoreError at a row that is damaged or out of its order, at the row before the first one too, and at the end
-    where others are missing.
+    Raises StoreError at a row that is damaged or out of its order, at the row before the first one too, at a first one
+    that no search finds, since its page stands in another's place, and at the end where others are missing.
     """
     seed, count, last = _SEEDS[table], 0, b""
     before, rows = txn.parted(table, start) if start else (None, txn.scan(table))
@@ -107,6 +107,8 @@ def scan(txn: Transaction, table: str, start: bytes = b"", stop: bytes | None = 
     for key, stored in rows:
         if key <= last or key < start or crc32(stored, crc32(key, seed)) != _SOUND:
             raise damaged(table, key)
+        if not count and txn.get(table, key) is None:
+            raise incomplete(table)
         if stop is not None and key >= stop:
             return
         yield key, stored[:-_SUM_BYTES]
@@ -124,6 +126,8 @@ def scan_back(txn: Transaction, table: str, below: bytes | None = None) -> Itera
     for key, stored in rows:
         if (last is not None and key >= last) or crc32(stored, crc32(key, seed)) != _SOUND:
             raise damaged(table, key)
+        if not count and txn.get(table, key) is None:
+            raise incomplete(table)
         yield key, stored[:-_SUM_BYTES]
         last, count = key, count + 1
     if below is None and count != txn.count(table):

@@ -8,7 +8,8 @@ import pytest
 
 from queuectl import Queue
 from queuectl.errors import StoreError
-from queuectl.projections.rows import opened, sealed
+from queuectl.projections.rows import opened, scan, scan_back, sealed
+from queuectl.store import Store
 from tests import damage
 
 READS: dict[str, Callable[[Queue], object]] = {
@@ -85,3 +86,17 @@ def test_a_flipped_bit_in_a_view_is_told_and_mended(tmp_path: Path, sound: Path,
             assert queue.replay(check=True).differences
             queue.replay()
         assert dict(answers(path)) == right
+
+
+@pytest.mark.parametrize("table", ["jobs", "ready", "ids"])
+def test_a_page_in_another_s_place_is_found_at_its_first_row(tmp_path: Path, table: str) -> None:
+    """Its rows are sound and in order, but a search for the first one leads elsewhere: whoever reads a few is told."""
+    damage.make(tmp_path / "q")
+    data = tmp_path / "q" / "data.mdb"
+    file = damage.File(data.read_bytes())
+    first, *others = file.leaves(file.roots()[f"{table}.a"])
+    data.write_bytes(file.swapped(first, others[-1], numbers=True))
+    with Store.open(tmp_path / "q", create=False) as store, store.read() as txn:
+        for rows in (scan(txn, table), scan_back(txn, table)):
+            with pytest.raises(StoreError, match="queuectl replay"):
+                next(rows)
