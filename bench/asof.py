@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
 
 
 def live(path: Path, events: int) -> None:
-    """Give a queue a life of jobs that complete, fail, die and wait."""
+    """Return a queue a life of jobs that complete, fail, die and wait."""
     with Queue.open(path) as queue:
         results: list[Result] = []
         while queue.head() < events:

@@ -67,7 +67,7 @@ def print_rates(name: str, rounds: int, measure: Callable[[Path], float], small:
 
 
 def claimed(path: Path, *, want: int) -> float:
-    """Give jobs a second through the worker's transaction: as many results in as jobs out."""
+    """Return jobs a second through the worker's transaction: as many results in as jobs out."""
     with Queue.open(path, create=False) as queue:
         results: list[Result] = []
         begun = time.perf_counter()

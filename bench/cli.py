@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
 
 
 def measure(python: Path, program: Path, rounds: int) -> dict[str, list[float]]:
-    """Give the seconds of each command, round by round; the first round, that may write bytecode, is not counted."""
+    """Return the seconds of each command, round by round; the first round, that may write bytecode, is not counted."""
     times: dict[str, list[float]] = {}
     for turn in range(rounds + 1):
         commands = {
@@ -75,7 +75,7 @@ def measure(python: Path, program: Path, rounds: int) -> dict[str, list[float]]:
 
 
 def seconds_of(words: Sequence[str], environ: Mapping[str, str]) -> float:
-    """Give how long a command takes that prints into the null device, and must end with 0."""
+    """Return how long a command takes that prints into the null device, and must end with 0."""
     silence = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
     begun = time.perf_counter()
     pid = os.posix_spawn(words[0], words, {**os.environ, **environ}, file_actions=silence)

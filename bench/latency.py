@@ -163,7 +163,7 @@ def measure(queue: Queue, command: Observed, jobs: int) -> Times:
 
 
 def idle_percent(worker: int, seconds: float) -> float:
-    """Give the share of a processor that an idle worker takes, with all its children."""
+    """Return the share of a processor that an idle worker takes, with all its children."""
     time.sleep(SETTLE_S)
     before = {each.pid: each.ran_s for each in family(worker)}
     time.sleep(seconds)

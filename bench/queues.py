@@ -59,7 +59,7 @@ def print_times(name: str, rounds: int, one: Queue, many: Queue, do: Callable[[Q
 
 
 def timed(rounds: int, queue: Queue, do: Callable[[Queue], object]) -> tuple[float, float]:
-    """Give the median of the time taken, and of the processor's: the first has the disk in it."""
+    """Return the median of the time taken, and of the processor's: the first has the disk in it."""
     wall, own = [], []
     for _ in range(rounds):
         begun, begun_own = time.perf_counter(), time.process_time()

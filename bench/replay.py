@@ -91,13 +91,13 @@ def spent_s() -> float:
 
 
 def memory_mib() -> float:
-    """Give what this process holds of its own: the mapped file counts with the rest, but is the kernel's to drop."""
+    """Return what this process holds of its own: the mapped file counts with the rest, but is the kernel's to drop."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("RssAnon:")[1].split()[0]) / 1024
 
 
 def make_log(store: Store, size: int) -> int:
-    """Append events to the log alone, in large transactions, until there are `size`; gives how many there are."""
+    """Append events to the log alone, in large transactions, until there are `size`; returns how many there are."""
     chance = random.Random(1)
     at_us, done = 1_700_000_000 * SECOND, 0
     while done < size:
@@ -110,7 +110,7 @@ def make_log(store: Store, size: int) -> int:
 
 
 def live(log: LmdbLog, at_us: int, chance: random.Random) -> int:
-    """Let some jobs be enqueued and run until all are completed; gives the time after it."""
+    """Let some jobs be enqueued and run until all are completed; returns the time after it."""
 
     def happen(batch: list[Append], actor: str = "worker:host-4711") -> list[Recorded]:
         return log.append(batch, at_us=at_us, actor=actor)

@@ -97,7 +97,7 @@ def beside_work(home: Path, jobs: int, rounds: int) -> None:
 
 
 def drained(path: Path, jobs: int, *, retains: bool) -> tuple[int, float]:
-    """Give how many old jobs a worker has left, and how long it took for its jobs."""
+    """Return how many old jobs a worker has left, and how long it took for its jobs."""
     fill(path, ENDED_BEFORE)
     with Queue.open(path) as queue:
         drain(queue, ENDED_BEFORE, BATCH)

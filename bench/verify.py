@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
 
 
 def bare_rate(path: Path) -> float:
-    """Give the yardstick of this machine at this moment, in millions of events a second."""
+    """Return the yardstick of this machine at this moment, in millions of events a second."""
     digest, begun, count = bytes(32), time.perf_counter(), 0
     with Store.open(path, create=False, read_only=True) as store, store.read() as txn:
         for key, value in islice(txn.scan("log"), BARE_EVENTS):

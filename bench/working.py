@@ -32,7 +32,7 @@ class Process(NamedTuple):
 
 @contextmanager
 def new_directory(parent: Path | None) -> Iterator[Path]:
-    """Give a directory that is gone afterwards."""
+    """Yield a directory that is gone afterwards."""
     home = Path(tempfile.mkdtemp(prefix="queuectl-bench-", dir=parent))
     try:
         yield home
@@ -66,7 +66,7 @@ def working(path: Path, slots: int) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def seconds_of(*processes: Sequence[str], feed: bytes = b"") -> float:
-    """Give how long commands take side by side, each ending with 0."""
+    """Return how long commands take side by side, each ending with 0."""
     begun = time.perf_counter()
     started = [subprocess.Popen(each, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=ROOT) for each in processes]
     for process in started:
@@ -78,7 +78,7 @@ def seconds_of(*processes: Sequence[str], feed: bytes = b"") -> float:
 
 
 def draining(path: Path, slots: int) -> list[str]:
-    """Give the command of a worker that ends once all is done."""
+    """Return the command of a worker that ends once all is done."""
     return [
         *(sys.executable, "-m", "queuectl", "--db", str(path)),
         *("worker", "start", "--count", str(slots), "--drain"),
@@ -102,12 +102,12 @@ def run_apart(name: str, size: int, directory: Path | None) -> dict[str, float]:
 
 
 def median_and_range(values: Sequence[float]) -> str:
-    """Give a median with its range, for people."""
+    """Return a median with its range, for people."""
     return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 def family(pid: int) -> list[Process]:
-    """Give a process and all that descend from it."""
+    """Return a process and all that descend from it."""
     everyone = list(_processes())
     found = [each for each in everyone if each.pid == pid]
     for member in found:  # grows while it is walked

@@ -49,7 +49,7 @@ _REPR = re.compile(r"<[\w.]+: ('\w+')>")
 
 
 def page() -> str:
-    """Give the page."""
+    """Return the page."""
     names = {name: getattr(queuectl, name) for name in queuectl.__all__}
     errors = {name: each for name, each in names.items() if inspect.isclass(each) and issubclass(each, QueuectlError)}
     functions = {name: each for name, each in names.items() if inspect.isfunction(each)}
@@ -67,7 +67,7 @@ def page() -> str:
 
 
 def _sections() -> Iterator[tuple[str, list[str]]]:
-    """Give the public methods under what they are for, as the classes that Queue is made of have them."""
+    """Yield the public methods under what they are for, as the classes that Queue is made of have them."""
     for title, kinds in SECTIONS.items():
         methods = [name for kind in kinds for name in vars(kind) if inspect.isroutine(getattr(kind, name))]
         yield title, [name for name in methods if not name.startswith("_")]

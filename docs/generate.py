@@ -40,7 +40,7 @@ holds it. Which events a command yields is said in `queuectl/decider.py`."""
 
 
 def lifecycle() -> str:
-    """Give the page on the life of a job."""
+    """Return the page on the life of a job."""
     parts = [
         INTRO,
         "## In one picture",
@@ -88,7 +88,7 @@ PAGES: Mapping[str, Callable[[], str]] = {"lifecycle.md": lifecycle, "cli.md": c
 
 
 def stale() -> list[str]:
-    """Give the names of the pages that are not what would be written."""
+    """Return the names of the pages that are not what would be written."""
     return [
         name
         for name, page in PAGES.items()

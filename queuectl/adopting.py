@@ -125,7 +125,7 @@ class _Adopter:
         self._because = f"{who}: {reason}" if reason else who
 
     def check(self, rows: Iterator[ForeignRow]) -> Adopted:
-        """Read every row; gives the report as if those that can be taken were in."""
+        """Read every row; returns the report as if those that can be taken were in."""
         states: dict[str, int] = {}
         unmapped: dict[str, tuple[int, str]] = {}
         notes: dict[str, int] = {}

@@ -29,7 +29,7 @@ _EMPTY: Final = {"timeout": 0, "env": {}, "run_at": 0, "cwd": "", "shell": ""}
 
 
 def form_of(spec: JobSpec, due_us: int | None) -> dict[str, Any]:
-    """Give what can be changed of a job as JSON has it; `due_us` None leaves out when it runs, 0 is at once."""
+    """Return what can be changed of a job as JSON has it; `due_us` None leaves out when it runs, 0 is at once."""
     from .documents import time_json
 
     form = {
@@ -92,7 +92,7 @@ def _named(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Give a value as JSON would bring it."""
+    """Return a value as JSON would bring it."""
     if isinstance(value, datetime):
         from .documents import time_json
 

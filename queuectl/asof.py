@@ -200,7 +200,7 @@ def _last_life(told: Sequence[Recorded]) -> Sequence[Recorded]:
 def views_at(
     store: Store, position: int, progress: Progress | None = None, *, scratch: Path | None = None
 ) -> Iterator[Store]:
-    """Give a store that holds the views as they were at a position, due jobs not promoted; it is gone afterwards.
+    """Yield a store that holds the views as they were at a position, due jobs not promoted; it is gone afterwards.
 
     It takes up space on the disk of `scratch`, a directory; None is that for temporary files.
     """
@@ -254,7 +254,7 @@ def are_snapshots_due(store: Store) -> bool:
 
 
 def delete_snapshots(store: Store) -> int:
-    """Delete every snapshot; gives how many there were."""
+    """Delete every snapshot; returns how many there were."""
     there = snapshots.positions(store.path)
     for position in there:
         snapshots.remove(store.path, position)

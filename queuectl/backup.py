@@ -79,7 +79,7 @@ def _check_target(target: Path, force: bool) -> None:
 
 @contextmanager
 def _workshop(beside: Path | None, *, is_named: bool = True) -> Iterator[Path]:
-    """Give a directory to work in, which goes with all in it at the end; None: where temporary files are."""
+    """Yield a directory to work in, which goes with all in it at the end; None: where temporary files are."""
     with ExitStack() as held:
         try:
             shop = held.enter_context(scratch_directory(beside, is_named=is_named))
@@ -130,7 +130,7 @@ def manifest_of(found: Sound) -> dict[str, Any]:
 
 
 def _link_outputs(db: Path, early: Path) -> set[str]:
-    """Keep hold of the output files there are, so that none is gone before it is copied; gives their names.
+    """Keep hold of the output files there are, so that none is gone before it is copied; returns their names.
 
     By hard links where the file system of the backup allows it, else by copies of those of ended runs.
     """
@@ -144,7 +144,7 @@ def _link_outputs(db: Path, early: Path) -> set[str]:
 
 
 def _files(db: Path, early: Path, had: set[str], segments: int) -> list[tuple[str, Path, int]]:
-    """Give the files to add, by name, with where they are read and how much of them.
+    """Return the files to add, by name, with where they are read and how much of them.
 
     Segments that were sealed since the store was copied stay out: what they hold is in its log.
     """
@@ -161,7 +161,7 @@ def _files(db: Path, early: Path, had: set[str], segments: int) -> list[tuple[st
 
 
 def _sequence(name: str) -> float:
-    """Give which segment a file in the archive is, by its name; infinite where it is none that was sealed."""
+    """Return which segment a file in the archive is, by its name; infinite where it is none that was sealed."""
     word = Path(name).name.partition("-")[0] if name.endswith(SUFFIX) else ""
     return int(word) if word.isdecimal() else inf
 
@@ -218,7 +218,7 @@ def _counting(what: str, total: int, progress: Progress | None) -> Callable[[int
 
 
 def _put(made: Path, target: Path, force: bool) -> None:
-    """Give the file its name; one that came to be there meanwhile is left as it is, unless `force`."""
+    """Return the file its name; one that came to be there meanwhile is left as it is, unless `force`."""
     try:
         if force:
             rename(made, target)

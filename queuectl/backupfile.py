@@ -92,7 +92,7 @@ class Writer:
 
 
 def read(source: IO[bytes], name: str, *, into: Path | None, progress: Progress | None = None) -> dict[str, Any]:
-    """Read a backup to its end and check it; gives its manifest.
+    """Read a backup to its end and check it; returns its manifest.
 
     `into`: write its files there. Raises StoreError, naming the file, where it is none, was cut short
     or was changed; NewerFormat where a newer queuectl wrote it.
@@ -271,7 +271,7 @@ class _Hashing:
         self._progress = progress
 
     def read(self, size: int) -> bytes:
-        """Give up to so many bytes, of those that are to be there."""
+        """Return up to so many bytes, of those that are to be there."""
         size = min(size, self._left)
         piece = self._source.read(size) if size else b""
         if size and not piece:
@@ -283,5 +283,5 @@ class _Hashing:
         return piece
 
     def digest(self) -> bytes:
-        """Give the digest of what went by."""
+        """Return the digest of what went by."""
         return self._sum.digest()

@@ -55,10 +55,10 @@ def sees_processes() -> bool:
 
 
 def awake_s() -> float:
-    """Give the seconds of a clock that stands still while the machine sleeps, as its processes do."""
+    """Return the seconds of a clock that stands still while the machine sleeps, as its processes do."""
     return time.monotonic()
 
 
 def booted_s() -> float:
-    """Give the seconds since the machine was started, which processes' start times count from."""
+    """Return the seconds since the machine was started, which processes' start times count from."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()

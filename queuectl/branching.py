@@ -86,7 +86,7 @@ def _is_cut_at(recorded: Recorded, cut: int) -> bool:
 
 
 def _copy_log(store: Store, made: Store, upto: int, progress: Progress | None) -> list[Run]:
-    """Copy the stored events; gives the runs that printed something."""
+    """Copy the stored events; returns the runs that printed something."""
     runs: list[Run] = []
     for start, end in pairwise([*range(0, upto, BATCH), upto]):
         if rows := stored(store, start, end):
@@ -112,7 +112,7 @@ def _printed(copied: Sequence[Recorded]) -> list[Run]:
 
 
 def _copy_outputs(store: Store, made: Store, runs: Sequence[Run]) -> tuple[int, list[Run]]:
-    """Copy what lies in the store; gives how many that were, and the runs whose output does not lie there."""
+    """Copy what lies in the store; returns how many that were, and the runs whose output does not lie there."""
     elsewhere: list[Run] = []
     for start in range(0, len(runs), BATCH):
         some = runs[start : start + BATCH]
@@ -129,7 +129,7 @@ def _copy_output(txn: Transaction, target: Transaction, run: Run) -> bool:
 
 
 def _link(source: Path, making: Path, run: Run) -> bool:
-    """Give a run's file, which nobody changes any more, a second name, or copy it; tells whether it was there."""
+    """Return a run's file, which nobody changes any more, a second name, or copy it; returns whether it was there."""
     there, here = outputs.file_of(source, *run), outputs.file_of(making, *run)
     if not there.exists():
         return False

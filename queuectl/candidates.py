@@ -34,7 +34,7 @@ def looking(path: str | None) -> Iterator[Transaction]:
 def job_ids(
     txn: Transaction, start: str, states: Container[JobState] | None = None, *, but: Container[str] = ()
 ) -> list[str]:
-    """Give ids that begin so, of jobs in these states: first to come where they wait, else the latest, first.
+    """Return ids that begin so, of jobs in these states: first to come where they wait, else the latest, first.
 
     Where there are more than are given, the first and the last in the alphabet are among them, so that a
     shell sees how far all of them are alike.
@@ -57,17 +57,17 @@ def job_ids(
 
 
 def queues(txn: Transaction, start: str) -> list[str]:
-    """Give the names of queues that have jobs."""
+    """Return the names of queues that have jobs."""
     return list(islice(counts.names(txn, start), MOST))
 
 
 def worker_ids(txn: Transaction, start: str) -> list[str]:
-    """Give the ids of workers that have not stopped."""
+    """Return the ids of workers that have not stopped."""
     return [row.id for row in islice(workers.present(txn), LOOKED) if row.id.startswith(start)][:MOST]
 
 
 def subscription_names(txn: Transaction, start: str) -> list[str]:
-    """Give the names under which programs read the log."""
+    """Return the names under which programs read the log."""
     from .subscriptions import names  # only where one is to be named: it costs a start
 
     return list(islice(names(txn, start), MOST))

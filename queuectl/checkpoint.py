@@ -46,7 +46,7 @@ def write(path: Path, checkpoint: Checkpoint, *, queue: Path) -> None:
 
 
 def read(path: Path) -> tuple[int, bytes]:
-    """Give the position and the digest of a checkpoint; raises InvalidInput where the file is none."""
+    """Return the position and the digest of a checkpoint; raises InvalidInput where the file is none."""
     expected = "a file that `queuectl verify --checkpoint` wrote"
     try:
         document = json_object_of(path, limit_bytes=SIZE_BYTES)

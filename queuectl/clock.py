@@ -18,30 +18,30 @@ class Clock(Protocol):
     """Where time, ids and chance come from."""
 
     def now_us(self) -> int:
-        """Give the time in microseconds since the epoch, UTC."""
+        """Return the time in microseconds since the epoch, UTC."""
 
     def steady_us(self) -> int:
-        """Give the microseconds since the machine was started: nobody sets them, and they never go back."""
+        """Return the microseconds since the machine was started: nobody sets them, and they never go back."""
 
     def boot(self) -> str:
         """Name what steady_us() counts from, this start of this machine; empty where that is not known."""
 
     def job_ids(self, count: int) -> list[str]:
-        """Give fresh job ids that sort by time."""
+        """Return fresh job ids that sort by time."""
 
     def roll(self) -> float:
-        """Give a random number in [0, 1)."""
+        """Return a random number in [0, 1)."""
 
 
 class SystemClock:
     """The machine's own clock and randomness."""
 
     def now_us(self) -> int:
-        """Give the time in microseconds since the epoch, UTC."""
+        """Return the time in microseconds since the epoch, UTC."""
         return time.time_ns() // 1000
 
     def steady_us(self) -> int:
-        """Give the microseconds since the machine was started."""
+        """Return the microseconds since the machine was started."""
         return int(booted_s() * 1_000_000)
 
     def boot(self) -> str:
@@ -49,7 +49,7 @@ class SystemClock:
         return boot()
 
     def job_ids(self, count: int) -> list[str]:
-        """Give fresh job ids: 8 characters of milliseconds, 4 counted up from a random start.
+        """Return fresh job ids: 8 characters of milliseconds, 4 counted up from a random start.
 
         Short enough to type, and in time order, which keeps the store's writes together. That two
         processes give the same one is unlikely, not impossible: the store refuses the second.
@@ -65,12 +65,12 @@ class SystemClock:
         return found
 
     def roll(self) -> float:
-        """Give a random number in [0, 1)."""
+        """Return a random number in [0, 1)."""
         return _random_bits(53) / (1 << 53)
 
 
 def worker_id(host: str, pid: int) -> str:
-    """Give a fresh worker id that names its host and process."""
+    """Return a fresh worker id that names its host and process."""
     return f"{host}-{pid}-{_base32(int.from_bytes(os.urandom(2), 'big'), 4)}"
 
 

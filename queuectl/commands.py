@@ -98,7 +98,7 @@ class RecoverJob(Frozen):
 
 
 class ReleaseJob(Frozen):
-    """Give a claim back; it costs no attempt. Of a job being cancelled its run of `duration_ms` was the last."""
+    """Return a claim back; it costs no attempt. Of a job being cancelled its run of `duration_ms` was the last."""
 
     token: int
     cause: str

@@ -20,7 +20,7 @@ from .tables import check_format, refuse_meta, table_names
 
 
 def faults(path: Path) -> list[str]:
-    """Give what is wrong with the structure of data.mdb, found in Python, without the engine.
+    """Return what is wrong with the structure of data.mdb, found in Python, without the engine.
 
     It reads all of the file; where a process writes to it meanwhile, what it gives may be wrong. Raises StoreError
     where the file cannot be read by this process.

@@ -82,7 +82,7 @@ class Doorbell:
             raise
 
     def fileno(self) -> int:
-        """Give the descriptor to wait on."""
+        """Return the descriptor to wait on."""
         return self._fd
 
     def clear(self) -> bool:

@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def _make_room() -> int:
-    """Raise the limit of descriptors as far as may be; gives how many pipes fit."""
+    """Raise the limit of descriptors as far as may be; returns how many pipes fit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_PIPES + _SPARE_FDS
     with suppress(OSError, ValueError):

@@ -66,17 +66,17 @@ class Unit:
         self._environ = environ or {}
 
     def settings(self) -> Settings:
-        """Give the settings that count now, here; raises InvalidInput for a bad one in the environment."""
+        """Return the settings that count now, here; raises InvalidInput for a bad one in the environment."""
         return settings_of(self.txn, self._environ)
 
     def retry_policies(self) -> Iterator[RetryPolicy]:
-        """Give without end what a failure needs to know, each with a roll of its own, so that retries spread out."""
+        """Yield without end what a failure needs to know, each with a roll of its own, so that retries spread out."""
         settings = self.settings()
         while True:
             yield RetryPolicy(self.now_us, settings.backoff_max_s, settings.backoff_jitter, self._clock.roll())
 
     def find(self, job_id: str) -> Job:
-        """Give a job by its id; raises JobNotFound."""
+        """Return a job by its id; raises JobNotFound."""
         number = ids.find(self.txn, job_id)
         if number is None:
             check_all(self.txn, ids.TABLE)
@@ -84,7 +84,7 @@ class Unit:
         return self.views.job(number) or next(jobs.each(self.txn, [number]))
 
     def execute(self, orders: Sequence[Order]) -> list[Job]:
-        """Carry out orders, all or none; gives the jobs afterwards.
+        """Carry out orders, all or none; returns the jobs afterwards.
 
         Raises the first refusal.
         """
@@ -92,7 +92,7 @@ class Unit:
         return jobs
 
     def execute_each(self, orders: Sequence[Order]) -> tuple[list[Job], list[tuple[Order, QueuectlError]]]:
-        """Carry out those of the orders that are not refused; gives those jobs, and the refusals."""
+        """Carry out those of the orders that are not refused; returns those jobs, and the refusals."""
         return self._run(orders, [])
 
     def enqueue(self, specs: Sequence[JobSpec], *, skip_existing: bool = False, ours: Container[int] = ()) -> list[Job]:
@@ -158,7 +158,7 @@ class Unit:
         return list(islice(ready.numbers(self.txn, queues), count))
 
     def lease_until_us(self, lease_s: float) -> int:
-        """Give when a lease taken now ends; raises InvalidInput."""
+        """Return when a lease taken now ends; raises InvalidInput."""
         return self.now_us + int(check_lease_s(lease_s) * 1_000_000)
 
     def hold(self, worker: str, lease_s: float) -> None:
@@ -271,12 +271,12 @@ class Unit:
 
 
 def settings_of(txn: Transaction, environ: Mapping[str, str]) -> Settings:
-    """Give what is configured, under what an environment says; raises InvalidInput for what it says badly."""
+    """Return what is configured, under what an environment says; raises InvalidInput for what it says badly."""
     return Settings.of(config.values(txn) | from_environment(environ))
 
 
 def token_of(job: Job) -> int:
-    """Give the token of a job's current lease, 0 when it has none."""
+    """Return the token of a job's current lease, 0 when it has none."""
     return job.lease.token if job.lease else 0
 
 

@@ -105,7 +105,7 @@ def _ours(requests: Sequence[JobRequest]) -> set[int]:
 
 
 def _replacing(requests: Sequence[JobRequest]) -> list[int]:
-    """Give the indexes of requests that may replace an ended job: of several with one id only the first."""
+    """Return the indexes of requests that may replace an ended job: of several with one id only the first."""
     first: dict[str, int] = {}
     if not any(request.replace for request in requests):
         return []
@@ -116,7 +116,7 @@ def _replacing(requests: Sequence[JobRequest]) -> list[int]:
 
 
 def _remove_replaced(unit: Unit, specs: Sequence[JobSpec], places: Sequence[int], *, skip_existing: bool) -> list[int]:
-    """Remove the ended jobs that have the ids of specs at these places; gives their numbers.
+    """Remove the ended jobs that have the ids of specs at these places; returns their numbers.
 
     Raises DuplicateJob for one that has not ended, unless such are to be skipped.
     """

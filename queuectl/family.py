@@ -29,7 +29,7 @@ class _Member(NamedTuple):
 
 
 def cause_of(txn: Transaction, token: int) -> Cause:
-    """Tell whose run it is that was claimed at a position."""
+    """Return whose run it is that was claimed at a position."""
     log = LmdbLog(txn)
     if log.is_gone(token):
         return Cause(token, None, None, None)
@@ -41,7 +41,7 @@ def cause_of(txn: Transaction, token: int) -> Cause:
 
 
 def family(store: Store, job_id: str, *, depth: int, limit: int) -> Family:
-    """Give a job between its ancestors and its descendants, `depth` generations either way.
+    """Return a job between its ancestors and its descendants, `depth` generations either way.
 
     `limit` is how many jobs there are at the most, the nearer generations first. Raises JobNotFound.
     """
@@ -54,7 +54,7 @@ def family(store: Store, job_id: str, *, depth: int, limit: int) -> Family:
 
 
 def _descend(store: Store, subject: _Member, *, depth: int, limit: int) -> dict[int, _Member]:
-    """Give a job and what descends from it by number, generation by generation."""
+    """Return a job and what descends from it by number, generation by generation."""
     members = {subject.kin.number: subject}
     waiting = deque((child, 1) for child in subject.children)
     while waiting and len(members) < limit:
@@ -75,7 +75,7 @@ def _assembled(members: dict[int, _Member], number: int) -> Kin:
 
 
 def _climb(store: Store, kin: Kin, cause: int, depth: int) -> tuple[Kin, Cause | None]:
-    """Set ancestors over a job, each with this one line of its children; gives the first, and what is above it."""
+    """Set ancestors over a job, each with this one line of its children; returns the first, and what is above it."""
     for _ in range(depth):
         if not cause:
             return kin, None
@@ -113,7 +113,7 @@ def _look(txn: Transaction, number: int, attempt: int | None) -> _Member:
 
 
 def _as_it_was(events: list[Recorded]) -> Job:
-    """Give a job that left the views as it stood before."""
+    """Return a job that left the views as it stood before."""
     job = evolve(None, events[0])
     for each in events[1:]:
         after = evolve(job, each)
@@ -125,5 +125,5 @@ def _as_it_was(events: list[Recorded]) -> Job:
 
 
 def _attempts(events: list[Recorded]) -> dict[int, int]:
-    """Give the attempts that were started, by the position of their claim."""
+    """Return the attempts that were started, by the position of their claim."""
     return {each.event.token: each.event.attempt for each in events if isinstance(each.event, Started)}

@@ -119,7 +119,7 @@ def whole_file(path: StrPath, draft: StrPath, *, is_named: bool = False) -> Iter
 
 
 def link_or_copy(old: StrPath, new: StrPath) -> None:
-    """Give a file that nobody changes a second name, or copy it where it cannot have one; raises OSError."""
+    """Return a file that nobody changes a second name, or copy it where it cannot have one; raises OSError."""
     try:
         os.link(old, new)
     except (FileNotFoundError, FileExistsError):
@@ -132,7 +132,7 @@ def link_or_copy(old: StrPath, new: StrPath) -> None:
 
 
 def rename(old: StrPath, new: StrPath) -> None:
-    """Give a file or directory a new name, in the place of what has it, and have that on disk."""
+    """Return a file or directory a new name, in the place of what has it, and have that on disk."""
     os.rename(old, new)  # noqa: PTH104
     above = _above(new)
     flush_directory(above)
@@ -321,7 +321,7 @@ def _open_made(path: StrPath, flags: int, mode: int, *, is_named: bool = False) 
 
 
 def _give_to_owner(fd: int, directory: StrPath) -> None:
-    """Give what root made, and nothing else, to the user and the group that a directory belongs to."""
+    """Return what root made, and nothing else, to the user and the group that a directory belongs to."""
     if os.geteuid() == 0:
         found = os.stat(directory)  # noqa: PTH116
         if found.st_uid and os.fstat(fd).st_uid == 0:

@@ -27,7 +27,7 @@ _JOURNAL_BYTES: Final = 64 << 10
 
 @contextmanager
 def staging(path: Path, what: str) -> Iterator[Path]:
-    """Give a fresh directory inside the queue's in which to put another together; it goes at the end.
+    """Yield a fresh directory inside the queue's in which to put another together; it goes at the end.
 
     Keeps every process from opening the queue meanwhile. Raises StoreError where one has it open, or
     where an earlier one was interrupted while moving in.
@@ -57,7 +57,7 @@ def staging(path: Path, what: str) -> Iterator[Path]:
 
 
 def install(path: Path) -> Path | None:
-    """Move what lies in the staging directory into place; gives where what was there lies now, None if nothing did."""
+    """Move what lies in the staging directory into place; returns where what was there lies now, or None."""
     staged = path / STAGED
     flush_all(staged)
     old = [name for name in _PARTS if (path / name).exists()]
@@ -69,7 +69,7 @@ def install(path: Path) -> Path | None:
 
 
 def finish(path: Path) -> bool:
-    """End what was interrupted while it moved in; tells whether there was anything.
+    """End what was interrupted while it moved in; returns whether there was anything.
 
     Raises StoreError where there is no queue, and one was killed before it moved in.
     """
@@ -84,7 +84,7 @@ def finish(path: Path) -> bool:
 
 
 def is_there(path: Path) -> bool:
-    """Tell whether there is a queue at a path."""
+    """Return whether there is a queue at a path."""
     return (path / "data.mdb").exists() or (path / STAGED / JOURNAL).exists()
 
 

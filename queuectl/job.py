@@ -148,7 +148,7 @@ class Job(Frozen, array_like=True):
 
     @property
     def is_last_attempt(self) -> bool:
-        """Tell whether the job is dead if its current attempt fails."""
+        """Return whether the job is dead if its current attempt fails."""
         return is_exhausted(self.attempts, self.spec.max_retries)
 
 
@@ -254,7 +254,7 @@ def _edited(job: Job, event: Edited, at: Recorded, state: JobState) -> Job:
 
 
 def edited(spec: JobSpec, edit: Edited) -> JobSpec:
-    """Give what is asked for behind an edit."""
+    """Return what is asked for behind an edit."""
     changed = {field: value for field, value in asdict(edit).items() if value is not None}
     for field, nothing in _NOTHING.items():
         if changed.get(field) == nothing:

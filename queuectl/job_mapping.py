@@ -41,7 +41,7 @@ def request_from_mapping(mapping: Mapping[str, Any], *, now_us: int) -> JobReque
 
 
 def request_of(request: JobRequest | Mapping[str, Any] | str, *, now_us: int) -> JobRequest:
-    """Give a request, from one, from a mapping with the keys of the JSON form, or from a shell line."""
+    """Return a request, from one, from a mapping with the keys of the JSON form, or from a shell line."""
     if isinstance(request, JobRequest):
         return request
     if isinstance(request, Mapping):

@@ -48,7 +48,7 @@ class Walk(NamedTuple):
 def each(
     read: Read, where: Filter, order: Order | None = None, *, limit: int | None = None, after: str | None = None
 ) -> Iterator[Job]:
-    """Give the jobs meant, in order, behind the job `after`, a bounded number to a read transaction.
+    """Return the jobs meant, in order, behind the job `after`, a bounded number to a read transaction.
 
     Without an order: waiting ones by when they run, ended ones by their last change, the last first,
     others by age, the newest first. Raises JobNotFound where there is no job `after`.
@@ -65,7 +65,7 @@ def each(
 
 
 def numbers(read: Read, where: Filter) -> list[int]:
-    """Give the numbers of the jobs meant, each once, those first that come first without an order."""
+    """Return the numbers of the jobs meant, each once, those first that come first without an order."""
     return list(dict.fromkeys(job.number for job in each(read, where)))
 
 
@@ -191,7 +191,7 @@ def _of(found: Sequence[int]) -> Walk:
 
 
 def _delayed(txn: Transaction, where: Filter) -> list[int] | None:
-    """Give the numbers of all failed jobs meant, where these are asked for and all wait for their time.
+    """Return the numbers of all failed jobs meant, where these are asked for and all wait for their time.
 
     Then nobody has to look for them among those that are ready, which may be many.
     """
@@ -203,7 +203,7 @@ def _delayed(txn: Transaction, where: Filter) -> list[int] | None:
 
 
 def _gathered(txn: Transaction, where: Filter) -> list[int] | None:
-    """Give the numbers of all jobs in the states meant, from the tables these lie in, where that are few."""
+    """Return the numbers of all jobs in the states meant, from the tables these lie in, where that are few."""
     states = where.states
     wanted = count(txn, Filter(states))
     if not states or wanted > GATHERED or wanted * SCARCE > txn.count(jobs.TABLE):
@@ -241,7 +241,7 @@ def _is_behind(key: tuple[Any, int], other: tuple[Any, int] | None, *, reverse: 
 
 
 def _place_of(txn: Transaction, last: Job, where: Filter) -> int:
-    """Give the position of the last event that a job had in the states meant, which it may have left since."""
+    """Return the position of the last event that a job had in the states meant, which it may have left since."""
     if last.state in where.named_states:
         return last.version
     place, job = last.version, None

@@ -86,12 +86,12 @@ class Sighting(NamedTuple):
 
     @property
     def is_of_this_boot(self) -> bool:
-        """Tell whether its times can be compared with those of now: it is of this boot of this machine."""
+        """Return whether its times can be compared with those of now: it is of this boot of this machine."""
         return self.place.partition("/")[0] == boot()
 
     @property
     def is_of_this_place(self) -> bool:
-        """Tell whether its process ids mean here what they mean there."""
+        """Return whether its process ids mean here what they mean there."""
         return self.place.partition("/")[2] != "" and self.place == place()
 
     @property
@@ -125,7 +125,7 @@ class LockFile:
         _held.add(self)
 
     def live(self) -> None:
-        """Give a sign of life."""
+        """Return a sign of life."""
         _LIFE.pack_into(self._map, _LIFE_AT, int(awake_s() * 1e6), int(booted_s() * 1e6))
 
     @contextmanager
@@ -176,7 +176,7 @@ os.register_at_fork(after_in_child=_in_child)
 
 
 def look(db_path: str | os.PathLike[str], worker: str) -> Sighting | None:
-    """Give what a worker's lock file says, None where it has none."""
+    """Return what a worker's lock file says, None where it has none."""
     if (fd := _opened(db_path, worker, os.O_RDONLY)) is None:
         return None
     try:
@@ -186,7 +186,7 @@ def look(db_path: str | os.PathLike[str], worker: str) -> Sighting | None:
 
 
 def read(fd: int, worker: str) -> Sighting | None:
-    """Give what an open lock file says, None where it is none of ours."""
+    """Return what an open lock file says, None where it is none of ours."""
     content = os.pread(fd, _AT_MOST_BYTES, 0)
     if len(content) < _SLOTS_AT or not content.startswith(_MAGIC):
         return None
@@ -210,7 +210,7 @@ def read(fd: int, worker: str) -> Sighting | None:
 
 
 def workers(db_path: str | os.PathLike[str]) -> list[str]:
-    """Give the ids of the workers that have a lock file."""
+    """Return the ids of the workers that have a lock file."""
     try:
         names = os.listdir(os.path.join(db_path, DIRECTORY))
     except OSError:
@@ -220,7 +220,7 @@ def workers(db_path: str | os.PathLike[str]) -> list[str]:
 
 
 def is_held(db_path: str | os.PathLike[str], worker: str) -> bool | None:
-    """Tell whether a worker is there to hold its lock file; None where there is no such file."""
+    """Return whether a worker is there to hold its lock file; None where there is no such file."""
     if (fd := _opened(db_path, worker, os.O_RDONLY)) is None:
         return None
     try:
@@ -240,7 +240,7 @@ class Seized:
         self._worker = worker
 
     def sighting(self) -> Sighting | None:
-        """Give what it says, None where it is none of ours."""
+        """Return what it says, None where it is none of ours."""
         return read(self._fd, self._worker)
 
     def close(self) -> None:
@@ -274,7 +274,7 @@ def can_have_one(worker: str) -> bool:
 
 
 def path_of(db_path: str | os.PathLike[str], worker: str) -> str:
-    """Give where the lock file of a worker is that can_have_one(), whether there is one or not."""
+    """Return where the lock file of a worker is that can_have_one(), whether there is one or not."""
     return os.path.join(db_path, DIRECTORY, worker + SUFFIX)
 
 

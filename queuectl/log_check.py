@@ -117,7 +117,7 @@ class _Walk:
             yield {"is": "progress", "part": "archive", "done": done, "total": self._cut}
 
     def is_overtaken(self) -> bool:
-        """Tell whether retention let events go meanwhile, so that what was read is not one log."""
+        """Return whether retention let events go meanwhile, so that what was read is not one log."""
         with self._store.read() as txn:
             return self._retained != _retained(txn)
 
@@ -191,7 +191,7 @@ class _Walk:
         return each
 
     def _check_streams(self) -> int:
-        """Check the table `streams`; gives how many there are."""
+        """Check the table `streams`; returns how many there are."""
         audit, found, astray = self._audit, self._problems, self._astray
         try:
             count, total = sum_of(self._store, self._head, found.append, astray=astray.append)
@@ -215,7 +215,7 @@ class _Walk:
 
 
 def _retained(txn: Transaction) -> tuple[int, int, bytes]:
-    """Give the cut, the position of the last retention event, and the digest that one has of the chain at the cut."""
+    """Return the cut, the position of the last retention event, and the digest that one has of the chain at the cut."""
     cut = int.from_bytes(txn.get("meta", b"cut") or b"", "big")
     last = position = int.from_bytes(txn.get(STREAMS, stream_key(RETENTION_STREAM)) or b"", "big")
     with suppress(CorruptLog, NewerFormat):  # which the look at the log tells of

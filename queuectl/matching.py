@@ -23,7 +23,7 @@ _SIGNS: Final = "abcdefghijklmnopqrstuvwxyz0123456789-_."
 
 
 def match(txn: Transaction, typed: str, *, or_removed: bool = False) -> str:
-    """Give the id of the job that has this id, else of the only one whose id begins so.
+    """Return the id of the job that has this id, else of the only one whose id begins so.
 
     `or_removed`: of one that was removed, too, where no other fits. Raises JobNotFound with ids
     that come near, or AmbiguousJob.
@@ -44,7 +44,7 @@ def match(txn: Transaction, typed: str, *, or_removed: bool = False) -> str:
 
 
 def near(txn: Transaction, typed: str) -> list[str]:
-    """Give up to three ids that look like what was typed: in other case, one slip away, or beginning alike."""
+    """Return up to three ids that look like what was typed: in other case, one slip away, or beginning alike."""
     if len(typed) > ID_CHARS + 1:  # no id is so long, nor a slip away; the looks below grow with its length
         return []
     cased = [each for each in (typed.lower(), typed.upper()) if ids.find(txn, each) is not None]
@@ -59,7 +59,7 @@ def near(txn: Transaction, typed: str) -> list[str]:
 
 
 def _beginning(txn: Transaction, table: str, typed: str) -> list[str]:
-    """Give a few ids that go on from what was typed; a number is one word: job1 is not the beginning of job12."""
+    """Return a few ids that go on from what was typed; a number is one word: job1 is not the beginning of job12."""
     fit = (job_id for job_id in islice(ids.beginning(txn, typed, table), 100) if not _is_longer_number(typed, job_id))
     return list(islice(fit, TOLD + 1))
 
@@ -69,7 +69,7 @@ def _is_longer_number(typed: str, job_id: str) -> bool:
 
 
 def _slips(typed: str) -> Iterator[str]:
-    """Give what differs by one character, left out, put in, changed or changed places."""
+    """Yield what differs by one character, left out, put in, changed or changed places."""
     for at in range(len(typed) + 1):
         head, tail = typed[:at], typed[at:]
         yield head + tail[1:]

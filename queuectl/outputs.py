@@ -13,7 +13,7 @@ TABLE = "outputs"
 
 
 def file_of(directory: Path, number: int, token: int) -> Path:
-    """Give where a run's output lies when it is large, or while it runs."""
+    """Return where a run's output lies when it is large, or while it runs."""
     return directory / TABLE / f"{number // 1000:06d}" / f"{number}-{token}"
 
 
@@ -23,12 +23,12 @@ def keep(txn: Transaction, number: int, token: int, frames: bytes) -> None:
 
 
 def kept(txn: Transaction, number: int, token: int) -> bytes | None:
-    """Give what a run printed, as frames, where it lies in the table."""
+    """Return what a run printed, as frames, where it lies in the table."""
     return txn.get(TABLE, key_of(number) + key_of(token))
 
 
 def piece_of_file(directory: Path, number: int, token: int, start: int, limit: int) -> bytes | None:
-    """Give a piece of a run's file, None where it has none."""
+    """Return a piece of a run's file, None where it has none."""
     try:
         with file_of(directory, number, token).open("rb", buffering=0) as file:
             file.seek(start)
@@ -45,14 +45,14 @@ def forget(txn: Transaction, numbers: Iterable[int]) -> None:
 
 
 def all_kept(txn: Transaction, number: int) -> list[tuple[int, bytes]]:
-    """Give what a job's runs printed, as token and frames, where it lies in the table."""
+    """Return what a job's runs printed, as token and frames, where it lies in the table."""
     return [
         (int.from_bytes(key[8:], "big"), found) for key, found in txn.scan(TABLE, key_of(number), key_of(number + 1))
     ]
 
 
 def files(directory: Path, numbers: Iterable[int]) -> list[tuple[int, int, Path]]:
-    """Give the files of jobs' runs: number, token and path, in order."""
+    """Return the files of jobs' runs: number, token and path, in order."""
     wanted = set(numbers)
     found: list[tuple[int, int, Path]] = []
     for place in {file_of(directory, number, 0).parent for number in wanted}:

@@ -43,7 +43,7 @@ class Provenance:
         self._chain = chain
 
     def check(self, watched: Mapping[int, bytes], *, is_log_sound: bool) -> Iterator[int]:
-        """Go through the archive, then through archive and log as one; tells up to which position it has come.
+        """Go through the archive, then through archive and log as one; yields up to which position it has come.
 
         `is_log_sound`: nothing is wrong with what the log itself still has up to the cut.
         """
@@ -131,7 +131,7 @@ def ahead_of_log(store: Store) -> Iterator[str]:
 
 
 def _without_gaps(rows: Iterator[Row], upto: int, found: Callable[[int, str, int], None]) -> Iterator[Row]:
-    """Give rows, and tell of the positions that have none."""
+    """Yield rows, and tell of the positions that have none."""
     last, what = 0, "neither the log nor the archive has it"
     for key, value in rows:
         position = int.from_bytes(key, "big")

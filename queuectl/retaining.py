@@ -51,7 +51,7 @@ class Retaining:
         self._pause_s = STEP_EVERY_S
 
     def step(self) -> float:
-        """Do a little where there is something to do; gives the seconds until more is due. Raises StoreError."""
+        """Do a little where there is something to do; returns the seconds until more is due. Raises StoreError."""
         until = time.monotonic() + STEP_S
         if self._steps is None:
             self._begin()

@@ -61,7 +61,7 @@ class Retention:
         self.done = Compacted(rule.upto)
 
     def steps(self) -> Generator[Compacted, None, None]:
-        """Do all of it; gives step by step what went so far. Raises CompactBusy or StoreError."""
+        """Do all of it; yields step by step what went so far. Raises CompactBusy or StoreError."""
         through: bytes | None = b""
         while through is not None:
             with lock(self._store.path / COMPACT_LOCK, wait=False) as is_ours:
@@ -133,7 +133,7 @@ class Retention:
             return all(txn.get(LOG, key) == value for key, value in rows)
 
     def _seal(self, header: Header, going: Sequence[Going], end: int) -> Generator[Compacted, None, tuple[Path, bytes]]:
-        """Write a segment, have it on disk under its name; gives that and its SHA-256 at the end.
+        """Write a segment, have it on disk under its name; yields that and its SHA-256 at the end.
 
         For whoever watches, that is half of the way to the position `end`.
         """
@@ -161,7 +161,7 @@ class Retention:
         return path, digest
 
     def _cut(self, chosen: Sequence[Going], header: Header, segment: str, digest: bytes) -> list[Going]:
-        """Let go of what was chosen and has not moved on, in one transaction; gives what went."""
+        """Let go of what was chosen and has not moved on, in one transaction; returns what went."""
         rule = self._rule
         with self._engine.unit(actor=self._actor, reason=self._reason) as unit:
             going = [each for each in chosen if _is_as_it_was(unit.txn, each)]
@@ -181,7 +181,7 @@ class Retention:
 
 
 def _name_of(path: Path, directory: Path) -> str:
-    """Give the name of an archive's directory as events have it: inside the queue's own, relative to that."""
+    """Return the name of an archive's directory as events have it: inside the queue's own, relative to that."""
     name = directory.relative_to(path).as_posix() if directory.is_relative_to(path) else directory.as_posix()
     try:
         size = len(name.encode())
@@ -209,7 +209,7 @@ def _delete(unit: Unit, going: Sequence[Going], numbers: Sequence[int]) -> None:
 
 
 def _outputs(store: Store, numbers: Sequence[int]) -> Iterator[Piece | None]:
-    """Give what the runs of jobs printed, piece by piece, and None where a step may end."""
+    """Yield what the runs of jobs printed, piece by piece, and None where a step may end."""
     for start in range(0, len(numbers), JOBS_AT_ONCE):
         some = numbers[start : start + JOBS_AT_ONCE]
         with store.read() as txn:

@@ -122,7 +122,7 @@ class Writer:
         self._add(_OUTPUTS, list(piece), len(piece.frames))
 
     def seal(self, entries: Sequence[Entry]) -> bytes:
-        """Add the index and the footer, and have all of it on disk; gives the file's SHA-256."""
+        """Add the index and the footer, and have all of it on disk; returns the file's SHA-256."""
         for entry in sorted(entries):
             self._add(_IDS, list(entry), len(entry.id))
         self._end_block()

@@ -79,7 +79,7 @@ def newest(store: Store, choice: Choice, count: int, after: int, until: int | No
 
 
 class _Filter:
-    """Tells whether an event is one of those chosen, given the transaction it was read in."""
+    """Return whether an event is one of those chosen, given the transaction it was read in."""
 
     def __init__(self, choice: Choice) -> None:
         self._choice = choice

@@ -94,7 +94,7 @@ assert Settings()._asdict() == {key.name: key.default for key in KEYS.values()}
 
 
 def canonical(name: str) -> str:
-    """Give a key's own name, from any of its spellings.
+    """Return a key's own name, from any of its spellings.
 
     Raises InvalidInput with the list of keys.
     """
@@ -165,7 +165,7 @@ def _number(text: str, *, in_seconds: bool) -> float:
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Value]:
-    """Give the keys that an environment has a value for; one that is empty says nothing.
+    """Return the keys that an environment has a value for; one that is empty says nothing.
 
     Raises InvalidInput that names the variable.
     """

@@ -76,7 +76,7 @@ def read(queue_path: Path, position: int) -> Snapshot | None:
 
 
 def unpack(snapshot: Snapshot, directory: Path) -> bool:
-    """Write the store in a snapshot into a directory; tells whether the content was what was written."""
+    """Write the store in a snapshot into a directory; returns whether the content was what was written."""
     import zstandard  # here and below: a worker, which only asks what there is, has no use for them
 
     try:
@@ -158,7 +158,7 @@ def superfluous(there: Sequence[int], every: int) -> list[int]:
 
 @contextmanager
 def only_maker(queue_path: Path) -> Iterator[bool]:
-    """Be the only one that makes snapshots meanwhile; gives whether this one is."""
+    """Be the only one that makes snapshots meanwhile; yields whether this one is."""
     directory = queue_path / DIRECTORY
     try:
         make_private(directory)

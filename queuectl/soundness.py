@@ -47,7 +47,7 @@ class Chain:
         self._digest: bytes | None = GENESIS
 
     def add(self, key: bytes, value: bytes) -> str | None:
-        """Go on by an event; gives what is wrong, if anything. Raises CorruptLog where it is damaged itself."""
+        """Go on by an event; returns what is wrong, if anything. Raises CorruptLog where it is damaged itself."""
         position = int.from_bytes(key, "big")
         if position != self._position + 1:
             self._digest = None  # retention let events go; the next event that keeps the digest tells it
@@ -75,7 +75,7 @@ def sound(directory: Path) -> Sound:
 
 
 def messages(path: str) -> Iterator[apart.Message]:
-    """Check the data file in a directory; gives what it holds, or what is wrong, as the one message."""
+    """Check the data file in a directory; yields what it holds, or what is wrong, as the one message."""
     with suppress(OSError):
         os.nice(5)  # workers go first
     try:

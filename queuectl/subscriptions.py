@@ -115,7 +115,7 @@ class Subscription:
 
 
 def listed(txn: Transaction, now_us: int) -> list[Subscriber]:
-    """Give all subscriptions by name, and how far each is behind."""
+    """Return all subscriptions by name, and how far each is behind."""
     log = LmdbLog(txn)
     head, cut = log.head(), log.cut()
     found = []
@@ -128,7 +128,7 @@ def listed(txn: Transaction, now_us: int) -> list[Subscriber]:
 
 
 def lowest(txn: Transaction) -> int | None:
-    """Give the position up to which every subscription has read, None where there is none: retention asks."""
+    """Return the position up to which every subscription has read, None where there is none: retention asks."""
     return min((at.position for _, at in _all(txn)), default=None)
 
 
@@ -152,7 +152,7 @@ def remove(store: Store, name: str) -> None:
 
 
 def names(txn: Transaction, start: str) -> Iterator[str]:
-    """Give the names that begin so."""
+    """Return the names that begin so."""
     return (name for name, _ in _all(txn) if name.startswith(start))
 
 

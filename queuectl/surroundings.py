@@ -14,7 +14,7 @@ _USUAL_FDS: Final = 256
 
 
 def default_path() -> Path:
-    """Give where the queue lies unless told otherwise: QUEUECTL_DB, else the user's data directory.
+    """Return where the queue lies unless told otherwise: QUEUECTL_DB, else the user's data directory.
 
     Raises StoreError if this user has none.
     """
@@ -45,7 +45,7 @@ def absolute(path: str | os.PathLike[str]) -> Path:
 
 
 def user_at_host() -> str:
-    """Give who acts, as the log names them."""
+    """Return who acts, as the log names them."""
     user = os.environ.get("USER") or os.environ.get("LOGNAME")
     if not user:
         import getpass  # its last resort, the password database, is slow to import
@@ -59,19 +59,19 @@ def user_at_host() -> str:
 
 
 def run_of(db_path: Path) -> int:
-    """Give the token of the run that this process is part of in the queue at a path, 0 where it is part of none."""
+    """Return the token of the run that this process is part of in the queue at a path, 0 where it is part of none."""
     if os.environ.get("QUEUECTL_DB") != str(db_path):
         return 0
     return token_in(os.environ.get(MARK, ""))
 
 
 def host() -> str:
-    """Give this machine's name."""
+    """Return this machine's name."""
     return os.uname().nodename
 
 
 def directory() -> str:
-    """Give the current directory, "" where it is gone."""
+    """Return the current directory, "" where it is gone."""
     try:
         return os.getcwd()  # noqa: PTH109 - Path would be made only to be turned into text
     except FileNotFoundError:
@@ -96,7 +96,7 @@ def environment() -> Mapping[str, str]:
 
 
 def is_process(pid: int) -> bool:
-    """Tell whether there is a process of that id here, whoever's it is."""
+    """Return whether there is a process of that id here, whoever's it is."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -107,7 +107,7 @@ def is_process(pid: int) -> bool:
 
 
 def processors() -> int:
-    """Tell how many processors this process may use."""
+    """Return how many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -108,7 +108,7 @@ def _is_present(txn: Transaction, worker: str, now_us: int) -> bool:
 
 
 def _living(engine: Engine, worker: str) -> Sighting | None:
-    """Give what the lock file of a worker says that may go on, where that can be known here."""
+    """Return what the lock file of a worker says that may go on, where that can be known here."""
     sighting = lockfile.look(engine.store.path, worker)
     if sighting is None or not sighting.is_of_this_boot or not lockfile.is_held(engine.store.path, worker):
         return None
@@ -116,7 +116,7 @@ def _living(engine: Engine, worker: str) -> Sighting | None:
 
 
 def _is_given_up(engine: Engine, job: Job) -> bool:
-    """Tell whether a worker whose lease expired does nothing about the job any more."""
+    """Return whether a worker whose lease expired does nothing about the job any more."""
     assert job.lease is not None, "a job that is held has a lease"
     sighting = _living(engine, job.lease.worker)
     if sighting is None:

@@ -19,7 +19,7 @@ _IN_PAGE: Final = (1 << _PAGE_BITS) - 1
 
 
 def stream_of_key(key: bytes) -> Stream | None:
-    """Give the stream that a key of `streams` names, None where it names none."""
+    """Return the stream that a key of `streams` names, None where it names none."""
     try:
         return stream_of(key) if key[:1] == NAMED or len(key) == _NUMBER_BYTES else None
     except UnicodeDecodeError:
@@ -27,14 +27,14 @@ def stream_of_key(key: bytes) -> Stream | None:
 
 
 def key_of_stream(stream: Stream) -> bytes | None:
-    """Give the key that a stream has in `streams`, None where it can have none."""
+    """Return the key that a stream has in `streams`, None where it can have none."""
     return stream_key(stream) if isinstance(stream, str) or 0 < stream < 1 << 64 else None
 
 
 def sum_of(
     store: Store, head: int, found: Callable[[Problem], None], *, astray: Callable[[Problem], None]
 ) -> tuple[int, int]:
-    """Give the number of streams, and the sum of their last events' weights as of a head of the log.
+    """Return the number of streams, and the sum of their last events' weights as of a head of the log.
 
     `found` is called for each problem that may be the log's, `astray` for each that is the table's alone.
     """
@@ -135,7 +135,7 @@ def _is_spoilt_between(position: int, last: int, spoilt: set[int]) -> bool:
 
 
 def _events(store: Store, head: int) -> Iterator[tuple[Transaction, int, Outline]]:
-    """Give the sound events up to a head, each with a transaction that is good until the next."""
+    """Yield the sound events up to a head, each with a transaction that is good until the next."""
     for txn, key, value in _rows(store, LOG):
         position = int.from_bytes(key, "big")
         if position > head:
@@ -146,7 +146,7 @@ def _events(store: Store, head: int) -> Iterator[tuple[Transaction, int, Outline
 
 
 def _ends(store: Store) -> Iterator[tuple[Transaction, Stream, int]]:
-    """Give what `streams` says, each with a transaction that is good until the next."""
+    """Yield what `streams` says, each with a transaction that is good until the next."""
     for txn, key, value in _rows(store, STREAMS):
         stream = stream_of_key(key)
         if stream is not None:
@@ -154,7 +154,7 @@ def _ends(store: Store) -> Iterator[tuple[Transaction, Stream, int]]:
 
 
 def _rows(store: Store, table: str) -> Iterator[tuple[Transaction, bytes, bytes]]:
-    """Give the rows of a table in bounded transactions, each with the one it is of.
+    """Yield the rows of a table in bounded transactions, each with the one it is of.
 
     Raises StoreError where keys do not ascend: in a damaged tree the rows might never end.
     """
@@ -172,7 +172,7 @@ def _rows(store: Store, table: str) -> Iterator[tuple[Transaction, bytes, bytes]
 
 
 def _as_of(txn: Transaction, stream: Stream, last: int, head: int, found: Callable[[Problem], None]) -> int:
-    """Give the last event of a stream as of a head, 0 where it began later."""
+    """Return the last event of a stream as of a head, 0 where it began later."""
     while last > head:
         event = outline_of(last, txn.get(LOG, key_of(last))) if last < 1 << 64 else None
         if event is None:

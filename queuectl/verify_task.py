@@ -68,7 +68,7 @@ def _heard(part: Iterable[Message]) -> Generator[Message, None, bool]:
 
 
 class _Beside:
-    """A part that is looked at in a process of its own meanwhile; gives its messages in order."""
+    """A part that is looked at in a process of its own meanwhile; returns its messages in order."""
 
     def __init__(self, task: str, options: Mapping[str, Any]) -> None:
         self._task = task
@@ -90,7 +90,7 @@ class _Beside:
 
 
 def positions(path: str, after: int) -> Iterator[Message]:
-    """Give the positions behind one, each once the engine has read it, to find where it ends."""
+    """Yield the positions behind one, each once the engine has read it, to find where it ends."""
     with Store.open_suspect(Path(path)) as store, store.read() as txn:
         for key, _ in txn.scan(LOG, key_of(after + 1)):
             yield {"is": "position", "position": int.from_bytes(key[:8], "big")}

@@ -42,7 +42,7 @@ class _Scale:
             self._hashes[kind].update(piece)
 
     def weighed(self, *, is_whole: bool) -> Weighed:
-        """Give what has passed."""
+        """Return what has passed."""
         stdout, stderr = ((self._sizes[kind], self._hashes[kind].digest()) for kind in (b"o", b"e"))
         return Weighed(stdout, stderr, int(self._cut) if self._cut.isdigit() else 0, is_whole)
 
@@ -64,7 +64,7 @@ def weigh(file: BinaryIO) -> Weighed:
 
 
 def fault(found: BinaryIO | bytes, stdout: Told | None, stderr: Told | None) -> str:
-    """Tell what is wrong with the frames of a run of which these sizes and digests are known; "" where nothing is."""
+    """Return what is wrong with the frames of a run of which these sizes and digests are known; "" where nothing is."""
     weighed = weigh(BytesIO(found) if isinstance(found, bytes) else found)
     if not weighed.is_whole:
         return "what it printed is cut off or damaged"

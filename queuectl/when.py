@@ -119,7 +119,7 @@ def is_left_out(text: str, at_us: int) -> bool:
 
 
 def time_us(moment: datetime) -> int:
-    """Give a datetime in microseconds since the epoch, exactly; a naive one is local time.
+    """Return a datetime in microseconds since the epoch, exactly; a naive one is local time.
 
     Raises InvalidInput.
     """
@@ -202,7 +202,7 @@ def _today(now_us: int) -> date:
 
 
 def _nearest(days: Iterable[date], clock: time, now_us: int, ahead: bool) -> int:
-    """Give the first moment behind now at which local clocks show this on one of these days, or the last until now."""
+    """Return the first moment after now at which local clocks show this on one of these days, or the last until now."""
     moments: list[int] = []
     for day in days:
         first, second = (time_us(datetime.combine(day, clock.replace(fold=fold))) for fold in (0, 1))

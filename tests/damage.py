@@ -48,23 +48,23 @@ class File:
         self.count = len(content) // PAGE
 
     def page(self, number: int) -> bytes:
-        """Give a page."""
+        """Return a page."""
         return self.content[number * PAGE : (number + 1) * PAGE]
 
     def flags(self, number: int) -> int:
-        """Give what kind of page it is."""
+        """Return what kind of page it is."""
         return struct.unpack_from("<H", self.page(number), 10)[0]
 
     def live_meta(self) -> int:
-        """Give which meta page counts."""
+        """Return which meta page counts."""
         return max((0, 1), key=lambda number: struct.unpack_from("<Q", self.page(number), 16 + 128)[0])
 
     def main_root(self) -> int:
-        """Give the root page of the table of tables."""
+        """Return the root page of the table of tables."""
         return int(struct.unpack_from("<Q", self.page(self.live_meta()), 16 + 24 + 48 + 40)[0])
 
     def nodes(self, number: int) -> Iterator[tuple[bytes, bytes, int]]:
-        """Give the nodes of a page: key, data, and the child where it is a branch."""
+        """Yield the nodes of a page: key, data, and the child where it is a branch."""
         page = self.page(number)
         lower = struct.unpack_from("<H", page, 12)[0]
         for at in range(16, lower, 2):
@@ -75,7 +75,7 @@ class File:
             yield key, data, low | high << 16 | flags << 32
 
     def places(self, number: int) -> Iterator[tuple[range, range]]:
-        """Give where the keys and the values of a leaf's rows lie in the file, those that lie in the leaf itself."""
+        """Yield where the keys and the values of a leaf's rows lie in the file, those that lie in the leaf itself."""
         page = self.page(number)
         for at in range(16, struct.unpack_from("<H", page, 12)[0], 2):
             offset = struct.unpack_from("<H", page, at)[0]
@@ -85,27 +85,27 @@ class File:
                 yield range(begin, begin + size), range(begin + size, begin + size + (low | high << 16))
 
     def roots(self) -> dict[str, int]:
-        """Give the root page of each table that has rows."""
+        """Return the root page of each table that has rows."""
         leaves = self.leaves(self.main_root())
         tables = {key.decode(): data for leaf in leaves for key, data, _ in self.nodes(leaf)}
         found = {name: struct.unpack_from("<Q", data, 40)[0] for name, data in tables.items() if len(data) == 48}
         return {name: root for name, root in found.items() if root < self.count}
 
     def leaves(self, root: int) -> list[int]:
-        """Give the leaf pages below a page, in order."""
+        """Return the leaf pages below a page, in order."""
         if self.flags(root) & LEAF:
             return [root]
         return [leaf for _, _, child in self.nodes(root) for leaf in self.leaves(child)]
 
     def spoilt(self, *changes: tuple[int, bytes]) -> bytes:
-        """Give the file with other bytes at some offsets."""
+        """Return the file with other bytes at some offsets."""
         made = bytearray(self.content)
         for at, piece in changes:
             made[at : at + len(piece)] = piece
         return bytes(made)
 
     def swapped(self, one: int, other: int, *, numbers: bool) -> bytes:
-        """Give the file with two pages in each other's place, with their own `numbers` or not."""
+        """Return the file with two pages in each other's place, with their own `numbers` or not."""
         first, second = self.page(one), self.page(other)
         if numbers:
             first, second = second[:8] + first[8:], first[:8] + second[8:]

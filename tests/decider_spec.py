@@ -33,7 +33,7 @@ from queuectl.job import Job, evolve
 
 
 def at(seconds: float) -> int:
-    """Give a moment of the test's own clock, in microseconds."""
+    """Return a moment of the test's own clock, in microseconds."""
     return 1_000_000_000_000 + int(seconds * 1_000_000)
 
 

@@ -40,7 +40,7 @@ def cancelled(queue: Queue, job_id: str) -> Job:
 
 
 def state_of(queue: Queue, job_id: str) -> str:
-    """Give a job's state."""
+    """Return a job's state."""
     return str(queue.job(job_id).state)
 
 

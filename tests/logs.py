@@ -50,14 +50,14 @@ def _told(content: bytes) -> Output:
 
 
 def rows_of(path: Path) -> list[Row]:
-    """Give the stored events."""
+    """Return the stored events."""
     with Store.open(path, create=False, read_only=True) as store, store.read() as txn:
         return list(txn.scan("log"))
 
 
 @contextmanager
 def tampering(path: Path) -> Iterator[Any]:
-    """Give a write transaction to do harm with."""
+    """Yield a write transaction to do harm with."""
     with Store.open(path, create=False) as store, store.write() as txn:
         yield txn
 
@@ -70,19 +70,19 @@ def replace(path: Path, rows: list[Row]) -> None:
 
 
 def sealed(position: int, envelope: dict[str, Any]) -> bytes:
-    """Give an event's stored bytes with a checksum that matches."""
+    """Return an event's stored bytes with a checksum that matches."""
     payload = msgpack.packb(envelope)
     return crc32(payload, crc32(key_of(position))).to_bytes(4, "big") + payload
 
 
 def rewritten(rows: list[Row], position: int, **changes: Any) -> list[Row]:
-    """Give a log with one event changed and a checksum that matches, as somebody would who covers his tracks."""
+    """Return a log with one event changed and a checksum that matches, as somebody would who covers his tracks."""
     envelope = msgpack.unpackb(rows[position - 1][1][4:]) | changes
     return [*rows[: position - 1], (key_of(position), sealed(position, envelope)), *rows[position:]]
 
 
 def rechained(rows: list[Row]) -> list[Row]:
-    """Give a log whose kept digests are all made to fit."""
+    """Return a log whose kept digests are all made to fit."""
     digest, found = bytes(32), []
     for position, (key, value) in enumerate(rows, 1):
         envelope = msgpack.unpackb(value[4:])

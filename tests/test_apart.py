@@ -174,7 +174,7 @@ def _is_empty(leader: int) -> bool:
 
 
 def _session(leader: int) -> list[int]:
-    """Give the processes of a session."""
+    """Return the processes of a session."""
     found = []
     for directory in Path("/proc").glob("[0-9]*"):
         try:

@@ -22,14 +22,14 @@ WORDS = re.compile(r"\w+")
 
 
 def names_of(kind: type[Any]) -> Iterator[tuple[str, Any]]:
-    """Give what a class, or a class of ours that it is made of, defines."""
+    """Yield what a class, or a class of ours that it is made of, defines."""
     for base in kind.__mro__:
         if base.__module__.startswith("queuectl."):
             yield from vars(base).items()
 
 
 def callables() -> dict[str, Any]:
-    """Give each public function, and each public method and property of a public class."""
+    """Return each public function, and each public method and property of a public class."""
     found = {name: each for name, each in PUBLIC.items() if inspect.isfunction(each)}
     for owner, kind in PUBLIC.items():
         for name, each in names_of(kind) if inspect.isclass(kind) else ():

@@ -19,7 +19,7 @@ SECOND_US = 1_000_000
 
 
 def files(queue: Queue) -> list[Path]:
-    """Give the files of the snapshots there are."""
+    """Return the files of the snapshots there are."""
     return sorted((queue.path / DIRECTORY).glob("*.snapshot"))
 
 
@@ -144,7 +144,7 @@ def test_nothing_is_left_behind(
 
 @pytest.fixture
 def long_queue(queue: Queue, clock: FakeClock) -> Queue:
-    """Give a queue with a life behind it, and snapshots every 10 events."""
+    """Return a queue with a life behind it, and snapshots every 10 events."""
     long_life(queue, clock)
     queue.config_set("snapshot_events", 10)
     return queue

@@ -46,7 +46,7 @@ print(Queue.restore(sys.argv[1], sys.argv[2], force=True).head, flush=True)
 
 @pytest.fixture
 def lived(queue: Queue, clock: FakeClock) -> Path:
-    """Give where a queue lies, closed, with every event there is and an output in a file."""
+    """Return where a queue lies, closed, with every event there is and an output in a file."""
     long_life(queue, clock)
     queue.enqueue("true", id="archived", priority=100)
     queue.complete(running(queue))

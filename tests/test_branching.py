@@ -20,13 +20,13 @@ class Interrupted(Exception):
 
 @pytest.fixture
 def lived(queue: Queue, clock: FakeClock) -> Queue:
-    """Give a queue in which everything has happened."""
+    """Return a queue in which everything has happened."""
     long_life(queue, clock)
     return queue
 
 
 def rows(store: Store, *tables: str) -> dict[str, list[Row]]:
-    """Give all rows of tables."""
+    """Return all rows of tables."""
     with store.read() as txn:
         return {table: list(txn.scan(table)) for table in tables}
 
@@ -79,7 +79,7 @@ def test_what_was_printed_until_then_is_there(queue: Queue, tmp_path: Path) -> N
 
 
 def done_token(job: object) -> bytes:
-    """Give a claimed job's token as it stands in a key."""
+    """Return a claimed job's token as it stands in a key."""
     return job.lease.token.to_bytes(8, "big")  # type: ignore[attr-defined,no-any-return]
 
 

@@ -50,7 +50,7 @@ class Process:
         return self.outer.stdout.readline().strip()
 
     def go_on(self) -> None:
-        """Give it a line to read."""
+        """Return it a line to read."""
         assert self.outer.stdin is not None
         self.outer.stdin.write("\n")
         self.outer.stdin.flush()

@@ -22,7 +22,7 @@ def generate(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Give a copy of the docs and the code, to be spoilt."""
+    """Return a copy of the docs and the code, to be spoilt."""
     for name in ("docs", "queuectl"):
         copytree(ROOT / name, tmp_path / name)
     return tmp_path
@@ -77,7 +77,7 @@ def test_an_unknown_option_is_refused(tree: Path) -> None:
 
 
 def sessions(page: Path) -> list[tuple[str, int]]:
-    """Give the commands of a page, and what each exited with."""
+    """Return the commands of a page, and what each exited with."""
     found: list[tuple[str, int]] = []
     for row in page.read_text(encoding="utf-8").splitlines():
         if row.startswith("$ "):
@@ -117,6 +117,6 @@ def test_every_link_between_pages_leads_somewhere() -> None:
 
 
 def headings(page: Path) -> set[str]:
-    """Give the anchors of a page, as GitHub makes them."""
+    """Return the anchors of a page, as GitHub makes them."""
     titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.M)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}

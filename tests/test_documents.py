@@ -24,7 +24,7 @@ START = "2027-01-15T08:00:00.000000Z"
 
 
 def shown(queue: Queue, job_id: str) -> dict[str, Any]:
-    """Give a job as JSON and back."""
+    """Return a job as JSON and back."""
     return json.loads(json.dumps(job_json(queue.job(job_id))))  # type: ignore[no-any-return]
 
 

@@ -38,13 +38,13 @@ def claim(engine: Engine, count: int = 1, *, lease_s: float = 30) -> list[Job]:
 
 
 def states(engine: Engine) -> dict[str, str]:
-    """Give each job's state, from the store."""
+    """Return each job's state, from the store."""
     with engine.store.read() as txn:
         return {job.id: str(job.state) for job in jobs.oldest_first(txn)}
 
 
 def head(engine: Engine) -> int:
-    """Give the position of the last event."""
+    """Return the position of the last event."""
     with engine.unit() as unit:
         return unit.log.head()
 

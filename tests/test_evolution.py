@@ -87,7 +87,7 @@ def last_event_is(path: Path, **changes: Any) -> None:
 
 
 def sealed(key: bytes, envelope: dict[str, Any]) -> bytes:
-    """Give an envelope as stored bytes."""
+    """Return an envelope as stored bytes."""
     payload = msgpack.packb(envelope)
     return crc32(payload, crc32(key)).to_bytes(4, "big") + payload
 
@@ -129,7 +129,7 @@ def test_a_newer_event_further_back_is_met_by_who_reads_it(cli: CommandLine) -> 
 
 
 def to_first(data: dict[str, Any]) -> dict[str, Any]:
-    """Give what the invented first version held: each value in a list."""
+    """Return what the invented first version held: each value in a list."""
     return {f"was_{name}": [value] for name, value in data.items()}
 
 
@@ -149,7 +149,7 @@ INVENTED = {(layout.name, layout.version - 2): first_to_second for layout in LAY
 
 
 def aged(key: bytes, value: bytes, steps: int, **changes: Any) -> bytes:
-    """Give a stored event as an older version of its type would have been stored."""
+    """Return a stored event as an older version of its type would have been stored."""
     envelope = unpack(key, value) | changes
     data = to_first(envelope["d"]) if steps else envelope["d"]
     envelope |= {"v": envelope["v"] - steps, "d": first_to_second(data) if steps == 1 else data}
@@ -211,7 +211,7 @@ def test_a_store_with_older_versions_opens_replays_and_goes_on(
 
 @pytest.fixture
 def first(cli: CommandLine) -> CommandLine:  # noqa: F811
-    """Give the command line on a store of the first layout."""
+    """Return the command line on a store of the first layout."""
     cli.db.mkdir(mode=0o700)
     (cli.db / "data.mdb").write_bytes(gzip.decompress(GOLDEN.read_bytes()))
     return cli

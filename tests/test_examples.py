@@ -22,7 +22,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """Give an environment where `queuectl` is this tree's, and QUEUECTL_DB a new queue."""
+    """Return an environment where `queuectl` is this tree's, and QUEUECTL_DB a new queue."""
     command = tmp_path / "bin" / "queuectl"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m queuectl "$@"\n')

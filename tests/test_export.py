@@ -48,18 +48,18 @@ def export(path: Path, *, outputs: bool = True) -> bytes:
 
 
 def parsed(content: bytes) -> list[dict[str, Any]]:
-    """Give the lines of an export."""
+    """Return the lines of an export."""
     return [json.loads(line) for line in content.splitlines()]
 
 
 def joined(lines: list[dict[str, Any]]) -> bytes:
-    """Give an export of lines."""
+    """Return an export of lines."""
     return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
 
 
 @pytest.fixture
 def lived(queue: Queue, clock: FakeClock) -> Path:
-    """Give where a queue lies, closed, with every event there is and an output in a file."""
+    """Return where a queue lies, closed, with every event there is and an output in a file."""
     long_life(queue, clock)
     job = running(queue)
     path = queue.output_path(job)
@@ -145,7 +145,7 @@ def test_without_outputs(lived: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def cut(queue: Queue, clock: FakeClock) -> Path:
-    """Give where a queue lies, closed, from which retention let go twice what had ended."""
+    """Return where a queue lies, closed, from which retention let go twice what had ended."""
     long_life(queue, clock)
     queue.enqueue("true", id="printing", priority=99)
     queue.complete(running(queue), output=PRINTED)
@@ -173,7 +173,7 @@ def test_a_queue_that_was_cut_comes_back_the_same(cut: Path, tmp_path: Path) -> 
 
 
 def told_of_cut(path: Path) -> dict[bytes, bytes]:
-    """Give what a store says of itself, but which set of views is live."""
+    """Return what a store says of itself, but which set of views is live."""
     return {key: value for key, value in rows_of(path, "meta")["meta"] if key in (b"cut", b"origin", b"format")}
 
 

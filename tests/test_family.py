@@ -23,7 +23,7 @@ def run(queue: Queue, job_id: str, *children: str) -> None:
 
 
 def names(kin: Kin) -> list[str | None]:
-    """Give a family's ids, parents before children."""
+    """Return a family's ids, parents before children."""
     return [kin.id, *(name for child in kin.children for name in names(child))]
 
 
@@ -105,5 +105,5 @@ def test_any_family_is_its_ancestors_and_descendants(draws: list[int], drawn: in
 
 
 def line_to(number: int, parents: dict[int, int]) -> list[int]:
-    """Give a job and its ancestors."""
+    """Return a job and its ancestors."""
     return [number, *line_to(parents[number], parents)] if number else [0]

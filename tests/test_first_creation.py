@@ -16,7 +16,7 @@ from tests.lives import completed
 
 @pytest.fixture
 def first(tmp_path: Path) -> bytes:
-    """Give what a new data file has before its first commit."""
+    """Return what a new data file has before its first commit."""
     (tmp_path / "new").mkdir()
     lmdb.open(str(tmp_path / "new"), lib_version=0).close()
     return (tmp_path / "new" / "data.mdb").read_bytes()

@@ -172,13 +172,13 @@ MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path
 
 
 def fits(name: str, patterns: str) -> bool:
-    """Tell whether a module is meant by patterns; a package's own name means what is in it too."""
+    """Return whether a module is meant by patterns; a package's own name means what is in it too."""
     names = {name, f"{name}.__init__"}
     return any(fnmatchcase(each, pattern) for each in names for pattern in patterns.replace("|", " ").split())
 
 
 def imports(module: str) -> Iterator[str]:
-    """Give what a module imports, anywhere in it: ours with a leading dot, others by their first name."""
+    """Yield what a module imports, anywhere in it: ours with a leading dot, others by their first name."""
     package = module.split(".")[:-1]
     for node in ast.walk(ast.parse(MODULES[module].read_text())):
         if isinstance(node, ast.Import):

@@ -38,7 +38,7 @@ def spec_of_json(**keys: Any) -> JobSpec:
 
 
 def refusal(do: Callable[[], object]) -> InvalidInput:
-    """Give the refusal that something meets with, after seeing that it is one line."""
+    """Return the refusal that something meets with, after seeing that it is one line."""
     with pytest.raises(InvalidInput) as caught:
         do()
     assert "\n" not in str(caught.value)

@@ -15,7 +15,7 @@ from tests.lives import completed
 
 @pytest.fixture
 def real(tmp_path: Path) -> Iterator[Queue]:
-    """Give a queue whose time is real."""
+    """Yield a queue whose time is real."""
     with Queue.open(tmp_path / "queue", actor="tester") as opened:
         yield opened
 

@@ -130,7 +130,7 @@ DAY_S = 24 * HOUR_S
 
 
 def later(clock: FakeClock, seconds: float) -> datetime:
-    """Give a time as a user would name it: by the machine's clock."""
+    """Return a time as a user would name it: by the machine's clock."""
     return datetime.fromtimestamp(clock.now_us() / 1_000_000 + seconds, UTC)
 
 

@@ -15,7 +15,7 @@ from queuectl import AmbiguousJob, JobNotFound, JobRequest, JobState, Queue
 
 @pytest.fixture
 def named(queue: Queue) -> Queue:
-    """Give a queue with jobs of many names."""
+    """Return a queue with jobs of many names."""
     names = ["job1", "job2", "job10", "job11", "job12", "nightly-backup", "night", "Zoë 9"]
     queue.enqueue_many([JobRequest("true", id=name) for name in names])
     return queue

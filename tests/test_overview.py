@@ -7,7 +7,7 @@ from tests.clocks import FakeClock
 
 
 def ids(queue: Queue, state: JobState | None = None, of: str | None = None, limit: int = 100) -> list[str]:
-    """Give the ids of the jobs that an overview lists."""
+    """Return the ids of the jobs that an overview lists."""
     return [job.id for job in queue.overview(state=state, queue=of, limit=limit).jobs]
 
 

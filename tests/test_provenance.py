@@ -33,7 +33,7 @@ def let_go(queue: Queue, archive: Path | None = None) -> None:
 
 @pytest.fixture
 def path(queue: Queue, clock: FakeClock, tmp_path: Path) -> Path:
-    """Give a queue that was cut three times, with its archive in two places, and a checkpoint of before beside it."""
+    """Return a queue that was cut three times, with its archive in two places, and a checkpoint of before beside it."""
     long_life(queue, clock)
     queue.enqueue("true", id="printing", priority=99)
     queue.complete(running(queue), output=PRINTED)
@@ -112,7 +112,7 @@ def test_a_checkpoint_finds_another_past(path: Path, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, bytes]:
-    """Give a cut queue, its one segment, and what is in that."""
+    """Return a cut queue, its one segment, and what is in that."""
     path = tmp_path_factory.mktemp("once") / "q"
     with Queue.open(path, clock=FakeClock(), actor="tester") as queue:
         for n in range(9):

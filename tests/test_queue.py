@@ -39,7 +39,7 @@ def requests(*ids: str) -> list[JobRequest]:
 
 
 def ids_of(jobs: list[Job]) -> list[str]:
-    """Give the ids of jobs."""
+    """Return the ids of jobs."""
     return [job.id for job in jobs]
 
 

@@ -29,7 +29,7 @@ VERBS: dict[str, Callable[[Queue, Job], object]] = {
 
 
 def ids_of(jobs: list[Job]) -> list[str]:
-    """Give the ids of jobs."""
+    """Return the ids of jobs."""
     return [job.id for job in jobs]
 
 
@@ -195,7 +195,7 @@ def test_a_job_completed_twice_in_one_breath_is_refused(queue: Queue) -> None:
 
 
 def lose(queue: Queue, clock: FakeClock) -> Job:
-    """Enqueue and start a job, let its lease expire, and let another worker have it; gives the lost run's job."""
+    """Enqueue and start a job, let its lease expire, and let another worker have it; returns the lost run's job."""
     queue.enqueue("true", id="a", backoff_base=0)
     job = running(queue, "lost")
     clock.advance(31)

@@ -29,7 +29,7 @@ def deleted(path: Path) -> None:
 
 
 def moved(path: Path) -> None:
-    """Give it another name."""
+    """Return it another name."""
     path.rename(path.with_name("moved"))
 
 
@@ -249,7 +249,7 @@ def in_place(source: Path, target: Path) -> None:
 
 
 def by_rename(source: Path, target: Path) -> None:
-    """Give a copy of a file the name of another, as mv does."""
+    """Return a copy of a file the name of another, as mv does."""
     shutil.copy(source, target.with_name("copy"))
     target.with_name("copy").rename(target)
 

@@ -22,7 +22,7 @@ def pending(queue: Queue, job_id: str) -> Job:
 
 
 def types(queue: Queue, job_id: str, **asked: Any) -> list[str]:
-    """Give the types of the events of an id."""
+    """Return the types of the events of an id."""
     return [type(each.event).__name__ for each in queue.history(job_id, **asked)]
 
 

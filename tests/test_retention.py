@@ -25,18 +25,18 @@ DAY_S = 86_400
 
 
 def steps_of(queue: Queue, upto: int | None = None, **options: Limits) -> Iterator[Compacted]:
-    """Give a pass over all that has ended, to be taken step by step."""
+    """Return a pass over all that has ended, to be taken step by step."""
     rule = Rule(queue.head() if upto is None else upto, keep_dead=False)
     return Retention(queue._engine, rule, None, limits=options.get("limits", Limits())).steps()
 
 
 def applied(queue: Queue) -> list[RetentionApplied]:
-    """Give what retention has said in the log."""
+    """Return what retention has said in the log."""
     return [each.event for each in queue.events() if isinstance(each.event, RetentionApplied)]
 
 
 def segments(queue: Queue) -> list[Path]:
-    """Give the files of the archive."""
+    """Return the files of the archive."""
     return sorted((queue.path / "archive").iterdir())
 
 

@@ -15,7 +15,7 @@ from tests.clocks import FakeClock
 
 @pytest.fixture
 def busy(queue: Queue, clock: FakeClock) -> Queue:
-    """Give a queue with a random past: two queues, several workers, removed jobs, ids used again, settings."""
+    """Return a queue with a random past: two queues, several workers, removed jobs, ids used again, settings."""
     chance = random.Random(5)
     for _ in range(30):
         names = chance.sample([f"j{n}" for n in range(12)], 4)

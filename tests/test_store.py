@@ -53,14 +53,14 @@ def unprivileged() -> Iterator[None]:
 
 @pytest.fixture
 def public() -> Iterator[Path]:
-    """Give a directory that every user may enter, which pytest's own are not."""
+    """Yield a directory that every user may enter, which pytest's own are not."""
     with tempfile.TemporaryDirectory(prefix="queuectl-test-") as name:
         Path(name).chmod(0o755)
         yield Path(name)
 
 
 def mode(path: Path) -> int:
-    """Give the permission bits of a path."""
+    """Return the permission bits of a path."""
     return stat.S_IMODE(path.stat().st_mode)
 
 
@@ -381,7 +381,7 @@ def test_a_fork_is_told_whose_store_it_used(store: Store) -> None:
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """Give a store whose map has room for a mebibyte."""
+    """Yield a store whose map has room for a mebibyte."""
     monkeypatch.setattr(queuectl.lmdbfile, "MAP_SIZE", 1 << 20)
     with Store.open(tmp_path / "small", create=True) as opened:
         yield opened

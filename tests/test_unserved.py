@@ -15,7 +15,7 @@ from tests.clocks import FakeClock
 
 
 def found(queue: Queue, *names: str) -> list[tuple[str, int]]:
-    """Give the queues that nobody serves, and see that the status tells the same ones."""
+    """Return the queues that nobody serves, and see that the status tells the same ones."""
     told = [tuple(each) for each in queue.unserved()]
     assert told == [tuple(each) for each in queue.status().unserved]
     return [tuple(each) for each in queue.unserved(names)] if names else told  # type: ignore[misc]

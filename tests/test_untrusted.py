@@ -69,7 +69,7 @@ DEEP = b"[" * 100_000
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Give a real file of each kind."""
+    """Return a real file of each kind."""
     place = tmp_path_factory.mktemp("real")
     path = place / "queue"
     fill(path)
@@ -93,7 +93,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def read(kind: str, contents: list[bytes], place: Path) -> list[dict[str, Any]]:
-    """Read files in a process with little memory; gives what became of each."""
+    """Read files in a process with little memory; returns what became of each."""
     names = []
     for number, content in enumerate(contents):
         names.append(place / f"{kind}{number}")
@@ -117,7 +117,7 @@ def check_refused(kind: str, contents: list[bytes], place: Path, told: list[str]
 
 
 def mutations(content: bytes, seed: int) -> Iterator[bytes]:
-    """Give variants of a file: bits flipped, pieces zeroed, cut, repeated or replaced by what is read as much."""
+    """Yield variants of a file: bits flipped, pieces zeroed, cut, repeated or replaced by what is read as much."""
     chance = random.Random(seed)
     spoils: list[Callable[[int, int], bytes]] = [
         lambda at, _: content[:at] + bytes([content[at] ^ 1 << chance.randrange(8)]) + content[at + 1 :],
@@ -410,7 +410,7 @@ def test_verify_tells_of_an_environment_that_is_nowhere(tmp_path: Path) -> None:
 
 
 def tar_of(*members: tuple[tarfile.TarInfo, bytes], format: int = tarfile.GNU_FORMAT) -> bytes:
-    """Give a tar that begins as a backup does."""
+    """Return a tar that begins as a backup does."""
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w", format=format) as tar:
         for info, content in [(member("QUEUECTL-BACKUP", 2), b"1\n"), *members]:
@@ -419,7 +419,7 @@ def tar_of(*members: tuple[tarfile.TarInfo, bytes], format: int = tarfile.GNU_FO
 
 
 def member(name: str, size: int = 0, **fields: Any) -> tarfile.TarInfo:
-    """Give the header of a member."""
+    """Return the header of a member."""
     info = tarfile.TarInfo(name)
     info.size = size
     for field, value in fields.items():
@@ -464,7 +464,7 @@ def test_a_hostile_backup_is_refused(files: dict[str, Path], tmp_path: Path) -> 
 
 
 def with_manifest(backup: Path, change: Callable[[dict[str, Any]], object]) -> bytes:
-    """Give a backup whose manifest was changed."""
+    """Return a backup whose manifest was changed."""
     made = io.BytesIO()
     with tarfile.open(backup) as old, tarfile.open(fileobj=made, mode="w", format=tarfile.GNU_FORMAT) as new:
         for info in old:

@@ -40,13 +40,13 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def path(sound: Path, tmp_path: Path) -> Path:
-    """Give a queue to be spoilt."""
+    """Return a queue to be spoilt."""
     copytree(sound, tmp_path / "q")
     return tmp_path / "q"
 
 
 def found(path: Path, **options: Any) -> list[tuple[str, int | None]]:
-    """Give where there are problems: the part, and the position."""
+    """Return where there are problems: the part, and the position."""
     return [(each.part, each.position) for each in verify(path, **options).problems]
 
 
@@ -180,7 +180,7 @@ def test_two_events_that_follow_one(path: Path) -> None:
 
 
 def last_run(path: Path) -> tuple[int, int]:
-    """Give number and token of a job whose output lies in the store."""
+    """Return number and token of a job whose output lies in the store."""
     with Queue.open(path, create=False, read_only=True) as queue:
         [run] = queue.runs("last")
         return run.number, run.token
@@ -357,7 +357,7 @@ def test_nothing_is_proven_below_the_cut(path: Path, tmp_path: Path, cut: int) -
 
 
 def reaches_all(path: Path, size: int) -> bool:
-    """Tell by LMDB's own verifier whether a file that was cut short still has every page that counts."""
+    """Return by LMDB's own verifier whether a file that was cut short still has every page that counts."""
     try:
         return (path / "data.mdb").stat().st_size > size // 2 and not lmdb.verify.verify(str(path))
     except lmdb.verify.VerifyError:

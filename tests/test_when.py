@@ -25,7 +25,7 @@ def at(text: str, *, ahead: bool = True, now: str = NOW) -> int:
 
 
 def refusal(do: Callable[[], object]) -> InvalidInput:
-    """Give the refusal that something meets with, after seeing that it is one line."""
+    """Return the refusal that something meets with, after seeing that it is one line."""
     with pytest.raises(InvalidInput) as caught:
         do()
     assert "\n" not in str(caught.value)

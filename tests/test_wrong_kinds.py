@@ -64,7 +64,7 @@ POOL: list[Any] = [
 
 
 def signature(name: str) -> dict[str, str]:
-    """Give the annotation of each parameter of a method."""
+    """Return the annotation of each parameter of a method."""
     function = getattr(METHODS[name], "__wrapped__", METHODS[name])
     return {key: text for key, text in function.__annotations__.items() if key != "return"}
 
@@ -82,7 +82,7 @@ def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
 
 
 def arguments(queue: Queue, tmp_path: Path, name: str) -> dict[str, Any]:
-    """Give what a call of a method cannot do without, right as it is."""
+    """Return what a call of a method cannot do without, right as it is."""
     job = next((job for job in queue.jobs(state="processing") if job.attempts), None)
     if job is None:
         queue.enqueue("true", priority=9)

@@ -58,7 +58,7 @@ def adopt(
 
 @contextmanager
 def _queue(session: Session, dry_run: bool) -> Iterator["Queue"]:
-    """Give the queue; to only look, one that is thrown away where there is none."""
+    """Yield the queue; to only look, one that is thrown away where there is none."""
     if not dry_run:
         yield session.created()
         return
@@ -77,7 +77,7 @@ def _queue(session: Session, dry_run: bool) -> Iterator["Queue"]:
 
 @contextmanager
 def _rejects(session: Session, file: str | None, dry_run: bool) -> Iterator[IO[bytes] | None]:
-    """Give the file for rows that cannot be taken, made before the first is; None where none is wanted."""
+    """Yield the file for rows that cannot be taken, made before the first is; None where none is wanted."""
     if file is None or dry_run:
         yield None
         return

@@ -105,14 +105,14 @@ class ArgvCommand(Verb):
 
 
 def job_options(function: F) -> F:
-    """Give a verb the options that describe a job."""
+    """Return a verb the options that describe a job."""
     for option in reversed(_OPTIONS):
         function = option(function)
     return function
 
 
 def asked(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what the options said, under the names that JSON uses."""
+    """Return what the options said, under the names that JSON uses."""
     said = {key: value for key, value in options.items() if value is not None and value != ()}
     if "env" in said:
         said["env"] = dict(_pair(text) for text in said["env"])

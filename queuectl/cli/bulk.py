@@ -39,7 +39,7 @@ class Jobs:
         """How many jobs were read for each queue."""
 
     def line_of(self, request: int) -> int:
-        """Give the line that a request came from; both count from 1."""
+        """Return the line that a request came from; both count from 1."""
         return self._lines[request - 1]
 
     def __iter__(self) -> Iterator[JobRequest]:

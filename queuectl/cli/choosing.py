@@ -38,7 +38,7 @@ class Consent(NamedTuple):
 
 
 def filter_options(states: Collection[JobState] = tuple(JobState)) -> Callable[[F], F]:
-    """Give a verb the options that say which jobs: of those in these states, where there is a choice."""
+    """Return a verb the options that say which jobs: of those in these states, where there is a choice."""
     words = States([str(state) for state in JobState if state in states])
     options = [
         click.option(
@@ -74,7 +74,7 @@ def filter_options(states: Collection[JobState] = tuple(JobState)) -> Callable[[
 
 
 def consent_options(function: F) -> F:
-    """Give a verb that acts on many jobs the options that agree to it, or only look."""
+    """Return a verb that acts on many jobs the options that agree to it, or only look."""
     function = click.option("--dry-run", "-n", is_flag=True, help="Only say how many jobs that would be, and which.")(
         function
     )
@@ -82,7 +82,7 @@ def consent_options(function: F) -> F:
 
 
 def filter_from(options: Mapping[str, Any], *, state: Collection[JobState] | None = None) -> Filter | None:
-    """Give the filter that options describe, for jobs in these states unless they name others; None: no option.
+    """Return the filter that options describe, for jobs in these states unless they name others; None: no option.
 
     Raises InvalidInput.
     """
@@ -155,7 +155,7 @@ def _asked(which: str, count: int, *, is_first: bool) -> str:
 
 
 def acted_json(acted: "Acted", consent: Consent) -> dict[str, Any]:
-    """Give what was done, or would be, for JSON."""
+    """Return what was done, or would be, for JSON."""
     return {"dry_run": True, "ids": acted.ids} if consent.dry_run else {"ids": acted.ids, "left": acted.left}
 
 

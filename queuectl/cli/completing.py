@@ -51,7 +51,7 @@ class BashComplete(ShellComplete):
     source_template = _BASH
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """Give the whole words before the cursor, and the one that is being typed."""
+        """Return the whole words before the cursor, and the one that is being typed."""
         words, self._is_quoted = split(os.environ["COMP_LINE"][: int(os.environ["COMP_POINT"])])
         breaks = set() if self._is_quoted else set(":=").intersection(os.environ.get("COMP_WORDBREAKS", ""))
         option, equals, value = words[-1].partition("=")
@@ -62,13 +62,13 @@ class BashComplete(ShellComplete):
         return words[1:-1], words[-1]
 
     def format_completion(self, item: CompletionItem) -> str:
-        """Give a line: what kind it is, and what takes the place of the word as bash sees it."""
+        """Return a line: what kind it is, and what takes the place of the word as bash sees it."""
         value = self._before + str(item.value)[self._kept :]
         return f"{item.type},{value}" if self._is_quoted else f"{item.type},{_SPECIAL.sub(_ESCAPED, value)}"
 
 
 def split(line: str) -> tuple[list[str], bool]:
-    """Give the words of a line, the last of them unfinished or empty, and whether a quote is open at its end."""
+    """Return the words of a line, the last of them unfinished or empty, and whether a quote is open at its end."""
     words: list[str] = []
     is_quoted = False
     lexer = shlex(line + _CURSOR, posix=True)
@@ -86,7 +86,7 @@ SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComple
 
 
 def script(shell: str) -> str:
-    """Give the script that a shell reads at its start."""
+    """Return the script that a shell reads at its start."""
     return _asked(shell).source()
 
 

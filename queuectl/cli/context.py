@@ -23,19 +23,19 @@ class Session:
         self._opened = ExitStack()
 
     def existing(self) -> "Queue":
-        """Give the queue. Raises NoQueue where there is none."""
+        """Return the queue. Raises NoQueue where there is none."""
         return self._open(create=False)
 
     def reading(self) -> "Queue":
-        """Give the queue for a verb that changes nothing, and so waits for nobody. Raises NoQueue."""
+        """Return the queue for a verb that changes nothing, and so waits for nobody. Raises NoQueue."""
         return self._open(create=False, read_only=True)
 
     def seen(self, as_of: "Place | None") -> "Queue | Past":
-        """Give the queue as it is, or as it was. Raises NoQueue, InvalidInput or Archived."""
+        """Return the queue as it is, or as it was. Raises NoQueue, InvalidInput or Archived."""
         return self.reading() if as_of is None else self.past(as_of)
 
     def past(self, as_of: "Place") -> "Past":
-        """Give the queue as it was. Raises NoQueue, InvalidInput or Archived."""
+        """Return the queue as it was. Raises NoQueue, InvalidInput or Archived."""
         queue = self.reading()
         from .progress import Unfolding
 
@@ -43,15 +43,15 @@ class Session:
         return self._opened.enter_context(queue.as_of(as_of.position, at_us=as_of.at_us, progress=shown.done))
 
     def created(self) -> "Queue":
-        """Give the queue, made now where there is none; for verbs that bring something into being."""
+        """Return the queue, made now where there is none; for verbs that bring something into being."""
         return self._open(create=True)
 
     def acting(self, actor: str, *, read_only: bool) -> "Queue":
-        """Give the queue, made now where there is none and it may be changed, for changes in another's name."""
+        """Return the queue, made now where there is none and it may be changed, for changes in another's name."""
         return self._open(create=True, read_only=read_only, actor=actor)
 
     def directory(self) -> "Path":
-        """Give where the queue lies or would lie, for verbs that do not open it here."""
+        """Return where the queue lies or would lie, for verbs that do not open it here."""
         from ..surroundings import absolute, default_path
 
         return absolute(self.path if self.path is not None else default_path())

@@ -35,7 +35,7 @@ EDITORS = ("sensible-editor", "nano", "vi")
 
 
 def edit_until_done(form: Mapping[str, Any], heading: str, act: Callable[[dict[str, Any]], T]) -> T:
-    """Open a form in the editor, and `act` on what it says then; gives what that gives.
+    """Open a form in the editor, and `act` on what it says then; returns what that gives.
 
     Where it is refused, and somebody is there, it is opened again; else the refusal names the line, and
     the file that keeps what was typed. Ends the program where nothing was changed.
@@ -69,7 +69,7 @@ def edit_until_done(form: Mapping[str, Any], heading: str, act: Callable[[dict[s
 
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what a form says now that it did not say before; a key that was taken out changes nothing."""
+    """Return what a form says now that it did not say before; a key that was taken out changes nothing."""
     return {key: value for key, value in after.items() if key not in before or before[key] != value}
 
 
@@ -138,7 +138,7 @@ def _read(typed: str) -> dict[str, Any]:
 
 
 def _refusal(error: Exception, file: Path) -> str:
-    """Tell what was refused, with the line of the key that it is about."""
+    """Return what was refused, with the line of the key that it is about."""
     if isinstance(error, UnicodeDecodeError):
         return f"byte {error.object[error.start]:#04x} at {error.start + 1} is no UTF-8"
     if not isinstance(error, InvalidInput):

@@ -95,7 +95,7 @@ def tell(error: Exception) -> None:
 
 
 def exit_code(error: QueuectlError) -> int:
-    """Give the code to exit with after an error."""
+    """Return the code to exit with after an error."""
     return next(EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES)
 
 

@@ -21,7 +21,7 @@ COLUMNS = (
 
 
 def rows(family: Family) -> Iterator[tuple[str, ...]]:
-    """Give a family as rows of COLUMNS, the job that was asked for marked where there are others above it."""
+    """Yield a family as rows of COLUMNS, the job that was asked for marked where there are others above it."""
     subject = family.number if family.root.number != family.number else 0
     if family.above is not None:
         yield "", f"... {escape(cause_text(family.above))}", "", "", "", ""
@@ -29,7 +29,7 @@ def rows(family: Family) -> Iterator[tuple[str, ...]]:
 
 
 def left_out(family: Family) -> Iterator[str]:
-    """Tell what is not shown above the job, beside its line and below it, and what shows it."""
+    """Return what is not shown above the job, beside its line and below it, and what shows it."""
     if family.above is not None:
         has_gone = family.above.number is None
         yield "Retention let earlier ancestors go" if has_gone else "There are earlier ancestors; --depth N shows more"

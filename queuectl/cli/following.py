@@ -59,7 +59,7 @@ def follow(
 
 
 def code_of(job: Job) -> int:
-    """Give what a shell would have exited with: the command's code, 128 + its signal, else 1."""
+    """Return what a shell would have exited with: the command's code, 128 + its signal, else 1."""
     if job.state == JobState.COMPLETED:
         return 0
     if job.state == JobState.DEAD and job.last is not None:

@@ -27,13 +27,13 @@ NAME_LEAST = 12
 
 
 def glance(queue: "Queue", name: str | None = None) -> Iterator[str]:
-    """Give the lines of the status, or those about the queue `name`."""
+    """Yield the lines of the status, or those about the queue `name`."""
     yield from _lines(queue, name, "")
     yield from (paint(told, "yellow") for told in _clock(queue.due_times()))
 
 
 def glance_back(past: "Past", name: str | None = None) -> Iterator[str]:
-    """Give the same of the queue as it was; nothing was due or late then."""
+    """Return the same of the queue as it was; nothing was due or late then."""
     return _lines(past, name, f", as it was at {moment(past.moment.at_us)}")
 
 
@@ -111,7 +111,7 @@ def _to_list(queues: "Mapping[str, Mapping[JobState, int]]") -> "Mapping[str, Ma
 
 
 def _columns(queues: "Mapping[str, Mapping[JobState, int]]", width: int) -> dict[JobState, int]:
-    """Give the states to tell of, and how wide: as a narrow terminal needs it, at last those that call for an act."""
+    """Return the states to tell of, and how wide: as a narrow terminal needs it, at last those that call for an act."""
     columns = dict.fromkeys(JobState, _WIDTH)
     if not on_terminal():
         return columns

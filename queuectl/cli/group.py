@@ -79,7 +79,7 @@ class VerbGroup(click.Group):
     """A click group that finds its commands by name, on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Give every verb, in the order of the help."""
+        """Return every verb, in the order of the help."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

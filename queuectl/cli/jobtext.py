@@ -30,12 +30,12 @@ class Rows:
         self._now_us = now_us
 
     def of(self, jobs: Iterable[Job]) -> list[list[str]]:
-        """Give a row a job."""
+        """Return a row a job."""
         return [[cell(job, self._now_us) for cell in self._cells] for job in jobs]
 
 
 def chosen_columns(names: str | None) -> tuple[Column, ...]:
-    """Give the columns named, with commas between them, which are then shown though they be empty.
+    """Return the columns named, with commas between them, which are then shown though they be empty.
 
     None: the usual ones. Raises InvalidInput with those there are.
     """
@@ -56,7 +56,7 @@ def gone_workers(opened: "Queue | Past", jobs: Iterable[Job]) -> Collection[str]
 
 
 def state_text(job: Job, now_us: int | None = None, *, gone: Collection[str] = ()) -> str:
-    """Give the state, with how the last run ended where it ended badly, and when the next one is due.
+    """Return the state, with how the last run ended where it ended badly, and when the next one is due.
 
     A job that is held by one of the workers that are `gone` is run by nobody.
     """
@@ -76,7 +76,7 @@ def state_text(job: Job, now_us: int | None = None, *, gone: Collection[str] = (
 
 
 def when_text(job: Job, now_us: int | None = None) -> str:
-    """Give the time that matters in the job's state: when it is due, since when it runs, or when it last changed."""
+    """Return the time that matters in the job's state: when it is due, since when it runs, or when it last changed."""
     is_due_later = job.runs_at_us > (job.updated_at_us if now_us is None else min(now_us, job.updated_at_us))
     if job.state == JobState.PENDING and is_due_later:
         return f"due {_moment(job.runs_at_us)}"
@@ -196,7 +196,7 @@ def _ending(last: Outcome) -> str:
 def details(
     job: Job, inherited: Mapping[str, str | None] | None = None, *, gone: Collection[str] = ()
 ) -> Iterator[tuple[str, str]]:
-    """Give everything about a job, as key and value; an empty value says nothing.
+    """Yield everything about a job, as key and value; an empty value says nothing.
 
     `inherited` is what it took along of the environment that it was enqueued from, `gone` as in state_text().
     """

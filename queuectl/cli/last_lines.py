@@ -41,7 +41,7 @@ class LastLines:
             self._put(stream, rest)
 
     def taken(self) -> Iterator[Piece]:
-        """Give the pieces, and begin anew."""
+        """Yield the pieces, and begin anew."""
         while self._pieces:
             yield self._pieces.popleft()
         self._clear()

@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 
 def taken(queue: "Queue", typed: str) -> str:
-    """Give the id of the job that someone means to change, and say which where it was not typed whole.
+    """Return the id of the job that someone means to change, and say which where it was not typed whole.
 
     Raises JobNotFound or AmbiguousJob.
     """
@@ -36,5 +36,5 @@ def each_taken(queue: "Queue", typed: Iterable[str], action: Callable[[str], R])
 
 
 def taken_all(queue: "Queue", typed: Sequence[str] | None) -> list[str] | None:
-    """Give the ids of the jobs that someone means to change; None means all of a kind."""
+    """Return the ids of the jobs that someone means to change; None means all of a kind."""
     return None if typed is None else [taken(queue, each) for each in typed]

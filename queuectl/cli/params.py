@@ -116,7 +116,7 @@ def joined(ctx: click.Context, param: click.Parameter, given: Sequence[tuple[str
 
 
 def now_us() -> int:
-    """Give the moment from which times such as `in 2h` count."""
+    """Return the moment from which times such as `in 2h` count."""
     from ..clock import SystemClock
 
     return SystemClock().now_us()
@@ -163,7 +163,7 @@ def _number(field: str, text: str) -> float:
 
 
 def whole(least: int | None = None, most: int | None = None) -> Value:
-    """Give the type of a whole number."""
+    """Return the type of a whole number."""
     bounds = "" if least is None else f", {least} or more" if most is None else f" from {least} to {most}"
 
     def read(field: str, text: str) -> int:
@@ -212,7 +212,7 @@ _queue_name, _queue_names, _said = Value(_queue), Words(_queue), Value(_text)
 
 
 def queue_option(*names: str, **about: Any) -> Callable[[F], F]:
-    """Give a verb the option that names a queue, which Tab completes from those that have jobs."""
+    """Return a verb the option that names a queue, which Tab completes from those that have jobs."""
     if about.get("multiple"):
         about |= {"type": _queue_names, "callback": joined}
     return click.option(

@@ -72,7 +72,7 @@ class Printer:
         )
 
     def wants(self, run: "Run") -> bool:
-        """Tell whether a run is one of those asked for."""
+        """Return whether a run is one of those asked for."""
         return self._attempt in (None, run.attempt) and run.token not in self._left_out
 
     def begin(self, run: "Run", ending: str = "") -> None:
@@ -232,5 +232,5 @@ def _last(pieces: "Iterable[Piece]", count: int) -> "Iterator[Piece]":
 
 
 def text_decoder() -> IncrementalDecoder:
-    """Give what makes text of output, piece by piece; broken bytes are escaped."""
+    """Return what makes text of output, piece by piece; broken bytes are escaped."""
     return getincrementaldecoder("utf-8")("backslashreplace")

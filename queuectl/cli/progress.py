@@ -73,7 +73,7 @@ class Unfolding:
 
 
 def can_show() -> bool:
-    """Tell whether there is a terminal to show a bar on, and one that can move its cursor."""
+    """Return whether there is a terminal to show a bar on, and one that can move its cursor."""
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
@@ -92,7 +92,7 @@ def progress(title: str, total: int | None = None, *, in_bytes: bool = False) ->
         """How much is done, how fast that goes and how long it still takes, as far as the screen is wide enough."""
 
         def render(self, task: "Task") -> "Text":
-            """Give it."""
+            """Return it."""
             return Text(_told(task, in_bytes=in_bytes, narrow=console.width < NARROW), style="progress.remaining")
 
     from .screen import ending_on
@@ -110,7 +110,7 @@ NARROW = 70
 
 
 def _told(task: "Task", *, in_bytes: bool, narrow: bool) -> str:
-    """Tell how far a task is: `12,345/50,000  2,345/s  16s left`."""
+    """Return how far a task is: `12,345/50,000  2,345/s  16s left`."""
     count = _bytes if in_bytes else "{:,.0f}".format
     done = count(task.completed) + (f"/{count(task.total)}" if task.total is not None else "")
     speed, left = task.finished_speed or task.speed, task.time_remaining

@@ -54,22 +54,22 @@ class Column(NamedTuple):
 
 
 def on_terminal() -> bool:
-    """Tell whether stdout is a terminal."""
+    """Return whether stdout is a terminal."""
     return sys.stdout.isatty()
 
 
 def coloured() -> bool:
-    """Tell whether stdout may have colour."""
+    """Return whether stdout may have colour."""
     return on_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def state_colour(cell: str) -> str | None:
-    """Give the colour of the state a cell begins with."""
+    """Return the colour of the state a cell begins with."""
     return STATE_COLOURS.get(cell.partition(" ")[0].rstrip(","))
 
 
 def paint(text: str, colour: str | None, *, bold: bool = False, dim: bool = False) -> str:
-    """Give `text` in a colour where stdout may have one."""
+    """Return `text` in a colour where stdout may have one."""
     if not text or not (colour or bold or dim) or not coloured():
         return text
     return click.style(text, fg=colour, bold=bold or None, dim=dim or None)
@@ -230,7 +230,7 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[in
 
 
 def _narrow(widths: list[int], candidates: list[int], least: int, over: int) -> int:
-    """Take columns off the widest candidates, evenly, down to `least`; gives what is still too much."""
+    """Take columns off the widest candidates, evenly, down to `least`; returns what is still too much."""
     while over > 0 and candidates:
         widest = max(candidates, key=widths.__getitem__)
         if widths[widest] <= least:
@@ -243,7 +243,7 @@ def _narrow(widths: list[int], candidates: list[int], least: int, over: int) -> 
 
 
 def terminal_width() -> int:
-    """Give the terminal's columns, or what COLUMNS says."""
+    """Return the terminal's columns, or what COLUMNS says."""
     from shutil import get_terminal_size  # slow to import, for what only a terminal needs
 
     return get_terminal_size().columns

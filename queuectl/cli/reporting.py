@@ -22,7 +22,7 @@ LOOK_EVERY_S = 0.5
 
 
 def print_lines(told: "Sequence[Told]") -> int:
-    """Print a line for each happening, in the colour of its job's state, as far as they are taken; gives how many."""
+    """Print a line for each happening, in the colour of its job's state, as far as they are taken; returns how many."""
     if not can_take(sys.stdout):
         return 0
     now = strftime("%H:%M:%S")
@@ -71,7 +71,7 @@ class Draining:
         return None
 
     def summary(self) -> str:
-        """Tell what this worker got done."""
+        """Return what this worker got done."""
         failures = plural(self._failures, "failed attempt") if self._failures else "nothing failed"
         return f"Ended {plural(self._ended, 'job')}, {failures}"
 

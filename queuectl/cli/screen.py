@@ -58,7 +58,7 @@ class Screen:
         self._send(f"{_BEGIN}{_HOME}{body}{_REST_OF_LINE}{_REST if len(fitting) < size.lines else ''}{_END}")
 
     def has_another_size(self) -> bool:
-        """Tell whether the window is no longer as large as when it was drawn."""
+        """Return whether the window is no longer as large as when it was drawn."""
         return self._shown is not None and os.get_terminal_size(sys.stdout.fileno()) != self._shown[0]
 
     def enter(self) -> None:
@@ -96,7 +96,7 @@ def whole_screen() -> Iterator[Screen]:
 
 @contextmanager
 def _quiet_keys() -> Iterator[Callable[[bool], None]]:
-    """Let keys come at once and without an echo; gives what turns that on and off."""
+    """Let keys come at once and without an echo; yields what turns that on and off."""
     descriptor = sys.stdin.fileno()
     if not sys.stdin.isatty():
         yield lambda quiet: None
@@ -117,7 +117,7 @@ def _quiet_keys() -> Iterator[Callable[[bool], None]]:
 
 @contextmanager
 def _stopping(screen: Screen, keys: Callable[[bool], None]) -> Iterator[None]:
-    """Give the terminal up while stopped by Ctrl-Z."""
+    """Leave the terminal while stopped by Ctrl-Z."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         screen.leave()

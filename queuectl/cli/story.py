@@ -68,7 +68,7 @@ class Names:
         self._causes: dict[int, Cause | None] = {}
 
     def job_of(self, recorded: Recorded) -> str | None:
-        """Give the id of an event's job, None where it is about something else."""
+        """Return the id of an event's job, None where it is about something else."""
         stream = recorded.stream
         if isinstance(recorded.event, Enqueued):
             self._known[stream] = recorded.event.spec.id
@@ -80,7 +80,7 @@ class Names:
         return found
 
     def cause_of(self, recorded: Recorded) -> "Cause | None":
-        """Give the run whose command caused an event, None where it was no job's."""
+        """Return the run whose command caused an event, None where it was no job's."""
         token = recorded.cause
         if not token:
             return None
@@ -92,7 +92,7 @@ class Names:
 
 
 def timeline(events: Iterable[Recorded], names: Names) -> Iterator[tuple[str, ...]]:
-    """Give a stream's events as rows of TIMELINE, each with the time since the one before.
+    """Yield a stream's events as rows of TIMELINE, each with the time since the one before.
 
     Renewals that follow each other, of which long runs had thousands, are one row: that of the last.
     """
@@ -105,7 +105,7 @@ def timeline(events: Iterable[Recorded], names: Names) -> Iterator[tuple[str, ..
 
 
 def _folded(events: Iterable[Recorded]) -> Iterator[tuple[Recorded, int]]:
-    """Give each event and for how many it stands: the last of some renewals for all of them."""
+    """Yield each event and for how many it stands: the last of some renewals for all of them."""
     for is_renewal, some in groupby(events, lambda each: type(each.event) is Renewed):
         if is_renewal:
             *earlier, last = some
@@ -115,13 +115,13 @@ def _folded(events: Iterable[Recorded]) -> Iterator[tuple[Recorded, int]]:
 
 
 def gap(us: int) -> str:
-    """Give the time between two events: `+2.0s`."""
+    """Return the time between two events: `+2.0s`."""
     seconds = us / 1_000_000
     return f"+{seconds:.1f}s" if 1 <= seconds < 60 else f"+{duration(seconds)}"
 
 
 def row(recorded: Recorded, job_id: str | None, cause: "Cause | None" = None) -> tuple[str, ...]:
-    """Give an event as a row of COLUMNS."""
+    """Return an event as a row of COLUMNS."""
     subject = str(recorded.stream) if job_id is None else job_id
     return (
         str(recorded.position),
@@ -134,7 +134,7 @@ def row(recorded: Recorded, job_id: str | None, cause: "Cause | None" = None) ->
 
 
 def details(recorded: Recorded, cause: "Cause | None" = None) -> str:
-    """Tell what an event says, whose command caused it, and the reason that was given for it."""
+    """Return what an event says, whose command caused it, and the reason that was given for it."""
     tell = _TOLD.get(type(recorded.event))
     told = escape(tell(recorded.event, recorded.at_us)) if tell else ""
     by = f"caused by {escape(cause_text(cause))}" if cause else ""

@@ -27,14 +27,14 @@ class Tamed:
         self._is_coloured = False
 
     def piece(self, content: bytes) -> str:
-        """Give a piece as it may be shown; the beginning of an escape sequence waits for the next one."""
+        """Return a piece as it may be shown; the beginning of an escape sequence waits for the next one."""
         text = self._begun + self._decoder.decode(content)
         begun = re.search(_BEGUN, text)
         self._begun = begun[0] if begun else ""
         return self._shown(text[: len(text) - len(self._begun)])
 
     def end(self) -> str:
-        """Give what still waits, and take back a colour that was left on."""
+        """Return what still waits, and take back a colour that was left on."""
         text, self._begun = self._begun + self._decoder.decode(b"", final=True), ""
         shown = self._shown(text)
         reset, self._is_coloured = _RESET if self._is_coloured else "", False

@@ -10,7 +10,7 @@ ELLIPSIS = "…"
 
 
 def command_text(command: str | Sequence[str]) -> str:
-    """Give a command as one would type it, on one line."""
+    """Return a command as one would type it, on one line."""
     if isinstance(command, str):
         return escape(command)
     from shlex import join
@@ -19,7 +19,7 @@ def command_text(command: str | Sequence[str]) -> str:
 
 
 def flat(text: str) -> str:
-    """Give a text with its emoji taken apart: terminals differ in how wide those are that a joiner holds."""
+    """Return a text with its emoji taken apart: terminals differ in how wide those are that a joiner holds."""
     return text if text.isascii() else text.translate(_APART)
 
 
@@ -78,7 +78,7 @@ _LETTERS, _TONES = ("\U0001f1e6", "\U0001f1ff"), ("\U0001f3fb", "\U0001f3ff")
 
 
 def moment(at_us: int | None, *, short: bool = False) -> str:
-    """Give a time in the local zone; `short` leaves out the date when it is today's."""
+    """Return a time in the local zone; `short` leaves out the date when it is today's."""
     if at_us is None:
         return ""
     try:
@@ -91,12 +91,12 @@ def moment(at_us: int | None, *, short: bool = False) -> str:
 
 
 def coarse(seconds: float) -> str:
-    """Give a length of time that goes on, in whole seconds and the two largest units."""
+    """Return a length of time that goes on, in whole seconds and the two largest units."""
     return duration(max(1, round(seconds)))
 
 
 def duration(seconds: float) -> str:
-    """Give a length of time in its two largest units."""
+    """Return a length of time in its two largest units."""
     if seconds < 1:
         return f"{seconds * 1000:.0f}ms"
     if seconds < 60:
@@ -110,11 +110,11 @@ def duration(seconds: float) -> str:
 
 
 def size(count: int) -> str:
-    """Give a number of bytes in the unit that fits."""
+    """Return a number of bytes in the unit that fits."""
     power = min(4, max(0, count.bit_length() - 1) // 10)
     return f"{count / 1024**power:.1f} {'KMGT'[power - 1]}iB" if power else f"{count} B"
 
 
 def plural(count: int, noun: str) -> str:
-    """Give a count with its noun."""
+    """Return a count with its noun."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

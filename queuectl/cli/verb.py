@@ -59,7 +59,7 @@ class VerbSet(click.Group):
         return super().resolve_command(ctx, args)
 
     def _meant(self, typed: str) -> str:
-        """Give the verb that goes by another name in other programs, or what was typed."""
+        """Return the verb that goes by another name in other programs, or what was typed."""
         if typed in self.commands:
             return typed
         return next((verb for verb in ALIASES.get(typed, ()) if verb in self.commands), typed)

@@ -95,7 +95,7 @@ class Problems(list[Problem]):
 
 
 def weight(stream: Stream, position: int) -> int:
-    """Give what an event adds to the sum while it is the last of its stream; the same within a process only."""
+    """Return what an event adds to the sum while it is the last of its stream; the same within a process only."""
     return hash((stream, position))
 
 

@@ -28,5 +28,5 @@ def link_all(before: bytes, values: Iterable[bytes]) -> bytes:
 
 
 def kept_by(key: bytes, value: bytes) -> bytes | None:
-    """Give the digest before an event, where the event keeps it; raises CorruptLog."""
+    """Return the digest before an event, where the event keeps it; raises CorruptLog."""
     return told(key, value).h

@@ -57,7 +57,7 @@ class LmdbLog:
         return position
 
     def digest(self, position: int | None = None) -> bytes:
-        """Give the chain's digest at a position, or at the head."""
+        """Return the chain's digest at a position, or at the head."""
         # Only a log begun by a release that kept no chain has more than a batch to go back.
         behind: list[Row] = []
         below = None if position is None else key_of(position + 1)
@@ -70,7 +70,7 @@ class LmdbLog:
         return link_all(digest, [value for _, value in reversed(behind)])
 
     def digest_at(self, position: int) -> bytes:
-        """Give the chain's digest at a position that is the last of its batch, as the last of its time is.
+        """Return the chain's digest at a position that is the last of its batch, as the last of its time is.
 
         Where retention let events go up to beyond it, that is the digest at the cut.
         """
@@ -138,7 +138,7 @@ class LmdbLog:
         return recorded
 
     def _chained(self, batch: Sequence[Recorded]) -> list[Row]:
-        """Give the rows of a batch, the last with the digest of all before it."""
+        """Return the rows of a batch, the last with the digest of all before it."""
         tail, kept = self._tail, self._kept
         digest = self.digest() if kept is None else link(kept, tail[1]) if tail else kept
         keys = [recorded.position.to_bytes(8, "big") for recorded in batch]
@@ -147,7 +147,7 @@ class LmdbLog:
         return rows + encode_all([(keys[-1], batch[-1])], digest)
 
     def is_claim(self, position: int) -> bool:
-        """Tell whether the event at a position is a claim."""
+        """Return whether the event at a position is a claim."""
         value = self._txn.get(LOG, key_of(position)) if position else None
         return value is not None and type(decode(key_of(position), value).event) is Claimed
 
@@ -204,7 +204,7 @@ class LmdbLog:
             raise CorruptLog(missing, f"it may be lost: not all of the {kept:,} events up to position {cut} are found")
 
     def cut(self) -> int:
-        """Give the position up to which events may be missing, 0 where all are there."""
+        """Return the position up to which events may be missing, 0 where all are there."""
         found = self._txn.get(_META, _CUT)
         return int.from_bytes(found, "big") if found else 0
 
@@ -216,7 +216,7 @@ class LmdbLog:
             self._txn.put(_META, key, value)
 
     def origin(self) -> bytes:
-        """Give what tells this log from others, kept once events may be missing: the chain's digest at position 1."""
+        """Return what tells this log from others, kept once events may be missing: the chain's digest at position 1."""
         return self._txn.get(_META, _ORIGIN) or self.digest_at(1)
 
     def read_back(self, below: int) -> Iterator[Recorded]:
@@ -232,7 +232,7 @@ class LmdbLog:
             self._check_next(expected + 1, 1)
 
     def read_stream(self, stream: Stream, *, after: int = 0) -> list[Recorded]:
-        """Give the events of one stream by following `prev` back from its last, down to a position.
+        """Return the events of one stream by following `prev` back from its last, down to a position.
 
         What retention let go of (an earlier job of the same id, old events of a named stream) is left out. Raises
         CorruptLog where that leads into another stream, or past the beginning of a job's.
@@ -260,15 +260,15 @@ class LmdbLog:
 
     @staticmethod
     def _may_lack(stream: Stream, found: list[Recorded]) -> bool:
-        """Tell whether what stands before events found, last first, may be gone: of a job all stay or none."""
+        """Return whether what stands before events found, last first, may be gone: of a job all stay or none."""
         return not isinstance(stream, int) or bool(found and type(found[-1].event) is Enqueued)
 
     def is_gone(self, position: int) -> bool:
-        """Tell whether retention let an event go."""
+        """Return whether retention let an event go."""
         return position <= self.cut() and self._txn.get(LOG, key_of(position)) is None
 
     def at(self, position: int) -> Recorded:
-        """Give the event at a position; raises CorruptLog where there is none."""
+        """Return the event at a position; raises CorruptLog where there is none."""
         return decode(key_of(position), self._stored(position))
 
     def _stored(self, position: int) -> bytes:

@@ -30,7 +30,7 @@ class EventLog(Protocol):
     """
 
     def head(self) -> int:
-        """Give the position of the last event, 0 when there is none."""
+        """Return the position of the last event, 0 when there is none."""
 
     def append(self, batch: Sequence[Append], *, at_us: int, actor: str, cause: int = 0) -> list[Recorded]:
         """Append a batch, all or nothing, and give the events as recorded.
@@ -40,13 +40,13 @@ class EventLog(Protocol):
         """
 
     def read(self, after: int = 0, limit: int | None = None, *, until: int | None = None) -> Iterator[Recorded]:
-        """Give the events behind position `after`, in order, `limit` at the most, up to and with `until`."""
+        """Return the events behind position `after`, in order, `limit` at the most, up to and with `until`."""
 
     def read_stream(self, stream: Stream, *, after: int = 0) -> list[Recorded]:
-        """Give the events of one stream, in order, with those of earlier jobs of the same id before it.
+        """Return the events of one stream, in order, with those of earlier jobs of the same id before it.
 
         Only those behind position `after`.
         """
 
     def version(self, stream: Stream) -> int:
-        """Give the position of a stream's last event, 0 when it has none."""
+        """Return the position of a stream's last event, 0 when it has none."""

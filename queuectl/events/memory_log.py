@@ -16,11 +16,11 @@ class MemoryLog:
         self._versions: dict[Stream, int] = {}
 
     def head(self) -> int:
-        """Give the position of the last event."""
+        """Return the position of the last event."""
         return len(self._events)
 
     def version(self, stream: Stream) -> int:
-        """Give the position of a stream's last event."""
+        """Return the position of a stream's last event."""
         return self._versions.get(stream, 0)
 
     def append(self, batch: Sequence[Append], *, at_us: int, actor: str, cause: int = 0) -> list[Recorded]:
@@ -48,11 +48,11 @@ class MemoryLog:
         return recorded
 
     def read(self, after: int = 0, limit: int | None = None, *, until: int | None = None) -> Iterator[Recorded]:
-        """Give the events behind a position."""
+        """Return the events behind a position."""
         return islice(iter(self._events[after:until]), limit)
 
     def read_stream(self, stream: Stream, *, after: int = 0) -> list[Recorded]:
-        """Give the events of one stream by following `prev` back from its last, down to a position."""
+        """Return the events of one stream by following `prev` back from its last, down to a position."""
         found = []
         position = self.version(stream)
         while position > after:

@@ -174,7 +174,7 @@ class Claiming(Looking):
             unit.append_named(WORKER_STREAM + worker, (WorkerStopping(now),))
 
     def stop_requested(self, worker: str) -> Literal["", "finish", "now"]:
-        """Tell what a worker was asked to do: nothing, to finish what it runs, or to give it back now."""
+        """Return what a worker was asked to do: nothing, to finish what it runs, or to give it back now."""
         with self._store.read() as txn:
             row = workers.get(txn, worker)
         if row is None or not row.stopping:

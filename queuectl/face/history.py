@@ -33,7 +33,7 @@ class History(Opened):
     """What can be asked of a queue's log."""
 
     def history(self, job_id: str, *, lives: int | None = None) -> list[Recorded]:
-        """Give every event of a job, those of earlier jobs of its id before them; raises JobNotFound.
+        """Return every event of a job, those of earlier jobs of its id before them; raises JobNotFound.
 
         `lives` is how many of the jobs that had the id, the last of them; None is all.
         Where no job ever had that id, it may name a stream: `config`, or `worker:` and a worker's id.
@@ -42,18 +42,18 @@ class History(Opened):
         return archived.history(self._store, job_id, lives)
 
     def untold(self, events: list[Recorded]) -> str | None:
-        """Tell what the `events` of a history lack, archived in a place that is not there; None where nothing."""
+        """Return what the `events` of a history lack, archived in a place that is not there; None where nothing."""
         return archived.untold(self._store, events)
 
     def family(self, job_id: str, *, depth: int = 10, limit: int = 200) -> Family:
-        """Give the jobs whose runs led to a job, and all that its own runs enqueued, and theirs; raises JobNotFound.
+        """Return the jobs whose runs led to a job, and all that its own runs enqueued, and theirs; raises JobNotFound.
 
         `depth` generations either way, `limit` jobs at the most; what is left out is counted.
         """
         return family.family(self._store, job_id, depth=depth, limit=limit)
 
     def cause_of(self, position: int) -> Cause | None:
-        """Tell by whose command the event at a position was caused, None where that was no job's."""
+        """Return by whose command the event at a position was caused, None where that was no job's."""
         with self._store.read() as txn:
             log = LmdbLog(txn)
             token = 0 if log.is_gone(position) else log.at(position).cause
@@ -77,7 +77,7 @@ class History(Opened):
         limit: int | None = None,
         last: int | None = None,
     ) -> Iterator[Recorded]:
-        """Give the events behind the position `after`, up to and with `until`, in short read transactions.
+        """Return the events behind the position `after`, up to and with `until`, in short read transactions.
 
         `types` are names of event types, `job` is an id, `queue` means events of its jobs; `limit` is for
         the first so many of those chosen, `last` for the newest so many. Raises InvalidInput, and
@@ -93,7 +93,7 @@ class History(Opened):
     def subscribe(
         self, name: str, *, start: Literal["beginning", "now"] | int = "beginning", follow: bool = True
     ) -> Subscription:
-        """Give the events behind a named checkpoint, batch by batch, each at least once and in order.
+        """Return the events behind a named checkpoint, batch by batch, each at least once and in order.
 
         A name that is new begins as `start` says: at the beginning, now, or behind a position. Asking for
         the next batch acknowledges the one before, on disk. `follow` False stops at the log's end. Raises
@@ -102,7 +102,7 @@ class History(Opened):
         return subscriptions.Subscription(self._store, self._clock, name, start=start, follow=follow)
 
     def subscriptions(self) -> list[Subscriber]:
-        """Give the subscriptions by name, and how far each is behind the log."""
+        """Return the subscriptions by name, and how far each is behind the log."""
         now_us = self._clock.now_us()
         with self._store.read() as txn:
             return subscriptions.listed(txn, now_us)
@@ -119,24 +119,24 @@ class History(Opened):
         subscriptions.remove(self._store, name)
 
     def job_id_of(self, stream: Stream) -> str | None:
-        """Give the id of the job that events of a stream are about, None for a named stream or a job that is gone."""
+        """Return the id of the job that events of a stream are about, None for a named stream or a job that is gone."""
         with self._store.read() as txn:
             spec = selecting.spec_of(txn, stream)
         return spec.id if spec else None
 
     def head(self) -> int:
-        """Give the position of the last event."""
+        """Return the position of the last event."""
         with self._store.read() as txn:
             last = txn.last("log")
             return int.from_bytes(last[0], "big") if last else 0
 
     def position_at(self, at_us: int) -> int:
-        """Give the last position whose time is not after `at_us`."""
+        """Return the last position whose time is not after `at_us`."""
         with self._store.read() as txn:
             return reading.position_at(txn, at_us)
 
     def wait_for_change(self, after: int, timeout_s: float) -> bool:
-        """Wait until the log goes beyond the position `after`, `timeout_s` at most; tells whether it did."""
+        """Wait until the log goes beyond the position `after`, `timeout_s` at most; returns whether it did."""
         deadline = time.monotonic() + timeout_s
         while self.head() <= after:
             left = deadline - time.monotonic()

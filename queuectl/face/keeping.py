@@ -91,7 +91,7 @@ class Keeping(Looking):
         at_us: int | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> asof.Past:
-        """Give the queue as it was behind the event at a position, or at a time in microseconds; close it after use.
+        """Return the queue as it was behind the event at a position, or at a time in microseconds; close it after use.
 
         `progress` is called with the events folded and to be folded. Raises InvalidInput for a moment
         before the log begins or still to come, Archived where retention has taken out its events.
@@ -119,7 +119,7 @@ class Keeping(Looking):
         return branching.branch(self._store, moment, Path(into), progress)
 
     def snapshots(self) -> list[Snapshot]:
-        """Give the snapshots that `as_of` can begin from, by position."""
+        """Return the snapshots that `as_of` can begin from, by position."""
         return asof.usable(self._store)
 
     def make_snapshots(
@@ -132,11 +132,11 @@ class Keeping(Looking):
         return asof.make_snapshots(self._store, with_head=with_head, progress=progress)
 
     def are_snapshots_due(self) -> bool:
-        """Tell whether the log has grown enough since the last snapshot, as `snapshot_events` says."""
+        """Return whether the log has grown enough since the last snapshot, as `snapshot_events` says."""
         return asof.are_snapshots_due(self._store)
 
     def delete_snapshots(self) -> int:
-        """Delete every snapshot, which is no loss; gives how many there were."""
+        """Delete every snapshot, which is no loss; returns how many there were."""
         return asof.delete_snapshots(self._store)
 
     def verify(self, *, log_only: bool = False, against: Sequence[Path] = (), write_to: Path | None = None) -> Verified:
@@ -179,7 +179,7 @@ class Keeping(Looking):
 
     @classmethod
     def finish_restore(cls, path: str | os.PathLike[str] | None = None) -> bool:
-        """End a restore or an import that was interrupted while it moved in; tells whether there was one.
+        """End a restore or an import that was interrupted while it moved in; returns whether there was one.
 
         Raises StoreError where there is no queue, and one was killed before it moved in.
         """
@@ -296,12 +296,12 @@ class Keeping(Looking):
         return done
 
     def retaining(self, actor: str) -> Retaining:
-        """Give what lets old events go step by step as `retention_s` says; a worker calls it now and then."""
+        """Return what lets old events go step by step as `retention_s` says; a worker calls it now and then."""
         return retaining.Retaining(self._engine, actor)
 
     @staticmethod
     def shrink(path: str | os.PathLike[str] | None = None, *, check: bool = False) -> Shrunk:
-        """Give the space of what was let go back to the disk; nobody may have the queue open, not even the caller.
+        """Return the space of what was let go back to the disk; nobody may have the queue open, not even the caller.
 
         `check`: only look whether that could be done now. Raises NoQueue or StoreError.
         """

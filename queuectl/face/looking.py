@@ -82,7 +82,7 @@ class Looking(History):
     """What can be asked of a queue."""
 
     def job(self, job_id: str) -> Job:
-        """Give a job by its id; raises JobNotFound, which says where it is archived if it is."""
+        """Return a job by its id; raises JobNotFound, which says where it is archived if it is."""
         try:
             with self._store.read() as txn:
                 job = presence.shown(txn, reading.find(txn, job_id))
@@ -99,7 +99,7 @@ class Looking(History):
             return due_times.DueTimes(log_us, wall_us, logtime.slow_us(txn, self._clock, log_us))
 
     def match_id(self, typed: str, *, or_removed: bool = False) -> str:
-        """Give the id that is `typed`, or else the only one that begins so, of a job there is.
+        """Return the id that is `typed`, or else the only one that begins so, of a job there is.
 
         Elsewhere ids are taken as they are. `or_removed`: also of one that left the views. Raises
         JobNotFound with those that come near, or with where the job of this very id is archived, or
@@ -127,7 +127,7 @@ class Looking(History):
         limit: int | None = None,
         after: str | None = None,
     ) -> list[Job]:
-        """Give jobs: waiting ones by when they run, ended ones by their last change, newest first, others by age.
+        """Return jobs: waiting ones by when they run, ended ones by their last change, newest first, others by age.
 
         `since` and `until` speak of their last change, `match` is looked for in id and command. `order`
         is one of filtering.KEYS, with `-` before it for the largest first. `after` is the id of the last
@@ -139,7 +139,7 @@ class Looking(History):
     def each_job(
         self, where: Filter, *, order: str | None = None, limit: int | None = None, after: str | None = None
     ) -> Iterator[Job]:
-        """Give the same one by one, in short read transactions, however many there are.
+        """Return the same one by one, in short read transactions, however many there are.
 
         Each is as it was when it was looked at. Raises as `jobs` does, before the first.
         """
@@ -160,12 +160,12 @@ class Looking(History):
             return listing.count(txn, where)
 
     def dead(self, *, limit: int | None = None) -> list[Job]:
-        """Give the dead letter queue, last to die first."""
+        """Return the dead letter queue, last to die first."""
         with self._store.read() as txn:
             return list(islice(reading.dead_jobs(txn), limit))
 
     def status(self, *, queue: str | None = None) -> Status:
-        """Give the queue at a glance, or the jobs of one queue and the workers that serve it; raises InvalidInput."""
+        """Return the queue at a glance, or the jobs of one queue and the workers that serve it; raises InvalidInput."""
         queue = None if queue is None else check_queue(queue)
         times = self.due_times()
         with self._store.read() as txn:
@@ -179,7 +179,7 @@ class Looking(History):
         limit: int = 100,
         lately: Sequence[int] = (),
     ) -> Overview:
-        """Give what a live view shows, at a cost that does not grow with the queue.
+        """Return what a live view shows, at a cost that does not grow with the queue.
 
         Jobs come in order: running, to run next, ended last; some are looked at, and at most `limit`
         that fit are given. `lately` are numbers of jobs to look at beside.
@@ -194,7 +194,7 @@ class Looking(History):
         return found._replace(jobs=jobs, retries=retries, workers=_by_the_clock(found.workers, times))
 
     def now_us(self) -> int:
-        """Give the time, in microseconds since the epoch."""
+        """Return the time, in microseconds since the epoch."""
         return self._clock.now_us()
 
     def backlog(self, queues: Sequence[str] | None = None) -> int:
@@ -210,7 +210,7 @@ class Looking(History):
             return left
 
     def workers(self) -> list[WorkerInfo]:
-        """Give the workers that have not stopped, those found dead among them."""
+        """Return the workers that have not stopped, those found dead among them."""
         times = self.due_times()
         with self._store.read() as txn:
             return _by_the_clock(reading.list_workers(txn, self.path, times.wall_us), times)
@@ -221,7 +221,7 @@ class Looking(History):
             return reading.gone_workers(txn, self.path, self._clock.now_us(), workers)
 
     def unserved(self, queues: Sequence[str] | None = None) -> list[Unserved]:
-        """Give the queues, of these or of all, where jobs wait and that no running worker serves.
+        """Return the queues, of these or of all, where jobs wait and that no running worker serves.
 
         A program that claims jobs without `worker_started` is not known as one, and does not count.
         """
@@ -229,7 +229,7 @@ class Looking(History):
             return reading.unserved(txn, self.path, self._clock.now_us(), queues)
 
     def runs(self, job_id: str) -> list[Run]:
-        """Give a job's runs in order, those of an archived job too; raises JobNotFound."""
+        """Return a job's runs in order, those of an archived job too; raises JobNotFound."""
         try:
             with self._store.read() as txn:
                 return reading.runs(txn, reading.find(txn, job_id))
@@ -239,7 +239,7 @@ class Looking(History):
         return archived.runs(self._store, job_id)
 
     def output(self, run: Run, start: int = 0, *, limit: int = OUTPUT_AT_ONCE) -> bytes:
-        """Give what a run has printed so far, as frames: up to `limit` bytes from the offset `start` on.
+        """Return what a run has printed so far, as frames: up to `limit` bytes from the offset `start` on.
 
         Nothing where there is no more. The last frame may be incomplete. Of an archived job it is read
         there. `printed` gives it in plain.
@@ -261,7 +261,7 @@ class Looking(History):
     def printed(
         self, run: Run, stream: Literal["stdout", "stderr"] | None = None, *, last_lines: int | None = None
     ) -> bytes:
-        """Give all that a run has printed so far: to one stream, or to both in the order in which it came.
+        """Return all that a run has printed so far: to one stream, or to both in the order in which it came.
 
         `last_lines` gives so many of its last lines alone.
         Where output was cut, as `output_limit_bytes` says, there is a line with how much.
@@ -277,7 +277,7 @@ class Looking(History):
         return b"".join(lines[len(lines) - min(check_count("last_lines", last_lines), len(lines)) :])
 
     def output_path(self, job: Job) -> Path:
-        """Give where a claimed job's output lies while it runs, and after when it is large."""
+        """Return where a claimed job's output lies while it runs, and after when it is large."""
         return outputs.file_of(self.path, job.number, token_of(job))
 
     def check_there(self) -> None:
@@ -285,7 +285,7 @@ class Looking(History):
         self._store.check_there()
 
     def sizes(self) -> dict[str, int]:
-        """Give the bytes of the store: `used` by data, in the `map` reserved, of the `file`."""
+        """Return the bytes of the store: `used` by data, in the `map` reserved, of the `file`."""
         return self._store.sizes()
 
     def wait(
@@ -314,12 +314,12 @@ class Looking(History):
         return meant.result()
 
     def settings(self) -> Settings:
-        """Give the settings that count now, here; raises InvalidInput for a bad one in the environment."""
+        """Return the settings that count now, here; raises InvalidInput for a bad one in the environment."""
         with self._store.read() as txn:
             return settings_of(txn, self._engine.environ)
 
     def config(self) -> dict[str, ConfigValue]:
-        """Give every setting's value and where it comes from; raises as settings() does."""
+        """Return every setting's value and where it comes from; raises as settings() does."""
         with self._store.read() as txn:
             return reading.settings(txn, self._engine.environ)
 
@@ -332,5 +332,5 @@ class Looking(History):
             return environments.entries(txn, digest)
 
     def config_get(self, key: str) -> Value:
-        """Give the value of the setting `key`; raises InvalidInput with the list of keys."""
+        """Return the value of the setting `key`; raises InvalidInput with the list of keys."""
         return self.config()[canonical(key)].value

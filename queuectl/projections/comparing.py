@@ -47,7 +47,7 @@ class Comparison:
             self._open[table].update(keys)
 
     def read_on(self, live: Transaction) -> bool:
-        """Compare the next rows; tells whether there were any to compare."""
+        """Compare the next rows; returns whether there were any to compare."""
         table = next((table for table in self._unread if len(self._open[table]) < OPEN_ROWS), None)
         if table is None:
             return False

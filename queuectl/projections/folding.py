@@ -54,7 +54,7 @@ class Fold:
 
     @property
     def is_full(self) -> bool:
-        """Tell whether it has to be written before it reads on."""
+        """Return whether it has to be written before it reads on."""
         return self.has_sweep or len(self._moved.after) >= HELD_JOBS or self._bytes >= HELD_BYTES
 
     def read(self, shadow: Transaction, limit: int) -> None:
@@ -86,7 +86,7 @@ class Fold:
         self.applied, self.events, self._named = applied, events, named
 
     def _load(self, shadow: Transaction, number: int) -> Job | None:
-        """Give a job that was written and forgotten, None where there is none."""
+        """Return a job that was written and forgotten, None where there is none."""
         key = number.to_bytes(8, "big")
         value = read(shadow, jobs.TABLE, key)
         job = self._moved.before[number] = None if value is None else jobs.unpack_job(value)
@@ -94,7 +94,7 @@ class Fold:
         return job
 
     def writes(self, touch: Touch | None = None) -> Iterator[Write]:
-        """Give what brings the shadow to `applied`, a short transaction each, in order; forgets it at the end.
+        """Yield what brings the shadow to `applied`, a short transaction each, in order; forgets it at the end.
 
         `touch` is told each key of a large table that changes.
         """

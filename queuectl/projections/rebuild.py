@@ -251,7 +251,7 @@ class _Rebuild:
         return self._fold.writes(self._comparison.touch if self._comparison else None)
 
     def _checked(self, txn: Transaction) -> Transaction:
-        """Give the shadow, where nobody else was at work in it: an older queuectl knows no lock."""
+        """Return the shadow, where nobody else was at work in it: an older queuectl knows no lock."""
         shadow = txn.shadow()
         if txn.live != self._live or marks.look(shadow, marks.APPLIED) != self._written:
             raise StoreError(
@@ -266,7 +266,7 @@ class _Rebuild:
                     return
 
     def _promote_some(self, txn: Transaction) -> int:
-        """Move jobs in the shadow as far as in the live views; gives how many, at most about PROMOTE_LIMIT at once."""
+        """Move jobs in the shadow as far as in the live views; returns how many, about PROMOTE_LIMIT at most."""
         mark_us = marks.look(txn, marks.PROMOTED)
         if mark_us == self._fold.promoted_us:
             return 0
@@ -294,7 +294,7 @@ class _Rebuild:
                     return
 
     def _conclude(self, swap: bool) -> tuple[list[str] | None, float]:
-        """Do what is left, compare what is open, and swap; gives the differences, and for how long it held the lock.
+        """Do what is left, compare what is open, and swap; returns the differences, and for how long it held the lock.
 
         None for the differences where there is more to compare than what is open.
         """

@@ -64,7 +64,7 @@ def _over(job: Job, number: bytes, promoted_us: int) -> Placed:
 
 
 def is_let_go(job: Job, *, upto: int, keep_dead: bool) -> bool:
-    """Tell whether retention means a job: one that has ended, with nothing of it behind a position."""
+    """Return whether retention means a job: one that has ended, with nothing of it behind a position."""
     return job.version <= upto and job.state in ENDED and not (keep_dead and job.state is JobState.DEAD)
 
 
@@ -116,7 +116,7 @@ class Views:
         self._flushed = self.applied = marks.get(txn, marks.APPLIED)
 
     def job(self, number: int) -> Job | None:
-        """Give a job as it stands, with what was applied but not flushed."""
+        """Return a job as it stands, with what was applied but not flushed."""
         before, after = self._moved.before, self._moved.after
         if number in after:
             return after[number]
@@ -158,7 +158,7 @@ class Views:
         self._txn.delete_many(children.TABLE, sorted(key for key, _ in born))
 
     def promote(self, now_us: int) -> int:
-        """Move the jobs due by now to `ready`; gives how many, at most about PROMOTE_LIMIT at once."""
+        """Move the jobs due by now to `ready`; returns how many, at most about PROMOTE_LIMIT at once."""
         self.flush()
         found = list(scheduled.due(self._txn, now_us, PROMOTE_LIMIT))
         if found:

@@ -76,7 +76,7 @@ class Admission:
 
 
 def refuse(rules: Rules, method: str, path: str, headers: Headers) -> Refused | None:
-    """Tell why a request is not let in, None where it is."""
+    """Return why a request is not let in, None where it is."""
     hosts = headers.getlist("host")
     host = hosts[0] if hosts else ""
     name = name_of(host)

@@ -44,7 +44,7 @@ def purge_dead(queue: Queue, body: Body) -> dict[str, Any]:
 
 
 def _chosen(queue: Queue, body: Body) -> tuple[list[str] | None, str | None]:
-    """Give the ids named, or None for all where there are just as many as whoever asked was told."""
+    """Return the ids named, or None for all where there are just as many as whoever asked was told."""
     ids, everything, count, reason = _only(body, "ids", "all", "count", "reason")
     if everything is True and ids is None:
         found = queue.status().jobs[JobState.DEAD]

@@ -33,7 +33,7 @@ OUTPUT_BYTES: Final = 256 << 10
 
 
 def status(desk: Desk, asked: Asked) -> dict[str, Any]:
-    """Give the counts, and what the page says of the dashboard itself."""
+    """Return the counts, and what the page says of the dashboard itself."""
     return {
         **status_json(desk.queue.status()),
         "now": time_json(SystemClock().now_us()),
@@ -47,14 +47,14 @@ def status(desk: Desk, asked: Asked) -> dict[str, Any]:
 
 
 def jobs(desk: Desk, asked: Asked) -> dict[str, Any]:
-    """Give a page of jobs by `state`, `queue` and `text`, behind the job `after`."""
+    """Return a page of jobs by `state`, `queue` and `text`, behind the job `after`."""
     wanted = Wanted(**{key: asked.query.get(key) or None for key in Wanted._fields})
     found = search(desk.queue, wanted, limit=_number(asked.query, "limit", ROWS, MOST_ROWS))
     return {"jobs": [job_json(job) for job in found.jobs], "next": found.next, "searched": found.searched}
 
 
 def dead(desk: Desk, asked: Asked) -> dict[str, Any]:
-    """Give a page of the dead letter queue behind the job `after`, last to die first, and how many are in it."""
+    """Return a page of the dead letter queue behind the job `after`, last to die first, and how many are in it."""
     limit = _number(asked.query, "limit", ROWS, MOST_ROWS)
     found = search(desk.queue, Wanted(JobState.DEAD, after=asked.query.get("after") or None), limit=limit)
     count = desk.queue.status().jobs[JobState.DEAD]
@@ -62,21 +62,21 @@ def dead(desk: Desk, asked: Asked) -> dict[str, Any]:
 
 
 def job(desk: Desk, asked: Asked) -> dict[str, Any]:
-    """Give a job and its runs."""
+    """Return a job and its runs."""
     job_id = asked.path["job_id"]
     found = desk.queue.job(job_id)
     return {**job_json(found), "runs": [_run_json(*each) for each in enumerate(desk.queue.runs(job_id), 1)]}
 
 
 def history(desk: Desk, asked: Asked) -> dict[str, Any]:
-    """Give the newest events of a job, and how many older ones were left out."""
+    """Return the newest events of a job, and how many older ones were left out."""
     found = desk.queue.history(asked.path["job_id"], lives=LIVES)
     shown = found[-EVENTS_OF_A_JOB:]
     return {"events": _events_json(desk.queue, shown), "left_out": len(found) - len(shown)}
 
 
 def output(desk: Desk, asked: Asked) -> dict[str, Any]:
-    """Give what a run printed: from `offset`, or the last `tail` bytes; where to go on, and how much lies before."""
+    """Return what a run printed: from `offset`, or the last `tail` bytes; where to go on, and how much lies before."""
     number, run = _chosen_run(desk.queue, asked)
     skipped = 0
     start = _number(asked.query, "offset", 0)
@@ -89,12 +89,12 @@ def output(desk: Desk, asked: Asked) -> dict[str, Any]:
 
 
 def workers(desk: Desk, asked: Asked) -> list[dict[str, Any]]:
-    """Give the workers, and what each runs since when."""
+    """Return the workers, and what each runs since when."""
     return [worker_json(info) for info in desk.queue.workers()]
 
 
 def events(desk: Desk, asked: Asked) -> Any:
-    """Give the newest events behind the position `since`, but those of a type `without`; the ETag is the log's head.
+    """Return the newest events behind the position `since`, but those of a type `without`; the ETag is the log's head.
 
     304 where that is what was sent.
     """
@@ -128,7 +128,7 @@ def _run_json(number: int, run: Run) -> dict[str, Any]:
 
 
 def _chosen_run(queue: Queue, asked: Asked) -> tuple[int, Run]:
-    """Give the run asked for by its number or its attempt, the last where neither is named."""
+    """Return the run asked for by its number or its attempt, the last where neither is named."""
     runs = list(enumerate(queue.runs(asked.path["job_id"]), 1))
     for field, chosen in (("run", runs), ("attempt", [(run.attempt, (number, run)) for number, run in runs])):
         if field in asked.query:

@@ -17,7 +17,7 @@ _ROOT: Final = 0
 
 
 def is_strangers(client: Address | None, server: Address | None) -> bool:
-    """Tell whether a connection is neither this user's nor root's; False where the system does not say whose it is.
+    """Return whether a connection is neither this user's nor root's; False where the system does not say whose it is.
 
     One whose end was closed already has no owner, and so is a stranger's.
     """
@@ -34,7 +34,7 @@ def owner_of(client: Address | None, server: Address | None) -> int | None:
 
 
 def _owners(client: Address, server: Address) -> Iterator[int]:
-    """Give the user of the socket at the client's end."""
+    """Yield the user of the socket at the client's end."""
     for family, table in _TABLES:
         ends = [_written(family, client), _written(family, server)]
         try:

@@ -22,7 +22,7 @@ class Slice(NamedTuple):
 
 
 def slice_of(queue: Queue, run: Run, start: int, *, limit: int) -> Slice:
-    """Give what a run printed from an offset on: about `limit` bytes; broken bytes are escaped.
+    """Return what a run printed from an offset on: about `limit` bytes; broken bytes are escaped.
 
     A character of which only a part was printed waits for the rest of it, unless the run has ended.
     """
@@ -47,7 +47,7 @@ def slice_of(queue: Queue, run: Run, start: int, *, limit: int) -> Slice:
 
 
 def last_of(queue: Queue, run: Run, size: int) -> tuple[int, int]:
-    """Give the offset behind which about the last `size` bytes of a run's output lie, and how many lie before it."""
+    """Return the offset behind which about the last `size` bytes of a run's output lie, and how many lie before it."""
     kept: deque[tuple[int, int]] = deque()  # where a frame begins, and how much it holds
     start, held, before = 0, 0, 0
     for frame in frames_of(queue, run):

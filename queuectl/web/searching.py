@@ -36,7 +36,7 @@ class Found(NamedTuple):
 
 
 def search(queue: Queue, wanted: Wanted, *, limit: int) -> Found:
-    """Give the next jobs that are wanted.
+    """Return the next jobs that are wanted.
 
     Raises InvalidInput for a state that is none, and JobNotFound where `after` is gone.
     """

@@ -22,7 +22,7 @@ from .signals import is_in_handler
 
 
 def print_lines(lines: Sequence[Told]) -> int:
-    """Print what a worker has to say, as far as that does not wait for whoever reads it; gives how many lines."""
+    """Print what a worker has to say, as far as that does not wait for whoever reads it; returns how many lines."""
     return write_lines(sys.stdout, [escape(line.text) for line in lines]) if can_take(sys.stdout) else 0
 
 
@@ -41,7 +41,7 @@ def start_worker(
     notifier: Notifier | None = None,
     is_sole: bool = False,
 ) -> int:
-    """Run jobs in this process until told to stop, or until nothing is left with `drain`; gives the exit code.
+    """Run jobs in this process until told to stop, or until nothing is left with `drain`; returns the exit code.
 
     It runs `slots` commands at a time and looks for jobs every `poll_s` seconds, and sooner when one comes in.
     `queues` None takes jobs of all queues; `lease_s` and `grace_s` None take the configured ones.

@@ -41,11 +41,11 @@ class Ahead:
 
     @property
     def patience_s(self) -> float:
-        """Tell how long most runs take at the most, 0 where it is not worth it to leave them alone for that."""
+        """Return how long most runs take at the most, 0 where it is not worth it to leave them alone for that."""
         return 2 * self._run_s if self._run_s is not None and self._run_s <= BRIEF_S else 0.0
 
     def wanted(self, free: int, *, waiting: int, slots: int) -> int:
-        """Tell how many jobs to claim where some wait already: one a free slot, and some for those about to be.
+        """Return how many jobs to claim where some wait already: one a free slot, and some for those about to be.
 
         `slots` is how many may be taken now.
         """

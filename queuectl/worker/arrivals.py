@@ -82,7 +82,7 @@ class Watch(Generic[S]):
         self._numbers = numbers
 
     def take(self) -> list[S]:
-        """Give the streams that were written to since the last time, in order."""
+        """Return the streams that were written to since the last time, in order."""
         self._arrivals.collect()
         taken = self._notes[:]
         self._notes.clear()
@@ -95,7 +95,7 @@ class Watch(Generic[S]):
 
 
 def interleave(notes: Sequence[S], printed: Mapping[S, bytes]) -> Iterator[tuple[S, bytes]]:
-    """Give what streams printed by lines, in the order that was noted.
+    """Yield what streams printed by lines, in the order that was noted.
 
     Exact where each write was a line and was noted by itself; otherwise a stream's lines are spread
     over the turns that it had.

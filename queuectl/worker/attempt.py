@@ -75,13 +75,13 @@ class Attempt:
 
     @property
     def process(self) -> Process:
-        """Give the process, once it has begun."""
+        """Return the process, once it has begun."""
         assert self._process is not None, "the command has been started"
         return self._process
 
     @property
     def remains(self) -> Remains:
-        """Give what there is of it, once it has begun; most runs end without anybody asking."""
+        """Return what there is of it, once it has begun; most runs end without anybody asking."""
         if self._remains is None:
             self._remains = self._find_remains(self.process)
         return self._remains
@@ -109,33 +109,33 @@ class Attempt:
 
     @property
     def is_abandoned(self) -> bool:
-        """Tell whether the job is no longer ours, so that its end must not be recorded."""
+        """Return whether the job is no longer ours, so that its end must not be recorded."""
         return self._stop is Stop.ABANDONED
 
     @property
     def is_stopped(self) -> bool:
-        """Tell whether it was told to end."""
+        """Return whether it was told to end."""
         return self._stop is not None
 
     @property
     def is_hiding(self) -> bool:
-        """Tell whether it has printed what nobody outside can see yet."""
+        """Return whether it has printed what nobody outside can see yet."""
         return self._capture is not None and self._capture.is_hidden
 
     def wake_at(self) -> float:
-        """Give the moment at which step() has something to do though nothing happened."""
+        """Return the moment at which step() has something to do though nothing happened."""
         if self._process is None:
             return NEVER
         show_at = self._started_at + SHOW_AFTER_S if self.is_hiding else NEVER
         return min(self._timeout_at(), self._kill_at, self._look_at, show_at)
 
     def read(self, stream: Stream) -> bool:
-        """Read what lies in the pipes; gives False once the stream has ended."""
+        """Read what lies in the pipes; returns False once the stream has ended."""
         self._gather()
         return stream in self._flowing
 
     def stop(self, cause: Stop, *, now: float) -> bool:
-        """End the run: TERM to all that is of it, KILL after the grace; tells whether that was news.
+        """End the run: TERM to all that is of it, KILL after the grace; returns whether that was news.
 
         It is not to a run that has exited or is being stopped. An abandoned run is killed at once.
         """
@@ -161,7 +161,7 @@ class Attempt:
         self._killed_at = min(self._killed_at, now)
 
     def step(self, *, now: float) -> bool:
-        """Do what the moment asks for; gives True once the run is over and nothing of it left, or to be ended."""
+        """Do what the moment asks for; returns True once the run is over and nothing of it left, or to be ended."""
         if self._process is None:
             return False
         self._notice_exit(now)
@@ -191,11 +191,11 @@ class Attempt:
 
     @property
     def file(self) -> Path | None:
-        """Give the file with what it printed, once it is finished; None where the result has it."""
+        """Return the file with what it printed, once it is finished; None where the result has it."""
         return None if self._capture is None else self._capture.file
 
     def without_file(self, result: Result) -> Result:
-        """Give a result whose file the disk did not take: of what was printed only the size is kept."""
+        """Return a result whose file the disk did not take: of what was printed only the size is kept."""
         assert self._capture is not None, "there was a file"
         return result._replace(output=result.output._replace(frames=self._capture.lose()))
 
@@ -268,7 +268,7 @@ class Attempt:
         self._capture.add(printed, interleave(arrivals, printed))
 
     def _look(self, pieces: dict[Stream, list[bytes]]) -> int:
-        """Read each pipe once; gives how much there was."""
+        """Read each pipe once; returns how much there was."""
         size = 0
         for stream in (STDOUT, STDERR):
             data = self.process.read(stream) if stream in self._flowing else None

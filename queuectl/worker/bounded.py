@@ -40,7 +40,7 @@ class Held:
         return dropped
 
     def take(self) -> bytes:
-        """Give all of it encoded, and forget it."""
+        """Return all of it encoded, and forget it."""
         encoded = b"".join(encode(stream, content) for stream, content in self._frames)
         self._frames.clear()
         self.size = 0
@@ -58,7 +58,7 @@ class Bounded:
         self.head = Held()
 
     def add(self, stream: bytes, data: bytes) -> bytes:
-        """Add to the head what fits there; gives the rest, which is for add_tail()."""
+        """Add to the head what fits there; returns the rest, which is for add_tail()."""
         fits = max(0, self._head_room - HEADER_BYTES)
         if data[:fits]:
             before = self.head.size
@@ -79,5 +79,5 @@ class Bounded:
         self._head_room = 0
 
     def take_end(self) -> bytes:
-        """Give the cut and the tail, encoded."""
+        """Return the cut and the tail, encoded."""
         return cut_frame(self.cut) + self._tail.take()

@@ -74,7 +74,7 @@ class Capture:
 
     @property
     def is_hidden(self) -> bool:
-        """Tell whether there is output that was not yet shown to anybody outside."""
+        """Return whether there is output that was not yet shown to anybody outside."""
         return self._bounded.head.size > 0
 
     def show(self) -> None:
@@ -92,11 +92,11 @@ class Capture:
 
     @property
     def file(self) -> Path | None:
-        """Give the file that the output lies in, None where the store has it or there is none."""
+        """Return the file that the output lies in, None where the store has it or there is none."""
         return self._spill.path if self._is_kept and self._spill.size else None
 
     def lose(self) -> bytes:
-        """Give up the file, which the disk did not take; gives the frames that say how much is lost."""
+        """Give up the file, which the disk did not take; returns the frames that say how much is lost."""
         self._is_kept = False
         return self._all_cut()
 
@@ -123,7 +123,7 @@ class Capture:
                 self._bounded.add_tail(frame.stream, frame.content)
 
     def _end(self) -> bytes | None:
-        """Give all of it where it is small, None where it lies in the file."""
+        """Return all of it where it is small, None where it lies in the file."""
         head, end = self._bounded.head.take(), self._bounded.take_end()
         if self._small is None:
             return self._end_file(head + end)
@@ -150,7 +150,7 @@ class Capture:
         return cut_frame(sum(tally.size for tally in self._tallies.values()))
 
     def _shrunk(self, frames: bytes) -> bytes:
-        """Give of these frames what the store takes."""
+        """Return of these frames what the store takes."""
         small = Bounded(SMALL_BYTES - _CUT_FRAME_BYTES, tail_bytes=SMALL_BYTES)
         for frame in read_frames(frames):
             if frame.stream == CUT:

@@ -28,11 +28,11 @@ class Guard:
 
     @property
     def is_there(self) -> bool:
-        """Tell whether there is a guardian, as far as is known."""
+        """Return whether there is a guardian, as far as is known."""
         return bool(self._ends)
 
     def fileno(self) -> int:
-        """Give the descriptor that is readable once the guardian is gone; only while it is there."""
+        """Return the descriptor that is readable once the guardian is gone; only while it is there."""
         return self._ends[0]
 
     def start(self) -> None:

@@ -48,7 +48,7 @@ class Worker:
         self._full_disk = FullDisk(self._say)
 
     def run(self) -> int:
-        """Work until there is a reason to stop; gives the exit code, 1 where this program was replaced meanwhile.
+        """Work until there is a reason to stop; returns the exit code, 1 where this program was replaced meanwhile.
 
         Whatever goes wrong is raised once the commands are killed and, where the queue still takes
         it, given back.

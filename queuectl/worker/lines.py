@@ -93,7 +93,7 @@ def can_take(stream: TextIO | None) -> bool:
 
 
 def write_lines(stream: TextIO | None, lines: Sequence[str]) -> int:
-    """Print lines as far as that does not wait for whoever reads them; gives how many were printed.
+    """Print lines as far as that does not wait for whoever reads them; returns how many were printed.
 
     Past the stream's own buffer, which would keep what failed, and fail with it once more at the end.
     Raises BrokenPipeError where nobody reads them any more.

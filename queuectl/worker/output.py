@@ -25,7 +25,7 @@ class Frame(NamedTuple):
 
 
 def read_frames(capture: bytes, start: int = 0) -> Iterator[Frame]:
-    """Give the whole frames of a capture from an offset on; one still being written is left for later."""
+    """Yield the whole frames of a capture from an offset on; one still being written is left for later."""
     while start + HEADER_BYTES <= len(capture):
         content = start + HEADER_BYTES
         end = content + int.from_bytes(capture[start + 1 : content], "big")
@@ -36,7 +36,7 @@ def read_frames(capture: bytes, start: int = 0) -> Iterator[Frame]:
 
 
 def read_stream(capture: bytes, stream: Stream | None = None) -> Iterator[bytes]:
-    """Give what one stream printed, or both in order; a cut says how many bytes are missing."""
+    """Yield what one stream printed, or both in order; a cut says how many bytes are missing."""
     for found, content, _ in read_frames(capture):
         if found == CUT:
             yield b"\n[... %s bytes cut ...]\n" % content

@@ -12,7 +12,7 @@ CHUNK_BYTES: Final = 256 << 10
 
 
 def frames_of(queue: Queue, run: Run, start: int = 0) -> Iterator[Frame]:
-    """Give the whole frames of a run's output from an offset on; `end` counts from its beginning."""
+    """Yield the whole frames of a run's output from an offset on; `end` counts from its beginning."""
     size = CHUNK_BYTES
     while True:
         chunk, end = queue.output(run, start, limit=size), 0
@@ -27,5 +27,5 @@ def frames_of(queue: Queue, run: Run, start: int = 0) -> Iterator[Frame]:
 
 
 def shown(frame: Frame) -> bytes:
-    """Give what is shown of a frame: its content, or how much was cut."""
+    """Return what is shown of a frame: its content, or how much was cut."""
     return b"\n[... %s bytes cut ...]\n" % frame.content if frame.stream == CUT else frame.content

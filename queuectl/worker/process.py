@@ -151,7 +151,7 @@ class Process:
         return self._look(patient=True) == 0
 
     def poll(self) -> int | None:
-        """Give the exit code, minus the signal's number where one killed it, or None while it runs.
+        """Return the exit code, minus the signal's number where one killed it, or None while it runs.
 
         UNKNOWN where nobody can know. It is left to close() to reap it: until then neither its process id
         nor its group or session can become another's.
@@ -174,14 +174,14 @@ class Process:
         self._child.reap()
 
     def read(self, stream: Stream) -> bytes | None:
-        """Give what lies in a pipe, b"" at its end, None when there is nothing just now."""
+        """Return what lies in a pipe, b"" at its end, None when there is nothing just now."""
         try:
             return os.read(self.pipes[stream], READ_BYTES)
         except BlockingIOError:
             return None
 
     def arrivals(self) -> list[Stream]:
-        """Give the streams that were printed to since the last time, in order, as far as that is known."""
+        """Return the streams that were printed to since the last time, in order, as far as that is known."""
         return self._watch.take()
 
     def signal_group(self, number: int) -> bool:
@@ -222,7 +222,7 @@ class Invocation(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Give the name of the program."""
+        """Return the name of the program."""
         return os.fsdecode(self.program)
 
 
@@ -358,7 +358,7 @@ def _refusal(error: OSError, what: Invocation) -> QueuectlError:
 
 
 def _why_not_enter(directory: str) -> OSError | None:
-    """Tell why a directory cannot be entered: a failed spawn does not say which of its steps failed."""
+    """Return why a directory cannot be entered: a failed spawn does not say which of its steps failed."""
     try:
         is_directory = stat.S_ISDIR(os.stat(directory).st_mode)
     except OSError as error:

@@ -34,11 +34,11 @@ class Signals:
         self._is_hearing = threading.current_thread() is threading.main_thread()
 
     def fileno(self) -> int:
-        """Give the descriptor to wait on."""
+        """Return the descriptor to wait on."""
         return self._out
 
     def take(self) -> list[int]:
-        """Give the signals that came since the last time."""
+        """Return the signals that came since the last time."""
         try:
             return list(os.read(self._out, 4096))
         except BlockingIOError:

@@ -45,7 +45,7 @@ class Moved(NamedTuple):
 
 
 def places(count: int) -> int:
-    """Tell how many runs at most so many slots have to do with at one time: those lined up are among them."""
+    """Return how many runs at most so many slots have to do with at one time: those lined up are among them."""
     return count + MOST
 
 
@@ -102,12 +102,12 @@ class Slots:
 
     @property
     def running(self) -> int:
-        """Tell how many commands run, or are being started."""
+        """Return how many commands run, or are being started."""
         return len(self._runs) - self.lined_up
 
     @property
     def lined_up(self) -> int:
-        """Tell how many jobs wait for a slot."""
+        """Return how many jobs wait for a slot."""
         return self._spawner.lined_up
 
     @property
@@ -117,35 +117,35 @@ class Slots:
 
     @property
     def go_alone(self) -> bool:
-        """Tell whether slots have jobs to go on with, of which they need not tell at once."""
+        """Return whether slots have jobs to go on with, of which they need not tell at once."""
         return self._spawner.go_alone
 
     @property
     def valid_until(self) -> float:
-        """Give the moment behind which the first of those that wait is not started any more."""
+        """Return the moment behind which the first of those that wait is not started any more."""
         return self._spawner.valid_until
 
     @property
     def free(self) -> int:
-        """Tell how many slots are."""
+        """Return how many slots are."""
         return max(0, self._spawner.cap - self._spawner.busy)
 
     @property
     def cap(self) -> int:
-        """Tell how many slots may be taken, as far as means go."""
+        """Return how many slots may be taken, as far as means go."""
         return self._spawner.cap
 
     @property
     def is_short(self) -> bool:
-        """Tell whether means do not go as far as they should."""
+        """Return whether means do not go as far as they should."""
         return self._means.are_short
 
     def jobs(self) -> list[Job]:
-        """Give the jobs whose commands run, are being started, or wait for a slot."""
+        """Return the jobs whose commands run, are being started, or wait for a slot."""
         return [run.job for run in self._runs.values()]
 
     def wake_at(self) -> float:
-        """Give the moment at which a run wants to be looked at, or more may run again."""
+        """Return the moment at which a run wants to be looked at, or more may run again."""
         return min(self._look_at, self._means.ease_at)
 
     def fit(self, *, now: float) -> None:
@@ -171,7 +171,7 @@ class Slots:
             self._spawner.line_up(orders)
 
     def withdraw(self, job: Job | None = None) -> list[Job]:
-        """Take back a job that waits for a slot, or all that do; gives those that were not taken meanwhile."""
+        """Take back a job that waits for a slot, or all that do; returns those that were not taken meanwhile."""
         if job is None:
             runs = self._spawner.withdraw()
         else:
@@ -226,7 +226,7 @@ class Slots:
             self._watch(run)
 
     def flushed(self, results: list[Result]) -> list[Result]:
-        """Have on disk what runs printed to files; gives the results, without the files that it does not take.
+        """Have on disk what runs printed to files; returns the results, without the files that it does not take.
 
         Asked again, while the queue's disk is full, it flushes what ended since.
         """
@@ -270,7 +270,7 @@ class Slots:
             self._watch(run)
 
     def abandon_all(self) -> list[Job]:
-        """Kill everything and wait until it is gone, a few seconds at the most; gives the jobs, those that wait too."""
+        """Kill everything and wait until it is gone, a few seconds at the most; returns all the jobs."""
         jobs = self.jobs()
         self.withdraw()
         now = time.monotonic()
@@ -294,7 +294,7 @@ class Slots:
         return Capture(self._output_path(job), limit_bytes=self.output_limit_bytes)
 
     def _up_to(self, run: Attempt) -> list[Job]:
-        """Give the jobs not given yet up to this run's: slots take them in order, and may start them in another."""
+        """Return the jobs not given yet up to this run's: slots take them in order, and may start them in another."""
         jobs = []
         while run in self._unsaid:
             first = next(iter(self._unsaid))
@@ -334,7 +334,7 @@ class Slots:
         self._look_at = min(self._look_at, run.wake_at())
 
     def _due(self, now: float) -> list[Attempt]:
-        """Give the runs whose moment has come, which takes a look at all of them."""
+        """Return the runs whose moment has come, which takes a look at all of them."""
         due: list[Attempt] = []
         self._look_at = NEVER
         for run in self._runs.values():
@@ -369,7 +369,7 @@ class Slots:
         return {run.process.pid for run in (*self._runs.values(), *self._undead) if run.has_begun}
 
     def _is_ours(self, run: Attempt) -> bool:
-        """Tell whether a run is not over yet: the loop may have noticed its end by itself."""
+        """Return whether a run is not over yet: the loop may have noticed its end by itself."""
         return self._runs.get(_token(run.job)) is run
 
 

@@ -88,33 +88,33 @@ class Spawner:
             raise
 
     def fileno(self) -> int:
-        """Give the descriptor that is readable when there is something to take that cannot wait."""
+        """Return the descriptor that is readable when there is something to take that cannot wait."""
         return self._out
 
     @property
     def busy(self) -> int:
-        """Tell how many slots are taken."""
+        """Return how many slots are taken."""
         return len(self._busy)
 
     @property
     def lined_up(self) -> int:
-        """Tell how many runs wait for a slot."""
+        """Return how many runs wait for a slot."""
         return len(self._orders)
 
     @property
     def go_alone(self) -> bool:
-        """Tell whether slots have runs to go on with, of which they need not tell at once."""
+        """Return whether slots have runs to go on with, of which they need not tell at once."""
         return self._is_patient and bool(self._orders)
 
     @property
     def valid_until(self) -> float:
-        """Give the moment behind which the first of the runs that wait is not begun any more."""
+        """Return the moment behind which the first of the runs that wait is not begun any more."""
         with self._mutex:
             return self._orders[0].until if self._orders else NEVER
 
     @property
     def cap(self) -> int:
-        """Tell how many slots may be taken."""
+        """Return how many slots may be taken."""
         return self._cap
 
     @cap.setter
@@ -134,7 +134,7 @@ class Spawner:
         self._add_threads(lacking)
 
     def withdraw(self, runs: Collection[Attempt] | None = None) -> list[Attempt]:
-        """Take back runs that wait, some or all; gives those that no slot had taken."""
+        """Take back runs that wait, some or all; returns those that no slot had taken."""
         with self._mutex:
             withdrawn = [order for order in self._orders if runs is None or order.run in runs]
             for order in withdrawn:
@@ -154,7 +154,7 @@ class Spawner:
         self._poll.poll(seconds * 1000)
 
     def take(self) -> list[Begun | Ended]:
-        """Give what has happened since the last time."""
+        """Return what has happened since the last time."""
         with suppress(BlockingIOError):
             os.read(self._out, 65536)  # also where nothing happened: it may be rung for what was taken already
         self._is_rung = False  # before the news are taken: those from now on ring again
@@ -214,7 +214,7 @@ class Spawner:
             self._ring()
 
     def _next(self, over: Attempt | None) -> tuple[Order, int] | None:
-        """Free the slot of a run that is over, then wait for one to begin; gives its place in the lock file too."""
+        """Free the slot of a run that is over, then wait for one to begin; returns its place in the lock file too."""
         with self._mutex:
             if over is not None:
                 self._busy.discard(over)
@@ -238,7 +238,7 @@ class Spawner:
         return order, place
 
     def _carry_out(self, order: Order, place: int) -> Attempt | None:
-        """Start a run's command and wait for its end; gives the run where its slot may go on without the loop.
+        """Start a run's command and wait for its end; returns the run where its slot may go on without the loop.
 
         It may not behind a run of which something may be left, nor behind a job's last attempt: lost before it
         is recorded, that would be dead.

@@ -32,7 +32,7 @@ class Spill:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether there is a file."""
+        """Return whether there is a file."""
         return self._fd is not None
 
     def write(self, frames: bytes, *, content: int) -> bool:
@@ -52,7 +52,7 @@ class Spill:
         return True
 
     def shorten(self) -> int:
-        """Make room by dropping the last few kilobytes; gives how much content went."""
+        """Make room by dropping the last few kilobytes; returns how much content went."""
         self.size = self._steps[0][0]
         dropped = sum(content for _, content in self._steps)
         self._steps = deque([[self.size, 0]], maxlen=2)
@@ -79,7 +79,7 @@ class Spill:
 
 
 def not_on_disk(paths: Collection[Path]) -> set[Path]:
-    """Have files that were written on disk, with their names; gives those of which that cannot be said."""
+    """Have files that were written on disk, with their names; returns those of which that cannot be said."""
     waiting = deque(paths)
     lost: list[Path] = []
     helpers = [Thread(target=_flush, args=(waiting, lost)) for _ in range(min(len(paths), _SIDE_BY_SIDE) - 1)]
@@ -103,7 +103,7 @@ def _flush(waiting: deque[Path], lost: list[Path]) -> None:
 
 
 def _unnamed(paths: Iterable[Path], directory: Path) -> list[Path]:
-    """Have the names in a directory on disk; gives the paths in it where that fails."""
+    """Have the names in a directory on disk; returns the paths in it where that fails."""
     try:
         flush_directory(directory)
     except OSError:

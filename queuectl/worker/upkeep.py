@@ -73,7 +73,7 @@ class Upkeep:
         return self._package.is_replaced()
 
     def wake_at(self) -> float:
-        """Give the moment at which the next of the chores is due."""
+        """Return the moment at which the next of the chores is due."""
         return min(self._at, self._retain_at, self._watch_at)
 
     def heed(self, ready: Collection[int]) -> None:
@@ -85,7 +85,7 @@ class Upkeep:
             self._at = min(self._at, time.monotonic() + EVERY_S / 2)  # not at once: it may end each time
 
     def step(self, *, running: int, now: float) -> bool:
-        """Do what is due, while so many commands run; tells whether jobs of other workers were taken back."""
+        """Do what is due, while so many commands run; returns whether jobs of other workers were taken back."""
         if now >= self._watch_at and self._notifier.watchdog_every_s is not None:
             self._notifier.watchdog()
             self._watch_at = now + self._notifier.watchdog_every_s

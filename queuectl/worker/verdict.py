@@ -76,7 +76,7 @@ def _judge(status: int | None, stop: Stop | None, *, spec: JobSpec, stderr_tail:
 
 
 def spared(result: Result, *, now: float, interrupted_at: float) -> Result:
-    """Give a run that fell to the Ctrl-C meant for its worker as released: it costs no attempt.
+    """Return a run that fell to the Ctrl-C meant for its worker as released: it costs no attempt.
 
     A command is in the worker's own process group, which the terminal interrupts, for the moment between
     its making and its first step. Moments are seconds of one clock.

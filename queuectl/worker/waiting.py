@@ -15,7 +15,7 @@ class Source(Protocol):
     """Something to wait on."""
 
     def fileno(self) -> int:
-        """Give the descriptor that is readable when there is something."""
+        """Return the descriptor that is readable when there is something."""
 
 
 class News(NamedTuple):

@@ -39,7 +39,7 @@ class CommandLine:
         return json.loads(self(*words, "--json", code=code).stdout)
 
     def words(self, *words: str) -> list[str]:
-        """Give the words of a real process that runs a verb."""
+        """Return the words of a real process that runs a verb."""
         return [sys.executable, "-m", "queuectl", "--db", str(self.db), *words]
 
     def process(self, *words: str, **options: Any) -> "subprocess.CompletedProcess[str]":

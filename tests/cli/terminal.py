@@ -58,7 +58,7 @@ class Terminal:
         self._resize(self._ours, columns, rows)
 
     def text(self) -> str:
-        """Give what is on the screen."""
+        """Return what is on the screen."""
         return "\n".join(line.rstrip() for line in self.screen.display)
 
     def read(self, patience_s: float = 0.05) -> None:
@@ -72,7 +72,7 @@ class Terminal:
             self._stream.feed(chunk)
 
     def wait_for(self, is_there: str | Callable[[str], object], patience_s: float = PATIENCE_S) -> str:
-        """Wait until a text is on the screen, or what is there fits; gives the screen."""
+        """Wait until a text is on the screen, or what is there fits; returns the screen."""
         deadline = time.monotonic() + patience_s
         while True:
             self.read()
@@ -92,7 +92,7 @@ class Terminal:
         return self.process.returncode
 
     def is_sane(self) -> bool:
-        """Tell whether the terminal is as it was: its modes, a cursor, the screen that scrolls, no mouse."""
+        """Return whether the terminal is as it was: its modes, a cursor, the screen that scrolls, no mouse."""
         modes = all(self._last(mode) in (b"", b"l") for mode in MODES)
         plain = all(self._last(mode) in (b"", b"h") for mode in (25, 7))
         return modes and plain and termios.tcgetattr(self._theirs) == self.before

@@ -13,7 +13,7 @@ LARGE = "for n in $(seq 60000); do echo line $n; done; echo oh >&2"
 
 @pytest.fixture
 def archived(cli: CommandLine) -> CommandLine:
-    """Give a queue whose jobs ran for real and were let go: one printed little, twice, one much, one nothing."""
+    """Return a queue whose jobs ran for real and were let go: one printed little, twice, one much, one nothing."""
     cli(
         "enqueue",
         "small",

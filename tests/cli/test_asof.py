@@ -17,7 +17,7 @@ from tests.cli.conftest import CommandLine, wait_until
 
 @pytest.fixture
 def past(cli: CommandLine) -> tuple[CommandLine, int]:
-    """Give a queue where a died and b waited, and the position then; both are gone now."""
+    """Return a queue where a died and b waited, and the position then; both are gone now."""
     cli("enqueue", "a", "false", "--max-retries", "0")
     cli.kill("a")
     cli("enqueue", "b", "echo hi")

@@ -13,7 +13,7 @@ from .tty import INTERRUPT, Terminal
 
 @pytest.fixture
 def lived(cli: CommandLine) -> CommandLine:
-    """Give a queue with two dead, one completed, one cancelled and three pending jobs, m in each id of queue mail."""
+    """Return a queue with two dead, one completed, one cancelled and three pending jobs, m in each id of queue mail."""
     with cli.queue() as queue:
         for job_id in ("dead", "deadm", "donem"):
             queue.enqueue("rsync a b", id=job_id, queue="mail" if "m" in job_id else "default", max_retries=0)

@@ -13,7 +13,7 @@ from tests.waiting import wait_until
 
 @pytest.fixture
 def old(cli: CommandLine) -> CommandLine:
-    """Give a queue with a job that completed, one that died, one that was cancelled and one that waits."""
+    """Return a queue with a job that completed, one that died, one that was cancelled and one that waits."""
     for job_id in ("done", "dropped", "waits"):
         cli("enqueue", job_id, "true", *(["--delay", "1h"] if job_id == "waits" else []))
     cli("cancel", "dropped")

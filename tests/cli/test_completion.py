@@ -23,7 +23,7 @@ PROMPT = "ready> "
 
 
 def offered(cli: CommandLine, line: str, shell: str = "bash", db: Path | None = None) -> list[str]:
-    """Give what a process is that a shell asks on a line, which must be silent beside that."""
+    """Return what a process is that a shell asks on a line, which must be silent beside that."""
     asks = {"bash": {"COMP_LINE": line, "COMP_POINT": str(len(line)), "COMP_WORDBREAKS": " =:"}}
     typed = line.split(" ")
     words = {"COMP_WORDS": line, "COMP_CWORD": str(len(typed) - 1) if shell == "zsh" else typed[-1]}
@@ -40,20 +40,20 @@ def offered(cli: CommandLine, line: str, shell: str = "bash", db: Path | None = 
 
 
 def plain(cli: CommandLine, line: str) -> set[str]:
-    """Give the words that bash is offered."""
+    """Return the words that bash is offered."""
     rows = offered(cli, line)
     assert all(row.startswith("plain,") for row in rows)
     return {row.removeprefix("plain,") for row in rows}
 
 
 def alike(words: set[str]) -> str:
-    """Give what a shell puts in where several words fit: how they all begin."""
+    """Return what a shell puts in where several words fit: how they all begin."""
     return os.path.commonprefix(sorted(words))  # noqa: RUF071 - words, not paths
 
 
 @pytest.fixture
 def jobs(cli: CommandLine) -> CommandLine:
-    """Give a queue with jobs in most states, in two queues, and a worker."""
+    """Return a queue with jobs in most states, in two queues, and a worker."""
     for name, state in (("done-1", "complete"), ("dead-1", "kill"), ("dead-2", "kill")):
         cli("enqueue", name, "true", "--max-retries", "0")
         getattr(cli, state)(name)
@@ -201,7 +201,7 @@ def test_a_line_is_split_as_bash_does(line: str, words: list[str], is_quoted: bo
 
 @pytest.fixture
 def bash(jobs: CommandLine, tmp_path: Path) -> Iterator[Terminal]:
-    """Give a real bash that has read the script, and knows queuectl by its name."""
+    """Yield a real bash that has read the script, and knows queuectl by its name."""
     shell = shutil.which("bash")
     if shell is None:
         pytest.skip("there is no bash")

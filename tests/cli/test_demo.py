@@ -14,7 +14,7 @@ from .conftest import CommandLine
 
 @pytest.fixture
 def place(cli: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the directory in which temporary ones are made."""
+    """Return the directory in which temporary ones are made."""
     found = tmp_path / "tmp"
     found.mkdir()
     monkeypatch.setenv("TMPDIR", str(found))

@@ -8,7 +8,7 @@ from .terminal import Terminal
 
 @pytest.fixture
 def dead(cli: CommandLine) -> CommandLine:
-    """Give a queue where a and b are dead and c is pending."""
+    """Return a queue where a and b are dead and c is pending."""
     for job_id in "ab":
         cli("enqueue", job_id, "true", "--max-retries", "0")
         cli.kill(job_id, f"{job_id} broke")

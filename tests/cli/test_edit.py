@@ -38,7 +38,7 @@ class Editor:
         self._monkeypatch.setenv("EDITOR", f"{sys.executable} '{script}'")
 
     def left(self) -> list[Path]:
-        """Give the files it left behind."""
+        """Return the files it left behind."""
         return list((self.home / "texts").iterdir())
 
 

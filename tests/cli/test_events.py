@@ -12,7 +12,7 @@ from .conftest import CommandLine, wait_until
 
 @pytest.fixture
 def full(cli: CommandLine) -> CommandLine:
-    """Give a log of six events: a's life, then a setting."""
+    """Return a log of six events: a's life, then a setting."""
     cli("enqueue", "a", "true", "--max-retries", "0")
     cli.kill("a")
     cli("config", "set", "max_retries", "5")
@@ -20,7 +20,7 @@ def full(cli: CommandLine) -> CommandLine:
 
 
 def positions(cli: CommandLine, *words: str) -> list[int]:
-    """Give the positions of the events chosen."""
+    """Return the positions of the events chosen."""
     return [event["position"] for event in cli.json("events", *words)]
 
 
@@ -145,7 +145,7 @@ def test_a_follower_holds_no_old_page(full: CommandLine) -> None:
 
 
 def cpu_s(pid: int) -> float:
-    """Give the processor time that a process has used."""
+    """Return the processor time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

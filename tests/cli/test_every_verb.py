@@ -66,7 +66,7 @@ WRITERS = {"enqueue", "run", "worker start", "config set", "completion"}
 
 @pytest.fixture
 def filled(cli: CommandLine) -> CommandLine:
-    """Give a queue with a completed job, a dead one, a delayed one, a worker, a snapshot and a subscription."""
+    """Return a queue with a completed job, a dead one, a delayed one, a worker, a snapshot and a subscription."""
     with cli.queue() as queue:
         queue.enqueue("true", id="good")
         (job,) = queue.claim("w", 1)
@@ -83,7 +83,7 @@ def filled(cli: CommandLine) -> CommandLine:
 
 
 def words_of(name: str, tmp_path: Path) -> list[str]:
-    """Give a command line of a verb that is complete."""
+    """Return a command line of a verb that is complete."""
     files = {"backup": ["b.tar"], "restore": ["none.tar"], "import": ["none.jsonl"]}
     more = [str(tmp_path / file) for file in files.get(name, [])]
     return [*name.split(), *WORDS.get(name, []), *more]
@@ -248,7 +248,7 @@ def test_a_reader_that_has_left(filled: CommandLine, tmp_path: Path, name: str) 
 
 
 def shown_keys(document: Any, name: str) -> set[str]:
-    """Give the keys of an answer, or of the first in it."""
+    """Return the keys of an answer, or of the first in it."""
     if name == "config show":
         return set(next(iter(document.values())))
     if isinstance(document, list):
@@ -258,7 +258,7 @@ def shown_keys(document: Any, name: str) -> set[str]:
 
 
 def told_keys(name: str) -> list[set[str]]:
-    """Give the sets of keys that the page allows."""
+    """Return the sets of keys that the page allows."""
     text = PAGE.JSON[name]
     if text.startswith("as `"):
         return told_keys(text.split("`")[1])
@@ -272,7 +272,7 @@ def keys_in(shape: str) -> set[str]:
 
 
 def command_lines(example: str) -> Iterator[list[str]]:
-    """Give the words behind each `queuectl` in a shell line."""
+    """Yield the words behind each `queuectl` in a shell line."""
     inner = re.sub(r'"\$\((.*)\)"', r"; \1 ;", example)
     lexer = shlex.shlex(inner, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True

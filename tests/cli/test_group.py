@@ -15,7 +15,7 @@ from .conftest import CommandLine
 
 
 def commands() -> list[tuple[list[str], click.Command]]:
-    """Give every verb and verb of a verb, with the words that name it."""
+    """Return every verb and verb of a verb, with the words that name it."""
     context = click.Context(queuectl)
     found: list[tuple[list[str], click.Command]] = []
     for name in VERBS:

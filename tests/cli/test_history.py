@@ -88,7 +88,7 @@ def test_no_configuration_yet(cli: CommandLine) -> None:
 
 @pytest.fixture
 def related(cli: CommandLine) -> CommandLine:
-    """Give a family: `top` enqueued two jobs, the first of which enqueued one with a strange id."""
+    """Return a family: `top` enqueued two jobs, the first of which enqueued one with a strange id."""
     with cli.queue() as queue:
         queue.enqueue("true", id="top")
         (top,) = queue.claim("w", 1)

@@ -26,7 +26,7 @@ DEAD = [
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[str]:
-    """Give a jobs.json and its dlq.json."""
+    """Return a jobs.json and its dlq.json."""
     return [written(tmp_path / "jobs.json", JOBS), written(tmp_path / "dlq.json", DEAD)]
 
 
@@ -37,7 +37,7 @@ def written(path: Path, value: Any) -> str:
 
 
 def from_json(*words: str) -> list[str]:
-    """Give the words of an import of JSON."""
+    """Return the words of an import of JSON."""
     return ["import", "--format", "jobs-json", *words]
 
 
@@ -124,7 +124,7 @@ def test_dry_run_writes_nothing(cli: CommandLine, files: list[str]) -> None:
 
 @pytest.fixture
 def database(tmp_path: Path) -> str:
-    """Give a SQLite file with jobs under other names."""
+    """Return a SQLite file with jobs under other names."""
     with sqlite3.connect(tmp_path / "o.db") as connection:
         connection.execute(
             "CREATE TABLE Jobs (ID INTEGER PRIMARY KEY, Command, Status, maxAttempts, attempts, nextRunAt, payload)"

@@ -159,7 +159,7 @@ REFUSALS = [
 
 @pytest.fixture
 def filled(cli: CommandLine) -> CommandLine:
-    """Give a queue with a completed job, a delayed one and a subscription."""
+    """Return a queue with a completed job, a delayed one and a subscription."""
     with cli.queue() as queue:
         queue.enqueue("true", id="good")
         (job,) = queue.claim("w", 1)

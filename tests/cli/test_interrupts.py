@@ -15,12 +15,12 @@ HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 
 
 def is_sane(terminal: Terminal) -> bool:
-    """Tell whether a terminal echoes and reads lines as before, and shows its cursor."""
+    """Return whether a terminal echoes and reads lines as before, and shows its cursor."""
     return terminal.attributes() == terminal.before and terminal.sent.rfind(SHOW) >= terminal.sent.rfind(HIDE)
 
 
 def is_whole(cli: CommandLine) -> bool:
-    """Tell whether every view is what the log says."""
+    """Return whether every view is what the log says."""
     return cli.process("replay", "--check").returncode == 0
 
 

@@ -39,7 +39,7 @@ Hold = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def hold(cli: CommandLine) -> Iterator[Hold]:
-    """Give what starts a process that has a lock of the queue until it is given a line."""
+    """Yield what starts a process that has a lock of the queue until it is given a line."""
     held: list[subprocess.Popen[str]] = []
 
     def start(what: str, *around: str) -> "subprocess.Popen[str]":
@@ -58,7 +58,7 @@ def hold(cli: CommandLine) -> Iterator[Hold]:
 
 @pytest.fixture
 def made(cli: CommandLine) -> CommandLine:
-    """Give the command line on a queue with a job."""
+    """Return the command line on a queue with a job."""
     cli("enqueue", "a", "true")
     return cli
 

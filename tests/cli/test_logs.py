@@ -183,7 +183,7 @@ def test_a_follower_reads_only_what_is_new(cli: CommandLine) -> None:
 
 
 def read_bytes(pid: int) -> int:
-    """Give how much a process has read from files."""
+    """Return how much a process has read from files."""
     return int(Path(f"/proc/{pid}/io").read_text().split()[1])
 
 
@@ -249,7 +249,7 @@ def test_several_jobs(cli: CommandLine) -> None:
 
 @pytest.fixture
 def noisy(cli: CommandLine) -> CommandLine:
-    """Give a queue with a job whose two runs printed ten lines each, those of the second with a 2."""
+    """Return a queue with a job whose two runs printed ten lines each, those of the second with a 2."""
     command = "for n in 0 1 2 3 4 5 6 7 8 9; do echo $QUEUECTL_ATTEMPT$n; done; printf end; exit 1"
     cli("enqueue", "a", command, "--max-retries", "1", "--backoff-base", "0")
     cli.drain()

@@ -7,7 +7,7 @@ from .conftest import CommandLine
 
 @pytest.fixture
 def jobs(cli: CommandLine) -> CommandLine:
-    """Give a queue with a completed, a dead and a waiting job."""
+    """Return a queue with a completed, a dead and a waiting job."""
     cli("enqueue", "completed-one", "true")
     cli.complete("completed-one")
     cli("enqueue", "dead-one", "false", "--max-retries", "0")

@@ -28,7 +28,7 @@ CHANGES = {
 
 @pytest.fixture
 def lived(cli: CommandLine) -> CommandLine:
-    """Give a queue with a job in each state that something can be done to, a worker and a setting."""
+    """Return a queue with a job in each state that something can be done to, a worker and a setting."""
     cli("config", "set", "lease_s", "20")
     with cli.queue() as queue:
         queue.worker_started("w", host="elsewhere", pid=1, slots=1)
@@ -63,7 +63,7 @@ def test_a_dead_worker_leaves_the_list_for_a_reason(lived: CommandLine) -> None:
 
 
 def dead_pid() -> int:
-    """Give the id of a process that is no more."""
+    """Return the id of a process that is no more."""
     with subprocess.Popen(["true"]) as process:
         pass
     return process.pid

@@ -32,7 +32,7 @@ main()
 
 
 def loaded_by(cli: CommandLine, *words: str) -> set[str]:
-    """Give the modules that a verb has loaded by its end."""
+    """Return the modules that a verb has loaded by its end."""
     command = [sys.executable, "-c", LOADED, "--db", str(cli.db), *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     return set(done.stderr.split())

@@ -29,7 +29,7 @@ STRANGE = {
 
 @pytest.fixture
 def strange(cli: CommandLine) -> CommandLine:
-    """Give a queue in which every command means ill, and all columns are used."""
+    """Return a queue in which every command means ill, and all columns are used."""
     with Queue.open(cli.db) as queue:
         for name, command in STRANGE.items():
             queue.enqueue(command, id=name, queue="q-" + name, priority=7, max_retries=1, backoff_base=3_000)
@@ -111,7 +111,7 @@ TABLES = {
 
 @pytest.fixture
 def crowded(strange: CommandLine) -> CommandLine:
-    """Give the same queue with long ids, long names of queues, workers, settings and subscriptions."""
+    """Return the same queue with long ids, long names of queues, workers, settings and subscriptions."""
     with Queue.open(strange.db) as queue:
         queue.enqueue("echo 仕事" * 40, id="日本語" * 40, queue="Q" * 64, max_retries=0, priority=-2_000_000_000)
         (job,) = queue.claim("w", 1)

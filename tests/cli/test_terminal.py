@@ -70,7 +70,7 @@ def test_no_color(cli: CommandLine) -> None:
 
 @pytest.fixture
 def printed(cli: CommandLine) -> CommandLine:
-    """Give a queue with a job that printed a window title, a colour and a broken byte."""
+    """Return a queue with a job that printed a window title, a colour and a broken byte."""
     cli("enqueue", "a", r"printf '\033]0;owned\007\033[31mred\tx\377\n\302\233'", "--max-retries", "0")
     cli.drain()
     return cli

@@ -31,7 +31,7 @@ def working(cli: CommandLine, *words: str) -> "Iterator[subprocess.Popen[str]]":
 
 
 def chosen(terminal: Terminal) -> str:
-    """Give the line that is marked."""
+    """Return the line that is marked."""
     lines = terminal.screen.buffer
     marked = [y for y in range(terminal.screen.lines) if lines[y][0].reverse and lines[y][20].reverse]
     return "".join(lines[marked[0]][x].data for x in range(terminal.screen.columns)) if marked else ""

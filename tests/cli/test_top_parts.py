@@ -13,7 +13,7 @@ from tests.clocks import FakeClock
 
 
 def counted(followed: Tail, now_us: int) -> dict[str, int]:
-    """Give how many of each kind are known of."""
+    """Return how many of each kind are known of."""
     return {name: sum(counts) for name, _, _, counts in followed.rates(now_us)}
 
 

@@ -14,7 +14,7 @@ from .conftest import CommandLine
 
 @pytest.fixture
 def shell(tmp_path: Path) -> "Shell":
-    """Give a shell where `queuectl` is a command and QUEUECTL_DB names a fresh queue."""
+    """Return a shell where `queuectl` is a command and QUEUECTL_DB names a fresh queue."""
     command = tmp_path / "bin" / "queuectl"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m queuectl "$@"\n')

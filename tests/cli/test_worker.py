@@ -260,7 +260,7 @@ def test_list_tells_what_each_slot_runs(cli: CommandLine) -> None:
 
 
 def listed(cli: CommandLine) -> str:
-    """Give the list as people see it."""
+    """Return the list as people see it."""
     return cli("worker", "list").stdout
 
 

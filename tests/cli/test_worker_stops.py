@@ -161,7 +161,7 @@ def test_stop_reaches_those_that_are_meant(cli: CommandLine) -> None:
 
 
 def three(cli: CommandLine) -> "list[dict[str, int | str]]":
-    """Give the workers once there are three."""
+    """Return the workers once there are three."""
     workers: list[dict[str, int | str]] = cli.json("worker", "list")
     return workers if len(workers) == 3 else []
 
@@ -201,7 +201,7 @@ def test_no_zombies(cli: CommandLine, end: signal.Signals, tmp_path: Path) -> No
 
 
 def children(parent: int) -> dict[int, str]:
-    """Give the state of each child of a process."""
+    """Return the state of each child of a process."""
     found = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:

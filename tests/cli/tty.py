@@ -49,7 +49,7 @@ class Terminal:
         os.close(self._theirs)
 
     def attributes(self) -> Any:
-        """Give the terminal's settings: echo, line mode and so on."""
+        """Return the terminal's settings: echo, line mode and so on."""
         return termios.tcgetattr(self._theirs)
 
     def type(self, text: str) -> None:

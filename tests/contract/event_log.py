@@ -39,7 +39,7 @@ def append(log: EventLog, *batch: Append, at_us: int = 1000) -> list[Recorded]:
 
 
 def events_of(recorded: list[Recorded]) -> list[tuple[type[Event], Event]]:
-    """Give the bare events, with their types."""
+    """Return the bare events, with their types."""
     return typed(each.event for each in recorded)
 
 
@@ -48,7 +48,7 @@ class EventLogContract:
 
     @pytest.fixture
     def log(self) -> EventLog:
-        """Give an empty log."""
+        """Return an empty log."""
         raise NotImplementedError
 
     def test_an_empty_log_has_nothing(self, log: EventLog) -> None:

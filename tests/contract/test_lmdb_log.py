@@ -16,14 +16,14 @@ class TestLmdbLog(EventLogContract):
 
     @pytest.fixture
     def log(self, tmp_path: Path) -> Iterator[LmdbLog]:
-        """Give an empty log inside a write transaction."""
+        """Yield an empty log inside a write transaction."""
         with Store.open(tmp_path / "queue", create=True) as store, store.write() as txn:
             yield LmdbLog(txn)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """Give a store of two events."""
+    """Yield a store of two events."""
     with Store.open(tmp_path / "queue", create=True) as store:
         with store.write() as txn:
             append(LmdbLog(txn), new(), new(), at_us=5000)

@@ -11,5 +11,5 @@ class TestMemoryLog(EventLogContract):
 
     @pytest.fixture
     def log(self) -> MemoryLog:
-        """Give an empty log."""
+        """Return an empty log."""
         return MemoryLog()

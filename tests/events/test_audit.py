@@ -39,13 +39,13 @@ def audited(rows: list[Row], *, pieces: int = 10_000, cut: int = 0, watched: dic
 
 
 def problems(rows: list[Row], **options: int) -> list[Problem]:
-    """Give what an audit finds."""
+    """Return what an audit finds."""
     found: list[Problem] = audited(rows, **options).problems  # type: ignore[attr-defined, arg-type]
     return found
 
 
 def names(found: list[Problem], position: int) -> bool:
-    """Tell whether a position is named, alone or as one of a few."""
+    """Return whether a position is named, alone or as one of a few."""
     return any(each.position <= position <= max(each.position, each.until) for each in found)
 
 

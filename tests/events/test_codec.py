@@ -16,13 +16,13 @@ CLAIM: Data = {"w": "w1", "exp": 30}
 
 
 def stored(name: str, version: int, data: Data, **more: Any) -> bytes:
-    """Give the bytes of an event as any program could have written them."""
+    """Return the bytes of an event as any program could have written them."""
     payload = msgpack.packb({"t": 1000, "y": name, "v": version, "a": "ann", "s": 3, "p": 6, "d": data, **more})
     return crc32(payload, crc32(KEY)).to_bytes(4, "big") + payload
 
 
 def payload_of(value: bytes) -> Any:
-    """Give the map inside stored bytes."""
+    """Return the map inside stored bytes."""
     return msgpack.unpackb(value[4:])
 
 

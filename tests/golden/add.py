@@ -12,7 +12,7 @@ GOLDEN = Path(__file__).with_name("events-v1.txt")
 
 
 def read() -> dict[str, bytes]:
-    """Give the stored bytes of each case."""
+    """Return the stored bytes of each case."""
     rows = (line.split() for line in GOLDEN.read_text().splitlines() if line and not line.startswith("#"))
     return {name: bytes.fromhex(value) for name, value in rows}
 

@@ -32,7 +32,7 @@ LATER_OF_A_JOB = {"timeout_is_default", "shell", "inherited", "inherited_env", "
 
 
 def earlier(told: dict[str, Any], later: set[str]) -> dict[str, Any]:
-    """Give a document without keys that came later."""
+    """Return a document without keys that came later."""
     return {key: value for key, value in told.items() if key not in later}
 
 

@@ -31,7 +31,7 @@ with Queue.open(sys.argv[1]) as queue:
 
 
 def whole_log(queue: Queue) -> dict[bytes, bytes]:
-    """Give every event, of the archive and of the log."""
+    """Return every event, of the archive and of the log."""
     found = dict(rows(queue._store))
     with queue._store.read() as txn:
         return found | dict(txn.scan(LOG))

@@ -71,7 +71,7 @@ def check(queue: Queue) -> None:
 
 @pytest.fixture
 def filled(tmp_path: Path) -> Path:
-    """Give where a queue lies that this process has filled and closed."""
+    """Return where a queue lies that this process has filled and closed."""
     with Queue.open(tmp_path / "queue") as queue:
         queue.enqueue_many([JobRequest("true", f"job{n}", priority=n % 2, max_retries=n % 3) for n in range(JOBS)])
     return queue.path

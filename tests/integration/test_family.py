@@ -18,13 +18,13 @@ Tree = tuple[str | None, list["Tree"]]
 
 
 def enqueueing(job_id: str, command: str, *options: str) -> str:
-    """Give a command that enqueues another."""
+    """Return a command that enqueues another."""
     return f"{QUEUECTL} enqueue {shlex.join([*options, job_id, command])}"
 
 
 @pytest.fixture
 def family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
-    """Give a queue in which a worker has run `root`, which enqueued `mid`, which failed once and enqueued leaves."""
+    """Yield a queue in which a worker has run `root`, which enqueued `mid`, which failed once and enqueued leaves."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
     second = tmp_path / "second"
     mid = (
@@ -44,7 +44,7 @@ def family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
 
 
 def names(kin: Kin) -> Tree:
-    """Give a family as bare names."""
+    """Return a family as bare names."""
     return kin.id, [names(child) for child in kin.children]
 
 

@@ -39,7 +39,7 @@ REPLAY = [sys.executable, "-m", "queuectl", "--db"]
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Give where a queue lies whose replay takes a moment."""
+    """Return where a queue lies whose replay takes a moment."""
     with Queue.open(tmp_path / "queue") as queue:
         queue.enqueue_many([JobRequest("true", f"job{n}", priority=n % 3) for n in range(JOBS)])
         queue.complete_many(queue.claim("w1", 1000))
@@ -47,7 +47,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def views(path: Path, *, live: bool) -> dict[str, list[Row]]:
-    """Give every row of one set of views."""
+    """Return every row of one set of views."""
     with Store.open(path, create=False) as store, store.read() as txn:
         chosen = txn if live else txn.shadow()
         return {table: list(chosen.scan(table)) for table in VIEW_TABLES}

@@ -100,11 +100,11 @@ def start(path: Path, sink: Path, **options: Any) -> "subprocess.Popen[bytes]":
 
 
 def seen(sink: Path) -> list[int]:
-    """Give the positions delivered, in the order in which they came."""
+    """Return the positions delivered, in the order in which they came."""
     return [int(line) for line in sink.read_text().split()]
 
 
 def cpu_s(pid: int) -> float:
-    """Give the processor time that a process has used."""
+    """Return the processor time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

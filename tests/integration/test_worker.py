@@ -65,12 +65,12 @@ def drain(start: StartWorker) -> Callable[..., LiveWorker]:
 
 
 def printed(queue: Queue, job_id: str) -> list[bytes]:
-    """Give what each run of a job printed."""
+    """Return what each run of a job printed."""
     return [b"".join(read_stream(queue.output(run))) for run in queue.runs(job_id)]
 
 
 def is_running(queue: Queue, job_id: str) -> bool:
-    """Tell whether a job's command was started."""
+    """Return whether a job's command was started."""
     return state_of(queue, job_id) == "processing"
 
 
@@ -491,7 +491,7 @@ def test_an_idle_worker_costs_next_to_nothing(queue: Queue, start: StartWorker) 
 
 
 def cpu_s(pid: int) -> float:
-    """Give the processor time a process has used."""
+    """Return the processor time a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -56,7 +56,7 @@ def guardian_of(worker: LiveWorker) -> int:
 
 
 def stubborn(tmp_path: Path) -> tuple[str, Callable[[], list[int]]]:
-    """Give a command that is hard to kill, with descendants of all kinds, and how to wait for their process ids."""
+    """Return a command that is hard to kill, with descendants of all kinds, and how to wait for their process ids."""
     deaf = "trap '' TERM INT HUP; while :; do sleep 0.05; done"
     command = (
         f"trap '' TERM INT HUP; echo $$ > {tmp_path}/leader;"
@@ -68,7 +68,7 @@ def stubborn(tmp_path: Path) -> tuple[str, Callable[[], list[int]]]:
 
 
 def lost(queue: Queue, job_id: str) -> list[Failed]:
-    """Give the attempts of a job that were lost."""
+    """Return the attempts of a job that were lost."""
     return [each.event for each in queue.history(job_id) if isinstance(each.event, Failed)]
 
 

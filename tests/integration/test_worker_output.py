@@ -43,12 +43,12 @@ def start(queue: Queue) -> Iterator[StartWorker]:
 
 
 def printed(queue: Queue, job_id: str) -> bytes:
-    """Give what the last run of a job printed, with its cuts."""
+    """Return what the last run of a job printed, with its cuts."""
     return b"".join(map(shown, frames_of(queue, queue.runs(job_id)[-1])))
 
 
 def memory(pid: int, what: str) -> int:
-    """Give a measure of a process's memory, in bytes: RssAnon, VmRSS, or VmHWM, the most VmRSS has ever been."""
+    """Return a measure of a process's memory, in bytes: RssAnon, VmRSS, or VmHWM, the most VmRSS has ever been."""
     found = re.search(rf"{what}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     assert found is not None
     return int(found[1]) * 1024

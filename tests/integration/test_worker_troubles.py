@@ -108,7 +108,7 @@ def test_an_escalated_stop_is_recorded_too(queue: Queue, start: StartWorker, tmp
 
 
 def stops(queue: Queue) -> list[tuple[str, bool]]:
-    """Give who asked workers to stop, and whether at once."""
+    """Return who asked workers to stop, and whether at once."""
     return [(each.actor, each.event.now) for each in queue.events() if isinstance(each.event, WorkerStopping)]
 
 

@@ -56,7 +56,7 @@ class Teller:
         return self.tell(job.number, Failed(job.version, 1, "exit_code", "exit code 1"), Dead(1, "exit_code"))
 
     def rows(self, table: str) -> list[Row]:
-        """Give all rows of a table, without their checksums."""
+        """Return all rows of a table, without their checksums."""
         return list(scan(self.txn, table))
 
 

@@ -25,13 +25,13 @@ Views = dict[str, list[Row]]
 
 @pytest.fixture
 def store(queue: Queue, clock: FakeClock) -> Store:
-    """Give the store of a queue in which everything has happened."""
+    """Return the store of a queue in which everything has happened."""
     long_life(queue, clock)
     return queue._store
 
 
 def live_views(store: Store) -> Views:
-    """Give every row of every live view."""
+    """Return every row of every live view."""
     with store.read() as txn:
         return {table: list(txn.scan(table)) for table in VIEW_TABLES}
 
@@ -181,7 +181,7 @@ class Interrupted(Exception):
 
 @pytest.fixture
 def long_queue(queue: Queue) -> Queue:
-    """Give a queue whose log is longer than one transaction of a rebuild."""
+    """Return a queue whose log is longer than one transaction of a rebuild."""
     queue.enqueue_many([JobRequest("true", cwd="/")] * (BATCH + 10))
     return queue
 

@@ -220,7 +220,7 @@ plans = st.builds(
 
 
 def aimed(command: Any, job: Job | None) -> JobCommand:
-    """Give the command with the job's own token where it says RIGHT, and the position of the claim to come."""
+    """Return the command with the job's own token where it says RIGHT, and the position of the claim to come."""
     if isinstance(command, TakeJob):
         return replace(command, position=0 if job is None else job.version + 1)
     if getattr(command, "token", None) != RIGHT:

@@ -50,7 +50,7 @@ class Undone(Exception):
 
 @contextmanager
 def lived(steps: list[str]) -> Iterator[tuple[Queue, dict[int, Rows]]]:
-    """Give a queue with a life behind it, and its views behind each step."""
+    """Yield a queue with a life behind it, and its views behind each step."""
     with tempfile.TemporaryDirectory() as home:
         clock = FakeClock()
         with Queue.open(Path(home) / "q", clock=clock, actor="tester") as queue:
@@ -63,7 +63,7 @@ def lived(steps: list[str]) -> Iterator[tuple[Queue, dict[int, Rows]]]:
 
 
 def rows_of(store: Store, position: int) -> Rows:
-    """Give all rows of the views, no job promoted, after seeing that the live ones agree; changes nothing."""
+    """Return all rows of the views, no job promoted, after seeing that the live ones agree; changes nothing."""
     rows: Rows = {}
     try:
         with store.write() as txn:
@@ -83,19 +83,19 @@ def rows_of(store: Store, position: int) -> Rows:
 
 
 def events(store: Store, position: int) -> list[Recorded]:
-    """Give the first events of the log."""
+    """Return the first events of the log."""
     with store.read() as txn:
         return list(LmdbLog(txn).read(until=position))
 
 
 def as_of(queue: Queue, position: int) -> Rows:
-    """Give all rows of the views as of a position."""
+    """Return all rows of the views as of a position."""
     with views_at(queue._store, position) as views, views.read() as txn:
         return {table: list(txn.scan(table)) for table in VIEW_TABLES}
 
 
 def folded(queue: Queue, position: int) -> list[Job]:
-    """Give the jobs there are after the first events, newest first, told by `evolve` alone."""
+    """Return the jobs there are after the first events, newest first, told by `evolve` alone."""
     jobs: dict[int, Job | None] = {}
     for recorded in events(queue._store, position):
         if isinstance(recorded.stream, int):
@@ -156,7 +156,7 @@ def test_as_of_beside_retention(steps: list[str], more: list[str], data: st.Data
 
 
 def retained(queue: Queue) -> tuple[int, int]:
-    """Give the cut, and the position of the last event that tells of it; zeros where nothing went yet."""
+    """Return the cut, and the position of the last event that tells of it; zeros where nothing went yet."""
     with queue._store.read() as txn:
         log = LmdbLog(txn)
         return log.cut(), log.version(RETENTION_STREAM)

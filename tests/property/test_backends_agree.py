@@ -22,7 +22,7 @@ NAMED = ["config", "worker:1", "w\u00f6rker:\U0001f44b"]
 
 @contextmanager
 def lmdb_log() -> Iterator[LmdbLog]:
-    """Give an empty log in a store that is thrown away."""
+    """Yield an empty log in a store that is thrown away."""
     with (
         TemporaryDirectory() as directory,
         Store.open(Path(directory) / "queue", create=True) as store,

@@ -15,7 +15,7 @@ from tests.property.strategies import EVENTS, brief, recorded, thorough
 
 
 def key_of(event: Recorded) -> bytes:
-    """Give the key an event is stored under."""
+    """Return the key an event is stored under."""
     return event.position.to_bytes(8, "big")
 
 

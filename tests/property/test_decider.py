@@ -19,7 +19,7 @@ REFUSALS = (JobNotFound, StaleLease, WrongState)
 
 
 def ask(command: JobCommand, job: Job | None) -> tuple[JobEvent, ...] | str:
-    """Give what is decided: events, or the refusal as text; any other error escapes."""
+    """Return what is decided: events, or the refusal as text; any other error escapes."""
     if job is not None and isinstance(command, EnqueueJob):
         return "asked of no job that is there"
     try:

@@ -315,7 +315,7 @@ class QueueMachine(RuleBasedStateMachine):
         raise Crash
 
     def now(self) -> int:
-        """Give the time that the next event will have; tests/test_logtime.py holds it to what it should be."""
+        """Return the time that the next event will have; tests/test_logtime.py holds it to what it should be."""
         return Engine(self.queue._store, self.clock, "asking").now_us()
 
     def due_in(self, delay: int) -> int:

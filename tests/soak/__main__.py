@@ -68,7 +68,7 @@ def soak(chaos: Chaos, seconds: float) -> Evidence:
 
 
 def those_left_over(db_path: Path) -> list[str]:
-    """Give the processes of a queue that do not go away."""
+    """Return the processes of a queue that do not go away."""
     with suppress(AssertionError):
         wait_until(lambda: not all_of(db_path), timeout_s=VANISH_S)
     return [f"process {each.pid}: {each.words}" for each in all_of(db_path)]

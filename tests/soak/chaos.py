@@ -48,7 +48,7 @@ class Member:
 
     @property
     def pid(self) -> int:
-        """Give its process id."""
+        """Return its process id."""
         return self.process.pid
 
     def kill(self) -> None:
@@ -57,7 +57,7 @@ class Member:
         self.process.kill()
 
     def trouble(self, *, wants: int | None) -> str | None:
-        """Tell what is wrong about how it ended; `wants` None: it should not have ended at all."""
+        """Return what is wrong about how it ended; `wants` None: it should not have ended at all."""
         code = self.process.wait()
         if self.is_killed or code == wants:
             return None
@@ -138,7 +138,7 @@ class Chaos:
         return Member(words, self._home / f"{name}.log")
 
     def _strike(self, blow: str) -> bool:
-        """Do one thing; tells whether it was possible."""
+        """Do one thing; returns whether it was possible."""
         if blow == "enqueuer":
             self._chance.choice(self._enqueuers).kill()
             done = True

@@ -50,7 +50,7 @@ class Evidence(NamedTuple):
 
 
 def violations(evidence: Evidence) -> list[str]:
-    """Give all that must not be, as sentences; nothing where all is well."""
+    """Return all that must not be, as sentences; nothing where all is well."""
     runs = runs_of(evidence.events)
     return [
         *out_of_order(evidence.events),
@@ -71,7 +71,7 @@ def parse(text: str) -> Line:
 
 
 def runs_of(events: Iterable[Recorded]) -> dict[int, Run]:
-    """Give the runs that were started, by their tokens."""
+    """Return the runs that were started, by their tokens."""
     ids = {}
     runs: dict[int, Run] = {}
     for recorded in events:
@@ -164,7 +164,7 @@ def overlapping(runs: dict[int, Run], lines: Iterable[Line]) -> list[str]:
 
 
 def _may_go_on(runs: dict[int, Run], line: Line) -> bool:
-    """Tell whether the one found alive may be: what has left its command's group outlives all ends but a loss."""
+    """Return whether the one found alive may be: what has left its command's group outlives all ends but a loss."""
     other = runs.get(int(line.more[0]))
     return line.more[2] == "detached" and other is not None and other.end != Reason.LOST
 

@@ -57,7 +57,7 @@ def report_the_living(journal: Path) -> None:
 
 
 def started(pid: int) -> int | None:
-    """Give when a process was started, None for one that is gone or a zombie."""
+    """Return when a process was started, None for one that is gone or a zombie."""
     try:
         words = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:

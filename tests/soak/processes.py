@@ -15,7 +15,7 @@ class Process(NamedTuple):
 
 
 def processes() -> Iterator[Process]:
-    """Give all processes that are alive."""
+    """Yield all processes that are alive."""
     for directory in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # gone meanwhile
             state, parent, *_ = (directory / "stat").read_text().rpartition(")")[2].split()
@@ -25,18 +25,18 @@ def processes() -> Iterator[Process]:
 
 
 def guardian_of(worker: int) -> int | None:
-    """Give the process id of a worker's guardian."""
+    """Return the process id of a worker's guardian."""
     return next((each.pid for each in processes() if each.parent == worker and "queuectl.guardian" in each.words), None)
 
 
 def all_of(db_path: Path) -> list[Process]:
-    """Give the processes that belong to a queue, by their environment or their command line."""
+    """Return the processes that belong to a queue, by their environment or their command line."""
     mark = f"QUEUECTL_DB={db_path}".encode()
     return [each for each in processes() if str(db_path) in each.words or mark in _environment(each.pid)]
 
 
 def stands_still(pid: int) -> bool:
-    """Tell whether every thread of a process is stopped."""
+    """Return whether every thread of a process is stopped."""
     try:
         stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
     except OSError:

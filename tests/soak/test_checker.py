@@ -35,7 +35,7 @@ def log(*events: tuple[int | str, Event]) -> list[Recorded]:
 
 
 def line(kind: str, attempt: int, token: int, at_ns: int, *more: str) -> Line:
-    """Give a line of job1's journal."""
+    """Return a line of job1's journal."""
     return Line(kind, "job1", attempt, token, 100 + token, 7, at_ns, more)
 
 
@@ -58,7 +58,7 @@ GOOD = Evidence(["job1"], EVENTS, LINES)
 
 
 def changed(position: int, event: Event, *, events: Sequence[Recorded] = EVENTS) -> Sequence[Recorded]:
-    """Give a log with another event in one place."""
+    """Return a log with another event in one place."""
     return [replace(each, event=event) if each.position == position else each for each in events]
 
 

@@ -52,13 +52,13 @@ class Browser:
         self.call("Page.navigate", url=url)
 
     def js(self, expression: str) -> Any:
-        """Give the value of an expression in the page."""
+        """Return the value of an expression in the page."""
         found = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
     def text(self) -> str:
-        """Give what can be read on the page."""
+        """Return what can be read on the page."""
         found: str = self.js("document.body ? document.body.innerText : ''")
         return found
 

@@ -60,7 +60,7 @@ class Dashboard:
         return answer
 
     def get(self, path: str, **headers: str) -> Any:
-        """Give the document at a path."""
+        """Return the document at a path."""
         answer = self("GET", path, headers=headers)
         assert answer.status == 200, answer.body
         return answer.json

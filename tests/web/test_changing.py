@@ -10,7 +10,7 @@ from tests.web.conftest import OURS, Dashboard, die
 
 
 def last(store: Queue, job_id: str) -> tuple[str, str, str | None]:
-    """Give the type's name, actor and reason of a job's last event."""
+    """Return the type's name, actor and reason of a job's last event."""
     event = store.history(job_id)[-1]
     return type(event.event).__name__, event.actor.partition("@")[0], event.reason
 

@@ -19,7 +19,7 @@ SPOOF = "<img src=x onerror=alert(2)>\x1b[31mred\x1b[0m\x00\u202eevil"
 
 
 def drawn(browser: Browser) -> str | None:
-    """Tell which page is drawn, None before the first is."""
+    """Return which page is drawn, None before the first is."""
     name: str | None = browser.js("document.getElementById('main')?.dataset.drawn")
     return name
 

@@ -53,7 +53,7 @@ def wait_until(holds: Callable[[], Any], *, timeout_s: float = 15.0) -> Any:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process runs; one that is dead but not yet reaped does not."""
+    """Return whether a process runs; one that is dead but not yet reaped does not."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -134,7 +134,7 @@ _RUNAWAYS: Final = {
 
 
 def running_job(command: str | tuple[str, ...], **fields: Any) -> Job:
-    """Give a job as a worker gets it: claimed and started."""
+    """Return a job as a worker gets it: claimed and started."""
     spec = JobSpec("job1", command, **fields)
     lease = Lease(2, "w1", 0, attempt=1)
     return Job(1, spec, JobState.PROCESSING, 3, 0, 0, 0, attempts=1, lease=lease)
@@ -195,7 +195,7 @@ class LiveWorker:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, pass_fds=pass_fds)
 
     def said(self) -> str:
-        """Give what it has printed so far."""
+        """Return what it has printed so far."""
         return self._log.read_text()
 
     def signal(self, number: int) -> None:
@@ -220,5 +220,5 @@ class LiveWorker:
 
 
 def state_of(queue: Queue, job_id: str) -> str:
-    """Give a job's state."""
+    """Return a job's state."""
     return str(queue.job(job_id).state)

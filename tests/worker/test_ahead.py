@@ -9,7 +9,7 @@ from .live import running_job
 
 
 def ended(duration_ms: int) -> Result:
-    """Give the end of a run that took so long."""
+    """Return the end of a run that took so long."""
     return Result(running_job("true"), "completed", duration_ms=duration_ms)
 
 

@@ -31,7 +31,7 @@ def arrivals() -> Iterator[Arrivals]:
 
 
 def shown(run: Driven) -> bytes:
-    """Give what a run printed on both streams, as it is shown."""
+    """Return what a run printed on both streams, as it is shown."""
     frames = run.result().output.frames
     assert frames is not None
     return b"".join(frame.content for frame in read_frames(frames))

@@ -8,7 +8,7 @@ from queuectl.doorbell import Doorbell, ring
 
 
 def is_rung(bell: Doorbell) -> bool:
-    """Tell whether waiting on the bell would end at once."""
+    """Return whether waiting on the bell would end at once."""
     return select.select([bell], [], [], 0)[0] == [bell]
 
 

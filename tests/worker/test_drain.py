@@ -29,7 +29,7 @@ def drain() -> Iterator[Drain]:
 
 
 def drainer_of(writing: int) -> int | None:
-    """Give the process that has the other end of a pipe, unless it is this one."""
+    """Return the process that has the other end of a pipe, unless it is this one."""
     return next(iter(drainers_of(writing)), None)
 
 

@@ -23,7 +23,7 @@ PAGE = 4096
 
 @pytest.fixture
 def ends() -> Iterator[tuple[int, TextIO]]:
-    """Give a pipe that holds a page: its end to read from, and what a worker prints to."""
+    """Yield a pipe that holds a page: its end to read from, and what a worker prints to."""
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PAGE)
     os.set_blocking(reading, False)
@@ -37,7 +37,7 @@ def print_to(stream: TextIO, told: Sequence[Told]) -> int:
 
 
 def read(fd: int) -> list[str]:
-    """Give the lines that lie in a pipe."""
+    """Return the lines that lie in a pipe."""
     try:
         return os.read(fd, 1 << 20).decode().splitlines()
     except BlockingIOError:

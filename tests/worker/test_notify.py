@@ -44,7 +44,7 @@ class Manager:
         return heard
 
     def is_silent(self) -> bool:
-        """Tell whether nothing has come."""
+        """Return whether nothing has come."""
         self._socket.setblocking(False)
         try:
             return not self._socket.recv(4096)
@@ -207,7 +207,7 @@ def test_a_worker_keeps_its_watchdog_quiet(manager: Manager, start: StartService
 
 
 def is_running(pid: int) -> bool:
-    """Tell whether a process is neither stopped nor gone."""
+    """Return whether a process is neither stopped nor gone."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T"
 
 

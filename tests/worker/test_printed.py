@@ -17,7 +17,7 @@ def queue(tmp_path: Path) -> Iterator[Queue]:
 
 
 def printing(queue: Queue, capture: bytes) -> Run:
-    """Give a run that goes on and has printed a capture so far."""
+    """Return a run that goes on and has printed a capture so far."""
     queue.enqueue("true", id="a")
     job = queue.start(queue.claim("w")[0])
     path = queue.output_path(job)

@@ -54,7 +54,7 @@ def slots(tmp_path: Path, waiting: Waiting) -> Iterator[Slots]:
 
 
 def launched(slots: Slots, waiting: Waiting, job: Job, *, now: float = 0.0) -> list[Result]:
-    """Have a job started and see its start through; gives the results that there are."""
+    """Have a job started and see its start through; returns the results that there are."""
     slots.line_up([job], now=now)
     waiting.wait(until=time.monotonic() + 20, now=time.monotonic())
     begun, ended = slots.step([], now=now)
@@ -63,7 +63,7 @@ def launched(slots: Slots, waiting: Waiting, job: Job, *, now: float = 0.0) -> l
 
 
 def sleeping(number: int) -> Job:
-    """Give a claimed job that would run for long."""
+    """Return a claimed job that would run for long."""
     job = running_job(("sleep", "60"))
     assert job.lease is not None
     return replace(job, number=number, lease=replace(job.lease, token=number + 100))
@@ -124,7 +124,7 @@ def no_more_descriptors(spare: int = 0) -> Iterator[None]:
 
 
 def descriptors() -> list[str]:
-    """Give the open descriptors."""
+    """Return the open descriptors."""
     return sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are all there is to it
 
 

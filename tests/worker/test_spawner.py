@@ -36,7 +36,7 @@ def spawner(tmp_path: Path, launcher: Launcher) -> Iterator[Spawner]:
 
 
 def order(launcher: Launcher, command: str, *, number: int = 1, lasts_s: float = 60.0, max_retries: int = 3) -> Order:
-    """Give an order for a command that prints nothing."""
+    """Return an order for a command that prints nothing."""
     job = running_job(command, max_retries=max_retries)
     run = Attempt(job, lambda: pytest.fail("it printed something"), find_remains, now=time.monotonic(), grace_s=1)
     return Order(run, number, launcher.prepare(command, cwd=None, env={}), time.monotonic() + lasts_s)
@@ -55,12 +55,12 @@ def finish(spawner: Spawner, news: Begun | Ended) -> bool:
 
 
 def is_rung(spawner: Spawner, timeout_s: float = 0.0) -> bool:
-    """Tell whether a wait on it would return."""
+    """Return whether a wait on it would return."""
     return bool(select.select([spawner], [], [], timeout_s)[0])
 
 
 def see_through(spawner: Spawner, count: int) -> list[Attempt]:
-    """Take what happens, only when rung, until so many runs are over; gives them in the order of their beginnings."""
+    """Take what happens, only when rung, until so many runs are over; returns them in the order of their beginnings."""
     begun, over = [], 0
     while over < count:
         assert is_rung(spawner, 10), f"not rung for the last {count - over}"

@@ -12,7 +12,7 @@ PATIENCE_S = 30.0
 
 
 async def act(path: Path, verb: str, job_id: str) -> tuple[bool, str]:
-    """Do something to a job; tells whether it was done, and what is to be said about it."""
+    """Do something to a job; returns whether it was done, and what is to be said about it."""
     safe = [] if str(Path.cwd()) in sys.path else ["-P"]  # no module of the directory's in place of ours
     words = [sys.executable, *safe, "-m", "queuectl", "--db", str(path), verb, "--", job_id]
     pipe = asyncio.subprocess.PIPE

@@ -210,7 +210,7 @@ class Top(App[int]):
 
 
 def run_top(queue: "Queue", chosen: Filter, every_s: float) -> int:
-    """Show the view until it is left; gives the exit code. Raises what went wrong in it."""
+    """Show the view until it is left; returns the exit code. Raises what went wrong in it."""
     app = Top(queue, chosen, every_s)
     code = app.run()
     if app.failure is not None:

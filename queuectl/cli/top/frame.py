@@ -44,7 +44,7 @@ def look(queue: "Queue", tail: Tail, chosen: Filter) -> Seen:
 
 
 def head(path: Path, seen: Seen, chosen: Filter, width: int, most: int) -> Iterator[panels.Line]:
-    """Give what stands above the jobs: which queue, its counts and rates, its queues and workers."""
+    """Yield what stands above the jobs: which queue, its counts and rates, its queues and workers."""
     found = seen.overview
     yield panels.title(str(path), found, f"{datetime.now():%H:%M:%S}", width)
     yield panels.states(found, chosen.state, chosen.queue, width)
@@ -58,7 +58,7 @@ def head(path: Path, seen: Seen, chosen: Filter, width: int, most: int) -> Itera
 
 
 def foot(seen: Seen, width: int, most: int) -> Iterator[panels.Line]:
-    """Give what stands below the jobs: what failed, and what is retried next."""
+    """Yield what stands below the jobs: what failed, and what is retried next."""
     retries = list(panels.retries(seen.overview, max(0, min(3, most // 2 - 1))))
     left = most - len(retries) - bool(retries)
     failures = list(panels.failures(seen.tail, seen.overview.at_us, max(0, min(4, left - 1)), width))

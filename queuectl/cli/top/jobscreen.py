@@ -47,7 +47,7 @@ class Output:
         self._tamed: dict[bytes, Tamed] = {}
 
     def new(self, runs: "list[Run]") -> Iterator[str]:
-        """Give what is new, with a heading for each run."""
+        """Yield what is new, with a heading for each run."""
         for run in (each for each in runs if each.token not in self._ended):
             if run.token not in self._offsets:
                 self._offsets[run.token] = 0
@@ -73,7 +73,7 @@ class Output:
 
 
 def last_lines(text: str) -> str:
-    """Give the end of a text, as much as is kept: each line that is written costs."""
+    """Return the end of a text, as much as is kept: each line that is written costs."""
     at = len(text)
     for _ in range(MOST_LINES):
         at = text.rfind("\n", 0, at)

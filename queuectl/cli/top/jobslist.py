@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def styled(lines: Sequence[panels.Line], width: int) -> Text:
-    """Give lines as textual draws them, cut to a width."""
+    """Return lines as textual draws them, cut to a width."""
     text = Text(no_wrap=True, end="")
     for number, line in enumerate(lines):
         text.append("\n" if number else "")

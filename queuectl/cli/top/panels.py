@@ -66,7 +66,7 @@ def states(seen: "Overview", chosen: JobState | None, queue: str | None, width: 
 
 
 def rates(tail: "Tail", now_us: int, width: int) -> Line:
-    """Tell how many jobs a second came, ended well and failed over the last minute."""
+    """Return how many jobs a second came, ended well and failed over the last minute."""
     each = (width - 2 * len(GAP)) // 3
     told: Line = []
     for name, per_s, is_more, counts in tail.rates(now_us):
@@ -95,7 +95,7 @@ def sparkline(counts: Sequence[int], width: int) -> str:
 
 
 def queues(seen: "Overview", most: int, width: int) -> Iterator[Line]:
-    """Give a line for each queue, the busiest first, where there are several."""
+    """Yield a line for each queue, the busiest first, where there are several."""
     if not set(seen.status.queues) - {"default"} or most < 2:
         return
     busy = (JobState.PROCESSING, JobState.PENDING, JobState.FAILED)
@@ -113,7 +113,7 @@ def queues(seen: "Overview", most: int, width: int) -> Iterator[Line]:
 
 
 def workers(path: Path, seen: "Overview", most: int, width: int) -> Iterator[Line]:
-    """Give a line for each worker: what each slot runs, since when."""
+    """Yield a line for each worker: what each slot runs, since when."""
     if not seen.workers:
         yield from ([(told, "dim")] for told in start_lines(path, "no workers", START, width))
         return
@@ -125,7 +125,7 @@ def workers(path: Path, seen: "Overview", most: int, width: int) -> Iterator[Lin
 
 
 def unserved(path: Path, seen: "Overview", width: int) -> Iterator[Line]:
-    """Give what there is to say about the queues that none of the workers there are serves."""
+    """Yield what there is to say about the queues that none of the workers there are serves."""
     if seen.workers:
         yield from ([(told, "yellow")] for told in unserved_lines(path, seen.status.unserved, width))
 
@@ -139,7 +139,7 @@ def _at_work(info: "WorkerInfo") -> Line:
 
 
 def failures(tail: "Tail", now_us: int, most: int, width: int) -> Iterator[Line]:
-    """Give the last attempts that failed, and why: of an error that is too long its last words, which are the cause."""
+    """Yield the last attempts that failed, and why: of one that is too long its last words, the cause."""
     for each in islice(tail.failures, most):
         ago = f"{_since(each.at_us, now_us)} ago ".rjust(9)
         then = "" if each.retry_at_us is None else "  (to be retried)"
@@ -150,14 +150,14 @@ def failures(tail: "Tail", now_us: int, most: int, width: int) -> Iterator[Line]
 
 
 def retries(seen: "Overview", most: int) -> Iterator[Line]:
-    """Give what is retried next, and when."""
+    """Yield what is retried next, and when."""
     for job in seen.retries[:most]:
         tries = f" attempt {job.attempts + 1} of {job.spec.max_retries + 1}"
         yield [(f"{_until(job.runs_at_us, seen.at_us)} ".rjust(9), "yellow"), (escape(job.id), ""), (tries, "dim")]
 
 
 def table(jobs: Sequence[Job], now_us: int, width: int) -> tuple[Line, list[Line]]:
-    """Give the titles and a line for each job; the command has what the others leave."""
+    """Return the titles and a line for each job; the command has what the others leave."""
     rows = [_row(job, now_us) for job in jobs]
     titles = ("ID", "STATE", "QUEUE", "TRIES", "WHEN", "COMMAND")
     is_used = [True, True, width >= WIDE, width >= WIDE - 16, True, True]

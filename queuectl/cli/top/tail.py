@@ -68,7 +68,7 @@ class Tail:
             self.ended.append(stream)
 
     def rates(self, now_us: int) -> Iterator[tuple[str, float, bool, list[int]]]:
-        """Give each kind: its name, how many a second, whether there were more, and how many in each second."""
+        """Yield each kind: its name, how many a second, whether there were more, and how many in each second."""
         last = now_us // _SECOND_US
         seconds = range(last - WINDOW_S + 1, last + 1)
         for kind, name in enumerate(NAMES):
