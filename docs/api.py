@@ -37,6 +37,19 @@ ERRORS = """\
 Each is one line that says what was tried, on which id, what was found and what to type next. What is
 raised beyond these is a mistake in the call, or in queuectl."""
 
+SIGNALS = """\
+A handler of signals may raise at any moment: Python's own does at Ctrl-C (KeyboardInterrupt), others do at a time limit
+(`signal.setitimer`). What it raises comes out of the call that it interrupted, as it is, and then
+
+- nothing of that call keeps anybody out: this thread, others and other processes read and write at once, in the
+  `except` block too, and though the error is kept, as an interactive interpreter does;
+- what the call was to change is there as a whole or not at all. Only a look tells which: the handler may have run just
+  behind the commit. Give a job an `id` of your own, and enqueue it again: DuplicateJob says that it is there;
+- the jobs of other threads are there once each, as these were told.
+
+A handler may use the queue itself, to enqueue for example. Where it interrupted a write, or an opening or closing, of
+the same queue it is refused with StoreError, since it would have to wait for itself: note it and act on it later."""
+
 SECTIONS: Mapping[str, tuple[type[Any], ...]] = {
     "Open and close": (Queue, Opened),
     "Enqueue and act": (Asking,),
@@ -60,6 +73,7 @@ def page() -> str:
     parts = [INTRO, "## Queue", words.replace("\n", " ")]
     for title, methods in _sections():
         parts += [f"### {title}", "\n".join(f"- {_method(name)}" for name in methods)]
+    parts += ["## Signals and time limits", SIGNALS]
     parts += ["## Functions", "\n".join(f"- {_told(name, each)}" for name, each in functions.items())]
     parts += ["## Values", "\n".join(f"- {_value(name, each)}" for name, each in values.items())]
     parts += ["## Errors", ERRORS, "\n".join(f"- `{name}`: {_summary(each)}" for name, each in errors.items())]

@@ -5,7 +5,7 @@ For those who do not keep it open; whoever works with it has an `environment`.
 
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from .directory import advice_on, check_new, hold_files, refuse_irregular
 from .errors import NoQueue, StoreError
 from .halfmade import holds_nothing, refuse_lost
 from .hindrance import hindrance
-from .lmdbfile import LmdbFile
+from .lmdbfile import opened_file
 from .tables import check_format, refuse_meta, table_names
 
 
@@ -85,7 +85,7 @@ def peek(path: Path) -> Peeked:
         raise NoQueue(str(path))
     held = hold_files(path, create=False)
     try:
-        with told(path), closing(LmdbFile(path, read_only=True)) as opened, opened.reading() as env:
+        with told(path), opened_file(path) as opened, opened.reading() as env:
             check_length(path, env)
             check_format(env, path, None)
             with env.begin() as txn:
@@ -113,7 +113,7 @@ def compacted_copy(path: Path, target: Path) -> None:
             f"cannot copy the queue at {path}: data.mdb is damaged ({found[0]}); type `queuectl verify`, then restore "
             "a backup"
         )
-    with told(path), closing(LmdbFile(path, read_only=True)) as opened, opened.reading() as env:
+    with told(path), opened_file(path) as opened, opened.reading() as env:
         check_format(env, path, None)
         try:
             opened.copy_into(target)
@@ -122,7 +122,7 @@ def compacted_copy(path: Path, target: Path) -> None:
         rows = _count_rows(env)
     if found := faults(target):
         raise StoreError(f"cannot copy the queue at {path}: the copy is not sound ({found[0]}); check the disk")
-    with closing(LmdbFile(target, read_only=True)) as opened, opened.reading() as env:
+    with opened_file(target) as opened, opened.reading() as env:
         if _count_rows(env) != rows:
             raise StoreError(f"cannot copy the queue at {path}: the copy lacks rows; run `queuectl verify`")
 

@@ -9,7 +9,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,7 @@ from . import lock_wait
 from .errors import FileDeleted, HalfReplaced, NoQueue, NotAQueue, NotYetMade, StoreError
 from .files import make_private, open_private
 from .hindrance import advice, hindrance  # not later: it could not be loaded where descriptors ran out
+from .scope import scope
 
 OPEN_LOCK: Final = "open.lock"
 """Locked, shared, by each process that has the environment open; alone, by one that puts another file in its place."""
@@ -199,7 +200,7 @@ def filesystem_of(path: Path) -> str:
     return kind
 
 
-@contextmanager
+@scope
 def alone(path: Path, what: str) -> Iterator[None]:
     """Keep every process from opening the environment meanwhile; raises StoreError where one has it open."""
     with lock(path / OPEN_LOCK, wait=False) as is_ours:
@@ -220,7 +221,7 @@ def is_used(path: Path) -> bool:
         return True
 
 
-@contextmanager
+@scope
 def lock(path: Path, *, wait: bool) -> Iterator[bool]:
     """Lock a file meanwhile, for this process or thread alone; yields whether it could, where it does not `wait`."""
     fd = _locked(path, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)

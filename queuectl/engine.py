@@ -5,7 +5,6 @@ ever half visible. Whoever claims makes due jobs ready first. Reads a clock only
 """
 
 from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import islice
 
 from msgspec.structs import replace
@@ -34,6 +33,7 @@ from .logtime import anchored_us, now_us
 from .projections import config, environments, ids, jobs, ready, removed, workers
 from .projections.rows import check_all
 from .projections.runner import Views
+from .scope import scope
 from .settings import Settings, from_environment
 from .store import Store, Transaction
 from .when import wall_time_us
@@ -292,7 +292,7 @@ class Engine:
         self.actor = actor
         self.cause = cause
 
-    @contextmanager
+    @scope
     def unit(self, *, actor: str | None = None, reason: str | None = None, rings: bool = False) -> Iterator[Unit]:
         """Open a unit of work; at its end everything is on disk, or nothing is.
 

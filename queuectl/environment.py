@@ -6,22 +6,23 @@ while a thread is in a transaction would do so too.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from fcntl import LOCK_EX, LOCK_UN, flock
 from pathlib import Path
 from threading import RLock
 from typing import Final
 
 import lmdb
 
-from . import log_end
+from . import lock_wait, log_end
 from .datafile import check_length, damaged
 from .directory import hold_files
 from .errors import NoQueue, StoreError
-from .gate import Gate, Visit
+from .gate import Entry, Gate
 from .lmdbfile import NEARLY_FULL, PATIENCE_S, LmdbFile
 from .log_end import OVERWRITTEN, Seen
+from .scope import scope
 from .tables import Sets, TablesMissing, create_tables, open_tables, tables_there
-from .txnlocks import Held
 
 Counted = dict[str, bytes | None]
 """For each table whose rows were found to be all there: below which key, None for all."""
@@ -41,8 +42,10 @@ class Environment:
         self._directory = str(path)  # joining Paths would take longer than a read
         self.gate = Gate()
         self.turn = RLock()
-        """What a thread holds while it writes: in a `with`, which lets go of it whatever a signal's handler raises."""
-        self.users = 1
+        """What a thread holds while it writes."""
+        self.is_written = False
+        """Whether the thread that has the turn is in a write: its signal's handler may come back for another."""
+        self.users = 0
         self.failure: str | None = None
         self.freed_readers = 0
         self.is_closed = False
@@ -51,18 +54,21 @@ class Environment:
         self._seen: Seen | None = None
         self._is_sharing = False
         self._is_closing = self._is_retired = self._is_full = False
+        self.opener = self.maker = os.getpid()
+        """The process that may use it: 0 in a forked child."""
         self._hold = None if passing else hold_files(path, create=create)
         try:
             self._start(read_only=read_only)
+            OPEN_ENVIRONMENTS.add(self)
         except BaseException:
+            OPEN_ENVIRONMENTS.discard(self)
             self._let_go()
             raise
-        self.opener = self.maker = os.getpid()
-        OPEN_ENVIRONMENTS.add(self)
 
     def _start(self, *, read_only: bool, map_bytes: int = 0) -> None:
         opened = LmdbFile(self.path, read_only=read_only, passing=self._passing, map_bytes=map_bytes)
         try:
+            opened.open()
             self.sets = self._tables_of(opened, read_only=read_only)
             self.freed_readers += opened.freed_readers + opened.env.reader_check()
         except BaseException as error:
@@ -97,7 +103,7 @@ class Environment:
     def is_there(self) -> bool:
         """Return whether the path still leads to what is open."""
         try:
-            visit = self.enter(reads=True)
+            entry = self.enter(reads=True)
         except NoQueue:
             return False
         try:
@@ -107,7 +113,8 @@ class Environment:
         except (lmdb.Error, StoreError):  # whoever reads tells of it
             return True
         finally:
-            self.leave(visit)
+            entry.is_inside = False
+            self.tidy()
         return True
 
     def _gone(self) -> str:
@@ -116,7 +123,7 @@ class Environment:
     # Transactions
 
     def begin(self, *, write: bool) -> lmdb.Transaction:
-        """Return a transaction, once it is of the file that was opened; call it between enter() and leave().
+        """Return a transaction, once it is of the file that was opened; call it while inside.
 
         Raises NoQueue where something else was copied over it, StoreError where its log is damaged, or lmdb.Error.
         """
@@ -128,8 +135,12 @@ class Environment:
                 raise NoQueue(str(self.path), gone=OVERWRITTEN)
             if seen is not None and not log_end.has(txn, self.sets["a"], seen):
                 raise log_end.lost(self.path, txn, self.sets["a"])
-        except BaseException:
-            txn.abort()
+        except BaseException as error:
+            try:
+                txn.abort()
+            finally:
+                del txn
+                forget_frames(error)
             raise
         return txn
 
@@ -151,79 +162,67 @@ class Environment:
         if self.opened.is_overwritten(txn, 0, write=True):
             raise NoQueue(str(self.path), gone=OVERWRITTEN)
 
-    def enter(self, *, reads: bool) -> Visit:
-        """Begin to use the engine and return what leave() wants.
+    def enter(self, *, reads: bool) -> Entry:
+        """Begin to use the engine; whoever does so sets `is_inside` of what is returned to False, then calls tidy().
 
         Raises NoQueue where there is something else to be read, StoreError where the last user is gone.
         """
-        gate = self.gate
-        with gate.lock:
-            visit = gate.enter()
-            try:
-                self._check_usable(gone=self._gone() if reads else "")
-                if reads:
-                    self._begin_reading(visit)
-            except BaseException:
-                gate.leave(visit)
-                raise
-        return visit
-
-    def leave(self, visit: Visit) -> None:
-        """End the use of the engine; does nothing in a forked child, where it is the parent's."""
-        if os.getpid() != self.opener:
-            return
-        gate = self.gate
-        with gate.lock:
-            if visit.reads:
-                self._end_reading(visit)
-            gate.leave(visit)
-            closes = self._is_unused()
-        if closes:
-            self._close()
-
-    def _begin_reading(self, visit: Visit) -> None:
-        readers = self.opened.readers
-        visit.reads = True
-        if readers is None or (self._is_sharing and self._is_read_beside(visit)):
-            return
+        entry = self.gate.enter()
         try:
-            readers.share()
-            self._is_sharing = True
+            self._check_usable(gone=self._gone() if reads else "")
+            if reads:
+                self._begin_reading(entry)
         except BaseException:
-            self._end_reading(visit)
+            entry.is_inside = False
+            self.tidy()
             raise
+        return entry
 
-    def _end_reading(self, visit: Visit) -> None:
-        if not self._is_read_beside(visit) and self.opened.end_reading():
-            self._is_sharing = False
-        visit.reads = False
+    def _begin_reading(self, entry: Entry) -> None:
+        with self.gate.lock:
+            entry.reads = True
+            if self._is_sharing or self.opened.readers is None:
+                return
+            try:
+                self.opened.readers.share()
+            finally:
+                self._is_sharing = True  # as far as is known: whoever tidies up frees it
 
-    def _is_read_beside(self, visit: Visit) -> bool:
-        return self.gate.has_others and any(each.reads for each in self.gate.visits() if each is not visit)
+    def tidy(self) -> None:
+        """Do what is left to be done after one is out: show that nobody reads, close it after its last user.
 
-    def enter_writing(self) -> tuple[Visit, Held | None]:
+        Twice is harmless, and so is later. Does nothing in a forked child, where it is the parent's.
+        """
+        if not self.opener:
+            return
+        with self.gate.lock:
+            if self._is_sharing and not any(each.reads for each in self.gate.entries()) and self.opened.end_reading():
+                self._is_sharing = False
+            if self._is_closing or ((not self.users or self._is_retired) and self.gate.is_empty):
+                self._close()
+
+    def begin_writing(self) -> tuple[Entry, int, lmdb.Transaction]:
         """Begin to use the engine as the one writer, which is waited for; call it in this thread's `turn`.
 
-        Returns what leave_writing() wants; raises as enter() does.
+        Returns an entry, the descriptor whose lock keeps other writers out (-1: of none), and the transaction, to be
+        ended in the opposite order. Raises as enter() and begin() do.
         """
         self.make_room()
-        visit, held = self.enter(reads=False), None
+        entry = self.enter(reads=False)
+        fd = -1 if self.opened.writers is None else self.opened.writers.fd
         try:
-            if self.opened.writers is not None:
-                held = self.opened.writers.take()
+            if fd >= 0:
+                lock_wait.take(fd, LOCK_EX, lock_wait.WRITE, self.path)
             self.check_there()  # beside a new lock.mdb others would write what this does not know
+            return entry, fd, self.begin(write=True)
         except BaseException:
-            self.leave_writing(visit, held)
+            try:
+                if fd >= 0:
+                    flock(fd, LOCK_UN)
+            finally:
+                entry.is_inside = False
+                self.tidy()
             raise
-        return visit, held
-
-    def leave_writing(self, visit: Visit, held: Held | None) -> None:
-        """End the use of the engine as the writer; does nothing in a forked child, where it is the parent's."""
-        if os.getpid() != self.opener:
-            return
-        if held is not None and self.opened.writers is not None:
-            self.opened.writers.let_go()
-        self.leave(visit)
 
     def check_there(self) -> None:
         """Raise NoQueue where the path no longer leads to what is open."""
@@ -255,11 +254,12 @@ class Environment:
             self.grow()
 
     def _is_nearly_full(self) -> bool:
-        visit = self.enter(reads=False)
+        entry = self.enter(reads=False)
         try:
             return self.opened.used_bytes() > NEARLY_FULL * self.opened.map_bytes
         finally:
-            self.leave(visit)
+            entry.is_inside = False
+            self.tidy()
 
     def note_full(self) -> None:
         """Have the map enlarged before the next write."""
@@ -267,14 +267,15 @@ class Environment:
 
     def free_readers(self) -> int:
         """Free the slots of readers that were killed, which hold old pages on disk, and return how many."""
-        visit = self.enter(reads=False)
+        entry = self.enter(reads=False)
         try:
             freed, self.freed_readers = self.freed_readers, 0  # those found at opening count once
             freed += self.opened.env.reader_check()
             with self.gate.lock:
-                is_mine = self.opened.slots_of_this_pid() > sum(each.reads for each in self.gate.visits())
+                is_mine = self.opened.slots_of_this_pid() > sum(each.reads for each in self.gate.entries())
         finally:
-            self.leave(visit)
+            entry.is_inside = False
+            self.tidy()
         if is_mine:  # those with this process's pid LMDB passes over: another container's, alive or killed
             freed += self._free_mine()
         return freed
@@ -295,27 +296,27 @@ class Environment:
                 )
             self._restart(read_only=read_only, map_bytes=map_bytes)
 
-    @contextmanager
+    @scope
     def _alone(self, *, timeout_s: float) -> Iterator[bool]:
         try:
             with self.gate.alone(timeout_s=timeout_s) as is_alone:
                 yield is_alone
         finally:
-            self._close_if_unused()  # the last user may have gone meanwhile
+            self.tidy()  # the last user may have gone meanwhile
 
     def _restart(self, *, read_only: bool, map_bytes: int = 0) -> None:
         """Close and open it anew, while nobody else is inside; where that fails, as it was if that can be."""
         with self.gate.lock:
             self._check_usable(gone=self._gone())
         was_read_only = self.is_read_only
-        self.opened.close()
         try:
+            self.opened.close()
             self._start(read_only=read_only, map_bytes=map_bytes)
         except BaseException:
             try:
+                self.opened.close()
                 self._start(read_only=was_read_only)
             except BaseException:
-                self._is_closing = True
                 self._close()
             raise
 
@@ -323,47 +324,39 @@ class Environment:
 
     def add_user(self) -> bool:
         """Count one more user, and return whether it still can be used."""
-        with self.gate.lock:
-            if self._is_closing or self._is_retired:
-                return False
-            self.users += 1
-            return True
+        is_added = False
+        try:
+            with self.gate.lock:
+                if self._is_closing:  # whoever closed it was interrupted
+                    self._close()
+                if not self.is_closed and not self._is_retired:
+                    self.users, is_added = self.users + 1, True
+        except BaseException:
+            if is_added:
+                self.remove_user()
+            raise
+        return is_added
 
     def remove_user(self) -> None:
         """Count one user less; the last one closes it, or whoever ends the last transaction."""
         with self.gate.lock:
             self.users -= 1
-        self._close_if_unused()
+        self.tidy()
 
     def retire(self) -> None:
         """Let nobody use it any more: its path leads elsewhere."""
         self._is_retired = True
-        self._close_if_unused()
-
-    def _close_if_unused(self) -> None:
-        with self.gate.lock:
-            closes = self._is_unused()
-        if closes:
-            self._close()
-
-    def wait_until_closed(self) -> None:
-        """Wait for the end of a close that has begun, in another thread."""
-        self.gate.wait_for(lambda: self.is_closed or not self._is_closing, PATIENCE_S)
-
-    def _is_unused(self) -> bool:
-        if self._is_closing or not self.gate.is_empty or (self.users and not self._is_retired):
-            return False
-        self._is_closing = True
-        return True
+        self.tidy()
 
     def _close(self) -> None:
-        try:
-            self.opened.close()
-        finally:
-            OPEN_ENVIRONMENTS.discard(self)
-            self._let_go()
-            self.is_closed = True
-            self.gate.tell()
+        """Close it; where that was interrupted, the next who comes goes on with it."""
+        if self.is_closed:
+            return
+        self._is_closing = True
+        self.opened.close()
+        OPEN_ENVIRONMENTS.discard(self)
+        self._let_go()
+        self.is_closed = True
 
     def disown(self) -> None:
         """Have nothing more to do with it, in a forked child: it is the parent's."""
@@ -372,9 +365,21 @@ class Environment:
         self._let_go()
 
     def _let_go(self) -> None:
-        if self._hold is not None:
-            os.close(self._hold)
-            self._hold = None
+        held, self._hold = self._hold, None
+        if held is not None:
+            os.close(held)
+
+
+def forget_frames(error: BaseException) -> None:
+    """Have the calls that an error went through, from the caller of this on, name nothing any more.
+
+    An error that is kept keeps them, and with a transaction that is over its reader slot.
+    """
+    step = error.__traceback__ and error.__traceback__.tb_next
+    while step is not None:
+        with suppress(RuntimeError):  # it goes on
+            step.tb_frame.clear()
+        step = step.tb_next
 
 
 OPEN_ENVIRONMENTS: Final[set[Environment]] = set()
@@ -387,7 +392,9 @@ def suspect(path: Path) -> Environment:
     Raises StoreError.
     """
     try:
-        return Environment(path, read_only=True, is_suspect=True)
+        shared = Environment(path, read_only=True, is_suspect=True)
+        shared.add_user()
+        return shared
     except TablesMissing:
         raise StoreError(f"cannot read the queue at {path}: tables are missing in data.mdb") from None
     except lmdb.Error as error:

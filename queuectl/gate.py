@@ -1,32 +1,29 @@
 """A gate that threads go through: it knows who is inside, and lets one have the place to itself.
 
-Knows nothing of what is inside. A trap closed here: a signal's handler may raise just as a thread leaves. Who is inside
-is known by what its frame refers to, and not counted: it is out at the latest when nothing refers to that any more.
+Knows nothing of what is inside. A trap closed here: a signal's handler may raise at any call. So nobody is counted, and
+to be out again takes no call: whoever went in sets `is_inside` of its own entry to False, in a `finally`. Nobody is
+told of that; who waits looks again every few milliseconds.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from threading import Condition, RLock, get_ident
-from time import monotonic
+from collections.abc import Iterator
+from threading import RLock, get_ident
+from time import monotonic, sleep
 from typing import Final
-from weakref import ref
 
-_LOOK_EVERY_S: Final = 0.05
-"""How soon who waits notices that another is out, or alone no more, by being forgotten: nobody is told of that."""
+from .scope import scope
 
-_MANY: Final = 1_000
-"""How many are inside at the most before those that were forgotten are looked for."""
+_PAUSE_S: Final = 0.002
 
 
-class Visit:
-    """What a thread refers to as long as it is inside, or alone there."""
+class Entry:
+    """That a thread is inside, or alone there, until `is_inside` is set to False; `reads`: for whoever has the gate."""
 
-    __slots__ = ("__weakref__", "reads", "thread")
+    __slots__ = ("is_inside", "reads", "thread")
 
     def __init__(self) -> None:
         self.thread = get_ident()
+        self.is_inside = True
         self.reads = False
-        """For whoever has the gate: whether it reads."""
 
 
 class Gate:
@@ -34,91 +31,66 @@ class Gate:
 
     def __init__(self) -> None:
         self.lock = RLock()
-        """Held for what must not change while somebody enters or leaves; a signal's handler may enter in between."""
-        self._changed = Condition(self.lock)
-        self._inside: set[ref[Visit]] = set()
-        self._alone: ref[Visit] | None = None
+        """Held for what must not change while somebody enters; a signal's handler may enter in between."""
+        self._entries: list[Entry] = []
+        self._alone: Entry | None = None
 
-    def enter(self) -> Visit:
-        """Go in, which waits for one that is alone, and return what leave() wants; call it with `lock` held."""
-        visit = Visit()
-        if self._alone is not None:
-            self._wait_for(lambda: self._lets_in(visit.thread))
-        self._inside.add(ref(visit))
-        if len(self._inside) > _MANY:
-            self.visits()
-        return visit
+    def enter(self) -> Entry:
+        """Go in, which waits for one that is alone; whoever gets the entry sets `is_inside` to False to be out."""
+        entry = Entry()
+        try:
+            while True:
+                with self.lock:
+                    if self._alone is None or self._lets_in(entry):
+                        self._entries = [*self.entries(), entry]
+                        return entry
+                sleep(_PAUSE_S)
+        except BaseException:
+            entry.is_inside = False
+            raise
 
-    def leave(self, visit: Visit) -> None:
-        """Go out; call it with `lock` held. To go out twice is harmless."""
-        self._inside.discard(ref(visit))
-        if self._alone is not None:
-            self._changed.notify_all()
-
-    def visits(self) -> list[Visit]:
-        """Return the visits of all that are inside; call it with `lock` held."""
-        found = []
-        for each in list(self._inside):
-            if (visit := each()) is None:
-                self._inside.discard(each)
-            else:
-                found.append(visit)
-        return found
-
-    @property
-    def has_others(self) -> bool:
-        """Whether more than one is inside, as far as can be told without a look at each."""
-        return len(self._inside) > 1
+    def entries(self) -> list[Entry]:
+        """Return the entries of all that are inside."""
+        return [each for each in self._entries if each.is_inside]
 
     @property
     def is_empty(self) -> bool:
         """Whether nobody is inside, nor alone; look with `lock` held."""
-        return (not self._inside or not self.visits()) and self._who_is_alone() is None
+        return not self.entries() and (self._alone is None or not self._alone.is_inside)
 
-    def wait_for(self, found: Callable[[], bool], timeout_s: float) -> None:
-        """Wait until something is found, which is looked for with `lock` held, after tell()."""
-        with self.lock:
-            self._changed.wait_for(found, timeout_s)
+    @property
+    def is_held_here(self) -> bool:
+        """Whether this thread is on its way in, or alone: what interrupts it may not wait for another thread."""
+        alone = self._alone
+        if alone is not None and alone.is_inside and alone.thread == get_ident():
+            return True
+        return self.lock._is_owned()  # type: ignore[attr-defined, no-any-return]
 
-    def tell(self) -> None:
-        """Have all that wait look again."""
-        with self.lock:
-            self._changed.notify_all()
-
-    @contextmanager
+    @scope
     def alone(self, *, timeout_s: float) -> Iterator[bool]:
         """Keep others out meanwhile; yields whether nobody is inside, in time: never while this thread itself is."""
-        visit = Visit()
-        deadline = monotonic() + timeout_s
-        try:  # around the waiting too, which an interrupt may end
-            with self.lock:
-                is_free = self._wait_for(lambda: self._who_is_alone() is None, timeout_s)
-                is_free = is_free and not self._has(visit.thread)
-                if is_free:
-                    self._alone = ref(visit)
-                    is_free = self._wait_for(lambda: not self.visits(), deadline - monotonic())
-            yield is_free
+        entry = Entry()
+        try:
+            yield self._gets_alone(entry, monotonic() + timeout_s)
         finally:
+            entry.is_inside = False
+
+    def _gets_alone(self, entry: Entry, deadline: float) -> bool:
+        while True:
             with self.lock:
-                if self._who_is_alone() is visit:
-                    self._alone = None
-                    self._changed.notify_all()
-
-    def _who_is_alone(self) -> Visit | None:
-        return None if self._alone is None else self._alone()
-
-    def _lets_in(self, thread: int) -> bool:
-        alone = self._who_is_alone()
-        return alone is None or alone.thread == thread or self._has(thread)
-
-    def _has(self, thread: int) -> bool:
-        return any(visit.thread == thread for visit in self.visits())
-
-    def _wait_for(self, found: Callable[[], bool], timeout_s: float = float("inf")) -> bool:
-        deadline = monotonic() + timeout_s
-        while not found():
-            left_s = deadline - monotonic()
-            if left_s <= 0:
+                if self._alone is None or not self._alone.is_inside:
+                    self._alone = entry
+                inside = self.entries()
+                if self._alone is entry and not inside:
+                    return True
+                if any(each.thread == entry.thread for each in (*inside, self._alone) if each is not entry):
+                    return False
+            if monotonic() >= deadline:
                 return False
-            self._changed.wait(min(left_s, _LOOK_EVERY_S))
-        return True
+            sleep(_PAUSE_S)
+
+    def _lets_in(self, entry: Entry) -> bool:
+        alone = self._alone
+        if alone is None or not alone.is_inside or alone.thread == entry.thread:
+            return True
+        return any(each.thread == entry.thread for each in self.entries())

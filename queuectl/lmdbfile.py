@@ -9,16 +9,19 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
+from fcntl import LOCK_EX, LOCK_UN, flock
 from pathlib import Path
 from typing import Final
 
 import lmdb
 from lmdb import _envid
 
+from . import lock_wait
 from .directory import advice_on, file_at, refuse_irregular
 from .errors import FileDeleted, NotAQueue, StoreError
 from .files import new_file
+from .scope import scope
 from .surroundings import inheritable
 from .txnlocks import ReaderLock, WriterLock
 
@@ -48,6 +51,9 @@ _CLOSING_S: Final = 0.3
 _PAUSE_S: Final = 0.005
 _ENV_KEYS: Final = _envid.env_keys
 _NO_LOCK_FILE: Final = {errno.EROFS, errno.ENOENT}
+_GONE: Final = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE, errno.EACCES}
+"""What a look at a file says that is not where it was."""
+
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -57,41 +63,44 @@ class LmdbFile:
     `map_bytes`: how large its map should be at least.
     """
 
+    env: lmdb.Environment
+
     def __init__(self, path: Path, *, read_only: bool, passing: bool = False, map_bytes: int = 0) -> None:
-        refuse_irregular(path)
         self.path = path
-        self._wanted_bytes = map_bytes
         self.freed_readers = 0
         self.readers: ReaderLock | None = None
         self.writers: WriterLock | None = None
+        self.file: tuple[int, int] | None = None
+        self._is_read_only, self._is_passing, self._wanted_bytes = read_only, passing, map_bytes
         self._lock_file: tuple[int, int] | None = None
-        self.env = self._open(read_only=read_only, passing=passing)
-        self.file = file_at(path)
         self._least_bytes = 0
-        self._is_closed = False
+        self._is_closed = True
+
+    def open(self) -> None:
+        """Open it; whoever calls this closes it, also where this raises: NotAQueue, FileDeleted or StoreError."""
+        refuse_irregular(self.path)
+        self._open()
+        self.file = file_at(self.path)
         self._keep_from_programs()
-        try:
-            if not passing:
-                self._lock(read_only=read_only)
-        except BaseException:
-            self.env.close()
-            raise
-        self._is_passing = passing
+        if not self._is_passing:
+            self._lock()
         self.map_bytes = int(self.env.info()["map_size"])
         self.is_small = self.map_bytes < MAP_SIZE
         OPEN_FILES.add(self)
         self._refuse_another_s_lock_file()
 
-    def _open(self, *, read_only: bool, passing: bool) -> lmdb.Environment:
+    def _open(self) -> None:
+        passing = self._is_passing
         while True:
-            env = _open_patiently(self.path, self._wanted_bytes, read_only=read_only, passing=passing)
-            stale = 0 if passing else _slots_of(os.getpid(), env)
+            self.env = _open_patiently(self.path, self._wanted_bytes, read_only=self._is_read_only, passing=passing)
+            self._is_closed = False
+            stale = 0 if passing else _slots_of(os.getpid(), self.env)
             if not stale:
-                return env
+                return
             # A killed process had this pid, and LMDB never takes one with its own pid for dead. While LMDB has
             # our byte locked nobody else with this pid reads, so all of those are stale: closing frees them.
             self.freed_readers += stale
-            env.close()
+            self.env.close()
 
     def _keep_from_programs(self) -> None:
         """Have no program that this process starts inherit data.mdb, open to be written: LMDB itself would let it."""
@@ -101,18 +110,18 @@ class LmdbFile:
                 if (found.st_dev, found.st_ino) == self.file:
                     os.set_inheritable(fd, False)
 
-    def _lock(self, *, read_only: bool) -> None:
+    def _lock(self) -> None:
+        name = "lock.mdb"
         try:
             self.readers = ReaderLock(self.path)
-        except OSError as error:
-            if read_only and error.errno in _NO_LOCK_FILE:
-                return  # LMDB does without as well
-            raise self._unopened("lock.mdb", error) from error
-        try:
+            name = "data.mdb"
             self.writers = WriterLock(self.path)
         except OSError as error:
-            self.readers.close()
-            raise self._unopened("data.mdb", error) from error
+            if self.readers is None and self._is_read_only and error.errno in _NO_LOCK_FILE:
+                return  # LMDB does without as well
+            if error.filename is None:  # a signal's handler raised it
+                raise
+            raise self._unopened(name, error) from error
         self._lock_file = self.readers.file
         self.readers.free()
 
@@ -141,7 +150,7 @@ class LmdbFile:
                 if (lock.st_dev, lock.st_ino) != self._lock_file:
                     return "its lock.mdb was deleted or replaced"
         except OSError as error:
-            if error.filename is None:  # not of that look: a signal's handler raised it, a TimeoutError for example
+            if error.errno not in _GONE or error.filename is None:  # a signal's handler raised it
                 raise
             gone = "lock.mdb" if str(error.filename).endswith("lock.mdb") else "directory"
             return f"its {gone} was deleted or replaced"
@@ -174,20 +183,17 @@ class LmdbFile:
                         raise FileDeleted(str(self.path), "data.mdb", "was replaced")
         except lmdb.Error:  # a damaged file, which whoever reads it tells of
             return
-        except BaseException:
-            self.close()
-            raise
 
     def _unopened(self, name: str, error: OSError) -> StoreError:
         advice = advice_on(error, "check its owner and permissions")
         return StoreError(f"cannot open the queue at {self.path}: {error.strerror}: {name}; {advice}")
 
-    @contextmanager
+    @scope
     def reading(self) -> Iterator[lmdb.Environment]:
         """Have reader slots of this process be its own meanwhile, for what begins its own read transactions."""
-        if self.readers is not None:
-            self.readers.share()
         try:
+            if self.readers is not None:
+                self.readers.share()
             yield self.env
         finally:
             self.end_reading()
@@ -204,18 +210,18 @@ class LmdbFile:
         self.readers.free()
         return True
 
-    @contextmanager
+    @scope
     def writing(self) -> Iterator[None]:
         """Be the one writer meanwhile; waits for any other."""
         if self.writers is None:
             yield
             return
-        held = self.writers.take()
+        fd = self.writers.fd
         try:
+            lock_wait.take(fd, LOCK_EX, lock_wait.WRITE, self.path)
             yield
         finally:
-            self.writers.let_go()
-            del held
+            flock(fd, LOCK_UN)
 
     def slots_of_this_pid(self) -> int:
         """Count the reader slots with this process's pid, its own and those of others."""
@@ -234,16 +240,15 @@ class LmdbFile:
             self.env.copyfd(file.fileno(), compact=True)
 
     def close(self) -> None:
-        """Close it, while nobody of this process uses it; doing so twice is harmless."""
-        if self._is_closed:
-            return
-        self._is_closed = True
+        """Close it, while nobody of this process uses it; twice is harmless, and goes on where it was broken off."""
         OPEN_FILES.discard(self)
-        # LMDB frees each slot with this pid as it closes, also that of another process that is reading.
-        if self.readers is None or self.readers.seize(timeout_s=_CLOSING_S):
-            self.env.close()
-        else:
-            _keep(self)
+        if not self._is_closed:
+            # LMDB frees each slot with this pid as it closes, also that of another process that is reading.
+            if self.readers is None or self.readers.seize(timeout_s=_CLOSING_S):
+                self.env.close()
+            else:
+                _keep(self)
+            self._is_closed = True
         self._unlock()
 
     def abandon(self) -> None:
@@ -265,6 +270,17 @@ class LmdbFile:
                 each.close()
 
 
+@scope
+def opened_file(path: Path) -> Iterator[LmdbFile]:
+    """Have a file open meanwhile, to be read only; raises as LmdbFile.open() does."""
+    opened = LmdbFile(path, read_only=True)
+    try:
+        opened.open()
+        yield opened
+    finally:
+        opened.close()
+
+
 OPEN_FILES: Final[set[LmdbFile]] = set()
 """Those that are open in this process."""
 
@@ -272,15 +288,20 @@ _kept: set[tuple[int, int] | None] = set()
 """Files of environments that nobody may close any more, and that py-lmdb takes for open in this process."""
 
 
+_never_closed: Final[list[lmdb.Environment]] = []
+
+
 def _keep(opened: LmdbFile) -> None:
-    """Keep an environment from being closed when the interpreter ends: nothing else can."""
-    import ctypes  # only where there is one to keep: it costs a start
-
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(opened.env))
+    """Keep an environment from being closed, by the end of the interpreter too: nothing else can."""
     _kept.update(opened.files)
+    _never_closed.append(opened.env)
+    with suppress(ImportError, OSError):  # where no more files can be opened: then that end closes it
+        import ctypes  # only where there is one to keep: it costs a start
+
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(opened.env))
 
 
-@contextmanager
+@scope
 def _unlisted() -> Iterator[None]:
     """Have py-lmdb not refuse a file that it takes for open in this process: nobody here uses that any more."""
     # Its own way to take a file off its list is to close the environment, which is a parent's and may be in use.
@@ -326,7 +347,7 @@ def is_read_only(path: Path) -> bool:
     """Whether a directory lies on a file system that is mounted read-only, or under a mount of it that is."""
     try:
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
-    except OSError:  # it is not there
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return False
 
 
@@ -369,7 +390,7 @@ def _map_bytes(path: Path) -> tuple[int, int]:
     """Return how large the map should be, and how large it must be."""
     try:
         used = (path / "data.mdb").stat().st_size
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         used = 0
     limit = map_limit()
     # What fills most of the map gets twice as much: whoever has written that much will write more.

@@ -83,12 +83,13 @@ class Queue(Asking, Claiming, Keeping):
                 with Store.open(store.path, create=False) as writable:
                     rebuild.bring_up_to_date(writable)
             _check_end_of_log(store)
+            who = check_text("actor", actor or surroundings.user_at_host())
+            cause = surroundings.run_of(store.path) if cause is None else cause
+            settings = _settings_in(os.environ if environ is None else environ)
+            return cls(store, clock or SystemClock(), who, cause, settings)
         except BaseException:
             store.close()
             raise
-        who = check_text("actor", actor or surroundings.user_at_host())
-        cause = surroundings.run_of(store.path) if cause is None else cause
-        return cls(store, clock or SystemClock(), who, cause, _settings_in(os.environ if environ is None else environ))
 
 
 def _check_end_of_log(store: Store) -> None:

@@ -7,7 +7,6 @@ touches what its parent had open.
 import atexit
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 
@@ -15,6 +14,7 @@ from . import halfmade
 from .directory import advice_on, await_replaced, check_new, file_at, make_directory, refuse_irregular, refuse_unmade
 from .environment import OPEN_ENVIRONMENTS, Environment
 from .errors import NoQueue, StoreError
+from .scope import scope
 from .tables import TablesMissing
 
 _TRIES = 10
@@ -49,12 +49,19 @@ def acquire(path: Path, *, create: bool, read_only: bool, as_is: bool = False) -
     """
     for left in reversed(range(_TRIES)):
         _prepare(path, create=create)
+        shared = None
         try:
             with _place(path) as place:
-                return _environment(place, path, create=create, read_only=read_only, as_is=as_is)
+                shared = _environment(place, path, create=create, read_only=read_only, as_is=as_is)
         except NoQueue:  # somebody took the directory away meanwhile
             if not create or not left:
                 raise
+        except BaseException:
+            if shared is not None:
+                shared.remove_user()
+            raise
+        else:
+            return shared
     raise AssertionError("the last try returns or raises")
 
 
@@ -63,7 +70,12 @@ def make_passing(directory: Path) -> Environment:
 
     The directory may be removed as soon as this returns. Raises NotAQueue or StoreError.
     """
-    return Environment(directory, read_only=False, passing=True)
+    return _used(Environment(directory, read_only=False, passing=True))
+
+
+def _used(shared: Environment) -> Environment:
+    shared.add_user()
+    return shared
 
 
 def _prepare(path: Path, *, create: bool) -> None:
@@ -106,7 +118,7 @@ def _begun(path: Path, size: int, *, create: bool) -> int:
     return size
 
 
-@contextmanager
+@scope
 def _place(path: Path) -> Iterator[_Place]:
     """Yield the place of a path, for this thread alone; a place with nothing open in it is forgotten afterwards."""
     places, key = _places, str(path.resolve())
@@ -114,9 +126,11 @@ def _place(path: Path) -> Iterator[_Place]:
         place = places.by_path.setdefault(key, _Place())
         place.waiting += 1
     try:
+        if place.environment is not None and place.environment.gate.is_held_here:
+            raise _inside(path)
         with place.lock:
             if place.is_taken:  # by this thread: it was interrupted by a signal handler, or by what collects garbage
-                raise StoreError(f"cannot open the queue at {path} while this thread is opening it; do so afterwards")
+                raise _inside(path)
             place.is_taken = True
             try:
                 yield place
@@ -130,18 +144,26 @@ def _place(path: Path) -> Iterator[_Place]:
                     del places.by_path[other]
 
 
+def _inside(path: Path) -> StoreError:
+    return StoreError(f"cannot open the queue at {path} while this thread is opening or closing it; do so afterwards")
+
+
 def _environment(place: _Place, path: Path, *, create: bool, read_only: bool, as_is: bool) -> Environment:
     shared = place.environment if place.environment is not None else _reached_otherwise(path)
-    if shared is not None:
-        if shared.add_user():
+    if shared is not None and shared.add_user():
+        try:
             if shared.is_there():
                 place.environment = shared
-                return _fit(shared, read_only=read_only)
+                if not read_only:
+                    shared.make_writable()
+                return shared
+        except BaseException:
             shared.remove_user()
-            shared.retire()  # another queue lies there now, or none
-        shared.wait_until_closed()
+            raise
+        shared.remove_user()
+        shared.retire()  # another queue lies there now, or none
     place.environment = _make(path, create=create, read_only=read_only, as_is=as_is)
-    return place.environment
+    return _used(place.environment)
 
 
 def _reached_otherwise(path: Path) -> Environment | None:
@@ -150,16 +172,6 @@ def _reached_otherwise(path: Path) -> Environment | None:
         return None
     files = {file_at(path, name) for name in ("data.mdb", "lock.mdb")}
     return next((each for each in list(OPEN_ENVIRONMENTS) if each.is_shared and each.opened.files == files), None)
-
-
-def _fit(shared: Environment, *, read_only: bool) -> Environment:
-    if not read_only:
-        try:
-            shared.make_writable()
-        except BaseException:
-            shared.remove_user()
-            raise
-    return shared
 
 
 def _make(path: Path, *, create: bool, read_only: bool, as_is: bool) -> Environment:

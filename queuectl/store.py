@@ -1,32 +1,31 @@
-"""An open queue on disk: its read and write transactions, begun, committed and ended.
+"""Read and write transactions over a queue's tables: begun, ended whatever comes, and what an error in one means.
 
-With the rooms beneath it (`transaction`, `environment`, `tables`, `datafile`, `lmdbfile`, `copying`) the only one
-that knows LMDB. It must not know what the tables mean. A trap it closes, measured: after a flush that failed nothing
-more may be written, while a commit that only found no room has changed nothing and can be tried again.
-
-Each view has two tables, `name.a` and `name.b`; `meta` says which set is live. A rebuild fills the
-other set and swaps in one transaction. No table is ever dropped, so the handles that other
-processes hold stay good.
+With the rooms beneath it (`environment`, `tables`, `datafile`, `lmdbfile`, `copying`, `transaction`) the only one that
+knows LMDB. It must not know what the tables mean. Traps it closes: after a flush that failed nothing more may be
+written, while a commit that only found no room has changed nothing and can be tried again; a signal's handler may
+raise at any call, so what a transaction holds is let go of by plain assignments and calls in C, each in a `finally`.
 """
 
 import gc
 import os
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from fcntl import LOCK_UN, flock
 from pathlib import Path
-from threading import Lock
 from types import TracebackType
 
 import lmdb
 
+from .damage import of_rows
 from .directory import REPLAY_LOCK, advice_on, lock
-from .environment import Environment, suspect
+from .diskspace import is_out_of_room, no_room_by
+from .environment import Environment, forget_frames, suspect
 from .errors import ForkedStore, QueuectlError, StoreError, WriteFailed
-from .gate import Visit
+from .gate import Entry
 from .registry import acquire, make_passing
+from .scope import scope
 from .tables import VIEW_TABLES
 from .transaction import Row, Transaction, key_of
-from .txnlocks import Held
 
 __all__ = ["REPLAY_LOCK", "VIEW_TABLES", "Row", "Store", "Transaction", "key_of", "no_collection"]
 
@@ -41,7 +40,6 @@ class Store:
         self._shared = shared
         self._is_read_only = read_only
         self._is_open = True
-        self._closing = Lock()
 
     @classmethod
     def open(cls, path: Path, *, create: bool, read_only: bool = False, as_is: bool = False) -> "Store":
@@ -51,7 +49,11 @@ class Store:
         have to be written first. Raises NoQueue, NotAQueue, NewerFormat or StoreError.
         """
         shared = acquire(path, create=create, read_only=read_only, as_is=as_is)
-        return cls(path, shared, read_only=read_only)
+        try:
+            return cls(path, shared, read_only=read_only)
+        except BaseException:  # a signal's handler raised it
+            shared.remove_user()
+            raise
 
     @classmethod
     def passing(cls, directory: Path) -> "Store":
@@ -77,12 +79,13 @@ class Store:
 
     def close(self) -> None:
         """Let go of the environment, which closes with its last user; doing so twice is harmless."""
-        if os.getpid() != self._shared.opener:
+        shared = self._shared
+        if not shared.opener:
             return
-        with self._closing:
-            was_open, self._is_open = self._is_open, False
-        if was_open:
-            self._shared.remove_user()
+        with shared.gate.lock:
+            if self._is_open:
+                self._is_open, shared.users = False, shared.users - 1
+        shared.tidy()
 
     def __enter__(self) -> "Store":
         return self
@@ -90,17 +93,21 @@ class Store:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    @contextmanager
+    @scope
     def read(self) -> Iterator[Transaction]:
         """Open a snapshot for reading; keep it short, since it holds old pages on disk.
 
         Raises StoreError where the file is damaged and the engine notices, or a row cannot be what was written.
         """
         shared = self._shared
-        visit, _, txn = self._begin(write=False)
+        entry, txn = self._begin_reading()
         opened = None
         try:
-            opened = self._transaction(txn)
+            try:
+                opened = self._transaction(txn)
+            except BaseException as error:
+                forget_frames(error)
+                raise
             yield opened
         except lmdb.Error as error:
             advice = advice_on(error, "run `queuectl verify`")
@@ -109,13 +116,21 @@ class Store:
             self._tell_damage(error)
             raise
         finally:
-            self._abort(txn)
-            if opened is not None:
-                opened.forget()
-            del txn  # a reader slot is given back once nothing refers to the transaction
-            shared.leave(visit)
+            try:
+                if shared.opener:  # in a forked child it is the parent's, and may go on there
+                    txn.abort()
+            finally:
+                if opened is not None:
+                    del opened._txn
+                del txn  # a reader slot is given back once nothing refers to the transaction
+                entry.is_inside = False
+                try:
+                    shared.tidy()
+                except BaseException:  # a signal's handler broke it off
+                    shared.tidy()
+                    raise
 
-    @contextmanager
+    @scope
     def write(self) -> Iterator[Transaction]:
         """Open the one write transaction; it is committed, flushed to disk, at the end, or leaves no trace.
 
@@ -125,42 +140,35 @@ class Store:
         if self._is_read_only:
             raise StoreError(f"cannot write to the queue at {self.path}: it was opened read-only; open it for writing")
         shared = self._shared
-        if shared.failure:
-            raise self._disk_failed(shared.failure)
-        self.check_process()  # the turn may be that of a thread which no forked child has
-        with shared.turn:
-            visit, held, txn = self._begin(write=True)
+        with self.turn():
+            self._check_turn()
+            shared.is_written = True
             try:
+                entry, fd, txn = self._begin_writing()
+                opened = None
                 try:
+                    opened = self._transaction(txn)
                     with no_collection():
-                        yield self._transaction(txn)
-                    self.check_process()
-                    shared.check_to_commit(txn)
-                    seen = shared.last_seen(txn)
-                except lmdb.BadValsizeError as error:
-                    self._abort(txn)
-                    raise StoreError(
-                        f"cannot write to the queue at {self.path}: a name is empty or too long to be a key"
-                    ) from error
-                except lmdb.MapFullError as error:
-                    self._abort(txn)
-                    shared.note_full()
-                    raise self._no_room(f"no space left in the map of data.mdb ({error})") from error
-                except lmdb.Error as error:
-                    self._abort(txn)
-                    raise self._broken(error) from error
+                        yield opened
+                    self._commit(txn, opened)
                 except BaseException as error:
-                    self._abort(txn)
-                    self._tell_damage(error)
+                    if (opened is None or not opened.is_committed) and (told := self._told(error)) is not None:
+                        raise told from error
                     raise
-                try:
-                    txn.commit()
-                except lmdb.Error as error:
-                    raise self._broken(error) from error
-                shared.opened.note_size()
-                shared.note(seen)
+                finally:
+                    try:
+                        if shared.opener:  # in a forked child it is the parent's, and may go on there
+                            txn.abort()  # nothing, where it was committed
+                    finally:
+                        try:
+                            if shared.opener and fd >= 0:
+                                flock(fd, LOCK_UN)
+                        finally:
+                            entry.is_inside = False
             finally:
-                shared.leave_writing(visit, held)
+                shared.is_written = False
+                if not shared.users:
+                    shared.tidy()
 
     def copy(self) -> Generator[bytes, None, None]:
         """Give the data file as it is now, compacted, piece by piece; a read transaction lives as long.
@@ -174,7 +182,7 @@ class Store:
             file = shared.opened.file
         yield from pieces(self.path, file)
 
-    @contextmanager
+    @scope
     def sole(self, name: str, refusal: str | None = None) -> Iterator[None]:
         """Hold a lock file of the queue meanwhile, which ends with the process; waits for it.
 
@@ -201,53 +209,112 @@ class Store:
             used, size = shared.opened.used_bytes(), shared.opened.map_bytes
         return {"used": used, "map": size, "file": (self.path / "data.mdb").stat().st_size}
 
-    @contextmanager
+    @scope
     def _using(self, *, reads: bool = False) -> Iterator[Environment]:
         self.check_process()
         shared = self._shared
-        visit = shared.enter(reads=reads)
+        entry = shared.enter(reads=reads)
         try:
             yield shared
         finally:
-            shared.leave(visit)
+            entry.is_inside = False
+            try:
+                shared.tidy()
+            except BaseException:  # a signal's handler broke it off
+                shared.tidy()
+                raise
 
     def check_process(self) -> None:
         """Raise ForkedStore in a child that was forked since this was opened."""
         if os.getpid() != self._shared.opener:
             raise ForkedStore(str(self.path), self._shared.maker, os.getpid())
 
-    def _begin(self, *, write: bool) -> tuple[Visit, Held | None, lmdb.Transaction]:
-        """Return what is wanted to leave a transaction, and that."""
+    def turn(self) -> AbstractContextManager[object]:
+        """Return what a thread has in a `with` while it writes, or puts together what to write.
+
+        Raises StoreError where waiting for it might never end.
+        """
+        self.check_process()  # it may be that of a thread which no forked child has
+        if self._shared.gate.is_held_here:  # and whoever has the turn may wait for that
+            raise StoreError(
+                f"cannot write to the queue at {self.path} while this thread is opening or closing it; do so afterwards"
+            )
+        return self._shared.turn
+
+    def _check_turn(self) -> None:
+        """Raise where the thread that has the turn may not write."""
+        if not self._is_open:
+            raise self._closed()
+        if self._shared.failure:  # perhaps while the turn was waited for
+            raise self._disk_failed(self._shared.failure)
+        if self._shared.is_written:
+            raise StoreError(
+                f"cannot write to the queue at {self.path}: this thread is writing to it already; end that first"
+            )
+
+    def _begin_writing(self) -> tuple[Entry, int, lmdb.Transaction]:
+        while True:
+            try:
+                return self._shared.begin_writing()
+            except lmdb.Error as error:
+                self._grow_or_raise(error)
+
+    def _begin_reading(self) -> tuple[Entry, lmdb.Transaction]:
         self.check_process()
         if not self._is_open:
-            raise StoreError(f"cannot use the queue at {self.path}: it was closed; open it again")
+            raise self._closed()
         shared = self._shared
         while True:
-            visit, held = shared.enter_writing() if write else (shared.enter(reads=True), None)
+            entry = shared.enter(reads=True)
             try:
-                return visit, held, shared.begin(write=write)
+                return entry, shared.begin(write=False)
             except BaseException as error:
-                shared.leave_writing(visit, held) if write else shared.leave(visit)
-                # Another process made the map larger, or a commit that found no room got as far as its last page.
-                if isinstance(error, lmdb.MapResizedError | lmdb.PanicError):
-                    shared.grow()
-                elif isinstance(error, lmdb.Error):
-                    advice = advice_on(error, "try again")
-                    raise StoreError(f"cannot use the queue at {self.path}: {error}; {advice}") from error
-                else:
+                entry.is_inside = False
+                shared.tidy()
+                if not isinstance(error, lmdb.Error):
                     raise
+                self._grow_or_raise(error)
 
-    def _abort(self, txn: lmdb.Transaction) -> None:
-        if os.getpid() == self._shared.opener:  # in a forked child it is the parent's, and may go on there
-            txn.abort()
+    def _grow_or_raise(self, error: lmdb.Error) -> None:
+        # Another process made the map larger, or a commit that found no room got as far as its last page.
+        if isinstance(error, lmdb.MapResizedError | lmdb.PanicError):
+            self._shared.grow()
+            return
+        raise StoreError(f"cannot use the queue at {self.path}: {error}; {advice_on(error, 'try again')}") from error
+
+    def _closed(self) -> StoreError:
+        return StoreError(f"cannot use the queue at {self.path}: it was closed; open it again")
+
+    def _commit(self, txn: lmdb.Transaction, opened: Transaction) -> None:
+        self.check_process()
+        shared = self._shared
+        shared.check_to_commit(txn)
+        seen = shared.last_seen(txn)
+        try:
+            txn.commit()
+        except lmdb.Error:
+            raise
+        except BaseException:  # a handler's, of a signal that came meanwhile
+            opened.is_committed = True
+            raise
+        opened.is_committed = True
+        shared.opened.note_size()
+        shared.note(seen)
+
+    def _told(self, error: BaseException) -> Exception | None:
+        """Return the error to raise in the place of one that kept something from being written, None to leave it."""
+        if isinstance(error, lmdb.BadValsizeError):
+            return StoreError(f"cannot write to the queue at {self.path}: a name is empty or too long to be a key")
+        if isinstance(error, lmdb.MapFullError):
+            self._shared.note_full()
+            return self._no_room(f"no space left in the map of data.mdb ({error})")
+        if isinstance(error, lmdb.Error):
+            return self._broken(error)
+        return None if isinstance(error, QueuectlError) else of_rows(error, self.path)
 
     def _tell_damage(self, error: BaseException) -> None:
         """Raise StoreError in the place of an error that comes of damaged rows."""
-        if isinstance(error, QueuectlError):
-            return
-        from .damage import of_rows  # only where something went wrong: it costs a start
-
-        if found := of_rows(error, self.path):
+        if not isinstance(error, QueuectlError) and (found := of_rows(error, self.path)):
             raise found from error
 
     def _transaction(self, txn: lmdb.Transaction) -> Transaction:
@@ -256,13 +323,12 @@ class Store:
         return Transaction(txn, sets, bytes(live).decode(), self._shared.counted)
 
     def _broken(self, error: lmdb.Error) -> WriteFailed:
-        from .diskspace import is_out_of_room, no_room_by  # only where a write has failed: it costs a start
-
-        if is_out_of_room(self.path, code := getattr(error, "code", 0)):
-            return self._no_room(no_room_by(code))
         # After a failed flush the kernel may have dropped the pages, and a second try would lie.
-        self._shared.failure = str(error)
-        return self._disk_failed(self._shared.failure)
+        self._shared.failure = str(error)  # first, since the look at the disk may fail as well
+        if is_out_of_room(self.path, code := getattr(error, "code", 0)):
+            self._shared.failure = None
+            return self._no_room(no_room_by(code))
+        return self._disk_failed(str(error))
 
     def _no_room(self, found: str) -> WriteFailed:
         return WriteFailed(str(self.path), found, "free some disk space, then try again", is_full=True)
@@ -273,15 +339,33 @@ class Store:
         return WriteFailed(str(self.path), found, "check the disk and its free space, then try again")
 
 
-@contextmanager
+@scope
 def no_collection() -> Iterator[None]:
     """Keep the garbage collector from running meanwhile."""
     # A transaction makes tuples by the ten thousand and no cycles; each collection would walk them
     # all in vain, which cost a tenth of an enqueue and up to a third of a replay.
+    global _is_paused
     was_enabled = gc.isenabled()
-    gc.disable()
     try:
+        if was_enabled:
+            _is_paused = True
+            gc.disable()
         yield
     finally:
         if was_enabled:
             gc.enable()
+            _is_paused = False
+
+
+_is_paused = False
+"""Whether a thread here keeps the collector from running."""
+
+
+def _in_child() -> None:
+    global _is_paused
+    if _is_paused:  # by a thread that a forked child has not
+        gc.enable()
+        _is_paused = False
+
+
+os.register_at_fork(after_in_child=_in_child)

@@ -26,7 +26,7 @@ def key_of(number: int) -> bytes:
 class Transaction:
     """One read or write transaction over the tables; values come out as bytes."""
 
-    __slots__ = ("_counted", "_dbs", "_sets", "_txn", "live")
+    __slots__ = ("_counted", "_dbs", "_sets", "_txn", "is_committed", "live")
 
     def __init__(self, txn: lmdb.Transaction, sets: Sets, live: str, counted: Counted) -> None:
         self._txn = txn
@@ -34,10 +34,8 @@ class Transaction:
         self._counted = counted
         self._dbs = sets[live]
         self.live = live
-
-    def forget(self) -> None:
-        """Let go of what it stands for, once that has ended."""
-        del self._txn
+        self.is_committed = False
+        """Whether what it wrote is on disk for good, also where a signal's handler raised right after that."""
 
     def shadow(self) -> "Transaction":
         """Give the same transaction over the set of views that is not live."""

@@ -11,18 +11,19 @@ Both locks end with their process. A trap closed here: closing any descriptor of
 process's locks on that file, so it may be opened and closed nowhere else while the store is open.
 """
 
+import errno
 import fcntl
 import os
 import time
 from pathlib import Path
-from threading import get_ident
 from typing import Final
-from weakref import ref
 
 from . import lock_wait
 from .errors import StoreError
 
 _PAUSE_S: Final = 0.002
+_NOT_FREE: Final = frozenset({errno.EAGAIN, errno.EACCES})
+_CANNOT_LOCK: Final = frozenset({errno.EDEADLK, errno.ENOLCK, errno.EIO, errno.ENOMEM})
 
 
 class ReaderLock:
@@ -30,7 +31,7 @@ class ReaderLock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._fd = os.open(path / "lock.mdb", os.O_RDWR | os.O_CLOEXEC)
+        self._fd: int = os.open(path / "lock.mdb", os.O_RDWR | os.O_CLOEXEC)
         found = os.fstat(self._fd)
         self.file = found.st_dev, found.st_ino
 
@@ -39,7 +40,7 @@ class ReaderLock:
         try:
             lock_wait.take_byte(self._fd, os.getpid(), self._path)
         except OSError as error:
-            if error.errno is None:  # a signal's handler raised it
+            if error.errno not in _CANNOT_LOCK:  # a signal's handler raised it
                 raise
             raise StoreError(f"cannot read the queue at {self._path}: {error.strerror}; try again") from error
 
@@ -53,7 +54,9 @@ class ReaderLock:
         while True:
             try:
                 fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, os.getpid())
-            except OSError:
+            except OSError as error:
+                if error.errno not in _NOT_FREE and error.errno not in _CANNOT_LOCK:
+                    raise
                 if time.monotonic() >= deadline:
                     return False
                 time.sleep(_PAUSE_S)
@@ -61,55 +64,28 @@ class ReaderLock:
                 return True
 
     def close(self) -> None:
-        """Close the descriptor, and with it every lock that this process has on lock.mdb."""
-        os.close(self._fd)
-
-
-class Held:
-    """What a write refers to as long as it has the lock on data.mdb, which is let go at the latest when nothing does.
-
-    A signal's handler may raise just where the lock is let go in words; then it goes with the frame of the write.
-    """
-
-    def __init__(self) -> None:
-        self.thread = get_ident()
+        """Close the descriptor, and with it every lock that this process has on lock.mdb; twice is harmless."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
 
 class WriterLock:
-    """The lock on data.mdb that writers of all processes wait for; threads of one take their turn before."""
+    """data.mdb opened for the lock that writers of all processes wait for; threads of one take their turn before.
+
+    Whoever writes takes it by `flock(fd, LOCK_EX)`, and lets go of it by `flock(fd, LOCK_UN)` as the first thing in a
+    `finally`: a signal's handler may raise as a function in Python begins, and a call in C is over by then.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._fd = os.open(path / "data.mdb", os.O_RDONLY | os.O_CLOEXEC)
-        self._pid = os.getpid()
-        self._last: ref[Held] | None = None
-
-    def take(self) -> Held:
-        """Wait for every other writer, and hold the lock; raises StoreError where this thread is the writer."""
-        last = self._last() if self._last is not None else None
-        if last is not None and last.thread == get_ident():
-            raise StoreError(
-                f"cannot write to the queue at {self._path}: this thread is writing to it already; end that first"
-            )
-        held = Held()
-        self._last = ref(held, self._note_forgotten)
-        lock_wait.take(self._fd, fcntl.LOCK_EX, lock_wait.WRITE, self._path)
-        return held
-
-    def let_go(self) -> None:
-        """Let other writers have the lock."""
-        fcntl.flock(self._fd, fcntl.LOCK_UN)
-        self._last = None
-
-    def _note_forgotten(self, last: "ref[Held]") -> None:
-        if last is self._last and os.getpid() == self._pid:  # not in a forked child, which has the parent's lock
-            self.let_go()
+        self.fd: int = os.open(path / "data.mdb", os.O_RDONLY | os.O_CLOEXEC)
 
     def file_bytes(self) -> int:
         """Return how large data.mdb is."""
-        return os.fstat(self._fd).st_size
+        return os.fstat(self.fd).st_size
 
     def close(self) -> None:
-        """Close the descriptor."""
-        self._last = None
-        os.close(self._fd)
+        """Close the descriptor; twice is harmless."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)

@@ -21,12 +21,10 @@ def inside(gate: Gate) -> Iterator[Callable[[], None]]:
     is_in, leave = Event(), Event()
 
     def visit() -> None:
-        with gate.lock:
-            who = gate.enter()
+        entry = gate.enter()
         is_in.set()
         leave.wait(20)
-        with gate.lock:
-            gate.leave(who)
+        entry.is_inside = False
 
     visitor = Thread(target=visit)
     visitor.start()
@@ -80,34 +78,35 @@ def test_who_is_alone_stays_so_though_it_asks_again() -> None:
     assert gate.is_empty
 
 
-def test_one_that_is_forgotten_is_out() -> None:
-    """A thread that never left, for a signal's handler raised as it did, keeps nobody from being alone afterwards."""
+def test_to_be_out_takes_no_call() -> None:
+    """One that is out by its entry alone keeps nobody from being alone, and is kept in mind no longer than that."""
     gate = Gate()
-    with gate.lock:
-        visit = gate.enter()
+    entries = [gate.enter() for _ in range(100)]
     assert not gate.is_empty
-    del visit
+    for each in entries:
+        each.is_inside = False
     assert gate.is_empty
     with gate.alone(timeout_s=0) as is_alone:
         assert is_alone
+    gate.enter()
+    assert len(gate._entries) == 1
 
 
-def test_who_is_alone_and_forgotten_keeps_nobody_out() -> None:
-    """One that had the gate to itself, and whose end a signal's handler broke off, is alone no more."""
+def test_whoever_comes_waits_for_the_one_that_is_alone() -> None:
+    """Another thread gets in once the one that had the gate to itself has not any more."""
     gate = Gate()
-    alone = gate.alone(timeout_s=0)
-    assert alone.__enter__()
     is_in = Event()
 
     def visit() -> None:
-        with gate.lock:
-            gate.leave(gate.enter())
+        gate.enter().is_inside = False
         is_in.set()
 
     visitor = Thread(target=visit)
-    visitor.start()
-    wait_until(lambda: bool(gate._changed._waiters))  # type: ignore[attr-defined]  # it is kept out
-    assert not is_in.is_set()
-    del alone
+    with gate.alone(timeout_s=0) as is_alone:
+        assert is_alone
+        assert gate.is_held_here
+        visitor.start()
+        assert not is_in.wait(0.1)
     visitor.join(20)
     assert is_in.is_set()
+    assert not gate.is_held_here

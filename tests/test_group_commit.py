@@ -35,10 +35,9 @@ def commits(queue: Queue) -> int:
 
 def held_up(queue: Queue, begin: Callable[[], list[Future[Job]]]) -> list[Future[Job]]:
     """Let threads begin to enqueue while the turn is another's, and let them go on once all of them wait."""
-    turn = queue._commits
-    with turn._turn:
+    with queue._store.turn():
         futures = begin()
-        wait_until(lambda: len(turn._waiting) == len(futures))
+        wait_until(lambda: len(queue._commits._waiting) == len(futures))
     for future in futures:
         future.exception()
     return futures
@@ -91,11 +90,11 @@ def test_an_interrupted_wait_is_withdrawn(shared: Queue) -> None:
     is_held = threading.Event()
 
     def hold() -> None:
-        with turn._turn:
+        with shared._store.turn():
             is_held.set()
             wait_until(lambda: len(turn._waiting) == 1)
             signal.pthread_kill(main, signal.SIGINT)
-            wait_until(lambda: not turn._waiting)
+            wait_until(lambda: not turn._waiting[0].is_wanted)
 
     thread = threading.Thread(target=hold)
     thread.start()
@@ -107,100 +106,68 @@ def test_an_interrupted_wait_is_withdrawn(shared: Queue) -> None:
     assert [job.id for job in shared.jobs()] == ["other"]
 
 
-def interrupted(queue: Queue, others: Callable[[], list[Future[Job]]], *, at: int) -> list[Future[Job]]:
-    """Have the turn, with others' work at hand, when SIGINT comes, the `at`-th time that one's own work is done."""
-    turn, count = queue._commits, iter(range(1, at + 1))
+def test_the_main_thread_does_nobody_else_s_work(shared: Queue) -> None:
+    """What a signal's handler raises in it leaves the others' jobs alone, which are there once each."""
+    turn, main = shared._commits, threading.get_ident()
+    by: list[bool] = []
+
+    def note(unit: Unit) -> None:
+        by.append(threading.get_ident() == main)
+
+    def interrupt(unit: Unit) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    with ThreadPoolExecutor(3) as pool:
+        with shared._store.turn():
+            futures = [pool.submit(turn.run, note, reason=None) for _ in range(3)]
+            wait_until(lambda: len(turn._waiting) == 3)
+            with pytest.raises(KeyboardInterrupt):
+                turn.run(interrupt, reason=None)
+        assert [future.result() for future in futures] == [None] * 3
+    assert by == [False] * 3
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, KeyError])
+def test_an_error_of_any_kind_is_told_to_the_one_whose_it_is(shared: Queue, error: type[Exception]) -> None:
+    """Work that raises what is none of the queue's errors harms only who asked for it, whichever thread did it."""
 
     def work(unit: Unit) -> None:
-        if next(count) == at:
-            signal.raise_signal(signal.SIGINT)
+        raise error("mine")
 
-    with turn._turn:
-        futures = others()
-        wait_until(lambda: len(turn._waiting) == len(futures))
-        with pytest.raises(KeyboardInterrupt):
-            turn.run(work, reason=None)
-    wait_until(lambda: all(future.done() for future in futures))
-    return futures
-
-
-def test_the_others_do_their_own_where_the_one_who_writes_is_interrupted(shared: Queue) -> None:
-    """Where the thread that writes for all is interrupted before the commit, the others' jobs are there once each."""
     with ThreadPoolExecutor(3) as pool:
-        futures = interrupted(shared, lambda: [pool.submit(shared.enqueue, "true") for _ in range(3)], at=1)
-    told = [future.result().id for future in futures]
-    assert sorted(job.id for job in shared.jobs()) == sorted(told)
-
-
-class _Late(Exception):
-    """What a handler raises, as one for a time limit does."""
-
-
-def _is_behind_the_commit(frame: Any, queue: Queue, before: int) -> bool:
-    return frame.f_code.co_filename.endswith("group_commit.py") and commits(queue) > before
-
-
-@pytest.mark.parametrize("error", [TimeoutError, _Late, KeyboardInterrupt])
-def test_a_handler_that_raises_after_the_commit_has_nothing_done_twice(
-    shared: Queue, error: type[BaseException]
-) -> None:
-    """What a signal's handler raises reaches the thread that it came to; each job is there once."""
-    turn, before = shared._commits, commits(shared)
-    lines = iter(range(1_000))
-
-    def handle(*_: object) -> None:
-        raise error
-
-    def trace(frame: Any, event: str, _: object) -> Any:
-        if event == "line" and _is_behind_the_commit(frame, shared, before) and next(lines) == place:
-            sys.settrace(None)
-            signal.raise_signal(signal.SIGALRM)
-        return trace
-
-    was = signal.signal(signal.SIGALRM, handle)
-    try:
-        for place in range(4):
-            lines, before = iter(range(1_000)), commits(shared)
-            with ThreadPoolExecutor(3) as pool, turn._turn:
-                futures = [pool.submit(shared.enqueue, f"echo {place} {n}") for n in range(3)]
-                wait_until(lambda: len(turn._waiting) == 3)
-                sys.settrace(trace)
-                with pytest.raises(error):
-                    shared.enqueue(f"echo {place} mine")
-                sys.settrace(None)
-            assert all(future.exception() is None for future in futures)
-            found = Counter(job.spec.command for job in shared.jobs(limit=None))
-            assert {command: count for command, count in found.items() if command.startswith(f"echo {place}")} == {
-                f"echo {place} {who}": 1 for who in (0, 1, 2, "mine")
-            }
-    finally:
-        sys.settrace(None)
-        signal.signal(signal.SIGALRM, was)
-
-
-def test_work_that_an_interrupted_turn_left_is_done(shared: Queue) -> None:
-    """Where the work of several is done again one by one and that is broken off, the rest do their own."""
-    requests: list[dict[str, Any]] = [{"id": "a"}, {"cwd": "here"}, {"id": "b"}]  # one fails, and with it all
-    with ThreadPoolExecutor(3) as pool:
-
-        def others() -> list[Future[Job]]:
-            return [pool.submit(shared.enqueue, "true", **each) for each in requests]
-
-        futures = interrupted(shared, others, at=2)
-    assert [type(future.exception()) for future in futures] == [type(None), InvalidInput, type(None)]
-    assert {job.id for job in shared.jobs()} == {"a", "b"}
+        futures: list[Future[Any]] = []
+        with shared._store.turn():
+            for place, act in enumerate((shared.enqueue, work, shared.enqueue)):
+                futures.append(
+                    pool.submit(shared._commits.run, work, reason=None) if act is work else pool.submit(act, "true")
+                )
+                wait_until(lambda place=place: len(shared._commits._waiting) == place + 1)
+    assert [type(future.exception()) for future in futures] == [type(None), error, type(None)]
+    assert len(shared.jobs()) == 2
 
 
 def test_a_forked_child_is_refused_and_does_not_hang(shared: Queue) -> None:
-    """A child forked while a thread had the turn is told to open the queue itself."""
-    with shared._commits._turn:
-        child = os.fork()
-        if child == 0:
-            try:
-                shared.enqueue("true")
-            except ForkedStore:
-                os._exit(7)
-            os._exit(1)
+    """A child forked while another thread had the turn is told to open the queue itself."""
+    has_it, is_forked = threading.Event(), threading.Event()
+
+    def have_the_turn() -> None:
+        with shared._store.turn():
+            has_it.set()
+            is_forked.wait(20)
+
+    thread = threading.Thread(target=have_the_turn)
+    thread.start()
+    has_it.wait(20)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(10)
+        try:
+            shared.enqueue("true")
+        except ForkedStore:
+            os._exit(7)
+        os._exit(1)
+    is_forked.set()
+    thread.join()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 

@@ -1,10 +1,175 @@
 """A handler of signals may raise, at a time limit or Ctrl-C, wherever a thread writes: nobody is kept out by that."""
 
+import fcntl
+import gc
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from queuectl import Queue
+from queuectl.scope import scope
+from queuectl.store import Store
+from tests.breaking_off import BrokenOff, broken_off
+
+ACTS: dict[str, Callable[[Queue], object]] = {
+    "enqueue": lambda queue: queue.enqueue("true"),
+    "claim and complete": lambda queue: queue.complete_many(queue.claim("w", 1)),
+    "configure": lambda queue: queue.config_set("max_retries", 1),
+    "read": lambda queue: queue.jobs(limit=2),
+    "open": lambda queue: Queue.open(queue._store.path).close(),
+}
+
+
+def what_is_left(queue: Queue) -> list[str]:
+    """Return what of an act that is over keeps others out."""
+    shared = queue._store._shared
+    with (queue._store.path / "data.mdb").open("rb") as data:
+        try:
+            fcntl.flock(data, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return ["other processes cannot write"]
+    found = {
+        "its turn": shared.turn._is_owned(),  # type: ignore[attr-defined]
+        "a write": shared.is_written,
+        "its entry": not shared.gate.is_empty,
+        "a lock of the gate": shared.gate.is_held_here,
+        "a reader": shared._is_sharing,
+        "a slot": shared.opened.slots_of_this_pid() > 0,
+        "no collection": not gc.isenabled(),
+    }
+    return [what for what, is_so in found.items() if is_so]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # raised as an object is forgotten
+@pytest.mark.parametrize("what", ACTS)
+def test_an_act_that_is_broken_off_anywhere_leaves_nothing_behind(tmp_path: Path, what: str) -> None:
+    """Wherever a handler raises, and though its error is kept, nobody is kept from reading and writing meanwhile."""
+    kept = []
+    with Queue.open(tmp_path / "q") as queue:
+        queue.enqueue_many(["true"] * 20)
+        for _ in range(2):
+            ACTS[what](queue)  # what is loaded at the first call is loaded
+        for error in broken_off(lambda: ACTS[what](queue)):
+            assert error is None or type(error) is BrokenOff
+            assert what_is_left(queue) == []
+            kept.append(error)
+        assert len(kept) > 50
+        other = threading.Thread(target=queue.enqueue, args=("true",), daemon=True)
+        other.start()
+        other.join(10)
+        assert not other.is_alive()
+        assert queue.replay(check=True).differences == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_scope_is_left_wherever_its_end_is_broken_off() -> None:
+    """What it holds it holds no longer than its block, though the error is kept."""
+    lock, kept = threading.RLock(), []
+
+    @scope
+    def holding() -> Iterator[None]:
+        with lock:
+            yield
+
+    def act() -> None:
+        with holding():
+            len("")
+
+    for error in broken_off(act):
+        kept.append(error)
+        assert not lock._is_owned()  # type: ignore[attr-defined]
+    assert len(kept) > 5
+
+
+CUT_SHORT = """
+import signal, sys, threading
+from pathlib import Path
+from queuectl import Queue
+from queuectl.store import Store
+def handle(*_):
+    raise TimeoutError
+signal.signal(signal.SIGALRM, handle)
+with Queue.open(sys.argv[1]) as queue:
+    queue.enqueue("true", id="before")
+    print("opened", flush=True)
+    sys.stdin.readline()
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    kept = None
+    try:
+        queue.enqueue("true", id="given-up")
+    except TimeoutError as error:
+        kept = error
+        print("given up", flush=True)
+        sys.stdin.readline()
+        queue.enqueue("true", id="instead")
+    queue.enqueue("true", id="afterwards")
+    print(*sorted(job.id for job in queue.jobs()))
+"""
+
+
+def test_who_gave_up_waiting_for_another_process_may_write_at_once(tmp_path: Path) -> None:
+    """A time limit while another process writes leaves no trace: not in the `except` block, nor where it is kept."""
+    words = [sys.executable, "-c", CUT_SHORT, str(tmp_path / "q")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline() == "opened\n"
+        with Store.open(tmp_path / "q", create=False) as store, store.write():
+            process.stdin.write("\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "given up\n"
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "afterwards before instead\n"
+
+
+HANDLED = """
+import faulthandler, random, signal, sys, threading, time
+from queuectl import Queue, StoreError
+faulthandler.dump_traceback_later(30, exit=True)
+told, stop = [], False
+def enqueue(queue):
+    told.append(queue.enqueue("true").id)
+def handle(*_):
+    try:
+        enqueue(random.choice(both))
+    except StoreError:
+        pass
+def work(queue):
+    while not stop:
+        enqueue(queue)
+        queue.jobs(limit=1)
+random.seed(1)
+with Queue.open(sys.argv[1]) as queue, Queue.open(sys.argv[1]) as again:
+    both = queue, again
+    acts = [lambda: enqueue(queue), lambda: queue.jobs(limit=1), lambda: queue.complete_many(queue.claim("w", 1))]
+    for act in acts:
+        act()
+    signal.signal(signal.SIGALRM, handle)
+    threads = [threading.Thread(target=work, args=(each,)) for each in both * 2]
+    for each in threads:
+        each.start()
+    for count in range(150):
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00001, 0.001))
+        acts[count % 3]()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    stop = True
+    for each in threads:
+        each.join()
+    print(sorted(told) == sorted(job.id for job in queue.jobs(limit=None)))
+"""
+
+
+def test_a_handler_that_enqueues_never_waits_for_whom_it_keeps_waiting(tmp_path: Path) -> None:
+    """Beside threads that write, by the same Queue or another, it writes or is refused, and what it is told is so."""
+    words = [sys.executable, "-c", HANDLED, str(tmp_path / "q")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
+
 
 RAISED = """
 import random, signal, sys, threading

@@ -1,0 +1,50 @@
+"""Breaks an act off at each place where the interpreter would run a signal's handler, one place after the other.
+
+Those are the beginning of a function in Python (a generator that goes on, too), and the return of one in C. What a
+profiler is told there is what a handler would see: an error that it raises leaves from that place.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+
+class BrokenOff(Exception):
+    """What the handler raises."""
+
+
+def broken_off(act: Callable[[], object]) -> Iterator[BaseException | None]:
+    """Yield the error that came of an act broken off at its first place, at its second, and so on to its last.
+
+    None where it came to nothing: in what is called as an object is forgotten. Whoever keeps the errors keeps the
+    frames that they went through.
+    """
+    place, is_reached = 0, True
+    while is_reached:
+        error, is_reached = _broken_off_at(act, place)
+        if is_reached:
+            yield error
+        place += 1
+
+
+def _broken_off_at(act: Callable[[], object], place: int) -> tuple[BaseException | None, bool]:
+    """Return what came of an act broken off at a place, and whether it has so many."""
+    passed = -2  # the act's own beginning is its caller's affair
+
+    def profile(frame: Any, event: str, called: object) -> None:
+        nonlocal passed
+        del called  # it may name a transaction, and the error this frame
+        if event in ("call", "c_return"):
+            passed += 1
+            if passed == place:
+                sys.setprofile(None)
+                raise BrokenOff
+
+    sys.setprofile(profile)
+    try:
+        act()
+    except BaseException as error:
+        return error, True
+    finally:
+        sys.setprofile(None)
+    return None, passed >= place
