@@ -16,7 +16,7 @@ from .errors import NoQueue, StoreError
 from .halfmade import holds_nothing, refuse_lost
 from .hindrance import hindrance
 from .lmdbfile import opened_file
-from .tables import check_format, refuse_meta, table_names
+from .tables import check_format, refuse_lost_tables, refuse_meta, table_names
 
 
 def faults(path: Path) -> list[str]:
@@ -96,7 +96,9 @@ def peek(path: Path) -> Peeked:
                 last: Any = cursor.item() if cursor.last() else None
                 rows: Any = dict(txn.cursor(meta))
             refuse_meta(rows, last[0] if last else b"", path)
-        return Peeked(rows, last, [name for name in table_names() if name.encode() not in there])
+        missing = [name for name in table_names() if name.encode() not in there]
+        refuse_lost_tables(rows.get(b"tables", b""), len(missing), path)
+        return Peeked(rows, last, missing)
     finally:
         if held is not None:
             os.close(held)

@@ -40,7 +40,7 @@ VIEW_TABLES: Final = (
 )
 _SETS: Final = ("a", "b")
 
-_META: Final = {b"format": 1, b"live": 1, b"views": 1, b"anchor": 16, b"cut": 8, b"origin": 32, b"sum": 4}
+_META: Final = {b"format": 1, b"live": 1, b"views": 1, b"anchor": 16, b"cut": 8, b"origin": 32, b"sum": 4, b"tables": 1}
 """Each key that `meta` may have, and how many bytes its value has at least."""
 
 _OF_GAPS: Final = (b"cut", b"origin")
@@ -66,6 +66,7 @@ def create_tables(opened: LmdbFile, path: Path) -> Sets:
         with opened.writing(), opened.env.begin(write=True) as txn:
             sets = _tables(opened.env, txn, create=True)
             txn.put(b"format", str(NEW_FORMAT).encode(), db=sets["a"]["meta"], overwrite=False)
+            txn.put(b"tables", str(_count()).encode(), db=sets["a"]["meta"], overwrite=False)
     except lmdb.Error as error:
         raise StoreError(f"cannot make a queue at {path}: {error}; check the disk and its free space") from error
     for directory in (path, path.parent):
@@ -87,7 +88,33 @@ def open_tables(opened: LmdbFile, path: Path, *, read_only: bool) -> Sets:
     with opened.writing(), opened.env.begin(write=True) as txn:
         check_format(opened.env, path, txn)
         _check_meta(opened.env, path, txn)
-        return _tables(opened.env, txn, create=True)  # a release may have added some
+        return _made_up(opened.env, path, txn)
+
+
+def _made_up(env: lmdb.Environment, path: Path, txn: lmdb.Transaction) -> Sets:
+    """Open all tables, those that this release added among them; raises StoreError where another one is not there."""
+    main: Any = env.open_db(None, txn=txn)
+    before = txn.stat(main)["entries"]
+    sets = _tables(env, txn, create=True)
+    meta = sets["a"]["meta"]
+    known = bytes(txn.get(b"tables", db=meta) or b"")
+    refuse_lost_tables(known, txn.stat(main)["entries"] - before, path)
+    if int(known or b"0") < _count():
+        txn.put(b"tables", str(_count()).encode(), db=meta)
+    return sets
+
+
+def refuse_lost_tables(known: bytes, lacking: int, path: Path) -> None:
+    """Raise StoreError where more tables are lacking than this release has added; `known` is what `meta` says of them."""
+    if known and lacking > max(_count() - int(known), 0):  # an older release kept no number
+        raise StoreError(
+            f"the queue at {path} is damaged: a table that it had is not there; type `queuectl verify`, then restore a "
+            "backup"
+        )
+
+
+def _count() -> int:
+    return sum(1 for _ in table_names())
 
 
 def tables_there(env: lmdb.Environment, path: Path) -> Sets:

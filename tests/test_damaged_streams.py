@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -217,6 +218,19 @@ def test_a_changed_row_of_meta_is_damage(tmp_path: Path, has_gaps: bool) -> None
     for rows in wrong[:5]:
         set_meta(path, rows)
         assert any(each.is_damage for each in verify(path).problems)
+
+
+@pytest.mark.parametrize("table", ["dead.a", "ids.a", "jobs.b", "streams", "subscriptions", "presence"])
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_table_that_is_gone_is_not_made_anew(tmp_path: Path, table: str, read_only: bool) -> None:
+    """Its name is not found where it was: an empty one in its place would tell that there is nothing."""
+    path = tmp_path / "q"
+    damage.make(path)
+    with lmdb.open(str(path), max_dbs=64) as env, env.begin(write=True) as txn:
+        txn.drop(env.open_db(table.encode(), txn=txn))
+    for way in (partial(Queue.open, path, create=False, read_only=read_only), partial(Queue.migrate, path, check=True)):
+        with pytest.raises(StoreError, match="a table that it had is not there; type `queuectl verify`"):
+            way()
 
 
 @pytest.mark.parametrize("which", [0, 1, -1])
