@@ -105,7 +105,7 @@ def _made_up(env: lmdb.Environment, path: Path, txn: lmdb.Transaction) -> Sets:
 
 
 def refuse_lost_tables(known: bytes, lacking: int, path: Path) -> None:
-    """Raise StoreError where more tables are lacking than this release has added; `known` is what `meta` says of them."""
+    """Raise StoreError where more tables are lacking than this release has added to those `known` to `meta`."""
     if known and lacking > max(_count() - int(known), 0):  # an older release kept no number
         raise StoreError(
             f"the queue at {path} is damaged: a table that it had is not there; type `queuectl verify`, then restore a "
