@@ -9,7 +9,6 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -60,6 +59,10 @@ _ALONE_TRIES: Final = 200
 """How often to try to have a queue alone where a file of it is missing: as many pauses."""
 
 _PAUSE_S: Final = 0.005
+_OF_LOCKS: Final = frozenset({errno.EAGAIN, errno.EACCES, errno.EDEADLK, errno.ENOLCK, errno.EIO, errno.ENOMEM})
+_NOT_WRITABLE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
+"""What keeps a process from making or opening a file to lock it, and not from reading a queue."""
+
 
 NETWORK: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "afs", "lustre"}
@@ -73,6 +76,8 @@ def check_new(path: Path) -> None:
     try:
         found = {entry.name for entry in path.iterdir()} if path.exists() else set()
     except OSError as error:
+        if is_another_s(error):
+            raise
         raise StoreError(
             f"cannot read the directory {path}: {error.strerror}; {advice_on(error, 'check its permissions')}"
         ) from error
@@ -86,6 +91,8 @@ def refuse_half_replaced(path: Path) -> None:
     try:
         is_half_replaced = (path / STAGED / JOURNAL).exists()
     except OSError as error:
+        if is_another_s(error):
+            raise
         raise StoreError(
             f"cannot look for a queue at {path}: {error.strerror}; "
             f"{advice_on(error, 'check the path and its permissions')}"
@@ -124,7 +131,9 @@ def _is_unmade(path: Path) -> bool:
 def _is_being_made(path: Path) -> bool:
     try:  # shared: who else looks at the same time is not taken for whoever makes it
         fd = _locked(path / OPEN_LOCK, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
+        if is_another_s(error):
+            raise
         return False
     if fd is not None:
         os.close(fd)
@@ -139,8 +148,10 @@ def refuse_irregular(path: Path) -> None:
     for name in ("data.mdb", "lock.mdb"):
         try:
             found = os.lstat(f"{path}/{name}")
-        except OSError:  # not there, or whoever opens it says why not
-            continue
+        except OSError as error:
+            if is_another_s(error):
+                raise
+            continue  # not there, or whoever opens it says why not
         if not stat.S_ISREG(found.st_mode):
             raise _irregular(path / name)
 
@@ -157,11 +168,21 @@ def advice_on(error: Exception, otherwise: str) -> str:
     return advice(hindrance(error), otherwise)
 
 
+def is_another_s(error: OSError) -> bool:
+    """Whether no look at a file raised an error, nor a lock on one: a signal's handler did, a TimeoutError for example.
+
+    Those of the system name the file, and those of locks have one of few numbers.
+    """
+    return error.filename is None and error.errno not in _OF_LOCKS
+
+
 def file_at(path: str | Path, name: str = "data.mdb") -> tuple[int, int] | None:
     """Return which file the data of a queue, or another of its files, lies in, None where there is none."""
     try:
         found = os.stat(f"{path}/{name}")  # noqa: PTH116 - on each opening's way
-    except OSError:
+    except OSError as error:
+        if is_another_s(error):
+            raise
         return None
     return found.st_dev, found.st_ino
 
@@ -171,6 +192,8 @@ def make_directory(path: Path) -> None:
     try:
         make_private(path, is_named=True)
     except OSError as error:
+        if is_another_s(error):
+            raise
         raise StoreError(
             f"cannot make a queue at {path}: {error.strerror}; "
             f"{advice_on(error, 'name a directory you may write to with --db')}"
@@ -217,7 +240,11 @@ def is_used(path: Path) -> bool:
     try:
         with alone(path, "look at"):
             return False
-    except (StoreError, OSError):
+    except StoreError:
+        return True
+    except OSError as error:
+        if is_another_s(error):
+            raise
         return True
 
 
@@ -235,14 +262,19 @@ def lock(path: Path, *, wait: bool) -> Iterator[bool]:
 def hold(path: Path) -> int | None:
     """Keep others from replacing a queue, until the descriptor is closed; None where nothing may be written here.
 
-    Raises NoQueue where the directory is gone.
+    Raises NoQueue where the directory is gone, StoreError where a file more, or a lock, is not to be had.
     """
     try:
         return _locked(path / OPEN_LOCK, fcntl.LOCK_SH)
     except FileNotFoundError:
         raise NoQueue(str(path)) from None
-    except OSError:
-        return None
+    except OSError as error:
+        if error.errno in _NOT_WRITABLE:
+            return None
+        if is_another_s(error):
+            raise
+        advice = advice_on(error, "check the disk and the path, then try again")
+        raise StoreError(f"cannot open the queue at {path}: {error.strerror}: {OPEN_LOCK}; {advice}") from error
 
 
 def hold_files(path: Path, *, create: bool) -> int | None:
@@ -280,8 +312,12 @@ def _make_files(path: Path, names: list[str]) -> bool:
     """Make files that LMDB would make, for this user alone under any umask; returns whether nobody else was there."""
     with lock(path / OPEN_LOCK, wait=False) as is_ours:
         for name in names if is_ours else ():
-            with suppress(OSError):  # where nothing may be written, LMDB says what it makes of that
+            try:
                 os.close(open_private(path / name, os.O_RDWR | os.O_CREAT))
+            except OSError as error:
+                if is_another_s(error):
+                    raise
+                # Where nothing may be written, LMDB says what it makes of that.
     if not is_ours:
         time.sleep(_PAUSE_S)  # others may have the queue for a moment, to look for the file as this does
     return is_ours

@@ -59,28 +59,32 @@ class Environment:
         self._hold = None if passing else hold_files(path, create=create)
         try:
             self._start(read_only=read_only)
-            OPEN_ENVIRONMENTS.add(self)
         except BaseException:
-            OPEN_ENVIRONMENTS.discard(self)
             self._let_go()
+            raise
+        try:
+            OPEN_ENVIRONMENTS.add(self)
+        except BaseException:  # a signal's handler raised it
+            self._close()
             raise
 
     def _start(self, *, read_only: bool, map_bytes: int = 0) -> None:
         opened = LmdbFile(self.path, read_only=read_only, passing=self._passing, map_bytes=map_bytes)
         try:
             opened.open()
-            self.sets = self._tables_of(opened, read_only=read_only)
-            self.freed_readers += opened.freed_readers + opened.env.reader_check()
+            sets = self._tables_of(opened, read_only=read_only)
+            freed = opened.freed_readers + opened.env.reader_check()
+            opened.note_size()
+            if self._seen is None and self.is_shared:
+                with suppress(lmdb.Error), opened.reading():  # of damage, whoever reads tells
+                    self._seen = self._seen_by(opened, sets)
         except BaseException as error:
             opened.close()
             if isinstance(error, lmdb.Error) and not self._is_suspect:
                 raise damaged(self.path, error) from error
             raise
-        opened.note_size()
-        self.opened, self.is_read_only = opened, read_only
-        if self._seen is None and self.is_shared:
-            with suppress(lmdb.Error), opened.reading():  # of damage, whoever reads tells
-                self._seen = self._seen_by(opened)
+        self.freed_readers += freed
+        self.sets, self.opened, self.is_read_only = sets, opened, read_only
 
     def _tables_of(self, opened: LmdbFile, *, read_only: bool) -> Sets:
         if self._is_suspect:
@@ -148,9 +152,9 @@ class Environment:
         """Return what to look for in the transactions after this one, for note(); None in an empty log."""
         return log_end.last_seen(txn, self.sets["a"])
 
-    def _seen_by(self, opened: LmdbFile) -> Seen | None:
+    def _seen_by(self, opened: LmdbFile, sets: Sets) -> Seen | None:
         with opened.env.begin() as txn:
-            return self.last_seen(txn)
+            return log_end.last_seen(txn, sets["a"])
 
     def note(self, seen: Seen | None) -> None:
         """Have the transactions from now on be refused if they lack what was seen in the last."""

@@ -18,7 +18,7 @@ import lmdb
 from lmdb import _envid
 
 from . import lock_wait
-from .directory import advice_on, file_at, refuse_irregular
+from .directory import advice_on, file_at, is_another_s, refuse_irregular
 from .errors import FileDeleted, NotAQueue, StoreError
 from .files import new_file
 from .scope import scope
@@ -51,9 +51,6 @@ _CLOSING_S: Final = 0.3
 _PAUSE_S: Final = 0.005
 _ENV_KEYS: Final = _envid.env_keys
 _NO_LOCK_FILE: Final = {errno.EROFS, errno.ENOENT}
-_GONE: Final = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE, errno.EACCES}
-"""What a look at a file says that is not where it was."""
-
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -105,10 +102,13 @@ class LmdbFile:
     def _keep_from_programs(self) -> None:
         """Have no program that this process starts inherit data.mdb, open to be written: LMDB itself would let it."""
         for fd in inheritable():
-            with suppress(OSError):
+            try:
                 found = os.fstat(fd)
                 if (found.st_dev, found.st_ino) == self.file:
                     os.set_inheritable(fd, False)
+            except OSError as error:
+                if error.errno != errno.EBADF:
+                    raise
 
     def _lock(self) -> None:
         name = "lock.mdb"
@@ -119,7 +119,7 @@ class LmdbFile:
         except OSError as error:
             if self.readers is None and self._is_read_only and error.errno in _NO_LOCK_FILE:
                 return  # LMDB does without as well
-            if error.filename is None:  # a signal's handler raised it
+            if is_another_s(error):
                 raise
             raise self._unopened(name, error) from error
         self._lock_file = self.readers.file
@@ -150,7 +150,7 @@ class LmdbFile:
                 if (lock.st_dev, lock.st_ino) != self._lock_file:
                     return "its lock.mdb was deleted or replaced"
         except OSError as error:
-            if error.errno not in _GONE or error.filename is None:  # a signal's handler raised it
+            if is_another_s(error):
                 raise
             gone = "lock.mdb" if str(error.filename).endswith("lock.mdb") else "directory"
             return f"its {gone} was deleted or replaced"
@@ -327,6 +327,8 @@ def _open_patiently(path: Path, wanted: int, *, read_only: bool, passing: bool) 
         except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError) as error:
             raise NotAQueue(str(path), f"data.mdb is not a sound LMDB file ({error})") from error
         except (lmdb.Error, OSError) as error:
+            if isinstance(error, OSError) and is_another_s(error):
+                raise
             raise _unopened(path, error) from error
 
 

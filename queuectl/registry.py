@@ -11,7 +11,16 @@ from pathlib import Path
 from threading import RLock
 
 from . import halfmade
-from .directory import advice_on, await_replaced, check_new, file_at, make_directory, refuse_irregular, refuse_unmade
+from .directory import (
+    advice_on,
+    await_replaced,
+    check_new,
+    file_at,
+    is_another_s,
+    make_directory,
+    refuse_irregular,
+    refuse_unmade,
+)
 from .environment import OPEN_ENVIRONMENTS, Environment
 from .errors import NoQueue, StoreError
 from .scope import scope
@@ -70,10 +79,7 @@ def make_passing(directory: Path) -> Environment:
 
     The directory may be removed as soon as this returns. Raises NotAQueue or StoreError.
     """
-    return _used(Environment(directory, read_only=False, passing=True))
-
-
-def _used(shared: Environment) -> Environment:
+    shared = Environment(directory, read_only=False, passing=True)
     shared.add_user()
     return shared
 
@@ -85,7 +91,7 @@ def _prepare(path: Path, *, create: bool) -> None:
         if 0 <= size <= halfmade.most_bytes():
             size = _begun(path, size, create=create)
     except OSError as error:
-        if error.errno is None:  # a signal's handler raised it, and no look at a file
+        if is_another_s(error):
             raise
         raise StoreError(
             f"cannot look for a queue at {path}: {error.strerror}; "
@@ -162,8 +168,13 @@ def _environment(place: _Place, path: Path, *, create: bool, read_only: bool, as
             raise
         shared.remove_user()
         shared.retire()  # another queue lies there now, or none
-    place.environment = _make(path, create=create, read_only=read_only, as_is=as_is)
-    return _used(place.environment)
+    shared = place.environment = _make(path, create=create, read_only=read_only, as_is=as_is)
+    try:
+        shared.add_user()
+    except BaseException:  # a signal's handler raised it
+        shared.tidy()
+        raise
+    return shared
 
 
 def _reached_otherwise(path: Path) -> Environment | None:

@@ -1,5 +1,6 @@
 """What this process stands in: its user and host, its directory, what it has open."""
 
+import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -82,12 +83,19 @@ def inheritable() -> Iterator[int]:
     """Return the descriptors that a program started from here would get, unless they are closed for it."""
     try:
         fds: Iterable[int] = map(int, os.listdir("/dev/fd"))  # noqa: PTH208 - no path is wanted
-    except OSError:  # neither /proc nor the like: the usual ones
-        fds = range(_USUAL_FDS)
+    except OSError as error:
+        if error.filename is None:  # a signal's handler raised it
+            raise
+        fds = range(_USUAL_FDS)  # neither /proc nor the like: the usual ones
     for fd in fds:
-        with suppress(OSError):  # closed meanwhile, as is the one that the list was read from
-            if os.get_inheritable(fd):
-                yield fd
+        try:
+            is_so = os.get_inheritable(fd)
+        except OSError as error:
+            if error.errno != errno.EBADF:  # closed meanwhile, as is the one that the list was read from
+                raise
+            continue
+        if is_so:
+            yield fd
 
 
 def environment() -> Mapping[str, str]:

@@ -20,7 +20,9 @@ def check_trusted(path: Path) -> None:
     """Refuse a directory that is another user's, or that others may write to; raises Untrusted."""
     try:
         found = os.stat(path)  # noqa: PTH116 - on each opening's way
-    except OSError:
+    except OSError as error:
+        if error.filename is None:  # a signal's handler raised it
+            raise
         return  # there is none yet, or whoever opens it will say what is wrong
     if not stat.S_ISDIR(found.st_mode):
         return

@@ -31,7 +31,8 @@ class ReaderLock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._fd: int = os.open(path / "lock.mdb", os.O_RDWR | os.O_CLOEXEC)
+        self._file = (path / "lock.mdb").open("r+b", buffering=0)  # which closes it, if a handler raises here
+        self._fd = self._file.fileno()
         found = os.fstat(self._fd)
         self.file = found.st_dev, found.st_ino
 
@@ -64,10 +65,8 @@ class ReaderLock:
                 return True
 
     def close(self) -> None:
-        """Close the descriptor, and with it every lock that this process has on lock.mdb; twice is harmless."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
+        """Close the file, and with it every lock that this process has on lock.mdb; twice is harmless."""
+        self._file.close()
 
 
 class WriterLock:
@@ -78,14 +77,13 @@ class WriterLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self.fd: int = os.open(path / "data.mdb", os.O_RDONLY | os.O_CLOEXEC)
+        self._file = (path / "data.mdb").open("rb", buffering=0)  # which closes it, if a handler raises here
+        self.fd = self._file.fileno()
 
     def file_bytes(self) -> int:
         """Return how large data.mdb is."""
         return os.fstat(self.fd).st_size
 
     def close(self) -> None:
-        """Close the descriptor; twice is harmless."""
-        fd, self.fd = self.fd, -1
-        if fd >= 0:
-            os.close(fd)
+        """Close the file; twice is harmless."""
+        self._file.close()

@@ -10,10 +10,12 @@ from typing import Any
 
 
 class BrokenOff(Exception):
-    """What the handler raises."""
+    """What a handler raises, unless something else is said."""
 
 
-def broken_off(act: Callable[[], object]) -> Iterator[BaseException | None]:
+def broken_off(
+    act: Callable[[], object], raised: Callable[[], BaseException] = BrokenOff
+) -> Iterator[BaseException | None]:
     """Yield the error that came of an act broken off at its first place, at its second, and so on to its last.
 
     None where it came to nothing: in what is called as an object is forgotten. Whoever keeps the errors keeps the
@@ -21,13 +23,13 @@ def broken_off(act: Callable[[], object]) -> Iterator[BaseException | None]:
     """
     place, is_reached = 0, True
     while is_reached:
-        error, is_reached = _broken_off_at(act, place)
+        error, is_reached = _broken_off_at(act, place, raised())
         if is_reached:
             yield error
         place += 1
 
 
-def _broken_off_at(act: Callable[[], object], place: int) -> tuple[BaseException | None, bool]:
+def _broken_off_at(act: Callable[[], object], place: int, raised: BaseException) -> tuple[BaseException | None, bool]:
     """Return what came of an act broken off at a place, and whether it has so many."""
     passed = -2  # the act's own beginning is its caller's affair
 
@@ -38,8 +40,9 @@ def _broken_off_at(act: Callable[[], object], place: int) -> tuple[BaseException
             passed += 1
             if passed == place:
                 sys.setprofile(None)
-                raise BrokenOff
+                raise raised
 
+    hook, sys.unraisablehook = sys.unraisablehook, lambda told: None  # who tells of it would be broken off as well
     sys.setprofile(profile)
     try:
         act()
@@ -47,4 +50,5 @@ def _broken_off_at(act: Callable[[], object], place: int) -> tuple[BaseException
         return error, True
     finally:
         sys.setprofile(None)
+        sys.unraisablehook = hook
     return None, passed >= place

@@ -1,5 +1,6 @@
 """A handler of signals may raise, at a time limit or Ctrl-C, wherever a thread writes: nobody is kept out by that."""
 
+import errno
 import fcntl
 import gc
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from queuectl import Queue
+from queuectl.directory import alone
 from queuectl.scope import scope
 from queuectl.store import Store
 from tests.breaking_off import BrokenOff, broken_off
@@ -44,7 +46,6 @@ def what_is_left(queue: Queue) -> list[str]:
     return [what for what, is_so in found.items() if is_so]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # raised as an object is forgotten
 @pytest.mark.parametrize("what", ACTS)
 def test_an_act_that_is_broken_off_anywhere_leaves_nothing_behind(tmp_path: Path, what: str) -> None:
     """Wherever a handler raises, and though its error is kept, nobody is kept from reading and writing meanwhile."""
@@ -65,7 +66,6 @@ def test_an_act_that_is_broken_off_anywhere_leaves_nothing_behind(tmp_path: Path
         assert queue.replay(check=True).differences == []
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_scope_is_left_wherever_its_end_is_broken_off() -> None:
     """What it holds it holds no longer than its block, though the error is kept."""
     lock, kept = threading.RLock(), []
@@ -287,3 +287,42 @@ def test_the_map_can_grow_where_a_handler_raised(tmp_path: Path) -> None:
     words = [sys.executable, "-c", GROWN, str(tmp_path / "q")]
     done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+LIMITED = """
+import errno, signal, sys
+from queuectl import Queue
+error = {"plain": TimeoutError("mine"), "numbered": OSError(errno.ETIMEDOUT, "mine")}[sys.argv[2]]
+def handle(*_):
+    raise error
+signal.signal(signal.SIGALRM, handle)
+signal.setitimer(signal.ITIMER_REAL, 0.3)
+try:
+    Queue.open(sys.argv[1])
+except OSError as found:
+    print(found is error)
+"""
+
+
+@pytest.mark.parametrize("kind", ["plain", "numbered"])
+def test_a_time_limit_ends_the_wait_for_whoever_replaces_a_queue(tmp_path: Path, kind: str) -> None:
+    """What a handler raises is not taken for a place that may not be written to, where a queue is opened unlocked."""
+    Queue.open(tmp_path / "q").close()
+    with alone(tmp_path / "q", "replace"):
+        words = [sys.executable, "-c", LIMITED, str(tmp_path / "q"), kind]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # files that are forgotten are closed by that
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of files that are forgotten
+@pytest.mark.parametrize("given", [(), (errno.ETIMEDOUT, "mine")], ids=["plain", "numbered"])
+def test_what_a_handler_raises_while_a_queue_is_opened_comes_out(tmp_path: Path, given: tuple[object, ...]) -> None:
+    """Wherever it strikes, it is neither swallowed nor told as a fault of the queue's, and the next opening works."""
+    path = tmp_path / "q"
+    Queue.open(path).close()
+    for found in broken_off(lambda: Queue.open(path).close(), lambda: TimeoutError(*given)):
+        assert found is None or type(found) is TimeoutError
+    with Queue.open(path) as queue:
+        queue.enqueue("true")
+        assert what_is_left(queue) == []
