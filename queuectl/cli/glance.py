@@ -163,7 +163,9 @@ def _room() -> int:
 
 def _at_work(info: "WorkerInfo") -> str:
     if info.state != "dead":
-        return f", {len(info.running)} of {plural(info.slots, 'slot')} busy"
+        busy = min(len(info.running), info.slots)
+        ahead = f", {len(info.running) - busy:,} claimed ahead" if len(info.running) > busy else ""
+        return f", {busy} of {plural(info.slots, 'slot')} busy{ahead}"
     if info.running:
         return f"; the next worker takes over {plural(len(info.running), 'job')} of it"
     return f"; take it off the list: queuectl worker stop {as_typed(info.id)}"

@@ -111,7 +111,8 @@ class Loop:
         due_s = self._exchanger.due_at - time.monotonic()
         if TELL_OF_WAITING_S < due_s < NEVER and not self._is_waiting:
             self._is_waiting = True
-            self._say(report.waiting(left, datetime.now() + timedelta(seconds=due_s)))
+            due_at = datetime.now() + timedelta(seconds=due_s + 0.5)  # told to the second, and not the one before
+            self._say(report.waiting(left, due_at))
             self._lines.flush()
 
     def _tick(self) -> None:

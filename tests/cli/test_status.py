@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from queuectl import JobRequest
+from queuectl.surroundings import host
 
 from .conftest import CommandLine, wait_until
 from .terminal import Terminal
@@ -221,3 +222,12 @@ def test_how_long_a_queues_jobs_have_waited(cli: CommandLine) -> None:
         }  # in this order, since both grow
         assert of["a"] > of["b"] > 0
         assert (queue.status().oldest_pending_s or 0) >= of["a"]
+
+
+def test_jobs_claimed_ahead_take_no_slot(cli: CommandLine) -> None:
+    """A worker that has claimed more jobs than it has slots is shown with its slots busy, and the others beside."""
+    with cli.queue() as queue:
+        queue.enqueue_many(["true"] * 5)
+        queue.worker_started("w", host=host(), pid=os.getpid(), slots=2)
+        queue.claim("w", 5)
+    assert ", 2 of 2 slots busy, 3 claimed ahead" in cli("status").stdout

@@ -66,7 +66,8 @@ def test_a_queue(cli: CommandLine) -> None:
         in cli("wait", "--state", "pending", "--timeout", "50ms", code=124).stderr
     )
     done = cli("wait", "--queue", "mail")
-    assert (done.stdout, done.stderr) == ("", "There was nothing to wait for.\n")
+    dead = "There was nothing to wait for. 1 job of queue mail is dead: queuectl dlq list\n"
+    assert (done.stdout, done.stderr) == ("", dead)
     slip = cli("wait", "--queue", "mial").stderr
     assert slip.startswith("There was nothing to wait for: queue mial has no jobs; ")
     zero = {"completed": 0, "dead": 0, "cancelled": 0, "gone": 0, "not_completed": []}

@@ -162,11 +162,12 @@ def test_drain_waits_for_what_is_delayed(queue: Queue, drain: Callable[..., Live
 def test_drain_says_what_it_waits_for(queue: Queue, start: StartWorker) -> None:
     """A worker that drains a queue whose next job is far off says so, once, instead of seeming to hang."""
     queue.enqueue("true", id="now")
-    queue.enqueue("true", id="later", delay_s=3600 * 30)
+    due_at = (datetime.now() + timedelta(hours=30)).replace(microsecond=0)
+    queue.enqueue("true", id="later", run_at=due_at.astimezone())
     worker = start(drain=True, poll_s=0.1)
     wait_until(lambda: "nothing to run now" in worker.said())
     seen = worker.said()
-    assert f"nothing to run now: 1 job is left, due at {datetime.now() + timedelta(hours=30):%Y-%m-%d}" in seen
+    assert f"nothing to run now: 1 job is left, due at {due_at:%Y-%m-%d %H:%M:%S}" in seen
     queue.enqueue("true", id="other", delay_s=3600 * 40)  # wakes it, and changes nothing
     time.sleep(0.5)
     assert worker.said() == seen

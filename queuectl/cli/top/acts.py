@@ -26,4 +26,6 @@ async def act(path: Path, verb: str, job_id: str) -> tuple[bool, str]:
     finally:
         if process.returncode is None:
             process.kill()
-    return process.returncode == 0, (errors or said).decode(errors="replace").strip()
+    is_done = process.returncode == 0
+    told = said if is_done and said else errors  # which may begin with what was waited for
+    return is_done, "".join(told.decode(errors="replace").splitlines()[-1:])

@@ -135,7 +135,11 @@ def _at_work(info: "WorkerInfo") -> Line:
         f"{escape(run.job_id)} {_since(run.since_us, info.at_us)}" + (" cancelling" if run.is_cancelling else "")
         for run in info.runs
     ]
-    return [(f" {len(runs)}/{info.slots}", ""), (f"{GAP}{', '.join(runs)}" if runs else f"{GAP}idle", "dim")]
+    ahead = f" +{len(runs) - info.slots}" if len(runs) > info.slots else ""  # claimed, and started as slots get free
+    return [
+        (f" {min(len(runs), info.slots)}/{info.slots}{ahead}", ""),
+        (f"{GAP}{', '.join(runs)}" if runs else f"{GAP}idle", "dim"),
+    ]
 
 
 def failures(tail: "Tail", now_us: int, most: int, width: int) -> Iterator[Line]:

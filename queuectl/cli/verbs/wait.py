@@ -74,7 +74,10 @@ def _nobody(queue: "Queue", where: Filter | None) -> str:
     """Return what is said where there was nothing to wait for: a queue's name may have a slip in it."""
     name = None if where is None else where.queue
     if name is None or queue.count(Filter(queue=name)):
-        return "There was nothing to wait for."
+        dead = queue.status(queue=name).jobs[JobState.DEAD]
+        of_it = "" if name is None else f" of queue {escape(name)}"
+        told = f" {plural(dead, 'job')}{of_it} {'is' if dead == 1 else 'are'} dead: queuectl dlq list" if dead else ""
+        return f"There was nothing to wait for.{told}"
     return f"There was nothing to wait for: queue {escape(name)} has no jobs; `queuectl status` names those that have."
 
 
