@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from fcntl import LOCK_UN, flock
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 import lmdb
 
@@ -28,6 +29,10 @@ from .tables import VIEW_TABLES
 from .transaction import Row, Transaction, key_of
 
 __all__ = ["REPLAY_LOCK", "VIEW_TABLES", "Row", "Store", "Transaction", "key_of", "no_collection"]
+
+
+_OF_DAMAGE: Final = ("MDB_CORRUPTED", "MDB_PAGE_NOTFOUND", "MDB_CURSOR_FULL", "MDB_PAGE_FULL")
+"""What LMDB says where a page cannot be what was written: it leads in a circle, or has no room where it says it has."""
 
 
 class Store:
@@ -334,7 +339,7 @@ class Store:
         return WriteFailed(str(self.path), found, "free some disk space, then try again", is_full=True)
 
     def _disk_failed(self, found: str) -> WriteFailed:
-        if "CORRUPTED" in found or "PAGE_NOTFOUND" in found:
+        if any(each in found for each in _OF_DAMAGE):
             return WriteFailed(str(self.path), found, "type `queuectl verify`, which says what is damaged")
         return WriteFailed(str(self.path), found, "check the disk and its free space, then try again")
 

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import lmdb
 import pytest
 
 from queuectl import Queue
 from queuectl.doorbell import Doorbell
-from queuectl.errors import CorruptLog, StoreError
+from queuectl.errors import CorruptLog, StoreError, WriteFailed
 from queuectl.packing import pack
 from queuectl.store import Store, key_of
 from tests import damage
@@ -285,3 +286,25 @@ def test_what_a_handler_raises_is_neither_damage_nor_lost(tmp_path: Path, base: 
     raised, caught = done.stdout.split()
     assert raised == caught
     assert int(caught) > 100
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (lmdb.CorruptedError, "MDB_CORRUPTED"),
+        (lmdb.PageNotFoundError, "MDB_PAGE_NOTFOUND"),
+        (lmdb.CursorFullError, "MDB_CURSOR_FULL"),
+        (lmdb.PageFullError, "MDB_PAGE_FULL"),
+    ],
+)
+def test_what_a_write_meets_in_a_damaged_page_is_told_as_damage(
+    tmp_path: Path, error: type[lmdb.Error], name: str
+) -> None:
+    """The advice is to verify, not to look for free space; so it is where a tree leads in a circle."""
+    Queue.open(tmp_path / "q").close()
+    with (
+        Store.open(tmp_path / "q", create=False) as store,
+        pytest.raises(WriteFailed, match=rf"{name}.*type `queuectl verify`, which says what is damaged"),
+        store.write(),
+    ):
+        raise error(f"mdb_cursor_put: {name}: as LMDB says it")
