@@ -17,6 +17,17 @@ from queuectl.scope import scope
 from queuectl.store import Store
 from tests.breaking_off import BrokenOff, broken_off
 
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+"""Where a handler kept a file from being closed it closes with its object, which Python warns of."""
+
+
+@pytest.fixture(autouse=True)
+def _forgotten() -> Iterator[None]:
+    """Have such objects go here, and not in a later test, which would fail of the warning."""
+    yield
+    gc.collect()
+
+
 ACTS: dict[str, Callable[[Queue], object]] = {
     "enqueue": lambda queue: queue.enqueue("true"),
     "claim and complete": lambda queue: queue.complete_many(queue.claim("w", 1)),
