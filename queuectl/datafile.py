@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import lmdb
 
@@ -16,7 +16,7 @@ from .errors import NoQueue, StoreError
 from .halfmade import holds_nothing, refuse_lost
 from .hindrance import hindrance
 from .lmdbfile import opened_file
-from .tables import check_format, refuse_lost_tables, refuse_meta, table_names
+from .tables import check_format, checked_meta, refuse_lost_tables, table_names
 
 
 def faults(path: Path) -> list[str]:
@@ -90,12 +90,7 @@ def peek(path: Path) -> Peeked:
             check_format(env, path, None)
             with env.begin() as txn:
                 there = set(txn.cursor().iternext(values=False))
-            meta, log = (env.open_db(name, create=False) for name in (b"meta", b"log"))
-            with env.begin() as txn:
-                cursor = txn.cursor(log)
-                last: Any = cursor.item() if cursor.last() else None
-                rows: Any = dict(txn.cursor(meta))
-            refuse_meta(rows, last[0] if last else b"", path)
+            rows, last = checked_meta(env, path, None)
         missing = [name for name in table_names() if name.encode() not in there]
         refuse_lost_tables(rows.get(b"tables", b""), len(missing), path)
         return Peeked(rows, last, missing)

@@ -92,7 +92,7 @@ class _Walk:
             self._cut, _, self._chain = self._retained
             last = txn.last(LOG)
             self._head = int.from_bytes(last[0][:8], "big") if last else 0
-            if fault := fault_of_meta(dict(txn.scan("meta")), last[0] if last else b""):
+            if fault := fault_of_meta(dict(txn.scan("meta")), last[0] if last else b"", counted=txn.count("meta")):
                 self._problems.append(Problem(0, fault))
             self._cut = self._cut if self._cut <= self._head else 0
             self._rows = min(txn.count(LOG), store.sizes()["file"] // _LEAST_ROW_BYTES)

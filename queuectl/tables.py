@@ -50,6 +50,10 @@ Sets = Mapping[str, Mapping[str, Any]]
 """For each set of views, table name -> LMDB's handle, of the views in it and of what is no view."""
 
 
+Checked = tuple[dict[bytes, bytes], tuple[bytes, bytes] | None]
+"""The rows of `meta`, and the last row of `log`."""
+
+
 class TablesMissing(Exception):
     """There is something to write before this store can be read."""
 
@@ -79,7 +83,7 @@ def open_tables(opened: LmdbFile, path: Path, *, read_only: bool) -> Sets:
     if read_only:
         with opened.reading() as env:
             check_format(env, path, None)
-            _check_meta(env, path, None)
+            checked_meta(env, path, None)
             try:
                 return _tables(env, None, create=False)
             except lmdb.NotFoundError as error:
@@ -87,7 +91,7 @@ def open_tables(opened: LmdbFile, path: Path, *, read_only: bool) -> Sets:
     # py-lmdb forgets the handles that a read transaction opened, so this takes the write lock.
     with opened.writing(), opened.env.begin(write=True) as txn:
         check_format(opened.env, path, txn)
-        _check_meta(opened.env, path, txn)
+        checked_meta(opened.env, path, txn)
         return _made_up(opened.env, path, txn)
 
 
@@ -145,11 +149,13 @@ def check_format(env: lmdb.Environment, path: Path, txn: lmdb.Transaction | None
         raise NewerFormat(f"the format of the store at {path}", version, FORMAT)
 
 
-def fault_of_meta(rows: Mapping[bytes, bytes], head: bytes) -> str:
+def fault_of_meta(rows: Mapping[bytes, bytes], head: bytes, *, counted: int) -> str:
     """Return what of the rows of `meta` cannot be what was written, "" where all can: each read goes by these rows.
 
-    `head` is the key of the last row of `log`, empty where it has none.
+    `head` is the key of the last row of `log`, empty where it has none; `counted` is how many rows LMDB says there are.
     """
+    if len(rows) != counted:
+        return f"its table `meta` has {len(rows)} of {counted} rows"
     has_gaps = rows.get(b"format") == b"2"
     for key, value in rows.items():
         if key not in _META or (key in (*_OF_GAPS, b"sum") and not has_gaps):
@@ -173,19 +179,17 @@ def sum_of_gaps(cut: bytes, origin: bytes) -> bytes:
     return crc32(cut + origin).to_bytes(4, "big")
 
 
-def refuse_meta(rows: Mapping[bytes, bytes], head: bytes, path: Path) -> None:
-    """Raise StoreError where the rows of `meta` cannot be what was written."""
-    if fault := fault_of_meta(rows, head):
-        raise StoreError(f"the queue at {path} is damaged: {fault}; type `queuectl verify`, then restore a backup")
-
-
-def _check_meta(env: lmdb.Environment, path: Path, txn: lmdb.Transaction | None) -> None:
+def checked_meta(env: lmdb.Environment, path: Path, txn: lmdb.Transaction | None) -> Checked:
+    """Return the rows of `meta` and the last row of `log`; raises StoreError where `meta` is not what was written."""
     meta, log = (env.open_db(name, txn=txn, create=False) for name in (b"meta", b"log"))
     with nullcontext(txn) if txn is not None else env.begin() as reading:
         rows: Any = dict(reading.cursor(meta))
-        last = reading.cursor(log)
-        head = bytes(last.key()) if last.last() else b""
-    refuse_meta(rows, head, path)
+        counted = int(reading.stat(meta)["entries"])
+        cursor = reading.cursor(log)
+        last: Any = cursor.item() if cursor.last() else None
+    if fault := fault_of_meta(rows, last[0] if last else b"", counted=counted):
+        raise StoreError(f"the queue at {path} is damaged: {fault}; type `queuectl verify`, then restore a backup")
+    return rows, last
 
 
 def _tables(env: lmdb.Environment, txn: lmdb.Transaction | None, *, create: bool) -> Sets:

@@ -193,11 +193,11 @@ def test_a_changed_row_of_meta_is_damage(tmp_path: Path, has_gaps: bool) -> None
     path = tmp_path / "q"
     damage.make(path) if has_gaps else Queue.open(path).close()
     sound = set_meta(path, None)
-    assert fault_of_meta(sound, b"\xff") == ""
+    assert fault_of_meta(sound, b"\xff", counted=len(sound)) == ""
     wrong = [{**sound, b"live": b"c"}, {**sound, b"cut": bytes(7)}, {**sound, b"origin": b""}]
     if has_gaps:
         older = {each: sound[each] for each in sound if each != b"sum"}
-        assert fault_of_meta(older, b"\xff") == ""
+        assert fault_of_meta(older, b"\xff", counted=len(older)) == ""
         wrong.append({**older, b"cut": bytes([0, 0, 1, *sound[b"cut"][3:]])})
         wrong += [{**sound, key: bytes([*sound[key][:-1], sound[key][-1] ^ 1])} for key in (b"cut", b"origin", b"sum")]
     wrong += [{each: sound[each] for each in sound if each != key} for key in (b"cut", b"origin") if has_gaps]
@@ -218,6 +218,26 @@ def test_a_changed_row_of_meta_is_damage(tmp_path: Path, has_gaps: bool) -> None
     for rows in wrong[:5]:
         set_meta(path, rows)
         assert any(each.is_damage for each in verify(path).problems)
+
+
+def test_a_row_of_meta_that_its_page_hides_is_damage(tmp_path: Path) -> None:
+    """The page's head says that it ends before its last row: what LMDB counts tells that one is missing."""
+    path = tmp_path / "q"
+    damage.make(path)
+    data = path / "data.mdb"
+    file = damage.File(data.read_bytes())
+    [leaf] = file.leaves(file.roots()["meta"])
+    ends = struct.unpack_from("<H", file.page(leaf), 12)[0]
+    data.write_bytes(file.spoilt((leaf * damage.PAGE + 12, struct.pack("<H", ends - 2))))
+    ways: tuple[Callable[[], object], ...] = (
+        lambda: Queue.open(path, create=False),
+        lambda: Queue.open(path, create=False, read_only=True),
+        lambda: Queue.migrate(path, check=True),
+    )
+    for way in ways:
+        with pytest.raises(StoreError, match=r"table `meta` has 5 of 6 rows; type `queuectl verify`"):
+            way()
+    assert any(each.is_damage for each in verify(path).problems)
 
 
 @pytest.mark.parametrize("table", ["dead.a", "ids.a", "jobs.b", "streams", "subscriptions", "presence"])
@@ -255,7 +275,7 @@ def test_a_leaf_of_the_log_lost_among_gaps_is_damage(tmp_path: Path, which: int)
     for ask in asked:
         with (
             Queue.open(tmp_path / "q", create=False) as queue,
-            pytest.raises(StoreError, match=r"it may be lost: not all|page was wrong type.*queuectl verify"),
+            pytest.raises(StoreError, match=r"it may be lost: not all|mdb_cursor_get: MDB_\w+: .*queuectl verify"),
         ):
             ask(queue)
 
