@@ -10,7 +10,7 @@ with Queue.open() as queue:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from .adopting import Adopted

@@ -30,7 +30,7 @@ _EMPTY: Final = {"timeout": 0, "env": {}, "run_at": 0, "cwd": "", "shell": ""}
 
 def form_of(spec: JobSpec, due_us: int | None) -> dict[str, Any]:
     """Return what can be changed of a job as JSON has it; `due_us` None leaves out when it runs, 0 is at once."""
-    from .documents import time_json
+    from .when import time_json
 
     form = {
         "command": spec.command if isinstance(spec.command, str) else list(spec.command),
@@ -94,7 +94,7 @@ def _named(changes: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """Return a value as JSON would bring it."""
     if isinstance(value, datetime):
-        from .documents import time_json
+        from .when import time_json
 
         return time_json(time_us(value))
     return list(value) if isinstance(value, tuple) else value

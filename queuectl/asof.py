@@ -14,7 +14,6 @@ from typing import Final, NamedTuple
 
 from . import listing, reading, snapshots
 from .answers import Status, WorkerInfo
-from .documents import time_json
 from .due_times import DueTimes
 from .errors import Archived, JobNotFound, NotAQueue, StoreError, Unusable
 from .events.codec import decode_all
@@ -30,6 +29,7 @@ from .projections.runner import Views
 from .settings import Settings
 from .snapshots import Snapshot
 from .store import Row, Store, Transaction
+from .when import time_json
 
 BATCH: Final = 10_000
 """A read transaction on the live store lives no longer than as many events."""

@@ -13,14 +13,15 @@ from math import inf
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
-from . import __version__, backupfile, outputs
+from . import backupfile, outputs
 from .backupfile import DATA, Writer
-from .documents import time_json
 from .errors import StoreError
 from .files import flush_directory, is_below, link_or_copy, make_private, new_file, rename, scratch_directory
 from .soundness import Sound, sound
 from .store import Store
 from .surroundings import absolute
+from .version import __version__
+from .when import time_json
 
 ARCHIVE: Final = "archive"
 SUFFIX: Final = ".seg"

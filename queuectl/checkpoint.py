@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from .display import shown
-from .documents import time_json
 from .errors import InvalidInput, Unusable
 from .files import is_below, scratch_path, sweep_scratch, whole_file
 from .untrusted import Malformed, json_object_of, whole_number
+from .when import time_json
 
 KIND: Final = "queuectl checkpoint"
 VERSION: Final = 1

@@ -1,6 +1,5 @@
 """Jobs, events and answers as plain dictionaries: what --json prints and the web page reads."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msgspec.structs import asdict
@@ -10,15 +9,7 @@ from .events.codec import name_of
 from .events.types import Edited, Enqueued, Event, JobSpec, Output, Recorded
 from .job import Job, JobState
 from .shells import DEFAULT as DEFAULT_SHELL
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def time_json(at_us: int | None) -> str | None:
-    """Write a time as ISO 8601 UTC with Z."""
-    if at_us is None:
-        return None
-    return (_EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+from .when import time_json
 
 
 def job_json(job: Job) -> dict[str, Any]:

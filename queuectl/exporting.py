@@ -11,15 +11,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from . import __version__, outputs
+from . import outputs
 from .archived import origin_of
-from .documents import event_json, time_json
+from .documents import event_json
 from .errors import CorruptLog, StoreError
 from .events.codec import decode
 from .events.lmdb_log import LOG, LmdbLog
 from .events.types import Enqueued, Recorded
 from .projections import marks
 from .store import Row, Store, Transaction, key_of
+from .version import __version__
+from .when import time_json
 
 SCHEMA: Final = 1
 """The version of the lines; raised whenever an older queuectl could not import them."""

@@ -48,6 +48,13 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _DAY: Final = timedelta(days=1)
 
 
+def time_json(at_us: int | None) -> str | None:
+    """Return a time as ISO 8601 in UTC with Z."""
+    if at_us is None:
+        return None
+    return (_EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 PACE: Final = 2
 """How much slower than the machine's clock the log's time goes while it is ahead of it (`logtime`)."""
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from queuectl import JobState, Queue, Result
-from queuectl.documents import event_json, job_json, status_json, time_json, worker_json
+from queuectl.documents import event_json, job_json, status_json, worker_json
 from queuectl.events.codec import LAYOUTS, name_of
 from queuectl.events.types import Enqueued, Recorded
+from queuectl.when import time_json
 from tests.clocks import FakeClock
 from tests.golden.cases import AT_US, CASES
 from tests.lives import PRINTED, cancelled, completed, dead, failed, long_life, running

@@ -12,11 +12,11 @@ from queuectl import Queue, doctor
 from queuectl.cli.glance import glance
 from queuectl.cli.jobtext import Rows, chosen_columns, state_text, when_text
 from queuectl.cli.text import moment
-from queuectl.documents import job_json, time_json
+from queuectl.documents import job_json
 from queuectl.due_times import DueTimes
 from queuectl.filtering import Filter
 from queuectl.job import Job
-from queuectl.when import PACE, log_time_us, wall_time_us
+from queuectl.when import PACE, log_time_us, time_json, wall_time_us
 from tests.clocks import START_US, FakeClock
 from tests.property.strategies import brief
 

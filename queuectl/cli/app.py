@@ -8,8 +8,8 @@ from functools import partial
 
 import click
 
-from .. import __version__
 from ..lock_wait import listen
+from ..version import __version__
 from .context import Session
 from .group import VerbGroup
 from .offers import directories

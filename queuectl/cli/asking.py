@@ -119,7 +119,7 @@ def asked(options: Mapping[str, Any]) -> dict[str, Any]:
     if "cwd" in said:
         said["cwd"] = str(absolute(said["cwd"]))
     if "at" in said:
-        from ..documents import time_json
+        from ..when import time_json
 
         said["at"] = time_json(said["at"])
     return said

@@ -13,7 +13,7 @@ def branch(session: Session, until: Place, into: str, as_json: bool) -> None:
     with progress("Copying") as shown:
         done = queue.branch(into, until.position, at_us=until.at_us, progress=shown.done)
     if as_json:
-        from ..documents import time_json
+        from ..when import time_json
 
         document(
             {

@@ -187,7 +187,7 @@ def print_document(queue: "Queue", runs: "Iterable[tuple[str, int, Run]]", wante
 def _run_json(queue: "Queue", job_id: str, number: int, run: "Run", wanted: Wanted) -> Iterator[str]:
     from json import dumps
 
-    from ..documents import time_json
+    from ..when import time_json
 
     told = {
         "job": job_id,

@@ -5,17 +5,18 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from .. import __version__
 from ..answers import Run
 from ..clock import SystemClock
 from ..display import shown
-from ..documents import event_json, job_json, status_json, time_json, worker_json
+from ..documents import event_json, job_json, status_json, worker_json
 from ..errors import InvalidInput
 from ..events.codec import NAMES
 from ..events.types import Recorded
 from ..job import JobState
 from ..queue import Queue
 from ..surroundings import directory
+from ..version import __version__
+from ..when import time_json
 from ..writable import why_not
 from .answering import Asked, Desk, document
 from .printed import last_of, slice_of

@@ -13,7 +13,8 @@ from ..answers import Captured, Result
 from ..job import Job
 from .arrivals import interleave
 from .capture import Capture
-from .process import READ_BYTES, STDERR, STDOUT, Process, Stream
+from .output import STDERR, STDOUT, Stream
+from .process import READ_BYTES, Process
 from .remains import Remains
 from .verdict import Stop, judge
 

@@ -12,8 +12,7 @@ from typing import Final
 from ..answers import Captured
 from ..events.types import Output
 from .bounded import Bounded
-from .output import CUT, content_of, cut_frame, read_frames
-from .process import STDERR, STDOUT, Stream
+from .output import CUT, STDERR, STDOUT, Stream, content_of, cut_frame, read_frames
 from .spill import Spill
 
 SMALL_BYTES: Final = 8192

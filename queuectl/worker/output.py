@@ -6,10 +6,11 @@ missing, in ASCII.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
 
-from .process import STDERR, STDOUT, Stream
-
+Stream: TypeAlias = Literal[b"o", b"e"]
+STDOUT: Final = b"o"
+STDERR: Final = b"e"
 CUT: Final = b"c"
 HEADER_BYTES: Final = 5
 

@@ -12,7 +12,7 @@ import signal
 import stat
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from ..boot import booted_s
 from ..errors import QueuectlError
@@ -22,13 +22,10 @@ from ..shells import DEFAULT as DEFAULT_SHELL
 from ..shells import words_before
 from .arrivals import Arrivals, Watch
 from .libc import Attributes, Environment, Strings, close, pipe, spawn, strings
+from .output import STDERR, STDOUT, Stream
 
 if TYPE_CHECKING:
     from .parent import ParentHandle
-
-Stream: TypeAlias = Literal[b"o", b"e"]
-STDOUT: Final = b"o"
-STDERR: Final = b"e"
 
 READ_BYTES: Final = 65536
 DEFAULT_PATH: Final = os.defpath.encode()

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple, Protocol
 
 from ..doorbell import Doorbell
 from .attempt import Attempt
-from .process import STDERR, STDOUT, Stream
+from .output import STDERR, STDOUT, Stream
 from .signals import Signals
 
 _LONGEST_S: Final = 3600.0

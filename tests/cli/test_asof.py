@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from queuectl.cli.params import now_us
-from queuectl.documents import time_json
 from queuectl.intake import JobRequest
+from queuectl.when import time_json
 from tests.cli.conftest import CommandLine, wait_until
 
 

@@ -19,7 +19,8 @@ from queuectl.mark import MARK
 from queuectl.worker.attempt import Attempt
 from queuectl.worker.capture import Capture
 from queuectl.worker.orphans import Orphans
-from queuectl.worker.process import STDERR, STDOUT, Launcher
+from queuectl.worker.output import STDERR, STDOUT
+from queuectl.worker.process import Launcher
 from queuectl.worker.remains import Looks, Remains
 
 _SCRIPT = """

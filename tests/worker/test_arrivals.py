@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from queuectl.worker.arrivals import Arrivals, interleave
 from queuectl.worker.libc import pipe
-from queuectl.worker.output import read_frames
-from queuectl.worker.process import STDERR, STDOUT, Stream
+from queuectl.worker.output import STDERR, STDOUT, Stream, read_frames
 
 from .live import Driven, running_job
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from queuectl.worker.attempt import LINGER_S, SETTLE_S, SHOW_AFTER_S
-from queuectl.worker.output import read_stream
-from queuectl.worker.process import STDOUT
+from queuectl.worker.output import STDOUT, read_stream
 from queuectl.worker.verdict import Stop
 
 from .live import Driven, is_alive, pid_in, running_job, wait_until

@@ -10,8 +10,7 @@ import pytest
 
 from queuectl.events.types import Output
 from queuectl.worker.capture import SMALL_BYTES, STDERR_TAIL_BYTES, TAIL_BYTES, Capture
-from queuectl.worker.output import read_frames, read_stream
-from queuectl.worker.process import STDERR, STDOUT, Stream
+from queuectl.worker.output import STDERR, STDOUT, Stream, read_frames, read_stream
 
 MIB = 1 << 20
 

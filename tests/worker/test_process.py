@@ -9,7 +9,8 @@ import pytest
 
 from queuectl.events.types import Command
 from queuectl.worker import libc
-from queuectl.worker.process import STDOUT, Launcher, Process, SpawnError, signal_name
+from queuectl.worker.output import STDOUT
+from queuectl.worker.process import Launcher, Process, SpawnError, signal_name
 
 from .live import wait_until
 

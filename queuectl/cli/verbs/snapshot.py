@@ -49,7 +49,7 @@ def list_snapshots(session: Session, *, as_json: bool) -> None:
     """List the snapshots that count."""
     found = session.reading().snapshots()
     if as_json:
-        from ...documents import time_json
+        from ...when import time_json
 
         json_array(
             {

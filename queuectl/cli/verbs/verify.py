@@ -124,7 +124,7 @@ def _place(problem: "Found") -> str:
 
 
 def _document(found: "Verified") -> dict[str, Any]:
-    from ...documents import time_json
+    from ...when import time_json
 
     head = found.head
     return {
