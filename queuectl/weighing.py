@@ -3,12 +3,14 @@
 Reads frames piece by piece, as docs/log-format.md has them, so that memory stays bounded.
 """
 
+from collections.abc import Callable
 from hashlib import sha256
 from io import BytesIO
 from typing import BinaryIO, Final, NamedTuple
 
 _HEADER_BYTES: Final = 5
 _PIECE_BYTES: Final = 1 << 20
+_LOOK_BYTES: Final = 1 << 16
 _CUT: Final = b"c"
 _CUT_DIGITS: Final = 20
 
@@ -44,7 +46,7 @@ class _Scale:
     def weighed(self, *, is_whole: bool) -> Weighed:
         """Return what has passed."""
         stdout, stderr = ((self._sizes[kind], self._hashes[kind].digest()) for kind in (b"o", b"e"))
-        return Weighed(stdout, stderr, int(self._cut) if self._cut.isdigit() else 0, is_whole)
+        return Weighed(stdout, stderr, _count(self._cut), is_whole)
 
 
 def weigh(file: BinaryIO) -> Weighed:
@@ -61,6 +63,29 @@ def weigh(file: BinaryIO) -> Weighed:
             left -= len(piece)
             scale.add(kind, piece)
     return scale.weighed(is_whole=True)
+
+
+def cut_bytes(read: Callable[[int, int], bytes]) -> int:
+    """Return how many bytes were cut of frames of which `read` returns a piece: an offset, and at the most so many."""
+    found = start = 0
+    while piece := read(start, _LOOK_BYTES):
+        end = 0
+        while end + _HEADER_BYTES <= len(piece):
+            content = end + _HEADER_BYTES
+            size = int.from_bytes(piece[end + 1 : content], "big")
+            if piece[end : end + 1] == _CUT:
+                if content + size > len(piece):
+                    break
+                found += _count(piece[content : content + size])
+            end = content + size
+        if not end:  # the last frame is being written, or damaged
+            break
+        start += end
+    return found
+
+
+def _count(digits: bytes) -> int:
+    return int(digits) if len(digits) <= _CUT_DIGITS and digits.isdigit() else 0
 
 
 def fault(found: BinaryIO | bytes, stdout: Told | None, stderr: Told | None) -> str:

@@ -125,7 +125,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     f" {VIEWS_OF_ALL} outputs presence enqueuing acting settling reading overview takeover family matching selecting"
     " subscriptions trust later verification adopting backup exporting foreignfiles importing installing migrating"
     " restore filtering job_wait listing when asof snapshots branching"
-    " archived expiry retaining retention shrinking worker.output",
+    " archived expiry retaining retention shrinking weighing worker.output",
     "weighing": "",
     "apart": "errors hindrance lock_wait packing",
     "checkpoint": "display errors files untrusted when",

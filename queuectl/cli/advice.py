@@ -47,6 +47,14 @@ def advise_waiting(queue: "Queue", job: "Job") -> None:
     _tell(limit, unserved_text(queue.path, queue.unserved([job.spec.queue])))
 
 
+def cut_text(run: str, missing: int) -> str:
+    """Return that of what a run printed so many bytes were not kept, and how more of the next one is."""
+    return (
+        f"{run}: {missing:,} bytes of what it printed were not kept; for more of the next run type: "
+        "queuectl config set output_limit_bytes BYTES; for all of it let the command print to a file"
+    )
+
+
 def _is_news(queue: "Queue", name: str, first: "Job") -> bool:
     """Whether `first` is also the first job of a queue since its last worker went; else it would be said each time.
 

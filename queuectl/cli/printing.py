@@ -8,8 +8,9 @@ from codecs import IncrementalDecoder, getincrementaldecoder
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .advice import cut_text
 from .exits import say
-from .render import coloured, json_line, line, on_terminal, paint
+from .render import coloured, json_line, line, note, on_terminal, paint
 from .taming import Tamed
 from .text import escape, moment
 
@@ -65,6 +66,7 @@ class Printer:
         self._tail = None if wanted.tail is None else _last_lines(wanted.tail)
         self._is_live = False
         self._at_line_start = True
+        self._cuts: list[str] = []  # what is to be said of runs whose output was not all kept
         self._numbers: dict[int, int] = {run.token: number for number, run in enumerate(runs, 1)}
         self._left_out = set(self._numbers).difference(run.token for _, run in wanted.of(queue, runs))
         self._tamed = (
@@ -99,8 +101,19 @@ class Printer:
             self._print(run, stream, content)
         self._is_live = not is_over
 
+    def tell_cuts(self) -> None:
+        """Say on stderr of which runs not everything was kept, once their output is printed."""
+        for each in self._cuts:
+            note(each)
+        self._cuts.clear()
+
     def _print(self, run: "Run", stream: bytes, content: bytes) -> None:
-        shown = b"\n[... %s bytes cut ...]\n" % content if stream == b"c" else content
+        shown = content
+        if stream == b"c":
+            from ..worker.output import cut_line  # seldom, and the worker's rooms take long to load
+
+            shown = cut_line(content)
+            self._cuts.append(cut_text(self._name(run), int(content)))
         if self._tamed is None:
             self._show(shown)
         else:
@@ -109,6 +122,7 @@ class Printer:
     def end(self, run: "Run") -> None:
         """Say how a run ended."""
         self._say(run, f"{self._name(run)}: {escape(run.summary)}")
+        self.tell_cuts()
 
     def finish_line(self) -> None:
         """Begin a new line where the output left one open."""
@@ -204,7 +218,7 @@ def _run_json(queue: "Queue", job_id: str, number: int, run: "Run", wanted: Want
             yield f', "{NAMES[kind]}": "'
             yield from (dumps(text)[1:-1] for text in _texts(queue, run, kind, wanted.tail))
             yield '"'
-    yield "}"
+    yield f', "cut_bytes": {queue.cut_bytes(run)}}}'
 
 
 def _texts(queue: "Queue", run: "Run", kind: bytes, tail: int | None) -> Iterator[str]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         matching,
         outputs,
         reading,
+        weighing,
     )
     from .. import overview as overviews
     from ..answers import (
@@ -60,6 +61,7 @@ else:
     outputs = Later("outputs")
     overviews = Later("overview")
     reading = Later("reading")
+    weighing = Later("weighing")
 
 OUTPUT_AT_ONCE: Final = 1 << 20
 
@@ -275,6 +277,10 @@ class Looking(History):
             return whole
         lines = BytesIO(whole).readlines()
         return b"".join(lines[len(lines) - min(check_count("last_lines", last_lines), len(lines)) :])
+
+    def cut_bytes(self, run: Run) -> int:
+        """Return how many bytes of what a run has printed were not kept, for `output_limit_bytes` or a full disk."""
+        return weighing.cut_bytes(lambda start, limit: self.output(run, start, limit=limit))
 
     def output_path(self, job: Job) -> Path:
         """Return where a claimed job's output lies while it runs, and after when it is large."""

@@ -17,6 +17,11 @@ HEADER_BYTES: Final = 5
 STREAMS: Final[Mapping[str, Stream]] = {"stdout": STDOUT, "stderr": STDERR}
 
 
+def cut_line(missing: bytes) -> bytes:
+    """Return the line that stands where so many bytes are missing, a count in ASCII."""
+    return b"\n[... %s bytes cut ...]\n" % missing
+
+
 class Frame(NamedTuple):
     """A piece of one stream, or a cut; `end` is the offset behind it."""
 
@@ -40,7 +45,7 @@ def read_stream(capture: bytes, stream: Stream | None = None) -> Iterator[bytes]
     """Yield what one stream printed, or both in order; a cut says how many bytes are missing."""
     for found, content, _ in read_frames(capture):
         if found == CUT:
-            yield b"\n[... %s bytes cut ...]\n" % content
+            yield cut_line(content)
         elif stream is None or stream == found:
             yield content
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from ..answers import Run
 from ..queue import Queue
-from .output import CUT, Frame, read_frames
+from .output import CUT, Frame, cut_line, read_frames
 
 CHUNK_BYTES: Final = 256 << 10
 """More than a frame takes; a larger frame is read in a chunk of its own."""
@@ -28,4 +28,4 @@ def frames_of(queue: Queue, run: Run, start: int = 0) -> Iterator[Frame]:
 
 def shown(frame: Frame) -> bytes:
     """Return what is shown of a frame: its content, or how much was cut."""
-    return b"\n[... %s bytes cut ...]\n" % frame.content if frame.stream == CUT else frame.content
+    return cut_line(frame.content) if frame.stream == CUT else frame.content

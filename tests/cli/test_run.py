@@ -40,6 +40,34 @@ def test_wait_passes_on_output_and_code(cli: CommandLine) -> None:
     assert "err\n" in errors
 
 
+def test_what_was_not_kept_is_told(cli: CommandLine) -> None:
+    """Of a run that printed beyond the limit it is said how much is missing and what to do, by each verb."""
+    cli("config", "set", "output_limit_bytes", "20000")
+    waiting = cli.spawn("run", "--wait", "--id", "a", "yes 123456789 | head -n 5000")
+    wait_until(cli.jobs)
+    cli.drain()
+    out, errors = waiting.communicate(timeout=20)
+    missing = 50_000 - len(out)
+    assert 30_000 <= missing < 31_000
+    told = f": {missing:,} bytes of what it printed were not kept; for more of the next run type: queuectl config set"
+    assert f"a, attempt 1{told} output_limit_bytes BYTES" in errors
+    assert f"attempt 1{told}" in cli("logs", "a").stderr
+    assert f"attempt 1{told}" in cli("logs", "a", "--follow").stderr
+    assert cli("logs", "a", "--tail", "3").stderr == ""
+    assert f"output     {missing:,} bytes of what the last run printed were not kept" in cli("show", "a").stdout
+    assert cli.json("show", "a")["output_cut_bytes"] == missing
+    assert [run["cut_bytes"] for run in cli.json("logs", "a")] == [missing]
+
+
+def test_what_was_kept_whole_is_not_told(cli: CommandLine) -> None:
+    """Before a run has ended nothing is known of a cut; of one that printed little nothing is said."""
+    cli("enqueue", "a", "echo hi")
+    assert cli.json("show", "a")["output_cut_bytes"] is None
+    cli.drain()
+    assert cli.json("show", "a")["output_cut_bytes"] == 0
+    assert "not kept" not in cli("show", "a").stdout + cli("logs", "a").stderr
+
+
 def test_wait_tells_a_signal(cli: CommandLine) -> None:
     """A command that a signal ended exits as a shell would: 128 and its number."""
     waiting = cli.spawn("run", "--wait", "--max-retries", "0", "kill -KILL $$")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from queuectl import Captured, Queue, Run
-from queuectl.worker.output import Frame, encode, read_frames
+from queuectl.worker.output import Frame, cut_frame, encode, read_frames
 from queuectl.worker.printed import CHUNK_BYTES, frames_of, shown
 
 
@@ -63,6 +63,17 @@ def test_silence_has_no_frames(queue: Queue) -> None:
     run = printing(queue, b"")
     next(queue.path.glob("outputs/*/*")).unlink()
     assert list(frames_of(queue, run)) == []
+
+
+@pytest.mark.parametrize("size", [0, 1, 70_000])
+def test_what_was_not_kept_is_counted(queue: Queue, size: int) -> None:
+    """Cuts among frames of any size are added up, past output that looks like one; one being written is not read."""
+    content = encode(b"o", b"c\0\0\0\x019" * size)
+    capture = content + cut_frame(12) + content + cut_frame(300)
+    run = printing(queue, capture)
+    assert queue.cut_bytes(run) == 312
+    queue.output_path(queue.job("a")).write_bytes(capture[:-1])
+    assert queue.cut_bytes(run) == 12
 
 
 def test_a_cut_says_what_is_missing() -> None:

@@ -149,15 +149,18 @@ def _meant(queue: "Queue", typed: str) -> str:
 def _print_all(queue: "Queue", found: "list[tuple[str, list[Run]]]", wanted: Wanted, *, is_several: bool) -> None:
     from ...worker.printed import frames_of
 
+    printers: list[Printer] = []
     with _paged():
         for job_id, runs in found:
-            printer = Printer(queue, runs, wanted, job_id if is_several else None)
+            printers.append(printer := Printer(queue, runs, wanted, job_id if is_several else None))
             for run in filter(printer.wants, runs):
                 printer.begin(run, run.summary)
                 for kind, content, _ in frames_of(queue, run):
                     printer.piece(run, kind, content)
                 printer.caught_up(run, is_over=True)
             printer.finish_line()
+    for printer in printers:  # the pager has the terminal before
+        printer.tell_cuts()
 
 
 def _paged() -> AbstractContextManager[None]:

@@ -10,7 +10,7 @@ import click
 from ...display import as_typed
 from ...job import ENDED, JobState
 from .. import offers
-from ..advice import advise, advise_waiting
+from ..advice import advise, advise_waiting, cut_text
 from ..asking import ArgvCommand, asked, check_replace, from_here, job_options, tell_passed
 from ..context import Session, pass_session
 from ..exits import hint, say
@@ -117,7 +117,7 @@ def _follow(queue: "Queue", enqueued: "Job", *, raw: bool) -> int:
         passed_on = _PassedOn(raw=raw)
 
         def end(run: "Run") -> None:
-            passed_on.end(run)
+            passed_on.end(job_id, run)
             _tell_failed(queue, job_id, run)
 
         look = _Waiting(queue)
@@ -163,6 +163,7 @@ class _PassedOn:
     """What a command prints, stream by stream: tamed on a terminal unless `raw`, byte for byte elsewhere."""
 
     def __init__(self, *, raw: bool) -> None:
+        self._missing = 0
         self._tamed: dict[bytes, Tamed] = {}
         if not raw:
             places = ((b"o", sys.stdout), (b"e", sys.stderr))
@@ -172,15 +173,19 @@ class _PassedOn:
         """Print a piece."""
         if stream == b"c":
             note(f"[... {content.decode()} bytes cut ...]")
+            self._missing = int(content)
             return
         tamed = self._tamed.get(stream)
         self._print(stream, content if tamed is None else tamed.piece(content))
 
-    def end(self, run: object) -> None:
-        """Print what was held back, and take back a colour that was left on."""
+    def end(self, job_id: str, run: "Run") -> None:
+        """Print what was held back, take back a colour that was left on, and say how much was not kept."""
         for stream, tamed in self._tamed.items():
             if rest := tamed.end():
                 self._print(stream, rest)
+        if self._missing:
+            note(cut_text(f"{escape(job_id)}, attempt {run.attempt}", self._missing))
+            self._missing = 0
 
     @staticmethod
     def _print(stream: bytes, shown: str | bytes) -> None:

@@ -1,6 +1,6 @@
 """`queuectl show`: jobs in full."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 
     from ...answers import Cause
     from ...job import Job
+    from ...queue import Queue
+
+
+class _Found(NamedTuple):
+    """A job with what its row does not have: `missing` bytes of its last run's output were not kept."""
+
+    job: "Job"
+    inherited: "Mapping[str, str | None]"
+    cause: "Cause | None"
+    earlier: int | None
+    missing: int | None
 
 
 @click.command(
@@ -40,28 +51,45 @@ def command(
     queue = session.reading()
     seen = session.seen(as_of)
 
-    def found(job_id: str) -> "tuple[Job, Mapping[str, str | None], Cause | None, int | None]":
+    def found(job_id: str) -> "_Found":
         job = seen.job(queue.match_id(job_id, or_removed=as_of is not None))
-        return job, queue.inherited_env(job), queue.cause_of(job.number), queue.earlier(job)
+        missing = None if as_of else _cut_bytes(queue, job)
+        return _Found(job, queue.inherited_env(job), queue.cause_of(job.number), queue.earlier(job), missing)
 
     jobs, code = each(job_ids, found)
     if as_json:
         from ...documents import cause_json, job_json
 
         documents = [
-            {**job_json(job), "inherited": dict(inherited), "caused_by": cause_json(cause), "earlier": earlier}
-            for job, inherited, cause, earlier in jobs
+            {
+                **job_json(job),
+                "inherited": dict(inherited),
+                "caused_by": cause_json(cause),
+                "earlier": earlier,
+                "output_cut_bytes": missing,
+            }
+            for job, inherited, cause, earlier, missing in jobs
         ]
         document_of_each(documents, is_several=len(job_ids) > 1)
     else:
         from ..jobtext import details, gone_workers
         from ..story import cause_text
 
-        for place, (job, inherited, cause, earlier) in enumerate(jobs):
+        for place, (job, inherited, cause, earlier, missing) in enumerate(jobs):
             if place:
                 line()
             by = escape(cause_text(cause)) if cause else ""
             before = f"a job had this id before it; see: queuectl history {as_typed(job.id)}" if earlier else ""
             gone = gone_workers(seen, [job])
-            pairs([*details(job, inherited, gone=gone), ("caused by", by), ("earlier", before)])
+            cut = f"{missing:,} bytes of what the last run printed were not kept" if missing else ""
+            told = [("output", cut), ("caused by", by), ("earlier", before)]
+            pairs([*details(job, inherited, gone=gone), *told])
     ctx.exit(code)
+
+
+def _cut_bytes(queue: "Queue", job: "Job") -> int | None:
+    """Return how much of what a job's last run printed was not kept, None where none has ended or it is gone."""
+    if job.last is None:
+        return None
+    ended = [run for run in queue.runs(job.id) if run.state != "running"]
+    return queue.cut_bytes(ended[-1]) if ended else None
