@@ -1,12 +1,13 @@
-"""Which job someone meant: its id, the beginning of one, or nearly one. Bounded looks; changes nothing."""
+"""Which job or queue someone meant: its name, its beginning, or nearly one. Bounded looks; changes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain, islice
 from typing import Final
 
 from .errors import AmbiguousJob, JobNotFound
 from .intake import ID_CHARS
-from .projections import ids, removed
+from .projections import counts, ids, removed, workers
 from .projections.rows import check_all
 from .store import Transaction
 
@@ -18,6 +19,8 @@ TOLD: Final = 5
 
 _NEIGHBOURS: Final = 20
 """Ids looked at for each beginning of a mistyped one."""
+
+DEFAULT_QUEUE: Final = "default"
 
 _SIGNS: Final = "abcdefghijklmnopqrstuvwxyz0123456789-_."
 
@@ -47,14 +50,34 @@ def near(txn: Transaction, typed: str) -> list[str]:
     """Return up to three ids that look like what was typed: in other case, one slip away, or beginning alike."""
     if len(typed) > ID_CHARS + 1:  # no id is so long, nor a slip away; the looks below grow with its length
         return []
-    cased = [each for each in (typed.lower(), typed.upper()) if ids.find(txn, each) is not None]
+    return _near(typed, lambda each: ids.find(txn, each) is not None, partial(ids.beginning, txn))
+
+
+def near_queues(txn: Transaction, typed: str) -> list[str] | None:
+    """Return up to three queues whose names look like what was typed; None: there is a queue of this very name.
+
+    A queue is there if it has jobs, or a worker that has not stopped names it; so is the default one.
+    """
+    served = {name for worker in workers.present(txn) for name in worker.queues or ()} | {DEFAULT_QUEUE}
+
+    def is_there(name: str) -> bool:
+        return name in served or any(counts.get(txn, name).values())
+
+    def beginning(start: str) -> Iterator[str]:
+        return chain((name for name in served if name.startswith(start)), counts.names(txn, start))
+
+    return None if is_there(typed) else _near(typed, is_there, beginning)
+
+
+def _near(typed: str, is_there: Callable[[str], bool], beginning: Callable[[str], Iterator[str]]) -> list[str]:
+    cased = [each for each in (typed.lower(), typed.upper()) if is_there(each)]
     if cased:
         return cased
     from difflib import get_close_matches  # only where something was mistyped: it costs a command its start
 
-    slips = (job_id for job_id in _slips(typed) if ids.find(txn, job_id) is not None)
+    slips = (each for each in _slips(typed) if is_there(each))
     halves = (typed[:length] for length in range(len(typed), max(len(typed) // 2 - 1, 0), -1))
-    alike = chain.from_iterable(islice(ids.beginning(txn, half), _NEIGHBOURS) for half in halves)
+    alike = chain.from_iterable(islice(beginning(half), _NEIGHBOURS) for half in halves)
     return get_close_matches(typed, sorted({*slips, *alike}), n=3, cutoff=0.7)
 
 

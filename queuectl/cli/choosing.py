@@ -14,6 +14,7 @@ from ..errors import QueuectlError
 from ..filtering import Filter, filter_of
 from ..job import JobState
 from .exits import REFUSED, hint
+from .naming import tell_unknown
 from .params import States, ago_us, joined, past_us, queue_option, sought
 from .render import line, note
 from .text import escape, plural
@@ -115,6 +116,8 @@ def act_on_all(
 
     chosen = queue.choose(verb, where)
     count = len(chosen.numbers)
+    if not count:
+        tell_unknown(queue, where.queue)
     if consent.dry_run:
         return Acted([job.id for job in queue.each_job(chosen.where)], 0)
     if count and not consent.yes:

@@ -1,13 +1,15 @@
-"""Jobs that are to change, as people name them: by an id, or by the beginning of one."""
+"""What people name: jobs that are to change, by an id or the beginning of one, and queues, perhaps with a slip."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from ..filtering import Filter
 from .exits import each
 from .render import note
 from .text import escape
 
 if TYPE_CHECKING:
+    from ..asof import Past
     from ..queue import Queue
 
 
@@ -38,3 +40,17 @@ def each_taken(queue: "Queue", typed: Iterable[str], action: Callable[[str], R])
 def taken_all(queue: "Queue", typed: Sequence[str] | None) -> list[str] | None:
     """Return the ids of the jobs that someone means to change; None means all of a kind."""
     return None if typed is None else [taken(queue, each) for each in typed]
+
+
+def tell_unknown(queue: "Queue", name: str | None, opened: "Queue | Past | None" = None) -> bool:
+    """Say that there is no queue of a name that was typed, with those that come near; returns whether it was said.
+
+    `opened` is the queue as it was, where that was asked for: one that had jobs then is known.
+    """
+    if name is None or (near := queue.near_queues(name)) is None:
+        return False
+    if opened is not None and opened.count(Filter(queue=name)):
+        return False
+    meant = f"did you mean {' or '.join(map(escape, near))}?" if near else "`queuectl status` names those that have"
+    note(f"There is no queue {escape(name)}: it has no jobs, and no worker names it; {meant}")
+    return True

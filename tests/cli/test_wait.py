@@ -69,7 +69,7 @@ def test_a_queue(cli: CommandLine) -> None:
     dead = "There was nothing to wait for. 1 job of queue mail is dead: queuectl dlq list\n"
     assert (done.stdout, done.stderr) == ("", dead)
     slip = cli("wait", "--queue", "mial").stderr
-    assert slip.startswith("There was nothing to wait for: queue mial has no jobs; ")
+    assert slip == "There is no queue mial: it has no jobs, and no worker names it; did you mean mail?\n"
     zero = {"completed": 0, "dead": 0, "cancelled": 0, "gone": 0, "not_completed": []}
     assert cli.json("wait", "--queue", "mail") == zero
 

@@ -25,7 +25,7 @@ from ..choosing import (
 )
 from ..context import Session, pass_session
 from ..exits import each
-from ..naming import taken_all
+from ..naming import taken_all, tell_unknown
 from ..params import Place, as_of_option, json_option, queue_option, reason_option, whole
 from ..render import document, document_of_each, json_array, line, note, pairs
 from ..verb import VerbSet
@@ -70,6 +70,7 @@ def list_dead(session: Session, *, queue: str | None, limit: int | None, as_of: 
     the line has no room for all of it.
     """
     opened = session.seen(as_of)
+    is_unknown = tell_unknown(session.reading(), queue, opened)
     jobs = opened.each_job(filter_of(state=JobState.DEAD, queue=queue), limit=limit)
     if as_json:
         from ...documents import job_json
@@ -82,7 +83,7 @@ def list_dead(session: Session, *, queue: str | None, limit: int | None, as_of: 
     while page := list(islice(jobs, PAGE)):
         print_dead(page, opened.now_us(), titled=is_first)
         is_first = False
-    if is_first:
+    if is_first and not is_unknown:
         note("No dead jobs.")
 
 

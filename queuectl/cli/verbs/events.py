@@ -15,6 +15,7 @@ from ...queue import Queue
 from .. import offers
 from ..context import Session, pass_session
 from ..exits import check_reader
+from ..naming import tell_unknown
 from ..params import Place, Words, joined, json_option, place, queue_option, whole
 from ..render import json_array, json_line, note, paged_table
 from ..verb import Verb
@@ -92,9 +93,18 @@ def command(
     job = None if job is None else opened.match_id(job, or_removed=True)
     choice: dict[str, Any] = {"types": types or None, "job": job, "queue": queue, "actor": actor}
     if follow:
+        tell_unknown(opened, queue)
         _follow(opened, after, choice, limit, last, as_json)
-    else:
-        _print(opened, opened.events(after=after, until=end, limit=limit, last=last, **choice), as_json)
+        return
+    found = opened.events(after=after, until=end, limit=limit, last=last, **choice)
+    first = next(found, None)
+    if first is not None:
+        _print(opened, chain([first], found), as_json)
+        return
+    if as_json:
+        json_array([])
+    if not tell_unknown(opened, queue) and not as_json:
+        note("No such events.")
 
 
 def _bounds(queue: Queue, since: Place | None, until: Place | None) -> tuple[int, int | None]:
@@ -113,11 +123,7 @@ def _print(queue: Queue, events: Iterator[Recorded], as_json: bool) -> None:
     if as_json:
         json_array(_document(recorded, names) for recorded in events)
         return
-    first = next(events, None)
-    if first is None:
-        note("No such events.")
-        return
-    _pages(chain([first], events), names)
+    _pages(events, names)
 
 
 def _pages(events: Iterator[Recorded], names: "Names") -> None:

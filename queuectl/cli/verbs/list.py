@@ -10,6 +10,7 @@ from ...job import JobState
 from .. import offers
 from ..choosing import filter_from, filter_options
 from ..context import Session, pass_session
+from ..naming import tell_unknown
 from ..params import Place, as_of_option, json_option, now_us, whole
 from ..render import SCREENFUL, json_array, note, paged_table
 from ..text import escape
@@ -73,6 +74,7 @@ def command(
         where = where._replace(running_since_us=where.running_since_us - now_us() + opened.now_us())
     most = SCREENFUL if limit is None and not as_json else limit or None
     after = None if after is None else session.reading().match_id(after, or_removed=as_of is not None)
+    is_unknown = tell_unknown(session.reading(), where.queue, opened)
     found = opened.each_job(where, order=order, limit=most, after=after)
     if as_json:
         from ...documents import job_json
@@ -84,7 +86,8 @@ def command(
     wanted = chosen_columns(columns)
     first = list(islice(found, PAGE))
     if not first:
-        note(_nothing(where, after, as_of))
+        if not is_unknown:
+            note(_nothing(where, after, as_of))
         return
     shown = Rows(wanted, opened.now_us(), gone=gone_workers(opened, first))
     paged_table(shown.columns, map(shown.of, chain([first], iter(lambda: list(islice(found, PAGE)), []))))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..context import Session, pass_session
+from ..naming import tell_unknown
 from ..params import Place, as_of_option, json_option, queue_option
 from ..render import document, line
 from ..verb import Verb
@@ -39,19 +40,22 @@ def command(session: Session, *, queue: str | None, watch: bool, as_of: Place | 
     if watch:
         from ..watching import watch_status
 
+        tell_unknown(session.reading(), queue)
         watch_status(session.reading(), queue, as_json=as_json)
     else:
         _print(session, as_of, queue, as_json)
 
 
 def _print(session: Session, as_of: Place | None, queue: str | None, as_json: bool) -> None:
+    past = None if as_of is None else session.past(as_of)
+    tell_unknown(session.reading(), queue, past)
     if as_json:
         from ...documents import status_json
 
-        document(status_json(session.seen(as_of).status(queue=queue)))
+        document(status_json((session.reading() if past is None else past).status(queue=queue)))
         return
     from ..glance import glance, glance_back
 
-    lines = glance(session.reading(), queue) if as_of is None else glance_back(session.past(as_of), queue)
+    lines = glance(session.reading(), queue) if past is None else glance_back(past, queue)
     for each in lines:
         line(each)

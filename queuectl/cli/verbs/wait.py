@@ -11,6 +11,7 @@ from ..advice import Holdup
 from ..choosing import TOLD, Consent, filter_from, filter_options, named_or_meant
 from ..context import Session, pass_session
 from ..exits import REFUSED
+from ..naming import tell_unknown
 from ..params import duration_s, json_option
 from ..render import document, line, note
 from ..text import escape, plural
@@ -63,22 +64,21 @@ def command(
         _tell_named(jobs, as_json)
         is_well = all(job.state == JobState.COMPLETED for job in jobs)
     else:
+        is_unknown = where is not None and tell_unknown(queue, where.queue)
         waited = queue.wait_all(where or Filter(), timeout_s=timeout, on_look=holdup)
-        _tell_meant(waited, as_json, nobody=_nobody(queue, where))
+        _tell_meant(waited, as_json, nobody="" if is_unknown else _nobody(queue, where))
         is_well = not waited.not_completed and not waited.gone
     if not is_well:
         ctx.exit(REFUSED)
 
 
 def _nobody(queue: "Queue", where: Filter | None) -> str:
-    """Return what is said where there was nothing to wait for: a queue's name may have a slip in it."""
+    """Return what is said where there was nothing to wait for, in all queues or in one."""
     name = None if where is None else where.queue
-    if name is None or queue.count(Filter(queue=name)):
-        dead = queue.status(queue=name).jobs[JobState.DEAD]
-        of_it = "" if name is None else f" of queue {escape(name)}"
-        told = f" {plural(dead, 'job')}{of_it} {'is' if dead == 1 else 'are'} dead: queuectl dlq list" if dead else ""
-        return f"There was nothing to wait for.{told}"
-    return f"There was nothing to wait for: queue {escape(name)} has no jobs; `queuectl status` names those that have."
+    dead = queue.status(queue=name).jobs[JobState.DEAD]
+    of_it = "" if name is None else f" of queue {escape(name)}"
+    told = f" {plural(dead, 'job')}{of_it} {'is' if dead == 1 else 'are'} dead: queuectl dlq list" if dead else ""
+    return f"There was nothing to wait for.{told}"
 
 
 def _tell_named(jobs: "list[Job]", as_json: bool) -> None:
@@ -101,7 +101,8 @@ def _tell_meant(waited: "Waited", as_json: bool, *, nobody: str) -> None:
         return
     total = sum(counts.values()) + waited.gone
     if not total:
-        note(nobody)
+        if nobody:
+            note(nobody)
         return
     told = [f"{count:,} {state}" for state, count in counts.items() if count]
     told += [f"{waited.gone:,} archived meanwhile"] if waited.gone else []

@@ -8,6 +8,7 @@ import click
 
 from .. import offers
 from ..context import Session, pass_session
+from ..naming import tell_unknown
 from ..params import duration_s, json_option, queue_option, reason_option, whole
 from ..render import Column, document, line, note, state_colour, table
 from ..text import duration, escape
@@ -179,6 +180,7 @@ def list_workers(session: Session, *, queue: str | None, as_json: bool) -> None:
     Since when each is up, when it was last heard of, and for how long it runs what it runs.
     """
     opened = session.reading()
+    tell_unknown(opened, queue)
     workers = [info for info in opened.workers() if info.serves(queue)]
     if as_json:
         from ...documents import worker_json
