@@ -57,8 +57,8 @@ JSON: Mapping[str, str] = {
     "status": '`{"jobs", "active_workers", "queues", "head", "oldest_pending_s", "unserved"}`; with `--watch` one a '
     "line",
     "list": "a list of jobs",
-    "show": "a job, `inherited` (its variables by name), `caused_by`, `earlier` (the position at which an earlier "
-    "job of its id was removed, or null) and `output_cut_bytes` (how much of what its last run printed was not kept; "
+    "show": "a job, `inherited` (its variables by name), `caused_by` and `earlier` (the position at which an earlier "
+    "job of its id was removed, or null), and `output_cut_bytes` (how much of what its last run printed was not kept; "
     "null before one has ended, and with `--as-of`); of several a list of them",
     "logs": 'a list of `{"job", "run", "attempt", "worker_id", "started_at", "state", "summary", "stdout", "stderr", '
     '"cut_bytes"}`',

@@ -264,7 +264,10 @@ def told_keys(name: str) -> list[set[str]]:
         return told_keys(text.split("`")[1])
     shapes = [keys_in(shape) for shape in re.findall(r"\{[^}]*\}", text)]
     shapes += [keys_in(PAGE.SHAPES[word]) for word in PAGE.SHAPES if re.search(rf"\b{word}s?\b", text)]
-    return [*shapes, *(shape | {"caused_by", "earlier", "inherited"} for shape in shapes if name == "show")]
+    return [
+        *shapes,
+        *(shape | {"caused_by", "earlier", "inherited", "output_cut_bytes"} for shape in shapes if name == "show"),
+    ]
 
 
 def keys_in(shape: str) -> set[str]:

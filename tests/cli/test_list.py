@@ -82,9 +82,8 @@ def test_nothing(cli: CommandLine) -> None:
     cli("enqueue", "a", "true")
     for words, told in (
         (["list", "--state", "dead"], "No jobs are dead."),
-        (["ps", "--queue", "mail"], "No jobs are running in queue mail."),
+        (["ps", "--queue", "default"], "No jobs are running in queue default."),
         (["list", "--state", "failed,dead"], "No jobs are failed or dead."),
-        (["list", "--queue", "mail"], "No jobs in queue mail."),
         (["list", "--match", "rsync"], "No such jobs."),
     ):
         said = cli(*words)
