@@ -33,21 +33,22 @@ def adopt(
     """Import jobs, write those that cannot be taken to `rejects`, and print the report."""
     from json import dumps
 
-    with _queue(session, dry_run) as queue, _rejects(session, rejects, dry_run) as sink, progress("Importing") as shown:
-        try:
-            report = queue.import_jobs(
-                files,
-                format=kind,
-                tables=tables,
-                partly=rejects is not None,
-                dry_run=dry_run,
-                reason=reason,
-                progress=shown.done,
-                **flags,
-            )
-        except KeyboardInterrupt:
-            shown.interrupted("rows are in; --skip-existing goes on")
-            raise
+    left = "{:,} rows are in; --skip-existing goes on".format
+    with (
+        _queue(session, dry_run) as queue,
+        _rejects(session, rejects, dry_run) as sink,
+        progress("Importing", left=left) as shown,
+    ):
+        report = queue.import_jobs(
+            files,
+            format=kind,
+            tables=tables,
+            partly=rejects is not None,
+            dry_run=dry_run,
+            reason=reason,
+            progress=shown.done,
+            **flags,
+        )
         if sink is not None:
             sink.writelines(dumps(row).encode() + b"\n" for row in _plain(report, dry_run)["rejected"])
     if as_json:

@@ -10,7 +10,8 @@ from .text import escape, moment, plural
 def branch(session: Session, until: Place, into: str, as_json: bool) -> None:
     """Make it, and say what it is."""
     queue = session.reading()
-    with progress("Copying") as shown:
+    left = "{:,} events copied; no second queue was made; type it again".format
+    with progress("Copying", left=left) as shown:
         done = queue.branch(into, until.position, at_us=until.at_us, progress=shown.done)
     if as_json:
         from ..when import time_json

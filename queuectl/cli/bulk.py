@@ -12,6 +12,8 @@ from ..job_mapping import request_from_mapping
 from .asking import from_here, with_defaults
 from .params import now_us
 from .progress import progress
+from .render import note
+from .text import plural
 
 if TYPE_CHECKING:
     from ..answers import Bulk
@@ -41,6 +43,20 @@ class Jobs:
     def line_of(self, request: int) -> int:
         """Return the line that a request came from; both count from 1."""
         return self._lines[request - 1]
+
+    @property
+    def count(self) -> int:
+        """Return how many were read."""
+        return len(self._lines)
+
+    def left(self, done: int) -> str:
+        """Return what there is to say where so many of all are enqueued, or left out as there already, and no more."""
+        if not done:
+            return f"none of {plural(self.count, 'job')} is enqueued; type it again"
+        told = f"{done:,} of {plural(self.count, 'job')} are enqueued and stay"
+        if done >= self.count:
+            return told
+        return f"{told}; give it the rest, from line {self.line_of(done + 1):,} on"
 
     def __iter__(self) -> Iterator[JobRequest]:
         """Read the requests. Raises InvalidLine."""
@@ -111,14 +127,15 @@ def enqueue_all(queue: "Queue", jobs: Jobs, *, skip_existing: bool, reason: str 
 
     Raises InvalidLine with the line in the file; says on Ctrl-C how many are in.
     """
-    requests = list(jobs)
-    with progress("Enqueueing", len(requests)) as shown:
+    try:
+        requests = list(jobs)
+    except KeyboardInterrupt:
+        note(f"Interrupted: {plural(jobs.count, 'job')} read, and none is enqueued; type it again")
+        raise
+    with progress("Enqueueing", len(requests), left=jobs.left) as shown:
         try:
             return queue.enqueue_many(requests, skip_existing=skip_existing, progress=shown.done, reason=reason)
         except InvalidLine as error:
             raise InvalidLine(jobs.line_of(error.line), error.cause, enqueued=error.enqueued) from None
         except InvalidInput as error:  # how the queue refuses a request that is the only one
             raise InvalidLine(jobs.line_of(1), error) from None
-        except KeyboardInterrupt:
-            shown.interrupted("enqueued")
-            raise

@@ -122,12 +122,12 @@ def act_on_all(
         return Acted([job.id for job in queue.each_job(chosen.where)], 0)
     if count and not consent.yes:
         _ask(f"{said[0]} {plural(count, 'job')}", lenient=consent.lenient)
-    with progress(f"{said[0]} {plural(count, 'job')}", count) as shown:
-        try:
-            return queue.act_on_all(chosen, reason=reason, progress=shown.done)
-        except KeyboardInterrupt:
-            shown.interrupted(f"of {plural(count, 'job')} {said[1].lower()}; the rest is as it was")
-            raise
+
+    def left(done: int) -> str:
+        return f"{done:,} of {plural(count, 'job')} {said[1].lower()}; the rest is as it was; type it again to go on"
+
+    with progress(f"{said[0]} {plural(count, 'job')}", count, left=left) as shown:
+        return queue.act_on_all(chosen, reason=reason, progress=shown.done)
 
 
 def tell_acted(acted: "Acted", said: tuple[str, str], consent: Consent, *, noun: str = "job") -> None:

@@ -3,12 +3,13 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .render import note
-from .text import duration
+from .text import duration, escape
 
 if TYPE_CHECKING:
     from rich.progress import Progress, Task, TaskID
@@ -44,9 +45,15 @@ class Shown:
 
             self._bar.console.print(Text.from_ansi(tame(text)), soft_wrap=True)
 
-    def interrupted(self, what: str) -> None:
-        """Say how far it got before Ctrl-C."""
-        note(f"Interrupted: {self._done:,} {what}")
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    @property
+    def count(self) -> int:
+        """Return how much is done."""
+        return self._done
 
 
 class Unfolding:
@@ -78,8 +85,33 @@ def can_show() -> bool:
 
 
 @contextmanager
-def progress(title: str, total: int | None = None, *, in_bytes: bool = False) -> Iterator[Shown]:
-    """Show a bar while something goes on, which is counted, in bytes or by the piece: its rate, and the time left."""
+def progress(
+    title: str, total: int | None = None, *, in_bytes: bool = False, left: Callable[[int], str] | None = None
+) -> Iterator[Shown]:
+    """Show a bar while something goes on, which is counted, in bytes or by the piece: its rate, and the time left.
+
+    `left` returns, of how much was done, what is to be said where Ctrl-C breaks it off: what there is now, and
+    what to do next. That is said whether there is a terminal or not.
+    """
+    with _bar(title, total, in_bytes=in_bytes) as shown:
+        try:
+            yield shown
+        except KeyboardInterrupt:
+            if left is not None:
+                shown.close()
+                note(f"Interrupted: {left(shown.count)}")
+            raise
+
+
+def unwritten(name: str) -> str:
+    """Return what there is of a file that is written whole or not at all, of which the writing was broken off."""
+    if name == "-":
+        return "what went to stdout is not all of it"
+    return f"{escape(name)} {'is as it was' if Path(name).exists() else 'was not made'}"
+
+
+@contextmanager
+def _bar(title: str, total: int | None, *, in_bytes: bool) -> Iterator[Shown]:
     if not can_show():
         yield Shown(None, None)
         return

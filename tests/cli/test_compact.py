@@ -111,7 +111,7 @@ def test_interrupted_it_says_how_far_it_got(cli: CommandLine) -> None:
     compact.send_signal(signal.SIGINT)
     _, stderr = compact.communicate(timeout=20)
     assert compact.returncode == 130
-    assert "Interrupted: " in stderr
+    assert "Interrupted: " in stderr, stderr
     assert "type it again to go on" in stderr
     assert json.loads(cli.process("replay", "--check", "--json").stdout)["differences"] == []
     assert len(cli.json("history", "job7")) == 3

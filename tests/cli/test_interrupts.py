@@ -1,6 +1,8 @@
 """Ctrl-C on a real terminal, at any verb and any moment: the terminal is as before, and the store whole."""
 
+import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -136,3 +138,76 @@ def test_demo_terminated(cli: CommandLine, tmp_path: Path) -> None:
         subprocess.run(["kill", str(terminal.process.pid)], check=True)
         assert terminal.end() == INTERRUPTED
     assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("on_terminal", [False, True])
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("backup FILE", "no backup; FILE was not made; type it again"),
+        ("export FILE", "exported, not all; FILE was not made; type it again"),
+        ("verify --checkpoint FILE", "nothing is known of the rest, and no checkpoint was written; type it again"),
+    ],
+    ids=["backup", "export", "verify"],
+)
+def test_long_work(cli: CommandLine, tmp_path: Path, words: str, told: str, on_terminal: bool) -> None:
+    """Work that is broken off says in one line what there is of it and what to do, and leaves nothing half done."""
+    with cli.queue() as queue:
+        queue.enqueue_many([JobRequest("true")] * 100_000)
+    typed = cli.words(*words.replace("FILE", str(tmp_path / "file")).split())
+    if on_terminal:
+        with Terminal(typed) as terminal:
+            terminal.expect("/")  # of how much so much is done
+            terminal.type(INTERRUPT)
+            assert terminal.end() == INTERRUPTED
+            assert is_sane(terminal)
+            assert "Interrupted: " in terminal.shown
+            assert "Traceback" not in terminal.shown
+    else:
+        process = subprocess.Popen(typed, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: is_at_work(process, cli.db))
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=20)
+        assert (process.returncode, out) == (INTERRUPTED, "")
+        assert errors.startswith("Interrupted: ")
+        assert told.replace("FILE", str(tmp_path / "file")) in errors
+        assert errors.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["q"]
+
+
+def is_at_work(process: "subprocess.Popen[str]", db: Path) -> bool:
+    """Whether a process has the queue open, or another process that looks at it."""
+    place = Path(f"/proc/{process.pid}")
+    for each in (place / "fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            if each.readlink().is_relative_to(db):
+                return True
+    return bool((place / f"task/{process.pid}/children").read_text())
+
+
+def test_a_file_into_a_pipe(cli: CommandLine) -> None:
+    """Of a file that is broken off while it is read nothing is enqueued, and one line says so without a terminal."""
+    process = cli.spawn("enqueue", "--lines", "--file", "-", stdin=subprocess.PIPE)
+    wait_until(cli.is_made)
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=20)
+    assert (process.returncode, out) == (INTERRUPTED, "")
+    assert errors == "Interrupted: 0 jobs read, and none is enqueued; type it again\n"
+    assert cli.jobs() == []
+
+
+def test_a_bulk_counts_what_is_in(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C between a commit and the word of it: the chunk that is in counts as done."""
+    told: list[int] = []
+
+    def heard(done: int) -> None:
+        told.append(done)
+
+    def broken_off(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("queuectl.outputs.remove_files", broken_off)
+    with cli.queue() as queue, pytest.raises(KeyboardInterrupt):
+        queue.enqueue_many([JobRequest("true")] * 20_000, progress=heard)
+    assert told == [10_000]
+    assert cli.json("status")["jobs"]["pending"] == 10_000

@@ -6,7 +6,7 @@ import click
 
 from ..context import Session, pass_session
 from ..params import filled, json_option
-from ..progress import progress
+from ..progress import progress, unwritten
 from ..render import document, line, note
 from ..text import escape, plural
 from ..verb import Verb
@@ -32,7 +32,7 @@ def command(session: Session, *, file: str, force: bool, as_json: bool) -> None:
     """
     if file == "-" and sys.stdout.isatty():
         raise click.UsageError("a backup is no text; send it into a file or a pipe")
-    with progress("Backing up", in_bytes=True) as shown:
+    with progress("Backing up", in_bytes=True, left=lambda _: f"no backup; {unwritten(file)}; type it again") as shown:
         done = session.reading().backup(file, force=force, progress=shown.stage)
     told = (
         f"Backed up {plural(done.events, 'event')} up to position {done.head} and {plural(done.files, 'file')} "

@@ -72,27 +72,27 @@ def _compact(
     session: Session, older_than: float, keep_dead: bool, archive: str | None, dry_run: bool, reason: str | None
 ) -> "Compacted":
     queue = session.existing()
-    with progress("Looking" if dry_run else "Compacting") as shown:
-        last: list[Compacted] = []
+    last: list[Compacted] = []
+
+    def left(_: int) -> str:
+        if dry_run or not last:
+            return "nothing is archived yet; type it again to go on"
+        return f"{last[0].events:,} events are archived and gone, the others stay; type it again to go on"
+
+    with progress("Looking" if dry_run else "Compacting", left=left) as shown:
 
         def hear(done: "Compacted") -> None:
             last[:] = [done]
             shown.done(done.position, done.upto)
 
-        try:
-            done = queue.compact(
-                older_than_s=older_than,
-                keep_dead=keep_dead,
-                archive=archive,
-                dry_run=dry_run,
-                progress=hear,
-                reason=reason,
-            )
-        except KeyboardInterrupt:
-            if last and not dry_run:
-                shown.done(last[0].events)
-                shown.interrupted("events are archived and gone, the others stay; type it again to go on")
-            raise
+        done = queue.compact(
+            older_than_s=older_than,
+            keep_dead=keep_dead,
+            archive=archive,
+            dry_run=dry_run,
+            progress=hear,
+            reason=reason,
+        )
     behind = [escape(each.name) for each in queue.subscriptions() if each.position < done.upto and done.events]
     if behind:
         verb = "would miss" if dry_run else "will miss"

@@ -5,7 +5,7 @@ import click
 from ..context import Session, pass_session
 from ..exits import say
 from ..params import filled
-from ..progress import progress
+from ..progress import progress, unwritten
 from ..render import note
 from ..text import escape, plural
 from ..verb import Verb
@@ -26,7 +26,11 @@ def command(session: Session, *, file: str, no_outputs: bool, force: bool) -> No
     same queue of it. FILE is there whole, or not at all. docs/backup.md has the format.
     """
     queue = session.reading()
-    with progress("Exporting") as shown:
+
+    def left(done: int) -> str:
+        return f"{plural(done, 'event')} exported, not all; {unwritten(file)}; type it again, it begins anew"
+
+    with progress("Exporting", left=left) as shown:
         if file == "-":
             done = queue.export(lambda line: say(line, newline=False), outputs=not no_outputs, progress=shown.done)
         else:

@@ -77,7 +77,8 @@ def command(
 def _export(session: Session, name: str, as_json: bool) -> None:
     from ...queue import Queue
 
-    with _opened(name) as source, progress("Importing") as shown:
+    left = "{:,} done; no queue was made of it; type it again, it begins anew".format
+    with _opened(name) as source, progress("Importing", left=left) as shown:
         done = Queue.import_export(source, session.path, name="stdin" if name == "-" else name, progress=shown.stage)
     if as_json:
         document(done._asdict())

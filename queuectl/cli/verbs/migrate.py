@@ -24,7 +24,8 @@ def command(ctx: click.Context, session: Session, *, check: bool, as_json: bool)
     """
     from ...queue import Queue
 
-    with progress("Making the views") as shown:
+    left = "{:,} events done; the store is as it was; type it again, it begins anew".format
+    with progress("Making the views", left=left) as shown:
         found = Queue.migrate(session.path, check=check, progress=shown.done)
     if as_json:
         document({"checked": check, "steps": found.steps, "notes": found.notes})

@@ -40,12 +40,9 @@ def command(
         branch(session, until, into, as_json)
         return
     queue = session.existing()
-    with progress("Replaying") as shown:
-        try:
-            report = queue.replay(check=check, progress=shown.done)
-        except KeyboardInterrupt:
-            shown.interrupted("events replayed; the views are as they were")
-            raise
+    left = "{:,} events replayed; the views are as they were; type it again, it begins anew"
+    with progress("Replaying", left=left.format) as shown:
+        report = queue.replay(check=check, progress=shown.done)
     if as_json:
         document(
             {

@@ -42,7 +42,10 @@ def command(session: Session, *, file: str | None, force: bool, finish: bool, as
         else:
             line("Finished: the queue is in place" if done else "There is nothing to finish")
         return
-    with progress("Restoring", in_bytes=True) as shown:
+    left = (
+        "if it had begun to put the queue in place, `queuectl restore --finish` does the rest, else nothing was changed"
+    )
+    with progress("Restoring", in_bytes=True, left=lambda _: left) as shown:
         restored = Queue.restore(file, session.path, force=force, progress=shown.stage)
     if as_json:
         document(restored._asdict())

@@ -32,7 +32,8 @@ def command(ctx: click.Context, session: Session, *, due: bool, as_json: bool) -
         return
     if due:
         _stand_back()
-    with progress("Making snapshots") as shown:
+    left = "the snapshots that are made stay; type it again to go on"
+    with progress("Making snapshots", left=lambda _: left) as shown:
         made = session.reading().make_snapshots(with_head=not due, progress=shown.done)
     if as_json:
         document({"made": None if made is None else [each.position for each in made]})

@@ -57,10 +57,21 @@ def command(
     """
     from ...verification import verify
 
-    with progress(TITLES["file"]) as shown:
+    doing = TITLES["file"]
+
+    def left(done: int) -> str:
+        none = "" if checkpoint is None else ", and no checkpoint was written"
+        return (
+            f"{doing[:1].lower()}{doing[1:]}, {done:,} done; nothing is known of the rest{none}; "
+            f"type it again, it begins anew{'' if log_only else ', or with --log-only, which takes less time'}"
+        )
+
+    with progress(doing, left=left) as shown:
 
         def far(part: str, done: int, total: int | None) -> None:
-            shown.done(done, total, TITLES[part])
+            nonlocal doing
+            doing = TITLES[part]
+            shown.done(done, total, doing)
 
         found = verify(
             session.directory(),
