@@ -17,8 +17,8 @@ import lmdb
 from . import lock_wait, log_end
 from .datafile import check_length, damaged
 from .directory import hold_files
-from .errors import NoQueue, StoreError
-from .gate import Entry, Gate
+from .errors import ForkedStore, NoQueue, StoreError
+from .gate import Entry, Gate, free
 from .lmdbfile import NEARLY_FULL, PATIENCE_S, LmdbFile
 from .log_end import OVERWRITTEN, Seen
 from .scope import scope
@@ -234,6 +234,8 @@ class Environment:
             raise NoQueue(str(self.path), gone=gone)
 
     def _check_usable(self, *, gone: str) -> None:
+        if not self.opener:  # the fork came while this waited to go in
+            raise ForkedStore(str(self.path), self.maker, os.getpid())
         if gone or self._is_retired:
             raise NoQueue(str(self.path), gone=gone or "its directory was deleted or replaced")
         if not self.users or self._is_closing:
@@ -365,6 +367,8 @@ class Environment:
     def disown(self) -> None:
         """Have nothing more to do with it, in a forked child: it is the parent's."""
         self.opener = 0
+        self.gate.disown()
+        free(self.turn)
         self.opened.abandon()
         self._let_go()
 

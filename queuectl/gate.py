@@ -6,13 +6,26 @@ told of that; who waits looks again every few milliseconds.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from threading import RLock, get_ident
 from time import monotonic, sleep
-from typing import Final
+from typing import Any, Final
 
 from .scope import scope
 
 _PAUSE_S: Final = 0.002
+
+
+def free(lock: Any) -> None:
+    """Let go of an RLock, in a forked child, that a thread has which the child lacks.
+
+    A signal's handler may fork while its thread waits for that very lock; back in the wait the child would be there
+    for ever. What it gets the lock for refuses it then. A timed wait that looks whether this is a child would cost
+    each one that need not wait, and could not be broken off safely by a handler that raises.
+    """
+    if not lock._is_owned():
+        with suppress(RuntimeError):  # nobody has it
+            lock._release_save()
 
 
 class Entry:
@@ -48,6 +61,11 @@ class Gate:
         except BaseException:
             entry.is_inside = False
             raise
+
+    def disown(self) -> None:
+        """Let in whoever waits in a forked child: others that were inside, or alone, are threads of its parent."""
+        self._alone = None
+        free(self.lock)
 
     def entries(self) -> list[Entry]:
         """Return the entries of all that are inside."""

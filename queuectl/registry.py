@@ -23,6 +23,7 @@ from .directory import (
 )
 from .environment import OPEN_ENVIRONMENTS, Environment
 from .errors import NoQueue, StoreError
+from .gate import free
 from .scope import scope
 from .tables import TablesMissing
 
@@ -210,7 +211,12 @@ def _before_fork() -> None:
 
 def _in_child() -> None:
     global _places
-    _places = _Places()
+    before, _places = _places, _Places()
+    for place in before.by_path.values():
+        if not place.lock._is_owned():  # type: ignore[attr-defined]
+            place.environment, place.is_taken = None, False
+            free(place.lock)  # whoever waits for it opens what is its own
+    free(before.lock)
     for each in list(OPEN_ENVIRONMENTS):
         each.disown()
     OPEN_ENVIRONMENTS.clear()

@@ -171,6 +171,56 @@ def test_a_forked_child_is_refused_and_does_not_hang(shared: Queue) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
+@pytest.mark.parametrize("lock", ["turn", "gate", "alone"])
+def test_a_handler_forks_while_its_thread_waits(tmp_path: Path, lock: str) -> None:
+    """A child that a signal's handler forks, and that is back in a wait for another thread's turn, is refused there."""
+    code = "import sys; sys.path.insert(0, {!r}); from tests.test_group_commit import fork_in_wait; fork_in_wait({!r})"
+    words = [sys.executable, "-c", code.format(str(Path.cwd()), lock), str(tmp_path / "q")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (0, "7\n1\n"), done.stderr
+
+
+def fork_in_wait(lock: str) -> None:
+    """Wait in the main thread for what another thread has, fork meanwhile in a handler, and tell how each fared."""
+    queue = Queue.open(sys.argv[1])
+    shared = queue._store._shared
+    held: Any = {"turn": shared.turn, "gate": shared.gate.lock, "alone": shared.gate.alone(timeout_s=5)}[lock]
+    has_it, is_forked = threading.Event(), threading.Event()
+    children: list[int] = []
+
+    def have_it() -> None:
+        with held:
+            has_it.set()
+            is_forked.wait(20)
+
+    def interrupt() -> None:
+        main = Path(f"/proc/self/task/{threading.main_thread().native_id}/syscall")
+        wait_until(lambda: lock != "turn" or queue._commits._waiting)
+        wait_until(lambda: main.read_text().split()[0] != "running")
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    def fork(*_: object) -> None:
+        if child := os.fork():
+            children.append(child)
+            is_forked.set()
+        else:
+            signal.alarm(10)  # instead of for ever
+
+    signal.signal(signal.SIGUSR1, fork)
+    threading.Thread(target=have_it).start()
+    has_it.wait(20)
+    threading.Thread(target=interrupt).start()
+    try:
+        queue.enqueue("true")
+    except ForkedStore:
+        os._exit(7)
+    if not children:
+        os._exit(1)
+    print(os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]))
+    print(len(queue.jobs()), flush=True)
+    os._exit(0)
+
+
 def test_a_transaction_is_bounded(shared: Queue) -> None:
     """However many wait, one transaction takes no more than so many, and the next one the rest."""
     before = commits(shared)

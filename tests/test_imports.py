@@ -46,7 +46,7 @@ ALLOWED = {  # module -> what of ours it may import; the first row that fits cou
     "scope": "",
     "lmdbfile": "directory errors files lock_wait scope surroundings txnlocks",
     "writable": "lmdbfile",
-    "registry": "directory environment errors halfmade scope tables",
+    "registry": "directory environment errors gate halfmade scope tables",
     "txnlocks": "errors lock_wait",
     "packing": "",
     "shells|kinds": "display errors",
