@@ -43,6 +43,11 @@ _SETS: Final = ("a", "b")
 _META: Final = {b"format": 1, b"live": 1, b"views": 1, b"anchor": 16, b"cut": 8, b"origin": 32, b"sum": 4, b"tables": 1}
 """Each key that `meta` may have, and how many bytes its value has at least."""
 
+_NUMBERS: Final = (b"format", b"views", b"tables")
+"""Those of them that are numbers as text, above 0."""
+
+_DIGITS: Final = 10
+
 _OF_GAPS: Final = (b"cut", b"origin")
 """What a store of format 2 has, and none of format 1; `sum` is theirs, which older releases did not write."""
 
@@ -137,16 +142,33 @@ def tables_there(env: lmdb.Environment, path: Path) -> Sets:
 
 
 def check_format(env: lmdb.Environment, path: Path, txn: lmdb.Transaction | None) -> None:
-    """Refuse a file of another program, or of a newer release; raises NotAQueue or NewerFormat."""
+    """Refuse a file of another program, or of a newer release; raises NotAQueue, NewerFormat or StoreError."""
     try:
         meta = env.open_db(b"meta", txn=txn, create=False)
         env.open_db(b"log", txn=txn, create=False)
         with nullcontext(txn) if txn is not None else env.begin() as reading:
-            version = int(reading.get(b"format", db=meta) or b"")
-    except (lmdb.NotFoundError, lmdb.IncompatibleError, ValueError) as error:
-        raise NotAQueue(str(path), "data.mdb belongs to another program") from error
-    if version > FORMAT:
-        raise NewerFormat(f"the format of the store at {path}", version, FORMAT)
+            version = bytes(reading.get(b"format", db=meta) or b"")
+        found = "" if _is_number(version) else "`format` in its table `meta` is not what was written"
+    except (lmdb.NotFoundError, lmdb.IncompatibleError) as error:
+        found = str(error)
+    if found and _has_other_tables(env, txn):
+        raise StoreError(f"the queue at {path} is damaged: {found}; type `queuectl verify`, then restore a backup")
+    if found:
+        raise NotAQueue(str(path), "data.mdb belongs to another program")
+    if int(version) > FORMAT:
+        raise NewerFormat(f"the format of the store at {path}", int(version), FORMAT)
+
+
+def _has_other_tables(env: lmdb.Environment, txn: lmdb.Transaction | None) -> bool:
+    """Return whether a file has tables that no other program would name so: it is a queue, whatever else it lacks."""
+    with nullcontext(txn) if txn is not None else env.begin() as reading:
+        return not {b"streams", b"jobs.a", b"jobs.b", b"ids.a", b"ids.b"}.isdisjoint(
+            reading.cursor().iternext(values=False)
+        )
+
+
+def _is_number(value: bytes) -> bool:
+    return value.isdigit() and len(value) < _DIGITS and int(value) > 0
 
 
 def fault_of_meta(rows: Mapping[bytes, bytes], head: bytes, *, counted: int) -> str:
@@ -160,7 +182,7 @@ def fault_of_meta(rows: Mapping[bytes, bytes], head: bytes, *, counted: int) -> 
     for key, value in rows.items():
         if key not in _META or (key in (*_OF_GAPS, b"sum") and not has_gaps):
             return f"its table `meta` has a row `{ascii(key)[2:-1]}` that nobody wrote"
-        if len(value) < _META[key]:
+        if len(value) < _META[key] or (key in _NUMBERS and not _is_number(value)):
             return f"its table `meta` has a row `{key.decode()}` that is not whole"
     if lacking := [key.decode() for key in _OF_GAPS if has_gaps and key not in rows]:
         return f"its table `meta` lacks the row `{lacking[0]}`"

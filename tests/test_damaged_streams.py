@@ -220,22 +220,44 @@ def test_a_changed_row_of_meta_is_damage(tmp_path: Path, has_gaps: bool) -> None
         assert any(each.is_damage for each in verify(path).problems)
 
 
-def test_a_row_of_meta_that_its_page_hides_is_damage(tmp_path: Path) -> None:
-    """The page's head says that it ends before its last row: what LMDB counts tells that one is missing."""
+@pytest.mark.parametrize("hidden", range(1, 7))
+def test_rows_of_meta_that_its_page_hides_are_damage(tmp_path: Path, hidden: int) -> None:
+    """The page's head says that it ends before its last rows: LMDB's count tells what it lacks."""
     path = tmp_path / "q"
     damage.make(path)
     data = path / "data.mdb"
     file = damage.File(data.read_bytes())
     [leaf] = file.leaves(file.roots()["meta"])
     ends = struct.unpack_from("<H", file.page(leaf), 12)[0]
-    data.write_bytes(file.spoilt((leaf * damage.PAGE + 12, struct.pack("<H", ends - 2))))
+    data.write_bytes(file.spoilt((leaf * damage.PAGE + 12, struct.pack("<H", ends - 2 * hidden))))
     ways: tuple[Callable[[], object], ...] = (
         lambda: Queue.open(path, create=False),
         lambda: Queue.open(path, create=False, read_only=True),
         lambda: Queue.migrate(path, check=True),
     )
     for way in ways:
-        with pytest.raises(StoreError, match=r"table `meta` has 5 of 6 rows; type `queuectl verify`"):
+        with pytest.raises(
+            StoreError, match=r"table `meta` (has \d of 6 rows|is not what was written); type `queuectl verify`"
+        ):
+            way()
+    assert any(each.is_damage for each in verify(path).problems)
+
+
+@pytest.mark.parametrize("key", [b"format", b"views", b"tables"])
+@pytest.mark.parametrize("value", [b"3x", b"\xff\xff", b"0", b"-1", b"9" * 5000])
+def test_a_number_in_meta_that_is_none_is_damage(tmp_path: Path, key: bytes, value: bytes) -> None:
+    """No verb ends in an error of Python's at it, and none takes the queue for another program's."""
+    path = tmp_path / "q"
+    Queue.open(path).close()
+    set_meta(path, {**set_meta(path, None), key: value})
+    ways: tuple[Callable[[], object], ...] = (
+        lambda: Queue.open(path, create=False),
+        lambda: Queue.open(path, create=False, read_only=True),
+        lambda: Queue.migrate(path, check=True),
+        lambda: Queue.migrate(path),
+    )
+    for way in ways:
+        with pytest.raises(StoreError, match=r"`meta`.*type `queuectl verify`"):
             way()
     assert any(each.is_damage for each in verify(path).problems)
 
