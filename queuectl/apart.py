@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from importlib import import_module
 from pathlib import Path
 from threading import Lock, Thread
@@ -23,7 +23,7 @@ from typing import IO, Any, Final, NamedTuple
 
 from . import lock_wait
 from .errors import QueuectlError
-from .hindrance import hindrance, is_hindrance, words
+from .hindrance import advice, hindrance, is_hindrance, words
 from .packing import pack, unpack, unpacked
 
 Message = dict[str, Any]
@@ -87,8 +87,8 @@ def stream(task: str, options: Mapping[str, Any]) -> Generator[Message, None, En
 
     The child ends at the latest when this is closed.
     """
-    with _in_memory() as complaints:
-        child, messages = _begun(task, options, complaints)
+    child, messages, complaints = _begun(task, options)
+    with complaints:
         with child, messages:
             try:
                 is_begun, last = yield from _listen(messages)
@@ -107,27 +107,27 @@ def stream(task: str, options: Mapping[str, Any]) -> Generator[Message, None, En
         return _ending(child.returncode, complaints.read().decode(errors="replace"), is_begun=is_begun)
 
 
-def _begun(task: str, options: Mapping[str, Any], complaints: IO[bytes]) -> tuple["subprocess.Popen[bytes]", Any]:
-    """Start the child of a task; returns it, and where its messages come from."""
+def _begun(task: str, options: Mapping[str, Any]) -> tuple["subprocess.Popen[bytes]", Any, IO[bytes]]:
+    """Start the child of a task; returns it, where its messages come from, and a file of what it complains of."""
     refusal = "cannot start a process to look at the queue"
     if not sys.executable:
         raise QueuectlError(f"{refusal}: this program does not say where its Python is; set sys.executable")
     words = [sys.executable, "-P", "-c", _START, str(Path(__file__).parents[1]), task, pack(options).hex()]
     try:
-        ours, its = socket.socketpair()
-        with ours, its:
-            os.set_blocking(its.fileno(), True)  # in a program under gevent it is not, and the child would find nothing
-            messages = ours.makefile("rb", buffering=0)
-            try:
+        with ExitStack() as opened:
+            complaints = opened.enter_context(_in_memory())
+            ours, its = socket.socketpair()
+            with ours, its:
+                os.set_blocking(its.fileno(), True)  # under gevent it is not, and the child would find nothing
+                messages = opened.enter_context(ours.makefile("rb", buffering=0))
                 child = subprocess.Popen(
                     words, bufsize=0, stdin=its.fileno(), stdout=subprocess.DEVNULL, stderr=complaints
                 )
-            except BaseException:
-                messages.close()
-                raise
+            opened.pop_all()
     except OSError as error:
-        raise QueuectlError(f"{refusal}: {error.strerror}: {sys.executable}; try again") from error
-    return child, messages
+        way = advice(error.errno or 0, "try again")
+        raise QueuectlError(f"{refusal}: {error.strerror}: {sys.executable}; {way}") from error
+    return child, messages, complaints
 
 
 def _listen(messages: IO[bytes]) -> Generator[Message, None, tuple[bool, Any]]:

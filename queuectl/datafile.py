@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import lmdb
 
-from .directory import advice_on, check_new, hold_files, refuse_irregular
+from .directory import advice_on, check_new, hold_files, let_go, refuse_irregular
 from .errors import NoQueue, StoreError
 from .halfmade import holds_nothing, refuse_lost
 from .hindrance import hindrance
@@ -83,6 +83,7 @@ def peek(path: Path) -> Peeked:
     if holds_nothing(path):
         refuse_lost(path)
         raise NoQueue(str(path))
+    owner = os.getpid()
     held = hold_files(path, create=False)
     try:
         with told(path), opened_file(path) as opened, opened.reading() as env:
@@ -96,7 +97,7 @@ def peek(path: Path) -> Peeked:
         return Peeked(rows, last, missing)
     finally:
         if held is not None:
-            os.close(held)
+            let_go(held, owner)
 
 
 def compacted_copy(path: Path, target: Path) -> None:

@@ -112,7 +112,7 @@ def await_replaced(path: Path) -> None:
         held = hold(path)
         if held is None:
             raise
-        os.close(held)
+        let_go(held, os.getpid())
         refuse_half_replaced(path)
 
 
@@ -251,12 +251,26 @@ def is_used(path: Path) -> bool:
 @scope
 def lock(path: Path, *, wait: bool) -> Iterator[bool]:
     """Lock a file meanwhile, for this process or thread alone; yields whether it could, where it does not `wait`."""
+    owner = os.getpid()
     fd = _locked(path, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
         yield fd is not None
     finally:
         if fd is not None:
-            os.close(fd)
+            let_go(fd, owner)
+
+
+def let_go(fd: int, owner: int) -> None:
+    """Unlock a file that the process `owner` has locked, and close it.
+
+    A child that was forked meanwhile has a copy, with which the lock would last as long as that child; and a child
+    that comes by here itself leaves its parent the lock.
+    """
+    try:
+        if os.getpid() == owner:
+            fcntl.flock(fd, fcntl.LOCK_UN)
+    finally:
+        os.close(fd)
 
 
 def hold(path: Path) -> int | None:
@@ -285,6 +299,7 @@ def hold_files(path: Path, *, create: bool) -> int | None:
     """
     tries = _ALONE_TRIES  # and no deadline: whoever replaces the queue is waited for as long as that takes
     is_tried = False
+    owner = os.getpid()
     while True:
         held = hold(path)
         try:
@@ -301,9 +316,9 @@ def hold_files(path: Path, *, create: bool) -> int | None:
                 raise FileDeleted(str(path), missing[0])
         except BaseException:
             if held is not None:
-                os.close(held)
+                let_go(held, owner)
             raise
-        os.close(held)
+        let_go(held, owner)
         tries -= 1
         is_tried = _make_files(path, missing)
 

@@ -16,7 +16,7 @@ import lmdb
 
 from . import lock_wait, log_end
 from .datafile import check_length, damaged
-from .directory import hold_files
+from .directory import hold_files, let_go
 from .errors import ForkedStore, NoQueue, StoreError
 from .gate import Entry, Gate, free
 from .lmdbfile import NEARLY_FULL, PATIENCE_S, LmdbFile
@@ -375,7 +375,7 @@ class Environment:
     def _let_go(self) -> None:
         held, self._hold = self._hold, None
         if held is not None:
-            os.close(held)
+            let_go(held, self.opener)
 
 
 def forget_frames(error: BaseException) -> None:

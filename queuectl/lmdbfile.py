@@ -290,6 +290,24 @@ _kept: set[tuple[int, int] | None] = set()
 
 _never_closed: Final[list[lmdb.Environment]] = []
 
+_is_forked = False
+"""Whether this process is a forked child: py-lmdb then takes for open what a thread of the parent's was opening."""
+
+
+def _before_fork() -> None:
+    if OPEN_FILES:
+        import ctypes  # noqa: F401 - the child wants it, and might wait for ever for an import of another thread
+
+
+def _in_child() -> None:
+    global _is_forked
+    _is_forked = True
+    for each in list(OPEN_FILES):
+        each.abandon()
+
+
+os.register_at_fork(before=_before_fork, after_in_child=_in_child)
+
 
 def _keep(opened: LmdbFile) -> None:
     """Keep an environment from being closed, by the end of the interpreter too: nothing else can."""
@@ -358,7 +376,8 @@ def _open_mapped(path: Path, wanted: int, *, read_only: bool, passing: bool) -> 
     size, needed = _map_bytes(path)
     size = max(size, wanted)
     files = {file_at(path), file_at(path, "lock.mdb")} - {None}
-    is_kept = not files.isdisjoint(_kept) and all(files.isdisjoint(each.files) for each in OPEN_FILES)
+    is_open = any(not files.isdisjoint(each.files) for each in OPEN_FILES)
+    is_kept = not is_open and (_is_forked or not files.isdisjoint(_kept))
     while True:
         try:
             with _unlisted() if is_kept else nullcontext():

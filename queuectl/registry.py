@@ -204,11 +204,6 @@ def _size(path: Path) -> int:
         return -1
 
 
-def _before_fork() -> None:
-    if OPEN_ENVIRONMENTS:
-        import ctypes  # noqa: F401 - the child wants it, and might wait for ever for an import of another thread
-
-
 def _in_child() -> None:
     global _places
     before, _places = _places, _Places()
@@ -227,5 +222,5 @@ def _at_exit() -> None:
         each.opened.outlive()
 
 
-os.register_at_fork(before=_before_fork, after_in_child=_in_child)
+os.register_at_fork(after_in_child=_in_child)
 atexit.register(_at_exit)

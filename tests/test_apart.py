@@ -183,3 +183,19 @@ def _session(leader: int) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def test_without_descriptors_it_says_which_limit(tmp_path: Path) -> None:
+    """Wherever on the way to a child none is left, it is one error, and names what to raise."""
+    script = (
+        "import os, resource, sys; from queuectl import apart; from queuectl.errors import QueuectlError\n"
+        "used = max(map(int, os.listdir('/proc/self/fd')))\n"
+        "for more in range(1, 6):\n"
+        "    resource.setrlimit(resource.RLIMIT_NOFILE, (used + more, 4096))\n"
+        "    try: apart.run('verify', {'path': sys.argv[1]}, lambda _: None)\n"
+        "    except QueuectlError as error: print(more, error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert len(lines) > 2
+    assert all(line.endswith("raise the limit on open files (`ulimit -n`)") for line in lines), done.stdout

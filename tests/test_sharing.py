@@ -3,11 +3,11 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
-from signal import SIGKILL, alarm
+from signal import SIGKILL, alarm, pause
 from subprocess import run
 from threading import Event, Thread
 from time import monotonic, sleep
@@ -16,6 +16,8 @@ from types import ModuleType
 import pytest
 
 from queuectl import Queue, environment
+from queuectl.datafile import peek
+from queuectl.directory import lock
 from queuectl.errors import ForkedStore, StoreError
 from queuectl.later import Later
 from queuectl.store import Store
@@ -245,6 +247,48 @@ def fork_on() -> None:
         with store.read() as txn:
             assert txn.count("ids") == 17
     print(codes)
+
+
+@pytest.mark.parametrize("way", [lambda path: Store.open(path, create=False).close(), peek], ids=["open", "peek"])
+def test_a_child_forked_in_an_opening_opens_its_own(tmp_path: Path, way: Callable[[Path], object]) -> None:
+    """What a thread that the child lacks was opening is nothing to the child, also where nothing else is open."""
+    Store.open(tmp_path, create=True).close()
+    codes = set()
+    with threads(lambda: way(tmp_path)):
+        for _ in range(40):
+            if not (child := os.fork()):
+                code = 1
+                with suppress(StoreError), Store.open(tmp_path, create=False) as own, own.write() as txn:
+                    txn.put("ids", b"child", b"1")
+                    code = 0
+                os._exit(code)
+            codes.add(exit_code_of(child))
+    assert codes == {0}
+
+
+def test_a_lock_ends_with_whoever_has_it_and_not_with_a_child(tmp_path: Path) -> None:
+    """A child that was forked meanwhile, by whichever thread, keeps nobody out of what its parent is through with."""
+    with lock(tmp_path / "some.lock", wait=True):
+        if not (child := os.fork()):
+            pause()
+    try:
+        with lock(tmp_path / "some.lock", wait=False) as is_ours:
+            assert is_ours
+    finally:
+        os.kill(child, SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_a_child_leaves_its_parent_the_lock_it_comes_out_of(tmp_path: Path) -> None:
+    """A child that returns into the block that its parent has a lock in closes its copy, and no more."""
+    path = tmp_path / "some.lock"
+    with lock(path, wait=True):
+        if child := os.fork():
+            exit_code_of(child)
+            with lock(path, wait=False) as is_ours:
+                assert not is_ours
+    if not child:
+        os._exit(0)
 
 
 def test_a_child_forked_beside_an_import_can_import_that_too() -> None:
