@@ -66,7 +66,9 @@ def near_queues(txn: Transaction, typed: str) -> list[str] | None:
     def beginning(start: str) -> Iterator[str]:
         return chain((name for name in served if name.startswith(start)), counts.names(txn, start))
 
-    return None if is_there(typed) else _near(typed, is_there, beginning)
+    if is_there(typed):
+        return None
+    return [] if len(typed) > ID_CHARS + 1 else _near(typed, is_there, beginning)
 
 
 def _near(typed: str, is_there: Callable[[str], bool], beginning: Callable[[str], Iterator[str]]) -> list[str]:

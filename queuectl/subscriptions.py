@@ -59,6 +59,8 @@ class Subscription:
         self._follow = follow
         self._is_open = True
         self._at = _opened(store, clock.now_us(), name, start)
+        self._moving = self._at
+        """Where it was last set to: a signal's handler may raise once that is on disk, before anybody is told."""
         self._given = self._at.position
 
     @property
@@ -76,7 +78,13 @@ class Subscription:
         """
         self.ack()  # also where it was closed meanwhile: the batch before is done with
         while self._is_open:
-            if batch := self._read():
+            with self._store.read() as txn:
+                batch = list(LmdbLog(txn).read(self._given, BATCH))
+            if batch:
+                last = batch[-1].position
+                self.gone += last - self._given - len(batch)
+                # No call comes after this, at which a signal's handler could raise: a batch given is one returned.
+                self._given = last
                 return batch
             if not self._follow:
                 break
@@ -93,7 +101,7 @@ class Subscription:
             expected = f"from {self._at.position} to {self._given}, as far as events were given"
             raise InvalidInput("position", shown(position), expected)
         if to != self._at.position:
-            self._at = _moved(self._store, self.name, self._at, to, self._clock.now_us())
+            self._at = self._moved(to, self._clock.now_us())
 
     def close(self) -> None:
         """Give no more batches, also where one is waited for; what is not acknowledged comes again."""
@@ -105,13 +113,15 @@ class Subscription:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _read(self) -> list[Recorded]:
-        with self._store.read() as txn:
-            batch = list(LmdbLog(txn).read(self._given, BATCH))
-        if batch:
-            self.gone += batch[-1].position - self._given - len(batch)
-            self._given = batch[-1].position
-        return batch
+    def _moved(self, position: int, now_us: int) -> Checkpoint:
+        with self._store.write() as txn:
+            found = _get(txn, self.name)
+            if found is None or found not in (self._at, self._moving):
+                raise CheckpointMoved(self.name, self._at.position, None if found is None else found.position)
+            self._at = found
+            self._moving = Checkpoint(position, now_us, found.moves + 1)
+            _put(txn, self.name, self._moving)
+        return self._moving
 
 
 def listed(txn: Transaction, now_us: int) -> list[Subscriber]:
@@ -179,16 +189,6 @@ def _start(txn: Transaction, start: Start) -> int:
     if type(start) is not int or not 0 <= start <= head:
         raise InvalidInput("start", shown(start), f"'beginning', 'now' or a position from 0 to {head}")
     return start
-
-
-def _moved(store: Store, name: str, before: Checkpoint, position: int, now_us: int) -> Checkpoint:
-    with store.write() as txn:
-        found = _get(txn, name)
-        if found != before:
-            raise CheckpointMoved(name, before.position, None if found is None else found.position)
-        after = Checkpoint(position, now_us, before.moves + 1)
-        _put(txn, name, after)
-    return after
 
 
 def _found(txn: Transaction, name: str) -> Checkpoint:

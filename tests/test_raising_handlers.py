@@ -337,3 +337,27 @@ def test_what_a_handler_raises_while_a_queue_is_opened_comes_out(tmp_path: Path,
     with Queue.open(path) as queue:
         queue.enqueue("true")
         assert what_is_left(queue) == []
+
+
+def test_a_reader_of_the_log_that_is_broken_off_reads_on(tmp_path: Path) -> None:
+    """Its own acknowledgement, on disk when the handler raised, is not taken for another reader's."""
+    with Queue.open(tmp_path / "q") as queue:
+        queue.enqueue_many(["true"] * 1_000)
+        reader = queue.subscribe("reader", start="beginning")
+        next(reader)
+        for error in broken_off(lambda: reader.ack(reader.position + 1)):
+            assert error is None or type(error) is BrokenOff
+        assert reader.position > 1
+
+
+def test_a_batch_that_a_reader_was_not_given_comes_again(tmp_path: Path) -> None:
+    """Wherever the reading of a batch is broken off, each event comes at least once."""
+    got = []
+    with Queue.open(tmp_path / "q") as queue:
+        queue.enqueue("true")
+        reader = queue.subscribe("reader", start="beginning", follow=False)
+        for _ in broken_off(lambda: got.extend(reader.__next__())):  # of next() itself, in C, the return is a place
+            if got and got[-1].position == queue.head():
+                queue.enqueue("true")
+        got.extend(each for batch in reader for each in batch)
+        assert {each.position for each in got} == set(range(1, queue.head() + 1))

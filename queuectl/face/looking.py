@@ -116,13 +116,13 @@ class Looking(History):
             raise JobNotFound(typed, archived_at=segment)
         return found
 
-    def near_queues(self, name: str) -> list[str] | None:
-        """Return up to three names of queues that come near `name`, None where there is a queue of this very name.
+    def near_queues(self, queue: str) -> list[str] | None:
+        """Return up to three names of queues that come near this one, None where there is a queue of this very name.
 
         There is one that has jobs or that a worker names which has not stopped, and the default one.
         """
         with self._store.read() as txn:
-            return matching.near_queues(txn, name)
+            return matching.near_queues(txn, queue)
 
     def jobs(
         self,
