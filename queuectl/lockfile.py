@@ -28,6 +28,9 @@ DIRECTORY: Final = "workers"
 SUFFIX: Final = ".lock"
 _UNHELD: Final = ".new"
 
+_UNSEEN: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, None)
+"""Errors that say nothing of a file: a shortage, and what a signal's handler raised."""
+
 _FIXED: Final = struct.Struct("<8s64sQQQ")
 """Magic, place, process id, length of leases in microseconds, number of slots."""
 
@@ -279,12 +282,17 @@ def path_of(db_path: str | os.PathLike[str], worker: str) -> str:
 
 
 def _opened(db_path: str | os.PathLike[str], worker: str, flags: int) -> int | None:
-    """Open a worker's lock file and return its descriptor, None where it has none."""
+    """Open a worker's lock file and return its descriptor, None where it has none.
+
+    Raises OSError where that cannot be told: who has no descriptor left must not take a worker for gone.
+    """
     if not can_have_one(worker):
         return None
     try:
         return open_private(path_of(db_path, worker), flags)
-    except OSError:
+    except OSError as error:
+        if error.errno in _UNSEEN:
+            raise
         return None
 
 

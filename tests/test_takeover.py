@@ -1,7 +1,10 @@
 """Jobs come back from workers that are gone, however many those are."""
 
 import os
+import resource
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -33,3 +36,33 @@ def test_containers_that_died_together_are_waited_for_once(queue: Queue, monkeyp
     assert len(queue.recover().jobs) == WORKERS
     assert 0 < sum(slept_s) <= 0.2
     assert lockfile.workers(queue.path) == []
+
+
+@contextmanager
+def without_descriptors() -> Iterator[None]:
+    """Have this process open no more files meanwhile."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as taken:
+        taken.callback(resource.setrlimit, resource.RLIMIT_NOFILE, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, most[1]))
+        with suppress(OSError):
+            while True:
+                taken.callback(os.close, os.open("/dev/null", os.O_RDONLY))
+        yield
+
+
+def test_who_has_no_descriptor_left_takes_nobody_for_gone(queue: Queue) -> None:
+    """A lock file that cannot be opened is not one that is not there: its worker keeps its job after the lease."""
+    with closing(lockfile.LockFile(queue.path, "w", slots=1, lease_s=600)):
+        queue.enqueue("true")
+        [job] = queue.claim("w", 1, lease_s=0.01)
+        time.sleep(0.02)  # the lease is to end
+        with without_descriptors():
+            for look in (lockfile.is_held, lockfile.look, lockfile.seize):
+                with pytest.raises(OSError, match="Too many open files"):
+                    look(queue.path, "w")
+            with suppress(OSError):
+                assert queue.recover().jobs == []
+        found = queue.job(job.id)
+        assert found is not None
+        assert found.state == "processing"

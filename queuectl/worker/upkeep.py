@@ -103,8 +103,13 @@ class Upkeep:
         self._notifier.status(report.at_work(running, self._slots))
         if not self._guard.is_there:
             self._start_guard()
-        with self._lock.writing():
-            recovered = self._queue.recover(actor=self._worker)
+        try:
+            with self._lock.writing():
+                recovered = self._queue.recover(actor=self._worker)
+        except OSError as error:
+            if error.errno not in NO_DESCRIPTORS:
+                raise
+            return False  # who lives cannot be seen for now
         for worker in recovered.workers:
             self._say(report.found_gone(worker))
         for job in recovered.jobs:
