@@ -43,8 +43,8 @@ _SETS: Final = ("a", "b")
 _META: Final = {b"format": 1, b"live": 1, b"views": 1, b"anchor": 16, b"cut": 8, b"origin": 32, b"sum": 4, b"tables": 1}
 """Each key that `meta` may have, and how many bytes its value has at least."""
 
-_NUMBERS: Final = (b"format", b"views", b"tables")
-"""Those of them that are numbers as text, above 0."""
+_NUMBERS: Final = {b"format": 1, b"views": 0, b"tables": 1}
+"""Those of them that are numbers as text, and what each is at least."""
 
 _DIGITS: Final = 10
 
@@ -148,7 +148,7 @@ def check_format(env: lmdb.Environment, path: Path, txn: lmdb.Transaction | None
         env.open_db(b"log", txn=txn, create=False)
         with nullcontext(txn) if txn is not None else env.begin() as reading:
             version = bytes(reading.get(b"format", db=meta) or b"")
-        found = "" if _is_number(version) else "`format` in its table `meta` is not what was written"
+        found = "" if _is_number(b"format", version) else "`format` in its table `meta` is not what was written"
     except (lmdb.NotFoundError, lmdb.IncompatibleError) as error:
         found = str(error)
     if found and _has_other_tables(env, txn):
@@ -167,8 +167,8 @@ def _has_other_tables(env: lmdb.Environment, txn: lmdb.Transaction | None) -> bo
         )
 
 
-def _is_number(value: bytes) -> bool:
-    return value.isdigit() and len(value) < _DIGITS and int(value) > 0
+def _is_number(key: bytes, value: bytes) -> bool:
+    return value.isdigit() and len(value) < _DIGITS and int(value) >= _NUMBERS[key]
 
 
 def fault_of_meta(rows: Mapping[bytes, bytes], head: bytes, *, counted: int) -> str:
@@ -182,7 +182,7 @@ def fault_of_meta(rows: Mapping[bytes, bytes], head: bytes, *, counted: int) -> 
     for key, value in rows.items():
         if key not in _META or (key in (*_OF_GAPS, b"sum") and not has_gaps):
             return f"its table `meta` has a row `{ascii(key)[2:-1]}` that nobody wrote"
-        if len(value) < _META[key] or (key in _NUMBERS and not _is_number(value)):
+        if len(value) < _META[key] or (key in _NUMBERS and not _is_number(key, value)):
             return f"its table `meta` has a row `{key.decode()}` that is not whole"
     if lacking := [key.decode() for key in _OF_GAPS if has_gaps and key not in rows]:
         return f"its table `meta` lacks the row `{lacking[0]}`"

@@ -243,8 +243,13 @@ def test_rows_of_meta_that_its_page_hides_are_damage(tmp_path: Path, hidden: int
     assert any(each.is_damage for each in verify(path).problems)
 
 
-@pytest.mark.parametrize("key", [b"format", b"views", b"tables"])
-@pytest.mark.parametrize("value", [b"3x", b"\xff\xff", b"0", b"-1", b"9" * 5000])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *product((b"format", b"views", b"tables"), (b"3x", b"\xff\xff", b"-1", b"9" * 5000)),
+        *((b"format", b"0"), (b"tables", b"0")),
+    ],
+)
 def test_a_number_in_meta_that_is_none_is_damage(tmp_path: Path, key: bytes, value: bytes) -> None:
     """No verb ends in an error of Python's at it, and none takes the queue for another program's."""
     path = tmp_path / "q"
