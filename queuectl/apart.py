@@ -83,14 +83,21 @@ def run(task: str, options: Mapping[str, Any], heard: Callable[[Message], None])
 
 
 def stream(task: str, options: Mapping[str, Any]) -> Generator[Message, None, Ending | None]:
-    """Yield the messages of a task that runs in a child, as they come; returns and raises as run() does.
+    """Start a task in a child, and return its messages as they come; ends and raises as run() does.
 
-    The child ends at the latest when this is closed.
+    The child ends at the latest when what is returned is closed.
     """
+    messages = _stream(task, options)
+    next(messages)  # so that the child is at work before it is asked for
+    return messages
+
+
+def _stream(task: str, options: Mapping[str, Any]) -> Generator[Message, None, Ending | None]:
     child, messages, complaints = _begun(task, options)
     with complaints:
         with child, messages:
             try:
+                yield {}
                 is_begun, last = yield from _listen(messages)
             except BaseException:
                 child.kill()

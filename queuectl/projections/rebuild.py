@@ -25,7 +25,7 @@ from .folding import Fold, Write, deletions, heads_of_all, writes_of
 from .layout import is_outdated, stamp
 from .rows import scan
 from .runner import PROMOTE_LIMIT, Views
-from .walking import Folded, fold, is_gone, named_events, spans
+from .walking import Folded, Numbers, fold, is_gone, named_events, numbers, spans
 
 BATCH = 10_000
 """Events to a read transaction: some 50 ms."""
@@ -33,8 +33,8 @@ BATCH = 10_000
 REST = 500
 """Events that may be left for the last transaction, the one that workers wait for: some 10 ms."""
 
-SPAN = 20_000
-"""Positions of the log whose jobs one process folds, while another does those of the next."""
+SPAN_JOBS = 4_000
+"""Jobs, about, that one process folds while another does the next: one portion, so that neither waits for long."""
 
 APART_FROM = 50_000
 """Events from which on a process of its own folds: to start one takes some 100 ms."""
@@ -151,8 +151,9 @@ class _Rebuild:
         """Fold the log as it is now, stream by stream; what comes meanwhile is caught up with."""
         with self._store.read() as txn:
             head, stored, named = LmdbLog(txn).head(), txn.count(LOG), named_events(txn)
+            jobs = numbers(txn)
         done = len(named)
-        for folded in self._folded(head, stored):
+        for folded in self._folded(jobs, head, stored):
             if folded.rows:
                 self._write_all(writes_of(folded))
             done += folded.events
@@ -164,18 +165,20 @@ class _Rebuild:
         self._fold.begin_at(head, done, named)
         self._write()
 
-    def _folded(self, head: int, stored: int) -> Iterator[Folded]:
+    def _folded(self, jobs: Numbers, head: int, stored: int) -> Iterator[Folded]:
         """Fold the jobs as of a position: with a second processor, every other span in a process of its own."""
         options = {"head": head, "promoted_us": self._fold.promoted_us}
         after = 0
         if stored >= APART_FROM and processors() > 1 and not self._store.is_passing:
             from .. import apart  # only for a large log: it costs a command its start
 
+            parts = spans(jobs, SPAN_JOBS)
+            task = {"path": str(self._store.path), "jobs": list(jobs), "span_jobs": SPAN_JOBS, **options}
             with (
                 suppress(QueuectlError),
-                closing(apart.stream("fold", {"path": str(self._store.path), "span": SPAN, **options})) as messages,
+                closing(apart.stream("fold", task)) as messages,
             ):  # what is wrong with the log is found again below, and then told
-                for number, (start, until) in enumerate(spans(head, SPAN)):
+                for number, (start, until) in enumerate(parts):
                     theirs = (Folded(**message) for message in messages)
                     ours = fold(self._store, after=start, until=until, **options)
                     for folded in theirs if number % 2 else ours:

@@ -80,16 +80,36 @@ def is_gone(txn: Transaction, number: bytes) -> bool:
     return txn.get(STREAMS, number) is None
 
 
-def spans(head: int, span: int) -> list[tuple[int, int]]:
-    """Return the parts of a log that are folded by turns: after which position, and until which."""
-    return [(start, min(start + span, head)) for start in range(0, head, span)]
+class Numbers(NamedTuple):
+    """Which numbers jobs have: the first, the last, and how many there are."""
+
+    first: int
+    last: int
+    jobs: int
 
 
-def messages(path: str, *, head: int, promoted_us: int, span: int) -> Iterator[dict[str, Any]]:
+def numbers(txn: Transaction) -> Numbers:
+    """Return the numbers of the jobs that the log has events of."""
+    first = next(txn.scan(STREAMS, stop=NAMED), (key_of(1), b""))
+    last = next(txn.scan_back(STREAMS, NAMED), (bytes(8), b""))
+    return Numbers(int.from_bytes(first[0], "big"), int.from_bytes(last[0], "big"), txn.count(STREAMS))
+
+
+def spans(jobs: Numbers, span_jobs: int) -> list[tuple[int, int]]:
+    """Return the parts of a log that are folded by turns, of so many jobs each where they lie evenly.
+
+    Each part is the number that it begins above, and the one that it ends with.
+    """
+    first, last, many = jobs
+    span = max((last - first + 1) * span_jobs // max(many, 1), 1)
+    return [(start, min(start + span, last)) for start in range(first - 1, last, span)]
+
+
+def messages(path: str, *, head: int, promoted_us: int, jobs: list[int], span_jobs: int) -> Iterator[dict[str, Any]]:
     """Fold the jobs of every other span of a queue's log as fold() does, in a process of its own."""
     gc.disable()  # there are no cycles here, and looking for them would take a third of the time
     with Store.open_suspect(Path(path)) as store:
-        for after, until in spans(head, span)[1::2]:
+        for after, until in spans(Numbers(*jobs), span_jobs)[1::2]:
             for folded in fold(store, head=head, promoted_us=promoted_us, after=after, until=until):
                 yield folded._asdict()
 
