@@ -33,12 +33,16 @@ class Frame(NamedTuple):
 def read_frames(capture: bytes, start: int = 0) -> Iterator[Frame]:
     """Yield the whole frames of a capture from an offset on; one still being written is left for later."""
     while start + HEADER_BYTES <= len(capture):
-        content = start + HEADER_BYTES
-        end = content + int.from_bytes(capture[start + 1 : content], "big")
+        end = end_of(capture, start)
         if end > len(capture):
             return
-        yield Frame(capture[start : start + 1], capture[content:end], end)
+        yield Frame(capture[start : start + 1], capture[start + HEADER_BYTES : end], end)
         start = end
+
+
+def end_of(capture: bytes, start: int = 0) -> int:
+    """Return the offset behind the frame whose header lies at an offset."""
+    return start + HEADER_BYTES + int.from_bytes(capture[start + 1 : start + HEADER_BYTES], "big")
 
 
 def read_stream(capture: bytes, stream: Stream | None = None) -> Iterator[bytes]:

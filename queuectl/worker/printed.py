@@ -5,25 +5,37 @@ from typing import Final
 
 from ..answers import Run
 from ..queue import Queue
-from .output import CUT, Frame, cut_line, read_frames
+from .output import CUT, HEADER_BYTES, Frame, cut_line, end_of, read_frames
 
 CHUNK_BYTES: Final = 256 << 10
-"""More than a frame takes; a larger frame is read in a chunk of its own."""
+"""More than a frame takes; a larger frame is read in ever larger chunks."""
 
 
 def frames_of(queue: Queue, run: Run, start: int = 0) -> Iterator[Frame]:
-    """Yield the whole frames of a run's output from an offset on; `end` counts from its beginning."""
-    size = CHUNK_BYTES
+    """Yield the whole frames of a run's output from an offset on; `end` counts from its beginning.
+
+    Whoever asks again and again where the whole frames end reads a frame that is being written once, when it is whole.
+    """
+    if run.state == "running" and not _is_whole(queue, run, start):
+        return
+    rest = b""  # of a frame that the chunk before ended in
     while True:
-        chunk, end = queue.output(run, start, limit=size), 0
-        for stream, content, end in read_frames(chunk):
+        size = max(CHUNK_BYTES, len(rest))
+        chunk = queue.output(run, start + len(rest), limit=size)
+        held, end = rest + chunk, 0
+        for stream, content, end in read_frames(held):
             yield Frame(stream, content, start + end)
-        if end:
-            start, size = start + end, CHUNK_BYTES
-        elif len(chunk) < size:
+        if len(chunk) < size:
             return
-        else:
-            size *= 2
+        start, rest = start + end, held[end:]
+
+
+def _is_whole(queue: Queue, run: Run, start: int) -> bool:
+    """Whether the frame that begins at an offset is there up to its last byte."""
+    header = queue.output(run, start, limit=HEADER_BYTES)
+    if len(header) < HEADER_BYTES:
+        return False
+    return bool(queue.output(run, start + end_of(header) - 1, limit=1))
 
 
 def shown(frame: Frame) -> bytes:

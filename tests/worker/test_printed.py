@@ -26,6 +26,11 @@ def printing(queue: Queue, capture: bytes) -> Run:
     return queue.runs("a")[0]
 
 
+def read_bytes() -> int:
+    """Return how much this process has read from files."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
 @pytest.mark.parametrize("size", [1, 65_536, CHUNK_BYTES - 5, CHUNK_BYTES, 5 * CHUNK_BYTES])
 def test_frames_of_any_size_come_whole(queue: Queue, size: int) -> None:
     """Wherever chunks end, and however large frames are, every frame comes once, with its offset."""
@@ -45,6 +50,29 @@ def test_a_frame_being_written_is_left_for_later(queue: Queue) -> None:
     with next(queue.path.glob("outputs/*/*")).open("ab") as file:
         file.write(capture[-1:])
     assert list(frames_of(queue, run, first.end)) == [Frame(b"e", b"two", len(capture))]
+
+
+def test_a_frame_that_comes_piece_by_piece_is_read_once(queue: Queue) -> None:
+    """Whoever looks at each piece of a large frame reads a few bytes a look, and the frame when it is whole."""
+    small, large = encode(b"e", b"small"), encode(b"o", b"x" * 1_000_000)
+    run = printing(queue, small + large[:3])
+    (first,) = frames_of(queue, run)
+    before, found = read_bytes(), []
+    with next(queue.path.glob("outputs/*/*")).open("ab", buffering=0) as file:
+        for at in range(3, len(large), 10_000):
+            file.write(large[at : at + 10_000])
+            found += frames_of(queue, run, first.end)
+    assert found == [Frame(b"o", b"x" * 1_000_000, len(small + large))]
+    assert read_bytes() - before < 1.1 * len(large)
+
+
+def test_chunks_are_read_once(queue: Queue) -> None:
+    """Where chunks end within frames no byte is read twice for that."""
+    capture = encode(b"o", b"x" * 65_536) * 40
+    run = printing(queue, capture)
+    before = read_bytes()
+    assert len(list(frames_of(queue, run))) == 40
+    assert read_bytes() - before < 1.01 * len(capture)
 
 
 def test_an_offset_counts_on_where_the_store_takes_over(queue: Queue) -> None:
