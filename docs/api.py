@@ -50,8 +50,10 @@ A handler of signals may raise at any moment: Python's own does at Ctrl-C (Keybo
   who asks for the next and so acknowledges it: subscribe again after such an error, and what was not acknowledged
   comes again.
 
-A handler may use the queue itself, to enqueue for example. Where it interrupted a write, or an opening or closing, of
-the same queue it is refused with StoreError, since it would have to wait for itself: note it and act on it later."""
+A handler may use the queue itself, to enqueue for example. Where it would have to wait for itself it is refused with
+StoreError: to write or open where it interrupted a write, an opening or a closing of the same queue, or the first or
+last step of a read; to read where the file is being opened anew. Note it and act on it later. What it closes is
+closed once the call that it interrupted is through; a call that finds its queue closed says so."""
 
 SECTIONS: Mapping[str, tuple[type[Any], ...]] = {
     "Open and close": (Queue, Opened),

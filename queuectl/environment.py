@@ -52,7 +52,7 @@ class Environment:
         self.counted: Counted = {}
         self._passing, self._is_suspect = passing, is_suspect
         self._seen: Seen | None = None
-        self._is_sharing = False
+        self._is_sharing = self._is_untidy = False
         self._is_closing = self._is_retired = self._is_full = False
         self.opener = self.maker = os.getpid()
         """The process that may use it: 0 in a forked child."""
@@ -85,6 +85,7 @@ class Environment:
             raise
         self.freed_readers += freed
         self.sets, self.opened, self.is_read_only = sets, opened, read_only
+        self._is_sharing = False
 
     def _tables_of(self, opened: LmdbFile, *, read_only: bool) -> Sets:
         if self._is_suspect:
@@ -171,7 +172,8 @@ class Environment:
 
         Raises NoQueue where there is something else to be read, StoreError where the last user is gone.
         """
-        entry = self.gate.enter()
+        if (entry := self.gate.enter()) is None:
+            raise engaged("use", self.path)
         try:
             self._check_usable(gone=self._gone() if reads else "")
             if reads:
@@ -183,9 +185,10 @@ class Environment:
         return entry
 
     def _begin_reading(self, entry: Entry) -> None:
+        is_interrupted = self.gate.is_locked_here  # perhaps as this thread was about to free what is shared
         with self.gate.lock:
             entry.reads = True
-            if self._is_sharing or self.opened.readers is None:
+            if (self._is_sharing and not is_interrupted) or self.opened.readers is None:
                 return
             try:
                 self.opened.readers.share()
@@ -195,15 +198,28 @@ class Environment:
     def tidy(self) -> None:
         """Do what is left to be done after one is out: show that nobody reads, close it after its last user.
 
-        Twice is harmless, and so is later. Does nothing in a forked child, where it is the parent's.
+        Twice is harmless, and so is later: a signal's handler leaves it to its thread, which may be at that just now.
+        Does nothing in a forked child, where it is the parent's.
         """
         if not self.opener:
             return
-        with self.gate.lock:
-            if self._is_sharing and not any(each.reads for each in self.gate.entries()) and self.opened.end_reading():
-                self._is_sharing = False
-            if self._is_closing or ((not self.users or self._is_retired) and self.gate.is_empty):
-                self._close()
+        if self.gate.is_locked_here:
+            self._is_untidy = True
+            return
+        while True:
+            with self.gate.lock:
+                self._tidy()
+            if not self._is_untidy:
+                return
+
+    def _tidy(self) -> None:
+        is_sharing, self._is_untidy = self._is_sharing or self._is_untidy, False
+        if self._is_closing or ((not self.users or self._is_retired) and self.gate.is_empty):
+            self._close()
+        elif not is_sharing or self.gate.is_reserved:  # one that is alone may have closed what was shared
+            return
+        elif not any(each.reads for each in self.gate.entries()) and self.opened.end_reading():
+            self._is_sharing = False
 
     def begin_writing(self) -> tuple[Entry, int, lmdb.Transaction]:
         """Begin to use the engine as the one writer, which is waited for; call it in this thread's `turn`.
@@ -376,6 +392,14 @@ class Environment:
         held, self._hold = self._hold, None
         if held is not None:
             let_go(held, self.opener)
+
+
+def engaged(what: str, path: Path) -> StoreError:
+    """Return the error for a signal's handler that would have to wait for the thread which it interrupted."""
+    return StoreError(
+        f"cannot {what} the queue at {path} while this thread is beginning or ending another use of it; "
+        "do so afterwards"
+    )
 
 
 def forget_frames(error: BaseException) -> None:

@@ -48,15 +48,20 @@ class Gate:
         self._entries: list[Entry] = []
         self._alone: Entry | None = None
 
-    def enter(self) -> Entry:
-        """Go in, which waits for one that is alone; whoever gets the entry sets `is_inside` to False to be out."""
+    def enter(self) -> Entry | None:
+        """Go in, which waits for one that is alone; whoever gets the entry sets `is_inside` to False to be out.
+
+        None where it would wait for ever: in a signal's handler, whose thread is alone itself or has `lock`.
+        """
         entry = Entry()
         try:
             while True:
                 with self.lock:
-                    if self._alone is None or self._lets_in(entry):
+                    if self._lets_in(entry):
                         self._entries = [*self.entries(), entry]
                         return entry
+                if self.is_held_here:
+                    return None
                 sleep(_PAUSE_S)
         except BaseException:
             entry.is_inside = False
@@ -74,7 +79,12 @@ class Gate:
     @property
     def is_empty(self) -> bool:
         """Whether nobody is inside, nor alone; look with `lock` held."""
-        return not self.entries() and (self._alone is None or not self._alone.is_inside)
+        return not self.entries() and not self.is_reserved
+
+    @property
+    def is_reserved(self) -> bool:
+        """Whether one is alone, or waits for that."""
+        return self._alone is not None and self._alone.is_inside
 
     @property
     def is_held_here(self) -> bool:
@@ -82,21 +92,29 @@ class Gate:
         alone = self._alone
         if alone is not None and alone.is_inside and alone.thread == get_ident():
             return True
+        return self.is_locked_here
+
+    @property
+    def is_locked_here(self) -> bool:
+        """Whether this thread has `lock`, which whoever asks has not taken yet: so a handler of signals asks."""
         return self.lock._is_owned()  # type: ignore[attr-defined, no-any-return]
 
     @scope
     def alone(self, *, timeout_s: float) -> Iterator[bool]:
-        """Keep others out meanwhile; yields whether nobody is inside, in time: never while this thread itself is."""
+        """Keep others out meanwhile; yields whether nobody is inside, in time.
+
+        Never while this thread itself is inside, nor where a signal's handler interrupted it while it has `lock`.
+        """
         entry = Entry()
         try:
-            yield self._gets_alone(entry, monotonic() + timeout_s)
+            yield not self.is_locked_here and self._gets_alone(entry, monotonic() + timeout_s)
         finally:
             entry.is_inside = False
 
     def _gets_alone(self, entry: Entry, deadline: float) -> bool:
         while True:
             with self.lock:
-                if self._alone is None or not self._alone.is_inside:
+                if not self.is_reserved:
                     self._alone = entry
                 inside = self.entries()
                 if self._alone is entry and not inside:
@@ -108,7 +126,4 @@ class Gate:
             sleep(_PAUSE_S)
 
     def _lets_in(self, entry: Entry) -> bool:
-        alone = self._alone
-        if alone is None or not alone.is_inside or alone.thread == entry.thread:
-            return True
-        return any(each.thread == entry.thread for each in self.entries())
+        return not self.is_reserved or any(each.thread == entry.thread for each in self.entries())

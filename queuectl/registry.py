@@ -21,7 +21,7 @@ from .directory import (
     refuse_irregular,
     refuse_unmade,
 )
-from .environment import OPEN_ENVIRONMENTS, Environment
+from .environment import OPEN_ENVIRONMENTS, Environment, engaged
 from .errors import NoQueue, StoreError
 from .gate import free
 from .scope import scope
@@ -129,15 +129,17 @@ def _begun(path: Path, size: int, *, create: bool) -> int:
 def _place(path: Path) -> Iterator[_Place]:
     """Yield the place of a path, for this thread alone; a place with nothing open in it is forgotten afterwards."""
     places, key = _places, str(path.resolve())
+    if places.lock._is_owned():  # type: ignore[attr-defined]  # whoever has the place may wait for that
+        raise engaged("open", path)
     with places.lock:
         place = places.by_path.setdefault(key, _Place())
         place.waiting += 1
     try:
         if place.environment is not None and place.environment.gate.is_held_here:
-            raise _inside(path)
+            raise engaged("open", path)
         with place.lock:
             if place.is_taken:  # by this thread: it was interrupted by a signal handler, or by what collects garbage
-                raise _inside(path)
+                raise engaged("open", path)
             place.is_taken = True
             try:
                 yield place
@@ -151,12 +153,10 @@ def _place(path: Path) -> Iterator[_Place]:
                     del places.by_path[other]
 
 
-def _inside(path: Path) -> StoreError:
-    return StoreError(f"cannot open the queue at {path} while this thread is opening or closing it; do so afterwards")
-
-
 def _environment(place: _Place, path: Path, *, create: bool, read_only: bool, as_is: bool) -> Environment:
     shared = place.environment if place.environment is not None else _reached_otherwise(path)
+    if shared is not None and shared.gate.is_held_here:  # as _place() asks, before it waits
+        raise engaged("open", path)
     if shared is not None and shared.add_user():
         try:
             if shared.is_there():

@@ -20,7 +20,7 @@ import lmdb
 from .damage import of_rows
 from .directory import REPLAY_LOCK, advice_on, lock
 from .diskspace import is_out_of_room, no_room_by
-from .environment import Environment, forget_frames, suspect
+from .environment import Environment, engaged, forget_frames, suspect
 from .errors import ForkedStore, QueuectlError, StoreError, WriteFailed
 from .gate import Entry
 from .registry import acquire, make_passing
@@ -241,9 +241,7 @@ class Store:
         """
         self.check_process()  # it may be that of a thread which no forked child has
         if self._shared.gate.is_held_here:  # and whoever has the turn may wait for that
-            raise StoreError(
-                f"cannot write to the queue at {self.path} while this thread is opening or closing it; do so afterwards"
-            )
+            raise engaged("write to", self.path)
         return self._shared.turn
 
     def _check_turn(self) -> None:

@@ -1,4 +1,4 @@
-"""Breaks an act off at each place where the interpreter would run a signal's handler, one place after the other.
+"""Interrupts an act at each place where the interpreter would run a signal's handler, one place after the other.
 
 Those are the beginning of a function in Python (a generator that goes on, too), and the return of one in C. What a
 profiler is told there is what a handler would see: an error that it raises leaves from that place.
@@ -21,16 +21,32 @@ def broken_off(
     None where it came to nothing: in what is called as an object is forgotten. Whoever keeps the errors keeps the
     frames that they went through.
     """
+
+    def handle() -> None:
+        raise raised()
+
+    yield from _at_each_place(act, handle)
+
+
+def interrupted(act: Callable[[], object], handle: Callable[[], object]) -> Iterator[None]:
+    """Yield after an act during which a handler ran at its first place, at its second, and so on to its last."""
+    for error in _at_each_place(act, handle):
+        if error is not None:
+            raise error
+        yield
+
+
+def _at_each_place(act: Callable[[], object], handle: Callable[[], object]) -> Iterator[BaseException | None]:
     place, is_reached = 0, True
     while is_reached:
-        error, is_reached = _broken_off_at(act, place, raised())
+        error, is_reached = _at_place(act, place, handle)
         if is_reached:
             yield error
         place += 1
 
 
-def _broken_off_at(act: Callable[[], object], place: int, raised: BaseException) -> tuple[BaseException | None, bool]:
-    """Return what came of an act broken off at a place, and whether it has so many."""
+def _at_place(act: Callable[[], object], place: int, handle: Callable[[], object]) -> tuple[BaseException | None, bool]:
+    """Return what came of an act interrupted at a place, and whether it has so many."""
     passed = -2  # the act's own beginning is its caller's affair
 
     def profile(frame: Any, event: str, called: object) -> None:
@@ -40,7 +56,7 @@ def _broken_off_at(act: Callable[[], object], place: int, raised: BaseException)
             passed += 1
             if passed == place:
                 sys.setprofile(None)
-                raise raised
+                handle()
 
     hook, sys.unraisablehook = sys.unraisablehook, lambda told: None  # who tells of it would be broken off as well
     sys.setprofile(profile)

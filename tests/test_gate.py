@@ -7,12 +7,19 @@ from threading import Event, Thread, main_thread
 
 import pytest
 
-from queuectl.gate import Gate
+from queuectl.gate import Entry, Gate
 from tests.waiting import wait_until
 
 
 class Interrupted(Exception):
     """What a signal's handler raised."""
+
+
+def entered(gate: Gate) -> Entry:
+    """Go in, once that can be."""
+    entry = gate.enter()
+    assert entry is not None
+    return entry
 
 
 @contextmanager
@@ -21,7 +28,7 @@ def inside(gate: Gate) -> Iterator[Callable[[], None]]:
     is_in, leave = Event(), Event()
 
     def visit() -> None:
-        entry = gate.enter()
+        entry = entered(gate)
         is_in.set()
         leave.wait(20)
         entry.is_inside = False
@@ -75,13 +82,21 @@ def test_who_is_alone_stays_so_though_it_asks_again() -> None:
         with gate.alone(timeout_s=0) as is_alone_again:
             assert not is_alone_again
         assert not gate.is_empty
+        assert gate.enter() is None
     assert gate.is_empty
+
+
+def test_who_was_interrupted_on_its_way_is_not_alone() -> None:
+    """Whatever has the gate's lock has not finished its step, and nobody takes the place under its feet."""
+    gate = Gate()
+    with gate.lock, gate.alone(timeout_s=20) as is_alone:
+        assert not is_alone
 
 
 def test_to_be_out_takes_no_call() -> None:
     """One that is out by its entry alone keeps nobody from being alone, and is kept in mind no longer than that."""
     gate = Gate()
-    entries = [gate.enter() for _ in range(100)]
+    entries = [entered(gate) for _ in range(100)]
     assert not gate.is_empty
     for each in entries:
         each.is_inside = False
@@ -98,7 +113,7 @@ def test_whoever_comes_waits_for_the_one_that_is_alone() -> None:
     is_in = Event()
 
     def visit() -> None:
-        gate.enter().is_inside = False
+        entered(gate).is_inside = False
         is_in.set()
 
     visitor = Thread(target=visit)
