@@ -114,7 +114,7 @@ class Gate:
     def _gets_alone(self, entry: Entry, deadline: float) -> bool:
         while True:
             with self.lock:
-                if not self.is_reserved:
+                if self._alone is None or not self._alone.is_inside:
                     self._alone = entry
                 inside = self.entries()
                 if self._alone is entry and not inside:
