@@ -281,6 +281,21 @@ def test_a_lease_ends_at_its_moment(queue: Queue, clock: FakeClock, late: float)
     assert len(queue.recover().jobs) == (late >= 30)
 
 
+def test_held_jobs_are_looked_at_together(queue: Queue) -> None:
+    """Jobs as they stand now come in the order they were asked for, and None for one that is there no more."""
+    queue.enqueue_many(["true"] * 3)
+    first, second, third = queue.claim("w", 3)
+    queue.complete(queue.start(first))
+    queue.remove(first.id)
+    queue.cancel(second.id)
+    gone, cancelled, as_it_was = queue.refresh([first, second, third])
+    assert (gone, as_it_was) == (None, third)
+    assert cancelled is not None
+    assert cancelled.lease is not None
+    assert cancelled.lease.cancel_requested
+    assert queue.refresh([]) == []
+
+
 def test_a_late_worker_may_finish_what_nobody_took(queue: Queue, clock: FakeClock) -> None:
     """An expired lease that was not taken back is still the worker's: its result is true."""
     queue.enqueue("true", id="a")

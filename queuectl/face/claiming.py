@@ -13,6 +13,7 @@ from ..errors import Unusable
 from ..events.types import WORKER_STREAM, WorkerStarted, WorkerStopped, WorkerStopping
 from ..intake import check_line, check_queues, check_slots, check_text, check_worker
 from ..later import Later
+from ..projections import jobs as job_rows
 from ..projections import workers
 
 if TYPE_CHECKING:
@@ -108,6 +109,12 @@ class Claiming(Looking):
         """Give a claimed job back, `cause` telling why in a line; no attempt is used up. Raises StaleLease."""
         with self._engine.unit(actor=_holder(job), rings=True) as unit:
             return unit.execute([(job.number, ReleaseJob(token_of(job), check_line("cause", cause)))])[0]
+
+    def refresh(self, jobs: Sequence[Job]) -> list[Job | None]:
+        """Return jobs as they stand now, in one read; None for each that is there no more."""
+        with self._store.read() as txn:
+            found = job_rows.get_many(txn, [job.number for job in jobs])
+        return [found.get(job.number) for job in jobs]
 
     def recover(self, *, actor: str | None = None) -> Recovered:
         """Take back the jobs of workers that are gone or let their lease expire; claim() does so too.

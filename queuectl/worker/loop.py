@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from ..answers import Result
-from ..errors import InvalidInput, JobNotFound
+from ..errors import InvalidInput
 from ..job import Job, JobState
 from ..lockfile import LockFile
 from ..queue import Queue
@@ -198,18 +198,15 @@ class Loop:
         self._seen_head = head
         self._exchanger.is_hungry = True
         self._slots.output_limit_bytes = self._queue.settings().output_limit_bytes
-        for job in self._slots.jobs():
-            self._check(job, now)
+        held = self._slots.jobs()
+        for job, found in zip(held, self._queue.refresh(held), strict=True):
+            self._check(job, found, now)
         asked = self._queue.stop_requested(self._worker)
         if asked:
             self._stop(Halt.GIVE_BACK if asked == "now" else Halt.FINISH, now, is_recorded=True)
 
-    def _check(self, job: Job, now: float) -> None:
+    def _check(self, job: Job, found: Job | None, now: float) -> None:
         """Heed what others did to a job of ours; one that waits for a slot is given up where it was cancelled."""
-        try:
-            found = self._queue.job(job.id)
-        except JobNotFound:
-            found = None
         lease = None if found is None else found.lease
         is_ours = lease is not None and job.lease is not None and lease.token == job.lease.token
         is_cancelled = lease is not None and lease.cancel_requested

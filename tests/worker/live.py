@@ -33,8 +33,8 @@ with Queue.open(sys.argv[1]) as queue:
     sys.exit(start_worker(queue, report=say, **json.loads(sys.argv[2])))
 """
 
-MARKED: Final = "w1.2"
-"""The mark of what an attempt that is driven by hand runs."""
+MARKED: Final = f"w{os.getpid()}.2"
+"""The mark of what an attempt that is driven by hand runs: no other such test's, which would end it as remains."""
 
 _UNREAPED = """
 import ctypes, subprocess, sys
