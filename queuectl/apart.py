@@ -24,6 +24,7 @@ from typing import IO, Any, Final, NamedTuple
 from . import lock_wait
 from .errors import QueuectlError
 from .hindrance import advice, hindrance, is_hindrance, words
+from .interrupts import own
 from .packing import pack, unpack, unpacked
 
 Message = dict[str, Any]
@@ -131,7 +132,7 @@ def _begun(task: str, options: Mapping[str, Any]) -> tuple["subprocess.Popen[byt
                     words, bufsize=0, stdin=its.fileno(), stdout=subprocess.DEVNULL, stderr=complaints
                 )
             opened.pop_all()
-    except OSError as error:
+    except own(OSError) as error:
         way = advice(error.errno or 0, "try again")
         raise QueuectlError(f"{refusal}: {error.strerror}: {sys.executable}; {way}") from error
     return child, messages, complaints
@@ -144,7 +145,7 @@ def _listen(messages: IO[bytes]) -> Generator[Message, None, tuple[bool, Any]]:
     while True:
         try:
             word = next(words, None)
-        except ValueError:
+        except own(ValueError):
             return is_begun, False
         except ConnectionError:
             return is_begun, None

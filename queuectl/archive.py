@@ -15,6 +15,7 @@ from typing import Final
 from .errors import BadSegment, StoreError
 from .events.codec import decode
 from .events.types import Recorded
+from .interrupts import own
 from .segment import SUFFIX, Row, Segment
 from .untrusted import position_of
 
@@ -132,9 +133,9 @@ def _batches(told: Iterator[Row], size: int = 1_000) -> Iterator[list[Row]]:
 def _paths(directory: Path) -> list[Path]:
     try:
         return sorted(path for path in directory.glob(f"*{SUFFIX}") if len(_numbers(path)) == 3)
-    except ValueError:  # with a NUL, as no directory has it: an event may name anything
+    except own(ValueError):  # with a NUL, as no directory has it: an event may name anything
         return []
-    except OSError as error:
+    except own(OSError) as error:
         if error.errno == ENAMETOOLONG:
             return []
         raise StoreError(f"cannot read the archive at {directory}: {error.strerror}; check its permissions") from error

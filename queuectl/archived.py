@@ -13,6 +13,7 @@ from .answers import Run
 from .errors import BadSegment, CorruptLog, InvalidInput, JobNotFound, StoreError
 from .events.lmdb_log import LOG, LmdbLog
 from .events.types import Enqueued, Recorded, Removed
+from .interrupts import own
 from .projections import archives
 from .segment import Header, Piece, Row, Segment
 from .store import Store, Transaction, key_of
@@ -66,7 +67,7 @@ def _header(sealed: Path, stamp: tuple[int, ...]) -> Header:
 def _stamp(file: Path) -> tuple[int, ...]:
     try:
         found = file.stat()
-    except OSError as error:
+    except own(OSError) as error:
         raise BadSegment(str(file), error.strerror or str(error)) from error
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 

@@ -5,7 +5,7 @@ answered by the functions that answer what it is.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from itertools import islice, pairwise
 from pathlib import Path
@@ -22,6 +22,7 @@ from .events.types import RETENTION_STREAM, Enqueued, Recorded
 from .files import scratch_directory
 from .filtering import Filter, filter_of, order_of
 from .intake import check_count, check_queue
+from .interrupts import suppress_own
 from .job import Job, JobState, evolve
 from .projections import config, ids, marks, removed
 from .projections.layout import VIEWS_VERSION
@@ -347,7 +348,7 @@ def _keep(store: Store, views: Store, position: int, base: int) -> None:
     with store.read() as txn:
         every = snapshots.interval(LmdbLog(txn).head(), Settings.of(config.values(txn)).snapshot_events)
     if every and position - base > 2 * every:
-        with suppress(StoreError, OSError), snapshots.only_maker(store.path) as is_mine:
+        with suppress_own(StoreError, OSError), snapshots.only_maker(store.path) as is_mine:
             if is_mine:
                 _save(store, views, position)
 

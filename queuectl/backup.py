@@ -16,7 +16,18 @@ from typing import IO, Any, Final, NamedTuple
 from . import backupfile, outputs
 from .backupfile import DATA, Writer
 from .errors import StoreError
-from .files import flush_directory, is_below, link_or_copy, make_private, new_file, rename, scratch_directory
+from .files import (
+    exists,
+    flush_directory,
+    is_below,
+    is_directory,
+    link_or_copy,
+    make_private,
+    new_file,
+    rename,
+    scratch_directory,
+)
+from .interrupts import own
 from .soundness import Sound, sound
 from .store import Store
 from .surroundings import absolute
@@ -72,9 +83,9 @@ def back_up(store: Store, file: str, *, force: bool, progress: Progress | None =
 def _check_target(target: Path, force: bool) -> None:
     if target.suffix == ".zst":
         raise StoreError(f"cannot write {target}: no zstd is built in; type: queuectl backup - | zstd > {target.name}")
-    if target.is_dir():
+    if is_directory(target):
         raise StoreError(f"cannot write {target}: it is a directory; name a file in it")
-    if target.exists() and not force:
+    if exists(target) and not force:
         raise StoreError(f"cannot write {target}: it is there already; --force replaces it")
 
 
@@ -84,7 +95,7 @@ def _workshop(beside: Path | None, *, is_named: bool = True) -> Iterator[Path]:
     with ExitStack() as held:
         try:
             shop = held.enter_context(scratch_directory(beside, is_named=is_named))
-        except OSError as error:
+        except own(OSError) as error:
             where = "temporary files" if beside is None else f"beside {beside}"
             raise StoreError(f"cannot write {where}: {error.strerror or error}; name another place") from None
         yield Path(shop)
@@ -94,7 +105,7 @@ def _workshop(beside: Path | None, *, is_named: bool = True) -> Iterator[Path]:
 def _told(target: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
+    except own(OSError) as error:
         raise StoreError(f"cannot write {target}: {error.strerror}; nothing of it was kept") from None
 
 
@@ -228,7 +239,7 @@ def _put(made: Path, target: Path, force: bool) -> None:
             flush_directory(target.parent)
     except FileExistsError:
         raise StoreError(f"cannot write {target}: it is there by now; --force replaces it") from None
-    except OSError as error:
+    except own(OSError) as error:
         raise StoreError(f"cannot write {target}: {error.strerror}; nothing of it was kept") from None
 
 
@@ -237,7 +248,7 @@ def _link(made: Path, target: Path) -> None:
         os.link(made, target)
     except FileExistsError:
         raise
-    except OSError:  # a file system without hard links
-        if target.exists():
+    except own(OSError):  # a file system without hard links
+        if exists(target):
             raise FileExistsError from None
         rename(made, target)

@@ -21,6 +21,7 @@ from typing import IO, Any, Final
 from .display import shown
 from .errors import NewerFormat, StoreError
 from .files import make_private, new_file
+from .interrupts import own
 from .untrusted import is_same, json_object, whole_number
 
 FORMAT: Final = 1
@@ -236,7 +237,7 @@ def _read_manifest(members: _Members, size: int, digest: str) -> dict[str, Any]:
         datetime.fromisoformat(manifest["time"])
     except KeyError as error:
         raise StoreError(f"its manifest lacks {error}") from None
-    except (ValueError, TypeError) as error:
+    except own(ValueError, TypeError) as error:
         raise StoreError(f"its manifest cannot be read: {error}") from None
     if kept != digest:
         raise StoreError("it was changed: its members do not have the digest that its manifest keeps")
@@ -256,7 +257,7 @@ def _told(name: str) -> Iterator[None]:
         raise
     except StoreError as error:
         raise StoreError(f"cannot use {name} as a backup: {error}") from None
-    except (EOFError, ValueError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
+    except own(EOFError, ValueError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
         told = str(error) or "it ends too early"
         raise StoreError(f"cannot use {name} as a backup: it was cut short, or is none ({told})") from None
 

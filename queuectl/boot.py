@@ -9,6 +9,8 @@ import os
 import time
 from functools import cache
 
+from .interrupts import own
+
 
 @cache
 def boot() -> str:
@@ -16,7 +18,7 @@ def boot() -> str:
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()
-    except OSError:
+    except own(OSError):
         return ""
 
 
@@ -31,7 +33,7 @@ def place() -> str:
         return f"{boot()}/"
     try:
         return f"{boot()}/{os.stat('/proc/self/ns/pid').st_ino}/{_start_of_first()}"
-    except OSError:
+    except own(OSError):
         return f"{boot()}/"
 
 
@@ -39,7 +41,7 @@ def _start_of_first() -> str:
     try:
         with open("/proc/1/stat", encoding="ascii", errors="replace") as file:
             return file.read().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
+    except own(OSError, IndexError):
         return ""
 
 
@@ -49,7 +51,7 @@ def sees_processes() -> bool:
     try:
         with open("/proc/self/status", encoding="ascii", errors="replace") as file:
             ids = next((line.split()[1:] for line in file if line.startswith("NSpid:")), None)
-    except OSError:
+    except own(OSError):
         return False
     return ids == [str(os.getpid())] if ids is not None else os.readlink("/proc/self") == str(os.getpid())
 

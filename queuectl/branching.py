@@ -14,7 +14,8 @@ from .asof import BATCH, Moment, stored, views_at
 from .errors import StoreError, Unusable
 from .events.lmdb_log import LmdbLog
 from .events.types import RETENTION_STREAM, Cancelled, Completed, Failed, Recorded, RetentionApplied
-from .files import flush_all, is_below, link_or_copy, make_private, rename, scratch_directory
+from .files import exists, flush_all, is_below, is_directory, link_or_copy, make_private, rename, scratch_directory
+from .interrupts import own
 from .projections.layout import stamp
 from .projections.runner import Views
 from .store import Store, Transaction
@@ -58,15 +59,15 @@ def branch(store: Store, moment: Moment, into: Path, progress: Progress | None =
             flush_all(making)
             _check(into)  # a rename would replace an empty directory
             rename(making, into)
-    except OSError as error:
+    except own(OSError) as error:
         raise StoreError(f"cannot make the queue {into}: {error.strerror or error}; nothing was made") from error
     return Branch(str(into), moment.position, moment.at_us, found, len(runs) - found)
 
 
 def _check(into: Path) -> None:
-    if into.exists() or into.is_symlink():
+    if exists(into) or into.is_symlink():
         raise Unusable("into", f"{into}, which is there already", "one that is yet to be made")
-    if not into.parent.is_dir():
+    if not is_directory(into.parent):
         raise Unusable("into", str(into), f"a new directory in one that is there; {into.parent} is not")
 
 
@@ -131,7 +132,7 @@ def _copy_output(txn: Transaction, target: Transaction, run: Run) -> bool:
 def _link(source: Path, making: Path, run: Run) -> bool:
     """Return a run's file, which nobody changes any more, a second name, or copy it; returns whether it was there."""
     there, here = outputs.file_of(source, *run), outputs.file_of(making, *run)
-    if not there.exists():
+    if not exists(there):
         return False
     make_private(here.parent)
     link_or_copy(there, here)

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from .display import shown
 from .errors import InvalidInput, Unusable
 from .files import is_below, scratch_path, sweep_scratch, whole_file
+from .interrupts import own
 from .untrusted import Malformed, json_object_of, whole_number
 from .when import time_json
 
@@ -41,7 +42,7 @@ def write(path: Path, checkpoint: Checkpoint, *, queue: Path) -> None:
     try:
         with whole_file(path, scratch_path(path.parent), is_named=not is_below(path, queue)) as file:
             file.write(json.dumps(document).encode() + b"\n")
-    except OSError as error:
+    except own(OSError) as error:
         raise Unusable("checkpoint", shown(str(path)), f"a file that can be written ({error.strerror})") from error
 
 
@@ -54,9 +55,9 @@ def read(path: Path) -> tuple[int, bytes]:
         whole_number(document.get("events", 0), "events", most=position)
         if "time" in document and (document["time"] is None) != (position == 0):
             raise Malformed("its time is that of the last event")
-    except OSError as error:
+    except own(OSError) as error:
         raise Unusable("against", shown(str(path)), f"{expected} ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except own(ValueError, KeyError, TypeError) as error:
         raise Unusable("against", shown(str(path)), expected) from error
     if document.get("kind") != KIND or len(digest) != 32:
         raise Unusable("against", shown(str(path)), expected)

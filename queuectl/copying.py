@@ -17,6 +17,7 @@ import lmdb
 from .directory import file_at
 from .environment import Environment
 from .errors import QueuectlError, StoreError
+from .interrupts import own
 
 COPY_BYTES: Final = 1 << 20
 """The largest piece of a copy."""
@@ -32,7 +33,7 @@ def pieces(path: Path, file: tuple[int, int] | None) -> Generator[bytes, None, N
     words = [sys.executable, "-P", "-c", _START, str(Path(__file__).parents[1]), str(path), repr(file)]
     try:
         child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    except OSError as error:
+    except own(OSError) as error:
         raise StoreError(f"cannot start a process to copy the queue at {path}: {error.strerror}; try again") from error
     assert child.stdout is not None and child.stderr is not None, "they were asked for"  # noqa: PT018
     with child:

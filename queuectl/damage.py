@@ -5,11 +5,11 @@ large to be a key, a tuple of the wrong length. So the place is looked at, and n
 """
 
 import struct
-import sys
 from pathlib import Path
 from typing import Final
 
 from .errors import StoreError
+from .interrupts import is_another_s
 
 KINDS: Final = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, SystemError, struct.error)
 """What Python, msgpack and the engine's binding raise over bytes that cannot be."""
@@ -18,28 +18,18 @@ _READERS: Final = ("transaction", "projections", "packing", "subscriptions", "ou
 _LIVE_SET: Final = "Store._transaction"
 """What reads in the table `meta` which set of views is live."""
 
-_OF_READING: Final = frozenset({__package__, "lmdb", "msgpack", "msgspec"})
 _SHOWN: Final = 80
 
 
 def of_rows(error: BaseException, path: Path) -> StoreError | None:
     """Return the error to raise in the place of one met while rows of a store were read or written, None of others."""
-    if not isinstance(error, KINDS) or not _passed_through_rows(error) or not _is_of_reading(error):
+    if not isinstance(error, KINDS) or not _passed_through_rows(error) or is_another_s(error):
         return None
     found = " ".join(f"{type(error).__name__}: {error}".split())[:_SHOWN]
     return StoreError(
         f"cannot read the queue at {path}: a view is damaged ({found}); `queuectl verify` says what is wrong, and "
         "`queuectl replay` makes the views anew from the log"
     )
-
-
-def _is_of_reading(error: BaseException) -> bool:
-    """Whether no code of somebody else's raised it: a signal's handler, or a method of a value that was handed in."""
-    step = error.__traceback__
-    while step is not None and step.tb_next is not None:
-        step = step.tb_next
-    package = step.tb_frame.f_globals.get("__name__", "").partition(".")[0] if step is not None else ""
-    return package in _OF_READING or package in sys.stdlib_module_names
 
 
 def _passed_through_rows(error: BaseException) -> bool:

@@ -13,8 +13,10 @@ import lmdb
 
 from .directory import advice_on, check_new, hold_files, let_go, refuse_irregular
 from .errors import NoQueue, StoreError
+from .files import exists
 from .halfmade import holds_nothing, refuse_lost
 from .hindrance import hindrance
+from .interrupts import own
 from .lmdbfile import opened_file
 from .tables import check_format, checked_meta, refuse_lost_tables, table_names
 
@@ -29,7 +31,7 @@ def faults(path: Path) -> list[str]:
 
     try:
         return [str(each) for each in verify(str(path))]  # type: ignore[no-untyped-call]
-    except (VerifyError, OSError, ValueError) as error:
+    except own(VerifyError, OSError, ValueError) as error:
         if isinstance(error, OSError) and hindrance(error):
             advice = advice_on(error, "check its owner and permissions")
             raise StoreError(f"cannot read data.mdb in {path}: {error.strerror}; {advice}") from error
@@ -76,7 +78,7 @@ class Peeked(NamedTuple):
 def peek(path: Path) -> Peeked:
     """Look into an environment without writing anything; raises NoQueue, NotAQueue, NewerFormat or StoreError."""
     refuse_irregular(path)
-    if not (path / "data.mdb").exists():
+    if not exists(path / "data.mdb"):
         check_new(path)
         refuse_lost(path)
         raise NoQueue(str(path))

@@ -14,8 +14,9 @@ from typing import Final
 
 from . import lock_wait
 from .errors import FileDeleted, HalfReplaced, NoQueue, NotAQueue, NotYetMade, StoreError
-from .files import make_private, open_private
+from .files import exists, is_directory, is_entry, make_private, open_private
 from .hindrance import advice, hindrance  # not later: it could not be loaded where descriptors ran out
+from .interrupts import own
 from .scope import scope
 
 OPEN_LOCK: Final = "open.lock"
@@ -59,7 +60,6 @@ _ALONE_TRIES: Final = 200
 """How often to try to have a queue alone where a file of it is missing: as many pauses."""
 
 _PAUSE_S: Final = 0.005
-_OF_LOCKS: Final = frozenset({errno.EAGAIN, errno.EACCES, errno.EDEADLK, errno.ENOLCK, errno.EIO, errno.ENOMEM})
 _NOT_WRITABLE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
 """What keeps a process from making or opening a file to lock it, and not from reading a queue."""
 
@@ -71,13 +71,11 @@ NETWORK: Final = frozenset(
 
 def check_new(path: Path) -> None:
     """Refuse a path, without a queue, that holds anything else; raises NotAQueue or StoreError."""
-    if path.exists() and not path.is_dir():
+    if exists(path) and not is_directory(path):
         raise NotAQueue(str(path), "it is a file")
     try:
-        found = {entry.name for entry in path.iterdir()} if path.exists() else set()
-    except OSError as error:
-        if is_another_s(error):
-            raise
+        found = {entry.name for entry in path.iterdir()} if exists(path) else set()
+    except own(OSError) as error:
         raise StoreError(
             f"cannot read the directory {path}: {error.strerror}; {advice_on(error, 'check its permissions')}"
         ) from error
@@ -89,10 +87,8 @@ def check_new(path: Path) -> None:
 def refuse_half_replaced(path: Path) -> None:
     """Refuse a queue whose place another was taking when that was interrupted; raises StoreError."""
     try:
-        is_half_replaced = (path / STAGED / JOURNAL).exists()
-    except OSError as error:
-        if is_another_s(error):
-            raise
+        is_half_replaced = exists(path / STAGED / JOURNAL)
+    except own(OSError) as error:
         raise StoreError(
             f"cannot look for a queue at {path}: {error.strerror}; "
             f"{advice_on(error, 'check the path and its permissions')}"
@@ -125,15 +121,13 @@ def refuse_unmade(path: Path) -> None:
 
 
 def _is_unmade(path: Path) -> bool:
-    return file_at(path) is None and os.path.lexists(path / STAGED)
+    return file_at(path) is None and is_entry(path / STAGED)
 
 
 def _is_being_made(path: Path) -> bool:
     try:  # shared: who else looks at the same time is not taken for whoever makes it
         fd = _locked(path / OPEN_LOCK, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        if is_another_s(error):
-            raise
+    except own(OSError):
         return False
     if fd is not None:
         os.close(fd)
@@ -148,9 +142,7 @@ def refuse_irregular(path: Path) -> None:
     for name in ("data.mdb", "lock.mdb"):
         try:
             found = os.lstat(f"{path}/{name}")
-        except OSError as error:
-            if is_another_s(error):
-                raise
+        except own(OSError):
             continue  # not there, or whoever opens it says why not
         if not stat.S_ISREG(found.st_mode):
             raise _irregular(path / name)
@@ -168,21 +160,11 @@ def advice_on(error: Exception, otherwise: str) -> str:
     return advice(hindrance(error), otherwise)
 
 
-def is_another_s(error: OSError) -> bool:
-    """Whether no look at a file raised an error, nor a lock on one: a signal's handler did, a TimeoutError for example.
-
-    Those of the system name the file, and those of locks have one of few numbers.
-    """
-    return error.filename is None and error.errno not in _OF_LOCKS
-
-
 def file_at(path: str | Path, name: str = "data.mdb") -> tuple[int, int] | None:
     """Return which file the data of a queue, or another of its files, lies in, None where there is none."""
     try:
         found = os.stat(f"{path}/{name}")  # noqa: PTH116 - on each opening's way
-    except OSError as error:
-        if is_another_s(error):
-            raise
+    except own(OSError):
         return None
     return found.st_dev, found.st_ino
 
@@ -191,9 +173,7 @@ def make_directory(path: Path) -> None:
     """Make a queue's directory where there is none; raises StoreError, also where its file system will not do."""
     try:
         make_private(path, is_named=True)
-    except OSError as error:
-        if is_another_s(error):
-            raise
+    except own(OSError) as error:
         raise StoreError(
             f"cannot make a queue at {path}: {error.strerror}; "
             f"{advice_on(error, 'name a directory you may write to with --db')}"
@@ -210,7 +190,7 @@ def filesystem_of(path: Path) -> str:
     """Give the type of the file system a path lies on, "" where the system does not tell."""
     try:
         mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    except OSError:
+    except own(OSError):
         return ""
     best, kind = "", ""
     target = str(path.resolve())
@@ -242,9 +222,7 @@ def is_used(path: Path) -> bool:
             return False
     except StoreError:
         return True
-    except OSError as error:
-        if is_another_s(error):
-            raise
+    except own(OSError):
         return True
 
 
@@ -282,11 +260,9 @@ def hold(path: Path) -> int | None:
         return _locked(path / OPEN_LOCK, fcntl.LOCK_SH)
     except FileNotFoundError:
         raise NoQueue(str(path)) from None
-    except OSError as error:
+    except own(OSError) as error:
         if error.errno in _NOT_WRITABLE:
             return None
-        if is_another_s(error):
-            raise
         advice = advice_on(error, "check the disk and the path, then try again")
         raise StoreError(f"cannot open the queue at {path}: {error.strerror}: {OPEN_LOCK}; {advice}") from error
 
@@ -309,7 +285,7 @@ def hold_files(path: Path, *, create: bool) -> int | None:
                 raise NotYetMade(str(path), str(path / STAGED), goes_on=False)
             if not create and file_at(path) is None:
                 raise NoQueue(str(path))
-            missing = [name for name in ("data.mdb", "lock.mdb") if not os.path.exists(f"{path}/{name}")]  # noqa: PTH110
+            missing = [name for name in ("data.mdb", "lock.mdb") if not is_entry(f"{path}/{name}")]
             if not missing or is_tried or held is None:
                 return held
             if not tries:
@@ -329,10 +305,8 @@ def _make_files(path: Path, names: list[str]) -> bool:
         for name in names if is_ours else ():
             try:
                 os.close(open_private(path / name, os.O_RDWR | os.O_CREAT))
-            except OSError as error:
-                if is_another_s(error):
-                    raise
-                # Where nothing may be written, LMDB says what it makes of that.
+            except own(OSError):
+                pass  # where nothing may be written, LMDB says what it makes of that
     if not is_ours:
         time.sleep(_PAUSE_S)  # others may have the queue for a moment, to look for the file as this does
     return is_ours
@@ -344,10 +318,10 @@ def _locked(path: Path, how: int) -> int | None:
         try:
             fd = open_private(path, os.O_RDWR | os.O_CREAT)
         except FileNotFoundError:
-            if path.parent.is_dir():
+            if is_directory(path.parent):
                 continue  # it was taken away between two looks
             raise
-        except OSError as error:
+        except own(OSError) as error:
             if error.errno in (errno.ELOOP, errno.EINVAL, errno.EISDIR):
                 raise _irregular(path) from error
             raise

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from .interrupts import own
+
 LITTLE_BYTES: Final = 1 << 20
 """With less room than this there is none."""
 
@@ -34,7 +36,7 @@ def is_lock_without_room(directory: Path) -> bool:
     """Whether LMDB's lock file has places without room on a full file system: to write there ends the process."""
     try:
         found = (directory / "lock.mdb").stat()
-    except OSError:
+    except own(OSError):
         return False
     return found.st_blocks * 512 < found.st_size and not _has_free(directory)
 
@@ -42,7 +44,7 @@ def is_lock_without_room(directory: Path) -> bool:
 def _has_free(directory: Path) -> bool:
     try:
         found = os.statvfs(directory)
-    except OSError:
+    except own(OSError):
         return True
     return found.f_bavail * found.f_frsize >= LITTLE_BYTES
 
@@ -54,7 +56,7 @@ def _may_grow(file: Path) -> bool:
     limit = getrlimit(RLIMIT_FSIZE)[0]
     try:
         return limit == RLIM_INFINITY or file.stat().st_size + LITTLE_BYTES <= limit
-    except OSError:
+    except own(OSError):
         return True
 
 
@@ -62,11 +64,11 @@ def _can_take(directory: Path) -> bool:
     """Whether a file without a name gets room here: a quota is in no figure of the file system's."""
     try:
         file = os.open(directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    except OSError as error:
+    except own(OSError) as error:
         return error.errno not in _NO_ROOM  # not every file system has such files
     try:
         os.posix_fallocate(file, 0, LITTLE_BYTES)
-    except OSError as error:
+    except own(OSError) as error:
         return error.errno not in _NO_ROOM
     finally:
         os.close(file)

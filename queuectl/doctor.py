@@ -22,7 +22,8 @@ from .display import as_typed
 from .due_times import DueTimes
 from .errors import FileDeleted, HalfReplaced, LogLost, NewerFormat, NoQueue, NotAQueue, NotYetMade, QueuectlError
 from .events.lmdb_log import LmdbLog
-from .files import is_left, left_behind
+from .files import exists, is_left, left_behind
+from .interrupts import own
 from .job import JobState
 from .lmdbfile import is_read_only
 from .logtime import now_us
@@ -174,7 +175,7 @@ def _mount(path: Path) -> Iterator[Trouble]:
 
 def _permissions(path: Path) -> Iterator[Trouble]:
     whole = path.stat()
-    wanted = {path: 0o700} | {path / name: 0o600 for name in _FILES if (path / name).exists()}
+    wanted = {path: 0o700} | {path / name: 0o600 for name in _FILES if exists(path / name)}
     for each, mode in wanted.items():
         found = each.stat()
         if (have := stat.S_IMODE(found.st_mode)) & ~mode or mode & ~have:
@@ -195,7 +196,7 @@ def _files(count: int, does: str, do: str) -> str:
 def _owner(path: Path) -> int | None:
     try:
         return path.lstat().st_uid
-    except OSError:  # gone meanwhile
+    except own(OSError):  # gone meanwhile
         return None
 
 
@@ -337,7 +338,7 @@ def _leftovers(store: Store) -> Iterator[Trouble]:
 def _half_made(path: Path) -> Iterator[str]:
     for directory, prefix, suffix in _HALF_MADE:
         yield from left_behind(path / directory, prefix, suffix)
-    if is_left(path / STAGED) and not (path / STAGED / JOURNAL).exists():
+    if is_left(path / STAGED) and not exists(path / STAGED / JOURNAL):
         yield str(path / STAGED)
     if is_left(path / SHRUNK):
         yield str(path / SHRUNK)

@@ -2,8 +2,7 @@
 
 Each worker listens on a named pipe of its own in `<db>/doorbells`. A ring is a hint and no more: it
 may be lost or come for nothing, so workers look by themselves from time to time. Imports only os,
-stat and errno, since every enqueue pays for it. An OSError without a number is none of the system's: a time
-limit of the caller's, raised by a signal's handler (TimeoutError), goes on.
+stat and errno, since every enqueue pays for it.
 """
 # pathlib and contextlib are what the docstring promises not to load:
 # ruff: noqa: PTH104, PTH108, PTH118, PTH208
@@ -11,6 +10,8 @@ limit of the caller's, raised by a signal's handler (TimeoutError), goes on.
 import errno
 import os
 import stat
+
+from .interrupts import own
 
 DIRECTORY = "doorbells"
 _SUFFIX = ".fifo"
@@ -22,9 +23,7 @@ def ring(db_path: str | os.PathLike[str]) -> None:
     directory = os.path.join(db_path, DIRECTORY)
     try:
         names = os.listdir(directory)
-    except OSError as error:
-        if error.errno is None:
-            raise
+    except own(OSError):
         return
     for name in names:
         if name.endswith(_SUFFIX):
@@ -34,19 +33,15 @@ def ring(db_path: str | os.PathLike[str]) -> None:
 def _press(path: str) -> None:
     try:
         fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError as error:
-        if error.errno is None:
-            raise
+    except own(OSError) as error:
         if error.errno == errno.ENXIO:  # nobody holds the other end: its worker died
             _remove(path)
         return
     try:
         if stat.S_ISFIFO(os.fstat(fd).st_mode):  # a file that somebody put there is not written to
             os.write(fd, b"!")
-    except OSError as error:
-        if error.errno is None:
-            raise
-        # It is full: the worker has not yet heard the rings before this one.
+    except own(OSError):
+        pass  # it is full: the worker has not yet heard the rings before this one
     finally:
         os.close(fd)
 
@@ -54,9 +49,8 @@ def _press(path: str) -> None:
 def _remove(path: str) -> None:
     try:
         os.unlink(path)
-    except OSError as error:
-        if error.errno is None:
-            raise
+    except own(OSError):
+        pass
 
 
 class Doorbell:
@@ -76,7 +70,7 @@ class Doorbell:
         self._fd = open_new_pipe(unheard)
         try:
             os.rename(unheard, self._path)
-        except OSError:
+        except BaseException:
             os.close(self._fd)
             _remove(unheard)
             raise

@@ -6,7 +6,7 @@ directory may have been put there by somebody else. Knows nothing of queues. Imp
 processes use it too.
 """
 # pathlib is what the docstring promises not to load:
-# ruff: noqa: PTH102, PTH108, PTH208, PTH112, PTH118, PTH119, PTH120
+# ruff: noqa: PTH102, PTH108, PTH208, PTH118, PTH119, PTH120
 
 import errno
 import fcntl
@@ -16,6 +16,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Final
+
+from .interrupts import own, suppress_own
 
 FILE_MODE: Final = 0o600
 DIRECTORY_MODE: Final = 0o700
@@ -48,14 +50,14 @@ def make_private(directory: StrPath, *, is_named: bool = False, like: StrPath | 
         os.mkdir(path, DIRECTORY_MODE)
     except FileNotFoundError:
         above = _above(path)
-        if os.path.isdir(above):  # /proc, say, where nothing can be made
+        if is_directory(above):  # /proc, say, where nothing can be made
             raise
         make_private(above, is_named=is_named, like=like)
         make_private(path, is_named=is_named, like=like)
     except FileExistsError:
-        if os.path.islink(path) and not is_named:  # noqa: PTH114
+        if not is_named and stat.S_ISLNK(os.lstat(path).st_mode):
             raise NotADirectoryError(errno.ENOTDIR, f"{path} is a link; see who put it there", path) from None
-        if not os.path.isdir(path):
+        if not is_directory(path):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
     else:
         fd = _open_made(path, _DIRECTORY, DIRECTORY_MODE, is_named=is_named)
@@ -124,7 +126,7 @@ def link_or_copy(old: StrPath, new: StrPath) -> None:
         os.link(old, new)
     except (FileNotFoundError, FileExistsError):
         raise
-    except OSError:
+    except own(OSError):
         from shutil import copyfileobj  # seldom wanted
 
         with open(old, "rb") as source, new_file(new) as copy:  # noqa: PTH123
@@ -140,9 +142,39 @@ def rename(old: StrPath, new: StrPath) -> None:
         flush_directory(before)
 
 
+def exists(path: StrPath) -> bool:
+    """Whether there is something at a path, and no link that leads nowhere; raises OSError if that cannot be seen."""
+    try:
+        os.stat(path)  # noqa: PTH116 - os.path.exists() takes the error of a signal's handler for "no", as the next do
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except own(OSError) as error:
+        if error.errno != errno.ELOOP:
+            raise
+        return False
+    return True
+
+
+def is_entry(path: StrPath) -> bool:
+    """Whether a directory has something of this name, links that lead nowhere too, as far as it can be seen."""
+    try:
+        os.lstat(path)
+    except own(OSError):
+        return False
+    return True
+
+
+def is_directory(path: StrPath) -> bool:
+    """Whether there is a directory at a path, or a link to one, as far as it can be seen."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116
+    except own(OSError):
+        return False
+
+
 def remove(path: StrPath) -> None:
     """Remove a file if it is there and may be removed."""
-    with suppress(OSError):
+    with suppress_own(OSError):
         os.unlink(path)
 
 
@@ -240,7 +272,7 @@ def sweep(directory: StrPath, suffix: str) -> None:
 
 
 def _remove_all(path: str) -> None:
-    if os.path.isdir(path):
+    if is_directory(path):
         from shutil import rmtree  # only where there is something to remove: it costs a start
 
         rmtree(path, ignore_errors=True)
@@ -252,7 +284,7 @@ def left_behind(directory: StrPath, prefix: str, suffix: str) -> list[str]:
     """Return what is half made under such names by processes that are gone, as far as this user's own."""
     try:
         names = [name for name in os.listdir(directory) if name.startswith(prefix) and name.endswith(suffix)]
-    except OSError:
+    except own(OSError):
         return []
     return [path for name in names if is_left(path := os.path.join(directory, name))]
 
@@ -266,11 +298,11 @@ def is_left(path: StrPath) -> bool:
         if stat.S_ISFIFO(found.st_mode):
             return True
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
+    except own(OSError):
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except own(OSError):
         return False
     finally:
         os.close(fd)
@@ -325,7 +357,7 @@ def _give_to_owner(fd: int, directory: StrPath) -> None:
     if os.geteuid() == 0:
         found = os.stat(directory)  # noqa: PTH116
         if found.st_uid and os.fstat(fd).st_uid == 0:
-            with suppress(OSError):  # a file system without owners
+            with suppress_own(OSError):  # a file system without owners
                 os.fchown(fd, found.st_uid, found.st_gid)
 
 

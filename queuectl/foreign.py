@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from .display import shown, shown_with_kind
 from .errors import InvalidInput
 from .intake import JobRequest, check_text
+from .interrupts import own
 from .untrusted import json_value
 from .when import LONGEST_S, parse_duration_s, time_us
 
@@ -255,7 +256,7 @@ def _number(field: str, value: Any) -> float:
         number = int(value) if isinstance(value, int) or str(value).strip().lstrip("+-").isdecimal() else float(value)
         if number != number or abs(number) > 2**62:
             raise ValueError
-    except ValueError:
+    except own(ValueError):
         raise InvalidInput(field, shown(value), "a number") from None
     return number
 
@@ -283,7 +284,7 @@ def _env(fields: Fields) -> dict[str, str] | None:
     if isinstance(value, (str, bytes)):
         try:
             value = json_value(value.encode(errors="surrogateescape") if isinstance(value, str) else value)
-        except ValueError:
+        except own(ValueError):
             raise InvalidInput("env", shown(value)[:80], "an object of texts") from None
     if value is not None and not isinstance(value, dict):
         raise InvalidInput("env", type(value).__name__, "an object of texts")
@@ -300,7 +301,7 @@ def _time_us(fields: Fields, notes: list[str]) -> int | None:
         return int(number * scale)
     try:
         moment = datetime.fromisoformat(value.strip())
-    except ValueError:
+    except own(ValueError):
         raise InvalidInput("run_at", shown(value), "ISO 8601, or seconds since 1970") from None
     if moment.tzinfo is None:
         notes.append("its time has no zone: read as UTC")

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from .errors import StoreError
 from .foreign import Kind, id_of, kind_of
+from .interrupts import own
 from .untrusted import Malformed, json_value
 
 _WRAPPERS: Final = ("jobs", "dlq", "items", "data")
@@ -58,7 +59,7 @@ def sqlite_rows(file: str, tables: Sequence[str]) -> Iterator[Rows]:
 def _json_file(name: str, default: Kind) -> Iterator[ForeignRow]:
     try:
         value = json_value(Path(name).read_bytes(), values_at_most=JOBS_AT_MOST)
-    except OSError as error:
+    except own(OSError) as error:
         raise StoreError(f"cannot import {name}: {error.strerror}") from None
     except Malformed as error:
         raise StoreError(f"cannot import {name}: {error}") from None

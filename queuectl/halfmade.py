@@ -4,14 +4,14 @@ Knows as much of an LMDB file as that takes: two pages at its beginning, and wha
 """
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from struct import pack, unpack_from
 from typing import Final
 
 from .directory import NOBODYS, OPEN_LOCK, await_replaced, lock, refuse_unmade
 from .errors import LogLost, NoQueue
-from .files import open_private, remove
+from .files import exists, is_entry, open_private, remove
+from .interrupts import own, suppress_own
 
 _META_BYTES: Final = 168
 _LAST_PAGE_AT: Final = 16 + 120
@@ -29,7 +29,7 @@ def most_bytes() -> int:
 def refuse_none(path: Path) -> None:
     """Refuse a place where there is no data file: none yet, or lost, or not whole; raises NoQueue or StoreError."""
     await_replaced(path)
-    if not (path / "data.mdb").exists():
+    if not exists(path / "data.mdb"):
         refuse_lost(path)
         refuse_unmade(path)
         raise NoQueue(str(path))
@@ -37,28 +37,28 @@ def refuse_none(path: Path) -> None:
 
 def refuse_lost(path: Path) -> None:
     """Refuse a data file that is not there, or holds nothing, where a queue worked; raises StoreError."""
-    signs = [name for name in _LIVED if os.path.lexists(path / name)]
+    signs = [name for name in _LIVED if is_entry(path / name)]
     # The file is looked at after them, or once more: whoever made a queue meanwhile may have begun to work.
-    if signs and os.path.lexists(path / "data.mdb"):
+    if signs and is_entry(path / "data.mdb"):
         if holds_nothing(path):
             raise LogLost(str(path), "is empty", signs[0], "restore FILE --force")
         return
-    if not os.path.lexists(path / "lock.mdb"):  # directories may have been made for a queue to come, as mounts are
+    if not is_entry(path / "lock.mdb"):  # directories may have been made for a queue to come, as mounts are
         signs = [name for name in signs if _holds_anything(path / name)]
-    if signs and not os.path.lexists(path / "data.mdb"):
+    if signs and not is_entry(path / "data.mdb"):
         raise LogLost(str(path), "is gone", signs[0], "restore FILE")
 
 
 def _holds_anything(directory: Path) -> bool:
     try:
         return any(entry.name not in NOBODYS for entry in directory.iterdir())
-    except OSError:
+    except own(OSError):
         return False
 
 
 def is_half_made(path: Path) -> bool:
     """Whether the small data file in a directory is the beginning of a new one, and nothing speaks of an old one."""
-    return holds_nothing(path) and not any(os.path.lexists(path / name) for name in _LIVED)
+    return holds_nothing(path) and not any(is_entry(path / name) for name in _LIVED)
 
 
 def holds_nothing(path: Path) -> bool:
@@ -73,7 +73,7 @@ def holds_nothing(path: Path) -> bool:
 
 def clear(path: Path) -> None:
     """Empty what was half made, so that it is made anew, unless a process is making it now."""
-    with suppress(OSError), lock(path / OPEN_LOCK, wait=False) as is_ours:
+    with suppress_own(OSError), lock(path / OPEN_LOCK, wait=False) as is_ours:
         if is_ours and is_half_made(path):
             remove(path / "lock.mdb")
             os.close(open_private(path / "data.mdb", os.O_WRONLY | os.O_TRUNC))

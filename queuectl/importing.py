@@ -20,8 +20,9 @@ from .events.codec import decode
 from .events.lmdb_log import LOG, STREAMS, LmdbLog, stream_key
 from .events.types import Enqueued, Recorded
 from .exporting import NAMES_KEPT, SCHEMA, Exported, id_of
-from .files import make_private, open_private
+from .files import is_directory, make_private, open_private
 from .installing import install, is_there, staging
+from .interrupts import own
 from .limits import check
 from .log_check import faults_of_log
 from .projections.rebuild import bring_up_to_date, rebuild
@@ -91,7 +92,7 @@ def _drop_empty(aside: Path) -> None:
     for name in ("data.mdb", "lock.mdb"):
         (aside / name).unlink(missing_ok=True)
     for directory in (aside, aside.parent):
-        if directory.is_dir() and not any(directory.iterdir()):
+        if is_directory(directory) and not any(directory.iterdir()):
             directory.rmdir()
 
 
@@ -123,7 +124,7 @@ class _Lines:
         except CorruptLog as error:
             told = f"the event at position {error.position} is damaged: {error.found}"
             raise StoreError(f"{where} {self.number}: {told}; nothing was imported") from None
-        except (ValueError, TypeError, OverflowError) as error:
+        except own(ValueError, TypeError, OverflowError) as error:
             raise StoreError(f"{where} {self.number}: {error}; nothing was imported") from None
 
 

@@ -10,6 +10,7 @@ from .errors import InvalidInput
 from .events.lmdb_log import STREAMS, stream_key
 from .events.types import ENVIRONMENT_STREAM, EnvironmentKept, JobSpec, Stream
 from .inheriting import digest_of
+from .interrupts import own
 from .store import Transaction
 
 _HELD: Final = 10_000
@@ -41,5 +42,5 @@ class Inherited:
 def _digest(entries: Mapping[str, str | None]) -> str:
     try:
         return digest_of(entries).hex()
-    except (InvalidInput, ValueError):  # too many, or a text that no system has
+    except own(InvalidInput, ValueError):  # too many, or a text that no system has
         return ""

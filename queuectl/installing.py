@@ -9,14 +9,15 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from re import fullmatch
 from typing import Any, Final
 
 from .directory import JOURNAL, OPEN_LOCK, REPLACED, STAGED, alone, check_new, make_directory, refuse_unmade
 from .errors import StoreError
-from .files import flush_all, flush_directory, make_private, rename, whole_file
+from .files import exists, flush_all, flush_directory, make_private, rename, whole_file
+from .interrupts import own, suppress_own
 from .untrusted import Malformed, json_object_of
 
 _PARTS: Final = ("data.mdb", "lock.mdb", "outputs", "archive", "snapshots")
@@ -32,14 +33,14 @@ def staging(path: Path, what: str) -> Iterator[Path]:
     Keeps every process from opening the queue meanwhile. Raises StoreError where one has it open, or
     where an earlier one was interrupted while moving in.
     """
-    was_there = path.exists()
-    if not (path / "data.mdb").exists():
+    was_there = exists(path)
+    if not exists(path / "data.mdb"):
         check_new(path)
     make_directory(path)
     with alone(path, what):
         try:
             staged = path / STAGED
-            if (staged / JOURNAL).exists():
+            if exists(staged / JOURNAL):
                 raise StoreError(
                     f"cannot {what} the queue at {path}: an earlier one was interrupted while it moved in; "
                     "`queuectl restore --finish` ends it"
@@ -49,10 +50,10 @@ def staging(path: Path, what: str) -> Iterator[Path]:
             try:
                 yield staged
             finally:
-                if not (staged / JOURNAL).exists():
+                if not exists(staged / JOURNAL):
                     shutil.rmtree(staged, ignore_errors=True)
         finally:
-            if not was_there and not (path / "data.mdb").exists():
+            if not was_there and not exists(path / "data.mdb"):
                 _unmake(path)
 
 
@@ -60,8 +61,8 @@ def install(path: Path) -> Path | None:
     """Move what lies in the staging directory into place; returns where what was there lies now, or None."""
     staged = path / STAGED
     flush_all(staged)
-    old = [name for name in _PARTS if (path / name).exists()]
-    new = [name for name in _PARTS if (staged / name).exists() and name != "lock.mdb"]
+    old = [name for name in _PARTS if exists(path / name)]
+    new = [name for name in _PARTS if exists(staged / name) and name != "lock.mdb"]
     aside = _free_name(path / REPLACED)
     with whole_file(staged / JOURNAL, staged / (JOURNAL + ".new")) as file:
         file.write(json.dumps({"aside": aside, "old": old, "new": new}).encode())
@@ -73,11 +74,11 @@ def finish(path: Path) -> bool:
 
     Raises StoreError where there is no queue, and one was killed before it moved in.
     """
-    if not (path / STAGED / JOURNAL).exists():
+    if not exists(path / STAGED / JOURNAL):
         refuse_unmade(path)
         return False
     with alone(path, "restore"):
-        if not (path / STAGED / JOURNAL).exists():
+        if not exists(path / STAGED / JOURNAL):
             return False  # somebody else ended it meanwhile
         _move_in(path)
     return True
@@ -85,7 +86,7 @@ def finish(path: Path) -> bool:
 
 def is_there(path: Path) -> bool:
     """Return whether there is a queue at a path."""
-    return (path / "data.mdb").exists() or (path / STAGED / JOURNAL).exists()
+    return exists(path / "data.mdb") or exists(path / STAGED / JOURNAL)
 
 
 def _move_in(path: Path) -> Path | None:
@@ -96,10 +97,10 @@ def _move_in(path: Path) -> Path | None:
     if journal["old"]:
         make_private(aside)
     for name in journal["old"]:
-        if not (aside / name).exists():
+        if not exists(aside / name):
             rename(path / name, aside / name)
     for name in journal["new"]:
-        if (staged / name).exists():
+        if exists(staged / name):
             rename(staged / name, path / name)
     if journal["old"]:
         flush_directory(aside.parent)
@@ -118,7 +119,7 @@ def _read_journal(path: Path) -> dict[str, Any]:
         is_ours = all(set(journal[key]) <= set(_PARTS) for key in ("old", "new"))
         if not is_ours or not fullmatch(r"[0-9TZ-]{1,40}", journal["aside"]):
             raise Malformed("it names what is no part of a queue")
-    except (OSError, KeyError, TypeError, Malformed) as error:
+    except own(OSError, KeyError, TypeError, Malformed) as error:
         found = error.strerror if isinstance(error, OSError) else error
         raise StoreError(
             f"cannot end what was interrupted at {path}: {file} cannot be read ({found}); "
@@ -130,7 +131,7 @@ def _read_journal(path: Path) -> dict[str, Any]:
 def _free_name(parent: Path) -> str:
     name = free = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     number = 1
-    while (parent / free).exists():
+    while exists(parent / free):
         number += 1
         free = f"{name}-{number}"
     return free
@@ -138,6 +139,6 @@ def _free_name(parent: Path) -> str:
 
 def _unmake(path: Path) -> None:
     """Take away the directory that was made for a queue that did not come to be; call it with the lock held."""
-    with suppress(OSError):  # somebody else may have put something into it
+    with suppress_own(OSError):  # somebody else may have put something into it
         (path / OPEN_LOCK).unlink(missing_ok=True)
         path.rmdir()

@@ -14,6 +14,7 @@ from .display import shown
 from .errors import InvalidInput
 from .events.types import Command, JobSpec
 from .inheriting import DIGEST_BYTES, Choice, Inheritance
+from .interrupts import own
 from .job import JobState
 from .kinds import SLOTS, is_slots
 from .settings import Settings, check_value
@@ -243,7 +244,7 @@ def check_state(state: str) -> JobState:
     word = state.strip().lower() if isinstance(state, str) else ""
     try:
         return _STATES.get(word) or JobState(word)
-    except ValueError:
+    except own(ValueError):
         raise InvalidInput("state", shown(state), "one of " + ", ".join(JobState)) from None
 
 

@@ -10,11 +10,11 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import cache
 from typing import Final, NamedTuple
 
 from .boot import sees_processes
+from .interrupts import suppress_own
 from .lockfile import Run, Sighting
 from .mark import MARK, mark_of
 from .processes import TICKS, Look, Seen, environ, look, send
@@ -95,7 +95,7 @@ def _kill_left(sighting: Sighting, runs: list[Run]) -> bool:
     """Kill what a look finds, and return whether there was anything."""
     if not sees_processes():
         for run in runs:
-            with suppress(OSError):
+            with suppress_own(OSError):
                 os.killpg(run.pid, signal.SIGKILL) if run.pid > 1 else None
         return False
     roots = [_root(sighting, run) for run in runs]

@@ -9,7 +9,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from fcntl import LOCK_EX, LOCK_UN, flock
 from pathlib import Path
 from typing import Final
@@ -18,9 +18,10 @@ import lmdb
 from lmdb import _envid
 
 from . import lock_wait
-from .directory import advice_on, file_at, is_another_s, refuse_irregular
+from .directory import advice_on, file_at, refuse_irregular
 from .errors import FileDeleted, NotAQueue, StoreError
 from .files import new_file
+from .interrupts import own, suppress_own
 from .scope import scope
 from .surroundings import inheritable
 from .txnlocks import ReaderLock, WriterLock
@@ -106,7 +107,7 @@ class LmdbFile:
                 found = os.fstat(fd)
                 if (found.st_dev, found.st_ino) == self.file:
                     os.set_inheritable(fd, False)
-            except OSError as error:
+            except own(OSError) as error:
                 if error.errno != errno.EBADF:
                     raise
 
@@ -116,11 +117,9 @@ class LmdbFile:
             self.readers = ReaderLock(self.path)
             name = "data.mdb"
             self.writers = WriterLock(self.path)
-        except OSError as error:
+        except own(OSError) as error:
             if self.readers is None and self._is_read_only and error.errno in _NO_LOCK_FILE:
                 return  # LMDB does without as well
-            if is_another_s(error):
-                raise
             raise self._unopened(name, error) from error
         self._lock_file = self.readers.file
         self.readers.free()
@@ -149,9 +148,7 @@ class LmdbFile:
                 lock = os.stat(f"{directory}/lock.mdb")  # noqa: PTH116
                 if (lock.st_dev, lock.st_ino) != self._lock_file:
                     return "its lock.mdb was deleted or replaced"
-        except OSError as error:
-            if is_another_s(error):
-                raise
+        except own(OSError) as error:
             gone = "lock.mdb" if str(error.filename).endswith("lock.mdb") else "directory"
             return f"its {gone} was deleted or replaced"
         return ""
@@ -313,7 +310,7 @@ def _keep(opened: LmdbFile) -> None:
     """Keep an environment from being closed, by the end of the interpreter too: nothing else can."""
     _kept.update(opened.files)
     _never_closed.append(opened.env)
-    with suppress(ImportError, OSError):  # where no more files can be opened: then that end closes it
+    with suppress_own(ImportError, OSError):  # where no more files can be opened: then that end closes it
         import ctypes  # only where there is one to keep: it costs a start
 
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(opened.env))
@@ -344,9 +341,7 @@ def _open_patiently(path: Path, wanted: int, *, read_only: bool, passing: bool) 
             time.sleep(_PAUSE_S)
         except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError) as error:
             raise NotAQueue(str(path), f"data.mdb is not a sound LMDB file ({error})") from error
-        except (lmdb.Error, OSError) as error:
-            if isinstance(error, OSError) and is_another_s(error):
-                raise
+        except own(lmdb.Error, OSError) as error:
             raise _unopened(path, error) from error
 
 

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from .boot import sees_processes
 from .escaping import escape
+from .interrupts import own
 from .processes import Seen, look, seen
 
 _SHOWN_CHARS: Final = 60
@@ -55,7 +56,7 @@ def _holders(inode: int) -> Iterator[int]:
     """Yield the processes that have a file locked by its inode's number, of which other disks have one too."""
     try:
         lines = Path("/proc/locks").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
+    except own(OSError):
         return
     for line in lines:  # 1: FLOCK  ADVISORY  WRITE 4242 00:1b:2026610 0 EOF; behind "->" who waits for that
         words = line.split()
@@ -69,14 +70,14 @@ def _has_open(pid: int, file: os.stat_result) -> bool:
     """Whether a process has a file open; one that may not be looked at is not told."""
     try:
         return any(_is(entry, file) for entry in Path(f"/proc/{pid}/fd").iterdir())
-    except OSError:
+    except own(OSError):
         return False
 
 
 def _is(entry: Path, file: os.stat_result) -> bool:
     try:
         return os.path.samestat(entry.stat(), file)
-    except OSError:
+    except own(OSError):
         return False
 
 
@@ -85,7 +86,7 @@ def _command(pid: int) -> str:
     try:
         with Path(f"/proc/{pid}/cmdline").open("rb") as file:
             words = [os.fsdecode(word) for word in file.read(_COMMAND_BYTES).split(b"\0") if word]
-    except OSError:
+    except own(OSError):
         words = []
     names = [os.path.basename(word) for word in words]  # noqa: PTH119 - a word need not be a path
     if "queuectl" in names:

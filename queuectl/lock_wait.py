@@ -11,6 +11,8 @@ from threading import Event, Thread
 from time import monotonic, sleep
 from typing import Final
 
+from .interrupts import own
+
 TELL_AFTER_S: Final = 1.0
 
 TOLD_AT_MOST: Final = 100
@@ -61,7 +63,7 @@ class _Waits:
     def _start(self) -> None:
         try:
             Thread(target=self._look_out, name="waits for locks", daemon=True).start()
-        except RuntimeError:  # no thread is to be had: then nothing is told
+        except own(RuntimeError):  # no thread is to be had: then nothing is told
             return
         self._pid = os.getpid()
 
@@ -79,7 +81,7 @@ class _Waits:
 
         try:
             holder: Holder | None = holder_of(wait.fd)
-        except OSError:  # it has the lock by now, and let go of it again
+        except own(OSError):  # it has the lock by now, and let go of it again
             return
         lock = wait.what, wait.path, None if holder is None else holder.pid
         if lock in self._told or len(self._told) >= TOLD_AT_MOST or id(wait) not in self._there:

@@ -23,13 +23,14 @@ from weakref import WeakSet
 from .boot import awake_s, boot, booted_s, place
 from .files import is_file_name, make_private, open_private, sweep
 from .files import remove as remove_file
+from .interrupts import own
 
 DIRECTORY: Final = "workers"
 SUFFIX: Final = ".lock"
 _UNHELD: Final = ".new"
 
-_UNSEEN: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, None)
-"""Errors that say nothing of a file: a shortage, and what a signal's handler raised."""
+_UNSEEN: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Errors that say nothing of a file: a shortage."""
 
 _FIXED: Final = struct.Struct("<8s64sQQQ")
 """Magic, place, process id, length of leases in microseconds, number of slots."""
@@ -216,7 +217,7 @@ def workers(db_path: str | os.PathLike[str]) -> list[str]:
     """Return the ids of the workers that have a lock file."""
     try:
         names = os.listdir(os.path.join(db_path, DIRECTORY))
-    except OSError:
+    except own(OSError):
         return []
     ids = (name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
     return sorted(each for each in ids if each.isprintable())  # a name with bytes that are no text is nobody's id
@@ -290,7 +291,7 @@ def _opened(db_path: str | os.PathLike[str], worker: str, flags: int) -> int | N
         return None
     try:
         return open_private(path_of(db_path, worker), flags)
-    except OSError as error:
+    except own(OSError) as error:
         if error.errno in _UNSEEN:
             raise
         return None
@@ -300,7 +301,7 @@ def _fill(fd: int, path: str, size: int) -> None:
     """Write zeros: on a full disk this fails, where a store into memory that a hole lies behind ends the process."""
     try:
         is_whole = os.write(fd, bytes(size)) == size
-    except OSError as error:
+    except own(OSError) as error:
         raise OSError(error.errno, error.strerror, path) from error
     if not is_whole:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)

@@ -19,6 +19,7 @@ from .events.lmdb_log import LOG, STREAMS, stream_key
 from .events.types import RETENTION_STREAM, EnvironmentKept, JobSpec, Output, RetentionApplied, Stream
 from .findings import Message, of_error, problem, problems, seconds_since
 from .inherited import Inherited
+from .interrupts import suppress_own
 from .output_check import NOT_THERE, OutputCheck, Printed
 from .provenance import Provenance, ahead_of_log
 from .store import Store, Transaction, key_of
@@ -62,7 +63,7 @@ def _walk(
 def _retention_waits(path: Path) -> Iterator[None]:
     """Let no events go meanwhile; a process that may not write to the directory cannot see to that."""
     with ExitStack() as held:
-        with suppress(OSError, StoreError):
+        with suppress_own(OSError, StoreError):
             held.enter_context(lock(path / COMPACT_LOCK, wait=True))
         yield
 

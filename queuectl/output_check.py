@@ -7,6 +7,7 @@ from . import outputs
 from .events.audit import Problem, Problems
 from .findings import seconds_since
 from .hindrance import hindrance
+from .interrupts import own
 from .store import Store, Transaction, key_of
 from .weighing import Told, fault
 
@@ -54,7 +55,7 @@ class OutputCheck:
                 with self._store.read() as txn:
                     is_removed = txn.get("jobs", key_of(number)) is None
                 self._say(position, "" if is_removed else NOT_THERE)
-            except OSError as error:
+            except own(OSError) as error:
                 what = f"what the run printed cannot be read: {error.strerror}"
                 self.problems.append(Problem(position, what, is_damage=not hindrance(error)))
         self.seconds += seconds_since(begun)

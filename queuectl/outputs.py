@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from .interrupts import suppress_own
 from .store import Transaction, key_of
 
 TABLE = "outputs"
@@ -67,5 +68,5 @@ def files(directory: Path, numbers: Iterable[int]) -> list[tuple[int, int, Path]
 def remove_files(directory: Path, numbers: Iterable[int]) -> None:
     """Drop the files of jobs' runs; call it once their removal is on disk."""
     for _, _, path in files(directory, numbers):
-        with suppress(OSError):
+        with suppress_own(OSError):
             path.unlink()

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from .boot import sees_processes
+from .interrupts import own
 
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 """How many parts of a second processes' starts are counted in."""
@@ -76,7 +77,7 @@ def seen(pid: int) -> Seen | None:
     try:
         words = _read(f"/proc/{pid}/stat", _STAT_BYTES).rpartition(b")")[2].split()
         state, parent, group, session, started = words[0], words[1], words[2], words[3], words[19]
-    except (OSError, IndexError):
+    except own(OSError, IndexError):
         return None
     return Seen(pid, int(parent), int(group), int(session), int(started), state in b"ZX", state == b"T")
 
@@ -105,7 +106,7 @@ def environ(pid: int) -> list[bytes]:
                 content += part
         finally:
             os.close(fd)
-    except OSError:
+    except own(OSError):
         pass
     return bytes(content).split(b"\0")
 
@@ -126,7 +127,7 @@ def send(to: Seen, number: int) -> bool:
             signal.pidfd_send_signal(handle, number)
     except PermissionError:
         return False
-    except OSError:
+    except own(OSError):
         pass
     finally:
         if handle >= 0:
@@ -138,7 +139,7 @@ def handle_of(pid: int) -> int:
     """Open a handle to a process, which no later one of its id answers to; -1 where it is gone, or there are none."""
     try:
         return os.pidfd_open(pid)
-    except (AttributeError, OSError):
+    except own(AttributeError, OSError):
         return -1
 
 

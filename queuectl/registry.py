@@ -16,7 +16,6 @@ from .directory import (
     await_replaced,
     check_new,
     file_at,
-    is_another_s,
     make_directory,
     refuse_irregular,
     refuse_unmade,
@@ -24,6 +23,7 @@ from .directory import (
 from .environment import OPEN_ENVIRONMENTS, Environment, engaged
 from .errors import NoQueue, StoreError
 from .gate import free
+from .interrupts import own
 from .scope import scope
 from .tables import TablesMissing
 
@@ -91,9 +91,7 @@ def _prepare(path: Path, *, create: bool) -> None:
         size = _size(path)
         if 0 <= size <= halfmade.most_bytes():
             size = _begun(path, size, create=create)
-    except OSError as error:
-        if is_another_s(error):
-            raise
+    except own(OSError) as error:
         raise StoreError(
             f"cannot look for a queue at {path}: {error.strerror}; "
             f"{advice_on(error, 'check the path and its permissions')}"
@@ -128,7 +126,7 @@ def _begun(path: Path, size: int, *, create: bool) -> int:
 @scope
 def _place(path: Path) -> Iterator[_Place]:
     """Yield the place of a path, for this thread alone; a place with nothing open in it is forgotten afterwards."""
-    places, key = _places, str(path.resolve())
+    places, key = _places, _resolved(path)
     if places.lock._is_owned():  # type: ignore[attr-defined]  # whoever has the place may wait for that
         raise engaged("open", path)
     with places.lock:
@@ -151,6 +149,14 @@ def _place(path: Path) -> Iterator[_Place]:
             for other, each in list(places.by_path.items()):
                 if not each.waiting and (each.environment is None or each.environment.is_closed):
                     del places.by_path[other]
+
+
+def _resolved(path: Path) -> str:
+    """Return where a path leads, links resolved."""
+    try:
+        return os.path.realpath(path, strict=True)  # else it swallows the error of a signal's handler
+    except own(OSError):
+        return os.path.realpath(path)
 
 
 def _environment(place: _Place, path: Path, *, create: bool, read_only: bool, as_is: bool) -> Environment:

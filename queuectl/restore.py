@@ -12,7 +12,9 @@ from . import backupfile
 from .backup import manifest_of
 from .backupfile import DATA
 from .errors import StoreError
+from .files import exists
 from .installing import install, is_there, staging
+from .interrupts import own
 from .soundness import sound
 
 STDIN: Final = "-"
@@ -72,7 +74,7 @@ def _extract(file: str, staged: Path, progress: Progress | None) -> dict[str, An
         with Path(file).open("rb") as source:
             total = Path(file).stat().st_size if not file.endswith("z") else None
             return backupfile.read(source, file, into=staged, progress=add)
-    except OSError as error:
+    except own(OSError) as error:
         raise _cannot_read(file, error) from None
 
 
@@ -80,7 +82,7 @@ def _check_there(file: str) -> None:
     """Refuse a backup that is not there before anything that is asked about the queue."""
     try:
         Path(file).stat()
-    except OSError as error:
+    except own(OSError) as error:
         raise _cannot_read(file, error) from None
 
 
@@ -91,7 +93,7 @@ def _cannot_read(file: str, error: OSError) -> StoreError:
 def _check(file: str, staged: Path, manifest: dict[str, Any], progress: Progress | None) -> None:
     if progress:
         progress("Checking", 0, None)
-    if not (staged / DATA).exists():
+    if not exists(staged / DATA):
         raise StoreError(f"cannot use {file} as a backup: it holds no {DATA}")
     try:
         found = sound(staged)

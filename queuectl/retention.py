@@ -21,6 +21,7 @@ from .events.lmdb_log import LOG, STREAMS, LmdbLog, stream_key
 from .events.types import RETENTION_STREAM, RetentionApplied
 from .expiry import Chosen, Compacted, Going, Limits, Rule, check_streams, choose, counted, superseded
 from .files import make_private, rename
+from .interrupts import own
 from .projections import archives, children
 from .segment import Entry, Header, Piece, Segment, Writer
 from .store import Row, Store, Transaction, key_of
@@ -72,7 +73,7 @@ class Retention:
                 through = parts[-1].through
                 try:
                     yield from self._let_go(parts)
-                except OSError as error:
+                except own(OSError) as error:
                     raise StoreError(
                         f"cannot archive to {self._directory}: {error.strerror or error}; nothing that is not archived "
                         "was removed; check the directory and its free space, then try again"

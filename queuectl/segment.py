@@ -8,7 +8,6 @@ found by unpacking a few blocks. docs/log-format.md tells all of it. Knows nothi
 import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -19,6 +18,7 @@ import zstandard
 from .display import shown
 from .errors import BadSegment, NewerFormat
 from .files import open_private
+from .interrupts import own, suppress_own
 from .kinds import is_count
 from .untrusted import Malformed, msgpack_values, position_of, whole_number
 
@@ -131,7 +131,7 @@ class Writer:
         self._write(_TRAILER + footer.to_bytes(8, "big") + _END)
         self._file.flush()
         os.fsync(self._file.fileno())
-        with suppress(AttributeError, OSError):  # so that what is read back comes from the disk
+        with suppress_own(AttributeError, OSError):  # so that what is read back comes from the disk
             os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         self._file.close()
         return self._digest.digest()
@@ -175,7 +175,7 @@ class Segment:
                 file.seek(max(0, size - _TRAILER_BYTES))
                 trailer = file.read()
             self.bytes = size
-        except OSError as error:
+        except own(OSError) as error:
             raise BadSegment(str(path), error.strerror or str(error)) from error
         self._footer_at = int.from_bytes(trailer[8:16], "big")
         if not trailer.startswith(_TRAILER) or trailer[16:] != _END or self._footer_at >= size:
@@ -188,7 +188,7 @@ class Segment:
             if (version := header.pop("format")) != FORMAT:
                 raise NewerFormat(f"the format of the archive segment {path}", shown(version), FORMAT)
             self.header = _header(header)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except own(KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadSegment(str(path), f"its header or footer does not read ({error})") from error
         self._at = -1
         self._cached: list[Any] = []
@@ -305,7 +305,7 @@ class Segment:
                 file.seek(begin)
                 frame = file.read(end - begin)
             return msgpack_values(_decompressed(frame))
-        except (OSError, Malformed) as error:
+        except own(OSError, Malformed) as error:
             found = f"the block at byte {begin} does not read ({error})"
             raise BadSegment(str(self.path), found, position=where[0], until=where[1]) from error
 

@@ -13,6 +13,7 @@ from .display import shown
 from .errors import InvalidInput
 from .events.types import Value
 from .inheriting import check_choice
+from .interrupts import own
 from .shells import DEFAULT as SHELL
 from .shells import check_shell
 
@@ -154,7 +155,7 @@ def _out_of_range(key: Key, found: str, *, in_seconds: bool = False) -> InvalidI
 def _number(text: str, *, in_seconds: bool) -> float:
     try:
         return float(text)
-    except ValueError:
+    except own(ValueError):
         pass
     if in_seconds:
         from .when import parse_duration_s  # slow to import, for what is seldom set

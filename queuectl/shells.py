@@ -6,6 +6,7 @@ from typing import Final
 
 from .display import shown
 from .errors import InvalidInput
+from .interrupts import own
 
 DEFAULT: Final = "/bin/sh"
 
@@ -59,5 +60,5 @@ def _split(text: str) -> list[str]:
 
     try:
         return split(text)
-    except ValueError:
+    except own(ValueError):
         return []

@@ -13,6 +13,7 @@ from .directory import SHRUNK, alone, refuse_half_replaced, refuse_irregular
 from .errors import StoreError
 from .files import flush, make_private, rename
 from .halfmade import refuse_none
+from .interrupts import own
 
 DATA: Final = "data.mdb"
 
@@ -45,7 +46,7 @@ def shrink(path: Path, *, check: bool = False) -> Shrunk:
             flush(target / DATA)
             after = (target / DATA).stat().st_size
             rename(target / DATA, path / DATA)
-        except OSError as error:
+        except own(OSError) as error:
             raise StoreError(
                 f"cannot shrink the queue at {path}: {error.strerror or error}; it was left as it is; "
                 "see that the disk has room for a second data file"

@@ -8,7 +8,7 @@ content's digest, its views' version and the log's own chain all agree with its 
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from hashlib import file_digest, sha256
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from .directory import advice_on, lock
 from .errors import StoreError
 from .files import make_private, new_file, whole_file
+from .interrupts import own, suppress_own
 from .store import Store
 from .untrusted import json_object, position_of, whole_number
 
@@ -55,7 +56,7 @@ def positions(queue_path: Path) -> list[int]:
     """Return the positions that there are snapshots of, as the names of the files have them."""
     try:
         names = [path.stem for path in (queue_path / DIRECTORY).iterdir() if path.suffix == SUFFIX]
-    except OSError:
+    except own(OSError):
         return []
     return sorted(position for name in names if (position := position_of(name)) is not None)
 
@@ -71,7 +72,7 @@ def read(queue_path: Path, position: int) -> Snapshot | None:
         digests = bytes.fromhex(header["digest"]), bytes.fromhex(header["sha256"])
         at_us, views = (whole_number(header[key], key) for key in ("at_us", "views"))
         return Snapshot(path, position, at_us, views, *digests, path.stat().st_size)
-    except (OSError, ValueError, LookupError, TypeError):
+    except own(OSError, ValueError, LookupError, TypeError):
         return None
 
 
@@ -114,7 +115,7 @@ def save(queue_path: Path, views: Store, *, position: int, at_us: int, version: 
                 file.write(json.dumps(header).encode() + b"\n")
                 while piece := content.read(_PIECE_BYTES):
                     file.write(piece)
-    except OSError as error:
+    except own(OSError) as error:
         raise StoreError(
             f"cannot write the snapshot of position {position} to {target.parent}: {error.strerror or error}; "
             "free some disk space, or type `queuectl snapshot delete --all`"
@@ -124,7 +125,7 @@ def save(queue_path: Path, views: Store, *, position: int, at_us: int, version: 
 
 def remove(queue_path: Path, position: int) -> None:
     """Delete the snapshot of a position where it is there and may be deleted."""
-    with suppress(OSError):
+    with suppress_own(OSError):
         _file_of(queue_path, position).unlink()
 
 
@@ -162,7 +163,7 @@ def only_maker(queue_path: Path) -> Iterator[bool]:
     directory = queue_path / DIRECTORY
     try:
         make_private(directory)
-    except OSError as error:
+    except own(OSError) as error:
         advice = advice_on(error, "check its owner and permissions")
         raise StoreError(f"cannot make snapshots in {directory}: {error.strerror}; {advice}") from error
     with lock(directory / _LOCK, wait=False) as is_ours:

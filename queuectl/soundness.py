@@ -6,7 +6,6 @@ type, gaps, and the hash chain.
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,6 +16,7 @@ from .events.chain import GENESIS, link
 from .events.codec import unpack
 from .events.lmdb_log import LOG, LmdbLog
 from .hindrance import unseen
+from .interrupts import suppress_own
 from .limits import check as check_event
 from .projections import archives
 from .store import Store, key_of
@@ -76,7 +76,7 @@ def sound(directory: Path) -> Sound:
 
 def messages(path: str) -> Iterator[apart.Message]:
     """Check the data file in a directory; yields what it holds, or what is wrong, as the one message."""
-    with suppress(OSError):
+    with suppress_own(OSError):
         os.nice(5)  # workers go first
     try:
         found = check(Path(path))

@@ -23,6 +23,7 @@ from .diskspace import is_out_of_room, no_room_by
 from .environment import Environment, engaged, forget_frames, suspect
 from .errors import ForkedStore, QueuectlError, StoreError, WriteFailed
 from .gate import Entry
+from .interrupts import own
 from .registry import acquire, make_passing
 from .scope import scope
 from .tables import VIEW_TABLES
@@ -73,7 +74,7 @@ class Store:
         try:
             with self._using(reads=True) as shared:
                 shared.opened.copy_into(directory)
-        except (lmdb.Error, OSError) as error:
+        except own(lmdb.Error, OSError) as error:
             advice = advice_on(error, "free some disk space")
             raise StoreError(f"cannot copy a store to {directory}: {error}; {advice}") from error
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from .errors import StoreError
+from .interrupts import own
 from .mark import MARK, token_in
 
 _USUAL_FDS: Final = 256
@@ -53,7 +54,7 @@ def user_at_host() -> str:
 
         try:
             user = getpass.getuser()
-        except (KeyError, OSError):
+        except own(KeyError, OSError):
             user = str(os.getuid())
     # A name may be any bytes; what is not UTF-8 is named by its escapes.
     return os.fsencode(f"{user}@{host()}").decode(errors="backslashreplace")
@@ -83,14 +84,12 @@ def inheritable() -> Iterator[int]:
     """Return the descriptors that a program started from here would get, unless they are closed for it."""
     try:
         fds: Iterable[int] = map(int, os.listdir("/dev/fd"))  # noqa: PTH208 - no path is wanted
-    except OSError as error:
-        if error.filename is None:  # a signal's handler raised it
-            raise
+    except own(OSError):
         fds = range(_USUAL_FDS)  # neither /proc nor the like: the usual ones
     for fd in fds:
         try:
             is_so = os.get_inheritable(fd)
-        except OSError as error:
+        except own(OSError) as error:
             if error.errno != errno.EBADF:  # closed meanwhile, as is the one that the list was read from
                 raise
             continue

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from .errors import Untrusted
+from .interrupts import own
 
 VARIABLE: Final = "QUEUECTL_TRUST_DIRECTORY"
 """In the environment: `1` trusts any directory; a path trusts that one."""
@@ -20,9 +21,7 @@ def check_trusted(path: Path) -> None:
     """Refuse a directory that is another user's, or that others may write to; raises Untrusted."""
     try:
         found = os.stat(path)  # noqa: PTH116 - on each opening's way
-    except OSError as error:
-        if error.filename is None:  # a signal's handler raised it
-            raise
+    except own(OSError):
         return  # there is none yet, or whoever opens it will say what is wrong
     if not stat.S_ISDIR(found.st_mode):
         return

@@ -11,7 +11,6 @@ Both locks end with their process. A trap closed here: closing any descriptor of
 process's locks on that file, so it may be opened and closed nowhere else while the store is open.
 """
 
-import errno
 import fcntl
 import os
 import time
@@ -20,10 +19,9 @@ from typing import Final
 
 from . import lock_wait
 from .errors import StoreError
+from .interrupts import own
 
 _PAUSE_S: Final = 0.002
-_NOT_FREE: Final = frozenset({errno.EAGAIN, errno.EACCES})
-_CANNOT_LOCK: Final = frozenset({errno.EDEADLK, errno.ENOLCK, errno.EIO, errno.ENOMEM})
 
 
 class ReaderLock:
@@ -40,9 +38,7 @@ class ReaderLock:
         """Show that this process reads; waits while another with this pid opens or closes the store."""
         try:
             lock_wait.take_byte(self._fd, os.getpid(), self._path)
-        except OSError as error:
-            if error.errno not in _CANNOT_LOCK:  # a signal's handler raised it
-                raise
+        except own(OSError) as error:
             raise StoreError(f"cannot read the queue at {self._path}: {error.strerror}; try again") from error
 
     def free(self) -> None:
@@ -55,9 +51,7 @@ class ReaderLock:
         while True:
             try:
                 fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, os.getpid())
-            except OSError as error:
-                if error.errno not in _NOT_FREE and error.errno not in _CANNOT_LOCK:
-                    raise
+            except own(OSError):
                 if time.monotonic() >= deadline:
                     return False
                 time.sleep(_PAUSE_S)

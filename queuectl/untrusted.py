@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgpack
 
 from .display import shown
+from .interrupts import own
 
 VALUES_AT_MOST: Final = 1_000_000
 """Values in one document: two bytes of JSON can become seventy in memory."""
@@ -95,7 +96,7 @@ def _malformed(what: str) -> Iterator[None]:
         raise
     except RecursionError:
         raise Malformed(f"it is {what}: it is nested too deep") from None
-    except (ValueError, TypeError, OverflowError, MemoryError, msgpack.UnpackException) as error:
+    except own(ValueError, TypeError, OverflowError, MemoryError, msgpack.UnpackException) as error:
         found = "a number of too many digits" if "int_max_str_digits" in str(error) else _brief(error)
         raise Malformed(f"it is {what} ({found})") from None
 

@@ -12,6 +12,7 @@ from .errors import CorruptLog, IllegalTransition, QueuectlError
 from .events.audit import Problem
 from .files import scratch_directory
 from .findings import Message, of_error, problem, seconds_since
+from .interrupts import own
 from .projections import layout, rebuild
 from .store import Store
 
@@ -54,7 +55,7 @@ def _second_set(path: Path) -> Iterator[Store]:
             with Store.open(path, create=False, read_only=True, as_is=True) as original:
                 original.copy_to(place)
             copy = opened.enter_context(Store.passing(place))
-        except (QueuectlError, OSError) as error:
+        except own(QueuectlError, OSError) as error:
             raise _NoRoom(str(error)) from error
         yield copy
 

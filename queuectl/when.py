@@ -11,6 +11,7 @@ from typing import Final
 
 from .display import shown
 from .errors import InvalidInput
+from .interrupts import own
 
 LATEST_US: Final = 253_402_300_799_000_000
 """The end of the year 9999, the last that ISO 8601 can write."""
@@ -103,7 +104,7 @@ def parse_time_us(text: str, *, now_us: int, ahead: bool, field: str = "time") -
     """
     try:
         at_us = _read(text, now_us, ahead)
-    except (ValueError, OverflowError, InvalidInput):
+    except own(ValueError, OverflowError, InvalidInput):
         at_us = None
     if at_us is None or not 0 <= at_us <= LATEST_US:
         raise InvalidInput(field, shown(text), TIMES)
@@ -117,7 +118,7 @@ def is_left_out(text: str, at_us: int) -> bool:
     if clock is None:
         try:
             named = datetime.fromisoformat(text.strip())
-        except ValueError:
+        except own(ValueError):
             return False
         if named.tzinfo is not None:
             return False
@@ -134,7 +135,7 @@ def time_us(moment: datetime) -> int:
         if moment.tzinfo is None:  # astimezone() would read a time that clocks leave out as an hour too early
             return int(moment.replace(microsecond=0).timestamp()) * 1_000_000 + moment.microsecond
         return (moment.astimezone(UTC) - _EPOCH) // _MICROSECOND
-    except (ValueError, OverflowError):
+    except own(ValueError, OverflowError):
         raise InvalidInput("time", str(moment), "one from 1970 to 9999") from None
 
 

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from .interrupts import own
 from .lmdbfile import READ_ONLY, is_read_only
 
 __all__ = ["READ_ONLY", "why_not"]
@@ -16,5 +17,5 @@ def why_not(path: Path) -> str | None:
         if is_read_only(path):
             return READ_ONLY
         return f"the queue is user {path.stat().st_uid}'s, and you are user {os.geteuid()}"
-    except OSError:
+    except own(OSError):
         return None

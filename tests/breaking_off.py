@@ -13,13 +13,17 @@ class BrokenOff(Exception):
     """What a handler raises, unless something else is said."""
 
 
+class Swallowed(Exception):
+    """What is yielded where an error went nowhere: nobody heard of it."""
+
+
 def broken_off(
     act: Callable[[], object], raised: Callable[[], BaseException] = BrokenOff
 ) -> Iterator[BaseException | None]:
     """Yield the error that came of an act broken off at its first place, at its second, and so on to its last.
 
-    None where it came to nothing: in what is called as an object is forgotten. Whoever keeps the errors keeps the
-    frames that they went through.
+    None where it came to nothing, in what is called as an object is forgotten; Swallowed where it should not have.
+    Whoever keeps the errors keeps the frames that they went through.
     """
 
     def handle() -> None:
@@ -48,17 +52,28 @@ def _at_each_place(act: Callable[[], object], handle: Callable[[], object]) -> I
 def _at_place(act: Callable[[], object], place: int, handle: Callable[[], object]) -> tuple[BaseException | None, bool]:
     """Return what came of an act interrupted at a place, and whether it has so many."""
     passed = -2  # the act's own beginning is its caller's affair
+    struck = ""  # the module in which the handler raised
+    is_unraisable = False
 
     def profile(frame: Any, event: str, called: object) -> None:
-        nonlocal passed
+        nonlocal passed, struck
         del called  # it may name a transaction, and the error this frame
         if event in ("call", "c_return"):
             passed += 1
             if passed == place:
                 sys.setprofile(None)
-                handle()
+                try:
+                    handle()
+                except BaseException:
+                    struck = str(frame.f_globals["__name__"])
+                    raise
 
-    hook, sys.unraisablehook = sys.unraisablehook, lambda told: None  # who tells of it would be broken off as well
+    def hear(told: "sys.UnraisableHookArgs") -> None:  # who tells of it would be broken off as well
+        nonlocal is_unraisable
+        del told
+        is_unraisable = True
+
+    hook, sys.unraisablehook = sys.unraisablehook, hear
     sys.setprofile(profile)
     try:
         act()
@@ -67,4 +82,5 @@ def _at_place(act: Callable[[], object], place: int, handle: Callable[[], object
     finally:
         sys.setprofile(None)
         sys.unraisablehook = hook
-    return None, passed >= place
+    is_swallowed = struck and not struck.startswith("lmdb.") and not is_unraisable  # the engine's binding is not ours
+    return Swallowed() if is_swallowed else None, passed >= place

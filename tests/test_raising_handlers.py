@@ -37,6 +37,9 @@ ACTS: dict[str, Callable[[Queue], object]] = {
 }
 
 
+RAISED_IN: list[Callable[[], BaseException]] = [TimeoutError, lambda: TimeoutError(errno.ETIMEDOUT, "mine"), ValueError]
+
+
 def what_is_left(queue: Queue) -> list[str]:
     """Return what of an act that is over keeps others out."""
     shared = queue._store._shared
@@ -327,16 +330,33 @@ def test_a_time_limit_ends_the_wait_for_whoever_replaces_a_queue(tmp_path: Path,
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # files that are forgotten are closed by that
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of files that are forgotten
-@pytest.mark.parametrize("given", [(), (errno.ETIMEDOUT, "mine")], ids=["plain", "numbered"])
-def test_what_a_handler_raises_while_a_queue_is_opened_comes_out(tmp_path: Path, given: tuple[object, ...]) -> None:
+@pytest.mark.parametrize("raised", RAISED_IN, ids=["plain", "numbered", "value"])
+def test_what_a_handler_raises_while_a_queue_is_opened_comes_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: Callable[[], BaseException]
+) -> None:
     """Wherever it strikes, it is neither swallowed nor told as a fault of the queue's, and the next opening works."""
+    monkeypatch.delenv("USER", raising=False)
+    monkeypatch.delenv("LOGNAME", raising=False)
     path = tmp_path / "q"
     Queue.open(path).close()
-    for found in broken_off(lambda: Queue.open(path).close(), lambda: TimeoutError(*given)):
-        assert found is None or type(found) is TimeoutError
+    for found in broken_off(lambda: Queue.open(path).close(), raised):
+        assert found is None or type(found) is type(raised())
     with Queue.open(path) as queue:
         queue.enqueue("true")
         assert what_is_left(queue) == []
+
+
+@pytest.mark.parametrize("what", ["enqueue", "claim and complete", "configure", "read"])
+@pytest.mark.parametrize("raised", RAISED_IN, ids=["plain", "numbered", "value"])
+def test_what_a_handler_raises_in_an_act_comes_out(
+    tmp_path: Path, what: str, raised: Callable[[], BaseException]
+) -> None:
+    """Wherever it strikes, it is neither swallowed nor told as another error."""
+    with Queue.open(tmp_path / "q") as queue:
+        queue.enqueue_many(["true"] * 200)
+        ACTS[what](queue)
+        for found in broken_off(lambda: ACTS[what](queue), raised):
+            assert found is None or type(found) is type(raised())
 
 
 def test_a_reader_of_the_log_that_is_broken_off_reads_on(tmp_path: Path) -> None:

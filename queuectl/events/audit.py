@@ -16,6 +16,7 @@ from msgpack import UnpackException
 from msgspec import convert
 
 from ..errors import CorruptLog, NewerFormat
+from ..interrupts import own
 from ..packing import unpack as unpack_value
 from .chain import GENESIS
 from .codec import Envelope, Outline, decode, decoder, kind_of, name_of_type, outline
@@ -149,13 +150,13 @@ class Audit:
                     raise CorruptLog(position, "")
                 try:
                     seen, is_known = see(payload), True
-                except ValueError:
+                except own(ValueError):
                     seen, is_known = _seen_slowly(key, value)
                 kept, prev, event_us, said = seen.h, seen.p, seen.t, seen.d
                 stream = position if seen.s is None else seen.s
                 is_in_time = event_us >= at_us
                 total += hash((stream, position))
-            except (CorruptLog, ValueError, struct.error, TypeError, RecursionError, UnpackException) as error:
+            except own(CorruptLog, ValueError, struct.error, TypeError, RecursionError, UnpackException) as error:
                 digest = None
                 self._spoil(position, error)
                 continue

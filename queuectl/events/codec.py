@@ -17,6 +17,7 @@ from msgspec import NODEFAULT, MsgspecError, Struct, convert, defstruct
 from msgspec.msgpack import Decoder
 
 from ..errors import CorruptLog, NewerFormat
+from ..interrupts import let_out, own
 from ..packing import pack
 from ..packing import unpack as _unpack
 from .types import (
@@ -190,7 +191,8 @@ def decode_all(
             raise CorruptLog(position, "the checksum does not match")
         try:
             found = decode_whole(payload)
-        except _NO_EVENT:  # of another version, with a text that is not UTF-8, or no event
+        except _NO_EVENT as error:  # of another version, with a text that is not UTF-8, or no event
+            let_out(error)
             found = _decode_slowly(position, payload, upcasts)
         event, stream, prev = found.d, found.s, found.p
         if type(event) is JobSpec:
@@ -266,7 +268,7 @@ def _decode_slowly(position: int, payload: bytes, upcasts: Mapping[tuple[str, in
         if found.v != layout.version:
             found.d = _upcast(layout, found.v, found.d, position, upcasts)
         found.d = convert(found.d, layout.data)
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:  # a MsgspecError is a ValueError
+    except own(AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:  # MsgspecError: a ValueError
         raise CorruptLog(position, f"its bytes are no event ({error})") from error
     return found
 
@@ -274,7 +276,7 @@ def _decode_slowly(position: int, payload: bytes, upcasts: Mapping[tuple[str, in
 def _unpacked(position: int, payload: bytes) -> Data:
     try:
         envelope: Data = _unpack(payload)
-    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
+    except own(ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
         raise CorruptLog(position, "its bytes are no event") from error
     return envelope
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from ..errors import CorruptLog, EnvironmentMissing
 from ..events.types import ENVIRONMENT_STREAM, EnvironmentKept, Recorded
+from ..interrupts import own
 from ..store import Transaction
 from .rows import pack, read, unpacker, write
 
@@ -24,7 +25,7 @@ def digest_in(recorded: Recorded) -> bytes:
     word = str(recorded.stream).removeprefix(ENVIRONMENT_STREAM)
     try:
         return bytes.fromhex(word)
-    except ValueError:
+    except own(ValueError):
         raise CorruptLog(recorded.position, f"its stream is named after {word[:60]!r}, which is no digest") from None
 
 

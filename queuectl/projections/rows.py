@@ -14,6 +14,7 @@ from msgspec import MsgspecError, convert
 from msgspec.msgpack import Decoder
 
 from ..errors import StoreError
+from ..interrupts import let_out, own
 from ..packing import pack
 from ..packing import unpack as unpack_value
 from ..store import VIEW_TABLES, Row, Transaction
@@ -147,7 +148,8 @@ def unpacker(kind: Any) -> Callable[[bytes], Any]:
     def unpack(value: bytes) -> Any:
         try:
             return decode(value)
-        except MsgspecError:  # with a text that is not UTF-8, or damaged
+        except MsgspecError as error:  # with a text that is not UTF-8, or damaged
+            let_out(error)
             return _unpack_slowly(kind, value)
 
     return unpack
@@ -156,7 +158,7 @@ def unpacker(kind: Any) -> Callable[[bytes], Any]:
 def _unpack_slowly(kind: Any, value: bytes) -> Any:
     try:
         return convert(unpack_value(value), kind)
-    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+    except own(ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
         raise StoreError(f"a view is damaged (value {value[:20].hex()}...); {_MEND}") from error
 
 
