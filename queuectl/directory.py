@@ -60,6 +60,9 @@ _ALONE_TRIES: Final = 200
 """How often to try to have a queue alone where a file of it is missing: as many pauses."""
 
 _PAUSE_S: Final = 0.005
+_LEAST_LOCK_BYTES: Final = 8192
+"""LMDB makes no smaller lock.mdb, unless it is told to have fewer than 126 readers."""
+
 _NOT_WRITABLE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
 """What keeps a process from making or opening a file to lock it, and not from reading a queue."""
 
@@ -285,11 +288,13 @@ def hold_files(path: Path, *, create: bool) -> int | None:
                 raise NotYetMade(str(path), str(path / STAGED), goes_on=False)
             if not create and file_at(path) is None:
                 raise NoQueue(str(path))
-            missing = [name for name in ("data.mdb", "lock.mdb") if not is_entry(f"{path}/{name}")]
+            missing = _missing(path)
             if not missing or is_tried or held is None:
                 return held
             if not tries:
-                raise FileDeleted(str(path), missing[0])
+                raise FileDeleted(
+                    str(path), missing[0], "was cut short" if exists(path / missing[0]) else "was deleted"
+                )
         except BaseException:
             if held is not None:
                 let_go(held, owner)
@@ -297,6 +302,19 @@ def hold_files(path: Path, *, create: bool) -> int | None:
         let_go(held, owner)
         tries -= 1
         is_tried = _make_files(path, missing)
+
+
+def _missing(path: Path) -> list[str]:
+    """Return which files of LMDB's are not there, or not what it makes: it maps a lock.mdb without a look at its size.
+
+    One that nobody else has open it makes as large as it should be.
+    """
+    missing = [] if is_entry(f"{path}/data.mdb") else ["data.mdb"]
+    try:
+        is_whole = os.stat(f"{path}/lock.mdb").st_size >= _LEAST_LOCK_BYTES  # noqa: PTH116 - on each opening's way
+    except own(OSError):
+        is_whole = False
+    return missing if is_whole else [*missing, "lock.mdb"]
 
 
 def _make_files(path: Path, names: list[str]) -> bool:

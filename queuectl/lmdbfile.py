@@ -144,10 +144,12 @@ class LmdbFile:
             if data.st_size < least:  # LMDB never makes it smaller, and would make what is cut off anew
                 return "its data.mdb was cut short, so restore a backup of it"
             self._least_bytes = data.st_size
-            if self._lock_file is not None:
+            if self._lock_file is not None and self.readers is not None:
                 lock = os.stat(f"{directory}/lock.mdb")  # noqa: PTH116
                 if (lock.st_dev, lock.st_ino) != self._lock_file:
                     return "its lock.mdb was deleted or replaced"
+                if lock.st_size < self.readers.least_bytes:
+                    return "its lock.mdb was cut short"
         except own(OSError) as error:
             gone = "lock.mdb" if str(error.filename).endswith("lock.mdb") else "directory"
             return f"its {gone} was deleted or replaced"
@@ -241,10 +243,8 @@ class LmdbFile:
         OPEN_FILES.discard(self)
         if not self._is_closed:
             # LMDB frees each slot with this pid as it closes, also that of another process that is reading.
-            if self.readers is None or self.readers.seize(timeout_s=_CLOSING_S):
-                self.env.close()
-            else:
-                _keep(self)
+            is_free = self.readers is None or (not self.readers.is_cut() and self.readers.seize(timeout_s=_CLOSING_S))
+            self.env.close() if is_free else _keep(self)
             self._is_closed = True
         self._unlock()
 

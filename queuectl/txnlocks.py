@@ -33,6 +33,7 @@ class ReaderLock:
         self._fd = self._file.fileno()
         found = os.fstat(self._fd)
         self.file = found.st_dev, found.st_ino
+        self.least_bytes = found.st_size
 
     def share(self) -> None:
         """Show that this process reads; waits while another with this pid opens or closes the store."""
@@ -57,6 +58,10 @@ class ReaderLock:
                 time.sleep(_PAUSE_S)
             else:
                 return True
+
+    def is_cut(self) -> bool:
+        """Whether the file was made smaller: who touches the part that is gone, which LMDB has mapped, is killed."""
+        return os.fstat(self._fd).st_size < self.least_bytes
 
     def close(self) -> None:
         """Close the file, and with it every lock that this process has on lock.mdb; twice is harmless."""

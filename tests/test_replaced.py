@@ -122,6 +122,49 @@ def test_no_acknowledged_job_is_lost_with_the_lock_file(tmp_path: Path, go: Call
     assert command(path, "verify").returncode == 0
 
 
+CUT = """
+import sys
+from queuectl import NoQueue, Queue
+queue = Queue.open(sys.argv[1])
+queue.enqueue("true", id="a")
+queue.jobs(limit=1)
+print("open", flush=True)
+sys.stdin.readline()
+for use in (lambda: queue.jobs(limit=1), lambda: queue.enqueue("true", id="b"), queue.sizes, queue.check_there):
+    try:
+        use()
+    except NoQueue as error:
+        print(str(error).partition("is gone: ")[2])
+queue.close()
+with Queue.open(sys.argv[1]) as again:
+    print(again.enqueue("true", id="c").id)
+"""
+
+
+@pytest.mark.parametrize("size", [0, 1, 4096, 8192])
+def test_a_lock_file_cut_short_kills_nobody(tmp_path: Path, size: int) -> None:
+    """Who has it open is refused, closes it and opens it again; who comes meanwhile is refused, or works as well."""
+    path = tmp_path / "q"
+    words = [sys.executable, "-c", CUT, str(path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"open\n"
+            os.truncate(path / "lock.mdb", size)
+            beside = command(path, "list")
+            told, errors = process.communicate(b"\n", timeout=60)
+        finally:
+            process.kill()
+    if size < 8192:
+        assert (beside.returncode, beside.stderr.count("\n")) == (1, 1)
+        assert "its lock.mdb was cut short while processes have it open; end those first (`fuser" in beside.stderr
+    else:
+        assert beside.returncode == 0
+    assert (process.returncode, errors.decode()) == (0, "")
+    assert told.decode().splitlines() == [*["its lock.mdb was cut short; open it again"] * 4, "c"]
+    assert command(path, "verify").returncode == 0
+
+
 def test_no_second_lock_file_is_made_beside_those_who_have_the_first(tmp_path: Path) -> None:
     """One line says to end them first, also from doctor; once they are gone the queue opens again."""
     path = tmp_path / "q"
