@@ -1,18 +1,15 @@
-"""Which jobs are listed: a page of those that fit, looked for in bounded steps so that no request reads it all."""
+"""Which jobs are listed: those that `Queue.jobs` returns, and a text looked for among them, in bounded steps."""
 
 from typing import Final, NamedTuple
 
 from ..commalist import words_of
 from ..intake import check_state
-from ..job import Job, JobState
+from ..job import Job
 from ..queue import Queue
 
 AT_ONCE: Final = 1_000
 AT_MOST: Final = 20_000
-"""Jobs that one request looks at; whoever asked may go on from there."""
-
-_IN_ORDER: Final = frozenset({JobState.PENDING, JobState.FAILED, JobState.PROCESSING, JobState.DEAD})
-"""States whose jobs Queue finds without looking at the others."""
+"""Jobs of a state and a queue that one request reads for a text; whoever asked may go on from there."""
 
 
 class Wanted(NamedTuple):
@@ -40,19 +37,15 @@ def search(queue: Queue, wanted: Wanted, *, limit: int) -> Found:
 
     Raises InvalidInput for a state that is none, and JobNotFound where `after` is gone.
     """
-    states = frozenset() if wanted.state is None else frozenset(map(check_state, words_of(wanted.state)))
-    state = next(iter(states)) if len(states) == 1 else None
-    ordered = state if state in _IN_ORDER else None
-    name = wanted.queue if ordered else None
-    is_narrow = wanted.text is not None or wanted.queue != name or ordered is not state or len(states) > 1
-    size = AT_ONCE if is_narrow else limit + 1
+    states = None if wanted.state is None else frozenset(map(check_state, words_of(wanted.state)))
+    size = limit + 1 if wanted.text is None else AT_ONCE
     after = wanted.after
     found: list[Job] = []
     searched = 0
     while True:
-        batch = queue.jobs(state=ordered, queue=name, limit=size, after=after)
+        batch = queue.jobs(state=states, queue=wanted.queue, limit=size, after=after)
         for job in batch:
-            if _fits(job, states, wanted):
+            if wanted.text is None or _has(job, wanted.text):
                 if len(found) == limit:
                     return Found(found, found[-1].id if found else None, searched)
                 found.append(job)
@@ -63,11 +56,7 @@ def search(queue: Queue, wanted: Wanted, *, limit: int) -> Found:
             return Found(found, after, searched)
 
 
-def _fits(job: Job, states: frozenset[JobState], wanted: Wanted) -> bool:
-    if (states and job.state not in states) or wanted.queue not in (None, job.spec.queue):
-        return False
-    if wanted.text is None:
-        return True
+def _has(job: Job, text: str) -> bool:
     command = job.spec.command if isinstance(job.spec.command, str) else " ".join(job.spec.command)
     error = (job.last and job.last.error) or ""
-    return wanted.text.casefold() in f"{job.id}\n{command}\n{error}".casefold()
+    return text.casefold() in f"{job.id}\n{command}\n{error}".casefold()

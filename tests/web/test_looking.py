@@ -77,6 +77,16 @@ def test_a_search_is_bounded(dashboard: Dashboard, store: Queue) -> None:
     assert ([job["id"] for job in second["jobs"]], second["next"]) == (["needle"], None)
 
 
+def test_a_few_among_many_are_found_at_once(dashboard: Dashboard, store: Queue) -> None:
+    """Jobs of a state or a queue are found as by `Queue.jobs`, however many others are newer."""
+    store.enqueue_many([JobRequest("true", f"done{n}", queue="mail") for n in range(5)])
+    store.complete_many(store.claim("w", 5))
+    store.enqueue_many([JobRequest("true")] * 30_000)
+    for query in ("state=completed", "queue=mail", "state=completed,dead&queue=mail", "state=completed&text=DONE"):
+        found = dashboard.get(f"/api/jobs?{query}")
+        assert (sorted(job["id"] for job in found["jobs"]), found["next"]) == ([f"done{n}" for n in range(5)], None)
+
+
 @pytest.mark.parametrize(
     ("job_id", "sent"),
     [
