@@ -110,7 +110,7 @@ def whole_file(path: StrPath, draft: StrPath, *, is_named: bool = False) -> Iter
     """
     with new_file(draft, is_named=is_named) as file:
         try:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX)  # so that sweep() knows that somebody is at it
+            _keep_from_sweep(file.fileno())
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -212,10 +212,16 @@ def kept(directory: StrPath) -> Iterator[None]:
     """Keep sweep() from removing a directory while it is being filled."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        _keep_from_sweep(fd)
         yield
     finally:
         os.close(fd)
+
+
+def _keep_from_sweep(fd: int) -> None:
+    """Show that somebody is at it; where there are no locks, what is half made is not taken for left behind either."""
+    with suppress_own(OSError):
+        fcntl.flock(fd, fcntl.LOCK_EX)
 
 
 def scratch_path(parent: StrPath) -> str:

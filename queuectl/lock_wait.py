@@ -3,6 +3,7 @@
 A program that wants to hear of it says so with listen(); to others a lock is a lock, and nothing is spent on more.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from threading import Event, Thread
 from time import monotonic, sleep
 from typing import Final
 
+from .errors import StoreError
 from .interrupts import own
 
 TELL_AFTER_S: Final = 1.0
@@ -25,6 +27,9 @@ OF_FILES: Final = {
     "replay.lock": "another process that makes anew or compares the views of",
     "compact.lock": "another process that lets old events go from",
 }
+
+_NO_LOCKS: Final = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOLCK})
+"""Where the file system, or what stands in for it, has no locks, or none left."""
 
 Listener = Callable[[str], None]
 
@@ -103,14 +108,19 @@ def listen(listener: Listener | None) -> None:
 def take(fd: int, how: int, what: str, path: object) -> None:
     """Lock a file as flock does, telling of a wait: for `what`, with the path of the queue behind it."""
     waits = _waits
-    if waits is None or how & fcntl.LOCK_NB:
-        fcntl.flock(fd, how)
-        return
     try:
-        fcntl.flock(fd, how | fcntl.LOCK_NB)
-    except BlockingIOError:
-        with waits.noting(_Wait(fd, what, path)):
+        if waits is None or how & fcntl.LOCK_NB:
             fcntl.flock(fd, how)
+            return
+        try:
+            fcntl.flock(fd, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with waits.noting(_Wait(fd, what, path)):
+                fcntl.flock(fd, how)
+    except own(OSError) as error:
+        if error.errno in _NO_LOCKS:
+            raise _no_locks(path, error) from error
+        raise
 
 
 def take_byte(fd: int, byte: int, path: object) -> None:
@@ -124,6 +134,13 @@ def take_byte(fd: int, byte: int, path: object) -> None:
     except (BlockingIOError, PermissionError):  # either says that another has it
         with waits.noting(_Wait(fd, OPENING, path)):
             fcntl.lockf(fd, fcntl.LOCK_SH, 1, byte)
+
+
+def _no_locks(path: object, error: OSError) -> StoreError:
+    return StoreError(
+        f"cannot use the queue at {path}: its file system has no locks ({error.strerror}); keep the queue in a "
+        "directory on a local disk, and name that with --db"
+    )
 
 
 def relay(told: str) -> None:

@@ -32,7 +32,7 @@ ALLOWED = {  # module -> what of ours it may import beside BY_ALL; the first row
     "events.*": "errors events.* packing",
     "clock": "boot",
     "mark|version": "",
-    "lock_wait": "lock_holder",
+    "lock_wait": "errors lock_holder",
     "lock_holder": "boot escaping processes",
     "surroundings": "errors mark",
     "when": "display errors",
