@@ -3,7 +3,6 @@
 For those who do not keep it open; whoever works with it has an `environment`.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import NamedTuple
 
 import lmdb
 
-from .directory import advice_on, check_new, hold_files, let_go, refuse_irregular
+from .directory import advice_on, check_new, hold_files, refuse_irregular
 from .errors import NoQueue, StoreError
 from .files import exists
 from .halfmade import holds_nothing, refuse_lost
@@ -85,7 +84,6 @@ def peek(path: Path) -> Peeked:
     if holds_nothing(path):
         refuse_lost(path)
         raise NoQueue(str(path))
-    owner = os.getpid()
     held = hold_files(path, create=False)
     try:
         with told(path), opened_file(path) as opened, opened.reading() as env:
@@ -99,7 +97,7 @@ def peek(path: Path) -> Peeked:
         return Peeked(rows, last, missing)
     finally:
         if held is not None:
-            let_go(held, owner)
+            held.let_go()
 
 
 def compacted_copy(path: Path, target: Path) -> None:

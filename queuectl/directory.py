@@ -9,6 +9,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -111,7 +112,7 @@ def await_replaced(path: Path) -> None:
         held = hold(path)
         if held is None:
             raise
-        let_go(held, os.getpid())
+        held.let_go()
         refuse_half_replaced(path)
 
 
@@ -129,12 +130,12 @@ def _is_unmade(path: Path) -> bool:
 
 def _is_being_made(path: Path) -> bool:
     try:  # shared: who else looks at the same time is not taken for whoever makes it
-        fd = _locked(path / OPEN_LOCK, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        held = _locked(path / OPEN_LOCK, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except own(OSError):
         return False
-    if fd is not None:
-        os.close(fd)
-    return fd is None
+    if held is not None:
+        held.let_go()
+    return held is None
 
 
 def refuse_irregular(path: Path) -> None:
@@ -232,30 +233,41 @@ def is_used(path: Path) -> bool:
 @scope
 def lock(path: Path, *, wait: bool) -> Iterator[bool]:
     """Lock a file meanwhile, for this process or thread alone; yields whether it could, where it does not `wait`."""
-    owner = os.getpid()
-    fd = _locked(path, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    held = _locked(path, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
-        yield fd is not None
+        yield held is not None
     finally:
-        if fd is not None:
-            let_go(fd, owner)
+        if held is not None:
+            try:
+                held.let_go()
+            finally:
+                held.file.close()  # a signal's handler may have raised at that one's first step
 
 
-def let_go(fd: int, owner: int) -> None:
-    """Unlock a file that the process `owner` has locked, and close it.
+class Held:
+    """A file that this process has locked, until it is let go of, or forgotten, or the process ends."""
 
-    A child that was forked meanwhile has a copy, with which the lock would last as long as that child; and a child
-    that comes by here itself leaves its parent the lock.
-    """
-    try:
-        if os.getpid() == owner:
-            fcntl.flock(fd, fcntl.LOCK_UN)
-    finally:
-        os.close(fd)
+    __slots__ = ("_owner", "file")
+
+    def __init__(self, file: FileIO) -> None:
+        self.file = file
+        self._owner = os.getpid()
+
+    def let_go(self) -> None:
+        """Unlock and close it; twice is harmless.
+
+        A child that was forked meanwhile has a copy, with which the lock would last as long as that child; and a
+        child that comes by here itself leaves its parent the lock.
+        """
+        try:
+            if not self.file.closed and os.getpid() == self._owner:
+                fcntl.flock(self.file, fcntl.LOCK_UN)
+        finally:
+            self.file.close()
 
 
-def hold(path: Path) -> int | None:
-    """Keep others from replacing a queue, until the descriptor is closed; None where nothing may be written here.
+def hold(path: Path) -> Held | None:
+    """Keep others from replacing a queue, until that is let go of; None where nothing may be written here.
 
     Raises NoQueue where the directory is gone, StoreError where a file more, or a lock, is not to be had.
     """
@@ -270,7 +282,7 @@ def hold(path: Path) -> int | None:
         raise StoreError(f"cannot open the queue at {path}: {error.strerror}: {OPEN_LOCK}; {advice}") from error
 
 
-def hold_files(path: Path, *, create: bool) -> int | None:
+def hold_files(path: Path, *, create: bool) -> Held | None:
     """Hold a queue as hold() does, with its files there: those missing are made, unless others have the queue open.
 
     What they have open is not what is made, and LMDB would tell them nothing of what is written here. Raises
@@ -278,7 +290,6 @@ def hold_files(path: Path, *, create: bool) -> int | None:
     """
     tries = _ALONE_TRIES  # and no deadline: whoever replaces the queue is waited for as long as that takes
     is_tried = False
-    owner = os.getpid()
     while True:
         held = hold(path)
         try:
@@ -297,9 +308,9 @@ def hold_files(path: Path, *, create: bool) -> int | None:
                 )
         except BaseException:
             if held is not None:
-                let_go(held, owner)
+                held.let_go()
             raise
-        let_go(held, owner)
+        held.let_go()
         tries -= 1
         is_tried = _make_files(path, missing)
 
@@ -330,11 +341,11 @@ def _make_files(path: Path, names: list[str]) -> bool:
     return is_ours
 
 
-def _locked(path: Path, how: int) -> int | None:
-    """Return a descriptor of the file, locked, None where another has the lock and it is not to be waited for."""
+def _locked(path: Path, how: int) -> Held | None:
+    """Return a file once it is locked, None where another has the lock and it is not to be waited for."""
     while True:
         try:
-            fd = open_private(path, os.O_RDWR | os.O_CREAT)
+            file = FileIO(open_private(path, os.O_RDWR | os.O_CREAT))
         except FileNotFoundError:
             if is_directory(path.parent):
                 continue  # it was taken away between two looks
@@ -344,15 +355,15 @@ def _locked(path: Path, how: int) -> int | None:
                 raise _irregular(path) from error
             raise
         try:
-            lock_wait.take(fd, how, lock_wait.OF_FILES.get(path.name, lock_wait.REPLACING), path.parent)
-            if _is_at(path, fd):
-                return fd
-            os.close(fd)  # whoever had the lock took the file away: it keeps nobody out any more
+            lock_wait.take(file.fileno(), how, lock_wait.OF_FILES.get(path.name, lock_wait.REPLACING), path.parent)
+            if _is_at(path, file.fileno()):
+                return Held(file)
+            file.close()  # whoever had the lock took the file away: it keeps nobody out any more
         except BlockingIOError:
-            os.close(fd)
+            file.close()
             return None
         except BaseException:
-            os.close(fd)
+            file.close()
             raise
 
 

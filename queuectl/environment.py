@@ -16,7 +16,7 @@ import lmdb
 
 from . import lock_wait, log_end
 from .datafile import check_length, damaged
-from .directory import hold_files, let_go
+from .directory import hold_files
 from .errors import ForkedStore, NoQueue, StoreError
 from .gate import Entry, Gate, free
 from .lmdbfile import NEARLY_FULL, PATIENCE_S, LmdbFile
@@ -386,12 +386,12 @@ class Environment:
         self.gate.disown()
         free(self.turn)
         self.opened.abandon()
-        self._let_go()
+        if self._hold is not None:
+            self._hold.file.close()
 
     def _let_go(self) -> None:
-        held, self._hold = self._hold, None
-        if held is not None:
-            let_go(held, self.opener)
+        if self._hold is not None:
+            self._hold.let_go()
 
 
 def engaged(what: str, path: Path) -> StoreError:

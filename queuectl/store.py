@@ -127,6 +127,8 @@ class Store:
                     txn.abort()
             finally:
                 if opened is not None:
+                    if opened._shadow is not None:
+                        del opened._shadow._txn
                     del opened._txn
                 del txn  # a reader slot is given back once nothing refers to the transaction
                 entry.is_inside = False

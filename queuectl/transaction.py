@@ -26,20 +26,29 @@ def key_of(number: int) -> bytes:
 class Transaction:
     """One read or write transaction over the tables; values come out as bytes."""
 
-    __slots__ = ("_counted", "_dbs", "_sets", "_txn", "is_committed", "live")
+    __slots__ = ("_counted", "_dbs", "_sets", "_shadow", "_txn", "is_committed", "live")
 
     def __init__(self, txn: lmdb.Transaction, sets: Sets, live: str, counted: Counted) -> None:
         self._txn = txn
         self._sets = sets
         self._counted = counted
         self._dbs = sets[live]
+        self._shadow: Transaction | None = None
         self.live = live
         self.is_committed = False
         """Whether what it wrote is on disk for good, also where a signal's handler raised right after that."""
 
     def shadow(self) -> "Transaction":
-        """Give the same transaction over the set of views that is not live."""
-        return Transaction(self._txn, self._sets, "b" if self.live == "a" else "a", self._counted)
+        """Return the same transaction over the set of views that is not live."""
+        if self._shadow is None:
+            made = Transaction.__new__(
+                Transaction
+            )  # no function in Python is given LMDB's: an error may keep its frame
+            made.live = "b" if self.live == "a" else "a"
+            made._sets, made._counted, made._dbs = self._sets, self._counted, self._sets[made.live]
+            made._shadow, made.is_committed = None, False
+            made._txn, self._shadow = self._txn, made
+        return self._shadow
 
     def make_live(self) -> None:
         """Make this set of views the live one, once the transaction commits."""

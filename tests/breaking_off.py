@@ -18,10 +18,11 @@ class Swallowed(Exception):
 
 
 def broken_off(
-    act: Callable[[], object], raised: Callable[[], BaseException] = BrokenOff
+    act: Callable[[], object], raised: Callable[[], BaseException] = BrokenOff, *, step: int = 1
 ) -> Iterator[BaseException | None]:
     """Yield the error that came of an act broken off at its first place, at its second, and so on to its last.
 
+    At every so many by `step`, for a long act.
     None where it came to nothing, in what is called as an object is forgotten; Swallowed where it should not have.
     Whoever keeps the errors keeps the frames that they went through.
     """
@@ -29,24 +30,26 @@ def broken_off(
     def handle() -> None:
         raise raised()
 
-    yield from _at_each_place(act, handle)
+    yield from _at_each_place(act, handle, step)
 
 
 def interrupted(act: Callable[[], object], handle: Callable[[], object]) -> Iterator[None]:
     """Yield after an act during which a handler ran at its first place, at its second, and so on to its last."""
-    for error in _at_each_place(act, handle):
+    for error in _at_each_place(act, handle, 1):
         if error is not None:
             raise error
         yield
 
 
-def _at_each_place(act: Callable[[], object], handle: Callable[[], object]) -> Iterator[BaseException | None]:
+def _at_each_place(
+    act: Callable[[], object], handle: Callable[[], object], step: int
+) -> Iterator[BaseException | None]:
     place, is_reached = 0, True
     while is_reached:
         error, is_reached = _at_place(act, place, handle)
         if is_reached:
             yield error
-        place += 1
+        place += step
 
 
 def _at_place(act: Callable[[], object], place: int, handle: Callable[[], object]) -> tuple[BaseException | None, bool]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from queuectl import Queue
-from queuectl.directory import alone
+from queuectl.directory import alone, lock
 from queuectl.scope import scope
 from queuectl.store import Store
 from tests.breaking_off import BrokenOff, broken_off
@@ -33,11 +33,15 @@ ACTS: dict[str, Callable[[Queue], object]] = {
     "claim and complete": lambda queue: queue.complete_many(queue.claim("w", 1)),
     "configure": lambda queue: queue.config_set("max_retries", 1),
     "read": lambda queue: queue.jobs(limit=2),
+    "replay": lambda queue: queue.replay(check=True),
     "open": lambda queue: Queue.open(queue._store.path).close(),
 }
 
 
 RAISED_IN: list[Callable[[], BaseException]] = [TimeoutError, lambda: TimeoutError(errno.ETIMEDOUT, "mine"), ValueError]
+
+STEPS = {"replay": 11}
+"""Of an act of thousands of places, every so many."""
 
 
 def what_is_left(queue: Queue) -> list[str]:
@@ -68,7 +72,7 @@ def test_an_act_that_is_broken_off_anywhere_leaves_nothing_behind(tmp_path: Path
         queue.enqueue_many(["true"] * 20)
         for _ in range(2):
             ACTS[what](queue)  # what is loaded at the first call is loaded
-        for error in broken_off(lambda: ACTS[what](queue)):
+        for error in broken_off(lambda: ACTS[what](queue), step=STEPS.get(what, 1)):
             assert error is None or type(error) is BrokenOff
             assert what_is_left(queue) == []
             kept.append(error)
@@ -80,13 +84,28 @@ def test_an_act_that_is_broken_off_anywhere_leaves_nothing_behind(tmp_path: Path
         assert queue.replay(check=True).differences == []
 
 
+def test_a_lock_is_let_go_of_wherever_its_block_is_broken_off(tmp_path: Path) -> None:
+    """Others have the file at once, though the error is kept."""
+    kept = []
+
+    def act() -> None:
+        with lock(tmp_path / "x.lock", wait=True):
+            pass
+
+    for error in broken_off(act):
+        kept.append(error)
+        with lock(tmp_path / "x.lock", wait=False) as is_ours:
+            assert is_ours
+    assert len(kept) > 20
+
+
 def test_a_scope_is_left_wherever_its_end_is_broken_off() -> None:
     """What it holds it holds no longer than its block, though the error is kept."""
-    lock, kept = threading.RLock(), []
+    mutex, kept = threading.RLock(), []
 
     @scope
     def holding() -> Iterator[None]:
-        with lock:
+        with mutex:
             yield
 
     def act() -> None:
@@ -95,7 +114,7 @@ def test_a_scope_is_left_wherever_its_end_is_broken_off() -> None:
 
     for error in broken_off(act):
         kept.append(error)
-        assert not lock._is_owned()  # type: ignore[attr-defined]
+        assert not mutex._is_owned()  # type: ignore[attr-defined]
     assert len(kept) > 5
 
 
