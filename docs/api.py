@@ -52,8 +52,10 @@ A handler of signals may raise at any moment: Python's own does at Ctrl-C (Keybo
 
 A handler may use the queue itself, to enqueue for example. Where it would have to wait for itself it is refused with
 StoreError: to write or open where it interrupted a write, an opening or a closing of the same queue, or the first or
-last step of a read; to read where the file is being opened anew. Note it and act on it later. What it closes is
-closed once the call that it interrupted is through; a call that finds its queue closed says so."""
+last step of a read; to read where the file is being opened anew; and to
+do what is not loaded yet where it interrupted the loading of a part of the program, at the first use of it. Note it and
+act on it later. What it closes is closed once the call that it interrupted is through; a call that finds its queue
+closed says so."""
 
 SECTIONS: Mapping[str, tuple[type[Any], ...]] = {
     "Open and close": (Queue, Opened),

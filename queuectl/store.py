@@ -24,6 +24,7 @@ from .environment import Environment, engaged, forget_frames, suspect
 from .errors import ForkedStore, QueuectlError, StoreError, WriteFailed
 from .gate import Entry
 from .interrupts import own
+from .later import is_loading_here
 from .registry import acquire, make_passing
 from .scope import scope
 from .tables import VIEW_TABLES
@@ -243,7 +244,7 @@ class Store:
         Raises StoreError where waiting for it might never end.
         """
         self.check_process()  # it may be that of a thread which no forked child has
-        if self._shared.gate.is_held_here:  # and whoever has the turn may wait for that
+        if self._shared.gate.is_held_here or is_loading_here():  # and whoever has the turn may wait for that
             raise engaged("write to", self.path)
         return self._shared.turn
 

@@ -3,16 +3,23 @@
 import fcntl
 import os
 import re
+import signal
 import struct
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from subprocess import run
+from tempfile import TemporaryDirectory
 from threading import Event, Thread
+from types import ModuleType
 
 import pytest
 
 from queuectl.environment import OPEN_ENVIRONMENTS
 from queuectl.errors import StoreError
+from queuectl.later import Later
 from queuectl.registry import _place, _places
 from queuectl.store import Store
 from tests.breaking_off import interrupted
@@ -151,3 +158,46 @@ def test_who_leaves_as_another_opens_the_file_anew_harms_none(tmp_path: Path) ->
             assert failures == []
             read(store)
             shared.enter(reads=True).is_inside = False
+
+
+def test_a_handler_finds_no_half_of_a_module() -> None:
+    """Where its thread is loading a module of the package it is refused that one, others, and to write."""
+    path = str(Path.cwd())
+    code = f"import sys; sys.path.insert(0, {path!r}); from tests.test_using_handlers import load_halfway as go; go()"
+    done = run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "refused refused done refused whole\n"), done.stderr
+
+
+def load_halfway() -> None:
+    """Use the package in a handler while a module is loaded, and print how that went, and what became of the module."""
+    halfway, unknown, loaded = Later("weighing"), Later("shrinking"), Later("errors")
+    assert not {"queuectl.weighing", "queuectl.shrinking"} & set(sys.modules)
+
+    class Finder:
+        def find_spec(self, name: str, path: Sequence[str] | None, _: object = None) -> ModuleSpec | None:
+            spec = PathFinder.find_spec(name, path) if name == "queuectl.weighing" else None
+            if spec and spec.loader:
+                load = spec.loader.exec_module
+
+                def interrupted_first(module: ModuleType) -> None:
+                    signal.raise_signal(signal.SIGUSR1)
+                    load(module)
+
+                spec.loader.exec_module = interrupted_first  # type: ignore[method-assign]
+            return spec
+
+    def told(use: Callable[[], object]) -> str:
+        try:
+            use()
+        except StoreError as error:
+            return "refused" if "this thread is" in str(error) else str(error)
+        return "done"
+
+    def handle(*_: object) -> None:
+        uses = (lambda: halfway.weigh, lambda: unknown.shrink, lambda: loaded.StoreError, store.turn)
+        print(*map(told, uses), end=" ")
+
+    sys.meta_path.insert(0, Finder())
+    with TemporaryDirectory() as path, Store.open(Path(path), create=True) as store:
+        signal.signal(signal.SIGUSR1, handle)
+        print("whole" if halfway.weigh and unknown.shrink else "half")
