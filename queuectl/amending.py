@@ -15,7 +15,7 @@ from .intake import specify
 from .job_mapping import request_from_mapping
 from .settings import Settings
 from .shells import DEFAULT as DEFAULT_SHELL
-from .when import time_us
+from .when import time_json, time_us
 
 FIELDS: Final = (
     *("command", "queue", "priority", "max_retries", "timeout", "backoff_base"),
@@ -30,8 +30,6 @@ _EMPTY: Final = {"timeout": 0, "env": {}, "run_at": 0, "cwd": "", "shell": ""}
 
 def form_of(spec: JobSpec, due_us: int | None) -> dict[str, Any]:
     """Return what can be changed of a job as JSON has it; `due_us` None leaves out when it runs, 0 is at once."""
-    from .when import time_json
-
     form = {
         "command": spec.command if isinstance(spec.command, str) else list(spec.command),
         "queue": spec.queue,
@@ -94,8 +92,6 @@ def _named(changes: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """Return a value as JSON would bring it."""
     if isinstance(value, datetime):
-        from .when import time_json
-
         return time_json(time_us(value))
     return list(value) if isinstance(value, tuple) else value
 

@@ -14,7 +14,7 @@ from .inheriting import Inheritance
 from .intake import Intake, JobRequest
 from .job import ENDED, Job
 from .job_mapping import request_of
-from .projections import ids, jobs, marks
+from .projections import ids, jobs
 from .settings import Settings
 from .store import Store
 from .surroundings import directory, environment
@@ -80,12 +80,12 @@ def enqueue_all(
         _check_ids(engine.store, given)
     done: list[str] = []
     replacing = _replacing(given)
-    with engine.store.read() as txn:
-        before = marks.get(txn, marks.APPLIED)
     for start in range(0, len(specs), CHUNK):
         chunk = specs[start : start + CHUNK]
+        txn = None
         try:
             with engine.unit(reason=reason, rings=True) as unit:
+                txn = unit.txn
                 ours = _ours(given[start : start + CHUNK])
                 places = [place - start for place in replacing if start <= place < start + CHUNK]
                 gone = _remove_replaced(unit, chunk, places, skip_existing=skip_existing)
@@ -97,19 +97,13 @@ def enqueue_all(
         except DuplicateJob as error:
             raise InvalidLine(start + error.index + 1, error, enqueued=len(done)) from error
         except KeyboardInterrupt:
-            if progress and _is_in(engine.store, chunk, before):
+            if progress and txn is not None and txn.is_committed:
                 progress(start + len(chunk))  # it came between the commit and the word of it
             raise
         done += [job.id for job in enqueued]
         if progress:
             progress(start + len(chunk))
     return Bulk(len(done), len(specs) - len(done), done)
-
-
-def _is_in(store: Store, specs: Sequence[JobSpec], before: int) -> bool:
-    """Whether one of these jobs was enqueued behind the position `before`; they are all, or none is."""
-    with store.read() as txn:
-        return any((ids.find(txn, spec.id) or 0) > before for spec in specs)
 
 
 def _ours(requests: Sequence[JobRequest]) -> set[int]:

@@ -8,6 +8,7 @@ import click
 from ..display import as_typed, shown
 from ..errors import InvalidInput
 from ..surroundings import absolute
+from ..when import time_json
 from . import offers
 from .params import duration_s, filled, now_us, number, queue_option, time_us, whole
 from .render import note
@@ -119,8 +120,6 @@ def asked(options: Mapping[str, Any]) -> dict[str, Any]:
     if "cwd" in said:
         said["cwd"] = str(absolute(said["cwd"]))
     if "at" in said:
-        from ..when import time_json
-
         said["at"] = time_json(said["at"])
     return said
 

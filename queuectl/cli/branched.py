@@ -1,5 +1,6 @@
 """`replay --until --into`: a second queue, as this one was."""
 
+from ..when import time_json
 from .context import Session
 from .params import Place
 from .progress import progress
@@ -14,8 +15,6 @@ def branch(session: Session, until: Place, into: str, as_json: bool) -> None:
     with progress("Copying", left=left) as shown:
         done = queue.branch(into, until.position, at_us=until.at_us, progress=shown.done)
     if as_json:
-        from ..when import time_json
-
         document(
             {
                 "path": done.path,

@@ -2,11 +2,14 @@
 
 import signal
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
+from queuectl import Queue
 from queuectl.intake import JobRequest
 
 from .conftest import CommandLine, wait_until
@@ -196,18 +199,23 @@ def test_a_file_into_a_pipe(cli: CommandLine) -> None:
     assert cli.jobs() == []
 
 
-def test_a_bulk_counts_what_is_in(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C between a commit and the word of it: the chunk that is in counts as done."""
+@pytest.mark.parametrize(("call", "chunks"), [("put", 0), ("commit", 1), ("flock", 1)])
+def test_a_bulk_counts_what_is_in(tmp_path: Path, call: str, chunks: int) -> None:
+    """Ctrl-C before the commit, right behind it, or before the word of it: a chunk that is in counts as done."""
     told: list[int] = []
 
-    def heard(done: int) -> None:
-        told.append(done)
+    def interrupt(frame: FrameType, event: str, called: object) -> None:
+        is_in_store = frame.f_globals["__name__"] in ("queuectl.store", "queuectl.transaction")
+        if event == "c_return" and is_in_store and getattr(called, "__name__", "") == call:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
 
-    def broken_off(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("queuectl.outputs.remove_files", broken_off)
-    with cli.queue() as queue, pytest.raises(KeyboardInterrupt):
-        queue.enqueue_many([JobRequest("true")] * 20_000, progress=heard)
-    assert told == [10_000]
-    assert cli.json("status")["jobs"]["pending"] == 10_000
+    with Queue.open(tmp_path / "q") as queue:
+        sys.setprofile(interrupt)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                queue.enqueue_many([JobRequest("true")] * 11_000, progress=told.append)
+        finally:
+            sys.setprofile(None)
+        assert told == [10_000] * chunks
+        assert queue.status().jobs["pending"] == 10_000 * chunks
