@@ -41,6 +41,9 @@ REPLACED: Final = "replaced"
 REPLAY_LOCK: Final = "replay.lock"
 """Locked by the one replay that fills the set of views that is not live."""
 
+_WAITS: Final = {REPLAY_LOCK: lock_wait.REPLAYING, COMPACT_LOCK: lock_wait.COMPACTING}
+"""For whom one waits at each lock, where that is not whoever puts another queue in this one's place."""
+
 _OUR_FILES: Final = frozenset(
     {
         *("data.mdb", "lock.mdb", OPEN_LOCK, "outputs", "doorbells", "workers", "logs", "archive", "snapshots"),
@@ -355,7 +358,7 @@ def _locked(path: Path, how: int) -> Held | None:
                 raise _irregular(path) from error
             raise
         try:
-            lock_wait.take(file.fileno(), how, lock_wait.OF_FILES.get(path.name, lock_wait.REPLACING), path.parent)
+            lock_wait.take(file.fileno(), how, _WAITS.get(path.name, lock_wait.REPLACING), path.parent)
             if _is_at(path, file.fileno()):
                 return Held(file)
             file.close()  # whoever had the lock took the file away: it keeps nobody out any more

@@ -205,7 +205,10 @@ def _disk(path: Path) -> Iterator[Trouble]:
     free = found.f_bavail * found.f_frsize
     if free < LOW_BYTES:
         state: State = "problem" if free < LITTLE_BYTES else "warning"
-        yield state, f"{free >> 20:,} MiB are free on the disk at {path}", "queuectl compact --older-than 30d --shrink"
+        what = (
+            f"{free >> 20:,} MiB are free on the disk at {path}; `compact` takes some itself, unless DIR is on another"
+        )
+        yield state, what, "queuectl compact --older-than 30d --archive DIR"
 
 
 OUTSIDE: Final[dict[str, Callable[[Path], Iterator[Trouble]]]] = {

@@ -85,8 +85,10 @@ def _number(error: BaseException) -> int:
 
 
 def _ends_in_a_thread_s_start(error: RuntimeError) -> bool:
-    """Whether an error is what Python raises if the system has no thread to give."""
+    """Whether an error is what Python raises if the system has no thread to give, and not of one that runs already."""
     at = error.__traceback__
     while at is not None and at.tb_next is not None:
         at = at.tb_next
-    return at is not None and at.tb_frame.f_code is _STARTS_THREAD
+    if at is None or at.tb_frame.f_code is not _STARTS_THREAD:
+        return False
+    return getattr(at.tb_frame.f_locals.get("self"), "ident", None) is None

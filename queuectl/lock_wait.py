@@ -23,10 +23,8 @@ TOLD_AT_MOST: Final = 100
 WRITE: Final = "another process's write to"
 REPLACING: Final = "what puts another queue in the place of"
 OPENING: Final = "a process of another container, with this process's id, that opens or closes"
-OF_FILES: Final = {
-    "replay.lock": "another process that makes anew or compares the views of",
-    "compact.lock": "another process that lets old events go from",
-}
+REPLAYING: Final = "another process that makes anew or compares the views of"
+COMPACTING: Final = "another process that lets old events go from"
 
 _NO_LOCKS: Final = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOLCK})
 """Where the file system, or what stands in for it, has no locks, or none left."""

@@ -15,7 +15,7 @@ from .directory import COMPACT_LOCK, lock
 from .errors import CorruptLog, NewerFormat, StoreError
 from .events.audit import Audit, Each, Look, Problem, Problems, Said
 from .events.codec import decode
-from .events.lmdb_log import LOG, STREAMS, stream_key
+from .events.lmdb_log import LOG, STREAMS, cut_of, stream_key
 from .events.types import RETENTION_STREAM, EnvironmentKept, JobSpec, Output, RetentionApplied, Stream
 from .findings import Message, of_error, problem, problems, seconds_since
 from .inherited import Inherited
@@ -217,7 +217,7 @@ class _Walk:
 
 def _retained(txn: Transaction) -> tuple[int, int, bytes]:
     """Return the cut, the position of the last retention event, and the digest that one has of the chain at the cut."""
-    cut = int.from_bytes(txn.get("meta", b"cut") or b"", "big")
+    cut = cut_of(txn)
     last = position = int.from_bytes(txn.get(STREAMS, stream_key(RETENTION_STREAM)) or b"", "big")
     with suppress(CorruptLog, NewerFormat):  # which the look at the log tells of
         while position and (value := txn.get(LOG, key := key_of(position))) is not None:

@@ -7,9 +7,7 @@ from typing import Any, Final
 import lmdb
 
 from .errors import NoQueue, StoreError
-
-_LOG, _META = "log", "meta"
-_CUT = b"cut"
+from .tables import CUT, LOG, META
 
 Seen = tuple[bytes, bytes]
 """The key of the last row of `log` that this process knew of, and the checksum which that row begins with."""
@@ -22,18 +20,18 @@ OVERWRITTEN: Final = "another file was copied over its data.mdb"
 
 def last_seen(txn: lmdb.Transaction, tables: Tables) -> Seen | None:
     """Return what to look for in the transactions after this one; None in an empty log."""
-    cursor = txn.cursor(db=tables[_LOG])
+    cursor = txn.cursor(db=tables[LOG])
     return (bytes(cursor.key()), bytes(cursor.value()[:_CHECKSUM_BYTES])) if cursor.last() else None
 
 
 def has(txn: lmdb.Transaction, tables: Tables, seen: Seen) -> bool:
     """Whether the log has what was seen of it, or retention let go of that."""
     key, checksum = seen
-    row = txn.get(key, db=tables[_LOG])
+    row = txn.get(key, db=tables[LOG])
     if row is not None:
         return bytes(row[:_CHECKSUM_BYTES]) == checksum
-    last = txn.cursor(db=tables[_LOG])  # which retention never lets go
-    return last.last() and key <= bytes(txn.get(_CUT, db=tables[_META]) or b"") < bytes(last.key())
+    last = txn.cursor(db=tables[LOG])  # which retention never lets go
+    return last.last() and key <= bytes(txn.get(CUT, db=tables[META]) or b"") < bytes(last.key())
 
 
 def lost(path: Path, txn: lmdb.Transaction, tables: Tables) -> StoreError:

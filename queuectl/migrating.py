@@ -7,7 +7,7 @@ that an interruption leaves the store as it was before the step.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from .datafile import Peeked, peek
 from .errors import NewerFormat
@@ -16,10 +16,9 @@ from .events.codec import decode
 from .projections.layout import VIEWS_VERSION, is_outdated
 from .projections.rebuild import rebuild
 from .store import Store
+from .tables import VERSION_OF_VIEWS
 
 Progress = Callable[[int, int], None]
-
-_VIEWS: Final = b"views"
 
 
 class Migrated(NamedTuple):
@@ -36,7 +35,7 @@ def needed(path: Path) -> Migrated:
     notes: list[str] = []
     if found.missing:
         steps.append(f"add the tables that it lacks: {', '.join(found.missing)}")
-    views = int(found.meta.get(_VIEWS, b"0"))
+    views = int(found.meta.get(VERSION_OF_VIEWS, b"0"))
     if views > VIEWS_VERSION:
         raise NewerFormat(f"the version of the views at {path}", views, VIEWS_VERSION)
     if views < VIEWS_VERSION:

@@ -21,7 +21,15 @@ FORMAT: Final = 2
 NEW_FORMAT: Final = 1
 """The format of a new store; it becomes 2 when retention lets the first events go."""
 
-LOG_TABLES: Final = ("meta", "log", "streams", "outputs", "presence", "subscriptions")
+META: Final = "meta"
+LOG: Final = "log"
+CUT: Final = b"cut"
+"""The row of `meta` with the position up to which events may be missing."""
+
+VERSION_OF_VIEWS: Final = b"views"
+"""The row of `meta` that says how the views are laid out."""
+
+LOG_TABLES: Final = (META, LOG, "streams", "outputs", "presence", "subscriptions")
 VIEW_TABLES: Final = (
     "jobs",
     "ids",
@@ -40,15 +48,24 @@ VIEW_TABLES: Final = (
 )
 _SETS: Final = ("a", "b")
 
-_META: Final = {b"format": 1, b"live": 1, b"views": 1, b"anchor": 16, b"cut": 8, b"origin": 32, b"sum": 4, b"tables": 1}
+_OF_META: Final = {
+    b"format": 1,
+    b"live": 1,
+    VERSION_OF_VIEWS: 1,
+    b"anchor": 16,
+    CUT: 8,
+    b"origin": 32,
+    b"sum": 4,
+    b"tables": 1,
+}
 """Each key that `meta` may have, and how many bytes its value has at least."""
 
-_NUMBERS: Final = {b"format": 1, b"views": 0, b"tables": 1}
+_NUMBERS: Final = {b"format": 1, VERSION_OF_VIEWS: 0, b"tables": 1}
 """Those of them that are numbers as text, and what each is at least."""
 
 _DIGITS: Final = 10
 
-_OF_GAPS: Final = (b"cut", b"origin")
+_OF_GAPS: Final = (CUT, b"origin")
 """What a store of format 2 has, and none of format 1; `sum` is theirs, which older releases did not write."""
 
 Sets = Mapping[str, Mapping[str, Any]]
@@ -180,9 +197,9 @@ def fault_of_meta(rows: Mapping[bytes, bytes], head: bytes, *, counted: int) -> 
         return f"its table `meta` has {len(rows)} of {counted} rows"
     has_gaps = rows.get(b"format") == b"2"
     for key, value in rows.items():
-        if key not in _META or (key in (*_OF_GAPS, b"sum") and not has_gaps):
+        if key not in _OF_META or (key in (*_OF_GAPS, b"sum") and not has_gaps):
             return f"its table `meta` has a row `{ascii(key)[2:-1]}` that nobody wrote"
-        if len(value) < _META[key] or (key in _NUMBERS and not _is_number(key, value)):
+        if len(value) < _OF_META[key] or (key in _NUMBERS and not _is_number(key, value)):
             return f"its table `meta` has a row `{key.decode()}` that is not whole"
     if lacking := [key.decode() for key in _OF_GAPS if has_gaps and key not in rows]:
         return f"its table `meta` lacks the row `{lacking[0]}`"

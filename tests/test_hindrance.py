@@ -3,6 +3,7 @@
 import errno
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,6 +93,16 @@ def test_a_thread_that_cannot_be_had(tmp_path: Path) -> None:
     """Python keeps no number of why: the error is known by where it was raised."""
     done = subprocess.run([sys.executable, "-c", THREAD], capture_output=True, text=True, check=False)
     assert done.stdout == f"{NO_THREAD}\n"
+
+
+def test_a_thread_that_was_started_already() -> None:
+    """To start one twice is a mistake in a program, and no shortage."""
+    thread = threading.Thread(target=print)
+    thread.start()
+    error = met_in(thread.start)
+    assert type(error) is RuntimeError
+    assert hindrance(error) == 0
+    thread.join()
 
 
 @pytest.mark.parametrize("word", [True, 0, 5, 1 << 70, "24", None, {}])

@@ -10,20 +10,18 @@ from itertools import islice
 
 from ..errors import Conflict, CorruptLog
 from ..store import Row, Transaction, key_of
-from ..tables import sum_of_gaps
+from ..tables import CUT, META, sum_of_gaps
+from ..tables import LOG as LOG
 from .chain import GENESIS, kept_by, link, link_all
 from .codec import decode, encode_all, told
 from .log import Append
 from .types import NEW, RETENTION_STREAM, Claimed, Enqueued, Recorded, Removed, RetentionApplied, Stream
 
-LOG = "log"
 STREAMS = "streams"
 NAMED = b"\xff"
 """How the keys of streams begin that are no job's."""
 
-_META = "meta"
 _NO_VERSION = bytes(8)
-_CUT = b"cut"
 _ORIGIN = b"origin"
 _SUM = b"sum"
 _FORMAT, _WITH_GAPS = b"format", b"2"
@@ -205,19 +203,18 @@ class LmdbLog:
 
     def cut(self) -> int:
         """Return the position up to which events may be missing, 0 where all are there."""
-        found = self._txn.get(_META, _CUT)
-        return int.from_bytes(found, "big") if found else 0
+        return cut_of(self._txn)
 
     def set_cut(self, position: int, origin: bytes) -> None:
         """Say up to where events may be missing, and whose log it is; a release that knows no gaps refuses it then."""
         cut = key_of(position)
-        rows = (_CUT, cut), (_ORIGIN, origin), (_FORMAT, _WITH_GAPS), (_SUM, sum_of_gaps(cut, origin))
+        rows = (CUT, cut), (_ORIGIN, origin), (_FORMAT, _WITH_GAPS), (_SUM, sum_of_gaps(cut, origin))
         for key, value in rows:
-            self._txn.put(_META, key, value)
+            self._txn.put(META, key, value)
 
     def origin(self) -> bytes:
         """Return what tells this log from others, kept once events may be missing: the chain's digest at position 1."""
-        return self._txn.get(_META, _ORIGIN) or self.digest_at(1)
+        return self._txn.get(META, _ORIGIN) or self.digest_at(1)
 
     def read_back(self, below: int) -> Iterator[Recorded]:
         """Yield the events below a position, last first; raises CorruptLog as read() does."""
@@ -288,6 +285,11 @@ def check_follows(later: Recorded, before: Recorded) -> None:
     if not is_fit:
         found = f"it names {before.position} as the event of its stream before it, which is of stream {before.stream}"
         raise CorruptLog(later.position, found)
+
+
+def cut_of(txn: Transaction) -> int:
+    """Return the position up to which events may be missing, 0 where all are there; also of a damaged log."""
+    return int.from_bytes(txn.get(META, CUT) or b"", "big")
 
 
 def stream_key(stream: Stream) -> bytes:

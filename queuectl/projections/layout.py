@@ -4,17 +4,16 @@ from typing import Final
 
 from ..errors import NewerFormat
 from ..store import Store, Transaction
+from ..tables import META, VERSION_OF_VIEWS
 
 VIEWS_VERSION: Final = 10
 """The layout of the views; raised when a row or a table of them changes, so that they are rebuilt."""
-
-_VERSION_KEY: Final = b"views"
 
 
 def is_outdated(store: Store) -> bool:
     """Whether an older queuectl laid the views out; raises NewerFormat where a newer one did."""
     with store.read() as txn:
-        found = int(txn.get("meta", _VERSION_KEY) or b"0")
+        found = int(txn.get(META, VERSION_OF_VIEWS) or b"0")
     if found > VIEWS_VERSION:
         raise NewerFormat(f"the version of the views at {store.path}", found, VIEWS_VERSION)
     return found < VIEWS_VERSION
@@ -22,4 +21,4 @@ def is_outdated(store: Store) -> bool:
 
 def stamp(txn: Transaction) -> None:
     """Say that the views are laid out as this release has them."""
-    txn.put("meta", _VERSION_KEY, str(VIEWS_VERSION).encode())
+    txn.put(META, VERSION_OF_VIEWS, str(VIEWS_VERSION).encode())
