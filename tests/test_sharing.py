@@ -1,5 +1,6 @@
 """One store, used in one process by many threads, by forked children, and by handles that may only read."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -337,6 +338,28 @@ def fork_in_import() -> None:
     slow.forked.set()
     print(exit_code_of(child))
     other.join()
+
+
+def test_a_child_forked_beside_a_write_collects_garbage(tmp_path: Path) -> None:
+    """The collector, off while a thread writes that the child lacks, is on there, and on again in the parent."""
+    is_writing, is_forked = Event(), Event()
+    with Store.open(tmp_path, create=True) as store:
+
+        def write() -> None:
+            with store.write():
+                is_writing.set()
+                is_forked.wait(20)
+
+        other = Thread(target=write)
+        other.start()
+        assert is_writing.wait(20)
+        assert not gc.isenabled()
+        if not (child := os.fork()):
+            os._exit(0 if gc.isenabled() else 1)
+        is_forked.set()
+        other.join(20)
+        assert exit_code_of(child) == 0
+        assert gc.isenabled()
 
 
 def test_a_child_forked_inside_a_transaction_touches_nothing_of_it(tmp_path: Path) -> None:
