@@ -92,7 +92,7 @@ def worked(path: Path, seconds: float) -> Work:
             first, begun, mib_first = completed(queue), time.perf_counter(), anonymous_mib(worker.pid)
             time.sleep(seconds)
             last, seconds, mib_last = completed(queue), time.perf_counter() - begun, anonymous_mib(worker.pid)
-            guardians = [each.pid for each in family(worker.pid) if "queuectl.guardian" in each.words]
+            guardians = [each.pid for each in family(worker.pid) if "queuectl.liveness.guardian" in each.words]
             mib_guardian = sum(anonymous_mib(pid) for pid in guardians)
         done = completed(queue) - before
         if not queue.jobs(state="pending", limit=1):

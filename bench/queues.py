@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.working import new_directory
 from queuectl import JobRequest, Queue
-from queuectl.filtering import filter_of
+from queuectl.core.job_filter import filter_of
 
 A_QUEUE = 3
 """Jobs in each of the many queues."""

@@ -20,11 +20,11 @@ from typing import Final
 
 from bench.working import run_apart
 from queuectl.events.codec import unpack
-from queuectl.events.lmdb_log import LmdbLog
 from queuectl.events.log import Append
 from queuectl.events.types import NEW, Claimed, Completed, Enqueued, Event, Failed, JobSpec, Recorded, Started
 from queuectl.projections import rebuild
-from queuectl.store import VIEW_TABLES, Store, no_collection
+from queuectl.store.event_log import LmdbLog
+from queuectl.store.store import VIEW_TABLES, Store, no_collection
 
 SIZES: Final = (1_000_000, 10_000_000)
 JOBS: Final = 250

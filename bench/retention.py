@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.engine import drain
 from bench.working import draining, fill, median_and_range, must_be_completed, new_directory, seconds_of
 from queuectl import JobRequest, Queue
-from queuectl.store import Store, Transaction
+from queuectl.store.store import Store, Transaction
 
 BATCH = 1_000
 CHURN_ROUNDS = 40

@@ -17,8 +17,8 @@ import msgpack
 from bench.engine import drain
 from bench.working import fill, median_and_range, new_directory
 from queuectl import Queue
-from queuectl.store import Store
-from queuectl.verification import verify
+from queuectl.integrity.verify import verify
+from queuectl.store.store import Store
 
 AIM_S = 5.0
 AIM_EVENTS = 1_000_000

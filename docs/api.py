@@ -8,12 +8,12 @@ from typing import Any
 
 import queuectl
 from queuectl import Queue, QueuectlError
-from queuectl.face.asking import Asking
-from queuectl.face.claiming import Claiming
-from queuectl.face.history import History
-from queuectl.face.keeping import Keeping
-from queuectl.face.looking import Looking
-from queuectl.face.opened import Opened
+from queuectl.api.admin import Keeping
+from queuectl.api.base import Opened
+from queuectl.api.history import History
+from queuectl.api.jobs import Asking
+from queuectl.api.leases import Claiming
+from queuectl.api.reads import Looking
 
 INTRO = """\
 # From Python

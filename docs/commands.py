@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 import click
 
 from queuectl.cli.app import queuectl
-from queuectl.cli.group import CODES, EXAMPLES, SECTIONS
-from queuectl.cli.verb import Verb, VerbSet
+from queuectl.cli.command import Verb, VerbSet
+from queuectl.cli.lazy_group import CODES, EXAMPLES, SECTIONS
 
 INTRO = """\
 # The command line

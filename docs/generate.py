@@ -16,8 +16,8 @@ sys.path.insert(0, str(HERE.parent))  # so that it documents this source tree, i
 import api  # noqa: E402 - the path comes first
 import commands  # noqa: E402 - the path comes first
 
+from queuectl.core.job import TRANSITIONS, JobState  # noqa: E402 - the path comes first
 from queuectl.events.codec import LAYOUTS  # noqa: E402 - the path comes first
-from queuectl.job import TRANSITIONS, JobState  # noqa: E402 - the path comes first
 
 NAMES: Mapping[type[Any], str] = {layout.type: layout.name for layout in LAYOUTS}
 ABSENT = "no job"
@@ -32,11 +32,11 @@ MEANINGS: Mapping[JobState, str] = {
 INTRO = """\
 # The life of a job
 
-Made from `queuectl/job.py` by `python docs/generate.py`; do not edit.
+Made from `queuectl/core/job.py` by `python docs/generate.py`; do not edit.
 
 A job is the fold of its events. Each event leads from one state to another as below, and nowhere
 else: anything not in the table is refused before it is written, and stops the replay of a log that
-holds it. Which events a command yields is said in `queuectl/decider.py`."""
+holds it. Which events a command yields is said in `queuectl/core/decider.py`."""
 
 
 def lifecycle() -> str:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from .adopting import Adopted
-    from .answers import (
+    from .core.job import Job, JobState
+    from .core.job_filter import Chosen, Filter
+    from .core.request import JobRequest
+    from .core.results import (
         Acted,
         Bulk,
         Captured,
@@ -34,10 +36,6 @@ if TYPE_CHECKING:
         Waited,
         WorkerInfo,
     )
-    from .asof import Past
-    from .backup import BackedUp
-    from .branching import Branch
-    from .documents import event_json, job_json
     from .errors import (
         AmbiguousJob,
         Archived,
@@ -63,46 +61,48 @@ if TYPE_CHECKING:
         WrongState,
     )
     from .events.types import JobSpec, Recorded
-    from .expiry import Compacted
-    from .exporting import Exported
-    from .filtering import Chosen, Filter
-    from .intake import JobRequest
-    from .job import Job, JobState
-    from .migrating import Migrated
+    from .history.as_of import Past
+    from .history.branch import Branch
+    from .history.snapshot_files import Snapshot
+    from .history.subscriptions import Subscription
+    from .integrity.verify import Verified
     from .projections.rebuild import ReplayReport
+    from .projections.upgrade import Migrated
+    from .queries.json_form import event_json, job_json
     from .queue import Queue
-    from .restore import Restored
-    from .shrinking import Shrunk
-    from .snapshots import Snapshot
-    from .subscriptions import Subscription
-    from .verification import Verified
+    from .retention.policy import Compacted
+    from .retention.shrink import Shrunk
+    from .transfer.backup import BackedUp
+    from .transfer.export_log import Exported
+    from .transfer.import_jobs import Adopted
+    from .transfer.restore import Restored
     from .worker import start_worker
 
 _HOMES = {
-    "adopting": "Adopted",
-    "answers": "Acted Bulk Captured Cause ConfigValue Exchange Family Kin Overview Recovered Result Run Running "
+    "transfer.import_jobs": "Adopted",
+    "core.results": "Acted Bulk Captured Cause ConfigValue Exchange Family Kin Overview Recovered Result Run Running "
     "Status Subscriber Unserved Waited WorkerInfo",
-    "asof": "Past",
-    "backup": "BackedUp",
-    "branching": "Branch",
-    "documents": "event_json job_json",
+    "history.as_of": "Past",
+    "transfer.backup": "BackedUp",
+    "history.branch": "Branch",
+    "queries.json_form": "event_json job_json",
     "errors": "AmbiguousJob Archived BadSegment BulkStopped CheckpointMoved CompactBusy CorruptLog DuplicateJob "
     "IllegalTransition InvalidInput InvalidLine JobNotFound NewerFormat NoQueue NotAQueue QueuectlError "
     "StaleLease StoreError Untrusted Unusable WaitTimeout WrongState",
     "events.types": "JobSpec Recorded",
-    "expiry": "Compacted",
-    "exporting": "Exported",
-    "filtering": "Chosen Filter",
-    "intake": "JobRequest",
-    "job": "Job JobState",
-    "migrating": "Migrated",
+    "retention.policy": "Compacted",
+    "transfer.export_log": "Exported",
+    "core.job_filter": "Chosen Filter",
+    "core.request": "JobRequest",
+    "core.job": "Job JobState",
+    "projections.upgrade": "Migrated",
     "projections.rebuild": "ReplayReport",
     "queue": "Queue",
-    "restore": "Restored",
-    "shrinking": "Shrunk",
-    "snapshots": "Snapshot",
-    "subscriptions": "Subscription",
-    "verification": "Verified",
+    "transfer.restore": "Restored",
+    "retention.shrink": "Shrunk",
+    "history.snapshot_files": "Snapshot",
+    "history.subscriptions": "Subscription",
+    "integrity.verify": "Verified",
     "worker": "start_worker",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -10,25 +10,25 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from . import surroundings
-from .clock import SystemClock
+from .api.admin import Keeping
+from .api.base import directory_of
+from .api.jobs import Asking
+from .api.leases import Claiming
+from .core.request import check_text
+from .core.settings import VARIABLES
 from .errors import CorruptLog, StoreError
-from .events.lmdb_log import LmdbLog
-from .face.asking import Asking
-from .face.claiming import Claiming
-from .face.keeping import Keeping
-from .face.opened import directory_of
-from .intake import check_text
-from .later import Later
 from .projections import layout, marks
-from .settings import VARIABLES
-from .store import Store
+from .store.event_log import LmdbLog
+from .store.store import Store
+from .system import host
+from .system.clock import SystemClock
+from .system.lazy import Later
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .clock import Clock
     from .projections import rebuild
+    from .system.clock import Clock
 else:
     rebuild = Later("projections.rebuild")
 
@@ -83,8 +83,8 @@ class Queue(Asking, Claiming, Keeping):
                 with Store.open(store.path, create=False) as writable:
                     rebuild.bring_up_to_date(writable)
             _check_end_of_log(store)
-            who = check_text("actor", actor or surroundings.user_at_host())
-            cause = surroundings.run_of(store.path) if cause is None else cause
+            who = check_text("actor", actor or host.user_at_host())
+            cause = host.run_of(store.path) if cause is None else cause
             settings = _settings_in(os.environ if environ is None else environ)
             return cls(store, clock or SystemClock(), who, cause, settings)
         except BaseException:

@@ -13,7 +13,7 @@ from typing import Final
 
 import queuectl.cli.app  # loaded once for all verbs
 import queuectl.queue  # noqa: F401
-from queuectl import cli
+from queuectl.cli.main import main as queuectl_main
 
 ROOT: Final = Path(__file__).parents[1]
 NEEDED: Final = sorted({Path(sys.base_prefix), Path(sys.prefix), ROOT})
@@ -54,7 +54,7 @@ def _verb(line: str) -> int:
     """Be queuectl in a child; returns its exit code."""
     if not (child := os.fork()):
         sys.argv = ["queuectl", *shlex.split(line)]
-        cli.main()
+        queuectl_main()
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 

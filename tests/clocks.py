@@ -1,6 +1,6 @@
 """A clock that tests set by hand; ids are time-ordered and dice always give the same."""
 
-from queuectl.clock import SystemClock
+from queuectl.system.clock import SystemClock
 
 START_US = 1_800_000_000_000_000
 

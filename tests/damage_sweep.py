@@ -45,7 +45,7 @@ VERBS: Final = {
 """By kind; those of the whole look in a process of their own, and so cost more."""
 
 LEFT_OUT: Final = {
-    "restore": "it puts a file in the place of what is there; tests/test_untrusted.py damages files",
+    "restore": "it puts a file in the place of what is there; tests/system/test_untrusted.py damages files",
     "import": "the same",
     "top": "it draws until it is stopped, from what status asks",
     "dashboard": "it serves until it is stopped, from what list, show and status ask",
@@ -145,7 +145,7 @@ def _in_order(text: str) -> str:
 
 
 def _become(path: Path, words: list[str], files: list[io.BufferedRandom]) -> None:
-    from queuectl.cli import main
+    from queuectl.cli.main import main
 
     try:
         os.setpgid(0, 0)

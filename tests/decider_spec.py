@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from queuectl.commands import JobCommand, RetryPolicy
-from queuectl.decider import decide
+from queuectl.core.commands import JobCommand, RetryPolicy
+from queuectl.core.decider import decide
+from queuectl.core.job import Job, evolve
 from queuectl.errors import QueuectlError
 from queuectl.events.log import Append
 from queuectl.events.memory_log import MemoryLog
@@ -29,7 +30,6 @@ from queuectl.events.types import (
     JobSpec,
     Started,
 )
-from queuectl.job import Job, evolve
 
 
 def at(seconds: float) -> int:

@@ -14,9 +14,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from queuectl import Queue, archive, checkpoint, installing, lockfile, snapshots
+from queuectl import Queue
 from queuectl.errors import QueuectlError
 from queuectl.events.codec import decode
+from queuectl.history import snapshot_files
+from queuectl.integrity import checkpoint
+from queuectl.liveness import lock_file
+from queuectl.retention import archive
+from queuectl.transfer import swap
 
 MEMORY_BYTES: Final = 400 << 20
 """Beside what LMDB maps and what the interpreter has already."""
@@ -56,21 +61,21 @@ def _journal(file: Path, place: Path) -> None:
     staged.mkdir(parents=True)
     shutil.copyfile(file, staged / "journal.json")
     (place / "evil").touch()
-    installing.finish(place / "new")
+    swap.finish(place / "new")
 
 
 def _lock(file: Path, place: Path) -> None:
     with file.open("rb") as opened:
-        found = lockfile.read(opened.fileno(), "w")
+        found = lock_file.read(opened.fileno(), "w")
     assert found is None or len(found.runs) < 100_000
 
 
 def _snapshot(file: Path, place: Path) -> None:
-    directory = place / snapshots.DIRECTORY
+    directory = place / snapshot_files.DIRECTORY
     directory.mkdir()
     shutil.copyfile(file, directory / "000000000000005.snapshot")
-    if found := snapshots.read(place, 5):
-        snapshots.unpack(found, place)
+    if found := snapshot_files.read(place, 5):
+        snapshot_files.unpack(found, place)
         assert sum(path.stat().st_size for path in place.glob("*.mdb")) < MEMORY_BYTES
 
 

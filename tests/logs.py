@@ -10,11 +10,11 @@ from zlib import crc32
 import msgpack
 
 from queuectl import JobRequest, Queue
-from queuectl.answers import Captured
+from queuectl.core.results import Captured
 from queuectl.events.types import Output
-from queuectl.outputs import file_of
-from queuectl.store import Row, Store, key_of
-from queuectl.worker.output import cut_frame, encode
+from queuectl.outputs.frames import cut_frame, encode
+from queuectl.outputs.storage import file_of
+from queuectl.store.store import Row, Store, key_of
 
 SMALL = encode(b"o", b"hello\n") + encode(b"e", b"oh\n")
 LARGE = encode(b"o", b"x" * 20_000)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from queuectl.events.lmdb_log import LmdbLog
-from queuectl.store import VIEW_TABLES, Row, Store
+from queuectl.store.event_log import LmdbLog
+from queuectl.store.store import VIEW_TABLES, Row, Store
 
 Rows = dict[str, list[Row]]
 

@@ -9,7 +9,7 @@ from shutil import copytree
 
 import pytest
 
-from queuectl.job import TRANSITIONS, JobState
+from queuectl.core.job import TRANSITIONS, JobState
 
 ROOT = Path(__file__).parent.parent
 
@@ -64,7 +64,7 @@ def test_a_stale_page_is_named_and_mended(tree: Path) -> None:
 
 def test_a_changed_table_makes_the_page_stale(tree: Path) -> None:
     """A new arrow in the transition table is noticed."""
-    job = tree / "queuectl" / "job.py"
+    job = tree / "queuectl" / "core" / "job.py"
     job.write_text(
         job.read_text(encoding="utf-8").replace("Dead: {_F: _D}", "Dead: {_F: _D, _P: _D}"), encoding="utf-8"
     )

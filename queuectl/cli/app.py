@@ -8,25 +8,25 @@ from functools import partial
 
 import click
 
-from ..lock_wait import listen
+from ..system.lock_wait import listen
 from ..version import __version__
-from .context import Session
-from .group import VerbGroup
-from .offers import directories
-from .params import filled
+from .input.completions import directories
+from .input.types import filled
+from .lazy_group import VerbGroup
+from .session import Session
 
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if not value or ctx.resilient_parsing:
         return
-    from .exits import say
+    from .exit_codes import say
 
     say(f"queuectl {__version__}")
     ctx.exit()
 
 
 def _tell_of_wait(told: str) -> None:
-    from .exits import hint
+    from .exit_codes import hint
 
     hint(told)
 
@@ -59,10 +59,10 @@ def queuectl(ctx: click.Context, db: str | None, trust_directory: bool) -> None:
     ctx.obj = session = Session(db)
     ctx.call_on_close(session.close)
     if trust_directory:
-        from ..trust import trust
+        from ..system.directory_owner import trust
 
         trust(session.directory())
     if ctx.invoked_subcommand is None:
-        from .welcome import welcome
+        from .output.welcome import welcome
 
         welcome(session)

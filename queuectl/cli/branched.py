@@ -1,11 +1,11 @@
 """`replay --until --into`: a second queue, as this one was."""
 
-from ..when import time_json
-from .context import Session
-from .params import Place
-from .progress import progress
-from .render import document, line, note
-from .text import escape, moment, plural
+from ..core.times import time_json
+from .input.types import Place
+from .output.format import escape, moment, plural
+from .output.progress import progress
+from .output.table import document, line, note
+from .session import Session
 
 
 def branch(session: Session, until: Place, into: str, as_json: bool) -> None:

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..core.settings import VARIABLES
 from ..errors import QueuectlError
-from ..mark import MARK
-from ..settings import VARIABLES
-from .render import line, note, paint
+from ..system.run_mark import MARK
+from .output.table import line, note, paint
 
 LINES = (
     'queuectl enqueue hello "echo Hello World"',

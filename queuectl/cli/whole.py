@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from .. import files
 from ..errors import StoreError
+from ..system import files
 
 
 @contextmanager

@@ -16,10 +16,10 @@ from msgpack import UnpackException
 from msgspec import convert
 
 from ..errors import CorruptLog, NewerFormat
-from ..interrupts import own
-from ..packing import unpack as unpack_value
-from .chain import GENESIS
+from ..system.interrupts import own
+from ..system.packing import unpack as unpack_value
 from .codec import Envelope, Outline, decode, decoder, kind_of, name_of_type, outline
+from .hash_chain import GENESIS
 from .types import Cancelled, Completed, Enqueued, EnvironmentKept, Failed, JobSpec, Removed, Stream
 
 Row = tuple[bytes, bytes]

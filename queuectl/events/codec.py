@@ -17,9 +17,9 @@ from msgspec import NODEFAULT, MsgspecError, Struct, convert, defstruct
 from msgspec.msgpack import Decoder
 
 from ..errors import CorruptLog, NewerFormat
-from ..interrupts import let_out, own
-from ..packing import pack
-from ..packing import unpack as _unpack
+from ..system.interrupts import let_out, own
+from ..system.packing import pack
+from ..system.packing import unpack as _unpack
 from .types import (
     Cancelled,
     CancelRequested,

@@ -1,8 +1,8 @@
 """Where lie the events that retention let go? `archives`: directory -> the last segment sealed there."""
 
 from ..events.types import Frozen, RetentionApplied
-from ..store import Transaction
-from .rows import pack, scan, unpacker, write
+from ..store.store import Transaction
+from .row_codec import pack, scan, unpacker, write
 
 TABLE = "archives"
 

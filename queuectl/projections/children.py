@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from ..store import Row, Transaction, key_of
-from .rows import scan
+from ..store.store import Row, Transaction, key_of
+from .row_codec import scan
 
 TABLE = "children"
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from ..events.types import ConfigChanged, Value
-from ..store import Transaction
-from .rows import pack, scan, unpacker, write
+from ..store.store import Transaction
+from .row_codec import pack, scan, unpacker, write
 
 TABLE = "config"
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from typing import Final
 
-from ..job import JobState
-from ..store import Row, Transaction
-from .rows import pack, read, scan, unpacker, write
+from ..core.job import JobState
+from ..store.store import Row, Transaction
+from .row_codec import pack, read, scan, unpacker, write
 
 TABLE: Final = "marks"
 

@@ -5,9 +5,9 @@ That is its death, or an edit since.
 
 from collections.abc import Iterator
 
-from ..job import Job
-from ..store import Row, Transaction, key_of
-from .rows import scan, scan_back
+from ..core.job import Job
+from ..store.store import Row, Transaction, key_of
+from .row_codec import scan, scan_back
 
 TABLE = "dead"
 

@@ -5,9 +5,9 @@ That position is the one of the job's end, or of an edit since.
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..job import Job, JobState
-from ..store import Transaction
-from .rows import scan, scan_back
+from ..core.job import Job, JobState
+from ..store.store import Transaction
+from .row_codec import scan, scan_back
 
 TABLE = "ended"
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from ..errors import CorruptLog, EnvironmentMissing
 from ..events.types import ENVIRONMENT_STREAM, EnvironmentKept, Recorded
-from ..interrupts import own
-from ..store import Transaction
-from .rows import pack, read, unpacker, write
+from ..store.store import Transaction
+from ..system.interrupts import own
+from .row_codec import pack, read, unpacker, write
 
 TABLE = "environments"
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
-from ..store import Transaction
-from .rows import read, scan, scan_back
+from ..store.store import Transaction
+from .row_codec import read, scan, scan_back
 
 TABLE = "ids"
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from ..job import Job
-from ..store import Transaction, key_of
-from .rows import damaged, read, read_many, scan, scan_back, unpacker
+from ..core.job import Job
+from ..store.store import Transaction, key_of
+from .row_codec import damaged, read, read_many, scan, scan_back, unpacker
 
 TABLE = "jobs"
 

@@ -3,8 +3,8 @@
 from typing import Final
 
 from ..errors import NewerFormat
-from ..store import Store, Transaction
-from ..tables import META, VERSION_OF_VIEWS
+from ..store.store import Store, Transaction
+from ..store.tables import META, VERSION_OF_VIEWS
 
 VIEWS_VERSION: Final = 10
 """The layout of the views; raised when a row or a table of them changes, so that they are rebuilt."""

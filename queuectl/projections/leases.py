@@ -7,9 +7,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
-from ..job import Job
-from ..store import Row, Transaction, key_of
-from .rows import scan
+from ..core.job import Job
+from ..store.store import Row, Transaction, key_of
+from .row_codec import scan
 
 TABLE: Final = "leases"
 

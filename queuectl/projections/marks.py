@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import Final
 
 from ..errors import StoreError
-from ..store import Transaction, key_of
-from .rows import read, write
+from ..store.store import Transaction, key_of
+from .row_codec import read, write
 
 TABLE = "marks"
 

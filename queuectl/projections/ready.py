@@ -9,10 +9,10 @@ from functools import lru_cache
 from itertools import islice
 from typing import Final
 
+from ..core.job import Job
 from ..events.types import JobSpec
-from ..job import Job
-from ..store import Row, Transaction, key_of
-from .rows import scan, write_many
+from ..store.store import Row, Transaction, key_of
+from .row_codec import scan, write_many
 
 TABLE: Final = "ready"
 

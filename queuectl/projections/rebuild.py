@@ -1,9 +1,9 @@
 """Makes the views anew from the log, beside the live ones, while workers go on; compares, and swaps on request.
 
-Jobs are folded stream by stream, half of them by another process where there is a second processor (`walking`), then
-what was appended meanwhile, event by event (`folding`): both in short read transactions, outside the write lock, and
+Jobs are folded stream by stream, half of them by another process given a second processor (`stream_walk`), then
+what was appended meanwhile, event by event (`bulk_fold`): both in short read transactions, outside the write lock, and
 what comes of them is written to the shadow in short write transactions. Then the two sets are compared
-(`comparing`), until little is left to do; the last events, the last rows to compare and the swap are
+(`compare`), until little is left to do; the last events, the last rows to compare and the swap are
 one write transaction. Strict: what cannot be applied stops it, with the live views untouched. One
 replay at a time works in the shadow, under a lock that ends with its process; what a killed one left
 there is cleared by the next.
@@ -15,17 +15,17 @@ from contextlib import closing, suppress
 from typing import NamedTuple
 
 from ..errors import QueuectlError, StoreError
-from ..events.lmdb_log import LOG, LmdbLog
 from ..events.types import RETENTION_STREAM
-from ..store import REPLAY_LOCK, VIEW_TABLES, Store, Transaction, no_collection
-from ..surroundings import processors
+from ..store.event_log import LOG, LmdbLog
+from ..store.store import REPLAY_LOCK, VIEW_TABLES, Store, Transaction, no_collection
+from ..system.host import processors
 from . import children, marks, ready, removed, scheduled
-from .comparing import Comparison
-from .folding import Fold, Write, deletions, heads_of_all, writes_of
+from .bulk_fold import Fold, Write, deletions, heads_of_all, writes_of
+from .compare import Comparison
 from .layout import is_outdated, stamp
-from .rows import scan
-from .runner import PROMOTE_LIMIT, Views
-from .walking import Folded, Numbers, fold, is_gone, named_events, numbers, spans
+from .row_codec import scan
+from .stream_walk import Folded, Numbers, fold, is_gone, named_events, numbers, spans
+from .views import PROMOTE_LIMIT, Views
 
 BATCH = 10_000
 """Events to a read transaction: some 50 ms."""
@@ -170,13 +170,13 @@ class _Rebuild:
         options = {"head": head, "promoted_us": self._fold.promoted_us}
         after = 0
         if stored >= APART_FROM and processors() > 1 and not self._store.is_passing:
-            from .. import apart  # only for a large log: it costs a command its start
+            from ..system import subprocess_task  # only for a large log: it costs a command its start
 
             parts = spans(jobs, SPAN_JOBS)
             task = {"path": str(self._store.path), "jobs": list(jobs), "span_jobs": SPAN_JOBS, **options}
             with (
                 suppress(QueuectlError),
-                closing(apart.stream("fold", task)) as messages,
+                closing(subprocess_task.stream("fold", task)) as messages,
             ):  # what is wrong with the log is found again below, and then told
                 for number, (start, until) in enumerate(parts):
                     theirs = (Folded(**message) for message in messages)

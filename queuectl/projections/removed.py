@@ -1,7 +1,7 @@
 """Which removed job last had this id? `removed`: id -> number; its history is still in the log."""
 
-from ..store import Transaction, key_of
-from .rows import read
+from ..store.store import Transaction, key_of
+from .row_codec import read
 
 TABLE = "removed"
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from ..job import Job
-from ..store import Row, Transaction, key_of
-from .rows import scan
+from ..core.job import Job
+from ..store.store import Row, Transaction, key_of
+from .row_codec import scan
 
 TABLE = "scheduled"
 

@@ -3,8 +3,8 @@
 from msgspec.structs import replace
 
 from ..events.types import WORKER_STREAM, Frozen, Recorded, WorkerStarted, WorkerStopped, WorkerStopping
-from ..store import Transaction
-from .rows import pack, read, scan, unpacker, write
+from ..store.store import Transaction
+from .row_codec import pack, read, scan, unpacker, write
 
 TABLE = "workers"
 

@@ -12,11 +12,11 @@ from starlette.types import ASGIApp
 
 from ..errors import QueuectlError
 from ..queue import Queue
-from . import changing, looking
-from .admission import Admission, Rules
-from .answering import Desk, Endpoint, tell_nobody, tell_refused, tell_unexpected, tell_wrong_request
-from .answering import changing as change
-from .answering import looking as look
+from . import actions, reads
+from .access import Admission, Rules
+from .http import Desk, Endpoint, tell_nobody, tell_refused, tell_unexpected, tell_wrong_request
+from .http import changing as change
+from .http import looking as look
 from .searching import Wanted
 
 PAGE = {
@@ -28,21 +28,21 @@ PAGE = {
 """Path -> the file in page/, and its type."""
 
 LOOKS: dict[str, Endpoint] = {
-    "/api/status": look(looking.status),
-    "/api/jobs": look(looking.jobs, *Wanted._fields, "limit"),
-    "/api/jobs/{job_id}": look(looking.job),
-    "/api/jobs/{job_id}/history": look(looking.history),
-    "/api/jobs/{job_id}/output": look(looking.output, "run", "attempt", "offset", "tail"),
-    "/api/dead": look(looking.dead, "after", "limit"),
-    "/api/workers": look(looking.workers),
-    "/api/events": look(looking.events, "since", "limit", "without"),
+    "/api/status": look(reads.status),
+    "/api/jobs": look(reads.jobs, *Wanted._fields, "limit"),
+    "/api/jobs/{job_id}": look(reads.job),
+    "/api/jobs/{job_id}/history": look(reads.history),
+    "/api/jobs/{job_id}/output": look(reads.output, "run", "attempt", "offset", "tail"),
+    "/api/dead": look(reads.dead, "after", "limit"),
+    "/api/workers": look(reads.workers),
+    "/api/events": look(reads.events, "since", "limit", "without"),
 }
 CHANGES: dict[str, Endpoint] = {
-    "/api/jobs": change(changing.enqueue, 201),
-    "/api/jobs/{job_id}/retry": change(changing.retry),
-    "/api/jobs/{job_id}/cancel": change(changing.cancel),
-    "/api/dlq/retry": change(changing.retry_dead),
-    "/api/dlq/purge": change(changing.purge_dead),
+    "/api/jobs": change(actions.enqueue, 201),
+    "/api/jobs/{job_id}/retry": change(actions.retry),
+    "/api/jobs/{job_id}/cancel": change(actions.cancel),
+    "/api/dlq/retry": change(actions.retry_dead),
+    "/api/dlq/purge": change(actions.purge_dead),
 }
 
 

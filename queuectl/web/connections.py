@@ -10,7 +10,7 @@ from typing import Any, Final
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from .neighbours import owner_of
+from .peer_user import owner_of
 
 HEAD_S: Final = 5.0
 """How long the head of a request may take: a line and its headers, sent by a program at once."""

@@ -2,9 +2,9 @@
 
 from typing import Final, NamedTuple
 
-from ..commalist import words_of
-from ..intake import check_state
-from ..job import Job
+from ..core.comma_list import words_of
+from ..core.job import Job
+from ..core.request import check_state
 from ..queue import Queue
 
 AT_ONCE: Final = 1_000

@@ -14,8 +14,8 @@ import uvicorn
 
 from ..errors import CannotListen, InvalidInput
 from ..queue import Queue
-from ..surroundings import host as this_host
-from .admission import Rules
+from ..system.host import host as this_host
+from .access import Rules
 from .app import make_app
 from .connections import Connection, Visitors
 

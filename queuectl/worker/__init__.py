@@ -8,17 +8,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from ..core.argument_kinds import checked
+from ..core.request import check_grace_s, check_lease_s, check_poll_s, check_queues, check_slots, check_text
 from ..errors import StoreError
 from ..escaping import escape
-from ..intake import check_grace_s, check_lease_s, check_poll_s, check_queues, check_slots, check_text
-from ..kinds import checked
 from ..queue import Queue
 from .lifecycle import Worker
 from .lines import Report, can_take, write_lines
-from .notify import Notifier
+from .log_lines import Told
 from .options import Options
-from .report import Told
 from .signals import is_in_handler
+from .systemd import Notifier
 
 
 def print_lines(lines: Sequence[Told]) -> int:

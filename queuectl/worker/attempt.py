@@ -9,14 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from ..answers import Captured, Result
-from ..job import Job
+from ..core.job import Job
+from ..core.results import Captured, Result
+from ..outputs.frames import STDERR, STDOUT, Stream
 from .arrivals import interleave
 from .capture import Capture
-from .output import STDERR, STDOUT, Stream
+from .outcome import Stop, judge
 from .process import READ_BYTES, Process
 from .remains import Remains
-from .verdict import Stop, judge
 
 NEVER: Final = math.inf
 SHOW_AFTER_S: Final = 0.2

@@ -9,11 +9,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from ..answers import Captured
+from ..core.results import Captured
 from ..events.types import Output
-from .bounded import Bounded
-from .output import CUT, STDERR, STDOUT, Stream, content_of, cut_frame, read_frames
-from .spill import Spill
+from ..outputs.frames import CUT, STDERR, STDOUT, Stream, content_of, cut_frame, read_frames
+from .head_tail_buffer import Bounded
+from .spill_file import Spill
 
 SMALL_BYTES: Final = 8192
 """A capture up to this size goes into the store, a larger one into a file."""

@@ -1,6 +1,6 @@
 """Where a worker leaves the pipes of runs that are over while something in the background may still print.
 
-One process for all of them, started when there is the first; see `drainer`.
+One process for all of them, started when there is the first; see `liveness.drainer`.
 """
 
 import errno
@@ -9,13 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .helper import Helper
-from .libc import close
+from .helper_process import Helper
+from .posix_spawn import close
 
 if TYPE_CHECKING:
     from socket import socket
 
-_START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from queuectl.drainer import main; main()"
+_START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from queuectl.liveness.drainer import main; main()"
 
 MOST_HELD: Final = 64
 """How many pipes are kept open unread while there is no process to read them, or it has not come to take them."""

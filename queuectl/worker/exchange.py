@@ -6,21 +6,21 @@ When that is worth a transaction, and how many jobs are wanted, is known here; h
 import time
 from collections.abc import Sequence
 
-from ..answers import Exchange, Result
-from ..doorbell import ring
-from ..job import Job
-from ..lockfile import LockFile
+from ..core.job import Job
+from ..core.results import Exchange, Result
+from ..liveness.lock_file import LockFile
 from ..queue import Queue
-from . import report
-from .ahead import GIVE_BACK_S, Ahead
+from ..system.wakeup import ring
+from . import log_lines
 from .attempt import NEVER
 from .full_disk import FullDisk
 from .lines import Lines
 from .options import Options
+from .outcome import Stop
+from .prefetch import GIVE_BACK_S, Ahead
 from .presence import Presence
 from .results import Results
 from .slots import Slots
-from .verdict import Stop
 
 
 class Exchanger:
@@ -97,7 +97,7 @@ class Exchanger:
     def abandon(self, job: Job, now: float) -> None:
         """Stop the run of a job that is another's by now."""
         if self._slots.stop(job, Stop.ABANDONED, now=now):
-            self._say(report.taken_away(job))
+            self._say(log_lines.taken_away(job))
 
     def _wanted(self) -> int:
         slots = self._slots
@@ -122,7 +122,7 @@ class Exchanger:
         self._slots.recorded(recorded)
         for result in recorded:
             job = after[result.job.number]
-            self._say(report.ended(result, job), job.state)
+            self._say(log_lines.ended(result, job), job.state)
         for job, error in answer.refused:
-            self._say(report.refused(job, error))
+            self._say(log_lines.refused(job, error))
             self.abandon(job, now)

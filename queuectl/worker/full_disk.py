@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from ..errors import WriteFailed
-from . import report
+from . import log_lines
 from .attempt import NEVER
 
 TRY_EVERY_S: Final = 1.0
@@ -40,11 +40,11 @@ class FullDisk:
             if not error.is_full:
                 raise
             if not self.is_there:
-                self._say(report.disk_full(error))
+                self._say(log_lines.disk_full(error))
             self.error, self.try_at = error, now + TRY_EVERY_S
 
     def over(self) -> None:
         """Take note of a write that found room."""
         if self.is_there:
             self.error = None
-            self._say(report.room_again())
+            self._say(log_lines.room_again())

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from ..core.job import Job
+from ..core.settings import VARIABLES
 from ..errors import EnvironmentMissing
-from ..job import Job
-from ..mark import MARK
-from ..settings import VARIABLES
+from ..system.run_mark import MARK
 from .process import Invocation, Launcher
 
 ENVIRONMENTS_KEPT: Final = 256

@@ -9,27 +9,27 @@ from contextlib import ExitStack, closing
 from importlib import import_module
 from typing import Final
 
-from ..answers import Result
-from ..clock import worker_id
+from ..core.results import Result
 from ..display import shown
-from ..doorbell import Doorbell, ring
 from ..errors import InvalidInput, NoQueue
 from ..escaping import escape
-from ..lockfile import LockFile, can_have_one
+from ..liveness.lock_file import LockFile, can_have_one
 from ..queue import Queue
-from . import report
+from ..system.clock import worker_id
+from ..system.wakeup import Doorbell, ring
+from . import log_lines
 from .exchange import Exchanger
 from .full_disk import FullDisk
 from .lines import Lines, Report
 from .loop import Loop
-from .notify import Notifier
+from .maintenance import Upkeep
 from .options import Options
+from .poller import Waiting
 from .process import starting, with_descriptors
 from .signals import Signals
 from .slots import Slots, places
 from .spawner import quick_switches
-from .upkeep import Upkeep
-from .waiting import Waiting
+from .systemd import Notifier
 
 _LOADED_LATER: Final = ("heapq", "shlex")
 """Modules that work may come to need, and that the queue loads when it does."""
@@ -62,7 +62,7 @@ class Worker:
             except Exception as error:
                 if not self._upkeep.is_replaced():
                     raise
-                self._say(report.failed_as_replaced(error))
+                self._say(log_lines.failed_as_replaced(error))
             finally:
                 self._lines.close()
             return int(self._upkeep.is_replaced())
@@ -97,9 +97,9 @@ class Worker:
                 queues=options.queues,
                 reason=options.reason,
             )
-        self._say(report.worker_started(self.id, options.slots, options.queues))
+        self._say(log_lines.worker_started(self.id, options.slots, options.queues))
         if self._slots.cap < options.slots:
-            self._say(report.fewer_slots(self._slots.cap, options.slots))
+            self._say(log_lines.fewer_slots(self._slots.cap, options.slots))
         self._notifier.ready()
         try:
             cause = self._loop.run()
@@ -109,7 +109,7 @@ class Worker:
         with self._lock.writing(), self._full_disk.survived(time.monotonic()):  # found gone, where it has no room
             queue.worker_stopped(self.id, cause)
         ring(queue.path)  # for those that drain too: what they wait for may have been our last job
-        self._say(report.worker_stopped(self.id, cause))
+        self._say(log_lines.worker_stopped(self.id, cause))
 
     def _make_slots(self) -> Slots:
         options, queue = self._options, self._queue
@@ -176,4 +176,4 @@ class Worker:
             pass
         except Exception as refusal:  # the first error is the one to raise, whatever this one is
             for result in results:
-                self._say(report.not_recorded(result, refusal))
+                self._say(log_lines.not_recorded(result, refusal))

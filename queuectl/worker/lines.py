@@ -9,9 +9,9 @@ from contextlib import suppress
 from itertools import accumulate, takewhile
 from typing import Final, TextIO
 
-from ..job import JobState
-from . import report as words
-from .report import Told
+from ..core.job import JobState
+from . import log_lines as words
+from .log_lines import Told
 
 Report = Callable[[Sequence[Told]], int | None]
 """Prints lines; gives how many of them it could print, None for all."""

@@ -10,24 +10,24 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
-from ..answers import Result
+from ..core.job import Job, JobState
+from ..core.results import Result
 from ..errors import InvalidInput
-from ..job import Job, JobState
-from ..lockfile import LockFile
+from ..liveness.lock_file import LockFile
 from ..queue import Queue
-from ..surroundings import processors
-from . import report
+from ..system.host import processors
+from . import log_lines
 from .attempt import NEVER
 from .exchange import Exchanger
 from .full_disk import FullDisk
 from .lines import Lines
-from .notify import Notifier
+from .maintenance import Upkeep
 from .options import Halt, Options
+from .outcome import Stop
+from .poller import News, Waiting
 from .signals import STOPPING
 from .slots import Slots
-from .upkeep import Upkeep
-from .verdict import Stop
-from .waiting import News, Waiting
+from .systemd import Notifier
 
 LOOK_EVERY_S: Final = 0.05
 """How soon after one look at the queue a ring may cause the next: rings can come by the thousand."""
@@ -112,7 +112,7 @@ class Loop:
         if TELL_OF_WAITING_S < due_s < NEVER and not self._is_waiting:
             self._is_waiting = True
             due_at = datetime.now() + timedelta(seconds=due_s + 0.5)  # told to the second, and not the one before
-            self._say(report.waiting(left, due_at))
+            self._say(log_lines.waiting(left, due_at))
             self._lines.flush()
 
     def _tick(self) -> None:
@@ -128,7 +128,7 @@ class Loop:
         begun, ended = self._slots.step(news.moved, now=now)
         for job in begun:
             self._is_waiting = False
-            self._say(report.picked_up(job), JobState.PROCESSING)
+            self._say(log_lines.picked_up(job), JobState.PROCESSING)
         if ended:
             self._results.take(ended, now)
         if now > self._slots.valid_until:
@@ -136,7 +136,7 @@ class Loop:
         if self._slots.failure is not None:
             raise self._slots.failure
         if self._slots.is_short and not was_short:
-            self._say(report.short_of_means())
+            self._say(log_lines.short_of_means())
         if self._halt or self._results.are_gathered(now):
             self._exchanger.step(now, claims=not self._halt)
         if not self._slots.are_starting or now >= self._kept_at + STARTS_FIRST_S:
@@ -185,7 +185,7 @@ class Loop:
         with self._full_disk.survived(now):
             self._exchanger.is_hungry |= self._upkeep.step(running=self._slots.running, now=now)
         if self._upkeep.has_left_off and not self._halt:
-            self._say(report.replaced())
+            self._say(log_lines.replaced())
             self._stop(Halt.FINISH, now)
             self._is_asked = False
 
@@ -234,9 +234,9 @@ class Loop:
         self._halt = halt
         self._results.give_back("its worker was told to stop")
         if halt is Halt.FINISH:
-            self._say(report.stopping(self._slots.running))
+            self._say(log_lines.stopping(self._slots.running))
             return
-        self._say(report.giving_back(self._slots.running))
+        self._say(log_lines.giving_back(self._slots.running))
         self._slots.stop_all(Stop.RELEASED, now=now)
         if halt is Halt.KILL:
             self._slots.kill_all(now=now)

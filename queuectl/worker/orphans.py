@@ -9,8 +9,8 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import Final
 
-from .helper import unreaped
-from .libc import adopt_orphans
+from .helper_process import unreaped
+from .posix_spawn import adopt_orphans
 
 _READ_BYTES: Final = 65536
 

@@ -7,9 +7,10 @@ start what each needs soon, and ends once its files are others'.
 from pathlib import Path
 from typing import Final
 
-from .. import asof, settling, takeover
+from ..engine import exchange, rescue
+from ..history import as_of
 
-LOADED: Final = (asof, settling, takeover)
+LOADED: Final = (as_of, exchange, rescue)
 """What every worker comes to use, and would otherwise be loaded when it does."""
 
 _FILE: Final = Path(__file__).parents[1] / "__init__.py"

@@ -1,7 +1,7 @@
 """Commands that are children of another process than the worker's: of their parent, as the worker sees that.
 
 So nothing else in the worker's program can wait for them. One such process for all of a worker's
-commands, which is replaced when it is killed; see `command_parent`.
+commands, which is replaced when it is killed; see `liveness.command_parent`.
 """
 
 import errno
@@ -14,8 +14,8 @@ from pathlib import Path
 from socket import MSG_WAITALL, SHUT_RDWR, send_fds, socketpair
 from typing import Final
 
-from ..command_parent import ENDED, REPORT, REQUEST, START, Particulars
-from .helper import Helper
+from ..liveness.command_parent import ENDED, REPORT, REQUEST, START, Particulars
+from .helper_process import Helper
 
 _ENDS_S: Final = 5.0
 """How long that process may take to end."""

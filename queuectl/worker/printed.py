@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Final
 
-from ..answers import Run
+from ..core.results import Run
+from ..outputs.frames import CUT, HEADER_BYTES, Frame, cut_line, end_of, read_frames
 from ..queue import Queue
-from .output import CUT, HEADER_BYTES, Frame, cut_line, end_of, read_frames
 
 CHUNK_BYTES: Final = 256 << 10
 """More than a frame takes; a larger frame is read in ever larger chunks."""

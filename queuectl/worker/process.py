@@ -14,15 +14,15 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from ..boot import booted_s
+from ..core.shells import DEFAULT as DEFAULT_SHELL
+from ..core.shells import words_before
 from ..errors import QueuectlError
 from ..events.types import Command
-from ..processes import exit_status
-from ..shells import DEFAULT as DEFAULT_SHELL
-from ..shells import words_before
+from ..outputs.frames import STDERR, STDOUT, Stream
+from ..system.boot import booted_s
+from ..system.processes import exit_status
 from .arrivals import Arrivals, Watch
-from .libc import Attributes, Environment, Strings, close, pipe, spawn, strings
-from .output import STDERR, STDOUT, Stream
+from .posix_spawn import Attributes, Environment, Strings, close, pipe, spawn, strings
 
 if TYPE_CHECKING:
     from .parent import ParentHandle

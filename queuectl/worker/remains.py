@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Collection
 from typing import Final
 
-from ..boot import sees_processes
-from ..leftovers import EMPTY_LOOKS, Root, family, kill
-from ..mark import MARK
-from ..processes import TICKS, Look, Seen, environ, look, seen, send
+from ..liveness.orphans import EMPTY_LOOKS, Root, family, kill
+from ..system.boot import sees_processes
+from ..system.processes import TICKS, Look, Seen, environ, look, seen, send
+from ..system.run_mark import MARK
 from .orphans import Orphans
 from .process import Process
 

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from ..answers import Result
-from .ahead import TOGETHER, Ahead
+from ..core.results import Result
 from .attempt import NEVER
+from .outcome import spared
+from .prefetch import TOGETHER, Ahead
 from .slots import Slots
-from .verdict import spared
 
 GATHER_S: Final = 0.002
 """How long a result waits for others to be recorded along with it: a commit costs about as much, for one or for ten."""

@@ -4,7 +4,7 @@ import os
 import threading
 from typing import Final
 
-from .libc import close
+from .posix_spawn import close
 from .process import NO_DESCRIPTORS
 
 _FDS_EACH: Final = 4

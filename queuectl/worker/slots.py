@@ -11,24 +11,24 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ..answers import Result
+from ..core.job import Job
+from ..core.results import Result
 from ..events.types import Reason
-from ..job import Job
-from ..lockfile import LockFile
-from ..mark import mark_of
-from .ahead import MOST
+from ..liveness.lock_file import LockFile
+from ..system.run_mark import mark_of
 from .attempt import GROUP_POLL_S, LINGER_S, NEVER, Attempt
 from .capture import Capture
 from .drain import Drain
 from .invocations import Invocations, without_settings
 from .means import Means
 from .orphans import Orphans
+from .outcome import Stop
+from .poller import Waiting
+from .prefetch import MOST
 from .process import Launcher, Shortage, SpawnError
 from .remains import Looks, Remains
 from .spawner import Begun, Order, Spawner
-from .spill import not_on_disk
-from .verdict import Stop
-from .waiting import Waiting
+from .spill_file import not_on_disk
 
 REAP_EVERY_S: Final = 0.5
 """How long a dead orphan may be there: nobody but the loop looks, which is awake once a second at the least."""

@@ -15,9 +15,9 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
-from ..lockfile import LockFile
-from .ahead import TOGETHER
+from ..liveness.lock_file import LockFile
 from .attempt import LINGER_S, NEVER, Attempt
+from .prefetch import TOGETHER
 from .process import Invocation, Launcher, Process
 
 SWITCH_S: Final = 0.0005

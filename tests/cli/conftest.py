@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from queuectl.cli.app import queuectl
-from queuectl.job import Job
+from queuectl.core.job import Job
 from queuectl.queue import Queue
 
 PATIENCE_S = 20.0

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from queuectl.cli.app import queuectl
-from queuectl.cli.group import ALIASES, VERBS
+from queuectl.cli.lazy_group import ALIASES, VERBS
 from queuectl.queue import Queue
 from tests.docs import load
 

@@ -15,8 +15,8 @@ from click.testing import CliRunner
 
 from queuectl.cli import verbs
 from queuectl.cli.app import queuectl
-from queuectl.cli.group import SECTIONS
-from queuectl.cli.verb import Verb, VerbSet
+from queuectl.cli.command import Verb, VerbSet
+from queuectl.cli.lazy_group import SECTIONS
 from tests.docs import DOCS, load
 
 from .conftest import CommandLine

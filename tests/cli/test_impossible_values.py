@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from queuectl.cli.app import queuectl
-from queuectl.cli.params import Value
+from queuectl.cli.input.types import Value
 from tests.docs import load
 
 from .conftest import CommandLine

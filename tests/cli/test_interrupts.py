@@ -10,7 +10,7 @@ from types import FrameType
 import pytest
 
 from queuectl import Queue
-from queuectl.intake import JobRequest
+from queuectl.core.request import JobRequest
 
 from .conftest import CommandLine, wait_until
 from .tty import INTERRUPT, Terminal
@@ -205,7 +205,7 @@ def test_a_bulk_counts_what_is_in(tmp_path: Path, call: str, chunks: int) -> Non
     told: list[int] = []
 
     def interrupt(frame: FrameType, event: str, called: object) -> None:
-        is_in_store = frame.f_globals["__name__"] in ("queuectl.store", "queuectl.transaction")
+        is_in_store = frame.f_globals["__name__"] in ("queuectl.store.store", "queuectl.store.transaction")
         if event == "c_return" and is_in_store and getattr(called, "__name__", "") == call:
             sys.setprofile(None)
             raise KeyboardInterrupt

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from queuectl import lock_wait
-from queuectl.directory import REPLAY_LOCK, lock
-from queuectl.intake import JobRequest
-from queuectl.processes import seen
+from queuectl.core.request import JobRequest
+from queuectl.store.directory import REPLAY_LOCK, lock
+from queuectl.system import lock_wait
+from queuectl.system.processes import seen
 from tests.cli.conftest import CommandLine
 from tests.waiting import wait_until
 
 HOLDING = """
 import sys
 from pathlib import Path
-from queuectl import directory
-from queuectl.store import REPLAY_LOCK, Store
+from queuectl.store import directory
+from queuectl.store.store import REPLAY_LOCK, Store
 
 path, what = Path(sys.argv[1]), sys.argv[2]
 def hold():

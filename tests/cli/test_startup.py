@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 import queuectl
+from queuectl.core.request import JobRequest
 from queuectl.errors import StoreError
-from queuectl.guardian import START
-from queuectl.intake import JobRequest
+from queuectl.liveness.guardian import START
 from queuectl.queue import Queue
-from queuectl.store import Store
+from queuectl.store.store import Store
 from tests.cli.conftest import CommandLine
 
 HEAVY = {
     *("asyncio", "dataclasses", "logging", "random", "rich", "socket", "subprocess", "tempfile", "textual"),
-    *("queuectl.leftovers", "queuectl.settling", "queuectl.takeover", "queuectl.worker"),
+    *("queuectl.liveness.orphans", "queuectl.engine.exchange", "queuectl.engine.rescue", "queuectl.worker"),
 }
 """Each takes Python 1 to 30 ms to load, of the 20 that a verb takes beyond `import click`."""
 
@@ -25,7 +25,7 @@ LOADED = """
 import os, sys
 end = os._exit
 os._exit = lambda code: (os.write(2, " ".join(sys.modules).encode()), end(code))
-from queuectl.cli import main
+from queuectl.cli.main import main
 sys.argv[0] = "queuectl"
 main()
 """
@@ -59,14 +59,14 @@ def test_a_guardian_is_small() -> None:
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     loaded = set(done.stdout.split())
-    assert "queuectl.leftovers" in loaded
-    assert loaded & {*HEAVY - {"queuectl.leftovers"}, "pathlib", "queuectl.queue", "urllib.parse"} == set()
+    assert "queuectl.liveness.orphans" in loaded
+    assert loaded & {*HEAVY - {"queuectl.liveness.orphans"}, "pathlib", "queuectl.queue", "urllib.parse"} == set()
 
 
 def test_a_worker_without_a_manager_loads_no_sockets(cli: CommandLine) -> None:
     """A worker that no service manager started imports what speaks with one, and no sockets for it."""
     loaded = loaded_by(cli, "worker", "start", "--drain")
-    assert "queuectl.worker.notify" in loaded
+    assert "queuectl.worker.systemd" in loaded
     assert "socket" not in loaded
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from queuectl import Queue
-from queuectl.events.chain import GENESIS, kept_by, link
 from queuectl.events.codec import encode
-from queuectl.events.lmdb_log import LmdbLog
+from queuectl.events.hash_chain import GENESIS, kept_by, link
 from queuectl.events.log import Append
 from queuectl.events.types import NEW, Enqueued, JobSpec, Recorded
-from queuectl.store import Row, Store, key_of
+from queuectl.store.event_log import LmdbLog
+from queuectl.store.store import Row, Store, key_of
 
 JOB = Enqueued(JobSpec("job1", "true"))
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from queuectl.errors import CorruptLog
-from queuectl.events.lmdb_log import LmdbLog
-from queuectl.store import Store, key_of
+from queuectl.store.event_log import LmdbLog
+from queuectl.store.store import Store, key_of
 from tests.contract.event_log import JOB, EventLogContract, append, new
 
 

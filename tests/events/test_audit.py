@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuectl.events.audit import Audit, Problem
-from queuectl.events.lmdb_log import LmdbLog
-from queuectl.store import Row, Store, key_of
+from queuectl.store.event_log import LmdbLog
+from queuectl.store.store import Row, Store, key_of
 from tests.logs import fill, rechained, rewritten, rows_of
 from tests.property.strategies import brief, thorough
 

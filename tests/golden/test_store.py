@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from queuectl import Queue
-from queuectl.directory import lock
-from queuectl.documents import event_json, job_json
-from queuectl.store import REPLAY_LOCK, Store
+from queuectl.queries.json_form import event_json, job_json
+from queuectl.store.directory import lock
+from queuectl.store.store import REPLAY_LOCK, Store
 from tests.clocks import FakeClock
 from tests.rows import rows_of
 from tests.waiting import wait_until

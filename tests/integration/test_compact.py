@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 from queuectl import JobRequest, Queue
-from queuectl.archived import rows
-from queuectl.events.chain import GENESIS, link
-from queuectl.events.lmdb_log import LOG
+from queuectl.events.hash_chain import GENESIS, link
+from queuectl.retention.archived_history import rows
+from queuectl.store.event_log import LOG
 from tests.integration.test_crash import kill_at_a_random_moment
 from tests.waiting import wait_until
 
@@ -18,8 +18,8 @@ ROUNDS = 8
 COMPACTER = """
 import sys
 from queuectl import Queue
-from queuectl.expiry import Limits, Rule
-from queuectl.retention import Retention
+from queuectl.retention.policy import Limits, Rule
+from queuectl.retention.compact import Retention
 limits = Limits(step_jobs=20, step_events=60, segment_events=600)
 with Queue.open(sys.argv[1]) as queue:
     for step in Retention(queue._engine, Rule(int(queue.head()), False), None, limits=limits).steps():
@@ -61,7 +61,7 @@ def test_killed_in_the_middle_it_loses_nothing(tmp_path: Path) -> None:
         for _, value in sorted(found.items()):
             digest = link(digest, value)
         with queue._store.read() as txn:
-            from queuectl.events.lmdb_log import LmdbLog
+            from queuectl.store.event_log import LmdbLog
 
             assert LmdbLog(txn).digest() == digest
         assert not list((queue.path / "archive").glob("*.partial"))

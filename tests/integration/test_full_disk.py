@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from queuectl import JobRequest, Queue
-from queuectl.diskspace import is_out_of_room, no_room_by
 from queuectl.errors import WriteFailed
+from queuectl.system.disk_space import is_out_of_room, no_room_by
 from tests.lives import running
 from tests.worker.live import LiveWorker, is_alive, pid_in, state_of, wait_until
 

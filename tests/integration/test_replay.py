@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from queuectl import JobRequest, Queue
-from queuectl.store import REPLAY_LOCK, VIEW_TABLES, Row, Store
+from queuectl.store.store import REPLAY_LOCK, VIEW_TABLES, Row, Store
 from tests.waiting import wait_until
 
 JOBS = 30_000

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from queuectl import JobRequest, Queue, WorkerInfo
-from queuectl.answers import Recovered
-from queuectl.clock import SystemClock
+from queuectl.core.results import Recovered
 from queuectl.events.codec import name_of
 from queuectl.events.types import Completed, Failed, Released, Started
-from queuectl.worker.output import read_stream
+from queuectl.outputs.frames import read_stream
+from queuectl.system.clock import SystemClock
 from tests.worker.live import LiveWorker, is_alive, pid_in, state_of, wait_until
 
 StartWorker = Callable[..., LiveWorker]
@@ -413,7 +413,7 @@ class Settable:
     def time_ns(self):
         with open({path!r}) as file:
             return time.time_ns() + int(file.read()) * 10**9
-from queuectl import clock
+from queuectl.system import clock
 clock.time = Settable()
 """
 

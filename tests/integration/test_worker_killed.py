@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from queuectl import JobRequest, Queue, lockfile
+from queuectl import JobRequest, Queue
 from queuectl.events.types import Dead, Failed, Released, WorkerStopped
+from queuectl.liveness import lock_file
 from tests.worker.live import LiveWorker, Runaways, freeze, is_alive, pid_in, state_of, wait_until
 
 StartWorker = Callable[..., LiveWorker]
@@ -48,7 +49,7 @@ def guardian_of(worker: LiveWorker) -> int:
             except OSError:
                 continue
             is_child = int(stat.rpartition(b")")[2].split()[1]) == worker.process.pid
-            if is_child and b"queuectl.guardian" in words and is_alive(int(path.name)):
+            if is_child and b"queuectl.liveness.guardian" in words and is_alive(int(path.name)):
                 return int(path.name)
         return 0
 
@@ -113,7 +114,7 @@ def test_a_killed_worker_s_jobs_are_taken_over(queue: Queue, start: StartWorker,
     assert [each.event for each in queue.events() if isinstance(each.event, WorkerStopped)] == [
         WorkerStopped("found gone")
     ]
-    assert lockfile.workers(queue.path) == [each.id for each in queue.workers()]
+    assert lock_file.workers(queue.path) == [each.id for each in queue.workers()]
 
 
 def test_a_killed_guardian_is_replaced(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
@@ -144,7 +145,7 @@ def test_a_guardian_outlives_what_stops_its_worker(queue: Queue, start: StartWor
     assert worker.exit_code() == 0
     assert not is_alive(guardian)
     assert "the guardian" not in worker.said()
-    assert lockfile.workers(queue.path) == []
+    assert lock_file.workers(queue.path) == []
 
 
 def test_worker_and_guardian_killed_at_once(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
@@ -222,7 +223,7 @@ def test_jobs_a_frozen_worker_had_claimed_ahead_cost_no_attempt(queue: Queue, st
 def freeze_with_jobs_ahead(queue: Queue, worker: LiveWorker, worker_id: str) -> tuple[set[str], set[str]] | None:
     """Freeze a worker that has claimed ahead: return what it had started and what it had not; let it go on if none."""
     pid = freeze(worker, queue.path, worker_id)
-    sighting = lockfile.look(queue.path, worker_id)
+    sighting = lock_file.look(queue.path, worker_id)
     assert sighting is not None
     held = {job.id: job.lease.token for job in queue.jobs(state="processing") if job.lease is not None}
     ahead = {job_id for job_id, token in held.items() if token > sighting.launched}
@@ -296,13 +297,13 @@ class LockFileOf:
     def __enter__(self) -> None:
         self._pid = os.fork()
         if not self._pid:
-            held = lockfile.LockFile(self._path, self._worker, slots=1, lease_s=LONG_LEASE_S)
+            held = lock_file.LockFile(self._path, self._worker, slots=1, lease_s=LONG_LEASE_S)
             os.close(self._in)
             os.read(self._out, 1)
             os.kill(os.getpid(), signal.SIGKILL)
             held.close()
         os.close(self._out)
-        wait_until(lambda: lockfile.is_held(self._path, self._worker))
+        wait_until(lambda: lock_file.is_held(self._path, self._worker))
 
     def __exit__(self, *error: object) -> None:
         os.close(self._in)
@@ -311,13 +312,13 @@ class LockFileOf:
 
 STOPS_WHILE_IT_WRITES = """
 import os, signal
-from queuectl import settling
-exchange = settling.exchange
+from queuectl.engine import exchange as module
+exchange = module.exchange
 def stopping(unit, worker, results, **how):
     if results:
         os.kill(os.getpid(), signal.SIGSTOP)
     return exchange(unit, worker, results, **how)
-settling.exchange = stopping
+module.exchange = stopping
 """
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from queuectl import Queue, lockfile
-from queuectl.processes import look
-from queuectl.worker.guard import PATIENCE_S
+from queuectl import Queue
+from queuectl.liveness import lock_file
+from queuectl.system.processes import look
+from queuectl.worker.guardian_process import PATIENCE_S
 from tests.worker.live import LiveWorker, is_alive, pid_in, state_of, wait_until
 
 PROGRAMS = {
@@ -152,7 +153,7 @@ threading.Timer(0.5, fork).start()
             assert worker.exit_code(timeout_s=PATIENCE_S / 2) == 0  # it need not wait for its guardian in vain
         wait_until(lambda: not any(map(is_alive, [pid, *ours])))
         assert is_alive(forked)
-        assert lockfile.workers(queue.path) == [] or not lockfile.is_held(queue.path, *lockfile.workers(queue.path))
+        assert lock_file.workers(queue.path) == [] or not lock_file.is_held(queue.path, *lock_file.workers(queue.path))
         os.kill(forked, signal.SIGKILL)
     finally:
         worker.kill()
@@ -178,7 +179,7 @@ HANDLER = """
 import asyncio, functools, os, signal, sys, threading, time
 from contextlib import nullcontext
 from queuectl import Queue, StoreError, start_worker
-from queuectl.store import Store
+from queuectl.store.store import Store
 
 def start():
     try:

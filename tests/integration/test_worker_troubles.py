@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from queuectl import Captured, Queue, Result
-from queuectl.events.lmdb_log import LmdbLog
 from queuectl.events.log import Append
 from queuectl.events.types import NEW, Enqueued, JobSpec, Released, WorkerStopped, WorkerStopping
+from queuectl.outputs.frames import read_stream
+from queuectl.store.event_log import LmdbLog
 from queuectl.worker import start_worker
-from queuectl.worker.output import read_stream
+from queuectl.worker.log_lines import Told
 from queuectl.worker.process import Invocation, Launcher, Process, Shortage
-from queuectl.worker.report import Told
 from tests.worker.live import LiveWorker, freeze, is_alive, pid_in, state_of, wait_until
 
 StartWorker = Callable[..., LiveWorker]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from queuectl.store import Store
+from queuectl.store.store import Store
 from tests.projections.telling import Teller
 
 

@@ -1,6 +1,6 @@
 """Tells events to the views as the engine does: appended to the log, applied, and written."""
 
-from queuectl.events.lmdb_log import LmdbLog
+from queuectl.core.job import Job, JobState
 from queuectl.events.log import Append
 from queuectl.events.types import (
     NEW,
@@ -16,10 +16,10 @@ from queuectl.events.types import (
     Started,
     Stream,
 )
-from queuectl.job import Job, JobState
-from queuectl.projections.rows import scan
-from queuectl.projections.runner import Views
-from queuectl.store import Row, Transaction
+from queuectl.projections.row_codec import scan
+from queuectl.projections.views import Views
+from queuectl.store.event_log import LmdbLog
+from queuectl.store.store import Row, Transaction
 
 AT_US = 1000
 """When every event happens."""

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
+from queuectl.core.job import JobState
 from queuectl.events.types import Removed
-from queuectl.job import JobState
 from queuectl.projections import counts, jobs
 from tests.projections.telling import Teller, job_in
 

@@ -1,7 +1,7 @@
 """An id belongs to one live job, is free after its removal, and is not forgotten."""
 
+from queuectl.core.job import JobState
 from queuectl.events.types import Removed
-from queuectl.job import JobState
 from queuectl.projections import ids, removed
 from tests.projections.telling import Teller, job_in
 

@@ -1,6 +1,6 @@
 """A job's row is the job."""
 
-from queuectl.job import Job, JobState
+from queuectl.core.job import Job, JobState
 from queuectl.projections import jobs
 from tests.projections.telling import Teller, job_in
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from queuectl.core.job import Job
 from queuectl.events.types import Cancelled
-from queuectl.job import Job
 from queuectl.projections import ready
 from tests.projections.telling import Teller
 

@@ -7,16 +7,17 @@ from zlib import crc32
 import pytest
 from msgpack import packb
 
-from queuectl import JobRequest, JobState, Queue, StoreError, apart
+from queuectl import JobRequest, JobState, Queue, StoreError
 from queuectl.errors import CorruptLog, IllegalTransition, NewerFormat, QueuectlError
 from queuectl.events.codec import LAYOUTS, name_of, unpack
-from queuectl.events.lmdb_log import LmdbLog
 from queuectl.events.log import Append
 from queuectl.events.types import Completed, RetentionApplied
-from queuectl.projections import comparing, folding, ready, rebuild, walking
-from queuectl.projections.comparing import Comparison
+from queuectl.projections import bulk_fold, compare, ready, rebuild, stream_walk
+from queuectl.projections.compare import Comparison
 from queuectl.projections.rebuild import BATCH
-from queuectl.store import VIEW_TABLES, Row, Store, Transaction, key_of
+from queuectl.store.event_log import LmdbLog
+from queuectl.store.store import VIEW_TABLES, Row, Store, Transaction, key_of
+from queuectl.system import subprocess_task
 from tests.clocks import FakeClock
 from tests.lives import completed, long_life, running
 
@@ -258,7 +259,7 @@ def test_workers_change_what_was_compared_already(long_queue: Queue, clock: Fake
 
 def test_environments_are_compared_beside_the_work(queue: Queue, monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
     """Piece by piece before the swap, not within it: one that is kept meanwhile is no difference, a wrong one is."""
-    monkeypatch.setattr(comparing, "LARGE_ROWS", 2)
+    monkeypatch.setattr(compare, "LARGE_ROWS", 2)
     for number in range(5):
         monkeypatch.setenv("TAKEN", str(number))
         queue.enqueue("true", inherit_env="TAKEN")
@@ -332,7 +333,7 @@ def test_a_replay_of_an_older_release_is_noticed(long_queue: Queue) -> None:
 def apart_always(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Fold by two processes however short the log is; returns from which position on this one had to go on alone."""
     afters: list[int] = []
-    fold = walking.fold
+    fold = stream_walk.fold
 
     def folding_on(*words: Any, after: int, until: int | None = None, **options: Any) -> Any:
         if until is None:
@@ -370,7 +371,7 @@ def test_a_process_that_dies_is_gone_on_from(
 ) -> None:
     """Where the process that folds is killed half way, this one goes on alone, and nothing is missing."""
     before = live_views(long_queue._store)
-    stream = apart.stream
+    stream = subprocess_task.stream
 
     def cut_short(*words: Any) -> Any:
         messages = stream(*words)
@@ -378,7 +379,7 @@ def test_a_process_that_dies_is_gone_on_from(
         messages.close()  # which kills it
         return "killed"
 
-    monkeypatch.setattr(apart, "stream", cut_short)
+    monkeypatch.setattr(subprocess_task, "stream", cut_short)
     report = long_queue.replay()
     assert (report.events, report.differences) == (BATCH + 10, [])
     assert live_views(long_queue._store) == before
@@ -420,8 +421,8 @@ def test_retention_after_the_walk_is_followed(queue: Queue, clock: FakeClock) ->
 @pytest.fixture
 def in_small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every portion so small that a short log takes many."""
-    portions = ((walking, "PORTION"), (folding, "HELD_JOBS"), (folding, "PORTION"))
-    for module, name in (*portions, (comparing, "ROWS"), (comparing, "OPEN_ROWS")):
+    portions = ((stream_walk, "PORTION"), (bulk_fold, "HELD_JOBS"), (bulk_fold, "PORTION"))
+    for module, name in (*portions, (compare, "ROWS"), (compare, "OPEN_ROWS")):
         monkeypatch.setattr(module, name, 3)
     monkeypatch.setattr("queuectl.projections.rebuild.BATCH", 5)
     monkeypatch.setattr("queuectl.projections.rebuild.REST", 2)
@@ -523,16 +524,16 @@ def test_large_histories_are_folded_in_smaller_portions(
     """However few bytes may be in memory, the views are the same."""
     right = live_views(store)
     portions: list[int] = []
-    fold = walking._fold
+    fold = stream_walk._fold
 
     def folding_of(streams: Any, *words: Any) -> Any:
         events = list(streams)
         portions.append(len(events))
         return fold(iter(events), *words)
 
-    monkeypatch.setattr(walking, "HELD_BYTES", 1_500)
-    monkeypatch.setattr(walking, "READ_AT_ONCE", 2)
-    monkeypatch.setattr(walking, "_fold", folding_of)
+    monkeypatch.setattr(stream_walk, "HELD_BYTES", 1_500)
+    monkeypatch.setattr(stream_walk, "READ_AT_ONCE", 2)
+    monkeypatch.setattr(stream_walk, "_fold", folding_of)
     assert queue.replay().differences == []
     assert live_views(store) == right
     assert len(portions) > 3

@@ -3,8 +3,9 @@
 import pytest
 
 from queuectl.events.types import Claimed, Failed
-from queuectl.projections import marks, ready, runner, scheduled
-from queuectl.projections.runner import Views
+from queuectl.projections import marks, ready, scheduled
+from queuectl.projections import views as runner
+from queuectl.projections.views import Views
 from tests.projections.telling import DUE_US, Teller
 
 

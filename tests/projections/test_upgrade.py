@@ -8,7 +8,7 @@ import pytest
 from queuectl import Queue
 from queuectl.errors import NewerFormat
 from queuectl.projections.layout import VIEWS_VERSION
-from queuectl.store import Store
+from queuectl.store.store import Store
 
 
 def test_a_table_that_a_release_added_is_made_on_opening(tmp_path: Path) -> None:

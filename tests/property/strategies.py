@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from queuectl.commands import (
+from queuectl.core.commands import (
     CancelJob,
     ClaimJob,
     CompleteJob,
@@ -24,6 +24,7 @@ from queuectl.commands import (
     StartJob,
     TakeJob,
 )
+from queuectl.core.job import Job, JobState
 from queuectl.events.types import (
     Cancelled,
     CancelRequested,
@@ -50,7 +51,6 @@ from queuectl.events.types import (
     WorkerStopped,
     WorkerStopping,
 )
-from queuectl.job import Job, JobState
 
 thorough = settings(max_examples=300, deadline=None)
 brief = settings(max_examples=60, deadline=None)

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from queuectl.errors import Conflict
-from queuectl.events.lmdb_log import LmdbLog
 from queuectl.events.log import Append, EventLog
 from queuectl.events.memory_log import MemoryLog
 from queuectl.events.types import NEW, Stream
-from queuectl.store import Store
+from queuectl.store.event_log import LmdbLog
+from queuectl.store.store import Store
 from tests.property.strategies import events, texts
 
 NAMED = ["config", "worker:1", "w\u00f6rker:\U0001f44b"]

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from queuectl.commands import EnqueueJob, JobCommand
-from queuectl.decider import decide
+from queuectl.core.commands import EnqueueJob, JobCommand
+from queuectl.core.decider import decide
+from queuectl.core.job import Job, JobState
 from queuectl.errors import JobNotFound, StaleLease, WrongState
 from queuectl.events.types import Edited, JobEvent, Started
-from queuectl.job import Job, JobState
 from tests.decider_spec import HISTORIES, Story, typed
 from tests.decider_spec import given as told
 from tests.property.strategies import aimed, brief, commands, plans, thorough

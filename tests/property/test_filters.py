@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectl import JobRequest, JobState, Queue, listing
-from queuectl.filtering import KEYS, Filter, Order
-from queuectl.job import ENDED, WAITING, Job
+from queuectl import JobRequest, JobState, Queue
+from queuectl.core.job import ENDED, WAITING, Job
+from queuectl.core.job_filter import KEYS, Filter, Order
+from queuectl.queries import job_list
 from tests.clocks import FakeClock
 
 from .strategies import brief
@@ -85,8 +86,8 @@ def test_a_list_is_what_looking_at_every_job_gives(
     """By whichever table a list goes, in however many transactions and pages: the same jobs in the same order."""
     with TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
         clock = FakeClock()
-        patch.setattr(listing, "LOOKED_AT", looked_at)
-        patch.setattr(listing, "SCARCE", scarce)
+        patch.setattr(job_list, "LOOKED_AT", looked_at)
+        patch.setattr(job_list, "SCARCE", scarce)
         with Queue.open(Path(directory) / "q", clock=clock) as queue:
             begun_us = clock.now_us()
             live(queue, clock, plan)
@@ -99,7 +100,7 @@ def test_a_list_is_what_looking_at_every_job_gives(
             )
             fitting = [job for job in queue.jobs() if where.fits(job)]
             with queue._store.read() as txn:
-                promoted_us = listing.marks.get(txn, listing.marks.PROMOTED)
+                promoted_us = job_list.marks.get(txn, job_list.marks.PROMOTED)
             expected = natural(where, fitting, promoted_us)
             if order is not None:
                 expected = sorted(fitting, key=order.key, reverse=order.reverse)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from queuectl import DuplicateJob, InvalidLine, JobNotFound, JobRequest, JobState, Queue, StaleLease, WrongState
-from queuectl.engine import Engine
-from queuectl.filtering import filter_of
-from queuectl.job import Job
-from queuectl.projections import dead, ended, leases, ready, rows, scheduled
+from queuectl.core.job import Job
+from queuectl.core.job_filter import filter_of
+from queuectl.engine.unit_of_work import Engine
+from queuectl.projections import dead, ended, leases, ready, row_codec, scheduled
 from tests.clocks import FakeClock
 
 IDS = st.sampled_from([f"job{n}" for n in range(8)])
@@ -295,8 +295,8 @@ class QueueMachine(RuleBasedStateMachine):
             waiting = [int.from_bytes(key[-8:], "big") for key, _ in txn.scan(ready.TABLE, b"\1")]
             waiting += [int.from_bytes(key[8:], "big") for key, _ in txn.scan(scheduled.TABLE)]
             leased = [int.from_bytes(key[-8:], "big") for key, _ in txn.scan(leases.TABLE)]
-            over = [int.from_bytes(number, "big") for _, number in rows.scan(txn, ended.TABLE)]
-            lying = [int.from_bytes(number, "big") for _, number in rows.scan(txn, dead.TABLE)]
+            over = [int.from_bytes(number, "big") for _, number in row_codec.scan(txn, ended.TABLE)]
+            lying = [int.from_bytes(number, "big") for _, number in row_codec.scan(txn, dead.TABLE)]
         assert sorted(waiting) == self.numbers_in("pending", "failed")
         assert sorted(leased) == self.numbers_in("processing")
         assert sorted(over) == self.numbers_in("completed", "cancelled")
@@ -315,7 +315,7 @@ class QueueMachine(RuleBasedStateMachine):
         raise Crash
 
     def now(self) -> int:
-        """Return the time that the next event will have; tests/test_logtime.py holds it to what it should be."""
+        """Return the time that the next event will have; tests/engine/test_log_clock.py holds it to what is right."""
         return Engine(self.queue._store, self.clock, "asking").now_us()
 
     def due_in(self, delay: int) -> int:

@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
 from queuectl import JobNotFound, Recorded
-from queuectl.archived import rows
-from queuectl.events.chain import GENESIS, link
 from queuectl.events.codec import decode
-from queuectl.events.lmdb_log import LOG, LmdbLog
+from queuectl.events.hash_chain import GENESIS, link
 from queuectl.events.types import RETENTION_STREAM, RetentionApplied
-from queuectl.expiry import Limits, Rule
 from queuectl.projections import counts
-from queuectl.projections.runner import Views
-from queuectl.retention import Retention
-from queuectl.store import Store
+from queuectl.projections.views import Views
+from queuectl.retention.archived_history import rows
+from queuectl.retention.compact import Retention
+from queuectl.retention.policy import Limits, Rule
+from queuectl.store.event_log import LOG, LmdbLog
+from queuectl.store.store import Store
 from tests.property.test_queue_machine import ENDED, IDS, QueueMachine
 
 ALL_IDS = [f"job{n}" for n in range(8)]

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from queuectl import lockfile
+from queuectl.liveness import lock_file
 from tests.soak.processes import guardian_of, stands_still
 from tests.waiting import wait_until
 
@@ -175,7 +175,7 @@ class Chaos:
         return True
 
     def _can_stand_still(self, pid: int) -> bool:
-        seen = (lockfile.look(self.db_path, worker) for worker in lockfile.workers(self.db_path))
+        seen = (lock_file.look(self.db_path, worker) for worker in lock_file.workers(self.db_path))
         return any(each.writing_since_s is None for each in seen if each is not None and each.pid == pid)
 
     def _thaw(self) -> None:

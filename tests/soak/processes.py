@@ -26,7 +26,9 @@ def processes() -> Iterator[Process]:
 
 def guardian_of(worker: int) -> int | None:
     """Return the process id of a worker's guardian."""
-    return next((each.pid for each in processes() if each.parent == worker and "queuectl.guardian" in each.words), None)
+    return next(
+        (each.pid for each in processes() if each.parent == worker and "queuectl.liveness.guardian" in each.words), None
+    )
 
 
 def all_of(db_path: Path) -> list[Process]:

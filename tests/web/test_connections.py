@@ -9,7 +9,7 @@ import pytest
 
 from queuectl.web.connections import AT_ONCE, HEAD_S, OF_A_STRANGER
 from tests.web.conftest import Dashboard
-from tests.web.test_admission import as_nobody
+from tests.web.test_access import as_nobody
 
 BEGUN = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from queuectl.answers import Captured
+from queuectl.core.results import Captured
+from queuectl.outputs.frames import encode
 from queuectl.queue import Queue
-from queuectl.worker.output import encode
 from tests.waiting import wait_until
 from tests.web.browser import CHROMIUM, Browser
 from tests.web.conftest import Dashboard, die

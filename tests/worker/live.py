@@ -13,13 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from queuectl import Job, JobSpec, JobState, Queue, Result, lockfile
-from queuectl.job import Lease
-from queuectl.mark import MARK
+from queuectl import Job, JobSpec, JobState, Queue, Result
+from queuectl.core.job import Lease
+from queuectl.liveness import lock_file
+from queuectl.outputs.frames import STDERR, STDOUT
+from queuectl.system.run_mark import MARK
 from queuectl.worker.attempt import Attempt
 from queuectl.worker.capture import Capture
 from queuectl.worker.orphans import Orphans
-from queuectl.worker.output import STDERR, STDOUT
 from queuectl.worker.process import Launcher
 from queuectl.worker.remains import Looks, Remains
 
@@ -68,12 +69,12 @@ def freeze(worker: "LiveWorker", path: Path, worker_id: str) -> int:
     Returns its process id.
     """
     while True:
-        sighting = lockfile.look(path, worker_id)
+        sighting = lock_file.look(path, worker_id)
         assert sighting is not None, f"it has no lock file, and said {worker.said()}"
         os.kill(sighting.pid, signal.SIGSTOP)
         # One that waits for the disk is stopped once that has answered.
         wait_until(lambda pid=sighting.pid: _is_stopped(pid, worker), timeout_s=60)
-        stopped = lockfile.look(path, worker_id)
+        stopped = lock_file.look(path, worker_id)
         assert stopped is not None
         if stopped.writing_since_s is None:
             return sighting.pid

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from queuectl.outputs.frames import STDERR, STDOUT, Stream, read_frames
 from queuectl.worker.arrivals import Arrivals, interleave
-from queuectl.worker.libc import pipe
-from queuectl.worker.output import STDERR, STDOUT, Stream, read_frames
+from queuectl.worker.posix_spawn import pipe
 
 from .live import Driven, running_job
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from queuectl.outputs.frames import STDOUT, read_stream
 from queuectl.worker.attempt import LINGER_S, SETTLE_S, SHOW_AFTER_S
-from queuectl.worker.output import STDOUT, read_stream
-from queuectl.worker.verdict import Stop
+from queuectl.worker.outcome import Stop
 
 from .live import Driven, is_alive, pid_in, running_job, wait_until
 

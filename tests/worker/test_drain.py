@@ -12,9 +12,9 @@ from threading import Thread
 import pytest
 
 from queuectl import Queue
-from queuectl.drainer import Drainer
+from queuectl.liveness.drainer import Drainer
 from queuectl.worker.drain import Drain
-from queuectl.worker.libc import pipe
+from queuectl.worker.posix_spawn import pipe
 
 from .live import LiveWorker, is_alive, pid_in, wait_until
 

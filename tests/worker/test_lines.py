@@ -14,7 +14,7 @@ import pytest
 from queuectl import Queue
 from queuectl.worker import lines as module
 from queuectl.worker.lines import AT_ONCE, Lines, can_take, write_lines
-from queuectl.worker.report import Told
+from queuectl.worker.log_lines import Told
 
 from .live import wait_until
 

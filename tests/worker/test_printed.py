@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from queuectl import Captured, Queue, Run
-from queuectl.worker.output import Frame, cut_frame, encode, read_frames
+from queuectl.outputs.frames import Frame, cut_frame, encode, read_frames
 from queuectl.worker.printed import CHUNK_BYTES, frames_of, shown
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from queuectl.events.types import Command
-from queuectl.worker import libc
-from queuectl.worker.output import STDOUT
+from queuectl.outputs.frames import STDOUT
+from queuectl.worker import posix_spawn
 from queuectl.worker.process import Launcher, Process, SpawnError, signal_name
 
 from .live import wait_until
@@ -65,9 +65,9 @@ def test_a_command_reads_nothing(launcher: Launcher) -> None:
 def closing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have what a command is not to get closed in each of the ways there are."""
     if request.param == "descriptor by descriptor":
-        monkeypatch.setattr(libc, "_closes_all", False)
-        monkeypatch.setattr(libc, "_add_close_from", None)
-    libc._actions.cache_clear()
+        monkeypatch.setattr(posix_spawn, "_closes_all", False)
+        monkeypatch.setattr(posix_spawn, "_add_close_from", None)
+    posix_spawn._actions.cache_clear()
 
 
 @pytest.mark.usefixtures("closing")

@@ -12,16 +12,16 @@ import pytest
 from msgspec.structs import replace
 
 from queuectl import Job, Result
-from queuectl.doorbell import Doorbell
-from queuectl.lockfile import LockFile
-from queuectl.processes import look
-from queuectl.worker.helper import unreaped
+from queuectl.liveness.lock_file import LockFile
+from queuectl.outputs.frames import cut_frame
+from queuectl.system.processes import look
+from queuectl.system.wakeup import Doorbell
+from queuectl.worker.helper_process import unreaped
 from queuectl.worker.means import IN_VAIN_S, SHORTAGE_PAUSE_S
-from queuectl.worker.output import cut_frame
+from queuectl.worker.outcome import Stop
+from queuectl.worker.poller import Waiting
 from queuectl.worker.signals import Signals
 from queuectl.worker.slots import Slots, places
-from queuectl.worker.verdict import Stop
-from queuectl.worker.waiting import Waiting
 
 from .live import running_job, wait_until
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from queuectl.lockfile import LockFile, look
+from queuectl.liveness.lock_file import LockFile, look
 from queuectl.worker.attempt import Attempt
+from queuectl.worker.outcome import Stop
 from queuectl.worker.process import Launcher
 from queuectl.worker.spawner import Begun, Ended, Order, Spawner
-from queuectl.worker.verdict import Stop
 
 from .live import find_remains, running_job, wait_until
 

@@ -15,11 +15,11 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
+from ...core.job import ENDED, JobState
 from ...errors import JobNotFound
-from ...job import ENDED, JobState
 from .. import INTERRUPTED
-from ..screen import KILLED
-from ..text import command_text, cut, escape
+from ..output.format import command_text, cut, escape
+from ..output.terminal import KILLED
 from .acts import act
 from .dialogs import Help, Question
 from .frame import LEAST_JOBS, Filter, foot, head, look
@@ -28,7 +28,7 @@ from .jobslist import JobsList, styled
 from .tail import Tail
 
 if TYPE_CHECKING:
-    from ...job import Job
+    from ...core.job import Job
     from ...queue import Queue
 
 NARROW_KEYS = "Enter look  ←→ state  r retry  c cancel  ? help  q quit"

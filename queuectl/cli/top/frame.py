@@ -5,13 +5,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...job import JobState
-from ..render import line, paint
+from ...core.job import JobState
+from ..output.table import line, paint
 from . import panels
 from .tail import Tail
 
 if TYPE_CHECKING:
-    from ...answers import Overview
+    from ...core.results import Overview
     from ...queue import Queue
 
 JOBS = 200

@@ -11,16 +11,16 @@ from textual.screen import Screen
 from textual.widgets import Log, Static
 
 from ...worker.printed import frames_of, shown
-from ..jobtext import details, gone_workers
-from ..render import STATE_COLOURS
-from ..story import Names, timeline
-from ..taming import Tamed
-from ..text import escape
+from ..output.event_text import Names, timeline
+from ..output.format import escape
+from ..output.job_text import details, gone_workers
+from ..output.sanitize import Tamed
+from ..output.table import STATE_COLOURS
 from . import panels
 from .jobslist import styled
 
 if TYPE_CHECKING:
-    from ...answers import Run
+    from ...core.results import Run
     from ...queue import Queue
 
 LOOK_EVERY_S: Final = 0.25

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from . import panels
 
 if TYPE_CHECKING:
-    from ...job import Job
+    from ...core.job import Job
 
 
 def styled(lines: Sequence[panels.Line], width: int) -> Text:

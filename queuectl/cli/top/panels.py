@@ -5,14 +5,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ...job import Job, JobState
-from ..advice import START, start_lines, unserved_lines
-from ..jobtext import state_text
-from ..render import STATE_COLOURS
-from ..text import cells, command_text, cut, cut_front, duration, escape, plural
+from ...core.job import Job, JobState
+from ..output.advice import START, start_lines, unserved_lines
+from ..output.format import cells, command_text, cut, cut_front, duration, escape, plural
+from ..output.job_text import state_text
+from ..output.table import STATE_COLOURS
 
 if TYPE_CHECKING:
-    from ...answers import Overview, WorkerInfo
+    from ...core.results import Overview, WorkerInfo
     from .tail import Tail
 
 Piece = tuple[str, str]

@@ -4,12 +4,12 @@ import sys
 
 import click
 
-from ..context import Session, pass_session
-from ..params import filled, json_option
-from ..progress import progress, unwritten
-from ..render import document, line, note
-from ..text import escape, plural
-from ..verb import Verb
+from ..command import Verb
+from ..input.types import filled, json_option
+from ..output.format import escape, plural
+from ..output.progress import progress, unwritten
+from ..output.table import document, line, note
+from ..session import Session, pass_session
 
 
 @click.command(

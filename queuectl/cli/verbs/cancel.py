@@ -4,9 +4,10 @@ from typing import Any
 
 import click
 
-from ...job import Job, JobState
-from .. import offers
-from ..choosing import (
+from ...core.job import Job, JobState
+from ..command import Verb
+from ..input import completions
+from ..input.bulk_options import (
     Consent,
     act_on_all,
     acted_json,
@@ -16,12 +17,11 @@ from ..choosing import (
     named_or_meant,
     tell_acted,
 )
-from ..context import Session, pass_session
-from ..naming import each_taken
-from ..params import json_option, reason_option
-from ..render import document, line
-from ..text import escape
-from ..verb import Verb
+from ..input.job_ref import each_taken
+from ..input.types import json_option, reason_option
+from ..output.format import escape
+from ..output.table import document, line
+from ..session import Session, pass_session
 
 SAID = ("Cancel", "Cancelled")
 
@@ -35,8 +35,8 @@ SAID = ("Cancel", "Cancelled")
         "queuectl cancel --running-longer-than 2h",
     ),
 )
-@click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=offers.jobs(*offers.UNFINISHED))
-@filter_options(offers.UNFINISHED)
+@click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=completions.jobs(*completions.UNFINISHED))
+@filter_options(completions.UNFINISHED)
 @consent_options
 @reason_option
 @json_option
@@ -68,7 +68,7 @@ def command(
         return
     jobs, code = each_taken(queue, job_ids, lambda job_id: queue.cancel(job_id, reason=reason))
     if as_json:
-        from ...documents import job_json
+        from ...queries.json_form import job_json
 
         document([job_json(job) for job in jobs])
     else:

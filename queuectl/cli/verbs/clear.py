@@ -4,12 +4,12 @@ from typing import Any
 
 import click
 
-from ...job import ENDED, JobState
-from ..choosing import Consent, act_on_all, consent_options, filter_from, filter_options, tell_acted
-from ..context import Session, pass_session
-from ..params import duration_s, json_option, now_us, reason_option
-from ..render import document
-from ..verb import Verb
+from ...core.job import ENDED, JobState
+from ..command import Verb
+from ..input.bulk_options import Consent, act_on_all, consent_options, filter_from, filter_options, tell_acted
+from ..input.types import duration_s, json_option, now_us, reason_option
+from ..output.table import document
+from ..session import Session, pass_session
 
 SAID = ("Clear", "Cleared")
 

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..context import Session, pass_session
-from ..params import duration_s, filled, json_option, reason_option
-from ..progress import progress
-from ..render import document, line, note
-from ..text import escape, plural, size
-from ..verb import Verb
+from ..command import Verb
+from ..input.types import duration_s, filled, json_option, reason_option
+from ..output.format import escape, plural, size
+from ..output.progress import progress
+from ..output.table import document, line, note
+from ..session import Session, pass_session
 
 if TYPE_CHECKING:
     from ... import Compacted, Shrunk

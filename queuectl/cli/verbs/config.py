@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...settings import KEYS, VARIABLES, canonical
-from ...shells import not_here
-from .. import offers
-from ..context import Session, pass_session
-from ..params import json_option, reason_option
-from ..render import Column, document, line, note, table
-from ..text import escape
-from ..verb import Verb, VerbSet
+from ...core.settings import KEYS, VARIABLES, canonical
+from ...core.shells import not_here
+from ..command import Verb, VerbSet
+from ..input import completions
+from ..input.types import json_option, reason_option
+from ..output.format import escape
+from ..output.table import Column, document, line, note, table
+from ..session import Session, pass_session
 
 if TYPE_CHECKING:
-    from ...answers import ConfigValue
+    from ...core.results import ConfigValue
     from ...events.types import Value
 
 COLUMNS = (
@@ -56,7 +56,7 @@ def command() -> None:
 
 
 @command.command("get", examples=("queuectl config get backoff_base", "queuectl config get --json"))
-@click.argument("key", required=False, shell_complete=offers.keys)
+@click.argument("key", required=False, shell_complete=completions.keys)
 @json_option
 @pass_session
 def get(session: Session, *, key: str | None, as_json: bool) -> None:
@@ -93,7 +93,7 @@ def show(session: Session, *, as_json: bool) -> None:
 @command.command(
     "set", cls=SetValue, examples=("queuectl config set max_retries 5", "queuectl config set job-timeout-sec 30")
 )
-@click.argument("key", shell_complete=offers.keys)
+@click.argument("key", shell_complete=completions.keys)
 @click.argument("value")
 @reason_option
 @json_option
@@ -115,7 +115,7 @@ def set_value(session: Session, *, key: str, value: str, reason: str | None, as_
     "unset",
     examples=("queuectl config unset max_retries",),
 )
-@click.argument("key", shell_complete=offers.keys)
+@click.argument("key", shell_complete=completions.keys)
 @reason_option
 @json_option
 @pass_session

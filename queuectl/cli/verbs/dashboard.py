@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..context import Session, pass_session
-from ..exits import hint
-from ..params import filled, json_option, whole
-from ..render import json_line, line, note
-from ..text import escape
-from ..verb import Verb
+from ..command import Verb
+from ..exit_codes import hint
+from ..input.types import filled, json_option, whole
+from ..output.format import escape
+from ..output.table import json_line, line, note
+from ..session import Session, pass_session
 
 if TYPE_CHECKING:
     from ...queue import Queue
@@ -49,7 +49,7 @@ def command(
     Whoever can open it can run commands as you, unless --read-only is given: you and root, or where
     there is a token, whoever has that. Exits 0 on SIGTERM, 130 on Ctrl-C.
     """
-    from ...surroundings import user_at_host
+    from ...system.host import user_at_host
     from ...web.server import open_site, serve
 
     queue = session.acting(f"dashboard:{user_at_host()}", read_only=read_only)

@@ -2,7 +2,7 @@
 
 import click
 
-from ..verb import Verb
+from ..command import Verb
 
 
 @click.command(

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...answers import Acted
+from ...core.job import JobState
+from ...core.job_filter import Filter, filter_of
+from ...core.results import Acted
 from ...display import as_typed
 from ...errors import WrongState
-from ...filtering import Filter, filter_of
-from ...job import JobState
-from .. import offers
-from ..choosing import (
+from ..command import VerbSet
+from ..exit_codes import each
+from ..input import completions
+from ..input.bulk_options import (
     Consent,
     act_on_all,
     acted_json,
@@ -23,16 +25,14 @@ from ..choosing import (
     named_or_meant,
     tell_acted,
 )
-from ..context import Session, pass_session
-from ..exits import each
-from ..naming import taken_all, tell_unknown
-from ..params import Place, as_of_option, json_option, queue_option, reason_option, whole
-from ..render import document, document_of_each, json_array, line, note, pairs
-from ..verb import VerbSet
+from ..input.job_ref import taken_all, tell_unknown
+from ..input.types import Place, as_of_option, json_option, queue_option, reason_option, whole
+from ..output.table import document, document_of_each, json_array, line, note, pairs
+from ..session import Session, pass_session
 
 if TYPE_CHECKING:
-    from ...filtering import Verb
-    from ...job import Job
+    from ...core.job import Job
+    from ...core.job_filter import Verb
     from ...queue import Queue
 
 PAGE = 500
@@ -73,11 +73,11 @@ def list_dead(session: Session, *, queue: str | None, limit: int | None, as_of: 
     is_unknown = tell_unknown(session.reading(), queue, opened)
     jobs = opened.each_job(filter_of(state=JobState.DEAD, queue=queue), limit=limit)
     if as_json:
-        from ...documents import job_json
+        from ...queries.json_form import job_json
 
         json_array(map(job_json, jobs))
         return
-    from ..jobtext import print_dead
+    from ..output.job_text import print_dead
 
     is_first = True
     while page := list(islice(jobs, PAGE)):
@@ -91,7 +91,7 @@ def list_dead(session: Session, *, queue: str | None, limit: int | None, as_of: 
     "show",
     examples=("queuectl dlq show bad1", "queuectl dlq show bad1 bad2"),
 )
-@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...", shell_complete=offers.jobs(JobState.DEAD))
+@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...", shell_complete=completions.jobs(JobState.DEAD))
 @json_option
 @pass_session
 @click.pass_context
@@ -103,11 +103,11 @@ def show_dead(ctx: click.Context, session: Session, *, job_ids: tuple[str, ...],
     queue = session.reading()
     jobs, code = each(job_ids, lambda typed: _dead(queue, typed))
     if as_json:
-        from ...documents import job_json
+        from ...queries.json_form import job_json
 
         document_of_each([job_json(job) for job in jobs], is_several=len(job_ids) > 1)
         ctx.exit(code)
-    from ..jobtext import details
+    from ..output.job_text import details
 
     for place, job in enumerate(jobs):
         if place:
@@ -130,7 +130,9 @@ def _on_some(function: Any) -> Any:
     function = json_option(reason_option(function))
     function = consent_options(filter_options([JobState.DEAD])(function))
     function = click.option("--all", "-a", "everything", is_flag=True, help="Every dead job.")(function)
-    return click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=offers.jobs(JobState.DEAD))(function)
+    return click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=completions.jobs(JobState.DEAD))(
+        function
+    )
 
 
 @command.command(

@@ -2,12 +2,12 @@
 
 import click
 
-from ..context import Session, pass_session
-from ..exits import REFUSED
-from ..params import json_option
-from ..render import document, line, paint
-from ..text import escape
-from ..verb import Verb
+from ..command import Verb
+from ..exit_codes import REFUSED
+from ..input.types import json_option
+from ..output.format import escape
+from ..output.table import document, line, paint
+from ..session import Session, pass_session
 
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
@@ -28,7 +28,7 @@ def command(ctx: click.Context, session: Session, *, as_json: bool) -> None:
     Looks at the disk, the files, the clock, workers and views; `queuectl verify` looks at the log
     itself. Exits 1 where anything is wrong, warnings among it.
     """
-    from ...doctor import examine
+    from ...integrity.doctor import examine
 
     found = examine(session.directory())
     if as_json:

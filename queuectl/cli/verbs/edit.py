@@ -6,18 +6,18 @@ from typing import Any
 
 import click
 
-from ...amending import FIELDS, form_of
+from ...core.edit import FIELDS, form_of
+from ...core.job import ENDED, JobState
 from ...display import shown
 from ...errors import InvalidInput
-from ...job import ENDED, JobState
-from .. import offers
-from ..asking import tell_passed
-from ..context import Session, pass_session
-from ..naming import taken
-from ..params import duration_s, json_option, queue_option, reason_option, whole
-from ..render import document, line, note
-from ..text import escape
-from ..verb import Verb
+from ..command import Verb
+from ..input import completions
+from ..input.job_options import tell_passed
+from ..input.job_ref import taken
+from ..input.types import duration_s, json_option, queue_option, reason_option, whole
+from ..output.format import escape
+from ..output.table import document, line, note
+from ..session import Session, pass_session
 
 _WORDS = {
     "priority": "a whole number, for example 10",
@@ -37,7 +37,7 @@ _WORDS = {
         "queuectl edit job1 --set 'command=rsync -a here there' --reason 'the host moved'",
     ),
 )
-@click.argument("job_id", metavar="JOB", shell_complete=offers.jobs())
+@click.argument("job_id", metavar="JOB", shell_complete=completions.jobs())
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=f"Without the editor: {', '.join(FIELDS)}.")
 @queue_option(help="As --set queue=NAME.")
 @click.option("--priority", "-p", type=whole(), metavar="INT", help="As --set priority=INT.")
@@ -60,7 +60,7 @@ def command(
     if wanted:
         after = queue.edit(job.id, reason=reason, **wanted)
     else:
-        from ..editing import changed, edit_until_done
+        from ..input.editor import changed, edit_until_done
 
         form = form_of(job.spec, None if job.state in ENDED else job.runs_at_us)
         after = edit_until_done(
@@ -69,7 +69,7 @@ def command(
             lambda typed: queue.edit(job.id, reason=reason, **changed(form, typed)),
         )
     if as_json:
-        from ...documents import job_json
+        from ...queries.json_form import job_json
 
         document(job_json(after))
     elif after.version == job.version:

@@ -7,13 +7,13 @@ import click
 
 from ...display import as_typed, shown
 from ...errors import InvalidInput
-from .. import offers
-from ..advice import advise
-from ..asking import ArgvCommand, asked, check_replace, from_here, job_options, tell_passed
-from ..context import Session, pass_session
-from ..params import json_option, now_us, reason_option
-from ..render import document, line, note
-from ..text import escape, plural
+from ..input import completions
+from ..input.job_options import ArgvCommand, asked, check_replace, from_here, job_options, tell_passed
+from ..input.types import json_option, now_us, reason_option
+from ..output.advice import advise
+from ..output.format import escape, plural
+from ..output.table import document, line, note
+from ..session import Session, pass_session
 
 FORMS = (
     "[OPTIONS] ID COMMAND",
@@ -60,7 +60,7 @@ class EnqueueCommand(ArgvCommand):
         "find . -name '*.gz' -printf 'gzip -t %p\\n' | queuectl enqueue --file - --lines",
     ),
 )
-@click.argument("words", nargs=-1, metavar="[ID COMMAND | JSON]", shell_complete=offers.files_behind_dashes)
+@click.argument("words", nargs=-1, metavar="[ID COMMAND | JSON]", shell_complete=completions.files_behind_dashes)
 @click.option("--id", "job_id", metavar="ID", help="The job's id.  [default: one of our making]")
 @click.option("--command", "shell_line", metavar="COMMAND", help="A shell line; so one can begin with a dash.")
 @click.option("--file", "-f", "stream", type=_File("rb"), metavar="FILE", help="A job a line; - is stdin.")
@@ -130,7 +130,7 @@ def _job(
 
 
 def _from_json(text: str, job_id: str | None) -> dict[str, Any]:
-    from ..bulk import read_object
+    from ..input.jobs_file import read_object
 
     job = read_object(text)
     if job_id is None:
@@ -159,7 +159,7 @@ def _new(job_id: str | None) -> dict[str, Any]:
 
 
 def _edited(session: Session, job: dict[str, Any], reason: str | None, as_json: bool) -> None:
-    from ..editing import edit_until_done
+    from ..input.editor import edit_until_done
 
     form: dict[str, Any] = {
         "id": None,
@@ -174,7 +174,7 @@ def _edited(session: Session, job: dict[str, Any], reason: str | None, as_json: 
 
 
 def _one(session: Session, job: dict[str, Any], options: dict[str, Any], reason: str | None, as_json: bool) -> None:
-    from ...job_mapping import request_from_mapping
+    from ...core.job_mapping import request_from_mapping
 
     twice = sorted(job.keys() & options.keys())
     if twice:
@@ -184,7 +184,7 @@ def _one(session: Session, job: dict[str, Any], options: dict[str, Any], reason:
     queue = session.created()
     done = queue.enqueue_request(request, reason=reason)
     if as_json:
-        from ...documents import job_json
+        from ...queries.json_form import job_json
 
         document(job_json(done))
     else:
@@ -202,7 +202,7 @@ def _from_file(
     reason: str | None,
     as_json: bool,
 ) -> None:
-    from ..bulk import Jobs, enqueue_all
+    from ..input.jobs_file import Jobs, enqueue_all
 
     jobs, queue = Jobs(stream, defaults, as_lines=as_lines), session.created()
     done = enqueue_all(queue, jobs, skip_existing=skip_existing, reason=reason)

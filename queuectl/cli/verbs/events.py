@@ -12,16 +12,16 @@ from ...errors import InvalidInput
 from ...events.codec import LAYOUTS
 from ...events.types import Recorded
 from ...queue import Queue
-from .. import offers
-from ..context import Session, pass_session
-from ..exits import check_reader
-from ..naming import tell_unknown
-from ..params import Place, Words, joined, json_option, place, queue_option, whole
-from ..render import json_array, json_line, note, paged_table
-from ..verb import Verb
+from ..command import Verb
+from ..exit_codes import check_reader
+from ..input import completions
+from ..input.job_ref import tell_unknown
+from ..input.types import Place, Words, joined, json_option, place, queue_option, whole
+from ..output.table import json_array, json_line, note, paged_table
+from ..session import Session, pass_session
 
 if TYPE_CHECKING:
-    from ..story import Names
+    from ..output.event_text import Names
 
 TYPES = tuple(layout.name for layout in LAYOUTS)
 PAGE = 500
@@ -56,11 +56,11 @@ def _type(field: str, word: str) -> str:
     type=Words(_type),
     callback=joined,
     metavar="TYPE",
-    shell_complete=offers.event_types,
+    shell_complete=completions.event_types,
     help="Only these; may be repeated, or several with commas between them.",
 )
 @click.option(
-    "--job", metavar="JOB", shell_complete=offers.jobs(), help="Only of this job, and of earlier ones of its id."
+    "--job", metavar="JOB", shell_complete=completions.jobs(), help="Only of this job, and of earlier ones of its id."
 )
 @queue_option(help="Only of jobs in this queue.")
 @click.option("--actor", metavar="WHO", help="Only what this user@host or worker did.")
@@ -117,7 +117,7 @@ def _bounds(queue: Queue, since: Place | None, until: Place | None) -> tuple[int
 
 
 def _print(queue: Queue, events: Iterator[Recorded], as_json: bool) -> None:
-    from ..story import Names
+    from ..output.event_text import Names
 
     names = Names(queue)
     if as_json:
@@ -127,7 +127,7 @@ def _print(queue: Queue, events: Iterator[Recorded], as_json: bool) -> None:
 
 
 def _pages(events: Iterator[Recorded], names: "Names") -> None:
-    from ..story import COLUMNS, row
+    from ..output.event_text import COLUMNS, row
 
     def pages() -> Iterator[list[tuple[str, ...]]]:
         while page := [row(each, names.job_of(each), names.cause_of(each)) for each in islice(events, PAGE)]:
@@ -137,7 +137,7 @@ def _pages(events: Iterator[Recorded], names: "Names") -> None:
 
 
 def _document(recorded: Recorded, names: "Names") -> dict[str, Any]:
-    from ...documents import event_json
+    from ...queries.json_form import event_json
 
     return event_json(recorded, names.job_of(recorded), names.cause_of(recorded))
 
@@ -145,7 +145,7 @@ def _document(recorded: Recorded, names: "Names") -> dict[str, Any]:
 def _follow(
     queue: Queue, after: int, choice: Mapping[str, Any], limit: int | None, last: int | None, as_json: bool
 ) -> None:
-    from ..story import Names
+    from ..output.event_text import Names
 
     names = Names(queue)
     shown = 0

@@ -2,13 +2,13 @@
 
 import click
 
-from ..context import Session, pass_session
-from ..exits import say
-from ..params import filled
-from ..progress import progress, unwritten
-from ..render import note
-from ..text import escape, plural
-from ..verb import Verb
+from ..command import Verb
+from ..exit_codes import say
+from ..input.types import filled
+from ..output.format import escape, plural
+from ..output.progress import progress, unwritten
+from ..output.table import note
+from ..session import Session, pass_session
 
 
 @click.command(

@@ -6,12 +6,12 @@ import click
 
 from ...errors import JobNotFound
 from ...events.types import CONFIG_STREAM, WORKER_STREAM, Enqueued
-from .. import offers
-from ..context import Session, pass_session
-from ..params import json_option, whole
-from ..render import document, json_array, note, table
-from ..text import escape
-from ..verb import Verb
+from ..command import Verb
+from ..input import completions
+from ..input.types import json_option, whole
+from ..output.format import escape
+from ..output.table import document, json_array, note, table
+from ..session import Session, pass_session
 
 if TYPE_CHECKING:
     from ...queue import Queue
@@ -32,7 +32,7 @@ LIVES = 10
         "queuectl history config",
     ),
 )
-@click.argument("name", metavar="JOB|config|worker:ID", shell_complete=offers.jobs())
+@click.argument("name", metavar="JOB|config|worker:ID", shell_complete=completions.jobs())
 @click.option("--tree", is_flag=True, help="The jobs whose commands led to it, and those that its own enqueued.")
 @click.option("--depth", type=whole(1, 100), metavar="N", help=f"Generations either way.  [default: {DEPTH}]")
 @click.option("--limit", type=whole(1, 10_000), metavar="N", help=f"Jobs in the tree.  [default: {LIMIT}]")
@@ -68,7 +68,7 @@ def command(
 
 
 def _show_events(session: Session, name: str, lives: int | None, last: int | None, as_json: bool) -> None:
-    from ..story import TIMELINE, Names, timeline
+    from ..output.event_text import TIMELINE, Names, timeline
 
     queue = session.reading()
     name = _meant(queue, name)
@@ -79,7 +79,7 @@ def _show_events(session: Session, name: str, lives: int | None, last: int | Non
         note(escape(untold))
     names, events = Names(queue), events[-last:] if last else events
     if as_json:
-        from ...documents import event_json
+        from ...queries.json_form import event_json
 
         json_array(event_json(each, names.job_of(each), names.cause_of(each)) for each in events)
     elif events:
@@ -105,11 +105,11 @@ def _show_family(session: Session, job_id: str, depth: int, limit: int, as_json:
     queue = session.reading()
     family = queue.family(queue.match_id(job_id, or_removed=True), depth=depth, limit=limit)
     if as_json:
-        from ...documents import family_json
+        from ...queries.json_form import family_json
 
         document(family_json(family))
         return
-    from ..familytext import COLUMNS, left_out, rows
+    from ..output.lineage_text import COLUMNS, left_out, rows
 
     table(COLUMNS, list(rows(family)))
     for told in left_out(family):

@@ -6,12 +6,12 @@ from typing import IO, Any
 import click
 
 from ...errors import QueuectlError
-from ..context import Session, pass_session
-from ..params import OneOf, filled, json_option, reason_option
-from ..progress import progress
-from ..render import document, line
-from ..text import plural
-from ..verb import Verb
+from ..command import Verb
+from ..input.types import OneOf, filled, json_option, reason_option
+from ..output.format import plural
+from ..output.progress import progress
+from ..output.table import document, line
+from ..session import Session, pass_session
 
 FOREIGN = ("jobs-json", "sqlite-jobs")
 
@@ -69,7 +69,7 @@ def command(
         return
     if len(files) > (2 if kind == "jobs-json" else 1) or (tables and kind != "sqlite-jobs"):
         raise click.UsageError("jobs-json takes FILE and DLQ_FILE; sqlite-jobs takes FILE and --table NAME")
-    from ..adopted import adopt
+    from ..import_report import adopt
 
     adopt(session, files, kind, tables, rejects=rejects, reason=reason, as_json=as_json, **flags)
 

@@ -5,19 +5,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...filtering import KEYS, Filter
-from ...job import JobState
-from .. import offers
-from ..choosing import filter_from, filter_options
-from ..context import Session, pass_session
-from ..naming import tell_unknown
-from ..params import Place, as_of_option, json_option, now_us, whole
-from ..render import SCREENFUL, json_array, note, paged_table
-from ..text import escape
-from ..verb import Verb
+from ...core.job import JobState
+from ...core.job_filter import KEYS, Filter
+from ..command import Verb
+from ..input import completions
+from ..input.bulk_options import filter_from, filter_options
+from ..input.job_ref import tell_unknown
+from ..input.types import Place, as_of_option, json_option, now_us, whole
+from ..output.format import escape
+from ..output.table import SCREENFUL, json_array, note, paged_table
+from ..session import Session, pass_session
 
 if TYPE_CHECKING:
-    from ...asof import Past
+    from ...history.as_of import Past
     from ...queue import Queue
 
 PAGE = 500
@@ -44,7 +44,7 @@ PAGE = 500
 @click.option(
     "--limit", "-n", type=whole(0), metavar="N", help=f"At most so many; 0 is all.  [{SCREENFUL}; --json: all]"
 )
-@click.option("--after", metavar="ID", shell_complete=offers.jobs(), help="Go on behind this one.")
+@click.option("--after", metavar="ID", shell_complete=completions.jobs(), help="Go on behind this one.")
 @as_of_option
 @json_option
 @pass_session
@@ -77,11 +77,11 @@ def command(
     is_unknown = tell_unknown(session.reading(), where.queue, opened)
     found = opened.each_job(where, order=order, limit=most, after=after)
     if as_json:
-        from ...documents import job_json
+        from ...queries.json_form import job_json
 
         json_array(map(job_json, found))
         return
-    from ..jobtext import Rows, chosen_columns, gone_workers
+    from ..output.job_text import Rows, chosen_columns, gone_workers
 
     wanted = chosen_columns(columns)
     first = list(islice(found, PAGE))

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...core.job import WAITING
 from ...errors import JobNotFound, Unusable
-from ...job import WAITING
-from .. import offers
-from ..advice import Holdup
-from ..context import Session, pass_session
-from ..exits import each
-from ..params import json_option, whole
-from ..printing import LinePrinter, Printer, Wanted, print_document
-from ..render import note, on_terminal
-from ..text import escape
-from ..verb import Verb
+from ..command import Verb
+from ..exit_codes import each
+from ..input import completions
+from ..input.types import json_option, whole
+from ..output.advice import Holdup
+from ..output.format import escape
+from ..output.run_output import LinePrinter, Printer, Wanted, print_document
+from ..output.table import note, on_terminal
+from ..session import Session, pass_session
 
 if TYPE_CHECKING:
-    from ...answers import Run
-    from ...job import Job
+    from ...core.job import Job
+    from ...core.results import Run
     from ...queue import Queue
 
 MOST_LINES = 1_000_000
@@ -39,7 +39,7 @@ LOOK_S = 1.0
         "queuectl logs job1 --follow --tail 0",
     ),
 )
-@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...", shell_complete=offers.jobs())
+@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...", shell_complete=completions.jobs())
 @click.option("--attempt", type=whole(1), metavar="N", help="Only the runs that were this attempt.")
 @click.option("--last", is_flag=True, help="Only the last run, and with --follow those after it.")
 @click.option("--all-runs", is_flag=True, help="Also runs that were only given back.")
@@ -89,7 +89,7 @@ def command(
 
 
 def _follow(queue: "Queue", job_id: str, wanted: Wanted, as_json: bool) -> int:
-    from ..following import code_of, follow
+    from ..output.follow import code_of, follow
 
     printer = (LinePrinter if as_json else Printer)(queue, queue.runs(job_id), wanted)
     return code_of(
@@ -166,6 +166,6 @@ def _print_all(queue: "Queue", found: "list[tuple[str, list[Run]]]", wanted: Wan
 def _paged() -> AbstractContextManager[None]:
     if not on_terminal():
         return nullcontext()
-    from ..pager import paged
+    from ..output.pager import paged
 
     return paged()

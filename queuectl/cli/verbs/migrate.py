@@ -2,13 +2,13 @@
 
 import click
 
-from ..context import Session, pass_session
-from ..exits import REFUSED
-from ..params import json_option
-from ..progress import progress
-from ..render import document, line
-from ..text import escape
-from ..verb import Verb
+from ..command import Verb
+from ..exit_codes import REFUSED
+from ..input.types import json_option
+from ..output.format import escape
+from ..output.progress import progress
+from ..output.table import document, line
+from ..session import Session, pass_session
 
 
 @click.command(cls=Verb, examples=("queuectl migrate --check", "queuectl migrate"))

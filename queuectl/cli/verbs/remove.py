@@ -4,10 +4,11 @@ from typing import Any
 
 import click
 
-from ...answers import Acted
-from ...job import ENDED
-from .. import offers
-from ..choosing import (
+from ...core.job import ENDED
+from ...core.results import Acted
+from ..command import Verb
+from ..input import completions
+from ..input.bulk_options import (
     Consent,
     act_on_all,
     acted_json,
@@ -17,11 +18,10 @@ from ..choosing import (
     named_or_meant,
     tell_acted,
 )
-from ..context import Session, pass_session
-from ..naming import each_taken
-from ..params import json_option, reason_option
-from ..render import document
-from ..verb import Verb
+from ..input.job_ref import each_taken
+from ..input.types import json_option, reason_option
+from ..output.table import document
+from ..session import Session, pass_session
 
 SAID = ("Remove", "Removed")
 
@@ -34,7 +34,7 @@ SAID = ("Remove", "Removed")
         "queuectl remove --state cancelled --match rsync",
     ),
 )
-@click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=offers.jobs(*offers.ENDED))
+@click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=completions.jobs(*completions.ENDED))
 @filter_options(ENDED)
 @consent_options
 @reason_option

@@ -3,13 +3,13 @@
 import click
 
 from ..branched import branch
-from ..context import Session, pass_session
-from ..exits import REFUSED
-from ..params import Place, filled, json_option, place
-from ..progress import progress
-from ..render import document, line
-from ..text import escape, plural
-from ..verb import Verb
+from ..command import Verb
+from ..exit_codes import REFUSED
+from ..input.types import Place, filled, json_option, place
+from ..output.format import escape, plural
+from ..output.progress import progress
+from ..output.table import document, line
+from ..session import Session, pass_session
 
 
 @click.command(

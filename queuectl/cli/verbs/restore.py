@@ -2,12 +2,12 @@
 
 import click
 
-from ..context import Session, pass_session
-from ..params import filled, json_option
-from ..progress import progress
-from ..render import document, line
-from ..text import escape
-from ..verb import Verb
+from ..command import Verb
+from ..input.types import filled, json_option
+from ..output.format import escape
+from ..output.progress import progress
+from ..output.table import document, line
+from ..session import Session, pass_session
 
 
 @click.command(

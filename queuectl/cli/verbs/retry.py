@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...core.job import Job, JobState
 from ...display import as_typed
 from ...errors import WrongState
-from ...job import Job, JobState
-from .. import offers
-from ..choosing import (
+from ..command import Verb
+from ..input import completions
+from ..input.bulk_options import (
     Consent,
     act_on_all,
     acted_json,
@@ -18,12 +19,11 @@ from ..choosing import (
     named_or_meant,
     tell_acted,
 )
-from ..context import Session, pass_session
-from ..naming import each_taken, taken
-from ..params import json_option, reason_option
-from ..render import document, line
-from ..text import escape
-from ..verb import Verb
+from ..input.job_ref import each_taken, taken
+from ..input.types import json_option, reason_option
+from ..output.format import escape
+from ..output.table import document, line
+from ..session import Session, pass_session
 
 if TYPE_CHECKING:
     from ...queue import Queue
@@ -41,9 +41,9 @@ BADLY = (JobState.FAILED, JobState.DEAD)
         "queuectl retry --state cancelled --match rsync --yes",
     ),
 )
-@click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=offers.jobs(*offers.AGAIN))
+@click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=completions.jobs(*completions.AGAIN))
 @click.option("--edit", "edits", is_flag=True, help="Change one job in your editor first.")
-@filter_options(offers.AGAIN)
+@filter_options(completions.AGAIN)
 @consent_options
 @reason_option
 @json_option
@@ -88,13 +88,13 @@ def retry_edited(queue: "Queue", job_ids: tuple[str, ...], *, reason: str | None
 
     Raises WrongState before the editor opens for a job that cannot run again.
     """
-    from ...amending import form_of
-    from ..editing import changed, edit_until_done
+    from ...core.edit import form_of
+    from ..input.editor import changed, edit_until_done
 
     if len(job_ids) != 1:
         raise click.UsageError("--edit is for one job; name it")
     job = queue.job(taken(queue, job_ids[0]))
-    if job.state not in offers.AGAIN:
+    if job.state not in completions.AGAIN:
         raise WrongState("retry", job.id, job.state, f"`queuectl edit {as_typed(job.id)}` changes one that waits")
     form = form_of(job.spec, 0)
     return edit_until_done(
@@ -107,7 +107,7 @@ def retry_edited(queue: "Queue", job_ids: tuple[str, ...], *, reason: str | None
 def tell_retried(jobs: list[Job], *, as_json: bool) -> None:
     """Say which jobs run again."""
     if as_json:
-        from ...documents import job_json
+        from ...queries.json_form import job_json
 
         document([job_json(job) for job in jobs])
     else:

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...core.job import ENDED, JobState
 from ...display import as_typed
-from ...job import ENDED, JobState
-from .. import offers
-from ..advice import advise, advise_waiting, cut_text
-from ..asking import ArgvCommand, asked, check_replace, from_here, job_options, tell_passed
-from ..context import Session, pass_session
-from ..exits import hint, say
-from ..params import json_option, now_us, reason_option
-from ..render import coloured, document, line, note
-from ..taming import Tamed
-from ..text import duration, escape, moment
+from ..exit_codes import hint, say
+from ..input import completions
+from ..input.job_options import ArgvCommand, asked, check_replace, from_here, job_options, tell_passed
+from ..input.types import json_option, now_us, reason_option
+from ..output.advice import advise, advise_waiting, cut_text
+from ..output.format import duration, escape, moment
+from ..output.sanitize import Tamed
+from ..output.table import coloured, document, line, note
+from ..session import Session, pass_session
 
 if TYPE_CHECKING:
-    from ...answers import Run
-    from ...job import Job
+    from ...core.job import Job
+    from ...core.results import Run
     from ...queue import Queue
 
 PATIENCE_S = 2.0
@@ -41,7 +41,7 @@ class RunCommand(ArgvCommand):
         "queuectl run --id nightly --replace --wait ./backup.sh",
     ),
 )
-@click.argument("words", nargs=-1, metavar="[COMMAND]", shell_complete=offers.files_behind_dashes)
+@click.argument("words", nargs=-1, metavar="[COMMAND]", shell_complete=completions.files_behind_dashes)
 @click.option("--id", "job_id", metavar="ID", help="The job's id.  [default: one of our making]")
 @click.option("--command", "shell_line", metavar="COMMAND", help="A shell line; so one can begin with a dash.")
 @click.option("--wait", "-w", "--follow", "-f", is_flag=True, help="Show what it prints, and exit as it does.")
@@ -71,7 +71,7 @@ def command(
     With --wait it exits as the command did: with its code, 128 + its signal, or 1 when it was
     cancelled. Ctrl-C ends the waiting with 130, not the job.
     """
-    from ...job_mapping import request_from_mapping
+    from ...core.job_mapping import request_from_mapping
 
     if raw and not wait:
         raise click.UsageError("--raw is about what --wait shows")
@@ -84,7 +84,7 @@ def command(
     job = queue.enqueue_request(request, reason=reason)
     tell_passed(request.run_at_us, job.id)
     if as_json:
-        from ...documents import job_json
+        from ...queries.json_form import job_json
 
         document(job_json(job))
     elif wait:
@@ -109,7 +109,7 @@ def _command(words: tuple[str, ...], argv: tuple[str, ...] | None, shell_line: s
 
 
 def _follow(queue: "Queue", enqueued: "Job", *, raw: bool) -> int:
-    from ..following import code_of, follow
+    from ..output.follow import code_of, follow
 
     job_id = enqueued.id
     try:

@@ -5,19 +5,19 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from ...display import as_typed
-from .. import offers
-from ..context import Session, pass_session
-from ..exits import each
-from ..params import Place, as_of_option, json_option
-from ..render import document_of_each, line, pairs
-from ..text import escape
-from ..verb import Verb
+from ..command import Verb
+from ..exit_codes import each
+from ..input import completions
+from ..input.types import Place, as_of_option, json_option
+from ..output.format import escape
+from ..output.table import document_of_each, line, pairs
+from ..session import Session, pass_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ...answers import Cause
-    from ...job import Job
+    from ...core.job import Job
+    from ...core.results import Cause
     from ...queue import Queue
 
 
@@ -35,7 +35,7 @@ class _Found(NamedTuple):
     cls=Verb,
     examples=("queuectl show job1", "queuectl show job1 job2", "queuectl show job1 --as-of '5m ago'"),
 )
-@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...", shell_complete=offers.jobs())
+@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...", shell_complete=completions.jobs())
 @as_of_option
 @json_option
 @pass_session
@@ -58,7 +58,7 @@ def command(
 
     jobs, code = each(job_ids, found)
     if as_json:
-        from ...documents import cause_json, job_json
+        from ...queries.json_form import cause_json, job_json
 
         documents = [
             {
@@ -72,8 +72,8 @@ def command(
         ]
         document_of_each(documents, is_several=len(job_ids) > 1)
     else:
-        from ..jobtext import details, gone_workers
-        from ..story import cause_text
+        from ..output.event_text import cause_text
+        from ..output.job_text import details, gone_workers
 
         for place, (job, inherited, cause, earlier, missing) in enumerate(jobs):
             if place:

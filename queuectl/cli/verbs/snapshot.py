@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from ..context import Session, pass_session
-from ..params import json_option
-from ..progress import progress
-from ..render import Column, document, json_array, line, note, table
-from ..text import moment, plural
-from ..verb import VerbSet
+from ..command import VerbSet
+from ..input.types import json_option
+from ..output.format import moment, plural
+from ..output.progress import progress
+from ..output.table import Column, document, json_array, line, note, table
+from ..session import Session, pass_session
 
 COLUMNS = (Column("POS", right=True), Column("TIME"), Column("SIZE", right=True))
 NICEST = 19
@@ -50,7 +50,7 @@ def list_snapshots(session: Session, *, as_json: bool) -> None:
     """List the snapshots that count."""
     found = session.reading().snapshots()
     if as_json:
-        from ...when import time_json
+        from ...core.times import time_json
 
         json_array(
             {

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..context import Session, pass_session
-from ..naming import tell_unknown
-from ..params import Place, as_of_option, json_option, queue_option
-from ..render import document, line
-from ..verb import Verb
+from ..command import Verb
+from ..input.job_ref import tell_unknown
+from ..input.types import Place, as_of_option, json_option, queue_option
+from ..output.table import document, line
+from ..session import Session, pass_session
 
 if TYPE_CHECKING:
     pass
@@ -38,7 +38,7 @@ def command(session: Session, *, queue: str | None, watch: bool, as_of: Place | 
     if watch and as_of is not None:
         raise click.UsageError("the past does not change; leave out --watch or --as-of")
     if watch:
-        from ..watching import watch_status
+        from ..output.watch import watch_status
 
         tell_unknown(session.reading(), queue)
         watch_status(session.reading(), queue, as_json=as_json)
@@ -50,11 +50,11 @@ def _print(session: Session, as_of: Place | None, queue: str | None, as_json: bo
     past = None if as_of is None else session.past(as_of)
     tell_unknown(session.reading(), queue, past)
     if as_json:
-        from ...documents import status_json
+        from ...queries.json_form import status_json
 
         document(status_json((session.reading() if past is None else past).status(queue=queue)))
         return
-    from ..glance import glance, glance_back
+    from ..output.status_text import glance, glance_back
 
     lines = glance(session.reading(), queue) if past is None else glance_back(past, queue)
     for each in lines:

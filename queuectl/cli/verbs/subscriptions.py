@@ -4,15 +4,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .. import offers
-from ..context import Session, pass_session
-from ..params import json_option, whole
-from ..render import Column, document, line, note, on_terminal, table
-from ..text import duration, escape, moment
-from ..verb import VerbSet
+from ..command import VerbSet
+from ..input import completions
+from ..input.types import json_option, whole
+from ..output.format import duration, escape, moment
+from ..output.table import Column, document, line, note, on_terminal, table
+from ..session import Session, pass_session
 
 if TYPE_CHECKING:
-    from ...answers import Subscriber
+    from ...core.results import Subscriber
 
 COLUMNS = (
     Column("NAME"),
@@ -52,7 +52,7 @@ def list_all(session: Session, *, as_json: bool) -> None:
     """
     found = session.reading().subscriptions()
     if as_json:
-        from ...documents import subscriber_json
+        from ...queries.json_form import subscriber_json
 
         document([subscriber_json(each) for each in found])
     elif found:
@@ -62,7 +62,7 @@ def list_all(session: Session, *, as_json: bool) -> None:
 
 
 @command.command("rewind", examples=("queuectl subscriptions rewind mailer 1200",))
-@click.argument("name", shell_complete=offers.subscriptions)
+@click.argument("name", shell_complete=completions.subscriptions)
 @click.argument("position", metavar="POS", type=whole(0))
 @json_option
 @pass_session
@@ -80,7 +80,7 @@ def rewind(session: Session, *, name: str, position: int, as_json: bool) -> None
 
 
 @command.command("remove", examples=("queuectl subscriptions remove mailer",))
-@click.argument("name", shell_complete=offers.subscriptions)
+@click.argument("name", shell_complete=completions.subscriptions)
 @json_option
 @pass_session
 def remove(session: Session, *, name: str, as_json: bool) -> None:

@@ -5,13 +5,13 @@ import sys
 
 import click
 
+from ...core.job import JobState
 from ...errors import QueuectlError
-from ...job import JobState
-from ...lock_wait import listen
-from ..context import Session, pass_session
-from ..params import States, duration_s, queue_option
-from ..render import on_terminal, terminal_width
-from ..verb import Verb
+from ...system.lock_wait import listen
+from ..command import Verb
+from ..input.types import States, duration_s, queue_option
+from ..output.table import on_terminal, terminal_width
+from ..session import Session, pass_session
 
 REFRESH_S = 1.0
 LEAST_REFRESH_S = 0.1

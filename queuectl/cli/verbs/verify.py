@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..context import Session, pass_session
-from ..exits import REFUSED
-from ..params import filled, json_option
-from ..progress import progress
-from ..render import document, line, note, paint
-from ..text import escape, plural
-from ..verb import Verb
+from ..command import Verb
+from ..exit_codes import REFUSED
+from ..input.types import filled, json_option
+from ..output.format import escape, plural
+from ..output.progress import progress
+from ..output.table import document, line, note, paint
+from ..session import Session, pass_session
 
 if TYPE_CHECKING:
-    from ...verification import Found, Verified
+    from ...integrity.verify import Found, Verified
 
 TITLES = {
     "file": "Checking the file",
@@ -55,7 +55,7 @@ def command(
     what runs printed is there. With --against also that nothing was changed or cut since the
     checkpoint was written. Exits 1 where anything is wrong.
     """
-    from ...verification import verify
+    from ...integrity.verify import verify
 
     doing = TITLES["file"]
 
@@ -135,7 +135,7 @@ def _place(problem: "Found") -> str:
 
 
 def _document(found: "Verified") -> dict[str, Any]:
-    from ...when import time_json
+    from ...core.times import time_json
 
     head = found.head
     return {

@@ -4,22 +4,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...filtering import Filter
-from ...job import JobState
-from .. import offers
-from ..advice import Holdup
-from ..choosing import TOLD, Consent, filter_from, filter_options, named_or_meant
-from ..context import Session, pass_session
-from ..exits import REFUSED
-from ..naming import tell_unknown
-from ..params import duration_s, json_option
-from ..render import document, line, note
-from ..text import escape, plural
-from ..verb import Verb
+from ...core.job import JobState
+from ...core.job_filter import Filter
+from ..command import Verb
+from ..exit_codes import REFUSED
+from ..input import completions
+from ..input.bulk_options import TOLD, Consent, filter_from, filter_options, named_or_meant
+from ..input.job_ref import tell_unknown
+from ..input.types import duration_s, json_option
+from ..output.advice import Holdup
+from ..output.format import escape, plural
+from ..output.table import document, line, note
+from ..session import Session, pass_session
 
 if TYPE_CHECKING:
-    from ...answers import Waited
-    from ...job import Job
+    from ...core.job import Job
+    from ...core.results import Waited
     from ...queue import Queue
 
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
         "queuectl wait --all --timeout 1h",
     ),
 )
-@click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=offers.jobs(*offers.UNFINISHED))
+@click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=completions.jobs(*completions.UNFINISHED))
 @click.option("--all", "-a", "everything", is_flag=True, help="Every job that has not ended.")
-@filter_options(offers.UNFINISHED)
+@filter_options(completions.UNFINISHED)
 @click.option("--timeout", "-t", type=duration_s, metavar="SECONDS", help="Give up after so long, and exit 124.")
 @json_option
 @pass_session
@@ -83,11 +83,11 @@ def _nobody(queue: "Queue", where: Filter | None) -> str:
 
 def _tell_named(jobs: "list[Job]", as_json: bool) -> None:
     if as_json:
-        from ...documents import job_json
+        from ...queries.json_form import job_json
 
         document([job_json(job) for job in jobs])
         return
-    from ..jobtext import state_text
+    from ..output.job_text import state_text
 
     for job in jobs:
         line(f"{escape(job.id)} {state_text(job)}")

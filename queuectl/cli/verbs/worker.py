@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .. import offers
-from ..context import Session, pass_session
-from ..naming import tell_unknown
-from ..params import duration_s, json_option, queue_option, reason_option, whole
-from ..render import Column, document, line, note, state_colour, table
-from ..text import duration, escape
-from ..verb import VerbSet
+from ..command import VerbSet
+from ..input import completions
+from ..input.job_ref import tell_unknown
+from ..input.types import duration_s, json_option, queue_option, reason_option, whole
+from ..output.format import duration, escape
+from ..output.table import Column, document, line, note, state_colour, table
+from ..session import Session, pass_session
 
 if TYPE_CHECKING:
-    from ...answers import Running, WorkerInfo
-    from ..stopping import Asked
+    from ...core.results import Running, WorkerInfo
+    from ..stop_workers import Asked
 
 COLUMNS = (
     Column("ID"),
@@ -84,16 +84,16 @@ def start(
     if progress and (detach or not drain):
         raise click.UsageError("--progress counts down here to an end: give it --drain, and leave out --detach")
     if lease is not None:
-        from ...settings import parse
+        from ...core.settings import parse
 
         lease = float(parse("lease_s", str(lease))[1])  # a shorter one would flood the log with renewals
-    from ...intake import check_grace_s, check_poll_s
+    from ...core.request import check_grace_s, check_poll_s
 
     check_poll_s(1.0 if poll is None else poll)
     check_grace_s(0.0 if grace is None else grace)
     queue = session.created()
     if detach:
-        from ..detached import detach_worker
+        from ..detach import detach_worker
 
         timing = {"--poll": poll, "--lease": lease, "--grace": grace}
         options = [word for name, value in timing.items() if value is not None for word in (name, f"{value:g}")]
@@ -102,8 +102,8 @@ def start(
         detach_worker(queue, ["--count", str(count), *options, *(["--drain"] if drain else [])])
         return
     from ...worker import start_worker
-    from ...worker.notify import Notifier
-    from ..reporting import draining, print_lines
+    from ...worker.systemd import Notifier
+    from ..output.worker_log import draining, print_lines
 
     with draining(queue, queues or None) if progress else nullcontext() as shown:
         code = start_worker(
@@ -126,7 +126,7 @@ def start(
     "stop",
     examples=("queuectl worker stop --wait",),
 )
-@click.argument("ids", nargs=-1, metavar="[ID...]", shell_complete=offers.workers)
+@click.argument("ids", nargs=-1, metavar="[ID...]", shell_complete=completions.workers)
 @click.option("--now", is_flag=True, help="Stop the running commands too, and give their jobs back.")
 @click.option("--wait", "-w", is_flag=True, help="Return when they are gone.")
 @reason_option
@@ -138,7 +138,7 @@ def stop(session: Session, *, ids: tuple[str, ...], now: bool, wait: bool, reaso
     All of them where none is named. One that is dead leaves the list when it is named. --wait exits 0
     once they are gone.
     """
-    from ..stopping import ask_to_stop, wait_until_gone
+    from ..stop_workers import ask_to_stop, wait_until_gone
 
     queue = session.existing()
     asked = ask_to_stop(queue, ids, now=now, reason=reason)
@@ -183,12 +183,12 @@ def list_workers(session: Session, *, queue: str | None, as_json: bool) -> None:
     tell_unknown(opened, queue)
     workers = [info for info in opened.workers() if info.serves(queue)]
     if as_json:
-        from ...documents import worker_json
+        from ...queries.json_form import worker_json
 
         document([worker_json(info) for info in workers])
         return
     if not workers:
-        from ..advice import no_workers, way_to_start
+        from ..output.advice import no_workers, way_to_start
 
         told, start = no_workers(queue)
         note(f"{told}; {way_to_start(opened.path, start)}")

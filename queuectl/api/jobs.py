@@ -1,0 +1,207 @@
+"""Asking a queue for something: enqueueing, and acting on what is in it."""
+
+from __future__ import annotations  # evaluated, those of so many methods cost a command its start
+
+from typing import TYPE_CHECKING, Any
+
+from ..core.commands import CancelJob, RemoveJob, RequeueJob
+from ..core.job import JobState
+from ..core.request import JobRequest, ids_of
+from ..core.settings import canonical, parse
+from ..core.times import time_us
+from ..system.lazy import Later
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from ..core import job_filter
+    from ..core.commands import JobCommand
+    from ..core.job import Job
+    from ..core.job_filter import Chosen, Filter, Verb
+    from ..core.results import Acted, Bulk
+    from ..engine import enqueue, job_actions
+    from ..events.types import Command, Value
+else:
+    job_actions = Later("engine.job_actions")
+    enqueue = Later("engine.enqueue")
+    job_filter = Later("core.job_filter")
+
+
+from .reads import Looking
+
+
+class Asking(Looking):
+    """What users change."""
+
+    def enqueue(
+        self,
+        command: str | Sequence[str],
+        *,
+        id: str | None = None,
+        queue: str = "default",
+        priority: int = 0,
+        max_retries: int | None = None,
+        timeout_s: float | None = None,
+        backoff_base: float | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        run_at: datetime | None = None,
+        delay_s: float | None = None,
+        replace: bool = False,
+        shell: str | None = None,
+        inherit_env: str | Sequence[str] | None = None,
+        merge: bool = False,
+        reason: str | None = None,
+    ) -> Job:
+        """Enqueue one command: a shell line, or a list of words that runs without a shell.
+
+        `id` None is one of our making, `priority` higher runs first, `max_retries` are attempts after the
+        first, `timeout_s` 0 is never, a retry waits `backoff_base ** attempt` seconds, and None of these is
+        as configured. `cwd` None is this process's directory; `env` adds to the worker's environment.
+        `shell` runs a shell line, a program and its options. `inherit_env` is what of this process's environment
+        it takes along: names, `all`, or `configured`, what the setting says; None is nothing.
+        `merge` gives stdout and stderr one pipe, for the exact order of both: all of it counts as stdout.
+        `run_at` or `delay_s`: not before. `replace` removes an ended job of this id first: its history stays.
+        When it returns the job is on disk. Raises InvalidInput, DuplicateJob for an id that is
+        taken, or StoreError where it could not be written.
+        """
+        words: Command = tuple(command) if isinstance(command, list) else command  # type: ignore[assignment]
+        due_us = None if run_at is None else time_us(run_at)
+        request = JobRequest(
+            *(words, id, queue, priority, max_retries, timeout_s, backoff_base, cwd, env, due_us, delay_s, replace),
+            shell=shell,
+            inherit_env=inherit_env,
+            merge=merge,
+        )
+        return self.enqueue_request(request, reason=reason)
+
+    def enqueue_request(self, request: JobRequest, *, reason: str | None = None) -> Job:
+        """Enqueue one request; raises InvalidInput, DuplicateJob or StoreError, as enqueue() does."""
+        return enqueue.enqueue_one(self._engine, self._commits, request, reason=reason)
+
+    def enqueue_many(
+        self,
+        requests: Iterable[JobRequest | Mapping[str, Any] | str],
+        *,
+        skip_existing: bool = False,
+        progress: Callable[[int], None] | None = None,
+        reason: str | None = None,
+    ) -> Bulk:
+        """Enqueue many: all are checked before the first is enqueued, 10,000 go in a transaction.
+
+        Of `requests`, each may be a JobRequest, a mapping with the keys of the JSON form, or a shell line.
+        `skip_existing` leaves out those whose id is taken, which else refuse all; where one says `replace`,
+        its id is taken only by a job that has not ended. `progress` is called
+        with the number done behind each transaction. Raises InvalidLine, with
+        the request's number from 1, and nothing enqueued; BulkStopped where the store failed later.
+        """
+        return enqueue.enqueue_all(
+            self._engine,
+            requests,
+            settings=self.settings(),
+            skip_existing=skip_existing,
+            progress=progress,
+            reason=reason,
+        )
+
+    def cancel(self, job_id: str, *, reason: str | None = None) -> Job:
+        """Keep a waiting job from running; ask a running one's worker to stop it.
+
+        Raises JobNotFound, or WrongState when it has ended.
+        """
+        return job_actions.act(self._engine, ids_of(job_id), CancelJob(), reason=reason)[0]
+
+    def retry(self, job_id: str, *, reason: str | None = None) -> Job:
+        """Run a job again now that failed, completed, died or was cancelled.
+
+        Raises JobNotFound or WrongState.
+        """
+        return job_actions.act(self._engine, ids_of(job_id), RequeueJob(), reason=reason)[0]
+
+    def edit(self, job_id: str, *, again: bool = False, reason: str | None = None, **changes: Any) -> Job:
+        """Change what a job is to do, of one that runs its timeout; `again` also lets one run again, now.
+
+        `changes` are command, queue, priority, max_retries, timeout_s, backoff_base, cwd, env, shell, run_at or
+        delay_s, as `enqueue` takes them; None is no timeout, directory, environment or time, and
+        the usual shell. It keeps its id and its history. Raises JobNotFound, WrongState or InvalidInput.
+        """
+        return job_actions.edit(self._engine, job_id, changes, again=again, reason=reason)
+
+    def remove(self, job_ids: str | Sequence[str], *, reason: str | None = None) -> list[str]:
+        """Remove ended jobs from the views, all or none of those named; their history stays, their ids are free.
+
+        What they printed goes. Gives their ids. Raises JobNotFound or WrongState.
+        """
+        return self._act_on_named(job_ids, RemoveJob(), reason)
+
+    def dlq_retry(self, job_ids: str | Sequence[str] | None = None, *, reason: str | None = None) -> list[str]:
+        """Run dead jobs again with 0 attempts, all or none of those named; None is every dead job.
+
+        Gives their ids. Raises JobNotFound or WrongState.
+        """
+        return self._act_on_dead(job_ids, RequeueJob(JobState.DEAD), reason)
+
+    def dlq_purge(self, job_ids: str | Sequence[str] | None = None, *, reason: str | None = None) -> list[str]:
+        """Remove dead jobs from the views, all or none of those named; None is every dead job.
+
+        Their history stays. Gives their ids. Raises JobNotFound or WrongState.
+        """
+        return self._act_on_dead(job_ids, RemoveJob(JobState.DEAD), reason)
+
+    def clear(
+        self,
+        *,
+        state: JobState | str = JobState.COMPLETED,
+        older_than_s: float | None = None,
+        reason: str | None = None,
+    ) -> int:
+        """Remove ended jobs of a state from the views; their history stays. Gives how many.
+
+        `older_than_s` leaves those that ended, or were edited, in so many seconds. Raises InvalidInput
+        for a state that is no end.
+        """
+        before_us = None if older_than_s is None else self._clock.now_us() - int(older_than_s * 1_000_000)
+        where = job_filter.filter_of(state=state, until=before_us)
+        return len(self.act_on_all(self.choose("remove", where), reason=reason).ids)
+
+    def choose(self, verb: Verb, where: Filter) -> Chosen:
+        """Find the jobs that a filter means and that can be cancelled, retried or removed; changes nothing.
+
+        `verb` is cancel, retry or remove. Raises InvalidInput where the filter names a state in which they can not.
+        """
+        return job_actions.choose(self._store, verb, self._since_by_the_clock(where, self.due_times()))
+
+    def act_on_all(
+        self, chosen: Chosen, *, reason: str | None = None, progress: Callable[[int], None] | None = None
+    ) -> Acted:
+        """Cancel, retry or remove the jobs chosen, 1,000 to a transaction, leaving those the filter no longer means.
+
+        `progress` is called with the number of jobs gone through behind each transaction.
+        """
+        return job_actions.act_on_all(self._engine, chosen, reason=reason, progress=progress)
+
+    def config_set(self, key: str, value: str | int | float, *, reason: str | None = None) -> Value:
+        """Give a configuration key a value; raises InvalidInput with the list of good ones."""
+        name, parsed = parse(key, str(value))
+        with self._engine.unit(reason=reason) as unit:
+            unit.configure(name, parsed)
+        return parsed
+
+    def config_unset(self, key: str, *, reason: str | None = None) -> None:
+        """Let a configuration key have its default again; raises InvalidInput with the list of keys."""
+        name = canonical(key)
+        with self._engine.unit(reason=reason) as unit:
+            unit.configure(name, None)
+
+    def _act_on_dead(self, job_ids: str | Sequence[str] | None, command: JobCommand, reason: str | None) -> list[str]:
+        if job_ids is None:
+            dead = job_filter.filter_of(state=JobState.DEAD)
+            verb: Verb = "retry" if isinstance(command, RequeueJob) else "remove"
+            return self.act_on_all(self.choose(verb, dead), reason=reason).ids
+        return self._act_on_named(job_ids, command, reason)
+
+    def _act_on_named(self, job_ids: str | Sequence[str], command: JobCommand, reason: str | None) -> list[str]:
+        named = list(dict.fromkeys(ids_of(job_ids)))
+        job_actions.act(self._engine, named, command, reason=reason)
+        return named

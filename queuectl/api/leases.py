@@ -1,0 +1,213 @@
+"""Running a queue's jobs: what workers do, those of this package and others'."""
+
+from __future__ import annotations  # evaluated, those of so many methods cost a command its start
+
+import os
+from typing import TYPE_CHECKING, Literal
+
+from ..core.commands import CompleteJob, ReleaseJob, RenewLease
+from ..core.request import check_line, check_queues, check_slots, check_text, check_worker
+from ..display import shown
+from ..engine.unit_of_work import token_of
+from ..errors import Unusable
+from ..events.types import WORKER_STREAM, WorkerStarted, WorkerStopped, WorkerStopping
+from ..projections import jobs as job_rows
+from ..projections import workers
+from ..queries import presence
+from ..system import host as surroundings
+from ..system.lazy import Later
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..core import results as answers
+    from ..core.job import Job
+    from ..core.results import Captured, Exchange, Recovered, Result
+    from ..engine import exchange, rescue
+else:
+    answers = Later("core.results")
+    exchange = Later("engine.exchange")
+    rescue = Later("engine.rescue")
+
+
+from .reads import Looking
+
+
+class Claiming(Looking):
+    """What workers change."""
+
+    def claim(
+        self, worker: str, count: int = 1, *, queues: Sequence[str] | None = None, lease_s: float | None = None
+    ) -> list[Job]:
+        """Lease the next `count` jobs to a worker, in order; fewer, or none, where fewer are ready.
+
+        A lease holds for `lease_s` seconds, or until it is renewed. Raises InvalidInput.
+        Each job's `lease.token` is what completing, failing, renewing or releasing it is checked by.
+        """
+        rescue.take_over(self._engine, actor=check_worker(worker))
+        with self._engine.unit(actor=worker) as unit:
+            lease_s = unit.settings().lease_s if lease_s is None else lease_s
+            return unit.claim(worker, count, lease_s=lease_s, queues=queues)
+
+    def start(self, job: Job, *, host: str | None = None, pid: int | None = None) -> Job:
+        """Count an attempt of a claimed job, before its command is spawned; raises StaleLease.
+
+        `host` and `pid` are where it runs: here, in this process, unless given.
+        """
+        with self._engine.unit(actor=_holder(job)) as unit:
+            return unit.start([job], host=host or surroundings.host(), pid=pid or os.getpid())[0]
+
+    def complete(
+        self, job: Job, *, return_code: int = 0, duration_ms: int | None = None, output: Captured | None = None
+    ) -> Job:
+        """Record that a claimed job's run ended well; raises StaleLease.
+
+        `return_code`, `duration_ms` and `output` are what is kept of the run.
+        """
+        return self._settle(
+            answers.Result(job, "completed", return_code, duration_ms=duration_ms, output=output or answers.Captured())
+        )
+
+    def complete_many(self, claimed: Sequence[Job]) -> list[Job]:
+        """Record that the runs of claimed jobs ended well, all or none; raises StaleLease."""
+        if not claimed:
+            return []
+        with self._engine.unit(actor=_holder(claimed[0])) as unit:
+            return unit.execute([(job.number, CompleteJob(token_of(job))) for job in claimed])
+
+    def fail(
+        self,
+        job: Job,
+        error: str,
+        *,
+        reason: str = "exit_code",
+        return_code: int | None = None,
+        signal: str | None = None,
+        duration_ms: int | None = None,
+        output: Captured | None = None,
+    ) -> Job:
+        """Record that a claimed job's run ended badly: it is retried after its delay, or dead.
+
+        `error` says why in words, `reason` in one: exit_code, signal, timeout, spawn_error or lost.
+        `return_code` (0 to 255) or the name of a `signal` (SIGTERM), `duration_ms` and `output` are what is kept
+        of the run. Raises StaleLease.
+        """
+        return self._settle(
+            answers.Result(job, "failed", return_code, signal, reason, error, duration_ms, output or answers.Captured())
+        )
+
+    def renew(self, job: Job, *, lease_s: float | None = None) -> Job:
+        """Hold a claimed job for `lease_s` seconds from now; raises StaleLease."""
+        with self._engine.unit(actor=_holder(job)) as unit:
+            until_us = unit.lease_until_us(unit.settings().lease_s if lease_s is None else lease_s)
+            return unit.execute([(job.number, RenewLease(token_of(job), until_us))])[0]
+
+    def release(self, job: Job, *, cause: str = "released") -> Job:
+        """Give a claimed job back, `cause` telling why in a line; no attempt is used up. Raises StaleLease."""
+        with self._engine.unit(actor=_holder(job), rings=True) as unit:
+            return unit.execute([(job.number, ReleaseJob(token_of(job), check_line("cause", cause)))])[0]
+
+    def refresh(self, jobs: Sequence[Job]) -> list[Job | None]:
+        """Return jobs as they stand now, in one read; None for each that is there no more."""
+        with self._store.read() as txn:
+            found = job_rows.get_many(txn, [job.number for job in jobs])
+        return [found.get(job.number) for job in jobs]
+
+    def recover(self, *, actor: str | None = None) -> Recovered:
+        """Take back the jobs of workers that are gone or let their lease expire; claim() does so too.
+
+        What such a worker of this machine has left running is killed first. Slots of readers that were
+        killed are freed.
+        """
+        self._store.free_readers()
+        return rescue.take_over(self._engine, actor=actor)
+
+    def exchange(
+        self,
+        worker: str,
+        results: Sequence[Result],
+        *,
+        want: int,
+        lease_s: float,
+        queues: Sequence[str] | None = None,
+        hold: bool = False,
+    ) -> Exchange:
+        """Hand in results and take out started jobs, in one transaction.
+
+        `results` are how runs ended; with `hold` all the worker's leases hold for `lease_s` seconds from now,
+        by its presence, without an event. It gives `want` jobs at the most. What is refused is collected
+        rather than raised, so that one lost lease costs nothing else.
+        """
+        with self._engine.unit(actor=worker) as unit:
+            return exchange.exchange(
+                unit,
+                worker,
+                results,
+                want=want,
+                queues=queues,
+                lease_s=lease_s,
+                hold=hold,
+                host=surroundings.host(),
+                pid=os.getpid(),
+            )
+
+    def worker_started(
+        self,
+        worker: str,
+        *,
+        host: str,
+        pid: int,
+        slots: int,
+        queues: Sequence[str] | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Record that a worker began to take jobs: where it runs (`host`, `pid`), and how many at a time (`slots`)."""
+        event = WorkerStarted(check_text("host", host), pid, check_slots(slots), check_queues(queues))
+        check_worker(worker)
+        with self._engine.unit(actor=worker, reason=reason) as unit:
+            unit.append_named(WORKER_STREAM + worker, (event,))
+            presence.put(unit.txn, worker, presence.Presence(self._clock.now_us()), now_us=unit.now_us)
+
+    def worker_stopping(
+        self, worker: str, *, now: bool = False, reason: str | None = None, actor: str | None = None
+    ) -> None:
+        """Ask a worker to take no more jobs; `now`: also to give back those it runs."""
+        if worker not in [info.id for info in self.workers()]:
+            raise Unusable("worker", shown(worker), "one of `queuectl worker list`")
+        with self._engine.unit(reason=reason, actor=actor, rings=True) as unit:
+            unit.append_named(WORKER_STREAM + worker, (WorkerStopping(now),))
+
+    def stop_requested(self, worker: str) -> Literal["", "finish", "now"]:
+        """Return what a worker was asked to do: nothing, to finish what it runs, or to give it back now."""
+        with self._store.read() as txn:
+            row = workers.get(txn, worker)
+        if row is None or not row.stopping:
+            return ""
+        return "now" if row.stop_now else "finish"
+
+    def worker_stopped(self, worker: str, cause: str, *, actor: str | None = None, reason: str | None = None) -> None:
+        """Record that a worker ended, and by what `cause`; `actor` says so where it is not the worker itself."""
+        check_line("cause", cause)
+        with self._engine.unit(actor=actor or check_worker(worker), reason=reason) as unit:
+            if workers.get(unit.txn, worker) is not None:  # several may find the same worker gone
+                unit.append_named(WORKER_STREAM + worker, (WorkerStopped(cause),))
+            presence.drop(unit.txn, worker)
+
+    def heartbeat(self, worker: str) -> None:
+        """Note that a worker which holds no lock file is alive: presence, not history."""
+        check_worker(worker)
+        with self._store.write() as txn:
+            now_us = self._clock.now_us()
+            heard = presence.get(txn, worker)._replace(heard_at_us=now_us)
+            presence.put(txn, worker, heard, now_us=now_us)
+
+    def _settle(self, result: Result) -> Job:
+        with self._engine.unit(actor=_holder(result.job)) as unit:
+            settled, refused = exchange.settle(unit, [result])
+            if refused:
+                raise refused[0][1]
+            return settled[0]
+
+
+def _holder(job: Job) -> str | None:
+    return job.lease.worker if job.lease else None

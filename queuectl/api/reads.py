@@ -1,0 +1,337 @@
+"""Looking at a queue: each answer comes from one short read transaction, or a few."""
+
+from __future__ import annotations  # evaluated, those of so many methods cost a command its start
+
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from ..core.job import JobState
+from ..core.request import check_count, check_queue, check_state, ids_of
+from ..core.settings import canonical
+from ..engine import log_clock
+from ..engine.unit_of_work import settings_of, token_of
+from ..errors import JobNotFound, StoreError
+from ..projections import environments
+from ..queries import presence
+from ..store.event_log import LmdbLog
+from ..system.lazy import Later
+from .history import History
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from ..core import due_times, job_filter
+    from ..core.due_times import DueTimes
+    from ..core.job import Job
+    from ..core.job_filter import Filter
+    from ..core.results import ConfigValue, Overview, Run, Status, Unserved, Waited, WorkerInfo
+    from ..core.settings import Settings
+    from ..events.types import Value
+    from ..outputs import check, frames, storage
+    from ..queries import job_ids as matching
+    from ..queries import job_list, job_wait
+    from ..queries import jobs as reading
+    from ..queries import overview as overviews
+    from ..queries.job_wait import OnLook
+    from ..retention import archived_history
+else:
+    archived_history = Later("retention.archived_history")
+    due_times = Later("core.due_times")
+    job_filter = Later("core.job_filter")
+    job_wait = Later("queries.job_wait")
+    frames = Later("outputs.frames")
+    job_list = Later("queries.job_list")
+    matching = Later("queries.job_ids")
+    storage = Later("outputs.storage")
+    overviews = Later("queries.overview")
+    reading = Later("queries.jobs")
+    check = Later("outputs.check")
+
+OUTPUT_AT_ONCE: Final = 1 << 20
+
+
+def _by_the_clock(workers: list[WorkerInfo], times: DueTimes) -> list[WorkerInfo]:
+    """Return workers with the times at which they and their runs began by the machine's clock, if the log is ahead."""
+    if not times.ahead_us:
+        return workers
+    began = times.began_us
+    return [
+        info._replace(
+            started_at_us=began(info.started_at_us),
+            runs=[run._replace(since_us=began(run.since_us)) for run in info.runs],
+        )
+        for info in workers
+    ]
+
+
+class Looking(History):
+    """What can be asked of a queue."""
+
+    def job(self, job_id: str) -> Job:
+        """Return a job by its id; raises JobNotFound, which says where it is archived if it is."""
+        try:
+            with self._store.read() as txn:
+                job = presence.shown(txn, reading.find(txn, job_id))
+        except JobNotFound as error:
+            raise archived_history.refusal(self._store, error) from None
+        return self.due_times().shown(job) if job.due_us or job.lease else job
+
+    def due_times(self) -> DueTimes:
+        """Return the log's time and the machine's, which are one unless the clock was ahead once and was put right."""
+        log_us, wall_us = self._engine.now_us(), self._clock.now_us()
+        if log_us <= wall_us:
+            return due_times.DueTimes(log_us, wall_us)
+        with self._store.read() as txn:
+            return due_times.DueTimes(log_us, wall_us, log_clock.slow_us(txn, self._clock, log_us))
+
+    def match_id(self, typed: str, *, or_removed: bool = False) -> str:
+        """Return the id that is `typed`, or else the only one that begins so, of a job there is.
+
+        Elsewhere ids are taken as they are. `or_removed`: also of one that left the views. Raises
+        JobNotFound with those that come near, or with where the job of this very id is archived, or
+        AmbiguousJob.
+        """
+        try:
+            with self._store.read() as txn:
+                found = matching.match(txn, typed, or_removed=or_removed)
+        except JobNotFound as error:
+            raise archived_history.refusal(self._store, error) from None
+        if found != typed and (segment := archived_history.segment_of(self._store, typed)):
+            raise JobNotFound(typed, archived_at=segment)
+        return found
+
+    def near_queues(self, queue: str) -> list[str] | None:
+        """Return up to three names of queues that come near this one, None where there is a queue of this very name.
+
+        There is one that has jobs or that a worker names which has not stopped, and the default one.
+        """
+        with self._store.read() as txn:
+            return matching.near_queues(txn, queue)
+
+    def jobs(
+        self,
+        where: Filter | None = None,
+        *,
+        state: JobState | str | Iterable[JobState | str] | None = None,
+        queue: str | None = None,
+        since: datetime | int | None = None,
+        until: datetime | int | None = None,
+        match: str | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> list[Job]:
+        """Return jobs: waiting ones by when they run, ended ones by their last change, newest first, others by age.
+
+        `since` and `until` speak of their last change, `match` is looked for in id and command. `order`
+        is one of filtering.KEYS, with `-` before it for the largest first. `after` is the id of the last
+        job of the page before. A Filter may stand for what says which. Raises InvalidInput and JobNotFound.
+        """
+        where = where or job_filter.filter_of(state=state, queue=queue, since=since, until=until, match=match)
+        return list(self.each_job(where, order=order, limit=limit, after=after))
+
+    def each_job(
+        self, where: Filter, *, order: str | None = None, limit: int | None = None, after: str | None = None
+    ) -> Iterator[Job]:
+        """Return the same one by one, in short read transactions, however many there are.
+
+        Each is as it was when it was looked at. Raises as `jobs` does, before the first.
+        """
+        limit = None if limit is None else check_count("limit", limit)
+        times = self.due_times()
+        where = self._since_by_the_clock(where, times)
+        found = job_list.each(self._store.read, where, job_filter.order_of(order), limit=limit, after=after)
+        return map(times.shown, found) if times.ahead_us else found
+
+    @staticmethod
+    def _since_by_the_clock(where: Filter, times: DueTimes) -> Filter:
+        """Return a filter whose `running_since_us` is of the machine's clock, also if the log is ahead of that."""
+        return where if where.running_since_us is None or not times.ahead_us else where._replace(began=times.began_us)
+
+    def count(self, where: Filter) -> int:
+        """Count the jobs in the states and of the queue that a filter names, whatever else it asks for."""
+        with self._store.read() as txn:
+            return job_list.count(txn, where)
+
+    def dead(self, *, limit: int | None = None) -> list[Job]:
+        """Return the dead letter queue, last to die first."""
+        with self._store.read() as txn:
+            return list(islice(reading.dead_jobs(txn), limit))
+
+    def status(self, *, queue: str | None = None) -> Status:
+        """Return the queue at a glance, or the jobs of one queue and the workers that serve it; raises InvalidInput."""
+        queue = None if queue is None else check_queue(queue)
+        times = self.due_times()
+        with self._store.read() as txn:
+            return reading.status(txn, self.path, times, queue)
+
+    def overview(
+        self,
+        *,
+        state: JobState | str | None = None,
+        queue: str | None = None,
+        limit: int = 100,
+        lately: Sequence[int] = (),
+    ) -> Overview:
+        """Return what a live view shows, at a cost that does not grow with the queue.
+
+        Jobs come in order: running, to run next, ended last; some are looked at, and at most `limit`
+        that fit are given. `lately` are numbers of jobs to look at beside.
+        """
+        wanted = None if state is None else check_state(state)
+        times = self.due_times()
+        with self._store.read() as txn:
+            found = overviews.overview(txn, self.path, times, state=wanted, queue=queue, limit=limit, lately=lately)
+        if not times.ahead_us:
+            return found
+        jobs, retries = (list(map(times.shown, each)) for each in (found.jobs, found.retries))
+        return found._replace(jobs=jobs, retries=retries, workers=_by_the_clock(found.workers, times))
+
+    def now_us(self) -> int:
+        """Return the time, in microseconds since the epoch."""
+        return self._clock.now_us()
+
+    def backlog(self, queues: Sequence[str] | None = None) -> int:
+        """Count the jobs that have not ended, in these queues or in all; raises StoreError where none can ever run."""
+        with self._store.read() as txn:
+            left = reading.backlog(txn, queues)
+            if left and reading.is_stuck(txn, queues):
+                raise StoreError(
+                    f"cannot run what is left in the queue at {self.path}: {left:,} jobs are to run, and not all are "
+                    "found ready, due or held: a view is damaged; `queuectl verify` says what is wrong, and "
+                    "`queuectl replay` makes the views anew from the log"
+                )
+            return left
+
+    def workers(self) -> list[WorkerInfo]:
+        """Return the workers that have not stopped, those found dead among them."""
+        times = self.due_times()
+        with self._store.read() as txn:
+            return _by_the_clock(reading.list_workers(txn, self.path, times.wall_us), times)
+
+    def gone_workers(self, workers: Sequence[str]) -> frozenset[str]:
+        """Return those of `workers`, by their ids, that are gone without having stopped: nobody runs what they hold."""
+        with self._store.read() as txn:
+            return reading.gone_workers(txn, self.path, self._clock.now_us(), workers)
+
+    def unserved(self, queues: Sequence[str] | None = None) -> list[Unserved]:
+        """Return the queues, of these or of all, where jobs wait and that no running worker serves.
+
+        A program that claims jobs without `worker_started` is not known as one, and does not count.
+        """
+        with self._store.read() as txn:
+            return reading.unserved(txn, self.path, self._clock.now_us(), queues)
+
+    def runs(self, job_id: str) -> list[Run]:
+        """Return a job's runs in order, those of an archived job too; raises JobNotFound."""
+        try:
+            with self._store.read() as txn:
+                return reading.runs(txn, reading.find(txn, job_id))
+        except JobNotFound as error:
+            if error.removed:
+                raise
+        return archived_history.runs(self._store, job_id)
+
+    def output(self, run: Run, start: int = 0, *, limit: int = OUTPUT_AT_ONCE) -> bytes:
+        """Return what a run has printed so far, as frames: up to `limit` bytes from the offset `start` on.
+
+        Nothing where there is no more. The last frame may be incomplete. Of an archived job it is read
+        there. `printed` gives it in plain.
+        """
+        for _ in range(2):  # a run that ends in between takes its output from its file to the store
+            with self._store.read() as txn:
+                kept = storage.kept(txn, run.number, run.token)
+            if kept is not None:
+                return kept[start : start + limit]
+            piece = storage.piece_of_file(self.path, run.number, run.token, start, limit)
+            if piece is not None:
+                return piece
+        with self._store.read() as txn:
+            if not LmdbLog(txn).is_gone(run.number):
+                return b""
+        self._printed = self._printed or archived_history.Printed(self._store)
+        return self._printed.read(run.number, run.token, start, limit)
+
+    def printed(
+        self, run: Run, stream: Literal["stdout", "stderr"] | None = None, *, last_lines: int | None = None
+    ) -> bytes:
+        """Return all that a run has printed so far: to one stream, or to both in the order in which it came.
+
+        `last_lines` gives so many of its last lines alone.
+        Where output was cut, as `output_limit_bytes` says, there is a line with how much.
+        """
+        kind = None if stream is None else frames.STREAMS[stream]
+        found = b""
+        while piece := self.output(run, len(found)):
+            found += piece
+        whole = b"".join(frames.read_stream(found, kind))
+        if last_lines is None:
+            return whole
+        lines = BytesIO(whole).readlines()
+        return b"".join(lines[len(lines) - min(check_count("last_lines", last_lines), len(lines)) :])
+
+    def cut_bytes(self, run: Run) -> int:
+        """Return how many bytes of what a run has printed were not kept, for `output_limit_bytes` or a full disk."""
+        return check.cut_bytes(lambda start, limit: self.output(run, start, limit=limit))
+
+    def output_path(self, job: Job) -> Path:
+        """Return where a claimed job's output lies while it runs, and after when it is large."""
+        return storage.file_of(self.path, job.number, token_of(job))
+
+    def check_there(self) -> None:
+        """Raise NoQueue where the directory no longer holds the store that is open."""
+        self._store.check_there()
+
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of the store: `used` by data, in the `map` reserved, of the `file`."""
+        return self._store.sizes()
+
+    def wait(
+        self, job_ids: str | Sequence[str], *, timeout_s: float | None = None, on_look: OnLook | None = None
+    ) -> list[Job]:
+        """Wait until a job, or all of several, have ended and give them as a list, in the order asked for.
+
+        `on_look` is called with the queues in which they wait, at once and every few seconds. Raises
+        JobNotFound, or WaitTimeout after `timeout_s`, None being never; they go on all the same.
+        """
+        named = job_wait.Named(self.job, ids_of(job_ids))
+        job_wait.until_over(named, self.head, self.wait_for_change, timeout_s=timeout_s, on_look=on_look)
+        return named.found
+
+    def wait_all(
+        self, where: Filter | None = None, *, timeout_s: float | None = None, on_look: OnLook | None = None
+    ) -> Waited:
+        """Wait until all jobs have ended that a filter means now and that have not ended; None means every one.
+
+        What is enqueued afterwards is not waited for; a job that ends and is retried meanwhile is. `on_look`
+        is called with their queues, at once and every few seconds. Raises WaitTimeout after `timeout_s`.
+        """
+        where = self._since_by_the_clock(where or job_filter.Filter(), self.due_times())
+        meant = job_wait.Meant(self._store.read, where)
+        job_wait.until_over(meant, self.head, self.wait_for_change, timeout_s=timeout_s, on_look=on_look)
+        return meant.result()
+
+    def settings(self) -> Settings:
+        """Return the settings that count now, here; raises InvalidInput for a bad one in the environment."""
+        with self._store.read() as txn:
+            return settings_of(txn, self._engine.environ)
+
+    def config(self) -> dict[str, ConfigValue]:
+        """Return every setting's value and where it comes from; raises as settings() does."""
+        with self._store.read() as txn:
+            return reading.settings(txn, self._engine.environ)
+
+    def inherited_env(self, job: Job) -> Mapping[str, str | None]:
+        """Return what a job took along of the environment it was enqueued from; None: that is not to be set."""
+        digest = job.spec.inherited
+        if digest is None:
+            return {}
+        with self._store.read() as txn:
+            return environments.entries(txn, digest)
+
+    def config_get(self, key: str) -> Value:
+        """Return the value of the setting `key`; raises InvalidInput with the list of keys."""
+        return self.config()[canonical(key)].value

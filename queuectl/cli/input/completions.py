@@ -1,0 +1,95 @@
+"""What the shell is offered where a job, a queue, a worker or a setting is to be named.
+
+Each function is a parameter's `shell_complete`. They look into the queue named before the verb, read-only.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ...core.job import JobState
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+Offer = Callable[[click.Context, click.Parameter, str], "list[str] | list[CompletionItem]"]
+
+UNFINISHED = (JobState.PENDING, JobState.PROCESSING, JobState.FAILED)
+ENDED = (JobState.COMPLETED, JobState.DEAD, JobState.CANCELLED)
+AGAIN = (JobState.FAILED, JobState.DEAD, JobState.COMPLETED, JobState.CANCELLED)
+
+
+def jobs(*states: JobState) -> Offer:
+    """Offer the jobs in these states, or in any, that were not named already."""
+
+    def offer(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        from ...completion import job_ids, looking
+
+        named = ctx.params.get(param.name or "")
+        with looking(_db(ctx)) as txn:
+            return job_ids(txn, incomplete, states or None, but=named if isinstance(named, tuple) else ())
+
+    return offer
+
+
+def queues(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Offer the queues that have jobs."""
+    from ...completion import looking
+    from ...completion import queues as named
+
+    with looking(_db(ctx)) as txn:
+        return named(txn, incomplete)
+
+
+def workers(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Offer the workers there are."""
+    from ...completion import looking, worker_ids
+
+    with looking(_db(ctx)) as txn:
+        return worker_ids(txn, incomplete)
+
+
+def subscriptions(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Offer the names under which programs read the log."""
+    from ...completion import looking, subscription_names
+
+    with looking(_db(ctx)) as txn:
+        return subscription_names(txn, incomplete)
+
+
+def keys(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Offer the keys of the configuration, with the typist's hyphens."""
+    from ...core.settings import KEYS
+
+    hyphens = "-" in incomplete
+    spelled = (key.replace("_", "-") if hyphens else key for key in KEYS)
+    return [key for key in spelled if key.startswith(incomplete)]
+
+
+def event_types(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Offer the types of events."""
+    from ...events.codec import NAMES
+
+    return [name for name in NAMES if name.startswith(incomplete)]
+
+
+def directories(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Let the shell offer directories."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def files_behind_dashes(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Let the shell offer files for the words of a command that is given behind `--`."""
+    from click.shell_completion import CompletionItem
+
+    return [] if ctx.params.get("argv") is None else [CompletionItem(incomplete, type="file")]
+
+
+def _db(ctx: click.Context) -> str | None:
+    from os.path import expanduser, expandvars
+
+    path: Any = ctx.find_root().params.get("db")
+    return expanduser(expandvars(path)) if path else None  # noqa: PTH111 - text in, text out, as the shell does it

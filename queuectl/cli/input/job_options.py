@@ -1,0 +1,167 @@
+"""What `enqueue` and `run` have in common: the options of a job, and a command given behind `--`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ...core.times import time_json
+from ...display import as_typed, shown
+from ...errors import InvalidInput
+from ...system.host import absolute
+from ..command import Verb
+from ..output.format import escape, moment
+from ..output.table import note
+from . import completions
+from .types import duration_s, filled, now_us, number, queue_option, time_us, whole
+
+if TYPE_CHECKING:
+    from ...core.request import JobRequest
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SAME = ({"at", "run_at", "delay"}, {"timeout", "timeout_s"})
+"""Names that say the same thing: a job's own replaces the option, whichever name it uses."""
+
+_OPTIONS = (
+    queue_option(help="The queue it goes to.  [default: default]"),
+    click.option("--priority", "-p", type=whole(), metavar="INT", help="Higher runs first.  [default: 0]"),
+    click.option("--max-retries", type=whole(), metavar="N", help="Attempts after the first.  [as configured]"),
+    click.option(
+        "--timeout",
+        "-t",
+        type=duration_s,
+        metavar="SECONDS",
+        help="Stop it after so long: 90s, 2h; 0 is never.  [as configured: 5m by default]",
+    ),
+    click.option(
+        "--delay", "-d", type=duration_s, metavar="DURATION", help="Not before so long from now: 90s, 5m, 1h30m."
+    ),
+    click.option("--at", type=time_us, metavar="TIME", help="Not before this time: 17:30, tomorrow 9am, in 2h."),
+    click.option(
+        "--cwd",
+        "-C",
+        type=filled,
+        metavar="DIR",
+        shell_complete=completions.directories,
+        help="Where it runs.  [default: here]",
+    ),
+    click.option("--env", "-e", multiple=True, metavar="K=V", help="Add to the worker's environment; may be repeated."),
+    click.option(
+        "--inherit-env",
+        metavar="NAMES|all|none",
+        help="What it takes along of this environment; all: for good a copy of each that differs.  "
+        "[as configured: PATH,VIRTUAL_ENV by default]",
+    ),
+    click.option(
+        "--shell", metavar="SHELL", help="What runs it: bash, or a path and options.  [as configured: /bin/sh]"
+    ),
+    click.option(
+        "--merge", is_flag=True, default=None, help="One pipe for stdout and stderr: their exact order, all as stdout."
+    ),
+    click.option("--backoff-base", type=number, metavar="X", help="A retry waits X ** attempt seconds."),
+    click.option(
+        "--replace",
+        is_flag=True,
+        default=None,
+        help="Let an id be used again whose job has ended: it goes with what it printed, its history stays.",
+    ),
+)
+
+
+class ArgvCommand(Verb):
+    """A command that takes everything behind the first `--` as an argument vector, in `argv`.
+
+    `argv` is None where there is no `--`. click alone would drop the `--`, and with it the difference
+    between a shell line and an argument vector.
+    """
+
+    forms: tuple[str, ...] = ()
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Split at `--`, then parse what comes before it."""
+        split = args.index("--") if "--" in args else len(args)
+        try:
+            rest = super().parse_args(ctx, list(args[:split]))
+        except click.NoSuchOption as error:
+            typed = next((word for word in args[:split] if word.startswith(error.option_name)), None)
+            if typed is None or (typed.startswith("--") and " " not in typed):
+                raise
+            instead = self.typed_dash(args[:split], typed)
+            told = f"{error.message.rstrip('.')}; a command that begins with - is typed: {instead}"
+            raise click.UsageError(told, ctx) from None
+        ctx.params["argv"] = tuple(args[split + 1 :]) if split < len(args) else None
+        if ctx.params["argv"] == () and not ctx.resilient_parsing:
+            ctx.fail("nothing behind --; type the command there, for example: -- rsync -a here there")
+        return rest
+
+    def typed_dash(self, words: Sequence[str], command: str) -> str:
+        """Return what to type for a command that begins with a dash."""
+        return f"queuectl run --command {as_typed(command)}"
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a usage line for each form."""
+        for index, form in enumerate(self.forms):
+            formatter.write_usage(ctx.command_path, form, prefix="       " if index else "Usage: ")
+
+
+def job_options(function: F) -> F:
+    """Return a verb the options that describe a job."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def asked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the options said, under the names that JSON uses."""
+    said = {key: value for key, value in options.items() if value is not None and value != ()}
+    if "env" in said:
+        said["env"] = dict(_pair(text) for text in said["env"])
+    if "cwd" in said:
+        said["cwd"] = str(absolute(said["cwd"]))
+    if "at" in said:
+        said["at"] = time_json(said["at"])
+    return said
+
+
+def check_replace(job: Mapping[str, Any]) -> None:
+    """Refuse a wish to replace a job where it is not said which."""
+    if job.get("replace") is True and job.get("id") is None:
+        raise click.UsageError("--replace takes the place of the ended job of an id; name the id")
+
+
+def from_here(request: "JobRequest") -> "JobRequest":
+    """Let a job that says nothing of it take along of this environment what is configured."""
+    from ...core.inherited_env import CONFIGURED
+
+    return request if request.inherit_env is not None else request._replace(inherit_env=CONFIGURED)
+
+
+def with_defaults(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in a job from the options where it does not speak for itself."""
+    said = set(own)
+    for names in _SAME:
+        if said & names:
+            said |= names
+    if isinstance(own.get("command"), list):
+        said.add("shell")  # it runs without one
+    return {key: value for key, value in defaults.items() if key not in said} | dict(own)
+
+
+def tell_passed(run_at_us: int | None, job_id: str) -> None:
+    """Say that a job runs at once because the time it was to wait for has passed, where it has."""
+    if has_passed(run_at_us):
+        at = moment(run_at_us)
+        note(f"{escape(job_id)} runs at once: the time it was to wait for, {at}, has passed")
+
+
+def has_passed(run_at_us: int | None) -> bool:
+    """Whether a time lies behind now: by a second, since `now` was read a moment ago."""
+    return run_at_us is not None and run_at_us < now_us() - 1_000_000
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InvalidInput("env", shown(text), "K=V, for example LANG=C")
+    return name, value

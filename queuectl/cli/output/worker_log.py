@@ -1,0 +1,94 @@
+"""What a worker in the foreground says: a line for each happening, or a bar until its queue is empty."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from time import monotonic, strftime
+from typing import TYPE_CHECKING
+
+from ...core.job import ENDED, JobState
+from ...worker.lines import can_take, write_lines
+from .format import escape, plural
+from .progress import Shown, can_show, progress
+from .sanitize import tame
+from .table import STATE_COLOURS, coloured, note, on_terminal, paint
+
+if TYPE_CHECKING:
+    from ...queue import Queue
+    from ...worker.log_lines import Told
+
+LOOK_EVERY_S = 0.5
+"""How often it is counted what is left; other workers and new jobs change that too."""
+
+
+def print_lines(told: "Sequence[Told]") -> int:
+    """Print a line for each happening, in the colour of its job's state, as far as they are taken; returns how many."""
+    if not can_take(sys.stdout):
+        return 0
+    now = strftime("%H:%M:%S")
+    shown = _painted if coloured() else _plain  # asked once: it is a call of the system's
+    return write_lines(sys.stdout, [tame(shown(each, now)) for each in told])
+
+
+def _plain(told: "Told", now: str) -> str:
+    return f"{now} {escape(told.text)}"
+
+
+def _painted(told: "Told", now: str) -> str:
+    text = escape(told.text)
+    if told.state is not None:
+        job, colon, rest = text.partition(": ")
+        text = job + colon + paint(rest, STATE_COLOURS[told.state])
+    return f"{paint(now, None, dim=True)} {text}"
+
+
+class Draining:
+    """Counts what has ended, and shows it as a bar; what did not go well is printed above that."""
+
+    def __init__(self, queue: "Queue", queues: Sequence[str] | None, shown: Shown) -> None:
+        self._queue = queue
+        self._queues = queues
+        self._shown = shown
+        self._ended = self._failures = self._total = 0
+        self._look_at = 0.0
+
+    def report(self, told: "Sequence[Told]") -> int | None:
+        """Take note of what a worker says; of nothing while nobody takes what is printed (Ctrl-S, say)."""
+        if not (can_take(sys.stderr) and can_take(sys.stdout)):
+            return 0
+        for each in told:
+            self._ended += each.state in ENDED
+            self._failures += each.state in (JobState.FAILED, JobState.DEAD)
+        worth_telling = [each for each in told if each.state not in (JobState.PROCESSING, JobState.COMPLETED)]
+        if worth_telling and on_terminal():
+            now = strftime("%H:%M:%S")
+            self._shown.above("\n".join(_painted(each, now) for each in worth_telling))
+        elif worth_telling:
+            print_lines(worth_telling)
+        if (now_s := monotonic()) >= self._look_at:
+            self._look_at = now_s + LOOK_EVERY_S
+            self._count()
+        return None
+
+    def summary(self) -> str:
+        """Return what this worker got done."""
+        failures = plural(self._failures, "failed attempt") if self._failures else "nothing failed"
+        return f"Ended {plural(self._ended, 'job')}, {failures}"
+
+    def _count(self) -> None:
+        left = self._queue.backlog(self._queues)
+        self._total = max(self._total, left + self._ended)
+        failed = f", {self._failures:,} failed" if self._failures else ""
+        self._shown.done(self._total - left, self._total, f"{left:,} left{failed}")
+
+
+@contextmanager
+def draining(queue: "Queue", queues: Sequence[str] | None) -> "Iterator[Draining | None]":
+    """Show a bar until a queue is empty; None where stderr is no terminal to show it on."""
+    if not can_show():
+        yield None
+        return
+    with progress("Draining") as shown:
+        draining = Draining(queue, queues, shown)
+        yield draining
+    note(draining.summary())

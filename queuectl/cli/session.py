@@ -1,0 +1,87 @@
+"""What every verb is given: the queue named by --db, opened when first asked for."""
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .. import Shrunk
+    from ..history.as_of import Past
+    from ..queue import Queue
+    from .input.types import Place
+
+
+class Session:
+    """One run of the command line."""
+
+    def __init__(self, path: str | None) -> None:
+        self.path = path
+        self._queue: Queue | None = None
+        self._opened = ExitStack()
+
+    def existing(self) -> "Queue":
+        """Return the queue. Raises NoQueue where there is none."""
+        return self._open(create=False)
+
+    def reading(self) -> "Queue":
+        """Return the queue for a verb that changes nothing, and so waits for nobody. Raises NoQueue."""
+        return self._open(create=False, read_only=True)
+
+    def seen(self, as_of: "Place | None") -> "Queue | Past":
+        """Return the queue as it is, or as it was. Raises NoQueue, InvalidInput or Archived."""
+        return self.reading() if as_of is None else self.past(as_of)
+
+    def past(self, as_of: "Place") -> "Past":
+        """Return the queue as it was. Raises NoQueue, InvalidInput or Archived."""
+        queue = self.reading()
+        from .output.progress import Unfolding
+
+        shown = self._opened.enter_context(Unfolding("Going back"))
+        return self._opened.enter_context(queue.as_of(as_of.position, at_us=as_of.at_us, progress=shown.done))
+
+    def created(self) -> "Queue":
+        """Return the queue, made now where there is none; for verbs that bring something into being."""
+        return self._open(create=True)
+
+    def acting(self, actor: str, *, read_only: bool) -> "Queue":
+        """Return the queue, made now where there is none and it may be changed, for changes in another's name."""
+        return self._open(create=True, read_only=read_only, actor=actor)
+
+    def directory(self) -> "Path":
+        """Return where the queue lies or would lie, for verbs that do not open it here."""
+        from ..system.host import absolute, default_path
+
+        return absolute(self.path if self.path is not None else default_path())
+
+    def check_alone(self) -> None:
+        """Refuse where anybody has the queue open: it is to be shrunk. Raises NoQueue or StoreError."""
+        from ..queue import Queue
+
+        Queue.shrink(self.path, check=True)
+
+    def shrunk(self) -> "Shrunk":
+        """Close the queue and shrink it. Raises NoQueue or StoreError."""
+        from ..queue import Queue
+
+        self.close()
+        return Queue.shrink(self.path)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self._opened.close()
+        if self._queue is not None:
+            self._queue.close()
+            self._queue = None
+
+    def _open(self, *, create: bool, read_only: bool = False, actor: str | None = None) -> "Queue":
+        if self._queue is None:
+            from ..queue import Queue
+
+            self._queue = Queue.open(self.path, create=create, read_only=read_only, actor=actor)
+        return self._queue
+
+
+pass_session = click.make_pass_decorator(Session)

@@ -1,0 +1,1 @@
+"""What may be asked of a queue and what follows from it: jobs, commands, the decider, settings; pure."""

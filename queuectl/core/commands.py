@@ -1,0 +1,155 @@
+"""What can be asked of a job, in the imperative; immutable, and complete.
+
+Time, ids, jitter and policy arrive inside the command, so that deciding needs nothing else.
+`token` is the position of the claim a worker acts under.
+"""
+
+from typing import TypeAlias
+
+from ..events.types import Edited, Frozen, JobSpec, Output
+from .job import JobState
+
+
+class RetryPolicy(Frozen):
+    """What a failure needs to know to set the next attempt; `roll` in [0, 1) is the jitter's chance."""
+
+    now_us: int
+    max_delay_s: float = 3600.0
+    jitter: float = 0.0
+    roll: float = 0.0
+
+
+class EnqueueJob(Frozen):
+    """Bring a job into being."""
+
+    spec: JobSpec
+
+
+class ClaimJob(Frozen):
+    """Lease a waiting job to a worker until `expires_at_us`."""
+
+    worker: str
+    expires_at_us: int
+
+
+class StartJob(Frozen):
+    """Count an attempt: the command is about to be spawned."""
+
+    token: int
+    host: str
+    pid: int
+
+
+class TakeJob(Frozen):
+    """Lease a waiting job and count an attempt at once; `position` is the one that the claim will have."""
+
+    worker: str
+    expires_at_us: int
+    position: int
+    host: str
+    pid: int
+
+
+class RenewLease(Frozen):
+    """Hold the job until `expires_at_us`."""
+
+    token: int
+    expires_at_us: int
+
+
+class CompleteJob(Frozen):
+    """Record that the run ended well."""
+
+    token: int
+    duration_ms: int | None = None
+    return_code: int = 0
+    stdout: Output | None = None
+    stderr: Output | None = None
+
+
+class FailJob(Frozen):
+    """Record that the run ended badly; whether another follows is for the decider."""
+
+    token: int
+    retry: RetryPolicy
+    reason: str
+    error: str
+    return_code: int | None = None
+    signal: str | None = None
+    duration_ms: int | None = None
+    stdout: Output | None = None
+    stderr: Output | None = None
+    stderr_tail: str | None = None
+
+
+class RecoverJob(Frozen):
+    """Take a job back from a worker whose lease expired, or who is known to be `gone`; `pid` was its process.
+
+    `launched` False: it is known that the worker had not come to start the command. The worker's presence
+    held its leases until `held_until_us`.
+    """
+
+    token: int
+    retry: RetryPolicy
+    gone: bool = False
+    pid: int | None = None
+    launched: bool = True
+    held_until_us: int = 0
+
+
+class ReleaseJob(Frozen):
+    """Return a claim back; it costs no attempt. Of a job being cancelled its run of `duration_ms` was the last."""
+
+    token: int
+    cause: str
+    duration_ms: int | None = None
+
+
+class CancelJob(Frozen):
+    """Keep a waiting job from running, or ask for a running one to be stopped."""
+
+
+class ConfirmCancel(Frozen):
+    """Record that a running job was stopped on request."""
+
+    token: int
+    duration_ms: int | None = None
+    stdout: Output | None = None
+    stderr: Output | None = None
+
+
+class RequeueJob(Frozen):
+    """Let a job run again, now; `only` limits it to one state."""
+
+    only: JobState | None = None
+
+
+class EditJob(Frozen):
+    """Change what a job is to do, of one that runs its timeout alone; what already is so makes no change."""
+
+    edit: Edited
+
+
+class RemoveJob(Frozen):
+    """Drop an ended job from the views; `only` limits it to one state, `replaced` says that a new one takes its id."""
+
+    only: JobState | None = None
+    replaced: bool = False
+
+
+JobCommand: TypeAlias = (
+    EnqueueJob
+    | ClaimJob
+    | StartJob
+    | TakeJob
+    | RenewLease
+    | CompleteJob
+    | FailJob
+    | RecoverJob
+    | ReleaseJob
+    | CancelJob
+    | ConfirmCancel
+    | RequeueJob
+    | EditJob
+    | RemoveJob
+)

@@ -1,0 +1,253 @@
+"""The rules: what a command does to a job, as events or a typed refusal; pure.
+
+`decide` reads no clock and does no I/O; whatever it needs is in the command or the job. What state
+an event leads to is not said here but in job.TRANSITIONS.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec.structs import asdict
+
+from ..errors import JobNotFound, StaleLease, WrongState
+from ..events.types import (
+    Cancelled,
+    CancelRequested,
+    Claimed,
+    Completed,
+    ConfigChanged,
+    Dead,
+    Edited,
+    Enqueued,
+    Failed,
+    JobEvent,
+    Reason,
+    Released,
+    Removed,
+    Renewed,
+    Requeued,
+    Started,
+    Value,
+)
+from .commands import (
+    CancelJob,
+    ClaimJob,
+    CompleteJob,
+    ConfirmCancel,
+    EditJob,
+    EnqueueJob,
+    FailJob,
+    JobCommand,
+    RecoverJob,
+    ReleaseJob,
+    RemoveJob,
+    RenewLease,
+    RequeueJob,
+    RetryPolicy,
+    StartJob,
+    TakeJob,
+)
+from .job import ENDED, NOT_KNOWN, WAITING, Job, JobState, Lease, edited
+from .retry import delay_us, is_exhausted
+
+Events = tuple[JobEvent, ...]
+
+_NEXT_STEP: Mapping[JobState, str] = {
+    JobState.PENDING: "it will run when a worker is free, or cancel it first",
+    JobState.PROCESSING: "wait for it, or cancel it first",
+    JobState.COMPLETED: "`queuectl retry` runs it again",
+    JobState.FAILED: "it waits for its next attempt; `queuectl retry` runs it now, `queuectl cancel` stops it",
+    JobState.DEAD: "`queuectl dlq retry` runs it again, `queuectl dlq purge` removes it",
+    JobState.CANCELLED: "`queuectl retry` runs it again",
+}
+
+
+def decide(command: JobCommand, job: Job | None) -> Events:
+    """Decide what a command does to a job: events, none when there is nothing to do.
+
+    Raises JobNotFound, WrongState or StaleLease when it must not be done. EnqueueJob is for no job yet: whether
+    its id is free is known where ids are looked up.
+    """
+    if job is None:
+        if isinstance(command, EnqueueJob):
+            return (Enqueued(command.spec),)
+        raise JobNotFound("", is_numbered=True)
+    return _DECIDE[type(command)](command, job)
+
+
+def decide_config(key: str, old: Value | None, new: Value | None) -> tuple[ConfigChanged, ...]:
+    """Decide what setting a configuration key does: nothing where it has that value already."""
+    return () if old == new else (ConfigChanged(key, old, new),)
+
+
+def _claim(command: ClaimJob, job: Job) -> Events:
+    _require(job, "claim", WAITING)
+    return (Claimed(command.worker, command.expires_at_us),)
+
+
+def _start(command: StartJob, job: Job) -> Events:
+    lease = _lease(job, "start", command.token)
+    if lease.attempt:
+        raise StaleLease("start", job.id, command.token, f"attempt {lease.attempt} was started under it already")
+    return (Started(command.token, job.attempts + 1, command.host, command.pid),)
+
+
+def _take(command: TakeJob, job: Job) -> Events:
+    _require(job, "claim", WAITING)
+    started = Started(command.position, job.attempts + 1, command.host, command.pid)
+    return (Claimed(command.worker, command.expires_at_us), started)
+
+
+def _renew(command: RenewLease, job: Job) -> Events:
+    _lease(job, "renew", command.token)
+    return (Renewed(command.token, command.expires_at_us),)
+
+
+def _complete(command: CompleteJob, job: Job) -> Events:
+    attempt = _attempt(job, _lease(job, "complete", command.token))
+    duration_ms, return_code = command.duration_ms, command.return_code
+    return (Completed(command.token, attempt, duration_ms, return_code, command.stdout, command.stderr),)
+
+
+def _fail(command: FailJob, job: Job) -> Events:
+    lease = _lease(job, "fail", command.token)
+    if lease.cancel_requested:
+        return (_cancelled(command, job, lease),)
+    return _failed(command, job, _attempt(job, lease))
+
+
+def _recover(command: RecoverJob, job: Job) -> Events:
+    lease = _lease(job, "recover", command.token)
+    if not command.gone and max(lease.expires_at_us, command.held_until_us) > command.retry.now_us:
+        raise WrongState("recover", job.id, job.state, f"worker {lease.worker} still holds its lease")
+    who = f"worker {lease.worker}" + ("" if command.pid is None else f" (pid {command.pid})")
+    found = who + (" is gone" if command.gone else " let its lease expire")
+    if lease.cancel_requested:
+        return (_cancelled(ConfirmCancel(command.token), job, lease),)
+    if not lease.attempt or not command.launched:
+        return (Released(command.token, f"{found} before it started the command"),)
+    error = f"{found}; how the command {NOT_KNOWN}"
+    return _failed(FailJob(command.token, command.retry, Reason.LOST, error), job, lease.attempt)
+
+
+def _release(command: ReleaseJob, job: Job) -> Events:
+    lease = _lease(job, "release", command.token)
+    if lease.cancel_requested:
+        return (_cancelled(ConfirmCancel(command.token, command.duration_ms), job, lease),)
+    return (Released(command.token, command.cause),)
+
+
+def _cancel(command: CancelJob, job: Job) -> Events:
+    if job.lease is None:
+        _require(job, "cancel", WAITING)
+        return (Cancelled(),)
+    return () if job.lease.cancel_requested else (CancelRequested(job.lease.token),)
+
+
+def _confirm_cancel(command: ConfirmCancel, job: Job) -> Events:
+    return (_cancelled(command, job, _lease(job, "cancel", command.token)),)
+
+
+def _requeue(command: RequeueJob, job: Job) -> Events:
+    _require(job, "retry", _narrowed(ENDED | {JobState.FAILED}, command.only))
+    return (Requeued(job.attempts if job.state is JobState.FAILED else 0),)
+
+
+def _edit(command: EditJob, job: Job) -> Events:
+    wanted = command.edit
+    if job.lease is not None:
+        _require_timeout_alone(job, wanted)
+    if wanted.run_at_us is not None and job.state in ENDED:
+        raise WrongState("set when to run", job.id, job.state, "it runs again when it is retried; set it then")
+    after = edited(job.spec, wanted)
+    changes = {
+        field: value
+        for field, value in asdict(wanted).items()
+        if value is not None and getattr(after, field) != getattr(job.spec, field)
+    }
+    if wanted.timeout_ms is not None and job.spec.timeout_is_default:  # the same length, and now somebody's word
+        changes["timeout_ms"] = wanted.timeout_ms
+    if wanted.run_at_us is not None:  # a retry or a delay may have moved it since it was asked for
+        changes |= {"run_at_us": wanted.run_at_us, "due_us": wanted.due_us}
+        if (wanted.due_us or wanted.run_at_us) == job.due_us:
+            del changes["run_at_us"], changes["due_us"]
+    return (Edited(**changes),) if changes else ()
+
+
+def _require_timeout_alone(job: Job, wanted: Edited) -> None:
+    """Refuse an edit of a running job but for its time limit, the one thing that its worker looks at again."""
+    others = [field for field, value in asdict(wanted).items() if value is not None and field != "timeout_ms"]
+    if others:
+        hint = "while it runs only its timeout can be changed; wait for its end, or cancel it first"
+        raise WrongState(f"change {', '.join(others)} of", job.id, job.state, hint)
+
+
+def _remove(command: RemoveJob, job: Job) -> Events:
+    _require(job, "remove", _narrowed(ENDED, command.only))
+    return (Removed(job.state, command.replaced),)
+
+
+def _narrowed(states: frozenset[JobState], only: JobState | None) -> frozenset[JobState]:
+    return states if only is None else states & {only}
+
+
+def _require(job: Job, verb: str, states: frozenset[JobState]) -> None:
+    if job.state not in states:
+        raise WrongState(verb, job.id, job.state, _NEXT_STEP[job.state])
+
+
+def _lease(job: Job, verb: str, token: int) -> Lease:
+    lease = job.lease
+    if lease is None:
+        raise StaleLease(verb, job.id, token, f"the job is {job.state}")
+    if lease.token != token:
+        raise StaleLease(verb, job.id, token, f"worker {lease.worker} holds it under token {lease.token}")
+    return lease
+
+
+def _attempt(job: Job, lease: Lease) -> int:
+    return lease.attempt or job.attempts + 1
+
+
+def _cancelled(command: FailJob | ConfirmCancel, job: Job, lease: Lease) -> Cancelled:
+    return Cancelled(command.token, lease.attempt or None, command.duration_ms, command.stdout, command.stderr)
+
+
+def _failed(command: FailJob, job: Job, attempt: int) -> Events:
+    exhausted = is_exhausted(attempt, job.spec.max_retries)
+    failed = Failed(
+        command.token,
+        attempt,
+        command.reason,
+        command.error,
+        command.return_code,
+        command.signal,
+        command.duration_ms,
+        None if exhausted else _retry_at_us(attempt, job.spec.backoff_base, command.retry),
+        command.stdout,
+        command.stderr,
+        command.stderr_tail,
+    )
+    return (failed, Dead(attempt, command.reason)) if exhausted else (failed,)
+
+
+def _retry_at_us(attempt: int, base: float, policy: RetryPolicy) -> int:
+    wait_us = delay_us(attempt, base, max_delay_s=policy.max_delay_s, jitter=policy.jitter, roll=policy.roll)
+    return policy.now_us + wait_us
+
+
+_DECIDE: Mapping[type[Any], Callable[[Any, Job], Events]] = {
+    ClaimJob: _claim,
+    StartJob: _start,
+    TakeJob: _take,
+    RenewLease: _renew,
+    CompleteJob: _complete,
+    FailJob: _fail,
+    RecoverJob: _recover,
+    ReleaseJob: _release,
+    CancelJob: _cancel,
+    ConfirmCancel: _confirm_cancel,
+    RequeueJob: _requeue,
+    EditJob: _edit,
+    RemoveJob: _remove,
+}

@@ -1,0 +1,101 @@
+"""What someone wants changed of a job, checked as an enqueue is, and made into an edit; pure.
+
+The keys are those of a job in JSON; null empties what can be empty. Every refusal is an InvalidInput
+that names the key.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from ..display import shown
+from ..errors import InvalidInput
+from ..events.types import Edited, JobSpec
+from .job_mapping import request_from_mapping
+from .request import specify
+from .settings import Settings
+from .shells import DEFAULT as DEFAULT_SHELL
+from .times import time_json, time_us
+
+FIELDS: Final = (
+    *("command", "queue", "priority", "max_retries", "timeout", "backoff_base"),
+    *("cwd", "env", "shell", "run_at"),
+)
+"""What can be changed."""
+
+_ALIASES: Final = {"timeout_s": "timeout", "at": "run_at", "delay_s": "delay"}
+_EMPTY: Final = {"timeout": 0, "env": {}, "run_at": 0, "cwd": "", "shell": ""}
+"""Fields that can be empty -> what an edit says then."""
+
+
+def form_of(spec: JobSpec, due_us: int | None) -> dict[str, Any]:
+    """Return what can be changed of a job as JSON has it; `due_us` None leaves out when it runs, 0 is at once."""
+    form = {
+        "command": spec.command if isinstance(spec.command, str) else list(spec.command),
+        "queue": spec.queue,
+        "priority": spec.priority,
+        "max_retries": spec.max_retries,
+        "timeout": _seconds(spec.timeout_ms),
+        "backoff_base": spec.backoff_base,
+        "cwd": spec.cwd,
+        "env": dict(spec.env or {}),
+        "shell": (spec.shell or DEFAULT_SHELL) if isinstance(spec.command, str) else None,
+    }
+    return form if due_us is None else {**form, "run_at": time_json(due_us or None)}
+
+
+def edit_from(spec: JobSpec, changes: Mapping[str, Any], *, now_us: int, wall_us: int | None = None) -> Edited:
+    """Check changes to what is asked for, and give the edit that makes them.
+
+    Times and delays count from `wall_us`, the machine's time; `now_us` is the log's, and both where it is not
+    given. Raises InvalidInput.
+    """
+    wanted = _named(changes)
+    kept = {key: value for key, value in form_of(spec, None).items() if key not in wanted and value is not None}
+    asked = {key: value for key, value in wanted.items() if value is not None}
+    if isinstance(asked.get("command"), list):
+        kept.pop("shell", None)  # it has no use for the one it had
+    for key in wanted.keys() - asked.keys() - _EMPTY.keys():
+        raise InvalidInput(key, "nothing", "a value, or the key left out to keep what it has")
+    named_us = now_us if wall_us is None else wall_us
+    request = request_from_mapping({"timeout": 0, **kept, **asked}, now_us=named_us)
+    after = specify(request, fresh_id=spec.id, settings=Settings(), now_us=now_us, cwd="/", wall_us=wall_us)
+    return Edited(
+        after.command if "command" in asked else None,
+        after.queue if "queue" in asked else None,
+        after.priority if "priority" in asked else None,
+        after.max_retries if "max_retries" in asked else None,
+        (after.timeout_ms or 0) if "timeout" in wanted else None,
+        after.backoff_base if "backoff_base" in asked else None,
+        (after.cwd if "cwd" in asked else "") if "cwd" in wanted else None,
+        (after.env or {}) if "env" in wanted else None,
+        (after.run_at_us or 0) if wanted.keys() & {"run_at", "delay"} else None,
+        (after.shell or "") if "shell" in wanted else None,
+        after.due_us,
+    )
+
+
+def _named(changes: Mapping[str, Any]) -> dict[str, Any]:
+    wanted: dict[str, Any] = {}
+    for key, value in changes.items():
+        name = _ALIASES.get(key, key)
+        if name == "id":
+            raise InvalidInput("id", shown(value), "no id: a job keeps the one it has")
+        if name not in (*FIELDS, "delay"):
+            raise InvalidInput("key", shown(key), "one of " + ", ".join(FIELDS))
+        if name in wanted:
+            raise InvalidInput(key, shown(value), f"{name} to be given once")
+        wanted[name] = _plain(value)
+    return wanted
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON would bring it."""
+    if isinstance(value, datetime):
+        return time_json(time_us(value))
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _seconds(timeout_ms: int | None) -> float | int:
+    seconds = (timeout_ms or 0) / 1000
+    return int(seconds) if seconds.is_integer() else seconds

@@ -1,0 +1,296 @@
+"""A job and its life: one literal transition table, and `evolve`, which applies an event to a job.
+
+Anything that touches a state or a transition lives here. Pure: no clock, no I/O. A job is the fold
+of its events; the diagram in docs/lifecycle.md is printed from TRANSITIONS.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, Final
+
+from msgspec.structs import asdict, replace
+
+from ..errors import IllegalTransition
+from ..events.types import (
+    Cancelled,
+    CancelRequested,
+    Claimed,
+    Completed,
+    Dead,
+    Edited,
+    Enqueued,
+    Event,
+    Failed,
+    Frozen,
+    JobSpec,
+    Recorded,
+    Released,
+    Removed,
+    Renewed,
+    Requeued,
+    Started,
+)
+from .retry import is_exhausted
+
+
+class JobState(StrEnum):
+    """The states users see."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+    __hash__ = str.__hash__  # an Enum's own is written in Python, and states are looked up for every event
+
+
+_P, _R, _C, _F, _D, _X = JobState
+
+WAITING = frozenset({_P, _F})
+"""Not running, and going to."""
+
+ENDED = frozenset({_C, _D, _X})
+"""Not going to run again by itself."""
+
+TRANSITIONS: Mapping[type[Any], Mapping[JobState | None, JobState | None]] = {
+    Enqueued: {None: _P},
+    Claimed: {_P: _R, _F: _R},
+    Started: {_R: _R},
+    Renewed: {_R: _R},
+    Completed: {_R: _C},
+    Failed: {_R: _F},
+    Dead: {_F: _D},
+    Released: {_R: _P},
+    CancelRequested: {_R: _R},
+    Cancelled: {_P: _X, _F: _X, _R: _X},
+    Requeued: {_F: _P, _C: _P, _D: _P, _X: _P},
+    Edited: {_P: _P, _R: _R, _C: _C, _F: _F, _D: _D, _X: _X},
+    Removed: {_C: None, _D: None, _X: None},
+}
+"""Event -> state before -> state after. None before: there is no such job; None after: it is gone."""
+
+
+class Lease(Frozen, array_like=True):
+    """A worker's hold on a job. `attempt` is 0 until the command starts."""
+
+    token: int
+    worker: str
+    expires_at_us: int
+    attempt: int = 0
+    cancel_requested: bool = False
+
+
+TIMED_OUT: Final = "timed out after "
+"""How the error begins of a run that hit its time limit."""
+
+
+NOT_KNOWN: Final = "ended is not known"
+"""What the error says of a run whose end nobody saw."""
+
+
+class Outcome(Frozen, array_like=True):
+    """How the last run ended; `error` is None when it ended well or was cancelled."""
+
+    worker: str
+    return_code: int | None
+    signal: str | None
+    duration_ms: int | None
+    error: str | None
+
+    @property
+    def why(self) -> str | int | None:
+        """Why it ended badly, in a word: the time limit, a signal, an exit code, or lost; None if none of them says."""
+        error = self.error or ""
+        if error.startswith(TIMED_OUT):
+            return "timeout"
+        if self.signal is None and self.return_code is None and NOT_KNOWN in error:
+            return "lost"
+        return self.signal or self.return_code
+
+
+class Job(Frozen, array_like=True):
+    """One job as it stands at `version`, the position of its last event.
+
+    `number` is the position of its first. `due_us`: when it may run, or could have (0: at once).
+    `lease` is set exactly while it is processing.
+    """
+
+    number: int
+    spec: JobSpec
+    state: JobState
+    version: int
+    created_at_us: int
+    updated_at_us: int
+    due_us: int
+    attempts: int = 0
+    lease: Lease | None = None
+    started_at_us: int | None = None
+    finished_at_us: int | None = None
+    last: Outcome | None = None
+
+    @property
+    def id(self) -> str:
+        """The id its user knows it by."""
+        return self.spec.id
+
+    @property
+    def runs_at_us(self) -> int:
+        """When it may run by the machine's clock: as it was asked for, if that is what it waits for."""
+        spec = self.spec
+        return spec.run_at_us or 0 if spec.due_us is not None and spec.due_us == self.due_us else self.due_us
+
+    @property
+    def running_since_us(self) -> int | None:
+        """When the run began that goes on now; None if none does, also if it was claimed and did not start yet."""
+        return self.started_at_us if self.lease is not None and self.lease.attempt else None
+
+    @property
+    def is_last_attempt(self) -> bool:
+        """Return whether the job is dead if its current attempt fails."""
+        return is_exhausted(self.attempts, self.spec.max_retries)
+
+
+def evolve(job: Job | None, recorded: Recorded) -> Job | None:
+    """Apply one recorded event to its job; None stands for no job, before or after.
+
+    Raises IllegalTransition where TRANSITIONS has no such arrow.
+    """
+    event = recorded.event
+    kind = type(event)
+    before = None if job is None else job.state
+    try:
+        after = TRANSITIONS[kind][before]
+    except KeyError:
+        raise IllegalTransition(kind.__name__.lower(), before or "absent", recorded.position) from None
+    return _EVOLVE[kind](job, event, recorded, after)
+
+
+def _enqueued(job: Job | None, event: Enqueued, at: Recorded, state: JobState) -> Job:
+    spec, position, at_us = event.spec, at.position, at.at_us
+    return Job(position, spec, state, position, at_us, at_us, spec.due_us or spec.run_at_us or 0)
+
+
+def _claimed(job: Job, event: Claimed, at: Recorded, state: JobState) -> Job:
+    lease = Lease(at.position, event.worker, event.expires_at_us)
+    return replace(job, state=state, version=at.position, updated_at_us=at.at_us, lease=lease)
+
+
+def _started(job: Job, event: Started, at: Recorded, state: JobState) -> Job:
+    attempt, at_us = event.attempt, at.at_us
+    return replace(
+        job,
+        state=state,
+        version=at.position,
+        updated_at_us=at_us,
+        attempts=attempt,
+        lease=replace(_held(job.lease), attempt=attempt),
+        started_at_us=at_us,
+        finished_at_us=None,
+    )
+
+
+def _completed(job: Job, event: Completed, at: Recorded, state: JobState) -> Job:
+    last = Outcome(_held(job.lease).worker, event.return_code, None, event.duration_ms, None)
+    return _ended(job, event.attempt, at, state, last, job.due_us)
+
+
+def _failed(job: Job, event: Failed, at: Recorded, state: JobState) -> Job:
+    last = Outcome(_held(job.lease).worker, event.return_code, event.signal, event.duration_ms, event.error)
+    due_us = job.due_us if event.retry_at_us is None else event.retry_at_us
+    return _ended(job, event.attempt, at, state, last, due_us)
+
+
+def _ended(job: Job, attempt: int, at: Recorded, state: JobState, last: Outcome, due_us: int) -> Job:
+    return replace(
+        job,
+        state=state,
+        version=at.position,
+        updated_at_us=at.at_us,
+        due_us=due_us,
+        attempts=attempt,
+        lease=None,
+        finished_at_us=at.at_us,
+        last=last,
+    )
+
+
+def _moved(job: Job, at: Recorded, state: JobState, **changes: Any) -> Job:
+    return replace(job, state=state, version=at.position, updated_at_us=at.at_us, **changes)
+
+
+def _renewed(job: Job, event: Renewed, at: Recorded, state: JobState) -> Job:
+    return _moved(job, at, state, lease=replace(_held(job.lease), expires_at_us=event.expires_at_us))
+
+
+def _released(job: Job, event: Released, at: Recorded, state: JobState) -> Job:
+    started = _held(job.lease).attempt
+    return _moved(job, at, state, lease=None, attempts=started - 1 if started else job.attempts)
+
+
+def _cancel_requested(job: Job, event: CancelRequested, at: Recorded, state: JobState) -> Job:
+    return _moved(job, at, state, lease=replace(_held(job.lease), cancel_requested=True))
+
+
+def _cancelled(job: Job, event: Cancelled, at: Recorded, state: JobState) -> Job:
+    lease, last = job.lease, job.last
+    if lease is not None and lease.attempt:
+        last = Outcome(lease.worker, None, None, event.duration_ms, None)
+    return _moved(job, at, state, lease=None, finished_at_us=at.at_us, last=last)
+
+
+def _requeued(job: Job, event: Requeued, at: Recorded, state: JobState) -> Job:
+    return _moved(job, at, state, attempts=event.attempts, due_us=at.at_us, finished_at_us=None)
+
+
+def _dead(job: Job, event: Dead, at: Recorded, state: JobState) -> Job:
+    return _moved(job, at, state)
+
+
+def _edited(job: Job, event: Edited, at: Recorded, state: JobState) -> Job:
+    due_us = job.due_us if event.run_at_us is None else event.due_us or event.run_at_us
+    return _moved(job, at, state, spec=edited(job.spec, event), due_us=due_us)
+
+
+def edited(spec: JobSpec, edit: Edited) -> JobSpec:
+    """Return what is asked for behind an edit."""
+    changed = {field: value for field, value in asdict(edit).items() if value is not None}
+    for field, nothing in _NOTHING.items():
+        if changed.get(field) == nothing:
+            changed[field] = None
+    if edit.run_at_us is not None:
+        changed["due_us"] = edit.due_us
+    if edit.timeout_ms is not None:
+        changed["timeout_is_default"] = False
+    return replace(spec, **changed)
+
+
+_NOTHING: Mapping[str, object] = {"timeout_ms": 0, "cwd": "", "env": {}, "run_at_us": 0, "shell": ""}
+"""Fields that an edit can empty -> the value that says so."""
+
+
+def _removed(job: Job, event: Removed, at: Recorded, state: None) -> None:
+    return None
+
+
+def _held(lease: Lease | None) -> Lease:
+    assert lease is not None, "a processing job has a lease"
+    return lease
+
+
+_EVOLVE: Mapping[type[Event], Callable[[Any, Any, Recorded, Any], Job | None]] = {
+    Enqueued: _enqueued,
+    Claimed: _claimed,
+    Started: _started,
+    Renewed: _renewed,
+    Completed: _completed,
+    Failed: _failed,
+    Dead: _dead,
+    Released: _released,
+    CancelRequested: _cancel_requested,
+    Cancelled: _cancelled,
+    Requeued: _requeued,
+    Edited: _edited,
+    Removed: _removed,
+}

@@ -1,0 +1,157 @@
+"""Which jobs someone means: by state, queue, time and text; and in what order. Pure.
+
+One value for the lists and for the verbs that act on many jobs. Where such jobs lie is known to
+`queries.job_list`.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from ..display import shown
+from ..errors import InvalidInput
+from .comma_list import words_of
+from .job import Job, JobState
+from .request import check_queue, check_state, check_text
+from .times import time_us
+
+States: TypeAlias = "JobState | str | Iterable[JobState | str] | None"
+Moment: TypeAlias = "datetime | int | None"
+"""A datetime, or microseconds since the epoch."""
+
+
+Verb: TypeAlias = Literal["cancel", "retry", "remove"]
+"""What many jobs can be told."""
+
+
+class Filter(NamedTuple):
+    """What a job must be: in one of these states, of this queue, and so on; None asks for nothing.
+
+    Since and until speak of its last change, both inclusive: of when it was enqueued, claimed, ended or
+    edited last. `match` is looked for in its id and its command, whatever the case. `running_since_us`: its
+    run goes on, and began then or before; `began` says when a time of the log was, where that is ahead of the clock.
+    """
+
+    states: frozenset[JobState] | None = None
+    queue: str | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+    match: str | None = None
+    running_since_us: int | None = None
+    began: Callable[[int], int] | None = None
+
+    def fits(self, job: Job) -> bool:
+        """Whether a job is one of those meant."""
+        states, queue, since_us, until_us, match, running_since_us, began = self
+        return (
+            (states is None or job.state in states)
+            and queue in (None, job.spec.queue)
+            and (since_us is None or job.updated_at_us >= since_us)
+            and (until_us is None or job.updated_at_us <= until_us)
+            and (match is None or _has(job, match))
+            and (running_since_us is None or _runs_since(job, running_since_us, began))
+        )
+
+    @property
+    def named_states(self) -> frozenset[JobState]:
+        """Return the states asked for, none where any will do."""
+        return self.states or frozenset()
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the counts of the queues already say how many there are."""
+        asked = (self.since_us, self.until_us, self.match, self.running_since_us)
+        return asked == (None,) * len(asked)
+
+
+class Chosen(NamedTuple):
+    """The jobs that a filter meant when it was asked, by number, and what is to be done to them."""
+
+    verb: Verb
+    where: Filter
+    numbers: list[int]
+
+
+def filter_of(
+    *,
+    state: States = None,
+    queue: str | None = None,
+    since: Moment = None,
+    until: Moment = None,
+    match: str | None = None,
+    running_since: Moment = None,
+) -> Filter:
+    """Return a filter from what a caller hands in: a state, several, or a text of several with commas between them.
+
+    Of jobs `running_since` a moment only those that are processing are meant. Raises InvalidInput.
+    """
+    named = words_of(state) if isinstance(state, str) else state
+    states = None if named is None else frozenset(check_state(each) for each in named)
+    if running_since is not None:
+        if states is not None and JobState.PROCESSING not in states:
+            raise InvalidInput("state", ", ".join(sorted(states)), "processing, which is what a job is that runs")
+        states = frozenset({JobState.PROCESSING})
+    return Filter(
+        states,
+        None if queue is None else check_queue(queue),
+        _moment_us(since),
+        _moment_us(until),
+        check_text("match", match) if match else None,
+        _moment_us(running_since),
+    )
+
+
+class Order(NamedTuple):
+    """By what jobs are put in order, the smallest first unless `reverse`; jobs alike by age."""
+
+    by: str
+    reverse: bool = False
+
+    def key(self, job: Job) -> tuple[Any, int]:
+        """Return what a job is compared by."""
+        return KEYS[self.by](job), job.number
+
+
+def order_of(text: str | None) -> Order | None:
+    """Read an order: one of KEYS, with `-` before it for the largest first; raises InvalidInput."""
+    if text is None:
+        return None
+    word = text.strip().lower()
+    order = Order(word.removeprefix("-"), word.startswith("-"))
+    if order.by not in KEYS:
+        raise InvalidInput("order", shown(text), f"one of {', '.join(KEYS)}, with - before it for the other way round")
+    return order
+
+
+KEYS: Final[Mapping[str, Callable[[Job], Any]]] = {
+    "enqueued": lambda job: job.number,
+    "updated": lambda job: job.version,
+    "due": lambda job: job.due_us or job.created_at_us,
+    "priority": lambda job: job.spec.priority,
+    "attempts": lambda job: job.attempts,
+    "took": lambda job: -1 if job.last is None or job.last.duration_ms is None else job.last.duration_ms,
+    "id": lambda job: job.id,
+}
+"""What `--order` may name -> what it compares."""
+
+
+def _runs_since(job: Job, at_us: int, began: Callable[[int], int] | None) -> bool:
+    since_us = job.running_since_us
+    return since_us is not None and (since_us if began is None else began(since_us)) <= at_us
+
+
+def _has(job: Job, match: str) -> bool:
+    find, command = _finder(match), job.spec.command
+    text = command if isinstance(command, str) else " ".join(command)
+    return find(text) is not None or find(job.spec.id) is not None
+
+
+@lru_cache(maxsize=8)
+def _finder(match: str) -> Callable[[str], Any]:
+    return re.compile(re.escape(match), re.IGNORECASE).search
+
+
+def _moment_us(moment: Moment) -> int | None:
+    return time_us(moment) if isinstance(moment, datetime) else moment

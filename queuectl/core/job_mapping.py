@@ -1,0 +1,120 @@
+"""A job as a mapping, with the keys of its JSON form, read into a request; pure.
+
+Each key has one reader, which refuses a value of the wrong kind under that key. What a value may be is
+`request`'s.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..display import shown, shown_with_kind
+from ..errors import InvalidInput
+from ..events.types import Command
+from .request import JobRequest, check_env, is_number
+from .times import parse_duration_s, parse_time_us
+
+
+def request_from_mapping(mapping: Mapping[str, Any], *, now_us: int) -> JobRequest:
+    """Read a request from a JSON object; its keys are those of the command line, with underscores.
+
+    A time such as `tomorrow 9am` counts from `now_us`.
+
+    Raises InvalidInput for an unknown key, a missing command or a value of the wrong type.
+    """
+    unknown = [key for key in mapping if key not in _READERS]
+    if unknown:
+        raise InvalidInput("key", shown(unknown[0]), "one of " + ", ".join(_READERS))
+    if "command" not in mapping:
+        raise InvalidInput("command", "nothing", 'a "command", for example {"command": "echo hi"}')
+    fields: dict[str, Any] = {}
+    for key, value in mapping.items():
+        field, read = _READERS[key]
+        if value is not None:
+            if field in fields:
+                raise InvalidInput(key, shown(value), f"{field} to be given once")
+            fields[field] = read(key, value)
+            if field == "run_at_us":
+                fields[field] = parse_time_us(fields[field], now_us=now_us, ahead=True, field=key)
+    if "command" not in fields:
+        raise InvalidInput("command", "null", "a line of text or a list of words")
+    return JobRequest(**fields)
+
+
+def request_of(request: JobRequest | Mapping[str, Any] | str, *, now_us: int) -> JobRequest:
+    """Return a request, from one, from a mapping with the keys of the JSON form, or from a shell line."""
+    if isinstance(request, JobRequest):
+        return request
+    if isinstance(request, Mapping):
+        return request_from_mapping(request, now_us=now_us)
+    if not isinstance(request, str):
+        raise InvalidInput("request", shown_with_kind(request), "a JobRequest, a mapping or a text")
+    return JobRequest(request)
+
+
+def _read_text(key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidInput(key, shown_with_kind(value), "a text")
+    return value
+
+
+def _read_command(key: str, value: Any) -> Command:
+    if not isinstance(value, list):
+        return _read_text(key, value)
+    for place, word in enumerate(value, 1):
+        if not isinstance(word, str):
+            raise InvalidInput(key, f"{shown_with_kind(word)} as word {place}", "a text for each word")
+    return tuple(value)
+
+
+def _read_int(key: str, value: Any) -> int:
+    if type(value) is not int:
+        raise InvalidInput(key, shown_with_kind(value), "a whole number")
+    return value
+
+
+def _read_number(key: str, value: Any) -> float:
+    if not is_number(value):
+        raise InvalidInput(key, shown_with_kind(value), "a number")
+    return value
+
+
+def _read_duration(key: str, value: Any) -> float:
+    return parse_duration_s(value, field=key) if isinstance(value, str) else _read_number(key, value)
+
+
+def _read_flag(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidInput(key, shown_with_kind(value), "true or false")
+    return value
+
+
+def _read_choice(key: str, value: Any) -> str | tuple[str, ...]:
+    if not isinstance(value, list):
+        return _read_text(key, value)
+    return tuple(_read_text(key, name) for name in value)
+
+
+def _read_env(key: str, value: Any) -> dict[str, str]:
+    return check_env(value)
+
+
+_READERS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
+    "id": ("id", _read_text),
+    "command": ("command", _read_command),
+    "queue": ("queue", _read_text),
+    "priority": ("priority", _read_int),
+    "max_retries": ("max_retries", _read_int),
+    "timeout": ("timeout_s", _read_duration),
+    "timeout_s": ("timeout_s", _read_duration),
+    "backoff_base": ("backoff_base", _read_number),
+    "cwd": ("cwd", _read_text),
+    "env": ("env", _read_env),
+    "run_at": ("run_at_us", _read_text),
+    "at": ("run_at_us", _read_text),
+    "delay": ("delay_s", _read_duration),
+    "shell": ("shell", _read_text),
+    "inherit_env": ("inherit_env", _read_choice),
+    "merge": ("merge", _read_flag),
+    "replace": ("replace", _read_flag),
+}
+"""JSON key -> the request's field and the reader of its value."""

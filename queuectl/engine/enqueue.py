@@ -1,0 +1,158 @@
+"""From requests to jobs on disk: all are checked before the first is enqueued, and they go in whole chunks."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from ..core.commands import RemoveJob
+from ..core.inherited_env import Inheritance
+from ..core.job import ENDED, Job
+from ..core.job_mapping import request_of
+from ..core.request import Intake, JobRequest
+from ..core.settings import Settings
+from ..errors import BulkStopped, DuplicateJob, InvalidInput, InvalidLine, StoreError
+from ..events.types import JobSpec
+from ..outputs import storage
+from ..projections import ids, jobs
+from ..store.store import Store
+from ..system.clock import Clock
+from ..system.host import directory, environment
+from .group_commit import GroupCommit
+from .unit_of_work import Engine, Unit
+
+if TYPE_CHECKING:
+    from ..core.results import Bulk
+
+CHUNK: Final = 10_000
+"""Jobs in a transaction."""
+
+
+def specify_all(
+    requests: Sequence[JobRequest], *, clock: Clock, settings: Settings, now_us: int, inheritance: Inheritance
+) -> list[JobSpec]:
+    """Check requests and fill them in; raises InvalidLine with the number of the first bad one, from 1."""
+    intake = Intake(settings, now_us=now_us, cwd=directory(), inheritance=inheritance, wall_us=clock.now_us())
+    specs: list[JobSpec] = []
+    try:
+        for request, fresh_id in zip(requests, clock.job_ids(len(requests)), strict=True):
+            specs.append(intake.specify(request, fresh_id))
+    except InvalidInput as error:
+        raise InvalidLine(len(specs) + 1, error) from error
+    return specs
+
+
+def enqueue_one(engine: Engine, commits: GroupCommit, request: JobRequest, *, reason: str | None) -> Job:
+    """Enqueue one request; raises InvalidInput or DuplicateJob."""
+
+    def enqueue(unit: Unit) -> tuple[Job, list[int]]:
+        settings = unit.settings()
+        taken = Inheritance(environment(), settings.inherit_env)
+        try:
+            specs = specify_all([request], clock=engine.clock, settings=settings, now_us=unit.now_us, inheritance=taken)
+        except InvalidLine as error:
+            raise error.cause from None
+        gone = _remove_replaced(unit, specs, _replacing([request]), skip_existing=False)
+        unit.keep_environments(taken.kept)
+        return unit.enqueue(specs, ours=_ours([request]))[0], gone
+
+    job, gone = commits.run(enqueue, reason=reason)
+    storage.remove_files(engine.store.path, gone)
+    return job
+
+
+def enqueue_all(
+    engine: Engine,
+    requests: Iterable[JobRequest | Mapping[str, Any] | str],
+    *,
+    settings: Settings,
+    skip_existing: bool,
+    progress: Callable[[int], None] | None,
+    reason: str | None,
+) -> "Bulk":
+    """Enqueue jobs, a chunk a transaction; raises InvalidLine before the first, or for what came to be since."""
+    from ..core.results import Bulk  # only for many at once: it costs a command its start
+
+    now_us = engine.now_us()
+    wall_us = engine.clock.now_us()
+    given = [request_of(request, now_us=wall_us) for request in requests]
+    taken = Inheritance(environment(), settings.inherit_env)
+    specs = specify_all(given, clock=engine.clock, settings=settings, now_us=now_us, inheritance=taken)
+    if len(specs) > CHUNK and not skip_existing:
+        _check_ids(engine.store, given)
+    done: list[str] = []
+    replacing = _replacing(given)
+    for start in range(0, len(specs), CHUNK):
+        chunk = specs[start : start + CHUNK]
+        txn = None
+        try:
+            with engine.unit(reason=reason, rings=True) as unit:
+                txn = unit.txn
+                ours = _ours(given[start : start + CHUNK])
+                places = [place - start for place in replacing if start <= place < start + CHUNK]
+                gone = _remove_replaced(unit, chunk, places, skip_existing=skip_existing)
+                unit.keep_environments(taken.kept)
+                enqueued = unit.enqueue(chunk, skip_existing=skip_existing, ours=ours)
+            storage.remove_files(engine.store.path, gone)
+        except StoreError as error:
+            raise (BulkStopped(start, len(specs), error) if start else error) from None
+        except DuplicateJob as error:
+            raise InvalidLine(start + error.index + 1, error, enqueued=len(done)) from error
+        except KeyboardInterrupt:
+            if progress and txn is not None and txn.is_committed:
+                progress(start + len(chunk))  # it came between the commit and the word of it
+            raise
+        done += [job.id for job in enqueued]
+        if progress:
+            progress(start + len(chunk))
+    return Bulk(len(done), len(specs) - len(done), done)
+
+
+def _ours(requests: Sequence[JobRequest]) -> set[int]:
+    return {index for index, request in enumerate(requests) if request.id is None}
+
+
+def _replacing(requests: Sequence[JobRequest]) -> list[int]:
+    """Return the indexes of requests that may replace an ended job: of several with one id only the first."""
+    first: dict[str, int] = {}
+    if not any(request.replace for request in requests):
+        return []
+    for index, request in enumerate(requests):
+        if request.id is not None:
+            first.setdefault(request.id, index)
+    return [index for index in first.values() if requests[index].replace]
+
+
+def _remove_replaced(unit: Unit, specs: Sequence[JobSpec], places: Sequence[int], *, skip_existing: bool) -> list[int]:
+    """Remove the ended jobs that have the ids of specs at these places; returns their numbers.
+
+    Raises DuplicateJob for one that has not ended, unless such are to be skipped.
+    """
+    numbers: list[int] = []
+    for place in places:
+        number = ids.find(unit.txn, specs[place].id)
+        job = None if number is None else unit.views.job(number)
+        if job is not None and job.state in ENDED:
+            numbers.append(job.number)
+        elif job is not None and not skip_existing:
+            raise DuplicateJob(job.id, job.state, index=place, replace=True)
+    if numbers:
+        unit.execute([(number, RemoveJob(replaced=True)) for number in numbers])
+        storage.forget(unit.txn, numbers)
+        unit.views.flush()  # whoever looks for the ids finds them free
+    return numbers
+
+
+def _check_ids(store: Store, requests: Sequence[JobRequest]) -> None:
+    taken: set[str] = set()
+    for start in range(0, len(requests), CHUNK):
+        with store.read() as txn:
+            for line, request in enumerate(requests[start : start + CHUNK], start + 1):
+                job_id = request.id
+                if job_id is None:
+                    continue
+                if job_id in taken:
+                    raise InvalidLine(line, DuplicateJob(job_id, "in an earlier line"))
+                taken.add(job_id)
+                number = ids.find(txn, job_id)
+                job = None if number is None else jobs.get(txn, number)
+                if job is not None and not (request.replace and job.state in ENDED):
+                    raise InvalidLine(line, DuplicateJob(job_id, job.state, replace=request.replace))

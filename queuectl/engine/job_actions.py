@@ -1,0 +1,96 @@
+"""One command on jobs that someone named, or on all of a kind in chunks."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from ..core.commands import CancelJob, EditJob, JobCommand, RemoveJob, RequeueJob
+from ..core.edit import edit_from
+from ..core.job import ENDED, WAITING, Job, JobState
+from ..core.job_filter import Chosen, Filter, Verb
+from ..core.results import Acted
+from ..display import shown
+from ..errors import InvalidInput
+from ..outputs import storage
+from ..queries import job_list
+from ..store.store import Store
+from .unit_of_work import Engine, Order, Unit
+
+CHUNK: Final = 1_000
+"""Jobs in a transaction."""
+
+COMMANDS: Final[Mapping[Verb, JobCommand]] = {"cancel": CancelJob(), "retry": RequeueJob(), "remove": RemoveJob()}
+STATES: Final[Mapping[Verb, frozenset[JobState]]] = {
+    "cancel": WAITING | {JobState.PROCESSING},
+    "retry": ENDED | {JobState.FAILED},
+    "remove": ENDED,
+}
+"""What many jobs can be told to do -> the states in which they can."""
+
+
+def act(engine: Engine, job_ids: Sequence[str], command: JobCommand, *, reason: str | None) -> list[Job]:
+    """Carry out a command on the jobs named, all or none; raises JobNotFound or WrongState."""
+    with engine.unit(reason=reason, rings=True) as unit:
+        found = [unit.find(job_id) for job_id in dict.fromkeys(job_ids)]
+        after = unit.execute([(job.number, command) for job in found])
+        _forget(unit, found, command)
+    _forget_files(engine, found, command)
+    return after or found
+
+
+def edit(engine: Engine, job_id: str, changes: Mapping[str, Any], *, again: bool, reason: str | None) -> Job:
+    """Change what a job is to do, and with `again` let it run again now, or neither.
+
+    Raises JobNotFound, WrongState or InvalidInput.
+    """
+    with engine.unit(reason=reason, rings=True) as unit:
+        job = unit.find(job_id)
+        orders: list[Order] = [(job.number, RequeueJob())] if again else []
+        orders.append(
+            (job.number, EditJob(edit_from(job.spec, changes, now_us=unit.now_us, wall_us=engine.clock.now_us())))
+        )
+        return unit.execute(orders)[-1]
+
+
+def choose(store: Store, verb: Verb, where: Filter) -> Chosen:
+    """Find the jobs meant that can be told this, in short read transactions; raises InvalidInput for other states."""
+    possible = STATES[verb]
+    for state in (where.states or possible) - possible:
+        expected = ", ".join(each for each in JobState if each in possible)
+        raise InvalidInput("state", shown(state), f"one in which a job can be told to {verb}: {expected}")
+    where = where._replace(states=possible if where.states is None else where.states)
+    return Chosen(verb, where, job_list.numbers(store.read, where))
+
+
+def act_on_all(
+    engine: Engine, chosen: Chosen, *, reason: str | None, progress: Callable[[int], None] | None = None
+) -> Acted:
+    """Do what was chosen to each of these jobs, in chunks; those that are no longer meant are left, and counted.
+
+    `progress` is called with the number looked at behind each transaction.
+    """
+    command, ids, left, asked = COMMANDS[chosen.verb], list[str](), 0, 0
+    for start in range(0, len(chosen.numbers), CHUNK):
+        some = chosen.numbers[start : start + CHUNK]
+        with engine.unit(reason=reason, rings=True) as unit:
+            found = [job for number in some if (job := unit.views.job(number)) and chosen.where.fits(job)]
+            _, refused = unit.execute_each([(job.number, command) for job in found])
+            moved = {number for (number, _), _ in refused}
+            found = [job for job in found if job.number not in moved]
+            _forget(unit, found, command)
+        _forget_files(engine, found, command)
+        ids += [job.id for job in found]
+        left += len(some) - len(found)
+        asked += sum(job.state is JobState.PROCESSING for job in found)
+        if progress:
+            progress(start + len(some))
+    return Acted(ids, left, asked)
+
+
+def _forget(unit: Unit, found: Sequence[Job], command: JobCommand) -> None:
+    if isinstance(command, RemoveJob):
+        storage.forget(unit.txn, [job.number for job in found])
+
+
+def _forget_files(engine: Engine, found: Sequence[Job], command: JobCommand) -> None:
+    if isinstance(command, RemoveJob):
+        storage.remove_files(engine.store.path, [job.number for job in found])

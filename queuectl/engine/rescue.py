@@ -1,0 +1,142 @@
+"""How jobs come back from workers that are gone, or frozen for longer than their lease.
+
+What such a worker has left running is put down first, so that no two attempts of a job overlap on
+this machine. A worker that is merely late (its lease ran out because a clock was set, or the disk
+was slow) keeps its jobs: its lock file shows that it is alive. Of workers elsewhere, and of those
+that hold no lock file, only the lease is known.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Final
+
+from ..core.job import Job
+from ..core.results import Recovered
+from ..events.types import WORKER_STREAM, WorkerStopped
+from ..liveness import lock_file
+from ..liveness.lock_file import Sighting
+from ..liveness.orphans import put_down
+from ..projections import jobs, leases, workers
+from ..queries import presence
+from ..store.store import Transaction
+from ..system.boot import awake_s
+from ..system.host import host, is_process
+from .unit_of_work import Engine, token_of
+
+_PATIENCE_S: Final = 0.1
+"""How long it is tried to put down what a worker left; what is left then is met again the next time."""
+
+_NAMESPACE_ENDS_S: Final = 0.2
+"""How long the kernel has for killing what is in a namespace, once it has let go of the first process's lock."""
+
+
+def take_over(engine: Engine, *, actor: str | None = None) -> Recovered:
+    """Take back what workers that are gone or frozen hold, and record the end of those that are gone.
+
+    Looks before it writes: where there is nothing to take, nothing waits for the store's lock.
+    """
+    found, path = Recovered([], []), engine.store.path
+    gone = [worker for worker in lock_file.workers(path) if lock_file.is_held(path, worker) is False]
+    ends_by_s = awake_s() + _NAMESPACE_ENDS_S  # for all of them: who dies from now on is found the next time
+    for worker in gone:
+        if (seized := lock_file.seize(path, worker)) is not None:
+            with closing(seized):
+                _take_from(engine, worker, seized.sighting(), found, actor, ends_by_s=ends_by_s)
+    expired, unseen = _look(engine)
+    if expired:
+        _take_expired(engine, expired, found, actor)
+        _, unseen = _look(engine)
+    for worker in unseen:
+        _bury(engine, worker, [], found, actor)
+    return found
+
+
+def _look(engine: Engine) -> tuple[list[Job], list[str]]:
+    """Return the jobs whose lease has expired, and this machine's workers that are gone and left no lock file or jobs.
+
+    Jobs of workers whose presence holds their leases are not among them.
+    """
+    with engine.store.read() as txn:
+        now_us = engine.now_us_in(txn)
+        numbers = leases.expired(txn, now_us, lambda worker: _is_present(txn, worker, now_us))
+        expired = list(jobs.each(txn, numbers))
+        rows = workers.present(txn)
+        held = leases.held(txn) if rows else {}
+    path, here = engine.store.path, host()
+    unheld = [row for row in rows if row.host == here and row.id not in held]
+    return expired, [row.id for row in unheld if lock_file.is_held(path, row.id) is None and not is_process(row.pid)]
+
+
+def _take_from(
+    engine: Engine, worker: str, sighting: Sighting | None, found: Recovered, actor: str | None, *, ends_by_s: float
+) -> None:
+    with engine.store.read() as txn:
+        row, held = workers.get(txn, worker), _held(txn, worker)
+    is_elsewhere = row is not None and row.host != host()
+    if held and (sighting is None or not _is_over(sighting, is_elsewhere=is_elsewhere, ends_by_s=ends_by_s)):
+        return  # its jobs are taken when their leases end
+    _bury(engine, worker, held, found, actor, launched=sighting.launched if sighting else None)
+    lock_file.remove(engine.store.path, worker)
+
+
+def _is_over(sighting: Sighting, *, is_elsewhere: bool, ends_by_s: float) -> bool:
+    """Whether nothing that a dead worker started can run any more; `is_elsewhere` by the name of its host.
+
+    A namespace whose first process it was has ended by a moment of awake_s(), which is waited for.
+    """
+    if sighting.is_of_this_place:
+        return put_down(sighting, sighting.runs, patience_s=_PATIENCE_S)
+    if sighting.is_of_gone_namespace:
+        time.sleep(max(0.0, ends_by_s - awake_s()))
+        return True
+    return not (is_elsewhere or sighting.is_of_this_boot)
+
+
+def _take_expired(engine: Engine, expired: Sequence[Job], found: Recovered, actor: str | None) -> None:
+    due: dict[str, list[Job]] = {}
+    for job in expired:
+        if job.lease is not None and _is_given_up(engine, job):
+            due.setdefault(job.lease.worker, []).append(job)
+    for worker, theirs in due.items():
+        sighting = _living(engine, worker)
+        with engine.unit(actor=actor, rings=True) as unit:
+            found.jobs.extend(unit.recover(theirs, launched=sighting.launched if sighting else None))
+
+
+def _is_present(txn: Transaction, worker: str, now_us: int) -> bool:
+    return presence.get(txn, worker).holds_until_us > now_us
+
+
+def _living(engine: Engine, worker: str) -> Sighting | None:
+    """Return what the lock file of a worker says that may go on, where that can be known here."""
+    sighting = lock_file.look(engine.store.path, worker)
+    if sighting is None or not sighting.is_of_this_boot or not lock_file.is_held(engine.store.path, worker):
+        return None
+    return sighting
+
+
+def _is_given_up(engine: Engine, job: Job) -> bool:
+    """Return whether a worker whose lease expired does nothing about the job any more."""
+    assert job.lease is not None, "a job that is held has a lease"
+    sighting = _living(engine, job.lease.worker)
+    if sighting is None:
+        return True
+    is_frozen = awake_s() - sighting.seen_s > sighting.lease_s
+    runs = [run for run in sighting.runs if run.token == token_of(job)]
+    return is_frozen and (not sighting.is_of_this_place or put_down(sighting, runs, patience_s=_PATIENCE_S))
+
+
+def _bury(
+    engine: Engine, worker: str, held: list[Job], found: Recovered, actor: str | None, *, launched: int | None = None
+) -> None:
+    with engine.unit(actor=actor, rings=bool(held)) as unit:
+        found.jobs.extend(unit.recover(held, gone=True, launched=launched))
+        if workers.get(unit.txn, worker) is not None:
+            unit.append_named(WORKER_STREAM + worker, (WorkerStopped("found gone"),))
+            presence.drop(unit.txn, worker)
+            found.workers.append(worker)
+
+
+def _held(txn: Transaction, worker: str) -> list[Job]:
+    return list(jobs.each(txn, leases.held_by(txn, worker)))

@@ -1,0 +1,361 @@
+"""The state at a past moment: the nearest snapshot and the events since, in a store that is gone afterwards.
+
+The live store is only read, in transactions of a bounded number of events. What the state was is then
+answered by the functions that answer what it is.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from itertools import islice, pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import Final, NamedTuple
+
+from ..core.due_times import DueTimes
+from ..core.job import Job, JobState, evolve
+from ..core.job_filter import Filter, filter_of, order_of
+from ..core.request import check_count, check_queue
+from ..core.results import Status, WorkerInfo
+from ..core.settings import Settings
+from ..core.times import time_json
+from ..errors import Archived, JobNotFound, NotAQueue, StoreError, Unusable
+from ..events.codec import decode_all
+from ..events.types import RETENTION_STREAM, Enqueued, Recorded
+from ..projections import config, ids, marks, removed
+from ..projections.layout import VIEWS_VERSION
+from ..projections.views import Views
+from ..queries import job_list, jobs
+from ..store.event_log import LmdbLog
+from ..store.store import Row, Store, Transaction
+from ..system.files import scratch_directory
+from ..system.interrupts import suppress_own
+from . import snapshot_files
+from .snapshot_files import Snapshot
+
+BATCH: Final = 10_000
+"""A read transaction on the live store lives no longer than as many events."""
+
+Progress = Callable[[int, int], None]
+
+
+class Moment(NamedTuple):
+    """A past moment: the last event at it, and the time from which durations count."""
+
+    position: int
+    at_us: int
+
+
+def moment_at(txn: Transaction, position: int | None, at_us: int | None, now_us: int) -> Moment:
+    """Return the moment of a position, or of a time, that the log can tell of.
+
+    Raises InvalidInput for one before the log's beginning or still to come, Archived for one whose
+    events retention has taken out of the log.
+    """
+    log = LmdbLog(txn)
+    head, cut = log.head(), log.cut()
+    if head == 0:
+        raise Unusable("as_of", "an empty log", "a queue in which something has happened")
+    if at_us is not None:
+        return _moment_of_time(txn, log, at_us, max(now_us, log.last_at_us))
+    if position is None or not 1 <= position <= head:
+        raise Unusable("as_of", f"position {position}", f"one from {max(cut, 1)} to {head}, the last event's")
+    if position < cut:
+        raise Archived(f"position {position}", cut)
+    return Moment(position, log.at(position).at_us if not log.is_gone(position) else log.at(_next(log, cut)).at_us)
+
+
+def _moment_of_time(txn: Transaction, log: LmdbLog, at_us: int, now_us: int) -> Moment:
+    if at_us > now_us:
+        raise Unusable("as_of", time_json(at_us) or "", f"a time that has passed; it is {time_json(now_us)}")
+    position = jobs.position_at(txn, at_us)
+    if position <= (cut := log.cut()) and cut:
+        raise Archived(time_json(at_us) or "", cut)
+    if position == 0:
+        begun = time_json(log.at(1).at_us)
+        raise Unusable("as_of", time_json(at_us) or "", f"a time from {begun} on, when the log begins")
+    return Moment(position, at_us)
+
+
+def _next(log: LmdbLog, cut: int) -> int:
+    return min(cut + 1, log.head())
+
+
+class Past:
+    """The queue as it was at a moment, with the questions of class Queue; close it after use.
+
+    One job is the fold of its own events; for the rest the views as they were are made at the first
+    question. Workers are told as they are recorded, not looked for.
+    """
+
+    def __init__(self, store: Store, moment: Moment, progress: Progress | None = None) -> None:
+        self.path = store.path
+        self.moment = moment
+        self._store = store
+        self._progress = progress
+        self._opened = ExitStack()
+        self._views: Store | None = None
+
+    def close(self) -> None:
+        """Drop the views as they were; doing so twice is harmless."""
+        self._opened.close()
+        self._views = None
+
+    def __enter__(self) -> "Past":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def gone_workers(self, workers: Sequence[str]) -> frozenset[str]:
+        """Return none: which of some workers were gone then is not known."""
+        return frozenset()
+
+    def job(self, job_id: str) -> Job:
+        """Return a job by its id; raises JobNotFound."""
+        with self._store.read() as txn:
+            return job_at(txn, job_id, self.moment.position)
+
+    def jobs(
+        self,
+        where: Filter | None = None,
+        *,
+        state: JobState | str | Iterable[JobState | str] | None = None,
+        queue: str | None = None,
+        since: datetime | int | None = None,
+        until: datetime | int | None = None,
+        match: str | None = None,
+        order: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> list[Job]:
+        """Return jobs as class Queue does: waiting ones by when they would have run, and so on.
+
+        `since`, `until` and `match` are as there.
+        """
+        where = where or filter_of(state=state, queue=queue, since=since, until=until, match=match)
+        return list(self.each_job(where, order=order, limit=limit, after=after))
+
+    def each_job(
+        self, where: Filter, *, order: str | None = None, limit: int | None = None, after: str | None = None
+    ) -> Iterator[Job]:
+        """Return the same one by one."""
+        limit = None if limit is None else check_count("limit", limit)
+        return job_list.each(self._read, where, order_of(order), limit=limit, after=after)
+
+    def count(self, where: Filter) -> int:
+        """Count the jobs in the states and of the queue that a filter names, whatever else it asks for."""
+        with self._read() as txn:
+            return job_list.count(txn, where)
+
+    def now_us(self) -> int:
+        """Return the moment's time, in microseconds since the epoch."""
+        return self.moment.at_us
+
+    def dead(self, *, limit: int | None = None) -> list[Job]:
+        """Return the dead letter queue, last to die first."""
+        with self._read() as txn:
+            return list(islice(jobs.dead_jobs(txn), limit))
+
+    def status(self, *, queue: str | None = None) -> Status:
+        """Return the queue at a glance, or of one queue; `head` is the moment's position. Raises InvalidInput."""
+        queue = None if queue is None else check_queue(queue)
+        with self._read() as txn:
+            return jobs.status(txn, None, DueTimes(self.moment.at_us, self.moment.at_us), queue)
+
+    def workers(self) -> list[WorkerInfo]:
+        """Return the workers that had started and not stopped."""
+        with self._read() as txn:
+            return jobs.list_workers(txn, None, self.moment.at_us)
+
+    @contextmanager
+    def _read(self) -> Iterator[Transaction]:
+        if self._views is None:
+            self._views = self._opened.enter_context(views_at(self._store, self.moment.position, self._progress))
+            with self._views.write() as txn:
+                Views(txn).promote_to(self.moment.at_us)
+        with self._views.read() as txn:
+            yield txn
+
+
+def job_at(txn: Transaction, job_id: str, position: int) -> Job:
+    """Return a job as it was at a position, by the fold of its own events; raises JobNotFound."""
+    number = ids.find(txn, job_id)
+    if number is None:
+        number = removed.find(txn, job_id)
+    told = [] if number is None else [each for each in LmdbLog(txn).read_stream(number) if each.position <= position]
+    job: Job | None = None
+    for recorded in _last_life(told):
+        job = evolve(job, recorded)
+    if job is None:
+        raise JobNotFound(job_id, removed=bool(told))
+    return job
+
+
+def _last_life(told: Sequence[Recorded]) -> Sequence[Recorded]:
+    """Return the events of the last job of an id."""
+    births = [place for place, each in enumerate(told) if isinstance(each.event, Enqueued)]
+    return told[births[-1] :] if births else []
+
+
+@contextmanager
+def views_at(
+    store: Store, position: int, progress: Progress | None = None, *, scratch: Path | None = None
+) -> Iterator[Store]:
+    """Yield a store that holds the views as they were at a position, due jobs not promoted; it is gone afterwards.
+
+    It takes up space on the disk of `scratch`, a directory; None is that for temporary files.
+    """
+    with ExitStack() as opened:
+        views, base = _begin(store, position, scratch)
+        opened.callback(views.close)
+        _fold(store, views, base, position, progress)
+        _keep(store, views, position, base)
+        yield views
+
+
+def make_snapshots(store: Store, *, with_head: bool = True, progress: Progress | None = None) -> list[Snapshot] | None:
+    """Make the snapshots that are missing, `with_head` one of the head too, and thin out those that are too many.
+
+    None where another process is at it. Raises StoreError where one cannot be written.
+    """
+    with snapshot_files.only_maker(store.path) as is_mine:
+        if not is_mine:
+            return None
+        with store.read() as txn:
+            log = LmdbLog(txn)
+            head, cut = log.head(), log.cut()
+            every = snapshot_files.interval(head, Settings.of(config.values(txn)).snapshot_events)
+        there = _checked(store, head)
+        wanted = snapshot_files.missing(there, cut, head, every) if every else []
+        if with_head and head and head not in there:
+            wanted.append(head)
+        made: list[Snapshot] = []
+        for done, position in enumerate(wanted):
+            views, base = _begin(store, position)
+            try:
+                _fold(store, views, base, position, None)
+                made.append(_save(store, views, position))
+            finally:
+                views.close()
+            if progress:
+                progress(done + 1, len(wanted))
+        if every:
+            for position in snapshot_files.superfluous(sorted({*there, *wanted}), every):
+                snapshot_files.remove(store.path, position)
+        return made
+
+
+def are_snapshots_due(store: Store) -> bool:
+    """Whether the log has grown enough since the last snapshot."""
+    with store.read() as txn:
+        head = LmdbLog(txn).head()
+        every = snapshot_files.interval(head, Settings.of(config.values(txn)).snapshot_events)
+    there = [position for position in snapshot_files.positions(store.path) if position <= head]
+    return every > 0 and head - max(there, default=0) >= every
+
+
+def delete_snapshots(store: Store) -> int:
+    """Delete every snapshot; returns how many there were."""
+    there = snapshot_files.positions(store.path)
+    for position in there:
+        snapshot_files.remove(store.path, position)
+    return len(there)
+
+
+def usable(store: Store) -> list[Snapshot]:
+    """Return the snapshots that count, by position."""
+    with store.read() as txn:
+        return [found for at in snapshot_files.positions(store.path) if (found := _usable(store, txn, at)) is not None]
+
+
+def _begin(store: Store, position: int, scratch: Path | None = None) -> tuple[Store, int]:
+    """Return a store with the views of the nearest snapshot, or none, and that snapshot's position."""
+    for at in reversed([at for at in snapshot_files.positions(store.path) if at <= position]):
+        with store.read() as txn:
+            found = _usable(store, txn, at)
+        if found is not None and (views := _unpacked(found, scratch)) is not None:
+            return views, at
+        snapshot_files.remove(store.path, at)
+    with scratch_directory(scratch) as directory:
+        return Store.passing(Path(directory)), 0
+
+
+def _unpacked(found: Snapshot, scratch: Path | None) -> Store | None:
+    try:
+        with scratch_directory(scratch) as name:
+            directory = Path(name)
+            if not snapshot_files.unpack(found, directory):
+                return None
+            views = Store.passing(directory)
+    except (NotAQueue, StoreError):
+        return None
+    with views.read() as txn:
+        is_of_then = marks.get(txn, marks.APPLIED) == found.position
+    if is_of_then:
+        return views
+    views.close()
+    return None
+
+
+def _usable(store: Store, txn: Transaction, position: int) -> Snapshot | None:
+    """Return a snapshot where it is of this log and of this release's views, and retention cut nothing behind it."""
+    found, log = snapshot_files.read(store.path, position), LmdbLog(txn)
+    if found is None or found.views != VIEWS_VERSION or not log.cut() <= position <= log.head():
+        return None
+    return found if position == log.cut() or found.digest == log.digest(position) else None
+
+
+def _checked(store: Store, head: int) -> list[int]:
+    """Return the positions of the usable snapshots, and remove the others."""
+    good = [found.position for found in usable(store)]
+    for position in snapshot_files.positions(store.path):
+        if position not in good:
+            snapshot_files.remove(store.path, position)
+    return [position for position in good if position <= head]
+
+
+def _fold(store: Store, views: Store, after: int, upto: int, progress: Progress | None) -> None:
+    cut = _cut(store)
+    for start, end in pairwise([*range(after, upto, BATCH), upto]):
+        rows = stored(store, start, end)
+        with views.write() as txn:
+            shown = Views(txn)
+            shown.apply(decode_all(rows))
+            shown.flush()
+        if progress:
+            progress(end - after, upto - after)
+    if (now := _cut(store)) != cut and after < now[0]:  # of what is behind it, some was read before and some after
+        raise StoreError(f"cannot tell the state at position {upto}: retention took events out meanwhile; try again")
+
+
+def _cut(store: Store) -> tuple[int, int]:
+    with store.read() as txn:
+        log = LmdbLog(txn)
+        return log.cut(), log.version(RETENTION_STREAM)
+
+
+def stored(store: Store, after: int, upto: int) -> list[Row]:
+    """Return the events after a position, up to and with another, as they are stored; raises CorruptLog at a gap.
+
+    They are decoded by the caller: the read transaction is to be short for a process that seldom gets its turn too.
+    """
+    with store.read() as txn:
+        return LmdbLog(txn).stored(after, until=upto)
+
+
+def _keep(store: Store, views: Store, position: int, base: int) -> None:
+    """Save a snapshot where much had to be folded and nobody else makes any; failing to is no harm."""
+    with store.read() as txn:
+        every = snapshot_files.interval(LmdbLog(txn).head(), Settings.of(config.values(txn)).snapshot_events)
+    if every and position - base > 2 * every:
+        with suppress_own(StoreError, OSError), snapshot_files.only_maker(store.path) as is_mine:
+            if is_mine:
+                _save(store, views, position)
+
+
+def _save(store: Store, views: Store, position: int) -> Snapshot:
+    with store.read() as txn:
+        log = LmdbLog(txn)
+        digest, at_us = log.digest(position), log.at(position).at_us
+    return snapshot_files.save(store.path, views, position=position, at_us=at_us, version=VIEWS_VERSION, digest=digest)

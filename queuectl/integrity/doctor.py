@@ -1,0 +1,395 @@
+"""What is wrong with a queue, and what to type: one function a check, a table of checks.
+
+Changes nothing but the slots of readers that were killed, which it frees. Runs in a process of its
+own, so that a file which the engine cannot bear is a finding like any other.
+"""
+
+import os
+import stat
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+from ..core.due_times import DueTimes
+from ..core.job import JobState
+from ..core.settings import KEYS
+from ..core.shells import not_here
+from ..display import as_typed
+from ..engine.log_clock import now_us
+from ..errors import FileDeleted, HalfReplaced, LogLost, NewerFormat, NoQueue, NotAQueue, NotYetMade, QueuectlError
+from ..liveness import lock_file
+from ..projections import config, counts, jobs, layout, marks, scheduled
+from ..queries.jobs import list_workers, strays, unserved
+from ..store import half_made
+from ..store.directory import JOURNAL, NETWORK, SHRUNK, STAGED, filesystem_of, refuse_irregular
+from ..store.event_log import LmdbLog
+from ..store.lmdb_file import is_read_only
+from ..store.store import VIEW_TABLES, Store, key_of
+from ..store.writable import why_not
+from ..system import shortage, subprocess_task
+from ..system.clock import SystemClock
+from ..system.disk_space import is_lock_without_room
+from ..system.files import exists, is_left, left_behind
+from ..system.interrupts import own
+
+State = Literal["ok", "warning", "problem"]
+
+NEARLY_FULL: Final = 0.8
+"""Of the map; LMDB refuses to write once it is full."""
+
+LITTLE_BYTES: Final = 64 << 20
+LOW_BYTES: Final = 1 << 30
+"""Free disk space below which there is a problem, and below which there is a warning."""
+
+NAMED_AT_MOST: Final = 20
+"""Files that a command names; of more it names the first."""
+
+QUEUES_AT_MOST: Final = 20
+"""Queues that nobody serves, told one by one."""
+
+HERD: Final = 100
+"""As many retries due within one second come back as a herd, and fail as one where they met a service that was down."""
+
+_HERD_LOOKED_AT: Final = 20_000
+_SECOND_US: Final = 1_000_000
+
+_HALF_MADE: Final = (
+    ("workers", "", ".new"),
+    ("doorbells", "", ".new"),
+    ("snapshots", ".making-", ""),
+    ("archive", "", ".partial"),
+)
+"""Directory, beginning and end of the names that something has until it is whole."""
+
+_WRITING: Final = ("queuectl compact", "queuectl config", "queuectl replay", "queuectl worker", "rm ")
+"""How commands begin that change the queue."""
+
+_FILES: Final = ("data.mdb", "lock.mdb", "open.lock")
+_ROWS_AT_ONCE: Final = 10_000
+
+
+class Finding(NamedTuple):
+    """What a check found, and the command that mends it, "" where there is nothing to mend."""
+
+    check: str
+    state: State
+    found: str
+    do: str = ""
+
+
+Trouble = tuple[State, str, str]
+"""State, what was found, what to type."""
+
+
+def examine(path: Path) -> list[Finding]:
+    """Check the queue in a directory, from outside of it."""
+    found: list[Finding] = []
+    ending = subprocess_task.run("doctor", {"path": str(path)}, lambda message: found.append(Finding(**message)))
+    if ending:
+        is_damage = ending.is_damage and not is_lock_without_room(path)
+        unseen = f"the queue {shortage.unseen(ending, ending.hindrance)}"
+        what, do = (ending.how, "queuectl verify") if is_damage else (unseen, "")
+        found.append(Finding("open", "problem", what, do))
+    return found
+
+
+def messages(path: str) -> Iterator[dict[str, Any]]:
+    """Check a queue, and give a finding or several for each check."""
+    directory = Path(path)
+    return (_fitting(message, directory) for message in _messages(directory))
+
+
+def _fitting(message: dict[str, Any], directory: Path) -> dict[str, Any]:
+    """Return a finding without a command that would be refused, and with why it would be."""
+    if message["do"].startswith(_WRITING) and (reason := why_not(directory)) is not None:
+        return message | {"found": f"{message['found']} (not to be mended from here: {reason})", "do": ""}
+    return message
+
+
+def _messages(directory: Path) -> Iterator[dict[str, Any]]:
+    try:
+        refuse_irregular(directory)
+        half_made.refuse_none(directory)
+        for name, look in OUTSIDE.items():
+            yield from _findings(name, look(directory))
+        if half_made.holds_nothing(directory):
+            half_made.refuse_lost(directory)
+            what = f"data.mdb in {directory} is empty: a queue just begun, or one that was lost"
+            yield Finding("open", "warning", what, "queuectl restore FILE")._asdict()
+            return
+        with Store.open(directory, create=False, read_only=True) as store:
+            yield from _findings("open", iter(()))
+            for name, check in INSIDE.items():
+                yield from _checked(name, check, store)
+    except QueuectlError as error:
+        yield Finding("open", "problem", str(error), _way_out(error))._asdict()
+
+
+def _checked(name: str, check: "Callable[[Store], Iterator[Trouble]]", store: Store) -> Iterator[dict[str, Any]]:
+    try:
+        yield from _findings(name, check(store))
+    except NewerFormat as error:
+        yield Finding(name, "problem", str(error), "upgrade queuectl")._asdict()
+    except QueuectlError as error:
+        yield Finding(name, "problem", str(error), _way_out(error))._asdict()
+
+
+def _findings(name: str, troubles: Iterator[Trouble]) -> Iterator[dict[str, Any]]:
+    found = [Finding(name, *trouble) for trouble in troubles]
+    yield from (each._asdict() for each in found or [Finding(name, "ok", "")])
+
+
+def _way_out(error: QueuectlError) -> str:
+    """Return what to type about an error: nothing where it is not the queue that lacks something, and it says so."""
+    if shortage.hindrance(error):
+        return ""
+    if isinstance(error, NoQueue):
+        return "queuectl enqueue JOB COMMAND"
+    if isinstance(error, FileDeleted | HalfReplaced | LogLost | NotYetMade):
+        return error.command
+    if isinstance(error, NewerFormat):
+        return "upgrade queuectl"
+    return "queuectl restore FILE" if isinstance(error, NotAQueue) else "queuectl verify"
+
+
+# From outside
+
+
+def _file_system(path: Path) -> Iterator[Trouble]:
+    kind = filesystem_of(path)
+    if kind in NETWORK:
+        yield (
+            "problem",
+            f"the queue lies on {kind}, whose locks cannot be relied on",
+            "queuectl --db LOCAL_DIRECTORY ...",
+        )
+
+
+def _mount(path: Path) -> Iterator[Trouble]:
+    if is_read_only(path):
+        what = f"the file system at {path} is mounted read-only: nothing can be enqueued or run"
+        yield "problem", what, f"sudo mount -o remount,rw $(stat -c %m {as_typed(str(path))})"
+
+
+def _permissions(path: Path) -> Iterator[Trouble]:
+    whole = path.stat()
+    wanted = {path: 0o700} | {path / name: 0o600 for name in _FILES if exists(path / name)}
+    for each, mode in wanted.items():
+        found = each.stat()
+        if (have := stat.S_IMODE(found.st_mode)) & ~mode or mode & ~have:
+            yield "problem", f"{each} has mode {have:04o}, not {mode:04o}", f"chmod {mode:o} {as_typed(str(each))}"
+    if strangers := [each for each in sorted(path.rglob("*")) if _owner(each) not in (None, whole.st_uid)]:
+        theirs = _files(len(strangers), "in it belongs", "in it belong")
+        what = f"{theirs} to others than user {whole.st_uid}, as {strangers[0]} does"
+        yield "problem", what, f"sudo chown -R {whole.st_uid} {as_typed(str(path))}"
+    if os.geteuid() not in (0, whole.st_uid):
+        what = f"the queue belongs to user {whole.st_uid}, and you are user {os.geteuid()}"
+        yield "warning", what, f"sudo -u '#{whole.st_uid}' queuectl ..."
+
+
+def _files(count: int, does: str, do: str) -> str:
+    return f"1 file {does}" if count == 1 else f"{count:,} files {do}"
+
+
+def _owner(path: Path) -> int | None:
+    try:
+        return path.lstat().st_uid
+    except own(OSError):  # gone meanwhile
+        return None
+
+
+def _disk(path: Path) -> Iterator[Trouble]:
+    found = os.statvfs(path)
+    free = found.f_bavail * found.f_frsize
+    if free < LOW_BYTES:
+        state: State = "problem" if free < LITTLE_BYTES else "warning"
+        what = (
+            f"{free >> 20:,} MiB are free on the disk at {path}; `compact` takes some itself, unless DIR is on another"
+        )
+        yield state, what, "queuectl compact --older-than 30d --archive DIR"
+
+
+OUTSIDE: Final[dict[str, Callable[[Path], Iterator[Trouble]]]] = {
+    "file system": _file_system,
+    "mount": _mount,
+    "permissions": _permissions,
+    "disk": _disk,
+}
+
+
+# From inside
+
+
+def _readers(store: Store) -> Iterator[Trouble]:
+    if freed := store.free_readers():
+        yield "ok", f"freed {freed} slots of readers that were killed", ""
+
+
+def _map(store: Store) -> Iterator[Trouble]:
+    sizes = store.sizes()
+    share = sizes["used"] / sizes["map"]
+    if share >= NEARLY_FULL:
+        what = f"{share:.0%} of the {sizes['map'] >> 20:,} MiB that the store may take are used"
+        yield "problem", what, "queuectl compact --older-than 30d"
+
+
+def _clock(store: Store) -> Iterator[Trouble]:
+    clock = SystemClock()
+    with store.read() as txn:
+        times = DueTimes(now_us(txn, clock, LmdbLog(txn).last_at_us), clock.now_us())
+        waiting = txn.count(scheduled.TABLE)
+    if times.is_ahead:
+        ahead, level_at = (
+            timedelta(seconds=times.ahead_us // 1_000_000),
+            datetime.fromtimestamp(times.level_at_us / 1e6),
+        )
+        what = (
+            f"the log's time is {ahead} ahead of this machine's clock, which was ahead once, or is behind now: it "
+            f"shows {datetime.now():%Y-%m-%d %H:%M:%S}. If that is right there is nothing to do: the clock will have "
+            f"caught up at {level_at:%Y-%m-%d %H:%M:%S}, and until then delays and retries take up to twice as long "
+            f"({waiting:,} jobs wait for their time)"
+        )
+        yield "ok", what, ""
+
+
+def _views(store: Store) -> Iterator[Trouble]:
+    is_outdated = layout.is_outdated(store)
+    with store.read() as txn:
+        applied, head = marks.look(txn, marks.APPLIED), LmdbLog(txn).head()
+        differ = 0 if is_outdated else strays(txn)
+    if is_outdated and head:
+        yield "warning", "the views are an older release's; the next verb that changes something rebuilds them", _REPLAY
+    elif applied != head:
+        yield "problem", f"the views are as of position {applied}, and the log ends at {head}", _REPLAY
+    elif differ:
+        are = "1 job is" if differ == 1 else f"{differ:,} jobs are"
+        yield "problem", f"{are} counted as not ended and found nowhere, or the reverse", _REPLAY
+
+
+def _replay(store: Store) -> Iterator[Trouble]:
+    with store.read() as txn:
+        left = sum(txn.shadow().count(table) for table in VIEW_TABLES)
+    if left:
+        yield "warning", f"a replay was broken off, or is at work: {left:,} rows of views beside the live ones", _REPLAY
+
+
+def _workers(store: Store) -> Iterator[Trouble]:
+    with store.read() as txn:
+        found = list_workers(txn, store.path, time.time_ns() // 1000)
+    for info in (each for each in found if each.state == "dead"):
+        if info.running:
+            held = "1 job" if len(info.running) == 1 else f"{len(info.running):,} jobs"
+            what = f"worker {info.id} is dead and holds {held}; the next worker takes over"
+            yield "problem", what, "queuectl worker start"
+        else:
+            yield "warning", f"worker {info.id} is dead", f"queuectl worker stop {as_typed(info.id)}"
+
+
+def _waiting(store: Store) -> Iterator[Trouble]:
+    with store.read() as txn:
+        found = unserved(txn, store.path, time.time_ns() // 1000)
+    for each in found[:QUEUES_AT_MOST]:
+        yield "warning", f"no running worker serves {each.told}", each.start_command
+    if len(found) > QUEUES_AT_MOST:
+        what = f"no running worker serves {len(found) - QUEUES_AT_MOST:,} more queues where jobs wait"
+        yield "warning", what, "queuectl worker start"
+
+
+def _herd(store: Store) -> Iterator[Trouble]:
+    together: Counter[int] = Counter()
+    with store.read() as txn:
+        waiting = list(islice(scheduled.times(txn), _HERD_LOOKED_AT))
+        seconds = Counter(due_us // _SECOND_US for due_us, _ in waiting)
+        for due_us, number in waiting:
+            if seconds[due_us // _SECOND_US] >= HERD:  # else none is looked up
+                job = jobs.get(txn, number)
+                together[due_us // _SECOND_US] += job is not None and job.state is JobState.FAILED
+    retried = max(together.values(), default=0)
+    if retried >= HERD:
+        what = f"{retried:,} jobs that failed together are to be tried again within the same second"
+        yield "warning", what, "queuectl config set backoff_jitter 0.5"
+
+
+def _dead_letters(store: Store) -> Iterator[Trouble]:
+    with store.read() as txn:
+        dead = counts.total(txn)[JobState.DEAD]
+    if dead:
+        are = "1 job is" if dead == 1 else f"{dead:,} jobs are"
+        yield "warning", f"{are} in the dead letter queue", "queuectl dlq list"
+
+
+def _shell(store: Store) -> Iterator[Trouble]:
+    with store.read() as txn:
+        shell = str(config.values(txn).get("shell", KEYS["shell"].default))
+    if (program := not_here(shell)) is not None:
+        what = f"the setting shell is {shell!r}, and there is no program {program!r} here: jobs that take it fail"
+        yield "warning", what, "queuectl config unset shell"
+
+
+def _leftovers(store: Store) -> Iterator[Trouble]:
+    files = [*_lone_outputs(store), *_lone_locks(store), *_lone_bells(store)]
+    if files:
+        named = " ".join(as_typed(str(each)) for each in files[:NAMED_AT_MOST])
+        yield "warning", f"{_files(len(files), 'belongs', 'belong')} to no job and no worker", f"rm {named}"
+    if half := sorted(_half_made(store.path)):
+        named = " ".join(map(as_typed, half[:NAMED_AT_MOST]))
+        yield "warning", f"{_files(len(half), 'was', 'were')} left half made by a kill", f"rm -r {named}"
+
+
+def _half_made(path: Path) -> Iterator[str]:
+    for directory, prefix, suffix in _HALF_MADE:
+        yield from left_behind(path / directory, prefix, suffix)
+    if is_left(path / STAGED) and not exists(path / STAGED / JOURNAL):
+        yield str(path / STAGED)
+    if is_left(path / SHRUNK):
+        yield str(path / SHRUNK)
+
+
+def _lone_outputs(store: Store) -> Iterator[Path]:
+    places = (store.path / "outputs").glob("*/*-*")
+    while some := list(islice(places, _ROWS_AT_ONCE)):
+        with store.read() as txn:
+            for path in some:
+                number = path.name.partition("-")[0]
+                if not number.isdecimal() or len(number) > 18 or txn.get("jobs", key_of(int(number))) is None:
+                    yield path
+
+
+def _lone_locks(store: Store) -> Iterator[Path]:
+    known = _known_workers(store)
+    for worker in lock_file.workers(store.path):
+        if worker not in known and not lock_file.is_held(store.path, worker):
+            yield Path(lock_file.path_of(store.path, worker))
+
+
+def _lone_bells(store: Store) -> Iterator[Path]:
+    known = _known_workers(store)
+    for path in sorted((store.path / "doorbells").glob("*.fifo")):
+        if path.stem not in known and not lock_file.is_held(store.path, path.stem):
+            yield path
+
+
+def _known_workers(store: Store) -> Sequence[str]:
+    with store.read() as txn:
+        return [info.id for info in list_workers(txn, store.path, time.time_ns() // 1000)]
+
+
+_REPLAY: Final = "queuectl replay"
+
+INSIDE: Final[dict[str, Callable[[Store], Iterator[Trouble]]]] = {
+    "readers": _readers,
+    "map": _map,
+    "clock": _clock,
+    "views": _views,
+    "replay": _replay,
+    "workers": _workers,
+    "waiting": _waiting,
+    "retries": _herd,
+    "dead letters": _dead_letters,
+    "shell": _shell,
+    "leftovers": _leftovers,
+}

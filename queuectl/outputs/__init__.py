@@ -1,0 +1,1 @@
+"""What runs printed: its frames, where they are stored, whether they are whole."""

@@ -1,0 +1,190 @@
+"""Folds stored events into jobs in memory, many events to a write: what a rebuild does in place of `Views`.
+
+It gives what `Views` gives and writes the same rows (tests hold it to that). A job is written once each time
+that memory is full, however often it moved.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from ..core.job import Job, JobState
+from ..events.codec import decode_all
+from ..events.types import Enqueued, EnvironmentKept, Recorded, RetentionApplied
+from ..store.event_log import LmdbLog
+from ..store.store import Row, Transaction
+from . import counts, environments, jobs, ready
+from .row_codec import read, seal_all, write_many
+from .stream_walk import Folded
+from .views import Change, Moved, Views, changes, recounted
+
+HELD_JOBS = 50_000
+HELD_BYTES = 32 << 20
+"""Jobs are written and forgotten when so many are in memory, or when so many bytes were read for them."""
+
+PORTION = 5_000
+"""Rows to a write transaction: some 20 ms of the one lock that workers need too."""
+
+Write = Callable[[Transaction], None]
+"""Something to do to the shadow in a write transaction."""
+
+Touch = Callable[[str, list[bytes]], None]
+"""Is told which keys of a table change."""
+
+_Item = TypeVar("_Item")
+_UNKNOWN: Any = object()
+
+
+class Fold:
+    """Jobs as they stand behind the events read, and what of that is not in the shadow yet."""
+
+    def __init__(self, promoted_us: int = 0) -> None:
+        self.applied = self.events = 0
+        self.promoted_us = promoted_us
+        self.has_sweep = False
+        """Whether the last event read sweeps jobs away, so that what is in memory has to be written first."""
+        self.has_swept = False
+        """Whether some were swept away."""
+        self._forget()
+
+    def _forget(self) -> None:
+        self._moved = Moved()
+        self._named: list[Recorded] = []
+        self._bytes = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether it has to be written before it reads on."""
+        return self.has_sweep or len(self._moved.after) >= HELD_JOBS or self._bytes >= HELD_BYTES
+
+    def read(self, shadow: Transaction, limit: int) -> None:
+        """Apply the next events, `limit` at the most, none behind one that sweeps many jobs away.
+
+        Raises what stops a replay: CorruptLog, NewerFormat or IllegalTransition.
+        """
+
+        def find(number: int) -> Job | None:
+            job = self._moved.after.get(number, _UNKNOWN)
+            return self._load(shadow, number) if job is _UNKNOWN else job
+
+        rows = LmdbLog(shadow).stored(self.applied, limit)
+        for (_, value), recorded in zip(rows, decode_all(rows), strict=True):
+            kind = type(recorded.event)
+            self.applied, self.events = recorded.position, self.events + 1
+            if isinstance(recorded.stream, int):
+                self._moved.apply(recorded, find)
+                self._bytes += len(value) if kind is Enqueued else 0
+                continue
+            self._named.append(recorded)
+            self._bytes += len(value)
+            if kind is RetentionApplied:
+                self.has_sweep = True
+                return
+
+    def begin_at(self, applied: int, events: int, named: list[Recorded]) -> None:
+        """Go on from a position up to which so many events were folded, but for these that are no job's."""
+        self.applied, self.events, self._named = applied, events, named
+
+    def _load(self, shadow: Transaction, number: int) -> Job | None:
+        """Return a job that was written and forgotten, None where there is none."""
+        key = number.to_bytes(8, "big")
+        value = read(shadow, jobs.TABLE, key)
+        job = self._moved.before[number] = None if value is None else jobs.unpack_job(value)
+        self._bytes += 0 if value is None else len(value)
+        return job
+
+    def writes(self, touch: Touch | None = None) -> Iterator[Write]:
+        """Yield what brings the shadow to `applied`, a short transaction each, in order; forgets it at the end.
+
+        `touch` is told each key of a large table that changes.
+        """
+        moved, named = self._moved, self._named
+        found = changes(moved, self.promoted_us)
+        moving = list(_portions(_queues_touched(found)))
+        yield from (partial(_behead, some, touch) for some in moving)
+        for table, (keys, rows) in found.items():
+            if touch:
+                touch(table, keys)
+                touch(table, [key for key, _ in rows])
+            yield from (partial(_delete, table, some) for some in _portions(sorted(keys)))
+            sealed = seal_all(table, sorted(dict(rows).items()))
+            yield from (partial(_put, table, some) for some in _portions(sealed))
+        yield from (partial(_head, some, touch) for some in moving)
+        if touch:
+            touch(environments.TABLE, [environments.digest_in(each) for each in named if _keeps(each)])
+        yield partial(_finish, recounted(moved), named, self.applied)
+        self._forget()
+        self.has_swept, self.has_sweep = self.has_swept or self.has_sweep, False
+
+
+def _keeps(recorded: Recorded) -> bool:
+    return isinstance(recorded.event, EnvironmentKept)
+
+
+def _portions(items: list[_Item]) -> Iterator[list[_Item]]:
+    return (items[start : start + PORTION] for start in range(0, len(items), PORTION))
+
+
+def _queues_touched(found: Mapping[str, Change]) -> list[bytes]:
+    keys, rows = found.get(ready.TABLE, ([], []))
+    return ready.queues_of([*keys, *(key for key, _ in rows)])
+
+
+def _behead(queues: Sequence[bytes], touch: Touch | None, shadow: Transaction) -> None:
+    keys = sorted(key for key, _ in ready.heads(shadow, queues))
+    if touch:
+        touch(ready.TABLE, keys)
+    shadow.delete_many(ready.TABLE, keys)
+
+
+def _head(queues: Sequence[bytes], touch: Touch | None, shadow: Transaction) -> None:
+    rows = sorted(ready.heads(shadow, queues))
+    if touch:
+        touch(ready.TABLE, [key for key, _ in rows])
+    write_many(shadow, ready.TABLE, rows)
+
+
+def _delete(table: str, keys: Sequence[bytes], shadow: Transaction) -> None:
+    shadow.delete_many(table, keys)
+
+
+def _put(table: str, sealed: Sequence[Row], shadow: Transaction) -> None:
+    last = shadow.last(table)
+    if last is None or last[0] < sealed[0][0]:
+        shadow.append(table, sealed)  # twice as fast, and it leaves pages full
+    else:
+        shadow.put_many(table, sealed)
+
+
+def writes_of(folded: Folded) -> Iterator[Write]:
+    """Yield what puts jobs into the shadow that were not there before, a short transaction each.
+
+    The heads of their queues come afterwards, for all at once: see heads_of_all().
+    """
+    for table, rows in folded.rows.items():
+        yield from (partial(_put, table, some) for some in _portions(rows))
+    yield partial(_add, folded.counts)
+
+
+def deletions(gone: Sequence[tuple[str, bytes]]) -> Iterator[Write]:
+    """Yield what deletes keys of tables, a short transaction each."""
+    for table in sorted({table for table, _ in gone}):
+        keys = sorted(key for other, key in gone if other == table)
+        yield from (partial(_delete, table, some) for some in _portions(keys))
+
+
+def heads_of_all(shadow: Transaction) -> Iterator[Write]:
+    """Yield what gives each queue its head, a short transaction each."""
+    return (partial(_head, some, None) for some in _portions(list(ready.names(shadow))))
+
+
+def _add(changes_of: Sequence[tuple[str, str, int]], shadow: Transaction) -> None:
+    counts.add(shadow, {(queue, JobState(state)): number for queue, state, number in changes_of})
+
+
+def _finish(recount: dict[counts.Change, int], named: Sequence[Recorded], applied: int, shadow: Transaction) -> None:
+    counts.add(shadow, recount)
+    views = Views(shadow)
+    views.apply(named)
+    views.applied = applied
+    views.flush()

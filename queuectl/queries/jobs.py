@@ -1,0 +1,311 @@
+"""Questions answered from one read transaction; changes nothing."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Literal
+
+from ..core.due_times import DueTimes
+from ..core.job import Job, JobState
+from ..core.results import ConfigValue, Run, Running, Status, Unserved, WorkerInfo
+from ..core.settings import KEYS, from_environment
+from ..errors import JobNotFound, Unusable
+from ..events.types import (
+    CONFIG_STREAM,
+    RETENTION_STREAM,
+    WORKER_STREAM,
+    Cancelled,
+    Claimed,
+    Completed,
+    Enqueued,
+    Failed,
+    Recorded,
+    Released,
+    Started,
+    Stream,
+)
+from ..liveness import lock_file
+from ..projections import config, counts, dead, ids, jobs, leases, marks, ready, removed, scheduled, workers
+from ..projections.row_codec import check_all
+from ..store.event_log import LmdbLog
+from ..store.store import Transaction
+from ..system.boot import booted_s
+from ..system.host import host, is_process
+from . import presence
+
+FIRSTS = 1_000
+"""Queues and priorities that are looked at for the job that has waited longest."""
+
+SCHEDULED_LOOKED_AT = 10_000
+
+
+def find(txn: Transaction, job_id: str) -> Job:
+    """Return a job by its id; raises JobNotFound."""
+    number = ids.find(txn, job_id)
+    if number is None:
+        check_all(txn, ids.TABLE)
+        raise JobNotFound(job_id, removed=removed.find(txn, job_id) is not None)
+    return next(jobs.each(txn, [number]))
+
+
+def number_of(txn: Transaction, job_id: str) -> int:
+    """Return the number of the job of an id, or of the last that was removed; raises JobNotFound."""
+    number = ids.find(txn, job_id)
+    if number is None:
+        check_all(txn, ids.TABLE)
+        number = removed.find(txn, job_id)
+    if number is None:
+        check_all(txn, removed.TABLE)
+        raise JobNotFound(job_id)
+    return number
+
+
+def stream_of(txn: Transaction, name: str) -> Stream:
+    """Return the stream of a job by its id, or the named stream where no job ever had that for an id.
+
+    Raises JobNotFound, or InvalidInput for a worker that never was.
+    """
+    try:
+        return number_of(txn, name)
+    except JobNotFound:
+        if name in (CONFIG_STREAM, RETENTION_STREAM) or LmdbLog(txn).version(name):
+            return name
+        if name.startswith(WORKER_STREAM):
+            found = repr(name.removeprefix(WORKER_STREAM))
+            raise Unusable("worker", found, "one of `queuectl events --type worker_started`") from None
+        raise
+
+
+def history(txn: Transaction, name: str, lives: int | None = None) -> list[Recorded]:
+    """Return the events of a job or a named stream, those of earlier jobs of its id before them; raises JobNotFound.
+
+    `lives`: of the last so many jobs of the id.
+    """
+    log, stream = LmdbLog(txn), stream_of(txn, name)
+    if isinstance(stream, int) and log.is_gone(stream):
+        raise JobNotFound(name)  # a row of `removed` outlived it
+    if lives is None or not isinstance(stream, int):
+        return log.read_stream(stream)
+    newest_first: list[list[Recorded]] = []
+    while len(newest_first) < lives:
+        newest_first.append(log.read_stream(stream, after=int(stream) - 1))
+        before = newest_first[-1][0].prev
+        if not before or log.is_gone(before):
+            break
+        stream = log.at(before).stream
+    return list(chain.from_iterable(reversed(newest_first)))
+
+
+def dead_jobs(txn: Transaction) -> Iterator[Job]:
+    """Return the dead letter queue, last to die first."""
+    return jobs.each(txn, dead.numbers(txn))
+
+
+def status(txn: Transaction, path: Path | None, times: DueTimes, queue: str | None = None) -> Status:
+    """Return the counts, how many workers are at work, and how long a job that could run has waited.
+
+    `path` None: the workers are as they are recorded. `queue`: of its jobs and the workers that serve it alone.
+    """
+    queues = counts.all_queues(txn) if queue is None else {queue: counts.get(txn, queue)}
+    found = [info for info in list_workers(txn, path, times.wall_us) if info.serves(queue)]
+    active = sum(info.state != "dead" for info in found)
+    lacking = _unserved((info.queues for info in found if info.state == "running"), queues)
+    total = counts.total(txn) if queue is None else queues[queue]
+    return Status(total, active, queues, marks.get(txn, marks.APPLIED), _longest_wait_s(txn, times, queue), lacking)
+
+
+def settings(txn: Transaction, environ: Mapping[str, str]) -> dict[str, ConfigValue]:
+    """Return every setting's value and whether the environment, the store or nobody says so."""
+    given, kept = from_environment(environ), config.values(txn)
+    found: dict[str, ConfigValue] = {}
+    for name, key in KEYS.items():
+        if name in given:
+            found[name] = ConfigValue(given[name], "environment")
+        elif name in kept:
+            found[name] = ConfigValue(kept[name], "store")
+        else:
+            found[name] = ConfigValue(key.default, "default")
+    return found
+
+
+def backlog(txn: Transaction, queues: Sequence[str] | None) -> int:
+    """Count the jobs that have not ended, in these queues or in all."""
+    waiting = (JobState.PENDING, JobState.PROCESSING, JobState.FAILED)
+    found = [counts.total(txn)] if queues is None else [counts.get(txn, name) for name in set(queues)]
+    return sum(each[state] for each in found for state in waiting)
+
+
+def is_stuck(txn: Transaction, queues: Sequence[str] | None) -> bool:
+    """Whether a view is damaged, so that jobs left in these queues, or in all, are found by no claim, now or later.
+
+    None is ready then, and more wait than will be due, or some should be running and none is leased. Of very many
+    that will be due only the first are looked at.
+    """
+    held = [counts.total(txn)] if queues is None else [counts.get(txn, name) for name in set(queues)]
+    waiting = sum(each[state] for each in held for state in (JobState.PENDING, JobState.FAILED))
+    if next(ready.numbers(txn, queues), None) is not None:
+        return False
+    if not waiting:
+        return not txn.count(leases.TABLE) and any(each[JobState.PROCESSING] for each in held)
+    if queues is None:
+        return txn.count(scheduled.TABLE) < waiting
+    looked_at = map(ready.queue_of, islice(scheduled.ready_keys(txn), SCHEDULED_LOOKED_AT))
+    found = sum(1 for _ in islice((name for name in looked_at if name in queues), waiting))
+    return found < waiting and txn.count(scheduled.TABLE) <= SCHEDULED_LOOKED_AT
+
+
+def strays(txn: Transaction) -> int:
+    """Return by how many the jobs that have not ended differ from those that can run, will be due or are held."""
+    found = ready.count(txn) + txn.count(scheduled.TABLE) + txn.count(leases.TABLE)
+    return abs(backlog(txn, None) - found)
+
+
+def list_workers(txn: Transaction, path: Path | None, now_us: int) -> list[WorkerInfo]:
+    """Return the workers that have not stopped, those found dead among them.
+
+    `path` None: none is looked for, and all count as alive.
+    """
+    rows = workers.present(txn)
+    held = leases.held(txn) if rows else {}
+    return [_worker_info(txn, path, row, held.get(row.id, []), now_us) for row in rows]
+
+
+def gone_workers(txn: Transaction, path: Path, now_us: int, ids: Iterable[str]) -> frozenset[str]:
+    """Return those of some workers that are gone without having stopped; what they ran is not taken over yet."""
+    rows = (row for worker in set(ids) if (row := workers.get(txn, worker)) is not None)
+    return frozenset(row.id for row in rows if not _is_alive(txn, path, row, now_us))
+
+
+def unserved(txn: Transaction, path: Path, now_us: int, names: Iterable[str] | None = None) -> list[Unserved]:
+    """Return the queues, of these or of all, where jobs wait and that no running worker serves.
+
+    Asks after one worker at a time, until one serves every queue. A program that claims jobs without having
+    said that it is a worker is not known, and does not count.
+    """
+    rows = sorted(workers.present(txn), key=lambda row: row.queues is not None)
+    serving = (row.queues for row in rows if not row.stopping and _is_alive(txn, path, row, now_us))
+    return _unserved(
+        serving, counts.all_queues(txn) if names is None else {name: counts.get(txn, name) for name in names}
+    )
+
+
+def runs(txn: Transaction, job: Job) -> list[Run]:
+    """Return a job's runs in order."""
+    return runs_of(job.number, LmdbLog(txn).read_stream(job.number, after=job.number - 1))
+
+
+def runs_of(number: int, events: Iterable[Recorded]) -> list[Run]:
+    """Return the runs of a job in order, from its events, those of earlier jobs of its id before them."""
+    claims: dict[int, Recorded] = {}
+    begun: dict[int, tuple[int, Recorded]] = {}  # token -> attempt, and the event that began it
+    ended: dict[int, Recorded] = {}
+    for recorded in events:
+        event = recorded.event
+        if isinstance(event, Enqueued):
+            begun.clear()  # an earlier job of the same id
+        elif isinstance(event, Claimed):
+            claims[recorded.position] = recorded
+        elif isinstance(event, Started):
+            begun[event.token] = event.attempt, recorded
+        elif isinstance(event, Completed | Failed | Released | Cancelled) and event.token is not None:
+            ended[event.token] = recorded
+            if isinstance(event, Completed | Failed):  # one that ended counts, though nobody said that it started
+                begun.setdefault(event.token, (event.attempt, claims[event.token]))
+    return [_run(number, token, *start, ended.get(token)) for token, start in begun.items()]
+
+
+def position_at(txn: Transaction, at_us: int) -> int:
+    """Return the last position whose time is not after `at_us`, by bisection: times never go back."""
+    log = LmdbLog(txn)
+    low, high = 0, log.head()
+    while low < high:
+        middle = (low + high + 1) // 2
+        found = next(log.read(middle - 1, 1))  # at `middle`, or the next where retention left none there
+        if found.at_us <= at_us:
+            low = found.position
+        else:
+            high = middle - 1
+    return low
+
+
+def _unserved(serving: Iterable[tuple[str, ...] | None], queues: Mapping[str, counts.Counts]) -> list[Unserved]:
+    """Return the queues where jobs wait and that no worker serves; `serving` has the queues of each, None for all."""
+    served: set[str] = set()
+    for names in serving:
+        if names is None:
+            return []
+        served.update(names)
+    waiting = {name: each[JobState.PENDING] + each[JobState.FAILED] for name, each in queues.items()}
+    return [Unserved(name, count) for name, count in waiting.items() if count and name not in served]
+
+
+def _longest_wait_s(txn: Transaction, times: DueTimes, queue: str | None) -> float | None:
+    """Return how long the first of each queue and priority has waited, or one not yet promoted, at the most."""
+    found = jobs.each(txn, chain(islice(ready.firsts(txn, queue), FIRSTS), islice(scheduled.numbers(txn), 1)))
+    due = (job for job in found if job.due_us <= times.log_us and queue in (None, job.spec.queue))
+    waits = [times.passed_us(max(job.updated_at_us, job.due_us)) for job in due]
+    return max(0, *waits) / 1_000_000 if waits else None
+
+
+def _worker_info(
+    txn: Transaction, path: Path | None, row: workers.WorkerRow, held: list[int], now_us: int
+) -> WorkerInfo:
+    beat_us = None if path is None else _beat_us(txn, path, row.id, now_us)
+    runs = sorted(map(_running, jobs.each(txn, held)), key=lambda run: run.since_us)
+    state: Literal["running", "stopping", "dead"] = "stopping" if row.stopping else "running"
+    if path is not None and not _is_alive(txn, path, row, now_us):
+        state = "dead"
+    return WorkerInfo(
+        row.id, row.pid, row.host, row.slots, row.queues, runs, row.started_at_us, beat_us, state, row.stop_now, now_us
+    )
+
+
+def _is_alive(txn: Transaction, path: Path, row: workers.WorkerRow, now_us: int) -> bool:
+    """Whether a worker holds its lock file, or was heard of lately if it has none."""
+    is_held = lock_file.is_held(path, row.id)
+    if is_held is not None:
+        return is_held
+    heard_us = _beat_us(txn, path, row.id, now_us) or row.started_at_us
+    return now_us - heard_us <= presence.SILENT_US and (row.host != host() or is_process(row.pid))
+
+
+def _beat_us(txn: Transaction, path: Path, worker: str, now_us: int) -> int | None:
+    return _seen_us(path, worker, now_us) or presence.get(txn, worker).heard_at_us or None
+
+
+def _seen_us(path: Path, worker: str, now_us: int) -> int | None:
+    sighting = lock_file.look(path, worker)
+    if sighting is None or not sighting.is_of_this_boot:
+        return None
+    return now_us - round((booted_s() - sighting.seen_boot_s) * 1_000_000)
+
+
+def _running(job: Job) -> Running:
+    lease = job.lease
+    assert lease is not None, "a job that is held has a lease"
+    since_us = (lease.attempt and job.started_at_us) or job.updated_at_us
+    return Running(job.id, job.spec.queue, lease.attempt, since_us, lease.cancel_requested)
+
+
+def _run(number: int, token: int, attempt: int, begun: Recorded, end: Recorded | None) -> Run:
+    state, summary = _ending(end)
+    return Run(number, attempt, token, begun.actor, begun.at_us, state, summary)
+
+
+def _ending(
+    end: Recorded | None,
+) -> tuple[Literal["running", "completed", "failed", "cancelled", "released"], str]:
+    if end is None:
+        return "running", "running"
+    event = end.event
+    if isinstance(event, Completed):
+        return "completed", "completed" + _took(event.duration_ms)
+    if isinstance(event, Failed):
+        return "failed", f"failed{_took(event.duration_ms)}: {event.error}"
+    if isinstance(event, Cancelled):
+        return "cancelled", "cancelled" + _took(event.duration_ms)
+    return "released", "given back"
+
+
+def _took(duration_ms: int | None) -> str:
+    return "" if duration_ms is None else f" in {duration_ms / 1000:.3f} s"

@@ -1,0 +1,174 @@
+"""Jobs, events and answers as plain dictionaries: what --json prints and the web page reads."""
+
+from typing import Any
+
+from msgspec.structs import asdict
+
+from ..core.job import Job, JobState
+from ..core.results import Cause, Family, Kin, Status, Subscriber, WorkerInfo
+from ..core.shells import DEFAULT as DEFAULT_SHELL
+from ..core.times import time_json
+from ..events.codec import name_of
+from ..events.types import Edited, Enqueued, Event, JobSpec, Output, Recorded
+
+
+def job_json(job: Job) -> dict[str, Any]:
+    """Return a job with the keys that the command line's contract fixes."""
+    spec, lease, last = job.spec, job.lease, job.last
+    return {
+        "id": spec.id,
+        "queue": spec.queue,
+        "command": _command(spec),
+        "state": str(job.state),
+        "priority": spec.priority,
+        "attempts": job.attempts,
+        "max_retries": spec.max_retries,
+        "timeout_s": None if spec.timeout_ms is None else spec.timeout_ms / 1000,
+        "timeout_is_default": spec.timeout_is_default,
+        "backoff_base": spec.backoff_base,
+        "cwd": spec.cwd,
+        "env": dict(spec.env or {}),
+        "merge": spec.merge,
+        "shell": (spec.shell or DEFAULT_SHELL) if isinstance(spec.command, str) else None,
+        "inherited_env": None if spec.inherited is None else spec.inherited.hex(),
+        "created_at": time_json(job.created_at_us),
+        "updated_at": time_json(job.updated_at_us),
+        "run_at": time_json(job.runs_at_us or job.created_at_us),
+        "started_at": time_json(job.started_at_us),
+        "finished_at": time_json(job.finished_at_us),
+        "worker_id": lease.worker if lease else last.worker if last else None,
+        "lease_expires_at": time_json(lease.expires_at_us) if lease else None,
+        "return_code": last.return_code if last else None,
+        "signal": last.signal if last else None,
+        "duration_ms": last.duration_ms if last else None,
+        "last_error": last.error if last else None,
+        "version": job.version,
+    }
+
+
+def event_json(recorded: Recorded, job_id: str | None = None, cause: Cause | None = None) -> dict[str, Any]:
+    """Return an event; `job` is its job's id where it is a job's, `data` what the event says.
+
+    The log keeps no ids but those of jobs enqueued: `job_id` is as Queue.job_id_of gives it, `cause` as
+    Queue.cause_of does, None where the document may lack it.
+    """
+    event = recorded.event
+    if isinstance(event, Enqueued):
+        job_id = event.spec.id
+    return {
+        "position": recorded.position,
+        "time": time_json(recorded.at_us),
+        "type": name_of(event),
+        "job": job_id,
+        "stream": recorded.stream,
+        "actor": recorded.actor,
+        "reason": recorded.reason,
+        "cause": recorded.cause or None,
+        "caused_by": cause_json(cause),
+        "data": event_values(event) if not isinstance(event, Edited) else _changes(event),
+    }
+
+
+def event_values(event: Event) -> dict[str, Any]:
+    """Return every field of an event by the name it has in `data`, also those of an edit that it left as they were."""
+    fields: Any = event.spec if isinstance(event, Enqueued) else event
+    return {name.removesuffix("_us"): _plain(name, value) for name, value in asdict(fields).items()}
+
+
+def _changes(edited: Edited) -> dict[str, Any]:
+    return {name: value for name, value in event_values(edited).items() if value is not None}
+
+
+def cause_json(cause: Cause | None) -> dict[str, Any] | None:
+    """Return the run whose command caused something: its job's id, the attempt, and its claim's position."""
+    if cause is None:
+        return None
+    return {"job": cause.job_id, "attempt": cause.attempt, "position": cause.token}
+
+
+def family_json(family: Family) -> dict[str, Any]:
+    """Return a family from its first job down; `is_subject` marks the one that was asked for."""
+    return {"above": cause_json(family.above), "root": _kin_json(family.root, family.number)}
+
+
+def subscriber_json(each: Subscriber) -> dict[str, Any]:
+    """Return a subscription."""
+    return {
+        "name": each.name,
+        "position": each.position,
+        "lag": each.lag,
+        "lag_s": round(each.lag_s, 6),
+        "moved_at": time_json(each.moved_at_us),
+        "may_lack": each.may_lack,
+    }
+
+
+def status_json(status: Status) -> dict[str, Any]:
+    """Return the status."""
+    return {
+        "jobs": _counts(status.jobs),
+        "active_workers": status.active_workers,
+        "queues": {name: _counts(each) for name, each in status.queues.items()},
+        "head": status.head,
+        "oldest_pending_s": status.oldest_pending_s,
+        "unserved": [each.queue for each in status.unserved],
+    }
+
+
+def worker_json(info: WorkerInfo) -> dict[str, Any]:
+    """Return a worker."""
+    return {
+        "id": info.id,
+        "pid": info.pid,
+        "host": info.host,
+        "slots": info.slots,
+        "queues": None if info.queues is None else list(info.queues),
+        "running": info.running,
+        "runs": [
+            {
+                "job_id": run.job_id,
+                "queue": run.queue,
+                "attempt": run.attempt,
+                "since": time_json(run.since_us),
+                "cancelling": run.is_cancelling,
+            }
+            for run in info.runs
+        ],
+        "started_at": time_json(info.started_at_us),
+        "heartbeat_at": time_json(info.heartbeat_at_us),
+        "state": info.state,
+    }
+
+
+def _kin_json(kin: Kin, subject: int) -> dict[str, Any]:
+    return {
+        "id": kin.id,
+        "position": kin.number,
+        "state": None if kin.state is None else str(kin.state),
+        "is_removed": kin.is_removed,
+        "return_code": kin.return_code,
+        "signal": kin.signal,
+        "duration_ms": kin.duration_ms,
+        "attempt_of_parent": kin.attempt,
+        "is_subject": kin.number == subject,
+        "children": [_kin_json(child, subject) for child in kin.children],
+        "left_out": kin.left_out,
+    }
+
+
+def _command(spec: JobSpec) -> str | list[str]:
+    return spec.command if isinstance(spec.command, str) else list(spec.command)
+
+
+def _counts(counts: dict[JobState, int]) -> dict[str, int]:
+    return {str(state): count for state, count in counts.items()}
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, Output):
+        return {"size": value.size, "sha256": value.sha256.hex()}
+    if name.endswith("_at_us"):
+        return time_json(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,1 @@
+"""Which events leave the log, and where they go."""

@@ -1,0 +1,146 @@
+"""The archive of a queue: directories of sealed segments, and what can be asked of all of them.
+
+Segments are named SEQUENCE-FIRST-LAST.seg by the positions of the first and the last event in them;
+those of one queue overlap, since jobs do. Changes nothing but what a compact left behind that was
+interrupted. Knows nothing of the store.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from errno import ENAMETOOLONG
+from heapq import heappop, heappush
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from ..errors import BadSegment, StoreError
+from ..events.codec import decode
+from ..events.types import Recorded
+from ..system.interrupts import own
+from ..system.untrusted import position_of
+from .segment import SUFFIX, Row, Segment
+
+DIRECTORY: Final = "archive"
+"""Where segments lie unless another directory is named: in the queue's own."""
+
+PARTIAL: Final = ".partial"
+
+
+def name_of(sequence: int, first: int, last: int) -> str:
+    """Return the name of a segment."""
+    return f"{sequence:06d}-{first}-{last}{SUFFIX}"
+
+
+def partial_of(directory: Path, origin: bytes) -> Path:
+    """Return where a queue's next segment is written until it is whole."""
+    return directory / f"{origin.hex()[:16]}{PARTIAL}"
+
+
+def segments(directories: Iterable[Path], origin: bytes | None = None) -> Iterator[Segment]:
+    """Yield the segments in directories, those of one queue where its `origin` is given; raises BadSegment."""
+    for directory in directories:
+        for path in _paths(directory):
+            segment = Segment(path)
+            if origin in (None, segment.header.origin):
+                yield segment
+
+
+def rows(directories: Iterable[Path], origin: bytes | None = None) -> Iterator[Row]:
+    """Yield the events in all segments in the order of their positions, each once; raises BadSegment."""
+    waiting = sorted(segments(directories, origin), key=lambda segment: segment.first, reverse=True)
+    merged: list[tuple[bytes, int, bytes, Iterator[Row]]] = []
+    last = b""
+    while waiting or merged:
+        while waiting and (not merged or waiting[-1].first <= int.from_bytes(merged[0][0], "big")):
+            _push(merged, len(waiting), waiting.pop().rows())
+        if merged:
+            key, which, value, more = heappop(merged)
+            if key != last:
+                yield key, value
+                last = key
+            _push(merged, which, more)
+
+
+def _push(merged: list[tuple[bytes, int, bytes, Iterator[Row]]], which: int, more: Iterator[Row]) -> None:
+    if (row := next(more, None)) is not None:
+        heappush(merged, (row[0], which, row[1], more))
+
+
+def lacking(directories: Iterable[Path], last: int, at_most: int) -> list[int]:
+    """Return which segments are not there, the first few of those numbered up to `last`, from their names alone."""
+    there = found(directories)
+    return list(islice((sequence for sequence in range(1, last + 1) if sequence not in there), at_most))
+
+
+def found(directories: Iterable[Path]) -> dict[int, Path]:
+    """Return where each segment is, by its number, from their names alone."""
+    return {_numbers(path)[0]: path for directory in directories for path in _paths(directory)}
+
+
+def span_of(path: Path) -> tuple[int, int]:
+    """Return the positions of the first and the last event in a segment, as its name has them."""
+    _, first, last = _numbers(path)
+    return first, last
+
+
+def history(directories: Iterable[Path], origin: bytes | None, job_id: str) -> list[Recorded]:
+    """Return the archived events of all jobs that had an id; raises BadSegment or CorruptLog."""
+    told: dict[int, Recorded] = {}
+    for segment in segments(directories, origin):
+        for entry in segment.entries(job_id):
+            position = entry.last
+            while position >= entry.number and (row := segment.row(position)) is not None:
+                found = told[position] = decode(*row)
+                if found.stream not in (entry.number, entry.id):
+                    what = f"its index says that the event at position {position} is of {entry.id!r}, and it is not"
+                    raise BadSegment(str(segment.path), what, position=position)
+                position = found.prev
+    return [told[position] for position in sorted(told)]
+
+
+def tidy(directory: Path, origin: bytes, last: int, is_in_log: Callable[[Sequence[Row]], bool]) -> None:
+    """Remove what a compact left that was interrupted before it let anything go.
+
+    That is a segment not yet sealed, and one that no event names (numbered above `last`) while all it
+    holds is in the log. Raises StoreError where segments of another queue lie there, or of another
+    past of this one.
+    """
+    partial_of(directory, origin).unlink(missing_ok=True)
+    for segment in segments([directory]):
+        if segment.header.origin != origin:
+            raise StoreError(
+                f"cannot archive to {directory}: {segment.path.name} is another queue's; name a directory of "
+                "its own, or type `queuectl verify` where it is this one's"
+            )
+        if segment.header.sequence > last:
+            if not all(map(is_in_log, _batches(segment.rows()))):
+                raise StoreError(
+                    f"cannot archive to {directory}: {segment.path.name} holds events that this log does not have, as "
+                    "after a restored backup; move it elsewhere, then try again"
+                )
+            segment.path.unlink()
+
+
+def _batches(told: Iterator[Row], size: int = 1_000) -> Iterator[list[Row]]:
+    batch: list[Row] = []
+    for row in told:
+        batch.append(row)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    yield batch
+
+
+def _paths(directory: Path) -> list[Path]:
+    try:
+        return sorted(path for path in directory.glob(f"*{SUFFIX}") if len(_numbers(path)) == 3)
+    except own(ValueError):  # with a NUL, as no directory has it: an event may name anything
+        return []
+    except own(OSError) as error:
+        if error.errno == ENAMETOOLONG:
+            return []
+        raise StoreError(f"cannot read the archive at {directory}: {error.strerror}; check its permissions") from error
+
+
+def _numbers(path: Path) -> list[int]:
+    words = path.name.removesuffix(SUFFIX).split("-")
+    return [number for word in words if (number := position_of(word)) is not None]

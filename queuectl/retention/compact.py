@@ -1,0 +1,239 @@
+"""Lets the events of jobs that ended long ago go: into a sealed archive segment, then out of the store.
+
+Each step is short, so that workers go on between them, and a crash between two loses nothing: an
+event leaves the log only when it is in a segment that was read back from disk. What a transaction
+removes it decides itself, so that a job that has moved on since it was chosen stays.
+"""
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from ..display import shown
+from ..engine.unit_of_work import Engine, Unit
+from ..errors import CompactBusy, InvalidInput, StoreError
+from ..events.codec import unpack
+from ..events.types import RETENTION_STREAM, RetentionApplied
+from ..outputs import storage
+from ..projections import archives, children
+from ..store.directory import COMPACT_LOCK, lock
+from ..store.event_log import LOG, STREAMS, LmdbLog, stream_key
+from ..store.store import Row, Store, Transaction, key_of
+from ..system.files import make_private, rename
+from ..system.interrupts import own
+from . import archive
+from .archived_history import origin_of
+from .policy import Chosen, Compacted, Going, Limits, Rule, check_streams, choose, counted, superseded
+from .segment import Entry, Header, Piece, Segment, Writer
+
+PIECE_BYTES: Final = 256 << 10
+"""Output is copied in pieces of this size."""
+
+ROWS_AT_ONCE: Final = 2_000
+JOBS_AT_ONCE: Final = 200
+
+LONGEST_NAME: Final = 400
+"""A directory's name is a key of a view."""
+
+NONE_BEFORE: Final = bytes(32)
+
+
+class Retention:
+    """One pass over the streams, in short steps; it holds the queue's lock while it makes and uses a segment."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        rule: Rule,
+        directory: Path | None,
+        *,
+        limits: Limits,
+        actor: str | None = None,
+        reason: str | None = None,
+    ) -> None:
+        self._engine = engine
+        self._store = engine.store
+        self._rule = rule
+        self._limits = limits
+        self._actor = actor
+        self._reason = reason
+        self._directory = (directory or self._store.path / archive.DIRECTORY).absolute()
+        self._name = _name_of(self._store.path, self._directory)
+        self.done = Compacted(rule.upto)
+
+    def steps(self) -> Generator[Compacted, None, None]:
+        """Do all of it; yields step by step what went so far. Raises CompactBusy or StoreError."""
+        through: bytes | None = b""
+        while through is not None:
+            with lock(self._store.path / COMPACT_LOCK, wait=False) as is_ours:
+                if not is_ours:
+                    raise CompactBusy(str(self._store.path))
+                parts: list[Chosen] = []
+                yield from self._gather(through, parts)
+                through = parts[-1].through
+                try:
+                    yield from self._let_go(parts)
+                except own(OSError) as error:
+                    raise StoreError(
+                        f"cannot archive to {self._directory}: {error.strerror or error}; nothing that is not archived "
+                        "was removed; check the directory and its free space, then try again"
+                    ) from error
+            yield self.done
+
+    def _gather(self, through: bytes | None, parts: list[Chosen]) -> Iterator[Compacted]:
+        """Choose until a segment is full, or the streams end."""
+        if not through:
+            for _ in check_streams(self._store):
+                yield self.done
+        events = size = 0
+        while through is not None and events < self._limits.segment_events and size < self._limits.segment_bytes:
+            with self._store.read() as txn:
+                part = choose(txn, self._rule, through, self._limits)
+            parts.append(part)
+            through, events, size = part.through, events + part.events, size + part.bytes
+            yield self.done
+        if through is None and (events or self.done.events):
+            old: list[Row] = []
+            for rows in superseded(self._store, self._rule.upto, self._name):
+                old += rows
+                yield self.done
+            if old:
+                parts[-1] = Chosen([*parts[-1].going, Going(RETENTION_STREAM, old)], None)
+
+    def _let_go(self, parts: Sequence[Chosen]) -> Iterator[Compacted]:
+        going = [each for part in parts for each in part.going]
+        if not going:
+            self.done = counted(self.done, parts[-1])
+            return
+        begin, end = self.done.position, counted(self.done, parts[-1]).position
+        header = self._prepare()
+        path, digest = yield from self._seal(header, going, end)
+        for _ in Segment(path).check(digest, unpack):
+            yield self.done
+        self.done = self.done._replace(segments=(*self.done.segments, str(path)))
+        half = (begin + end) // 2
+        for part in parts:
+            gone = self._cut(part.going, header, f"{self._name}/{path.name}", digest) if part.going else []
+            self.done = counted(self.done, Chosen(gone, part.through))
+            yield self.done._replace(position=half + (self.done.position - begin) // 2)
+
+    def _prepare(self) -> Header:
+        """Make the directory, clear it of what an interrupted compact left, and give the next segment's header."""
+        home = self._store.path
+        make_private(self._directory, is_named=self._directory.parent != home, like=home)
+        with self._store.read() as txn:
+            log, last, origin = LmdbLog(txn), archives.last(txn), origin_of(txn, home)
+            cut = max(log.cut(), self._rule.upto)
+            header = Header(origin, last.sequence + 1 if last else 1, last.sha256 if last else NONE_BEFORE, cut, b"")
+            header = header._replace(chain=log.digest_at(cut))
+        archive.tidy(self._directory, origin, header.sequence - 1, self._is_in_log)
+        return header
+
+    def _is_in_log(self, rows: Sequence[Row]) -> bool:
+        with self._store.read() as txn:
+            return all(txn.get(LOG, key) == value for key, value in rows)
+
+    def _seal(self, header: Header, going: Sequence[Going], end: int) -> Generator[Compacted, None, tuple[Path, bytes]]:
+        """Write a segment, have it on disk under its name; yields that and its SHA-256 at the end.
+
+        For whoever watches, that is half of the way to the position `end`.
+        """
+        rows = sorted(row for each in going for row in each.rows)
+        first, last = (int.from_bytes(key, "big") for key in (rows[0][0], rows[-1][0]))
+        path = self._directory / archive.name_of(header.sequence, first, last)
+        numbers = [each.stream for each in going if isinstance(each.stream, int)]
+        writer = Writer(archive.partial_of(self._directory, header.origin), header)
+        try:
+            for start in range(0, len(rows), ROWS_AT_ONCE):
+                writer.rows(rows[start : start + ROWS_AT_ONCE])
+                way = (end - self.done.position) // 2
+                so_far = self.done._replace(position=self.done.position + way * start // len(rows))
+                yield so_far
+            for piece in _outputs(self._store, numbers):
+                if piece is None:
+                    yield so_far
+                else:
+                    writer.output(piece)
+            digest = writer.seal([Entry(each.id, each.first, each.last) for each in going if each.id])
+            rename(writer.path, path)
+        except BaseException:
+            writer.discard()
+            raise
+        return path, digest
+
+    def _cut(self, chosen: Sequence[Going], header: Header, segment: str, digest: bytes) -> list[Going]:
+        """Let go of what was chosen and has not moved on, in one transaction; returns what went."""
+        rule = self._rule
+        with self._engine.unit(actor=self._actor, reason=self._reason) as unit:
+            going = [each for each in chosen if _is_as_it_was(unit.txn, each)]
+            if not going:
+                return []
+            numbers = [each.stream for each in going if isinstance(each.stream, int)]
+            after, through = (numbers[0] - 1, numbers[-1]) if numbers else (rule.upto, rule.upto)
+            removed = sum(len(each.rows) for each in going)
+            event = RetentionApplied(
+                rule.upto, after, through, removed, header.chain, segment, digest, keep_dead=rule.keep_dead
+            )
+            unit.let_go(event, numbers)
+            _delete(unit, going, numbers)
+            unit.log.set_cut(header.cut, header.origin)
+        storage.remove_files(self._store.path, numbers)
+        return going
+
+
+def _name_of(path: Path, directory: Path) -> str:
+    """Return the name of an archive's directory as events have it: inside the queue's own, relative to that."""
+    name = directory.relative_to(path).as_posix() if directory.is_relative_to(path) else directory.as_posix()
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        raise InvalidInput("archive", shown(str(directory)), "a directory with a name in UTF-8") from None
+    if size > LONGEST_NAME or name == ".":
+        raise InvalidInput("archive", shown(str(directory)), f"a directory of its own, of {LONGEST_NAME} bytes at most")
+    return name
+
+
+def _is_as_it_was(txn: Transaction, going: Going) -> bool:
+    if going.stream == RETENTION_STREAM:
+        return True  # what goes of it is not its end
+    return txn.get(STREAMS, stream_key(going.stream)) == key_of(going.last)
+
+
+def _delete(unit: Unit, going: Sequence[Going], numbers: Sequence[int]) -> None:
+    txn = unit.txn
+    txn.delete_many(LOG, sorted(key for each in going for key, _ in each.rows))
+    txn.delete_many(STREAMS, sorted(stream_key(each.stream) for each in going if each.stream != RETENTION_STREAM))
+    storage.forget(txn, numbers)
+    jobs = [each for each in going if isinstance(each.stream, int)]
+    born = [children.row(each.cause, int(each.stream)) for each in jobs if each.cause]
+    unit.views.forget([(each.id, int(each.stream)) for each in jobs], born)
+
+
+def _outputs(store: Store, numbers: Sequence[int]) -> Iterator[Piece | None]:
+    """Yield what the runs of jobs printed, piece by piece, and None where a step may end."""
+    for start in range(0, len(numbers), JOBS_AT_ONCE):
+        some = numbers[start : start + JOBS_AT_ONCE]
+        with store.read() as txn:
+            kept: list[tuple[int, int, bytes | Path]] = [
+                (number, *found) for number in some for found in storage.all_kept(txn, number)
+            ]
+        yield None
+        found = [*kept, *storage.files(store.path, some)]
+        for number, token, printed in sorted(found, key=lambda each: each[:2]):
+            if isinstance(printed, bytes):
+                yield from _pieces(number, token, printed)
+            else:
+                yield from _pieces_of_file(number, token, printed)
+
+
+def _pieces(number: int, token: int, frames: bytes) -> Iterator[Piece]:
+    for offset in range(0, len(frames), PIECE_BYTES):
+        yield Piece(number, token, offset, frames[offset : offset + PIECE_BYTES])
+
+
+def _pieces_of_file(number: int, token: int, path: Path) -> Iterator[Piece | None]:
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        while frames := file.read(PIECE_BYTES):
+            yield Piece(number, token, file.tell() - len(frames), frames)
+            yield None

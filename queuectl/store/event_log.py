@@ -1,0 +1,302 @@
+"""The event log on LMDB, bound to one transaction of the store.
+
+Two tables: `log` (position -> stored event, appended only) and `streams` (stream -> position of its
+last event). A stream is read by following each event's `prev` back from there. Up to the `cut`, a row
+of `meta`, events may be missing: retention let them go.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from ..errors import Conflict, CorruptLog
+from ..events.codec import decode, encode_all, told
+from ..events.hash_chain import GENESIS, kept_by, link, link_all
+from ..events.log import Append
+from ..events.types import NEW, RETENTION_STREAM, Claimed, Enqueued, Recorded, Removed, RetentionApplied, Stream
+from .store import Row, Transaction, key_of
+from .tables import CUT, META, sum_of_gaps
+from .tables import LOG as LOG
+
+STREAMS = "streams"
+NAMED = b"\xff"
+"""How the keys of streams begin that are no job's."""
+
+_NO_VERSION = bytes(8)
+_ORIGIN = b"origin"
+_SUM = b"sum"
+_FORMAT, _WITH_GAPS = b"format", b"2"
+
+
+class LmdbLog:
+    """An EventLog inside a transaction: what it appends is there for all when that commits."""
+
+    def __init__(self, txn: Transaction) -> None:
+        self._txn = txn
+        self._tail = last = txn.last(LOG)
+        self._head = int.from_bytes(last[0], "big") if last else 0
+        tail = told(*last) if last else None
+        self.last_at_us = tail.t if tail else 0
+        self._kept = tail.h if tail else GENESIS  # the digest that the last event keeps, of all before it
+
+    def head(self) -> int:
+        """Return the position of the last event."""
+        return self._head
+
+    def last(self) -> Row | None:
+        """Return the last event as it is stored, None in an empty log."""
+        return self._tail
+
+    def version(self, stream: Stream) -> int:
+        """Return the position of a stream's last event, 0 for none; raises CorruptLog where another's is there."""
+        found = self._txn.get(STREAMS, stream_key(stream))
+        position = int.from_bytes(found, "big") if found else 0
+        if position and self.at(position).stream != stream:
+            raise CorruptLog(position, f"`streams` has it as the last event of stream {stream}")
+        return position
+
+    def digest(self, position: int | None = None) -> bytes:
+        """Return the chain's digest at a position, or at the head."""
+        # Only a log begun by a release that kept no chain has more than a batch to go back.
+        behind: list[Row] = []
+        below = None if position is None else key_of(position + 1)
+        for key, value in self._txn.scan_back(LOG, below):
+            behind.append((key, value))
+            if (digest := kept_by(key, value)) is not None:
+                break
+        else:
+            digest = GENESIS
+        return link_all(digest, [value for _, value in reversed(behind)])
+
+    def digest_at(self, position: int) -> bytes:
+        """Return the chain's digest at a position that is the last of its batch, as the last of its time is.
+
+        Where retention let events go up to beyond it, that is the digest at the cut.
+        """
+        start, digest = self.cut(), GENESIS
+        if start:
+            applied = self.at(self.version(RETENTION_STREAM)).event
+            assert isinstance(applied, RetentionApplied), "nothing else belongs to that stream"
+            digest = applied.chain
+        if position <= start:
+            return digest
+        row = (key_of(position), self._stored(position))
+        if (kept := kept_by(*row)) is not None:
+            return link(kept, row[1])
+        return link_all(digest, (value for _, value in self._txn.scan(LOG, key_of(start + 1), key_of(position + 1))))
+
+    def append(self, batch: Sequence[Append], *, at_us: int, actor: str, cause: int = 0) -> list[Recorded]:
+        """Append a batch, all or nothing."""
+        at_us = max(at_us, self.last_at_us)
+        recorded: list[Recorded] = []
+        ends: dict[bytes, int] = {}
+        expected: list[Row] = []
+        position = self._head
+        for stream, prev, events, reason in batch:
+            if not events:
+                continue
+            if stream == NEW:
+                stream = position + 1
+                key = stream.to_bytes(8, "big")
+            elif (key := stream_key(stream)) not in ends:
+                expected.append((key, prev.to_bytes(8, "big")))
+            elif ends[key] != prev:
+                raise Conflict(stream, prev, ends[key])
+            for event in events:
+                position += 1
+                recorded.append(Recorded(position, at_us, stream, prev, actor, event, reason, cause))
+                prev = position
+            ends[key] = position
+        if expected:
+            self._check_versions(expected)
+        if recorded:
+            rows = self._chained(recorded)
+            self._txn.append(LOG, rows)
+            self._txn.put_many(STREAMS, sorted([(key, end.to_bytes(8, "big")) for key, end in ends.items()]))
+            self._tail = rows[-1]
+            self._head, self.last_at_us = position, at_us
+        return recorded
+
+    def _check_versions(self, expected: Sequence[Row]) -> None:
+        """Raise Conflict where the last event of a stream is not the expected one."""
+        found = self._txn.get_many(STREAMS, [key for key, _ in expected])
+        if found != expected:
+            known = dict(found)
+            for key, version in expected:
+                if (last := known.get(key, _NO_VERSION)) != version:
+                    raise Conflict(stream_of(key), int.from_bytes(version, "big"), int.from_bytes(last, "big"))
+
+    def adopt(self, rows: Sequence[Row]) -> list[Recorded]:
+        """Append events as another log stored them, which this one is the beginning of; raises CorruptLog."""
+        recorded = [decode(key, value) for key, value in rows]
+        self._txn.append(LOG, rows)
+        versions = {stream_key(each.stream): key_of(each.position) for each in recorded}
+        self._txn.put_many(STREAMS, sorted(versions.items()))
+        self._tail, self._kept = rows[-1], kept_by(*rows[-1])
+        self._head, self.last_at_us = recorded[-1].position, recorded[-1].at_us
+        return recorded
+
+    def _chained(self, batch: Sequence[Recorded]) -> list[Row]:
+        """Return the rows of a batch, the last with the digest of all before it."""
+        tail, kept = self._tail, self._kept
+        digest = self.digest() if kept is None else link(kept, tail[1]) if tail else kept
+        keys = [recorded.position.to_bytes(8, "big") for recorded in batch]
+        rows = encode_all(zip(keys[:-1], batch[:-1], strict=True))
+        self._kept = digest = link_all(digest, [value for _, value in rows])
+        return rows + encode_all([(keys[-1], batch[-1])], digest)
+
+    def is_claim(self, position: int) -> bool:
+        """Return whether the event at a position is a claim."""
+        value = self._txn.get(LOG, key_of(position)) if position else None
+        return value is not None and type(decode(key_of(position), value).event) is Claimed
+
+    def read(self, after: int = 0, limit: int | None = None, *, until: int | None = None) -> Iterator[Recorded]:
+        """Yield the events after a position; raises CorruptLog at a damaged event, or at a gap.
+
+        One up to the cut is none where as many events are there as LMDB counts.
+        """
+        reached = after
+        stop = None if until is None else key_of(until + 1)
+        left = -1 if limit is None else limit
+        for key, value in islice(self._txn.scan(LOG, key_of(after + 1), stop), limit):
+            recorded = decode(key, value)
+            self._check_next(recorded.position, reached + 1)
+            reached = recorded.position
+            left -= 1
+            yield recorded
+        if left:
+            self._check_end(reached, self._head if until is None else min(until, self._head))
+
+    def stored(self, after: int, limit: int | None = None, *, until: int | None = None) -> list[Row]:
+        """Return the events after a position as they are stored; raises CorruptLog as read() does."""
+        stop = None if until is None else key_of(until + 1)
+        rows = list(islice(self._txn.scan(LOG, key_of(after + 1), stop), limit))
+        for position in [int.from_bytes(key, "big") for key, _ in rows]:
+            if position != after + 1:
+                self._check_next(position, after + 1)
+            after = position
+        if limit is None or len(rows) < limit:
+            self._check_end(after, self._head if until is None else min(until, self._head))
+        return rows
+
+    def _check_next(self, position: int, expected: int) -> None:
+        if position < expected:
+            raise CorruptLog(expected, f"an earlier event, that at {position}, stands in its place")
+        if position != expected:
+            missing = max(expected, self.cut() + 1)
+            if missing < position:
+                raise CorruptLog(missing, f"it is missing; the next event is at {position}")
+            self._check_kept(expected)
+
+    def _check_end(self, reached: int, end: int) -> None:
+        """Refuse rows that end too early, as they do at a page that leads nowhere."""
+        if reached < end and (missing := max(reached, self.cut()) + 1) <= end:
+            raise CorruptLog(missing, f"it is missing, and so are those behind it, up to {end}")
+        if reached < end:
+            self._check_kept(reached + 1)
+
+    def _check_kept(self, missing: int) -> None:
+        """Refuse a gap up to the cut where not all rows are found that LMDB counts: it may be none of retention's."""
+        cut = self.cut()
+        kept = self._txn.count(LOG) - (self._head - cut)
+        if not self._txn.has_all(LOG, kept, below=key_of(cut + 1)):
+            raise CorruptLog(missing, f"it may be lost: not all of the {kept:,} events up to position {cut} are found")
+
+    def cut(self) -> int:
+        """Return the position up to which events may be missing, 0 where all are there."""
+        return cut_of(self._txn)
+
+    def set_cut(self, position: int, origin: bytes) -> None:
+        """Say up to where events may be missing, and whose log it is; a release that knows no gaps refuses it then."""
+        cut = key_of(position)
+        rows = (CUT, cut), (_ORIGIN, origin), (_FORMAT, _WITH_GAPS), (_SUM, sum_of_gaps(cut, origin))
+        for key, value in rows:
+            self._txn.put(META, key, value)
+
+    def origin(self) -> bytes:
+        """Return what tells this log from others, kept once events may be missing: the chain's digest at position 1."""
+        return self._txn.get(META, _ORIGIN) or self.digest_at(1)
+
+    def read_back(self, below: int) -> Iterator[Recorded]:
+        """Yield the events below a position, last first; raises CorruptLog as read() does."""
+        expected = min(below - 1, self._head)
+        for key, value in self._txn.scan_back(LOG, key_of(below)):
+            recorded = decode(key, value)
+            if recorded.position != expected:
+                self._check_next(expected + 1, recorded.position + 1)
+            expected = recorded.position - 1
+            yield recorded
+        if expected > 0:
+            self._check_next(expected + 1, 1)
+
+    def read_stream(self, stream: Stream, *, after: int = 0) -> list[Recorded]:
+        """Return the events of one stream by following `prev` back from its last, down to a position.
+
+        What retention let go of (an earlier job of the same id, old events of a named stream) is left out. Raises
+        CorruptLog where that leads into another stream, or past the beginning of a job's.
+        """
+        found: list[Recorded] = []
+        position = self.version(stream)
+        if not position and isinstance(stream, int) and self._has_begun(stream):
+            raise CorruptLog(stream, "`streams` lacks the stream that begins with it")
+        while position > after and not (self._may_lack(stream, found) and self.is_gone(position)):
+            before = self.at(position)
+            if found:
+                check_follows(found[-1], before)
+            found.append(before)
+            position = before.prev
+        if found and isinstance(found[-1].stream, int) and found[-1].position > found[-1].stream > after:
+            raise CorruptLog(
+                found[-1].position, f"nothing leads from it back to {found[-1].stream}, where its stream began"
+            )
+        return found[::-1]
+
+    def _has_begun(self, stream: int) -> bool:
+        """Whether the event that a job's stream begins with is in the log."""
+        value = self._txn.get(LOG, key_of(stream))
+        return value is not None and decode(key_of(stream), value).stream == stream
+
+    @staticmethod
+    def _may_lack(stream: Stream, found: list[Recorded]) -> bool:
+        """Return whether what stands before events found, last first, may be gone: of a job all stay or none."""
+        return not isinstance(stream, int) or bool(found and type(found[-1].event) is Enqueued)
+
+    def is_gone(self, position: int) -> bool:
+        """Return whether retention let an event go."""
+        return position <= self.cut() and self._txn.get(LOG, key_of(position)) is None
+
+    def at(self, position: int) -> Recorded:
+        """Return the event at a position; raises CorruptLog where there is none."""
+        return decode(key_of(position), self._stored(position))
+
+    def _stored(self, position: int) -> bytes:
+        value = self._txn.get(LOG, key_of(position))
+        if value is None:
+            raise CorruptLog(position, "it is missing")
+        return value
+
+
+def check_follows(later: Recorded, before: Recorded) -> None:
+    """Raise CorruptLog where an event names as the one before it what is not of its stream.
+
+    A job's first event names the removal of an earlier job of its id.
+    """
+    is_first = later.stream == later.position
+    is_fit = type(before.event) is Removed if is_first else before.stream == later.stream
+    if not is_fit:
+        found = f"it names {before.position} as the event of its stream before it, which is of stream {before.stream}"
+        raise CorruptLog(later.position, found)
+
+
+def cut_of(txn: Transaction) -> int:
+    """Return the position up to which events may be missing, 0 where all are there; also of a damaged log."""
+    return int.from_bytes(txn.get(META, CUT) or b"", "big")
+
+
+def stream_key(stream: Stream) -> bytes:
+    """Return a stream's key; named ones sort after every number, since no position reaches 0xff..."""
+    return stream.to_bytes(8, "big") if isinstance(stream, int) else NAMED + stream.encode(errors="surrogatepass")
+
+
+def stream_of(key: bytes) -> Stream:
+    """Return the stream of a key."""
+    return key[1:].decode(errors="surrogatepass") if key[:1] == NAMED else int.from_bytes(key, "big")

@@ -1,0 +1,88 @@
+"""Whether a queue's directory is one whose creation was cut short, by a power cut or a kill, before it held anything.
+
+Knows as much of an LMDB file as that takes: two pages at its beginning, and what the first of all commits writes.
+"""
+
+import os
+from pathlib import Path
+from struct import pack, unpack_from
+from typing import Final
+
+from ..errors import LogLost, NoQueue
+from ..system.files import exists, is_entry, open_private, remove
+from ..system.interrupts import own, suppress_own
+from .directory import NOBODYS, OPEN_LOCK, await_replaced, lock, refuse_unmade
+
+_META_BYTES: Final = 168
+_LAST_PAGE_AT: Final = 16 + 120
+_IS_META: Final = 8
+_MAGIC: Final = 0xBEEFC0DE
+_LIVED: Final = ("outputs", "workers", "doorbells", "archive", "snapshots", "logs", "replaced")
+"""What only a queue has in which something happened."""
+
+
+def most_bytes() -> int:
+    """Return the size of a data file that has its two first pages and nothing else."""
+    return 2 * os.sysconf("SC_PAGE_SIZE")
+
+
+def refuse_none(path: Path) -> None:
+    """Refuse a place where there is no data file: none yet, or lost, or not whole; raises NoQueue or StoreError."""
+    await_replaced(path)
+    if not exists(path / "data.mdb"):
+        refuse_lost(path)
+        refuse_unmade(path)
+        raise NoQueue(str(path))
+
+
+def refuse_lost(path: Path) -> None:
+    """Refuse a data file that is not there, or holds nothing, where a queue worked; raises StoreError."""
+    signs = [name for name in _LIVED if is_entry(path / name)]
+    # The file is looked at after them, or once more: whoever made a queue meanwhile may have begun to work.
+    if signs and is_entry(path / "data.mdb"):
+        if holds_nothing(path):
+            raise LogLost(str(path), "is empty", signs[0], "restore FILE --force")
+        return
+    if not is_entry(path / "lock.mdb"):  # directories may have been made for a queue to come, as mounts are
+        signs = [name for name in signs if _holds_anything(path / name)]
+    if signs and not is_entry(path / "data.mdb"):
+        raise LogLost(str(path), "is gone", signs[0], "restore FILE")
+
+
+def _holds_anything(directory: Path) -> bool:
+    try:
+        return any(entry.name not in NOBODYS for entry in directory.iterdir())
+    except own(OSError):
+        return False
+
+
+def is_half_made(path: Path) -> bool:
+    """Whether the small data file in a directory is the beginning of a new one, and nothing speaks of an old one."""
+    return holds_nothing(path) and not any(is_entry(path / name) for name in _LIVED)
+
+
+def holds_nothing(path: Path) -> bool:
+    """Whether a data file is what there is before the first commit, or as much of that as came to the disk."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    with (path / "data.mdb").open("rb") as file:
+        content = file.read(2 * page + 1)
+    if len(content) > 2 * page:
+        return False
+    return all(_is_first(number, content[number * page : (number + 1) * page]) for number in (0, 1))
+
+
+def clear(path: Path) -> None:
+    """Empty what was half made, so that it is made anew, unless a process is making it now."""
+    with suppress_own(OSError), lock(path / OPEN_LOCK, wait=False) as is_ours:
+        if is_ours and is_half_made(path):
+            remove(path / "lock.mdb")
+            os.close(open_private(path / "data.mdb", os.O_WRONLY | os.O_TRUNC))
+
+
+def _is_first(number: int, page: bytes) -> bool:
+    """Whether a page is what a new file has there, or as much of that as came to the disk."""
+    if not any(page):
+        return True
+    start = pack("<QHHII", number, 0, _IS_META, 0, _MAGIC)
+    last_page, transaction = unpack_from("<QQ", page.ljust(_META_BYTES, b"\0"), _LAST_PAGE_AT)
+    return page[: len(start)] == start[: len(page)] and last_page <= 1 and transaction == 0

@@ -1,0 +1,1 @@
+"""The machine: time, host, files, processes, locks."""

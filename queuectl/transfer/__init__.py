@@ -1,0 +1,1 @@
+"""Whole queues in and out, and other tools' jobs in."""

@@ -1,0 +1,255 @@
+"""Makes a backup: one file from which a queue can be restored, made and checked while workers go on.
+
+LMDB's copy is one snapshot of log and views. Output in files is collected before it and again
+after it, so that what the copied log names is there though jobs come and go meanwhile.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from math import inf
+from pathlib import Path
+from typing import IO, Any, Final, NamedTuple
+
+from ..core.times import time_json
+from ..errors import StoreError
+from ..integrity.data_file_check import Sound, sound
+from ..outputs import storage
+from ..store.store import Store
+from ..system.files import (
+    exists,
+    flush_directory,
+    is_below,
+    is_directory,
+    link_or_copy,
+    make_private,
+    new_file,
+    rename,
+    scratch_directory,
+)
+from ..system.host import absolute
+from ..system.interrupts import own
+from ..version import __version__
+from . import backup_format
+from .backup_format import DATA, Writer
+
+ARCHIVE: Final = "archive"
+SUFFIX: Final = ".seg"
+"""Where retention puts the events it lets go, and how the files end that it seals there."""
+
+STDOUT: Final = "-"
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with what goes on, and the bytes done of all."""
+
+
+class BackedUp(NamedTuple):
+    """What a backup holds: the log up to `head`, the chain's digest there, the data file, outputs and segments.
+
+    `elsewhere` has the directories of the archive that are not in it.
+    """
+
+    head: int
+    digest: str
+    events: int
+    data_bytes: int
+    files: int
+    file_bytes: int
+    elsewhere: tuple[str, ...] = ()
+
+
+def back_up(store: Store, file: str, *, force: bool, progress: Progress | None = None) -> BackedUp:
+    """Write a backup to a file, or to stdout where it is `-`; it is there whole and checked, or not at all.
+
+    Raises StoreError where the file is there already and not `force`, or where the queue is damaged.
+    """
+    if file == STDOUT:
+        with _workshop(None) as shop:
+            return _write(store, sys.stdout.buffer, shop, compressed=False, progress=progress)
+    target = Path(os.path.normpath(absolute(file)))  # symbolic links stay
+    _check_target(target, force)
+    with _workshop(target.parent, is_named=not is_below(target, store.path)) as shop:
+        with _told(target), new_file(shop / "backup") as sink:
+            compressed = target.name.endswith((".gz", ".tgz"))
+            done = _write(store, sink, shop, compressed=compressed, progress=progress)
+            sink.flush()
+            os.fsync(sink.fileno())
+        _read_back(shop / "backup", done, progress)
+        _put(shop / "backup", target, force)
+    return done
+
+
+def _check_target(target: Path, force: bool) -> None:
+    if target.suffix == ".zst":
+        raise StoreError(f"cannot write {target}: no zstd is built in; type: queuectl backup - | zstd > {target.name}")
+    if is_directory(target):
+        raise StoreError(f"cannot write {target}: it is a directory; name a file in it")
+    if exists(target) and not force:
+        raise StoreError(f"cannot write {target}: it is there already; --force replaces it")
+
+
+@contextmanager
+def _workshop(beside: Path | None, *, is_named: bool = True) -> Iterator[Path]:
+    """Yield a directory to work in, which goes with all in it at the end; None: where temporary files are."""
+    with ExitStack() as held:
+        try:
+            shop = held.enter_context(scratch_directory(beside, is_named=is_named))
+        except own(OSError) as error:
+            where = "temporary files" if beside is None else f"beside {beside}"
+            raise StoreError(f"cannot write {where}: {error.strerror or error}; name another place") from None
+        yield Path(shop)
+
+
+@contextmanager
+def _told(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except own(OSError) as error:
+        raise StoreError(f"cannot write {target}: {error.strerror}; nothing of it was kept") from None
+
+
+def _write(store: Store, sink: IO[bytes], shop: Path, *, compressed: bool, progress: Progress | None) -> BackedUp:
+    begun = time.time()
+    early = shop / storage.TABLE
+    had = _link_outputs(store.path, early)
+    size = _copy(store, shop / DATA, progress)
+    found = _sound(store, shop, progress)
+    files = _files(store.path, early, had, found.segments)
+    bytes_of_files = sum(found_size for _, _, found_size in files)
+    tell = _counting("Writing", size + bytes_of_files, progress)
+    writer = Writer(sink, compressed=compressed, at_s=begun, progress=tell)
+    told = {"data_bytes": size, "files": len(files), "file_bytes": bytes_of_files}
+    try:
+        for name, path, found_size in [(DATA, shop / DATA, size), *files]:
+            _add(writer, name, path, found_size)
+        writer.finish({"queuectl": __version__, "time": time_json(int(begun * 1e6)), **manifest_of(found), **told})
+    except BaseException:
+        writer.abandon()
+        raise
+    elsewhere = tuple(name for name in found.archives if name != ARCHIVE)
+    return BackedUp(found.head, found.digest.hex(), found.events, size, len(files), bytes_of_files, elsewhere)
+
+
+def manifest_of(found: Sound) -> dict[str, Any]:
+    """Return what a backup's manifest says of the log in it."""
+    return {
+        "head": found.head,
+        "head_time": time_json(found.at_us) if found.head else None,
+        "digest": found.digest.hex(),
+        "events": found.events,
+    }
+
+
+def _link_outputs(db: Path, early: Path) -> set[str]:
+    """Keep hold of the output files there are, so that none is gone before it is copied; returns their names.
+
+    By hard links where the file system of the backup allows it, else by copies of those of ended runs.
+    """
+    names = set(_names(db, storage.TABLE))
+    for name in names:
+        target = early.parent / name
+        make_private(target.parent)
+        with suppress(FileNotFoundError):
+            link_or_copy(db / name, target)
+    return names
+
+
+def _files(db: Path, early: Path, had: set[str], segments: int) -> list[tuple[str, Path, int]]:
+    """Return the files to add, by name, with where they are read and how much of them.
+
+    Segments that were sealed since the store was copied stay out: what they hold is in its log.
+    """
+    found = []
+    sealed = {name for name in _names(db, ARCHIVE) if _sequence(name) <= segments}
+    for name in sorted(had | set(_names(db, storage.TABLE)) | sealed):
+        for path in (db / name, early.parent / name):
+            try:
+                found.append((name, path, path.stat().st_size))
+            except FileNotFoundError:
+                continue
+            break
+    return found
+
+
+def _sequence(name: str) -> float:
+    """Return which segment a file in the archive is, by its name; infinite where it is none that was sealed."""
+    word = Path(name).name.partition("-")[0] if name.endswith(SUFFIX) else ""
+    return int(word) if word.isdecimal() else inf
+
+
+def _names(db: Path, directory: str) -> Iterator[str]:
+    """Return the names of what is a queue's own in a directory; other files that somebody put there stay out."""
+    for place, _, files in os.walk(db / directory):
+        yield from filter(backup_format.is_name, (str((Path(place) / file).relative_to(db)) for file in files))
+
+
+def _copy(store: Store, target: Path, progress: Progress | None) -> int:
+    size = 0
+    used = store.sizes()["used"]
+    with new_file(target) as file, closing(store.copy()) as pieces:  # closed before the store is, whatever happens
+        for piece in pieces:
+            file.write(piece)
+            size += len(piece)
+            if progress:
+                progress("Copying", size, max(used, size))
+    return size
+
+
+def _sound(store: Store, shop: Path, progress: Progress | None) -> Sound:
+    if progress:
+        progress("Checking", 0, None)
+    try:
+        return sound(shop)
+    except StoreError as error:
+        raise StoreError(f"cannot back up the queue at {store.path}: {error}") from None
+
+
+def _add(writer: Writer, name: str, path: Path, size: int) -> None:
+    with path.open("rb") as source:
+        writer.add(name, source, size)
+
+
+def _read_back(file: Path, done: BackedUp, progress: Progress | None) -> None:
+    total = done.data_bytes + done.file_bytes
+    with file.open("rb") as source:
+        backup_format.read(source, str(file), into=None, progress=_counting("Reading back", total, progress))
+
+
+def _counting(what: str, total: int, progress: Progress | None) -> Callable[[int], None] | None:
+    if progress is None:
+        return None
+    done = 0
+
+    def add(size: int) -> None:
+        nonlocal done
+        done += size
+        progress(what, done, total)
+
+    return add
+
+
+def _put(made: Path, target: Path, force: bool) -> None:
+    """Return the file its name; one that came to be there meanwhile is left as it is, unless `force`."""
+    try:
+        if force:
+            rename(made, target)
+        else:
+            _link(made, target)
+            flush_directory(target.parent)
+    except FileExistsError:
+        raise StoreError(f"cannot write {target}: it is there by now; --force replaces it") from None
+    except own(OSError) as error:
+        raise StoreError(f"cannot write {target}: {error.strerror}; nothing of it was kept") from None
+
+
+def _link(made: Path, target: Path) -> None:
+    try:
+        os.link(made, target)
+    except FileExistsError:
+        raise
+    except own(OSError):  # a file system without hard links
+        if exists(target):
+            raise FileExistsError from None
+        rename(made, target)

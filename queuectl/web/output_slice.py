@@ -1,0 +1,59 @@
+"""What a run printed, a bounded slice of it as text; no character is cut in two where the run goes on printing."""
+
+from codecs import getincrementaldecoder
+from collections import deque
+from typing import Final, NamedTuple
+
+from ..core.results import Run
+from ..outputs.frames import CUT
+from ..queue import Queue
+from ..worker.printed import frames_of, shown
+
+_NAMES: Final = {b"o": "stdout", b"e": "stderr", CUT: "cut"}
+_decoder: Final = getincrementaldecoder("utf-8")
+
+
+class Slice(NamedTuple):
+    """Pieces as (stream, text), the offset behind them, and whether the run will never have more than that."""
+
+    pieces: list[tuple[str, str]]
+    end: int
+    is_end: bool
+
+
+def slice_of(queue: Queue, run: Run, start: int, *, limit: int) -> Slice:
+    """Return what a run printed from an offset on: about `limit` bytes; broken bytes are escaped.
+
+    A character of which only a part was printed waits for the rest of it, unless the run has ended.
+    """
+    decoders = {stream: _decoder("backslashreplace") for stream in _NAMES}
+    pieces: list[tuple[str, str]] = []
+    end, size = start, 0
+    whole, whole_end = 0, start
+    is_full = False
+    for frame in frames_of(queue, run, start):
+        pieces.append((_NAMES[frame.stream], decoders[frame.stream].decode(shown(frame))))
+        end, size = frame.end, size + len(frame.content)
+        if not any(decoder.getstate()[0] for decoder in decoders.values()):
+            whole, whole_end = len(pieces), end
+        if size >= limit:
+            is_full = True
+            break
+    is_end = run.state != "running" and not is_full
+    if is_end or (is_full and not whole):
+        pieces += [(_NAMES[stream], decoder.decode(b"", final=True)) for stream, decoder in decoders.items()]
+        return Slice([piece for piece in pieces if piece[1]], end, is_end)
+    return Slice(pieces[:whole], whole_end, False)
+
+
+def last_of(queue: Queue, run: Run, size: int) -> tuple[int, int]:
+    """Return the offset behind which about the last `size` bytes of a run's output lie, and how many lie before it."""
+    kept: deque[tuple[int, int]] = deque()  # where a frame begins, and how much it holds
+    start, held, before = 0, 0, 0
+    for frame in frames_of(queue, run):
+        kept.append((start, len(frame.content)))
+        start, held = frame.end, held + len(frame.content)
+        while len(kept) > 1 and held - kept[0][1] >= size:
+            gone = kept.popleft()[1]
+            held, before = held - gone, before + gone
+    return (kept[0][0] if kept else 0), before

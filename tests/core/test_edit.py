@@ -1,0 +1,98 @@
+"""Changes to a job: checked as an enqueue is, and made into the edit that makes them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from queuectl.core.edit import FIELDS, edit_from, form_of
+from queuectl.core.job import edited
+from queuectl.errors import InvalidInput
+from queuectl.events.types import Edited, JobSpec
+from tests.property.strategies import brief
+
+NOW_US = 1_767_225_600_000_000
+FULL = JobSpec("a", ("rsync", "x"), "mail", -3, 5, 1_500, 1.5, "/srv", {"A": "b"}, NOW_US)
+
+values: Mapping[str, st.SearchStrategy[Any]] = {
+    "command": st.sampled_from(["true", ["a", "b c"], "é"]),
+    "queue": st.sampled_from(["default", "mail"]),
+    "priority": st.integers(-5, 5),
+    "max_retries": st.integers(0, 5),
+    "timeout": st.none() | st.sampled_from([0, 0.5, "90s", "5m"]),
+    "backoff_base": st.floats(0, 10),
+    "cwd": st.none() | st.sampled_from(["/", "/srv"]),
+    "env": st.none() | st.dictionaries(st.sampled_from("AB"), st.text("xy", max_size=2), max_size=2),
+    "run_at": st.none() | st.sampled_from(["in 2h", "2026-05-01T00:00:00Z"]),
+}
+changes = st.fixed_dictionaries({}, optional=dict(values))
+specs = st.sampled_from(
+    [FULL, JobSpec("a", "true"), JobSpec("a", "true", timeout_ms=1, timeout_is_default=True, shell="bash -e")]
+)
+
+
+def test_the_shell_of_a_command_line_is_changed() -> None:
+    """A shell can be named, and taken away again; a list of words has none to change."""
+    spec = JobSpec("a", "true")
+    after = edited(spec, edit_from(spec, {"shell": "bash -e"}, now_us=NOW_US))
+    assert (after.shell, form_of(after, None)["shell"]) == ("bash -e", "bash -e")
+    assert edited(after, edit_from(after, {"shell": None}, now_us=NOW_US)) == spec
+    assert edited(after, edit_from(after, {"command": ["true"]}, now_us=NOW_US)).command == ("true",)
+    with pytest.raises(InvalidInput, match="a list of words runs without a shell"):
+        edit_from(FULL, {"shell": "bash"}, now_us=NOW_US)
+
+
+@brief
+@given(specs, changes)
+def test_an_edit_changes_what_was_named_and_no_more(spec: JobSpec, wanted: dict[str, Any]) -> None:
+    """What is not named stays as it is; the form shows what is named, and asking again changes nothing."""
+    after = edited(spec, edit_from(spec, wanted, now_us=NOW_US))
+    before_form, form = (form_of(each, each.run_at_us or 0) for each in (spec, after))
+    for key in FIELDS:
+        if key == "shell" and type(spec.command) is not type(after.command):
+            assert (form[key] is None) is isinstance(after.command, tuple)  # a list of words has none
+        elif key not in wanted:
+            assert form[key] == before_form[key]
+        elif wanted[key] is None:
+            assert form[key] in (None, 0, {}, "/bin/sh")
+        elif not isinstance(wanted[key], str) or key in ("command", "queue", "cwd", "shell"):
+            assert form[key] == wanted[key]
+    assert edited(after, edit_from(after, wanted, now_us=NOW_US)) == after
+
+
+@brief
+@given(specs)
+def test_a_form_that_is_left_as_it_is_changes_nothing(spec: JobSpec) -> None:
+    """The form of a job, taken as changes, is an edit that leaves it as it is; what it names is said from then on."""
+    form = form_of(spec, spec.run_at_us or 0)
+    assert edited(spec, edit_from(spec, form, now_us=NOW_US)) == replace(spec, timeout_is_default=False)
+
+
+def test_nothing_named_is_no_edit() -> None:
+    """No changes are an edit of nothing."""
+    assert edit_from(FULL, {}, now_us=NOW_US) == Edited()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ({"id": "b"}, "a job keeps the one it has"),
+        ({"colour": 1}, "one of command, queue"),
+        ({"command": None}, "command: found nothing"),
+        ({"priority": None}, "the key left out"),
+        ({"priority": "high"}, "priority: found 'high'"),
+        ({"timeout": 5, "timeout_s": 6}, "timeout to be given once"),
+        ({"delay_s": 5, "run_at": "in 2h"}, "given once|either a time or a delay"),
+        ({"cwd": "here"}, "an absolute path"),
+        ({"env": {"A": 1}}, "a text as value"),
+        ({"run_at": "soon"}, "run_at: found 'soon'"),
+        ({"queue": "a b"}, "queue: found 'a b'"),
+    ],
+)
+def test_refused(wanted: dict[str, Any], says: str) -> None:
+    """What an enqueue would refuse, an edit refuses, and an id or an unknown key as well."""
+    with pytest.raises(InvalidInput, match=says):
+        edit_from(FULL, wanted, now_us=NOW_US)

@@ -1,0 +1,152 @@
+"""Whatever happens, folding a log stream by stream, and in memory from there on, gives the rows of the live views."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from queuectl.core.decider import decide
+from queuectl.errors import QueuectlError
+from queuectl.events.codec import LAYOUTS
+from queuectl.events.log import Append
+from queuectl.events.types import CONFIG_STREAM, NEW, WORKER_STREAM, ConfigChanged, Event, JobSpec
+from queuectl.projections import children, marks, stream_walk
+from queuectl.projections.bulk_fold import Fold, heads_of_all, writes_of
+from queuectl.projections.views import Views
+from queuectl.store.event_log import LmdbLog
+from queuectl.store.store import VIEW_TABLES, Store, Transaction
+from tests.property import strategies as our
+
+# A log, event by event beside walked up to some position and folded in portions from there on
+
+KINDS = {layout.name: layout.type for layout in LAYOUTS}
+
+named: st.SearchStrategy[tuple[str, Event]] = st.one_of(
+    st.tuples(
+        st.just(CONFIG_STREAM),
+        st.builds(ConfigChanged, st.sampled_from(["x", "y"]), st.none(), st.none() | our.signed),
+    ),
+    *(
+        st.tuples(st.sampled_from([WORKER_STREAM + "w1", WORKER_STREAM + "w2"]), our.EVENTS[KINDS[name]])
+        for name in ("worker_started", "worker_stopping", "worker_stopped")
+    ),
+)
+born = st.tuples(st.sampled_from(["a", "b", "c"]), our.enqueues)
+done = st.tuples(st.sampled_from(["a", "b", "c"]), our.working | our.commands)
+deeds = st.one_of(
+    done,
+    born,
+    named,
+    st.tuples(st.sampled_from(["promote"]), our.moments),
+)
+happenings = st.lists(deeds | st.tuples(st.sampled_from(["read", "write"]), st.integers(1, 4)), max_size=60)
+befores = st.builds(lambda first, more: first + more, st.lists(born, max_size=4), st.lists(deeds, max_size=40))
+meanwhiles = st.lists(done, min_size=4, max_size=12) | st.lists(deeds, max_size=10)
+
+
+class Lives:
+    """A log and its live views, and a fold of it beside them."""
+
+    def __init__(self) -> None:
+        self.fold = Fold()
+        self.numbers: dict[str, int] = {}
+
+    def go_on(self, txn: Transaction, what: list[tuple[str, Any]]) -> None:
+        """Let things happen in a transaction."""
+        self.txn, self.log, self.views = txn, LmdbLog(txn), Views(txn)
+        for happening in what:
+            self.happen(*happening)
+        self.views.flush()
+
+    def walk(self, store: Store, before: list[tuple[str, Any]], meanwhile: list[tuple[str, Any]]) -> None:
+        """Write into the shadow what walking gives of the log as it is after some things, as more go on happening."""
+        with store.write() as txn:
+            self.go_on(txn, before)
+            head, promoted_us, named = self.log.head(), self.views.promoted_us, stream_walk.named_events(txn)
+            Views(txn.shadow()).promote_to(promoted_us)
+        with store.write() as txn:
+            self.go_on(txn, meanwhile)
+        walked = list(stream_walk.fold(store, head=head, promoted_us=promoted_us))
+        with store.write() as txn:
+            for write in (write for folded in walked for write in writes_of(folded)):
+                write(txn.shadow())
+            for write in heads_of_all(txn.shadow()):
+                write(txn.shadow())
+        events = len(named) + sum(folded.events for folded in walked)
+        assert events == head
+        self.fold = Fold(promoted_us)
+        self.fold.begin_at(head, events, named)
+
+    def happen(self, what: str, detail: Any) -> None:
+        if what == "promote":
+            self.views.promote(detail)
+        elif what == "read":
+            self.fold.read(self.txn.shadow(), detail)
+        elif what == "write":
+            self.write()
+        elif what in ("a", "b", "c"):
+            self.order(what, detail)
+        else:
+            self.append(what, self.log.version(what), (detail,))
+
+    def order(self, job_id: str, command: Any) -> None:
+        number = self.numbers.get(job_id, 0)
+        job = self.views.job(number) if number else None
+        if hasattr(command, "spec"):
+            if job is not None:
+                return
+            spec = command.spec
+            queue = ("default", "other")[len(spec.queue) % 2]
+            options = {"max_retries": spec.max_retries, "backoff_base": spec.backoff_base, "run_at_us": spec.run_at_us}
+            command = replace(command, spec=JobSpec(job_id, "true", queue, spec.priority % 3, **options))
+        try:
+            events = decide(our.aimed(command, job), job)
+        except QueuectlError:
+            return
+        if job is None:
+            self.append(NEW, 0, events, cause=self.log.head())  # as if the last event were a claim
+            self.numbers[job_id] = self.log.head()
+        else:
+            self.append(number, job.version, events)
+
+    def append(self, stream: Any, expected: int, events: tuple[Event, ...], cause: int = 0) -> None:
+        if events:
+            batch = [Append(stream, expected, events)]
+            for recorded in self.log.append(batch, at_us=self.log.head() * 100_000, actor="tester", cause=cause):
+                self.views.apply([recorded])
+
+    def write(self) -> None:
+        for write in self.fold.writes():
+            write(self.txn.shadow())
+
+    def assert_equal(self) -> None:
+        """Bring both to the head, and compare every row of every view."""
+        self.views.flush()
+        while self.fold.applied < self.log.head():
+            self.fold.read(self.txn.shadow(), 5)
+        self.write()
+        self.fold.promoted_us = self.views.promoted_us
+        Views(self.txn.shadow()).promote_to(self.views.promoted_us)
+        for table in VIEW_TABLES:
+            assert list(self.txn.scan(table)) == list(self.txn.shadow().scan(table)), table
+
+
+@given(before=befores, meanwhile=meanwhiles, parts=st.lists(happenings, max_size=3))
+@our.brief
+def test_a_folded_log_gives_the_rows_of_the_live_views(
+    before: list[tuple[str, Any]], meanwhile: list[tuple[str, Any]], parts: list[list[tuple[str, Any]]]
+) -> None:
+    """Walked to any point of random lives, and folded on in whatever portions, the shadow is the live views."""
+    with tempfile.TemporaryDirectory() as directory, Store.open(Path(directory, "q"), create=True) as store:
+        lives = Lives()
+        lives.walk(store, before, meanwhile)
+        with store.write() as txn:
+            for part in [[], *parts]:
+                lives.go_on(txn, part)
+                lives.assert_equal()
+            assert marks.get(txn.shadow(), marks.APPLIED) == lives.log.head()
+            born = sum(1 for each in lives.log.read() if each.cause)
+            assert txn.count(children.TABLE) == txn.shadow().count(children.TABLE) == born

@@ -1,0 +1,131 @@
+"""What a row of another queue means here: names, states, numbers, times; what cannot be taken is said."""
+
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from queuectl.errors import InvalidInput
+from queuectl.transfer.foreign_rows import Kind, read
+from tests.property.strategies import thorough
+
+
+def told(row: dict[str, Any], default: Kind = Kind.WAITING) -> Any:
+    """Read a row."""
+    return read({"command": "true", **row}, default=default)
+
+
+@pytest.mark.parametrize("name", ["max_retries", "maxRetries", "MAX_RETRIES", "max-retries", "Max Retries"])
+def test_names_are_read_whatever_their_case(name: str) -> None:
+    """Case and separators of a field's name do not count."""
+    assert told({name: 7}).request.max_retries == 7
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        ({}, Kind.WAITING),
+        ({"state": "pending"}, Kind.WAITING),
+        ({"status": "Queued"}, Kind.WAITING),
+        ({"state": "in-progress"}, Kind.RUNNING),
+        ({"state": "failed", "attempts": 1, "max_retries": 3}, Kind.FAILED),
+        ({"state": "failed", "attempts": 3, "max_retries": 3}, Kind.DEAD),
+        ({"state": "failed"}, Kind.DEAD),
+        ({"state": "success"}, Kind.COMPLETED),
+        ({"state": "canceled"}, Kind.CANCELLED),
+        ({"state": "dlq"}, Kind.DEAD),
+    ],
+)
+def test_states(row: dict[str, Any], kind: Kind) -> None:
+    """A failed job waits here where it had attempts left, and is dead where it had none or had no such thing."""
+    assert told(row).kind == kind
+
+
+def test_without_a_state_it_is_what_its_file_says() -> None:
+    """A row of a dead letter file is dead without saying so."""
+    assert told({}, Kind.DEAD).kind is Kind.DEAD
+
+
+@pytest.mark.parametrize(
+    ("value", "us"),
+    [
+        (1893456000, 1893456000_000000),
+        ("1893456000", 1893456000_000000),
+        (1893456000.5, 1893456000_500000),
+        (1893456000000, 1893456000_000000),
+        (1893456000000000, 1893456000_000000),
+        ("2030-01-01T00:00:00Z", 1893456000_000000),
+        ("2030-01-01 00:00:00", 1893456000_000000),
+        ("2030-01-01T01:00:00+01:00", 1893456000_000000),
+    ],
+)
+def test_times(value: Any, us: int) -> None:
+    """Times come in ISO 8601, by UTC where no zone is named, or as seconds, milli- or microseconds since 1970."""
+    assert told({"next_run_at": value}).request.run_at_us == us
+
+
+def test_numbers_come_as_text_too() -> None:
+    """What a spreadsheet or a shell made text of is read as the number that it is; max_attempts is one more."""
+    job = told({"priority": "-5", "attempts": "2", "max_attempts": 4.0, "timeout": "90s", "exit_code": "1"})
+    assert job.request[3:6] == (-5, 3, 90.0)
+    assert (job.attempts, job.return_code) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("row", "field"),
+    [
+        ({"state": "weird"}, "state"),
+        ({"priority": "high"}, "priority"),
+        ({"priority": 1.5}, "priority"),
+        ({"attempts": -1}, "attempts"),
+        ({"attempts": True}, "attempts"),
+        ({"attempts": float("nan")}, "attempts"),
+        ({"timeout": "soon"}, "timeout"),
+        ({"run_at": "soon"}, "run_at"),
+        ({"env": "x=1"}, "env"),
+        ({"command": None}, "command"),
+        ({"command": {"a": 1}}, "command"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_refused(row: dict[str, Any], field: str) -> None:
+    """A value is never guessed at: the field is named."""
+    with pytest.raises(InvalidInput) as caught:
+        told(row)
+    assert caught.value.field == field
+
+
+def test_what_has_no_place_is_listed() -> None:
+    """Fields that nobody knows, and a second name of one that is known, are unmapped; empty ones are nothing."""
+    job = told({"color": "red", "cmd": "false", "tag": None, "note": ""})
+    assert job.unmapped == {"color": "red", "cmd": "false"}
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.binary(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+NAMES = st.sampled_from(
+    [
+        *("id", "command", "state", "attempts", "max_retries", "max_attempts", "priority", "queue", "timeout"),
+        *("timeout_ms", "run_at", "cwd", "env", "error", "return_code", "duration", "duration_ms", "output"),
+        *("stderr", "created_at", "worker", "other"),
+    ]
+)
+
+
+@thorough
+@example(row={"error": [b""], "command": 0})
+@example(row={"command": "true", "duration": -3})
+@example(row={"command": "true", "duration": 2**62})
+@given(row=st.dictionaries(NAMES, VALUES, max_size=8))
+def test_any_row_is_read_or_refused(row: dict[str, Any]) -> None:
+    """Whatever stands in a row, it is refused in words, or read as the log can keep it, no field forgotten."""
+    try:
+        job = read(row, default=Kind.WAITING)
+    except InvalidInput:
+        return
+    assert set(job.unmapped) <= set(row)
+    assert job.duration_ms is None or 0 <= job.duration_ms < 2**63
+    assert ("other" in job.unmapped) == (row.get("other") not in (None, ""))
