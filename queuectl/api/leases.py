@@ -107,11 +107,11 @@ class Claiming(Looking):
         with self._engine.unit(actor=_holder(job), rings=True) as unit:
             return unit.execute([(job.number, ReleaseJob(token_of(job), check_line("cause", cause)))])[0]
 
-    def refresh(self, jobs: Sequence[Job]) -> list[Job | None]:
-        """Return jobs as they stand now, in one read; None for each that is there no more."""
+    def refresh(self, claimed: Sequence[Job]) -> list[Job | None]:
+        """Return claimed jobs as they stand now, in one read; None for each that is there no more."""
         with self._store.read() as txn:
-            found = job_rows.get_many(txn, [job.number for job in jobs])
-        return [found.get(job.number) for job in jobs]
+            found = job_rows.get_many(txn, [job.number for job in claimed])
+        return [found.get(job.number) for job in claimed]
 
     def recover(self, *, actor: str | None = None) -> Recovered:
         """Take back the jobs of workers that are gone or let their lease expire; claim() does so too.

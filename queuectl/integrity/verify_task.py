@@ -4,7 +4,6 @@ The log and the views have processes of their own beside the one that looks at t
 replay check, is begun once the file is known to be sound; where the log turns out not to be, what it found is dropped.
 """
 
-import gc
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -34,7 +33,6 @@ def messages(path: str, *, log_only: bool = False, against: Mapping[str, str] | 
     if log_only:
         yield from of_log(path, log_only=True, against=against)
         return
-    gc.disable()  # there are no cycles here, and looking for them would take a third of the time
     log = _Beside("log", {"path": path, "against": against})
     is_sound = yield from _heard(_file(Path(path)))
     views = _Beside("views", {"path": path}) if is_sound else None
@@ -48,14 +46,12 @@ def messages(path: str, *, log_only: bool = False, against: Mapping[str, str] | 
 
 def of_log(path: str, *, log_only: bool = False, against: Mapping[str, str] | None = None) -> Iterator[Message]:
     """Check the log of a queue, and what its runs printed, as messages() does."""
-    gc.disable()
     watched = {int(position): bytes.fromhex(digest) for position, digest in (against or {}).items()}
     return log_check.messages(Path(path), watched, log_only=log_only)
 
 
 def of_views(path: str) -> Iterator[Message]:
     """Compare the views of a queue with its log, as messages() does."""
-    gc.disable()
     return views_check.messages(Path(path))
 
 

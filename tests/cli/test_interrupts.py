@@ -179,11 +179,12 @@ def test_long_work(cli: CommandLine, tmp_path: Path, words: str, told: str, on_t
 
 
 def is_at_work(process: "subprocess.Popen[str]", db: Path) -> bool:
-    """Whether a process has the queue open, or another process that looks at it."""
+    """Whether a process has begun to write a file beside the queue, or has another process that looks at the queue."""
     place = Path(f"/proc/{process.pid}")
     for each in (place / "fd").iterdir():
         with suppress(FileNotFoundError):  # closed meanwhile
-            if each.readlink().is_relative_to(db):
+            written = each.readlink()
+            if written.is_relative_to(db.parent) and not written.is_relative_to(db):
                 return True
     return bool((place / f"task/{process.pid}/children").read_text())
 
