@@ -5,7 +5,7 @@ SHOWN_CHARS = 100
 
 
 def shown(value: object, *, most: int = SHOWN_CHARS) -> str:
-    """Return what a value looks like, on one line and cut behind `most` characters, whatever it is; never raises.
+    """Return what a value looks like, on one line and cut after `most` characters, whatever it is; never raises.
 
     A program's own class may raise where it is asked, and Python does for a whole number of over 4,300 digits.
     """

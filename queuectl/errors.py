@@ -372,7 +372,7 @@ class WriteFailed(StoreError):
 
 
 class BulkStopped(StoreError):
-    """A bulk enqueue stopped behind whole chunks of it; what they held is enqueued."""
+    """A bulk enqueue stopped after whole chunks of it; what they held is enqueued."""
 
     def __init__(self, done: int, total: int, cause: StoreError) -> None:
         self.done = done

@@ -74,7 +74,7 @@ ALIASES = {"ls": ("list", "show"), "ps": ("list",), "rm": ("remove", "delete", "
 
 
 def near(typed: str, words: Sequence[str], elsewhere: Mapping[str, str] | None = None) -> str:
-    """Ask for what may have been meant: the same under another name, or what looks like it; "" where nothing does."""
+    """Return a question for what may have been meant: the same under another name, or what looks like it; else ""."""
     if elsewhere and typed in elsewhere:
         return f"; did you mean {elsewhere[typed]}?"
     from difflib import get_close_matches  # only where something was mistyped: it costs a command its start

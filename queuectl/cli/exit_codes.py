@@ -141,7 +141,7 @@ def _flushed() -> Iterator[None]:
 
 
 def _code_of_usage(error: click.ClickException) -> int:
-    """Tell a command line of the wrong shape from a file that cannot be opened: its name could be one."""
+    """Whether a command line has the wrong shape, rather than the name of a file that cannot be opened."""
     return REFUSED if _is_of_file(error) else error.exit_code
 
 

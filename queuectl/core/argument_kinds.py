@@ -262,7 +262,7 @@ def checked(function: Callable[..., T]) -> Callable[..., T]:
 
 
 def check_methods(cls: type) -> None:
-    """Let a class's own public methods refuse values of the wrong kind, and be class Queue's in Python's errors."""
+    """Make a class's own public methods refuse values of the wrong kind, and be class Queue's in Python's errors."""
     for name, method in list(vars(cls).items()):
         if name.startswith("_"):
             continue

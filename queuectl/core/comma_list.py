@@ -2,5 +2,5 @@
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of a list; an empty one, as behind a comma at the end, is none, unless there is no other."""
+    """Return the words of a list; an empty one, as after a comma at the end, is none, unless there is no other."""
     return [word for each in text.split(",") if (word := each.strip())] or [text]

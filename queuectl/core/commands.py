@@ -119,7 +119,7 @@ class ConfirmCancel(Frozen):
 
 
 class RequeueJob(Frozen):
-    """Let a job run again, now; `only` limits it to one state."""
+    """Run a job again, now; `only` limits it to one state."""
 
     only: JobState | None = None
 

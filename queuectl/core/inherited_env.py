@@ -87,7 +87,7 @@ def names_of(choice: Choice, field: str = "inherit_env") -> list[str]:
 
 
 def digest_of(entries: Entries) -> bytes:
-    """Return the digest of entries: of each name, = and value, or the name alone, a NUL behind it, by name."""
+    """Return the digest of entries: of each name, = and value, or the name alone, a NUL after it, by name."""
     texts = (name if value is None else f"{name}={value}" for name, value in sorted(entries.items()))
     joined = "".join(f"{text}\0" for text in texts).encode(errors="surrogateescape")
     if len(joined) > ENTRIES_BYTES:

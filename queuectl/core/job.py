@@ -254,7 +254,7 @@ def _edited(job: Job, event: Edited, at: Recorded, state: JobState) -> Job:
 
 
 def edited(spec: JobSpec, edit: Edited) -> JobSpec:
-    """Return what is asked for behind an edit."""
+    """Return what is asked for after an edit."""
     changed = {field: value for field, value in asdict(edit).items() if value is not None}
     for field, nothing in _NOTHING.items():
         if changed.get(field) == nothing:

@@ -7,7 +7,7 @@ def is_exhausted(attempt: int, max_retries: int) -> bool:
 
 
 def delay_us(attempt: int, base: float, *, max_delay_s: float, jitter: float = 0.0, roll: float = 0.0) -> int:
-    """Return the wait behind a failed attempt, in microseconds: `base ** attempt` seconds, capped.
+    """Return the wait after a failed attempt, in microseconds: `base ** attempt` seconds, capped.
 
     Jitter lengthens it by up to that fraction of itself: `roll` in [0, 1) says how far. The cap
     holds before the jitter, so that jobs at the cap spread out too.

@@ -20,7 +20,7 @@ _EXAMPLE: Final = "a program and its options, for example bash, or /bin/bash -o 
 
 
 def check_shell(text: object, field: str = "shell") -> str:
-    """Return a shell when it can be one: a program's name or path, and options behind it, quoted as at a shell."""
+    """Return a shell when it can be one: a program's name or path, and options after it, quoted as at a shell."""
     if not isinstance(text, str) or not 0 < len(text) <= LONGEST or not text.isprintable():
         raise InvalidInput(field, shown(text), _EXAMPLE)
     words = _split(text)
@@ -34,9 +34,9 @@ def check_shell(text: object, field: str = "shell") -> str:
 
 @lru_cache(64)
 def words_before(shell: str) -> Sequence[str]:
-    """Return the words that run a command line in a shell, which comes behind them as one word."""
+    """Return the words that run a command line in a shell, which comes after them as one word."""
     words = _split(shell) or [shell]
-    names = {word.rpartition("/")[2] for word in words}  # the shell may come behind busybox, env or nice
+    names = {word.rpartition("/")[2] for word in words}  # the shell may come after busybox, env or nice
     return (*words, "-c") if names.isdisjoint(_TAKES_DASHES) else (*words, "-c", "--")
 
 

@@ -99,7 +99,7 @@ def parse_time_us(text: str, *, now_us: int, ahead: bool, field: str = "time") -
     """Read a time in microseconds since the epoch.
 
     ISO 8601 (`2026-01-01T10:00:00Z`, `2026-01-01`), a time of day (`10:00`, `9am`), `now`, `5m ago`,
-    `in 2h`, and a day with or without a time of day behind it: `yesterday 17:30`, `tomorrow`,
+    `in 2h`, and a day with or without a time of day after it: `yesterday 17:30`, `tomorrow`,
     `monday 10:00`. Raises InvalidInput.
     """
     try:

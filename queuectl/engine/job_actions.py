@@ -66,7 +66,7 @@ def act_on_all(
 ) -> Acted:
     """Do what was chosen to each of these jobs, in chunks; those that are no longer meant are left, and counted.
 
-    `progress` is called with the number looked at behind each transaction.
+    `progress` is called with the number looked at after each transaction.
     """
     command, ids, left, asked = COMMANDS[chosen.verb], list[str](), 0, 0
     for start in range(0, len(chosen.numbers), CHUNK):

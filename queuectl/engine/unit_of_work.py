@@ -206,7 +206,7 @@ class Unit:
                 self.append_named(ENVIRONMENT_STREAM + digest.hex(), (EnvironmentKept(entries),))
 
     def configure(self, key: str, value: Value | None) -> None:
-        """Give a configuration key a value of its own, or take it away."""
+        """Set a configuration key to a value, or unset it."""
         old = config.values(self.txn).get(key)
         self.append_named(CONFIG_STREAM, decide_config(key, old, value))
 

@@ -25,7 +25,7 @@ from .types import Cancelled, Completed, Enqueued, EnvironmentKept, Failed, JobS
 Row = tuple[bytes, bytes]
 
 Look = Callable[[int], bytes | None]
-"""Gives the stored bytes of the event at a position, None where there is none."""
+"""Returns the stored bytes of the event at a position, None if there is none."""
 
 SPOILT_AT_MOST: Final = 10_000
 PROBLEMS_AT_MOST: Final = 1_000
@@ -132,7 +132,7 @@ class Audit:
         self._found = found
         self._cut = cut
         self._watched = dict(sorted((watched or {}).items()))
-        self._confirmed = 0  # the chain up to here is as an event behind says
+        self._confirmed = 0  # the chain up to here is as a later event says
 
     def feed(self, rows: Iterable[Row], look: Look, each: Each | None = None) -> None:
         """Check rows; `each` is given every sound event that speaks of an output or of an environment."""
@@ -185,19 +185,19 @@ class Audit:
         self.events += events
 
     def skip_to(self, position: int) -> None:
-        """Say that no row is left up to a position."""
+        """Take it that no row is left up to a position."""
         if position > self.position:
             self.position, self.digest = position, None
 
     def anchor(self, digest: bytes) -> None:
-        """Say which digest a retention event gives the chain here; it goes on from there."""
+        """Go on from the digest that a retention event has for the chain here."""
         if self.digest is not None and self.digest != digest:
             what = "the chain up to here is not the one that the retention event saw"
             self._found(Problem(self._confirmed + 1, what, self.position))
         self.digest = digest
 
     def finish(self) -> None:
-        """Say that there are no more rows."""
+        """End: there are no more rows."""
         for position in self._watched:
             if position > self.position:
                 what = f"the log ends at {self.position}, and went on to {position} when the checkpoint was made"
@@ -206,7 +206,7 @@ class Audit:
                 self.unproven.append(position)
 
     def _jump(self, expected: int, key: bytes, value: bytes) -> int:
-        """Tell of a row that is not the next one, and give the position that it counts as."""
+        """Report a row that is not the next one, and return the position that it counts as."""
         position = int.from_bytes(key, "big")
         if len(key) != 8 or position < expected or outline_of(expected, value) is not None:
             self._found(Problem(expected, f"the row that stands in its place has the key {key.hex()}"))
@@ -228,7 +228,7 @@ class Audit:
             self.spoilt.add(position)
 
     def _break(self, position: int, digest: bytes | None, kept: object) -> bytes | None:
-        """Tell of a digest that is not the one an event keeps, and give the one to go on from."""
+        """Report a digest that is not the one an event keeps, and return the one to go on from."""
         if digest is None and type(kept) is bytes:
             return kept
         first = self._confirmed + 1

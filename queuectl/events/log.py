@@ -40,12 +40,12 @@ class EventLog(Protocol):
         """
 
     def read(self, after: int = 0, limit: int | None = None, *, until: int | None = None) -> Iterator[Recorded]:
-        """Return the events behind position `after`, in order, `limit` at the most, up to and with `until`."""
+        """Return the events after the position `after`, in order, `limit` at the most, up to and with `until`."""
 
     def read_stream(self, stream: Stream, *, after: int = 0) -> list[Recorded]:
         """Return the events of one stream, in order, with those of earlier jobs of the same id before it.
 
-        Only those behind position `after`.
+        Only those after position `after`.
         """
 
     def version(self, stream: Stream) -> int:

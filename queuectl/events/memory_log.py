@@ -48,7 +48,7 @@ class MemoryLog:
         return recorded
 
     def read(self, after: int = 0, limit: int | None = None, *, until: int | None = None) -> Iterator[Recorded]:
-        """Return the events behind a position."""
+        """Return the events after a position."""
         return islice(iter(self._events[after:until]), limit)
 
     def read_stream(self, stream: Stream, *, after: int = 0) -> list[Recorded]:

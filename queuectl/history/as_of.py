@@ -299,7 +299,7 @@ def _unpacked(found: Snapshot, scratch: Path | None) -> Store | None:
 
 
 def _usable(store: Store, txn: Transaction, position: int) -> Snapshot | None:
-    """Return a snapshot where it is of this log and of this release's views, and retention cut nothing behind it."""
+    """Return a snapshot where it is of this log and of this release's views, and retention cut nothing after it."""
     found, log = snapshot_files.read(store.path, position), LmdbLog(txn)
     if found is None or found.views != VIEWS_VERSION or not log.cut() <= position <= log.head():
         return None
@@ -325,7 +325,7 @@ def _fold(store: Store, views: Store, after: int, upto: int, progress: Progress 
             shown.flush()
         if progress:
             progress(end - after, upto - after)
-    if (now := _cut(store)) != cut and after < now[0]:  # of what is behind it, some was read before and some after
+    if (now := _cut(store)) != cut and after < now[0]:  # of what is after it, some was read before and some after
         raise StoreError(f"cannot tell the state at position {upto}: retention took events out meanwhile; try again")
 
 

@@ -39,7 +39,7 @@ def check_types(types: Sequence[str]) -> None:
 
 
 def in_order(store: Store, choice: Choice, after: int, until: int | None) -> Iterator[Recorded]:
-    """Yield the events chosen behind a position, up to and with `until`; raises JobNotFound."""
+    """Yield the events chosen after a position, up to and with `until`; raises JobNotFound."""
     fits = _Filter(choice)
     while True:
         with store.read() as txn:

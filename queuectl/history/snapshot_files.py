@@ -1,6 +1,6 @@
 """Snapshots: the views as they were at a position, each in a file, so that as-of need not fold the whole log.
 
-A file is one line of JSON, the header, and behind it, compressed with zstd, an LMDB file that holds the
+A file is one line of JSON, the header, and after it, compressed with zstd, an LMDB file that holds the
 views. Snapshots are made from the log alone and may be deleted at any time. One counts only where its
 content's digest, its views' version and the log's own chain all agree with its header.
 """
@@ -135,11 +135,11 @@ def interval(head: int, setting: int) -> int:
 
 
 def missing(there: Sequence[int], first: int, head: int, every: int) -> list[int]:
-    """Return the positions to make snapshots of, so that every position is about `every` behind one at the most."""
+    """Return the positions to make snapshots of, so that every position is at the most about `every` after one."""
     known = [first, *(position for position in there if first < position <= head)]
     wanted: list[int] = []
     for before, after in pairwise([*known, head + every // 2 + 1]):
-        # A gap a little too large is left; behind the last one the next is made when it is due.
+        # A gap a little too large is left; after the last one the next is made when it is due.
         end = after - every // 2
         wanted += range(before + every, end, every)
     return wanted

@@ -41,7 +41,7 @@ class Checkpoint(NamedTuple):
 
 
 class Subscription:
-    """The events behind a name's checkpoint, in batches: an iterator, read by one program at a time.
+    """The events after a name's checkpoint, in batches: an iterator, read by one program at a time.
 
     Asking for the next batch acknowledges the one before; what was not acknowledged comes again after
     a crash. A batch is a list of 1 to 1,000 events, in order, and holds no transaction open.
@@ -104,7 +104,7 @@ class Subscription:
             self._at = self._moved(to, self._clock.now_us())
 
     def close(self) -> None:
-        """Give no more batches, also where one is waited for; what is not acknowledged comes again."""
+        """Stop: no more batches come, also where one is waited for; what is not acknowledged comes again."""
         self._is_open = False
 
     def __enter__(self) -> "Subscription":
@@ -143,9 +143,9 @@ def lowest(txn: Transaction) -> int | None:
 
 
 def rewind(store: Store, name: str, position: int, now_us: int) -> None:
-    """Set a subscription back: the next event it gives is the one behind `position`; its reader is refused.
+    """Set a subscription back: the next event it gives is the one after `position`; its reader is refused.
 
-    Raises InvalidInput for a name that there is not, and for a position behind its own.
+    Raises InvalidInput for a name that there is not, and for a position after its own.
     """
     with store.write() as txn:
         at = _found(txn, name)

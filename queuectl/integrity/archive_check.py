@@ -121,7 +121,7 @@ class Provenance:
 
 
 def ahead_of_log(store: Store) -> Iterator[str]:
-    """Say which segments in the queue's own archive go on where its log ends: that one was lost, or is an older one."""
+    """Yield what is wrong if segments in the queue's archive go on where its log ends: that was lost, or is older."""
     there = archive.found([store.path / archive.DIRECTORY])
     with store.read() as txn:  # after the look: what is archived was in the log before
         head = LmdbLog(txn).head()

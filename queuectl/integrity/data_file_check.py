@@ -40,7 +40,7 @@ class Sound(NamedTuple):
 
 
 class Chain:
-    """Follows the hash chain over events in order, and says where one does not fit; starts anew behind a gap."""
+    """Follows the hash chain over events in order, and says where one does not fit; starts anew after a gap."""
 
     def __init__(self) -> None:
         self._position = 0

@@ -61,7 +61,7 @@ def _walk(
 
 @contextmanager
 def _retention_waits(path: Path) -> Iterator[None]:
-    """Let no events go meanwhile; a process that may not write to the directory cannot see to that."""
+    """Keep retention from dropping events meanwhile; a process that may not write to the directory cannot."""
     with ExitStack() as held:
         with suppress_own(OSError, StoreError):
             held.enter_context(lock(path / COMPACT_LOCK, wait=True))

@@ -127,7 +127,7 @@ def _mistold(store: Store, head: int, spoilt: set[int], followed: _Bits) -> Iter
 
 
 def _unheard(problem: Problem) -> None:
-    """Say nothing: sum_of() has said it."""
+    """Report nothing: sum_of() has reported it."""
 
 
 def _is_spoilt_between(position: int, last: int, spoilt: set[int]) -> bool:

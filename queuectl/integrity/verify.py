@@ -146,7 +146,7 @@ class _Gathered:
         again = subprocess_task.run(
             "locate", {"path": str(self._path), "after": self._done}, lambda row: last.append(row["position"])
         )
-        what = ending.how if again else f"{ending.how}, here or behind it"
+        what = ending.how if again else f"{ending.how}, here or after it"
         self.add("log", (last[-1] if again else self._done) + 1, 0, what)
 
     def compare(self, positions: dict[str, int]) -> None:

@@ -87,7 +87,7 @@ class _Beside:
 
 
 def positions(path: str, after: int) -> Iterator[Message]:
-    """Yield the positions behind one, each once the engine has read it, to find where it ends."""
+    """Yield the positions after one, each once the engine has read it, to find where it ends."""
     with Store.open_suspect(Path(path)) as store, store.read() as txn:
         for key, _ in txn.scan(LOG, key_of(after + 1)):
             yield {"is": "position", "position": int.from_bytes(key[:8], "big")}

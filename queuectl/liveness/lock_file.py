@@ -134,7 +134,7 @@ class LockFile:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Say that a write transaction may go on meanwhile: stopped in there, a worker holds up every other."""
+        """Mark that a write transaction may go on meanwhile: stopped in there, a worker holds up every other."""
         _WRITING.pack_into(self._map, _WRITING_AT, int(awake_s() * 1e6))
         try:
             yield
@@ -142,17 +142,17 @@ class LockFile:
             _WRITING.pack_into(self._map, _WRITING_AT, 0)
 
     def launching(self, slot: int, token: int) -> None:
-        """Say that a command is about to be started for a run."""
+        """Record that a command is about to be started for a run."""
         _LAUNCHED.pack_into(self._map, _LAUNCHED_AT, token)
         _SLOT.pack_into(self._map, _SLOTS_AT + slot * _SLOT.size, 0, 0, 0, token)
 
     def running(self, slot: int, token: int, pid: int, *, born_s: tuple[float, float]) -> None:
-        """Say which process, and so which group and session, the command is."""
+        """Record which process, and so which group and session, the command is."""
         born = int(born_s[0] * 1e6), int(born_s[1] * 1e6) + 1
         _SLOT.pack_into(self._map, _SLOTS_AT + slot * _SLOT.size, *born, pid, token)
 
     def clear(self, slot: int) -> None:
-        """Say that nothing of a slot's run is left."""
+        """Record that nothing of a slot's run is left."""
         _SLOT.pack_into(self._map, _SLOTS_AT + slot * _SLOT.size, 0, 0, 0, 0)
 
     def close(self) -> None:
@@ -161,7 +161,7 @@ class LockFile:
         self.leave()
 
     def leave(self) -> None:
-        """Let go of the file, and leave it where it is."""
+        """Close the file, and leave it where it is."""
         _held.discard(self)
         self._map.close()
         os.close(self._fd)
@@ -237,7 +237,7 @@ def is_held(db_path: str | os.PathLike[str], worker: str) -> bool | None:
 
 
 class Seized:
-    """The lock file of a worker that died, locked so that nobody else clears up behind it."""
+    """The lock file of a worker that died, locked so that nobody else clears up after it."""
 
     def __init__(self, fd: int, worker: str) -> None:
         self._fd = fd
@@ -248,7 +248,7 @@ class Seized:
         return read(self._fd, self._worker)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
         os.close(self._fd)
 
 

@@ -36,7 +36,7 @@ _UNKNOWN: Any = object()
 
 
 class Fold:
-    """Jobs as they stand behind the events read, and what of that is not in the shadow yet."""
+    """Jobs as they stand after the events read, and what of that is not in the shadow yet."""
 
     def __init__(self, promoted_us: int = 0) -> None:
         self.applied = self.events = 0
@@ -58,7 +58,7 @@ class Fold:
         return self.has_sweep or len(self._moved.after) >= HELD_JOBS or self._bytes >= HELD_BYTES
 
     def read(self, shadow: Transaction, limit: int) -> None:
-        """Apply the next events, `limit` at the most, none behind one that sweeps many jobs away.
+        """Apply the next events, `limit` at the most, none after one that sweeps many jobs away.
 
         Raises what stops a replay: CorruptLog, NewerFormat or IllegalTransition.
         """

@@ -42,7 +42,7 @@ class Comparison:
         self._open: dict[str, set[bytes]] = {table: set() for table in self._large}
 
     def touch(self, table: str, keys: Iterable[bytes]) -> None:
-        """Take note that the rebuild is about to change rows."""
+        """Note that the rebuild is about to change rows."""
         if table in self._open:
             self._open[table].update(keys)
 

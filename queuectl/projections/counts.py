@@ -1,4 +1,4 @@
-"""How many jobs are in each state? `marks`, beside the marks: a queue's name behind `queue ` -> one number a state.
+"""How many jobs are in each state? `marks`, beside the marks: a queue's name after `queue ` -> one number a state.
 
 In that table, since each commit changes both, and a table of its own would cost each one more page to write.
 """

@@ -20,5 +20,5 @@ def is_outdated(store: Store) -> bool:
 
 
 def stamp(txn: Transaction) -> None:
-    """Say that the views are laid out as this release has them."""
+    """Record that the views are laid out as this release has them."""
     txn.put(META, VERSION_OF_VIEWS, str(VIEWS_VERSION).encode())

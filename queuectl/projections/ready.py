@@ -18,7 +18,7 @@ TABLE: Final = "ready"
 
 _HIGHEST: Final = 2**31 - 1
 _RANK: Final = 12  # 4 bytes of priority, 8 of number
-_TAIL: Final = 1 + _RANK  # and a NUL behind the queue's name
+_TAIL: Final = 1 + _RANK  # and a NUL after the queue's name
 _HEAD: Final = b"\0"
 _JOBS: Final = b"\1"  # no name is empty, so that heads sort before all jobs
 
@@ -100,7 +100,7 @@ def firsts(txn: Transaction, queue: str | None = None) -> Iterator[int]:
     for start, stop in ranges:
         while (found := next(scan(txn, TABLE, start, stop), None)) is not None:
             yield _number(found[0])
-            start = found[0][:-8] + b"\xff" * 9  # behind every number
+            start = found[0][:-8] + b"\xff" * 9  # after every number
 
 
 def _in_turn(txn: Transaction, after: bytes) -> Iterator[int]:

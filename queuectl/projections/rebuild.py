@@ -258,7 +258,7 @@ class _Rebuild:
         shadow = txn.shadow()
         if txn.live != self._live or marks.look(shadow, marks.APPLIED) != self._written:
             raise StoreError(
-                f"cannot rebuild behind position {self._written}: another replay is at work; let it end, then try again"
+                f"cannot rebuild after position {self._written}: another replay is at work; let it end, then try again"
             )
         return shadow
 

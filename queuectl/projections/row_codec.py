@@ -1,4 +1,4 @@
-"""The rows of views: what stands in them is msgpack or bytes, and behind it a checksum that every reader checks.
+"""The rows of views: what stands in them is msgpack or bytes, and after it a checksum that every reader checks.
 
 The checksum is the CRC-32 of the table's name, the key and the value, so that a changed byte, a row under another key
 and a row of another table are found alike. The bytes may change at will, since views are rebuilt from the log.

@@ -64,7 +64,7 @@ def _over(job: Job, number: bytes, promoted_us: int) -> Placed:
 
 
 def is_let_go(job: Job, *, upto: int, keep_dead: bool) -> bool:
-    """Return whether retention means a job: one that has ended, with nothing of it behind a position."""
+    """Return whether retention means a job: one that has ended, with nothing of it after a position."""
     return job.version <= upto and job.state in ENDED and not (keep_dead and job.state is JobState.DEAD)
 
 

@@ -1,7 +1,7 @@
 """Jobs by filter and order, from the table that has them in that order, in short read transactions.
 
 A walk goes over one table, or over a few numbers, from a cursor on; it is taken up again in the next
-transaction behind the last job looked at. So a list of many jobs is no picture of one moment: each
+transaction after the last job looked at. So a list of many jobs is no picture of one moment: each
 job is as it was when it was looked at.
 """
 
@@ -32,13 +32,13 @@ _WENT: Final = frozenset({JobState.COMPLETED, JobState.CANCELLED})
 
 Read: TypeAlias = Callable[[], AbstractContextManager[Transaction]]
 Step: TypeAlias = tuple[Any, Job]
-"""A job, and the cursor behind it."""
+"""A job, and the cursor after it."""
 
 Steps: TypeAlias = Callable[[Transaction, Any], Iterator[Step]]
 
 
 class Walk(NamedTuple):
-    """A way to the jobs: `steps` goes on behind a cursor (None: from the beginning), until `is_past`."""
+    """A way to the jobs: `steps` goes on after a cursor (None: from the beginning), until `is_past`."""
 
     steps: Steps
     start: Any = None
@@ -48,7 +48,7 @@ class Walk(NamedTuple):
 def each(
     read: Read, where: Filter, order: Order | None = None, *, limit: int | None = None, after: str | None = None
 ) -> Iterator[Job]:
-    """Return the jobs meant, in order, behind the job `after`, a bounded number to a read transaction.
+    """Return the jobs meant, in order, after the job `after`, a bounded number to a read transaction.
 
     Without an order: waiting ones by when they run, ended ones by their last change, the last first,
     others by age, the newest first. Raises JobNotFound where there is no job `after`.
@@ -57,7 +57,7 @@ def each(
         last = None if after is None else find(txn, after)
         walk = _plan(txn, where, order, last)
         if limit is not None and last is None and where.is_counted:
-            limit = min(limit, count(txn, where))  # behind the last of them nobody needs to look for more
+            limit = min(limit, count(txn, where))  # after the last of them nobody needs to look for more
     if walk is not None:
         return _taken(read, walk, where, limit)
     assert order is not None, "jobs are sorted where an order was asked for"
@@ -97,7 +97,7 @@ def _taken(read: Read, walk: Walk, where: Filter, limit: int | None = None) -> I
 
 
 def _plan(txn: Transaction, where: Filter, order: Order | None, last: Job | None) -> Walk | None:
-    """Choose the way to the jobs meant, behind a job; None where they have to be sorted."""
+    """Choose the way to the jobs meant, after a job; None where they have to be sorted."""
     states = where.states
     if not count(txn, where):
         return _of([])

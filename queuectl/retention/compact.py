@@ -163,7 +163,7 @@ class Retention:
         return path, digest
 
     def _cut(self, chosen: Sequence[Going], header: Header, segment: str, digest: bytes) -> list[Going]:
-        """Let go of what was chosen and has not moved on, in one transaction; returns what went."""
+        """Archive and drop what was chosen and has not moved on, in one transaction; returns what went."""
         rule = self._rule
         with self._engine.unit(actor=self._actor, reason=self._reason) as unit:
             going = [each for each in chosen if _is_as_it_was(unit.txn, each)]

@@ -1,7 +1,7 @@
 """Which streams are old enough to leave the log, and all that is theirs; decides by position, changes nothing.
 
 A stream goes whole or not at all: a job's when it has ended, or was removed, and a worker's when it
-has stopped, with the last event not behind a position. What earlier cuts said of themselves goes
+has stopped, with the last event not after a position. What earlier cuts said of themselves goes
 when a later one has said more. So what is left of the log still tells all of what is left of the views.
 """
 
@@ -36,7 +36,7 @@ STREAMS_AT_ONCE: Final = 10_000
 
 
 class Compacted(NamedTuple):
-    """What a compact let go, or would: of jobs and workers whose last event is not behind position `upto`.
+    """What a compact let go, or would: of jobs and workers whose last event is not after position `upto`.
 
     `bytes` is what its `events` took in the log, `position` is about how far it got, `segments` are the
     archive's new files.
@@ -52,9 +52,9 @@ class Compacted(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """What goes: streams whose last event is not behind `upto`; dead jobs stay where `keep_dead`.
+    """What goes: streams whose last event is not after `upto`; dead jobs stay where `keep_dead`.
 
-    Those whose last event is not behind `since` were looked at before, under the same rule.
+    Those whose last event is not after `since` were looked at before, under the same rule.
     """
 
     upto: int
@@ -99,7 +99,7 @@ class Going(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """What goes of the streams up to and with the key `through`; None: there are none behind them."""
+    """What goes of the streams up to and with the key `through`; None: there are none after them."""
 
     going: list[Going]
     through: bytes | None
@@ -116,7 +116,7 @@ class Chosen(NamedTuple):
 
 
 def choose(txn: Transaction, rule: Rule, after: bytes, limits: Limits) -> Chosen:
-    """Find the next streams that go, behind a key of `streams`, with their events; raises CorruptLog."""
+    """Find the next streams that go, after a key of `streams`, with their events; raises CorruptLog."""
     going: list[Going] = []
     effort = events = size = 0
     through = after
@@ -182,7 +182,7 @@ def superseded(store: Store, upto: int, directory: str) -> Iterator[list[Row]]:
 
 
 def plan(store: Store, rule: Rule) -> Generator[Compacted, None, None]:
-    """Tell step by step what would go, and change nothing."""
+    """Yield step by step what would go, and change nothing."""
     found = Compacted(rule.upto)
     for _ in check_streams(store):
         yield found

@@ -250,7 +250,7 @@ class Segment:
                         is_sound(position.to_bytes(8, "big"), value)
                     if positions != sorted(set(positions)) or positions[0] <= last:
                         raise BadSegment(
-                            str(self.path), f"its events are out of order behind position {last}", position=last + 1
+                            str(self.path), f"its events are out of order after position {last}", position=last + 1
                         )
                     count, last = count + len(items), positions[-1]
                 yield
@@ -333,7 +333,7 @@ def _decompressed(frame: bytes) -> bytes:
 
 
 def _blocks(listed: list[Any], end: int) -> list[_Block]:
-    """Return the blocks that a footer lists, the first behind the header; raises Malformed if it cannot be so."""
+    """Return the blocks that a footer lists, the first after the header; raises Malformed if it cannot be so."""
     blocks = [_Block(*block) for block in listed]
     before = 0
     for kind, offset, rows, first in blocks:

@@ -1,4 +1,4 @@
-"""Gives space back to the disk: a data file without its free pages takes the place of the old one.
+"""Returns space to the disk: a data file without its free pages takes the place of the old one.
 
 LMDB reuses the pages of what was deleted, but never makes its file smaller. Nobody may have the queue
 open meanwhile. The old file stays until the new one is whole, checked and on disk.

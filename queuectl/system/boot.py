@@ -24,7 +24,7 @@ def boot() -> str:
 
 @cache
 def place() -> str:
-    """Name where process ids mean what they mean here: the boot, and behind a slash the namespace of processes.
+    """Name where process ids mean what they mean here: the boot, and after a slash the namespace of processes.
 
     Either is empty where the platform does not say. A namespace's number is given away again when it is
     gone, so the start of its first process is part of the name, unless that is hidden.

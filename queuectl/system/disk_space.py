@@ -14,7 +14,7 @@ _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def no_room_by(code: int) -> str:
-    """Say that there is no room, in the same words however the system put it; of a limit of its own, which."""
+    """Return the words for "no room", the same however the system put it; of a limit of its own, which."""
     by = {errno.EDQUOT: " (the quota is used up)", errno.EFBIG: " (or above the limit on a file's size: ulimit -f)"}
     return f"no space left on the disk{by.get(code, '')}"
 

@@ -179,7 +179,7 @@ def remove(path: StrPath) -> None:
 
 
 def flush(path: StrPath) -> None:
-    """Have the content of a file that was written on disk."""
+    """Flush the content of a file that was written to disk."""
     fd = open_private(path, os.O_RDONLY)
     try:
         os.fsync(fd)
@@ -188,7 +188,7 @@ def flush(path: StrPath) -> None:
 
 
 def flush_directory(path: StrPath) -> None:
-    """Have the names in a directory on disk."""
+    """Flush the names in a directory to disk."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except PermissionError:  # a parent that may not be read: this user did not make an entry in it now
@@ -200,7 +200,7 @@ def flush_directory(path: StrPath) -> None:
 
 
 def flush_all(directory: StrPath) -> None:
-    """Have a directory on disk with all files and directories in it."""
+    """Flush a directory to disk with all files and directories in it."""
     for place, _, names in os.walk(directory):
         for name in names:
             flush(os.path.join(place, name))

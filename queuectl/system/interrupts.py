@@ -19,7 +19,7 @@ _LIBRARIES: Final = sys.stdlib_module_names | {"lmdb", "msgpack", "msgspec", "zs
 
 
 def own(*kinds: type[_Error]) -> tuple[type[_Error], ...]:
-    """Return these kinds of errors, none if the error at hand is another's: it stands behind `except`.
+    """Return these kinds of errors, none if the error at hand is another's: it stands after `except`.
 
     Python asks for the kinds to catch once there is an error.
     """
@@ -28,7 +28,7 @@ def own(*kinds: type[_Error]) -> tuple[type[_Error], ...]:
 
 
 class suppress_own:  # noqa: N801 - as contextlib.suppress, whose place it takes
-    """Go on behind a `with` block that ended by an error of these kinds, unless it is another's."""
+    """Go on after a `with` block that ended by an error of these kinds, unless it is another's."""
 
     def __init__(self, *kinds: type[BaseException]) -> None:
         self._kinds = kinds

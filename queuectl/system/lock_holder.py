@@ -58,7 +58,7 @@ def _holders(inode: int) -> Iterator[int]:
         lines = Path("/proc/locks").read_text(encoding="ascii", errors="replace").splitlines()
     except own(OSError):
         return
-    for line in lines:  # 1: FLOCK  ADVISORY  WRITE 4242 00:1b:2026610 0 EOF; behind "->" who waits for that
+    for line in lines:  # 1: FLOCK  ADVISORY  WRITE 4242 00:1b:2026610 0 EOF; after "->" who waits for that
         words = line.split()
         if len(words) < 6 or words[1] != "FLOCK" or words[5].rpartition(":")[2] != str(inode):
             continue

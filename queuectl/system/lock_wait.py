@@ -33,7 +33,7 @@ Listener = Callable[[str], None]
 
 
 class _Wait:
-    """One thread's wait for a file's lock: for `what`, with the path of the queue behind it."""
+    """One thread's wait for a file's lock: for `what`, with the path of the queue after it."""
 
     __slots__ = ("fd", "path", "since", "what")
 
@@ -53,7 +53,7 @@ class _Waits:
 
     @contextmanager
     def noting(self, wait: _Wait) -> Iterator[None]:
-        """Tell of a wait if it takes long."""
+        """Report a wait if it takes long."""
         self._there[id(wait)] = wait
         try:
             if self._pid != os.getpid():  # a forked child has none of its parent's threads
@@ -98,13 +98,13 @@ _waits: _Waits | None = None
 
 
 def listen(listener: Listener | None) -> None:
-    """Have a function called, from a thread of its own, once a lock has been waited for for a second; None: no more."""
+    """Register a function to call, from a thread of its own, once a lock was waited for for a second; None: no more."""
     global _waits
     _waits = None if listener is None else _Waits(listener)
 
 
 def take(fd: int, how: int, what: str, path: object) -> None:
-    """Lock a file as flock does, telling of a wait: for `what`, with the path of the queue behind it."""
+    """Lock a file as flock does, telling of a wait: for `what`, with the path of the queue after it."""
     waits = _waits
     try:
         if waits is None or how & fcntl.LOCK_NB:
@@ -142,6 +142,6 @@ def _no_locks(path: object, error: OSError) -> StoreError:
 
 
 def relay(told: str) -> None:
-    """Tell of a wait of a process that was started for this one."""
+    """Report a wait of a process that was started for this one."""
     if _waits is not None:
         _waits.listener(told)

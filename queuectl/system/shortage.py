@@ -59,7 +59,7 @@ def advice(number: int, otherwise: str) -> str:
 
 
 def unseen(why: object, number: int = 0) -> str:
-    """Say that something could not be looked at, and what to do about that; `number`: of the hindrance, if known."""
+    """Return words for what could not be looked at, and what to do about it; `number`: of the shortage, if known."""
     way = "try again with more memory and room, and without a limit on this process"
     if number in _FORBIDDEN:
         way = "try again as the user whose it is"

@@ -250,7 +250,7 @@ def _sum_line(name: str, digest: bytes) -> bytes:
 
 @contextmanager
 def _told(name: str) -> Iterator[None]:
-    """Tell whatever goes wrong in one line that names the file."""
+    """Raise whatever goes wrong as one line that names the file."""
     try:
         yield
     except NewerFormat:

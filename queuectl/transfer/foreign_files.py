@@ -28,7 +28,7 @@ JOBS_AT_MOST: Final = 50_000_000
 """Values in a file of jobs, which is read whole: as many as fit into memory anyway."""
 
 Rows = Callable[[], Iterator[ForeignRow]]
-"""Gives the rows, the same each time."""
+"""Returns the rows, the same each time."""
 
 
 @contextmanager

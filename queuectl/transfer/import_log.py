@@ -115,7 +115,7 @@ class _Lines:
 
     @contextmanager
     def told(self) -> Iterator[None]:
-        """Tell whatever goes wrong in one line, with the line it went wrong in."""
+        """Raise whatever goes wrong as one line, with the line it went wrong in."""
         where = f"cannot import {self._name}: line"
         try:
             yield
@@ -162,7 +162,7 @@ class _Import:
                 return self._finish(header or {}, line)
             else:
                 raise ValueError("it is neither an event, an output nor the end")
-        raise ValueError("the end is missing behind it: the export was cut short")
+        raise ValueError("the end is missing after it: the export was cut short")
 
     def _check_header(self, header: dict[str, Any] | None) -> int:
         if header is None or "queuectl_export" not in header:
@@ -176,7 +176,7 @@ class _Import:
     def _add_event(self, line: dict[str, Any]) -> None:
         position = line["position"]
         if type(position) is not int or not self._position < position <= self._head:
-            raise ValueError(f"position {shown(position)} does not belong behind {self._position}")
+            raise ValueError(f"position {shown(position)} does not belong after {self._position}")
         key, value = key_of(position), b64decode(line["raw"], validate=True)
         recorded = decode(key, value)
         check(recorded, self._kept_at)

@@ -14,7 +14,7 @@ _decoder: Final = getincrementaldecoder("utf-8")
 
 
 class Slice(NamedTuple):
-    """Pieces as (stream, text), the offset behind them, and whether the run will never have more than that."""
+    """Pieces as (stream, text), the offset after them, and whether the run will never have more than that."""
 
     pieces: list[tuple[str, str]]
     end: int
@@ -47,7 +47,7 @@ def slice_of(queue: Queue, run: Run, start: int, *, limit: int) -> Slice:
 
 
 def last_of(queue: Queue, run: Run, size: int) -> tuple[int, int]:
-    """Return the offset behind which about the last `size` bytes of a run's output lie, and how many lie before it."""
+    """Return the offset after which about the last `size` bytes of a run's output lie, and how many lie before it."""
     kept: deque[tuple[int, int]] = deque()  # where a frame begins, and how much it holds
     start, held, before = 0, 0, 0
     for frame in frames_of(queue, run):

@@ -48,14 +48,14 @@ def status(desk: Desk, asked: Asked) -> dict[str, Any]:
 
 
 def jobs(desk: Desk, asked: Asked) -> dict[str, Any]:
-    """Return a page of jobs by `state`, `queue` and `text`, behind the job `after`."""
+    """Return a page of jobs by `state`, `queue` and `text`, after the job `after`."""
     wanted = Wanted(**{key: asked.query.get(key) or None for key in Wanted._fields})
     found = search(desk.queue, wanted, limit=_number(asked.query, "limit", ROWS, MOST_ROWS))
     return {"jobs": [job_json(job) for job in found.jobs], "next": found.next, "searched": found.searched}
 
 
 def dead(desk: Desk, asked: Asked) -> dict[str, Any]:
-    """Return a page of the dead letter queue behind the job `after`, last to die first, and how many are in it."""
+    """Return a page of the dead letter queue after the job `after`, last to die first, and how many are in it."""
     limit = _number(asked.query, "limit", ROWS, MOST_ROWS)
     found = search(desk.queue, Wanted(JobState.DEAD, after=asked.query.get("after") or None), limit=limit)
     count = desk.queue.status().jobs[JobState.DEAD]
@@ -95,7 +95,7 @@ def workers(desk: Desk, asked: Asked) -> list[dict[str, Any]]:
 
 
 def events(desk: Desk, asked: Asked) -> Any:
-    """Return the newest events behind the position `since`, but those of a type `without`; the ETag is the log's head.
+    """Return the newest events after the position `since`, but those of a type `without`; the ETag is the log's head.
 
     304 where that is what was sent.
     """

@@ -25,7 +25,7 @@ class Wanted(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A page of jobs; `next` is what it goes on behind, None at the end; `searched` is how many were looked at."""
+    """A page of jobs; `next` is what it goes on after, None at the end; `searched` is how many were looked at."""
 
     jobs: list[Job]
     next: str | None

@@ -131,7 +131,7 @@ def act_on_all(
 
 
 def tell_acted(acted: "Acted", said: tuple[str, str], consent: Consent, *, noun: str = "job") -> None:
-    """Say what was done and what was left, or what would be done."""
+    """Print what was done and what was left, or what would be done."""
     ids, left, asked = acted
     is_named = len(ids) == 1 and noun == "job"
     parts = []
@@ -152,7 +152,7 @@ def tell_acted(acted: "Acted", said: tuple[str, str], consent: Consent, *, noun:
 
 
 def _asked(which: str, count: int, *, is_first: bool) -> str:
-    """Say that jobs which run are not cancelled yet."""
+    """Print that jobs which run are not cancelled yet."""
     workers = "worker" if count == 1 else "workers"
     return f"{'Asked' if is_first else 'asked'} the {workers} of {which} to stop {'it' if count == 1 else 'them'}"
 
@@ -177,7 +177,7 @@ def _ask(what: str, *, lenient: bool) -> None:
 
 
 def _answer() -> str:
-    """Read the answer; what comes next begins on a line of its own, also behind Ctrl-C and Ctrl-D."""
+    """Read the answer; what comes next begins on a line of its own, also after Ctrl-C and Ctrl-D."""
     said = ""
     try:
         said = sys.stdin.readline()

@@ -75,14 +75,14 @@ def event_types(ctx: click.Context, param: click.Parameter, incomplete: str) -> 
 
 
 def directories(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
-    """Let the shell offer directories."""
+    """Complete with directories, which the shell knows."""
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(incomplete, type="dir")]
 
 
 def files_behind_dashes(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
-    """Let the shell offer files for the words of a command that is given behind `--`."""
+    """Complete the words of a command after `--` with files, which the shell knows."""
     from click.shell_completion import CompletionItem
 
     return [] if ctx.params.get("argv") is None else [CompletionItem(incomplete, type="file")]

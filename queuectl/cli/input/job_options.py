@@ -1,4 +1,4 @@
-"""What `enqueue` and `run` have in common: the options of a job, and a command given behind `--`."""
+"""What `enqueue` and `run` have in common: the options of a job, and a command given after `--`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -70,7 +70,7 @@ _OPTIONS = (
 
 
 class ArgvCommand(Verb):
-    """A command that takes everything behind the first `--` as an argument vector, in `argv`.
+    """A command that takes everything after the first `--` as an argument vector, in `argv`.
 
     `argv` is None where there is no `--`. click alone would drop the `--`, and with it the difference
     between a shell line and an argument vector.
@@ -92,7 +92,7 @@ class ArgvCommand(Verb):
             raise click.UsageError(told, ctx) from None
         ctx.params["argv"] = tuple(args[split + 1 :]) if split < len(args) else None
         if ctx.params["argv"] == () and not ctx.resilient_parsing:
-            ctx.fail("nothing behind --; type the command there, for example: -- rsync -a here there")
+            ctx.fail("nothing after --; type the command there, for example: -- rsync -a here there")
         return rest
 
     def typed_dash(self, words: Sequence[str], command: str) -> str:
@@ -131,7 +131,7 @@ def check_replace(job: Mapping[str, Any]) -> None:
 
 
 def from_here(request: "JobRequest") -> "JobRequest":
-    """Let a job that says nothing of it take along of this environment what is configured."""
+    """Have a job that does not say take along of this environment what is configured."""
     from ...core.inherited_env import CONFIGURED
 
     return request if request.inherit_env is not None else request._replace(inherit_env=CONFIGURED)
@@ -149,7 +149,7 @@ def with_defaults(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[s
 
 
 def tell_passed(run_at_us: int | None, job_id: str) -> None:
-    """Say that a job runs at once because the time it was to wait for has passed, where it has."""
+    """Print that a job runs at once if the time it was to wait for has passed."""
     if has_passed(run_at_us):
         at = moment(run_at_us)
         note(f"{escape(job_id)} runs at once: the time it was to wait for, {at}, has passed")

@@ -43,7 +43,7 @@ def taken_all(queue: "Queue", typed: Sequence[str] | None) -> list[str] | None:
 
 
 def tell_unknown(queue: "Queue", name: str | None, opened: "Queue | Past | None" = None) -> bool:
-    """Say that there is no queue of a name that was typed, with those that come near; returns whether it was said.
+    """Print that there is no queue of a name that was typed, with those that come near; returns whether it did.
 
     `opened` is the queue as it was, where that was asked for: one that had jobs then is known.
     """

@@ -94,7 +94,7 @@ class States(OneOf):
         return tuple(self._state(self._field(param), word) for word in words_of(value))
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
-        """Offer the states that go on behind the last comma."""
+        """Offer the states that go on after the last comma."""
         before, comma, word = incomplete.rpartition(",")
         offered = super().shell_complete(ctx, param, word)
         for item in offered:

@@ -84,7 +84,7 @@ def _served(queue: "Queue", worker: Recorded, name: str) -> bool:
 
 
 class Holdup:
-    """Tells, once each time that it comes to be so, that nobody serves the queues of jobs somebody waits for."""
+    """Prints, once each time that it comes to be so, that nobody serves the queues of jobs somebody waits for."""
 
     def __init__(self, queue: "Queue") -> None:
         self._queue = queue

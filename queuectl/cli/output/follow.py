@@ -26,7 +26,7 @@ def follow(
     caught_up: "Callable[[Run, bool], None]" = lambda run, is_over: None,
     look: "Callable[[Job], None]" = lambda job: None,
 ) -> Job:
-    """Tell each run's beginning, each piece of its output (run, stream, content) and its end.
+    """Report each run's beginning, each piece of its output (run, stream, content) and its end.
 
     `caught_up` is called when all there is of a run was told, with whether the run is over, `look` at each
     look at a job that has not ended.

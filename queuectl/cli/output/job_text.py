@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ...queue import Queue
 
 Cell = Callable[[Job, int], str]
-"""Gives what stands in a column, of a job as it stands at a time."""
+"""Returns what stands in a column, of a job as it stands at a time."""
 
 
 class Rows:

@@ -27,13 +27,13 @@ class Shown:
         self._done = 0
 
     def done(self, done: int, total: int | None = None, title: str | None = None) -> None:
-        """Say how much is done, of how much where that is known, and of what where that is another than before."""
+        """Show how much is done, of how much if that is known, and of what if that is another than before."""
         self._done = done
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=done, total=total, description=title)
 
     def stage(self, what: str, done: int, total: int | None) -> None:
-        """Say what goes on, and how much of it is done."""
+        """Show what goes on, and how much of it is done."""
         self.done(done, total, what)
 
     def above(self, text: str) -> None:
@@ -71,7 +71,7 @@ class Unfolding:
         self._opened.close()
 
     def done(self, done: int, total: int) -> None:
-        """Say how much is done, and of how much."""
+        """Show how much is done, and of how much."""
         if self._shown is None:
             self._shown = self._opened.enter_context(progress(self._title, total))
         self._shown.done(done, total)

@@ -78,7 +78,7 @@ class Printer:
         return self._attempt in (None, run.attempt) and run.token not in self._left_out
 
     def begin(self, run: "Run", ending: str = "") -> None:
-        """Say which run, by whom, when, and how it ended where that is known."""
+        """Return the header of a run: by whom, when, and how it ended if that is known."""
         told = f"{self._name(run)}, {escape(run.worker)}, {moment(run.started_at_us)}"
         self._say(run, f"{told}: {escape(ending)}" if ending else told)
 
@@ -102,7 +102,7 @@ class Printer:
         self._is_live = not is_over
 
     def tell_cuts(self) -> None:
-        """Say on stderr of which runs not everything was kept, once their output is printed."""
+        """Print on stderr of which runs not everything was kept, once their output is printed."""
         for each in self._cuts:
             note(each)
         self._cuts.clear()
@@ -120,7 +120,7 @@ class Printer:
             self._show(self._tamed[stream].piece(shown).encode())
 
     def end(self, run: "Run") -> None:
-        """Say how a run ended."""
+        """Return how a run ended, in words."""
         self._say(run, f"{self._name(run)}: {escape(run.summary)}")
         self.tell_cuts()
 
@@ -159,7 +159,7 @@ class LinePrinter(Printer):
         self._decoders: dict[tuple[int, bytes], IncrementalDecoder] = {}
 
     def begin(self, run: "Run", ending: str = "") -> None:
-        """Tell that a run began."""
+        """Print that a run began."""
         self._tell(run, {"event": "started", "worker": run.worker})
 
     def _print(self, run: "Run", stream: bytes, content: bytes) -> None:
@@ -167,7 +167,7 @@ class LinePrinter(Printer):
         self._tell_text(run, stream, self._decoder(run, stream).decode(content))
 
     def end(self, run: "Run") -> None:
-        """Tell how a run ended."""
+        """Print how a run ended."""
         for stream in NAMES:
             self._tell_text(run, stream, self._decoder(run, stream).decode(b"", final=True))
         self._tell(run, {"event": "ended", "state": run.state, "summary": run.summary})

@@ -63,7 +63,7 @@ def _lines(queue: "Queue | Past", name: str | None, past: str) -> Iterator[str]:
 
 
 def _clock(times: "DueTimes") -> Iterator[str]:
-    """Say that the log is ahead of the machine's clock, and what comes of it."""
+    """Return the line that the log is ahead of the machine's clock, and what comes of it."""
     if times.is_ahead:
         ahead, level_at = coarse(times.ahead_us / 1_000_000), moment(times.level_at_us)
         told = f"The log is {ahead} ahead of this machine's clock"

@@ -96,7 +96,7 @@ def whole_screen() -> Iterator[Screen]:
 
 @contextmanager
 def _quiet_keys() -> Iterator[Callable[[bool], None]]:
-    """Let keys come at once and without an echo; yields what turns that on and off."""
+    """Switch to keys that come at once and without an echo; yields what turns that on and off."""
     descriptor = sys.stdin.fileno()
     if not sys.stdin.isatty():
         yield lambda quiet: None

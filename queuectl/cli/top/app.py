@@ -132,7 +132,7 @@ class Top(App[int]):
             main.query_one("#keys", Static).update(Text(keys, no_wrap=True))
 
     def say(self, text: str, *, is_error: bool = False) -> None:
-        """Tell something, in place of the keys for a while."""
+        """Show a message in place of the keys for a while."""
         self._said_until = asyncio.get_running_loop().time() + MESSAGE_S
         told = Text(cut(escape(text), max(1, self.size.width)), style="red" if is_error else "green", no_wrap=True)
         self.screen_stack[0].query_one("#keys", Static).update(told)
@@ -146,7 +146,7 @@ class Top(App[int]):
         self.exit(code)
 
     def action_help(self) -> None:
-        """Tell the keys."""
+        """Show the keys."""
         self.push_screen(Help())
 
     def action_state(self, by: int) -> None:
@@ -163,7 +163,7 @@ class Top(App[int]):
         self.look()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Let the list's keys be heeded where the list is."""
+        """Enable the list's keys if the list is shown."""
         return len(self.screen_stack) == 1 if action in ("state", "queue") else True
 
     def on_jobs_list_opened(self) -> None:

@@ -117,7 +117,7 @@ class JobScreen(Screen[None]):
         self.set_interval(LOOK_EVERY_S, self.look)
 
     def say(self, told: Text, seconds: float) -> None:
-        """Tell something in place of the keys."""
+        """Show a message in place of the keys."""
         self.query_one("#keys", Static).update(told)
         self.set_timer(seconds, self._tell_keys)
 

@@ -46,7 +46,7 @@ def width_of(line: Line) -> int:
 
 
 def title(path: str, seen: "Overview", clock: str, width: int) -> Line:
-    """Say which queue, how long its log is, how many work, and what time it is."""
+    """Return the title: which queue, how long its log is, how many work, and what time it is."""
     right = f"{plural(seen.status.active_workers, 'worker')}{GAP}{plural(seen.status.head, 'event')}{GAP}{clock}"
     left = cut(escape(path), max(8, width - cells(right) - len("queuectl") - 2 * len(GAP)))
     space = width - len("queuectl") - len(GAP) - cells(left) - cells(right)

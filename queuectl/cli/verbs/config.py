@@ -42,7 +42,7 @@ class SetValue(Verb):
     """A verb whose value may be negative: it is not for the parser to refuse, as it would an option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Let a negative number pass as a value."""
+        """Take a negative number as a value, not as an option."""
         ctx.ignore_unknown_options = any(_NEGATIVE.fullmatch(word) for word in args)
         return super().parse_args(ctx, args)
 
@@ -99,7 +99,7 @@ def show(session: Session, *, as_json: bool) -> None:
 @json_option
 @pass_session
 def set_value(session: Session, *, key: str, value: str, reason: str | None, as_json: bool) -> None:
-    """Give a setting a value; jobs enqueued from now on take it."""
+    """Set a setting to a value; jobs enqueued from now on take it."""
     name = canonical(key)
     parsed = session.created().config_set(key, value, reason=reason)
     if as_json:
@@ -120,7 +120,7 @@ def set_value(session: Session, *, key: str, value: str, reason: str | None, as_
 @json_option
 @pass_session
 def unset(session: Session, *, key: str, reason: str | None, as_json: bool) -> None:
-    """Let a setting have its default again."""
+    """Return a setting to its default."""
     name = canonical(key)
     session.existing().config_unset(key, reason=reason)
     if as_json:

@@ -214,7 +214,7 @@ def _act(
 
 @contextmanager
 def _said_as(verb: str, hints: Mapping[JobState, str]) -> Iterator[None]:
-    """Tell a refusal in the word that was typed, with what does it to a job that is not dead."""
+    """Word a refusal as it was typed, with what does the same to a job that is not dead."""
     try:
         yield
     except WrongState as error:

@@ -89,7 +89,7 @@ def command(
 ) -> None:
     """Enqueue a shell command, an argument vector, or a file of jobs.
 
-    One word that begins with { is JSON; two words are an id and a shell line; everything behind --
+    One word that begins with { is JSON; two words are an id and a shell line; everything after --
     is an argument vector, run without a shell. In a file, options count for each job that does not
     say otherwise itself. One bad line, or an id that is taken, and none is enqueued: exit 1. An id is
     taken as long as its job is listed, with --replace only until that has ended.
@@ -115,7 +115,7 @@ def _job(
     words: Sequence[str], argv: tuple[str, ...] | None, job_id: str | None, shell_line: str | None
 ) -> dict[str, Any]:
     if argv is not None and shell_line is not None:
-        raise click.UsageError("a command is given twice: by --command and behind --")
+        raise click.UsageError("a command is given twice: by --command and after --")
     what: str | list[str] | None = shell_line if argv is None else list(argv)
     if what is None:
         if len(words) == 1 and words[0].lstrip().startswith("{"):
@@ -150,7 +150,7 @@ def _what_to_type(words: Sequence[str]) -> str:
         )
     return (
         f"{len(words)} words where an id and a command belong; quote the command: "
-        f'queuectl enqueue {words[0]} "{" ".join(words[1:])}", or put it behind --'
+        f'queuectl enqueue {words[0]} "{" ".join(words[1:])}", or put it after --'
     )
 
 

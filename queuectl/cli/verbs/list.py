@@ -44,7 +44,7 @@ PAGE = 500
 @click.option(
     "--limit", "-n", type=whole(0), metavar="N", help=f"At most so many; 0 is all.  [{SCREENFUL}; --json: all]"
 )
-@click.option("--after", metavar="ID", shell_complete=completions.jobs(), help="Go on behind this one.")
+@click.option("--after", metavar="ID", shell_complete=completions.jobs(), help="Go on after this one.")
 @as_of_option
 @json_option
 @pass_session

@@ -106,7 +106,7 @@ def _follow(queue: "Queue", job_id: str, wanted: Wanted, as_json: bool) -> int:
 
 
 class _HeldUp:
-    """Says of a job that waits that no running worker serves its queue, by a look now and then."""
+    """Prints of a job that waits that no running worker serves its queue, by a look now and then."""
 
     def __init__(self, queue: "Queue") -> None:
         self._holdup = Holdup(queue)

@@ -84,7 +84,7 @@ def command(
 
 
 def retry_edited(queue: "Queue", job_ids: tuple[str, ...], *, reason: str | None) -> Job:
-    """Let one job be changed in the editor, and run it again; in one transaction, or not at all.
+    """Change one job in the editor, and run it again; in one transaction, or not at all.
 
     Raises WrongState before the editor opens for a job that cannot run again.
     """
@@ -105,7 +105,7 @@ def retry_edited(queue: "Queue", job_ids: tuple[str, ...], *, reason: str | None
 
 
 def tell_retried(jobs: list[Job], *, as_json: bool) -> None:
-    """Say which jobs run again."""
+    """Print which jobs run again."""
     if as_json:
         from ...queries.json_form import job_json
 

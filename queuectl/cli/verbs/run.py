@@ -105,7 +105,7 @@ def _command(words: tuple[str, ...], argv: tuple[str, ...] | None, shell_line: s
         return words[0]
     if not words:
         raise click.UsageError('nothing to run; type: queuectl run "COMMAND"')
-    raise click.UsageError(f'one command at a time; quote it: queuectl run "{" ".join(words)}", or put it behind --')
+    raise click.UsageError(f'one command at a time; quote it: queuectl run "{" ".join(words)}", or put it after --')
 
 
 def _follow(queue: "Queue", enqueued: "Job", *, raw: bool) -> int:
@@ -131,7 +131,7 @@ def _follow(queue: "Queue", enqueued: "Job", *, raw: bool) -> int:
 
 
 def _tell_failed(queue: "Queue", job_id: str, run: "Run") -> None:
-    """Say that a run failed where that is not the end, also when the next one is over by now."""
+    """Print that a run failed if that is not the end, also when the next one is over by now."""
     job = queue.job(job_id)
     if run.state == "failed" and (job.state not in ENDED or run.attempt <= job.spec.max_retries):
         then = (
@@ -142,7 +142,7 @@ def _tell_failed(queue: "Queue", job_id: str, run: "Run") -> None:
 
 
 class _Waiting:
-    """Says once what a job waits for that has not begun after a moment; that nobody serves it was said before."""
+    """Prints once what a job waits for that has not begun after a moment; that nobody serves it was said before."""
 
     def __init__(self, queue: "Queue") -> None:
         self._queue = queue

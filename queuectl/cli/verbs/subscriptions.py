@@ -69,7 +69,7 @@ def list_all(session: Session, *, as_json: bool) -> None:
 def rewind(session: Session, *, name: str, position: int, as_json: bool) -> None:
     """Set a subscription back.
 
-    The events behind POS are given again, with 0 all of them. A program that reads it now is
+    The events after POS are given again, with 0 all of them. A program that reads it now is
     refused when it next acknowledges; start it again.
     """
     session.existing().rewind_subscription(name, position)

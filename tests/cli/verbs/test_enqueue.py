@@ -52,7 +52,7 @@ def test_command_alone_gets_an_id(cli: CommandLine) -> None:
 
 @pytest.mark.parametrize("before", [["--id", "job1"], ["job1"]])
 def test_argv(cli: CommandLine, before: list[str]) -> None:
-    """Everything behind -- is an argument vector, options and spaces included, with the id before it."""
+    """Everything after -- is an argument vector, options and spaces included, with the id before it."""
     cli("enqueue", *before, "--", "rsync", "-a", "--queue", "my dir", "--", "x")
     assert cli.json("show", "job1")["command"] == ["rsync", "-a", "--queue", "my dir", "--", "x"]
 
@@ -107,7 +107,7 @@ def test_json_output(cli: CommandLine) -> None:
         (["a", "b", "c"], 'queuectl enqueue a "b c"'),
         (["--id", "x", "a", "b"], "more than one id"),
         (["--command", "x", "--", "y"], "twice"),
-        (["a", "--"], "nothing behind --"),
+        (["a", "--"], "nothing after --"),
         (["a", "b", "--lines"], "--file"),
         (["a", "b", "--file", "-"], "--file"),
         (['{"command": "x", "priority": 1}', "--priority", "2"], "priority is given twice"),

@@ -16,7 +16,7 @@ def test_run_makes_an_id(cli: CommandLine) -> None:
 
 
 def test_run_argv(cli: CommandLine) -> None:
-    """run takes an argument vector behind --, and the job options."""
+    """run takes an argument vector after --, and the job options."""
     cli("run", "--priority", "3", "--", "ls", "--all")
     (job,) = cli.json("list")
     assert (job["command"], job["priority"]) == (["ls", "--all"], 3)
