@@ -44,7 +44,7 @@ A handler of signals may raise at any moment: Python's own does at Ctrl-C (Keybo
 - nothing of that call keeps anybody out: this thread, others and other processes read and write at once, in the
   `except` block too, and though the error is kept, as an interactive interpreter does;
 - what the call was to change is there as a whole or not at all. Only a look tells which: the handler may have run just
-  behind the commit. Give a job an `id` of your own, and enqueue it again: DuplicateJob says that it is there;
+  after the commit. Give a job an `id` of your own, and enqueue it again: DuplicateJob says that it is there;
 - the jobs of other threads are there once each, as these were told;
 - a subscription reads on. Where the handler ran just as `next(subscription)` returned, its batch is lost to the caller,
   who asks for the next and so acknowledges it: subscribe again after such an error, and what was not acknowledged

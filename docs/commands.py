@@ -121,7 +121,7 @@ EXITS: Mapping[str, str] = {
 
 
 def commands() -> Iterator[tuple[str, Verb | VerbSet, click.Context]]:
-    """Yield every verb and sub-verb with its name as typed behind `queuectl`, in the order of the help."""
+    """Yield every verb and sub-verb with its name as typed after `queuectl`, in the order of the help."""
     yield from _walk(queuectl, click.Context(queuectl, info_name="queuectl", terminal_width=100), "")
 
 
