@@ -23,7 +23,8 @@ from queuectl.events.codec import unpack
 from queuectl.events.log import Append
 from queuectl.events.types import NEW, Claimed, Completed, Enqueued, Event, Failed, JobSpec, Recorded, Started
 from queuectl.projections import rebuild
-from queuectl.store.event_log import LmdbLog
+from queuectl.store.event_reader import EventReader
+from queuectl.store.event_writer import EventWriter
 from queuectl.store.store import VIEW_TABLES, Store, no_collection
 
 SIZES: Final = (1_000_000, 10_000_000)
@@ -102,14 +103,14 @@ def make_log(store: Store, size: int) -> int:
     at_us, done = 1_700_000_000 * SECOND, 0
     while done < size:
         with store.write() as txn:
-            log = LmdbLog(txn)
+            log = EventWriter(txn)
             for _ in range(20):
                 at_us = live(log, at_us, chance)
             done = log.head()
     return done
 
 
-def live(log: LmdbLog, at_us: int, chance: random.Random) -> int:
+def live(log: EventWriter, at_us: int, chance: random.Random) -> int:
     """Let some jobs be enqueued and run until all are completed; returns the time after it."""
 
     def happen(batch: list[Append], actor: str = "worker:host-4711") -> list[Recorded]:
@@ -154,7 +155,7 @@ def measure_bare(store: Store, events: int) -> tuple[float, float]:
     with no_collection():
         for after in range(0, events, rebuild.BATCH):
             with store.read() as txn:
-                for key, value in LmdbLog(txn).stored(after, rebuild.BATCH):
+                for key, value in EventReader(txn).stored(after, rebuild.BATCH):
                     unpack(key, value)
     spent, busy = time.perf_counter() - begun, spent_s() - worked
     for table in VIEW_TABLES:

@@ -18,7 +18,7 @@ from .core.request import check_text
 from .core.settings import VARIABLES
 from .errors import CorruptLog, StoreError
 from .projections import layout, marks
-from .store.event_log import LmdbLog
+from .store.event_reader import EventReader
 from .store.store import Store
 from .system import host
 from .system.clock import SystemClock
@@ -95,7 +95,7 @@ class Queue(Asking, Claiming, Keeping):
 def _check_end_of_log(store: Store) -> None:
     """Refuse a log that a newer release goes on with, or whose end is gone; other damage is for those who read it."""
     with suppress(CorruptLog), store.read() as txn:
-        head, applied = LmdbLog(txn).head(), marks.look(txn, marks.APPLIED)
+        head, applied = EventReader(txn).head(), marks.look(txn, marks.APPLIED)
         if head < applied:
             raise StoreError(
                 f"cannot open the queue at {store.path}: its log ends at position {head}, and its views have seen "

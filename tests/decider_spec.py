@@ -16,7 +16,6 @@ from queuectl.core.decider import decide
 from queuectl.core.job import Job, evolve
 from queuectl.errors import QueuectlError
 from queuectl.events.log import Append
-from queuectl.events.memory_log import MemoryLog
 from queuectl.events.types import (
     NEW,
     Cancelled,
@@ -30,6 +29,7 @@ from queuectl.events.types import (
     JobSpec,
     Started,
 )
+from tests.contract.memory_log import MemoryLog
 
 
 def at(seconds: float) -> int:

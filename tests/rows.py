@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from queuectl.store.event_log import LmdbLog
+from queuectl.store.event_reader import EventReader
 from queuectl.store.store import VIEW_TABLES, Row, Store
 
 Rows = dict[str, list[Row]]
@@ -18,7 +18,7 @@ def rows_of(path: Path, *tables: str) -> Rows:
 def digest_of(path: Path) -> bytes:
     """Return the chain's digest at the head."""
     with Store.open(path, create=False, read_only=True) as store, store.read() as txn:
-        return LmdbLog(txn).digest()
+        return EventReader(txn).digest()
 
 
 def files_of(directory: Path) -> dict[str, bytes]:

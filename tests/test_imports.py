@@ -43,7 +43,7 @@ LAYERS = (  # bottom up: what stands in a line imports what stands in the lines 
     "__main__",
 )
 DOORS = {  # package -> its modules that others may import; of a package that is not here, all
-    "store": "store directory event_log data_file half_made lmdb_file tables writable",
+    "store": "store directory event_reader event_writer log_rows data_file half_made lmdb_file tables writable",
     "projections": "archives children config counts dead ended environments ids jobs layout leases marks ready rebuild"
     " removed row_codec scheduled upgrade views workers",
     "integrity": "verify doctor data_file_check log_check",
@@ -64,6 +64,11 @@ HOMES = {  # library -> the modules that know it
     "uvicorn": "web.server web.connections",
     "h11": "web.connections",
 }
+WRITERS = {  # what changes the log -> the modules that import it
+    "store.event_writer": "engine.unit_of_work",
+    "store.log_rows": "transfer.import_log history.branch retention.compact",
+}
+WRITES = re.compile(r"\.(append|put|put_many|delete|delete_many)$")
 PURE = "events.types events.codec events.log core.job core.commands core.retry core.decider"
 IMPURE = {"time", "datetime", "random", "secrets", "uuid", "os", "sys", "socket", "subprocess", "pathlib"}
 
@@ -151,6 +156,22 @@ def test_the_architecture_names_what_is_there() -> None:
 def test_a_library_has_one_home(library: str, home: str) -> None:
     """LMDB, msgspec and click are known to the modules they were taken in for, and to no others."""
     assert {module for module in MODULES if library in imports(module) and not fits(module, home)} == set()
+
+
+@pytest.mark.parametrize(("writer", "users"), WRITERS.items())
+def test_the_log_is_written_by_few(writer: str, users: str) -> None:
+    """The unit of work alone appends; only import, branch and retention write rows of the log as they are."""
+    assert {module for module in MODULES if f".{writer}" in imports(module)} == {*users.split()}
+
+
+@pytest.mark.parametrize("module", [each for each in MODULES if room(each) != "store"])
+def test_tables_of_the_log_are_written_in_store(module: str) -> None:
+    """No room but the store writes to the tables `log` and `streams` past what it has for that."""
+    calls = [
+        node for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))) if isinstance(node, ast.Call)
+    ]
+    tables = [ast.unparse(call.args[0]) for call in calls if call.args and WRITES.search(ast.unparse(call.func))]
+    assert {"LOG", "STREAMS", "'log'", "'streams'"}.isdisjoint(tables)
 
 
 @pytest.mark.parametrize("module", PURE.split())

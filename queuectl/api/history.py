@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal
 
 from ..core.request import check_count, check_queue
-from ..store.event_log import LmdbLog
+from ..store.event_reader import EventReader
 from ..system.lazy import Later
 from .base import Opened
 
@@ -57,14 +57,14 @@ class History(Opened):
     def cause_of(self, position: int) -> Cause | None:
         """Return by whose command the event at a position was caused, None where that was no job's."""
         with self._store.read() as txn:
-            log = LmdbLog(txn)
+            log = EventReader(txn)
             token = 0 if log.is_gone(position) else log.at(position).cause
             return lineage.cause_of(txn, token) if token else None
 
     def earlier(self, job: Job) -> int | None:
         """Return the position at which an earlier job of a job's id was removed, None if there was none."""
         with self._store.read() as txn:
-            log = LmdbLog(txn)
+            log = EventReader(txn)
             return None if log.is_gone(job.number) else log.at(job.number).prev or None
 
     def events(

@@ -15,7 +15,7 @@ from ..engine.unit_of_work import settings_of, token_of
 from ..errors import JobNotFound, StoreError
 from ..projections import environments
 from ..queries import presence
-from ..store.event_log import LmdbLog
+from ..store.event_reader import EventReader
 from ..system.lazy import Later
 from .history import History
 
@@ -250,7 +250,7 @@ class Looking(History):
             if piece is not None:
                 return piece
         with self._store.read() as txn:
-            if not LmdbLog(txn).is_gone(run.number):
+            if not EventReader(txn).is_gone(run.number):
                 return b""
         self._printed = self._printed or archived_history.Printed(self._store)
         return self._printed.read(run.number, run.token, start, limit)

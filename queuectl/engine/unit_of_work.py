@@ -32,7 +32,8 @@ from ..projections import config, environments, ids, jobs, ready, removed, worke
 from ..projections.row_codec import check_all
 from ..projections.views import Views
 from ..queries import presence
-from ..store.event_log import LmdbLog
+from ..store.event_reader import EventReader
+from ..store.event_writer import EventWriter
 from ..store.store import Store, Transaction
 from ..system import wakeup
 from ..system.clock import Clock
@@ -56,7 +57,8 @@ class Unit:
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.txn = txn
-        self.log = LmdbLog(txn)
+        self._writer = EventWriter(txn)
+        self.log: EventReader = self._writer
         self.views = Views(txn)
         self.now_us = anchored_us(txn, clock, max(self.log.last_at_us, self.views.promoted_us))
         self._clock = clock
@@ -224,7 +226,7 @@ class Unit:
         """Append what retention says, and take the jobs it means, these, out of the views."""
         expected = self.log.version(RETENTION_STREAM)
         batch = [Append(RETENTION_STREAM, expected, (event,), self._reason)]
-        [recorded] = self.log.append(batch, at_us=self.now_us, actor=self._actor)
+        [recorded] = self._writer.append(batch, at_us=self.now_us, actor=self._actor)
         self.views.let_go(recorded, event, numbers)
 
     def _run(
@@ -258,7 +260,7 @@ class Unit:
         if not appends:
             return []
         try:
-            recorded = self.log.append(appends, at_us=self.now_us, actor=self._actor, cause=self._cause)
+            recorded = self._writer.append(appends, at_us=self.now_us, actor=self._actor, cause=self._cause)
         except Conflict as error:  # within one transaction nobody was quicker
             raise StoreError(
                 f"cannot append to stream {error.stream}: its last event is at position {error.expected} by the views, "
@@ -319,4 +321,4 @@ class Engine:
 
     def now_us_in(self, txn: Transaction) -> int:
         """Return now_us() as a transaction has it."""
-        return now_us(txn, self.clock, max(LmdbLog(txn).last_at_us, Views(txn).promoted_us))
+        return now_us(txn, self.clock, max(EventReader(txn).last_at_us, Views(txn).promoted_us))

@@ -26,7 +26,7 @@ from ..projections import config, ids, marks, removed
 from ..projections.layout import VIEWS_VERSION
 from ..projections.views import Views
 from ..queries import job_list, jobs
-from ..store.event_log import LmdbLog
+from ..store.event_reader import EventReader
 from ..store.store import Row, Store, Transaction
 from ..system.files import scratch_directory
 from ..system.interrupts import suppress_own
@@ -52,7 +52,7 @@ def moment_at(txn: Transaction, position: int | None, at_us: int | None, now_us:
     Raises InvalidInput for one before the log's beginning or still to come, Archived for one whose
     events retention has taken out of the log.
     """
-    log = LmdbLog(txn)
+    log = EventReader(txn)
     head, cut = log.head(), log.cut()
     if head == 0:
         raise Unusable("as_of", "an empty log", "a queue in which something has happened")
@@ -65,7 +65,7 @@ def moment_at(txn: Transaction, position: int | None, at_us: int | None, now_us:
     return Moment(position, log.at(position).at_us if not log.is_gone(position) else log.at(_next(log, cut)).at_us)
 
 
-def _moment_of_time(txn: Transaction, log: LmdbLog, at_us: int, now_us: int) -> Moment:
+def _moment_of_time(txn: Transaction, log: EventReader, at_us: int, now_us: int) -> Moment:
     if at_us > now_us:
         raise Unusable("as_of", time_json(at_us) or "", f"a time that has passed; it is {time_json(now_us)}")
     position = jobs.position_at(txn, at_us)
@@ -77,7 +77,7 @@ def _moment_of_time(txn: Transaction, log: LmdbLog, at_us: int, now_us: int) -> 
     return Moment(position, at_us)
 
 
-def _next(log: LmdbLog, cut: int) -> int:
+def _next(log: EventReader, cut: int) -> int:
     return min(cut + 1, log.head())
 
 
@@ -183,7 +183,8 @@ def job_at(txn: Transaction, job_id: str, position: int) -> Job:
     number = ids.find(txn, job_id)
     if number is None:
         number = removed.find(txn, job_id)
-    told = [] if number is None else [each for each in LmdbLog(txn).read_stream(number) if each.position <= position]
+    events = [] if number is None else EventReader(txn).read_stream(number)
+    told = [each for each in events if each.position <= position]
     job: Job | None = None
     for recorded in _last_life(told):
         job = evolve(job, recorded)
@@ -223,7 +224,7 @@ def make_snapshots(store: Store, *, with_head: bool = True, progress: Progress |
         if not is_mine:
             return None
         with store.read() as txn:
-            log = LmdbLog(txn)
+            log = EventReader(txn)
             head, cut = log.head(), log.cut()
             every = snapshot_files.interval(head, Settings.of(config.values(txn)).snapshot_events)
         there = _checked(store, head)
@@ -249,7 +250,7 @@ def make_snapshots(store: Store, *, with_head: bool = True, progress: Progress |
 def are_snapshots_due(store: Store) -> bool:
     """Whether the log has grown enough since the last snapshot."""
     with store.read() as txn:
-        head = LmdbLog(txn).head()
+        head = EventReader(txn).head()
         every = snapshot_files.interval(head, Settings.of(config.values(txn)).snapshot_events)
     there = [position for position in snapshot_files.positions(store.path) if position <= head]
     return every > 0 and head - max(there, default=0) >= every
@@ -300,7 +301,7 @@ def _unpacked(found: Snapshot, scratch: Path | None) -> Store | None:
 
 def _usable(store: Store, txn: Transaction, position: int) -> Snapshot | None:
     """Return a snapshot where it is of this log and of this release's views, and retention cut nothing after it."""
-    found, log = snapshot_files.read(store.path, position), LmdbLog(txn)
+    found, log = snapshot_files.read(store.path, position), EventReader(txn)
     if found is None or found.views != VIEWS_VERSION or not log.cut() <= position <= log.head():
         return None
     return found if position == log.cut() or found.digest == log.digest(position) else None
@@ -331,7 +332,7 @@ def _fold(store: Store, views: Store, after: int, upto: int, progress: Progress 
 
 def _cut(store: Store) -> tuple[int, int]:
     with store.read() as txn:
-        log = LmdbLog(txn)
+        log = EventReader(txn)
         return log.cut(), log.version(RETENTION_STREAM)
 
 
@@ -341,13 +342,13 @@ def stored(store: Store, after: int, upto: int) -> list[Row]:
     They are decoded by the caller: the read transaction is to be short for a process that seldom gets its turn too.
     """
     with store.read() as txn:
-        return LmdbLog(txn).stored(after, until=upto)
+        return EventReader(txn).stored(after, until=upto)
 
 
 def _keep(store: Store, views: Store, position: int, base: int) -> None:
     """Save a snapshot where much had to be folded and nobody else makes any; failing to is no harm."""
     with store.read() as txn:
-        every = snapshot_files.interval(LmdbLog(txn).head(), Settings.of(config.values(txn)).snapshot_events)
+        every = snapshot_files.interval(EventReader(txn).head(), Settings.of(config.values(txn)).snapshot_events)
     if every and position - base > 2 * every:
         with suppress_own(StoreError, OSError), snapshot_files.only_maker(store.path) as is_mine:
             if is_mine:
@@ -356,6 +357,6 @@ def _keep(store: Store, views: Store, position: int, base: int) -> None:
 
 def _save(store: Store, views: Store, position: int) -> Snapshot:
     with store.read() as txn:
-        log = LmdbLog(txn)
+        log = EventReader(txn)
         digest, at_us = log.digest(position), log.at(position).at_us
     return snapshot_files.save(store.path, views, position=position, at_us=at_us, version=VIEWS_VERSION, digest=digest)

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import StoreError, Unusable
+from ..events.codec import decode
 from ..events.types import RETENTION_STREAM, Cancelled, Completed, Failed, Recorded, RetentionApplied
 from ..outputs import storage as outputs
 from ..projections.layout import stamp
 from ..projections.views import Views
-from ..store.event_log import LmdbLog
-from ..store.store import Store, Transaction
+from ..store import log_rows
+from ..store.event_reader import EventReader, stream_key
+from ..store.store import Store, Transaction, key_of
 from ..system.files import (
     exists,
     flush_all,
@@ -83,7 +85,7 @@ def _check(into: Path) -> None:
 def _check_cut(store: Store, moment: Moment) -> None:
     """Refuse a log with gaps that no event in it would tell of."""
     with store.read() as txn:
-        log = LmdbLog(txn)
+        log = EventReader(txn)
         cut = log.cut()
         told = [each.position for each in log.read_stream(RETENTION_STREAM) if _is_cut_at(each, cut)]
     if cut and (not told or moment.position < told[0]):
@@ -100,13 +102,15 @@ def _copy_log(store: Store, made: Store, upto: int, progress: Progress | None) -
     runs: list[Run] = []
     for start, end in pairwise([*range(0, upto, BATCH), upto]):
         if rows := stored(store, start, end):
+            copied = [decode(*row) for row in rows]
             with made.write() as txn:
-                runs += _printed(LmdbLog(txn).adopt(rows))
+                log_rows.add(txn, rows, {stream_key(each.stream): key_of(each.position) for each in copied})
+            runs += _printed(copied)
         if progress:
             progress(end, upto)
     with store.read() as txn, made.write() as target:
-        if cut := (log := LmdbLog(txn)).cut():
-            LmdbLog(target).set_cut(cut, log.origin())
+        if cut := (log := EventReader(txn)).cut():
+            log_rows.set_cut(target, cut, log.origin())
     return runs
 
 

@@ -12,7 +12,7 @@ from ..errors import InvalidInput
 from ..events.codec import NAMES, name_of
 from ..events.types import Enqueued, JobSpec, Recorded, Stream
 from ..queries.jobs import stream_of
-from ..store.event_log import LmdbLog
+from ..store.event_reader import EventReader
 from ..store.store import Store, Transaction
 
 AT_ONCE: Final = 10_000
@@ -43,7 +43,7 @@ def in_order(store: Store, choice: Choice, after: int, until: int | None) -> Ite
     fits = _Filter(choice)
     while True:
         with store.read() as txn:
-            log = LmdbLog(txn)
+            log = EventReader(txn)
             end = log.head() if until is None else min(until, log.head())
             if after >= end:
                 return
@@ -67,7 +67,7 @@ def newest(store: Store, choice: Choice, count: int, after: int, until: int | No
     below, found, size = until, [], max(count, 100)
     while len(found) < count:
         with store.read() as txn:
-            log = LmdbLog(txn)
+            log = EventReader(txn)
             below = log.head() if below is None else min(below, log.head())
             batch = list(islice(log.read_back(below + 1), min(AT_ONCE, size)))
             chosen = [each for each in batch if each.position > after and fits(txn, each)]
@@ -105,7 +105,7 @@ class _Filter:
 
 def spec_of(txn: Transaction, stream: Stream) -> JobSpec | None:
     """Return what was asked for in the job that a stream is of; None for a named stream, or a job that is gone."""
-    log = LmdbLog(txn)
+    log = EventReader(txn)
     if not isinstance(stream, int) or log.is_gone(stream):
         return None
     event = log.at(stream).event
@@ -113,4 +113,4 @@ def spec_of(txn: Transaction, stream: Stream) -> JobSpec | None:
 
 
 def _of_job(txn: Transaction, job: str, after: int, end: int) -> list[Recorded]:
-    return [each for each in LmdbLog(txn).read_stream(stream_of(txn, job), after=after) if each.position <= end]
+    return [each for each in EventReader(txn).read_stream(stream_of(txn, job), after=after) if each.position <= end]

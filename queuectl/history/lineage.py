@@ -13,7 +13,7 @@ from ..core.results import Cause, Family, Kin
 from ..events.types import Claimed, Enqueued, Recorded, Started
 from ..projections import children, jobs
 from ..queries.jobs import number_of
-from ..store.event_log import LmdbLog
+from ..store.event_reader import EventReader
 from ..store.store import Store, Transaction
 
 COUNTED: Final = 10_000
@@ -30,7 +30,7 @@ class _Member(NamedTuple):
 
 def cause_of(txn: Transaction, token: int) -> Cause:
     """Return whose run it is that was claimed at a position."""
-    log = LmdbLog(txn)
+    log = EventReader(txn)
     if log.is_gone(token):
         return Cause(token, None, None, None)
     number = log.at(token).stream
@@ -93,7 +93,7 @@ def _climb(store: Store, kin: Kin, cause: int, depth: int) -> tuple[Kin, Cause |
 
 
 def _look(txn: Transaction, number: int, attempt: int | None) -> _Member:
-    log = LmdbLog(txn)
+    log = EventReader(txn)
     if log.is_gone(number):
         return _Member(Kin(number, None, None, True, None, None, None, attempt, (), 0), [], 0)
     events = log.read_stream(number, after=number - 1)

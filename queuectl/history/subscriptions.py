@@ -16,7 +16,7 @@ from ..core.results import Subscriber
 from ..display import shown
 from ..errors import CheckpointMoved, InvalidInput, StoreError, Unusable
 from ..events.types import Recorded
-from ..store.event_log import LmdbLog
+from ..store.event_reader import EventReader
 from ..store.store import Store, Transaction, key_of
 from ..system.clock import Clock
 
@@ -79,7 +79,7 @@ class Subscription:
         self.ack()  # also where it was closed meanwhile: the batch before is done with
         while self._is_open:
             with self._store.read() as txn:
-                batch = list(LmdbLog(txn).read(self._given, BATCH))
+                batch = list(EventReader(txn).read(self._given, BATCH))
             if batch:
                 last = batch[-1].position
                 self.gone += last - self._given - len(batch)
@@ -126,7 +126,7 @@ class Subscription:
 
 def listed(txn: Transaction, now_us: int) -> list[Subscriber]:
     """Return all subscriptions by name, and how far each is behind."""
-    log = LmdbLog(txn)
+    log = EventReader(txn)
     head, cut = log.head(), log.cut()
     found = []
     for name, at in _all(txn):
@@ -181,7 +181,7 @@ def _opened(store: Store, now_us: int, name: str, start: Start) -> Checkpoint:
 
 
 def _start(txn: Transaction, start: Start) -> int:
-    head = LmdbLog(txn).head()
+    head = EventReader(txn).head()
     if start == "beginning":
         return 0
     if start == "now":

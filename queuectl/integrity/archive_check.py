@@ -18,7 +18,7 @@ from ..projections import archives
 from ..retention import archive
 from ..retention.archived_history import directories, lacking, whole_log
 from ..retention.segment import Row, Segment
-from ..store.event_log import LOG, LmdbLog
+from ..store.event_reader import LOG, EventReader
 from ..store.store import Store, key_of
 from ..system.shortage import hindrance
 
@@ -73,7 +73,7 @@ class Provenance:
             places, highest = directories(txn, self._store.path), last.sequence if last else 0
             there = (sequence for sequence in archive.found(places) if 0 < sequence <= highest)
             wanted = {sequence: sealed.get(sequence) for sequence in {*there, *sealed}}
-            return places, wanted, LmdbLog(txn).origin()
+            return places, wanted, EventReader(txn).origin()
 
     def _check_segments(self, places: list[Path], wanted: dict[int, bytes | None], origin: bytes) -> Iterator[int]:
         there = archive.found(places)
@@ -124,7 +124,7 @@ def ahead_of_log(store: Store) -> Iterator[str]:
     """Yield what is wrong if segments in the queue's archive go on where its log ends: that was lost, or is older."""
     there = archive.found([store.path / archive.DIRECTORY])
     with store.read() as txn:  # after the look: what is archived was in the log before
-        head = LmdbLog(txn).head()
+        head = EventReader(txn).head()
     for path in (there[sequence] for sequence in sorted(there)):
         if (last := archive.span_of(path)[1]) > head:
             yield f"it ends at position {head}, and the archive segment {path} goes up to {last}"

@@ -15,7 +15,7 @@ from ..events.codec import unpack
 from ..events.hash_chain import GENESIS, link
 from ..projections import archives
 from ..store.data_file import faults
-from ..store.event_log import LOG, LmdbLog
+from ..store.event_reader import LOG, EventReader
 from ..store.store import Store, key_of
 from ..system import subprocess_task
 from ..system.interrupts import suppress_own
@@ -98,9 +98,9 @@ def _check_log(store: Store) -> Sound:
     chain, after, events = Chain(), 0, 0
     while True:
         with store.read() as txn:
-            log = LmdbLog(txn)
+            log = EventReader(txn)
             batch = 0
-            # LmdbLog.read sees to the gaps and decodes; the chain wants the bytes.
+            # EventReader.read sees to the gaps and decodes; the chain wants the bytes.
             for (key, value), recorded in zip(txn.scan(LOG, key_of(after + 1)), log.read(after, AT_ONCE), strict=False):
                 after, batch = recorded.position, batch + 1
                 check_event(recorded, log.version)

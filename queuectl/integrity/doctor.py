@@ -26,7 +26,7 @@ from ..projections import config, counts, jobs, layout, marks, scheduled
 from ..queries.jobs import list_workers, strays, unserved
 from ..store import half_made
 from ..store.directory import JOURNAL, NETWORK, SHRUNK, STAGED, filesystem_of, refuse_irregular
-from ..store.event_log import LmdbLog
+from ..store.event_reader import EventReader
 from ..store.lmdb_file import is_read_only
 from ..store.store import VIEW_TABLES, Store, key_of
 from ..store.writable import why_not
@@ -240,7 +240,7 @@ def _map(store: Store) -> Iterator[Trouble]:
 def _clock(store: Store) -> Iterator[Trouble]:
     clock = SystemClock()
     with store.read() as txn:
-        times = DueTimes(now_us(txn, clock, LmdbLog(txn).last_at_us), clock.now_us())
+        times = DueTimes(now_us(txn, clock, EventReader(txn).last_at_us), clock.now_us())
         waiting = txn.count(scheduled.TABLE)
     if times.is_ahead:
         ahead, level_at = (
@@ -259,7 +259,7 @@ def _clock(store: Store) -> Iterator[Trouble]:
 def _views(store: Store) -> Iterator[Trouble]:
     is_outdated = layout.is_outdated(store)
     with store.read() as txn:
-        applied, head = marks.look(txn, marks.APPLIED), LmdbLog(txn).head()
+        applied, head = marks.look(txn, marks.APPLIED), EventReader(txn).head()
         differ = 0 if is_outdated else strays(txn)
     if is_outdated and head:
         yield "warning", "the views are an older release's; the next verb that changes something rebuilds them", _REPLAY

@@ -9,7 +9,7 @@ from typing import Final
 from ..core.inherited_env import digest_of
 from ..errors import InvalidInput
 from ..events.types import ENVIRONMENT_STREAM, EnvironmentKept, JobSpec, Stream
-from ..store.event_log import STREAMS, stream_key
+from ..store.event_reader import STREAMS, stream_key
 from ..store.store import Transaction
 from ..system.interrupts import own
 

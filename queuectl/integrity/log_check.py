@@ -17,7 +17,7 @@ from ..events.codec import decode
 from ..events.types import RETENTION_STREAM, EnvironmentKept, JobSpec, Output, RetentionApplied, Stream
 from ..outputs.check import Told
 from ..store.directory import COMPACT_LOCK, lock
-from ..store.event_log import LOG, STREAMS, cut_of, stream_key
+from ..store.event_reader import LOG, STREAMS, cut_of, stream_key
 from ..store.store import Store, Transaction, key_of
 from ..store.tables import fault_of_meta
 from ..system.interrupts import suppress_own

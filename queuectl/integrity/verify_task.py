@@ -15,7 +15,7 @@ from ..errors import StoreError
 from ..events.audit import Problem
 from ..store.data_file import faults
 from ..store.directory import is_used
-from ..store.event_log import LOG
+from ..store.event_reader import LOG
 from ..store.store import Store, key_of
 from ..system import subprocess_task
 from ..system.shortage import hindrance

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from ..core.job import Job, JobState
 from ..events.codec import decode_all
 from ..events.types import Enqueued, EnvironmentKept, Recorded, RetentionApplied
-from ..store.event_log import LmdbLog
+from ..store.event_reader import EventReader
 from ..store.store import Row, Transaction
 from . import counts, environments, jobs, ready
 from .row_codec import read, seal_all, write_many
@@ -67,7 +67,7 @@ class Fold:
             job = self._moved.after.get(number, _UNKNOWN)
             return self._load(shadow, number) if job is _UNKNOWN else job
 
-        rows = LmdbLog(shadow).stored(self.applied, limit)
+        rows = EventReader(shadow).stored(self.applied, limit)
         for (_, value), recorded in zip(rows, decode_all(rows), strict=True):
             kind = type(recorded.event)
             self.applied, self.events = recorded.position, self.events + 1

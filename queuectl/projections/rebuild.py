@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ..errors import QueuectlError, StoreError
 from ..events.types import RETENTION_STREAM
-from ..store.event_log import LOG, LmdbLog
+from ..store.event_reader import LOG, EventReader
 from ..store.store import REPLAY_LOCK, VIEW_TABLES, Store, Transaction, no_collection
 from ..system.host import processors
 from . import children, marks, ready, removed, scheduled
@@ -89,7 +89,7 @@ def rebuild(store: Store, *, swap: bool, progress: Progress | None = None, waits
 def bring_up_to_date(store: Store) -> None:
     """Rebuild the views in this release's layout, unless another process is doing so: then wait for it."""
     with store.read() as txn:
-        is_empty = LmdbLog(txn).head() == 0
+        is_empty = EventReader(txn).head() == 0
     if is_empty:
         with store.write() as txn:
             stamp(txn)
@@ -131,7 +131,7 @@ class _Rebuild:
         self._comparison: Comparison | None = None
         with store.write() as txn:
             self._live = txn.live
-            self._retention = self._retention_at_first = LmdbLog(txn).version(RETENTION_STREAM)
+            self._retention = self._retention_at_first = EventReader(txn).version(RETENTION_STREAM)
             promoted_us = marks.look(txn, marks.PROMOTED)
             Views(txn.shadow()).promote_to(promoted_us)  # waiting jobs are written where they will lie
         self._fold = Fold(promoted_us)
@@ -150,7 +150,7 @@ class _Rebuild:
     def _walk(self) -> None:
         """Fold the log as it is now, stream by stream; what comes meanwhile is caught up with."""
         with self._store.read() as txn:
-            head, stored, named = LmdbLog(txn).head(), txn.count(LOG), named_events(txn)
+            head, stored, named = EventReader(txn).head(), txn.count(LOG), named_events(txn)
             jobs = numbers(txn)
         done = len(named)
         for folded in self._folded(jobs, head, stored):
@@ -230,7 +230,7 @@ class _Rebuild:
         return left
 
     def _fold_on(self, txn: Transaction, limit: int) -> int:
-        log = LmdbLog(txn)
+        log = EventReader(txn)
         if (retention := log.version(RETENTION_STREAM)) != self._retention:
             if log.cut() > self._fold.applied:
                 raise _CutMeanwhile
@@ -240,7 +240,7 @@ class _Rebuild:
 
     def _left(self) -> int:
         with self._store.read() as txn:
-            return LmdbLog(txn).head() - self._fold.applied
+            return EventReader(txn).head() - self._fold.applied
 
     def _write(self) -> None:
         self._write_all(self._writes())
@@ -303,7 +303,7 @@ class _Rebuild:
         """
         with self._store.write() as txn:
             begun = time.perf_counter()
-            shadow, head = self._checked(txn), LmdbLog(txn).head()
+            shadow, head = self._checked(txn), EventReader(txn).head()
             while self._fold.applied < head:
                 self._fold_on(txn, BATCH)
                 for write in self._writes():

@@ -15,7 +15,7 @@ from ..core.job import Job
 from ..errors import CorruptLog
 from ..events.codec import decode_all
 from ..events.types import RETENTION_STREAM, Enqueued, Recorded, RetentionApplied, Stream
-from ..store.event_log import LOG, NAMED, STREAMS, LmdbLog, stream_of
+from ..store.event_reader import LOG, NAMED, STREAMS, EventReader, stream_of
 from ..store.store import Row, Store, Transaction, key_of
 from .row_codec import seal_all
 from .views import Moved, changes, is_let_go, recounted
@@ -45,7 +45,7 @@ class Folded(NamedTuple):
 
 def named_events(txn: Transaction) -> list[Recorded]:
     """Return the events of the streams that are no job's, in their order, without those that retention let go."""
-    log = LmdbLog(txn)
+    log = EventReader(txn)
     found = _followed(txn, list(txn.scan(STREAMS, NAMED)), log.head(), lacks_below=log.cut())
     return sorted((each for events in found for each in events), key=lambda each: each.position)
 
@@ -61,7 +61,7 @@ def fold(store: Store, *, head: int, promoted_us: int, after: int = 0, until: in
     portion, until = PORTION, head if until is None else until
     while after < until:
         with store.read() as txn:
-            sweeps = [each.event for each in LmdbLog(txn).read_stream(RETENTION_STREAM) if each.position <= head]
+            sweeps = [each.event for each in EventReader(txn).read_stream(RETENTION_STREAM) if each.position <= head]
             rows = list(islice(txn.scan(STREAMS, key_of(after) + b"\0", key_of(until + 1)), portion))
             try:
                 streams = _followed(txn, rows, head, most_bytes=HELD_BYTES if len(rows) > 1 else None)

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from ..core.job import ENDED, WAITING, Job, JobState, evolve
 from ..core.job_filter import Filter, Order
 from ..projections import counts, dead, ended, jobs, leases, marks, ready, scheduled
-from ..store.event_log import LmdbLog
+from ..store.event_reader import EventReader
 from ..store.store import Transaction
 from . import presence
 from .jobs import find, position_at
@@ -149,12 +149,12 @@ def _by_change(txn: Transaction, where: Filter, *, reverse: bool, last: Job | No
         return _steps(txn, _merged(tables, reverse=False))
 
     if reverse:
-        if until_us is not None and LmdbLog(txn).head():
+        if until_us is not None and EventReader(txn).head():
             before = position_at(txn, until_us) + 1
             start = before if start is None else min(start, before)
         is_past = None if since_us is None else lambda job: job.updated_at_us < since_us
         return Walk(newest_first, start, is_past)
-    if since_us is not None and LmdbLog(txn).head():
+    if since_us is not None and EventReader(txn).head():
         start = max(start or 0, position_at(txn, since_us - 1))
     is_past = None if until_us is None else lambda job: job.updated_at_us > until_us
     return Walk(oldest_first, start, is_past)
@@ -173,7 +173,7 @@ def _by_age(txn: Transaction, where: Filter, *, reverse: bool, last: Job | None)
         return ((job.number, job) for job in jobs.oldest_first(txn, above or 0))
 
     start = None if last is None else last.number
-    if reverse and where.until_us is not None and LmdbLog(txn).head():  # younger ones have changed since
+    if reverse and where.until_us is not None and EventReader(txn).head():  # younger ones have changed since
         start = min(start or sys.maxsize, position_at(txn, where.until_us) + 1)
     return Walk(newest_first if reverse else oldest_first, start)
 
@@ -245,7 +245,7 @@ def _place_of(txn: Transaction, last: Job, where: Filter) -> int:
     if last.state in where.named_states:
         return last.version
     place, job = last.version, None
-    for recorded in LmdbLog(txn).read_stream(last.number, after=last.number - 1):
+    for recorded in EventReader(txn).read_stream(last.number, after=last.number - 1):
         job = evolve(job, recorded)
         if job is not None and job.state in where.named_states:
             place = recorded.position

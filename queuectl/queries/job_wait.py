@@ -17,7 +17,7 @@ from ..core.results import Waited
 from ..errors import WaitTimeout
 from ..events.types import Enqueued, Recorded, Removed, RetentionApplied
 from ..projections import jobs
-from ..store.event_log import LmdbLog
+from ..store.event_reader import EventReader
 from ..store.store import Transaction
 from . import job_list
 
@@ -102,7 +102,7 @@ class Meant:
     def __init__(self, read: Read, where: Filter) -> None:
         self._read = read
         with read() as txn:
-            self._after = LmdbLog(txn).head()  # before the jobs are read: what happens meanwhile is looked at again
+            self._after = EventReader(txn).head()  # before the jobs are read: what happens meanwhile is looked at again
         where = where._replace(states=frozenset(JobState) - ENDED if where.states is None else where.states)
         names: dict[str, str] = {}
         self._open = {
@@ -139,7 +139,7 @@ class Meant:
     def _step(self) -> bool:
         """Take in what a batch of events changed; whether there may be more."""
         with self._read() as txn:
-            batch = list(LmdbLog(txn).read(self._after, AT_ONCE))
+            batch = list(EventReader(txn).read(self._after, AT_ONCE))
             removed = {each.stream: each.event.state for each in batch if isinstance(each.event, Removed)}
             for number in self._touched(batch):
                 self._take(jobs.get(txn, number), number, removed.get(number))
@@ -168,6 +168,6 @@ class Meant:
 
     @staticmethod
     def _id(txn: Transaction, number: int) -> str:
-        log = LmdbLog(txn)
+        log = EventReader(txn)
         event = None if log.is_gone(number) else log.at(number).event
         return event.spec.id if isinstance(event, Enqueued) else f"number {number}"

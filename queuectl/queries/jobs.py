@@ -27,7 +27,7 @@ from ..events.types import (
 from ..liveness import lock_file
 from ..projections import config, counts, dead, ids, jobs, leases, marks, ready, removed, scheduled, workers
 from ..projections.row_codec import check_all
-from ..store.event_log import LmdbLog
+from ..store.event_reader import EventReader
 from ..store.store import Transaction
 from ..system.boot import booted_s
 from ..system.host import host, is_process
@@ -68,7 +68,7 @@ def stream_of(txn: Transaction, name: str) -> Stream:
     try:
         return number_of(txn, name)
     except JobNotFound:
-        if name in (CONFIG_STREAM, RETENTION_STREAM) or LmdbLog(txn).version(name):
+        if name in (CONFIG_STREAM, RETENTION_STREAM) or EventReader(txn).version(name):
             return name
         if name.startswith(WORKER_STREAM):
             found = repr(name.removeprefix(WORKER_STREAM))
@@ -81,7 +81,7 @@ def history(txn: Transaction, name: str, lives: int | None = None) -> list[Recor
 
     `lives`: of the last so many jobs of the id.
     """
-    log, stream = LmdbLog(txn), stream_of(txn, name)
+    log, stream = EventReader(txn), stream_of(txn, name)
     if isinstance(stream, int) and log.is_gone(stream):
         raise JobNotFound(name)  # a row of `removed` outlived it
     if lives is None or not isinstance(stream, int):
@@ -191,7 +191,7 @@ def unserved(txn: Transaction, path: Path, now_us: int, names: Iterable[str] | N
 
 def runs(txn: Transaction, job: Job) -> list[Run]:
     """Return a job's runs in order."""
-    return runs_of(job.number, LmdbLog(txn).read_stream(job.number, after=job.number - 1))
+    return runs_of(job.number, EventReader(txn).read_stream(job.number, after=job.number - 1))
 
 
 def runs_of(number: int, events: Iterable[Recorded]) -> list[Run]:
@@ -216,7 +216,7 @@ def runs_of(number: int, events: Iterable[Recorded]) -> list[Run]:
 
 def position_at(txn: Transaction, at_us: int) -> int:
     """Return the last position whose time is not after `at_us`, by bisection: times never go back."""
-    log = LmdbLog(txn)
+    log = EventReader(txn)
     low, high = 0, log.head()
     while low < high:
         middle = (low + high + 1) // 2

@@ -13,7 +13,7 @@ from ..errors import BadSegment, CorruptLog, InvalidInput, JobNotFound, StoreErr
 from ..events.types import Enqueued, Recorded, Removed
 from ..projections import archives
 from ..queries import jobs
-from ..store.event_log import LOG, LmdbLog
+from ..store.event_reader import LOG, EventReader
 from ..store.store import Store, Transaction, key_of
 from ..system.interrupts import own
 from . import archive
@@ -37,7 +37,7 @@ def rows(store: Store) -> Iterator[Row]:
 
 def _places(txn: Transaction, store: Store) -> tuple[list[Path], bytes | None]:
     """Return where segments may lie, and whose they must be; None where retention let nothing go yet."""
-    return directories(txn, store.path), origin_of(txn, store.path) if LmdbLog(txn).cut() else None
+    return directories(txn, store.path), origin_of(txn, store.path) if EventReader(txn).cut() else None
 
 
 def origin_of(txn: Transaction, path: Path) -> bytes:
@@ -45,7 +45,7 @@ def origin_of(txn: Transaction, path: Path) -> bytes:
 
     No checksum covers what `meta` has of it, and with another one no archived job would be found any more.
     """
-    log, last = LmdbLog(txn), archives.last(txn)
+    log, last = EventReader(txn), archives.last(txn)
     origin, cut = log.origin(), log.cut()
     for place in directories(txn, path) if last is not None and cut else ():
         with suppress(BadSegment):  # of which those tell who read it

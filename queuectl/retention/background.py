@@ -14,7 +14,7 @@ from ..errors import CompactBusy
 from ..events.types import RETENTION_STREAM
 from ..projections import config
 from ..queries.jobs import position_at
-from ..store.event_log import LmdbLog
+from ..store.event_reader import EventReader
 from ..system.lazy import Later
 from .policy import Compacted, Limits, Rule
 
@@ -85,7 +85,7 @@ class Retaining:
             if not settings.retention_s:
                 return
             upto = position_at(txn, now_us - int(settings.retention_s * 1_000_000))
-            log = LmdbLog(txn)
+            log = EventReader(txn)
             last = log.version(RETENTION_STREAM)
             last_us = max(self._begun_us, log.at(last).at_us if last else 0)
             behind = upto - max(log.cut(), self._looked_until.upto)

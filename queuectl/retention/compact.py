@@ -17,8 +17,9 @@ from ..events.codec import unpack
 from ..events.types import RETENTION_STREAM, RetentionApplied
 from ..outputs import storage
 from ..projections import archives, children
+from ..store import log_rows
 from ..store.directory import COMPACT_LOCK, lock
-from ..store.event_log import LOG, STREAMS, LmdbLog, stream_key
+from ..store.event_reader import LOG, STREAMS, EventReader, stream_key
 from ..store.store import Row, Store, Transaction, key_of
 from ..system.files import make_private, rename
 from ..system.interrupts import own
@@ -123,7 +124,7 @@ class Retention:
         home = self._store.path
         make_private(self._directory, is_named=self._directory.parent != home, like=home)
         with self._store.read() as txn:
-            log, last, origin = LmdbLog(txn), archives.last(txn), origin_of(txn, home)
+            log, last, origin = EventReader(txn), archives.last(txn), origin_of(txn, home)
             cut = max(log.cut(), self._rule.upto)
             header = Header(origin, last.sequence + 1 if last else 1, last.sha256 if last else NONE_BEFORE, cut, b"")
             header = header._replace(chain=log.digest_at(cut))
@@ -177,7 +178,7 @@ class Retention:
             )
             unit.let_go(event, numbers)
             _delete(unit, going, numbers)
-            unit.log.set_cut(header.cut, header.origin)
+            log_rows.set_cut(unit.txn, header.cut, header.origin)
         storage.remove_files(self._store.path, numbers)
         return going
 
@@ -202,8 +203,8 @@ def _is_as_it_was(txn: Transaction, going: Going) -> bool:
 
 def _delete(unit: Unit, going: Sequence[Going], numbers: Sequence[int]) -> None:
     txn = unit.txn
-    txn.delete_many(LOG, sorted(key for each in going for key, _ in each.rows))
-    txn.delete_many(STREAMS, sorted(stream_key(each.stream) for each in going if each.stream != RETENTION_STREAM))
+    rows = [key for each in going for key, _ in each.rows]
+    log_rows.remove(txn, rows, [stream_key(each.stream) for each in going if each.stream != RETENTION_STREAM])
     storage.forget(txn, numbers)
     jobs = [each for each in going if isinstance(each.stream, int)]
     born = [children.row(each.cause, int(each.stream)) for each in jobs if each.cause]

@@ -23,7 +23,7 @@ from ..events.types import (
 )
 from ..projections import archives, jobs
 from ..projections.views import is_let_go
-from ..store.event_log import LOG, NAMED, STREAMS, LmdbLog, stream_of
+from ..store.event_reader import LOG, NAMED, STREAMS, EventReader, stream_of
 from ..store.store import Row, Store, Transaction, key_of
 
 _WORKERS: Final = NAMED + WORKER_STREAM.encode()
@@ -137,14 +137,14 @@ def choose(txn: Transaction, rule: Rule, after: bytes, limits: Limits) -> Chosen
 def check_streams(store: Store) -> Iterator[None]:
     """Raise CorruptLog where rows of `streams` are missing or out of order; step by step."""
     with store.read() as txn:
-        begun, total = LmdbLog(txn), txn.count(STREAMS)
+        begun, total = EventReader(txn), txn.count(STREAMS)
         head, applied = begun.head(), begun.version(RETENTION_STREAM)
         total -= sum(1 for _ in islice(txn.scan(STREAMS, NAMED), total))
     count, key = 0, b""
     while True:
         with store.read() as txn:
             rows = list(islice(txn.scan(STREAMS, key + b"\0", key_of(head + 1)), STREAMS_AT_ONCE))
-            is_as_it_was = LmdbLog(txn).version(RETENTION_STREAM) == applied
+            is_as_it_was = EventReader(txn).version(RETENTION_STREAM) == applied
         for found, _ in rows:
             if found <= key:
                 raise CorruptLog(int.from_bytes(found, "big"), "the rows of `streams` are out of order here")
@@ -164,7 +164,7 @@ def superseded(store: Store, upto: int, directory: str) -> Iterator[list[Row]]:
     """
     told = {directory}
     with store.read() as txn:
-        position = LmdbLog(txn).version(RETENTION_STREAM)
+        position = EventReader(txn).version(RETENTION_STREAM)
     while position:
         rows: list[Row] = []
         with store.read() as txn:

@@ -16,7 +16,9 @@ KINDS: Final = (ValueError, TypeError, LookupError, ArithmeticError, AttributeEr
 
 _READERS: Final = (
     "store.transaction",
-    "store.event_log",
+    "store.event_reader",
+    "store.event_writer",
+    "store.log_rows",
     "projections",
     "outputs.storage",
     "queries.presence",

@@ -23,13 +23,17 @@ NEW_FORMAT: Final = 1
 
 META: Final = "meta"
 LOG: Final = "log"
+STREAMS: Final = "streams"
 CUT: Final = b"cut"
 """The row of `meta` with the position up to which events may be missing."""
+
+ORIGIN: Final = b"origin"
+"""The row of `meta` that tells a log with gaps from others."""
 
 VERSION_OF_VIEWS: Final = b"views"
 """The row of `meta` that says how the views are laid out."""
 
-LOG_TABLES: Final = (META, LOG, "streams", "outputs", "presence", "subscriptions")
+LOG_TABLES: Final = (META, LOG, STREAMS, "outputs", "presence", "subscriptions")
 VIEW_TABLES: Final = (
     "jobs",
     "ids",
@@ -54,7 +58,7 @@ _OF_META: Final = {
     VERSION_OF_VIEWS: 1,
     b"anchor": 16,
     CUT: 8,
-    b"origin": 32,
+    ORIGIN: 32,
     b"sum": 4,
     b"tables": 1,
 }
@@ -65,7 +69,7 @@ _NUMBERS: Final = {b"format": 1, VERSION_OF_VIEWS: 0, b"tables": 1}
 
 _DIGITS: Final = 10
 
-_OF_GAPS: Final = (CUT, b"origin")
+_OF_GAPS: Final = (CUT, ORIGIN)
 """What a store of format 2 has, and none of format 1; `sum` is theirs, which older releases did not write."""
 
 Sets = Mapping[str, Mapping[str, Any]]
@@ -203,10 +207,10 @@ def fault_of_meta(rows: Mapping[bytes, bytes], head: bytes, *, counted: int) -> 
             return f"its table `meta` has a row `{key.decode()}` that is not whole"
     if lacking := [key.decode() for key in _OF_GAPS if has_gaps and key not in rows]:
         return f"its table `meta` lacks the row `{lacking[0]}`"
-    if b"sum" in rows and rows[b"sum"] != sum_of_gaps(rows[b"cut"], rows[b"origin"]):
+    if b"sum" in rows and rows[b"sum"] != sum_of_gaps(rows[CUT], rows[ORIGIN]):
         return "`cut` or `origin` in its table `meta` is not what was written"
-    if has_gaps and rows[b"cut"] >= head:  # a retention event stands after the cut that it tells of
-        cut, end = (int.from_bytes(each, "big") for each in (rows[b"cut"], head))
+    if has_gaps and rows[CUT] >= head:  # a retention event stands after the cut that it tells of
+        cut, end = (int.from_bytes(each, "big") for each in (rows[CUT], head))
         return f"`cut` in the table `meta` says that events up to {cut} may be missing, and the log ends at {end}"
     if rows.get(b"live", b"a") not in (b"a", b"b"):
         return "its table `meta` does not say in `live` which views count"

@@ -19,7 +19,7 @@ from ..outputs import storage as outputs
 from ..projections import marks
 from ..queries.json_form import event_json
 from ..retention.archived_history import origin_of
-from ..store.event_log import LOG, LmdbLog
+from ..store.event_reader import LOG, EventReader
 from ..store.store import Row, Store, Transaction, key_of
 from ..version import __version__
 
@@ -52,7 +52,7 @@ def export(
     Raises CorruptLog where an event is damaged, StoreError where retention cut the log meanwhile.
     """
     with store.read() as txn:
-        log = LmdbLog(txn)
+        log = EventReader(txn)
         head, digest, promoted_us = log.head(), log.digest().hex(), marks.get(txn, marks.PROMOTED)
     _line(
         write,
@@ -76,7 +76,7 @@ def export(
         count += "at" not in line or line["at"] == 0
         _line(write, line)
     with store.read() as txn:
-        log = LmdbLog(txn)
+        log = EventReader(txn)
         cut, origin = log.cut(), origin_of(txn, store.path).hex() if log.cut() else None
     end = {
         "end": True,
@@ -113,7 +113,7 @@ def _events(store: Store, head: int) -> Iterator[dict[str, Any]]:
             names.clear()
     if after != head:
         with store.read() as txn:
-            if LmdbLog(txn).cut() < head:
+            if EventReader(txn).cut() < head:
                 raise CorruptLog(head, "it is missing")
         raise StoreError(
             f"cannot export the queue at {store.path}: retention took the event at position {head} meanwhile; "
@@ -124,7 +124,7 @@ def _events(store: Store, head: int) -> Iterator[dict[str, Any]]:
 def _batch(txn: Transaction, after: int, head: int, names: dict[int, str | None]) -> list[tuple[Row, Recorded]]:
     rows = txn.scan(LOG, key_of(after + 1), key_of(head + 1))
     # The log sees to gaps and decodes; the rows have the bytes.
-    batch = list(zip(rows, LmdbLog(txn).read(after, EVENTS_AT_ONCE, until=head), strict=False))
+    batch = list(zip(rows, EventReader(txn).read(after, EVENTS_AT_ONCE, until=head), strict=False))
     for _, recorded in batch:
         stream = recorded.stream
         if isinstance(stream, int) and stream not in names:

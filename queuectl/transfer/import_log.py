@@ -23,7 +23,8 @@ from ..integrity.log_check import faults_of_log
 from ..outputs import storage
 from ..projections.rebuild import bring_up_to_date, rebuild
 from ..projections.views import Views
-from ..store.event_log import LOG, STREAMS, LmdbLog, stream_key
+from ..store import log_rows
+from ..store.event_reader import LOG, STREAMS, EventReader, stream_key
 from ..store.store import Row, Store, Transaction, key_of
 from ..system.files import is_directory, make_private, open_private
 from ..system.interrupts import own
@@ -237,9 +238,7 @@ class _Import:
 
     def _flush(self) -> None:
         with self._store.write() as txn:
-            if self._rows:
-                txn.append(LOG, self._rows)
-            txn.put_many(STREAMS, sorted(self._streams.items()))
+            log_rows.add(txn, self._rows, self._streams)
             txn.put_many(storage.TABLE, sorted(self._kept))
         self._rows, self._streams, self._kept, self._size = [], {}, [], 0
         if len(self._names) > NAMES_KEPT:  # what is forgotten is in the store by now
@@ -261,7 +260,7 @@ class _Import:
 
     def _finish(self, header: dict[str, Any], end: dict[str, Any]) -> Exported:
         with self._store.write() as txn:
-            log = LmdbLog(txn)
+            log = EventReader(txn)
             digest = log.digest().hex()
             if end["cut"]:
                 self._set_cut(txn, end["cut"], bytes.fromhex(end["origin"]))
@@ -282,7 +281,7 @@ class _Import:
         first = txn.get(LOG, key_of(1))
         if first is not None and link(GENESIS, first) != origin:
             raise ValueError("its origin is not the digest of the first event")
-        LmdbLog(txn).set_cut(cut, origin)
+        log_rows.set_cut(txn, cut, origin)
 
     def _check_log(self) -> None:
         """Hold the log against itself, and what runs printed against the log, for which there must be views."""

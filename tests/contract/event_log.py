@@ -1,12 +1,15 @@
-"""What every event log must do, whatever keeps it: one suite, to be run over each of them.
+"""The event log as a protocol, and what each must do, whatever keeps it: one suite, to be run over each of them.
 
 A test module for a log subclasses EventLogContract and gives it a fixture `log`: an empty one.
 """
 
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
 import pytest
 
 from queuectl.errors import Conflict
-from queuectl.events.log import Append, EventLog
+from queuectl.events.log import Append
 from queuectl.events.types import (
     CONFIG_STREAM,
     NEW,
@@ -18,6 +21,7 @@ from queuectl.events.types import (
     Recorded,
     Removed,
     Renewed,
+    Stream,
 )
 from tests.decider_spec import typed
 
@@ -26,6 +30,35 @@ CLAIMED = Claimed("w1", 30)
 RENEWED = Renewed(2, 60)
 REMOVED = Removed("completed")
 SET = ConfigChanged("max_retries", None, 5)
+
+
+class EventLog(Protocol):
+    """An append-only sequence of events, its times never going back.
+
+    Positions are gapless from 1 when they are given; those of jobs that retention let go are empty afterwards.
+    """
+
+    def head(self) -> int:
+        """Return the position of the last event, 0 when there is none."""
+
+    def append(self, batch: Sequence[Append], *, at_us: int, actor: str, cause: int = 0) -> list[Recorded]:
+        """Append a batch, all or nothing, and give the events as recorded.
+
+        The time recorded is `at_us`, or the last event's where that is later. Raises Conflict when
+        a stream's last event, with what the batch itself appends before, is not the expected one.
+        """
+
+    def read(self, after: int = 0, limit: int | None = None, *, until: int | None = None) -> Iterator[Recorded]:
+        """Return the events after the position `after`, in order, `limit` at the most, up to and with `until`."""
+
+    def read_stream(self, stream: Stream, *, after: int = 0) -> list[Recorded]:
+        """Return the events of one stream, in order, with those of earlier jobs of the same id before it.
+
+        Only those after position `after`.
+        """
+
+    def version(self, stream: Stream) -> int:
+        """Return the position of a stream's last event, 0 when it has none."""
 
 
 def new(*events: Event, expected: int = 0) -> Append:

@@ -10,7 +10,8 @@ from queuectl.events.codec import encode
 from queuectl.events.hash_chain import GENESIS, kept_by, link
 from queuectl.events.log import Append
 from queuectl.events.types import NEW, Enqueued, JobSpec, Recorded
-from queuectl.store.event_log import LmdbLog
+from queuectl.store.event_reader import EventReader
+from queuectl.store.event_writer import EventWriter
 from queuectl.store.store import Row, Store, key_of
 
 JOB = Enqueued(JobSpec("job1", "true"))
@@ -25,7 +26,7 @@ def append(store: Store, *counts: int) -> None:
     """Append batches of so many jobs, each in a transaction of its own."""
     for count in counts:
         with store.write() as txn:
-            LmdbLog(txn).append([Append(NEW, 0, (JOB,))] * count, at_us=1, actor="tester")
+            EventWriter(txn).append([Append(NEW, 0, (JOB,))] * count, at_us=1, actor="tester")
 
 
 def rows(store: Store) -> list[Row]:
@@ -40,7 +41,7 @@ def test_the_digest_is_that_of_all_stored_bytes(store: Store) -> None:
     for _, value in rows(store):
         expected = sha256(expected + value).digest()
     with store.read() as txn:
-        assert LmdbLog(txn).digest() == expected
+        assert EventReader(txn).digest() == expected
 
 
 def test_the_last_event_of_each_batch_keeps_the_digest_before_it(store: Store) -> None:
@@ -58,12 +59,12 @@ def test_the_last_event_of_each_batch_keeps_the_digest_before_it(store: Store) -
 def test_two_batches_in_one_transaction_are_chained(store: Store) -> None:
     """What is appended later in a transaction goes on from what was appended before."""
     with store.write() as txn:
-        log = LmdbLog(txn)
+        log = EventWriter(txn)
         for _ in range(3):
             log.append([Append(NEW, 0, (JOB,))], at_us=1, actor="tester")
         once = log.digest()
     with store.read() as txn:
-        assert LmdbLog(txn).digest() == once
+        assert EventReader(txn).digest() == once
 
 
 def test_a_log_of_a_release_without_a_chain_is_chained_from_its_next_event_on(store: Store) -> None:

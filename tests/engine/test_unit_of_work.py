@@ -12,7 +12,7 @@ from queuectl.errors import DuplicateJob, JobNotFound, StaleLease, WrongState
 from queuectl.events.types import Claimed, ConfigChanged, Enqueued, JobSpec, Started
 from queuectl.projections import config, jobs
 from queuectl.queries import jobs as reading
-from queuectl.store.event_log import LmdbLog
+from queuectl.store.event_reader import EventReader
 from queuectl.store.store import Store
 from tests.clocks import START_US, FakeClock
 
@@ -143,7 +143,7 @@ def test_taking_is_claiming_and_starting(engine: Engine) -> None:
         taken = unit.take("w1", 3, lease_s=30, queues=None, host="host", pid=10)
     assert [(job.number, job.attempts, token_of(job)) for job in taken] == [(first, 1, 3), (second, 1, 5)]
     with engine.store.read() as txn:
-        events = [(each.position, each.stream, each.event) for each in LmdbLog(txn).read(after=2)]
+        events = [(each.position, each.stream, each.event) for each in EventReader(txn).read(after=2)]
     lease = Claimed("w1", START_US + 30 * SECOND)
     assert events == [
         (3, first, lease),

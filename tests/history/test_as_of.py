@@ -11,7 +11,7 @@ import pytest
 from queuectl import InvalidInput, JobNotFound, JobRequest, Queue, StoreError
 from queuectl.errors import Archived
 from queuectl.history.snapshot_files import DIRECTORY, interval
-from queuectl.store.event_log import LmdbLog
+from queuectl.store import log_rows
 from tests.clocks import START_US, FakeClock
 from tests.lives import completed, dead, long_life, running
 
@@ -61,7 +61,7 @@ def test_what_retention_has_cut_is_told(queue: Queue, clock: FakeClock) -> None:
     with queue._store.write() as txn:
         for position in range(1, 5):
             txn.delete("log", position.to_bytes(8, "big"))
-        LmdbLog(txn).set_cut(4, bytes(32))
+        log_rows.set_cut(txn, 4, bytes(32))
     for moment in ({"position": 3}, {"at_us": START_US}):
         with pytest.raises(Archived, match="up to position 4 are archived"):
             queue.as_of(**moment)  # type: ignore[arg-type]
@@ -77,7 +77,7 @@ def test_retention_at_work_meanwhile_is_noticed(queue: Queue) -> None:
 
     def cut(done: int, total: int) -> None:
         with queue._store.write() as txn:
-            LmdbLog(txn).set_cut(4, bytes(32))
+            log_rows.set_cut(txn, 4, bytes(32))
 
     with pytest.raises(StoreError, match="retention took events out meanwhile; try again"):
         queue.as_of(6, progress=cut).jobs()

@@ -8,7 +8,7 @@ import pytest
 from queuectl import Captured, InvalidInput, Queue, StoreError
 from queuectl.events.types import Output
 from queuectl.outputs.storage import file_of
-from queuectl.store.event_log import LmdbLog
+from queuectl.store.event_reader import EventReader
 from queuectl.store.store import Row, Store
 from tests.clocks import FakeClock
 from tests.lives import PRINTED, completed, long_life, running
@@ -38,14 +38,14 @@ def test_it_is_the_queue_of_then(lived: Queue, tmp_path: Path, clock: FakeClock,
     made = lived.branch(tmp_path / "then", position)
     assert (made.path, made.position) == (str(tmp_path / "then"), position)
     with lived._store.read() as txn:
-        digest = LmdbLog(txn).digest(position)
+        digest = EventReader(txn).digest(position)
     with Queue.open(tmp_path / "then", create=False, clock=clock, actor="tester") as then:
         assert rows(then._store, "log")["log"] == rows(lived._store, "log")["log"][:position]
         with then._store.read() as txn, lived._store.read() as live:
-            assert LmdbLog(txn).digest() == digest
+            assert EventReader(txn).digest() == digest
             for stream in {each.stream for each in then.events()}:
-                theirs = [each for each in LmdbLog(live).read_stream(stream) if each.position <= position]
-                assert LmdbLog(txn).read_stream(stream) == theirs
+                theirs = [each for each in EventReader(live).read_stream(stream) if each.position <= position]
+                assert EventReader(txn).read_stream(stream) == theirs
         assert then.replay(check=True).differences == []
         with lived.as_of(position) as past:
             assert then.jobs() == past.jobs()

@@ -8,7 +8,7 @@ import pytest
 
 from queuectl import InvalidInput, JobNotFound, JobRequest, Queue, Recorded
 from queuectl.events.codec import name_of
-from queuectl.store.event_log import LmdbLog
+from queuectl.store.event_reader import EventReader
 from queuectl.store.store import key_of
 from tests.clocks import FakeClock
 
@@ -120,5 +120,5 @@ def test_read_back_is_the_log_backwards(tmp_path: Path) -> None:
     with Queue.open(tmp_path / "q") as queue:
         queue.enqueue_many([JobRequest("true")] * 5)
         with queue._store.read() as txn:
-            assert [each.position for each in LmdbLog(txn).read_back(5)] == [4, 3, 2, 1]
-            assert [each.position for each in LmdbLog(txn).read_back(99)] == [5, 4, 3, 2, 1]
+            assert [each.position for each in EventReader(txn).read_back(5)] == [4, 3, 2, 1]
+            assert [each.position for each in EventReader(txn).read_back(99)] == [5, 4, 3, 2, 1]

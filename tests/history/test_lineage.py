@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from queuectl import JobRequest, Kin, Queue
-from queuectl.store.event_log import LmdbLog
+from queuectl.store import log_rows
 from queuectl.store.store import key_of
 from tests.clocks import FakeClock
 
@@ -32,7 +32,7 @@ def let_go(queue: Queue, *positions: int) -> None:
     with queue._store.write() as txn:
         for position in positions:
             txn.delete("log", key_of(position))
-        LmdbLog(txn).set_cut(max(positions), bytes(32))
+        log_rows.set_cut(txn, max(positions), bytes(32))
 
 
 def test_a_wide_family_is_bounded(queue: Queue) -> None:

@@ -8,7 +8,7 @@ import pytest
 from queuectl import CheckpointMoved, InvalidInput, JobRequest, Queue, StoreError, Subscription
 from queuectl.errors import Conflict
 from queuectl.history.subscriptions import BATCH, lowest
-from queuectl.store.event_log import LmdbLog
+from queuectl.store import log_rows
 from queuectl.store.store import key_of
 from tests.clocks import FakeClock
 from tests.waiting import wait_until
@@ -234,7 +234,7 @@ def cut(queue: Queue, *, gone: list[int], upto: int) -> None:
     with queue._store.write() as txn:
         for position in gone:
             txn.delete("log", key_of(position))
-        LmdbLog(txn).set_cut(upto, bytes(32))
+        log_rows.set_cut(txn, upto, bytes(32))
 
 
 def test_following_waits_for_what_comes(queue: Queue) -> None:

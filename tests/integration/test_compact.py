@@ -8,7 +8,7 @@ from pathlib import Path
 from queuectl import JobRequest, Queue
 from queuectl.events.hash_chain import GENESIS, link
 from queuectl.retention.archived_history import rows
-from queuectl.store.event_log import LOG
+from queuectl.store.event_reader import LOG
 from tests.integration.test_crash import kill_at_a_random_moment
 from tests.waiting import wait_until
 
@@ -61,9 +61,9 @@ def test_killed_in_the_middle_it_loses_nothing(tmp_path: Path) -> None:
         for _, value in sorted(found.items()):
             digest = link(digest, value)
         with queue._store.read() as txn:
-            from queuectl.store.event_log import LmdbLog
+            from queuectl.store.event_reader import EventReader
 
-            assert LmdbLog(txn).digest() == digest
+            assert EventReader(txn).digest() == digest
         assert not list((queue.path / "archive").glob("*.partial"))
 
 

@@ -16,7 +16,7 @@ from queuectl import Captured, Queue, Result
 from queuectl.events.log import Append
 from queuectl.events.types import NEW, Enqueued, JobSpec, Released, WorkerStopped, WorkerStopping
 from queuectl.outputs.frames import read_stream
-from queuectl.store.event_log import LmdbLog
+from queuectl.store.event_writer import EventWriter
 from queuectl.worker import start_worker
 from queuectl.worker.log_lines import Told
 from queuectl.worker.process import Invocation, Launcher, Process, Shortage
@@ -332,7 +332,7 @@ def test_a_job_without_its_environment_fails_alone(queue: Queue, start: StartWor
     """A job whose log has no environment of its digest fails, saying so; its worker goes on with the next."""
     spec = JobSpec("a", "true", max_retries=0, inherited=b"x" * 16)
     with queue._store.write() as txn:
-        LmdbLog(txn).append([Append(NEW, 0, (Enqueued(spec),))], at_us=1, actor="elsewhere")
+        EventWriter(txn).append([Append(NEW, 0, (Enqueued(spec),))], at_us=1, actor="elsewhere")
     queue.replay()
     queue.enqueue("true", id="next")
     assert start(drain=True).process.wait(30) == 0

@@ -14,7 +14,7 @@ from queuectl.integrity.verify import Verified, verify
 from queuectl.retention.compact import Retention
 from queuectl.retention.policy import Limits, Rule
 from queuectl.retention.segment import Segment
-from queuectl.store.event_log import LmdbLog
+from queuectl.store.event_reader import EventReader
 from queuectl.store.store import Store, key_of
 from tests.clocks import FakeClock
 from tests.lives import PRINTED, cancelled, completed, dead, failed, long_life, running
@@ -59,7 +59,7 @@ def segments(path: Path) -> list[Path]:
 
 def cut_of(path: Path) -> int:
     with Store.open(path, create=False, read_only=True) as store, store.read() as txn:
-        return LmdbLog(txn).cut()
+        return EventReader(txn).cut()
 
 
 def in_archive(found: Verified) -> bool:
@@ -156,7 +156,7 @@ def test_a_segment_cut_short(path: Path, size: int) -> None:
 def test_a_log_rewritten_below_the_cut(path: Path) -> None:
     """An event that stayed in the log and was changed, its checksum made to match, breaks the chain."""
     with Store.open(path, create=False, read_only=True) as store, store.read() as txn:
-        rows, cut = dict(txn.scan("log")), LmdbLog(txn).cut()
+        rows, cut = dict(txn.scan("log")), EventReader(txn).cut()
     position = min(int.from_bytes(key, "big") for key in rows)
     assert position < cut
     whole: list[Any] = [(key_of(n), rows.get(key_of(n), b"")) for n in range(1, position + 1)]
@@ -170,7 +170,7 @@ def test_a_log_rewritten_below_the_cut(path: Path) -> None:
 def test_an_event_in_neither(path: Path) -> None:
     """A worker's event that was taken out of the log below the cut, and is in no segment, is missed."""
     with Store.open(path, create=False, read_only=True) as store, store.read() as txn:
-        first = next(each for each in LmdbLog(txn).read() if each.stream == "config" and not each.prev)
+        first = next(each for each in EventReader(txn).read() if each.stream == "config" and not each.prev)
     with tampering(path) as txn:
         txn.delete("log", key_of(first.position))
     assert any("neither the log nor the archive" in each.what for each in verify(path, log_only=True).problems)

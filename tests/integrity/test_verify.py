@@ -24,8 +24,10 @@ from queuectl.events.log import Append
 from queuectl.events.types import Enqueued, Recorded, Removed, RetentionApplied
 from queuectl.integrity import verify_task
 from queuectl.integrity.verify import Verified, verify
+from queuectl.store import log_rows
 from queuectl.store.directory import REPLAY_LOCK
-from queuectl.store.event_log import LmdbLog
+from queuectl.store.event_reader import EventReader
+from queuectl.store.event_writer import EventWriter
 from queuectl.store.store import Store, key_of
 from tests.logs import LARGE, file_of, fill, rechained, replace, rewritten, rows_of, tampering
 from tests.property.strategies import brief
@@ -302,7 +304,7 @@ def cut(path: Path, checkpoint: Path) -> int:
     """Let the events of completed bulk jobs go, as retention does, and give the cut."""
     assert checkpoint.exists()
     with Store.open(path, create=False) as store, store.write() as txn:
-        log = LmdbLog(txn)
+        log = EventWriter(txn)
         events = list(log.read())
         enqueued = {each.stream for each in events if isinstance(each.event, Enqueued)}
         gone = {each.stream for each in events if isinstance(each.event, Removed)} & enqueued
@@ -311,7 +313,7 @@ def cut(path: Path, checkpoint: Path) -> int:
         chain = audit_of(txn, upto)
         event = RetentionApplied(upto, 0, max(map(int, gone)), len(removed), chain, "segment", bytes(32))
         log.append([Append("retention", 0, (event,))], at_us=log.last_at_us, actor="tester")
-        log.set_cut(upto, bytes(32))
+        log_rows.set_cut(txn, upto, bytes(32))
         txn.delete_many("log", [key_of(each) for each in removed])
         txn.delete_many("streams", sorted(key_of(int(each)) for each in gone))
     return upto
@@ -342,7 +344,7 @@ def test_a_gap_that_retention_does_not_tell_of(path: Path, cut: int) -> None:
 
 def events_of(path: Path) -> list[Recorded]:
     with Store.open(path, create=False, read_only=True) as store, store.read() as txn:
-        return list(LmdbLog(txn).read())
+        return list(EventReader(txn).read())
 
 
 def test_nothing_is_proven_below_the_cut(path: Path, tmp_path: Path, cut: int) -> None:

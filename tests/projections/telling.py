@@ -18,7 +18,7 @@ from queuectl.events.types import (
 )
 from queuectl.projections.row_codec import scan
 from queuectl.projections.views import Views
-from queuectl.store.event_log import LmdbLog
+from queuectl.store.event_writer import EventWriter
 from queuectl.store.store import Row, Transaction
 
 AT_US = 1000
@@ -33,7 +33,7 @@ class Teller:
 
     def __init__(self, txn: Transaction) -> None:
         self.txn = txn
-        self.log = LmdbLog(txn)
+        self.log = EventWriter(txn)
         self.views = Views(txn)
 
     def tell(self, stream: Stream, *events: Event) -> Job:

@@ -15,7 +15,8 @@ from queuectl.events.types import Completed, RetentionApplied
 from queuectl.projections import bulk_fold, compare, ready, rebuild, stream_walk
 from queuectl.projections.compare import Comparison
 from queuectl.projections.rebuild import BATCH
-from queuectl.store.event_log import LmdbLog
+from queuectl.store import log_rows
+from queuectl.store.event_writer import EventWriter
 from queuectl.store.store import VIEW_TABLES, Row, Store, Transaction, key_of
 from queuectl.system import subprocess_task
 from tests.clocks import FakeClock
@@ -126,7 +127,7 @@ def test_the_queue_goes_on_over_the_rebuilt_views(queue: Queue, store: Store) ->
 
 def illegal(txn: Transaction) -> None:
     """Append an event that its job's state does not allow."""
-    log = LmdbLog(txn)
+    log = EventWriter(txn)
     [number, *_] = ready.numbers(txn)
     log.append([Append(number, log.version(number), (Completed(1, 1),))], at_us=0, actor="nobody")
 
@@ -462,7 +463,7 @@ def test_small_portions_while_work_goes_on(queue: Queue, store: Store, clock: Fa
 
 def let_go(txn: Transaction, numbers: set[int], upto: int) -> None:
     """Take the events of jobs out of the log and say so in it, as retention does."""
-    log = LmdbLog(txn)
+    log = EventWriter(txn)
     gone = [each.position for each in log.read() if each.position <= upto and each.stream in numbers]
     for position in gone:
         txn.delete("log", key_of(position))
@@ -470,7 +471,7 @@ def let_go(txn: Transaction, numbers: set[int], upto: int) -> None:
         txn.delete("streams", key_of(number))
     swept = RetentionApplied(upto, 0, max(numbers), len(gone), b"", "", b"")
     log.append([Append("retention", log.version("retention"), (swept,))], at_us=0, actor="nobody")
-    log.set_cut(upto, bytes(32))
+    log_rows.set_cut(txn, upto, bytes(32))
 
 
 @pytest.mark.parametrize("reaches", [False, True], ids=["what was read", "what comes after"])

@@ -18,7 +18,7 @@ from queuectl.history.as_of import views_at
 from queuectl.history.snapshot_files import DIRECTORY, missing, superfluous
 from queuectl.projections import counts
 from queuectl.projections.views import Views
-from queuectl.store.event_log import LmdbLog
+from queuectl.store.event_reader import EventReader
 from queuectl.store.store import VIEW_TABLES, Row, Store
 from tests.clocks import FakeClock
 
@@ -85,7 +85,7 @@ def rows_of(store: Store, position: int) -> Rows:
 def events(store: Store, position: int) -> list[Recorded]:
     """Return the first events of the log."""
     with store.read() as txn:
-        return list(LmdbLog(txn).read(until=position))
+        return list(EventReader(txn).read(until=position))
 
 
 def as_of(queue: Queue, position: int) -> Rows:
@@ -158,7 +158,7 @@ def test_as_of_beside_retention(steps: list[str], more: list[str], data: st.Data
 def retained(queue: Queue) -> tuple[int, int]:
     """Return the cut, and the position of the last event that tells of it; zeros where nothing went yet."""
     with queue._store.read() as txn:
-        log = LmdbLog(txn)
+        log = EventReader(txn)
         return log.cut(), log.version(RETENTION_STREAM)
 
 

@@ -10,25 +10,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from queuectl.errors import Conflict
-from queuectl.events.log import Append, EventLog
-from queuectl.events.memory_log import MemoryLog
+from queuectl.events.log import Append
 from queuectl.events.types import NEW, Stream
-from queuectl.store.event_log import LmdbLog
+from queuectl.store.event_writer import EventWriter
 from queuectl.store.store import Store
+from tests.contract.event_log import EventLog
+from tests.contract.memory_log import MemoryLog
 from tests.property.strategies import events, texts
 
 NAMED = ["config", "worker:1", "w\u00f6rker:\U0001f44b"]
 
 
 @contextmanager
-def lmdb_log() -> Iterator[LmdbLog]:
+def lmdb_log() -> Iterator[EventWriter]:
     """Yield an empty log in a store that is thrown away."""
     with (
         TemporaryDirectory() as directory,
         Store.open(Path(directory) / "queue", create=True) as store,
         store.write() as txn,
     ):
-        yield LmdbLog(txn)
+        yield EventWriter(txn)
 
 
 @st.composite

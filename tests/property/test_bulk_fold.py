@@ -16,7 +16,7 @@ from queuectl.events.types import CONFIG_STREAM, NEW, WORKER_STREAM, ConfigChang
 from queuectl.projections import children, marks, stream_walk
 from queuectl.projections.bulk_fold import Fold, heads_of_all, writes_of
 from queuectl.projections.views import Views
-from queuectl.store.event_log import LmdbLog
+from queuectl.store.event_writer import EventWriter
 from queuectl.store.store import VIEW_TABLES, Store, Transaction
 from tests.property import strategies as our
 
@@ -56,7 +56,7 @@ class Lives:
 
     def go_on(self, txn: Transaction, what: list[tuple[str, Any]]) -> None:
         """Let things happen in a transaction."""
-        self.txn, self.log, self.views = txn, LmdbLog(txn), Views(txn)
+        self.txn, self.log, self.views = txn, EventWriter(txn), Views(txn)
         for happening in what:
             self.happen(*happening)
         self.views.flush()

@@ -16,7 +16,7 @@ from queuectl.projections.views import Views
 from queuectl.retention.archived_history import rows
 from queuectl.retention.compact import Retention
 from queuectl.retention.policy import Limits, Rule
-from queuectl.store.event_log import LOG, LmdbLog
+from queuectl.store.event_reader import LOG, EventReader
 from queuectl.store.store import Store
 from tests.property.test_queue_machine import ENDED, IDS, QueueMachine
 
@@ -76,7 +76,7 @@ class RetentionMachine(QueueMachine):
         digest = GENESIS
         digests = [digest := link(digest, value) for _, value in sorted(found.items())]
         with self.queue._store.read() as txn:
-            log = LmdbLog(txn)
+            log = EventReader(txn)
             last = log.version(RETENTION_STREAM)
             event = log.at(last).event if last else None
             cut = log.cut()
@@ -87,7 +87,7 @@ class RetentionMachine(QueueMachine):
     @invariant()
     def positions_are_gapless_and_times_never_go_back(self) -> None:
         with self.queue._store.read() as txn:
-            cut = LmdbLog(txn).cut()
+            cut = EventReader(txn).cut()
         events = list(self.queue.events())
         above = [event.position for event in events if event.position > cut]
         assert above == list(range(cut + 1, self.queue.head() + 1))

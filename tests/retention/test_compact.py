@@ -17,7 +17,7 @@ from queuectl.retention.compact import Retention
 from queuectl.retention.policy import Limits, Rule
 from queuectl.retention.segment import Segment
 from queuectl.store.directory import COMPACT_LOCK, lock
-from queuectl.store.event_log import LOG, LmdbLog
+from queuectl.store.event_reader import LOG, EventReader
 from tests.clocks import FakeClock
 from tests.lives import PRINTED, cancelled, completed, dead, failed, long_life, running
 
@@ -111,7 +111,7 @@ def test_what_is_removed_is_a_verified_segment_before(queue: Queue) -> None:
     completed(queue, "a")
     dead(queue, "b")
     with queue._store.read() as txn:
-        before, digest = list(txn.scan(LOG)), LmdbLog(txn).digest_at(queue.head())
+        before, digest = list(txn.scan(LOG)), EventReader(txn).digest_at(queue.head())
     queue.compact(older_than_s=0, reason="tidy")
     [path], [event] = segments(queue), applied(queue)
     segment = Segment(path)
@@ -136,7 +136,7 @@ def test_the_whole_log_can_be_put_together_again(queue: Queue, clock: FakeClock)
         positions.append(int.from_bytes(key, "big"))
     assert positions == list(range(1, queue.head() + 1))
     with queue._store.read() as txn:
-        assert LmdbLog(txn).digest() == digest
+        assert EventReader(txn).digest() == digest
 
 
 def test_segments_are_chained(queue: Queue) -> None:

@@ -15,7 +15,8 @@ from queuectl.events.log import Append
 from queuectl.events.types import Renewed
 from queuectl.integrity.verify import verify
 from queuectl.retention.policy import STREAMS_AT_ONCE, check_streams
-from queuectl.store.event_log import STREAMS, LmdbLog
+from queuectl.store.event_reader import STREAMS, EventReader
+from queuectl.store.event_writer import EventWriter
 from queuectl.store.store import Store, key_of
 from queuectl.store.tables import fault_of_meta
 from tests import damage
@@ -31,7 +32,7 @@ ENDS: dict[str, Callable[[int, int], int]] = {
 def set_end(queue: Queue, stream: int, choose: Callable[[int, int], int], other: int = 0) -> None:
     """Have `streams` name another event as the last of a stream."""
     with queue._store.write() as txn:
-        log = LmdbLog(txn)
+        log = EventReader(txn)
         txn.put(STREAMS, key_of(stream), key_of(choose(log.version(stream), log.version(other) if other else 0)))
 
 
@@ -101,7 +102,7 @@ def joined(queue: Queue) -> None:
     a, b = (queue.job(job_id).number for job_id in ("a", "b"))
     set_end(queue, a, lambda last, other: other, b)
     with queue._store.write() as txn:
-        LmdbLog(txn).append([Append(a, b, (Renewed(2, 60),))], at_us=1, actor="x")
+        EventWriter(txn).append([Append(a, b, (Renewed(2, 60),))], at_us=1, actor="x")
 
 
 def cut_off(queue: Queue) -> None:
@@ -109,7 +110,7 @@ def cut_off(queue: Queue) -> None:
     a = queue.job("a").number
     with queue._store.write() as txn:
         txn.delete(STREAMS, key_of(a))
-        LmdbLog(txn).append([Append(a, 0, (Renewed(2, 60),))], at_us=1, actor="x")
+        EventWriter(txn).append([Append(a, 0, (Renewed(2, 60),))], at_us=1, actor="x")
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,8 @@ from queuectl.integrity import data_file_check
 from queuectl.integrity.verify import verify
 from queuectl.liveness.lock_file import LockFile
 from queuectl.retention.segment import Segment, Writer
-from queuectl.store.event_log import LmdbLog
+from queuectl.store.event_reader import EventReader
+from queuectl.store.event_writer import EventWriter
 from queuectl.store.store import Store, key_of
 from queuectl.system import untrusted
 from queuectl.system.untrusted import Malformed
@@ -297,7 +298,7 @@ def stored_with(path: Path, *events: tuple[int | str, Event]) -> Path:
     Queue.open(path).close()
     with Store.open(path, create=False) as store, store.write() as txn:
         for stream, event in events:
-            LmdbLog(txn).append([Append(0 if stream == 1 else stream, 0, (event,))], at_us=5, actor="me")
+            EventWriter(txn).append([Append(0 if stream == 1 else stream, 0, (event,))], at_us=5, actor="me")
     return path
 
 
@@ -548,7 +549,7 @@ def test_a_real_export_still_comes_in(files: dict[str, Path], tmp_path: Path) ->
         Queue.import_export(source, tmp_path / "new")
     assert rows_of(tmp_path / "new", "log") == rows_of(files["export"].parent / "queue", "log")
     with Store.open(tmp_path / "new", create=False) as store, store.read() as txn:
-        assert LmdbLog(txn).cut()
+        assert EventReader(txn).cut()
 
 
 def test_msgpack_of_segments_is_what_msgpack_makes() -> None:

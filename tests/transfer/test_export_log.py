@@ -22,7 +22,7 @@ from queuectl import JobRequest, Queue
 from queuectl.errors import JobNotFound, NewerFormat, NotYetMade, QueuectlError, StoreError
 from queuectl.events.codec import encode as encode_event
 from queuectl.outputs.frames import encode
-from queuectl.store.event_log import LmdbLog
+from queuectl.store import log_rows
 from queuectl.store.store import Store, key_of
 from tests.clocks import FakeClock
 from tests.lives import PRINTED, cancelled, completed, dead, long_life, running
@@ -234,7 +234,7 @@ def test_a_gap_that_retention_did_not_leave_is_refused(queue: Queue, tmp_path: P
         for position in range(1, 6):
             txn.delete("log", key_of(position))
         txn.delete("removed", b"gone")
-        LmdbLog(txn).set_cut(7, bytes(32))
+        log_rows.set_cut(txn, 7, bytes(32))
     content = export(queue.path)
     lines = parsed(content)
     lines[-1]["cut"] = 4

@@ -13,7 +13,7 @@ from queuectl.core.results import Captured
 from queuectl.events.log import Append
 from queuectl.events.types import NEW, Enqueued, JobSpec, WorkerStarted
 from queuectl.outputs.frames import encode
-from queuectl.store.event_log import LmdbLog
+from queuectl.store.event_writer import EventWriter
 from tests.cli.conftest import CommandLine, wait_until
 from tests.cli.terminal import Terminal
 from tests.cli.test_every_verb import PLAIN
@@ -172,7 +172,7 @@ def _add_names(queue: Queue) -> None:
     worker = WorkerStarted(HOSTILE, 1, 1, (f"idle{HOSTILE}",))
     with queue._store.write() as txn:
         made = [Append(NEW, 0, (Enqueued(spec),)) for spec in specs]
-        LmdbLog(txn).append([*made, Append(f"worker:w{HOSTILE}", 0, (worker,))], at_us=1, actor=HOSTILE)
+        EventWriter(txn).append([*made, Append(f"worker:w{HOSTILE}", 0, (worker,))], at_us=1, actor=HOSTILE)
     queue.replay()
 
 

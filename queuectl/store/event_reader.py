@@ -1,34 +1,28 @@
-"""The event log on LMDB, bound to one transaction of the store.
+"""Reads the event log in one transaction of the store: the only door to it for all who do not append.
 
 Two tables: `log` (position -> stored event, appended only) and `streams` (stream -> position of its
 last event). A stream is read by following each event's `prev` back from there. Up to the `cut`, a row
 of `meta`, events may be missing: retention let them go.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 
-from ..errors import Conflict, CorruptLog
-from ..events.codec import decode, encode_all, told
+from ..errors import CorruptLog
+from ..events.codec import decode, told
 from ..events.hash_chain import GENESIS, kept_by, link, link_all
-from ..events.log import Append
-from ..events.types import NEW, RETENTION_STREAM, Claimed, Enqueued, Recorded, Removed, RetentionApplied, Stream
+from ..events.types import RETENTION_STREAM, Claimed, Enqueued, Recorded, Removed, RetentionApplied, Stream
 from .store import Row, Transaction, key_of
-from .tables import CUT, META, sum_of_gaps
+from .tables import CUT, META, ORIGIN
 from .tables import LOG as LOG
+from .tables import STREAMS as STREAMS
 
-STREAMS = "streams"
 NAMED = b"\xff"
 """How the keys of streams begin that are no job's."""
 
-_NO_VERSION = bytes(8)
-_ORIGIN = b"origin"
-_SUM = b"sum"
-_FORMAT, _WITH_GAPS = b"format", b"2"
 
-
-class LmdbLog:
-    """An EventLog inside a transaction: what it appends is there for all when that commits."""
+class EventReader:
+    """The log as a transaction has it: events by their position, in order, or by their stream."""
 
     def __init__(self, txn: Transaction) -> None:
         self._txn = txn
@@ -83,66 +77,6 @@ class LmdbLog:
         if (kept := kept_by(*row)) is not None:
             return link(kept, row[1])
         return link_all(digest, (value for _, value in self._txn.scan(LOG, key_of(start + 1), key_of(position + 1))))
-
-    def append(self, batch: Sequence[Append], *, at_us: int, actor: str, cause: int = 0) -> list[Recorded]:
-        """Append a batch, all or nothing."""
-        at_us = max(at_us, self.last_at_us)
-        recorded: list[Recorded] = []
-        ends: dict[bytes, int] = {}
-        expected: list[Row] = []
-        position = self._head
-        for stream, prev, events, reason in batch:
-            if not events:
-                continue
-            if stream == NEW:
-                stream = position + 1
-                key = stream.to_bytes(8, "big")
-            elif (key := stream_key(stream)) not in ends:
-                expected.append((key, prev.to_bytes(8, "big")))
-            elif ends[key] != prev:
-                raise Conflict(stream, prev, ends[key])
-            for event in events:
-                position += 1
-                recorded.append(Recorded(position, at_us, stream, prev, actor, event, reason, cause))
-                prev = position
-            ends[key] = position
-        if expected:
-            self._check_versions(expected)
-        if recorded:
-            rows = self._chained(recorded)
-            self._txn.append(LOG, rows)
-            self._txn.put_many(STREAMS, sorted([(key, end.to_bytes(8, "big")) for key, end in ends.items()]))
-            self._tail = rows[-1]
-            self._head, self.last_at_us = position, at_us
-        return recorded
-
-    def _check_versions(self, expected: Sequence[Row]) -> None:
-        """Raise Conflict where the last event of a stream is not the expected one."""
-        found = self._txn.get_many(STREAMS, [key for key, _ in expected])
-        if found != expected:
-            known = dict(found)
-            for key, version in expected:
-                if (last := known.get(key, _NO_VERSION)) != version:
-                    raise Conflict(stream_of(key), int.from_bytes(version, "big"), int.from_bytes(last, "big"))
-
-    def adopt(self, rows: Sequence[Row]) -> list[Recorded]:
-        """Append events as another log stored them, which this one is the beginning of; raises CorruptLog."""
-        recorded = [decode(key, value) for key, value in rows]
-        self._txn.append(LOG, rows)
-        versions = {stream_key(each.stream): key_of(each.position) for each in recorded}
-        self._txn.put_many(STREAMS, sorted(versions.items()))
-        self._tail, self._kept = rows[-1], kept_by(*rows[-1])
-        self._head, self.last_at_us = recorded[-1].position, recorded[-1].at_us
-        return recorded
-
-    def _chained(self, batch: Sequence[Recorded]) -> list[Row]:
-        """Return the rows of a batch, the last with the digest of all before it."""
-        tail, kept = self._tail, self._kept
-        digest = self.digest() if kept is None else link(kept, tail[1]) if tail else kept
-        keys = [recorded.position.to_bytes(8, "big") for recorded in batch]
-        rows = encode_all(zip(keys[:-1], batch[:-1], strict=True))
-        self._kept = digest = link_all(digest, [value for _, value in rows])
-        return rows + encode_all([(keys[-1], batch[-1])], digest)
 
     def is_claim(self, position: int) -> bool:
         """Return whether the event at a position is a claim."""
@@ -205,16 +139,9 @@ class LmdbLog:
         """Return the position up to which events may be missing, 0 where all are there."""
         return cut_of(self._txn)
 
-    def set_cut(self, position: int, origin: bytes) -> None:
-        """Say up to where events may be missing, and whose log it is; a release that knows no gaps refuses it then."""
-        cut = key_of(position)
-        rows = (CUT, cut), (_ORIGIN, origin), (_FORMAT, _WITH_GAPS), (_SUM, sum_of_gaps(cut, origin))
-        for key, value in rows:
-            self._txn.put(META, key, value)
-
     def origin(self) -> bytes:
         """Return what tells this log from others, kept once events may be missing: the chain's digest at position 1."""
-        return self._txn.get(META, _ORIGIN) or self.digest_at(1)
+        return self._txn.get(META, ORIGIN) or self.digest_at(1)
 
     def read_back(self, below: int) -> Iterator[Recorded]:
         """Yield the events below a position, last first; raises CorruptLog as read() does."""

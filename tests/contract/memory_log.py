@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from ..errors import Conflict
-from .log import Append
-from .types import NEW, Recorded, Stream
+from queuectl.errors import Conflict
+from queuectl.events.log import Append
+from queuectl.events.types import NEW, Recorded, Stream
 
 
 class MemoryLog:

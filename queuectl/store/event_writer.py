@@ -1,0 +1,68 @@
+"""Appends to the event log in one write transaction of the store; the unit of work alone does."""
+
+from collections.abc import Sequence
+
+from ..errors import Conflict
+from ..events.codec import encode_all
+from ..events.hash_chain import link, link_all
+from ..events.log import Append
+from ..events.types import NEW, Recorded
+from .event_reader import EventReader, stream_key, stream_of
+from .store import Row
+from .tables import LOG, STREAMS
+
+_NO_VERSION = bytes(8)
+
+
+class EventWriter(EventReader):
+    """The log in a write transaction: what it appends is there for all when that commits."""
+
+    def append(self, batch: Sequence[Append], *, at_us: int, actor: str, cause: int = 0) -> list[Recorded]:
+        """Append a batch, all or nothing."""
+        at_us = max(at_us, self.last_at_us)
+        recorded: list[Recorded] = []
+        ends: dict[bytes, int] = {}
+        expected: list[Row] = []
+        position = self._head
+        for stream, prev, events, reason in batch:
+            if not events:
+                continue
+            if stream == NEW:
+                stream = position + 1
+                key = stream.to_bytes(8, "big")
+            elif (key := stream_key(stream)) not in ends:
+                expected.append((key, prev.to_bytes(8, "big")))
+            elif ends[key] != prev:
+                raise Conflict(stream, prev, ends[key])
+            for event in events:
+                position += 1
+                recorded.append(Recorded(position, at_us, stream, prev, actor, event, reason, cause))
+                prev = position
+            ends[key] = position
+        if expected:
+            self._check_versions(expected)
+        if recorded:
+            rows = self._chained(recorded)
+            self._txn.append(LOG, rows)
+            self._txn.put_many(STREAMS, sorted([(key, end.to_bytes(8, "big")) for key, end in ends.items()]))
+            self._tail = rows[-1]
+            self._head, self.last_at_us = position, at_us
+        return recorded
+
+    def _check_versions(self, expected: Sequence[Row]) -> None:
+        """Raise Conflict where the last event of a stream is not the expected one."""
+        found = self._txn.get_many(STREAMS, [key for key, _ in expected])
+        if found != expected:
+            known = dict(found)
+            for key, version in expected:
+                if (last := known.get(key, _NO_VERSION)) != version:
+                    raise Conflict(stream_of(key), int.from_bytes(version, "big"), int.from_bytes(last, "big"))
+
+    def _chained(self, batch: Sequence[Recorded]) -> list[Row]:
+        """Return the rows of a batch, the last with the digest of all before it."""
+        tail, kept = self._tail, self._kept
+        digest = self.digest() if kept is None else link(kept, tail[1]) if tail else kept
+        keys = [recorded.position.to_bytes(8, "big") for recorded in batch]
+        rows = encode_all(zip(keys[:-1], batch[:-1], strict=True))
+        self._kept = digest = link_all(digest, [value for _, value in rows])
+        return rows + encode_all([(keys[-1], batch[-1])], digest)
