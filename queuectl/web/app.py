@@ -19,9 +19,12 @@ from .http import changing as change
 from .http import looking as look
 from .searching import Wanted
 
+SCRIPTS = "page dead elements job jobcells jobs new output overview route said server state text"
+"""The modules of the page's script; `page` loads the others."""
+
 PAGE = {
     "/": ("index.html", "text/html; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    **{f"/{name}.js": (f"{name}.js", "text/javascript; charset=utf-8") for name in SCRIPTS.split()},
     "/page.css": ("page.css", "text/css; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }

@@ -1,16 +1,20 @@
 """What the dashboard answers to those who look."""
 
+from pathlib import Path
+
 import pytest
 
+import queuectl
 from queuectl import JobRequest
 from queuectl.core.results import Captured
 from queuectl.outputs.frames import encode
 from queuectl.queue import Queue
 from tests.web.conftest import Dashboard, die
 
+FILES = Path(queuectl.__file__).parent / "web" / "page"
 PAGES = {
     "/": "text/html; charset=utf-8",
-    "/page.js": "text/javascript; charset=utf-8",
+    **{f"/{each.name}": "text/javascript; charset=utf-8" for each in FILES.glob("*.js")},
     "/page.css": "text/css; charset=utf-8",
     "/icon.svg": "image/svg+xml",
 }
