@@ -1,24 +1,34 @@
-"""What most tests begin with: a queue of their own on real LMDB, and a clock set by hand."""
+"""What most tests begin with: a queue of their own on real LMDB, a clock set by hand, and workers that end in time."""
 
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from queuectl import Queue
 from tests.clocks import FakeClock
-
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # Started in the background of a script: what tests start would inherit deafness to Ctrl-C.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+from tests.workers import LiveWorker, StartWorker
 
 if sys.dont_write_bytecode:
     # The thousands of processes that tests start would each compile what they load: more work than all the rest.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _heard_signals() -> None:
+    """Let what tests start hear Ctrl-C and a hangup, though these tests run in the background or under nohup.
+
+    A signal that is ignored stays so in every program started, while one with a handler starts out as usual there.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)  # these tests themselves outlive their terminal, as was asked
 
 
 @pytest.fixture
@@ -30,3 +40,41 @@ def clock() -> FakeClock:
 def queue(tmp_path: Path, clock: FakeClock) -> Iterator[Queue]:
     with Queue.open(tmp_path / "queue", clock=clock, actor="tester") as opened:
         yield opened
+
+
+@pytest.fixture
+def worked(queue: Queue) -> Path:
+    """Return where the queue lies that `start` starts workers on."""
+    return queue.path
+
+
+@pytest.fixture
+def options() -> dict[str, Any]:
+    """Return the options of workers that `start` starts, unless it is told others."""
+    return {}
+
+
+@pytest.fixture
+def start(worked: Path, options: dict[str, Any]) -> Iterator[StartWorker]:
+    """Yield what starts a worker in a process of its own; it has ended, with what it ran, when the test has."""
+    started: list[LiveWorker] = []
+
+    def start_one(**more: Any) -> LiveWorker:
+        started.append(LiveWorker(worked, **{**options, **more}))
+        return started[-1]
+
+    yield start_one
+    for worker in started:
+        worker.kill()
+
+
+@pytest.fixture
+def drain(start: StartWorker) -> StartWorker:
+    """Return what runs a worker until nothing is left to do, which must go well."""
+
+    def drain_one(**more: Any) -> LiveWorker:
+        worker = start(drain=True, **more)
+        assert worker.exit_code() == 0, worker.said()
+        return worker
+
+    return drain_one

@@ -4,8 +4,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,7 @@ from click.testing import CliRunner, Result
 from queuectl.cli.app import queuectl
 from queuectl.core.job import Job
 from queuectl.queue import Queue
-
-PATIENCE_S = 20.0
+from tests.waiting import PATIENCE_S
 
 
 class CommandLine:
@@ -102,12 +100,3 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CommandLine
     made = CommandLine(tmp_path / "q")
     yield made
     made.close()
-
-
-def wait_until(is_true: Callable[[], Any]) -> Any:
-    """Wait for something to become true and give it; looking again is the only way to know."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not (found := is_true()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-    return found

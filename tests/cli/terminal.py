@@ -14,7 +14,9 @@ from types import TracebackType
 
 import pyte
 
-from .conftest import PATIENCE_S, CommandLine
+from tests.waiting import PATIENCE_S
+
+from .conftest import CommandLine
 
 
 class Terminal:

@@ -11,7 +11,8 @@ import pytest
 
 from queuectl.cli.exit_codes import exit_code
 from queuectl.errors import JobNotFound, WaitTimeout
-from tests.cli.conftest import CommandLine, wait_until
+from tests.cli.conftest import CommandLine
+from tests.waiting import wait_until
 
 
 def test_exit_codes() -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from queuectl import Queue
 from queuectl.core.request import JobRequest
+from tests.waiting import wait_until
 
-from .conftest import CommandLine, wait_until
+from .conftest import CommandLine
 from .tty import INTERRUPT, Terminal
 
 INTERRUPTED = 130

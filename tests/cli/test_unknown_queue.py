@@ -5,7 +5,9 @@ import signal
 
 import pytest
 
-from .conftest import CommandLine, wait_until
+from tests.waiting import wait_until
+
+from .conftest import CommandLine
 
 TOLD = "There is no queue mial: it has no jobs, and no worker names it; did you mean mail?"
 

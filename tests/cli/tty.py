@@ -9,10 +9,11 @@ import subprocess
 import termios
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-PATIENCE_S = 20.0
+from tests.processes import stat_fields
+from tests.waiting import PATIENCE_S
+
 IDLE_S = 0.5
 IDLE_TICKS = 1
 ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[=>])")
@@ -84,7 +85,7 @@ class Terminal:
             time.sleep(0.02)
 
     def _ticks(self) -> int:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = stat_fields(self.process.pid)
         return int(fields[11]) + int(fields[12])
 
     def end(self) -> int:

@@ -12,7 +12,7 @@ from queuectl import Queue
 from queuectl.errors import InvalidInput
 from tests.cli.conftest import CommandLine
 from tests.rows import rows_of
-from tests.worker.live import LiveWorker
+from tests.workers import LiveWorker
 
 NAME = b"b\xfcgel\xff"
 SHOWN = "b\\xfcgel\\xff"

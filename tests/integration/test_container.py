@@ -12,7 +12,9 @@ import pytest
 
 from queuectl import Queue
 from tests.docs import DOCS
-from tests.worker.live import is_alive, state_of, wait_until
+from tests.lives import state_of
+from tests.processes import is_alive
+from tests.waiting import wait_until
 
 NAMESPACES = ("--pid", "--mount", "--uts")
 

@@ -10,7 +10,7 @@ import pytest
 
 from queuectl import JobNotFound, Kin, Queue
 from queuectl.events.types import Enqueued, EnvironmentKept
-from tests.worker.live import LiveWorker
+from tests.workers import LiveWorker
 
 QUEUECTL = f"{shlex.quote(sys.executable)} -m queuectl"
 

@@ -6,18 +6,19 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from queuectl import JobRequest, Queue
 from queuectl.errors import WriteFailed
 from queuectl.system.disk_space import is_out_of_room, no_room_by
-from tests.lives import running
-from tests.worker.live import LiveWorker, is_alive, pid_in, state_of, wait_until
+from tests.lives import running, state_of
+from tests.processes import is_alive, pid_in
+from tests.waiting import wait_until
+from tests.workers import StartWorker
 
 FULL = 600_000
 """Where the file may not grow beyond: a few hundred jobs."""
@@ -202,20 +203,11 @@ def beat_for_ever(queue: Queue) -> None:
 
 
 @pytest.fixture
-def start(disk: Path) -> Iterator[Callable[..., LiveWorker]]:
-    with ExitStack() as stack:
-
-        def begin(**options: Any) -> LiveWorker:
-            worker = LiveWorker(disk, **options)
-            stack.callback(worker.kill)
-            return worker
-
-        yield begin
+def worked(disk: Path) -> Path:
+    return disk
 
 
-def test_a_worker_waits_for_room_and_then_records_what_ended(
-    disk: Path, tmp_path: Path, start: Callable[..., LiveWorker]
-) -> None:
+def test_a_worker_waits_for_room_and_then_records_what_ended(disk: Path, tmp_path: Path, start: StartWorker) -> None:
     """On a full disk a run goes on and ends, its job is nobody else's, and with room its end is recorded, once."""
     with Queue.open(disk) as queue:
         wait = f"while [ ! -e {tmp_path}/go ]; do sleep 0.02; done"
@@ -244,7 +236,7 @@ def test_a_worker_waits_for_room_and_then_records_what_ended(
         assert queue.replay(check=True).differences == []
 
 
-def test_a_worker_is_stopped_on_a_full_disk(disk: Path, tmp_path: Path, start: Callable[..., LiveWorker]) -> None:
+def test_a_worker_is_stopped_on_a_full_disk(disk: Path, tmp_path: Path, start: StartWorker) -> None:
     """One without jobs ends at the first signal; one whose job's end cannot be recorded waits, but not after three."""
     with Queue.open(disk) as queue:
         queue.enqueue(f"echo $$ > {tmp_path}/pid; while [ ! -e {tmp_path}/go ]; do sleep 0.02; done", id="a")

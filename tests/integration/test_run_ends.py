@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -14,28 +14,15 @@ from typing import Any
 import pytest
 
 from queuectl import Queue
-from tests.worker.live import LiveWorker, Runaways, is_alive, pid_in, state_of, wait_until
-
-StartWorker = Callable[..., LiveWorker]
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    with Queue.open(tmp_path / "db") as opened:
-        yield opened
+from tests.lives import state_of
+from tests.processes import Runaways, is_alive, pid_in
+from tests.waiting import wait_until
+from tests.workers import LiveWorker, StartWorker
 
 
 @pytest.fixture(params=[True, False], ids=["sole", "embedded"])
-def start(request: pytest.FixtureRequest, queue: Queue) -> Iterator[StartWorker]:
-    started: list[LiveWorker] = []
-
-    def start_one(**options: Any) -> LiveWorker:
-        started.append(LiveWorker(queue.path, **{"is_sole": request.param, "grace_s": 0.3, **options}))
-        return started[-1]
-
-    yield start_one
-    for worker in started:
-        worker.kill()
+def options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return {"is_sole": request.param, "grace_s": 0.3}
 
 
 @contextmanager

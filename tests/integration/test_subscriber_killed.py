@@ -1,6 +1,5 @@
 """A subscriber in a process of its own, killed again and again: no event is skipped, whatever comes twice."""
 
-import os
 import random
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from queuectl import JobRequest, Queue
+from tests.processes import cpu_s
 from tests.waiting import wait_until
 
 ROUNDS = 12
@@ -102,9 +102,3 @@ def start(path: Path, sink: Path, **options: Any) -> "subprocess.Popen[bytes]":
 def seen(sink: Path) -> list[int]:
     """Return the positions delivered, in the order in which they came."""
     return [int(line) for line in sink.read_text().split()]
-
-
-def cpu_s(pid: int) -> float:
-    """Return the processor time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -14,7 +14,7 @@ import pytest
 from queuectl import Queue
 from tests.cli.conftest import CommandLine
 from tests.rows import rows_of
-from tests.worker.live import LiveWorker
+from tests.workers import LiveWorker
 
 PRINT = f"{sys.executable} -c 'import json, os; print(json.dumps(dict(os.environ)))'"
 

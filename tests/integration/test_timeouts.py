@@ -1,28 +1,20 @@
 """The time limit of a run: told where it is the default, and changed while the run goes on."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from queuectl import Job, Queue, QueuectlError
-from tests.worker.live import LiveWorker, wait_until
+from tests.waiting import wait_until
+from tests.workers import LiveWorker, StartWorker
 
 LIMITS_S = (1.0, 8.0, 40.0)
 
 
 @pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    with Queue.open(tmp_path / "db") as opened:
-        yield opened
-
-
-@pytest.fixture
-def worker(queue: Queue) -> Iterator[LiveWorker]:
-    started = LiveWorker(queue.path, slots=2, poll_s=60)
-    yield started
-    started.kill()
+def worker(start: StartWorker) -> LiveWorker:
+    return start(slots=2, poll_s=60)
 
 
 def ended(queue: Queue, job_id: str) -> Job:

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from queuectl.events.codec import name_of
 from queuectl.events.types import Completed, Failed, Released, Started
 from queuectl.outputs.frames import read_stream
 from queuectl.system.clock import SystemClock
-from tests.worker.live import LiveWorker, is_alive, pid_in, state_of, wait_until
-
-StartWorker = Callable[..., LiveWorker]
+from tests.lives import state_of
+from tests.processes import cpu_s, is_alive, pid_in
+from tests.waiting import wait_until
+from tests.workers import LiveWorker, StartWorker
 
 
 class Ahead(SystemClock):
@@ -41,37 +42,9 @@ def queue(tmp_path: Path, clock: Ahead) -> Iterator[Queue]:
         yield opened
 
 
-@pytest.fixture
-def start(queue: Queue) -> Iterator[StartWorker]:
-    started: list[LiveWorker] = []
-
-    def start_one(**options: Any) -> LiveWorker:
-        started.append(LiveWorker(queue.path, **options))
-        return started[-1]
-
-    yield start_one
-    for worker in started:
-        worker.kill()
-
-
-@pytest.fixture
-def drain(start: StartWorker) -> Callable[..., LiveWorker]:
-    def drain_one(**options: Any) -> LiveWorker:
-        worker = start(drain=True, **options)
-        assert worker.exit_code() == 0, worker.said()
-        return worker
-
-    return drain_one
-
-
 def printed(queue: Queue, job_id: str) -> list[bytes]:
     """Return what each run of a job printed."""
     return [b"".join(read_stream(queue.output(run))) for run in queue.runs(job_id)]
-
-
-def is_running(queue: Queue, job_id: str) -> bool:
-    """Return whether a job's command was started."""
-    return state_of(queue, job_id) == "processing"
 
 
 def idle_worker(queue: Queue, worker: LiveWorker) -> WorkerInfo:
@@ -80,7 +53,7 @@ def idle_worker(queue: Queue, worker: LiveWorker) -> WorkerInfo:
     return queue.workers()[0]
 
 
-def test_a_job_is_run_and_completed(queue: Queue, drain: Callable[..., LiveWorker]) -> None:
+def test_a_job_is_run_and_completed(queue: Queue, drain: StartWorker) -> None:
     """A drained queue has run its jobs, their output and return codes are kept, and the log agrees with the views."""
     queue.enqueue("echo out; echo err >&2; exit 0", id="a")
     said = drain().said()
@@ -93,7 +66,7 @@ def test_a_job_is_run_and_completed(queue: Queue, drain: Callable[..., LiveWorke
     assert queue.replay(check=True).differences == []
 
 
-def test_a_bad_job_is_retried_and_then_dead(queue: Queue, drain: Callable[..., LiveWorker]) -> None:
+def test_a_bad_job_is_retried_and_then_dead(queue: Queue, drain: StartWorker) -> None:
     """`max_retries=2` is three attempts, each after its delay; then the job is dead, with the command's own words."""
     queue.enqueue("echo no luck >&2; exit 9", id="bad", max_retries=2, backoff_base=0.3)
     said = drain().said()
@@ -114,7 +87,7 @@ def test_a_bad_job_is_retried_and_then_dead(queue: Queue, drain: Callable[..., L
         assert 0 <= after.at_us - before.event.retry_at_us < 2_000_000
 
 
-def test_the_command_knows_its_job(queue: Queue, drain: Callable[..., LiveWorker], tmp_path: Path) -> None:
+def test_the_command_knows_its_job(queue: Queue, drain: StartWorker, tmp_path: Path) -> None:
     """A command finds its job in its environment, runs in its job's directory, and may use the queue."""
     command = 'echo "$QUEUECTL_JOB_ID $QUEUECTL_ATTEMPT $QUEUECTL_QUEUE $QUEUECTL_DB $OWN"; pwd'
     queue.enqueue(command, id="a", queue="mail", env={"OWN": "mine", "QUEUECTL_ATTEMPT": "lie"}, cwd=str(tmp_path))
@@ -122,7 +95,7 @@ def test_the_command_knows_its_job(queue: Queue, drain: Callable[..., LiveWorker
     assert printed(queue, "a") == [f"a 1 mail {queue.path} mine\n{tmp_path}\n".encode()]
 
 
-def test_higher_priority_runs_first(queue: Queue, drain: Callable[..., LiveWorker]) -> None:
+def test_higher_priority_runs_first(queue: Queue, drain: StartWorker) -> None:
     """One slot runs jobs by priority, then first come."""
     for job_id, priority in [("low", -1), ("a", 0), ("b", 0), ("high", 10)]:
         queue.enqueue("true", id=job_id, priority=priority)
@@ -131,7 +104,7 @@ def test_higher_priority_runs_first(queue: Queue, drain: Callable[..., LiveWorke
     assert [queue.job_id_of(stream) for stream in started] == ["high", "a", "b", "low"]
 
 
-def test_slots_run_side_by_side(queue: Queue, drain: Callable[..., LiveWorker], tmp_path: Path) -> None:
+def test_slots_run_side_by_side(queue: Queue, drain: StartWorker, tmp_path: Path) -> None:
     """Jobs that can only end together end together: as many run at a time as there are slots."""
     meet = "touch {0}/$QUEUECTL_JOB_ID; while [ $(ls {0} | wc -l) -lt 3 ]; do sleep 0.02; done"
     (tmp_path / "meet").mkdir()
@@ -141,7 +114,7 @@ def test_slots_run_side_by_side(queue: Queue, drain: Callable[..., LiveWorker], 
     assert {job.state for job in queue.jobs()} == {"completed"}
 
 
-def test_a_worker_takes_only_its_queues(queue: Queue, drain: Callable[..., LiveWorker]) -> None:
+def test_a_worker_takes_only_its_queues(queue: Queue, drain: StartWorker) -> None:
     """A worker of some queues runs theirs, is drained when those are, and leaves the others alone."""
     queue.enqueue("true", id="mine", queue="mail")
     queue.enqueue("true", id="other")
@@ -149,7 +122,7 @@ def test_a_worker_takes_only_its_queues(queue: Queue, drain: Callable[..., LiveW
     assert (state_of(queue, "mine"), state_of(queue, "other")) == ("completed", "pending")
 
 
-def test_drain_waits_for_what_is_delayed(queue: Queue, drain: Callable[..., LiveWorker]) -> None:
+def test_drain_waits_for_what_is_delayed(queue: Queue, drain: StartWorker) -> None:
     """A job that is to run later is waited for, and runs when it is due rather than at the next poll."""
     queue.enqueue("true", id="later", delay_s=1.2)
     drain(poll_s=30)
@@ -180,7 +153,7 @@ def test_workers_that_drain_a_queue_together_end_together(queue: Queue, start: S
     """A worker with nothing left to do learns at once that the last job of another's has ended."""
     queue.enqueue(f"while [ ! -e {tmp_path}/go ]; do sleep 0.01; done", id="last")
     workers = [start(drain=True, poll_s=60)]
-    wait_until(lambda: is_running(queue, "last"))
+    wait_until(lambda: state_of(queue, "last") == "processing")
     workers.append(start(drain=True, poll_s=60))
     wait_until(lambda: "started" in workers[1].said())
     (tmp_path / "go").touch()
@@ -195,9 +168,7 @@ def test_workers_that_drain_a_queue_together_end_together(queue: Queue, start: S
         ({"command": ("/etc/passwd",)}, "cannot start: '/etc/passwd' may not be executed"),
     ],
 )
-def test_what_cannot_start_has_failed(
-    queue: Queue, drain: Callable[..., LiveWorker], fields: dict[str, Any], error: str
-) -> None:
+def test_what_cannot_start_has_failed(queue: Queue, drain: StartWorker, fields: dict[str, Any], error: str) -> None:
     """A command that cannot be started uses up its attempts and says why; the worker goes on."""
     queue.enqueue_request(JobRequest(id="bad", max_retries=0, **fields))
     queue.enqueue("true", id="next")
@@ -212,7 +183,7 @@ def test_what_cannot_start_has_failed(
     assert state_of(queue, "next") == "completed"
 
 
-def test_a_timeout_outlasts_no_resistance(queue: Queue, drain: Callable[..., LiveWorker], tmp_path: Path) -> None:
+def test_a_timeout_outlasts_no_resistance(queue: Queue, drain: StartWorker, tmp_path: Path) -> None:
     """A command that ignores TERM is killed after the grace, with all its children."""
     command = f"trap '' TERM; sleep 60 & echo $! > {tmp_path}/child; while :; do sleep 0.05; done"
     queue.enqueue(command, id="stuck", timeout_s=0.3, max_retries=0)
@@ -223,7 +194,7 @@ def test_a_timeout_outlasts_no_resistance(queue: Queue, drain: Callable[..., Liv
     assert not is_alive(pid_in(tmp_path / "child"))
 
 
-def test_output_comes_whole_and_in_order(queue: Queue, drain: Callable[..., LiveWorker]) -> None:
+def test_output_comes_whole_and_in_order(queue: Queue, drain: StartWorker) -> None:
     """Both streams keep their order, binary output is not touched, and large output is cut in the middle only."""
     queue.config_set("output_limit_bytes", 300_000)
     queue.enqueue("for n in 1 2 3; do echo o$n; sleep 0.1; echo e$n >&2; sleep 0.1; done", id="order")
@@ -245,7 +216,7 @@ def test_output_comes_whole_and_in_order(queue: Queue, drain: Callable[..., Live
     assert completed.stdout.size == sum(len(str(n)) + 1 for n in range(1, 100_001))
 
 
-def test_silent_jobs_leave_no_files(queue: Queue, drain: Callable[..., LiveWorker]) -> None:
+def test_silent_jobs_leave_no_files(queue: Queue, drain: StartWorker) -> None:
     """Neither a job that prints nothing nor one that prints little leaves a file."""
     queue.enqueue("true")
     queue.enqueue("echo little; sleep 0.4; echo more")
@@ -254,9 +225,7 @@ def test_silent_jobs_leave_no_files(queue: Queue, drain: Callable[..., LiveWorke
     assert not outputs.exists() or not [path for path in outputs.rglob("*") if path.is_file()]
 
 
-def test_a_background_child_does_not_hold_the_slot(
-    queue: Queue, drain: Callable[..., LiveWorker], tmp_path: Path
-) -> None:
+def test_a_background_child_does_not_hold_the_slot(queue: Queue, drain: StartWorker, tmp_path: Path) -> None:
     """A job is over when its command is, though a child of it keeps the pipe open."""
     queue.enqueue(f"sleep 60 & echo $! > {tmp_path}/child; echo done", id="a")
     drain()
@@ -291,10 +260,10 @@ def test_an_idle_worker_is_woken(queue: Queue, start: StartWorker) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_finishes_what_runs(queue: Queue, start: StartWorker, tmp_path: Path, number: int) -> None:
     """Asked to stop, a worker finishes its running jobs, takes no more and exits with 0."""
-    queue.enqueue(f"while [ ! -e {tmp_path}/go ]; do sleep 0.02; done", id="running")
+    queue.enqueue(f"echo $$ > {tmp_path}/pid; until [ -e {tmp_path}/go ]; do sleep 0.02; done", id="running")
     queue.enqueue("true", id="waiting")
     worker = start()
-    wait_until(lambda: is_running(queue, "running"))
+    pid_in(tmp_path / "pid")  # one that its slot had not begun yet would be given back
     worker.signal(number)
     wait_until(lambda: [info.state for info in queue.workers()] == ["stopping"])
     (tmp_path / "go").touch()
@@ -345,7 +314,7 @@ def test_a_worker_is_stopped_through_the_queue(queue: Queue, start: StartWorker,
     assert state_of(queue, "running") == ("pending" if now else "completed")
 
 
-def test_a_long_job_keeps_its_lease(queue: Queue, drain: Callable[..., LiveWorker]) -> None:
+def test_a_long_job_keeps_its_lease(queue: Queue, drain: StartWorker) -> None:
     """A job longer than its lease is run once, and its history is of four lines however long it runs."""
     queue.enqueue("sleep 1.5", id="long")
     drain(lease_s=0.6)
@@ -489,12 +458,6 @@ def test_an_idle_worker_costs_next_to_nothing(queue: Queue, start: StartWorker) 
     wait_until(lambda until=time.monotonic() + 2: time.monotonic() > until)  # type: ignore[misc]
     assert queue.head() == head
     assert cpu_s(worker.process.pid) - begun < 0.2
-
-
-def cpu_s(pid: int) -> float:
-    """Return the processor time a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_jobs_claimed_ahead_do_not_wait_behind_a_long_one(queue: Queue, start: StartWorker, tmp_path: Path) -> None:

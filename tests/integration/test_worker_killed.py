@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +12,18 @@ import pytest
 from queuectl import JobRequest, Queue
 from queuectl.events.types import Dead, Failed, Released, WorkerStopped
 from queuectl.liveness import lock_file
-from tests.worker.live import LiveWorker, Runaways, freeze, is_alive, pid_in, state_of, wait_until
-
-StartWorker = Callable[..., LiveWorker]
+from tests.lives import state_of
+from tests.processes import Runaways, is_alive, pid_in
+from tests.waiting import wait_until
+from tests.workers import LiveWorker, StartWorker, freeze
 
 LONG_LEASE_S = 600
 """So long that no test could see a job come back by its lease's end."""
 
 
 @pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    with Queue.open(tmp_path / "db") as opened:
-        yield opened
-
-
-@pytest.fixture
-def start(queue: Queue) -> Iterator[StartWorker]:
-    started: list[LiveWorker] = []
-
-    def start_one(**options: Any) -> LiveWorker:
-        started.append(LiveWorker(queue.path, **{"lease_s": LONG_LEASE_S, **options}))
-        return started[-1]
-
-    yield start_one
-    for worker in started:
-        worker.kill()
+def options() -> dict[str, Any]:
+    return {"lease_s": LONG_LEASE_S}
 
 
 def guardian_of(worker: LiveWorker) -> int:

@@ -6,40 +6,21 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from queuectl import Queue
 from queuectl.events.types import Completed
 from queuectl.worker.printed import frames_of, shown
-from tests.worker.live import LiveWorker, is_alive, pid_in, state_of, wait_until
+from tests.lives import state_of
+from tests.processes import is_alive, pid_in
+from tests.waiting import wait_until
+from tests.workers import StartWorker
 
-StartWorker = Callable[..., LiveWorker]
 GB = 1 << 30
 MB = 1 << 20
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    with Queue.open(tmp_path / "db") as opened:
-        yield opened
-
-
-@pytest.fixture
-def start(queue: Queue) -> Iterator[StartWorker]:
-    started: list[LiveWorker] = []
-
-    def start_one(**options: Any) -> LiveWorker:
-        started.append(LiveWorker(queue.path, **options))
-        return started[-1]
-
-    yield start_one
-    for worker in started:
-        worker.kill()
 
 
 def printed(queue: Queue, job_id: str) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 
 import queuectl
 from queuectl import Queue
-from tests.worker.live import wait_until
+from tests.waiting import wait_until
 
 OTHER = "raise SystemError('another release')\n"
 

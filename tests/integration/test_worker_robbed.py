@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,10 @@ from queuectl import Queue
 from queuectl.liveness import lock_file
 from queuectl.system.processes import look
 from queuectl.worker.guardian_process import PATIENCE_S
-from tests.worker.live import LiveWorker, is_alive, pid_in, state_of, wait_until
+from tests.lives import state_of
+from tests.processes import is_alive, pid_in
+from tests.waiting import wait_until
+from tests.workers import LiveWorker, StartWorker
 
 PROGRAMS = {
     "a thread that reaps": """
@@ -66,12 +68,6 @@ threading.Thread(target=start, daemon=True).start()
 UNKNOWN = "how it ended is not known: the process that waited for it was killed"
 
 
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    with Queue.open(tmp_path / "db", create=True) as opened:
-        yield opened
-
-
 def parent_of_commands(worker: LiveWorker) -> int:
     """Return the id of the process that a worker's commands are children of."""
     for each in look().children[worker.process.pid]:
@@ -81,13 +77,13 @@ def parent_of_commands(worker: LiveWorker) -> int:
 
 
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
-def test_every_end_is_known(queue: Queue, program: str) -> None:
+def test_every_end_is_known(queue: Queue, start: StartWorker, program: str) -> None:
     """Whatever else waits for children in the program, however brief the jobs: each end is told as it was."""
     commands = ["true", "exit 3", "kill -9 $$"]
     jobs = [{"command": commands[number % 3], "id": f"job{number}", "max_retries": 0} for number in range(120)]
     queue.enqueue_many(jobs)
     queue.enqueue("sleep 60", id="limited", timeout_s=0.3, max_retries=0)
-    worker = LiveWorker(queue.path, prelude=program, slots=3, drain=True)
+    worker = start(prelude=program, slots=3, drain=True)
     assert worker.exit_code(timeout_s=100) == 0, worker.said()
     ends = [("completed", None), ("dead", "exit code 3"), ("dead", "killed by SIGKILL")]
     for number in range(120):
@@ -98,27 +94,24 @@ def test_every_end_is_known(queue: Queue, program: str) -> None:
     assert limited.error == "timed out after 0.3 s"
 
 
-def test_a_command_hears_of_its_children_where_the_program_does_not(queue: Queue) -> None:
+def test_a_command_hears_of_its_children_where_the_program_does_not(queue: Queue, start: StartWorker) -> None:
     """That a program ignores how its children end is not passed on to commands, which wait for their own."""
     queue.enqueue("grep SigIgn /proc/self/status", id="a")
-    worker = LiveWorker(queue.path, prelude=PROGRAMS["children ignored"], drain=True)
+    worker = start(prelude=PROGRAMS["children ignored"], drain=True)
     assert worker.exit_code() == 0, worker.said()
     [run] = queue.runs("a")
     ignored = int(queue.printed(run).split()[-1], 16)
     assert not ignored & (1 << (signal.SIGCHLD - 1) | 1 << (signal.SIGPIPE - 1))
 
 
-def test_a_killed_parent_of_commands_is_replaced(queue: Queue, tmp_path: Path) -> None:
+def test_a_killed_parent_of_commands_is_replaced(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
     """Where it is killed, what it had started is ended, fails as lost, and runs again under another."""
     queue.enqueue(f"echo $$ >> {tmp_path}/pids; [ -e {tmp_path}/go ] || exec sleep 60", id="a", backoff_base=0.01)
-    worker = LiveWorker(queue.path, drain=True)
-    try:
-        pid = pid_in(tmp_path / "pids")
-        os.kill(parent_of_commands(worker), signal.SIGKILL)
-        (tmp_path / "go").touch()
-        assert worker.exit_code() == 0, worker.said()
-    finally:
-        worker.kill()
+    worker = start(drain=True)
+    pid = pid_in(tmp_path / "pids")
+    os.kill(parent_of_commands(worker), signal.SIGKILL)
+    (tmp_path / "go").touch()
+    assert worker.exit_code() == 0, worker.said()
     assert not is_alive(pid)
     first, second = queue.runs("a")
     assert UNKNOWN in first.summary
@@ -126,7 +119,9 @@ def test_a_killed_parent_of_commands_is_replaced(queue: Queue, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("end", ["stopped", "killed"])
-def test_the_parent_of_commands_ends_with_its_worker(queue: Queue, tmp_path: Path, end: str) -> None:
+def test_the_parent_of_commands_ends_with_its_worker(
+    queue: Queue, start: StartWorker, tmp_path: Path, end: str
+) -> None:
     """However the program ends, also where what it has forked goes on, nothing of ours does."""
     forking = f"""
 import os, time
@@ -139,39 +134,35 @@ import threading
 threading.Timer(0.5, fork).start()
 """
     queue.enqueue(f"echo $$ > {tmp_path}/pid; exec sleep 60", id="a")
-    worker = LiveWorker(queue.path, prelude=forking)
-    try:
-        pid, forked = pid_in(tmp_path / "pid"), pid_in(tmp_path / "forked")
-        ours = [each.pid for each in look().children[worker.process.pid] if each.pid != forked]
-        assert len(ours) == 2, "the guardian and the parent of commands"
-        if end == "killed":
-            worker.process.kill()
-            worker.process.wait()
-        else:
-            worker.signal(signal.SIGTERM)
-            worker.signal(signal.SIGINT)
-            assert worker.exit_code(timeout_s=PATIENCE_S / 2) == 0  # it need not wait for its guardian in vain
-        wait_until(lambda: not any(map(is_alive, [pid, *ours])))
-        assert is_alive(forked)
-        assert lock_file.workers(queue.path) == [] or not lock_file.is_held(queue.path, *lock_file.workers(queue.path))
-        os.kill(forked, signal.SIGKILL)
-    finally:
-        worker.kill()
+    worker = start(prelude=forking)
+    pid, forked = pid_in(tmp_path / "pid"), pid_in(tmp_path / "forked")
+    ours = [each.pid for each in look().children[worker.process.pid] if each.pid != forked]
+    assert len(ours) == 2, "the guardian and the parent of commands"
+    if end == "killed":
+        worker.process.kill()
+        worker.process.wait()
+    else:
+        worker.signal(signal.SIGTERM)
+        worker.signal(signal.SIGINT)
+        assert worker.exit_code(timeout_s=PATIENCE_S / 2) == 0  # it need not wait for its guardian in vain
+    wait_until(lambda: not any(map(is_alive, [pid, *ours])))
+    assert is_alive(forked)
+    assert lock_file.workers(queue.path) == [] or not lock_file.is_held(queue.path, *lock_file.workers(queue.path))
+    os.kill(forked, signal.SIGKILL)
 
 
-def test_what_is_sent_to_all_of_a_unit_ends_no_parent_of_commands(queue: Queue, tmp_path: Path) -> None:
+def test_what_is_sent_to_all_of_a_unit_ends_no_parent_of_commands(
+    queue: Queue, start: StartWorker, tmp_path: Path
+) -> None:
     """Where a service manager sends TERM to all processes, running commands are waited for as ever."""
     queue.enqueue(f"echo $$ > {tmp_path}/pid; until [ -e {tmp_path}/go ]; do sleep 0.02; done", id="a")
-    worker = LiveWorker(queue.path)
-    try:
-        pid_in(tmp_path / "pid")
-        parent = parent_of_commands(worker)
-        subprocess.run(["kill", "-TERM", str(parent), str(worker.process.pid)], check=True)
-        wait_until(lambda: "stopping" in worker.said())
-        (tmp_path / "go").touch()
-        assert worker.exit_code() == 0
-    finally:
-        worker.kill()
+    worker = start()
+    pid_in(tmp_path / "pid")
+    parent = parent_of_commands(worker)
+    subprocess.run(["kill", "-TERM", str(parent), str(worker.process.pid)], check=True)
+    wait_until(lambda: "stopping" in worker.said())
+    (tmp_path / "go").touch()
+    assert worker.exit_code() == 0
     assert state_of(queue, "a") == "completed"
 
 

@@ -5,7 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,28 +20,10 @@ from queuectl.store.event_writer import EventWriter
 from queuectl.worker import start_worker
 from queuectl.worker.log_lines import Told
 from queuectl.worker.process import Invocation, Launcher, Process, Shortage
-from tests.worker.live import LiveWorker, freeze, is_alive, pid_in, state_of, wait_until
-
-StartWorker = Callable[..., LiveWorker]
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    with Queue.open(tmp_path / "db") as opened:
-        yield opened
-
-
-@pytest.fixture
-def start(queue: Queue) -> Iterator[StartWorker]:
-    started: list[LiveWorker] = []
-
-    def start_one(**options: Any) -> LiveWorker:
-        started.append(LiveWorker(queue.path, **options))
-        return started[-1]
-
-    yield start_one
-    for worker in started:
-        worker.kill()
+from tests.lives import state_of
+from tests.processes import is_alive, pid_in
+from tests.waiting import wait_until
+from tests.workers import LiveWorker, StartWorker, freeze
 
 
 def test_a_frozen_worker_that_lost_its_job_says_so_once(queue: Queue, start: StartWorker, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from queuectl.queue import Queue
+from tests.waiting import PATIENCE_S
 
-PATIENCE_S = 20.0
 OURS = {"X-Queuectl": "test", "Content-Type": "application/json"}
 
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from queuectl.outputs.frames import STDERR, STDOUT, Stream, read_frames
 from queuectl.worker.arrivals import Arrivals, interleave
 from queuectl.worker.posix_spawn import pipe
-
-from .live import Driven, running_job
+from tests.worker.driven import Driven, running_job
 
 PAIRS = "for i in 1 2 3; do echo out $i; echo err $i >&2; done"
 IN_ORDER = b"out 1\nerr 1\nout 2\nerr 2\nout 3\nerr 3\n"

@@ -12,8 +12,9 @@ import pytest
 from queuectl.outputs.frames import STDOUT, read_stream
 from queuectl.worker.attempt import LINGER_S, SETTLE_S, SHOW_AFTER_S
 from queuectl.worker.outcome import Stop
-
-from .live import Driven, is_alive, pid_in, running_job, wait_until
+from tests.processes import is_alive, pid_in
+from tests.waiting import wait_until
+from tests.worker.driven import Driven, running_job
 
 
 @pytest.fixture

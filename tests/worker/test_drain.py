@@ -15,8 +15,9 @@ from queuectl import Queue
 from queuectl.liveness.drainer import Drainer
 from queuectl.worker.drain import Drain
 from queuectl.worker.posix_spawn import pipe
-
-from .live import LiveWorker, is_alive, pid_in, wait_until
+from tests.processes import is_alive, pid_in
+from tests.waiting import wait_until
+from tests.workers import LiveWorker
 
 MUCH = bytes(200_000)
 """More than a pipe holds."""

@@ -10,7 +10,7 @@ from queuectl.liveness.lock_file import LockFile
 from queuectl.worker.guardian_process import Guard
 from queuectl.worker.helper_process import Helper, unreaped
 from queuectl.worker.snapshot_process import Snapshotting
-from tests.worker.live import wait_until
+from tests.waiting import wait_until
 
 
 def start(*words: str) -> Helper:

@@ -15,8 +15,7 @@ from queuectl import Queue
 from queuectl.worker import lines as module
 from queuectl.worker.lines import AT_ONCE, Lines, can_take, write_lines
 from queuectl.worker.log_lines import Told
-
-from .live import wait_until
+from tests.waiting import wait_until
 
 PAGE = 4096
 

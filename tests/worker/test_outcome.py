@@ -6,7 +6,7 @@ import pytest
 
 from queuectl import JobSpec, Result
 from queuectl.worker.outcome import Stop, Verdict, judge, spared
-from tests.worker.live import running_job
+from tests.worker.driven import running_job
 
 JOB = running_job("true")
 SPEC = JobSpec("a", "true", timeout_ms=1_500)

@@ -4,7 +4,7 @@ import pytest
 
 from queuectl.core.results import Result
 from queuectl.worker.prefetch import MOST, Ahead
-from tests.worker.live import running_job
+from tests.worker.driven import running_job
 
 
 def ended(duration_ms: int) -> Result:

@@ -11,8 +11,7 @@ from queuectl.events.types import Command
 from queuectl.outputs.frames import STDOUT
 from queuectl.worker import posix_spawn
 from queuectl.worker.process import Launcher, Process, SpawnError, signal_name
-
-from .live import wait_until
+from tests.waiting import wait_until
 
 
 @pytest.fixture(params=[True, False], ids=["of the worker", "of another process"])

@@ -22,8 +22,8 @@ from queuectl.worker.outcome import Stop
 from queuectl.worker.poller import Waiting
 from queuectl.worker.signals import Signals
 from queuectl.worker.slots import Slots, places
-
-from .live import running_job, wait_until
+from tests.waiting import wait_until
+from tests.worker.driven import running_job
 
 LEASE_S = 12.0
 

@@ -15,8 +15,8 @@ from queuectl.worker.attempt import Attempt
 from queuectl.worker.outcome import Stop
 from queuectl.worker.process import Launcher
 from queuectl.worker.spawner import Begun, Ended, Order, Spawner
-
-from .live import find_remains, running_job, wait_until
+from tests.waiting import wait_until
+from tests.worker.driven import find_remains, running_job
 
 SLOTS = 2
 PLACES = 30

@@ -14,7 +14,9 @@ import pytest
 from queuectl import Queue
 from queuectl.outputs.frames import read_stream
 from queuectl.worker.systemd import Notifier
-from tests.worker.live import is_alive, state_of, wait_until
+from tests.lives import state_of
+from tests.processes import is_alive, is_stopped
+from tests.waiting import wait_until
 
 UNIT = Path(__file__).parents[2] / "contrib" / "queuectl-worker.service"
 
@@ -196,7 +198,7 @@ def test_a_worker_keeps_its_watchdog_quiet(manager: Manager, start: StartService
         manager.hear_until("WATCHDOG=1")
         assert time.monotonic() - before < 0.9
     worker.send_signal(19)
-    wait_until(lambda: not is_running(worker.pid))
+    wait_until(lambda: is_stopped(worker.pid))
     wait_until(manager.is_silent)
     wait_until(lambda until=time.monotonic() + 0.9: time.monotonic() > until)  # type: ignore[misc]
     assert manager.is_silent()
@@ -204,11 +206,6 @@ def test_a_worker_keeps_its_watchdog_quiet(manager: Manager, start: StartService
     manager.hear_until("WATCHDOG=1")
     worker.terminate()
     assert worker.wait(20) == 0
-
-
-def is_running(pid: int) -> bool:
-    """Return whether a process is neither stopped nor gone."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T"
 
 
 def test_commands_cannot_speak_for_their_worker(queue: Queue, manager: Manager, start: StartService) -> None:

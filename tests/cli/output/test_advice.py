@@ -11,8 +11,9 @@ import pytest
 
 from queuectl.cli.output.advice import unserved_text
 from queuectl.core.results import Unserved
-from tests.cli.conftest import CommandLine, wait_until
+from tests.cli.conftest import CommandLine
 from tests.cli.terminal import Terminal
+from tests.waiting import wait_until
 
 
 def shown(cli: CommandLine, *words: str) -> list[str]:

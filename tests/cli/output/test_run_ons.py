@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.cli.conftest import CommandLine, wait_until
+from tests.cli.conftest import CommandLine
+from tests.waiting import wait_until
 
 SAID = "no such user"
 FAILING = "echo No Such User | tr A-Z a-z >&2; exit 1"

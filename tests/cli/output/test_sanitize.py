@@ -14,9 +14,10 @@ from queuectl.events.log import Append
 from queuectl.events.types import NEW, Enqueued, JobSpec, WorkerStarted
 from queuectl.outputs.frames import encode
 from queuectl.store.event_writer import EventWriter
-from tests.cli.conftest import CommandLine, wait_until
+from tests.cli.conftest import CommandLine
 from tests.cli.terminal import Terminal
 from tests.cli.test_every_verb import PLAIN
+from tests.waiting import wait_until
 
 HOSTILE = "a\x1b[2J\x1b]0;owned\x07\x9b2J\u202eb\u2066c\u2069\u200f\x1b[31m"
 VISIBLE = re.compile(r"\\x1b\[2J|\\u001b\[2J", re.I)

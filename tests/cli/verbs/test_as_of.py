@@ -12,7 +12,8 @@ import pytest
 from queuectl.cli.input.types import now_us
 from queuectl.core.request import JobRequest
 from queuectl.core.times import time_json
-from tests.cli.conftest import CommandLine, wait_until
+from tests.cli.conftest import CommandLine
+from tests.waiting import wait_until
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import CommandLine, wait_until
-from tests.worker.live import is_alive, pid_in
+from tests.cli.conftest import CommandLine
+from tests.processes import is_alive, pid_in
+from tests.waiting import wait_until
 
 STUBBORN = """
 trap '' TERM

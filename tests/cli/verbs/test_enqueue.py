@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import CommandLine, wait_until
+from tests.cli.conftest import CommandLine
 from tests.cli.terminal import Terminal
+from tests.waiting import wait_until
 
 
 def test_id_and_command(cli: CommandLine) -> None:

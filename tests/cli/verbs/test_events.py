@@ -1,13 +1,13 @@
 """events: the log, by position, time and type, and as it grows."""
 
 import json
-import os
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import CommandLine, wait_until
+from tests.cli.conftest import CommandLine
+from tests.processes import cpu_s
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -142,12 +142,6 @@ def test_a_follower_holds_no_old_page(full: CommandLine) -> None:
     finally:
         following.terminate()
         following.communicate(timeout=10)
-
-
-def cpu_s(pid: int) -> float:
-    """Return the processor time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_choices(full: CommandLine) -> None:

@@ -7,8 +7,9 @@ import pytest
 from queuectl import JobRequest, JobState, Queue
 from queuectl.core.job_filter import Filter
 from queuectl.queries import job_list
-from tests.cli.conftest import CommandLine, wait_until
+from tests.cli.conftest import CommandLine
 from tests.clocks import FakeClock
+from tests.waiting import wait_until
 
 
 def test_pending_in_running_order(cli: CommandLine) -> None:

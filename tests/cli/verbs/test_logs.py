@@ -12,8 +12,9 @@ from shutil import which
 import pytest
 
 from queuectl.outputs.frames import encode
-from tests.cli.conftest import CommandLine, wait_until
+from tests.cli.conftest import CommandLine
 from tests.cli.terminal import Terminal
+from tests.waiting import wait_until
 
 FAILS = "echo out $QUEUECTL_ATTEMPT; echo err >&2; exit 3"
 

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from tests.cli.conftest import CommandLine, wait_until
+from tests.cli.conftest import CommandLine
+from tests.waiting import wait_until
 
 
 def test_run_makes_an_id(cli: CommandLine) -> None:

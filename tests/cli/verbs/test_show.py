@@ -1,7 +1,8 @@
 """show: one job in full."""
 
 from queuectl.cli.output.format import moment
-from tests.cli.conftest import CommandLine, wait_until
+from tests.cli.conftest import CommandLine
+from tests.waiting import wait_until
 
 
 def test_show(cli: CommandLine) -> None:

@@ -5,14 +5,15 @@ import os
 import re
 import shutil
 import signal
-from pathlib import Path
 
 import pytest
 
 from queuectl import JobRequest
 from queuectl.system.host import host
-from tests.cli.conftest import CommandLine, wait_until
+from tests.cli.conftest import CommandLine
 from tests.cli.terminal import Terminal
+from tests.processes import is_stopped
+from tests.waiting import wait_until
 
 
 def test_json(cli: CommandLine) -> None:
@@ -162,7 +163,7 @@ def test_watch_gives_the_terminal_up_while_stopped(cli: CommandLine) -> None:
     with Terminal(cli, "status", "--watch") as terminal:
         terminal.wait_for("q quits")
         terminal.process.send_signal(signal.SIGTSTP)
-        wait_until(lambda: Path(f"/proc/{terminal.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+        wait_until(lambda: is_stopped(terminal.process.pid))
         terminal.read()
         assert terminal.is_sane()
         terminal.process.send_signal(signal.SIGCONT)

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import CommandLine, wait_until
+from tests.cli.conftest import CommandLine
 from tests.cli.terminal import Terminal
+from tests.processes import is_stopped
+from tests.waiting import wait_until
 
 LIST_KEYS = "q quit"
 UP, DOWN, RIGHT, LEFT, ESCAPE, ENTER = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\x1b", "\r"
@@ -244,8 +246,7 @@ def test_ctrl_z(cli: CommandLine) -> None:
     with Terminal(cli, "top") as terminal:
         terminal.wait_for(re.compile(r"a +pending").search)
         terminal.type("\x1a")
-        stat = Path(f"/proc/{terminal.process.pid}/stat")
-        wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
+        wait_until(lambda: is_stopped(terminal.process.pid))
         terminal.read()
         assert terminal.is_sane()
         terminal.process.send_signal(signal.SIGCONT)

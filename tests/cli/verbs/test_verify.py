@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from queuectl.store.store import Store, key_of
-from tests.cli.conftest import CommandLine, wait_until
+from tests.cli.conftest import CommandLine
 from tests.cli.output.test_terminal import on_a_terminal
 from tests.logs import fill, replace, rewritten, rows_of
+from tests.waiting import wait_until
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from queuectl.system.processes import look
-from tests.cli.conftest import CommandLine, wait_until
-from tests.worker.live import LiveWorker
+from tests.cli.conftest import CommandLine
+from tests.waiting import wait_until
+from tests.workers import LiveWorker
 
 
 def started(cli: CommandLine, process: "subprocess.Popen[str]") -> str:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import CommandLine, wait_until
-from tests.worker.live import is_alive, pid_in
+from tests.cli.conftest import CommandLine
+from tests.processes import is_alive, pid_in
+from tests.waiting import wait_until
 
 CTRL_C = b"\x03"
 GATED = "echo $$ > {0}/pid; until [ -e {0}/go ]; do sleep 0.05; done"
