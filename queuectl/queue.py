@@ -15,7 +15,7 @@ from .api.base import directory_of
 from .api.jobs import Asking
 from .api.leases import Claiming
 from .core.request import check_text
-from .core.settings import VARIABLES
+from .core.settings import ALL_VARIABLES
 from .errors import CorruptLog, StoreError
 from .projections import layout, marks
 from .store.event_reader import EventReader
@@ -104,4 +104,4 @@ def _check_end_of_log(store: Store) -> None:
 
 
 def _settings_in(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: environ[name] for name in VARIABLES.values() if name in environ}
+    return {name: environ[name] for name in ALL_VARIABLES if name in environ}

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..core.settings import VARIABLES
+from ..core.settings import ALL_VARIABLES
 from ..errors import QueuectlError
 from ..system.run_mark import MARK
 from .output.table import line, note, paint
@@ -82,7 +82,7 @@ def _run(text: str, home: Path, interrupted: Interrupted) -> None:
 
 
 def _environment(environ: Mapping[str, str], home: Path) -> dict[str, str]:
-    other = {*VARIABLES.values(), *_OF_A_RUN}
+    other = {*ALL_VARIABLES, *_OF_A_RUN}
     package = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, (package, environ.get("PYTHONPATH"))))
     plain = {name: value for name, value in environ.items() if name not in other}

@@ -113,7 +113,7 @@ class Intake:
         settings, cwd, own_cwd = self._settings, self._cwd, request.cwd
         wall_us = self._now_us if self._wall_us is None else self._wall_us
         run_at_us = _run_at_us(request, wall_us)
-        timeout_s = settings.job_timeout_sec if request.timeout_s is None else request.timeout_s
+        timeout_s = settings.job_timeout_s if request.timeout_s is None else request.timeout_s
         max_retries = settings.max_retries if request.max_retries is None else request.max_retries
         base = settings.backoff_base if request.backoff_base is None else request.backoff_base
         _check_numbers(request.priority, max_retries, timeout_s, base)

@@ -46,7 +46,7 @@ KEYS: Mapping[str, Key] = {
         Key("backoff_base", 2, False, 0, 1_000_000, "a retry waits base ** attempt seconds"),
         Key("backoff_max_s", 3600, False, 0, _YEAR_S, "the longest wait before a retry, in seconds"),
         Key("backoff_jitter", 0, False, 0, 10, "a retry waits up to this fraction longer, at random"),
-        Key("job_timeout_sec", 300, False, 0, _YEAR_S, "seconds a command may run; 0 is for ever"),
+        Key("job_timeout_s", 300, False, 0, _YEAR_S, "seconds a command may run; 0 is for ever"),
         Key("lease_s", 30, False, 1, 86_400, "seconds until a silent worker's job is taken back"),
         Key("grace_s", 10, False, 0, 86_400, "seconds between TERM and KILL"),
         Key("output_limit_bytes", 10 << 20, True, 0, 1 << 40, "output kept of one attempt, in bytes"),
@@ -61,10 +61,17 @@ KEYS: Mapping[str, Key] = {
 VARIABLES: Final[Mapping[str, str]] = {name: f"QUEUECTL_{name.upper()}" for name in KEYS}
 """Key -> the environment's variable that counts before the store, in the process that has it."""
 
+FORMER: Final[Mapping[str, str]] = {"job_timeout_sec": "job_timeout_s"}
+"""What older releases called a key, in events and in variables -> the key."""
+
+_FORMER_VARIABLES: Final[Mapping[str, str]] = {name: f"QUEUECTL_{old.upper()}" for old, name in FORMER.items()}
+
+ALL_VARIABLES: Final = frozenset({*VARIABLES.values(), *_FORMER_VARIABLES.values()})
+
 _ALIASES: Mapping[str, str] = {
     "max_retries_default": "max_retries",
-    "job_timeout_s": "job_timeout_sec",
-    "timeout_ms": "job_timeout_sec",
+    "timeout_ms": "job_timeout_s",
+    **FORMER,
 }
 
 
@@ -75,7 +82,7 @@ class Settings(NamedTuple):
     backoff_base: float = 2
     backoff_max_s: float = 3600
     backoff_jitter: float = 0
-    job_timeout_sec: float = 300
+    job_timeout_s: float = 300
     lease_s: float = 30
     grace_s: float = 10
     output_limit_bytes: int = 10 << 20
@@ -134,7 +141,7 @@ def check_value(name: str, value: Value) -> None:
 
 def _parse_number(key: Key, name: str, text: str) -> int | float:
     in_ms = name.strip().lower().replace("-", "_") == "timeout_ms"
-    in_seconds = key.name.endswith(("_s", "_sec")) and not in_ms
+    in_seconds = key.name.endswith("_s") and not in_ms
     number = _number(text, in_seconds=in_seconds)
     if in_ms:
         number /= 1000
@@ -171,10 +178,17 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Value]:
     Raises InvalidInput that names the variable.
     """
     found: dict[str, Value] = {}
-    for name, variable in VARIABLES.items():
+    for name in KEYS:
+        variable = variable_of(name, environ)
         if text := environ.get(variable):
             try:
                 found[name] = parse(name, text)[1]
             except InvalidInput as error:
                 raise InvalidInput(f"environment variable {variable}", error.found, error.expected) from None
     return found
+
+
+def variable_of(name: str, environ: Mapping[str, str]) -> str:
+    """Return the variable that a key is set by: the one that it had in older releases if that alone is there."""
+    variable, former = VARIABLES[name], _FORMER_VARIABLES.get(name)
+    return former if former and former in environ and not environ.get(variable) else variable

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from ..core.settings import FORMER
 from ..events.types import ConfigChanged, Value
 from ..store.store import Transaction
 from .row_codec import pack, scan, unpacker, write
@@ -12,11 +13,12 @@ _unpack: Callable[[bytes], Value] = unpacker(Value)
 
 
 def apply(txn: Transaction, event: ConfigChanged) -> None:
-    """Set a key, or drop it."""
+    """Set a key, or drop it; one that an older release named by the name it has now."""
+    key = FORMER.get(event.key, event.key).encode()
     if event.new is None:
-        txn.delete(TABLE, event.key.encode())
+        txn.delete(TABLE, key)
     else:
-        write(txn, TABLE, event.key.encode(), pack(event.new))
+        write(txn, TABLE, key, pack(event.new))
 
 
 def values(txn: Transaction) -> dict[str, Value]:

@@ -6,7 +6,7 @@ from ..errors import NewerFormat
 from ..store.store import Store, Transaction
 from ..store.tables import META, VERSION_OF_VIEWS
 
-VIEWS_VERSION: Final = 10
+VIEWS_VERSION: Final = 11
 """The layout of the views; raised when a row or a table of them changes, so that they are rebuilt."""
 
 

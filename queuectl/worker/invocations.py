@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from ..core.job import Job
-from ..core.settings import VARIABLES
+from ..core.settings import ALL_VARIABLES
 from ..errors import EnvironmentMissing
 from ..system.run_mark import MARK
 from .process import Invocation, Launcher
@@ -58,5 +58,5 @@ class Invocations:
 
 def without_settings(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     """Return an environment without our settings: what a job enqueues is not to depend on which worker ran it."""
-    own = {os.fsencode(variable) for variable in VARIABLES.values()}
+    own = {os.fsencode(variable) for variable in ALL_VARIABLES}
     return {name: value for name, value in environ.items() if name not in own}

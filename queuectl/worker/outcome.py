@@ -95,7 +95,7 @@ def _timed_out(spec: JobSpec) -> str:
         return told
     typed = as_typed(spec.id)
     lift = f"queuectl edit {typed} --set timeout=1h, and where it is dead then: queuectl dlq retry {typed}"
-    return f"{told}, the default limit; lift it: {lift}; or for jobs to come: queuectl config set job_timeout_sec 1h"
+    return f"{told}, the default limit; lift it: {lift}; or for jobs to come: queuectl config set job_timeout_s 1h"
 
 
 def _with_last_line(what: str, stderr_tail: str | None) -> str:

@@ -150,7 +150,7 @@ def test_a_job_can_say_everything_itself(queue: Queue) -> None:
 
 @pytest.mark.parametrize(
     ("key", "option", "field", "given"),
-    [("max_retries", "max_retries", "max_retries", 7), ("job_timeout_sec", "timeout_s", "timeout_ms", 7),
+    [("max_retries", "max_retries", "max_retries", 7), ("job_timeout_s", "timeout_s", "timeout_ms", 7),
      ("backoff_base", "backoff_base", "backoff_base", 7)],
 )  # fmt: skip
 def test_a_job_wins_over_the_configuration_and_that_over_the_default(

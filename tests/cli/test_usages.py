@@ -61,7 +61,7 @@ def test_as_typed(shell: Shell) -> None:
     assert shell("queuectl clear") == "Cleared 3 completed jobs\n"
     assert shell("queuectl config set max_retries 5") == "max_retries = 5\n"
     assert shell("queuectl config set max_retries_default 5") == "max_retries = 5\n"
-    assert shell("queuectl config set job_timeout_sec 30") == "job_timeout_sec = 30\n"
+    assert shell("queuectl config set job_timeout_s 30") == "job_timeout_s = 30\n"
     assert shell("queuectl config get backoff_base") == "2\n"
     assert "max_retries" in shell("queuectl config show")
     assert "requeued" in shell("queuectl history bad1")

@@ -69,7 +69,7 @@ def test_json_takes_times_as_people_write_them() -> None:
 
 def test_the_settings_count_where_a_job_says_nothing() -> None:
     """Retries, timeout and backoff come from the settings unless the job has its own."""
-    settings = Settings(max_retries=9, job_timeout_sec=0, backoff_base=1.5)
+    settings = Settings(max_retries=9, job_timeout_s=0, backoff_base=1.5)
     spec = spec_of(JobRequest("true"), settings=settings)
     assert (spec.max_retries, spec.timeout_ms, spec.backoff_base) == (9, None, 1.5)
     own = JobRequest("true", max_retries=0, timeout_s=0.5, backoff_base=0)

@@ -21,13 +21,13 @@ def test_max_retries_has_an_alias(alias: str) -> None:
 @pytest.mark.parametrize(("text", "value"), [("30000", 30), ("1500", 1.5), ("0", 0)])
 def test_timeout_ms_is_the_timeout_in_milliseconds(text: str, value: float) -> None:
     """A timeout given in milliseconds is kept in seconds."""
-    assert parse("timeout-ms", text) == ("job_timeout_sec", value)
+    assert parse("timeout-ms", text) == ("job_timeout_s", value)
 
 
-@pytest.mark.parametrize("name", ["job_timeout_s", "job-timeout-s"])
-def test_the_timeout_may_be_spelled_as_other_seconds_are(name: str) -> None:
-    """job_timeout_s is the same key, and takes durations."""
-    assert parse(name, "1h") == ("job_timeout_sec", 3600)
+@pytest.mark.parametrize("name", ["job_timeout_s", "job-timeout-s", "job_timeout_sec", "JOB-TIMEOUT-SEC"])
+def test_the_timeout_may_be_spelled_as_it_was(name: str) -> None:
+    """job_timeout_sec, its name in older releases, is the same key, and takes durations."""
+    assert parse(name, "1h") == ("job_timeout_s", 3600)
 
 
 @pytest.mark.parametrize("name", ["", "max retries", "colour", "job_timeout"])
@@ -134,6 +134,15 @@ def test_a_key_in_seconds_takes_a_duration(name: str, text: str, value: float) -
     assert parse(name, text) == (canonical(name), value)
     variable = VARIABLES[canonical(name)]
     assert from_environment({variable: text}) == {canonical(name): value}
+
+
+def test_a_variable_counts_under_its_former_name() -> None:
+    """The variable of an older release counts as long as the one of today is not set, and refusals name it."""
+    former, today = "QUEUECTL_JOB_TIMEOUT_SEC", "QUEUECTL_JOB_TIMEOUT_S"
+    assert from_environment({former: "9"}) == from_environment({former: "9", today: ""}) == {"job_timeout_s": 9}
+    assert from_environment({former: "9", today: "7"}) == {"job_timeout_s": 7}
+    with pytest.raises(InvalidInput, match=former):
+        from_environment({former: "soon"})
 
 
 @pytest.mark.parametrize("name", ["timeout_ms", "max_retries", "backoff_base", "output_limit_bytes"])

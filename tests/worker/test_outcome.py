@@ -51,7 +51,7 @@ def test_a_limit_that_nobody_asked_for_says_so() -> None:
     assert judge(-15, Stop.TIMEOUT, spec=spec, stderr_tail=None).error == (
         "timed out after 300 s, the default limit; lift it: queuectl edit 'a b' --set timeout=1h, "
         "and where it is dead then: queuectl dlq retry 'a b'; "
-        "or for jobs to come: queuectl config set job_timeout_sec 1h"
+        "or for jobs to come: queuectl config set job_timeout_s 1h"
     )
 
 

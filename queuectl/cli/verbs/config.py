@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...core.settings import KEYS, VARIABLES, canonical
+from ...core.settings import KEYS, canonical, variable_of
 from ...core.shells import not_here
 from ..command import Verb, VerbSet
 from ..input import completions
@@ -29,13 +29,13 @@ COLUMNS = (
 
 _NEGATIVE = re.compile(r"-[.0-9].*|-inf")
 
-UNITS = {"_s": "s", "_sec": "s", "_bytes": "bytes"}
+UNITS = {"_s": "s", "_bytes": "bytes"}
 """How a key ends -> what its value counts."""
 
 ENVIRONMENT = "environment"
 
 MILLISECONDS = "timeout_ms"
-"""The other spelling of job_timeout_sec, under which its value is in milliseconds."""
+"""The other spelling of job_timeout_s, under which its value is in milliseconds."""
 
 
 class SetValue(Verb):
@@ -143,16 +143,16 @@ def _unit(name: str) -> str:
 
 
 def _document(key: str, found: "ConfigValue") -> dict[str, Any]:
-    variable = {"variable": VARIABLES[key]} if found.source == ENVIRONMENT else {}
+    variable = {"variable": variable_of(key, os.environ)} if found.source == ENVIRONMENT else {}
     return {"value": found.value, "source": found.source, **variable}
 
 
 def _source(key: str, found: "ConfigValue") -> str:
-    return f"{found.source} {VARIABLES[key]}" if found.source == ENVIRONMENT else found.source
+    return f"{found.source} {variable_of(key, os.environ)}" if found.source == ENVIRONMENT else found.source
 
 
 def _warn_overruled(name: str) -> None:
-    variable = VARIABLES[name]
+    variable = variable_of(name, os.environ)
     if value := os.environ.get(variable):
         note(f"Here {variable}={escape(value)} counts before it; unset that to have the queue's.")
 

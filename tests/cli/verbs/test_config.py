@@ -18,8 +18,8 @@ def test_set(cli: CommandLine, key: str) -> None:
 
 def test_timeouts(cli: CommandLine) -> None:
     """The timeout is taken in seconds, or in milliseconds by its other name."""
-    cli("config", "set", "job_timeout_sec", "30")
-    assert cli("config", "get", "job_timeout_sec").stdout == "30\n"
+    cli("config", "set", "job_timeout_s", "30")
+    assert cli("config", "get", "job_timeout_s").stdout == "30\n"
     cli("config", "set", "timeout_ms", "1500")
     assert cli("config", "get", "job-timeout-sec").stdout == "1.5\n"
 
@@ -30,7 +30,7 @@ def test_milliseconds(cli: CommandLine) -> None:
     assert cli("config", "get", "timeout-ms").stdout == "1500\n"
     assert cli.json("config", "get", "timeout_ms") == {"key": "timeout_ms", "value": 1500, "source": "store"}
     shown = {row.split()[0]: row.split()[1:3] for row in cli("config", "show").stdout.splitlines()}
-    assert shown["job_timeout_sec"] == ["1.5", "s"]
+    assert shown["job_timeout_s"] == ["1.5", "s"]
     assert shown["output_limit_bytes"] == ["10485760", "bytes"]
 
 
