@@ -27,8 +27,8 @@ def main(arguments: list[str]) -> int:
         live(path, options.events)
         begun = time.perf_counter()
         with Queue.open(path) as queue:
-            head, job_id = queue.head(), queue.jobs(state="completed", limit=1)[0].id
-            made = queue.make_snapshots(with_head=False) or []
+            head, job_id = queue.log.head(), queue.jobs(state="completed", limit=1)[0].id
+            made = queue.admin.make_snapshots(with_head=False) or []
         seconds, megabytes = time.perf_counter() - begun, sum(each.file_bytes for each in made) / 1e6
         print(
             f"{head:,} events, {(path / 'data.mdb').stat().st_size / 1e6:,.0f} MB;"
@@ -56,10 +56,12 @@ def live(path: Path, events: int) -> None:
     """Return a queue a life of jobs that complete, fail, die and wait."""
     with Queue.open(path) as queue:
         results: list[Result] = []
-        while queue.head() < events:
-            queue.enqueue_many([JobRequest(f"process --part {queue.head() + n}", priority=n % 3) for n in range(BLOCK)])
+        while queue.log.head() < events:
+            queue.enqueue_many(
+                [JobRequest(f"process --part {queue.log.head() + n}", priority=n % 3) for n in range(BLOCK)]
+            )
             for _ in range(2):
-                claimed = queue.exchange("bench", results, want=BLOCK // 2 - 10, lease_s=60).claimed
+                claimed = queue.worker("bench").exchange(results, want=BLOCK // 2 - 10, lease_s=60).claimed
                 results = [
                     Result(job, "completed", 0, duration_ms=3)
                     if job.number % 50

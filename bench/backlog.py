@@ -72,12 +72,12 @@ def claimed(path: Path, *, want: int) -> float:
         results: list[Result] = []
         begun = time.perf_counter()
         for _ in range(CLAIMS // want):
-            answer = queue.exchange("bench", results, want=want, lease_s=60)
+            answer = queue.worker("bench").exchange(results, want=want, lease_s=60)
             if len(answer.claimed) < want or len(answer.settled) < len(results):
                 raise SystemExit(f"{len(answer.claimed)} claimed of {want}, and {len(answer.refused)} refused")
             results = [Result(job, "completed", 0) for job in answer.claimed]
         seconds = time.perf_counter() - begun
-        queue.exchange("bench", results, want=0, lease_s=60)
+        queue.worker("bench").exchange(results, want=0, lease_s=60)
     count = CLAIMS // want * want
     fill(path, count)
     return count / seconds

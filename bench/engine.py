@@ -53,9 +53,9 @@ def measure_queue(path: Path, size: int) -> dict[str, float]:
         enqueued = rate(size, lambda: [queue.enqueue_many(requests) for _ in range(size // BATCH)])
         hundreds = rate(size // 2, lambda: drain(queue, size // 2, 100))
         thousands = rate(size // 2, lambda: drain(queue, size // 2, 1_000))
-        on_disk = queue.sizes()["used"] / size
+        on_disk = queue.admin.sizes()["used"] / size
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        report = queue.replay(check=True)
+        report = queue.admin.replay(check=True)
         if report.differences or queue.status().jobs["completed"] != size:
             raise SystemExit(f"the queue is wrong, so its speed means nothing: {report.differences}")
     return {
@@ -70,8 +70,8 @@ def measure_queue(path: Path, size: int) -> dict[str, float]:
 
 def drain(queue: Queue, count: int, batch: int) -> None:
     while count > 0:
-        claimed = queue.claim("bench", min(batch, count))
-        queue.complete_many(claimed)
+        claimed = queue.worker("bench").claim(min(batch, count))
+        queue.worker("bench").complete_many(claimed)
         count -= len(claimed)
 
 

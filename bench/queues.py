@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
 
 
 def exchanged(queue: Queue, *, queues: list[str] | None) -> None:
-    if len(queue.exchange("bench", [], want=1, lease_s=3600, queues=queues).claimed) != 1:
+    if len(queue.worker("bench").exchange([], want=1, lease_s=3600, queues=queues).claimed) != 1:
         raise SystemExit("there was nothing left to claim, so its time means nothing")
 
 

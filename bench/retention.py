@@ -65,7 +65,7 @@ def compacted(path: Path, events: int) -> None:
         drain(queue, events // 3, BATCH)
         begun = time.perf_counter()
         with timed_writes(took):
-            done = queue.compact(older_than_s=0)
+            done = queue.admin.compact(older_than_s=0)
         seconds = time.perf_counter() - begun
     archived = sum(Path(each).stat().st_size for each in done.segments)
     print(
@@ -102,7 +102,7 @@ def drained(path: Path, jobs: int, *, retains: bool) -> tuple[int, float]:
     with Queue.open(path) as queue:
         drain(queue, ENDED_BEFORE, BATCH)
         if retains:
-            queue.config_set("retention_s", 1)
+            queue.admin.config_set("retention_s", 1)
     fill(path, jobs)
     time.sleep(1)  # until what ended is old enough
     seconds = seconds_of(draining(path, 8))
@@ -121,7 +121,7 @@ def churned(path: Path) -> None:
             for _ in range(CHURN_JOBS // BATCH):
                 queue.enqueue_many([JobRequest("true")] * BATCH)
             drain(queue, CHURN_JOBS, BATCH)
-            queue.compact(older_than_s=0)
+            queue.admin.compact(older_than_s=0)
             sizes.append((path / "data.mdb").stat().st_size / 1e6)
     shown = " ".join(f"{size:.1f}" for size in sizes[:: CHURN_ROUNDS // 8])
     print(f"churn    {CHURN_ROUNDS} rounds of {CHURN_JOBS:,} jobs: {shown}, at the end {sizes[-1]:.1f} MB")

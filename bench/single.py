@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
             rates["one thread"].append(rate(options.jobs, lambda: enqueue(queue, options.jobs)))
             several = f"{options.threads} threads"
             rates[several].append(rate(options.jobs, lambda: enqueue_by(queue, options.jobs, options.threads)))
-        if queue.head() != 2 * options.rounds * options.jobs:
+        if queue.log.head() != 2 * options.rounds * options.jobs:
             raise SystemExit("jobs are missing, so the speed means nothing")
     for name, found in rates.items():
         print(f"{name:12s}{median_and_range(found)} a second")

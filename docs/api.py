@@ -8,11 +8,12 @@ from typing import Any
 
 import queuectl
 from queuectl import Queue, QueuectlError
-from queuectl.api.admin import Keeping
-from queuectl.api.base import Opened
+from queuectl.api.admin import Admin
+from queuectl.api.directories import Directories
 from queuectl.api.history import History
 from queuectl.api.jobs import Asking
-from queuectl.api.leases import Claiming
+from queuectl.api.leases import LeaseHolder
+from queuectl.api.log import Log
 from queuectl.api.reads import Looking
 
 INTRO = """\
@@ -57,14 +58,17 @@ do what is not loaded yet where it interrupted the loading of a part of the prog
 act on it later. What it closes is closed once the call that it interrupted is through; a call that finds its queue
 closed says so."""
 
-SECTIONS: Mapping[str, tuple[type[Any], ...]] = {
-    "Open and close": (Queue, Opened),
-    "Enqueue and act": (Asking,),
-    "Run jobs": (Claiming,),
-    "Look": (Looking,),
-    "Read the log": (History,),
-    "Keep the log": (Keeping,),
+SECTIONS: Mapping[str, type[Any]] = {
+    "Open and close": Queue,
+    "Enqueue and act": Asking,
+    "Look": Looking,
+    "Read the log": History,
+    "A queue's directory": Directories,
+    "`queue.worker(id)`": LeaseHolder,
+    "`queue.log`": Log,
+    "`queue.admin`": Admin,
 }
+"""Title -> the class whose own methods stand under it."""
 _REPR = re.compile(r"<[\w.]+: ('\w+')>")
 
 
@@ -78,8 +82,8 @@ def page() -> str:
     }
     words = "\n\n".join(inspect.getdoc(Queue).split("\n\n")[2:])  # type: ignore[union-attr]
     parts = [INTRO, "## Queue", words.replace("\n", " ")]
-    for title, methods in _sections():
-        parts += [f"### {title}", "\n".join(f"- {_method(name)}" for name in methods)]
+    for title, kind in SECTIONS.items():
+        parts += [f"### {title}", *_introduced(kind), "\n".join(f"- {each}" for each in _methods(kind))]
     parts += ["## Signals and time limits", SIGNALS]
     parts += ["## Functions", "\n".join(f"- {_told(name, each)}" for name, each in functions.items())]
     parts += ["## Values", "\n".join(f"- {_value(name, each)}" for name, each in values.items())]
@@ -87,15 +91,16 @@ def page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _sections() -> Iterator[tuple[str, list[str]]]:
-    """Yield the public methods under what they are for, as the classes that Queue is made of have them."""
-    for title, kinds in SECTIONS.items():
-        methods = [name for kind in kinds for name in vars(kind) if inspect.isroutine(getattr(kind, name))]
-        yield title, [name for name in methods if not name.startswith("_")]
+def _introduced(kind: type[Any]) -> list[str]:
+    """Return what a class behind `queue` says of itself; those that Queue is made of are not spoken of."""
+    return [] if issubclass(Queue, kind) else [" ".join(inspect.getdoc(kind).split())]  # type: ignore[union-attr]
 
 
-def _method(name: str) -> str:
-    return _told(name, getattr(Queue, name))
+def _methods(kind: type[Any]) -> Iterator[str]:
+    """Yield what a class itself can do."""
+    for name in vars(kind):
+        if not name.startswith("_") and inspect.isroutine(getattr(kind, name)):
+            yield _told(name, getattr(kind, name))
 
 
 def _told(name: str, function: Any) -> str:

@@ -24,7 +24,7 @@ def main(url: str) -> None:
     with Queue.open() as queue, queue.subscribe("post-failures", start="now") as batches:
         for batch in batches:
             for recorded in batch:
-                told = event_json(recorded, queue.job_id_of(recorded.stream))
+                told = event_json(recorded, queue.log.job_id_of(recorded.stream))
                 if told["type"] in ("failed", "dead"):
                     post(url, told)
                     batches.ack(recorded.position)  # on disk, so that a kill repeats one post rather than a batch

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from .api.admin import Admin
+    from .api.leases import LeaseHolder
+    from .api.log import Log
     from .core.job import Job, JobState
     from .core.job_filter import Chosen, Filter
     from .core.request import JobRequest
@@ -79,6 +82,9 @@ if TYPE_CHECKING:
     from .worker import start_worker
 
 _HOMES = {
+    "api.admin": "Admin",
+    "api.leases": "LeaseHolder",
+    "api.log": "Log",
     "transfer.import_jobs": "Adopted",
     "core.results": "Acted Bulk Captured Cause ConfigValue Exchange Family Kin Overview Recovered Result Run Running "
     "Status Subscriber Unserved Waited WorkerInfo",
@@ -109,6 +115,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split
 
 __all__ = [
     "Acted",
+    "Admin",
     "Adopted",
     "AmbiguousJob",
     "Archived",
@@ -139,6 +146,8 @@ __all__ = [
     "JobSpec",
     "JobState",
     "Kin",
+    "LeaseHolder",
+    "Log",
     "Migrated",
     "NewerFormat",
     "NoQueue",

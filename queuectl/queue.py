@@ -8,14 +8,19 @@ from __future__ import annotations  # evaluated, those of so many methods cost a
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from .api.admin import Keeping
+from .api.admin import Admin
 from .api.base import directory_of
+from .api.deprecated import Deprecated
+from .api.directories import Directories
 from .api.jobs import Asking
-from .api.leases import Claiming
-from .core.request import check_text
+from .api.leases import LeaseHolder
+from .api.log import Log
+from .core.request import check_text, check_worker
 from .core.settings import ALL_VARIABLES
+from .engine.group_commit import GroupCommit
+from .engine.unit_of_work import Engine
 from .errors import CorruptLog, StoreError
 from .projections import layout, marks
 from .store.event_reader import EventReader
@@ -26,6 +31,7 @@ from .system.lazy import Later
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import TracebackType
 
     from .projections import rebuild
     from .system.clock import Clock
@@ -33,14 +39,15 @@ else:
     rebuild = Later("projections.rebuild")
 
 
-class Queue(Asking, Claiming, Keeping):
+class Queue(Asking, Directories, Deprecated):
     """A queue on disk. Open it, use it, close it, in as many threads as you like; a forked child opens its own.
 
     >>> with Queue.open("q") as queue:  # a directory, made on first use
     ...     job = queue.enqueue("echo hi", id="hi", max_retries=2)
     ...     print(job.id, job.state)
-    ...     [claimed] = queue.claim("me")  # or leave that to `queuectl worker start`
-    ...     done = queue.complete(queue.start(claimed))
+    ...     me = queue.worker("me")  # or leave the rest to `queuectl worker start`
+    ...     [claimed] = me.claim()
+    ...     done = me.complete(me.start(claimed))
     ...     [ended] = queue.wait(job.id)
     ...     print(ended.state, [type(each.event).__name__ for each in queue.history("hi")])
     hi pending
@@ -48,7 +55,7 @@ class Queue(Asking, Claiming, Keeping):
 
     What a word means in every method: `job_id` is a whole id (`match_id` gives it for its beginning),
     `job_ids` is one or several; `reason` is kept in the log with the change; `actor` is who the log names
-    in place of this queue's; `worker` is a worker's id; `queue` and `queues` are names, None is all;
+    in place of this queue's; `queue` and `queues` are names, None is all;
     an empty list is none, here and everywhere;
     `state` is a JobState or its name; `where` is a Filter, what a job must be; `limit` is how many at the
     most, `after` the id of the last of the page before, `order` one of the keys of `queuectl list --order`;
@@ -56,6 +63,18 @@ class Queue(Asking, Claiming, Keeping):
     in microseconds since the epoch; `progress` is called now and then, and what it raises stops the work
     where nothing is lost.
     """
+
+    def __init__(
+        self, store: Store, clock: Clock, actor: str, cause: int = 0, environ: Mapping[str, str] | None = None
+    ) -> None:
+        engine = Engine(store, clock, actor, cause, environ)
+        super().__init__(engine)
+        self.path = store.path
+        self.actor = actor
+        self.log = Log(engine)
+        self.admin = Admin(engine)
+        self._commits = GroupCommit(engine)
+        self._printed = None
 
     @classmethod
     def open(
@@ -90,6 +109,23 @@ class Queue(Asking, Claiming, Keeping):
         except BaseException:
             store.close()
             raise
+
+    def worker(self, id: str) -> LeaseHolder:
+        """Return what a worker of this id does: claim, start, complete, fail, renew, release and more.
+
+        The id is whatever the program calls itself, 1 to 200 printable characters. Raises InvalidInput.
+        """
+        return LeaseHolder(self._engine, check_worker(id))
+
+    def close(self) -> None:
+        """Close the store; doing so twice is harmless."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
 
 
 def _check_end_of_log(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""Keeping a queue's log: replayed, looked back on, proven, copied, moved and cut."""
+"""Administration of an open queue: replayed, proven, copied, cut, and configured."""
 
 from __future__ import annotations  # evaluated, those of so many methods cost a command its start
 
@@ -8,56 +8,48 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..display import shown_with_kind
+from ..core.settings import canonical, parse
+from ..engine.unit_of_work import settings_of
 from ..errors import InvalidInput
 from ..system.lazy import Later
+from .base import Opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import IO
 
-    from ..history import as_of, branch
-    from ..history.branch import Branch
+    from ..core.results import ConfigValue
+    from ..core.settings import Settings
+    from ..events.types import Value
+    from ..history import as_of
     from ..history.snapshot_files import Snapshot
     from ..integrity import verify
     from ..integrity.verify import Verified
-    from ..projections import rebuild, upgrade
+    from ..projections import rebuild
     from ..projections.rebuild import ReplayReport
-    from ..projections.upgrade import Migrated
-    from ..retention import background, compact, policy, shrink
+    from ..queries import jobs
+    from ..retention import background, compact, policy
     from ..retention.background import Retaining
     from ..retention.policy import Compacted
-    from ..retention.shrink import Shrunk
-    from ..transfer import backup, export_log, foreign_files, import_jobs, import_log, restore, swap
+    from ..transfer import backup, export_log, foreign_files, import_jobs
     from ..transfer.backup import BackedUp
     from ..transfer.export_log import Exported
     from ..transfer.import_jobs import Adopted
-    from ..transfer.restore import Restored
 else:
-    import_jobs = Later("transfer.import_jobs")
     as_of = Later("history.as_of")
     backup = Later("transfer.backup")
-    branch = Later("history.branch")
-    policy = Later("retention.policy")
-    export_log = Later("transfer.export_log")
-    foreign_files = Later("transfer.foreign_files")
-    import_log = Later("transfer.import_log")
-    swap = Later("transfer.swap")
-    upgrade = Later("projections.upgrade")
-    rebuild = Later("projections.rebuild")
-    restore = Later("transfer.restore")
     background = Later("retention.background")
     compact = Later("retention.compact")
-    shrink = Later("retention.shrink")
+    export_log = Later("transfer.export_log")
+    foreign_files = Later("transfer.foreign_files")
+    import_jobs = Later("transfer.import_jobs")
+    jobs = Later("queries.jobs")
+    policy = Later("retention.policy")
+    rebuild = Later("projections.rebuild")
     verify = Later("integrity.verify")
 
 
-from .base import directory_of
-from .reads import Looking
-
-
-class Keeping(Looking):
-    """What is done with the log as a whole."""
+class Admin(Opened, called="Queue.admin"):
+    """`queue.admin`: a queue rebuilt, proven, copied, cut and configured."""
 
     def replay(self, *, check: bool = False, progress: Callable[[int, int], None] | None = None) -> ReplayReport:
         """Rebuild every view from the log beside the live ones and compare; unless `check`, swap them in.
@@ -70,40 +62,6 @@ class Keeping(Looking):
         rebuilt = rebuild.rebuild(self._store, swap=not check, progress=progress)
         took_s = time.monotonic() - begun
         return rebuild.ReplayReport(rebuilt.events, rebuilt.differences, rebuilt.swapped, took_s, rebuilt.held_s)
-
-    def as_of(
-        self,
-        position: int | None = None,
-        *,
-        at_us: int | None = None,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> as_of.Past:
-        """Return the queue as it was behind the event at a position, or at a time in microseconds; close it after use.
-
-        `progress` is called with the events folded and to be folded. Raises InvalidInput for a moment
-        before the log begins or still to come, Archived where retention has taken out its events.
-        """
-        with self._store.read() as txn:
-            moment = as_of.moment_at(txn, position, at_us, self._clock.now_us())
-        return as_of.Past(self._store, moment, progress)
-
-    def branch(
-        self,
-        into: str | os.PathLike[str],
-        position: int | None = None,
-        *,
-        at_us: int | None = None,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> Branch:
-        """Make a second queue in a new directory as this one was at a position or a time.
-
-        `progress` is called with the events copied and to be copied, `into` is that directory. Raises
-        InvalidInput where the directory is there already, what `as_of` raises for the moment, and
-        StoreError.
-        """
-        with self._store.read() as txn:
-            moment = as_of.moment_at(txn, position, at_us, self._clock.now_us())
-        return branch.branch(self._store, moment, Path(into), progress)
 
     def snapshots(self) -> list[Snapshot]:
         """Return the snapshots that `as_of` can begin from, by position."""
@@ -134,7 +92,7 @@ class Keeping(Looking):
         """
         files = [Path(each) for each in against]
         into = None if write_to is None else Path(write_to)
-        return verify.verify(self.path, log_only=log_only, against=files, write_to=into)
+        return verify.verify(self._store.path, log_only=log_only, against=files, write_to=into)
 
     def backup(
         self,
@@ -148,29 +106,6 @@ class Keeping(Looking):
         `progress` is called with what goes on, and the bytes done of all. Raises StoreError.
         """
         return backup.back_up(self._store, os.fspath(file), force=force, progress=progress)
-
-    @classmethod
-    def restore(
-        cls,
-        file: str | os.PathLike[str],
-        path: str | os.PathLike[str] | None = None,
-        *,
-        force: bool = False,
-        progress: Callable[[str, int, int | None], None] | None = None,
-    ) -> Restored:
-        """Restore the backup in a `file` (`-`: from stdin) as the queue in a directory.
-
-        One that is there is replaced only with `force`, and kept aside. Raises StoreError.
-        """
-        return restore.restore(directory_of(path), os.fspath(file), force=force, progress=progress)
-
-    @classmethod
-    def finish_restore(cls, path: str | os.PathLike[str] | None = None) -> bool:
-        """End a restore or an import that was interrupted while it moved in; returns whether there was one.
-
-        Raises StoreError where there is no queue, and one was killed before it moved in.
-        """
-        return swap.finish(directory_of(path))
 
     def export(
         self,
@@ -186,23 +121,6 @@ class Keeping(Looking):
         return export_log.export(
             self._store, write, now_us=self._clock.now_us(), with_outputs=outputs, progress=progress
         )
-
-    @classmethod
-    def import_export(
-        cls,
-        source: IO[bytes],
-        path: str | os.PathLike[str] | None = None,
-        *,
-        name: str = "the export",
-        progress: Callable[[str, int, int | None], None] | None = None,
-    ) -> Exported:
-        """Import the export in `source` into the queue in a directory, which must be empty or new, all or nothing.
-
-        `name` is what errors call it. Raises InvalidInput, StoreError.
-        """
-        if not isinstance(name, str):
-            raise InvalidInput("name", shown_with_kind(name), "a text")
-        return import_log.import_export(directory_of(path), source, name, progress=progress)
 
     def import_jobs(
         self,
@@ -236,22 +154,6 @@ class Keeping(Looking):
             source = " and ".join(Path(file).name for file in files)
             return import_jobs.adopt(self._engine, rows, source, wanted, reason=reason, progress=progress)
 
-    @classmethod
-    def migrate(
-        cls,
-        path: str | os.PathLike[str] | None = None,
-        *,
-        check: bool = False,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> Migrated:
-        """Bring the store in a directory up to this release; `check`: only tell what that takes.
-
-        To open it does the same. `progress` is called with the events done, and all. Raises NoQueue,
-        NotAQueue, NewerFormat or StoreError.
-        """
-        directory = directory_of(path)
-        return upgrade.needed(directory) if check else upgrade.migrate(directory, progress=progress)
-
     def compact(
         self,
         *,
@@ -269,7 +171,8 @@ class Keeping(Looking):
         it there, and nothing is lost. Raises CompactBusy or StoreError.
         """
         before_us = self._engine.now_us() - int(older_than_s * 1_000_000)
-        rule = policy.Rule(self.position_at(before_us), keep_dead)
+        with self._store.read() as txn:
+            rule = policy.Rule(jobs.position_at(txn, before_us), keep_dead)
         if dry_run:
             steps = policy.plan(self._store, rule)
         else:
@@ -282,14 +185,41 @@ class Keeping(Looking):
                     progress(done)
         return done
 
-    def retaining(self, actor: str) -> Retaining:
-        """Return what lets old events go step by step as `retention_s` says; a worker calls it now and then."""
+    def background_compactor(self, actor: str) -> Retaining:
+        """Return the background compactor, which lets old events go step by step as `retention_s` says."""
         return background.Retaining(self._engine, actor)
 
-    @staticmethod
-    def shrink(path: str | os.PathLike[str] | None = None, *, check: bool = False) -> Shrunk:
-        """Return the space of what was let go back to the disk; nobody may have the queue open, not even the caller.
+    def settings(self) -> Settings:
+        """Return the settings that count now, here; raises InvalidInput for a bad one in the environment."""
+        with self._store.read() as txn:
+            return settings_of(txn, self._engine.environ)
 
-        `check`: only look whether that could be done now. Raises NoQueue or StoreError.
-        """
-        return shrink.shrink(directory_of(path), check=check)
+    def config(self) -> dict[str, ConfigValue]:
+        """Return every setting's value and where it comes from; raises as settings() does."""
+        with self._store.read() as txn:
+            return jobs.settings(txn, self._engine.environ)
+
+    def config_get(self, key: str) -> Value:
+        """Return the value of the setting `key`; raises InvalidInput with the list of keys."""
+        return self.config()[canonical(key)].value
+
+    def config_set(self, key: str, value: str | int | float, *, reason: str | None = None) -> Value:
+        """Give a configuration key a value; raises InvalidInput with the list of good ones."""
+        name, parsed = parse(key, str(value))
+        with self._engine.unit(reason=reason) as unit:
+            unit.configure(name, parsed)
+        return parsed
+
+    def config_unset(self, key: str, *, reason: str | None = None) -> None:
+        """Let a configuration key have its default again; raises InvalidInput with the list of keys."""
+        name = canonical(key)
+        with self._engine.unit(reason=reason) as unit:
+            unit.configure(name, None)
+
+    def check_there(self) -> None:
+        """Raise NoQueue where the directory no longer holds the store that is open."""
+        self._store.check_there()
+
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of the store: `used` by data, in the `map` reserved, of the `file`."""
+        return self._store.sizes()

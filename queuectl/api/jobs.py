@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from ..core.commands import CancelJob, RemoveJob, RequeueJob
 from ..core.job import JobState
 from ..core.request import JobRequest, ids_of
-from ..core.settings import canonical, parse
 from ..core.times import time_us
 from ..system.lazy import Later
 
@@ -21,7 +20,9 @@ if TYPE_CHECKING:
     from ..core.job_filter import Chosen, Filter, Verb
     from ..core.results import Acted, Bulk
     from ..engine import enqueue, job_actions
-    from ..events.types import Command, Value
+    from ..engine.group_commit import GroupCommit
+    from ..events.types import Command
+    from .admin import Admin
 else:
     job_actions = Later("engine.job_actions")
     enqueue = Later("engine.enqueue")
@@ -33,6 +34,9 @@ from .reads import Looking
 
 class Asking(Looking):
     """What users change."""
+
+    admin: Admin
+    _commits: GroupCommit
 
     def enqueue(
         self,
@@ -99,7 +103,7 @@ class Asking(Looking):
         return enqueue.enqueue_all(
             self._engine,
             requests,
-            settings=self.settings(),
+            settings=self.admin.settings(),
             skip_existing=skip_existing,
             progress=progress,
             reason=reason,
@@ -170,7 +174,7 @@ class Asking(Looking):
 
         `verb` is cancel, retry or remove. Raises InvalidInput where the filter names a state in which they can not.
         """
-        return job_actions.choose(self._store, verb, self._since_by_the_clock(where, self.due_times()))
+        return job_actions.choose(self._store, verb, self._since_by_the_clock(where, self.log.due_times()))
 
     def act_on_all(
         self, chosen: Chosen, *, reason: str | None = None, progress: Callable[[int], None] | None = None
@@ -180,19 +184,6 @@ class Asking(Looking):
         `progress` is called with the number of jobs gone through behind each transaction.
         """
         return job_actions.act_on_all(self._engine, chosen, reason=reason, progress=progress)
-
-    def config_set(self, key: str, value: str | int | float, *, reason: str | None = None) -> Value:
-        """Give a configuration key a value; raises InvalidInput with the list of good ones."""
-        name, parsed = parse(key, str(value))
-        with self._engine.unit(reason=reason) as unit:
-            unit.configure(name, parsed)
-        return parsed
-
-    def config_unset(self, key: str, *, reason: str | None = None) -> None:
-        """Let a configuration key have its default again; raises InvalidInput with the list of keys."""
-        name = canonical(key)
-        with self._engine.unit(reason=reason) as unit:
-            unit.configure(name, None)
 
     def _act_on_dead(self, job_ids: str | Sequence[str] | None, command: JobCommand, reason: str | None) -> list[str]:
         if job_ids is None:

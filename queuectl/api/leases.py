@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Literal
 
 from ..core.commands import CompleteJob, ReleaseJob, RenewLease
-from ..core.request import check_line, check_queues, check_slots, check_text, check_worker
+from ..core.request import check_line, check_queues, check_slots, check_text
 from ..display import shown
 from ..engine.unit_of_work import token_of
 from ..errors import Unusable
@@ -19,42 +19,53 @@ from ..system.lazy import Later
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from ..core import results as answers
     from ..core.job import Job
     from ..core.results import Captured, Exchange, Recovered, Result
     from ..engine import exchange, rescue
+    from ..engine.unit_of_work import Engine
+    from ..outputs import storage
+    from ..queries import jobs
 else:
     answers = Later("core.results")
     exchange = Later("engine.exchange")
+    jobs = Later("queries.jobs")
     rescue = Later("engine.rescue")
+    storage = Later("outputs.storage")
 
 
-from .reads import Looking
+from .base import Opened
 
 
-class Claiming(Looking):
-    """What workers change."""
+class LeaseHolder(Opened, called="Queue.worker()"):
+    """`queue.worker(id)`: the jobs that a worker takes, and what became of them, in that worker's name.
 
-    def claim(
-        self, worker: str, count: int = 1, *, queues: Sequence[str] | None = None, lease_s: float | None = None
-    ) -> list[Job]:
-        """Lease the next `count` jobs to a worker, in order; fewer, or none, where fewer are ready.
+    Nothing is recorded of the worker itself unless `started` says that it is there.
+    """
+
+    def __init__(self, engine: Engine, id: str) -> None:
+        super().__init__(engine)
+        self.id = id
+
+    def claim(self, count: int = 1, *, queues: Sequence[str] | None = None, lease_s: float | None = None) -> list[Job]:
+        """Lease the next `count` jobs, in order; fewer, or none, if fewer are ready.
 
         A lease holds for `lease_s` seconds, or until it is renewed. Raises InvalidInput.
         Each job's `lease.token` is what completing, failing, renewing or releasing it is checked by.
         """
-        rescue.take_over(self._engine, actor=check_worker(worker))
-        with self._engine.unit(actor=worker) as unit:
+        rescue.take_over(self._engine, actor=self.id)
+        with self._engine.unit(actor=self.id) as unit:
             lease_s = unit.settings().lease_s if lease_s is None else lease_s
-            return unit.claim(worker, count, lease_s=lease_s, queues=queues)
+            return unit.claim(self.id, count, lease_s=lease_s, queues=queues)
 
     def start(self, job: Job, *, host: str | None = None, pid: int | None = None) -> Job:
         """Count an attempt of a claimed job, before its command is spawned; raises StaleLease.
 
         `host` and `pid` are where it runs: here, in this process, unless given.
         """
-        with self._engine.unit(actor=_holder(job)) as unit:
+        with self._engine.unit(actor=self.id) as unit:
             return unit.start([job], host=host or surroundings.host(), pid=pid or os.getpid())[0]
 
     def complete(
@@ -72,7 +83,7 @@ class Claiming(Looking):
         """Record that the runs of claimed jobs ended well, all or none; raises StaleLease."""
         if not claimed:
             return []
-        with self._engine.unit(actor=_holder(claimed[0])) as unit:
+        with self._engine.unit(actor=self.id) as unit:
             return unit.execute([(job.number, CompleteJob(token_of(job))) for job in claimed])
 
     def fail(
@@ -98,13 +109,13 @@ class Claiming(Looking):
 
     def renew(self, job: Job, *, lease_s: float | None = None) -> Job:
         """Hold a claimed job for `lease_s` seconds from now; raises StaleLease."""
-        with self._engine.unit(actor=_holder(job)) as unit:
+        with self._engine.unit(actor=self.id) as unit:
             until_us = unit.lease_until_us(unit.settings().lease_s if lease_s is None else lease_s)
             return unit.execute([(job.number, RenewLease(token_of(job), until_us))])[0]
 
     def release(self, job: Job, *, cause: str = "released") -> Job:
         """Give a claimed job back, `cause` telling why in a line; no attempt is used up. Raises StaleLease."""
-        with self._engine.unit(actor=_holder(job), rings=True) as unit:
+        with self._engine.unit(actor=self.id, rings=True) as unit:
             return unit.execute([(job.number, ReleaseJob(token_of(job), check_line("cause", cause)))])[0]
 
     def refresh(self, claimed: Sequence[Job]) -> list[Job | None]:
@@ -113,18 +124,17 @@ class Claiming(Looking):
             found = job_rows.get_many(txn, [job.number for job in claimed])
         return [found.get(job.number) for job in claimed]
 
-    def recover(self, *, actor: str | None = None) -> Recovered:
+    def recover(self) -> Recovered:
         """Take back the jobs of workers that are gone or let their lease expire; claim() does so too.
 
         What such a worker of this machine has left running is killed first. Slots of readers that were
         killed are freed.
         """
         self._store.free_readers()
-        return rescue.take_over(self._engine, actor=actor)
+        return rescue.take_over(self._engine, actor=self.id)
 
     def exchange(
         self,
-        worker: str,
         results: Sequence[Result],
         *,
         want: int,
@@ -134,14 +144,14 @@ class Claiming(Looking):
     ) -> Exchange:
         """Hand in results and take out started jobs, in one transaction.
 
-        `results` are how runs ended; with `hold` all the worker's leases hold for `lease_s` seconds from now,
+        `results` are how runs ended; with `hold` all its leases hold for `lease_s` seconds from now,
         by its presence, without an event. It gives `want` jobs at the most. What is refused is collected
         rather than raised, so that one lost lease costs nothing else.
         """
-        with self._engine.unit(actor=worker) as unit:
+        with self._engine.unit(actor=self.id) as unit:
             return exchange.exchange(
                 unit,
-                worker,
+                self.id,
                 results,
                 want=want,
                 queues=queues,
@@ -151,9 +161,8 @@ class Claiming(Looking):
                 pid=os.getpid(),
             )
 
-    def worker_started(
+    def started(
         self,
-        worker: str,
         *,
         host: str,
         pid: int,
@@ -161,53 +170,54 @@ class Claiming(Looking):
         queues: Sequence[str] | None = None,
         reason: str | None = None,
     ) -> None:
-        """Record that a worker began to take jobs: where it runs (`host`, `pid`), and how many at a time (`slots`)."""
+        """Record that the worker takes jobs from now on, on `host` as process `pid`, `slots` at a time."""
         event = WorkerStarted(check_text("host", host), pid, check_slots(slots), check_queues(queues))
-        check_worker(worker)
-        with self._engine.unit(actor=worker, reason=reason) as unit:
-            unit.append_named(WORKER_STREAM + worker, (event,))
-            presence.put(unit.txn, worker, presence.Presence(self._clock.now_us()), now_us=unit.now_us)
+        with self._engine.unit(actor=self.id, reason=reason) as unit:
+            unit.append_named(WORKER_STREAM + self.id, (event,))
+            presence.put(unit.txn, self.id, presence.Presence(self._clock.now_us()), now_us=unit.now_us)
 
-    def worker_stopping(
-        self, worker: str, *, now: bool = False, reason: str | None = None, actor: str | None = None
-    ) -> None:
-        """Ask a worker to take no more jobs; `now`: also to give back those it runs."""
-        if worker not in [info.id for info in self.workers()]:
-            raise Unusable("worker", shown(worker), "one of `queuectl worker list`")
-        with self._engine.unit(reason=reason, actor=actor, rings=True) as unit:
-            unit.append_named(WORKER_STREAM + worker, (WorkerStopping(now),))
+    def stop(self, *, now: bool = False, reason: str | None = None, actor: str | None = None) -> None:
+        """Ask the worker to take no more jobs; `now`: also to give back those it runs.
 
-    def stop_requested(self, worker: str) -> Literal["", "finish", "now"]:
-        """Return what a worker was asked to do: nothing, to finish what it runs, or to give it back now."""
+        `actor` is who asks, this queue's actor unless given. Raises InvalidInput if no such worker runs.
+        """
         with self._store.read() as txn:
-            row = workers.get(txn, worker)
+            there = [info.id for info in jobs.list_workers(txn, self._store.path, self._clock.now_us())]
+        if self.id not in there:
+            raise Unusable("worker", shown(self.id), "one of `queuectl worker list`")
+        with self._engine.unit(reason=reason, actor=actor, rings=True) as unit:
+            unit.append_named(WORKER_STREAM + self.id, (WorkerStopping(now),))
+
+    def stop_requested(self) -> Literal["", "finish", "now"]:
+        """Return what the worker was asked to do: nothing, to finish what it runs, or to give it back now."""
+        with self._store.read() as txn:
+            row = workers.get(txn, self.id)
         if row is None or not row.stopping:
             return ""
         return "now" if row.stop_now else "finish"
 
-    def worker_stopped(self, worker: str, cause: str, *, actor: str | None = None, reason: str | None = None) -> None:
-        """Record that a worker ended, and by what `cause`; `actor` says so where it is not the worker itself."""
+    def stopped(self, cause: str, *, actor: str | None = None, reason: str | None = None) -> None:
+        """Record that the worker ended, and by what `cause`; `actor` says so where it is not the worker itself."""
         check_line("cause", cause)
-        with self._engine.unit(actor=actor or check_worker(worker), reason=reason) as unit:
-            if workers.get(unit.txn, worker) is not None:  # several may find the same worker gone
-                unit.append_named(WORKER_STREAM + worker, (WorkerStopped(cause),))
-            presence.drop(unit.txn, worker)
+        with self._engine.unit(actor=actor or self.id, reason=reason) as unit:
+            if workers.get(unit.txn, self.id) is not None:  # several may find the same worker gone
+                unit.append_named(WORKER_STREAM + self.id, (WorkerStopped(cause),))
+            presence.drop(unit.txn, self.id)
 
-    def heartbeat(self, worker: str) -> None:
-        """Note that a worker which holds no lock file is alive: presence, not history."""
-        check_worker(worker)
+    def heartbeat(self) -> None:
+        """Note that the worker, which holds no lock file, is alive: presence, not history."""
         with self._store.write() as txn:
             now_us = self._clock.now_us()
-            heard = presence.get(txn, worker)._replace(heard_at_us=now_us)
-            presence.put(txn, worker, heard, now_us=now_us)
+            heard = presence.get(txn, self.id)._replace(heard_at_us=now_us)
+            presence.put(txn, self.id, heard, now_us=now_us)
+
+    def output_path(self, job: Job) -> Path:
+        """Return where a claimed job's output lies while it runs, and after when it is large."""
+        return storage.file_of(self._store.path, job.number, token_of(job))
 
     def _settle(self, result: Result) -> Job:
-        with self._engine.unit(actor=_holder(result.job)) as unit:
+        with self._engine.unit(actor=self.id) as unit:
             settled, refused = exchange.settle(unit, [result])
             if refused:
                 raise refused[0][1]
             return settled[0]
-
-
-def _holder(job: Job) -> str | None:
-    return job.lease.worker if job.lease else None

@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from ..core.job import JobState
 from ..core.request import check_count, check_queue, check_state, ids_of
-from ..core.settings import canonical
-from ..engine import log_clock
-from ..engine.unit_of_work import settings_of, token_of
 from ..errors import JobNotFound, StoreError
 from ..projections import environments
 from ..queries import presence
@@ -20,16 +17,17 @@ from ..system.lazy import Later
 from .history import History
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    import os
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from ..core import due_times, job_filter
+    from ..core import job_filter
     from ..core.due_times import DueTimes
     from ..core.job import Job
     from ..core.job_filter import Filter
-    from ..core.results import ConfigValue, Overview, Run, Status, Unserved, Waited, WorkerInfo
-    from ..core.settings import Settings
-    from ..events.types import Value
+    from ..core.results import Overview, Run, Status, Unserved, Waited, WorkerInfo
+    from ..history import as_of, branch
+    from ..history.branch import Branch
     from ..outputs import check, frames, storage
     from ..queries import job_ids as matching
     from ..queries import job_list, job_wait
@@ -37,9 +35,11 @@ if TYPE_CHECKING:
     from ..queries import overview as overviews
     from ..queries.job_wait import OnLook
     from ..retention import archived_history
+    from .log import Log
 else:
+    as_of = Later("history.as_of")
+    branch = Later("history.branch")
     archived_history = Later("retention.archived_history")
-    due_times = Later("core.due_times")
     job_filter = Later("core.job_filter")
     job_wait = Later("queries.job_wait")
     frames = Later("outputs.frames")
@@ -70,6 +70,10 @@ def _by_the_clock(workers: list[WorkerInfo], times: DueTimes) -> list[WorkerInfo
 class Looking(History):
     """What can be asked of a queue."""
 
+    log: Log
+    path: Path
+    _printed: archived_history.Printed | None
+
     def job(self, job_id: str) -> Job:
         """Return a job by its id; raises JobNotFound, which says where it is archived if it is."""
         try:
@@ -77,15 +81,7 @@ class Looking(History):
                 job = presence.shown(txn, reading.find(txn, job_id))
         except JobNotFound as error:
             raise archived_history.refusal(self._store, error) from None
-        return self.due_times().shown(job) if job.due_us or job.lease else job
-
-    def due_times(self) -> DueTimes:
-        """Return the log's time and the machine's, which are one unless the clock was ahead once and was put right."""
-        log_us, wall_us = self._engine.now_us(), self._clock.now_us()
-        if log_us <= wall_us:
-            return due_times.DueTimes(log_us, wall_us)
-        with self._store.read() as txn:
-            return due_times.DueTimes(log_us, wall_us, log_clock.slow_us(txn, self._clock, log_us))
+        return self.log.due_times().shown(job) if job.due_us or job.lease else job
 
     def match_id(self, typed: str, *, or_removed: bool = False) -> str:
         """Return the id that is `typed`, or else the only one that begins so, of a job there is.
@@ -141,7 +137,7 @@ class Looking(History):
         Each is as it was when it was looked at. Raises as `jobs` does, before the first.
         """
         limit = None if limit is None else check_count("limit", limit)
-        times = self.due_times()
+        times = self.log.due_times()
         where = self._since_by_the_clock(where, times)
         found = job_list.each(self._store.read, where, job_filter.order_of(order), limit=limit, after=after)
         return map(times.shown, found) if times.ahead_us else found
@@ -164,7 +160,7 @@ class Looking(History):
     def status(self, *, queue: str | None = None) -> Status:
         """Return the queue at a glance, or the jobs of one queue and the workers that serve it; raises InvalidInput."""
         queue = None if queue is None else check_queue(queue)
-        times = self.due_times()
+        times = self.log.due_times()
         with self._store.read() as txn:
             return reading.status(txn, self.path, times, queue)
 
@@ -182,7 +178,7 @@ class Looking(History):
         that fit are given. `lately` are numbers of jobs to look at beside.
         """
         wanted = None if state is None else check_state(state)
-        times = self.due_times()
+        times = self.log.due_times()
         with self._store.read() as txn:
             found = overviews.overview(txn, self.path, times, state=wanted, queue=queue, limit=limit, lately=lately)
         if not times.ahead_us:
@@ -208,7 +204,7 @@ class Looking(History):
 
     def workers(self) -> list[WorkerInfo]:
         """Return the workers that have not stopped, those found dead among them."""
-        times = self.due_times()
+        times = self.log.due_times()
         with self._store.read() as txn:
             return _by_the_clock(reading.list_workers(txn, self.path, times.wall_us), times)
 
@@ -277,18 +273,6 @@ class Looking(History):
         """Return how many bytes of what a run has printed were not kept, for `output_limit_bytes` or a full disk."""
         return check.cut_bytes(lambda start, limit: self.output(run, start, limit=limit))
 
-    def output_path(self, job: Job) -> Path:
-        """Return where a claimed job's output lies while it runs, and after when it is large."""
-        return storage.file_of(self.path, job.number, token_of(job))
-
-    def check_there(self) -> None:
-        """Raise NoQueue where the directory no longer holds the store that is open."""
-        self._store.check_there()
-
-    def sizes(self) -> dict[str, int]:
-        """Return the bytes of the store: `used` by data, in the `map` reserved, of the `file`."""
-        return self._store.sizes()
-
     def wait(
         self, job_ids: str | Sequence[str], *, timeout_s: float | None = None, on_look: OnLook | None = None
     ) -> list[Job]:
@@ -298,7 +282,7 @@ class Looking(History):
         JobNotFound, or WaitTimeout after `timeout_s`, None being never; they go on all the same.
         """
         named = job_wait.Named(self.job, ids_of(job_ids))
-        job_wait.until_over(named, self.head, self.wait_for_change, timeout_s=timeout_s, on_look=on_look)
+        job_wait.until_over(named, self.log.head, self.log.wait_for_change, timeout_s=timeout_s, on_look=on_look)
         return named.found
 
     def wait_all(
@@ -309,20 +293,10 @@ class Looking(History):
         What is enqueued afterwards is not waited for; a job that ends and is retried meanwhile is. `on_look`
         is called with their queues, at once and every few seconds. Raises WaitTimeout after `timeout_s`.
         """
-        where = self._since_by_the_clock(where or job_filter.Filter(), self.due_times())
+        where = self._since_by_the_clock(where or job_filter.Filter(), self.log.due_times())
         meant = job_wait.Meant(self._store.read, where)
-        job_wait.until_over(meant, self.head, self.wait_for_change, timeout_s=timeout_s, on_look=on_look)
+        job_wait.until_over(meant, self.log.head, self.log.wait_for_change, timeout_s=timeout_s, on_look=on_look)
         return meant.result()
-
-    def settings(self) -> Settings:
-        """Return the settings that count now, here; raises InvalidInput for a bad one in the environment."""
-        with self._store.read() as txn:
-            return settings_of(txn, self._engine.environ)
-
-    def config(self) -> dict[str, ConfigValue]:
-        """Return every setting's value and where it comes from; raises as settings() does."""
-        with self._store.read() as txn:
-            return reading.settings(txn, self._engine.environ)
 
     def inherited_env(self, job: Job) -> Mapping[str, str | None]:
         """Return what a job took along of the environment it was enqueued from; None: that is not to be set."""
@@ -332,6 +306,36 @@ class Looking(History):
         with self._store.read() as txn:
             return environments.entries(txn, digest)
 
-    def config_get(self, key: str) -> Value:
-        """Return the value of the setting `key`; raises InvalidInput with the list of keys."""
-        return self.config()[canonical(key)].value
+    def as_of(
+        self,
+        position: int | None = None,
+        *,
+        at_us: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> as_of.Past:
+        """Return the queue as it was behind the event at a position, or at a time in microseconds; close it after use.
+
+        `progress` is called with the events folded and to be folded. Raises InvalidInput for a moment
+        before the log begins or still to come, Archived where retention has taken out its events.
+        """
+        with self._store.read() as txn:
+            moment = as_of.moment_at(txn, position, at_us, self._clock.now_us())
+        return as_of.Past(self._store, moment, progress)
+
+    def branch(
+        self,
+        into: str | os.PathLike[str],
+        position: int | None = None,
+        *,
+        at_us: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Branch:
+        """Make a second queue in a new directory as this one was at a position or a time.
+
+        `progress` is called with the events copied and to be copied, `into` is that directory. Raises
+        InvalidInput where the directory is there already, what `as_of` raises for the moment, and
+        StoreError.
+        """
+        with self._store.read() as txn:
+            moment = as_of.moment_at(txn, position, at_us, self._clock.now_us())
+        return branch.branch(self._store, moment, Path(into), progress)

@@ -63,7 +63,7 @@ def _wait_for(queue: "Queue", process: "subprocess.Popen[bytes]", log: Path, bef
             if code == 0:
                 return None  # it found nothing to drain
             raise QueuectlError(f"the worker exited at once with code {code} (its log is {log}): {_last_line(log)}")
-        queue.wait_for_change(queue.head(), POLL_S)
+        queue.log.wait_for_change(queue.log.head(), POLL_S)
     raise QueuectlError(f"worker process {process.pid} has not shown up in `queuectl worker list`; its log is {log}")
 
 

@@ -39,7 +39,7 @@ def adopt(
         _rejects(session, rejects, dry_run) as sink,
         progress("Importing", left=left) as shown,
     ):
-        report = queue.import_jobs(
+        report = queue.admin.import_jobs(
             files,
             format=kind,
             tables=tables,

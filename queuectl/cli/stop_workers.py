@@ -29,11 +29,11 @@ def ask_to_stop(queue: "Queue", ids: Sequence[str], *, now: bool, reason: str | 
     asked = Asked([], [], [])
     for info in _chosen({info.id: info for info in queue.workers()}, ids):
         if info.state == "dead" and not info.running:
-            queue.worker_stopped(info.id, "found gone", actor=queue.actor, reason=reason)
+            queue.worker(info.id).stopped("found gone", actor=queue.actor, reason=reason)
             asked.gone.append(info.id)
             continue
         # No signal beside the flag: the change wakes the worker, and a second signal would mean `now`.
-        queue.worker_stopping(info.id, now=now, reason=reason)
+        queue.worker(info.id).stop(now=now, reason=reason)
         (asked.holding if info.state == "dead" else asked.stopping).append(info.id)
     return asked
 
@@ -51,7 +51,7 @@ def wait_until_gone(queue: "Queue", ids: Sequence[str], busy: "Callable[[WorkerI
         for info in (each for each in found if each.runs and each.state != "dead" and each.id not in told):
             busy(info)
             told.add(info.id)
-        queue.wait_for_change(queue.head(), POLL_S)
+        queue.log.wait_for_change(queue.log.head(), POLL_S)
 
 
 def _chosen(workers: "dict[str, WorkerInfo]", ids: Sequence[str]) -> "list[WorkerInfo]":

@@ -261,13 +261,13 @@ def checked(function: Callable[..., T]) -> Callable[..., T]:
     return call
 
 
-def check_methods(cls: type) -> None:
-    """Make a class's own public methods refuse values of the wrong kind, and be class Queue's in Python's errors."""
+def check_methods(cls: type, called: str) -> None:
+    """Make a class's own public methods refuse values of the wrong kind, and be `called` so in Python's errors."""
     for name, method in list(vars(cls).items()):
         if name.startswith("_"):
             continue
         if (function := getattr(method, "__func__", method)) is not None and hasattr(function, "__code__"):
-            function.__qualname__ = f"Queue.{name}"  # the class that a program has, made of this one
+            function.__qualname__ = f"{called}.{name}"  # the class that a program has, made of this one
         if isinstance(method, classmethod | staticmethod):
             setattr(cls, name, type(method)(checked(method.__func__)))
         elif hasattr(method, "__code__"):

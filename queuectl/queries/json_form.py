@@ -49,8 +49,8 @@ def job_json(job: Job) -> dict[str, Any]:
 def event_json(recorded: Recorded, job_id: str | None = None, cause: Cause | None = None) -> dict[str, Any]:
     """Return an event; `job` is its job's id where it is a job's, `data` what the event says.
 
-    The log keeps no ids but those of jobs enqueued: `job_id` is as Queue.job_id_of gives it, `cause` as
-    Queue.cause_of does, None where the document may lack it.
+    The log keeps no ids but those of jobs enqueued: `job_id` is as `queue.log.job_id_of` returns it, `cause`
+    as `queue.log.cause_of` does, None where the document may lack it.
     """
     event = recorded.event
     if isinstance(event, Enqueued):

@@ -99,7 +99,7 @@ def events(desk: Desk, asked: Asked) -> Any:
 
     304 where that is what was sent.
     """
-    head = desk.queue.head()
+    head = desk.queue.log.head()
     tag = f'"{head}"'
     if asked.known == tag:
         return Response(status_code=304, headers={"ETag": tag})
@@ -112,8 +112,8 @@ def events(desk: Desk, asked: Asked) -> Any:
 
 
 def _events_json(queue: Queue, found: list[Recorded]) -> list[dict[str, Any]]:
-    ids = {stream: queue.job_id_of(stream) for stream in {recorded.stream for recorded in found}}
-    causes = {each.cause: queue.cause_of(each.position) for each in found if each.cause}
+    ids = {stream: queue.log.job_id_of(stream) for stream in {recorded.stream for recorded in found}}
+    causes = {each.cause: queue.log.cause_of(each.position) for each in found if each.cause}
     return [event_json(each, ids[each.stream], causes.get(each.cause)) for each in found]
 
 

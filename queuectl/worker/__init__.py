@@ -59,7 +59,7 @@ def start_worker(
             f"cannot start a worker on {queue.path} in a signal handler: the program that it interrupted would stand "
             "still until the worker ends; have the handler set a flag, and start it where that is looked at"
         )
-    settings = queue.settings()
+    settings = queue.admin.settings()
     options = Options(  # all are checked before anything is written or said
         slots=check_slots(slots),
         queues=check_queues(queues),

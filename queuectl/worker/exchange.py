@@ -37,8 +37,8 @@ class Exchanger:
         full_disk: FullDisk,
         lines: Lines,
     ) -> None:
-        self._queue = queue
-        self._worker = worker
+        self._path = queue.path
+        self._leases = queue.worker(worker)
         self._options = options
         self._lock = lock
         self._slots = slots
@@ -72,8 +72,7 @@ class Exchanger:
         results = self.results.unrecorded = self._slots.flushed(self.results.unrecorded)
         answer: Exchange | None = None
         with self._lock.writing(), self._full_disk.survived(now):
-            answer = self._queue.exchange(
-                self._worker,
+            answer = self._leases.exchange(
                 results,
                 want=want,
                 queues=self._options.queues,
@@ -92,7 +91,7 @@ class Exchanger:
         self._tell(results, answer, now)
         self._take(answer.claimed, begun_at=now)
         if any(result.kind == "released" for result in results):
-            ring(self._queue.path)  # for the other workers
+            ring(self._path)  # for the other workers
 
     def abandon(self, job: Job, now: float) -> None:
         """Stop the run of a job that is another's by now."""

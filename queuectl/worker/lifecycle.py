@@ -41,6 +41,7 @@ class Worker:
     def __init__(self, queue: Queue, options: Options, say: Report, notifier: Notifier) -> None:
         self.id = worker_id(os.uname().nodename, os.getpid())
         self._queue = queue
+        self._leases = queue.worker(self.id)
         self._options = options
         self._notifier = notifier
         self._lines = Lines(say)
@@ -89,8 +90,7 @@ class Worker:
     def _work(self) -> None:
         options, queue = self._options, self._queue
         with self._lock.writing():
-            queue.worker_started(
-                self.id,
+            self._leases.started(
                 host=os.uname().nodename,
                 pid=os.getpid(),
                 slots=options.slots,
@@ -107,7 +107,7 @@ class Worker:
             self._abort(error)
             raise
         with self._lock.writing(), self._full_disk.survived(time.monotonic()):  # found gone, where it has no room
-            queue.worker_stopped(self.id, cause)
+            self._leases.stopped(cause)
         ring(queue.path)  # for those that drain too: what they wait for may have been our last job
         self._say(log_lines.worker_stopped(self.id, cause))
 
@@ -119,10 +119,10 @@ class Worker:
             self._lock,
             worker=self.id,
             db_path=queue.path,
-            output_path=queue.output_path,
+            output_path=self._leases.output_path,
             inherited_env=queue.inherited_env,
             grace_s=options.grace_s,
-            output_limit_bytes=queue.settings().output_limit_bytes,
+            output_limit_bytes=queue.admin.settings().output_limit_bytes,
             is_sole=options.is_sole,
         )
 
@@ -169,8 +169,8 @@ class Worker:
             Result(job, "released", error=f"its worker failed: {error}") for job in held
         ]
         try:
-            self._queue.exchange(self.id, results, want=0, lease_s=self._options.lease_s)
-            self._queue.worker_stopped(self.id, escape(f"failed: {error}")[:900])
+            self._leases.exchange(results, want=0, lease_s=self._options.lease_s)
+            self._leases.stopped(escape(f"failed: {error}")[:900])
             ring(self._queue.path)  # for the other workers
         except NoQueue:  # nothing is left that an end could be recorded in, and the first error says so
             pass

@@ -66,7 +66,7 @@ class Loop:
         notifier: Notifier,
     ) -> None:
         self._queue = queue
-        self._worker = worker
+        self._leases = queue.worker(worker)
         self._options = options
         self._lock = lock
         self._waiting = waiting
@@ -192,16 +192,16 @@ class Loop:
     def _look(self, now: float) -> None:
         """See what others did: new jobs, cancelled ones, the wish that this worker stops."""
         self._looked_at, self._look_at = now, now + self._options.poll_s
-        head = self._queue.head()
+        head = self._queue.log.head()
         if head == self._seen_head:
             return
         self._seen_head = head
         self._exchanger.is_hungry = True
-        self._slots.output_limit_bytes = self._queue.settings().output_limit_bytes
+        self._slots.output_limit_bytes = self._queue.admin.settings().output_limit_bytes
         held = self._slots.jobs()
-        for job, found in zip(held, self._queue.refresh(held), strict=True):
+        for job, found in zip(held, self._leases.refresh(held), strict=True):
             self._check(job, found, now)
-        asked = self._queue.stop_requested(self._worker)
+        asked = self._leases.stop_requested()
         if asked:
             self._stop(Halt.GIVE_BACK if asked == "now" else Halt.FINISH, now, is_recorded=True)
 
@@ -228,7 +228,7 @@ class Loop:
         if not is_recorded and self._halt < Halt.GIVE_BACK:
             # Refused where somebody has taken this worker for gone.
             with suppress(InvalidInput), self._lock.writing(), self._full_disk.survived(now):
-                self._queue.worker_stopping(self._worker, now=halt > Halt.FINISH, actor=self._worker)
+                self._leases.stop(now=halt > Halt.FINISH, actor=self._leases.id)
         if not self._halt:
             self._notifier.stopping()
         self._halt = halt

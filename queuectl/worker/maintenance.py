@@ -43,8 +43,7 @@ class Upkeep:
         notifier: Notifier,
         say: Callable[[str], None],
     ) -> None:
-        self._queue = queue
-        self._worker = worker
+        self._leases = queue.worker(worker)
         self._slots = slots
         self._lock = lock
         self._waiting = waiting
@@ -52,7 +51,7 @@ class Upkeep:
         self._say = say
         self._guard = Guard(queue.path, worker)
         self._snapshotting = Snapshotting(queue)
-        self._retaining = queue.retaining(worker)
+        self._retaining = queue.admin.background_compactor(worker)
         self._package = Package()
         self.has_left_off = False
         """Whether the chores are done no more, for this program was replaced."""
@@ -105,7 +104,7 @@ class Upkeep:
             self._start_guard()
         try:
             with self._lock.writing():
-                recovered = self._queue.recover(actor=self._worker)
+                recovered = self._leases.recover()
         except OSError as error:
             if error.errno not in NO_DESCRIPTORS:
                 raise

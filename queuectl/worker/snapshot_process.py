@@ -34,7 +34,7 @@ class Snapshotting:
             self._is_making = False
             if self._helper.has_failed:
                 self._not_before = now + PAUSE_AFTER_FAILURE_S
-        elif now >= self._not_before and self._queue.are_snapshots_due():
+        elif now >= self._not_before and self._queue.admin.are_snapshots_due():
             self._not_before = now + PAUSE_S
             with suppress(OSError):  # short of processes: later, then
                 self._start()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from queuectl import (
+    Admin,
     Bulk,
     DuplicateJob,
     InvalidInput,
@@ -476,11 +477,11 @@ def test_a_bad_setting_changes_nothing(queue: Queue, key: str, value: Any) -> No
     assert queue.head() == 0
 
 
-@pytest.mark.parametrize("verb", [Queue.config_get, Queue.config_unset])
+@pytest.mark.parametrize("verb", [Admin.config_get, Admin.config_unset])
 def test_an_unknown_setting_is_refused(queue: Queue, verb: Any) -> None:
     """Asking for, or dropping, a key that is none lists the good ones."""
     with pytest.raises(InvalidInput, match="max_retries, backoff_base"):
-        verb(queue, "colour")
+        verb(queue.admin, "colour")
 
 
 # Wait

@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,17 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from queuectl import Captured, JobRequest, Queue, QueuectlError, Result, start_worker
+from queuectl import (
+    Admin,
+    Captured,
+    JobRequest,
+    LeaseHolder,
+    Log,
+    Queue,
+    QueuectlError,
+    Result,
+    start_worker,
+)
 from queuectl.core.argument_kinds import KINDS, kind_of
 from queuectl.core.job_filter import Chosen, Filter
 from queuectl.display import SHOWN_CHARS, shown
@@ -20,9 +31,13 @@ from queuectl.events.types import Output
 from queuectl.worker.process import signal_name
 from tests.lives import running
 
+PLACES: dict[str, type[Any]] = {"": Queue, "log.": Log, "admin.": Admin, "worker.": LeaseHolder}
+"""What stands before a method's name -> whose it is."""
+
 METHODS: dict[str, Any] = {
-    name: method.__func__ if isinstance(method, classmethod | staticmethod) else method
-    for cls in reversed(Queue.__mro__[:-1])
+    place + name: method.__func__ if isinstance(method, classmethod | staticmethod) else method
+    for place, kind in PLACES.items()
+    for cls in reversed(kind.__mro__[:-1])
     for name, method in vars(cls).items()
     if not name.startswith("_") and hasattr(getattr(method, "__func__", method), "__annotations__")
 } | {"start_worker": start_worker}
@@ -98,7 +113,7 @@ def arguments(queue: Queue, tmp_path: Path, name: str) -> dict[str, Any]:
         "key": "max_retries", "value": 5, "position": 1, "at_us": 5, "after": 0, "timeout_s": 0.01, "stream": 1,
         "name": "reader", "workers": ["w"], "events": [], "file": str(tmp_path / "file"), "into": tmp_path / "into",
         "write": print, "source": io.BytesIO(), "files": [str(jobs)], "format": "jobs-json", "older_than_s": 1e9,
-        "actor": "me", "path": tmp_path / "other",
+        "actor": "me", "id": "w", "path": tmp_path / "other",
     }  # fmt: skip
     function = getattr(METHODS[name], "__wrapped__", METHODS[name])
     code, defaults = function.__code__, {*(function.__kwdefaults__ or {})}
@@ -111,7 +126,9 @@ def arguments(queue: Queue, tmp_path: Path, name: str) -> dict[str, Any]:
 
 def call(queue: Queue, name: str, given: dict[str, Any]) -> object:
     """Call a method, and use up what it gives."""
-    method = start_worker if name == "start_worker" else getattr(queue, name)
+    place, _, plain = name.rpartition(".")
+    where = queue.worker("w") if place == "worker" else getattr(queue, place) if place else queue
+    method = start_worker if name == "start_worker" else getattr(where, plain)
     found = method(**given)
     if name == "open":
         found.close()
@@ -143,28 +160,34 @@ def test_a_wrong_value_is_refused_in_words(queue: Queue, tmp_path: Path, name: s
         if not kind.holds(value):
             assert isinstance(refused, InvalidInput), f"{name} took {shown(value)} as {parameter}"
             assert refused.field == parameter
-    assert queue.replay(check=True).differences == []
+    assert queue.admin.replay(check=True).differences == []
 
 
 def refusal(queue: Queue, act: Callable[[], object]) -> QueuectlError | None:
     """Do something, and give the error of ours that it ended with; nothing of that may be in the log."""
-    head = queue.head()
+    head = queue.log.head()
     try:
         act()
     except QueuectlError as error:
         refused = error
     else:
         return None
-    assert queue.head() == head, refused
+    assert queue.log.head() == head, refused
     assert "\n" not in str(refused)
     assert len(str(refused)) < 6000  # the longest path is 4096 bytes
     return refused
 
 
-UNENDING = {"start_worker", "subscribe", "wait", "wait_all", "wait_for_change", "close", "untold"}
+UNENDING = {
+    *("start_worker", "subscribe", "log.subscribe", "wait", "wait_all", "log.wait_for_change", "close"),
+    "log.missing_history",
+}
 """Methods that a right value would keep at it, or that would end the queue."""
 
-COSTLY = {("fail", "job"), ("complete", "job"), ("release", "job"), ("compact", "archive"), ("backup", "file")}
+COSTLY = {
+    *(("worker.fail", "job"), ("worker.complete", "job"), ("worker.release", "job")),
+    *(("admin.compact", "archive"), ("admin.backup", "file")),
+}
 
 
 @pytest.mark.parametrize("field", JobRequest._fields)
@@ -181,14 +204,14 @@ def test_a_request_is_checked_field_by_field(queue: Queue, field: str) -> None:
         refused = [refusal(queue, way) for way in ways]
         if isinstance(value, bytes | bytearray | io.BytesIO) or value != value or value == math.inf:
             assert all(isinstance(each, InvalidInput) or "line 1" in str(each) for each in refused), (field, value)
-    assert queue.replay(check=True).differences == []
+    assert queue.admin.replay(check=True).differences == []
 
 
 @pytest.mark.parametrize("wrong", [[1], ["text"], [None], [("completed",)], "text", 5, {}])
 def test_what_is_no_result_is_refused(queue: Queue, wrong: Any) -> None:
     """Results are told from whatever else there is before anything of them is recorded."""
     with pytest.raises(InvalidInput, match="results"):
-        queue.exchange("w1", wrong, want=0, lease_s=30)
+        queue.worker("w1").exchange(wrong, want=0, lease_s=30)
 
 
 @pytest.mark.parametrize("field", Result._fields)
@@ -198,9 +221,9 @@ def test_a_result_is_checked_field_by_field(queue: Queue, field: str) -> None:
         for kind in ("completed", "failed"):
             queue.enqueue("true", priority=9, max_retries=0)
             result = Result(running(queue), kind)._replace(**{field: value})
-            refusal(queue, lambda result=result: queue.exchange("w1", [result], want=0, lease_s=30))
-            refusal(queue, lambda result=result: queue.recover())
-    assert queue.replay(check=True).differences == []
+            refusal(queue, lambda result=result: queue.worker("w1").exchange([result], want=0, lease_s=30))
+            refusal(queue, lambda result=result: queue.worker("w1").recover())
+    assert queue.admin.replay(check=True).differences == []
 
 
 @pytest.mark.parametrize(
@@ -216,8 +239,8 @@ def test_a_result_is_checked_field_by_field(queue: Queue, field: str) -> None:
 )
 def test_what_a_run_printed_is_checked(queue: Queue, output: Captured) -> None:
     """Output that is none is refused, naming which part of it."""
-    [job] = queue.claim("w")
-    refused = refusal(queue, lambda: queue.complete(job, output=output))
+    [job] = queue.worker("w").claim()
+    refused = refusal(queue, lambda: queue.worker("w").complete(job, output=output))
     assert isinstance(refused, InvalidInput)
     assert refused.field.startswith("output.")
 
@@ -228,7 +251,7 @@ def test_an_edit_is_checked_field_by_field(queue: Queue, field: str) -> None:
     job = queue.enqueue("true")
     for value in POOL:
         refusal(queue, lambda value=value: queue.edit(job.id, **{field: value}))
-    assert queue.replay(check=True).differences == []
+    assert queue.admin.replay(check=True).differences == []
 
 
 @pytest.mark.parametrize("field", Filter._fields)
@@ -244,20 +267,21 @@ def test_a_filter_is_checked_field_by_field(queue: Queue, field: str) -> None:
 @pytest.mark.parametrize(
     ("act", "field"),
     [
-        (lambda queue, job: queue.claim("w", queues="mail"), "queues"),
+        (lambda queue, job: queue.worker("w").claim(queues="mail"), "queues"),
+        (lambda queue, job: queue.worker(5), "id"),
         (lambda queue, job: queue.enqueue_many("true"), "requests"),
         (lambda queue, job: queue.enqueue_many([5]), "request"),
         (lambda queue, job: start_worker(queue, slots=0), "slots"),
-        (lambda queue, job: queue.worker_started("w", host="h", pid=1 << 31, slots=1), "pid"),
+        (lambda queue, job: queue.worker("w").started(host="h", pid=1 << 31, slots=1), "pid"),
         (lambda queue, job: start_worker(queue, queues="mail", drain=True), "queues"),
         (lambda queue, job: start_worker(queue, poll_s="1"), "poll_s"),
         (lambda queue, job: queue.enqueue("true", run_at="no such time"), "run_at"),
         (lambda queue, job: queue.job(5), "job_id"),
-        (lambda queue, job: queue.fail(job, "e", reason="bogus"), "reason"),
-        (lambda queue, job: queue.complete(job, return_code="0"), "return_code"),
-        (lambda queue, job: queue.complete(job, duration_ms=-5), "duration_ms"),
-        (lambda queue, job: queue.complete(job, duration_ms=2**64), "duration_ms"),
-        (lambda queue, job: queue.complete(replace(job, number="1")), "job"),
+        (lambda queue, job: queue.worker("w").fail(job, "e", reason="bogus"), "reason"),
+        (lambda queue, job: queue.worker("w").complete(job, return_code="0"), "return_code"),
+        (lambda queue, job: queue.worker("w").complete(job, duration_ms=-5), "duration_ms"),
+        (lambda queue, job: queue.worker("w").complete(job, duration_ms=2**64), "duration_ms"),
+        (lambda queue, job: queue.worker("w").complete(replace(job, number="1")), "job"),
         (lambda queue, job: queue.enqueue("true", env=0), "env"),
         (lambda queue, job: queue.enqueue("true", priority=True), "priority"),
         (lambda queue, job: queue.enqueue("true", delay_s=math.nan), "delay_s"),
@@ -267,7 +291,7 @@ def test_a_filter_is_checked_field_by_field(queue: Queue, field: str) -> None:
 )
 def test_the_argument_is_named(queue: Queue, act: Callable[[Queue, Any], object], field: str) -> None:
     """A value of the wrong kind is refused by the name of its argument, whatever Python would have made of it."""
-    [job] = queue.claim("w")
+    [job] = queue.worker("w").claim()
     refused = refusal(queue, lambda: act(queue, job))
     found = getattr(refused, "cause", refused)
     assert isinstance(found, InvalidInput)
@@ -284,7 +308,7 @@ def test_a_text_of_a_program_s_own_kind_is_a_text(queue: Queue) -> None:
     """What is a text to Python is one here, and the log and the views have it as any other."""
     queue.enqueue(Name("true"), id=Name("mine"), queue=Name("mail"), cwd=Name("/"), env={Name("A"): Name("b")})
     assert queue.job(Name("mine")).spec.queue == "mail"
-    assert queue.replay(check=True).differences == []
+    assert queue.admin.replay(check=True).differences == []
 
 
 @pytest.mark.parametrize(
@@ -312,21 +336,22 @@ def test_slots_have_one_range(queue: Queue, slots: Any) -> None:
         start_worker(queue, slots=slots)
 
 
-@pytest.mark.parametrize("name", ["enqueue", "claim", "wait", "compact", "history"])
+@pytest.mark.parametrize("name", ["enqueue", "wait", "history", "log.head", "admin.compact", "worker.claim"])
 def test_python_s_own_errors_name_the_class_that_there_is(queue: Queue, name: str) -> None:
     """A keyword that a method does not have is told as class Queue's, not as that of a class within."""
-    with pytest.raises(TypeError, match=rf"^Queue\.{name}\(\) got an unexpected keyword argument 'colour'"):
-        getattr(queue, name)("a", colour="red")
+    told = f"Queue.{name}".replace("worker.", "worker().")
+    with pytest.raises(TypeError, match=rf"^{re.escape(told)}\(\) got an unexpected keyword argument 'colour'"):
+        call(queue, name, {"colour": "red"})
 
 
 def test_a_completed_run_ended_with_0(queue: Queue) -> None:
     """A run is not recorded as completed with the exit code of one that failed; nothing is in the log of it."""
     job = running(queue)
-    head = queue.head()
+    head = queue.log.head()
     with pytest.raises(InvalidInput, match=r"return_code: found 5; expected 0"):
-        queue.complete(job, return_code=5)
-    assert queue.head() == head
-    assert queue.complete(job, return_code=0).state == "completed"
+        queue.worker("w").complete(job, return_code=5)
+    assert queue.log.head() == head
+    assert queue.worker("w").complete(job, return_code=0).state == "completed"
 
 
 @pytest.mark.parametrize(
@@ -355,16 +380,16 @@ def test_a_completed_run_ended_with_0(queue: Queue) -> None:
 def test_how_a_run_ended_is_what_a_process_can_end_with(queue: Queue, wrong: dict[str, Any], expected: str) -> None:
     """A signal's name and an exit code that no process has are refused, and nothing of them enters the log."""
     job = running(queue)
-    head = queue.head()
+    head = queue.log.head()
     with pytest.raises(InvalidInput, match=f"{next(iter(wrong))}: found .*expected {expected}"):
-        queue.fail(job, "it broke", reason="signal", **wrong)
-    assert queue.head() == head
+        queue.worker("w").fail(job, "it broke", reason="signal", **wrong)
+    assert queue.log.head() == head
 
 
 @pytest.mark.parametrize("signal", ["SIGKILL", "SIGRTMIN+3", "SIGRTMAX-1", "SIGUSR1", "signal 70"])
 def test_a_signal_is_named_as_workers_name_it(queue: Queue, signal: str) -> None:
     """Whatever a worker of ours calls a signal, others' workers may call it so."""
-    run = queue.fail(running(queue), "killed", reason="signal", signal=signal).last
+    run = queue.worker("w").fail(running(queue), "killed", reason="signal", signal=signal).last
     assert run is not None
     assert run.signal == signal
 
@@ -380,8 +405,8 @@ def test_every_signal_of_this_system_has_a_name_that_is_taken(queue: Queue) -> N
 def test_why_a_job_was_given_back_is_a_line(queue: Queue, cause: str) -> None:
     """The cause of a release, and of a worker's end, is told within a line, so it is one and printable."""
     job = running(queue)
-    head = queue.head()
-    for act in (lambda: queue.release(job, cause=cause), lambda: queue.worker_stopped("w", cause)):
+    head = queue.log.head()
+    for act in (lambda: queue.worker("w").release(job, cause=cause), lambda: queue.worker("w").stopped(cause)):
         with pytest.raises(InvalidInput, match=r"cause: found .*expected one line of printable characters"):
             act()
-    assert queue.head() == head
+    assert queue.log.head() == head

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from queuectl import JobRequest, Queue, WorkerInfo
+from queuectl import JobRequest, LeaseHolder, Queue, WorkerInfo
 from queuectl.core.results import Recovered
 from queuectl.events.codec import name_of
 from queuectl.events.types import Completed, Failed, Released, Started
@@ -415,24 +415,26 @@ def test_a_clock_that_jumps_loses_and_doubles_nothing(queue: Queue, start: Start
     assert queue.replay(check=True).differences == []
 
 
-def test_a_worker_that_fails_gives_back_what_it_ran(queue: Queue, tmp_path: Path) -> None:
+def test_a_worker_that_fails_gives_back_what_it_ran(
+    queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An error inside the worker kills its commands, gives their jobs back and is raised, not swallowed."""
     from queuectl.worker import start_worker
 
     class Unwell(Exception):
         """What the worker's own surroundings raise."""
 
-    class UnwellQueue(Queue):
-        """A queue that fails once the job runs."""
+    recover = LeaseHolder.recover
 
-        def recover(self, *, actor: str | None = None) -> Recovered:
-            if self.job("a").attempts:
-                pid_in(tmp_path / "pid")
-                raise Unwell
-            return super().recover(actor=actor)
+    def fail_once_it_runs(holder: LeaseHolder) -> Recovered:
+        if queue.job("a").attempts:
+            pid_in(tmp_path / "pid")
+            raise Unwell
+        return recover(holder)
 
+    monkeypatch.setattr(LeaseHolder, "recover", fail_once_it_runs)
     queue.enqueue(f"echo $$ > {tmp_path}/pid; sleep 60", id="a")
-    with UnwellQueue.open(queue.path) as unwell, pytest.raises(Unwell):
+    with Queue.open(queue.path) as unwell, pytest.raises(Unwell):
         start_worker(unwell, slots=2)
     assert (state_of(queue, "a"), queue.job("a").attempts) == ("pending", 0)
     assert not is_alive(pid_in(tmp_path / "pid"))

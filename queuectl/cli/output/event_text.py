@@ -73,7 +73,7 @@ class Names:
         if isinstance(recorded.event, Enqueued):
             self._known[stream] = recorded.event.spec.id
         elif stream not in self._known:
-            self._known[stream] = self._queue.job_id_of(stream)
+            self._known[stream] = self._queue.log.job_id_of(stream)
         found = self._known[stream]
         if len(self._known) > _REMEMBERED:
             self._known.clear()
@@ -87,7 +87,7 @@ class Names:
         if token not in self._causes:
             if len(self._causes) >= _REMEMBERED:
                 self._causes.clear()
-            self._causes[token] = self._queue.cause_of(recorded.position)
+            self._causes[token] = self._queue.log.cause_of(recorded.position)
         return self._causes[token]
 
 

@@ -29,7 +29,7 @@ NAME_LEAST = 12
 def glance(queue: "Queue", name: str | None = None) -> Iterator[str]:
     """Yield the lines of the status, or those about the queue `name`."""
     yield from _lines(queue, name, "")
-    yield from (paint(told, "yellow") for told in _clock(queue.due_times()))
+    yield from (paint(told, "yellow") for told in _clock(queue.log.due_times()))
 
 
 def glance_back(past: "Past", name: str | None = None) -> Iterator[str]:

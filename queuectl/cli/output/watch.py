@@ -41,8 +41,8 @@ def _redraw(queue: "Queue", name: str | None) -> list[str]:
     lines: list[str] = []
     with whole_screen() as screen:
         while True:
-            queue.check_there()
-            head, drawn_at = queue.head(), time.monotonic()
+            queue.admin.check_there()
+            head, drawn_at = queue.log.head(), time.monotonic()
             lines = list(glance(queue, name))
             screen.draw([*lines, "", f"{moment(int(time.time() * 1e6), short=True)}  q quits"])
             while _is_still_good(queue, head, drawn_at) and not screen.has_another_size():
@@ -54,13 +54,13 @@ def _redraw(queue: "Queue", name: str | None) -> list[str]:
 
 def _is_still_good(queue: "Queue", head: int, drawn_at: float) -> bool:
     age_s = time.monotonic() - drawn_at
-    return age_s < REFRESH_S and (age_s < LEAST_S or queue.head() == head)
+    return age_s < REFRESH_S and (age_s < LEAST_S or queue.log.head() == head)
 
 
 def _tell_changes(queue: "Queue", name: str | None, *, as_json: bool) -> None:
     is_first = True
     while True:
-        head = queue.head()
+        head = queue.log.head()
         if as_json:
             from ...queries.json_form import status_json
 
@@ -73,6 +73,6 @@ def _tell_changes(queue: "Queue", name: str | None, *, as_json: bool) -> None:
         is_first = False
         sys.stdout.flush()
         time.sleep(LEAST_S)
-        while not queue.wait_for_change(head, REFRESH_S):
-            queue.check_there()
+        while not queue.log.wait_for_change(head, REFRESH_S):
+            queue.admin.check_there()
             check_reader()

@@ -37,7 +37,7 @@ class Seen(NamedTuple):
 
 def look(queue: "Queue", tail: Tail, chosen: Filter) -> Seen:
     """Look at the queue. Raises NoQueue when it is gone."""
-    queue.check_there()
+    queue.admin.check_there()
     tail.step(queue, queue.now_us())
     found = queue.overview(state=chosen.state, queue=chosen.queue, limit=JOBS, lately=tuple(tail.ended))
     return Seen(found, tail)

@@ -42,10 +42,10 @@ class Tail:
 
     def step(self, queue: "Queue", now_us: int) -> None:
         """Read what is new."""
-        head = queue.head()
+        head = queue.log.head()
         if self._position is None:
             # From a minute ago on, and further back where little happened: failures are of interest for longer.
-            before = queue.position_at(now_us - WINDOW_S * _SECOND_US)
+            before = queue.log.position_at(now_us - WINDOW_S * _SECOND_US)
             self._position = max(0, min(before, head - PAST_EVENTS))
         if head - self._position > MOST_EVENTS:
             self._position = head - MOST_EVENTS
@@ -62,7 +62,7 @@ class Tail:
         if kind is not None:
             self._seconds.setdefault(recorded.at_us // _SECOND_US, [0, 0, 0])[kind] += 1
         if isinstance(event, Failed):
-            job_id = queue.job_id_of(stream) or str(stream)
+            job_id = queue.log.job_id_of(stream) or str(stream)
             self.failures.appendleft(Failure(recorded.at_us, job_id, event.error, event.retry_at_us))
         if isinstance(event, Completed | Cancelled | Dead) and isinstance(stream, int):
             self.ended.append(stream)

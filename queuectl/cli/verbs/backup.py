@@ -33,7 +33,7 @@ def command(session: Session, *, file: str, force: bool, as_json: bool) -> None:
     if file == "-" and sys.stdout.isatty():
         raise click.UsageError("a backup is no text; send it into a file or a pipe")
     with progress("Backing up", in_bytes=True, left=lambda _: f"no backup; {unwritten(file)}; type it again") as shown:
-        done = session.reading().backup(file, force=force, progress=shown.stage)
+        done = session.reading().admin.backup(file, force=force, progress=shown.stage)
     told = (
         f"Backed up {plural(done.events, 'event')} up to position {done.head} and {plural(done.files, 'file')} "
         f"to {'stdout' if file == '-' else escape(file)}; digest {done.digest[:16]}"

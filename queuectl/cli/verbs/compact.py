@@ -85,7 +85,7 @@ def _compact(
             last[:] = [done]
             shown.done(done.position, done.upto)
 
-        done = queue.compact(
+        done = queue.admin.compact(
             older_than_s=older_than,
             keep_dead=keep_dead,
             archive=archive,
@@ -93,7 +93,7 @@ def _compact(
             progress=hear,
             reason=reason,
         )
-    behind = [escape(each.name) for each in queue.subscriptions() if each.position < done.upto and done.events]
+    behind = [escape(each.name) for each in queue.log.subscriptions() if each.position < done.upto and done.events]
     if behind:
         verb = "would miss" if dry_run else "will miss"
         note(f"Not read up to there, and {verb} what goes: subscription {', '.join(behind)}")

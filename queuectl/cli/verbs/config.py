@@ -65,7 +65,7 @@ def get(session: Session, *, key: str | None, as_json: bool) -> None:
         _print_all(session, as_json)
         return
     name = canonical(key)
-    found = session.reading().config()[name]
+    found = session.reading().admin.config()[name]
     told = _document(name, found)
     if _is_in_milliseconds(key):
         name, told["value"] = MILLISECONDS, round(float(found.value) * 1000)
@@ -101,7 +101,7 @@ def show(session: Session, *, as_json: bool) -> None:
 def set_value(session: Session, *, key: str, value: str, reason: str | None, as_json: bool) -> None:
     """Set a setting to a value; jobs enqueued from now on take it."""
     name = canonical(key)
-    parsed = session.created().config_set(key, value, reason=reason)
+    parsed = session.created().admin.config_set(key, value, reason=reason)
     if as_json:
         document({"key": name, "value": parsed, "source": "store"})
     else:
@@ -122,7 +122,7 @@ def set_value(session: Session, *, key: str, value: str, reason: str | None, as_
 def unset(session: Session, *, key: str, reason: str | None, as_json: bool) -> None:
     """Return a setting to its default."""
     name = canonical(key)
-    session.existing().config_unset(key, reason=reason)
+    session.existing().admin.config_unset(key, reason=reason)
     if as_json:
         document({"key": name, "value": KEYS[name].default, "source": "default"})
     else:
@@ -166,7 +166,7 @@ def _warn_not_here(shell: str) -> None:
 
 
 def _print_all(session: Session, as_json: bool) -> None:
-    found = session.reading().config()
+    found = session.reading().admin.config()
     if as_json:
         document({name: _document(name, each) for name, each in found.items()})
         return

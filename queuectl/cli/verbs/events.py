@@ -110,9 +110,9 @@ def command(
 def _bounds(queue: Queue, since: Place | None, until: Place | None) -> tuple[int, int | None]:
     after, end = 0, None
     if since is not None:
-        after = queue.position_at(since.at_us - 1) if since.at_us is not None else max((since.position or 0) - 1, 0)
+        after = queue.log.position_at(since.at_us - 1) if since.at_us is not None else max((since.position or 0) - 1, 0)
     if until is not None:
-        end = queue.position_at(until.at_us) if until.at_us is not None else until.position
+        end = queue.log.position_at(until.at_us) if until.at_us is not None else until.position
     return after, end
 
 
@@ -157,7 +157,7 @@ def _follow(
             yield recorded
 
     while True:
-        head = queue.head()
+        head = queue.log.head()
         left = None if limit is None else limit - shown
         found = counted(queue.events(after=after, until=head, limit=left, last=last, **choice))
         if as_json:
@@ -170,4 +170,4 @@ def _follow(
         after, last = head, None
         sys.stdout.flush()
         check_reader()
-        queue.wait_for_change(head, POLL_S)
+        queue.log.wait_for_change(head, POLL_S)

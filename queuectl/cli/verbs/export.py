@@ -32,12 +32,14 @@ def command(session: Session, *, file: str, no_outputs: bool, force: bool) -> No
 
     with progress("Exporting", left=left) as shown:
         if file == "-":
-            done = queue.export(lambda line: say(line, newline=False), outputs=not no_outputs, progress=shown.done)
+            done = queue.admin.export(
+                lambda line: say(line, newline=False), outputs=not no_outputs, progress=shown.done
+            )
         else:
             from ..whole import write_whole
 
             with write_whole(file, directory=queue.path, force=force) as sink:
-                done = queue.export(sink.write, outputs=not no_outputs, progress=shown.done)
+                done = queue.admin.export(sink.write, outputs=not no_outputs, progress=shown.done)
     where = "stdout" if file == "-" else escape(file)
     told = f"{plural(done.events, 'event')} and {plural(done.outputs, 'output')}"
     note(f"Exported {told} to {where}; digest {done.digest[:16]}")

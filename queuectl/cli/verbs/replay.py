@@ -42,7 +42,7 @@ def command(
     queue = session.existing()
     left = "{:,} events replayed; the views are as they were; type it again, it begins anew"
     with progress("Replaying", left=left.format) as shown:
-        report = queue.replay(check=check, progress=shown.done)
+        report = queue.admin.replay(check=check, progress=shown.done)
     if as_json:
         document(
             {

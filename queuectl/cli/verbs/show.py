@@ -54,7 +54,7 @@ def command(
     def found(job_id: str) -> "_Found":
         job = seen.job(queue.match_id(job_id, or_removed=as_of is not None))
         missing = None if as_of else _cut_bytes(queue, job)
-        return _Found(job, queue.inherited_env(job), queue.cause_of(job.number), queue.earlier(job), missing)
+        return _Found(job, queue.inherited_env(job), queue.log.cause_of(job.number), queue.log.earlier(job), missing)
 
     jobs, code = each(job_ids, found)
     if as_json:

@@ -34,7 +34,7 @@ def command(ctx: click.Context, session: Session, *, due: bool, as_json: bool) -
         _stand_back()
     left = "the snapshots that are made stay; type it again to go on"
     with progress("Making snapshots", left=lambda _: left) as shown:
-        made = session.reading().make_snapshots(with_head=not due, progress=shown.done)
+        made = session.reading().admin.make_snapshots(with_head=not due, progress=shown.done)
     if as_json:
         document({"made": None if made is None else [each.position for each in made]})
     elif made is None:
@@ -48,7 +48,7 @@ def command(ctx: click.Context, session: Session, *, due: bool, as_json: bool) -
 @pass_session
 def list_snapshots(session: Session, *, as_json: bool) -> None:
     """List the snapshots that count."""
-    found = session.reading().snapshots()
+    found = session.reading().admin.snapshots()
     if as_json:
         from ...core.times import time_json
 
@@ -79,7 +79,7 @@ def delete(session: Session, *, everything: bool, as_json: bool) -> None:
     """
     if not everything:
         raise click.UsageError("type --all to delete every snapshot")
-    count = session.reading().delete_snapshots()
+    count = session.reading().admin.delete_snapshots()
     if as_json:
         document({"deleted": count})
     else:

@@ -50,7 +50,7 @@ def list_all(session: Session, *, as_json: bool) -> None:
 
     Where each is, and how far behind the log, in events and in time.
     """
-    found = session.reading().subscriptions()
+    found = session.reading().log.subscriptions()
     if as_json:
         from ...queries.json_form import subscriber_json
 
@@ -72,7 +72,7 @@ def rewind(session: Session, *, name: str, position: int, as_json: bool) -> None
     The events after POS are given again, with 0 all of them. A program that reads it now is
     refused when it next acknowledges; start it again.
     """
-    session.existing().rewind_subscription(name, position)
+    session.existing().log.rewind(name, position)
     if as_json:
         document({"name": name, "position": position})
     else:
@@ -88,7 +88,7 @@ def remove(session: Session, *, name: str, as_json: bool) -> None:
 
     A program that reads it now is refused when it next acknowledges.
     """
-    session.existing().remove_subscription(name)
+    session.existing().log.remove(name)
     if as_json:
         document({"name": name})
     else:

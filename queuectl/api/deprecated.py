@@ -1,0 +1,106 @@
+"""Old names of class Queue, for this release: each now is at `queue.worker(id)`, `queue.log` or `queue.admin`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MOVED: Final[Mapping[str, str]] = {
+    "are_snapshots_due": "admin.are_snapshots_due",
+    "backup": "admin.backup",
+    "cause_of": "log.cause_of",
+    "check_there": "admin.check_there",
+    "compact": "admin.compact",
+    "config": "admin.config",
+    "config_get": "admin.config_get",
+    "config_set": "admin.config_set",
+    "config_unset": "admin.config_unset",
+    "delete_snapshots": "admin.delete_snapshots",
+    "due_times": "log.due_times",
+    "earlier": "log.earlier",
+    "export": "admin.export",
+    "head": "log.head",
+    "import_jobs": "admin.import_jobs",
+    "job_id_of": "log.job_id_of",
+    "make_snapshots": "admin.make_snapshots",
+    "position_at": "log.position_at",
+    "remove_subscription": "log.remove",
+    "replay": "admin.replay",
+    "retaining": "admin.background_compactor",
+    "rewind_subscription": "log.rewind",
+    "settings": "admin.settings",
+    "sizes": "admin.sizes",
+    "snapshots": "admin.snapshots",
+    "subscriptions": "log.subscriptions",
+    "untold": "log.missing_history",
+    "verify": "admin.verify",
+    "wait_for_change": "log.wait_for_change",
+}
+"""Old name -> where it is now."""
+
+BY_WORKER: Final[Mapping[str, str]] = {
+    "claim": "claim",
+    "exchange": "exchange",
+    "heartbeat": "heartbeat",
+    "stop_requested": "stop_requested",
+    "worker_started": "started",
+    "worker_stopped": "stopped",
+    "worker_stopping": "stop",
+}
+"""Old name of a method whose first argument was the worker's id -> its name at `queue.worker(id)`."""
+
+BY_JOB: Final = frozenset(
+    {"complete", "complete_many", "fail", "output_path", "recover", "refresh", "release", "renew", "start"}
+)
+"""Methods at `queue.worker(id)` that took the worker from the lease of their first argument."""
+
+
+class Deprecated:
+    """The old names: each warns with the new one, and does the same."""
+
+    if not TYPE_CHECKING:  # a type checker says it before the program runs
+
+        def __getattr__(self, name: str) -> Callable[..., Any]:
+            if name not in MOVED.keys() | BY_WORKER.keys() | BY_JOB:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            now = MOVED.get(name) or f"worker(id).{BY_WORKER.get(name, name)}"
+            _warn(f"Queue.{name} is now Queue.{now}")
+            return _found(self, name)
+
+
+def _warn(message: str) -> None:
+    import warnings  # only for who calls by an old name
+
+    warnings.warn(message, DeprecationWarning, stacklevel=3)
+
+
+def _found(queue: Any, name: str) -> Callable[..., Any]:
+    if name in MOVED:
+        place, _, new = MOVED[name].partition(".")
+        moved: Callable[..., Any] = getattr(getattr(queue, place), new)
+        return moved
+    return (_by_worker if name in BY_WORKER else _by_job)(queue, name)
+
+
+def _by_worker(queue: Any, name: str) -> Callable[..., Any]:
+    def call(*given: Any, **named: Any) -> Any:
+        worker, *rest = given or (named.pop("worker"),)
+        return getattr(queue.worker(worker), BY_WORKER[name])(*rest, **named)
+
+    return call
+
+
+def _by_job(queue: Any, name: str) -> Callable[..., Any]:
+    from .leases import LeaseHolder
+
+    def call(*given: Any, **named: Any) -> Any:
+        [first] = given[:1] or [named.get("job", named.get("claimed"))]
+        jobs = [first] if hasattr(first, "lease") else first if isinstance(first, list | tuple) else []
+        lease = getattr(jobs[0], "lease", None) if jobs else None
+        actor = named.pop("actor", None) if name == "recover" else None
+        holder = LeaseHolder(queue._engine, actor or (lease.worker if lease else queue.actor))
+        return getattr(holder, name)(*given, **named)
+
+    return call
