@@ -132,8 +132,12 @@ def _default(value: Any) -> Any:
 def _value(name: str, kind: type[Any]) -> str:
     fields = getattr(kind, "_fields", None) or getattr(kind, "__struct_fields__", ())
     shape = f" ({', '.join(fields)})" if fields else ""
+    told = (
+        [name for name, each in vars(kind).items() if isinstance(each, property) and name[0] != "_"] if fields else []
+    )
     text = (inspect.getdoc(kind) or "").split(">>>")[0]
-    return f"`{name}`{shape}: {' '.join(text.split())}"
+    more = f" It also has {', '.join(told)}." if told else ""
+    return f"`{name}`{shape}: {' '.join(text.split())}{more}"
 
 
 def _summary(kind: type[Any]) -> str:

@@ -15,6 +15,7 @@ from ..events.types import (
     Cancelled,
     CancelRequested,
     Claimed,
+    Command,
     Completed,
     Dead,
     Edited,
@@ -31,6 +32,7 @@ from ..events.types import (
     Started,
 )
 from .retry import is_exhausted
+from .times import Instant, moment_of
 
 
 class JobState(StrEnum):
@@ -134,6 +136,81 @@ class Job(Frozen, array_like=True):
     def id(self) -> str:
         """The id its user knows it by."""
         return self.spec.id
+
+    @property
+    def command(self) -> Command:
+        """What it runs: a shell line, or words that run without a shell."""
+        return self.spec.command
+
+    @property
+    def queue(self) -> str:
+        """The queue that it is in."""
+        return self.spec.queue
+
+    @property
+    def priority(self) -> int:
+        """Its priority; of jobs that are due, the higher runs first."""
+        return self.spec.priority
+
+    @property
+    def max_retries(self) -> int:
+        """How many attempts may follow its first."""
+        return self.spec.max_retries
+
+    @property
+    def timeout_s(self) -> float | None:
+        """How long an attempt may take, in seconds; None is for ever."""
+        return None if self.spec.timeout_ms is None else self.spec.timeout_ms / 1000
+
+    @property
+    def backoff_base(self) -> float:
+        """What a retry waits by: `backoff_base ** attempt` seconds."""
+        return self.spec.backoff_base
+
+    @property
+    def cwd(self) -> str | None:
+        """The directory that it runs in."""
+        return self.spec.cwd
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """What it adds to its worker's environment."""
+        return self.spec.env or {}
+
+    @property
+    def created_at(self) -> Instant:
+        """When it was enqueued, as an aware datetime, as all times here."""
+        return moment_of(self.created_at_us)
+
+    @property
+    def updated_at(self) -> Instant:
+        """When its last event was."""
+        return moment_of(self.updated_at_us)
+
+    @property
+    def due_at(self) -> Instant:
+        """When it may run, or could have."""
+        return moment_of(self.runs_at_us or self.created_at_us)
+
+    @property
+    def started_at(self) -> Instant | None:
+        """When its last attempt started; None if none did."""
+        return None if self.started_at_us is None else moment_of(self.started_at_us)
+
+    @property
+    def finished_at(self) -> Instant | None:
+        """When its last attempt ended, or it was cancelled; None if it is to run, or runs."""
+        return None if self.finished_at_us is None else moment_of(self.finished_at_us)
+
+    @property
+    def return_code(self) -> int | None:
+        """The exit code of its last run; None if none has ended with one."""
+        return self.last.return_code if self.last else None
+
+    @property
+    def error(self) -> str | None:
+        """How its last run failed; None if it did not."""
+        return self.last.error if self.last else None
 
     @property
     def runs_at_us(self) -> int:

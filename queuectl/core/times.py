@@ -7,7 +7,7 @@ monday 9am) means the next of them to someone who looks ahead, the last to someo
 import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from ..display import shown
 from ..errors import InvalidInput
@@ -53,7 +53,16 @@ def time_json(at_us: int | None) -> str | None:
     """Return a time as ISO 8601 in UTC with Z."""
     if at_us is None:
         return None
-    return (_EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return moment_of(at_us).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+Instant: TypeAlias = datetime
+"""A datetime that knows its zone."""
+
+
+def moment_of(at_us: int) -> Instant:
+    """Return a time in microseconds since the epoch as an aware datetime, in UTC."""
+    return _EPOCH + timedelta(microseconds=at_us)
 
 
 PACE: Final = 2

@@ -1,11 +1,12 @@
 """A job is the fold of its events, and follows the one transition table."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from queuectl.core.job import TRANSITIONS, JobState, Lease, Outcome, evolve
+from queuectl.core.job import TRANSITIONS, Job, JobState, Lease, Outcome, evolve
 from queuectl.errors import IllegalTransition
 from queuectl.events.types import (
     Cancelled,
@@ -177,3 +178,27 @@ def test_version_and_time_follow_every_event() -> None:
         for count in range(1, len(events) + 1):
             job = job_after(*events[:count])
             assert (job.version, job.updated_at_us, job.created_at_us) == (count, at(count - 1), at(0))
+
+
+def test_a_job_has_what_was_asked_for_at_its_first_level() -> None:
+    """What stands in its spec is read without it; what is not there is None, or nothing."""
+    spec = JobSpec("a", ("ls", "-l"), "mail", 5, 2, 1500, 3.0, "/", {"A": "b"})
+    job = Job(7, spec, JobState.PENDING, 7, 1_000_000, 2_000_000, 0)
+    assert (job.command, job.queue, job.priority, job.max_retries) == (("ls", "-l"), "mail", 5, 2)
+    assert (job.timeout_s, job.backoff_base, job.cwd, job.env) == (1.5, 3.0, "/", {"A": "b"})
+    bare = replace(job, spec=JobSpec("a", "true"))
+    assert (bare.timeout_s, bare.cwd, bare.env, bare.return_code, bare.error) == (None, None, {}, None, None)
+    failed = replace(job, last=Outcome("w", 3, None, 10, "exit code 3"))
+    assert (failed.return_code, failed.error) == (3, "exit code 3")
+
+
+def test_a_job_has_its_times_as_datetimes() -> None:
+    """Each is aware and exact to the microsecond; one that is not yet is None."""
+    job = Job(7, JobSpec("a", "true"), JobState.PENDING, 7, 1_000_001, 2_000_000, 0)
+    assert job.created_at == datetime(1970, 1, 1, 0, 0, 1, 1, tzinfo=UTC)
+    assert job.updated_at == datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC)
+    assert job.due_at == job.created_at
+    assert (job.started_at, job.finished_at) == (None, None)
+    ran = replace(job, due_us=3_000_000, started_at_us=4_000_000, finished_at_us=5_000_000)
+    assert [each.timestamp() for each in (ran.due_at, ran.started_at, ran.finished_at) if each] == [3, 4, 5]
+    assert job.created_at.utcoffset() == timedelta(0)
