@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from typing import Final, NamedTuple
 from weakref import WeakSet
 
+from ..errors import StoreError
 from ..system.boot import awake_s, boot, booted_s, place
 from ..system.files import is_file_name, make_private, open_private, sweep
 from ..system.files import remove as remove_file
@@ -105,10 +106,26 @@ class Sighting(NamedTuple):
 
 
 class LockFile:
-    """A worker's own, from its start to its end."""
+    """A worker's own, from its start to its end; raises StoreError where the disk has no room for it."""
 
     def __init__(self, db_path: str | os.PathLike[str], worker: str, *, slots: int, lease_s: float) -> None:
         self._path = path_of(db_path, worker)
+        try:
+            self._make(slots=slots, lease_s=lease_s)
+        except OSError as error:
+            from pathlib import Path  # not at each start of who only looks at such files
+
+            from ..system.disk_space import is_out_of_room, no_room_by
+
+            if is_out_of_room(Path(db_path), code := error.errno or 0):
+                raise StoreError(
+                    f"cannot start a worker of the queue at {db_path}: {no_room_by(code)}; "
+                    "free some disk space, then try again"
+                ) from None
+            raise
+        _held.add(self)
+
+    def _make(self, *, slots: int, lease_s: float) -> None:
         make_private(os.path.dirname(self._path))
         sweep(os.path.dirname(self._path), SUFFIX + _UNHELD)
         # Made under another name and locked before it gets its own: one that is there and free is a dead worker's.
@@ -126,7 +143,6 @@ class LockFile:
             remove_file(unheld)
             os.close(self._fd)
             raise
-        _held.add(self)
 
     def live(self) -> None:
         """Return a sign of life."""
