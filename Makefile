@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 CODE := queuectl tests bench docs examples
 
-.PHONY: help demo test check static format docs bench soak clean
+.PHONY: help demo test test-all coverage check static format docs bench soak clean
 
 help:                ## list the targets
-	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
 
 $(READY): pyproject.toml requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.version_info < (3, 11) and sys.exit("queuectl needs Python 3.11 or newer; this is %d.%d: make PYTHON=python3.11" % sys.version_info[:2])'
@@ -21,8 +21,17 @@ $(READY): pyproject.toml requirements-dev.lock
 demo: $(READY)       ## run a handful of real jobs in a temporary queue and look at what happened
 	@$(BIN)/queuectl demo
 
-test: $(READY)       ## run the whole test suite
-	$(BIN)/python -m pytest -n auto
+test: $(READY)       ## run the tests: every kind of guarantee, without the slow ones, in four minutes at most
+	$(BIN)/python -m pytest -n auto -m "not slow" --hypothesis-profile=quick
+
+test-all: $(READY)   ## run all tests at full depth
+	$(BIN)/python -m pytest -n auto --durations=25
+
+coverage: $(READY)   ## run all tests, and list the lines that none of them and none of their processes reached
+	$(BIN)/python -m coverage erase
+	-$(BIN)/python -m coverage run -m pytest -n auto
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report --show-missing --skip-covered
 
 check: static test   ## everything that must hold: static, then test
 

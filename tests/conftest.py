@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from queuectl import Queue
+from tests import depth  # noqa: F401 - its profiles, before one is chosen
 from tests.clocks import FakeClock
 from tests.workers import LiveWorker, StartWorker
 

@@ -9,6 +9,7 @@ from queuectl import JobRequest, Kin, Queue
 from queuectl.store import log_rows
 from queuectl.store.store import key_of
 from tests.clocks import FakeClock
+from tests.depth import tries
 
 
 def run(queue: Queue, job_id: str, *children: str) -> None:
@@ -88,7 +89,7 @@ def test_what_is_left_of_a_named_stream(queue: Queue) -> None:
     assert [each.position for each in queue.history("config")] == [3]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tries(25))
 @given(draws=st.lists(st.integers(0, 10_000), min_size=1, max_size=12), drawn=st.integers(0, 12))
 def test_any_family_is_its_ancestors_and_descendants(draws: list[int], drawn: int) -> None:
     """Whatever enqueued whatever, a job's family is the line down to it and all below it, and nobody else."""

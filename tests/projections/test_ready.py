@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from queuectl.core.job import Job
 from queuectl.events.types import Cancelled
 from queuectl.projections import ready
+from tests.depth import tries
 from tests.projections.telling import Teller
 
 EXTREME = 2**31 - 1
@@ -62,7 +63,7 @@ def test_the_firsts_are_those_of_each_queue_and_priority(views: Teller) -> None:
         max_size=30,
     )
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=tries(50))
 def test_many_queues_give_the_order_of_all_their_jobs(views: Teller, steps: list[tuple[str, int, str]]) -> None:
     """Whatever comes and goes, queues have one head each, and the order of all is that of their jobs, from any on."""
     for queue, priority, what in steps:

@@ -51,9 +51,10 @@ from queuectl.events.types import (
     WorkerStopped,
     WorkerStopping,
 )
+from tests.depth import tries
 
-thorough = settings(max_examples=300, deadline=None)
-brief = settings(max_examples=60, deadline=None)
+thorough = settings(max_examples=tries(300))
+brief = settings(max_examples=tries(60))
 
 texts = st.text(max_size=40)  # all of Unicode, NUL and control characters too, but no lone surrogates
 positions = st.integers(1, 2**53)

@@ -21,6 +21,7 @@ from queuectl.projections.views import Views
 from queuectl.store.event_reader import EventReader
 from queuectl.store.store import VIEW_TABLES, Row, Store
 from tests.clocks import FakeClock
+from tests.depth import tries
 
 Rows = dict[str, list[Row]]
 Step = Callable[[Queue, FakeClock], object]
@@ -111,7 +112,7 @@ STEPS_OF_RETENTION: dict[str, Step] = {
 lives = st.lists(st.sampled_from(sorted(STEPS)), min_size=3, max_size=25).map(lambda steps: ["enqueue", *steps])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tries(25))
 @given(steps=lives, data=st.data())
 def test_as_of_is_what_was(steps: list[str], data: st.DataObject) -> None:
     """As of each step the views are those that were live then, and at any position jobs are the fold of what came."""
@@ -136,7 +137,7 @@ def test_as_of_is_what_was(steps: list[str], data: st.DataObject) -> None:
 cut_lives = st.lists(st.sampled_from(sorted([*STEPS, "work", *STEPS_OF_RETENTION])), min_size=3, max_size=25)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tries(25))
 @given(steps=cut_lives, more=lives, data=st.data())
 def test_as_of_beside_retention(steps: list[str], more: list[str], data: st.DataObject) -> None:
     """From the last retention event on the views are those that were live then; below the cut that is refused."""
@@ -162,7 +163,7 @@ def retained(queue: Queue) -> tuple[int, int]:
         return log.cut(), log.version(RETENTION_STREAM)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=tries(10))
 @given(steps=cut_lives, more=lives, data=st.data())
 def test_a_branch_beside_retention(steps: list[str], more: list[str], data: st.DataObject) -> None:
     """A second queue as of any moment that is not refused is sound, and its views are what its log says."""

@@ -16,6 +16,7 @@ from queuectl.store.event_writer import EventWriter
 from queuectl.store.store import Store
 from tests.contract.event_log import EventLog
 from tests.contract.memory_log import MemoryLog
+from tests.depth import tries
 from tests.property.strategies import events, texts
 
 NAMED = ["config", "worker:1", "w\u00f6rker:\U0001f44b"]
@@ -56,7 +57,7 @@ def put(log: EventLog, batch: list[Append], at_us: int, actor: str) -> Any:
         return conflict.stream, conflict.expected, conflict.actual
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60))
 @given(data=st.data())
 def test_both_logs_record_the_same(data: st.DataObject) -> None:
     """Whatever is appended, the log in memory and the one on LMDB answer and read alike."""

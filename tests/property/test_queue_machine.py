@@ -16,6 +16,7 @@ from queuectl.core.job_filter import filter_of
 from queuectl.engine.unit_of_work import Engine
 from queuectl.projections import dead, ended, leases, ready, row_codec, scheduled
 from tests.clocks import FakeClock
+from tests.depth import tries
 
 IDS = st.sampled_from([f"job{n}" for n in range(8)])
 QUEUES = st.sampled_from(["default", "other"])
@@ -377,8 +378,7 @@ class QueueMachine(RuleBasedStateMachine):
 
 TestQueueMachine = QueueMachine.TestCase
 TestQueueMachine.settings = settings(
-    max_examples=40,
+    max_examples=tries(40),
     stateful_step_count=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

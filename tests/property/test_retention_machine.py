@@ -18,6 +18,7 @@ from queuectl.retention.compact import Retention
 from queuectl.retention.policy import Limits, Rule
 from queuectl.store.event_reader import LOG, EventReader
 from queuectl.store.store import Store
+from tests.depth import tries
 from tests.property.test_queue_machine import ENDED, IDS, QueueMachine
 
 ALL_IDS = [f"job{n}" for n in range(8)]
@@ -135,8 +136,7 @@ class RetentionMachine(QueueMachine):
 
 TestRetentionMachine = RetentionMachine.TestCase
 TestRetentionMachine.settings = settings(
-    max_examples=20,
+    max_examples=tries(20),
     stateful_step_count=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

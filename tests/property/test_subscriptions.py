@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from queuectl import JobRequest, Queue, Subscription
 from tests.clocks import FakeClock
+from tests.depth import tries
 
 
 class SubscriptionMachine(RuleBasedStateMachine):
@@ -77,5 +78,5 @@ class SubscriptionMachine(RuleBasedStateMachine):
 
 TestSubscriptions = SubscriptionMachine.TestCase
 TestSubscriptions.settings = settings(
-    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=tries(25), stateful_step_count=25, suppress_health_check=list(HealthCheck)
 )
