@@ -9,7 +9,7 @@ from ..core.job import Job
 from ..core.settings import ALL_VARIABLES
 from ..errors import EnvironmentMissing
 from ..system.run_mark import MARK
-from .process import Invocation, Launcher
+from .launcher import Invocation, Launcher
 
 ENVIRONMENTS_KEPT: Final = 256
 """How many environments that jobs took along are held in memory."""

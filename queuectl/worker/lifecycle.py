@@ -25,10 +25,10 @@ from .loop import Loop
 from .maintenance import Upkeep
 from .options import Options
 from .poller import Waiting
-from .process import starting, with_descriptors
 from .signals import Signals
 from .slots import Slots, places
 from .spawner import quick_switches
+from .start_errors import starting, with_descriptors
 from .systemd import Notifier
 
 _LOADED_LATER: Final = ("heapq", "shlex")

@@ -15,8 +15,8 @@ from .attempt import NEVER
 from .guardian_process import Guard
 from .package import Package
 from .poller import Waiting
-from .process import NO_DESCRIPTORS
 from .snapshot_process import Snapshotting
+from .start_errors import NO_DESCRIPTORS
 from .systemd import Notifier
 
 EVERY_S: Final = 1.0

@@ -5,9 +5,9 @@ import os
 from typing import Final
 
 from .attempt import NEVER
-from .process import Shortage, none_at_all
 from .room import room_in_descriptors, room_in_tasks
 from .spawner import Spawner
+from .start_errors import Shortage, none_at_all
 
 SHORTAGE_PAUSE_S: Final = 1.0
 """How long no more commands run than did when means ran out; then a few more are tried each time."""

@@ -5,7 +5,7 @@ import threading
 from typing import Final
 
 from .posix_spawn import close
-from .process import NO_DESCRIPTORS
+from .start_errors import NO_DESCRIPTORS
 
 _FDS_EACH: Final = 4
 """How many descriptors it takes to start a command: two pipes. Of those a worker keeps two, and a file of output."""

@@ -20,15 +20,16 @@ from .attempt import GROUP_POLL_S, LINGER_S, NEVER, Attempt
 from .capture import Capture
 from .drain import Drain
 from .invocations import Invocations, without_settings
+from .launcher import Launcher
 from .means import Means
 from .orphans import Orphans
 from .outcome import Stop
 from .poller import Waiting
 from .prefetch import MOST
-from .process import Launcher, Shortage, SpawnError
 from .remains import Looks, Remains
 from .spawner import Begun, Order, Spawner
 from .spill_file import not_on_disk
+from .start_errors import Shortage, SpawnError
 
 REAP_EVERY_S: Final = 0.5
 """How long a dead orphan may be there: nobody but the loop looks, which is awake once a second at the least."""

@@ -17,8 +17,9 @@ from typing import Final, NamedTuple
 
 from ..liveness.lock_file import LockFile
 from .attempt import LINGER_S, NEVER, Attempt
+from .launcher import Invocation, Launcher
 from .prefetch import TOGETHER
-from .process import Invocation, Launcher, Process
+from .process import Process
 
 SWITCH_S: Final = 0.0005
 """After how long a thread that has started a command gets its turn at the latest (Python's own: 5 ms)."""

@@ -18,8 +18,10 @@ from queuectl.events.types import NEW, Enqueued, JobSpec, Released, WorkerStoppe
 from queuectl.outputs.frames import read_stream
 from queuectl.store.event_writer import EventWriter
 from queuectl.worker import start_worker
+from queuectl.worker.launcher import Invocation, Launcher
 from queuectl.worker.log_lines import Told
-from queuectl.worker.process import Invocation, Launcher, Process, Shortage
+from queuectl.worker.process import Process
+from queuectl.worker.start_errors import Shortage
 from tests.lives import state_of
 from tests.processes import is_alive, pid_in
 from tests.waiting import wait_until

@@ -12,8 +12,8 @@ from queuectl.outputs.frames import STDERR, STDOUT
 from queuectl.system.run_mark import MARK
 from queuectl.worker.attempt import Attempt
 from queuectl.worker.capture import Capture
+from queuectl.worker.launcher import Launcher
 from queuectl.worker.orphans import Orphans
-from queuectl.worker.process import Launcher
 from queuectl.worker.remains import Looks, Remains
 from tests.waiting import wait_until
 

@@ -10,7 +10,9 @@ import pytest
 from queuectl.events.types import Command
 from queuectl.outputs.frames import STDOUT
 from queuectl.worker import posix_spawn
-from queuectl.worker.process import Launcher, Process, SpawnError, signal_name
+from queuectl.worker.launcher import Launcher
+from queuectl.worker.process import Process, signal_name
+from queuectl.worker.start_errors import SpawnError
 from tests.waiting import wait_until
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from queuectl.liveness.lock_file import LockFile, look
 from queuectl.worker.attempt import Attempt
+from queuectl.worker.launcher import Launcher
 from queuectl.worker.outcome import Stop
-from queuectl.worker.process import Launcher
 from queuectl.worker.spawner import Begun, Ended, Order, Spawner
 from tests.waiting import wait_until
 from tests.worker.driven import find_remains, running_job
