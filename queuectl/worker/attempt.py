@@ -280,3 +280,9 @@ class Attempt:
             elif data is not None:
                 self._flowing.discard(stream)
         return size
+
+
+def token_of(job: Job) -> int:
+    """Return the token of the lease under which a job runs here."""
+    assert job.lease is not None, "a job that runs has a lease"
+    return job.lease.token

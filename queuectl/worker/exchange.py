@@ -69,7 +69,7 @@ class Exchanger:
             return
         want = self._wanted() if claims and not is_trial else 0
         # Flushed before it is recorded that there is such output.
-        results = self.results.unrecorded = self._slots.flushed(self.results.unrecorded)
+        results = self.results.unrecorded = self._slots.finished.flushed(self.results.unrecorded)
         answer: Exchange | None = None
         with self._lock.writing(), self._full_disk.survived(now):
             answer = self._leases.exchange(
@@ -118,7 +118,7 @@ class Exchanger:
     def _tell(self, results: list[Result], answer: Exchange, now: float) -> None:
         after = {job.number: job for job in answer.settled}
         recorded = [result for result in results if result.job.number in after]
-        self._slots.recorded(recorded)
+        self._slots.finished.recorded(recorded)
         for result in recorded:
             job = after[result.job.number]
             self._say(log_lines.ended(result, job), job.state)

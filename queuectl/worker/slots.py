@@ -16,23 +16,18 @@ from ..core.results import Result
 from ..events.types import Reason
 from ..liveness.lock_file import LockFile
 from ..system.run_mark import mark_of
-from .attempt import GROUP_POLL_S, LINGER_S, NEVER, Attempt
+from .attempt import GROUP_POLL_S, LINGER_S, NEVER, Attempt, token_of
 from .capture import Capture
-from .drain import Drain
+from .finished import Finished
 from .invocations import Invocations, without_settings
 from .launcher import Launcher
+from .leftovers import Leftovers
 from .means import Means
-from .orphans import Orphans
 from .outcome import Stop
 from .poller import Waiting
 from .prefetch import MOST
-from .remains import Looks, Remains
 from .spawner import Begun, Order, Spawner
-from .spill_file import not_on_disk
 from .start_errors import Shortage, SpawnError
-
-REAP_EVERY_S: Final = 0.5
-"""How long a dead orphan may be there: nobody but the loop looks, which is awake once a second at the least."""
 
 FLOOD_S: Final = 1.0
 """How long after a run that filled a pipe no run is left alone: others like it would wait to be read."""
@@ -79,19 +74,15 @@ class Slots:
             self._launcher.close()
             raise
         self._means = Means(self._spawner, count)
-        self._drain = Drain()
-        self._orphans = Orphans(is_sole=is_sole)
-        self._looks = Looks(self._orphans, self._commands)
-        self._reap_at = 0.0
-        self._undead: dict[Attempt, None] = {}  # runs that are over though their commands could not be ended
+        self._leftovers = Leftovers(self._commands, is_sole=is_sole)
         self._waiting.add_source(self._spawner)
         self._runs: dict[int, Attempt] = {}
         self._unsaid: dict[Attempt, None] = {}  # in the order in which they were lined up
         self._fresh: dict[Attempt, float] = {}  # begun at that moment, and not watched yet
-        self._ended: dict[int, Attempt] = {}
-        self._on_disk: set[int] = set()  # by their tokens: ended, and what they printed to files was flushed
         self._look_at = NEVER  # no run has to be looked at before
         self._flooded_until = -NEVER
+        self.finished = Finished()
+        """The runs that are over, until that is recorded."""
         self.output_limit_bytes = output_limit_bytes
         self.patience_s = 0.0
         """How long a run is left alone where there are more to go on with: most are over by then."""
@@ -160,9 +151,9 @@ class Slots:
         """
         orders = []
         for job in jobs:
-            token = _token(job)
+            token = token_of(job)
             mark = mark_of(self._worker, token)
-            find_remains = partial(Remains, looks=self._looks, mark=mark)
+            find_remains = self._leftovers.finder(mark)
             run = Attempt(job, partial(self._capture, job), find_remains, now=now, grace_s=self._grace_s)
             self._runs[token] = run
             self._watch(run)
@@ -176,10 +167,10 @@ class Slots:
         if job is None:
             runs = self._spawner.withdraw()
         else:
-            run = self._runs.get(_token(job))
+            run = self._runs.get(token_of(job))
             runs = [] if run is None else self._spawner.withdraw([run])
         for run in runs:
-            del self._runs[_token(run.job)], self._unsaid[run]
+            del self._runs[token_of(run.job)], self._unsaid[run]
         return [run.job for run in runs]
 
     def pause(self, seconds: float) -> None:
@@ -202,13 +193,9 @@ class Slots:
                 news.run.ended(news.at)
                 touched[news.run] = None
                 self._fresh.pop(news.run, None)
-            elif news.run in self._undead:
-                news.run.process.reap()
-                del self._undead[news.run]
-        if now >= self._reap_at:
-            self._reap_at = now + REAP_EVERY_S
-            self._orphans.living(self._commands())
-            self._drain.tidy()
+            else:
+                self._leftovers.exited(news.run)
+        self._leftovers.tidy(now)
         self.failure = self.failure or self._spawner.failure
         if self._fresh:
             self._watch_pipes(now)
@@ -222,37 +209,13 @@ class Slots:
 
     def edited(self, job: Job) -> None:
         """Go by what a job says now: its time limit, which counts from the start of its run, may be another."""
-        if (run := self._runs.get(_token(job))) is not None:
+        if (run := self._runs.get(token_of(job))) is not None:
             run.job = job
             self._watch(run)
 
-    def flushed(self, results: list[Result]) -> list[Result]:
-        """Have on disk what runs printed to files; returns the results, without the files that it does not take.
-
-        Asked again, while the queue's disk is full, it flushes what ended since.
-        """
-        new = [(token, run.file) for token, run in self._ended.items() if token not in self._on_disk]
-        files = {token: file for token, file in new if file is not None}
-        lost = not_on_disk(files.values()) if files else set()
-        self._on_disk |= files.keys()
-        if not lost:
-            return results
-        return [
-            self._ended[_token(result.job)].without_file(result) if files.get(_token(result.job)) in lost else result
-            for result in results
-        ]
-
-    def recorded(self, results: Iterable[Result]) -> None:
-        """Clean up behind runs whose end is recorded, and let go of those whose end was refused."""
-        for result in results:
-            if (run := self._ended.pop(_token(result.job), None)) is not None:
-                run.recorded()
-        self._ended.clear()
-        self._on_disk.clear()
-
     def stop(self, job: Job, cause: Stop, *, now: float) -> bool:
         """Stop one run; tell whether there is one under the job's token to which that was news."""
-        run = self._runs.get(_token(job))
+        run = self._runs.get(token_of(job))
         if run is None or not run.stop(cause, now=now):
             return False
         self._watch(run)
@@ -286,8 +249,7 @@ class Slots:
 
     def close(self) -> None:
         """Let go of what all commands share."""
-        self._drain.close()
-        self._orphans.close()
+        self._leftovers.close()
         if self._spawner.close():
             self._launcher.close()
 
@@ -348,32 +310,24 @@ class Slots:
     def _end(self, run: Attempt, now: float) -> list[Result]:
         self._waiting.remove(run)
         self._forget(run)
-        if not run.has_exited:
-            self._undead[run] = None
         result = run.finish()
-        if run.unread:
-            self._drain.take(run.unread)
+        self._leftovers.take(run)
         if run.is_abandoned:
             return []
         if run.has_filled_a_pipe:
             self._flooded_until = now + FLOOD_S
-        self._ended[_token(run.job)] = run
+        self.finished.add(run)
         return [result]
 
     def _forget(self, run: Attempt) -> None:
-        del self._runs[_token(run.job)]
+        del self._runs[token_of(run.job)]
         self._fresh.pop(run, None)
         self._spawner.let_go(run, is_stuck=run.has_begun and not run.has_exited)
 
     def _commands(self) -> set[int]:
-        """Return the ids of the commands that are this process's children: how they end is not to be lost."""
-        return {run.process.pid for run in (*self._runs.values(), *self._undead) if run.has_begun}
+        """Return the ids of the commands that have begun."""
+        return {run.process.pid for run in self._runs.values() if run.has_begun}
 
     def _is_ours(self, run: Attempt) -> bool:
         """Return whether a run is not over yet: the loop may have noticed its end by itself."""
-        return self._runs.get(_token(run.job)) is run
-
-
-def _token(job: Job) -> int:
-    assert job.lease is not None, "a job that runs has a lease"
-    return job.lease.token
+        return self._runs.get(token_of(run.job)) is run

@@ -45,14 +45,14 @@ def fill(queue, batch):
 with Queue.open(sys.argv[1]) as queue:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
     refused(lambda: fill(queue, int(sys.argv[3])))
-    head = queue.head()
+    head = queue.log.head()
     refused(lambda: queue.enqueue_many([JobRequest("x" * 1000)] * 200))
-    assert queue.head() == head == queue.status().head
+    assert queue.log.head() == head == queue.status().head
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     for job_id in queue.enqueue_many([JobRequest("x" * 1000)] * 200).ids:
         print(job_id, flush=True)
-    assert queue.head() == head + 200
-    assert queue.replay(check=True).differences == []
+    assert queue.log.head() == head + 200
+    assert queue.admin.replay(check=True).differences == []
 """
 
 
@@ -71,7 +71,7 @@ def test_a_full_disk_costs_nothing_that_was_acknowledged(tmp_path: Path, batch: 
         acknowledged = done.stdout.split()
         assert [job.id for job in queue.jobs()][::-1] == acknowledged
         assert (len(acknowledged) > 200) == (batch < 5000)
-        assert queue.replay(check=True).differences == []
+        assert queue.admin.replay(check=True).differences == []
         assert queue.enqueue("true").version == len(acknowledged) + 1
 
 
@@ -81,7 +81,7 @@ from queuectl import Queue, StoreError
 with Queue.open(sys.argv[1]) as queue:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
     try:
-        queue.replay()
+        queue.admin.replay()
     except StoreError as error:
         sys.exit(str(error))
 """
@@ -233,7 +233,7 @@ def test_a_worker_waits_for_room_and_then_records_what_ended(disk: Path, tmp_pat
         assert (worker.said().count("no space left"), worker.said().count("has room again")) == (1, 1)
         worker.signal(signal.SIGTERM)
         assert worker.exit_code() == 0
-        assert queue.replay(check=True).differences == []
+        assert queue.admin.replay(check=True).differences == []
 
 
 def test_a_worker_is_stopped_on_a_full_disk(disk: Path, tmp_path: Path, start: StartWorker) -> None:

@@ -168,21 +168,21 @@ def test_a_file_that_the_disk_lost_is_told_as_cut(slots: Slots, waiting: Waiting
     """Where a run's file cannot be flushed its end is recorded all the same, and says how much was printed."""
     result = printed(slots, waiting)
     (tmp_path / "outputs" / "job1").unlink()
-    [cut] = slots.flushed([result])
+    [cut] = slots.finished.flushed([result])
     assert (cut.kind, cut.output.frames, cut.output.stdout) == ("completed", cut_frame(20_000), result.output.stdout)
-    assert slots.flushed([cut]) == [cut]
+    assert slots.finished.flushed([cut]) == [cut]
 
 
 def test_a_file_is_flushed_once(slots: Slots, waiting: Waiting, tmp_path: Path) -> None:
     """While ends wait for room in the queue, the files of those that ended before are not flushed again."""
     first = printed(slots, waiting)
-    assert slots.flushed([first]) == [first]
+    assert slots.finished.flushed([first]) == [first]
     second = printed(slots, waiting, number=2)
     for number in (1, 2):
         (tmp_path / "outputs" / f"job{number}").unlink()  # which only a flush would notice
-    same, cut = slots.flushed([first, second])
+    same, cut = slots.finished.flushed([first, second])
     assert (same, cut.output.frames) == (first, cut_frame(20_000))
-    slots.recorded([first, second])
+    slots.finished.recorded([first, second])
 
 
 def test_a_shortage_for_even_one_command_comes_to_an_end(slots: Slots, waiting: Waiting) -> None:

@@ -1,0 +1,62 @@
+"""What runs leave behind, to be looked after: orphans, commands that cannot be ended, pipes that are printed to."""
+
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Final
+
+from .attempt import Attempt
+from .drain import Drain
+from .orphans import Orphans
+from .process import Process
+from .remains import Looks, Remains
+
+TIDY_EVERY_S: Final = 0.5
+"""How long a dead orphan may be there: nobody but the loop looks, which is awake once a second at the least."""
+
+
+class Leftovers:
+    """What is left of a worker's runs, while they go on and after; `commands` returns the ids of those that go on.
+
+    `is_sole`: nothing else in this process has children.
+    """
+
+    def __init__(self, commands: Callable[[], Collection[int]], *, is_sole: bool) -> None:
+        self._commands = commands
+        self._drain = Drain()
+        self._orphans = Orphans(is_sole=is_sole)
+        self._looks = Looks(self._orphans, self._children)
+        self._undead: dict[Attempt, None] = {}  # runs that are over though their commands could not be ended
+        self._tidy_at = 0.0
+
+    def finder(self, mark: str) -> Callable[[Process], Remains]:
+        """Return what finds the remains of a run, whose processes bear a mark."""
+        return partial(Remains, looks=self._looks, mark=mark)
+
+    def take(self, run: Attempt) -> None:
+        """Look after what there still is of a run that is finished."""
+        if not run.has_exited:
+            self._undead[run] = None
+        if run.unread:
+            self._drain.take(run.unread)
+
+    def exited(self, run: Attempt) -> None:
+        """Take note that the command of a run has, which could not be ended while the run was on."""
+        if run in self._undead:
+            run.process.reap()
+            del self._undead[run]
+
+    def tidy(self, now: float) -> None:
+        """Reap orphans that have ended, and go on with the pipes, if it is time to."""
+        if now >= self._tidy_at:
+            self._tidy_at = now + TIDY_EVERY_S
+            self._orphans.living(self._children())
+            self._drain.tidy()
+
+    def close(self) -> None:
+        """Leave the pipes to their drainer, and orphans to others."""
+        self._drain.close()
+        self._orphans.close()
+
+    def _children(self) -> set[int]:
+        """Return the ids of the commands that are this process's children: how they end is not to be lost."""
+        return {*self._commands(), *(run.process.pid for run in self._undead)}
