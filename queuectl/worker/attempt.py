@@ -1,5 +1,19 @@
 """One attempt at a job, from its command's start to its result, in steps that never wait.
 
+Its life, in order, and who takes each step:
+
+1. ordered: the job is claimed and waits for a slot (`slots.line_up`, from `exchange`);
+2. launched: a slot's thread starts the command, and waits for its end (`spawner`, `launcher`);
+3. begun: it has its process (`begin`, from `slots.step`);
+4. read: what it prints is taken in as it comes (`read`, from `poller`), and shown once that is worth it (`step`);
+5. stopped, where it is: at its time limit (`step`), or since it was cancelled, taken away or given back (`stop`);
+   its processes are asked to end, and killed after the grace (`kill`, `remains`);
+6. exited: its command has (`ended`, from `slots.step`), and what a failed one left behind is killed (`step`);
+7. over: nobody can print any more, or may be waited for (`step` returns True);
+8. finished: the last output is read, and the end judged (`finish`, `outcome.judge`);
+9. on disk: its output is, where a file has it (`finished.flushed`);
+10. recorded: its result has been exchanged, and its file is cleared away (`recorded`, from `exchange`).
+
 Knows the job, its command's process and what that prints; nothing of other attempts or of the
 queue. Every moment (`now`) is given, in seconds of a monotonic clock.
 """

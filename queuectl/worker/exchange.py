@@ -46,7 +46,7 @@ class Exchanger:
         self._say = lines.say
         self._ahead = Ahead()
         self._presence = Presence(options.lease_s)
-        self.results = Results(slots, self._ahead)
+        self.results = Results(slots, self._ahead, lines)
         self.is_hungry = True
         """Whether there may be jobs to claim."""
         self.due_at = NEVER

@@ -20,11 +20,13 @@ from ..system.wakeup import Doorbell, ring
 from . import log_lines
 from .exchange import Exchanger
 from .full_disk import FullDisk
+from .halting import Halting
 from .lines import Lines, Report
 from .loop import Loop
 from .maintenance import Upkeep
 from .options import Options
 from .poller import Waiting
+from .queue_watch import QueueWatch
 from .signals import Signals
 from .slots import Slots, places
 from .spawner import quick_switches
@@ -149,15 +151,36 @@ class Worker:
         )
 
     def _make_loop(self) -> Loop:
-        return Loop(
+        options, halting = self._options, self._make_halting()
+        watch = QueueWatch(
             self._queue,
             self.id,
-            self._options,
+            poll_s=options.poll_s,
+            slots=self._slots,
+            exchanger=self._exchanger,
+            halting=halting,
+        )
+        return Loop(
+            options.slots,
             lock=self._lock,
             waiting=self._waiting,
             slots=self._slots,
             exchanger=self._exchanger,
+            halting=halting,
+            watch=watch,
             upkeep=self._upkeep,
+            full_disk=self._full_disk,
+            lines=self._lines,
+        )
+
+    def _make_halting(self) -> Halting:
+        return Halting(
+            self._queue,
+            self.id,
+            self._options,
+            lock=self._lock,
+            slots=self._slots,
+            exchanger=self._exchanger,
             full_disk=self._full_disk,
             lines=self._lines,
             notifier=self._notifier,

@@ -1,7 +1,6 @@
-"""How a worker was told to work, and how urgently it was asked to stop."""
+"""How a worker was told to work."""
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +18,3 @@ class Options:
     grace_s: float
     reason: str | None = None
     is_sole: bool = False
-
-
-class Halt(IntEnum):
-    """How urgently a worker was asked to stop."""
-
-    NO = 0
-    FINISH = 1
-    GIVE_BACK = 2
-    KILL = 3
