@@ -2,3 +2,6 @@
 
 INTERRUPTED = 130
 """The exit code of what Ctrl-C ended."""
+
+KILLED = 128
+"""What the exit code of what a signal ended begins from."""

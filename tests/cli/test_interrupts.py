@@ -33,7 +33,7 @@ def is_whole(cli: CommandLine) -> bool:
 @pytest.mark.parametrize(
     ("words", "moment"),
     [
-        ("status --watch", "No workers"),
+        ("status --watch", "no workers"),
         ("events --follow", "enqueued"),
         ("wait j", None),
         ("logs j --follow", None),

@@ -3,11 +3,13 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
+from .. import KILLED
 from .format import duration, escape
 from .table import note
 
@@ -127,13 +129,11 @@ def _bar(title: str, total: int | None, *, in_bytes: bool) -> Iterator[Shown]:
             """Return it."""
             return Text(_told(task, in_bytes=in_bytes, narrow=console.width < NARROW), style="progress.remaining")
 
-    from .terminal import ending_on
-
     console = Console(stderr=True)
     told = Told("", table_column=Column(no_wrap=True))
     columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=None), told)
     bar = Progress(*columns, console=console, transient=True, expand=True, speed_estimate_period=SPEED_OVER_S)
-    with ending_on((signal.SIGTERM,)), bar:  # it hides the cursor
+    with _ending_on((signal.SIGTERM,)), bar:  # it hides the cursor
         yield Shown(bar, bar.add_task(title, total=total))
 
 
@@ -155,3 +155,18 @@ def _bytes(count: float) -> str:
     from rich.filesize import decimal
 
     return decimal(int(count))
+
+
+@contextmanager
+def _ending_on(numbers: Sequence[signal.Signals]) -> Iterator[None]:
+    """End as on Ctrl-C when told to by a signal, so that what was done to the terminal is undone."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(KILLED + number)
+
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

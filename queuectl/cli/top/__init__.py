@@ -1,1 +1,1 @@
-"""`queuectl top`: a live view of the whole screen. Imported by that verb alone; the only home of textual."""
+"""`queuectl top`: a live view of the whole screen, for that verb and `status --watch`; the only home of textual."""

@@ -17,9 +17,8 @@ from textual.widgets import Static
 
 from ...core.job import ENDED, JobState
 from ...errors import JobNotFound
-from .. import INTERRUPTED
+from .. import INTERRUPTED, KILLED
 from ..output.format import command_text, cut, escape
-from ..output.terminal import KILLED
 from .acts import act
 from .dialogs import Help, Question
 from .frame import LEAST_JOBS, Filter, foot, head, look

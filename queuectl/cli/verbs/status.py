@@ -1,7 +1,5 @@
 """`queuectl status`: the queue at a glance."""
 
-from typing import TYPE_CHECKING
-
 import click
 
 from ..command import Verb
@@ -9,9 +7,6 @@ from ..input.job_ref import tell_unknown
 from ..input.types import Place, as_of_option, json_option, queue_option
 from ..output.table import document, line
 from ..session import Session, pass_session
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command(
@@ -25,25 +20,37 @@ if TYPE_CHECKING:
     ),
 )
 @queue_option(help="Only the jobs of this queue, and the workers that serve it.")
-@click.option("--watch", "-w", is_flag=True, help="Show it again whenever something happened, until q or Ctrl-C.")
+@click.option(
+    "--watch",
+    "-w",
+    is_flag=True,
+    help="Show it again whenever something happened; on a terminal as top.",
+)
 @as_of_option
 @json_option
 @pass_session
-def command(session: Session, *, queue: str | None, watch: bool, as_of: Place | None, as_json: bool) -> None:
+@click.pass_context
+def command(
+    ctx: click.Context, session: Session, *, queue: str | None, watch: bool, as_of: Place | None, as_json: bool
+) -> None:
     """Show how many jobs are in which state, and who works.
 
     On a terminal a screenful of queues is listed, first those where something is to be done.
-    With --watch in place on a terminal; elsewhere a block a change, with --json a line a change.
+    With --watch on a terminal as `queuectl top`; elsewhere a block a change, with --json a line a change.
     """
     if watch and as_of is not None:
         raise click.UsageError("the past does not change; leave out --watch or --as-of")
-    if watch:
-        from ..output.watch import watch_status
-
-        tell_unknown(session.reading(), queue)
-        watch_status(session.reading(), queue, as_json=as_json)
-    else:
+    if not watch:
         _print(session, as_of, queue, as_json)
+        return
+    tell_unknown(session.reading(), queue)
+    from ..top import frame, start
+
+    if start.is_possible() and not as_json:
+        ctx.exit(start.show(session.reading(), frame.Filter(None, queue)))
+    from ..output.watch import watch_status
+
+    watch_status(session.reading(), queue, as_json=as_json)
 
 
 def _print(session: Session, as_of: Place | None, queue: str | None, as_json: bool) -> None:

@@ -1,19 +1,14 @@
 """`queuectl top`: the queue, live, on the whole screen."""
 
-import os
-import sys
-
 import click
 
 from ...core.job import JobState
 from ...errors import QueuectlError
-from ...system.lock_wait import listen
 from ..command import Verb
 from ..input.types import States, duration_s, queue_option
 from ..output.table import on_terminal, terminal_width
 from ..session import Session, pass_session
 
-REFRESH_S = 1.0
 LEAST_REFRESH_S = 0.1
 PIPE_WIDTH = 120
 """Columns of a frame that goes into a pipe."""
@@ -29,7 +24,7 @@ PIPE_WIDTH = 120
 )
 @click.option("--state", "-s", type=States(list(JobState)), help="List only jobs in this state.")
 @queue_option(help="List only jobs of this queue.")
-@click.option("--every", type=duration_s, default=REFRESH_S, metavar="DURATION", help="Look this often.  [default: 1s]")
+@click.option("--every", type=duration_s, default=1.0, metavar="DURATION", help="Look this often.  [default: 1s]")
 @click.option("--once", is_flag=True, help="Print one frame, and exit.")
 @pass_session
 @click.pass_context
@@ -43,6 +38,7 @@ def command(
     Keys: up and down choose a job, Enter shows what it prints, r retries it, c cancels it, left and
     right choose the state, Tab the queue, ? tells the others, q quits.
     """
+    from ..top import start
     from ..top.frame import Filter, print_frame
 
     if state and len(state) > 1:
@@ -51,12 +47,6 @@ def command(
     if once:
         print_frame(session.reading(), chosen, terminal_width() if on_terminal() else PIPE_WIDTH)
         return
-    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)) or os.environ.get("TERM") == "dumb":
+    if not start.is_possible():
         raise QueuectlError("top needs a terminal; use `queuectl status --json`, `status --watch` or `top --once` here")
-    opened = session.reading()
-    try:
-        from ..top.app import run_top
-    except ModuleNotFoundError as error:
-        raise QueuectlError(f"top needs {error.name}; install it: pip install textual") from None
-    listen(None)  # the whole screen is its own
-    ctx.exit(run_top(opened, chosen, max(every, LEAST_REFRESH_S)))
+    ctx.exit(start.show(session.reading(), chosen, every_s=max(every, LEAST_REFRESH_S)))

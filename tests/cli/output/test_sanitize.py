@@ -207,7 +207,6 @@ def _verb_of(line: str) -> str | None:
 
 PRINTERS = {
     "cli/exit_codes.py": "where all that verbs print goes",
-    "cli/output/terminal.py": "draws whole frames, each line tamed",
     "cli/output/progress.py": "what is told above a bar, tamed",
     "cli/input/shells.py": "what a shell reads",
     "cli/crash.py": "words of its own",

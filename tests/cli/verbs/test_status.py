@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 
 import pytest
@@ -12,7 +11,6 @@ from queuectl import JobRequest
 from queuectl.system.host import host
 from tests.cli.conftest import CommandLine
 from tests.cli.terminal import Terminal
-from tests.processes import is_stopped
 from tests.waiting import wait_until
 
 
@@ -122,52 +120,15 @@ def test_watch_follows(cli: CommandLine) -> None:
     watching.communicate(timeout=10)
 
 
-def test_watch_in_place(cli: CommandLine) -> None:
-    """On a terminal --watch redraws in place, also in another size, and Ctrl-C leaves the terminal as it was."""
+def test_watch_on_a_terminal(cli: CommandLine) -> None:
+    """On a terminal --watch is top, of the queue named; q leaves it."""
     cli("enqueue", "a", "true")
-    with Terminal(cli, "status", "--watch") as terminal:
-        terminal.wait_for(lambda shown: re.search(r"pending +1 ", shown) and "q quits" in shown)
-        cli("enqueue", "b", "true")
-        terminal.wait_for(lambda shown: re.search(r"pending +2 ", shown))
-        terminal.resize(40, 6)
-        shown = terminal.wait_for("make the window taller")
-        assert re.search(r"pending +2", shown)
-        assert b"\x1b[2J" not in terminal.sent
-        terminal.type("\x03")
-        assert (terminal.end(), terminal.is_sane()) == (130, True)
-
-
-@pytest.mark.parametrize(
-    ("how", "code"),
-    [("q", 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129), ("gone", 1)],
-    ids=["q", "term", "hup", "gone"],
-)
-def test_watch_ends(cli: CommandLine, how: str | signal.Signals, code: int) -> None:
-    """However --watch ends, the terminal is as it was; a queue that is gone is told in one line."""
-    cli("enqueue", "a", "true")
-    with Terminal(cli, "status", "--watch") as terminal:
-        terminal.wait_for("q quits")
-        if how == "gone":
-            shutil.rmtree(cli.db)
-        elif isinstance(how, signal.Signals):
-            terminal.process.send_signal(how)
-        else:
-            terminal.type(how)
-        assert (terminal.end(), terminal.is_sane()) == (code, True)
-        assert (b"Error: the queue at" in terminal.sent) == (how == "gone")
-
-
-def test_watch_gives_the_terminal_up_while_stopped(cli: CommandLine) -> None:
-    """Ctrl-Z leaves the screen as it was, and coming back draws it again."""
-    cli("enqueue", "a", "true")
-    with Terminal(cli, "status", "--watch") as terminal:
-        terminal.wait_for("q quits")
-        terminal.process.send_signal(signal.SIGTSTP)
-        wait_until(lambda: is_stopped(terminal.process.pid))
-        terminal.read()
-        assert terminal.is_sane()
-        terminal.process.send_signal(signal.SIGCONT)
-        wait_until(lambda: terminal.read() or not terminal.is_sane())
+    cli("enqueue", "b", "true", "--queue", "mail")
+    with Terminal(cli, "status", "--watch", "--queue", "mail") as terminal:
+        terminal.wait_for(re.compile(r"b +pending").search)
+        assert not re.search(r"a +pending", terminal.text())
+        cli("enqueue", "c", "true", "--queue", "mail")
+        terminal.wait_for(re.compile(r"c +pending").search)
         terminal.type("q")
         assert (terminal.end(), terminal.is_sane()) == (0, True)
 
