@@ -25,8 +25,9 @@ Made from the docstrings by `python docs/generate.py`; do not edit.
 
     with Queue.open() as queue:
         job = queue.enqueue("echo hi", max_retries=2)
-        [done] = queue.wait(job.id, timeout_s=60)        # a worker runs it: `queuectl worker start`
-        print(done.state, done.last.return_code)
+        queue.run_worker(drain=True)                     # or leave it to a `queuectl worker start` that runs anyway
+        done = queue.wait(job.id, timeout="1m")
+        print(done.state, done.return_code)
 
 `Queue` has everything the command line has: it is what the command line uses. What it gives are
 values that hold nothing open. It is safe to have the queue open in any number of processes and threads, as often

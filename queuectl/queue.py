@@ -30,12 +30,17 @@ from .system.clock import SystemClock
 from .system.lazy import Later
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
+    from typing import Any
 
+    from .core.times import Duration
     from .projections import rebuild
     from .system.clock import Clock
+
+    workers: Any
 else:
+    workers = Later("worker")  # a room above: known by its name alone, and only to whoever runs one here
     rebuild = Later("projections.rebuild")
 
 
@@ -48,7 +53,7 @@ class Queue(Asking, Directories, Deprecated):
     ...     me = queue.worker("me")  # or leave the rest to `queuectl worker start`
     ...     [claimed] = me.claim()
     ...     done = me.complete(me.start(claimed))
-    ...     [ended] = queue.wait(job.id)
+    ...     ended = queue.wait(job.id)
     ...     print(ended.state, [type(each.event).__name__ for each in queue.history("hi")])
     hi pending
     completed ['Enqueued', 'Claimed', 'Started', 'Completed']
@@ -116,6 +121,35 @@ class Queue(Asking, Directories, Deprecated):
         The id is whatever the program calls itself, 1 to 200 printable characters. Raises InvalidInput.
         """
         return LeaseHolder(self._engine, check_worker(id))
+
+    def run_worker(
+        self,
+        *,
+        slots: int = 1,
+        queues: Sequence[str] | None = None,
+        drain: bool = False,
+        poll_s: Duration = 1.0,
+        lease_s: Duration | None = None,
+        grace_s: Duration | None = None,
+        reason: str | None = None,
+    ) -> int:
+        """Run jobs in this process until told to stop, or with `drain` until nothing is left; returns the exit code.
+
+        It runs `slots` commands at a time and looks for jobs every `poll_s` seconds, and sooner when one comes in;
+        `grace_s` is what a command has between TERM and KILL, None as configured. In a thread it runs beside the
+        program until `queue.worker(id).stop()`, `id` as `queue.workers()` has it. `start_worker` takes more.
+        """
+        code: int = workers.start_worker(
+            self,
+            slots=slots,
+            queues=queues,
+            drain=drain,
+            poll_s=poll_s,
+            lease_s=lease_s,
+            grace_s=grace_s,
+            reason=reason,
+        )
+        return code
 
     def close(self) -> None:
         """Close the store; doing so twice is harmless."""

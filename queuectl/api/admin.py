@@ -5,10 +5,12 @@ from __future__ import annotations  # evaluated, those of so many methods cost a
 import os
 import time
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..core.settings import canonical, parse
+from ..core.times import microseconds
 from ..engine.unit_of_work import settings_of
 from ..errors import InvalidInput
 from ..system.lazy import Later
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from ..core.results import ConfigValue
     from ..core.settings import Settings
+    from ..core.times import Duration
     from ..events.types import Value
     from ..history import as_of
     from ..history.snapshot_files import Snapshot
@@ -84,7 +87,13 @@ class Admin(Opened, called="Queue.admin"):
         """Delete every snapshot, which is no loss; returns how many there were."""
         return as_of.delete_snapshots(self._store)
 
-    def verify(self, *, log_only: bool = False, against: Sequence[Path] = (), write_to: Path | None = None) -> Verified:
+    def verify(
+        self,
+        *,
+        log_only: bool = False,
+        against: Sequence[str | os.PathLike[str]] = (),
+        write_to: str | os.PathLike[str] | None = None,
+    ) -> Verified:
         """Check the log and all that hangs on it, in a process of its own; `against` are files of checkpoints.
 
         `log_only` leaves out the file's structure, the outputs and the views. `write_to` is where to
@@ -124,7 +133,7 @@ class Admin(Opened, called="Queue.admin"):
 
     def import_jobs(
         self,
-        files: Sequence[str],
+        files: Sequence[str | os.PathLike[str]],
         *,
         format: Literal["jobs-json", "sqlite-jobs"],
         tables: Sequence[str] = (),
@@ -145,10 +154,11 @@ class Admin(Opened, called="Queue.admin"):
         if not files:
             raise InvalidInput("files", "none", "one or two")
         wanted = import_jobs.Wanted(skip_existing, waiting_only, partly, dry_run)
+        names = [os.fspath(each) for each in files]
         opened = (
-            foreign_files.json_rows(files[0], files[1] if len(files) > 1 else None)
+            foreign_files.json_rows(names[0], names[1] if len(names) > 1 else None)
             if format == "jobs-json"
-            else foreign_files.sqlite_rows(files[0], tables)
+            else foreign_files.sqlite_rows(names[0], tables)
         )
         with opened as rows:
             source = " and ".join(Path(file).name for file in files)
@@ -157,7 +167,7 @@ class Admin(Opened, called="Queue.admin"):
     def compact(
         self,
         *,
-        older_than_s: float,
+        older_than_s: Duration,
         keep_dead: bool = False,
         archive: str | os.PathLike[str] | None = None,
         dry_run: bool = False,
@@ -170,7 +180,7 @@ class Admin(Opened, called="Queue.admin"):
         queue's own. `dry_run` tells what would go. `progress` hears what went so far; what it raises stops
         it there, and nothing is lost. Raises CompactBusy or StoreError.
         """
-        before_us = self._engine.now_us() - int(older_than_s * 1_000_000)
+        before_us = self._engine.now_us() - microseconds(older_than_s, field="older_than_s")
         with self._store.read() as txn:
             rule = policy.Rule(jobs.position_at(txn, before_us), keep_dead)
         if dry_run:
@@ -203,9 +213,10 @@ class Admin(Opened, called="Queue.admin"):
         """Return the value of the setting `key`; raises InvalidInput with the list of keys."""
         return self.config()[canonical(key)].value
 
-    def config_set(self, key: str, value: str | int | float, *, reason: str | None = None) -> Value:
+    def config_set(self, key: str, value: str | float | timedelta, *, reason: str | None = None) -> Value:
         """Give a configuration key a value; raises InvalidInput with the list of good ones."""
-        name, parsed = parse(key, str(value))
+        plain = str(value.total_seconds() if isinstance(value, timedelta) else value)
+        name, parsed = parse(key, plain)
         with self._engine.unit(reason=reason) as unit:
             unit.configure(name, parsed)
         return parsed

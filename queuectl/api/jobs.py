@@ -6,19 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.commands import CancelJob, RemoveJob, RequeueJob
 from ..core.job import JobState
-from ..core.request import JobRequest, ids_of
-from ..core.times import time_us
+from ..core.request import JobRequest, ids_of, once
+from ..core.times import microseconds, when_us
 from ..system.lazy import Later
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from datetime import datetime
 
     from ..core import job_filter
     from ..core.commands import JobCommand
     from ..core.job import Job
     from ..core.job_filter import Chosen, Filter, Verb
     from ..core.results import Acted, Bulk
+    from ..core.times import Duration, When
     from ..engine import enqueue, job_actions
     from ..engine.group_commit import GroupCommit
     from ..events.types import Command
@@ -46,34 +47,37 @@ class Asking(Looking):
         queue: str = "default",
         priority: int = 0,
         max_retries: int | None = None,
-        timeout_s: float | None = None,
+        timeout: Duration | None = None,
         backoff_base: float | None = None,
-        cwd: str | None = None,
+        cwd: str | os.PathLike[str] | None = None,
         env: Mapping[str, str] | None = None,
-        run_at: datetime | None = None,
-        delay_s: float | None = None,
+        run_at: When | None = None,
+        delay: Duration | None = None,
         replace: bool = False,
         shell: str | None = None,
         inherit_env: str | Sequence[str] | None = None,
         merge: bool = False,
         reason: str | None = None,
+        timeout_s: Duration | None = None,
+        delay_s: Duration | None = None,
     ) -> Job:
         """Enqueue one command: a shell line, or a list of words that runs without a shell.
 
         `id` None is one of our making, `priority` higher runs first, `max_retries` are attempts after the
-        first, `timeout_s` 0 is never, a retry waits `backoff_base ** attempt` seconds, and None of these is
+        first, `timeout` 0 is never, a retry waits `backoff_base ** attempt` seconds, and None of these is
         as configured. `cwd` None is this process's directory; `env` adds to the worker's environment.
         `shell` runs a shell line, a program and its options. `inherit_env` is what of this process's environment
         it takes along: names, `all`, or `configured`, what the setting says; None is nothing.
         `merge` gives stdout and stderr one pipe, for the exact order of both: all of it counts as stdout.
-        `run_at` or `delay_s`: not before. `replace` removes an ended job of this id first: its history stays.
-        When it returns the job is on disk. Raises InvalidInput, DuplicateJob for an id that is
-        taken, or StoreError where it could not be written.
+        `run_at` or `delay`: not before. `replace` removes an ended job of this id first: its history stays.
+        Durations may be told as `timeout_s` and `delay_s` as well. When it returns the job is on disk.
+        Raises InvalidInput, DuplicateJob for an id that is taken, or StoreError where it could not be written.
         """
         words: Command = tuple(command) if isinstance(command, list) else command  # type: ignore[assignment]
-        due_us = None if run_at is None else time_us(run_at)
+        due_us = None if run_at is None else when_us(run_at, now_us=self._clock.now_us(), ahead=True, field="run_at")
+        timeout, delay = once("timeout", timeout, timeout_s), once("delay", delay, delay_s)
         request = JobRequest(
-            *(words, id, queue, priority, max_retries, timeout_s, backoff_base, cwd, env, due_us, delay_s, replace),
+            *(words, id, queue, priority, max_retries, timeout, backoff_base, cwd, env, due_us, delay, replace),
             shell=shell,
             inherit_env=inherit_env,
             merge=merge,
@@ -127,7 +131,7 @@ class Asking(Looking):
         """Change what a job is to do, of one that runs its timeout; `again` also lets one run again, now.
 
         `changes` are command, queue, priority, max_retries, timeout_s, backoff_base, cwd, env, shell, run_at or
-        delay_s, as `enqueue` takes them; None is no timeout, directory, environment or time, and
+        delay, as `enqueue` takes them; None is no timeout, directory, environment or time, and
         the usual shell. It keeps its id and its history. Raises JobNotFound, WrongState or InvalidInput.
         """
         return job_actions.edit(self._engine, job_id, changes, again=again, reason=reason)
@@ -157,7 +161,7 @@ class Asking(Looking):
         self,
         *,
         state: JobState | str = JobState.COMPLETED,
-        older_than_s: float | None = None,
+        older_than_s: Duration | None = None,
         reason: str | None = None,
     ) -> int:
         """Remove ended jobs of a state from the views; their history stays. Gives how many.
@@ -165,7 +169,9 @@ class Asking(Looking):
         `older_than_s` leaves those that ended, or were edited, in so many seconds. Raises InvalidInput
         for a state that is no end.
         """
-        before_us = None if older_than_s is None else self._clock.now_us() - int(older_than_s * 1_000_000)
+        before_us = (
+            None if older_than_s is None else self._clock.now_us() - microseconds(older_than_s, field="older_than_s")
+        )
         where = job_filter.filter_of(state=state, until=before_us)
         return len(self.act_on_all(self.choose("remove", where), reason=reason).ids)
 

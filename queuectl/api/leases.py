@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..core.commands import CompleteJob, ReleaseJob, RenewLease
 from ..core.request import check_line, check_queues, check_slots, check_text
+from ..core.times import duration_s
 from ..display import shown
 from ..engine.unit_of_work import token_of
 from ..errors import Unusable
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ..core import results as answers
     from ..core.job import Job
     from ..core.results import Captured, Exchange, Recovered, Result
+    from ..core.times import Duration
     from ..engine import exchange, rescue
     from ..engine.unit_of_work import Engine
     from ..outputs import storage
@@ -49,7 +51,9 @@ class LeaseHolder(Opened, called="Queue.worker()"):
         super().__init__(engine)
         self.id = id
 
-    def claim(self, count: int = 1, *, queues: Sequence[str] | None = None, lease_s: float | None = None) -> list[Job]:
+    def claim(
+        self, count: int = 1, *, queues: Sequence[str] | None = None, lease_s: Duration | None = None
+    ) -> list[Job]:
         """Lease the next `count` jobs, in order; fewer, or none, if fewer are ready.
 
         A lease holds for `lease_s` seconds, or until it is renewed. Raises InvalidInput.
@@ -57,8 +61,8 @@ class LeaseHolder(Opened, called="Queue.worker()"):
         """
         rescue.take_over(self._engine, actor=self.id)
         with self._engine.unit(actor=self.id) as unit:
-            lease_s = unit.settings().lease_s if lease_s is None else lease_s
-            return unit.claim(self.id, count, lease_s=lease_s, queues=queues)
+            hold_s = unit.settings().lease_s if lease_s is None else duration_s(lease_s, field="lease_s")
+            return unit.claim(self.id, count, lease_s=hold_s, queues=queues)
 
     def start(self, job: Job, *, host: str | None = None, pid: int | None = None) -> Job:
         """Count an attempt of a claimed job, before its command is spawned; raises StaleLease.
@@ -107,10 +111,11 @@ class LeaseHolder(Opened, called="Queue.worker()"):
             answers.Result(job, "failed", return_code, signal, reason, error, duration_ms, output or answers.Captured())
         )
 
-    def renew(self, job: Job, *, lease_s: float | None = None) -> Job:
+    def renew(self, job: Job, *, lease_s: Duration | None = None) -> Job:
         """Hold a claimed job for `lease_s` seconds from now; raises StaleLease."""
         with self._engine.unit(actor=self.id) as unit:
-            until_us = unit.lease_until_us(unit.settings().lease_s if lease_s is None else lease_s)
+            hold_s = unit.settings().lease_s if lease_s is None else duration_s(lease_s, field="lease_s")
+            until_us = unit.lease_until_us(hold_s)
             return unit.execute([(job.number, RenewLease(token_of(job), until_us))])[0]
 
     def release(self, job: Job, *, cause: str = "released") -> Job:

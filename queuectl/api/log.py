@@ -5,6 +5,7 @@ from __future__ import annotations  # evaluated, those of so many methods cost a
 import time
 from typing import TYPE_CHECKING, Final
 
+from ..core.times import duration_s
 from ..engine import log_clock
 from ..store.event_reader import EventReader
 from ..system.lazy import Later
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ..core.due_times import DueTimes
     from ..core.job import Job
     from ..core.results import Cause, Subscriber
+    from ..core.times import Duration
     from ..events.types import Recorded, Stream
     from ..history import event_search, lineage, subscriptions
     from ..queries import jobs
@@ -52,9 +54,9 @@ class Log(History, called="Queue.log"):
         with self._store.read() as txn:
             return due_times.DueTimes(log_us, wall_us, log_clock.slow_us(txn, self._clock, log_us))
 
-    def wait_for_change(self, after: int, timeout_s: float) -> bool:
+    def wait_for_change(self, after: int, timeout_s: Duration) -> bool:
         """Wait until the log goes beyond the position `after`, `timeout_s` at most; returns whether it did."""
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + duration_s(timeout_s, field="timeout_s")
         while self.head() <= after:
             left = deadline - time.monotonic()
             if left <= 0:

@@ -5,10 +5,11 @@ from __future__ import annotations  # evaluated, those of so many methods cost a
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, overload
 
 from ..core.job import JobState
-from ..core.request import check_count, check_queue, check_state, ids_of
+from ..core.request import check_count, check_queue, check_state, ids_of, once
+from ..core.times import duration_s, when_us
 from ..errors import JobNotFound, StoreError
 from ..projections import environments
 from ..queries import presence
@@ -19,18 +20,18 @@ from .history import History
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
 
     from ..core import job_filter
     from ..core.due_times import DueTimes
     from ..core.job import Job
     from ..core.job_filter import Filter
     from ..core.results import Overview, Run, Status, Unserved, Waited, WorkerInfo
+    from ..core.times import Duration, When
     from ..history import as_of, branch
     from ..history.branch import Branch
     from ..outputs import check, frames, storage
     from ..queries import job_ids as matching
-    from ..queries import job_list, job_wait
+    from ..queries import job_list, job_wait, no_worker
     from ..queries import jobs as reading
     from ..queries import overview as overviews
     from ..queries.job_wait import OnLook
@@ -44,6 +45,7 @@ else:
     job_wait = Later("queries.job_wait")
     frames = Later("outputs.frames")
     job_list = Later("queries.job_list")
+    no_worker = Later("queries.no_worker")
     matching = Later("queries.job_ids")
     storage = Later("outputs.storage")
     overviews = Later("queries.overview")
@@ -113,8 +115,8 @@ class Looking(History):
         *,
         state: JobState | str | Iterable[JobState | str] | None = None,
         queue: str | None = None,
-        since: datetime | int | None = None,
-        until: datetime | int | None = None,
+        since: When | None = None,
+        until: When | None = None,
         match: str | None = None,
         order: str | None = None,
         limit: int | None = None,
@@ -126,7 +128,9 @@ class Looking(History):
         is one of filtering.KEYS, with `-` before it for the largest first. `after` is the id of the last
         job of the page before. A Filter may stand for what says which. Raises InvalidInput and JobNotFound.
         """
-        where = where or job_filter.filter_of(state=state, queue=queue, since=since, until=until, match=match)
+        where = where or job_filter.filter_of(
+            state=state, queue=queue, since=since, until=until, match=match, now_us=self._clock.now_us()
+        )
         return list(self.each_job(where, order=order, limit=limit, after=after))
 
     def each_job(
@@ -273,29 +277,71 @@ class Looking(History):
         """Return how many bytes of what a run has printed were not kept, for `output_limit_bytes` or a full disk."""
         return check.cut_bytes(lambda start, limit: self.output(run, start, limit=limit))
 
-    def wait(
-        self, job_ids: str | Sequence[str], *, timeout_s: float | None = None, on_look: OnLook | None = None
-    ) -> list[Job]:
-        """Wait until a job, or all of several, have ended and give them as a list, in the order asked for.
+    @overload
+    def wait(  # type: ignore[overload-overlap]  # a text is a sequence of texts, and here one id
+        self,
+        job_ids: str,
+        *,
+        timeout: Duration | None = None,
+        on_look: OnLook | None = None,
+        timeout_s: Duration | None = None,
+    ) -> Job: ...
 
-        `on_look` is called with the queues in which they wait, at once and every few seconds. Raises
-        JobNotFound, or WaitTimeout after `timeout_s`, None being never; they go on all the same.
+    @overload
+    def wait(
+        self,
+        job_ids: Sequence[str],
+        *,
+        timeout: Duration | None = None,
+        on_look: OnLook | None = None,
+        timeout_s: Duration | None = None,
+    ) -> list[Job]: ...
+
+    def wait(
+        self,
+        job_ids: str | Sequence[str],
+        *,
+        timeout: Duration | None = None,
+        on_look: OnLook | None = None,
+        timeout_s: Duration | None = None,
+    ) -> Job | list[Job]:
+        """Wait until a job has ended, and return it; or all of several, as a list in the order asked for.
+
+        A worker has to run them: `run_worker()` in this program, or one elsewhere. If for some seconds none serves
+        their queues, there is one warning (RuntimeWarning); or else `on_look` is called with the queues in which they
+        wait, at once and every few seconds. Raises JobNotFound, or WaitTimeout after `timeout` (or `timeout_s`),
+        None being never; they go on all the same.
         """
         named = job_wait.Named(self.job, ids_of(job_ids))
-        job_wait.until_over(named, self.log.head, self.log.wait_for_change, timeout_s=timeout_s, on_look=on_look)
-        return named.found
+        self._wait(named, once("timeout", timeout, timeout_s), on_look)
+        return named.found[0] if isinstance(job_ids, str) else named.found
+
+    def _wait(self, awaited: job_wait.Awaited, timeout: Duration | None, on_look: OnLook | None) -> None:
+        job_wait.until_over(
+            awaited,
+            self.log.head,
+            self.log.wait_for_change,
+            timeout_s=None if timeout is None else duration_s(timeout, field="timeout"),
+            on_look=on_look or no_worker.Warned(self.unserved),
+        )
 
     def wait_all(
-        self, where: Filter | None = None, *, timeout_s: float | None = None, on_look: OnLook | None = None
+        self,
+        where: Filter | None = None,
+        *,
+        timeout: Duration | None = None,
+        on_look: OnLook | None = None,
+        timeout_s: Duration | None = None,
     ) -> Waited:
         """Wait until all jobs have ended that a filter means now and that have not ended; None means every one.
 
         What is enqueued afterwards is not waited for; a job that ends and is retried meanwhile is. `on_look`
-        is called with their queues, at once and every few seconds. Raises WaitTimeout after `timeout_s`.
+        is called with their queues, at once and every few seconds; without it, that no worker serves them is warned of.
+        Raises WaitTimeout after `timeout` (or `timeout_s`).
         """
         where = self._since_by_the_clock(where or job_filter.Filter(), self.log.due_times())
         meant = job_wait.Meant(self._store.read, where)
-        job_wait.until_over(meant, self.log.head, self.log.wait_for_change, timeout_s=timeout_s, on_look=on_look)
+        self._wait(meant, once("timeout", timeout, timeout_s), on_look)
         return meant.result()
 
     def inherited_env(self, job: Job) -> Mapping[str, str | None]:
@@ -310,16 +356,20 @@ class Looking(History):
         self,
         position: int | None = None,
         *,
-        at_us: int | None = None,
+        at: When | None = None,
         progress: Callable[[int, int], None] | None = None,
+        at_us: int | None = None,
     ) -> as_of.Past:
-        """Return the queue as it was behind the event at a position, or at a time in microseconds; close it after use.
+        """Return the queue as it was behind the event at a position, or `at` a time; close it after use.
 
-        `progress` is called with the events folded and to be folded. Raises InvalidInput for a moment
-        before the log begins or still to come, Archived where retention has taken out its events.
+        `at_us` is `at` in microseconds. `progress` is called with the events folded and to be folded. Raises
+        InvalidInput for a moment before the log begins or still to come, Archived where retention has taken out
+        its events.
         """
+        now_us = self._clock.now_us()
+        at_us = at_us if at is None else when_us(at, now_us=now_us, ahead=False, field="at")
         with self._store.read() as txn:
-            moment = as_of.moment_at(txn, position, at_us, self._clock.now_us())
+            moment = as_of.moment_at(txn, position, at_us, now_us)
         return as_of.Past(self._store, moment, progress)
 
     def branch(
@@ -327,15 +377,18 @@ class Looking(History):
         into: str | os.PathLike[str],
         position: int | None = None,
         *,
-        at_us: int | None = None,
+        at: When | None = None,
         progress: Callable[[int, int], None] | None = None,
+        at_us: int | None = None,
     ) -> Branch:
-        """Make a second queue in a new directory as this one was at a position or a time.
+        """Make a second queue in a new directory as this one was at a position, or `at` a time.
 
         `progress` is called with the events copied and to be copied, `into` is that directory. Raises
         InvalidInput where the directory is there already, what `as_of` raises for the moment, and
         StoreError.
         """
+        now_us = self._clock.now_us()
+        at_us = at_us if at is None else when_us(at, now_us=now_us, ahead=False, field="at")
         with self._store.read() as txn:
-            moment = as_of.moment_at(txn, position, at_us, self._clock.now_us())
+            moment = as_of.moment_at(txn, position, at_us, now_us)
         return branch.branch(self._store, moment, Path(into), progress)

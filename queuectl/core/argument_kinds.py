@@ -8,7 +8,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -137,8 +137,12 @@ def _is_whole_chosen(chosen: Any) -> bool:
     return KINDS["Verb"].holds(chosen.verb) and _is_filter(chosen.where) and _are(is_count)(chosen.numbers)
 
 
-def _is_moment(value: object) -> bool:
-    return isinstance(value, datetime) or is_count(value)
+def _is_duration(value: object) -> bool:
+    return _is_span(value) or is_text(value) or isinstance(value, timedelta)
+
+
+def _is_when(value: object) -> bool:
+    return is_count(value) or is_text(value) or isinstance(value, datetime | timedelta)
 
 
 def _is_path(value: object) -> bool:
@@ -157,14 +161,16 @@ KINDS: Final[Mapping[str, Kind]] = {
     "int": Kind(is_count, "a whole number, 0 or more"),
     "float": Kind(_is_span, "a number, 0 or more"),
     "bool": Kind(lambda value: value is True or value is False, "True or False"),
-    "datetime": Kind(lambda value: isinstance(value, datetime), "a datetime"),
-    "datetime | int": Kind(_is_moment, "a datetime, or microseconds since 1970"),
-    "str | int | float": Kind(lambda value: is_text(value) or is_finite(value), "a text or a number"),
+    "Duration": Kind(_is_duration, "seconds, a text such as 10m, or a timedelta"),
+    "When": Kind(_is_when, "a datetime, a text such as tomorrow 9am, a timedelta, or microseconds since 1970"),
+    "str | float | timedelta": Kind(
+        lambda value: is_text(value) or is_finite(value) or isinstance(value, timedelta),
+        "a text, a number or a timedelta",
+    ),
     "str | Sequence[str]": Kind(_may_be_one(is_text), "a text, or a list of texts"),
     "Verb": Kind(lambda value: is_text(value) and value in ("cancel", "retry", "remove"), "cancel, retry or remove"),
     "str | os.PathLike[str]": Kind(_is_path, "a path"),
-    "Path": Kind(_is_path, "a path"),
-    "Sequence[Path]": Kind(_are(_is_path), "a list of paths"),
+    "Sequence[str | os.PathLike[str]]": Kind(_are(_is_path), "a list of paths"),
     "Sequence[str]": Kind(_are(is_text), "a list of texts"),
     "Sequence[int]": Kind(_are(is_count), "a list of whole numbers"),
     "Sequence[Job]": Kind(_are(is_job), "a list of jobs"),
@@ -196,7 +202,7 @@ KINDS: Final[Mapping[str, Kind]] = {
 
 _AS_TYPED: Final[Mapping[str, Kind]] = {
     "command": Kind(_may_be_one(_is_named_text), "a text, or a list of texts"),
-    "cwd": Kind(_is_named_text, "a text"),
+    "cwd": Kind(lambda value: isinstance(value, str | os.PathLike), "a path"),
     "job_id": Kind(_is_named_text, "a text"),
     "typed": Kind(_is_named_text, "a text"),
     "job_ids": Kind(_may_be_one(_is_named_text), "a text, or a list of texts"),

@@ -5,7 +5,6 @@ that names the key.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final
 
 from ..display import shown
@@ -15,7 +14,7 @@ from .job_mapping import request_from_mapping
 from .request import specify
 from .settings import Settings
 from .shells import DEFAULT as DEFAULT_SHELL
-from .times import time_json, time_us
+from .times import time_json
 
 FIELDS: Final = (
     *("command", "queue", "priority", "max_retries", "timeout", "backoff_base"),
@@ -91,8 +90,6 @@ def _named(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """Return a value as JSON would bring it."""
-    if isinstance(value, datetime):
-        return time_json(time_us(value))
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -6,7 +6,6 @@ One value for the lists and for the verbs that act on many jobs. Where such jobs
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -15,12 +14,9 @@ from ..errors import InvalidInput
 from .comma_list import words_of
 from .job import Job, JobState
 from .request import check_queue, check_state, check_text
-from .times import time_us
+from .times import When, when_us
 
 States: TypeAlias = "JobState | str | Iterable[JobState | str] | None"
-Moment: TypeAlias = "datetime | int | None"
-"""A datetime, or microseconds since the epoch."""
-
 
 Verb: TypeAlias = Literal["cancel", "retry", "remove"]
 """What many jobs can be told."""
@@ -78,14 +74,16 @@ def filter_of(
     *,
     state: States = None,
     queue: str | None = None,
-    since: Moment = None,
-    until: Moment = None,
+    since: When | None = None,
+    until: When | None = None,
     match: str | None = None,
-    running_since: Moment = None,
+    running_since: int | None = None,
+    now_us: int = 0,
 ) -> Filter:
     """Return a filter from what a caller hands in: a state, several, or a text of several with commas between them.
 
-    Of jobs `running_since` a moment only those that are processing are meant. Raises InvalidInput.
+    Of jobs `running_since` a moment only those that are processing are meant. `since` and `until` may be told by
+    what they are before `now_us`. Raises InvalidInput.
     """
     named = words_of(state) if isinstance(state, str) else state
     states = None if named is None else frozenset(check_state(each) for each in named)
@@ -96,10 +94,10 @@ def filter_of(
     return Filter(
         states,
         None if queue is None else check_queue(queue),
-        _moment_us(since),
-        _moment_us(until),
+        None if since is None else when_us(since, now_us=now_us, ahead=False, field="since"),
+        None if until is None else when_us(until, now_us=now_us, ahead=False, field="until"),
         check_text("match", match) if match else None,
-        _moment_us(running_since),
+        running_since,
     )
 
 
@@ -151,7 +149,3 @@ def _has(job: Job, match: str) -> bool:
 @lru_cache(maxsize=8)
 def _finder(match: str) -> Callable[[str], Any]:
     return re.compile(re.escape(match), re.IGNORECASE).search
-
-
-def _moment_us(moment: Moment) -> int | None:
-    return time_us(moment) if isinstance(moment, datetime) else moment

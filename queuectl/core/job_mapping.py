@@ -4,14 +4,16 @@ Each key has one reader, which refuses a value of the wrong kind under that key.
 `request`'s.
 """
 
+import os
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from ..display import shown, shown_with_kind
 from ..errors import InvalidInput
 from ..events.types import Command
 from .request import JobRequest, check_env, is_number
-from .times import parse_duration_s, parse_time_us
+from .times import When, duration_s, when_us
 
 
 def request_from_mapping(mapping: Mapping[str, Any], *, now_us: int) -> JobRequest:
@@ -34,7 +36,7 @@ def request_from_mapping(mapping: Mapping[str, Any], *, now_us: int) -> JobReque
                 raise InvalidInput(key, shown(value), f"{field} to be given once")
             fields[field] = read(key, value)
             if field == "run_at_us":
-                fields[field] = parse_time_us(fields[field], now_us=now_us, ahead=True, field=key)
+                fields[field] = when_us(fields[field], now_us=now_us, ahead=True, field=key)
     if "command" not in fields:
         raise InvalidInput("command", "null", "a line of text or a list of words")
     return JobRequest(**fields)
@@ -79,7 +81,15 @@ def _read_number(key: str, value: Any) -> float:
 
 
 def _read_duration(key: str, value: Any) -> float:
-    return parse_duration_s(value, field=key) if isinstance(value, str) else _read_number(key, value)
+    return duration_s(value, field=key) if isinstance(value, str | timedelta) else _read_number(key, value)
+
+
+def _read_path(key: str, value: Any) -> str:
+    return _read_text(key, os.fspath(value) if isinstance(value, os.PathLike) else value)
+
+
+def _read_time(key: str, value: Any) -> When:
+    return value if isinstance(value, datetime | timedelta) else _read_text(key, value)
 
 
 def _read_flag(key: str, value: Any) -> bool:
@@ -107,10 +117,10 @@ _READERS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
     "timeout": ("timeout_s", _read_duration),
     "timeout_s": ("timeout_s", _read_duration),
     "backoff_base": ("backoff_base", _read_number),
-    "cwd": ("cwd", _read_text),
+    "cwd": ("cwd", _read_path),
     "env": ("env", _read_env),
-    "run_at": ("run_at_us", _read_text),
-    "at": ("run_at_us", _read_text),
+    "run_at": ("run_at_us", _read_time),
+    "at": ("run_at_us", _read_time),
     "delay": ("delay_s", _read_duration),
     "shell": ("shell", _read_text),
     "inherit_env": ("inherit_env", _read_choice),

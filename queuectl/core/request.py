@@ -4,8 +4,10 @@ A JobRequest is what someone asked for; an Intake fills in what the configuratio
 JobSpec. Every refusal is an InvalidInput that names the field.
 """
 
+import os
 import re
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final, NamedTuple, TypeGuard
 
 from msgspec.structs import replace
@@ -20,7 +22,7 @@ from .job import JobState
 from .settings import Settings, check_value
 from .shells import DEFAULT as DEFAULT_SHELL
 from .shells import check_shell
-from .times import LATEST_US, LONGEST_S, log_time_us
+from .times import LATEST_US, LONGEST_S, Duration, duration_s, log_time_us
 
 COMMAND_BYTES: Final = 65_536
 """The longest command, and the largest environment: half of what Linux takes as one argument."""
@@ -37,10 +39,11 @@ _PRIORITY: Final = 2**31 - 1
 class JobRequest(NamedTuple):
     """What someone asked for; None leaves it to the configuration.
 
-    `timeout_s=0` is no timeout. `run_at_us` or `delay_s` says when, not both. `replace`: an ended job of
-    this id is removed first. `shell` is a program and its options. `inherit_env` names what of this process's
-    environment the job takes along: a list of names, such a list as text, `all`, or `configured`, which is what
-    the setting says; None is nothing, as is `none`. `merge` sends stderr to stdout.
+    `timeout_s=0` is no timeout; that and `delay_s` are seconds, a text such as `10m` or a timedelta. `run_at_us` or
+    `delay_s` says when, not both. `replace`: an ended job of this id is removed first. `shell` is a program and its
+    options. `inherit_env` names what of this process's environment the job takes along: a list of names, such a list
+    as text, `all`, or `configured`, which is what the setting says; None is nothing, as is `none`. `merge` sends
+    stderr to stdout.
     """
 
     command: Command
@@ -48,12 +51,12 @@ class JobRequest(NamedTuple):
     queue: str = "default"
     priority: int = 0
     max_retries: int | None = None
-    timeout_s: float | None = None
+    timeout_s: Duration | None = None
     backoff_base: float | None = None
-    cwd: str | None = None
+    cwd: str | os.PathLike[str] | None = None
     env: Mapping[str, str] | None = None
     run_at_us: int | None = None
-    delay_s: float | None = None
+    delay_s: Duration | None = None
     replace: bool = False
     shell: str | None = None
     inherit_env: Choice | None = None
@@ -113,7 +116,7 @@ class Intake:
         settings, cwd, own_cwd = self._settings, self._cwd, request.cwd
         wall_us = self._now_us if self._wall_us is None else self._wall_us
         run_at_us = _run_at_us(request, wall_us)
-        timeout_s = settings.job_timeout_s if request.timeout_s is None else request.timeout_s
+        timeout_s = settings.job_timeout_s if request.timeout_s is None else _plain_s("timeout", request.timeout_s)
         max_retries = settings.max_retries if request.max_retries is None else request.max_retries
         base = settings.backoff_base if request.backoff_base is None else request.backoff_base
         _check_numbers(request.priority, max_retries, timeout_s, base)
@@ -183,6 +186,13 @@ def ids_of(job_ids: str | Sequence[str]) -> list[str]:
         if not isinstance(job_id, str):
             raise InvalidInput("id", shown(job_id), "a text")
     return given
+
+
+def once(field: str, value: Duration | None, value_by_old_name: Duration | None) -> Duration | None:
+    """Return what was given under either of a parameter's two names; raises InvalidInput if under both."""
+    if value is not None and value_by_old_name is not None:
+        raise InvalidInput(field, "two", f"{field}, or {field}_s")
+    return value_by_old_name if value is None else value
 
 
 def check_worker(worker: str) -> str:
@@ -322,6 +332,11 @@ def _check_numbers(priority: int, max_retries: int, timeout_s: float, base: floa
         raise InvalidInput("backoff_base", shown(base), "a number from 0 to 1000000")
 
 
+def _plain_s(field: str, duration: Any) -> Any:
+    """Return a text or a timedelta as seconds, and anything else as it is, for its own check."""
+    return duration_s(duration, field=field) if isinstance(duration, str | timedelta) else duration
+
+
 def is_number(value: object) -> TypeGuard[int | float]:
     """Whether a value is a number; true and false are not."""
     return type(value) is int or type(value) is float
@@ -334,7 +349,7 @@ def _due_us(run_at_us: int, now_us: int, wall_us: int) -> int | None:
 
 
 def _run_at_us(request: JobRequest, now_us: int) -> int | None:
-    run_at_us, delay_s = request.run_at_us, request.delay_s
+    run_at_us, delay_s = request.run_at_us, _plain_s("delay", request.delay_s)
     if run_at_us is not None and delay_s is not None:
         raise InvalidInput("delay", "a time as well", "either a time or a delay")
     if run_at_us is not None:
@@ -358,8 +373,8 @@ def _shell_of(command: Command, shell: str | None, settings: Settings) -> str | 
     return None if wanted == DEFAULT_SHELL else wanted
 
 
-def _check_cwd(own: str | None, current: str) -> str:
-    cwd = current if own is None else own
+def _check_cwd(own: str | os.PathLike[str] | None, current: str) -> str:
+    cwd = current if own is None else os.fspath(own) if isinstance(own, os.PathLike) else own
     if own is None and not current:
         raise InvalidInput("cwd", "a current directory that was deleted", "one that is there, or one named with --cwd")
     if not isinstance(cwd, str) or not cwd.startswith("/") or "\0" in cwd or _size("cwd", cwd) > 4096:

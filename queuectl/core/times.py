@@ -56,6 +56,45 @@ def time_json(at_us: int | None) -> str | None:
     return moment_of(at_us).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+Duration: TypeAlias = float | str | timedelta
+"""What a duration may be in Python: seconds, a text such as `10m`, or a timedelta."""
+
+When: TypeAlias = datetime | str | timedelta | int
+"""What a time may be in Python: a datetime, a text such as `tomorrow 9am`, a distance from now, or microseconds."""
+
+_LARGEST: Final = 2**63
+
+
+def duration_s(value: Duration, *, field: str) -> float:
+    """Return a duration in seconds; raises InvalidInput that names the field."""
+    if isinstance(value, str):
+        return parse_duration_s(value, field=field)
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if type(seconds) not in (int, float) or not 0 <= seconds < _LARGEST:
+        raise InvalidInput(field, shown(value), DURATIONS)
+    return seconds
+
+
+def microseconds(value: Duration, *, field: str) -> int:
+    """Return a duration in microseconds; raises InvalidInput that names the field."""
+    return int(duration_s(value, field=field) * 1_000_000)
+
+
+def when_us(value: When, *, now_us: int, ahead: bool, field: str) -> int:
+    """Return a time in microseconds since the epoch; raises InvalidInput that names the field.
+
+    A timedelta is so long after now if `ahead`, else before.
+    """
+    if isinstance(value, str):
+        return parse_time_us(value, now_us=now_us, ahead=ahead, field=field)
+    if isinstance(value, timedelta):
+        value = (value if ahead else -value) // _MICROSECOND + now_us
+    at_us = time_us(value, field=field) if isinstance(value, datetime) else value
+    if type(at_us) is not int or not 0 <= at_us <= LATEST_US:
+        raise InvalidInput(field, shown(value), TIMES)
+    return at_us
+
+
 Instant: TypeAlias = datetime
 """A datetime that knows its zone."""
 
@@ -135,7 +174,7 @@ def is_left_out(text: str, at_us: int) -> bool:
     return datetime.fromtimestamp(at_us // 1_000_000).time() != clock.replace(microsecond=0)
 
 
-def time_us(moment: datetime) -> int:
+def time_us(moment: datetime, *, field: str = "time") -> int:
     """Return a datetime in microseconds since the epoch, exactly; a naive one is local time.
 
     Raises InvalidInput.
@@ -145,7 +184,7 @@ def time_us(moment: datetime) -> int:
             return int(moment.replace(microsecond=0).timestamp()) * 1_000_000 + moment.microsecond
         return (moment.astimezone(UTC) - _EPOCH) // _MICROSECOND
     except own(ValueError, OverflowError):
-        raise InvalidInput("time", str(moment), "one from 1970 to 9999") from None
+        raise InvalidInput(field, str(moment), "one from 1970 to 9999") from None
 
 
 def _read(text: str, now_us: int, ahead: bool) -> int | None:

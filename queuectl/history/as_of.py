@@ -6,7 +6,6 @@ answered by the functions that answer what it is.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
 from itertools import islice, pairwise
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +17,7 @@ from ..core.job_filter import Filter, filter_of, order_of
 from ..core.request import check_count, check_queue
 from ..core.results import Status, WorkerInfo
 from ..core.settings import Settings
-from ..core.times import time_json
+from ..core.times import When, time_json
 from ..errors import Archived, JobNotFound, NotAQueue, StoreError, Unusable
 from ..events.codec import decode_all
 from ..events.types import RETENTION_STREAM, Enqueued, Recorded
@@ -122,8 +121,8 @@ class Past:
         *,
         state: JobState | str | Iterable[JobState | str] | None = None,
         queue: str | None = None,
-        since: datetime | int | None = None,
-        until: datetime | int | None = None,
+        since: When | None = None,
+        until: When | None = None,
         match: str | None = None,
         order: str | None = None,
         limit: int | None = None,
@@ -133,7 +132,9 @@ class Past:
 
         `since`, `until` and `match` are as there.
         """
-        where = where or filter_of(state=state, queue=queue, since=since, until=until, match=match)
+        where = where or filter_of(
+            state=state, queue=queue, since=since, until=until, match=match, now_us=self.now_us()
+        )
         return list(self.each_job(where, order=order, limit=limit, after=after))
 
     def each_job(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from ..core.argument_kinds import checked
 from ..core.request import check_grace_s, check_lease_s, check_poll_s, check_queues, check_slots, check_text
+from ..core.times import Duration, duration_s
 from ..errors import StoreError
 from ..escaping import escape
 from ..queue import Queue
@@ -33,9 +34,9 @@ def start_worker(
     slots: int = 1,
     queues: Sequence[str] | None = None,
     drain: bool = False,
-    poll_s: float = 1.0,
-    lease_s: float | None = None,
-    grace_s: float | None = None,
+    poll_s: Duration = 1.0,
+    lease_s: Duration | None = None,
+    grace_s: Duration | None = None,
     reason: str | None = None,
     report: Report = print_lines,
     notifier: Notifier | None = None,
@@ -64,9 +65,9 @@ def start_worker(
         slots=check_slots(slots),
         queues=check_queues(queues),
         drain=drain,
-        poll_s=check_poll_s(poll_s),
-        lease_s=check_lease_s(settings.lease_s if lease_s is None else lease_s),
-        grace_s=check_grace_s(settings.grace_s if grace_s is None else grace_s),
+        poll_s=check_poll_s(duration_s(poll_s, field="poll_s")),
+        lease_s=check_lease_s(settings.lease_s if lease_s is None else duration_s(lease_s, field="lease_s")),
+        grace_s=check_grace_s(settings.grace_s if grace_s is None else duration_s(grace_s, field="grace_s")),
         reason=None if reason is None else check_text("reason", reason),
         is_sole=is_sole,
     )

@@ -179,7 +179,7 @@ def refusal(queue: Queue, act: Callable[[], object]) -> QueuectlError | None:
 
 
 UNENDING = {
-    *("start_worker", "subscribe", "log.subscribe", "wait", "wait_all", "log.wait_for_change", "close"),
+    *("start_worker", "run_worker", "subscribe", "log.subscribe", "wait", "wait_all", "log.wait_for_change", "close"),
     "log.missing_history",
 }
 """Methods that a right value would keep at it, or that would end the queue."""
@@ -274,7 +274,7 @@ def test_a_filter_is_checked_field_by_field(queue: Queue, field: str) -> None:
         (lambda queue, job: start_worker(queue, slots=0), "slots"),
         (lambda queue, job: queue.worker("w").started(host="h", pid=1 << 31, slots=1), "pid"),
         (lambda queue, job: start_worker(queue, queues="mail", drain=True), "queues"),
-        (lambda queue, job: start_worker(queue, poll_s="1"), "poll_s"),
+        (lambda queue, job: start_worker(queue, poll_s=b"1"), "poll_s"),
         (lambda queue, job: queue.enqueue("true", run_at="no such time"), "run_at"),
         (lambda queue, job: queue.job(5), "job_id"),
         (lambda queue, job: queue.worker("w").fail(job, "e", reason="bogus"), "reason"),
@@ -286,7 +286,7 @@ def test_a_filter_is_checked_field_by_field(queue: Queue, field: str) -> None:
         (lambda queue, job: queue.enqueue("true", priority=True), "priority"),
         (lambda queue, job: queue.enqueue("true", delay_s=math.nan), "delay_s"),
         (lambda queue, job: queue.remove([b"job"]), "job_ids"),
-        (lambda queue, job: queue.wait(job.id, timeout_s="1"), "timeout_s"),
+        (lambda queue, job: queue.wait(job.id, timeout_s=[1]), "timeout_s"),
     ],
 )
 def test_the_argument_is_named(queue: Queue, act: Callable[[Queue, Any], object], field: str) -> None:

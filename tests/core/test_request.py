@@ -166,7 +166,7 @@ def test_a_number_out_of_range_or_of_another_kind_is_refused(key: str, value: An
 
 @pytest.mark.parametrize(
     ("field", "bad"),
-    [("timeout_s", True), ("timeout_s", "5"), ("delay_s", math.nan), ("run_at_us", 1.0), ("run_at_us", -1),
+    [("timeout_s", True), ("timeout_s", "soon"), ("delay_s", math.nan), ("run_at_us", 1.0), ("run_at_us", -1),
      ("run_at_us", LATEST_US + 1), ("priority", True), ("max_retries", 1.5), ("cwd", 5), ("env", ["A"]), ("id", 7),
      ("queue", None), ("command", ["echo"])],
 )  # fmt: skip

@@ -18,8 +18,7 @@ def worker(start: StartWorker) -> LiveWorker:
 
 
 def ended(queue: Queue, job_id: str) -> Job:
-    [job] = queue.wait(job_id, timeout_s=60)
-    return job
+    return queue.wait(job_id, timeout_s=60)
 
 
 def begun(path: Path) -> None:

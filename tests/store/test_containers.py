@@ -299,14 +299,14 @@ def test_workers_of_two_containers_share_the_work_and_take_over(tmp_path: Path, 
         queue.enqueue(f"test -e {tmp_path}/again || sleep 100", id="lost")
         holder = wait_until(lambda: _holder_of(queue, "lost"))
         queue.enqueue("true", id="other")
-        [other] = queue.wait("other", timeout_s=20)
+        other = queue.wait("other", timeout_s=20)
         assert other.state == "completed"
         verbs = ("status", "doctor", "verify", "backup -", "enqueue third true")
         for started in [start(*words, *verb.split()) for verb in verbs]:
             started.end()
         (tmp_path / "again").touch()
         workers.pop(holder).kill()
-        [lost] = queue.wait("lost", timeout_s=30)
+        lost = queue.wait("lost", timeout_s=30)
         assert lost.state == "completed"
         [rescuer] = workers
         assert [each.actor for each in queue.history("lost") if isinstance(each.event, Failed)] == [rescuer]

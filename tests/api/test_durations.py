@@ -1,0 +1,111 @@
+"""Durations, times and paths are taken in every form that Python has for them."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from queuectl import Filter, InvalidInput, JobRequest, Queue
+from queuectl.core.times import duration_s, when_us
+
+NOW_US = 1_800_000_000_000_000
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> Iterator[Queue]:
+    with Queue.open(tmp_path / "q") as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("ten_minutes", [600, 600.0, "10m", "600", "10 minutes", timedelta(minutes=10)])
+def test_a_duration_is_told_in_any_way(queue: Queue, ten_minutes: Any) -> None:
+    """Wherever one is asked for, seconds, a text and a timedelta mean the same."""
+    assert duration_s(ten_minutes, field="timeout") == 600
+    jobs = [
+        queue.enqueue("true", timeout=ten_minutes, delay=ten_minutes),
+        queue.enqueue("true", timeout_s=ten_minutes, delay_s=ten_minutes),
+        queue.enqueue_request(JobRequest("true", timeout_s=ten_minutes, delay_s=ten_minutes)),
+        queue.job(queue.enqueue_many([{"command": "true", "timeout": ten_minutes, "delay": ten_minutes}]).ids[0]),
+        queue.edit(queue.enqueue("true").id, timeout=ten_minutes, delay=ten_minutes),
+    ]
+    assert {job.timeout_s for job in jobs} == {600}
+    now = datetime.now(UTC)
+    assert all(timedelta(seconds=590) < job.due_at - now < timedelta(seconds=610) for job in jobs)
+    assert queue.admin.config_set("lease_s", ten_minutes) == 600
+    queue.enqueue("true")
+    [held] = queue.worker("w").claim(lease_s=ten_minutes)
+    assert held.lease is not None
+    assert held.lease.expires_at_us - held.updated_at_us == 600_000_000
+    assert queue.clear(older_than_s=ten_minutes) == 0
+    assert queue.admin.compact(older_than_s=ten_minutes).jobs == 0
+
+
+@pytest.mark.parametrize("wrong", [-1, float("nan"), float("inf"), "soon", timedelta(seconds=-1), "-5", "1y"])
+def test_what_is_no_duration_is_refused_by_its_name(queue: Queue, wrong: Any) -> None:
+    """The argument is named, and nothing is recorded."""
+    for act, field in (
+        (lambda: queue.enqueue("true", timeout=wrong), "timeout"),
+        (lambda: queue.enqueue("true", delay=wrong), "delay"),
+        (lambda: queue.wait([], timeout=wrong), "timeout"),
+        (lambda: queue.clear(older_than_s=wrong), "older_than_s"),
+        (lambda: queue.worker("w").claim(lease_s=wrong), "lease_s"),
+        (lambda: queue.run_worker(drain=True, poll_s=wrong), "poll_s"),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            act()
+        assert refused.value.field == field
+    assert queue.log.head() == 0
+
+
+@pytest.mark.parametrize(
+    "an_hour_on",
+    [datetime.fromtimestamp(NOW_US / 1e6 + 3600, UTC), "in 1h", timedelta(hours=1), NOW_US + 3_600_000_000],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_time_is_told_in_any_way(an_hour_on: Any) -> None:
+    """A datetime, a text, a distance from now and microseconds mean the same."""
+    assert when_us(an_hour_on, now_us=NOW_US, ahead=True, field="run_at") == NOW_US + 3_600_000_000
+
+
+def test_a_distance_is_before_now_where_one_looks_back(queue: Queue) -> None:
+    """Since an hour is since an hour ago; a moment of the past is named in the same ways."""
+    queue.enqueue("true", id="a")
+    assert [job.id for job in queue.jobs(since=timedelta(hours=1))] == ["a"]
+    assert queue.jobs(until=timedelta(hours=1)) == queue.jobs(until="1h ago") == []
+    at = queue.job("a").created_at
+    with queue.as_of(at=at) as past:
+        assert past.count(Filter()) == 1
+    assert queue.enqueue("true", run_at=timedelta(hours=1)).due_at > datetime.now(UTC)
+    assert queue.enqueue("true", run_at="in 2 hours").due_at > datetime.now(UTC)
+
+
+@pytest.mark.parametrize("wrong", ["no such time", 2**62, timedelta(days=10**7)])
+def test_what_is_no_time_is_refused_by_its_name(queue: Queue, wrong: Any) -> None:
+    """The argument is named."""
+    for act, field in (
+        (lambda: queue.enqueue("true", run_at=wrong), "run_at"),
+        (lambda: queue.jobs(since=wrong), "since"),
+        (lambda: queue.as_of(at=wrong), "at"),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            act()
+        assert refused.value.field == field
+
+
+def test_a_path_is_a_text_or_a_path(queue: Queue, tmp_path: Path) -> None:
+    """A directory to run in may be either, wherever it is named."""
+    jobs = [
+        queue.enqueue("true", cwd=tmp_path),
+        queue.enqueue("true", cwd=str(tmp_path)),
+        queue.enqueue_request(JobRequest("true", cwd=tmp_path)),
+        queue.job(queue.enqueue_many([{"command": "true", "cwd": tmp_path}]).ids[0]),
+        queue.edit(queue.enqueue("true").id, cwd=tmp_path),
+    ]
+    assert {job.cwd for job in jobs} == {str(tmp_path)}
+    (tmp_path / "jobs.json").write_text("[]")
+    for file in (tmp_path / "jobs.json", str(tmp_path / "jobs.json")):
+        assert queue.admin.import_jobs([file], format="jobs-json").read == 0
+    queue.admin.verify(write_to=tmp_path / "checkpoint")
+    assert queue.admin.verify(against=[str(tmp_path / "checkpoint")]).problems == []
