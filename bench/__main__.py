@@ -9,6 +9,7 @@ from bench.working import ROOT
 NAMES = {
     "engine": "enqueue, claim + complete and replay rates at 10k, 100k and 1M jobs, beside bare LMDB",
     "single": "one enqueue at a time, by one thread and by eight of one program, beside bare LMDB",
+    "profile": "where the engine's time goes, by function: one enqueue at a time, in bulk, and claims",
     "replay": "fold, index rebuild and comparison at 1M and 10M events, beside bare reading and writing",
     "shell": "`true` jobs a second by a worker with 2, 8 and 32 slots, beside xargs -P and others",
     "cli": 'a verb as a whole process, beside `python -c "import click"`',
