@@ -20,6 +20,20 @@ if sys.dont_write_bytecode:
     sys.dont_write_bytecode = False
 
 
+@pytest.hookimpl(tryfirst=True)  # before those that are slow are left out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow all cases of a test but as many, spread over all, as it says are enough in a hurry."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("sampled") is not None:
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for each in cases.values():
+        [count] = each[0].get_closest_marker("sampled").args
+        for at, item in enumerate(each):
+            if at * count // len(each) == (at - 1) * count // len(each):
+                item.add_marker("slow")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _heard_signals() -> None:
     """Let what tests start hear Ctrl-C and a hangup, though these tests run in the background or under nohup.

@@ -146,6 +146,7 @@ def test_every_parameter_has_a_kind() -> None:
     assert unknown - told_better == {"edit(changes: Any)"}
 
 
+@pytest.mark.sampled(27)
 @pytest.mark.parametrize(("name", "parameter"), PARAMETERS, ids=lambda each: each)
 def test_a_wrong_value_is_refused_in_words(queue: Queue, tmp_path: Path, name: str, parameter: str) -> None:
     """At each argument, whatever is handed in is taken, or refused by an error of ours and leaves no trace."""

@@ -217,6 +217,7 @@ def test_a_queue_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("line", LINES)
 def test_impossible_values(filled: CommandLine, line: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A value that cannot be one is exit code 2 and one line, and nothing is changed."""

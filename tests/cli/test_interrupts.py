@@ -30,6 +30,7 @@ def is_whole(cli: CommandLine) -> bool:
     return cli.process("replay", "--check").returncode == 0
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("words", "moment"),
     [
@@ -79,6 +80,7 @@ def test_a_worker(cli: CommandLine, tmp_path: Path) -> None:
     assert cli.json("show", "j")["state"] == "completed"
 
 
+@pytest.mark.slow
 def test_during_a_progress_bar(cli: CommandLine, tmp_path: Path) -> None:
     """A bulk enqueue that is broken off says how many are in, which are whole chunks, and shows the cursor again."""
     file = tmp_path / "jobs"
@@ -96,6 +98,7 @@ def test_during_a_progress_bar(cli: CommandLine, tmp_path: Path) -> None:
     assert is_whole(cli)
 
 
+@pytest.mark.slow
 def test_during_a_replay(cli: CommandLine) -> None:
     """A replay that is broken off leaves the views as they were."""
     with cli.queue() as queue:
@@ -117,6 +120,7 @@ def test_pressed_at_once(cli: CommandLine) -> None:
         assert "queuectl/cli" not in terminal.shown
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "moment", ["$ queuectl enqueue hello", "worker start --count 2 --drain", "attempt 1 of 2 failed"]
 )
@@ -144,6 +148,7 @@ def test_demo_terminated(cli: CommandLine, tmp_path: Path) -> None:
     assert list(place.iterdir()) == []
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("on_terminal", [False, True])
 @pytest.mark.parametrize(
     ("words", "told"),

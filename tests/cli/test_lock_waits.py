@@ -75,6 +75,7 @@ def freeze(process: "subprocess.Popen[str]") -> None:
     wait_until(lambda: (found := seen(process.pid)) is not None and found.is_stopped)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("lock", "verb", "what"),
     [
@@ -108,6 +109,7 @@ def is_held(path: Path) -> bool:
         return not is_ours
 
 
+@pytest.mark.slow
 def test_the_verb_of_who_is_waited_for_is_told(made: CommandLine) -> None:
     """Of a replay that is frozen half way the verb is told, that it is stopped, and how to have it go on."""
     with made.queue() as queue:

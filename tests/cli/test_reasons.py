@@ -40,6 +40,7 @@ def lived(cli: CommandLine) -> CommandLine:
     return cli
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("words", CHANGES)
 def test_a_reason_is_kept_and_shown(lived: CommandLine, words: str) -> None:
     """The reason given stands in the event, and events shows it with its control characters made visible."""

@@ -70,6 +70,7 @@ def test_a_worker_without_a_manager_loads_no_sockets(cli: CommandLine) -> None:
     assert "socket" not in loaded
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "words",
     [

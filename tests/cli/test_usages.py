@@ -39,6 +39,7 @@ class Shell:
         return done.stdout
 
 
+@pytest.mark.slow
 def test_as_typed(shell: Shell) -> None:
     """Each of the usages works as typed, in one session from an empty machine."""
     shell("queuectl config set backoff_base 0.1")

@@ -59,6 +59,7 @@ CHOICES: list[dict[str, object]] = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("choice", CHOICES, ids=str)
 def test_a_choice_is_what_a_filter_gives(busy: Queue, choice: dict[str, object]) -> None:
     """Each combination gives the very events that a filter over the log gives; so do bounds, first and newest."""

@@ -2,6 +2,7 @@
 
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -89,6 +90,7 @@ def test_what_is_left_of_a_named_stream(queue: Queue) -> None:
     assert [each.position for each in queue.history("config")] == [3]
 
 
+@pytest.mark.slow
 @settings(max_examples=tries(25))
 @given(draws=st.lists(st.integers(0, 10_000), min_size=1, max_size=12), drawn=st.integers(0, 12))
 def test_any_family_is_its_ancestors_and_descendants(draws: list[int], drawn: int) -> None:

@@ -5,15 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from queuectl import JobRequest, Queue
 from queuectl.events.hash_chain import GENESIS, link
 from queuectl.retention.archived_history import rows
 from queuectl.store.event_reader import LOG
+from tests.depth import tries
 from tests.integration.test_crash import kill_at_a_random_moment
 from tests.waiting import wait_until
 
 JOBS = 3_000
-ROUNDS = 8
+ROUNDS = tries(8)
 
 COMPACTER = """
 import sys
@@ -67,6 +70,7 @@ def test_killed_in_the_middle_it_loses_nothing(tmp_path: Path) -> None:
         assert not list((queue.path / "archive").glob("*.partial"))
 
 
+@pytest.mark.slow
 def test_a_worker_goes_on_meanwhile(tmp_path: Path) -> None:
     """While one process compacts over and over, a worker runs every job once, and the views are what the log says."""
     path = tmp_path / "queue"
@@ -85,6 +89,7 @@ def test_a_worker_goes_on_meanwhile(tmp_path: Path) -> None:
         assert queue.replay(check=True).differences == []
 
 
+@pytest.mark.slow
 def test_a_worker_lets_go_by_itself(tmp_path: Path) -> None:
     """With `retention_s` a worker archives what is older, in its own name, and runs jobs all the while."""
     path = tmp_path / "queue"

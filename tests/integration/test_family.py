@@ -51,6 +51,7 @@ def names(kin: Kin) -> Tree:
 WHOLE: Tree = ("root", [("mid", [("leaf1", []), ("leaf2", [])])])
 
 
+@pytest.mark.slow
 def test_the_whole_family(family: Queue) -> None:
     """Descendants hang under the job whose run enqueued them, with that run's attempt, and how each ended."""
     found = family.family("root")
@@ -64,6 +65,7 @@ def test_the_whole_family(family: Queue) -> None:
     assert names(family.family("other").root) == ("other", [])
 
 
+@pytest.mark.slow
 def test_from_below(family: Queue) -> None:
     """A leaf's family is the line from the first ancestor down to it; the others of each are counted."""
     found = family.family("leaf2")

@@ -207,6 +207,7 @@ def worked(disk: Path) -> Path:
     return disk
 
 
+@pytest.mark.slow
 def test_a_worker_waits_for_room_and_then_records_what_ended(disk: Path, tmp_path: Path, start: StartWorker) -> None:
     """On a full disk a run goes on and ends, its job is nobody else's, and with room its end is recorded, once."""
     with Queue.open(disk) as queue:

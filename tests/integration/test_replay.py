@@ -53,6 +53,7 @@ def views(path: Path, *, live: bool) -> dict[str, list[Row]]:
         return {table: list(chosen.scan(table)) for table in VIEW_TABLES}
 
 
+@pytest.mark.slow
 def test_a_replay_while_other_processes_work(path: Path, tmp_path: Path) -> None:
     """With two processes that change everything all the time, no replay finds a difference, and nothing is lost."""
     with ExitStack() as stack:
@@ -74,6 +75,7 @@ def test_a_replay_while_other_processes_work(path: Path, tmp_path: Path) -> None
         assert {queue.history(job_id)[0].position > 0 for job_id in acknowledged} == {True}
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_replay_leaves_the_views_alone(path: Path, number: signal.Signals) -> None:
     """Ctrl-C or kill -9 while the shadow is being filled leaves the live views alone, and the next one works."""
@@ -101,6 +103,7 @@ def test_an_interrupted_replay_leaves_the_views_alone(path: Path, number: signal
     assert not any(views(path, live=False).values())
 
 
+@pytest.mark.slow
 def test_a_replay_beside_another_process_is_refused(path: Path) -> None:
     """A second replay exits 1 and says what to do; it never waits, and works once the first has ended."""
     with Store.open(path, create=False) as store, store.sole(REPLAY_LOCK):

@@ -40,6 +40,7 @@ def is_settled(queue: Queue, job_id: str) -> bool:
     return state_of(queue, job_id) != "processing"
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("way", ["time limit", "cancel", "stop --now", "failed"])
 def test_what_a_run_started_ends_with_it(queue: Queue, start: StartWorker, tmp_path: Path, way: str) -> None:
     """Before a run's end is recorded all is gone that it started, in whatever groups, sessions and names of users."""
@@ -73,6 +74,7 @@ def test_what_a_completed_run_left_lives_on(queue: Queue, start: StartWorker, tm
         assert not is_alive(pid_in(tmp_path / "second"))
 
 
+@pytest.mark.slow
 def test_what_cannot_be_ended_holds_up_its_job_for_a_moment_and_is_told(queue: Queue) -> None:
     """A run whose process may not be signalled is over nevertheless, says which process goes on, and frees its slot."""
     without_kill = ["setpriv", "--bounding-set=-kill", "--inh-caps=-kill"]

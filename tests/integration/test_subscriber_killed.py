@@ -9,11 +9,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from queuectl import JobRequest, Queue
+from tests.depth import tries
 from tests.processes import cpu_s
 from tests.waiting import wait_until
 
-ROUNDS = 12
+ROUNDS = tries(12)
 
 SUBSCRIBER = """
 import os, sys, time
@@ -76,6 +79,7 @@ def test_of_two_readers_of_a_name_one_goes_on(tmp_path: Path) -> None:
         assert {position for sink in sinks for position in seen(sink)} == set(range(1, queue.head() + 1))
 
 
+@pytest.mark.slow
 def test_waiting_costs_next_to_nothing(tmp_path: Path) -> None:
     """A subscriber that waits at the end of the log uses a few thousandths of a processor."""
     sink = tmp_path / "seen.txt"

@@ -180,6 +180,7 @@ SHELLS = (
 )
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_command_line_may_begin_with_a_dash(cli: CommandLine, tmp_path: Path, shell: str) -> None:
     """In whichever shell, it is no option of the shell's."""

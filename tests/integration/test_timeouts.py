@@ -36,6 +36,7 @@ def test_a_shorter_limit_counts_at_once_from_the_start(queue: Queue, worker: Liv
     assert queue.replay(check=True).differences == []
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("timeout_s", [0, 3600])
 def test_a_limit_is_lifted_while_the_run_goes_on(
     queue: Queue, worker: LiveWorker, tmp_path: Path, timeout_s: float

@@ -452,6 +452,7 @@ def test_two_workers_share_without_doubling(queue: Queue, start: StartWorker, tm
     assert queue.replay(check=True).differences == []
 
 
+@pytest.mark.slow
 def test_an_idle_worker_costs_next_to_nothing(queue: Queue, start: StartWorker) -> None:
     """An idle worker neither spins nor writes to the log."""
     worker = start(poll_s=0.2)
@@ -462,6 +463,7 @@ def test_an_idle_worker_costs_next_to_nothing(queue: Queue, start: StartWorker) 
     assert cpu_s(worker.process.pid) - begun < 0.2
 
 
+@pytest.mark.slow
 def test_jobs_claimed_ahead_do_not_wait_behind_a_long_one(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
     """A worker whose slots turn out to be busy gives back what it had claimed ahead; others run it, at no attempt."""
     queue.enqueue_many([JobRequest("true", id=f"brief{n}") for n in range(60)])

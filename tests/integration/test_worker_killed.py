@@ -192,6 +192,7 @@ def test_a_frozen_worker_s_job_runs_elsewhere_alone(queue: Queue, start: StartWo
     assert queue.job("a").attempts == 2
 
 
+@pytest.mark.slow
 def test_jobs_a_frozen_worker_had_claimed_ahead_cost_no_attempt(queue: Queue, start: StartWorker) -> None:
     """Of a worker frozen beyond its lease only what it had started is lost; what it had only claimed is given back."""
     queue.enqueue_many([JobRequest("true", max_retries=0) for _ in range(1000)])
@@ -220,6 +221,7 @@ def freeze_with_jobs_ahead(queue: Queue, worker: LiveWorker, worker_id: str) -> 
     return None
 
 
+@pytest.mark.slow
 def test_a_stopped_guardian_does_not_hold_up_its_worker_s_end(queue: Queue, start: StartWorker) -> None:
     """A worker ends though its guardian was stopped, and leaves none behind."""
     worker = start()
@@ -244,6 +246,7 @@ def test_a_library_takes_over_as_well(queue: Queue, start: StartWorker, tmp_path
     assert not any(map(is_alive, running))
 
 
+@pytest.mark.slow
 def test_a_job_that_kills_its_worker_ends_dead(queue: Queue, start: StartWorker) -> None:
     """Lost attempts count, so that a poisonous job ends in the dead letter queue and others get their turn."""
     queue.enqueue("kill -9 $PPID", id="poison", backoff_base=0, max_retries=2)
@@ -309,6 +312,7 @@ module.exchange = stopping
 """
 
 
+@pytest.mark.slow
 def test_a_worker_stopped_while_it_writes_does_not_stop_the_others(queue: Queue, start: StartWorker) -> None:
     """A worker frozen inside a write transaction is killed by its guardian, and nothing half done is seen."""
     queue.enqueue("true", id="a", backoff_base=0)

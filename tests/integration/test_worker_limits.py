@@ -62,6 +62,7 @@ def drained(path: Path, limit: str, *before: str) -> "subprocess.CompletedProces
 needs_prlimit = pytest.mark.skipif(not shutil.which("prlimit"), reason="needs prlimit")
 
 
+@pytest.mark.sampled(1)
 @needs_prlimit
 @pytest.mark.parametrize("limit", [10, 14, 17, 21, 23, 24, 25])
 def test_a_worker_without_descriptors_says_so_and_ends(tmp_path: Path, queue: Queue, limit: int) -> None:
@@ -85,6 +86,7 @@ def test_a_queue_that_descriptors_lack_for_is_not_blamed(tmp_path: Path, queue: 
     assert ended.stderr.endswith("; raise the limit on open files (`ulimit -n`)\n")
 
 
+@pytest.mark.sampled(1)
 @needs_prlimit
 @pytest.mark.parametrize("limit", [28, 29, 33])
 def test_a_worker_with_few_descriptors_works_with_fewer(tmp_path: Path, queue: Queue, limit: int) -> None:
@@ -96,6 +98,7 @@ def test_a_worker_with_few_descriptors_works_with_fewer(tmp_path: Path, queue: Q
     assert of_all(tmp_path / "db") == {("completed", 1)}
 
 
+@pytest.mark.sampled(1)
 @needs_prlimit
 @pytest.mark.parametrize("limit", range(7))
 def test_a_worker_with_few_processes_works_with_fewer_or_ends(

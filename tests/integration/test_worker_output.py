@@ -35,6 +35,7 @@ def memory(pid: int, what: str) -> int:
     return int(found[1]) * 1024
 
 
+@pytest.mark.slow
 def test_a_gigabyte_leaves_memory_flat(queue: Queue, start: StartWorker) -> None:
     """A command that prints a gigabyte costs its worker no memory; its head, its tail and how much was cut are kept."""
     worker = start()
@@ -62,6 +63,7 @@ def test_a_gigabyte_leaves_memory_flat(queue: Queue, start: StartWorker) -> None
     assert len(output) - len(cut[0]) + int(cut[1]) == GB + len("first\nlast\n")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("size", [1, 255, 8000, 9000, 300_000])
 def test_any_bytes_survive(queue: Queue, start: StartWorker, tmp_path: Path, size: int) -> None:
     """Whatever bytes a command prints on either stream, small or large, are kept to the byte, with their digest."""

@@ -15,6 +15,7 @@ from tests.waiting import wait_until
 OTHER = "raise SystemError('another release')\n"
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("is_removed", [True, False])
 def test_a_worker_that_was_replaced_ends_after_its_runs(tmp_path: Path, is_removed: bool) -> None:
     """It finishes what runs, takes nothing more, and says why in one line; its exit code has it started again."""

@@ -76,6 +76,7 @@ def parent_of_commands(worker: LiveWorker) -> int:
     return 0
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 def test_every_end_is_known(queue: Queue, start: StartWorker, program: str) -> None:
     """Whatever else waits for children in the program, however brief the jobs: each end is told as it was."""
@@ -118,6 +119,7 @@ def test_a_killed_parent_of_commands_is_replaced(queue: Queue, start: StartWorke
     assert second.state == "completed"
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("end", ["stopped", "killed"])
 def test_the_parent_of_commands_ends_with_its_worker(
     queue: Queue, start: StartWorker, tmp_path: Path, end: str
@@ -221,6 +223,7 @@ with Queue.open(sys.argv[1]) as queue, Store.open(queue.path, create=False) as s
 """
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("interrupted", ["write", "read", "nothing"])
 @pytest.mark.parametrize("handler", ["any", "method", "object", "partial"])
 def test_a_worker_in_a_signal_handler_is_refused(queue: Queue, handler: str, interrupted: str) -> None:

@@ -80,6 +80,7 @@ def test_log_only_reads_through_too(path: Path) -> None:
     assert list(verify(path, log_only=True).parts) == ["log", "archive"]
 
 
+@pytest.mark.slow
 def test_a_segment_that_is_not_there_is_no_failure(path: Path, tmp_path: Path) -> None:
     """It is named, with where it is looked for; the rest is checked, and only what it held is not proven."""
     gone = segments(path)[1]
@@ -100,6 +101,7 @@ def test_a_checkpoint_cannot_be_proven_without_the_archive(path: Path, tmp_path:
     assert "nothing can be proven" in problem.what
 
 
+@pytest.mark.slow
 def test_a_checkpoint_finds_another_past(path: Path, tmp_path: Path) -> None:
     """An archive that agrees with itself and with the log, and not with a checkpoint, was made from another past."""
     early = tmp_path / "early"
@@ -123,6 +125,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, bytes]:
     return path, segment, segment.read_bytes()
 
 
+@pytest.mark.slow
 @brief
 @given(data=st.data())
 def test_any_flipped_byte_of_a_segment_is_found(once: tuple[Path, Path, bytes], data: st.DataObject) -> None:
@@ -140,6 +143,7 @@ def test_any_flipped_byte_of_a_segment_is_found(once: tuple[Path, Path, bytes], 
     assert 1 <= problem.position <= (problem.until or problem.position) <= cut_of(path)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("size", [0, 10, 300, -1])
 def test_a_segment_cut_short(path: Path, size: int) -> None:
     """A segment that was cut short is found, and so is one put in another's place."""

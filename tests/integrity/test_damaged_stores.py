@@ -278,6 +278,7 @@ print(raised, caught)
 """
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("base", ["Exception", "LookupError", "TimeoutError"])
 def test_what_a_handler_raises_is_neither_damage_nor_lost(tmp_path: Path, base: str) -> None:
     """A time limit that strikes while rows are read, or a worker's bell is rung, arrives as it is, each one of them."""

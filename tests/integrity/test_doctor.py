@@ -51,6 +51,7 @@ def here(path: Path) -> dict[str, Finding]:
     return {each["check"]: Finding(**each) for each in doctor.messages(str(path)) if each["state"] != "ok"}
 
 
+@pytest.mark.slow
 def test_a_sound_queue(path: Path) -> None:
     """Every check is made, and every one is well."""
     found = examine(path)

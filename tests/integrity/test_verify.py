@@ -58,6 +58,7 @@ def number_of(path: Path, job_id: str) -> int:
         return queue.job(job_id).number
 
 
+@pytest.mark.slow
 def test_a_sound_queue(path: Path) -> None:
     """Every part is gone through, and nothing is wrong."""
     report = verify(path)
@@ -76,6 +77,7 @@ def test_the_log_alone(path: Path) -> None:
     assert (path / "data.mdb").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_an_empty_queue(tmp_path: Path) -> None:
     """A queue without events is sound, and so is a checkpoint of it."""
     Queue.open(tmp_path / "q").close()
@@ -97,6 +99,7 @@ def test_no_queue(tmp_path: Path) -> None:
     assert not (tmp_path / "q").exists()
 
 
+@pytest.mark.slow
 @brief
 @given(data=st.data())
 def test_any_flipped_byte_of_an_event_is_named(
@@ -119,6 +122,7 @@ def test_any_flipped_byte_of_an_event_is_named(
     assert [each["position"] for each in messages if each["is"] == "problem"] == [position]
 
 
+@pytest.mark.slow
 def test_a_dropped_event(path: Path) -> None:
     """It is missing, and what only follows from that is not told as well."""
     rows = rows_of(path)
@@ -126,6 +130,7 @@ def test_a_dropped_event(path: Path) -> None:
     assert found(path) == [("log", 50)]
 
 
+@pytest.mark.slow
 def test_dropped_events_at_the_end(path: Path) -> None:
     """A log that was cut at its end is found by what the streams say."""
     rows = rows_of(path)
@@ -133,6 +138,7 @@ def test_dropped_events_at_the_end(path: Path) -> None:
     assert ("log", len(rows)) in found(path)
 
 
+@pytest.mark.slow
 def test_a_swapped_pair(path: Path) -> None:
     """Both events are named."""
     rows = rows_of(path)
@@ -148,6 +154,7 @@ def test_a_rewritten_event(path: Path) -> None:
     assert [(each.position, each.until) for each in report.problems] == [(last - 1, last)]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("change", "part"),
     [
@@ -189,6 +196,7 @@ def last_run(path: Path) -> tuple[int, int]:
         return run.number, run.token
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("frames", "what"),
     [
@@ -282,6 +290,7 @@ def test_nothing_wrong_is_certified(path: Path, checkpoint: Path) -> None:
     assert checkpoint.read_bytes() == before
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "content",
     [None, b"", b"[]", b"{}", b"\xff", b'{"kind":"queuectl checkpoint","version":9,"position":1,"digest":"00"}'],
@@ -367,6 +376,7 @@ def reaches_all(path: Path, size: int) -> bool:
         return False
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("tenths", range(10))
 def test_a_truncated_file(path: Path, tenths: int, checkpoint: Path) -> None:
     """A data file cut short is told wherever it was cut; what can be read of the log says up to where."""
@@ -399,6 +409,7 @@ def test_the_engine_ends_the_process(path: Path, monkeypatch: pytest.MonkeyPatch
     assert 1 < problems[0].position <= position
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("seed", range(12))
 def test_any_byte_of_the_file_may_be_spoilt(path: Path, seed: int) -> None:
     """Whatever is written over a page of the file, verify answers."""
@@ -410,6 +421,7 @@ def test_any_byte_of_the_file_may_be_spoilt(path: Path, seed: int) -> None:
     assert report.problem_count == len(report.problems)
 
 
+@pytest.mark.slow
 def test_a_queue_at_work_is_verified(path: Path) -> None:
     """While others write, what was there at the beginning is checked, and nothing wrong is found."""
     pid = os.fork()

@@ -474,6 +474,7 @@ def let_go(txn: Transaction, numbers: set[int], upto: int) -> None:
     log_rows.set_cut(txn, upto, bytes(32))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("reaches", [False, True], ids=["what was read", "what comes after"])
 def test_retention_during_a_replay_is_followed(long_queue: Queue, reaches: bool) -> None:
     """Where events go, of jobs that were read or not, no half of one is in the views; those to come begin it anew."""

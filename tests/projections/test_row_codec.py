@@ -61,6 +61,7 @@ def test_a_sum_belongs_to_its_table_key_and_value() -> None:
                 opened(table, key, other)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("part", ["key", "value"])
 @pytest.mark.parametrize("table", ["jobs", "ids", "ready", "scheduled", "leases", "dead", "ended", "marks", "workers"])
 def test_a_flipped_bit_in_a_view_is_told_and_mended(tmp_path: Path, sound: Path, table: str, part: str) -> None:

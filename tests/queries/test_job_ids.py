@@ -52,6 +52,7 @@ def test_what_comes_near(named: Queue, typed: str, near: str | None) -> None:
     assert caught.value.near[:1] == ((near,) if near else ())
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("words", [["show"], ["logs"], ["cancel"], ["history"], ["list", "--after"]])
 def test_a_word_longer_than_any_id(tmp_path: Path, words: list[str]) -> None:
     """No look is made for what resembles it, as those grow with its length: it is refused, and told in part."""

@@ -363,6 +363,7 @@ def test_what_retention_said_of_old_goes_too(queue: Queue, clock: FakeClock) -> 
     assert queue.replay(check=True).differences == []
 
 
+@pytest.mark.slow
 def test_the_file_stops_growing_under_churn(queue: Queue, clock: FakeClock) -> None:
     """Enqueue, complete and compact over and over: the pages in use stay what they were after the first rounds."""
     used: list[int] = []
@@ -444,6 +445,7 @@ def test_a_worker_leaves_it_to_another(queue: Queue, clock: FakeClock) -> None:
     assert queue.jobs() == []
 
 
+@pytest.mark.slow
 def test_it_shrinks_when_nobody_has_it_open(queue: Queue) -> None:
     """Space goes back to the disk while the queue is closed, all else as it was; while it is open, that is refused."""
     queue.enqueue_many([JobRequest("x" * 500, f"a{n}") for n in range(3000)])

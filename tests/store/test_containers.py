@@ -190,6 +190,7 @@ def test_closing_leaves_the_readers_of_the_same_pid_alone(tmp_path: Path, start:
     reader.end()
 
 
+@pytest.mark.slow
 def test_a_process_opens_once_one_of_its_pid_has_read(tmp_path: Path, start: Start) -> None:
     """Whoever opens while another process of its pid reads waits for the end of that read, and no longer."""
     path = make(tmp_path / "q")
@@ -209,6 +210,7 @@ def _pids(store: Store) -> list[str]:
     return [line.split()[0] for line in lines if line.strip()]
 
 
+@pytest.mark.slow
 def test_a_slot_left_by_a_killed_process_is_freed_by_the_next_of_its_pid(tmp_path: Path, start: Start) -> None:
     """LMDB takes slots of its own pid for alive: a restarted container frees what its predecessor left."""
     path = make(tmp_path / "q")
@@ -250,6 +252,7 @@ def test_a_slot_of_its_own_pid_is_freed_by_a_process_that_goes_on(tmp_path: Path
     assert number_in(path) == 1
 
 
+@pytest.mark.slow
 def test_slots_of_a_reader_of_the_same_pid_are_left_to_it(tmp_path: Path, start: Start) -> None:
     """Housekeeping frees no slot of a living reader, though it has this process's pid."""
     path = make(tmp_path / "q")
@@ -265,6 +268,7 @@ def test_slots_of_a_reader_of_the_same_pid_are_left_to_it(tmp_path: Path, start:
     reader.end()
 
 
+@pytest.mark.slow
 def test_a_killed_waiter_lets_no_second_writer_in(tmp_path: Path, start: Start) -> None:
     """Where a process is killed while it waits for a writer of its own pid and thread id, the next still waits.
 

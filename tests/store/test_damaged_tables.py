@@ -188,6 +188,7 @@ def set_meta(path: Path, rows: dict[bytes, bytes] | None) -> dict[bytes, bytes]:
     return before
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("has_gaps", [False, True])
 def test_a_changed_row_of_meta_is_damage(tmp_path: Path, has_gaps: bool) -> None:
     """A bit of any key, a lost row, one that is not whole: nothing is asked of a store that goes by another `meta`."""
@@ -221,6 +222,7 @@ def test_a_changed_row_of_meta_is_damage(tmp_path: Path, has_gaps: bool) -> None
         assert any(each.is_damage for each in verify(path).problems)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("hidden", range(1, 7))
 def test_rows_of_meta_that_its_page_hides_are_damage(tmp_path: Path, hidden: int) -> None:
     """The page's head says that it ends before its last rows: LMDB's count tells what it lacks."""
@@ -244,6 +246,7 @@ def test_rows_of_meta_that_its_page_hides_are_damage(tmp_path: Path, hidden: int
     assert any(each.is_damage for each in verify(path).problems)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("key", "value"),
     [

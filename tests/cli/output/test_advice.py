@@ -72,6 +72,7 @@ def test_enqueue_says_once_how_to_start_a_worker(cli: CommandLine) -> None:
     assert len(shown(cli, "run", "true", "--queue", "mail")) == 1
 
 
+@pytest.mark.slow
 def test_enqueue_says_so_again_when_the_worker_is_gone(cli: CommandLine) -> None:
     """Of jobs that waited while a worker served nobody was told: the first one since it went tells."""
     cli("config", "set", "max_retries", "1")
@@ -148,6 +149,7 @@ def test_status_without_workers(cli: CommandLine) -> None:
     assert cli.json("status")["unserved"] == ["default"]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("columns", [80, 40])
 @pytest.mark.parametrize("words", [("status", "--watch"), ("top",)])
 @pytest.mark.parametrize("queue", ["default", "reports.of-every-night"])

@@ -127,6 +127,7 @@ def crowded(strange: CommandLine) -> CommandLine:
     return strange
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("columns", [40, 60, 80, 200])
 @pytest.mark.parametrize("line", TABLES)
 def test_no_row_is_broken(crowded: CommandLine, line: str, columns: int) -> None:

@@ -18,6 +18,7 @@ def test_nothing_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("columns", [100, 50])
 def test_drain_behind_a_bar(cli: CommandLine, columns: int) -> None:
     """--progress shows how much is done and left, the rate and the time left; what fails stands above, in colour."""
@@ -88,6 +89,7 @@ def test_bulk_on_a_terminal(cli: CommandLine) -> None:
         assert terminal.is_sane()
 
 
+@pytest.mark.slow
 def test_killed_behind_a_bar(cli: CommandLine) -> None:
     """TERM in the middle of long work leaves the terminal as it was, and the queue whole."""
     lines = cli.db.parent / "jobs"

@@ -177,6 +177,7 @@ def _add_names(queue: Queue) -> None:
     queue.replay()
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("line", LINES)
 def test_what_a_terminal_is_sent(hostile: CommandLine, line: str) -> None:
     """No control of the terminal or of the direction of writing gets through; what is to be seen is, made visible."""

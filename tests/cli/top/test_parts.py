@@ -56,6 +56,7 @@ def test_sparkline_fits(counts: list[int], width: int) -> None:
         assert [bar == "▁" for bar in drawn] == [count == 0 for count in counts]
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.text(max_size=20), st.just("")), max_size=5), st.integers(1, 40))
 def test_lines_fit(line: panels.Line, width: int) -> None:
     """Whatever a line holds, it is cut to the width."""

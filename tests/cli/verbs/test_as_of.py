@@ -136,6 +136,7 @@ def _is_ours(begun: "subprocess.Popen[str]") -> bool:
     return begun.poll() is not None or b"msgspec" in Path(f"/proc/{begun.pid}/maps").read_bytes()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("words", [("status", "--as-of", "60000"), ("replay", "--until", "60000", "--into", "then")])
 def test_ctrl_c_leaves_nothing(cli: CommandLine, tmp_path: Path, words: tuple[str, ...]) -> None:
     """Interrupted at any point it ends with 130, and neither a scratch directory nor half a queue stays."""

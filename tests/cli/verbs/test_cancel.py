@@ -83,6 +83,7 @@ def test_stubborn(cli: CommandLine, tmp_path: Path, printing: str) -> None:
     worker.communicate(timeout=20)
 
 
+@pytest.mark.slow
 def test_heard(cli: CommandLine, tmp_path: Path) -> None:
     """A running job that heeds TERM is cancelled long before its grace is over, and may say a last word."""
     cli("enqueue", "a", f"trap 'echo bye; exit 0' TERM; echo $$ > {tmp_path}/pid; while :; do sleep 0.05; done")
@@ -97,6 +98,7 @@ def test_heard(cli: CommandLine, tmp_path: Path) -> None:
     worker.communicate(timeout=20)
 
 
+@pytest.mark.slow
 def test_twice(cli: CommandLine, tmp_path: Path) -> None:
     """Cancelling a running job again while its grace lasts does no harm, and worker list says what goes on."""
     cli("enqueue", "a", STUBBORN.format(tmp_path, ""))

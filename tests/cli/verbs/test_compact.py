@@ -99,6 +99,7 @@ def test_no_queue_is_no_reason_to_make_one(cli: CommandLine) -> None:
     assert not cli.db.exists()
 
 
+@pytest.mark.slow
 def test_interrupted_it_says_how_far_it_got(cli: CommandLine) -> None:
     """Ctrl-C ends it with 130 and says what is gone; each event is still in the log or the archive."""
     with cli.queue() as queue:

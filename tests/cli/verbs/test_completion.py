@@ -72,6 +72,7 @@ def jobs(cli: CommandLine) -> CommandLine:
 EVERY = {"done-1", "dead-1", "dead-2", "failed-1", "busy-1", "wait-1", "gone-1"}
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -225,6 +226,7 @@ def bash(jobs: CommandLine, tmp_path: Path) -> Iterator[Terminal]:
         terminal.type(INTERRUPT)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("typed", "shown"),
     [

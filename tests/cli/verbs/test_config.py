@@ -104,6 +104,7 @@ def test_every_key_has_a_variable(cli: CommandLine, monkeypatch: pytest.MonkeyPa
     assert cli("config", "get", key).stdout == f"{least + 1}\n"
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("words", ["enqueue b true", "config show", "worker start --drain", "config get lease_s"])
 def test_a_bad_variable(cli: CommandLine, monkeypatch: pytest.MonkeyPatch, words: str) -> None:
     """What needs a setting refuses a bad one of the environment in one line that names it; the rest works on."""

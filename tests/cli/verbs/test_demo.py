@@ -34,6 +34,7 @@ def test_it_shows_each_command_and_what_comes_of_it(cli: CommandLine, place: Pat
     assert "This queue is gone" in done.stderr
 
 
+@pytest.mark.slow
 def test_keep(cli: CommandLine, place: Path, tmp_path: Path) -> None:
     """With --keep the queue stays, and it is said where; no tools are needed but those of a system."""
     bare = tmp_path / "bin"

@@ -28,6 +28,7 @@ def test_list(dead: CommandLine) -> None:
 CAUSE = "rsync: connection unexpectedly closed (0 bytes received so far) [sender]: Permission denied (13)"
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("columns", [40, 80, 120])
 def test_the_cause_can_be_read(cli: CommandLine, columns: int) -> None:
     """Where a line has no room for a long error it stands under its job, with both its ends at any width."""

@@ -96,6 +96,7 @@ def job_states() -> list[str]:
     return ["pending", "processing", "completed", "failed", "dead", "cancelled"]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("change", ["pass", "t = ''", "t = '# nothing else\\n\\n'"])
 @pytest.mark.parametrize("words", [["edit", "a"], ["retry", "--edit", "a"], ["enqueue", "--edit"]])
 def test_unchanged_or_empty_cancels(cli: CommandLine, editor: Editor, words: list[str], change: str) -> None:

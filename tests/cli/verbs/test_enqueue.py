@@ -377,6 +377,7 @@ def test_the_default_limit_is_told_with_the_first_job_of_a_queue(cli: CommandLin
     assert "default" not in cli("show", "a").stdout.partition("timeout")[2].partition("\n")[0]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("words", [("run", "true"), ("enqueue", "--file", "FILE", "--lines")])
 def test_whichever_way_the_first_job_comes_its_limit_is_told(cli: CommandLine, words: tuple[str, ...]) -> None:
     """A file of jobs and `run` tell it as `enqueue` does; of a limit of its own, or off a terminal, nothing is told."""

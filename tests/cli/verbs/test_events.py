@@ -73,6 +73,7 @@ def test_follow(full: CommandLine) -> None:
     following.communicate(timeout=10)
 
 
+@pytest.mark.slow
 def test_follow_only_some(full: CommandLine) -> None:
     """--follow shows what was chosen alone, begins with the newest so many, and ends after --limit."""
     full("enqueue", "b", "true", "--queue", "mail")
@@ -102,6 +103,7 @@ def test_follow_one_job(full: CommandLine) -> None:
     assert [json.loads(line)["type"] for line in shown] == ["removed", "enqueued"]
 
 
+@pytest.mark.slow
 def test_follow_is_quick_and_cheap(full: CommandLine) -> None:
     """An event is shown within a fifth of a second, mostly; waiting for it costs next to nothing."""
     following = full.spawn("events", "--follow", "--json", "--since", "7")

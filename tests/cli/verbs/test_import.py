@@ -184,6 +184,7 @@ def test_usage(cli: CommandLine, words: list[str]) -> None:
     cli("import", *words, code=2)
 
 
+@pytest.mark.slow
 def test_many_rows_come_in_whole_chunks(cli: CommandLine, tmp_path: Path) -> None:
     """More rows than a transaction takes come in all the same, without ids too, each with one of our making."""
     rows = [{"command": "true", "state": ("pending", "completed", "dead")[n % 3]} for n in range(6_000)]

@@ -146,6 +146,7 @@ def test_follow_across_a_retry(cli: CommandLine) -> None:
     worker.communicate()
 
 
+@pytest.mark.slow
 def test_a_line_is_seen_at_once(cli: CommandLine) -> None:
     """A follower sees each line of a running job within half a second of the moment the command printed it."""
     cli("enqueue", "a", "for n in 1 2 3 4 5 6 7 8 9 10; do date +%s.%N; sleep 0.2; done; exit 3", "--max-retries", "0")
@@ -199,6 +200,7 @@ main()
 """
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "words",
     [[], ["--json"], ["--follow"], ["--follow", "--json"], ["--stderr"], ["--tail", "3"], ["--json", "--tail", "3"]],
@@ -219,6 +221,7 @@ def test_large_output_needs_little_memory(cli: CommandLine, words: list[str]) ->
     assert int(done.stderr.split()[1]) < 64_000, done.stderr  # kB; the output has 131,000
 
 
+@pytest.mark.slow
 def test_characters_cut_in_two_come_whole(cli: CommandLine) -> None:
     """In JSON a character is one, though the command wrote its bytes one by one, and a broken one is escaped."""
     command = r"printf '\303'; sleep 0.3; printf '\251\n'; sleep 0.2; printf '\342\202'"
@@ -256,6 +259,7 @@ def noisy(cli: CommandLine) -> CommandLine:
     return cli
 
 
+@pytest.mark.slow
 def test_tail(noisy: CommandLine) -> None:
     """--tail N shows the last N lines of each run, the one that was not ended among them; in JSON too."""
     lines = noisy("logs", "a", "--tail", "3").stdout.splitlines()
@@ -321,6 +325,7 @@ def lines_of(terminal: Terminal) -> list[str]:
     return [line.replace("\x1b[1m", "") for line in terminal.sent.decode().split("\r\n")]
 
 
+@pytest.mark.slow
 def test_a_pager(cli: CommandLine, tmp_path: Path) -> None:
     """What is longer than the screen goes through PAGER, all of it; not what fits, is followed or piped."""
     pager = tmp_path / "pager"

@@ -90,6 +90,7 @@ def test_wait_tells_of_attempts_that_failed(cli: CommandLine) -> None:
     assert "a is dead: exit code 3" in errors
 
 
+@pytest.mark.slow
 def test_wait_tells_what_it_waits_for(cli: CommandLine) -> None:
     """Of a job that does not begin it says once why: the workers are busy, or its time has not come."""
     cli("enqueue", "long", f"until [ -e {cli.db.parent}/go ]; do sleep 0.05; done")

@@ -50,6 +50,7 @@ def choose(terminal: Terminal, job_id: str) -> None:
     raise AssertionError(f"{job_id} cannot be chosen:\n{terminal.text()}")
 
 
+@pytest.mark.slow
 def test_a_tour(cli: CommandLine) -> None:
     """It shows jobs; one is opened and seen printing, a running one is cancelled, a dead one retried, and q quits."""
     cli("enqueue", "dead1", "echo oops; exit 3", "--max-retries", "0")
@@ -151,6 +152,7 @@ def test_narrow_and_resized(cli: CommandLine) -> None:
     assert b"owned\x07" not in terminal.sent
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("end", "code"),
     [
@@ -204,6 +206,7 @@ def test_no_terminal(cli: CommandLine) -> None:
     assert "no queue at" in CommandLine(cli.db.parent / "none")("top", "--once", code=1).stderr
 
 
+@pytest.mark.slow
 def test_it_holds_up_nobody(cli: CommandLine) -> None:
     """While another process is inside a write transaction it goes on, and a key that has to wait does not stop it."""
     cli("enqueue", "a", "true")
@@ -255,6 +258,7 @@ def test_ctrl_z(cli: CommandLine) -> None:
         assert (terminal.end(), terminal.is_sane()) == (0, True)
 
 
+@pytest.mark.slow
 def test_a_failure_within(cli: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What nobody reckoned with ends it too, with the terminal as it was and an exit code that tells."""
     (tmp_path / "site").mkdir()

@@ -62,6 +62,7 @@ def test_what_could_not_be_looked_at_is_not_damage(filled: CommandLine) -> None:
     assert "restore" not in said
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("verb", ["verify", "doctor"])
 @pytest.mark.parametrize(
     ("limit", "most"),
@@ -94,6 +95,7 @@ def test_damaged(filled: CommandLine) -> None:
     assert "position 50  it is missing" in filled("verify", code=1).stdout
 
 
+@pytest.mark.slow
 def test_damaged_views_are_mended_by_a_replay(filled: CommandLine) -> None:
     """Where only views are wrong the advice is to replay, which mends them; nobody is sent to an old backup."""
     with Store.open(filled.db, create=False) as store, store.write() as txn:
@@ -106,6 +108,7 @@ def test_damaged_views_are_mended_by_a_replay(filled: CommandLine) -> None:
     assert "Sound, up to position" in filled("verify").stdout
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("retained", [True, False])
 def test_a_damaged_table_of_streams_is_made_anew_from_the_log(cli: CommandLine, tmp_path: Path, retained: bool) -> None:
     """No backup is asked for, and what is said to be typed gives a sound queue with every job that there was."""
@@ -142,6 +145,7 @@ def test_a_table_of_streams_beside_a_damaged_log_is_no_cause_for_less(filled: Co
     assert "restore a backup" in filled("verify", code=1).stdout
 
 
+@pytest.mark.slow
 def test_checkpoints(filled: CommandLine, tmp_path: Path) -> None:
     """A checkpoint is written, and later proves that nothing was changed or cut, or exits 1 with where."""
     file = str(tmp_path / "checkpoint")
@@ -174,6 +178,7 @@ def test_no_queue(cli: CommandLine) -> None:
     assert not cli.db.exists()
 
 
+@pytest.mark.slow
 def test_a_file_cut_short(filled: CommandLine) -> None:
     """It is told without a traceback, by verify and by doctor."""
     os.truncate(filled.db / "data.mdb", (filled.db / "data.mdb").stat().st_size // 2)
@@ -184,12 +189,14 @@ def test_a_file_cut_short(filled: CommandLine) -> None:
         assert "Traceback" not in done.stdout
 
 
+@pytest.mark.slow
 def test_progress(filled: CommandLine) -> None:
     """A terminal has a bar, a pipe nothing of it."""
     assert "Check" in on_a_terminal(filled, "verify")
     assert filled.process("verify").stderr == ""
 
 
+@pytest.mark.slow
 def test_interrupted(cli: CommandLine) -> None:
     """Ctrl-C ends it at once with 130 and a line of how far it was, and the queue is as it was."""
     with cli.queue() as queue:

@@ -42,7 +42,7 @@ def test_drain(cli: CommandLine) -> None:
 def test_what_is_no_text_is_shown_escaped(cli: CommandLine, where: str) -> None:
     """A worker's line, in a log file too, shows the bytes and control characters of a command as `show` does."""
     with cli.queue() as queue:
-        queue.enqueue("true \udcff\x1b]0;title\x07\n\u202e", id="a")
+        queue.enqueue("true \udcff\x1b]0;title\x07\n\u202e", id="a", backoff_base=0.01)  # its second line fails
     if where == "start_worker":
         script = "import sys, queuectl; queuectl.start_worker(queuectl.Queue.open(sys.argv[1]), drain=True)"
         shown = subprocess.run(

@@ -181,6 +181,7 @@ def test_waiting_for_one_that_dies(cli: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "go").touch()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
 def test_no_zombies(cli: CommandLine, end: signal.Signals, tmp_path: Path) -> None:
     """Whatever its commands did, a worker leaves none of them unreaped, neither while it works nor at its end."""
