@@ -94,7 +94,7 @@ LETTERS = [
 
 
 @pytest.mark.parametrize(("line", "options"), LETTERS)
-def test_letters(line: str, options: str) -> None:
+def test_letters_are_those_of_the_options_they_mean(line: str, options: str) -> None:
     """The letters that people type are those of the options they mean."""
     words = line.split()
     context = queuectl.make_context("queuectl", words[:1], resilient_parsing=True)

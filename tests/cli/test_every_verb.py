@@ -93,7 +93,7 @@ def words_of(name: str, tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", VERBS)
-def test_help(name: str) -> None:
+def test_each_verb_has_help_examples_and_a_word_on_every_option(name: str) -> None:
     """Each verb has a help with a first sentence that fits a line, examples, and a word on every option."""
     command, context = VERBS[name]
     assert isinstance(command, Verb | VerbSet)

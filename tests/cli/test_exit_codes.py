@@ -47,7 +47,7 @@ def test_closed_pipe_at_the_very_end(cli: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("verb", ["wait j", "events --follow", "logs j --follow", "status --watch"])
-def test_interrupt(cli: CommandLine, verb: str) -> None:
+def test_ctrl_c_ends_a_waiting_verb_with_130(cli: CommandLine, verb: str) -> None:
     """Ctrl-C ends a verb that waits with 130 and no traceback."""
     cli("enqueue", "j", "true")
     process = cli.spawn(*verb.split())

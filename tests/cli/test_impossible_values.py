@@ -226,7 +226,7 @@ def test_impossible_values(filled: CommandLine, line: str, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("line", REFUSALS)
-def test_refusals(filled: CommandLine, line: str) -> None:
+def test_what_this_queue_or_disk_lacks_is_exit_code_1(filled: CommandLine, line: str) -> None:
     """A value that could be one, which this queue or this disk does not have, is exit code 1 and one line."""
     assert _ends(filled, line) == 1
 

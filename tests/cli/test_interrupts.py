@@ -42,7 +42,7 @@ def is_whole(cli: CommandLine) -> bool:
         ("enqueue --file - --lines", None),
     ],
 )
-def test_waiting(cli: CommandLine, words: str, moment: str | None) -> None:
+def test_ctrl_c_ends_a_verb_that_waits_at_once(cli: CommandLine, words: str, moment: str | None) -> None:
     """A verb that waits ends at once with 130 and without a traceback."""
     cli("enqueue", "j", "true")
     with Terminal(cli.words(*words.split())) as terminal:
@@ -124,7 +124,7 @@ def test_pressed_at_once(cli: CommandLine) -> None:
 @pytest.mark.parametrize(
     "moment", ["$ queuectl enqueue hello", "worker start --count 2 --drain", "attempt 1 of 2 failed"]
 )
-def test_demo(cli: CommandLine, tmp_path: Path, moment: str) -> None:
+def test_ctrl_c_ends_the_demo_and_leaves_nothing(cli: CommandLine, tmp_path: Path, moment: str) -> None:
     """The demo ends where it is, and leaves nothing."""
     place = tmp_path / "tmp"
     place.mkdir()

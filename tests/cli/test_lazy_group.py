@@ -27,7 +27,7 @@ def commands() -> list[tuple[list[str], click.Command]]:
 
 
 @pytest.mark.parametrize(("words", "command"), commands())
-def test_help(cli: CommandLine, words: list[str], command: click.Command) -> None:
+def test_every_verb_has_help_with_examples(cli: CommandLine, words: list[str], command: click.Command) -> None:
     """Every verb has help, with examples that begin as they are typed."""
     shown = cli(*words, "--help").stdout
     assert command.help
@@ -44,7 +44,7 @@ def test_help_lists_every_verb(cli: CommandLine) -> None:
     assert all(f"\n  {verb} " in shown for verb in VERBS)
 
 
-def test_version(cli: CommandLine) -> None:
+def test_version_says_which(cli: CommandLine) -> None:
     """--version says which."""
     from queuectl import __version__
 

@@ -92,7 +92,7 @@ def test_nothing_named_is_no_edit() -> None:
         ({"queue": "a b"}, "queue: found 'a b'"),
     ],
 )
-def test_refused(wanted: dict[str, Any], says: str) -> None:
+def test_what_an_enqueue_would_refuse_an_edit_refuses(wanted: dict[str, Any], says: str) -> None:
     """What an enqueue would refuse, an edit refuses, and an id or an unknown key as well."""
     with pytest.raises(InvalidInput, match=says):
         edit_from(FULL, wanted, now_us=NOW_US)

@@ -26,13 +26,13 @@ def test_times_are_datetimes_or_microseconds() -> None:
 @pytest.mark.parametrize(
     "wrong", [{"state": "lost"}, {"state": ["dead", "lost"]}, {"queue": "a b"}, {"match": "x" * 2000}]
 )
-def test_refused(wrong: dict[str, str]) -> None:
+def test_what_can_be_no_state_queue_or_text_is_refused(wrong: dict[str, str]) -> None:
     """A state, queue or text that can be none is refused."""
     with pytest.raises(InvalidInput):
         filter_of(**wrong)
 
 
-def test_order() -> None:
+def test_a_dash_before_the_key_turns_the_order_round() -> None:
     """A dash before the key turns it round; an unknown key is refused with those there are."""
     assert (order_of("id"), order_of("-took"), order_of(None)) == (Order("id"), Order("took", reverse=True), None)
     with pytest.raises(InvalidInput, match="one of enqueued, updated, due"):

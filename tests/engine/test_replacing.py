@@ -151,7 +151,7 @@ def test_a_bounded_history(queue: Queue) -> None:
     assert types(queue, "a", lives=1) == life
 
 
-def test_remove(queue: Queue) -> None:
+def test_all_or_none_of_the_named_jobs_are_removed(queue: Queue) -> None:
     """Any ended job can be removed by its id, all or none of those named."""
     for live in (completed, dead, cancelled):
         live(queue, live.__name__)

@@ -250,7 +250,7 @@ def test_a_program_that_takes_its_command_directly_is_a_shell_too(cli: CommandLi
         (("config", "set", "shell", "'bash"), "shell: found"),
     ],
 )
-def test_refused(cli: CommandLine, words: tuple[str, ...], says: str) -> None:
+def test_what_can_be_no_shell_or_variable_is_refused(cli: CommandLine, words: tuple[str, ...], says: str) -> None:
     """What can be no shell, or no name of a variable, is refused by name, and nothing is enqueued."""
     assert says in cli(*words, code=2).stderr
     assert not cli.db.exists() or cli.json("status")["head"] == 0

@@ -117,7 +117,7 @@ def test_a_newer_store(path: Path) -> None:
         (lambda txn: txn.shadow().put("jobs", key_of(1), b""), "replay", "queuectl replay"),
     ],
 )
-def test_views(path: Path, change: Callable[[Any], None], check: str, do: str) -> None:
+def test_views_that_are_behind_are_told(path: Path, change: Callable[[Any], None], check: str, do: str) -> None:
     """Views that are old, behind, or left half made are told."""
     with Store.open(path, create=False) as store, store.write() as txn:
         change(txn)
@@ -171,7 +171,7 @@ def test_a_clock_behind_the_log(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "mode"), [(".", 0o750), ("data.mdb", 0o644), ("lock.mdb", 0o660), ("data.mdb", 0o400)]
 )
-def test_permissions(path: Path, name: str, mode: int) -> None:
+def test_wrong_permissions_are_told_and_mended_as_said(path: Path, name: str, mode: int) -> None:
     """What others may read or the owner may not write is told, and mended by the command that it names."""
     (path / name).chmod(mode)
     if mode == 0o400 and os.geteuid() != 0:
@@ -189,7 +189,7 @@ def test_files_of_somebody_else(path: Path) -> None:
     assert f"sudo chown -R 0 {path}" in here(path)["permissions"].do
 
 
-def test_workers(path: Path) -> None:
+def test_a_dead_worker_is_told_with_what_it_holds(path: Path) -> None:
     """A dead worker is told, and what it holds."""
     process = subprocess.Popen(["sleep", "60"])
     with Queue.open(path) as queue:
@@ -253,7 +253,7 @@ def test_a_shell_that_is_not_there(path: Path) -> None:
     assert here(path)["shell"].do == "queuectl config unset shell"
 
 
-def test_leftovers(path: Path) -> None:
+def test_files_of_nobody_are_told_and_removed_and_no_others(path: Path) -> None:
     """Files of no job and no worker are told, and the command removes them and no others."""
     with Queue.open(path) as queue:
         kept = queue.output_path(*_claimed_again(queue))

@@ -208,7 +208,7 @@ def last_run(path: Path) -> tuple[int, int]:
         (b"?\0\0\0\6hello\n", "cut off or damaged"),
     ],
 )
-def test_outputs(path: Path, frames: bytes | None, what: str) -> None:
+def test_output_that_is_gone_or_changed_is_told_at_its_event(path: Path, frames: bytes | None, what: str) -> None:
     """Output that is gone, short or changed is told at the event that ended its run."""
     number, token = last_run(path)
     with tampering(path) as txn:

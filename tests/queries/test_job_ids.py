@@ -84,7 +84,7 @@ def test_several_begin_so(named: Queue) -> None:
         named.match_id("job")
 
 
-def test_removed(queue: Queue) -> None:
+def test_a_removed_job_s_id_stands_for_no_other(queue: Queue) -> None:
     """A removed job's id stands for no other; its beginning stands for it where its history is asked for."""
     queue.enqueue("true", id="night")
     queue.cancel("night")

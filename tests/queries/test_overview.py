@@ -11,7 +11,7 @@ def ids(queue: Queue, state: JobState | None = None, of: str | None = None, limi
     return [job.id for job in queue.overview(state=state, queue=of, limit=limit).jobs]
 
 
-def test_order(queue: Queue, clock: FakeClock) -> None:
+def test_those_that_run_come_first_and_the_last_to_end_at_the_end(queue: Queue, clock: FakeClock) -> None:
     """Those that run come first, longest first, then those to run next, those with a time, and the last to end."""
     for name in ("done", "dead", "run1", "run2", "next"):
         queue.enqueue("true", id=name, max_retries=0)
@@ -28,7 +28,7 @@ def test_order(queue: Queue, clock: FakeClock) -> None:
     assert ids(queue) == ["run1", "run2", "urgent", "next", "later", "dead", "done"]
 
 
-def test_filters(queue: Queue) -> None:
+def test_a_state_and_a_queue_leave_the_others_out(queue: Queue) -> None:
     """A state and a queue leave the others out."""
     for number in range(3):
         queue.enqueue("true", id=f"mail{number}", queue="mail")
@@ -41,7 +41,7 @@ def test_filters(queue: Queue) -> None:
     assert ids(queue, JobState.DEAD) == []
 
 
-def test_retries(queue: Queue) -> None:
+def test_what_waits_for_its_next_attempt_is_told_by_when(queue: Queue) -> None:
     """What waits for its next attempt is told by when that is due; jobs that have not failed are no retries."""
     queue.enqueue("true", id="later", delay_s=1)
     for name, base in (("slow", 50.0), ("quick", 10.0)):
@@ -50,7 +50,7 @@ def test_retries(queue: Queue) -> None:
     assert [job.id for job in queue.overview().retries] == ["quick", "slow"]
 
 
-def test_lately(queue: Queue) -> None:
+def test_one_that_has_just_ended_is_found_behind_newer_jobs(queue: Queue) -> None:
     """Behind any number of newer jobs one that has just ended is found by its number."""
     number = queue.enqueue("true", id="old").number
     queue.complete(queue.claim("w")[0])

@@ -37,7 +37,7 @@ def test_names_are_read_whatever_their_case(name: str) -> None:
         ({"state": "dlq"}, Kind.DEAD),
     ],
 )
-def test_states(row: dict[str, Any], kind: Kind) -> None:
+def test_a_failed_job_waits_while_it_had_attempts_left(row: dict[str, Any], kind: Kind) -> None:
     """A failed job waits here where it had attempts left, and is dead where it had none or had no such thing."""
     assert told(row).kind == kind
 
@@ -60,7 +60,7 @@ def test_without_a_state_it_is_what_its_file_says() -> None:
         ("2030-01-01T01:00:00+01:00", 1893456000_000000),
     ],
 )
-def test_times(value: Any, us: int) -> None:
+def test_times_come_in_iso_8601_or_since_1970(value: Any, us: int) -> None:
     """Times come in ISO 8601, by UTC where no zone is named, or as seconds, milli- or microseconds since 1970."""
     assert told({"next_run_at": value}).request.run_at_us == us
 

@@ -15,7 +15,7 @@ def last(store: Queue, job_id: str) -> tuple[str, str, str | None]:
     return type(event.event).__name__, event.actor.partition("@")[0], event.reason
 
 
-def test_enqueue(dashboard: Dashboard, store: Queue) -> None:
+def test_a_job_is_enqueued_with_the_keys_of_the_command_line(dashboard: Dashboard, store: Queue) -> None:
     """A job is enqueued with the keys of the command line's JSON; the log says that the dashboard did it, and why."""
     sent = {"id": "a", "command": "echo hi", "priority": 5, "timeout": "5m", "env": {"A": "b"}, "reason": "to see"}
     job = dashboard.post("/api/jobs", sent, status=201)

@@ -116,7 +116,7 @@ def test_purge_those_chosen(dashboard: Dashboard, store: Queue, browser: Browser
     wait_until(lambda: [job.id for job in store.dead()] == ["bad2", "bad0"])
 
 
-def test_enqueue(dashboard: Dashboard, store: Queue, browser: Browser) -> None:
+def test_a_job_is_enqueued_from_the_form(dashboard: Dashboard, store: Queue, browser: Browser) -> None:
     """A job is enqueued from the form, what is refused is said, and what was typed stays meanwhile."""
     browser.go(dashboard.url + "#/new")
     browser.sees("Enqueue a job")

@@ -34,7 +34,7 @@ def test_the_page(dashboard: Dashboard, path: str) -> None:
     assert (b"<script>" in answer.body, b" style=" in answer.body) == (False, False)
 
 
-def test_status(dashboard: Dashboard, store: Queue) -> None:
+def test_the_status_is_that_of_the_command_line(dashboard: Dashboard, store: Queue) -> None:
     """The status is that of the command line, with what the page needs to know of the server."""
     store.enqueue("true", queue="mail")
     found = dashboard.get("/api/status")
@@ -54,7 +54,7 @@ def test_a_list_page_by_page(dashboard: Dashboard, store: Queue) -> None:
     assert seen == [f"job{n}" for n in reversed(range(7))]
 
 
-def test_filters(dashboard: Dashboard, store: Queue) -> None:
+def test_state_queue_and_text_each_narrow_the_list(dashboard: Dashboard, store: Queue) -> None:
     """State, queue and text each narrow the list; the text is looked for in id, command and error, in any case."""
     die(store, "bad", "Disk is FULL")
     store.enqueue("echo Needle", id="a", queue="mail")
@@ -146,7 +146,7 @@ def ran(store: Queue, *frames: tuple[bytes, bytes]) -> None:
     store.complete(store.start(job), output=Captured(frames=capture))
 
 
-def test_output(dashboard: Dashboard, store: Queue) -> None:
+def test_what_a_run_printed_comes_in_order_by_stream(dashboard: Dashboard, store: Queue) -> None:
     """What a run printed comes in order, by stream; bytes that are no text are escaped."""
     ran(store, (b"o", b"one\n"), (b"e", b"tw\xc3"), (b"e", b"\xb6\xff"), (b"o", b"\x1b[31m<b>"))
     found = dashboard.get("/api/jobs/a/output")
@@ -202,7 +202,7 @@ def test_dead_letters(dashboard: Dashboard, store: Queue) -> None:
     assert [job["id"] for job in dashboard.get(f"/api/dead?after={page['next']}")["jobs"]] == ["bad0"]
 
 
-def test_workers(dashboard: Dashboard, store: Queue) -> None:
+def test_workers_come_with_what_each_slot_runs(dashboard: Dashboard, store: Queue) -> None:
     """Workers come with what each of their slots runs since when."""
     store.worker_started("w1", host="elsewhere", pid=7, slots=3)
     store.enqueue("true", id="a")
@@ -211,7 +211,7 @@ def test_workers(dashboard: Dashboard, store: Queue) -> None:
     assert (found["id"], found["slots"], found["running"], found["runs"][0]["attempt"]) == ("w1", 3, ["a"], 1)
 
 
-def test_events(dashboard: Dashboard, store: Queue) -> None:
+def test_a_follower_hears_each_event_once(dashboard: Dashboard, store: Queue) -> None:
     """A follower hears each event once, is told cheaply when there are none, and may leave out renewals."""
     store.enqueue("true", id="a")
     first = dashboard("GET", "/api/events")

@@ -41,7 +41,7 @@ def ids(cli: CommandLine, *words: str) -> set[str]:
         (["--match", "."], set()),
     ],
 )
-def test_list(lived: CommandLine, words: list[str], found: set[str]) -> None:
+def test_options_narrow_the_list_together(lived: CommandLine, words: list[str], found: set[str]) -> None:
     """Each option narrows the list, and they narrow it together; so they do of a past moment."""
     assert ids(lived, *words) == found
     assert ids(lived, *words, "--as-of", str(lived.json("status")["head"])) == found
@@ -61,7 +61,7 @@ def test_order_and_columns(lived: CommandLine) -> None:
     lived("list", "--columns", "id", "--json", code=2)
 
 
-def test_pages(lived: CommandLine) -> None:
+def test_limit_and_after_walk_through_any_order(lived: CommandLine) -> None:
     """--limit and --after go through any order."""
     for order in ("-id", "priority", "updated", "took"):
         whole = [job["id"] for job in lived.json("list", "--order", order)]
@@ -84,7 +84,7 @@ def test_pages(lived: CommandLine) -> None:
         ("clear --state dead --state completed --queue mail", {"deadm", "donem"}),
     ],
 )
-def test_acting(lived: CommandLine, words: str, changed: set[str]) -> None:
+def test_yes_does_what_the_dry_run_told(lived: CommandLine, words: str, changed: set[str]) -> None:
     """A dry run tells which jobs are meant and changes nothing; --yes does it, to those and no others."""
     before = {job["id"]: job["version"] for job in lived.json("list")}
     dry = lived.json(*words.split(), "--dry-run")

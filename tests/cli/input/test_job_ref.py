@@ -17,7 +17,7 @@ def jobs(cli: CommandLine) -> CommandLine:
 
 
 @pytest.mark.parametrize("words", ["show compl", "logs compl", "history compl", "wait compl", "dlq show dead"])
-def test_looking(jobs: CommandLine, words: str) -> None:
+def test_a_verb_that_looks_takes_the_beginning_of_an_id(jobs: CommandLine, words: str) -> None:
     """A verb that looks at a job takes the beginning of its id, and shows the same as for the whole."""
     *verb, _ = words.split()
     whole = "dead-one" if "dead" in words else "completed-one"
@@ -33,7 +33,7 @@ def test_looking(jobs: CommandLine, words: str) -> None:
         ("dlq purge dea", "dead-one"),
     ],
 )
-def test_changing(jobs: CommandLine, words: str, whole: str) -> None:
+def test_a_verb_that_changes_says_which_job_it_took(jobs: CommandLine, words: str, whole: str) -> None:
     """A verb that changes a job says which one it took for what was typed, on stderr; a whole id needs no words."""
     done = jobs(*words.split())
     assert whole in done.stdout
@@ -61,7 +61,7 @@ def test_list_after(jobs: CommandLine) -> None:
         ("logs dead-one --folow", 2, "Did you mean '--follow'?"),
     ],
 )
-def test_slips(jobs: CommandLine, words: str, code: int, says: str) -> None:
+def test_a_slip_is_answered_with_what_comes_near(jobs: CommandLine, words: str, code: int, says: str) -> None:
     """A mistyped id, verb, verb of a verb or option is answered in one line with what comes near."""
     told = jobs(*words.split(), code=code).stderr
     assert says in told

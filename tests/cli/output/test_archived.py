@@ -113,7 +113,7 @@ def test_a_whole_id_means_the_archived_job(archived: CommandLine) -> None:
     assert archived("logs", "small-").stderr == "small-2 has not run yet; it is pending\n"
 
 
-def test_elsewhere(archived: CommandLine, tmp_path: Path) -> None:
+def test_an_archive_in_its_own_directory_is_read_as_well(archived: CommandLine, tmp_path: Path) -> None:
     """An archive in a directory of its own is read just as well, by logs and by verify."""
     let_go(archived, "--archive", str(tmp_path / "away"))
     assert "out 1" in archived("logs", "small").stdout

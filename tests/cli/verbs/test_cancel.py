@@ -20,7 +20,7 @@ while :; do sleep 0.05; done
 """Ignores TERM, as does its grandchild; writes their process ids into a directory."""
 
 
-def test_pending(cli: CommandLine) -> None:
+def test_a_waiting_job_is_cancelled_at_once(cli: CommandLine) -> None:
     """A waiting job is cancelled at once, with who and why in the log."""
     cli("enqueue", "a", "true")
     assert cli("cancel", "a", "--reason", "oops").stdout == "Cancelled a\n"
@@ -29,7 +29,7 @@ def test_pending(cli: CommandLine) -> None:
     assert (last["type"], last["reason"], last["actor"].split("@")[0]) == ("cancelled", "oops", "tester")
 
 
-def test_processing(cli: CommandLine) -> None:
+def test_the_worker_of_a_running_job_is_asked_to_stop_it(cli: CommandLine) -> None:
     """A running job's worker is asked to stop it."""
     cli("enqueue", "a", "true")
     with cli.queue() as queue:
@@ -39,7 +39,7 @@ def test_processing(cli: CommandLine) -> None:
     assert "asked for" in cli("show", "a").stdout
 
 
-def test_refused(cli: CommandLine) -> None:
+def test_one_that_has_ended_is_refused_and_costs_the_others_nothing(cli: CommandLine) -> None:
     """One that has ended is refused and stays; the others are cancelled all the same."""
     cli("enqueue", "a", "true")
     cli.complete("a")
@@ -50,14 +50,14 @@ def test_refused(cli: CommandLine) -> None:
     assert cli.json("show", "a")["state"] == "completed"
 
 
-def test_json(cli: CommandLine) -> None:
+def test_json_has_the_jobs_that_were_cancelled(cli: CommandLine) -> None:
     """--json gives the jobs that were cancelled."""
     cli("enqueue", "a", "true")
     assert [job["state"] for job in cli.json("cancel", "a")] == ["cancelled"]
 
 
 @pytest.mark.parametrize("printing", ["", "seq 30000"])
-def test_stubborn(cli: CommandLine, tmp_path: Path, printing: str) -> None:
+def test_a_job_that_ignores_term_is_killed_after_the_grace(cli: CommandLine, tmp_path: Path, printing: str) -> None:
     """A job that ignores TERM is killed after the grace with its grandchild, and its output kept, small or large."""
     cli("enqueue", "a", STUBBORN.format(tmp_path, printing), "--max-retries", "5")
     worker = cli.spawn("worker", "start", "--grace", "0.5", "--poll", "30")
@@ -84,7 +84,7 @@ def test_stubborn(cli: CommandLine, tmp_path: Path, printing: str) -> None:
 
 
 @pytest.mark.slow
-def test_heard(cli: CommandLine, tmp_path: Path) -> None:
+def test_a_job_that_heeds_term_ends_long_before_the_grace_is_over(cli: CommandLine, tmp_path: Path) -> None:
     """A running job that heeds TERM is cancelled long before its grace is over, and may say a last word."""
     cli("enqueue", "a", f"trap 'echo bye; exit 0' TERM; echo $$ > {tmp_path}/pid; while :; do sleep 0.05; done")
     worker = cli.spawn("worker", "start", "--grace", "60", "--poll", "30")
@@ -99,7 +99,7 @@ def test_heard(cli: CommandLine, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_twice(cli: CommandLine, tmp_path: Path) -> None:
+def test_cancelling_a_running_job_again_does_no_harm(cli: CommandLine, tmp_path: Path) -> None:
     """Cancelling a running job again while its grace lasts does no harm, and worker list says what goes on."""
     cli("enqueue", "a", STUBBORN.format(tmp_path, ""))
     worker = cli.spawn("worker", "start", "--grace", "2", "--poll", "30")

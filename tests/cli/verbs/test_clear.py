@@ -5,7 +5,7 @@ import pytest
 from tests.cli.conftest import CommandLine
 
 
-def test_clear(cli: CommandLine) -> None:
+def test_completed_jobs_go_and_their_history_stays(cli: CommandLine) -> None:
     """Completed jobs go, others stay, the history stays, and the id is free again."""
     cli("enqueue", "a", "true")
     cli.complete("a")
@@ -16,7 +16,7 @@ def test_clear(cli: CommandLine) -> None:
     cli("enqueue", "a", "true")
 
 
-def test_state(cli: CommandLine) -> None:
+def test_state_chooses_which_ended_jobs_go(cli: CommandLine) -> None:
     """--state chooses which ended ones."""
     cli("enqueue", "a", "true")
     cli("cancel", "a")
@@ -42,7 +42,7 @@ def test_older_than(cli: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("words", [["--state", "pending"], ["--older-than", "long"], ["--older-than", "-5"]])
-def test_refused(cli: CommandLine, words: list[str]) -> None:
+def test_what_is_no_end_or_no_time_is_refused_and_clears_nothing(cli: CommandLine, words: list[str]) -> None:
     """A state that is no end, or a time that is none, is refused and nothing cleared."""
     cli("enqueue", "a", "true")
     assert f"found {words[1]!r}" in cli("clear", *words, code=2).stderr

@@ -126,7 +126,7 @@ def test_what_fits(jobs: CommandLine, line: str, words: set[str]) -> None:
         ("queuectl enqueue ", []),
     ],
 )
-def test_files(jobs: CommandLine, line: str, rows: list[str]) -> None:
+def test_the_shell_offers_its_own_files_where_one_is_to_be_named(jobs: CommandLine, line: str, rows: list[str]) -> None:
     """Where a file or a directory is to be named, the shell is told to offer its own."""
     assert offered(jobs, line) == rows
 

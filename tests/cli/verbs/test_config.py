@@ -9,14 +9,14 @@ from tests.cli.conftest import CommandLine
 
 
 @pytest.mark.parametrize("key", ["max_retries", "max-retries", "max_retries_default"])
-def test_set(cli: CommandLine, key: str) -> None:
+def test_a_setting_is_set_by_any_spelling_of_its_key(cli: CommandLine, key: str) -> None:
     """A setting is set by any spelling of its key, and counts for jobs enqueued from then on."""
     assert cli("config", "set", key, "5").stdout == "max_retries = 5\n"
     assert cli("config", "get", "max_retries").stdout == "5\n"
     assert cli.json("enqueue", "a", "true")["max_retries"] == 5
 
 
-def test_timeouts(cli: CommandLine) -> None:
+def test_the_time_limit_is_taken_in_seconds_or_milliseconds(cli: CommandLine) -> None:
     """The timeout is taken in seconds, or in milliseconds by its other name."""
     cli("config", "set", "job_timeout_s", "30")
     assert cli("config", "get", "job_timeout_s").stdout == "30\n"
@@ -24,7 +24,7 @@ def test_timeouts(cli: CommandLine) -> None:
     assert cli("config", "get", "job-timeout-sec").stdout == "1.5\n"
 
 
-def test_milliseconds(cli: CommandLine) -> None:
+def test_the_time_limit_is_answered_in_the_unit_asked_for(cli: CommandLine) -> None:
     """Asked for in milliseconds, the timeout is answered in milliseconds; show says every key's unit."""
     cli("config", "set", "timeout_ms", "1500")
     assert cli("config", "get", "timeout-ms").stdout == "1500\n"
@@ -48,7 +48,7 @@ def test_get_and_unset(cli: CommandLine) -> None:
     assert [event["reason"] for event in cli.json("events", "--type", "config_changed")] == ["faster", None]
 
 
-def test_show(cli: CommandLine) -> None:
+def test_show_and_get_have_every_setting(cli: CommandLine) -> None:
     """show, and get without a key, give every setting."""
     cli("config", "set", "lease_s", "60")
     found = cli.json("config", "show")
@@ -73,7 +73,7 @@ def test_show(cli: CommandLine) -> None:
         (["unset", "colour"], "lease_s"),
     ],
 )
-def test_refused(cli: CommandLine, words: list[str], says: str) -> None:
+def test_a_wrong_setting_is_refused_and_changes_nothing(cli: CommandLine, words: list[str], says: str) -> None:
     """An unknown key or a bad value is refused with what is good, and nothing changes."""
     cli("config", "set", "max_retries", "5")
     assert says in cli("config", *words, code=2).stderr

@@ -35,7 +35,7 @@ def test_it_shows_each_command_and_what_comes_of_it(cli: CommandLine, place: Pat
 
 
 @pytest.mark.slow
-def test_keep(cli: CommandLine, place: Path, tmp_path: Path) -> None:
+def test_with_keep_the_queue_stays(cli: CommandLine, place: Path, tmp_path: Path) -> None:
     """With --keep the queue stays, and it is said where; no tools are needed but those of a system."""
     bare = tmp_path / "bin"
     bare.mkdir()

@@ -16,7 +16,7 @@ def dead(cli: CommandLine) -> CommandLine:
     return cli
 
 
-def test_list(dead: CommandLine) -> None:
+def test_the_last_to_die_comes_first(dead: CommandLine) -> None:
     """The last to die comes first, with its error."""
     assert [job["id"] for job in dead.json("dlq", "list")] == ["b", "a"]
     lines = dead("dlq", "list").stdout.splitlines()
@@ -65,7 +65,7 @@ def test_list_nothing(cli: CommandLine) -> None:
     assert cli.json("dlq", "list") == []
 
 
-def test_show(dead: CommandLine) -> None:
+def test_a_dead_job_is_shown_and_one_that_lives_refused(dead: CommandLine) -> None:
     """A dead job is shown in full; one that lives is refused."""
     assert "a broke" in dead("dlq", "show", "a").stdout
     assert dead.json("dlq", "show", "a")["state"] == "dead"
@@ -80,7 +80,7 @@ def test_show_several(dead: CommandLine) -> None:
     assert ("a broke" in done.stdout, "b broke" in done.stdout) == (True, True)
 
 
-def test_retry(dead: CommandLine) -> None:
+def test_a_retried_job_is_pending_with_no_attempts(dead: CommandLine) -> None:
     """A retried job is pending with 0 attempts, and the log says why."""
     assert dead("dlq", "retry", "a", "--reason", "fixed").stdout == "Requeued a\n"
     job = dead.json("show", "a")
@@ -101,7 +101,7 @@ def test_retry_is_all_or_none(dead: CommandLine) -> None:
     assert dead.json("show", "a")["state"] == "dead"
 
 
-def test_purge(dead: CommandLine) -> None:
+def test_a_purged_job_s_history_stays(dead: CommandLine) -> None:
     """A purged job leaves the views; its history stays."""
     assert dead("dlq", "purge", "a").stdout == "Purged a\n"
     dead("show", "a", code=1)

@@ -173,7 +173,7 @@ def test_no_terminal(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no terminal for an editor" in done.stderr
 
 
-def test_set(cli: CommandLine) -> None:
+def test_set_needs_no_editor(cli: CommandLine) -> None:
     """--set needs no editor: texts as they are, the rest as in JSON; what cannot be is refused."""
     cli("enqueue", "a", "true", "--timeout", "5")
     words = ["--set", "priority=3", "--set", "timeout=0", "--set", 'env={"A": "b"}', "--set", "command=echo = x"]

@@ -52,7 +52,7 @@ def test_command_alone_gets_an_id(cli: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("before", [["--id", "job1"], ["job1"]])
-def test_argv(cli: CommandLine, before: list[str]) -> None:
+def test_all_after_two_dashes_is_an_argument_vector(cli: CommandLine, before: list[str]) -> None:
     """Everything after -- is an argument vector, options and spaces included, with the id before it."""
     cli("enqueue", *before, "--", "rsync", "-a", "--queue", "my dir", "--", "x")
     assert cli.json("show", "job1")["command"] == ["rsync", "-a", "--queue", "my dir", "--", "x"]
@@ -65,7 +65,7 @@ def test_argv_runs_without_a_shell(cli: CommandLine) -> None:
     assert cli.json("logs", "a")[0]["stdout"] == "$HOME|two words|;|"
 
 
-def test_options(cli: CommandLine, tmp_path: Path) -> None:
+def test_each_option_lands_in_the_job(cli: CommandLine, tmp_path: Path) -> None:
     """Each option lands in the job; a relative --cwd is the caller's."""
     options = "--queue mail --priority -3 --max-retries 7 --timeout 1m30s --backoff-base 1.5 --env A=1 --env B=x=y"
     cli("enqueue", "j", "true", *options.split(), "--cwd", "sub", "--at", "2030-01-02T03:04:05Z")
@@ -229,7 +229,7 @@ def test_duplicate_is_refused(cli: CommandLine) -> None:
     assert cli.json("show", "j") == before
 
 
-def test_file(cli: CommandLine, tmp_path: Path) -> None:
+def test_a_file_is_a_job_a_line(cli: CommandLine, tmp_path: Path) -> None:
     """A file is a job a line; blank lines count for nothing, options for jobs that do not say themselves."""
     file = tmp_path / "jobs.jsonl"
     file.write_text('{"id": "a", "command": "x"}\n\n{"id": "b", "command": ["y", "z"], "queue": "own", "delay": 5}\r\n')
@@ -324,7 +324,7 @@ def test_surrogate_in_argv(cli: CommandLine) -> None:
 # An id used again
 
 
-def test_replace(cli: CommandLine) -> None:
+def test_replace_takes_the_id_of_a_job_that_has_ended(cli: CommandLine) -> None:
     """--replace lets an id be used again once its job has ended, in every form; the history tells of both."""
     cli("enqueue", "a", "echo one", "--replace")
     for form in (

@@ -24,14 +24,14 @@ def positions(cli: CommandLine, *words: str) -> list[int]:
     return [event["position"] for event in cli.json("events", *words)]
 
 
-def test_all(full: CommandLine) -> None:
+def test_every_event_is_there_with_its_job(full: CommandLine) -> None:
     """Every event is there, with its job's id, or None for what is about no job."""
     events = full.json("events")
     assert [event["position"] for event in events] == [1, 2, 3, 4, 5, 6]
     assert [event["job"] for event in events] == ["a"] * 5 + [None]
 
 
-def test_bounds(full: CommandLine) -> None:
+def test_since_and_until_include_what_they_name(full: CommandLine) -> None:
     """--since and --until include the positions they name, and times are taken too."""
     assert positions(full, "--since", "3", "--until", "4") == [3, 4]
     assert positions(full, "--since", "2000-01-01T00:00:00Z") == [1, 2, 3, 4, 5, 6]
@@ -40,13 +40,13 @@ def test_bounds(full: CommandLine) -> None:
     assert positions(full, "--since", at) == [6]
 
 
-def test_types(full: CommandLine) -> None:
+def test_type_chooses_and_refuses_what_is_none(full: CommandLine) -> None:
     """--type chooses, several may be given, and one that is none is refused with the list."""
     assert positions(full, "--type", "failed", "--type", "dead") == [4, 5]
     assert "config_changed" in full("events", "--type", "exploded", code=2).stderr
 
 
-def test_text(full: CommandLine) -> None:
+def test_people_get_one_table(full: CommandLine) -> None:
     """People get one table, and words where there is nothing."""
     lines = full("events").stdout.splitlines()
     assert len(lines) == 7
@@ -62,7 +62,7 @@ def test_many_pages_have_one_title(cli: CommandLine) -> None:
     assert len(shown.splitlines()) == 1201
 
 
-def test_follow(full: CommandLine) -> None:
+def test_follow_has_those_to_come_as_well(full: CommandLine) -> None:
     """--follow --json gives an object a line, those to come as well."""
     following = full.spawn("events", "--follow", "--json", "--since", "6")
     assert following.stdout is not None
@@ -146,7 +146,7 @@ def test_a_follower_holds_no_old_page(full: CommandLine) -> None:
         following.communicate(timeout=10)
 
 
-def test_choices(full: CommandLine) -> None:
+def test_events_are_chosen_by_job_queue_and_actor(full: CommandLine) -> None:
     """Events are chosen by job, queue and actor, the first or the newest so many; a job that never was is refused."""
     full("enqueue", "b", "true", "--queue", "mail")
     assert positions(full, "--job", "a") == [1, 2, 3, 4, 5]

@@ -7,7 +7,7 @@ from tests.cli.conftest import CommandLine
 from tests.clocks import FakeClock
 
 
-def test_json(cli: CommandLine) -> None:
+def test_every_event_is_there_in_order(cli: CommandLine) -> None:
     """Every event is there in order: position, time, type, job, who, what."""
     cli("enqueue", "a", "true", "--max-retries", "0")
     cli.kill("a", "it broke")
@@ -20,7 +20,7 @@ def test_json(cli: CommandLine) -> None:
     assert events[3]["data"]["error"] == "it broke"
 
 
-def test_text(cli: CommandLine) -> None:
+def test_people_get_a_line_an_event(cli: CommandLine) -> None:
     """People get a line an event, what came from the job escaped."""
     cli("enqueue", "a", "true", "--max-retries", "0", "--reason", "nightly")
     cli.kill("a", "it \x1b[31mbroke")
@@ -41,7 +41,7 @@ def test_earlier_jobs_of_the_id(cli: CommandLine) -> None:
     assert [event["type"] for event in cli.json("history", "a")] == ["enqueued", "cancelled", "removed", "enqueued"]
 
 
-def test_unknown(cli: CommandLine) -> None:
+def test_an_id_that_never_was_is_refused(cli: CommandLine) -> None:
     """An id that never was is refused."""
     cli("enqueue", "a", "true")
     cli("history", "b", code=1)
@@ -121,7 +121,7 @@ def test_a_cause_is_named(related: CommandLine) -> None:
     assert related.json("show", "top")["caused_by"] is None
 
 
-def test_tree(related: CommandLine) -> None:
+def test_a_tree_is_indented_with_how_each_job_ended(related: CommandLine) -> None:
     """A tree is indented, with state, exit code, duration and attempt; the job that was asked for is marked."""
     lines = related("history", "--tree", "top").stdout.splitlines()
     assert lines[0].split() == ["JOB", "STATE", "EXIT", "TOOK", "ENQUEUED", "BY"]

@@ -179,7 +179,7 @@ def test_files_that_cannot_be_read(
 
 
 @pytest.mark.parametrize("words", [["a", "b"], ["a", "--dry-run"], ["--format", "jobs-json", "a", "--table", "x"], []])
-def test_usage(cli: CommandLine, words: list[str]) -> None:
+def test_options_that_do_not_go_together_are_refused(cli: CommandLine, words: list[str]) -> None:
     """Options that do not go together are refused as a usage error."""
     cli("import", *words, code=2)
 

@@ -29,7 +29,7 @@ def test_state_and_queue(cli: CommandLine) -> None:
     assert cli.json("list", "--state", "failed") == []
 
 
-def test_pages(cli: CommandLine) -> None:
+def test_limit_and_after_walk_through_all_jobs(cli: CommandLine) -> None:
     """--limit and --after walk through all of them."""
     for job_id in "abc":
         cli("enqueue", job_id, "true")
@@ -40,7 +40,7 @@ def test_pages(cli: CommandLine) -> None:
     assert [[job["id"] for job in page] for page in pages] == [["a", "b"], ["c"]]
 
 
-def test_table(cli: CommandLine) -> None:
+def test_people_get_the_columns_that_are_used(cli: CommandLine) -> None:
     """People get the columns that are used, and control characters shown, not sent."""
     cli("enqueue", "a", "echo \x1b[31mred")
     shown = cli("list").stdout
@@ -78,7 +78,7 @@ def test_dead_without_a_trace(cli: CommandLine) -> None:
     assert cli("wait", "a", code=1).stdout == "a dead (lost)\n"
 
 
-def test_nothing(cli: CommandLine) -> None:
+def test_no_jobs_is_no_error(cli: CommandLine) -> None:
     """No jobs is no error: an empty list, and words on stderr."""
     cli("enqueue", "a", "true")
     for words, told in (
@@ -95,7 +95,7 @@ def test_nothing(cli: CommandLine) -> None:
     ("words", "code"),
     [(["--state", "lost"], 2), (["--limit", "-1"], 2), (["--after", "nope"], 1), (["--alter"], 2)],
 )
-def test_refused(cli: CommandLine, words: list[str], code: int) -> None:
+def test_what_is_no_state_limit_or_job_is_refused(cli: CommandLine, words: list[str], code: int) -> None:
     """A state, a limit or an option that is none is a usage error; an id that no job has is refused."""
     cli("enqueue", "a", "true")
     assert "Error: " in cli("list", *words, code=code).stderr

@@ -57,7 +57,7 @@ def test_runs_are_numbered_through(cli: CommandLine) -> None:
     assert "expected one of 1, 2\n" in cli("logs", "a", "--attempt", "5", code=1).stderr
 
 
-def test_json(cli: CommandLine) -> None:
+def test_json_has_both_streams_of_each_run_as_text(cli: CommandLine) -> None:
     """--json gives a list of runs with both streams as text, broken bytes escaped."""
     cli("enqueue", "a", r"printf 'a\377b'; echo e >&2")
     cli.drain()
@@ -88,13 +88,13 @@ def test_not_run_yet(cli: CommandLine) -> None:
     assert cli.json("logs", "a") == []
 
 
-def test_unknown(cli: CommandLine) -> None:
+def test_the_logs_of_no_job_are_refused(cli: CommandLine) -> None:
     """The logs of a job that is not there are refused."""
     cli("enqueue", "a", "true")
     cli("logs", "b", code=1)
 
 
-def test_follow(cli: CommandLine, tmp_path: object) -> None:
+def test_follow_shows_a_line_while_the_job_runs_and_ends_as_it_did(cli: CommandLine, tmp_path: object) -> None:
     """--follow shows a line while the job still runs, and ends with the job, exiting as it did."""
     gate = cli.db.parent / "gate"
     cli(
@@ -260,7 +260,7 @@ def noisy(cli: CommandLine) -> CommandLine:
 
 
 @pytest.mark.slow
-def test_tail(noisy: CommandLine) -> None:
+def test_tail_shows_the_last_lines_of_each_run(noisy: CommandLine) -> None:
     """--tail N shows the last N lines of each run, the one that was not ended among them; in JSON too."""
     lines = noisy("logs", "a", "--tail", "3").stdout.splitlines()
     assert [line for line in lines if not line.startswith("==> ")] == ["18", "19", "end", "28", "29", "end"]
@@ -270,7 +270,7 @@ def test_tail(noisy: CommandLine) -> None:
     assert "tail: found '-1'" in noisy.process("logs", "a", "--tail=-1").stderr
 
 
-def test_last(noisy: CommandLine) -> None:
+def test_last_shows_the_last_run_alone(noisy: CommandLine) -> None:
     """--last shows the last run alone, with its number."""
     lines = noisy("logs", "a", "--last", "--tail", "1").stdout.splitlines()
     assert [line.split(",")[0] for line in lines] == ["==> attempt 2", "end"]
@@ -366,7 +366,7 @@ def test_a_pager_that_is_left(cli: CommandLine) -> None:
 
 
 @pytest.mark.skipif(which("less") is None, reason="needs less")
-def test_less(cli: CommandLine) -> None:
+def test_less_shows_it_and_leaves_the_terminal_as_it_was(cli: CommandLine) -> None:
     """Unless told otherwise less shows it, and q leaves the terminal as it was."""
     cli("enqueue", "a", "seq 100")
     cli.drain()

@@ -15,7 +15,7 @@ def ended(cli: CommandLine) -> CommandLine:
     return cli
 
 
-def test_named(cli: CommandLine) -> None:
+def test_any_ended_job_goes_by_its_id(cli: CommandLine) -> None:
     """Any ended job goes by its id, whatever its state; its history stays with the reason."""
     ended(cli)
     assert cli("remove", "a", "b", "c", "--reason", "tidy").stdout == "Removed 3 jobs\n"

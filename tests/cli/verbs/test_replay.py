@@ -7,7 +7,7 @@ from tests.cli.conftest import CommandLine
 
 
 @pytest.mark.parametrize("words", [[], ["--check"]])
-def test_sound(cli: CommandLine, words: list[str]) -> None:
+def test_a_sound_queue_has_no_differences(cli: CommandLine, words: list[str]) -> None:
     """A sound queue has no differences, swapped or not, and is the same afterwards."""
     cli("enqueue", "a", "true")
     cli.complete("a")

@@ -3,7 +3,7 @@
 from tests.cli.conftest import CommandLine
 
 
-def test_retry(cli: CommandLine) -> None:
+def test_a_completed_job_runs_again(cli: CommandLine) -> None:
     """A completed job runs again, with the reason in the log."""
     cli("enqueue", "a", "true")
     cli.complete("a")
@@ -22,7 +22,7 @@ def test_some_refused(cli: CommandLine) -> None:
     assert [line[:6] for line in said.stderr.splitlines()] == ["Error:", "Error:"]
 
 
-def test_json(cli: CommandLine) -> None:
+def test_json_has_the_jobs_that_were_retried(cli: CommandLine) -> None:
     """--json gives the jobs that were retried."""
     cli("enqueue", "a", "true")
     cli.complete("a")

@@ -5,7 +5,7 @@ from tests.cli.conftest import CommandLine
 from tests.waiting import wait_until
 
 
-def test_show(cli: CommandLine) -> None:
+def test_details_are_keys_and_values_without_empty_ones(cli: CommandLine) -> None:
     """A job's details are shown as keys and values, empty ones left out."""
     cli("enqueue", "a", "--max-retries", "0", "--env", "X=1", "--", "false", "a b")
     cli.kill("a", "it broke\nbadly")
@@ -17,7 +17,7 @@ def test_show(cli: CommandLine) -> None:
     assert "signal" not in shown
 
 
-def test_json(cli: CommandLine) -> None:
+def test_json_tells_how_the_last_run_ended(cli: CommandLine) -> None:
     """--json tells how the last run ended."""
     cli("enqueue", "a", "true", "--max-retries", "0")
     cli.kill("a", "it broke")
@@ -27,7 +27,7 @@ def test_json(cli: CommandLine) -> None:
     assert job["finished_at"] >= job["started_at"] >= job["created_at"]
 
 
-def test_unknown(cli: CommandLine) -> None:
+def test_a_job_that_is_not_there_is_refused(cli: CommandLine) -> None:
     """A job that is not there is refused, and one that was removed is told apart."""
     cli("enqueue", "a", "true")
     assert "no job 'b'" in cli("show", "b", code=1).stderr
@@ -54,7 +54,7 @@ def test_a_run_that_goes_on(cli: CommandLine) -> None:
     assert "since" not in claimed
 
 
-def test_several(cli: CommandLine) -> None:
+def test_one_that_is_not_there_costs_the_others_nothing(cli: CommandLine) -> None:
     """Several are shown one after the other, a list in JSON; one that is not there costs the others nothing."""
     cli("enqueue", "a", "true")
     cli("enqueue", "b", "false")

@@ -14,7 +14,7 @@ from tests.cli.terminal import Terminal
 from tests.waiting import wait_until
 
 
-def test_json(cli: CommandLine) -> None:
+def test_json_counts_each_state_of_all_and_of_each_queue(cli: CommandLine) -> None:
     """--json has the contract's keys, with a count for each state, of all and of each queue."""
     cli("enqueue", "a", "true")
     cli("enqueue", "b", "true", "--queue", "mail")
@@ -26,7 +26,7 @@ def test_json(cli: CommandLine) -> None:
     assert found["oldest_pending_s"] >= 0
 
 
-def test_text(cli: CommandLine) -> None:
+def test_people_see_each_count_and_what_to_do(cli: CommandLine) -> None:
     """People see each state's count, the queues where there are several, and what to do."""
     cli("enqueue", "a", "true", "--max-retries", "0")
     cli.kill("a")
@@ -38,7 +38,7 @@ def test_text(cli: CommandLine) -> None:
     assert "\x1b" not in shown
 
 
-def test_workers(cli: CommandLine) -> None:
+def test_workers_are_named_with_how_busy_they_are(cli: CommandLine) -> None:
     """Workers are named with how busy they are."""
     with cli.queue() as queue:
         queue.worker_started("w1", host=os.uname().nodename, pid=os.getpid(), slots=4)

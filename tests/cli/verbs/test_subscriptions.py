@@ -9,7 +9,7 @@ def subscribe(cli: CommandLine, name: str, *, start: int) -> None:
         queue.subscribe(name, start=start)
 
 
-def test_list(cli: CommandLine) -> None:
+def test_each_is_listed_with_how_far_behind_it_is(cli: CommandLine) -> None:
     """Each is listed with its position and how far behind it is, with and without `list`; words where there is none."""
     cli("enqueue", "a", "true")
     assert cli("subscriptions").stderr.startswith("No subscriptions; ")
@@ -26,7 +26,7 @@ def test_list(cli: CommandLine) -> None:
     assert lines[1].split()[:3] == ["mailer", "0", "1"]
 
 
-def test_rewind(cli: CommandLine) -> None:
+def test_a_rewind_is_seen_and_goes_back_only(cli: CommandLine) -> None:
     """A rewind is told and seen; forward, to what is no position, or of nobody is refused."""
     cli("enqueue", "a", "true")
     subscribe(cli, "mailer", start=1)
@@ -39,7 +39,7 @@ def test_rewind(cli: CommandLine) -> None:
     assert "one of `queuectl subscriptions`" in cli("subscriptions", "rewind", "nobody", "0", code=1).stderr
 
 
-def test_remove(cli: CommandLine) -> None:
+def test_what_is_removed_is_off_the_list(cli: CommandLine) -> None:
     """What is removed is off the list; nobody cannot be."""
     cli("enqueue", "a", "true")
     subscribe(cli, "mailer", start=0)

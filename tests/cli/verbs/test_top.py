@@ -104,7 +104,7 @@ def test_it_says_who_acted(cli: CommandLine) -> None:
     assert event["actor"].startswith("tester@")
 
 
-def test_filters(cli: CommandLine) -> None:
+def test_the_marked_job_stays_marked_where_filters_move_it(cli: CommandLine) -> None:
     """Left and right choose the state, Tab the queue; the marked job stays marked where it moves."""
     cli("enqueue", "a", "true")
     cli("enqueue", "b", "true", "--queue", "mail")

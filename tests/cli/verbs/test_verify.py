@@ -25,7 +25,7 @@ def filled(cli: CommandLine) -> CommandLine:
     return cli
 
 
-def test_sound(filled: CommandLine) -> None:
+def test_a_sound_queue_says_up_to_where_it_is(filled: CommandLine) -> None:
     """A sound queue says up to where, with the digest, and exits 0."""
     told = filled.json("verify")
     assert (told["ok"], told["problems"], told["problem_count"]) == (True, [], 0)
@@ -84,7 +84,7 @@ def test_a_limit_on_the_process_is_no_damage(filled: CommandLine, verb: str, lim
         assert "nothing is known to be damaged" in said or done.stderr.startswith("Error: cannot start a process")
 
 
-def test_damaged(filled: CommandLine) -> None:
+def test_a_problem_is_told_with_its_position(filled: CommandLine) -> None:
     """A problem is told with its position, for people and for programs, and exits 1."""
     rows = rows_of(filled.db)
     replace(filled.db, rows[:49] + rows[50:])
@@ -146,7 +146,7 @@ def test_a_table_of_streams_beside_a_damaged_log_is_no_cause_for_less(filled: Co
 
 
 @pytest.mark.slow
-def test_checkpoints(filled: CommandLine, tmp_path: Path) -> None:
+def test_a_checkpoint_proves_later_that_nothing_was_changed(filled: CommandLine, tmp_path: Path) -> None:
     """A checkpoint is written, and later proves that nothing was changed or cut, or exits 1 with where."""
     file = str(tmp_path / "checkpoint")
     filled("verify", "--checkpoint", file)
@@ -190,14 +190,14 @@ def test_a_file_cut_short(filled: CommandLine) -> None:
 
 
 @pytest.mark.slow
-def test_progress(filled: CommandLine) -> None:
+def test_a_terminal_has_a_bar_and_a_pipe_nothing_of_it(filled: CommandLine) -> None:
     """A terminal has a bar, a pipe nothing of it."""
     assert "Check" in on_a_terminal(filled, "verify")
     assert filled.process("verify").stderr == ""
 
 
 @pytest.mark.slow
-def test_interrupted(cli: CommandLine) -> None:
+def test_ctrl_c_ends_it_at_once_and_says_how_far_it_was(cli: CommandLine) -> None:
     """Ctrl-C ends it at once with 130 and a line of how far it was, and the queue is as it was."""
     with cli.queue() as queue:
         for _ in range(20):

@@ -7,14 +7,14 @@ import pytest
 from tests.cli.conftest import CommandLine
 
 
-def test_completed(cli: CommandLine) -> None:
+def test_all_completed_is_0(cli: CommandLine) -> None:
     """All completed is 0, with a line for each."""
     cli("enqueue", "a", "true")
     cli.complete("a")
     assert cli("wait", "a").stdout == "a completed\n"
 
 
-def test_died(cli: CommandLine) -> None:
+def test_one_that_died_or_was_cancelled_is_1(cli: CommandLine) -> None:
     """One that died or was cancelled is 1."""
     cli("enqueue", "a", "true", "--max-retries", "0")
     cli.kill("a")
@@ -24,13 +24,13 @@ def test_died(cli: CommandLine) -> None:
     assert [job["state"] for job in cli.json("wait", "a", "b", code=1)] == ["dead", "cancelled"]
 
 
-def test_timeout(cli: CommandLine) -> None:
+def test_time_running_out_is_124_and_names_what_has_not_ended(cli: CommandLine) -> None:
     """Time running out is 124, and names what has not ended."""
     cli("enqueue", "a", "true")
     assert "a; nothing is stopped by that: wait again" in cli("wait", "a", "--timeout", "100ms", code=124).stderr
 
 
-def test_unknown(cli: CommandLine) -> None:
+def test_an_unknown_job_is_refused_rather_than_waited_for(cli: CommandLine) -> None:
     """An unknown job is refused rather than waited for; no job at all is a usage error."""
     cli("enqueue", "a", "true")
     cli("wait", "b", code=1)

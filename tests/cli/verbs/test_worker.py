@@ -27,7 +27,7 @@ def started(cli: CommandLine, process: "subprocess.Popen[str]") -> str:
     return worker
 
 
-def test_drain(cli: CommandLine) -> None:
+def test_drain_runs_all_there_is(cli: CommandLine) -> None:
     """--drain runs all there is, a line for each happening, and exits 0."""
     cli("enqueue", "a", "true")
     cli("enqueue", "b", "exit 3", "--max-retries", "0")
@@ -144,7 +144,7 @@ def test_stop_nobody(cli: CommandLine) -> None:
     assert "No workers" in cli("worker", "list").stderr
 
 
-def test_detach(cli: CommandLine) -> None:
+def test_detach_comes_back_once_the_worker_is_at_work(cli: CommandLine) -> None:
     """--detach comes back once the worker is at work, and says its id, pid and log file."""
     cli("enqueue", "a", "true")
     said = cli.process("worker", "start", "--detach", "--count", "2")
