@@ -53,6 +53,7 @@ def test_the_architecture_lists_every_decision() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_stale_page_is_named_and_mended(tree: Path) -> None:
     """A page that was edited by hand is named with exit code 1; writing it makes it good again."""
     page = tree / "docs" / "lifecycle.md"
@@ -87,6 +88,7 @@ def sessions(page: Path) -> list[tuple[str, int]]:
     return found
 
 
+@pytest.mark.slow
 def test_the_tour_goes_as_its_page_says(tmp_path: Path) -> None:
     """Recorded anew, docs/tour.md has the same commands, and each exits as the page says; nothing is left behind."""
     page, temporary = tmp_path / "tour.md", tmp_path / "tmp"

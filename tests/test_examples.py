@@ -54,6 +54,7 @@ def test_a_backup(tmp_path: Path, environment: dict[str, str]) -> None:
     assert run(environment, "tar", "-xzOf", str(archive), "./a file").stdout == "content"
 
 
+@pytest.mark.slow
 def test_a_backup_that_fails_for_good(tmp_path: Path, environment: dict[str, str]) -> None:
     """What ended in the dead letter queue is told with what it printed, every night until it is seen to."""
     source, target, told = tmp_path / "good", tmp_path / "target", tmp_path / "told.txt"

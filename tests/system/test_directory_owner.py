@@ -85,6 +85,7 @@ def test_a_link_to_a_directory_that_the_user_names_is_followed(tmp_path: Path) -
     assert (tmp_path / "there" / "data.mdb").exists()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("umask", ["0000", "0022", "0777"])
 def test_modes_under_any_umask(tmp_path: Path, umask: str) -> None:
     """Files are 0600 and directories 0700: data, locks, output, logs, archive, snapshots, backup, export."""
@@ -214,6 +215,7 @@ def test_what_a_user_named_is_never_swept(tmp_path: Path) -> None:
     assert all((tmp_path / name / "data.mdb").exists() for name in CHOSEN)
 
 
+@pytest.mark.slow
 def test_a_backup_at_work_keeps_its_workshop(tmp_path: Path) -> None:
     """Another verb that clears up where temporary files are leaves what a backup to stdout works in."""
     path, scratch = tmp_path / "q", tmp_path / "scratch"
@@ -251,6 +253,7 @@ def test_a_draft_goes_whatever_was_raised(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["draft"]
 
 
+@pytest.mark.slow
 @as_root
 def test_what_root_writes_beside_queues_stays_roots(tmp_path: Path) -> None:
     """An export and a checkpoint in another user's directory are root's; what root makes in a queue is its owner's."""

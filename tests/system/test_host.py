@@ -83,6 +83,7 @@ def in_deleted(place: Path, *words: str, limit: Callable[[], None] | None = None
     return done.returncode, done.stderr
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "words",
     ["enqueue --cwd / b true", "status", "list", "verify", "history a", "worker start --drain", "backup {}/b.tar"],

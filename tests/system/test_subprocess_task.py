@@ -157,6 +157,7 @@ def test_a_message_carries_any_number(path: Path, monkeypatch: pytest.MonkeyPatc
     assert heard == [{"n": (2**63 - 1, 1 - 2**63, 7)}]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_child_does_not_outlive_its_parent(path: Path, ending: signal.Signals) -> None:
     """When the parent is interrupted or killed nothing goes on, though the child has nothing to say."""

@@ -138,6 +138,7 @@ def mutations(content: bytes, seed: int) -> Iterator[bytes]:
         yield spoil(at, min(len(content), at + chance.choice([1, 8, 100, 5000])))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("kind", ["export", "backup", "segment", "checkpoint", "journal", "lock", "snapshot"])
 def test_a_damaged_file_is_read_or_refused(files: dict[str, Path], kind: str, tmp_path: Path) -> None:
     """Whatever bytes of it are others, a reader returns or refuses, in one line and in bounded memory."""
@@ -394,6 +395,7 @@ def test_a_forged_environment_is_told_and_not_run_by(tmp_path: Path, monkeypatch
     assert any("not those whose digest" in what for what in verified(path))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("value", ["/usr/bin", "caf\udce9", None])
 def test_an_environment_is_kept_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
     """Taken along again it is found to be the same, also where it is not UTF-8, or not set."""
@@ -561,6 +563,7 @@ def test_msgpack_of_segments_is_what_msgpack_makes() -> None:
 # A file that says one thing twice
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("key", ["head", "digest", "head_time", "events", "data_bytes", "files", "file_bytes"])
 def test_a_manifest_says_what_its_backup_holds(files: dict[str, Path], tmp_path: Path, key: str) -> None:
     """Every count, size and time in it is that of the members and of the log, or the backup is refused by its name."""

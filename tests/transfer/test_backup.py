@@ -96,6 +96,7 @@ def test_a_backup_holds_what_its_manifest_says(lived: Path, tmp_path: Path) -> N
     assert list(tmp_path.glob(".*")) == []
 
 
+@pytest.mark.slow
 def test_backups_while_another_process_writes(tmp_path: Path) -> None:
     """Each of many backups made meanwhile restores to a queue that is a beginning of the live one, views and all."""
     path = tmp_path / "q"
@@ -397,6 +398,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, room: int) -> None:
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_what_a_killed_backup_left_goes_with_the_next(tmp_path: Path) -> None:
     """A backup killed with -9 leaves no FILE; the next beside it clears up behind it, and behind no live one."""
     path = tmp_path / "q"

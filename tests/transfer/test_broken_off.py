@@ -62,6 +62,7 @@ def is_waiting(pid: int) -> bool:
     return any("->" in line and f" {pid} " in line for line in Path("/proc/locks").read_text().splitlines())
 
 
+@pytest.mark.sampled(1)
 def test_what_was_killed_is_told_by_every_verb(half: tuple[str, Path], tmp_path: Path) -> None:
     """None makes a queue over it or says that there was nothing; at work it is told as that."""
     verb, file = half
@@ -79,6 +80,7 @@ def test_what_was_killed_is_told_by_every_verb(half: tuple[str, Path], tmp_path:
     assert not (path / "data.mdb").exists()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("again", [True, False])
 def test_both_ways_out_work(half: tuple[str, Path], tmp_path: Path, *, again: bool) -> None:
     """The verb itself, typed again, makes the queue; without what was left an empty one is made."""
@@ -99,6 +101,7 @@ def test_both_ways_out_work(half: tuple[str, Path], tmp_path: Path, *, again: bo
     assert not (path / "restoring").exists()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.skipif(not os.path.exists("/proc/locks"), reason="who waits for a lock is read from /proc")  # noqa: PTH110
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_whoever_waits_for_it_goes_on_when_it_ends(half: tuple[str, Path], tmp_path: Path, *, is_killed: bool) -> None:

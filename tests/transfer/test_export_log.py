@@ -318,6 +318,7 @@ def test_an_empty_queue_goes_out_and_in(tmp_path: Path) -> None:
         queue.enqueue("true")
 
 
+@pytest.mark.slow
 def test_an_import_killed_leaves_no_queue(tmp_path: Path) -> None:
     """Killed at any moment there is no queue, and the next import works; or it was done."""
     with Queue.open(tmp_path / "q") as queue:

@@ -14,6 +14,7 @@ from tests.web.conftest import OURS, Dashboard
 TOKEN = "correct-horse"
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "[::2]:80", "localhost.evil", "127.1"]
 )
@@ -31,6 +32,7 @@ NO_NAMES = (
 )
 
 
+@pytest.mark.slow
 def test_no_name_at_all(dashboard: Dashboard, guarded: Dashboard) -> None:
     """A Host that is no name and port is refused as it stands, where there is a token too."""
     for running in (dashboard, guarded):
@@ -46,12 +48,14 @@ def test_two_hosts(dashboard: Dashboard) -> None:
             assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost:8000", "LOCALHOST", "[::1]:8000", "[0:0::0001]"])
 def test_our_own_names(dashboard: Dashboard, host: str) -> None:
     """This machine's own names are good, on any port: a tunnel may end on another."""
     assert dashboard("GET", "/api/status", headers={"Host": host}).status == 200
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -86,6 +90,7 @@ def guarded(db: Path) -> Iterator[Dashboard]:
     running.end()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "given",
     [

@@ -23,6 +23,7 @@ def test_a_job_is_enqueued_with_the_keys_of_the_command_line(dashboard: Dashboar
     assert last(store, "a") == ("Enqueued", "dashboard:tester", "to see")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("sent", "status", "words"),
     [
@@ -95,6 +96,7 @@ def test_all_the_dead(dashboard: Dashboard, store: Queue, verb: str) -> None:
     assert store.dead() == []
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "sent", [{}, {"ids": []}, {"ids": "a"}, {"ids": [1]}, {"all": 1}, {"ids": ["a"], "all": True}], ids=str
 )

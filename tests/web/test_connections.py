@@ -76,6 +76,7 @@ def test_more_than_there_is_room_for(dashboard: Dashboard) -> None:
         each.close()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "sent", [b"", BEGUN, b"POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nX-"], ids=("silent", "begun", "cut")
 )

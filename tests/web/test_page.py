@@ -46,6 +46,7 @@ def test_it_shows_the_queue_live(dashboard: Dashboard, store: Queue, browser: Br
     browser.sees("2 free")
 
 
+@pytest.mark.slow
 def test_a_queue_that_nobody_serves(dashboard: Dashboard, store: Queue, browser: Browser) -> None:
     """Beside the workers it says in which queues jobs wait that none of them takes, and how to start one that does."""
     store.worker_started("worker-1", host="elsewhere", pid=7, slots=3, queues=["fast"])
@@ -56,6 +57,7 @@ def test_a_queue_that_nobody_serves(dashboard: Dashboard, store: Queue, browser:
     browser.sees("queuectl worker start --queue slow")
 
 
+@pytest.mark.slow
 def test_what_no_job_matches(dashboard: Dashboard, store: Queue, browser: Browser) -> None:
     """Where no job passes the filter the page says which it was, in plain words."""
     store.enqueue("true", id="a")
@@ -100,6 +102,7 @@ def test_retry_with_a_reason(dashboard: Dashboard, store: Queue, browser: Browse
     assert (event.reason, event.actor.partition("@")[0]) == ("the disk is back", "dashboard:tester")
 
 
+@pytest.mark.slow
 def test_purge_those_chosen(dashboard: Dashboard, store: Queue, browser: Browser) -> None:
     """Only the ticked jobs are purged; who leaves the question with Escape changes nothing."""
     for n in range(3):
@@ -150,6 +153,7 @@ def test_filters_and_focus(dashboard: Dashboard, store: Queue, browser: Browser)
     assert browser.js("location.hash") == "#/jobs?text=app"
 
 
+@pytest.mark.slow
 def test_output_grows(dashboard: Dashboard, store: Queue, browser: Browser) -> None:
     """What a running job prints comes onto its page as it prints it."""
     store.enqueue("true", id="a")
@@ -165,6 +169,7 @@ def test_output_grows(dashboard: Dashboard, store: Queue, browser: Browser) -> N
     assert browser.js("document.querySelector('pre .stderr').innerText") == "two\n"
 
 
+@pytest.mark.slow
 def test_the_server_goes_and_comes_back(db: Path, browser: Browser) -> None:
     """While there is no server the page says so; when there is one again it goes on by itself."""
     first = Dashboard(db)
@@ -208,6 +213,7 @@ def test_read_only(db: Path, store: Queue, browser: Browser) -> None:
     assert running.end() == (0, "")
 
 
+@pytest.mark.slow
 def test_on_a_phone(dashboard: Dashboard, store: Queue, tmp_path: Path) -> None:
     """On a narrow screen no page is wider than it, whatever the jobs are called."""
     die(store, "bad" * 30)
@@ -223,6 +229,7 @@ def test_on_a_phone(dashboard: Dashboard, store: Queue, tmp_path: Path) -> None:
         phone.close()
 
 
+@pytest.mark.slow
 def test_a_hidden_page_rests(dashboard: Dashboard, store: Queue, browser: Browser) -> None:
     """A page that nobody looks at asks the server nothing; when it is looked at again it is up to date at once."""
     browser.go(dashboard.url)

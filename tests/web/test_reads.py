@@ -20,6 +20,7 @@ PAGES = {
 }
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("path", PAGES)
 def test_the_page(dashboard: Dashboard, path: str) -> None:
     """The page is whole files of ours under a policy that lets in no other script, and no frame."""
@@ -91,6 +92,7 @@ def test_a_few_among_many_are_found_at_once(dashboard: Dashboard, store: Queue) 
         assert (sorted(job["id"] for job in found["jobs"]), found["next"]) == ([f"done{n}" for n in range(5)], None)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("job_id", "sent"),
     [
@@ -225,6 +227,7 @@ def test_a_follower_hears_each_event_once(dashboard: Dashboard, store: Queue) ->
     assert [event["type"] for event in dashboard.get("/api/events?limit=1")["events"]] == ["renewed"]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [

@@ -118,6 +118,7 @@ def test_a_line_is_never_longer_than_a_pipe_takes(ends: tuple[int, TextIO]) -> N
     assert read(reading) == ["x" * (PAGE - 1)]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("kind", ["blocked", "broken", "full"])
 def test_a_worker_whose_lines_nobody_takes_does_its_work(tmp_path: Path, kind: str) -> None:
     """Jobs, limits and ends go on, and the worker ends as it should, saying how much was not printed."""

@@ -189,6 +189,7 @@ def test_a_worker_tells_its_manager(queue: Queue, manager: Manager, start: Start
     assert manager.senders == {worker.pid}
 
 
+@pytest.mark.sampled(1)
 def test_a_worker_keeps_its_watchdog_quiet(manager: Manager, start: StartService) -> None:
     """A sign of life comes in time again and again, from a worker that has nothing to do; a frozen one gives none."""
     worker = start("--poll", "60", watchdog_s=0.9)
