@@ -36,8 +36,10 @@ as you like, to be read only or not; after a fork the child opens its own. Three
 and a nightly backup."""
 
 ERRORS = """\
-Each is one line that says what was tried, on which id, what was found and what to type next. What is
-raised beyond these is a mistake in the call, or in queuectl."""
+Each is one line that says what was tried, on which id and what was found (`error.message`), and what to type
+next (`error.hint`). Some can be caught as Python's own: InvalidInput and InvalidLine as ValueError, JobNotFound and
+AmbiguousJob as LookupError, WaitTimeout as TimeoutError. What is raised beyond these is a mistake in the call, or in
+queuectl."""
 
 SIGNALS = """\
 A handler of signals may raise at any moment: Python's own does at Ctrl-C (KeyboardInterrupt), others do at a time limit

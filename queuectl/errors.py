@@ -15,7 +15,15 @@ def _id(job_id: str) -> str:
 
 
 class QueuectlError(Exception):
-    """Anything queuectl refuses or fails at, told in one line."""
+    """Anything queuectl refuses or fails at, told in one line: what is wrong, in `message`, and what to do, in `hint`.
+
+    The hint is in the words of the command line, and may be empty.
+    """
+
+    def __init__(self, message: str = "", *, hint: str = "") -> None:
+        self.message = message
+        self.hint = hint
+        super().__init__(f"{message}; {hint}" if hint else message)
 
     @property
     def at_a_prompt(self) -> str:
@@ -23,7 +31,7 @@ class QueuectlError(Exception):
         return str(self)
 
 
-class InvalidInput(QueuectlError):
+class InvalidInput(QueuectlError, ValueError):
     """A value given by the caller cannot be used: `field` names it."""
 
     def __init__(self, field: str, found: str, expected: str) -> None:
@@ -38,7 +46,7 @@ class Unusable(InvalidInput):
     """A value that could be one, but what it names is not in this queue or of no use: a worker, a position, a file."""
 
 
-class InvalidLine(QueuectlError):
+class InvalidLine(QueuectlError, ValueError):
     """One line of a bulk input cannot be used; nothing of its chunk was enqueued."""
 
     def __init__(self, line: int, cause: QueuectlError, *, enqueued: int = 0) -> None:
@@ -49,7 +57,7 @@ class InvalidLine(QueuectlError):
         super().__init__(f"line {line}: {cause} ({done})")
 
 
-class JobNotFound(QueuectlError):
+class JobNotFound(QueuectlError, LookupError):
     """No live job has this id; those of `near` are like it. `archived_at`: the segment that has the job of old.
 
     `is_numbered`: it was asked for by its number, and its id is not known.
@@ -69,28 +77,30 @@ class JobNotFound(QueuectlError):
         self.removed = removed
         self.near = tuple(near)
         self.archived_at = archived_at
+        became = ""
         hint = "`queuectl list` shows those there are"
         if removed:
-            hint = f"it was removed; `queuectl history {as_typed(job_id)}` still tells its story"
+            became, hint = "; it was removed", f"`queuectl history {as_typed(job_id)}` still tells its story"
         elif archived_at:
-            typed = as_typed(job_id)
-            read = f"`queuectl history {typed}` and `queuectl logs {typed}` read it there"
-            hint = f"it was archived in {archived_at}; {read}"
+            became, typed = f"; it was archived in {archived_at}", as_typed(job_id)
+            hint = f"`queuectl history {typed}` and `queuectl logs {typed}` read it there"
         elif archived_in:
             hint = f"if it is an old one, its events are archived in {archived_in}, which is not there"
         elif near:
             hint = f"did you mean {' or '.join(near)}?"
-        super().__init__(f"no job {'of that number' if is_numbered else _id(job_id)}; {hint}")
+        super().__init__(f"no job {'of that number' if is_numbered else _id(job_id)}{became}", hint=hint)
 
 
-class AmbiguousJob(QueuectlError):
+class AmbiguousJob(QueuectlError, LookupError):
     """Several jobs have ids that begin with what was typed; nothing was done to any."""
 
     def __init__(self, typed: str, job_ids: list[str], *, is_all: bool) -> None:
         self.typed = typed
         self.job_ids = tuple(job_ids)
         some = ", ".join(job_ids) + ("" if is_all else " ...")
-        super().__init__(f"{_id(typed)} is the beginning of several jobs' ids: {some}; type more of the one you mean")
+        super().__init__(
+            f"{_id(typed)} is the beginning of several jobs' ids: {some}", hint="type more of the one you mean"
+        )
 
 
 class DuplicateJob(QueuectlError):
@@ -106,16 +116,16 @@ class DuplicateJob(QueuectlError):
         typed = as_typed(job_id)
         if replace:
             super().__init__(
-                f"cannot replace {_id(job_id)}: it has not ended ({state}) and was left as it is; "
-                f"`queuectl wait {typed}` waits for its end, `queuectl cancel {typed}` ends it"
+                f"cannot replace {_id(job_id)}: it has not ended ({state}) and was left as it is",
+                hint=f"`queuectl wait {typed}` waits for its end, `queuectl cancel {typed}` ends it",
             )
             return
         instead = "choose another id"
         if state in ("completed", "dead", "cancelled"):
             instead = "--replace puts the new one in its place, or choose another id"
         super().__init__(
-            f"cannot enqueue {_id(job_id)}: a job of that id exists ({state}) and was left as it is; "
-            f"{instead}, or see `queuectl show {typed}`"
+            f"cannot enqueue {_id(job_id)}: a job of that id exists ({state}) and was left as it is",
+            hint=f"{instead}, or see `queuectl show {typed}`",
         )
 
 
@@ -126,7 +136,7 @@ class WrongState(QueuectlError):
         self.verb = verb
         self.job_id = job_id
         self.state = state
-        super().__init__(f"cannot {verb} {_id(job_id)}: it is {state}; {hint}")
+        super().__init__(f"cannot {verb} {_id(job_id)}: it is {state}", hint=hint)
 
 
 class StaleLease(QueuectlError):
@@ -137,7 +147,8 @@ class StaleLease(QueuectlError):
         self.job_id = job_id
         self.token = token
         super().__init__(
-            f"cannot {verb} {_id(job_id)} under token {token}: {found}; drop this run, its result was not recorded"
+            f"cannot {verb} {_id(job_id)} under token {token}: {found}",
+            hint="drop this run, its result was not recorded",
         )
 
 
@@ -149,8 +160,8 @@ class Conflict(QueuectlError):
         self.expected = expected
         self.actual = actual
         super().__init__(
-            f"cannot append to stream {stream}: expected its last event at position {expected}, found {actual}; "
-            "read it and decide again"
+            f"cannot append to stream {stream}: expected its last event at position {expected}, found {actual}",
+            hint="read it and decide again",
         )
 
 
@@ -164,8 +175,8 @@ class CheckpointMoved(Conflict):
         found = "it was removed" if actual is None else f"it was moved to {actual} by another reader or by a rewind"
         QueuectlError.__init__(
             self,
-            f"cannot move subscription {shown(name)} on from position {expected}: {found}; "
-            "let one program read it, and subscribe again to go on",
+            f"cannot move subscription {shown(name)} on from position {expected}: {found}",
+            hint="let one program read it, and subscribe again to go on",
         )
 
 
@@ -175,19 +186,20 @@ class IllegalTransition(QueuectlError):
     def __init__(self, event: str, state: str, position: int) -> None:
         self.position = position
         super().__init__(
-            f"cannot apply {event!r} at position {position} to a job that is {state}; "
-            "run `queuectl replay --check` and report this"
+            f"cannot apply {event!r} at position {position} to a job that is {state}",
+            hint="run `queuectl replay --check` and report this",
         )
 
 
-class WaitTimeout(QueuectlError):
+class WaitTimeout(QueuectlError, TimeoutError):
     """The jobs waited for had not ended in time."""
 
     def __init__(self, job_ids: list[str], timeout_s: float) -> None:
         self.job_ids = job_ids
         shown = ", ".join(job_ids[:5]) + (" ..." if len(job_ids) > 5 else "")
         super().__init__(
-            f"not ended after {timeout_s:g} s: {shown}; nothing is stopped by that: wait again, or see `queuectl show`"
+            f"not ended after {timeout_s:g} s: {shown}",
+            hint="nothing is stopped by that: wait again, or see `queuectl show`",
         )
 
 
@@ -197,7 +209,7 @@ class CannotListen(QueuectlError):
     def __init__(self, host: str, port: int, found: str, hint: str) -> None:
         self.host = host
         self.port = port
-        super().__init__(f"cannot listen on {host} port {port}: {found}; {hint}")
+        super().__init__(f"cannot listen on {host} port {port}: {found}", hint=hint)
 
 
 class StoreError(QueuectlError):
@@ -210,8 +222,8 @@ class EnvironmentMissing(StoreError):
     def __init__(self, digest: str) -> None:
         self.digest = digest
         super().__init__(
-            f"the environment {digest} that the job took along is not there; "
-            "type `queuectl verify`, and enqueue the job anew if its log has none"
+            f"the environment {digest} that the job took along is not there",
+            hint="type `queuectl verify`, and enqueue the job anew if its log has none",
         )
 
 
@@ -220,16 +232,17 @@ class NoQueue(StoreError):
 
     def __init__(self, path: str, *, gone: str = "") -> None:
         self.path = path
-        self._gone = f"the queue at {path} is gone: {gone}; " if gone else ""
+        self._gone = f"the queue at {path} is gone: {gone}" if gone else ""
         if gone:
-            super().__init__(f"{self._gone}open it again")
+            super().__init__(self._gone, hint="open it again")
             return
-        super().__init__(f"no queue at {path}; `queuectl enqueue` makes one there, --db or QUEUECTL_DB names another")
+        hint = "`queuectl enqueue` makes one there, --db or QUEUECTL_DB names another"
+        super().__init__(f"no queue at {path}", hint=hint)
 
     @property
     def at_a_prompt(self) -> str:
         """The same, with what to type where it was gone."""
-        return f"{self._gone}type the command again" if self._gone else str(self)
+        return f"{self._gone}; type the command again" if self._gone else str(self)
 
 
 class FileDeleted(StoreError):
@@ -238,8 +251,8 @@ class FileDeleted(StoreError):
     def __init__(self, path: str, name: str, became: str = "was deleted") -> None:
         self.path = path
         super().__init__(
-            f"cannot open the queue at {path}: its {name} {became} while processes have it open; "
-            f"end those first (`{self.command}` shows them), then try again"
+            f"cannot open the queue at {path}: its {name} {became} while processes have it open",
+            hint=f"end those first (`{self.command}` shows them), then try again",
         )
 
     @property
@@ -254,7 +267,8 @@ class LogLost(StoreError):
     def __init__(self, path: str, found: str, sign: str, restore: str) -> None:
         super().__init__(
             f"cannot open the queue at {path}: its data.mdb {found}, and {sign} beside it says that there was a "
-            f"log in it; restore a backup (`queuectl {restore}`), or move the directory away to begin anew"
+            "log in it",
+            hint=f"restore a backup (`queuectl {restore}`), or move the directory away to begin anew",
         )
         self.path, self.command = path, f"queuectl {restore}"
 
@@ -267,8 +281,8 @@ class HalfReplaced(StoreError):
     def __init__(self, path: str) -> None:
         self.path = path
         super().__init__(
-            f"cannot open the queue at {path}: another one was taking its place when that was interrupted; "
-            f"`{self.command}` ends it"
+            f"cannot open the queue at {path}: another one was taking its place when that was interrupted",
+            hint=f"`{self.command}` ends it",
         )
 
 
@@ -279,13 +293,11 @@ class NotYetMade(StoreError):
 
     def __init__(self, path: str, staged: str, *, goes_on: bool) -> None:
         self.path = path
-        said = (
-            "a restore or an import is putting it together; try again once that has ended"
-            if goes_on
-            else "a restore or an import was killed before any of it was in place; "
-            f"type that again, or `rm -r {as_typed(staged)}` to begin with an empty queue"
-        )
-        super().__init__(f"cannot open the queue at {path}: {said}")
+        found, hint = "a restore or an import is putting it together", "try again once that has ended"
+        if not goes_on:
+            found = "a restore or an import was killed before any of it was in place"
+            hint = f"type that again, or `rm -r {as_typed(staged)}` to begin with an empty queue"
+        super().__init__(f"cannot open the queue at {path}: {found}", hint=hint)
 
 
 class NotAQueue(StoreError):
@@ -293,7 +305,7 @@ class NotAQueue(StoreError):
 
     def __init__(self, path: str, found: str) -> None:
         self.path = path
-        super().__init__(f"cannot use {path} as a queue: {found}; name an empty or new directory with --db")
+        super().__init__(f"cannot use {path} as a queue: {found}", hint="name an empty or new directory with --db")
 
 
 class Untrusted(StoreError):
@@ -302,8 +314,9 @@ class Untrusted(StoreError):
     def __init__(self, path: str, problem: str) -> None:
         self.path = path
         super().__init__(
-            f"cannot use the queue at {path}: {problem}: who can write there decides what is run; if you trust them, "
-            f"type `queuectl --trust-directory --db {as_typed(path)} ...`, or set QUEUECTL_TRUST_DIRECTORY to that path"
+            f"cannot use the queue at {path}: {problem}: who can write there decides what is run",
+            hint=f"if you trust them, type `queuectl --trust-directory --db {as_typed(path)} ...`, "
+            "or set QUEUECTL_TRUST_DIRECTORY to that path",
         )
 
 
@@ -311,7 +324,9 @@ class NewerFormat(StoreError):
     """The store, or an event in it, was written by a newer queuectl."""
 
     def __init__(self, what: str, found: object, known: object) -> None:
-        super().__init__(f"{what} is {found}, this queuectl knows {known}: written by a newer queuectl; upgrade it")
+        super().__init__(
+            f"{what} is {found}, this queuectl knows {known}: written by a newer queuectl", hint="upgrade it"
+        )
 
 
 class CorruptLog(StoreError):
@@ -321,8 +336,8 @@ class CorruptLog(StoreError):
         self.position = position
         self.found = found
         super().__init__(
-            f"the log is damaged at position {position}: {found}; "
-            "stop the workers and type `queuectl verify`, which says what to restore"
+            f"the log is damaged at position {position}: {found}",
+            hint="stop the workers and type `queuectl verify`, which says what to restore",
         )
 
 
@@ -345,7 +360,7 @@ class BadSegment(StoreError):
         self.found = found
         self.position = position
         self.until = until
-        super().__init__(f"cannot read the archive segment {path}: {found}; put a sound copy of it in its place")
+        super().__init__(f"cannot read the archive segment {path}: {found}", hint="put a sound copy of it in its place")
 
 
 class CompactBusy(StoreError):
@@ -354,8 +369,8 @@ class CompactBusy(StoreError):
     def __init__(self, path: str) -> None:
         self.path = path
         super().__init__(
-            f"cannot compact the queue at {path}: another compact is at work there, or a worker as `retention_s` says; "
-            "let it end, then try again"
+            f"cannot compact the queue at {path}: another compact is at work there, or a worker as `retention_s` says",
+            hint="let it end, then try again",
         )
 
 
@@ -368,7 +383,7 @@ class WriteFailed(StoreError):
     def __init__(self, path: str, found: str, hint: str, *, is_full: bool = False) -> None:
         self.path = path
         self.is_full = is_full
-        super().__init__(f"cannot write to the queue at {path}: {found}; nothing of this change was kept; {hint}")
+        super().__init__(f"cannot write to the queue at {path}: {found}; nothing of this change was kept", hint=hint)
 
 
 class BulkStopped(StoreError):
@@ -386,6 +401,6 @@ class ForkedStore(StoreError):
 
     def __init__(self, path: str, opener: int, user: int) -> None:
         super().__init__(
-            f"the queue at {path} was opened by process {opener} and used in its fork {user}; "
-            "open it again in the child"
+            f"the queue at {path} was opened by process {opener} and used in its fork {user}",
+            hint="open it again in the child",
         )

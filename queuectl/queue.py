@@ -169,7 +169,8 @@ def _check_end_of_log(store: Store) -> None:
         if head < applied:
             raise StoreError(
                 f"cannot open the queue at {store.path}: its log ends at position {head}, and its views have seen "
-                f"{applied}: data.mdb is damaged; type `queuectl verify`, then restore a backup"
+                f"{applied}: data.mdb is damaged",
+                hint="type `queuectl verify`, then restore a backup",
             )
 
 

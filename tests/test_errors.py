@@ -5,8 +5,10 @@ import inspect
 import pytest
 
 from queuectl import errors
+from queuectl.core.request import check_queue
 from queuectl.display import shown
 from queuectl.errors import QueuectlError
+from queuectl.system.interrupts import own, suppress_own
 
 EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
     errors.InvalidInput("priority", "'high'", "a whole number"): ("priority", "'high'", "a whole number"),
@@ -47,6 +49,15 @@ EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
     errors.BulkStopped(10_000, 25_000, errors.StoreError("no space")): ("10,000 of 25,000", "no space", "line 10001"),
     errors.ForkedStore("/q", 10, 11): ("/q", "process 10", "fork 11", "open it again"),
 }
+
+BUILTIN = {
+    errors.InvalidInput: ValueError,
+    errors.InvalidLine: ValueError,
+    errors.JobNotFound: LookupError,
+    errors.AmbiguousJob: LookupError,
+    errors.WaitTimeout: TimeoutError,
+}
+"""Error -> what a caller may catch it by who knows Python alone."""
 
 
 @pytest.mark.parametrize(("error", "words"), EXAMPLES.items(), ids=lambda value: type(value).__name__)
@@ -129,3 +140,40 @@ def test_ids_are_given_as_they_are_typed() -> None:
 def test_bytes_that_are_no_text_are_shown_as_such(value: object, expected: str) -> None:
     """A byte that is not UTF-8 is shown by its number, as lists show it, and what only looks like one as it is."""
     assert shown(value) == expected
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda value: type(value).__name__)
+def test_what_is_wrong_and_what_to_do_are_two_fields(error: QueuectlError) -> None:
+    """The line is the message and the hint; no command stands in the message, but where it tells of another error."""
+    assert str(error) == (f"{error.message}; {error.hint}" if error.hint else error.message)
+    if not isinstance(error, errors.InvalidLine | errors.BulkStopped):
+        assert "`" not in error.message.replace("`retention_s`", "")
+
+
+@pytest.mark.parametrize(("kind", "builtin"), BUILTIN.items())
+def test_an_error_is_caught_as_python_s_own(kind: type[QueuectlError], builtin: type[Exception]) -> None:
+    """Who knows nothing of our errors catches them by the builtin one that says the same."""
+    error = next(each for each in EXAMPLES if type(each) is kind)
+    with pytest.raises(builtin) as caught:
+        raise error
+    assert caught.value is error
+    assert str(error) == f"{error}"
+
+
+@pytest.mark.parametrize("kinds", [(ValueError,), (ValueError, OSError)])
+def test_a_refusal_is_not_taken_for_an_error_of_the_system_s(kinds: tuple[type[Exception], ...]) -> None:
+    """Code here that expects a ValueError of Python's lets a refusal of ours through, unless it names that."""
+    with pytest.raises(errors.InvalidInput):
+        refused(*kinds)
+    with pytest.raises(errors.InvalidInput), suppress_own(*kinds):
+        check_queue("a b")
+    assert refused(*kinds, QueuectlError)
+
+
+def refused(*kinds: type[Exception]) -> bool:
+    """Return whether a wrong name is refused by an error that one of these kinds is meant by."""
+    try:
+        check_queue("a b")
+    except own(*kinds):
+        return True
+    return False

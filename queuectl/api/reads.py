@@ -201,8 +201,9 @@ class Looking(History):
             if left and reading.is_stuck(txn, queues):
                 raise StoreError(
                     f"cannot run what is left in the queue at {self.path}: {left:,} jobs are to run, and not all are "
-                    "found ready, due or held: a view is damaged; `queuectl verify` says what is wrong, and "
-                    "`queuectl replay` makes the views anew from the log"
+                    "found ready, due or held: a view is damaged",
+                    hint="`queuectl verify` says what is wrong, and "
+                    "`queuectl replay` makes the views anew from the log",
                 )
             return left
 

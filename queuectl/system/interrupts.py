@@ -15,6 +15,7 @@ _OF_TIME_LIMITS: Final = (errno.ETIMEDOUT, errno.EINTR, errno.ECANCELED)
 """Numbers that whoever sets a time limit may raise; of files at hand the system has none of them."""
 
 _OURS: Final = __name__.partition(".")[0]
+_REFUSALS: Final = f"{_OURS}.errors"
 _LIBRARIES: Final = sys.stdlib_module_names | {"lmdb", "msgpack", "msgspec", "zstandard", "platformdirs"}
 
 
@@ -24,7 +25,7 @@ def own(*kinds: type[_Error]) -> tuple[type[_Error], ...]:
     Python asks for the kinds to catch once there is an error.
     """
     error = sys.exception()
-    return () if error is None or is_another_s(error) else kinds
+    return () if error is None or is_another_s(error) else _meant(error, kinds)
 
 
 class suppress_own:  # noqa: N801 - as contextlib.suppress, whose place it takes
@@ -38,7 +39,14 @@ class suppress_own:  # noqa: N801 - as contextlib.suppress, whose place it takes
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: object) -> bool:
         """Return whether to go on."""
-        return error is not None and isinstance(error, self._kinds) and not is_another_s(error)
+        return error is not None and isinstance(error, _meant(error, self._kinds)) and not is_another_s(error)
+
+
+def _meant(error: BaseException, kinds: tuple[type[_Error], ...]) -> tuple[type[_Error], ...]:
+    """Return the kinds that mean an error: of a refusal of ours, which may be a ValueError too, ours alone."""
+    if not any(kind.__module__ == _REFUSALS for kind in type(error).__mro__):
+        return kinds
+    return tuple(kind for kind in kinds if kind.__module__.partition(".")[0] == _OURS)
 
 
 def is_another_s(error: BaseException) -> bool:

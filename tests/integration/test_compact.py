@@ -25,7 +25,7 @@ from queuectl.retention.policy import Limits, Rule
 from queuectl.retention.compact import Retention
 limits = Limits(step_jobs=20, step_events=60, segment_events=600)
 with Queue.open(sys.argv[1]) as queue:
-    for step in Retention(queue._engine, Rule(int(queue.head()), False), None, limits=limits).steps():
+    for step in Retention(queue._engine, Rule(int(queue.log.head()), False), None, limits=limits).steps():
         print(step.events, flush=True)
     print("over", flush=True)
     while True:

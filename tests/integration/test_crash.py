@@ -32,11 +32,11 @@ import sys
 from queuectl import Queue
 with Queue.open(sys.argv[1]) as queue:
     while True:
-        for job in queue.claim("doomed", 3, lease_s=60):
-            print("completed", queue.complete(queue.start(job)).id, flush=True)
-        results = queue.exchange("doomed", [], want=3, lease_s=60).claimed
+        for job in queue.worker("doomed").claim(3, lease_s=60):
+            print("completed", queue.worker("doomed").complete(queue.worker("doomed").start(job)).id, flush=True)
+        results = queue.worker("doomed").exchange([], want=3, lease_s=60).claimed
         for job in results:
-            print("failed", queue.fail(job, "exit code 1", return_code=1).id, flush=True)
+            print("failed", queue.worker("doomed").fail(job, "exit code 1", return_code=1).id, flush=True)
 """
 
 REPLAYER = """
@@ -44,7 +44,7 @@ import sys
 from queuectl import Queue
 with Queue.open(sys.argv[1]) as queue:
     while True:
-        queue.replay(progress=lambda done, total: print(done, flush=True))
+        queue.admin.replay(progress=lambda done, total: print(done, flush=True))
 """
 
 

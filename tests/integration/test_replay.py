@@ -27,10 +27,11 @@ WORKER = """
 import sys
 from queuectl import Queue
 with Queue.open(sys.argv[1]) as queue:
+    worker = queue.worker("w" + sys.argv[1][-1])
     while True:
-        first, *others = queue.claim("w" + sys.argv[1][-1], 5, lease_s=60)
-        queue.fail(queue.start(first), "exit code 1", return_code=1)
-        print(len(queue.complete_many(others)), flush=True)
+        first, *others = worker.claim(5, lease_s=60)
+        worker.fail(worker.start(first), "exit code 1", return_code=1)
+        print(len(worker.complete_many(others)), flush=True)
         queue.clear()
 """
 

@@ -104,7 +104,7 @@ from queuectl import Queue
 innocents = [subprocess.Popen(["sleep", "60"], start_new_session=True) for _ in range(40)]
 assert int(Path(sys.argv[1]).with_name("command").read_text()) in {each.pid for each in innocents}
 with Queue.open(sys.argv[1]) as queue:
-    recovered = [job.id for job in queue.recover().jobs]
+    recovered = [job.id for job in queue.worker("w").recover().jobs]
 time.sleep(0.05)
 print(recovered, [each.poll() for each in innocents if each.poll() is not None])
 """

@@ -179,7 +179,8 @@ def work(queue):
 random.seed(1)
 with Queue.open(sys.argv[1]) as queue, Queue.open(sys.argv[1]) as again:
     both = queue, again
-    acts = [lambda: enqueue(queue), lambda: queue.jobs(limit=1), lambda: queue.complete_many(queue.claim("w", 1))]
+    worker = queue.worker("w")
+    acts = [lambda: enqueue(queue), lambda: queue.jobs(limit=1), lambda: worker.complete_many(worker.claim(1))]
     for act in acts:
         act()
     signal.signal(signal.SIGALRM, handle)
@@ -212,9 +213,9 @@ def handle(*_):
     raise error
 random.seed(1)
 with Queue.open(sys.argv[1]) as queue:
-    queue.complete_many(queue.claim("w", 1))
-    acts = [lambda: queue.enqueue("true"), lambda: queue.complete_many(queue.claim("w", 3)),
-            lambda: queue.config_set("max_retries", 1)]
+    queue.worker("w").complete_many(queue.worker("w").claim(1))
+    acts = [lambda: queue.enqueue("true"), lambda: queue.worker("w").complete_many(queue.worker("w").claim(3)),
+            lambda: queue.admin.config_set("max_retries", 1)]
     for act in acts:
         act()  # what is loaded at the first call is loaded
     signal.signal(signal.SIGALRM, handle)
@@ -237,7 +238,7 @@ with Queue.open(sys.argv[1]) as queue:
             other.start()
             other.join(10)
             assert not other.is_alive(), "another thread cannot write any more"
-    assert queue.replay(check=True).differences == []
+    assert queue.admin.replay(check=True).differences == []
 print("done", flush=True)
 sys.stdin.read()
 """

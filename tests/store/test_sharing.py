@@ -403,9 +403,9 @@ with Queue.open(place / "q") as queue:
             with Queue.open(place / "q", read_only=True) as reader:
                 reader.job(f"{name}-{number}")
     works = [gevent.spawn(work, name) for name in "abc"]
-    queue.backup(str(place / "backup.tar"))
+    queue.admin.backup(str(place / "backup.tar"))
     gevent.joinall(works, raise_error=True)
-    print(queue.head())
+    print(queue.log.head())
 """
 
 

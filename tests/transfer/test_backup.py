@@ -30,10 +30,10 @@ from queuectl import JobRequest, Queue
 with Queue.open(sys.argv[1]) as queue:
     while True:
         queue.enqueue_many([JobRequest("true")] * 20)
-        queue.complete_many(queue.claim("w", 7))
-        for job in queue.claim("w", 2):
-            queue.fail(queue.start(job), "exit code 1", return_code=1)
-        print(queue.head(), flush=True)
+        queue.worker("w").complete_many(queue.worker("w").claim(7))
+        for job in queue.worker("w").claim(2):
+            queue.worker("w").fail(queue.worker("w").start(job), "exit code 1", return_code=1)
+        print(queue.log.head(), flush=True)
 """
 
 RESTORER = """

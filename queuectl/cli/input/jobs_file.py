@@ -103,6 +103,8 @@ def read_object(text: str) -> dict[str, Any]:
         raise NotAJob(f"{error.msg} at {place}") from None
     except RecursionError:
         raise NotAJob("nested too deeply") from None
+    except NotAJob:
+        raise
     except ValueError:  # the only other one: Python has a bound for the digits that it turns into a number
         raise NotAJob("a number of too many digits") from None
     if not isinstance(value, dict):
