@@ -90,7 +90,7 @@ class Directories(Opened):
 
     @staticmethod
     def shrink(path: str | os.PathLike[str] | None = None, *, check: bool = False) -> Shrunk:
-        """Return the space of what was let go back to the disk; nobody may have the queue open, not even the caller.
+        """Give free pages back to the disk; nobody may have the queue open, not even the caller.
 
         `check`: only look whether that could be done now. Raises NoQueue or StoreError.
         """

@@ -125,8 +125,9 @@ class Looking(History):
         """Return jobs: waiting ones by when they run, ended ones by their last change, newest first, others by age.
 
         `since` and `until` speak of their last change, `match` is looked for in id and command. `order`
-        is one of filtering.KEYS, with `-` before it for the largest first. `after` is the id of the last
-        job of the page before. A Filter may stand for what says which. Raises InvalidInput and JobNotFound.
+        is one of enqueued, updated, due, priority, attempts, took and id, with `-` before it for the largest
+        first. `after` is the id of the last job of the page before. A Filter may stand for what says which.
+        Raises InvalidInput and JobNotFound.
         """
         where = where or job_filter.filter_of(
             state=state, queue=queue, since=since, until=until, match=match, now_us=self._clock.now_us()

@@ -1,7 +1,7 @@
 """The group of all verbs and its global options.
 
 Holds no verb: each lives in verbs/ and is imported when it is typed. What data looks like is
-render.py's, what an error exits with is exits.py's.
+output/table.py's and output/format.py's, what an error exits with is exit_codes.py's.
 """
 
 from functools import partial

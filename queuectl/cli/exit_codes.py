@@ -141,7 +141,7 @@ def _flushed() -> Iterator[None]:
 
 
 def _code_of_usage(error: click.ClickException) -> int:
-    """Whether a command line has the wrong shape, rather than the name of a file that cannot be opened."""
+    """Return the exit code of a usage error: REFUSED if a named file cannot be opened, else click's."""
     return REFUSED if _is_of_file(error) else error.exit_code
 
 

@@ -98,7 +98,7 @@ class RecoverJob(Frozen):
 
 
 class ReleaseJob(Frozen):
-    """Return a claim back; it costs no attempt. Of a job being cancelled its run of `duration_ms` was the last."""
+    """Give a claimed job back; it costs no attempt. Of a job being cancelled its run of `duration_ms` was the last."""
 
     token: int
     cause: str

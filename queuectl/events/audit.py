@@ -111,7 +111,7 @@ def outline_of(position: int, value: bytes | None) -> Outline | None:
 class Audit:
     """A check that goes through a log once. Rows are fed in order, in pieces of any length.
 
-    `found` hears of each problem. `cut` is the position up to which events may be missing. `watched`
+    `found` is called with each problem. `cut` is the position up to which events may be missing. `watched`
     has, for some positions, the digest that the chain ought to have there.
     """
 

@@ -150,7 +150,7 @@ class _Gathered:
         self.add("log", (last[-1] if again else self._done) + 1, 0, what)
 
     def compare(self, positions: dict[str, int]) -> None:
-        """Return which checkpoints the log could not be compared with."""
+        """Add a problem for each checkpoint that the log could not be compared with."""
         for file, position in positions.items():
             if self.head is None and position:
                 self.add(

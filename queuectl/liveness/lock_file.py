@@ -145,7 +145,7 @@ class LockFile:
             raise
 
     def live(self) -> None:
-        """Return a sign of life."""
+        """Write the time as a sign of life."""
         _LIFE.pack_into(self._map, _LIFE_AT, int(awake_s() * 1e6), int(booted_s() * 1e6))
 
     @contextmanager

@@ -194,7 +194,7 @@ def make_directory(path: Path) -> None:
 
 
 def filesystem_of(path: Path) -> str:
-    """Give the type of the file system a path lies on, "" where the system does not tell."""
+    """Return the type of the file system a path lies on, "" where the system does not tell."""
     try:
         mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     except own(OSError):

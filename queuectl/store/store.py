@@ -180,7 +180,7 @@ class Store:
                     shared.tidy()
 
     def copy(self) -> Generator[bytes, None, None]:
-        """Give the data file as it is now, compacted, piece by piece; a read transaction lives as long.
+        """Yield the data file as it is now, compacted, piece by piece; a read transaction lives as long.
 
         That is another process's, so that no thread of this one is held up. Raises StoreError where LMDB cannot
         read its own pages.
@@ -212,7 +212,7 @@ class Store:
         self._shared.check_there()
 
     def sizes(self) -> dict[str, int]:
-        """Give the bytes in use, of the map and on disk."""
+        """Return the bytes in use, of the map and on disk."""
         with self._using() as shared:
             shared.check_there()
             used, size = shared.opened.used_bytes(), shared.opened.map_bytes

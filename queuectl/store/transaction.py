@@ -19,7 +19,7 @@ _COUNTED_AT_ONCE: Final = 10_000
 
 
 def key_of(number: int) -> bytes:
-    """Give a number's key: 8 bytes, big-endian, so that keys sort as numbers do."""
+    """Return a number's key: 8 bytes, big-endian, so that keys sort as numbers do."""
     return number.to_bytes(8, "big")
 
 
@@ -55,7 +55,7 @@ class Transaction:
         self.put("meta", b"live", self.live.encode())
 
     def get(self, table: str, key: bytes) -> bytes | None:
-        """Give a key's value, None where there is none."""
+        """Return a key's value, None if there is none."""
         try:
             return self._txn.get(key, db=self._dbs[table])  # type: ignore[return-value]  # bytes: no buffers
         except lmdb.BadValsizeError:  # an empty key cannot be asked for
@@ -97,7 +97,7 @@ class Transaction:
                 delete()
 
     def scan(self, table: str, start: bytes = b"", stop: bytes | None = None) -> Iterator[Row]:
-        """Give the rows from key `start` on, up to but without `stop`, in order."""
+        """Return the rows from key `start` on, up to but without `stop`, in order."""
         cursor = self._txn.cursor(self._dbs[table])
         if not cursor.set_range(start):
             return iter(())
@@ -105,7 +105,7 @@ class Transaction:
         return rows if stop is None else takewhile(lambda row: row[0] < stop, rows)
 
     def scan_back(self, table: str, below: bytes | None = None) -> Iterator[Row]:
-        """Give the rows below a key, or all, last first."""
+        """Return the rows below a key, or all, last first."""
         cursor = self._txn.cursor(self._dbs[table])
         inside = cursor.last() if below is None or not cursor.set_range(below) else cursor.prev()
         return cursor.iterprev() if inside else iter(())  # type: ignore[return-value]
@@ -128,7 +128,7 @@ class Transaction:
         return behind, cursor.iterprev() if inside else iter(())  # type: ignore[return-value]
 
     def last(self, table: str) -> Row | None:
-        """Give the row with the highest key."""
+        """Return the row with the highest key."""
         cursor = self._txn.cursor(self._dbs[table])
         return cursor.item() if cursor.last() else None  # type: ignore[return-value]
 

@@ -8,13 +8,13 @@ from typing import Final
 from .interrupts import own
 
 LITTLE_BYTES: Final = 1 << 20
-"""With less room than this there is none."""
+"""Less free space than this counts as full."""
 
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def no_room_by(code: int) -> str:
-    """Return the words for "no room", the same however the system put it; of a limit of its own, which."""
+    """Return the words for "no room", the same however the system put it; with the quota or ulimit if it was one."""
     by = {errno.EDQUOT: " (the quota is used up)", errno.EFBIG: " (or above the limit on a file's size: ulimit -f)"}
     return f"no space left on the disk{by.get(code, '')}"
 

@@ -121,7 +121,7 @@ def whole_file(path: StrPath, draft: StrPath, *, is_named: bool = False) -> Iter
 
 
 def link_or_copy(old: StrPath, new: StrPath) -> None:
-    """Return a file that nobody changes a second name, or copy it where it cannot have one; raises OSError."""
+    """Hard-link a file that nobody changes under a second name, or copy it if it cannot be linked."""
     try:
         os.link(old, new)
     except (FileNotFoundError, FileExistsError):
@@ -134,7 +134,7 @@ def link_or_copy(old: StrPath, new: StrPath) -> None:
 
 
 def rename(old: StrPath, new: StrPath) -> None:
-    """Return a file or directory a new name, in the place of what has it, and have that on disk."""
+    """Rename a file or directory, replacing what is there, and flush both directories."""
     os.rename(old, new)  # noqa: PTH104
     above = _above(new)
     flush_directory(above)
@@ -359,7 +359,7 @@ def _open_made(path: StrPath, flags: int, mode: int, *, is_named: bool = False) 
 
 
 def _give_to_owner(fd: int, directory: StrPath) -> None:
-    """Return what root made, and nothing else, to the user and the group that a directory belongs to."""
+    """Change the owner of what root made to that of the directory."""
     if os.geteuid() == 0:
         found = os.stat(directory)  # noqa: PTH116
         if found.st_uid and os.fstat(fd).st_uid == 0:

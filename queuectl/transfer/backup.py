@@ -231,7 +231,7 @@ def _counting(what: str, total: int, progress: Progress | None) -> Callable[[int
 
 
 def _put(made: Path, target: Path, force: bool) -> None:
-    """Return the file its name; one that came to be there meanwhile is left as it is, unless `force`."""
+    """Move the finished file to its name; raises StoreError if one is there, unless `force`."""
     try:
         if force:
             rename(made, target)

@@ -21,54 +21,54 @@ class Told(NamedTuple):
 
 
 def worker_started(worker: str, slots: int, queues: tuple[str, ...] | None) -> str:
-    """Say who is at work, on what."""
+    """Return the line that says who is at work, on what."""
     where = "all queues" if queues is None else "queue " + ", ".join(queues)
     return f"worker {worker} started: {slots} {'slot' if slots == 1 else 'slots'}, {where}"
 
 
 def found_gone(worker: str) -> str:
-    """Say that another worker died without a word."""
+    """Return the line that another worker died without a word."""
     return f"worker {worker} is gone without having stopped"
 
 
 def taken_back(job: Job) -> str:
-    """Say what became of a job of another worker's that died or froze."""
+    """Return the line that says what became of a job of another worker's that died or froze."""
     has_failed = job.state in (JobState.FAILED, JobState.DEAD)
     return f"{job.id}: taken back, {job.state}" + (f": {job.last.error}" if job.last and has_failed else "")
 
 
 def guardian_gone() -> str:
-    """Say that nobody would end the commands if this worker were killed now."""
+    """Return the line that nobody would end the commands if this worker were killed now."""
     return "the guardian of this worker is gone; starting another"
 
 
 def no_guardian(error: OSError) -> str:
-    """Say that nobody ends the commands if this worker is killed."""
+    """Return the line that nobody ends the commands if this worker is killed."""
     return f"cannot start a guardian ({error}): were this worker killed, its commands would go on for a while"
 
 
 def replaced() -> str:
-    """Say that what runs is no longer what is installed."""
+    """Return the line that what runs is no longer what is installed."""
     return "queuectl was replaced by another release, or removed; this worker ends with its runs: start it again"
 
 
 def failed_as_replaced(error: Exception) -> str:
-    """Say that a worker ended of what was replaced under it."""
+    """Return the line that a worker ended of what was replaced under it."""
     return f"queuectl was replaced by another release, or removed; this worker failed of it, start it again ({error})"
 
 
 def worker_stopped(worker: str, cause: str) -> str:
-    """Say who left, and why."""
+    """Return the line that says who left, and why."""
     return f"worker {worker} stopped: {cause}"
 
 
 def at_work(running: int, slots: int) -> str:
-    """Say how much of a worker is busy."""
+    """Return the line that says how much of a worker is busy."""
     return f"{running} of {slots} {'slot' if slots == 1 else 'slots'} busy"
 
 
 def stopping(running: int) -> str:
-    """Say that no more jobs are taken."""
+    """Return the line that no more jobs are taken."""
     if not running:
         return "stopping"
     jobs = "the running job" if running == 1 else f"the {running} running jobs"
@@ -76,13 +76,13 @@ def stopping(running: int) -> str:
 
 
 def waiting(left: int, due_at: datetime) -> str:
-    """Say what a worker that is to drain its queues waits for."""
+    """Return the line that says what a worker that is to drain its queues waits for."""
     jobs = "1 job is left," if left == 1 else f"{left:,} jobs are left, the next one"
     return f"nothing to run now: {jobs} due at {due_at:%Y-%m-%d %H:%M:%S}"
 
 
 def giving_back(running: int) -> str:
-    """Say that the running jobs are being stopped."""
+    """Return the line that the running jobs are being stopped."""
     if not running:
         return "stopping at once"
     jobs = "the running job" if running == 1 else f"the {running} running jobs"
@@ -90,12 +90,12 @@ def giving_back(running: int) -> str:
 
 
 def picked_up(job: Job) -> str:
-    """Say that a job's command is about to run."""
+    """Return the line that a job's command is about to run."""
     return f"{job.id}: attempt {job.attempts} of {job.spec.max_retries + 1} started: {_shown(job.spec.command)}"
 
 
 def ended(result: Result, job: Job) -> str:
-    """Say how a run ended, and what became of its job."""
+    """Return the line that says how a run ended, and what became of its job."""
     took = "" if result.duration_ms is None else f" in {result.duration_ms / 1000:.2f} s"
     if job.state is JobState.COMPLETED:
         return f"{job.id}: completed{took}" + (_BACKGROUND if result.leaves_processes else "")
@@ -112,47 +112,47 @@ def ended(result: Result, job: Job) -> str:
 
 
 def dropped(count: int) -> str:
-    """Say that nobody took so many lines."""
+    """Return the line that nobody took so many lines."""
     return f"... {count:,} {'line' if count == 1 else 'lines'} dropped: nobody took what this worker prints"
 
 
 def refused(job: Job, error: Exception) -> str:
-    """Say that a run was in vain."""
+    """Return the line that a run was in vain."""
     return f"{job.id}: {error}"
 
 
 def short_of_means() -> str:
-    """Say that no more commands can be started for now."""
+    """Return the line that no more commands can be started for now."""
     return "no descriptors, processes or memory for more commands: taking fewer jobs for a while"
 
 
 def fewer_slots(cap: int, slots: int) -> str:
-    """Say that there are means for some of the slots alone."""
+    """Return the line that there are means for some of the slots alone."""
     return f"there are descriptors and processes for {cap} of {slots} slots: running no more at a time"
 
 
 def taken_away(job: Job) -> str:
-    """Say that a run is killed because its job is no longer this worker's."""
+    """Return the line that a run is killed because its job is no longer this worker's."""
     return f"{job.id}: the lease was lost, the command is killed and its result dropped"
 
 
 def not_retained(error: Exception) -> str:
-    """Say that old events could not be let go."""
+    """Return the line that old events could not be let go."""
     return f"retention_s: {error}"
 
 
 def disk_full(error: Exception) -> str:
-    """Say that nothing can be recorded for now."""
+    """Return the line that nothing can be recorded for now."""
     return f"{error}; until then this worker takes no jobs, and keeps how its runs end"
 
 
 def room_again() -> str:
-    """Say that what could not be recorded was."""
+    """Return the line that what could not be recorded was."""
     return "the disk has room again; what ended meanwhile is recorded, and work goes on"
 
 
 def not_recorded(result: Result, error: Exception) -> str:
-    """Say that an end could not be recorded."""
+    """Return the line that an end could not be recorded."""
     return f"{result.job.id}: {result.kind}, but that could not be recorded: {error}"
 
 

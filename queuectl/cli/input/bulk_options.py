@@ -39,7 +39,7 @@ class Consent(NamedTuple):
 
 
 def filter_options(states: Collection[JobState] = tuple(JobState)) -> Callable[[F], F]:
-    """Return a verb the options that say which jobs: of those in these states, where there is a choice."""
+    """Return a decorator that adds to a verb the options that say which jobs, of those in these states."""
     words = States([str(state) for state in JobState if state in states])
     options = [
         click.option(
@@ -75,7 +75,7 @@ def filter_options(states: Collection[JobState] = tuple(JobState)) -> Callable[[
 
 
 def consent_options(function: F) -> F:
-    """Return a verb that acts on many jobs the options that agree to it, or only look."""
+    """Add `--yes` and `--dry-run` to a verb that acts on many jobs."""
     function = click.option("--dry-run", "-n", is_flag=True, help="Only say how many jobs that would be, and which.")(
         function
     )
@@ -152,7 +152,7 @@ def tell_acted(acted: "Acted", said: tuple[str, str], consent: Consent, *, noun:
 
 
 def _asked(which: str, count: int, *, is_first: bool) -> str:
-    """Print that jobs which run are not cancelled yet."""
+    """Return the words for jobs that run, and so are not cancelled yet."""
     workers = "worker" if count == 1 else "workers"
     return f"{'Asked' if is_first else 'asked'} the {workers} of {which} to stop {'it' if count == 1 else 'them'}"
 

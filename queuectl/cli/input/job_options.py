@@ -106,7 +106,7 @@ class ArgvCommand(Verb):
 
 
 def job_options(function: F) -> F:
-    """Return a verb the options that describe a job."""
+    """Add the options that describe a job to a verb."""
     for option in reversed(_OPTIONS):
         function = option(function)
     return function

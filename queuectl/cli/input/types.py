@@ -212,7 +212,7 @@ _queue_name, _queue_names, _said = Value(_queue), Words(_queue), Value(_text)
 
 
 def queue_option(*names: str, **about: Any) -> Callable[[F], F]:
-    """Return a verb the option that names a queue, which Tab completes from those that have jobs."""
+    """Return a decorator that adds `--queue` to a verb; Tab completes it from the queues that have jobs."""
     if about.get("multiple"):
         about |= {"type": _queue_names, "callback": joined}
     return click.option(

@@ -30,7 +30,7 @@ class Rows:
         self._now_us = now_us
 
     def of(self, jobs: Iterable[Job]) -> list[list[str]]:
-        """Return a row a job."""
+        """Return one row for each job."""
         return [[cell(job, self._now_us) for cell in self._cells] for job in jobs]
 
 

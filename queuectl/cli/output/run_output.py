@@ -78,7 +78,7 @@ class Printer:
         return self._attempt in (None, run.attempt) and run.token not in self._left_out
 
     def begin(self, run: "Run", ending: str = "") -> None:
-        """Return the header of a run: by whom, when, and how it ended if that is known."""
+        """Print the header of a run: by whom, when, and how it ended if that is known."""
         told = f"{self._name(run)}, {escape(run.worker)}, {moment(run.started_at_us)}"
         self._say(run, f"{told}: {escape(ending)}" if ending else told)
 
@@ -120,7 +120,7 @@ class Printer:
             self._show(self._tamed[stream].piece(shown).encode())
 
     def end(self, run: "Run") -> None:
-        """Return how a run ended, in words."""
+        """Print how a run ended."""
         self._say(run, f"{self._name(run)}: {escape(run.summary)}")
         self.tell_cuts()
 

@@ -53,7 +53,7 @@ class Draining:
         self._look_at = 0.0
 
     def report(self, told: "Sequence[Told]") -> int | None:
-        """Keep what a worker says; nothing while nobody takes what is printed (Ctrl-S, say)."""
+        """Count and print a worker's lines; returns 0 while nobody takes what is printed (Ctrl-S, say)."""
         if not (can_take(sys.stderr) and can_take(sys.stdout)):
             return 0
         for each in told:

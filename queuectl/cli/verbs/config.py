@@ -120,7 +120,7 @@ def set_value(session: Session, *, key: str, value: str, reason: str | None, as_
 @json_option
 @pass_session
 def unset(session: Session, *, key: str, reason: str | None, as_json: bool) -> None:
-    """Return a setting to its default."""
+    """Reset a setting to its default."""
     name = canonical(key)
     session.existing().admin.config_unset(key, reason=reason)
     if as_json:
