@@ -2,13 +2,13 @@
 
 import click
 
-from ..branched import branch
+from ...core.times import time_json
 from ..command import Verb
 from ..exit_codes import REFUSED
 from ..input.types import Place, filled, json_option, place
-from ..output.format import escape, plural
+from ..output.format import escape, moment, plural
 from ..output.progress import progress
-from ..output.table import document, line
+from ..output.table import document, line, note
 from ..session import Session, pass_session
 
 
@@ -37,7 +37,7 @@ def command(
     if until is not None or into is not None:
         if until is None or into is None or check:
             raise click.UsageError("--until and --into go together, and without --check")
-        branch(session, until, into, as_json)
+        _branch(session, until, into, as_json)
         return
     queue = session.existing()
     left = "{:,} events replayed; the views are as they were; type it again, it begins anew"
@@ -61,3 +61,26 @@ def command(
         line(f"Replayed {plural(report.events, 'event')} in {report.seconds:.2f} s: {found}; {done}")
     if check and report.differences:
         ctx.exit(REFUSED)
+
+
+def _branch(session: Session, until: Place, into: str, as_json: bool) -> None:
+    """Make a second queue, as this one was at a moment, and say what it is."""
+    queue = session.reading()
+    left = "{:,} events copied; no second queue was made; type it again".format
+    with progress("Copying", left=left) as shown:
+        done = queue.branch(into, until.position, at_us=until.at_us, progress=shown.done)
+    if as_json:
+        document(
+            {
+                "path": done.path,
+                "position": done.position,
+                "time": time_json(done.at_us),
+                "outputs": done.outputs,
+                "outputs_gone": done.outputs_gone,
+            }
+        )
+        return
+    line(f"Made {escape(done.path)} as it was at {moment(done.at_us)}: {plural(done.position, 'event')}")
+    if done.outputs_gone:
+        note(f"What {plural(done.outputs_gone, 'run')} had printed is no longer there")
+    note(f"Look at it: queuectl --db {escape(into)} status")
