@@ -21,6 +21,7 @@ from queuectl.history import snapshot_files
 from queuectl.integrity import checkpoint
 from queuectl.liveness import lock_file
 from queuectl.retention import archive
+from queuectl.system.queue_files import SNAPSHOTS
 from queuectl.transfer import swap
 
 MEMORY_BYTES: Final = 400 << 20
@@ -71,7 +72,7 @@ def _lock(file: Path, place: Path) -> None:
 
 
 def _snapshot(file: Path, place: Path) -> None:
-    directory = place / snapshot_files.DIRECTORY
+    directory = place / SNAPSHOTS
     directory.mkdir()
     shutil.copyfile(file, directory / "000000000000005.snapshot")
     if found := snapshot_files.read(place, 5):

@@ -30,3 +30,26 @@ def link_all(before: bytes, values: Iterable[bytes]) -> bytes:
 def kept_by(key: bytes, value: bytes) -> bytes | None:
     """Return the digest before an event, where the event keeps it; raises CorruptLog."""
     return told(key, value).h
+
+
+class Chain:
+    """Follows the hash chain over events in order, and says where one does not fit; starts anew after a gap."""
+
+    def __init__(self) -> None:
+        self._position = 0
+        self._digest: bytes | None = GENESIS
+
+    def add(self, key: bytes, value: bytes) -> str | None:
+        """Go on by an event; returns what is wrong, if anything. Raises CorruptLog where it is damaged itself."""
+        position = int.from_bytes(key, "big")
+        if position != self._position + 1:
+            self._digest = None  # retention let events go; the next event that keeps the digest tells it
+        self._position = position
+        kept = kept_by(key, value)
+        if kept is not None:
+            if self._digest is not None and kept != self._digest:
+                return f"the hash chain does not fit at position {position}"
+            self._digest = kept
+        if self._digest is not None:
+            self._digest = link(self._digest, value)
+        return None

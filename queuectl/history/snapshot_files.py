@@ -19,9 +19,9 @@ from ..store.directory import advice_on, lock
 from ..store.store import Store
 from ..system.files import make_private, new_file, whole_file
 from ..system.interrupts import own, suppress_own
+from ..system.queue_files import MAKING, SNAPSHOTS
 from ..system.untrusted import json_object, position_of, whole_number
 
-DIRECTORY: Final = "snapshots"
 SUFFIX: Final = ".snapshot"
 FORMAT: Final = 1
 
@@ -31,7 +31,6 @@ AT_MOST: Final = 20
 LEVEL: Final = 6
 """Half the size of level 3, where the copy of each id lies far from the job it is of; taken apart as fast."""
 _LOCK: Final = "lock"
-_MAKING: Final = ".making-"
 _HEADER_BYTES: Final = 1_000
 _PIECE_BYTES: Final = 1 << 20
 _WINDOW_BYTES: Final = 128 << 20
@@ -55,7 +54,7 @@ class Snapshot(NamedTuple):
 def positions(queue_path: Path) -> list[int]:
     """Return the positions that there are snapshots of, as the names of the files have them."""
     try:
-        names = [path.stem for path in (queue_path / DIRECTORY).iterdir() if path.suffix == SUFFIX]
+        names = [path.stem for path in (queue_path / SNAPSHOTS).iterdir() if path.suffix == SUFFIX]
     except own(OSError):
         return []
     return sorted(position for name in names if (position := position_of(name)) is not None)
@@ -160,7 +159,7 @@ def superfluous(there: Sequence[int], every: int) -> list[int]:
 @contextmanager
 def only_maker(queue_path: Path) -> Iterator[bool]:
     """Be the only one that makes snapshots meanwhile; yields whether this one is."""
-    directory = queue_path / DIRECTORY
+    directory = queue_path / SNAPSHOTS
     try:
         make_private(directory)
     except own(OSError) as error:
@@ -173,7 +172,7 @@ def only_maker(queue_path: Path) -> Iterator[bool]:
 
 
 def _file_of(queue_path: Path, position: int) -> Path:
-    return queue_path / DIRECTORY / f"{position:015d}{SUFFIX}"
+    return queue_path / SNAPSHOTS / f"{position:015d}{SUFFIX}"
 
 
 @contextmanager
@@ -181,7 +180,7 @@ def _making(directory: Path) -> Iterator[Path]:
     """Make a directory to work in, which goes with all in it at the end."""
     from shutil import rmtree
 
-    path = directory / f"{_MAKING}{os.urandom(8).hex()}"
+    path = directory / f"{MAKING}{os.urandom(8).hex()}"
     make_private(path)
     try:
         yield path
@@ -204,5 +203,5 @@ def _sweep(directory: Path) -> None:
     """Remove what makers that were killed left half done."""
     from shutil import rmtree
 
-    for path in directory.glob(f"{_MAKING}*"):
+    for path in directory.glob(f"{MAKING}*"):
         rmtree(path, ignore_errors=True)

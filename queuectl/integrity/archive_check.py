@@ -20,6 +20,7 @@ from ..retention.archived_history import directories, lacking, whole_log
 from ..retention.segment import Row, Segment
 from ..store.event_reader import LOG, EventReader
 from ..store.store import Store, key_of
+from ..system.queue_files import ARCHIVE
 from ..system.shortage import hindrance
 
 ROWS_AT_ONCE: Final = 10_000
@@ -122,7 +123,7 @@ class Provenance:
 
 def ahead_of_log(store: Store) -> Iterator[str]:
     """Yield what is wrong if segments in the queue's archive go on where its log ends: that was lost, or is older."""
-    there = archive.found([store.path / archive.DIRECTORY])
+    there = archive.found([store.path / ARCHIVE])
     with store.read() as txn:  # after the look: what is archived was in the log before
         head = EventReader(txn).head()
     for path in (there[sequence] for sequence in sorted(there)):

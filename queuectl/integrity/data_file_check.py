@@ -11,8 +11,7 @@ from typing import Final, NamedTuple
 
 from ..core.event_limits import check as check_event
 from ..errors import QueuectlError, StoreError
-from ..events.codec import unpack
-from ..events.hash_chain import GENESIS, link
+from ..events.hash_chain import Chain
 from ..projections import archives
 from ..store.data_file import faults
 from ..store.event_reader import LOG, EventReader
@@ -37,29 +36,6 @@ class Sound(NamedTuple):
     events: int
     segments: int
     archives: list[str]
-
-
-class Chain:
-    """Follows the hash chain over events in order, and says where one does not fit; starts anew after a gap."""
-
-    def __init__(self) -> None:
-        self._position = 0
-        self._digest: bytes | None = GENESIS
-
-    def add(self, key: bytes, value: bytes) -> str | None:
-        """Go on by an event; returns what is wrong, if anything. Raises CorruptLog where it is damaged itself."""
-        position = int.from_bytes(key, "big")
-        if position != self._position + 1:
-            self._digest = None  # retention let events go; the next event that keeps the digest tells it
-        self._position = position
-        kept = unpack(key, value).get("h")
-        if kept is not None:
-            if self._digest is not None and kept != self._digest:
-                return f"the hash chain does not fit at position {position}"
-            self._digest = kept
-        if self._digest is not None:
-            self._digest = link(self._digest, value)
-        return None
 
 
 def sound(directory: Path) -> Sound:

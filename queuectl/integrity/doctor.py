@@ -35,6 +35,7 @@ from ..system.clock import SystemClock
 from ..system.disk_space import is_lock_without_room
 from ..system.files import exists, is_left, left_behind
 from ..system.interrupts import own
+from ..system.queue_files import ARCHIVE, DOORBELLS, MAKING, NEW, OUTPUTS, PARTIAL, SNAPSHOTS, WORKERS
 
 State = Literal["ok", "warning", "problem"]
 
@@ -58,10 +59,10 @@ _HERD_LOOKED_AT: Final = 20_000
 _SECOND_US: Final = 1_000_000
 
 _HALF_MADE: Final = (
-    ("workers", "", ".new"),
-    ("doorbells", "", ".new"),
-    ("snapshots", ".making-", ""),
-    ("archive", "", ".partial"),
+    (WORKERS, "", NEW),
+    (DOORBELLS, "", NEW),
+    (SNAPSHOTS, MAKING, ""),
+    (ARCHIVE, "", PARTIAL),
 )
 """Directory, beginning and end of the names that something has until it is whole."""
 
@@ -350,7 +351,7 @@ def _half_made(path: Path) -> Iterator[str]:
 
 
 def _lone_outputs(store: Store) -> Iterator[Path]:
-    places = (store.path / "outputs").glob("*/*-*")
+    places = (store.path / OUTPUTS).glob("*/*-*")
     while some := list(islice(places, _ROWS_AT_ONCE)):
         with store.read() as txn:
             for path in some:
@@ -368,7 +369,7 @@ def _lone_locks(store: Store) -> Iterator[Path]:
 
 def _lone_bells(store: Store) -> Iterator[Path]:
     known = _known_workers(store)
-    for path in sorted((store.path / "doorbells").glob("*.fifo")):
+    for path in sorted((store.path / DOORBELLS).glob("*.fifo")):
         if path.stem not in known and not lock_file.is_held(store.path, path.stem):
             yield path
 

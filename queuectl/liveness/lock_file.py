@@ -25,10 +25,9 @@ from ..system.boot import awake_s, boot, booted_s, place
 from ..system.files import is_file_name, make_private, open_private, sweep
 from ..system.files import remove as remove_file
 from ..system.interrupts import own
+from ..system.queue_files import NEW, WORKERS
 
-DIRECTORY: Final = "workers"
 SUFFIX: Final = ".lock"
-_UNHELD: Final = ".new"
 
 _UNSEEN: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """Errors that say nothing of a file: a shortage."""
@@ -127,9 +126,9 @@ class LockFile:
 
     def _make(self, *, slots: int, lease_s: float) -> None:
         make_private(os.path.dirname(self._path))
-        sweep(os.path.dirname(self._path), SUFFIX + _UNHELD)
+        sweep(os.path.dirname(self._path), SUFFIX + NEW)
         # Made under another name and locked before it gets its own: one that is there and free is a dead worker's.
-        unheld = self._path + _UNHELD
+        unheld = self._path + NEW
         self._fd = open_private(unheld, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX)
@@ -232,7 +231,7 @@ def read(fd: int, worker: str) -> Sighting | None:
 def workers(db_path: str | os.PathLike[str]) -> list[str]:
     """Return the ids of the workers that have a lock file."""
     try:
-        names = os.listdir(os.path.join(db_path, DIRECTORY))
+        names = os.listdir(os.path.join(db_path, WORKERS))
     except own(OSError):
         return []
     ids = (name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
@@ -290,12 +289,12 @@ def remove(db_path: str | os.PathLike[str], worker: str) -> None:
 
 def can_have_one(worker: str) -> bool:
     """Whether a worker of this id can have a lock file: an id in an event may be anything, a path elsewhere too."""
-    return is_file_name(worker, suffix=SUFFIX + _UNHELD)
+    return is_file_name(worker, suffix=SUFFIX + NEW)
 
 
 def path_of(db_path: str | os.PathLike[str], worker: str) -> str:
     """Return where the lock file of a worker is that can_have_one(), whether there is one or not."""
-    return os.path.join(db_path, DIRECTORY, worker + SUFFIX)
+    return os.path.join(db_path, WORKERS, worker + SUFFIX)
 
 
 def _opened(db_path: str | os.PathLike[str], worker: str, flags: int) -> int | None:

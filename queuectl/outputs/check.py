@@ -8,10 +8,10 @@ from hashlib import sha256
 from io import BytesIO
 from typing import BinaryIO, Final, NamedTuple
 
-_HEADER_BYTES: Final = 5
+from .frames import CUT, HEADER_BYTES, STDERR, STDOUT, content_bytes, end_of
+
 _PIECE_BYTES: Final = 1 << 20
 _LOOK_BYTES: Final = 1 << 16
-_CUT: Final = b"c"
 _CUT_DIGITS: Final = 20
 
 Told = tuple[int, bytes]
@@ -31,13 +31,13 @@ class _Scale:
     """Sizes and digests of the streams as their frames pass."""
 
     def __init__(self) -> None:
-        self._sizes = {b"o": 0, b"e": 0}
-        self._hashes = {b"o": sha256(), b"e": sha256()}
+        self._sizes = {STDOUT: 0, STDERR: 0}
+        self._hashes = {STDOUT: sha256(), STDERR: sha256()}
         self._cut = b""
 
     def add(self, kind: bytes, piece: bytes) -> None:
         """Take a piece of a frame."""
-        if kind == _CUT:
+        if kind == CUT:
             self._cut += piece
         else:
             self._sizes[kind] += len(piece)
@@ -45,16 +45,16 @@ class _Scale:
 
     def weighed(self, *, is_whole: bool) -> Weighed:
         """Return what has passed."""
-        stdout, stderr = ((self._sizes[kind], self._hashes[kind].digest()) for kind in (b"o", b"e"))
+        stdout, stderr = ((self._sizes[kind], self._hashes[kind].digest()) for kind in (STDOUT, STDERR))
         return Weighed(stdout, stderr, _count(self._cut), is_whole)
 
 
 def weigh(file: BinaryIO) -> Weighed:
     """Read frames to their end, or to where they are not whole."""
     scale = _Scale()
-    while header := file.read(_HEADER_BYTES):
-        kind, left = header[:1], int.from_bytes(header[1:], "big")
-        if len(header) < _HEADER_BYTES or kind not in (b"o", b"e", _CUT) or (kind == _CUT and left > _CUT_DIGITS):
+    while header := file.read(HEADER_BYTES):
+        kind, left = header[:1], content_bytes(header)
+        if len(header) < HEADER_BYTES or kind not in (STDOUT, STDERR, CUT) or (kind == CUT and left > _CUT_DIGITS):
             return scale.weighed(is_whole=False)
         while left:
             piece = file.read(min(left, _PIECE_BYTES))
@@ -70,14 +70,13 @@ def cut_bytes(read: Callable[[int, int], bytes]) -> int:
     found = start = 0
     while piece := read(start, _LOOK_BYTES):
         end = 0
-        while end + _HEADER_BYTES <= len(piece):
-            content = end + _HEADER_BYTES
-            size = int.from_bytes(piece[end + 1 : content], "big")
-            if piece[end : end + 1] == _CUT:
-                if content + size > len(piece):
+        while end + HEADER_BYTES <= len(piece):
+            after = end_of(piece, end)
+            if piece[end : end + 1] == CUT:
+                if after > len(piece):
                     break
-                found += _count(piece[content : content + size])
-            end = content + size
+                found += _count(piece[end + HEADER_BYTES : after])
+            end = after
         if not end:  # the last frame is being written, or damaged
             break
         start += end

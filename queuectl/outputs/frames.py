@@ -14,6 +14,7 @@ STDERR: Final = b"e"
 CUT: Final = b"c"
 HEADER_BYTES: Final = 5
 
+STREAM_NAMES: Final[Mapping[bytes, str]] = {STDOUT: "stdout", STDERR: "stderr", CUT: "cut"}
 STREAMS: Final[Mapping[str, Stream]] = {"stdout": STDOUT, "stderr": STDERR}
 
 
@@ -42,7 +43,12 @@ def read_frames(capture: bytes, start: int = 0) -> Iterator[Frame]:
 
 def end_of(capture: bytes, start: int = 0) -> int:
     """Return the offset behind the frame whose header lies at an offset."""
-    return start + HEADER_BYTES + int.from_bytes(capture[start + 1 : start + HEADER_BYTES], "big")
+    return start + HEADER_BYTES + content_bytes(capture[start : start + HEADER_BYTES])
+
+
+def content_bytes(header: bytes) -> int:
+    """Return how many bytes of content come after a header."""
+    return int.from_bytes(header[1:], "big")
 
 
 def read_stream(capture: bytes, stream: Stream | None = None) -> Iterator[bytes]:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from ..store.store import Transaction, key_of
 from ..system.interrupts import suppress_own
+from ..system.queue_files import OUTPUTS
 
 TABLE = "outputs"
 
 
 def file_of(directory: Path, number: int, token: int) -> Path:
     """Return where a run's output lies when it is large, or while it runs."""
-    return directory / TABLE / f"{number // 1000:06d}" / f"{number}-{token}"
+    return directory / OUTPUTS / f"{number // 1000:06d}" / f"{number}-{token}"
 
 
 def keep(txn: Transaction, number: int, token: int, frames: bytes) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from msgspec.structs import asdict
 
 from ..core.job import Job, JobState
-from ..core.results import Cause, Family, Kin, Status, Subscriber, WorkerInfo
+from ..core.results import Cause, Family, Kin, Run, Status, Subscriber, WorkerInfo
 from ..core.shells import DEFAULT as DEFAULT_SHELL
 from ..core.times import time_json
 from ..events.codec import name_of
@@ -43,6 +43,18 @@ def job_json(job: Job) -> dict[str, Any]:
         "duration_ms": last.duration_ms if last else None,
         "last_error": last.error if last else None,
         "version": job.version,
+    }
+
+
+def run_json(number: int, run: Run) -> dict[str, Any]:
+    """Return one of a job's runs, and which it is of them."""
+    return {
+        "run": number,
+        "attempt": run.attempt,
+        "worker_id": run.worker,
+        "started_at": time_json(run.started_at_us),
+        "state": run.state,
+        "summary": run.summary,
     }
 
 

@@ -10,24 +10,19 @@ from errno import ENAMETOOLONG
 from heapq import heappop, heappush
 from itertools import islice
 from pathlib import Path
-from typing import Final
 
 from ..errors import BadSegment, StoreError
 from ..events.codec import decode
 from ..events.types import Recorded
 from ..system.interrupts import own
+from ..system.queue_files import PARTIAL, SEGMENT
 from ..system.untrusted import position_of
-from .segment import SUFFIX, Row, Segment
-
-DIRECTORY: Final = "archive"
-"""Where segments lie unless another directory is named: in the queue's own."""
-
-PARTIAL: Final = ".partial"
+from .segment import Row, Segment
 
 
 def name_of(sequence: int, first: int, last: int) -> str:
     """Return the name of a segment."""
-    return f"{sequence:06d}-{first}-{last}{SUFFIX}"
+    return f"{sequence:06d}-{first}-{last}{SEGMENT}"
 
 
 def partial_of(directory: Path, origin: bytes) -> Path:
@@ -132,7 +127,7 @@ def _batches(told: Iterator[Row], size: int = 1_000) -> Iterator[list[Row]]:
 
 def _paths(directory: Path) -> list[Path]:
     try:
-        return sorted(path for path in directory.glob(f"*{SUFFIX}") if len(_numbers(path)) == 3)
+        return sorted(path for path in directory.glob(f"*{SEGMENT}") if len(_numbers(path)) == 3)
     except own(ValueError):  # with a NUL, as no directory has it: an event may name anything
         return []
     except own(OSError) as error:
@@ -142,5 +137,5 @@ def _paths(directory: Path) -> list[Path]:
 
 
 def _numbers(path: Path) -> list[int]:
-    words = path.name.removesuffix(SUFFIX).split("-")
+    words = path.name.removesuffix(SEGMENT).split("-")
     return [number for word in words if (number := position_of(word)) is not None]

@@ -16,6 +16,7 @@ from ..queries import jobs
 from ..store.event_reader import LOG, EventReader
 from ..store.store import Store, Transaction, key_of
 from ..system.interrupts import own
+from ..system.queue_files import ARCHIVE, SEGMENT
 from . import archive
 from .segment import Header, Piece, Row, Segment
 
@@ -25,7 +26,7 @@ ROWS_AT_ONCE: Final = 10_000
 
 def directories(txn: Transaction, path: Path) -> list[Path]:
     """Return where segments of a queue may lie: in the directory of its own, and wherever events say."""
-    return list(dict.fromkeys([path / archive.DIRECTORY, *(path / name for name in archives.known(txn))]))
+    return list(dict.fromkeys([path / ARCHIVE, *(path / name for name in archives.known(txn))]))
 
 
 def rows(store: Store) -> Iterator[Row]:
@@ -109,8 +110,9 @@ def lacking(store: Store) -> str:
             return ""
         places = directories(txn, store.path)
     missing = archive.lacking(places, last.sequence, SHOWN + 1)
-    names = ", ".join(f"{sequence:06d}-*.seg" for sequence in missing[:SHOWN]) + (" ..." if missing[SHOWN:] else "")
-    return f"{names} in {' or '.join(map(str, places))}" if missing else ""
+    names = ", ".join(f"{sequence:06d}-*{SEGMENT}" for sequence in missing[:SHOWN])
+    more = " ..." if missing[SHOWN:] else ""
+    return f"{names}{more} in {' or '.join(map(str, places))}" if missing else ""
 
 
 def history(store: Store, job_id: str, lives: int | None = None) -> list[Recorded]:

@@ -23,6 +23,7 @@ from ..store.event_reader import LOG, STREAMS, EventReader, stream_key
 from ..store.store import Row, Store, Transaction, key_of
 from ..system.files import make_private, rename
 from ..system.interrupts import own
+from ..system.queue_files import ARCHIVE
 from . import archive
 from .archived_history import origin_of
 from .policy import Chosen, Compacted, Going, Limits, Rule, check_streams, choose, counted, superseded
@@ -59,7 +60,7 @@ class Retention:
         self._limits = limits
         self._actor = actor
         self._reason = reason
-        self._directory = (directory or self._store.path / archive.DIRECTORY).absolute()
+        self._directory = (directory or self._store.path / ARCHIVE).absolute()
         self._name = _name_of(self._store.path, self._directory)
         self.done = Compacted(rule.upto)
 

@@ -20,10 +20,10 @@ from ..display import shown
 from ..errors import BadSegment, NewerFormat
 from ..system.files import open_private
 from ..system.interrupts import own, suppress_own
+from ..system.queue_files import SEGMENT
 from ..system.untrusted import Malformed, msgpack_values, position_of, whole_number
 
 FORMAT: Final = 1
-SUFFIX: Final = ".seg"
 
 _END: Final = b"QCTLSEG1"
 _TRAILER: Final = b"\x50\x2a\x4d\x18" + (16).to_bytes(4, "little")  # a zstd frame that readers of zstd skip
@@ -201,7 +201,7 @@ class Segment:
     @property
     def last(self) -> int:
         """The position of the last event in it, as its name has it; 0 where it has another name."""
-        return position_of(self.path.name.removesuffix(SUFFIX).rpartition("-")[2]) or 0
+        return position_of(self.path.name.removesuffix(SEGMENT).rpartition("-")[2]) or 0
 
     def rows(self) -> Iterator[Row]:
         """Yield the events in it, in the order of their positions."""

@@ -17,6 +17,7 @@ from ..errors import FileDeleted, HalfReplaced, NoQueue, NotAQueue, NotYetMade, 
 from ..system import lock_wait
 from ..system.files import exists, is_directory, is_entry, make_private, open_private
 from ..system.interrupts import own
+from ..system.queue_files import DIRECTORIES, REPLACED
 from ..system.scope import scope
 from ..system.shortage import advice, hindrance  # not later: it could not be loaded where descriptors ran out
 
@@ -35,9 +36,6 @@ STAGED: Final = "restoring"
 JOURNAL: Final = "journal.json"
 """In STAGED: that one is whole and about to take, or taking, this one's place."""
 
-REPLACED: Final = "replaced"
-"""Where queues lie whose place another one took."""
-
 REPLAY_LOCK: Final = "replay.lock"
 """Locked by the one replay that fills the set of views that is not live."""
 
@@ -46,7 +44,7 @@ _WAITS: Final = {REPLAY_LOCK: lock_wait.REPLAYING, COMPACT_LOCK: lock_wait.COMPA
 
 _OUR_FILES: Final = frozenset(
     {
-        *("data.mdb", "lock.mdb", OPEN_LOCK, "outputs", "doorbells", "workers", "logs", "archive", "snapshots"),
+        *("data.mdb", "lock.mdb", OPEN_LOCK, *DIRECTORIES),
         *(REPLAY_LOCK, STAGED, REPLACED, COMPACT_LOCK, SHRUNK),
     }
 )

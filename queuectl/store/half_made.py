@@ -11,13 +11,14 @@ from typing import Final
 from ..errors import LogLost, NoQueue
 from ..system.files import exists, is_entry, open_private, remove
 from ..system.interrupts import own, suppress_own
+from ..system.queue_files import DIRECTORIES, REPLACED
 from .directory import NOBODYS, OPEN_LOCK, await_replaced, lock, refuse_unmade
 
 _META_BYTES: Final = 168
 _LAST_PAGE_AT: Final = 16 + 120
 _IS_META: Final = 8
 _MAGIC: Final = 0xBEEFC0DE
-_LIVED: Final = ("outputs", "workers", "doorbells", "archive", "snapshots", "logs", "replaced")
+_LIVED: Final = (*DIRECTORIES, REPLACED)
 """What only a queue has in which something happened."""
 
 

@@ -12,15 +12,15 @@ import os
 import stat
 
 from .interrupts import own
+from .queue_files import DOORBELLS, NEW
 
-DIRECTORY = "doorbells"
 _SUFFIX = ".fifo"
 _DRAIN_BYTES = 65536
 
 
 def ring(db_path: str | os.PathLike[str]) -> None:
     """Wake every worker that listens at this data directory; never fails and never waits."""
-    directory = os.path.join(db_path, DIRECTORY)
+    directory = os.path.join(db_path, DOORBELLS)
     try:
         names = os.listdir(directory)
     except own(OSError):
@@ -57,16 +57,16 @@ class Doorbell:
     """A worker's own bell: readable once somebody rang."""
 
     def __init__(self, db_path: str | os.PathLike[str], worker_id: str) -> None:
-        directory = os.path.join(db_path, DIRECTORY)
+        directory = os.path.join(db_path, DOORBELLS)
         from .files import make_private, open_new_pipe, sweep  # a worker alone makes one
 
         make_private(directory)
-        sweep(directory, ".new")
+        sweep(directory, NEW)
         self._path = os.path.join(directory, worker_id + _SUFFIX)
         # Made under another name and opened before it gets its own: one that is there but not yet
         # open looks dead to ring(), which would remove it. Opened for writing too, so that it never
         # reports end of file between two rings.
-        unheard = os.path.join(directory, worker_id + ".new")
+        unheard = os.path.join(directory, worker_id + NEW)
         self._fd = open_new_pipe(unheard)
         try:
             os.rename(unheard, self._path)

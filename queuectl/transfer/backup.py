@@ -31,13 +31,10 @@ from ..system.files import (
 )
 from ..system.host import absolute
 from ..system.interrupts import own
+from ..system.queue_files import ARCHIVE, SEGMENT
 from ..version import __version__
 from . import backup_format
 from .backup_format import DATA, Writer
-
-ARCHIVE: Final = "archive"
-SUFFIX: Final = ".seg"
-"""Where retention puts the events it lets go, and how the files end that it seals there."""
 
 STDOUT: Final = "-"
 
@@ -175,7 +172,7 @@ def _files(db: Path, early: Path, had: set[str], segments: int) -> list[tuple[st
 
 def _sequence(name: str) -> float:
     """Return which segment a file in the archive is, by its name; infinite where it is none that was sealed."""
-    word = Path(name).name.partition("-")[0] if name.endswith(SUFFIX) else ""
+    word = Path(name).name.partition("-")[0] if name.endswith(SEGMENT) else ""
     return int(word) if word.isdecimal() else inf
 
 

@@ -30,6 +30,7 @@ from ..events.types import (
     Started,
 )
 from ..outputs import storage
+from ..outputs.frames import STDERR, STDOUT, encode
 from ..projections import config, ids, jobs
 from ..store.store import Transaction
 from ..system.host import directory
@@ -252,9 +253,9 @@ def _output(text: str | None) -> Output | None:
 
 def _frames(job: ForeignJob) -> bytes:
     """Return what it printed as frames, as docs/log-format.md has them."""
-    parts = [(b"o", job.stdout or ""), (b"e", job.stderr or "")]
+    parts = [(STDOUT, job.stdout or ""), (STDERR, job.stderr or "")]
     contents = [(stream, text.encode(errors="replace")) for stream, text in parts if text]
-    return b"".join(stream + len(content).to_bytes(4, "big") + content for stream, content in contents)
+    return b"".join(encode(stream, content) for stream, content in contents)
 
 
 def _taken(txn: Transaction, job_id: str | None) -> str | None:

@@ -16,9 +16,8 @@ from ..core.event_limits import check
 from ..display import shown
 from ..errors import CorruptLog, NewerFormat, StoreError
 from ..events.codec import decode
-from ..events.hash_chain import GENESIS, link
+from ..events.hash_chain import GENESIS, Chain, link
 from ..events.types import Enqueued, Recorded
-from ..integrity.data_file_check import Chain
 from ..integrity.log_check import faults_of_log
 from ..outputs import storage
 from ..projections.rebuild import bring_up_to_date, rebuild

@@ -15,12 +15,13 @@ from re import fullmatch
 from typing import Any, Final
 
 from ..errors import StoreError
-from ..store.directory import JOURNAL, OPEN_LOCK, REPLACED, STAGED, alone, check_new, make_directory, refuse_unmade
+from ..store.directory import JOURNAL, OPEN_LOCK, STAGED, alone, check_new, make_directory, refuse_unmade
 from ..system.files import exists, flush_all, flush_directory, make_private, rename, whole_file
 from ..system.interrupts import own, suppress_own
+from ..system.queue_files import ARCHIVE, NEW, OUTPUTS, REPLACED, SNAPSHOTS
 from ..system.untrusted import Malformed, json_object_of
 
-_PARTS: Final = ("data.mdb", "lock.mdb", "outputs", "archive", "snapshots")
+_PARTS: Final = ("data.mdb", "lock.mdb", OUTPUTS, ARCHIVE, SNAPSHOTS)
 """What makes up a queue. Workers' lock files stay: they tell what a dead worker's commands are."""
 
 _JOURNAL_BYTES: Final = 64 << 10
@@ -64,7 +65,7 @@ def install(path: Path) -> Path | None:
     old = [name for name in _PARTS if exists(path / name)]
     new = [name for name in _PARTS if exists(staged / name) and name != "lock.mdb"]
     aside = _free_name(path / REPLACED)
-    with whole_file(staged / JOURNAL, staged / (JOURNAL + ".new")) as file:
+    with whole_file(staged / JOURNAL, staged / (JOURNAL + NEW)) as file:
         file.write(json.dumps({"aside": aside, "old": old, "new": new}).encode())
     return _move_in(path)
 

@@ -5,11 +5,10 @@ from collections import deque
 from typing import Final, NamedTuple
 
 from ..core.results import Run
-from ..outputs.frames import CUT
+from ..outputs.frames import STREAM_NAMES
 from ..queue import Queue
 from ..worker.printed import frames_of, shown
 
-_NAMES: Final = {b"o": "stdout", b"e": "stderr", CUT: "cut"}
 _decoder: Final = getincrementaldecoder("utf-8")
 
 
@@ -26,13 +25,13 @@ def slice_of(queue: Queue, run: Run, start: int, *, limit: int) -> Slice:
 
     A character of which only a part was printed waits for the rest of it, unless the run has ended.
     """
-    decoders = {stream: _decoder("backslashreplace") for stream in _NAMES}
+    decoders = {stream: _decoder("backslashreplace") for stream in STREAM_NAMES}
     pieces: list[tuple[str, str]] = []
     end, size = start, 0
     whole, whole_end = 0, start
     is_full = False
     for frame in frames_of(queue, run, start):
-        pieces.append((_NAMES[frame.stream], decoders[frame.stream].decode(shown(frame))))
+        pieces.append((STREAM_NAMES[frame.stream], decoders[frame.stream].decode(shown(frame))))
         end, size = frame.end, size + len(frame.content)
         if not any(decoder.getstate()[0] for decoder in decoders.values()):
             whole, whole_end = len(pieces), end
@@ -41,7 +40,7 @@ def slice_of(queue: Queue, run: Run, start: int, *, limit: int) -> Slice:
             break
     is_end = run.state != "running" and not is_full
     if is_end or (is_full and not whole):
-        pieces += [(_NAMES[stream], decoder.decode(b"", final=True)) for stream, decoder in decoders.items()]
+        pieces += [(STREAM_NAMES[stream], decoder.decode(b"", final=True)) for stream, decoder in decoders.items()]
         return Slice([piece for piece in pieces if piece[1]], end, is_end)
     return Slice(pieces[:whole], whole_end, False)
 

@@ -12,7 +12,7 @@ from ..display import shown
 from ..errors import InvalidInput
 from ..events.codec import NAMES
 from ..events.types import Recorded
-from ..queries.json_form import event_json, job_json, status_json, worker_json
+from ..queries.json_form import event_json, job_json, run_json, status_json, worker_json
 from ..queue import Queue
 from ..store.writable import why_not
 from ..system.clock import SystemClock
@@ -66,7 +66,7 @@ def job(desk: Desk, asked: Asked) -> dict[str, Any]:
     """Return a job and its runs."""
     job_id = asked.path["job_id"]
     found = desk.queue.job(job_id)
-    return {**job_json(found), "runs": [_run_json(*each) for each in enumerate(desk.queue.runs(job_id), 1)]}
+    return {**job_json(found), "runs": [run_json(*each) for each in enumerate(desk.queue.runs(job_id), 1)]}
 
 
 def history(desk: Desk, asked: Asked) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def output(desk: Desk, asked: Asked) -> dict[str, Any]:
     found = slice_of(desk.queue, run, start, limit=OUTPUT_BYTES)
     pieces = [{"stream": stream, "text": text} for stream, text in found.pieces]
     more = {"pieces": pieces, "offset": found.end, "skipped_bytes": skipped, "is_end": found.is_end}
-    return {**_run_json(number, run), **more}
+    return {**run_json(number, run), **more}
 
 
 def workers(desk: Desk, asked: Asked) -> list[dict[str, Any]]:
@@ -115,17 +115,6 @@ def _events_json(queue: Queue, found: list[Recorded]) -> list[dict[str, Any]]:
     ids = {stream: queue.log.job_id_of(stream) for stream in {recorded.stream for recorded in found}}
     causes = {each.cause: queue.log.cause_of(each.position) for each in found if each.cause}
     return [event_json(each, ids[each.stream], causes.get(each.cause)) for each in found]
-
-
-def _run_json(number: int, run: Run) -> dict[str, Any]:
-    return {
-        "run": number,
-        "attempt": run.attempt,
-        "worker_id": run.worker,
-        "started_at": time_json(run.started_at_us),
-        "state": run.state,
-        "summary": run.summary,
-    }
 
 
 def _chosen_run(queue: Queue, asked: Asked) -> tuple[int, Run]:

@@ -10,8 +10,9 @@ import pytest
 
 from queuectl import InvalidInput, JobNotFound, JobRequest, Queue, StoreError
 from queuectl.errors import Archived
-from queuectl.history.snapshot_files import DIRECTORY, interval
+from queuectl.history.snapshot_files import interval
 from queuectl.store import log_rows
+from queuectl.system.queue_files import SNAPSHOTS
 from tests.clocks import START_US, FakeClock
 from tests.lives import completed, dead, long_life, running
 
@@ -20,7 +21,7 @@ SECOND_US = 1_000_000
 
 def files(queue: Queue) -> list[Path]:
     """Return the files of the snapshots there are."""
-    return sorted((queue.path / DIRECTORY).glob("*.snapshot"))
+    return sorted((queue.path / SNAPSHOTS).glob("*.snapshot"))
 
 
 def test_a_moment_is_a_position_or_a_time(queue: Queue, clock: FakeClock) -> None:
@@ -197,7 +198,7 @@ def test_a_snapshot_that_is_not_right_is_replaced(long_queue: Queue, how: str) -
 
 def test_only_one_makes_snapshots(long_queue: Queue) -> None:
     """While another process is at it, nothing is made, and an answer is given all the same."""
-    directory = long_queue.path / DIRECTORY
+    directory = long_queue.path / SNAPSHOTS
     directory.mkdir()
     fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT)
     try:
@@ -214,9 +215,9 @@ def test_an_answer_that_took_long_leaves_a_snapshot(long_queue: Queue) -> None:
     with long_queue.as_of(35) as then:
         assert then.jobs()
     assert [each.position for each in long_queue.snapshots()] == [35]
-    (long_queue.path / DIRECTORY / ".making-gone").mkdir()
+    (long_queue.path / SNAPSHOTS / ".making-gone").mkdir()
     long_queue.make_snapshots()
-    assert list((long_queue.path / DIRECTORY).glob(".making-*")) == []
+    assert list((long_queue.path / SNAPSHOTS).glob(".making-*")) == []
 
 
 def test_zero_makes_none(long_queue: Queue) -> None:

@@ -15,11 +15,12 @@ from queuectl.core.job import Job, evolve
 from queuectl.errors import Archived, InvalidInput
 from queuectl.events.types import RETENTION_STREAM, Recorded
 from queuectl.history.as_of import views_at
-from queuectl.history.snapshot_files import DIRECTORY, missing, superfluous
+from queuectl.history.snapshot_files import missing, superfluous
 from queuectl.projections import counts
 from queuectl.projections.views import Views
 from queuectl.store.event_reader import EventReader
 from queuectl.store.store import VIEW_TABLES, Row, Store
+from queuectl.system.queue_files import SNAPSHOTS
 from tests.clocks import FakeClock
 from tests.depth import tries
 
@@ -119,7 +120,7 @@ def test_as_of_is_what_was(steps: list[str], data: st.DataObject) -> None:
     with lived(steps) as (queue, seen):
         if data.draw(st.booleans(), label="snapshots"):
             queue.make_snapshots(with_head=data.draw(st.booleans()))
-            for path in sorted((queue.path / DIRECTORY).glob("*.snapshot")):
+            for path in sorted((queue.path / SNAPSHOTS).glob("*.snapshot")):
                 spoil(path, data.draw(st.sampled_from(["", "", "gone", "cut", "flipped", "empty"]), label=path.name))
         for position in data.draw(st.lists(st.sampled_from(sorted(seen)), min_size=1, max_size=4)):
             assert as_of(queue, position) == seen[position]

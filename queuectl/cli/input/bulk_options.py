@@ -15,9 +15,10 @@ from ...core.job_filter import Filter, filter_of
 from ...errors import QueuectlError
 from ..exit_codes import REFUSED, hint
 from ..output.format import escape, plural
-from ..output.table import line, note
+from ..output.table import document, line, note
+from . import completions
 from .job_ref import tell_unknown
-from .types import States, ago_us, joined, past_us, queue_option, sought
+from .types import States, ago_us, joined, json_option, past_us, queue_option, reason_option, sought
 
 if TYPE_CHECKING:
     from ...core.job_filter import Verb
@@ -80,6 +81,31 @@ def consent_options(function: F) -> F:
         function
     )
     return click.option("--yes", "-y", "--force", "-f", is_flag=True, help="Do not ask.")(function)
+
+
+def acting_options(states: Collection[JobState]) -> Callable[[F], F]:
+    """Return what a verb takes that acts on the jobs named, or on all that a filter means, in these states."""
+
+    def give(function: F) -> F:
+        function = filter_options(states)(consent_options(reason_option(json_option(function))))
+        return click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=completions.jobs(*states))(
+            function
+        )
+
+    return give
+
+
+def meant(
+    job_ids: Collection[str], options: dict[str, Any], *others: bool, state: Collection[JobState] | None = None
+) -> tuple[Filter | None, Consent]:
+    """Take from options which jobs they mean, as filter_from() does, and what was agreed to.
+
+    Raises UsageError if no jobs are named or meant, or in more than one way; `others` are further ways.
+    """
+    consent = Consent(options.pop("yes"), options.pop("dry_run"))
+    where = filter_from(options, state=state)
+    named_or_meant(job_ids, where, consent, *others)
+    return where, consent
 
 
 def filter_from(options: Mapping[str, Any], *, state: Collection[JobState] | None = None) -> Filter | None:
@@ -157,7 +183,12 @@ def _asked(which: str, count: int, *, is_first: bool) -> str:
     return f"{'Asked' if is_first else 'asked'} the {workers} of {which} to stop {'it' if count == 1 else 'them'}"
 
 
-def acted_json(acted: "Acted", consent: Consent) -> dict[str, Any]:
+def say_acted(acted: "Acted", said: tuple[str, str], consent: Consent, *, as_json: bool) -> None:
+    """Say what was done and what was left, or what would be done, to people or as JSON."""
+    document(_acted_json(acted, consent)) if as_json else tell_acted(acted, said, consent)
+
+
+def _acted_json(acted: "Acted", consent: Consent) -> dict[str, Any]:
     """Return what was done, or would be, for JSON."""
     return {"dry_run": True, "ids": acted.ids} if consent.dry_run else {"ids": acted.ids, "left": acted.left}
 

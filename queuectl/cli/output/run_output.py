@@ -8,6 +8,7 @@ from codecs import IncrementalDecoder, getincrementaldecoder
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...outputs.frames import CUT, STDERR, STDOUT, STREAM_NAMES, cut_line
 from ..exit_codes import say
 from .advice import cut_text
 from .format import escape, moment
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from ...core.results import Run
     from ...queue import Queue
     from .last_lines import LastLines, Piece
-
-NAMES = {b"o": "stdout", b"e": "stderr", b"c": "cut"}
 
 
 class Wanted(NamedTuple):
@@ -70,7 +69,7 @@ class Printer:
         self._numbers: dict[int, int] = {run.token: number for number, run in enumerate(runs, 1)}
         self._left_out = set(self._numbers).difference(run.token for _, run in wanted.of(queue, runs))
         self._tamed = (
-            {stream: Tamed(colours=coloured()) for stream in NAMES} if on_terminal() and not wanted.raw else None
+            {stream: Tamed(colours=coloured()) for stream in STREAM_NAMES} if on_terminal() and not wanted.raw else None
         )
 
     def wants(self, run: "Run") -> bool:
@@ -84,7 +83,7 @@ class Printer:
 
     def piece(self, run: "Run", stream: bytes, content: bytes) -> None:
         """Print a piece of output, or hold it as long as only the last lines of what there is are wanted."""
-        if self.wants(run) and NAMES[stream] in (self._stream or NAMES[stream], "cut"):
+        if self.wants(run) and STREAM_NAMES[stream] in (self._stream or STREAM_NAMES[stream], "cut"):
             if self._tail is None or self._is_live:
                 self._print(run, stream, content)
             else:
@@ -109,9 +108,7 @@ class Printer:
 
     def _print(self, run: "Run", stream: bytes, content: bytes) -> None:
         shown = content
-        if stream == b"c":
-            from ...outputs.frames import cut_line  # seldom, and the worker's rooms take long to load
-
+        if stream == CUT:
             shown = cut_line(content)
             self._cuts.append(cut_text(self._name(run), int(content)))
         if self._tamed is None:
@@ -168,7 +165,7 @@ class LinePrinter(Printer):
 
     def end(self, run: "Run") -> None:
         """Print how a run ended."""
-        for stream in NAMES:
+        for stream in STREAM_NAMES:
             self._tell_text(run, stream, self._decoder(run, stream).decode(b"", final=True))
         self._tell(run, {"event": "ended", "state": run.state, "summary": run.summary})
 
@@ -176,7 +173,7 @@ class LinePrinter(Printer):
         return self._decoders.setdefault((run.token, stream), text_decoder())
 
     def _tell_text(self, run: "Run", stream: bytes, text: str) -> None:
-        name = NAMES[stream]
+        name = STREAM_NAMES[stream]
         if text and name in (self._stream or name, "cut"):
             self._tell(run, {"event": "output", "stream": name, "text": text})
 
@@ -201,21 +198,12 @@ def print_document(queue: "Queue", runs: "Iterable[tuple[str, int, Run]]", wante
 def _run_json(queue: "Queue", job_id: str, number: int, run: "Run", wanted: Wanted) -> Iterator[str]:
     from json import dumps
 
-    from ...core.times import time_json
+    from ...queries.json_form import run_json
 
-    told = {
-        "job": job_id,
-        "run": number,
-        "attempt": run.attempt,
-        "worker_id": run.worker,
-        "started_at": time_json(run.started_at_us),
-        "state": run.state,
-        "summary": run.summary,
-    }
-    yield dumps(told)[:-1]
-    for kind in (b"o", b"e"):
-        if wanted.stream in (None, NAMES[kind]):
-            yield f', "{NAMES[kind]}": "'
+    yield dumps({"job": job_id, **run_json(number, run)})[:-1]
+    for kind in (STDOUT, STDERR):
+        if wanted.stream in (None, STREAM_NAMES[kind]):
+            yield f', "{STREAM_NAMES[kind]}": "'
             yield from (dumps(text)[1:-1] for text in _texts(queue, run, kind, wanted.tail))
             yield '"'
     yield f', "cut_bytes": {queue.cut_bytes(run)}}}'

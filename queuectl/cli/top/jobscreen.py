@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Log, Static
 
+from ...outputs.frames import STREAM_NAMES
 from ...worker.printed import frames_of, shown
 from ..output.event_text import Names, timeline
 from ..output.format import escape
@@ -51,7 +52,7 @@ class Output:
         for run in (each for each in runs if each.token not in self._ended):
             if run.token not in self._offsets:
                 self._offsets[run.token] = 0
-                self._tamed = {kind: Tamed(colours=False) for kind in (b"o", b"e", b"c")}
+                self._tamed = {kind: Tamed(colours=False) for kind in STREAM_NAMES}
                 yield f"==> attempt {run.attempt}, {escape(run.worker)}\n"
             yield from self._printed(run)
             if run.state != "running":

@@ -7,18 +7,8 @@ import click
 from ...core.job import Job, JobState
 from ..command import Verb
 from ..input import completions
-from ..input.bulk_options import (
-    Consent,
-    act_on_all,
-    acted_json,
-    consent_options,
-    filter_from,
-    filter_options,
-    named_or_meant,
-    tell_acted,
-)
+from ..input.bulk_options import act_on_all, acting_options, meant, say_acted
 from ..input.job_ref import each_taken
-from ..input.types import json_option, reason_option
 from ..output.format import escape
 from ..output.table import document, line
 from ..session import Session, pass_session
@@ -35,11 +25,7 @@ SAID = ("Cancel", "Cancelled")
         "queuectl cancel --running-longer-than 2h",
     ),
 )
-@click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=completions.jobs(*completions.UNFINISHED))
-@filter_options(completions.UNFINISHED)
-@consent_options
-@reason_option
-@json_option
+@acting_options(completions.UNFINISHED)
 @pass_session
 @click.pass_context
 def command(
@@ -48,8 +34,6 @@ def command(
     /,
     *,
     job_ids: tuple[str, ...],
-    yes: bool,
-    dry_run: bool,
     reason: str | None,
     as_json: bool,
     **options: Any,
@@ -59,12 +43,11 @@ def command(
     Name the jobs, or say which: these are counted, and it asks first. Exits 1 when one of those
     named was refused; the others are cancelled all the same.
     """
-    where, consent = filter_from(options), Consent(yes, dry_run)
-    named_or_meant(job_ids, where, consent)
+    where, consent = meant(job_ids, options)
     queue = session.existing()
     if where is not None:
         acted = act_on_all(queue, "cancel", where, said=SAID, consent=consent, reason=reason)
-        document(acted_json(acted, consent)) if as_json else tell_acted(acted, SAID, consent)
+        say_acted(acted, SAID, consent, as_json=as_json)
         return
     jobs, code = each_taken(queue, job_ids, lambda job_id: queue.cancel(job_id, reason=reason))
     if as_json:

@@ -15,19 +15,10 @@ from ...errors import WrongState
 from ..command import VerbSet
 from ..exit_codes import each
 from ..input import completions
-from ..input.bulk_options import (
-    Consent,
-    act_on_all,
-    acted_json,
-    consent_options,
-    filter_from,
-    filter_options,
-    named_or_meant,
-    tell_acted,
-)
+from ..input.bulk_options import Consent, act_on_all, acting_options, meant, say_acted
 from ..input.job_ref import taken_all, tell_unknown
-from ..input.types import Place, as_of_option, json_option, queue_option, reason_option, whole
-from ..output.table import document, document_of_each, json_array, line, note, pairs
+from ..input.types import Place, as_of_option, json_option, queue_option, whole
+from ..output.table import document_of_each, json_array, line, note, pairs
 from ..session import Session, pass_session
 
 if TYPE_CHECKING:
@@ -127,12 +118,8 @@ def _dead(queue: "Queue", typed: str) -> "Job":
 
 
 def _on_some(function: Any) -> Any:
-    function = json_option(reason_option(function))
-    function = consent_options(filter_options([JobState.DEAD])(function))
-    function = click.option("--all", "-a", "everything", is_flag=True, help="Every dead job.")(function)
-    return click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=completions.jobs(JobState.DEAD))(
-        function
-    )
+    every = click.option("--all", "-a", "everything", is_flag=True, help="Every dead job.")
+    return every(acting_options([JobState.DEAD])(function))
 
 
 @command.command(
@@ -181,7 +168,7 @@ def _retry_edited(session: Session, *, job_ids: tuple[str, ...], reason: str | N
             with _said_as("retry", _WHEN_RETRIED):
                 raise WrongState("retry", job.id, job.state, "")
     acted = Acted([retry_edited(queue, job_ids, reason=reason).id], 0)
-    document(acted_json(acted, Consent())) if as_json else tell_acted(acted, ("Retry", "Requeued"), Consent())
+    say_acted(acted, ("Retry", "Requeued"), Consent(), as_json=as_json)
 
 
 def _act(
@@ -193,14 +180,12 @@ def _act(
     asks: bool,
     job_ids: tuple[str, ...],
     everything: bool,
-    yes: bool,
-    dry_run: bool,
     reason: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
-    where, consent = filter_from(options), Consent(yes or not asks, dry_run, lenient)
-    named_or_meant(job_ids, where, consent, everything)
+    where, consent = meant(job_ids, options, everything)
+    consent = consent._replace(yes=consent.yes or not asks, lenient=lenient)
     queue = session.existing()
     if job_ids:
         with _said_as(said[0].lower(), _WHEN_RETRIED if verb == "retry" else _WHEN_PURGED):
@@ -209,7 +194,7 @@ def _act(
     else:
         dead = (where or Filter())._replace(states=frozenset({JobState.DEAD}))
         acted = act_on_all(queue, verb, dead, said=said, consent=consent, reason=reason)
-    document(acted_json(acted, consent)) if as_json else tell_acted(acted, said, consent)
+    say_acted(acted, said, consent, as_json=as_json)
 
 
 @contextmanager

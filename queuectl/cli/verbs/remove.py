@@ -4,23 +4,11 @@ from typing import Any
 
 import click
 
-from ...core.job import ENDED
 from ...core.results import Acted
 from ..command import Verb
 from ..input import completions
-from ..input.bulk_options import (
-    Consent,
-    act_on_all,
-    acted_json,
-    consent_options,
-    filter_from,
-    filter_options,
-    named_or_meant,
-    tell_acted,
-)
+from ..input.bulk_options import act_on_all, acting_options, meant, say_acted
 from ..input.job_ref import each_taken
-from ..input.types import json_option, reason_option
-from ..output.table import document
 from ..session import Session, pass_session
 
 SAID = ("Remove", "Removed")
@@ -34,11 +22,7 @@ SAID = ("Remove", "Removed")
         "queuectl remove --state cancelled --match rsync",
     ),
 )
-@click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=completions.jobs(*completions.ENDED))
-@filter_options(ENDED)
-@consent_options
-@reason_option
-@json_option
+@acting_options(completions.ENDED)
 @pass_session
 @click.pass_context
 def command(
@@ -47,8 +31,6 @@ def command(
     /,
     *,
     job_ids: tuple[str, ...],
-    yes: bool,
-    dry_run: bool,
     reason: str | None,
     as_json: bool,
     **options: Any,
@@ -59,16 +41,13 @@ def command(
     say which: these are counted, and it asks first. Exits 1 when one of those named was refused; the others
     are removed all the same.
     """
-    where, consent = filter_from(options), Consent(yes, dry_run)
-    named_or_meant(job_ids, where, consent)
+    where, consent = meant(job_ids, options)
     queue, code = session.existing(), 0
     if where is not None:
         acted = act_on_all(queue, "remove", where, said=SAID, consent=consent, reason=reason)
     else:
         removed, code = each_taken(queue, job_ids, lambda job_id: queue.remove(job_id, reason=reason)[0])
         acted = Acted(removed, 0)
-    if as_json:
-        document(acted_json(acted, consent))
-    elif acted.ids or where is not None:
-        tell_acted(acted, SAID, consent)
+    if as_json or acted.ids or where is not None:
+        say_acted(acted, SAID, consent, as_json=as_json)
     ctx.exit(code)

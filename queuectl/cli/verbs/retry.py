@@ -9,18 +9,8 @@ from ...display import as_typed
 from ...errors import WrongState
 from ..command import Verb
 from ..input import completions
-from ..input.bulk_options import (
-    Consent,
-    act_on_all,
-    acted_json,
-    consent_options,
-    filter_from,
-    filter_options,
-    named_or_meant,
-    tell_acted,
-)
+from ..input.bulk_options import act_on_all, acting_options, meant, say_acted
 from ..input.job_ref import each_taken, taken
-from ..input.types import json_option, reason_option
 from ..output.format import escape
 from ..output.table import document, line
 from ..session import Session, pass_session
@@ -41,12 +31,8 @@ BADLY = (JobState.FAILED, JobState.DEAD)
         "queuectl retry --state cancelled --match rsync --yes",
     ),
 )
-@click.argument("job_ids", nargs=-1, metavar="[JOB...]", shell_complete=completions.jobs(*completions.AGAIN))
 @click.option("--edit", "edits", is_flag=True, help="Change one job in your editor first.")
-@filter_options(completions.AGAIN)
-@consent_options
-@reason_option
-@json_option
+@acting_options(completions.AGAIN)
 @pass_session
 @click.pass_context
 def command(
@@ -56,8 +42,6 @@ def command(
     *,
     job_ids: tuple[str, ...],
     edits: bool,
-    yes: bool,
-    dry_run: bool,
     reason: str | None,
     as_json: bool,
     **options: Any,
@@ -68,15 +52,14 @@ def command(
     asks first; without --state they are those that failed or died. Exits 1 when one of those named
     was refused; the others run all the same.
     """
-    where, consent = filter_from(options, state=BADLY), Consent(yes, dry_run)
-    named_or_meant(job_ids, where, consent)
+    where, consent = meant(job_ids, options, state=BADLY)
     queue = session.existing()
     if edits:
         tell_retried([retry_edited(queue, job_ids, reason=reason)], as_json=as_json)
         return
     if where is not None:
         acted = act_on_all(queue, "retry", where, said=SAID, consent=consent, reason=reason)
-        document(acted_json(acted, consent)) if as_json else tell_acted(acted, SAID, consent)
+        say_acted(acted, SAID, consent, as_json=as_json)
         return
     jobs, code = each_taken(queue, job_ids, lambda job_id: queue.retry(job_id, reason=reason))
     tell_retried(jobs, as_json=as_json)

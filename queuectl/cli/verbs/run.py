@@ -9,6 +9,7 @@ import click
 
 from ...core.job import ENDED, JobState
 from ...display import as_typed
+from ...outputs.frames import CUT, STDERR, STDOUT
 from ..exit_codes import hint, say
 from ..input import completions
 from ..input.job_options import ArgvCommand, asked, check_replace, from_here, job_options, tell_passed
@@ -166,12 +167,12 @@ class _PassedOn:
         self._missing = 0
         self._tamed: dict[bytes, Tamed] = {}
         if not raw:
-            places = ((b"o", sys.stdout), (b"e", sys.stderr))
+            places = ((STDOUT, sys.stdout), (STDERR, sys.stderr))
             self._tamed = {name: Tamed(colours=coloured()) for name, place in places if place.isatty()}
 
     def piece(self, run: object, stream: bytes, content: bytes) -> None:
         """Print a piece."""
-        if stream == b"c":
+        if stream == CUT:
             note(f"[... {content.decode()} bytes cut ...]")
             self._missing = int(content)
             return
@@ -189,7 +190,7 @@ class _PassedOn:
 
     @staticmethod
     def _print(stream: bytes, shown: str | bytes) -> None:
-        if stream == b"e":
+        if stream == STDERR:
             hint(shown, newline=False)
         else:
             say(shown, newline=False, color=coloured())
