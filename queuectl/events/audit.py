@@ -18,11 +18,9 @@ from msgspec import convert
 from ..errors import CorruptLog, NewerFormat
 from ..system.interrupts import own
 from ..system.packing import unpack as unpack_value
-from .codec import Envelope, Outline, decode, decoder, kind_of, name_of_type, outline
+from .codec import Envelope, Outline, StoredEvent, decode, decoder, kind_of, name_of_type, outline
 from .hash_chain import GENESIS
 from .types import Cancelled, Completed, Enqueued, EnvironmentKept, Failed, JobSpec, Removed, Stream
-
-Row = tuple[bytes, bytes]
 
 Look = Callable[[int], bytes | None]
 """Returns the stored bytes of the event at a position, None if there is none."""
@@ -134,7 +132,7 @@ class Audit:
         self._watched = dict(sorted((watched or {}).items()))
         self._confirmed = 0  # the chain up to here is as a later event says
 
-    def feed(self, rows: Iterable[Row], look: Look, each: Each | None = None) -> None:
+    def feed(self, rows: Iterable[StoredEvent], look: Look, each: Each | None = None) -> None:
         """Check rows; `each` is given every sound event that speaks of an output or of an environment."""
         position, digest, at_us, total, events = self.position, self.digest, self.at_us, self.sum, 0
         watch = min((each for each in self._watched if each > position), default=0)

@@ -90,6 +90,9 @@ LAYOUTS: tuple[Layout, ...] = tuple(
 UPCASTS: Mapping[tuple[str, int], Upcast] = {}
 """(name, version) -> a pure function from that version's data to the next version's."""
 
+StoredEvent = tuple[bytes, bytes]
+"""The key and the bytes of an event, as it lies in a log or in an archive."""
+
 NAMES: tuple[str, ...] = tuple(layout.name for layout in LAYOUTS)
 
 _BY_TYPE: Mapping[type[Any], Layout] = {layout.type: layout for layout in LAYOUTS}

@@ -4,7 +4,7 @@ The live store is only read, in transactions of a bounded number of events. What
 answered by the functions that answer what it is.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice, pairwise
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from ..core.due_times import DueTimes
 from ..core.job import Job, JobState, evolve
 from ..core.job_filter import Filter, filter_of, order_of
+from ..core.progress import Progress
 from ..core.request import check_count, check_queue
 from ..core.results import Status, WorkerInfo
 from ..core.settings import Settings
@@ -34,8 +35,6 @@ from .snapshot_files import Snapshot
 
 BATCH: Final = 10_000
 """A read transaction on the live store lives no longer than as many events."""
-
-Progress = Callable[[int, int], None]
 
 
 class Moment(NamedTuple):

@@ -4,11 +4,12 @@ Made under another name and given its own at the end, so that nothing half made 
 first queue is only read.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from ..core.progress import Progress
 from ..errors import StoreError, Unusable
 from ..events.codec import decode
 from ..events.types import RETENTION_STREAM, Cancelled, Completed, Failed, Recorded, RetentionApplied
@@ -32,7 +33,6 @@ from ..system.host import absolute
 from ..system.interrupts import own
 from .as_of import BATCH, Moment, stored, views_at
 
-Progress = Callable[[int, int], None]
 Run = tuple[int, int]
 """A job's number and a run's token: what its output is found by."""
 

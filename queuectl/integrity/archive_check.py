@@ -13,13 +13,14 @@ from typing import Final
 
 from ..errors import BadSegment, CorruptLog
 from ..events.audit import Audit, Problem, Problems
-from ..events.codec import unpack
+from ..events.codec import StoredEvent, unpack
 from ..projections import archives
 from ..retention import archive
 from ..retention.archived_history import directories, lacking, whole_log
-from ..retention.segment import Row, Segment
-from ..store.event_reader import LOG, EventReader
+from ..retention.segment import Segment
+from ..store.event_reader import EventReader
 from ..store.store import Store, key_of
+from ..store.tables import LOG
 from ..system.queue_files import ARCHIVE
 from ..system.shortage import hindrance
 
@@ -131,7 +132,9 @@ def ahead_of_log(store: Store) -> Iterator[str]:
             yield f"it ends at position {head}, and the archive segment {path} goes up to {last}"
 
 
-def _without_gaps(rows: Iterator[Row], upto: int, found: Callable[[int, str, int], None]) -> Iterator[Row]:
+def _without_gaps(
+    rows: Iterator[StoredEvent], upto: int, found: Callable[[int, str, int], None]
+) -> Iterator[StoredEvent]:
     """Yield rows, and tell of the positions that have none."""
     last, what = 0, "neither the log nor the archive has it"
     for key, value in rows:

@@ -14,8 +14,9 @@ from ..errors import QueuectlError, StoreError
 from ..events.hash_chain import Chain
 from ..projections import archives
 from ..store.data_file import faults
-from ..store.event_reader import LOG, EventReader
+from ..store.event_reader import EventReader
 from ..store.store import Store, key_of
+from ..store.tables import LOG
 from ..system import subprocess_task
 from ..system.interrupts import suppress_own
 from ..system.shortage import unseen

@@ -2,13 +2,11 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from ..errors import NewerFormat, QueuectlError, WriteFailed
 from ..events.audit import Problem, Problems
 from ..system.shortage import hindrance, unseen, words
-
-Message = dict[str, Any]
+from ..system.subprocess_task import Message
 
 
 def problems(part: str, found: Problems) -> Iterator[Message]:

@@ -9,8 +9,9 @@ from typing import Final
 from ..core.inherited_env import digest_of
 from ..errors import InvalidInput
 from ..events.types import ENVIRONMENT_STREAM, EnvironmentKept, JobSpec, Stream
-from ..store.event_reader import STREAMS, stream_key
+from ..store.event_reader import stream_key
 from ..store.store import Transaction
+from ..store.tables import STREAMS
 from ..system.interrupts import own
 
 _HELD: Final = 10_000

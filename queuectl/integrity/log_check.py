@@ -17,12 +17,13 @@ from ..events.codec import decode
 from ..events.types import RETENTION_STREAM, EnvironmentKept, JobSpec, Output, RetentionApplied, Stream
 from ..outputs.check import Told
 from ..store.directory import COMPACT_LOCK, lock
-from ..store.event_reader import LOG, STREAMS, cut_of, stream_key
+from ..store.event_reader import cut_of, stream_key
 from ..store.store import Store, Transaction, key_of
-from ..store.tables import fault_of_meta
+from ..store.tables import LOG, STREAMS, fault_of_meta
 from ..system.interrupts import suppress_own
+from ..system.subprocess_task import Message
 from .archive_check import Provenance, ahead_of_log
-from .findings import Message, of_error, problem, problems, seconds_since
+from .findings import of_error, problem, problems, seconds_since
 from .inherited_check import Inherited
 from .output_check import NOT_THERE, OutputCheck, Printed
 from .stream_check import sum_of, trace

@@ -8,8 +8,9 @@ from ..errors import StoreError
 from ..events.audit import Problem, Problems, outline_of, weight
 from ..events.codec import Outline
 from ..events.types import Stream
-from ..store.event_reader import LOG, NAMED, STREAMS, stream_key, stream_of
+from ..store.event_reader import NAMED, stream_key, stream_of
 from ..store.store import Store, Transaction, key_of
+from ..store.tables import LOG, STREAMS
 
 ROWS_AT_ONCE: Final = 10_000
 _MASK: Final = (1 << 64) - 1

@@ -1,9 +1,10 @@
 """What `queuectl verify` found, gathered from the process that looked; opens no store itself."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from ..core.progress import PartProgress
 from ..errors import QueuectlError
 from ..store.directory import refuse_irregular
 from ..store.half_made import refuse_none
@@ -15,8 +16,6 @@ from .checkpoint import Checkpoint
 
 LISTED_AT_MOST: Final = 1_000
 """Problems that are told one by one; of more only the number is known."""
-
-Progress = Callable[[str, int, int | None], None]
 
 
 class Found(NamedTuple):
@@ -58,7 +57,7 @@ def verify(
     log_only: bool = False,
     against: Sequence[Path] = (),
     write_to: Path | None = None,
-    progress: Progress | None = None,
+    progress: PartProgress | None = None,
 ) -> Verified:
     """Check the queue in a directory, in a process of its own, and tell what is wrong.
 
@@ -89,7 +88,7 @@ def verify(
 class _Gathered:
     """The messages heard so far."""
 
-    def __init__(self, path: Path, progress: Progress | None) -> None:
+    def __init__(self, path: Path, progress: PartProgress | None) -> None:
         self._path = path
         self.parts: dict[str, dict[str, Any]] = {}
         self.problems: list[Found] = []

@@ -15,12 +15,13 @@ from ..errors import StoreError
 from ..events.audit import Problem
 from ..store.data_file import faults
 from ..store.directory import is_used
-from ..store.event_reader import LOG
 from ..store.store import Store, key_of
+from ..store.tables import LOG
 from ..system import subprocess_task
 from ..system.shortage import hindrance
+from ..system.subprocess_task import Message
 from . import log_check, views_check
-from .findings import Message, of_error, problem, seconds_since
+from .findings import of_error, problem, seconds_since
 
 
 def messages(path: str, *, log_only: bool = False, against: Mapping[str, str] | None = None) -> Iterator[Message]:

@@ -8,13 +8,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 
+from ..core.progress import Progress
 from ..errors import CorruptLog, IllegalTransition, QueuectlError
 from ..events.audit import Problem
 from ..projections import layout, rebuild
 from ..store.store import Store
 from ..system.files import scratch_directory
 from ..system.interrupts import own
-from .findings import Message, of_error, problem, seconds_since
+from ..system.subprocess_task import Message
+from .findings import of_error, problem, seconds_since
 
 
 def messages(path: Path) -> Iterator[Message]:
@@ -77,6 +79,6 @@ def _rebuilding(store: Store) -> Generator[Message, None, rebuild.Rebuilt]:
         return doing.result()
 
 
-def _compared(store: Store, progress: rebuild.Progress) -> rebuild.Rebuilt:
+def _compared(store: Store, progress: Progress) -> rebuild.Rebuilt:
     """Compare the views, once no other replay or verify is at work in the place where they are made beside."""
     return rebuild.rebuild(store, swap=False, progress=progress, waits=True)

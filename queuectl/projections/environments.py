@@ -1,7 +1,6 @@
 """What was the environment of a digest? `environments`: digest -> the entries that jobs took along."""
 
-from collections.abc import Mapping
-
+from ..core.inherited_env import Entries
 from ..errors import CorruptLog, EnvironmentMissing
 from ..events.types import ENVIRONMENT_STREAM, EnvironmentKept, Recorded
 from ..store.store import Transaction
@@ -9,8 +8,6 @@ from ..system.interrupts import own
 from .row_codec import pack, read, unpacker, write
 
 TABLE = "environments"
-
-Entries = Mapping[str, str | None]
 
 _unpack = unpacker(dict[str, str | None])
 

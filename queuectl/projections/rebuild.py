@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from typing import NamedTuple
 
+from ..core.progress import Progress
 from ..errors import QueuectlError, StoreError
 from ..events.types import RETENTION_STREAM
-from ..store.event_reader import LOG, EventReader
+from ..store.event_reader import EventReader
 from ..store.store import REPLAY_LOCK, VIEW_TABLES, Store, Transaction, no_collection
+from ..store.tables import LOG
 from ..system.host import processors
 from . import children, marks, ready, removed, scheduled
 from .bulk_fold import Fold, Write, deletions, heads_of_all, writes_of
@@ -41,8 +43,6 @@ APART_FROM = 50_000
 
 ROUNDS = 20
 """Tries to get so close behind workers that append all the time; then the rest is what it is."""
-
-Progress = Callable[[int, int], None]
 
 
 class ReplayReport(NamedTuple):

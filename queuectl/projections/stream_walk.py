@@ -15,8 +15,9 @@ from ..core.job import Job
 from ..errors import CorruptLog
 from ..events.codec import decode_all
 from ..events.types import RETENTION_STREAM, Enqueued, Recorded, RetentionApplied, Stream
-from ..store.event_reader import LOG, NAMED, STREAMS, EventReader, stream_of
+from ..store.event_reader import NAMED, EventReader, stream_of
 from ..store.store import Row, Store, Transaction, key_of
+from ..store.tables import LOG, STREAMS
 from .row_codec import seal_all
 from .views import Moved, changes, is_let_go, recounted
 

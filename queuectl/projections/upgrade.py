@@ -5,10 +5,10 @@ is, or see how far it is. Each step is one transaction, or shadow views that are
 that an interruption leaves the store as it was before the step.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from ..core.progress import Progress
 from ..errors import NewerFormat
 from ..events.codec import decode
 from ..events.hash_chain import kept_by
@@ -17,8 +17,6 @@ from ..store.store import Store
 from ..store.tables import VERSION_OF_VIEWS
 from .layout import VIEWS_VERSION, is_outdated
 from .rebuild import rebuild
-
-Progress = Callable[[int, int], None]
 
 
 class Migrated(NamedTuple):

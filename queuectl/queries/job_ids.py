@@ -7,6 +7,7 @@ from typing import Final
 
 from ..core.request import ID_CHARS
 from ..errors import AmbiguousJob, JobNotFound
+from ..events.types import DEFAULT_QUEUE
 from ..projections import counts, ids, removed, workers
 from ..projections.row_codec import check_all
 from ..store.store import Transaction
@@ -19,8 +20,6 @@ TOLD: Final = 5
 
 _NEIGHBOURS: Final = 20
 """Ids looked at for each beginning of a mistyped one."""
-
-DEFAULT_QUEUE: Final = "default"
 
 _SIGNS: Final = "abcdefghijklmnopqrstuvwxyz0123456789-_."
 

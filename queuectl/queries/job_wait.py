@@ -7,7 +7,6 @@ read once, and then only where an event is about one of them. Changes nothing.
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Final, Protocol, TypeAlias
 
@@ -29,7 +28,6 @@ AT_ONCE: Final = 10_000
 
 FOR_EVER_S: Final = 10 * 366 * 86_400.0
 
-Read: TypeAlias = Callable[[], AbstractContextManager[Transaction]]
 OnLook: TypeAlias = Callable[[Collection[str]], None]
 """Called with the queues of the jobs that have not ended, at once and every few seconds."""
 
@@ -99,7 +97,7 @@ class Named:
 class Meant:
     """The unfinished jobs that a filter means now, whatever they become."""
 
-    def __init__(self, read: Read, where: Filter) -> None:
+    def __init__(self, read: job_list.Read, where: Filter) -> None:
         self._read = read
         with read() as txn:
             self._after = EventReader(txn).head()  # before the jobs are read: what happens meanwhile is looked at again

@@ -12,12 +12,12 @@ from itertools import islice
 from pathlib import Path
 
 from ..errors import BadSegment, StoreError
-from ..events.codec import decode
+from ..events.codec import StoredEvent, decode
 from ..events.types import Recorded
 from ..system.interrupts import own
 from ..system.queue_files import PARTIAL, SEGMENT
 from ..system.untrusted import position_of
-from .segment import Row, Segment
+from .segment import Segment
 
 
 def name_of(sequence: int, first: int, last: int) -> str:
@@ -39,10 +39,10 @@ def segments(directories: Iterable[Path], origin: bytes | None = None) -> Iterat
                 yield segment
 
 
-def rows(directories: Iterable[Path], origin: bytes | None = None) -> Iterator[Row]:
+def rows(directories: Iterable[Path], origin: bytes | None = None) -> Iterator[StoredEvent]:
     """Yield the events in all segments in the order of their positions, each once; raises BadSegment."""
     waiting = sorted(segments(directories, origin), key=lambda segment: segment.first, reverse=True)
-    merged: list[tuple[bytes, int, bytes, Iterator[Row]]] = []
+    merged: list[tuple[bytes, int, bytes, Iterator[StoredEvent]]] = []
     last = b""
     while waiting or merged:
         while waiting and (not merged or waiting[-1].first <= int.from_bytes(merged[0][0], "big")):
@@ -55,7 +55,9 @@ def rows(directories: Iterable[Path], origin: bytes | None = None) -> Iterator[R
             _push(merged, which, more)
 
 
-def _push(merged: list[tuple[bytes, int, bytes, Iterator[Row]]], which: int, more: Iterator[Row]) -> None:
+def _push(
+    merged: list[tuple[bytes, int, bytes, Iterator[StoredEvent]]], which: int, more: Iterator[StoredEvent]
+) -> None:
     if (row := next(more, None)) is not None:
         heappush(merged, (row[0], which, row[1], more))
 
@@ -92,7 +94,7 @@ def history(directories: Iterable[Path], origin: bytes | None, job_id: str) -> l
     return [told[position] for position in sorted(told)]
 
 
-def tidy(directory: Path, origin: bytes, last: int, is_in_log: Callable[[Sequence[Row]], bool]) -> None:
+def tidy(directory: Path, origin: bytes, last: int, is_in_log: Callable[[Sequence[StoredEvent]], bool]) -> None:
     """Remove what a compact left that was interrupted before it let anything go.
 
     That is a segment not yet sealed, and one that no event names (numbered above `last`) while all it
@@ -115,8 +117,8 @@ def tidy(directory: Path, origin: bytes, last: int, is_in_log: Callable[[Sequenc
             segment.path.unlink()
 
 
-def _batches(told: Iterator[Row], size: int = 1_000) -> Iterator[list[Row]]:
-    batch: list[Row] = []
+def _batches(told: Iterator[StoredEvent], size: int = 1_000) -> Iterator[list[StoredEvent]]:
+    batch: list[StoredEvent] = []
     for row in told:
         batch.append(row)
         if len(batch) == size:

@@ -10,15 +10,17 @@ from typing import Final
 
 from ..core.results import Run
 from ..errors import BadSegment, CorruptLog, InvalidInput, JobNotFound, StoreError
+from ..events.codec import StoredEvent
 from ..events.types import Enqueued, Recorded, Removed
 from ..projections import archives
 from ..queries import jobs
-from ..store.event_reader import LOG, EventReader
+from ..store.event_reader import EventReader
 from ..store.store import Store, Transaction, key_of
+from ..store.tables import LOG
 from ..system.interrupts import own
 from ..system.queue_files import ARCHIVE, SEGMENT
 from . import archive
-from .segment import Header, Piece, Row, Segment
+from .segment import Header, Piece, Segment
 
 SHOWN: Final = 3
 ROWS_AT_ONCE: Final = 10_000
@@ -29,7 +31,7 @@ def directories(txn: Transaction, path: Path) -> list[Path]:
     return list(dict.fromkeys([path / ARCHIVE, *(path / name for name in archives.known(txn))]))
 
 
-def rows(store: Store) -> Iterator[Row]:
+def rows(store: Store) -> Iterator[StoredEvent]:
     """Return every archived event in the order of their positions; some may be in the log as well."""
     with store.read() as txn:
         places, origin = _places(txn, store)
@@ -74,7 +76,7 @@ def _stamp(file: Path) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def whole_log(store: Store, *, until: int) -> Iterator[Row]:
+def whole_log(store: Store, *, until: int) -> Iterator[StoredEvent]:
     """Yield every event up to a position, of the archive and of the log, in order and each once.
 
     Where segments are not there, what they hold is missing. Each read transaction is short.
@@ -88,7 +90,7 @@ def whole_log(store: Store, *, until: int) -> Iterator[Row]:
             last = key
 
 
-def _log(store: Store, until: int) -> Iterator[Row]:
+def _log(store: Store, until: int) -> Iterator[StoredEvent]:
     key = b""
     while True:
         with store.read() as txn:

@@ -19,8 +19,9 @@ from ..outputs import storage
 from ..projections import archives, children
 from ..store import log_rows
 from ..store.directory import COMPACT_LOCK, lock
-from ..store.event_reader import LOG, STREAMS, EventReader, stream_key
+from ..store.event_reader import EventReader, stream_key
 from ..store.store import Row, Store, Transaction, key_of
+from ..store.tables import LOG, STREAMS
 from ..system.files import make_private, rename
 from ..system.interrupts import own
 from ..system.queue_files import ARCHIVE

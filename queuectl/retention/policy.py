@@ -23,8 +23,9 @@ from ..events.types import (
 )
 from ..projections import archives, jobs
 from ..projections.views import is_let_go
-from ..store.event_reader import LOG, NAMED, STREAMS, EventReader, stream_of
+from ..store.event_reader import NAMED, EventReader, stream_of
 from ..store.store import Row, Store, Transaction, key_of
+from ..store.tables import LOG, STREAMS
 
 _WORKERS: Final = NAMED + WORKER_STREAM.encode()
 

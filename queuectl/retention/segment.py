@@ -18,6 +18,7 @@ import zstandard
 from ..core.argument_kinds import is_count
 from ..display import shown
 from ..errors import BadSegment, NewerFormat
+from ..events.codec import StoredEvent
 from ..system.files import open_private
 from ..system.interrupts import own, suppress_own
 from ..system.queue_files import SEGMENT
@@ -35,8 +36,6 @@ _CONTENT_BYTES: Final = 64 << 20
 """The largest content of a frame: an event or a piece of output larger than a block, of those that can be, has room."""
 
 _ROWS, _OUTPUTS, _IDS = "rows", "outputs", "ids"
-
-Row = tuple[bytes, bytes]
 
 
 class Header(NamedTuple):
@@ -111,7 +110,7 @@ class Writer:
         self._file = os.fdopen(fd, "wb")
         self._frame(self._pack({"format": FORMAT, **header._asdict()}))
 
-    def rows(self, rows: Sequence[Row]) -> None:
+    def rows(self, rows: Sequence[StoredEvent]) -> None:
         """Add events, in the order of their positions over all calls."""
         for key, value in rows:
             self._add(_ROWS, [int.from_bytes(key, "big"), value], len(value))
@@ -203,12 +202,12 @@ class Segment:
         """The position of the last event in it, as its name has it; 0 where it has another name."""
         return position_of(self.path.name.removesuffix(SEGMENT).rpartition("-")[2]) or 0
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[StoredEvent]:
         """Yield the events in it, in the order of their positions."""
         for position, value in self._items(_ROWS):
             yield position.to_bytes(8, "big"), value
 
-    def row(self, position: int) -> Row | None:
+    def row(self, position: int) -> StoredEvent | None:
         """Return the event at a position, None where it has none."""
         for found, value in self._near(_ROWS, position):
             if found == position:

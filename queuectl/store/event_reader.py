@@ -13,9 +13,7 @@ from ..events.codec import decode, told
 from ..events.hash_chain import GENESIS, kept_by, link, link_all
 from ..events.types import RETENTION_STREAM, Claimed, Enqueued, Recorded, Removed, RetentionApplied, Stream
 from .store import Row, Transaction, key_of
-from .tables import CUT, META, ORIGIN
-from .tables import LOG as LOG
-from .tables import STREAMS as STREAMS
+from .tables import CUT, LOG, META, ORIGIN, STREAMS
 
 NAMED = b"\xff"
 """How the keys of streams begin that are no job's."""

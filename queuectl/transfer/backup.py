@@ -13,6 +13,7 @@ from math import inf
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
+from ..core.progress import PartProgress
 from ..core.times import time_json
 from ..errors import StoreError
 from ..integrity.data_file_check import Sound, sound
@@ -38,9 +39,6 @@ from .backup_format import DATA, Writer
 
 STDOUT: Final = "-"
 
-Progress = Callable[[str, int, int | None], None]
-"""Called with what goes on, and the bytes done of all."""
-
 
 class BackedUp(NamedTuple):
     """What a backup holds: the log up to `head`, the chain's digest there, the data file, outputs and segments.
@@ -57,7 +55,7 @@ class BackedUp(NamedTuple):
     elsewhere: tuple[str, ...] = ()
 
 
-def back_up(store: Store, file: str, *, force: bool, progress: Progress | None = None) -> BackedUp:
+def back_up(store: Store, file: str, *, force: bool, progress: PartProgress | None = None) -> BackedUp:
     """Write a backup to a file, or to stdout where it is `-`; it is there whole and checked, or not at all.
 
     Raises StoreError where the file is there already and not `force`, or where the queue is damaged.
@@ -107,7 +105,7 @@ def _told(target: Path) -> Iterator[None]:
         raise StoreError(f"cannot write {target}: {error.strerror}; nothing of it was kept") from None
 
 
-def _write(store: Store, sink: IO[bytes], shop: Path, *, compressed: bool, progress: Progress | None) -> BackedUp:
+def _write(store: Store, sink: IO[bytes], shop: Path, *, compressed: bool, progress: PartProgress | None) -> BackedUp:
     begun = time.time()
     early = shop / storage.TABLE
     had = _link_outputs(store.path, early)
@@ -182,7 +180,7 @@ def _names(db: Path, directory: str) -> Iterator[str]:
         yield from filter(backup_format.is_name, (str((Path(place) / file).relative_to(db)) for file in files))
 
 
-def _copy(store: Store, target: Path, progress: Progress | None) -> int:
+def _copy(store: Store, target: Path, progress: PartProgress | None) -> int:
     size = 0
     used = store.sizes()["used"]
     with new_file(target) as file, closing(store.copy()) as pieces:  # closed before the store is, whatever happens
@@ -194,7 +192,7 @@ def _copy(store: Store, target: Path, progress: Progress | None) -> int:
     return size
 
 
-def _sound(store: Store, shop: Path, progress: Progress | None) -> Sound:
+def _sound(store: Store, shop: Path, progress: PartProgress | None) -> Sound:
     if progress:
         progress("Checking", 0, None)
     try:
@@ -208,13 +206,13 @@ def _add(writer: Writer, name: str, path: Path, size: int) -> None:
         writer.add(name, source, size)
 
 
-def _read_back(file: Path, done: BackedUp, progress: Progress | None) -> None:
+def _read_back(file: Path, done: BackedUp, progress: PartProgress | None) -> None:
     total = done.data_bytes + done.file_bytes
     with file.open("rb") as source:
         backup_format.read(source, str(file), into=None, progress=_counting("Reading back", total, progress))
 
 
-def _counting(what: str, total: int, progress: Progress | None) -> Callable[[int], None] | None:
+def _counting(what: str, total: int, progress: PartProgress | None) -> Callable[[int], None] | None:
     if progress is None:
         return None
     done = 0

@@ -40,7 +40,7 @@ _TEXT_CHARS: Final = 100
 _SPARSE: Final = (tarfile.GNUTYPE_SPARSE, tarfile.CONTTYPE)
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 
-Progress = Callable[[int], None]
+BytesDone = Callable[[int], None]
 """Called with the bytes done since it was called last."""
 
 
@@ -52,7 +52,7 @@ def is_name(name: str) -> bool:
 class Writer:
     """Writes a backup, member by member; `compressed`: by gzip."""
 
-    def __init__(self, sink: IO[bytes], *, compressed: bool, at_s: float, progress: Progress | None = None) -> None:
+    def __init__(self, sink: IO[bytes], *, compressed: bool, at_s: float, progress: BytesDone | None = None) -> None:
         self._at_s = int(at_s)
         self._progress = progress
         self._gzip = gzip.GzipFile(fileobj=sink, mode="wb", compresslevel=1, mtime=0) if compressed else None
@@ -92,7 +92,7 @@ class Writer:
         return info
 
 
-def read(source: IO[bytes], name: str, *, into: Path | None, progress: Progress | None = None) -> dict[str, Any]:
+def read(source: IO[bytes], name: str, *, into: Path | None, progress: BytesDone | None = None) -> dict[str, Any]:
     """Read a backup to its end and check it; returns its manifest.
 
     `into`: write its files there. Raises StoreError, naming the file, where it is none, was cut short
@@ -182,7 +182,7 @@ def _check_magic(members: _Members, name: str) -> int:
     return int(version)
 
 
-def _read_members(members: _Members, made_as: int, into: Path | None, progress: Progress | None) -> dict[str, Any]:
+def _read_members(members: _Members, made_as: int, into: Path | None, progress: BytesDone | None) -> dict[str, Any]:
     digest, there = sha256(), {"format": made_as, "data_bytes": 0, "files": 0, "file_bytes": 0}
     while (found := members.next()) is not None:
         name, size = found
@@ -205,7 +205,7 @@ def check_said(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> None:
             raise StoreError(f"its manifest says {key} {shown(manifest[key])}, and what it holds is {shown(value)}")
 
 
-def _read_file(members: _Members, name: str, into: Path | None, progress: Progress | None) -> bytes:
+def _read_file(members: _Members, name: str, into: Path | None, progress: BytesDone | None) -> bytes:
     hashed = sha256()
     target = None if into is None else into / name
     if target is not None:
@@ -265,7 +265,7 @@ def _told(name: str) -> Iterator[None]:
 class _Hashing:
     """A source that is read once, and hashed as it goes by."""
 
-    def __init__(self, source: IO[bytes], size: int, progress: Progress | None) -> None:
+    def __init__(self, source: IO[bytes], size: int, progress: BytesDone | None) -> None:
         self._source = source
         self._left = size
         self._sum = sha256()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from ..core.progress import OpenProgress
 from ..core.times import time_json
 from ..errors import CorruptLog, StoreError
 from ..events.codec import decode
@@ -19,8 +20,9 @@ from ..outputs import storage as outputs
 from ..projections import marks
 from ..queries.json_form import event_json
 from ..retention.archived_history import origin_of
-from ..store.event_reader import LOG, EventReader
+from ..store.event_reader import EventReader
 from ..store.store import Row, Store, Transaction, key_of
+from ..store.tables import LOG
 from ..version import __version__
 
 SCHEMA: Final = 1
@@ -32,7 +34,6 @@ NAMES_KEPT: Final = 100_000
 """Ids of jobs held in memory, so that events can name them."""
 
 Write = Callable[[bytes], object]
-Progress = Callable[[int, int | None], None]
 
 
 class Exported(NamedTuple):
@@ -45,7 +46,7 @@ class Exported(NamedTuple):
 
 
 def export(
-    store: Store, write: Write, *, now_us: int, with_outputs: bool, progress: Progress | None = None
+    store: Store, write: Write, *, now_us: int, with_outputs: bool, progress: OpenProgress | None = None
 ) -> Exported:
     """Write all lines, up to the head as it is at the beginning.
 

@@ -5,12 +5,13 @@ by the worker `import`, with the attempts, the end and the output that it had th
 place for (the times there) stands in the reason.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from itertools import chain, repeat
 from typing import Final, NamedTuple
 
 from ..core.job import NOT_KNOWN, JobState
+from ..core.progress import OpenProgress
 from ..core.request import specify
 from ..core.settings import Settings
 from ..display import shown
@@ -51,8 +52,6 @@ _STATE: Final[Mapping[Kind, JobState]] = {
     Kind.DEAD: JobState.DEAD,
     Kind.CANCELLED: JobState.CANCELLED,
 }
-
-Progress = Callable[[int, int | None], None]
 
 
 class Adopted(NamedTuple):
@@ -95,7 +94,7 @@ class Refused(QueuectlError):
 
 
 def adopt(
-    engine: Engine, rows: Rows, source: str, wanted: Wanted, *, reason: str | None, progress: Progress | None = None
+    engine: Engine, rows: Rows, source: str, wanted: Wanted, *, reason: str | None, progress: OpenProgress | None = None
 ) -> Adopted:
     """Take in rows, `source` being what they are told to come from.
 
@@ -158,7 +157,7 @@ class _Adopter:
                 states[state] = states.get(state, 0) + 1
         return Adopted(count, states, existing, ended, unmapped, notes, rejected)
 
-    def write(self, rows: Iterator[ForeignRow], rejected: set[str], total: int, progress: Progress | None) -> None:
+    def write(self, rows: Iterator[ForeignRow], rejected: set[str], total: int, progress: OpenProgress | None) -> None:
         """Bring in the rows that are not rejected, a chunk a transaction."""
         done = 0
         while chunk := [row for _, row in zip(range(CHUNK), rows, strict=False)]:

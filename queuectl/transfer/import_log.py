@@ -7,12 +7,13 @@ fails or is interrupted leaves what was there. Holds a batch in memory, never th
 import os
 import time
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
 from ..core.event_limits import check
+from ..core.progress import PartProgress
 from ..display import shown
 from ..errors import CorruptLog, NewerFormat, StoreError
 from ..events.codec import decode
@@ -23,8 +24,9 @@ from ..outputs import storage
 from ..projections.rebuild import bring_up_to_date, rebuild
 from ..projections.views import Views
 from ..store import log_rows
-from ..store.event_reader import LOG, STREAMS, EventReader, stream_key
+from ..store.event_reader import EventReader, stream_key
 from ..store.store import Row, Store, Transaction, key_of
+from ..store.tables import LOG, STREAMS
 from ..system.files import is_directory, make_private, open_private
 from ..system.interrupts import own
 from ..system.untrusted import json_object, whole_number
@@ -41,10 +43,8 @@ LATE_US: Final = 86_400_000_000
 LINE_BYTES: Final = 64 << 20
 """The longest line read: an output of 10 MiB kept in one row, in base64, has room."""
 
-Progress = Callable[[str, int, int | None], None]
 
-
-def import_export(path: Path, source: IO[bytes], name: str, *, progress: Progress | None = None) -> Exported:
+def import_export(path: Path, source: IO[bytes], name: str, *, progress: PartProgress | None = None) -> Exported:
     """Import an export into the queue at a path, which must be empty, or not there; all or nothing.
 
     Raises StoreError, naming the line, where it is none, was cut short, or does not have the digest
@@ -131,7 +131,7 @@ class _Lines:
 class _Import:
     """One import, into a store made for it."""
 
-    def __init__(self, store: Store, lines: _Lines, progress: Progress | None) -> None:
+    def __init__(self, store: Store, lines: _Lines, progress: PartProgress | None) -> None:
         self._store = store
         self._lines = lines
         self._progress = progress

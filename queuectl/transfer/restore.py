@@ -4,10 +4,10 @@ Nothing of the queue that is there is touched before the backup has been found s
 """
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from ..core.progress import PartProgress
 from ..errors import StoreError
 from ..integrity.data_file_check import sound
 from ..system.files import exists
@@ -18,8 +18,6 @@ from .backup_format import DATA
 from .swap import install, is_there, staging
 
 STDIN: Final = "-"
-
-Progress = Callable[[str, int, int | None], None]
 
 
 class Restored(NamedTuple):
@@ -32,7 +30,7 @@ class Restored(NamedTuple):
     aside: str | None
 
 
-def restore(path: Path, file: str, *, force: bool, progress: Progress | None = None) -> Restored:
+def restore(path: Path, file: str, *, force: bool, progress: PartProgress | None = None) -> Restored:
     """Restore a backup, read from stdin where it is `-`, as the queue at a path.
 
     Raises StoreError where there is a queue and not `force`, where a process has it open, or where
@@ -58,7 +56,7 @@ def restore(path: Path, file: str, *, force: bool, progress: Progress | None = N
     )
 
 
-def _extract(file: str, staged: Path, progress: Progress | None) -> dict[str, Any]:
+def _extract(file: str, staged: Path, progress: PartProgress | None) -> dict[str, Any]:
     done = 0
     total: int | None = None
 
@@ -90,7 +88,7 @@ def _cannot_read(file: str, error: OSError) -> StoreError:
     return StoreError(f"cannot restore {file}: {error.strerror}; see that it is there, and free space")
 
 
-def _check(file: str, staged: Path, manifest: dict[str, Any], progress: Progress | None) -> None:
+def _check(file: str, staged: Path, manifest: dict[str, Any], progress: PartProgress | None) -> None:
     if progress:
         progress("Checking", 0, None)
     if not exists(staged / DATA):

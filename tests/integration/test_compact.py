@@ -10,7 +10,7 @@ import pytest
 from queuectl import JobRequest, Queue
 from queuectl.events.hash_chain import GENESIS, link
 from queuectl.retention.archived_history import rows
-from queuectl.store.event_reader import LOG
+from queuectl.store.tables import LOG
 from tests.depth import tries
 from tests.integration.test_crash import kill_at_a_random_moment
 from tests.waiting import wait_until

@@ -16,8 +16,9 @@ from queuectl.projections.views import Views
 from queuectl.retention.archived_history import rows
 from queuectl.retention.compact import Retention
 from queuectl.retention.policy import Limits, Rule
-from queuectl.store.event_reader import LOG, EventReader
+from queuectl.store.event_reader import EventReader
 from queuectl.store.store import Store
+from queuectl.store.tables import LOG
 from tests.depth import tries
 from tests.property.test_queue_machine import ENDED, IDS, QueueMachine
 

@@ -17,7 +17,8 @@ from queuectl.retention.compact import Retention
 from queuectl.retention.policy import Limits, Rule
 from queuectl.retention.segment import Segment
 from queuectl.store.directory import COMPACT_LOCK, lock
-from queuectl.store.event_reader import LOG, EventReader
+from queuectl.store.event_reader import EventReader
+from queuectl.store.tables import LOG
 from tests.clocks import FakeClock
 from tests.lives import PRINTED, cancelled, completed, dead, failed, long_life, running
 

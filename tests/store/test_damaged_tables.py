@@ -15,10 +15,10 @@ from queuectl.events.log import Append
 from queuectl.events.types import Renewed
 from queuectl.integrity.verify import verify
 from queuectl.retention.policy import STREAMS_AT_ONCE, check_streams
-from queuectl.store.event_reader import STREAMS, EventReader
+from queuectl.store.event_reader import EventReader
 from queuectl.store.event_writer import EventWriter
 from queuectl.store.store import Store, key_of
-from queuectl.store.tables import fault_of_meta
+from queuectl.store.tables import STREAMS, fault_of_meta
 from tests import damage
 from tests.lives import completed
 
