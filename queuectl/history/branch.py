@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ..core.progress import Progress
 from ..errors import StoreError, Unusable
-from ..events.codec import decode
+from ..events.codec import decode_all
 from ..events.types import RETENTION_STREAM, Cancelled, Completed, Failed, Recorded, RetentionApplied
 from ..outputs import storage as outputs
 from ..projections.layout import stamp
@@ -102,7 +102,7 @@ def _copy_log(store: Store, made: Store, upto: int, progress: Progress | None) -
     runs: list[Run] = []
     for start, end in pairwise([*range(0, upto, BATCH), upto]):
         if rows := stored(store, start, end):
-            copied = [decode(*row) for row in rows]
+            copied = decode_all(rows)
             with made.write() as txn:
                 log_rows.add(txn, rows, {stream_key(each.stream): key_of(each.position) for each in copied})
             runs += _printed(copied)
