@@ -27,9 +27,8 @@ def main(command: str, files: list[str]) -> int:
 
         failed = [(file, job) for file, job in zip(files, jobs, strict=True) if job.state != JobState.COMPLETED]
         for file, job in failed:
-            print(f"{file}: {job.last.error if job.last else job.state}")
-            for run in queue.runs(job.id)[-1:]:
-                print(queue.printed(run, "stderr").decode(errors="replace"), end="")
+            print(f"{file}: {job.error or job.state}")
+            print(queue.output_text(job.id, "stderr"), end="")
     print(f"{len(files) - len(failed)} of {len(files)} files are well")
     return 1 if failed else 0
 

@@ -77,7 +77,7 @@ def long_life(queue: Queue, clock: FakeClock) -> None:
     queue.fail(running(queue, "w2"), "exit code 2", return_code=2)
     clock.advance(7200)
     queue.complete_many(queue.claim("w2", 3))
-    queue.clear()
+    queue.clear(all=True)
     queue.enqueue("true", id=taken[0].id, delay_s=7)
     queue.retry(cancelled(queue, "undecided").id)
     queue.edit("undecided", command="false", queue="other", priority=2)

@@ -36,7 +36,7 @@ def fill(path: Path) -> None:
         queue.complete(queue.start(third), output=Captured(cut, Output(96, bytes(32))))
         queue.complete_many(rest[:15])
         queue.retry(second.id)
-        queue.clear()
+        queue.clear(all=True)
         queue.enqueue("true", id=first.id)
         queue.cancel(first.id)
         queue.worker_stopped("w", "done")

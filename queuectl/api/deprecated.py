@@ -25,7 +25,9 @@ MOVED: Final[Mapping[str, str]] = {
     "import_jobs": "admin.import_jobs",
     "job_id_of": "log.job_id_of",
     "make_snapshots": "admin.make_snapshots",
+    "output": "output_frames",
     "position_at": "log.position_at",
+    "printed": "output_bytes",
     "remove_subscription": "log.remove",
     "replay": "admin.replay",
     "retaining": "admin.background_compactor",
@@ -78,8 +80,8 @@ def _warn(message: str) -> None:
 
 def _found(queue: Any, name: str) -> Callable[..., Any]:
     if name in MOVED:
-        place, _, new = MOVED[name].partition(".")
-        moved: Callable[..., Any] = getattr(getattr(queue, place), new)
+        place, _, new = MOVED[name].rpartition(".")
+        moved: Callable[..., Any] = getattr(getattr(queue, place) if place else queue, new)
         return moved
     return (_by_worker if name in BY_WORKER else _by_job)(queue, name)
 

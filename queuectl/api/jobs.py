@@ -8,6 +8,7 @@ from ..core.commands import CancelJob, RemoveJob, RequeueJob
 from ..core.job import JobState
 from ..core.request import JobRequest, ids_of, once
 from ..core.times import microseconds, when_us
+from ..errors import InvalidInput
 from ..system.lazy import Later
 
 if TYPE_CHECKING:
@@ -150,11 +151,15 @@ class Asking(Looking):
         """
         return self._act_on_dead(job_ids, RequeueJob(JobState.DEAD), reason)
 
-    def dlq_purge(self, job_ids: str | Sequence[str] | None = None, *, reason: str | None = None) -> list[str]:
-        """Remove dead jobs from the views, all or none of those named; None is every dead job.
+    def dlq_purge(
+        self, job_ids: str | Sequence[str] | None = None, *, all: bool = False, reason: str | None = None
+    ) -> list[str]:
+        """Remove dead jobs from the views, all or none of those named, or with `all` every dead job.
 
         Their history stays. Gives their ids. Raises JobNotFound or WrongState.
         """
+        if (job_ids is None) != all:
+            raise InvalidInput("job_ids", "none" if job_ids is None else "some", "ids, or all=True for every dead job")
         return self._act_on_dead(job_ids, RemoveJob(JobState.DEAD), reason)
 
     def clear(
@@ -162,13 +167,16 @@ class Asking(Looking):
         *,
         state: JobState | str = JobState.COMPLETED,
         older_than_s: Duration | None = None,
+        all: bool = False,
         reason: str | None = None,
     ) -> int:
         """Remove ended jobs of a state from the views; their history stays. Gives how many.
 
         `older_than_s` leaves those that ended, or were edited, in so many seconds. Raises InvalidInput
-        for a state that is no end.
+        for a state that is no end, and for neither an age nor `all`, which means every job of the state.
         """
+        if older_than_s is None and not all:
+            raise InvalidInput("older_than_s", "none", "an age, or all=True for every job of the state")
         before_us = (
             None if older_than_s is None else self._clock.now_us() - microseconds(older_than_s, field="older_than_s")
         )

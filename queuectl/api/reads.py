@@ -237,11 +237,11 @@ class Looking(History):
                 raise
         return archived_history.runs(self._store, job_id)
 
-    def output(self, run: Run, start: int = 0, *, limit: int = OUTPUT_AT_ONCE) -> bytes:
+    def output_frames(self, run: Run, start: int = 0, *, limit: int = OUTPUT_AT_ONCE) -> bytes:
         """Return what a run has printed so far, as frames: up to `limit` bytes from the offset `start` on.
 
         Nothing where there is no more. The last frame may be incomplete. Of an archived job it is read
-        there. `printed` gives it in plain.
+        there. `output_bytes` has it in plain.
         """
         for _ in range(2):  # a run that ends in between takes its output from its file to the store
             with self._store.read() as txn:
@@ -257,17 +257,26 @@ class Looking(History):
         self._printed = self._printed or archived_history.Printed(self._store)
         return self._printed.read(run.number, run.token, start, limit)
 
-    def printed(
-        self, run: Run, stream: Literal["stdout", "stderr"] | None = None, *, last_lines: int | None = None
-    ) -> bytes:
-        """Return all that a run has printed so far: to one stream, or to both in the order in which it came.
+    def output_text(
+        self, of: str | Run, stream: Literal["stdout", "stderr"] | None = None, *, last_lines: int | None = None
+    ) -> str:
+        """Return what `output_bytes` does of a `stream` and `last_lines`, as text: what is no UTF-8 shows as U+FFFD."""
+        return self.output_bytes(of, stream, last_lines=last_lines).decode(errors="replace")
 
-        `last_lines` gives so many of its last lines alone.
+    def output_bytes(
+        self, of: str | Run, stream: Literal["stdout", "stderr"] | None = None, *, last_lines: int | None = None
+    ) -> bytes:
+        """Return all that a job's last run has printed so far: to one stream, or to both in the order it came.
+
+        `of` is a job's id, or one of its `runs`. `last_lines` returns so many of its last lines alone.
         Where output was cut, as `output_limit_bytes` says, there is a line with how much.
         """
         kind = None if stream is None else frames.STREAMS[stream]
+        run = next(reversed(self.runs(of)), None) if isinstance(of, str) else of
+        if run is None:
+            return b""
         found = b""
-        while piece := self.output(run, len(found)):
+        while piece := self.output_frames(run, len(found)):
             found += piece
         whole = b"".join(frames.read_stream(found, kind))
         if last_lines is None:
@@ -277,7 +286,7 @@ class Looking(History):
 
     def cut_bytes(self, run: Run) -> int:
         """Return how many bytes of what a run has printed were not kept, for `output_limit_bytes` or a full disk."""
-        return check.cut_bytes(lambda start, limit: self.output(run, start, limit=limit))
+        return check.cut_bytes(lambda start, limit: self.output_frames(run, start, limit=limit))
 
     @overload
     def wait(  # type: ignore[overload-overlap]  # a text is a sequence of texts, and here one id

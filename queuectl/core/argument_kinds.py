@@ -190,6 +190,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "Filter": Kind(_is_filter, "a Filter"),
     "Chosen": Kind(_is_chosen, "what choose() gave"),
     "Captured": Kind(_is_named("Captured"), "a Captured"),
+    "str | Run": Kind(
+        lambda value: isinstance(value, str) or _is_named("Run")(value), "a job's id, or a run, as runs() returns them"
+    ),
     "Run": Kind(_is_named("Run"), "a run, as runs() gives them"),
     "Queue": Kind(_is_named("Queue"), "a Queue"),
     "Stream": Kind(lambda value: is_text(value) or is_count(value), "a job's number, or a stream's name"),

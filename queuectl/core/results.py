@@ -166,7 +166,7 @@ class Overview(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One run of a job; `number` and `token` are what Queue.output finds by what it printed."""
+    """One run of a job; `number` and `token` are what Queue.output_bytes finds by what it printed."""
 
     number: int
     attempt: int

@@ -40,7 +40,7 @@ def retry_dead(queue: Queue, body: Body) -> dict[str, Any]:
 def purge_dead(queue: Queue, body: Body) -> dict[str, Any]:
     """Remove dead jobs: those named, or all."""
     chosen, reason = _chosen(queue, body)
-    return {"ids": queue.dlq_purge(chosen, reason=reason)}
+    return {"ids": queue.dlq_purge(chosen, all=chosen is None, reason=reason)}
 
 
 def _chosen(queue: Queue, body: Body) -> tuple[list[str] | None, str | None]:

@@ -146,7 +146,7 @@ def test_all_dead_jobs_are_purged(queue: Queue) -> None:
     """Without names every dead job goes, and nothing else does."""
     for live in LIVES.values():
         live(queue, live.__name__)
-    assert queue.dlq_purge() == ["dead"]
+    assert queue.dlq_purge(all=True) == ["dead"]
     assert {job.id for job in queue.jobs()} == LIVES.keys() - {"dead"}
 
 
@@ -187,7 +187,7 @@ def test_ended_jobs_of_a_state_are_cleared(queue: Queue, state: str, as_text: bo
     """Clearing removes the jobs of that state and no others; the state may be given as text."""
     for live in LIVES.values():
         live(queue, live.__name__)
-    assert queue.clear(state=state if as_text else JobState(state)) == 1  # type: ignore[arg-type]
+    assert queue.clear(all=True, state=state if as_text else JobState(state)) == 1  # type: ignore[arg-type]
     assert {job.id for job in queue.jobs()} == LIVES.keys() - {state}
     assert queue.history(state)[-1].event == Removed(state)
 
@@ -196,7 +196,7 @@ def test_completed_jobs_are_cleared_unless_told_otherwise(queue: Queue) -> None:
     """Clear by itself takes completed jobs only, and the second time finds none."""
     for live in LIVES.values():
         live(queue, live.__name__)
-    assert (queue.clear(reason="tidy"), queue.clear()) == (1, 0)
+    assert (queue.clear(all=True, reason="tidy"), queue.clear(all=True)) == (1, 0)
     assert queue.history("completed")[-1].reason == "tidy"
 
 
@@ -205,7 +205,7 @@ def test_what_has_not_ended_is_not_cleared(queue: Queue, state: JobState) -> Non
     """A job that may still run is not cleared away."""
     LIVES[str(state)](queue, "a")
     with pytest.raises(InvalidInput, match="state"):
-        queue.clear(state=state)
+        queue.clear(all=True, state=state)
     assert state_of(queue, "a") == state
 
 
@@ -224,7 +224,7 @@ def test_more_than_a_chunk_is_cleared(queue: Queue) -> None:
     """However many jobs have ended, one call clears them all."""
     queue.enqueue_many([JobRequest("true", cwd="/")] * 10_001)
     queue.complete_many(queue.claim("w", 10_001))
-    assert queue.clear() == 10_001
+    assert queue.clear(all=True) == 10_001
     assert (queue.jobs(), queue.status().queues) == ([], {})
     assert queue.replay(check=True).differences == []
 
@@ -234,3 +234,23 @@ def test_an_act_is_recorded_at_the_logs_time(queue: Queue, clock: FakeClock) -> 
     queue.enqueue("true", id="a")
     clock.jump(-3600)
     assert queue.cancel("a").updated_at_us == START_US
+
+
+@pytest.mark.parametrize(
+    ("act", "field"),
+    [
+        (lambda queue: queue.dlq_purge(), "job_ids"),
+        (lambda queue: queue.dlq_purge(["dead"], all=True), "job_ids"),
+        (lambda queue: queue.clear(), "older_than_s"),
+        (lambda queue: queue.clear(state="dead"), "older_than_s"),
+    ],
+)
+def test_all_is_said_in_so_many_words(queue: Queue, act: Callable[[Queue], object], field: str) -> None:
+    """What would remove every job is refused unless it says so; nothing is removed."""
+    dead(queue, "dead")
+    completed(queue, "completed")
+    head = queue.log.head()
+    with pytest.raises(InvalidInput, match="all=True") as refused:
+        act(queue)
+    assert refused.value.field == field
+    assert queue.log.head() == head

@@ -233,7 +233,7 @@ def test_a_job_that_is_gone_cannot_end(queue: Queue, verb: Callable[[Queue, Job]
     queue.enqueue("true", id="a")
     job = running(queue)
     queue.complete(job)
-    queue.clear()
+    queue.clear(all=True)
     again = queue.enqueue("true", id="a")
     with pytest.raises((StaleLease, JobNotFound)):
         verb(queue, job)

@@ -416,7 +416,7 @@ def test_an_event_is_brought_home_to_its_job(queue: Queue) -> None:
 def test_the_history_stays_when_the_job_goes(queue: Queue) -> None:
     """A removed job is not found and says why, but its history is; a later job of its id goes on with it."""
     completed(queue, "a")
-    queue.clear()
+    queue.clear(all=True)
     with pytest.raises(JobNotFound, match="removed"):
         queue.job("a")
     assert [each.position for each in queue.history("a")] == [1, 2, 3, 4, 5]
@@ -518,7 +518,7 @@ def test_waiting_sees_what_others_do(queue: Queue) -> None:
 def test_a_job_removed_meanwhile_ends_the_wait(queue: Queue) -> None:
     """Waiting for a job that is purged ends with the news."""
     dead(queue, "a")
-    queue.dlq_purge()
+    queue.dlq_purge(all=True)
     with pytest.raises(JobNotFound, match="removed"):
         queue.wait(["a"])
 

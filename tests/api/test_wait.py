@@ -86,3 +86,18 @@ def test_who_looks_is_not_warned(queue: Queue) -> None:
     with pytest.raises(WaitTimeout):
         queue.wait("a", timeout=0.1, on_look=heard.append)
     assert heard == [{"default"}]
+
+
+def test_what_a_job_printed_is_read_by_its_id(queue: Queue) -> None:
+    """Its last run's output is there as text and as bytes, of one stream or both; before the first run it is empty."""
+    queue.enqueue(r"printf 'one\n\377\n'; echo two >&2", id="a")
+    assert (queue.output_text("a"), queue.output_bytes("a")) == ("", b"")
+    queue.run_worker(drain=True)
+    assert queue.output_bytes("a", "stdout") == b"one\n\xff\n"
+    assert queue.output_text("a", "stdout", last_lines=1) == "\ufffd\n"
+    assert queue.output_text("a", "stderr") == "two\n"
+    assert sorted(queue.output_text("a").splitlines()) == ["one", "two", "\ufffd"]
+    [run] = queue.runs("a")
+    assert queue.output_bytes(run) == queue.output_bytes("a")
+    with pytest.raises(LookupError):
+        queue.output_text("b")

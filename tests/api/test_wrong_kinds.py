@@ -113,7 +113,7 @@ def arguments(queue: Queue, tmp_path: Path, name: str) -> dict[str, Any]:
         "key": "max_retries", "value": 5, "position": 1, "at_us": 5, "after": 0, "timeout_s": 0.01, "stream": 1,
         "name": "reader", "workers": ["w"], "events": [], "file": str(tmp_path / "file"), "into": tmp_path / "into",
         "write": print, "source": io.BytesIO(), "files": [str(jobs)], "format": "jobs-json", "older_than_s": 1e9,
-        "actor": "me", "id": "w", "path": tmp_path / "other",
+        "actor": "me", "id": "w", "of": job.id, "path": tmp_path / "other",
     }  # fmt: skip
     function = getattr(METHODS[name], "__wrapped__", METHODS[name])
     code, defaults = function.__code__, {*(function.__kwdefaults__ or {})}

@@ -88,7 +88,7 @@ def test_retention_at_work_meanwhile_is_noticed(queue: Queue) -> None:
 def test_an_id_that_was_used_twice_is_the_job_of_then(queue: Queue) -> None:
     """A job that was removed is shown as it was, the next one of its id from its own beginning on."""
     first = completed(queue, "a")
-    queue.clear()
+    queue.clear(all=True)
     cleared = queue.head()
     second = queue.enqueue("false", id="a")
     assert queue.as_of(first.version).job("a") == first
@@ -118,7 +118,7 @@ def test_pages_of_the_past_go_on_where_they_ended(queue: Queue) -> None:
         dead(queue, f"dead{n}")
     queue.enqueue_many([JobRequest("true", f"job{n}", priority=n % 2) for n in range(4)])
     position = queue.head()
-    queue.dlq_purge()
+    queue.dlq_purge(all=True)
     queue.claim("w1", 4)
     with queue.as_of(position) as then:
         for state in (None, "dead", "pending"):

@@ -118,7 +118,7 @@ def test_the_first_queue_goes_its_own_way(queue: Queue, tmp_path: Path) -> None:
     job = completed(queue, "a")
     queue.branch(tmp_path / "then", queue.head())
     with Queue.open(tmp_path / "then") as then:
-        then.clear()
+        then.clear(all=True)
         then.enqueue("true", id="b")
     assert [each.id for each in queue.jobs()] == ["a"]
     assert file_of(queue.path, job.number, 1) != file_of(tmp_path / "then", job.number, 1)

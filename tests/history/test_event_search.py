@@ -26,7 +26,7 @@ def busy(queue: Queue, clock: FakeClock) -> Queue:
             queue.complete(running) if chance.random() < 0.6 else queue.fail(running, "no")
         queue.config_set("max_retries", chance.randrange(9))
         if chance.random() < 0.5:
-            queue.clear()
+            queue.clear(all=True)
         clock.advance(1)
     return queue
 

@@ -97,8 +97,8 @@ def test_every_event_has_an_actor(family: Queue) -> None:
 
 def test_removed_jobs_keep_their_place(family: Queue) -> None:
     """A job that left the views is still there, with how it stood, also where its id was given again."""
-    family.clear()
-    family.dlq_purge()
+    family.clear(all=True)
+    family.dlq_purge(all=True)
     family.enqueue("false", id="mid")
     found = family.family("leaf1")
     assert names(found.root) == ("root", [("mid", [("leaf1", [])])])

@@ -32,7 +32,7 @@ with Queue.open(sys.argv[1]) as queue:
         first, *others = worker.claim(5, lease_s=60)
         worker.fail(worker.start(first), "exit code 1", return_code=1)
         print(len(worker.complete_many(others)), flush=True)
-        queue.clear()
+        queue.clear(all=True)
 """
 
 REPLAY = [sys.executable, "-m", "queuectl", "--db"]

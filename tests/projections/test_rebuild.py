@@ -63,7 +63,7 @@ def test_the_views_are_what_the_log_says_at_every_step(queue: Queue, clock: Fake
         lambda: queue.enqueue("true", id="c", delay_s=5),
         lambda: queue.claim("w3", 5),
         lambda: queue.cancel("c"),
-        lambda: queue.clear(),
+        lambda: queue.clear(all=True),
     ]
     for step in steps:
         step()
@@ -237,7 +237,7 @@ def test_workers_change_what_was_compared_already(long_queue: Queue, clock: Fake
     changes = iter(
         [
             lambda: long_queue.claim("w1", 3),
-            lambda: long_queue.clear(state=JobState.CANCELLED),
+            lambda: long_queue.clear(all=True, state=JobState.CANCELLED),
             lambda: clock.advance(10),
             lambda: long_queue.fail(running(long_queue), "exit code 1", return_code=1),
             lambda: long_queue.enqueue("true", id="gone"),

@@ -183,7 +183,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(state=st.sampled_from(ENDED))
     def clear(self, state: str) -> None:
         gone = self.ids_in(state)
-        assert self.queue.clear(state=JobState(state)) == len(gone)
+        assert self.queue.clear(all=True, state=JobState(state)) == len(gone)
         for job_id in gone:
             del self.jobs[job_id]
 

@@ -88,14 +88,14 @@ def test_a_removed_job_s_id_stands_for_no_other(queue: Queue) -> None:
     """A removed job's id stands for no other; its beginning stands for it where its history is asked for."""
     queue.enqueue("true", id="night")
     queue.cancel("night")
-    queue.clear(state=JobState.CANCELLED)
+    queue.clear(all=True, state=JobState.CANCELLED)
     queue.enqueue("true", id="nightly")
     with pytest.raises(JobNotFound, match="was removed"):
         queue.match_id("night")
     assert queue.match_id("night", or_removed=True) == "night"
     assert queue.match_id("nigh", or_removed=True) == "nightly"
     queue.cancel("nightly")
-    queue.clear(state=JobState.CANCELLED)
+    queue.clear(all=True, state=JobState.CANCELLED)
     with pytest.raises(AmbiguousJob):
         queue.match_id("nig", or_removed=True)
 

@@ -304,7 +304,7 @@ def test_history_says_what_is_not_there(queue: Queue, tmp_path: Path) -> None:
     """Without the archive an old job is not found, with a word on where it may be; a new one of its id tells of it."""
     completed(queue, "a")
     completed(queue, "b")
-    queue.clear()
+    queue.clear(all=True)
     queue.enqueue("true", id="b", delay_s=HOUR_S)
     queue.compact(older_than_s=0)
     assert len(queue.history("b")) == 6

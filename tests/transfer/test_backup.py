@@ -125,7 +125,7 @@ def test_output_is_there_though_its_job_goes_meanwhile(lived: Path, tmp_path: Pa
     """A job cleared once the copy is made, and its output file with it, has its output in the backup."""
     with Queue.open(lived) as queue, Queue.open(lived) as other:
         before = files_of(lived / "outputs")
-        queue.backup(str(tmp_path / "b.tar"), progress=lambda what, *_: what == "Checking" and other.clear())
+        queue.backup(str(tmp_path / "b.tar"), progress=lambda what, *_: what == "Checking" and other.clear(all=True))
         assert files_of(lived / "outputs") != before
     Queue.restore(str(tmp_path / "b.tar"), tmp_path / "new")
     assert files_of(tmp_path / "new" / "outputs") == before

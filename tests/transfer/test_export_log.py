@@ -115,7 +115,7 @@ def live(queue: Queue, clock: FakeClock, act: int, chance: random.Random) -> Non
     elif act == 6:
         queue.retry(job_id)
     elif act == 7:
-        queue.clear(state=chance.choice(["completed", "dead", "cancelled"]))  # type: ignore[arg-type]
+        queue.clear(all=True, state=chance.choice(["completed", "dead", "cancelled"]))  # type: ignore[arg-type]
     elif act == 8:
         queue.config_set("max_retries", chance.randrange(3))
     else:
@@ -151,7 +151,7 @@ def cut(queue: Queue, clock: FakeClock) -> Path:
     queue.complete(running(queue), output=PRINTED)
     queue.compact(older_than_s=0)
     completed(queue, "kept for a while")
-    queue.clear()
+    queue.clear(all=True)
     queue.compact(older_than_s=0)
     completed(queue, "kept")
     cancelled(queue, "last")
@@ -226,7 +226,7 @@ def test_any_queue_that_was_cut_comes_back_the_same(acts: list[int], kept: bool,
 def test_a_gap_that_retention_did_not_leave_is_refused(queue: Queue, tmp_path: Path) -> None:
     """An event that is missing behind the cut is named."""
     completed(queue, "gone")
-    queue.clear()
+    queue.clear(all=True)
     completed(queue, "kept")
     cancelled(queue, "last")
     queue.close()

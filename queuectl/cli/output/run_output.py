@@ -48,7 +48,7 @@ class Wanted(NamedTuple):
         """Whether a run was only given back: it used no attempt and printed nothing, and was not asked for."""
         if self.all_runs or self.attempt is not None or run.state != "released":
             return False
-        return not queue.output(run, limit=1)
+        return not queue.output_frames(run, limit=1)
 
 
 class Printer:

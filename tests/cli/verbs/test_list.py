@@ -139,7 +139,7 @@ def test_a_job_removed_between_transactions(cli: CommandLine, monkeypatch: pytes
         found = queue.each_job(Filter())
         assert [next(found).id, next(found).id] == ["j4", "j3"]
         queue.cancel("j3")
-        queue.clear(state=JobState.CANCELLED)
+        queue.clear(all=True, state=JobState.CANCELLED)
         assert [job.id for job in found] == ["j2", "j1", "j0"]
 
 
