@@ -60,8 +60,8 @@ def test_what_is_no_longer_there_is_refused(tmp_path: Path, go: Callable[[Path],
             lambda: queue.job("a"),
             lambda: list(queue.events()),
             lambda: queue.claim("me"),
-            queue.sizes,
-            queue.check_there,
+            queue.admin.sizes,
+            queue.admin.check_there,
         ):
             with pytest.raises(NoQueue, match="deleted or replaced; open it again"):
                 use()
@@ -113,7 +113,12 @@ def test_no_acknowledged_job_is_lost_with_the_lock_file(tmp_path: Path, go: Call
         queue.enqueue("true", id="a")
         go(path)
         beside = command(path, "enqueue", "b", "true")
-        for use in (lambda: queue.enqueue("true", id="c"), lambda: queue.job("a"), queue.sizes, queue.check_there):
+        for use in (
+            lambda: queue.enqueue("true", id="c"),
+            lambda: queue.job("a"),
+            queue.admin.sizes,
+            queue.admin.check_there,
+        ):
             with pytest.raises(NoQueue, match="was deleted or replaced; open it again"):
                 use()
     with Queue.open(path) as again:
@@ -130,7 +135,8 @@ queue.enqueue("true", id="a")
 queue.jobs(limit=1)
 print("open", flush=True)
 sys.stdin.readline()
-for use in (lambda: queue.jobs(limit=1), lambda: queue.enqueue("true", id="b"), queue.sizes, queue.check_there):
+admin = queue.admin
+for use in (lambda: queue.jobs(limit=1), lambda: queue.enqueue("true", id="b"), admin.sizes, admin.check_there):
     try:
         use()
     except NoQueue as error:
@@ -489,7 +495,12 @@ def test_a_data_file_cut_short_under_a_handle_is_refused(tmp_path: Path, left: f
         queue.enqueue("true", id="a")
         size = int(left * data.stat().st_size)
         os.truncate(data, size)
-        for use in (lambda: queue.job("a"), lambda: queue.enqueue("true", id="b"), queue.sizes, queue.check_there):
+        for use in (
+            lambda: queue.job("a"),
+            lambda: queue.enqueue("true", id="b"),
+            queue.admin.sizes,
+            queue.admin.check_there,
+        ):
             with pytest.raises(NoQueue, match="was cut short, so restore a backup"):
                 use()
     assert data.stat().st_size == size
