@@ -23,17 +23,41 @@ Made from the docstrings by `python docs/generate.py`; do not edit.
 
     from queuectl import Queue
 
-    with Queue.open() as queue:
-        job = queue.enqueue("echo hi", max_retries=2)
-        queue.run_worker(drain=True)                     # or leave it to a `queuectl worker start` that runs anyway
-        done = queue.wait(job.id, timeout="1m")
-        print(done.state, done.return_code)
+    with Queue.open() as queue:                                          # $QUEUECTL_DB, or this user's own
+        files = ["/etc/passwd", "/etc/group", "/etc/no-such-file"]
+        sums = [{"command": ["sha256sum", file], "timeout": "5m", "max_retries": 0} for file in files]
+        ids = queue.enqueue_many(sums, reason="nightly sums").ids        # on disk when this returns
+        queue.run_worker(slots=2, drain=True)                            # or leave it to `queuectl worker start`
+        for job in queue.wait(ids, timeout="1h"):
+            print(job.state, job.finished_at, queue.output_text(job.id), end="")
+            if job.state == "dead":
+                print(job.error, [type(each.event).__name__ for each in queue.history(job.id)])
 
 `Queue` has everything the command line has: it is what the command line uses. What it gives are
 values that hold nothing open. It is safe to have the queue open in any number of processes and threads, as often
 as you like, to be read only or not; after a fork the child opens its own. Three short programs are in
 [examples/](../examples/): [fan_out.py](../examples/fan_out.py), [post_failures.py](../examples/post_failures.py),
 and a nightly backup."""
+
+CONCURRENCY = """\
+A queue may be used by as many threads at once as you like, and what they enqueue at one time shares a commit. Each call
+waits for the disk, and `wait`, `run_worker` and a subscription wait for longer: in asyncio give them to a thread.
+
+    import asyncio
+
+    async def main():
+        with Queue.open() as queue:
+            jobs = [await asyncio.to_thread(queue.enqueue, f"sleep 0.{n}; echo {n}") for n in range(5)]
+            worker = asyncio.create_task(asyncio.to_thread(queue.run_worker, slots=4, drain=True))
+            waits = (asyncio.to_thread(queue.wait, job.id, timeout="1h") for job in jobs)
+            print([job.state for job in await asyncio.gather(*waits)])
+            await worker
+
+    asyncio.run(main())
+
+A task that is cancelled leaves its thread at it: give `wait` a `timeout`. A worker in a thread hears no signals: the
+main thread's handlers stay yours. Without `drain` it runs until `queue.worker(id).stop()`, `id` as `queue.workers()`
+has it."""
 
 ERRORS = """\
 Each is one line that says what was tried, on which id and what was found (`error.message`), and what to type
@@ -87,6 +111,7 @@ def page() -> str:
     parts = [INTRO, "## Queue", words.replace("\n", " ")]
     for title, kind in SECTIONS.items():
         parts += [f"### {title}", *_introduced(kind), "\n".join(f"- {each}" for each in _methods(kind))]
+    parts += ["## Threads and asyncio", CONCURRENCY]
     parts += ["## Signals and time limits", SIGNALS]
     parts += ["## Functions", "\n".join(f"- {_told(name, each)}" for name, each in functions.items())]
     parts += ["## Values", "\n".join(f"- {_value(name, each)}" for name, each in values.items())]

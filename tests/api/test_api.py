@@ -1,5 +1,6 @@
 """The Python API: what is public is there, says what it does, and its examples run."""
 
+import ast
 import doctest
 import inspect
 import re
@@ -99,7 +100,7 @@ def test_the_examples_of_the_pages(page: str, tmp_path: Path) -> None:
     """The Python of the README and of docs/python.md runs as it stands, with a worker beside it."""
     text = (README.parent / page).read_text()
     blocks = re.findall(r"((?:^    .*\n|^\n)+)", text, re.M)
-    code = [block for block in blocks if block.strip().startswith(("from queuectl", "with Queue"))]
+    code = [block for block in blocks if block.strip().startswith(("from queuectl", "with Queue", "import asyncio"))]
     assert code
     script = "".join(re.sub(r"^    ", "", block, flags=re.M) for block in code)
     environment = {"QUEUECTL_DB": str(tmp_path / "q"), "PATH": "/usr/bin:/bin"}
@@ -118,3 +119,15 @@ def test_the_examples_of_the_pages(page: str, tmp_path: Path) -> None:
         finally:
             worker.terminate()
     assert done.returncode == 0, done.stderr
+
+
+def test_type_checkers_know_the_names_that_there_are() -> None:
+    """What stands for type checkers in queuectl/__init__.py is what its table has, from the same modules."""
+    [block] = [
+        each
+        for each in ast.parse(Path(queuectl.__file__).read_text()).body
+        if isinstance(each, ast.If) and ast.unparse(each.test) == "TYPE_CHECKING"
+    ]
+    told = {name.name: each.module for each in block.body if isinstance(each, ast.ImportFrom) for name in each.names}
+    assert told == queuectl._HOME_OF
+    assert queuectl.__all__ == sorted(told)
