@@ -58,7 +58,7 @@ class InvalidLine(QueuectlError, ValueError):
 
 
 class JobNotFound(QueuectlError, LookupError):
-    """No live job has this id; those of `near` are like it. `archived_at`: the segment that has the job of old.
+    """No live job has this id; those of `near` are like it. `archived_at`: the segment that has the archived job.
 
     `is_numbered`: it was asked for by its number, and its id is not known.
     """

@@ -153,7 +153,7 @@ class Admin(Opened, called="Queue.admin"):
         """
         if not files:
             raise InvalidInput("files", "none", "one or two")
-        wanted = import_jobs.Wanted(skip_existing, waiting_only, partly, dry_run)
+        wanted = import_jobs.WantedJobs(skip_existing, waiting_only, partly, dry_run)
         names = [os.fspath(each) for each in files]
         opened = (
             foreign_files.json_rows(names[0], names[1] if len(names) > 1 else None)

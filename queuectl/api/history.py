@@ -55,7 +55,7 @@ class History(Opened):
         limit: int | None = None,
         last: int | None = None,
     ) -> Iterator[Recorded]:
-        """Return the events behind the position `after`, up to and with `until`, in short read transactions.
+        """Return the events after the position `after`, up to and with `until`, in short read transactions.
 
         `types` are names of event types, `job` is an id, `queue` means events of its jobs; `limit` is for
         the first so many of those chosen, `last` for the newest so many. Raises InvalidInput, and
@@ -71,9 +71,9 @@ class History(Opened):
     def subscribe(
         self, name: str, *, start: Literal["beginning", "now"] | int = "beginning", follow: bool = True
     ) -> Subscription:
-        """Return the events behind a named checkpoint, batch by batch, each at least once and in order.
+        """Return the events after a named checkpoint, batch by batch, each at least once and in order.
 
-        A name that is new begins as `start` says: at the beginning, now, or behind a position. Asking for
+        A name that is new begins as `start` says: at the beginning, now, or after a position. Asking for
         the next batch acknowledges the one before, on disk. `follow` False stops at the log's end. Raises
         InvalidInput.
         """

@@ -64,7 +64,7 @@ class Asking(Looking):
     ) -> Job:
         """Enqueue one command: a shell line, or a list of words that runs without a shell.
 
-        `id` None is one of our making, `priority` higher runs first, `max_retries` are attempts after the
+        `id` None is a generated one, `priority` higher runs first, `max_retries` are attempts after the
         first, `timeout` 0 is never, a retry waits `backoff_base ** attempt` seconds, and None of these is
         as configured. `cwd` None is this process's directory; `env` adds to the worker's environment.
         `shell` runs a shell line, a program and its options. `inherit_env` is what of this process's environment
@@ -102,7 +102,7 @@ class Asking(Looking):
         Of `requests`, each may be a JobRequest, a mapping with the keys of the JSON form, or a shell line.
         `skip_existing` leaves out those whose id is taken, which else refuse all; where one says `replace`,
         its id is taken only by a job that has not ended. `progress` is called
-        with the number done behind each transaction. Raises InvalidLine, with
+        with the number done after each transaction. Raises InvalidLine, with
         the request's number from 1, and nothing enqueued; BulkStopped where the store failed later.
         """
         return enqueue.enqueue_all(
@@ -195,7 +195,7 @@ class Asking(Looking):
     ) -> Acted:
         """Cancel, retry or remove the jobs chosen, 1,000 to a transaction, leaving those the filter no longer means.
 
-        `progress` is called with the number of jobs gone through behind each transaction.
+        `progress` is called with the number of jobs gone through after each transaction.
         """
         return job_actions.act_on_all(self._engine, chosen, reason=reason, progress=progress)
 

@@ -85,7 +85,7 @@ class Log(History, called="Queue.log"):
 
     def missing_history(self, events: list[Recorded]) -> str | None:
         """Describe what the `events` of a history lack, if that is archived in a place that is not there; else None."""
-        return archived_history.untold(self._store, events)
+        return archived_history.missing_history(self._store, events)
 
     def subscriptions(self) -> list[Subscriber]:
         """Return the subscriptions by name, and how far each is behind the log."""
@@ -94,9 +94,9 @@ class Log(History, called="Queue.log"):
             return subscriptions.listed(txn, now_us)
 
     def rewind(self, name: str, position: int) -> None:
-        """Set the subscription `name` back, so that it gives the events behind a position again.
+        """Set the subscription `name` back, so that it gives the events after a position again.
 
-        Raises InvalidInput for a name that there is not, and for a position behind its own.
+        Raises InvalidInput for a name that there is not, and for a position after its own.
         """
         subscriptions.rewind(self._store, name, position, self._clock.now_us())
 

@@ -371,7 +371,7 @@ class Looking(History):
         progress: Callable[[int, int], None] | None = None,
         at_us: int | None = None,
     ) -> as_of.Past:
-        """Return the queue as it was behind the event at a position, or `at` a time; close it after use.
+        """Return the queue as it was after the event at a position, or `at` a time; close it after use.
 
         `at_us` is `at` in microseconds. `progress` is called with the events folded and to be folded. Raises
         InvalidInput for a moment before the log begins or still to come, Archived where retention has taken out

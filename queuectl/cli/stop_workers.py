@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 POLL_S = 0.1
 
 
-class Asked(NamedTuple):
+class StopOutcome(NamedTuple):
     """Which workers were asked to stop, and which were found dead: idle, or with jobs on their leases."""
 
     stopping: list[str]
@@ -21,12 +21,12 @@ class Asked(NamedTuple):
     holding: list[str]
 
 
-def ask_to_stop(queue: "Queue", ids: Sequence[str], *, now: bool, reason: str | None) -> Asked:
+def ask_to_stop(queue: "Queue", ids: Sequence[str], *, now: bool, reason: str | None) -> StopOutcome:
     """Ask the workers named, or all that are alive, to stop; a dead one that runs nothing leaves the list.
 
     Raises InvalidInput for an unknown id, before any is asked.
     """
-    asked = Asked([], [], [])
+    asked = StopOutcome([], [], [])
     for info in _chosen({info.id: info for info in queue.workers()}, ids):
         if info.state == "dead" and not info.running:
             queue.worker(info.id).stopped("found gone", actor=queue.actor, reason=reason)

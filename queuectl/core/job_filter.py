@@ -101,7 +101,7 @@ def filter_of(
     )
 
 
-class Order(NamedTuple):
+class SortOrder(NamedTuple):
     """By what jobs are put in order, the smallest first unless `reverse`; jobs alike by age."""
 
     by: str
@@ -112,12 +112,12 @@ class Order(NamedTuple):
         return KEYS[self.by](job), job.number
 
 
-def order_of(text: str | None) -> Order | None:
+def order_of(text: str | None) -> SortOrder | None:
     """Read an order: one of KEYS, with `-` before it for the largest first; raises InvalidInput."""
     if text is None:
         return None
     word = text.strip().lower()
-    order = Order(word.removeprefix("-"), word.startswith("-"))
+    order = SortOrder(word.removeprefix("-"), word.startswith("-"))
     if order.by not in KEYS:
         raise InvalidInput("order", shown(text), f"one of {', '.join(KEYS)}, with - before it for the other way round")
     return order

@@ -14,7 +14,7 @@ from ..errors import InvalidInput, QueuectlError
 from ..events.types import Output, Reason
 from ..outputs import storage
 from ..projections import scheduled
-from .unit_of_work import Order, Unit, token_of
+from .unit_of_work import JobOrder, Unit, token_of
 
 ERROR_CHARS: Final = TEXT_CHARS
 """An event stays below half a page of the store, with the stderr that goes beside it."""
@@ -150,6 +150,8 @@ def bounded(text: str) -> str:
     return text[:ERROR_CHARS].encode(errors="replace").decode()
 
 
-def _with_jobs(jobs: Sequence[Job], refused: Sequence[tuple[Order, QueuectlError]]) -> list[tuple[Job, QueuectlError]]:
+def _with_jobs(
+    jobs: Sequence[Job], refused: Sequence[tuple[JobOrder, QueuectlError]]
+) -> list[tuple[Job, QueuectlError]]:
     by_number = {job.number: job for job in jobs}
     return [(by_number[number], error) for (number, _), error in refused]

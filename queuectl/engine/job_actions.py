@@ -13,7 +13,7 @@ from ..errors import InvalidInput
 from ..outputs import storage
 from ..queries import job_list
 from ..store.store import Store
-from .unit_of_work import Engine, Order, Unit
+from .unit_of_work import Engine, JobOrder, Unit
 
 CHUNK: Final = 1_000
 """Jobs in a transaction."""
@@ -44,7 +44,7 @@ def edit(engine: Engine, job_id: str, changes: Mapping[str, Any], *, again: bool
     """
     with engine.unit(reason=reason, rings=True) as unit:
         job = unit.find(job_id)
-        orders: list[Order] = [(job.number, RequeueJob())] if again else []
+        orders: list[JobOrder] = [(job.number, RequeueJob())] if again else []
         orders.append(
             (job.number, EditJob(edit_from(job.spec, changes, now_us=unit.now_us, wall_us=engine.clock.now_us())))
         )

@@ -16,7 +16,7 @@ from ..core.results import Recovered
 from ..events.types import WORKER_STREAM, WorkerStopped
 from ..liveness import lock_file
 from ..liveness.lock_file import Sighting
-from ..liveness.orphans import put_down
+from ..liveness.orphans import kill_orphans
 from ..projections import jobs, leases, workers
 from ..queries import presence
 from ..store.store import Transaction
@@ -86,7 +86,7 @@ def _is_over(sighting: Sighting, *, is_elsewhere: bool, ends_by_s: float) -> boo
     A namespace whose first process it was has ended by a moment of awake_s(), which is waited for.
     """
     if sighting.is_of_this_place:
-        return put_down(sighting, sighting.runs, patience_s=_PATIENCE_S)
+        return kill_orphans(sighting, sighting.runs, patience_s=_PATIENCE_S)
     if sighting.is_of_gone_namespace:
         time.sleep(max(0.0, ends_by_s - awake_s()))
         return True
@@ -124,7 +124,7 @@ def _is_given_up(engine: Engine, job: Job) -> bool:
         return True
     is_frozen = awake_s() - sighting.seen_s > sighting.lease_s
     runs = [run for run in sighting.runs if run.token == token_of(job)]
-    return is_frozen and (not sighting.is_of_this_place or put_down(sighting, runs, patience_s=_PATIENCE_S))
+    return is_frozen and (not sighting.is_of_this_place or kill_orphans(sighting, runs, patience_s=_PATIENCE_S))
 
 
 def _bury(

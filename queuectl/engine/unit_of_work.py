@@ -40,7 +40,7 @@ from ..system.clock import Clock
 from ..system.scope import scope
 from .log_clock import anchored_us, now_us
 
-Order = tuple[int, JobCommand]
+JobOrder = tuple[int, JobCommand]
 """A job's number and what to do with it."""
 
 
@@ -86,7 +86,7 @@ class Unit:
             raise JobNotFound(job_id, removed=removed.find(self.txn, job_id) is not None)
         return self.views.job(number) or next(jobs.each(self.txn, [number]))
 
-    def execute(self, orders: Sequence[Order]) -> list[Job]:
+    def execute(self, orders: Sequence[JobOrder]) -> list[Job]:
         """Carry out orders, all or none; returns the jobs afterwards.
 
         Raises the first refusal.
@@ -94,14 +94,14 @@ class Unit:
         jobs, _ = self._run(orders, None)
         return jobs
 
-    def execute_each(self, orders: Sequence[Order]) -> tuple[list[Job], list[tuple[Order, QueuectlError]]]:
+    def execute_each(self, orders: Sequence[JobOrder]) -> tuple[list[Job], list[tuple[JobOrder, QueuectlError]]]:
         """Carry out those of the orders that are not refused; returns those jobs, and the refusals."""
         return self._run(orders, [])
 
     def enqueue(self, specs: Sequence[JobSpec], *, skip_existing: bool = False, ours: Container[int] = ()) -> list[Job]:
         """Bring jobs into being; raises DuplicateJob, or leaves those out, whose id is taken.
 
-        `ours` are the indexes of specs whose id is of our making: those get another one instead.
+        `ours` are the indexes of specs whose id was generated: those get another one instead.
         """
         appends = []
         taken: set[str] = set()
@@ -180,7 +180,7 @@ class Unit:
         `launched` is the highest token for which the worker had come to start a command, where that is known.
         """
         policies = self.retry_policies()
-        orders: list[Order] = []
+        orders: list[JobOrder] = []
         for job in held:
             worker = job.lease.worker if job.lease else ""
             row = workers.get(self.txn, worker)
@@ -230,8 +230,8 @@ class Unit:
         self.views.let_go(recorded, event, numbers)
 
     def _run(
-        self, orders: Sequence[Order], refused: list[tuple[Order, QueuectlError]] | None
-    ) -> tuple[list[Job], list[tuple[Order, QueuectlError]]]:
+        self, orders: Sequence[JobOrder], refused: list[tuple[JobOrder, QueuectlError]] | None
+    ) -> tuple[list[Job], list[tuple[JobOrder, QueuectlError]]]:
         numbers = [number for number, _ in orders]
         if len(set(numbers)) < len(numbers):  # what comes next for a job is decided on what came before
             parts = [self._run([order], refused) for order in orders]

@@ -114,7 +114,7 @@ class Envelope(Struct, omit_defaults=True, gc=False):
     h: bytes | None = None
 
 
-class Told(Struct, gc=False):
+class EventHeader(Struct, gc=False):
     """What an envelope says of its event's time and type, and the digest that it keeps."""
 
     t: int
@@ -123,7 +123,7 @@ class Told(Struct, gc=False):
     h: bytes | None = None
 
 
-class Outline(Told, gc=False):
+class Outline(EventHeader, gc=False):
     """What an envelope says of its event's place in its stream too."""
 
     s: Stream | None = None
@@ -134,7 +134,7 @@ class Outline(Told, gc=False):
         return position if self.s is None else self.s
 
 
-_told: Callable[[Any], Told] = Decoder(Told).decode
+_told: Callable[[Any], EventHeader] = Decoder(EventHeader).decode
 _outlined: Callable[[Any], Outline] = Decoder(Outline).decode
 
 
@@ -213,7 +213,7 @@ def unpack(key: bytes, value: bytes) -> Data:
     return _unpacked(int.from_bytes(key, "big"), _payload(key, value))
 
 
-def told(key: bytes, value: bytes) -> Told:
+def told(key: bytes, value: bytes) -> EventHeader:
     """Return what an envelope says of its event's time and type; raises CorruptLog or NewerFormat."""
     try:
         found = _told(_payload(key, value))

@@ -32,7 +32,7 @@ _NUMBERS_BYTES: Final = 24
 Start = Literal["beginning", "now"] | int
 
 
-class Checkpoint(NamedTuple):
+class SubscriptionPosition(NamedTuple):
     """Up to where a name has acknowledged events; `moves` counts the writes, so that none goes unseen."""
 
     position: int
@@ -113,13 +113,13 @@ class Subscription:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _moved(self, position: int, now_us: int) -> Checkpoint:
+    def _moved(self, position: int, now_us: int) -> SubscriptionPosition:
         with self._store.write() as txn:
             found = _get(txn, self.name)
             if found is None or found not in (self._at, self._moving):
                 raise CheckpointMoved(self.name, self._at.position, None if found is None else found.position)
             self._at = found
-            self._moving = Checkpoint(position, now_us, found.moves + 1)
+            self._moving = SubscriptionPosition(position, now_us, found.moves + 1)
             _put(txn, self.name, self._moving)
         return self._moving
 
@@ -151,7 +151,7 @@ def rewind(store: Store, name: str, position: int, now_us: int) -> None:
         at = _found(txn, name)
         if type(position) is not int or not 0 <= position <= at.position:
             raise Unusable("position", shown(position), f"a whole number from 0 to {at.position}, where {name!r} is")
-        _put(txn, name, Checkpoint(position, now_us, at.moves + 1))
+        _put(txn, name, SubscriptionPosition(position, now_us, at.moves + 1))
 
 
 def remove(store: Store, name: str) -> None:
@@ -166,7 +166,7 @@ def names(txn: Transaction, start: str) -> Iterator[str]:
     return (name for name, _ in _all(txn) if name.startswith(start))
 
 
-def _opened(store: Store, now_us: int, name: str, start: Start) -> Checkpoint:
+def _opened(store: Store, now_us: int, name: str, start: Start) -> SubscriptionPosition:
     with store.read() as txn:
         known = _get(txn, name)
         _start(txn, start)
@@ -175,7 +175,7 @@ def _opened(store: Store, now_us: int, name: str, start: Start) -> Checkpoint:
     with store.write() as txn:
         known = _get(txn, name)  # another may have been quicker
         if known is None:
-            known = Checkpoint(_start(txn, start), now_us, 1)
+            known = SubscriptionPosition(_start(txn, start), now_us, 1)
             _put(txn, name, known)
     return known
 
@@ -191,7 +191,7 @@ def _start(txn: Transaction, start: Start) -> int:
     return start
 
 
-def _found(txn: Transaction, name: str) -> Checkpoint:
+def _found(txn: Transaction, name: str) -> SubscriptionPosition:
     at = _get(txn, check_subscription(name))
     if at is None:
         there = [each for each, _ in _all(txn)]  # which also raises where it is there under a damaged name
@@ -201,26 +201,26 @@ def _found(txn: Transaction, name: str) -> Checkpoint:
     return at
 
 
-def _all(txn: Transaction) -> Iterator[tuple[str, Checkpoint]]:
+def _all(txn: Transaction) -> Iterator[tuple[str, SubscriptionPosition]]:
     return ((key.decode(), _unpacked(key, row)) for key, row in txn.scan(TABLE))
 
 
-def _get(txn: Transaction, name: str) -> Checkpoint | None:
+def _get(txn: Transaction, name: str) -> SubscriptionPosition | None:
     row = txn.get(TABLE, name.encode())
     return None if row is None else _unpacked(name.encode(), row)
 
 
-def _unpacked(key: bytes, row: bytes) -> Checkpoint:
+def _unpacked(key: bytes, row: bytes) -> SubscriptionPosition:
     if len(row) != _NUMBERS_BYTES and row[_NUMBERS_BYTES:] != _sum(key, row[:_NUMBERS_BYTES]):
         name = shown(key.decode(errors="replace"))
         raise StoreError(
             f"cannot read where subscription {name} is: its row is damaged; type `queuectl subscriptions remove`, and "
             "subscribe anew; `queuectl verify` says what else is wrong"
         )
-    return Checkpoint(*(int.from_bytes(row[start : start + 8], "big") for start in (0, 8, 16)))
+    return SubscriptionPosition(*(int.from_bytes(row[start : start + 8], "big") for start in (0, 8, 16)))
 
 
-def _put(txn: Transaction, name: str, at: Checkpoint) -> None:
+def _put(txn: Transaction, name: str, at: SubscriptionPosition) -> None:
     key, numbers = name.encode(), b"".join(map(key_of, at))
     txn.put(TABLE, key, numbers + _sum(key, numbers))
 

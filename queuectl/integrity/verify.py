@@ -18,7 +18,7 @@ LISTED_AT_MOST: Final = 1_000
 """Problems that are told one by one; of more only the number is known."""
 
 
-class Found(NamedTuple):
+class VerifyFindings(NamedTuple):
     """A problem: in which part, at which position of the log (None: at none), or somewhere from there to `until`.
 
     `is_damage` is False where it only could not be looked at, by this process or this release.
@@ -39,7 +39,7 @@ class Verified(NamedTuple):
     """
 
     parts: dict[str, dict[str, Any]]
-    problems: list[Found]
+    problems: list[VerifyFindings]
     problem_count: int
     notes: list[str]
     head: Checkpoint | None
@@ -91,7 +91,7 @@ class _Gathered:
     def __init__(self, path: Path, progress: PartProgress | None) -> None:
         self._path = path
         self.parts: dict[str, dict[str, Any]] = {}
-        self.problems: list[Found] = []
+        self.problems: list[VerifyFindings] = []
         self.count = 0
         self.notes: list[str] = []
         self.head: Checkpoint | None = None
@@ -131,7 +131,9 @@ class _Gathered:
         """Count a problem, and keep it while there are not too many."""
         self.count += 1
         if len(self.problems) < LISTED_AT_MOST:
-            self.problems.append(Found(part, position or None, until if until > position else None, what, is_damage))
+            self.problems.append(
+                VerifyFindings(part, position or None, until if until > position else None, what, is_damage)
+            )
 
     def ended(self, ending: subprocess_task.Ending) -> None:
         """Find where the process that looked came to its end."""

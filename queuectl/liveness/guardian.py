@@ -15,9 +15,9 @@ import sys
 from typing import Final
 
 from ..system.boot import awake_s
-from ..system.processes import Seen, seen, send
+from ..system.processes import SeenProcesses, seen, send
 from . import lock_file
-from .orphans import put_down
+from .orphans import kill_orphans
 
 START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from queuectl.liveness.guardian import main; main()"
 """The least that Python needs to load to run this: no site-packages, no environment, no other module of ours."""
@@ -40,10 +40,10 @@ def main() -> None:
     while os.getppid() == pid and not select.select([0], [], [], LOOK_S)[0]:
         _free_the_store(fd, worker, parent)
     if (sighting := lock_file.read(fd, worker)) is not None:
-        put_down(sighting, sighting.runs, patience_s=_GIVE_UP_S)
+        kill_orphans(sighting, sighting.runs, patience_s=_GIVE_UP_S)
 
 
-def _free_the_store(fd: int, worker: str, parent: Seen | None) -> None:
+def _free_the_store(fd: int, worker: str, parent: SeenProcesses | None) -> None:
     sighting = lock_file.read(fd, worker)
     if sighting is None or sighting.writing_since_s is None or parent is None or parent.pid != sighting.pid:
         return

@@ -62,7 +62,7 @@ _AT_MOST_BYTES: Final = 1 << 20
 """More than the file of a worker with 60,000 slots."""
 
 
-class Run(NamedTuple):
+class LaunchedRun(NamedTuple):
     """What a slot runs; `pid` 0 where the command may have been started or not.
 
     It was started between two moments, in seconds of booted_s(); its process id alone would not tell it
@@ -86,7 +86,7 @@ class Sighting(NamedTuple):
     seen_boot_s: float
     writing_since_s: float | None
     launched: int
-    runs: list[Run]
+    runs: list[LaunchedRun]
 
     @property
     def is_of_this_boot(self) -> bool:
@@ -224,7 +224,7 @@ def read(fd: int, worker: str) -> Sighting | None:
         seen_boot_us / 1e6,
         writing_us / 1e6 if writing_us else None,
         launched,
-        [Run(token, pid, born_from / 1e6, born_by / 1e6) for born_from, born_by, pid, token in rows if token],
+        [LaunchedRun(token, pid, born_from / 1e6, born_by / 1e6) for born_from, born_by, pid, token in rows if token],
     )
 
 

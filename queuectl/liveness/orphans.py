@@ -15,9 +15,9 @@ from typing import Final, NamedTuple
 
 from ..system.boot import sees_processes
 from ..system.interrupts import suppress_own
-from ..system.processes import TICKS, Look, Seen, environ, look, send
+from ..system.processes import TICKS, Look, SeenProcesses, environ, look, send
 from ..system.run_mark import MARK, mark_of
-from .lock_file import Run, Sighting
+from .lock_file import LaunchedRun, Sighting
 
 EMPTY_LOOKS: Final = 2
 """How many looks in a row must find nothing: one may miss a child that was just born, and whose parent then ended."""
@@ -41,7 +41,7 @@ class Root(NamedTuple):
     born_by_s: float
     latest_s: float = math.inf
 
-    def can_be_of(self, there: Seen) -> bool:
+    def can_be_of(self, there: SeenProcesses) -> bool:
         """Whether a process began no earlier than the command."""
         return there.started >= int(self.born_from_s * TICKS)
 
@@ -50,12 +50,12 @@ class Root(NamedTuple):
         """Return the mark as it stands in an environment."""
         return f"{MARK}={self.mark}".encode()
 
-    def is_it(self, there: Seen) -> bool:
+    def is_it(self, there: SeenProcesses) -> bool:
         """Whether a process that has its id is the command."""
         return int(self.born_from_s * TICKS) <= there.started <= int(self.born_by_s * TICKS)
 
 
-def family(there: Look, root: Root, kin: Iterable[Seen]) -> list[Seen]:
+def family(there: Look, root: Root, kin: Iterable[SeenProcesses]) -> list[SeenProcesses]:
     """Return the living processes of a run: its command's, those that are known to be `kin`, and theirs."""
     first = there.by_pid.get(root.pid)
     is_there = first is not None and root.is_it(first)
@@ -67,7 +67,7 @@ def family(there: Look, root: Root, kin: Iterable[Seen]) -> list[Seen]:
     return [each for each in there.descendants(seeds).values() if not each.is_dead]
 
 
-def kill(found: list[Seen], find: Callable[[], list[Seen]]) -> None:
+def kill(found: list[SeenProcesses], find: Callable[[], list[SeenProcesses]]) -> None:
     """Kill what was found, and what it makes meanwhile, which is found by looking once more.
 
     All of it is stopped first, so that nothing is born while one after the other is killed. One call is
@@ -79,7 +79,7 @@ def kill(found: list[Seen], find: Callable[[], list[Seen]]) -> None:
         send(each, signal.SIGKILL)
 
 
-def put_down(sighting: Sighting, runs: list[Run], *, patience_s: float) -> bool:
+def kill_orphans(sighting: Sighting, runs: list[LaunchedRun], *, patience_s: float) -> bool:
     """Kill what is left of a worker's runs until looks find nothing, and return whether they did in time."""
     give_up_at = time.monotonic() + patience_s
     empty = 0
@@ -91,7 +91,7 @@ def put_down(sighting: Sighting, runs: list[Run], *, patience_s: float) -> bool:
     return True
 
 
-def _kill_left(sighting: Sighting, runs: list[Run]) -> bool:
+def _kill_left(sighting: Sighting, runs: list[LaunchedRun]) -> bool:
     """Kill what a look finds, and return whether there was anything."""
     if not sees_processes():
         for run in runs:
@@ -104,7 +104,7 @@ def _kill_left(sighting: Sighting, runs: list[Run]) -> bool:
     return bool(found)
 
 
-def _left(roots: list[Root]) -> list[Seen]:
+def _left(roots: list[Root]) -> list[SeenProcesses]:
     there = look()
     entries = cache(lambda pid: frozenset(environ(pid)))  # for all of them, read once
     left = []
@@ -114,6 +114,6 @@ def _left(roots: list[Root]) -> list[Seen]:
     return left
 
 
-def _root(sighting: Sighting, run: Run) -> Root:
+def _root(sighting: Sighting, run: LaunchedRun) -> Root:
     latest_s = sighting.seen_boot_s + _SLACK_S
     return Root(mark_of(sighting.worker, run.token), run.pid, run.born_from_s, run.born_by_s, latest_s)

@@ -24,7 +24,7 @@ def cut_line(missing: bytes) -> bytes:
 
 
 class Frame(NamedTuple):
-    """A piece of one stream, or a cut; `end` is the offset behind it."""
+    """A piece of one stream, or a cut; `end` is the offset after it."""
 
     stream: bytes
     content: bytes
@@ -42,7 +42,7 @@ def read_frames(capture: bytes, start: int = 0) -> Iterator[Frame]:
 
 
 def end_of(capture: bytes, start: int = 0) -> int:
-    """Return the offset behind the frame whose header lies at an offset."""
+    """Return the offset after the frame whose header lies at an offset."""
     return start + HEADER_BYTES + content_bytes(capture[start : start + HEADER_BYTES])
 
 

@@ -12,7 +12,7 @@ from itertools import chain, islice
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..core.job import ENDED, WAITING, Job, JobState, evolve
-from ..core.job_filter import Filter, Order
+from ..core.job_filter import Filter, SortOrder
 from ..projections import counts, dead, ended, jobs, leases, marks, ready, scheduled
 from ..store.event_reader import EventReader
 from ..store.store import Transaction
@@ -46,7 +46,7 @@ class Walk(NamedTuple):
 
 
 def each(
-    read: Read, where: Filter, order: Order | None = None, *, limit: int | None = None, after: str | None = None
+    read: Read, where: Filter, order: SortOrder | None = None, *, limit: int | None = None, after: str | None = None
 ) -> Iterator[Job]:
     """Return the jobs meant, in order, after the job `after`, a bounded number to a read transaction.
 
@@ -96,7 +96,7 @@ def _taken(read: Read, walk: Walk, where: Filter, limit: int | None = None) -> I
             return
 
 
-def _plan(txn: Transaction, where: Filter, order: Order | None, last: Job | None) -> Walk | None:
+def _plan(txn: Transaction, where: Filter, order: SortOrder | None, last: Job | None) -> Walk | None:
     """Choose the way to the jobs meant, after a job; None where they have to be sorted."""
     states = where.states
     if not count(txn, where):
@@ -223,7 +223,7 @@ def _gathered(txn: Transaction, where: Filter) -> list[int] | None:
     return found
 
 
-def _sorted(read: Read, where: Filter, order: Order, limit: int | None, last: Job | None) -> Iterator[Job]:
+def _sorted(read: Read, where: Filter, order: SortOrder, limit: int | None, last: Job | None) -> Iterator[Job]:
     """Look at all jobs meant, remember what they are compared by, and read them again in order."""
     from heapq import nlargest, nsmallest
 

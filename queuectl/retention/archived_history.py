@@ -211,7 +211,7 @@ class Printed:
                 return
 
 
-def untold(store: Store, events: list[Recorded]) -> str | None:
+def missing_history(store: Store, events: list[Recorded]) -> str | None:
     """Return what a history lacks, since the segment that has it is not there; None where it lacks nothing."""
     if not events:
         return None

@@ -73,7 +73,7 @@ class Retaining:
         return self._pause_s
 
     def close(self) -> None:
-        """Stop where it is; whoever goes on later loses nothing."""
+        """Stop where it is; interrupting is safe."""
         if self._steps is not None:
             self._steps.close()
             self._steps = None

@@ -27,8 +27,8 @@ from ..system.interrupts import own
 from ..system.queue_files import ARCHIVE
 from . import archive
 from .archived_history import origin_of
-from .policy import Chosen, Compacted, Going, Limits, Rule, check_streams, choose, counted, superseded
-from .segment import Entry, Header, Piece, Segment, Writer
+from .policy import ChosenStreams, Compacted, Going, Limits, Rule, check_streams, choose, counted, superseded
+from .segment import BlockEntry, Header, Piece, Segment, SegmentWriter
 
 PIECE_BYTES: Final = 256 << 10
 """Output is copied in pieces of this size."""
@@ -72,7 +72,7 @@ class Retention:
             with lock(self._store.path / COMPACT_LOCK, wait=False) as is_ours:
                 if not is_ours:
                     raise CompactBusy(str(self._store.path))
-                parts: list[Chosen] = []
+                parts: list[ChosenStreams] = []
                 yield from self._gather(through, parts)
                 through = parts[-1].through
                 try:
@@ -84,7 +84,7 @@ class Retention:
                     ) from error
             yield self.done
 
-    def _gather(self, through: bytes | None, parts: list[Chosen]) -> Iterator[Compacted]:
+    def _gather(self, through: bytes | None, parts: list[ChosenStreams]) -> Iterator[Compacted]:
         """Choose until a segment is full, or the streams end."""
         if not through:
             for _ in check_streams(self._store):
@@ -102,9 +102,9 @@ class Retention:
                 old += rows
                 yield self.done
             if old:
-                parts[-1] = Chosen([*parts[-1].going, Going(RETENTION_STREAM, old)], None)
+                parts[-1] = ChosenStreams([*parts[-1].going, Going(RETENTION_STREAM, old)], None)
 
-    def _let_go(self, parts: Sequence[Chosen]) -> Iterator[Compacted]:
+    def _let_go(self, parts: Sequence[ChosenStreams]) -> Iterator[Compacted]:
         going = [each for part in parts for each in part.going]
         if not going:
             self.done = counted(self.done, parts[-1])
@@ -118,7 +118,7 @@ class Retention:
         half = (begin + end) // 2
         for part in parts:
             gone = self._cut(part.going, header, f"{self._name}/{path.name}", digest) if part.going else []
-            self.done = counted(self.done, Chosen(gone, part.through))
+            self.done = counted(self.done, ChosenStreams(gone, part.through))
             yield self.done._replace(position=half + (self.done.position - begin) // 2)
 
     def _prepare(self) -> Header:
@@ -146,7 +146,7 @@ class Retention:
         first, last = (int.from_bytes(key, "big") for key in (rows[0][0], rows[-1][0]))
         path = self._directory / archive.name_of(header.sequence, first, last)
         numbers = [each.stream for each in going if isinstance(each.stream, int)]
-        writer = Writer(archive.partial_of(self._directory, header.origin), header)
+        writer = SegmentWriter(archive.partial_of(self._directory, header.origin), header)
         try:
             for start in range(0, len(rows), ROWS_AT_ONCE):
                 writer.rows(rows[start : start + ROWS_AT_ONCE])
@@ -158,7 +158,7 @@ class Retention:
                     yield so_far
                 else:
                     writer.output(piece)
-            digest = writer.seal([Entry(each.id, each.first, each.last) for each in going if each.id])
+            digest = writer.seal([BlockEntry(each.id, each.first, each.last) for each in going if each.id])
             rename(writer.path, path)
         except BaseException:
             writer.discard()

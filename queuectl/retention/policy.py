@@ -99,7 +99,7 @@ class Going(NamedTuple):
         return sum(len(key) + len(value) for key, value in self.rows)
 
 
-class Chosen(NamedTuple):
+class ChosenStreams(NamedTuple):
     """What goes of the streams up to and with the key `through`; None: there are none after them."""
 
     going: list[Going]
@@ -116,14 +116,14 @@ class Chosen(NamedTuple):
         return sum(each.bytes for each in self.going)
 
 
-def choose(txn: Transaction, rule: Rule, after: bytes, limits: Limits) -> Chosen:
+def choose(txn: Transaction, rule: Rule, after: bytes, limits: Limits) -> ChosenStreams:
     """Find the next streams that go, after a key of `streams`, with their events; raises CorruptLog."""
     going: list[Going] = []
     effort = events = size = 0
     through = after
     for key, last in _old_streams(txn, rule, after):
         if effort >= _LOOKED_A_JOB * limits.step_jobs or events >= limits.step_events or size >= limits.segment_bytes:
-            return Chosen(going, through)
+            return ChosenStreams(going, through)
         through = key
         effort += 1
         if rule.since < int.from_bytes(last, "big"):
@@ -132,7 +132,7 @@ def choose(txn: Transaction, rule: Rule, after: bytes, limits: Limits) -> Chosen
                 going.append(found)
                 events += len(going[-1].rows)
                 size += going[-1].bytes
-    return Chosen(going, None)
+    return ChosenStreams(going, None)
 
 
 def check_streams(store: Store) -> Iterator[None]:
@@ -195,7 +195,7 @@ def plan(store: Store, rule: Rule) -> Generator[Compacted, None, None]:
         yield found
 
 
-def counted(before: Compacted, chosen: Chosen) -> Compacted:
+def counted(before: Compacted, chosen: ChosenStreams) -> Compacted:
     """Add to what went, or would."""
     through = chosen.through
     return before._replace(

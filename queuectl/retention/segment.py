@@ -53,7 +53,7 @@ class Header(NamedTuple):
     chain: bytes
 
 
-class Entry(NamedTuple):
+class BlockEntry(NamedTuple):
     """A stream whose events are in a segment: a job's id and number, or a name and its first position; and its last."""
 
     id: str
@@ -92,7 +92,7 @@ class _Block(NamedTuple):
     first: Any  # the first position, number or id in it
 
 
-class Writer:
+class SegmentWriter:
     """Writes a segment under a temporary name, block by block, in the order rows, output, seal."""
 
     def __init__(self, path: Path, header: Header) -> None:
@@ -120,7 +120,7 @@ class Writer:
         """Add a piece of output."""
         self._add(_OUTPUTS, list(piece), len(piece.frames))
 
-    def seal(self, entries: Sequence[Entry]) -> bytes:
+    def seal(self, entries: Sequence[BlockEntry]) -> bytes:
         """Add the index and the footer, and have all of it on disk; returns the file's SHA-256."""
         for entry in sorted(entries):
             self._add(_IDS, list(entry), len(entry.id))
@@ -214,11 +214,11 @@ class Segment:
                 return found.to_bytes(8, "big"), value
         return None
 
-    def entries(self, job_id: str | None = None) -> list[Entry]:
+    def entries(self, job_id: str | None = None) -> list[BlockEntry]:
         """Return the jobs in it by id, or those that had one id, earliest first."""
         if job_id is None:
-            return [Entry(*item) for item in self._items(_IDS)]
-        return [Entry(*item) for item in self._near(_IDS, job_id) if item[0] == job_id]
+            return [BlockEntry(*item) for item in self._items(_IDS)]
+        return [BlockEntry(*item) for item in self._near(_IDS, job_id) if item[0] == job_id]
 
     def pieces(self, number: int | None = None) -> Iterator[Piece]:
         """Return what the runs of its jobs printed, by job and run, or those of one job by its number."""

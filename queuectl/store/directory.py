@@ -245,7 +245,7 @@ def lock(path: Path, *, wait: bool) -> Iterator[bool]:
                 held.file.close()  # a signal's handler may have raised at that one's first step
 
 
-class Held:
+class HeldLock:
     """A file that this process has locked, until it is let go of, or forgotten, or the process ends."""
 
     __slots__ = ("_owner", "file")
@@ -267,7 +267,7 @@ class Held:
             self.file.close()
 
 
-def hold(path: Path) -> Held | None:
+def hold(path: Path) -> HeldLock | None:
     """Keep others from replacing a queue, until that is let go of; None where nothing may be written here.
 
     Raises NoQueue where the directory is gone, StoreError where a file more, or a lock, is not to be had.
@@ -283,7 +283,7 @@ def hold(path: Path) -> Held | None:
         raise StoreError(f"cannot open the queue at {path}: {error.strerror}: {OPEN_LOCK}; {advice}") from error
 
 
-def hold_files(path: Path, *, create: bool) -> Held | None:
+def hold_files(path: Path, *, create: bool) -> HeldLock | None:
     """Hold a queue as hold() does, with its files there: those missing are made, unless others have the queue open.
 
     What they have open is not what is made, and LMDB would tell them nothing of what is written here. Raises
@@ -342,7 +342,7 @@ def _make_files(path: Path, names: list[str]) -> bool:
     return is_ours
 
 
-def _locked(path: Path, how: int) -> Held | None:
+def _locked(path: Path, how: int) -> HeldLock | None:
     """Return a file once it is locked, None where another has the lock and it is not to be waited for."""
     while True:
         try:
@@ -358,7 +358,7 @@ def _locked(path: Path, how: int) -> Held | None:
         try:
             lock_wait.take(file.fileno(), how, _WAITS.get(path.name, lock_wait.REPLACING), path.parent)
             if _is_at(path, file.fileno()):
-                return Held(file)
+                return HeldLock(file)
             file.close()  # whoever had the lock took the file away: it keeps nobody out any more
         except BlockingIOError:
             file.close()

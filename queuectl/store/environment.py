@@ -20,7 +20,7 @@ from ..system.scope import scope
 from . import log_end
 from .data_file import check_length, damaged
 from .directory import hold_files
-from .gate import Entry, Gate, free
+from .gate import Gate, GateEntry, free
 from .lmdb_file import NEARLY_FULL, PATIENCE_S, LmdbFile
 from .log_end import OVERWRITTEN, Seen
 from .tables import Sets, TablesMissing, create_tables, open_tables, tables_there
@@ -168,7 +168,7 @@ class Environment:
         if self.opened.is_overwritten(txn, 0, write=True):
             raise NoQueue(str(self.path), gone=OVERWRITTEN)
 
-    def enter(self, *, reads: bool) -> Entry:
+    def enter(self, *, reads: bool) -> GateEntry:
         """Begin to use the engine; whoever does so sets `is_inside` of what is returned to False, then calls tidy().
 
         Raises NoQueue where there is something else to be read, StoreError where the last user is gone.
@@ -185,7 +185,7 @@ class Environment:
             raise
         return entry
 
-    def _begin_reading(self, entry: Entry) -> None:
+    def _begin_reading(self, entry: GateEntry) -> None:
         is_interrupted = self.gate.is_locked_here  # perhaps as this thread was about to free what is shared
         with self.gate.lock:
             entry.reads = True
@@ -222,7 +222,7 @@ class Environment:
         elif not any(each.reads for each in self.gate.entries()) and self.opened.end_reading():
             self._is_sharing = False
 
-    def begin_writing(self) -> tuple[Entry, int, lmdb.Transaction]:
+    def begin_writing(self) -> tuple[GateEntry, int, lmdb.Transaction]:
         """Begin to use the engine as the one writer, which is waited for; call it in this thread's `turn`.
 
         Returns an entry, the descriptor whose lock keeps other writers out (-1: of none), and the transaction, to be

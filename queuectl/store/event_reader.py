@@ -122,7 +122,7 @@ class EventReader:
     def _check_end(self, reached: int, end: int) -> None:
         """Refuse rows that end too early, as they do at a page that leads nowhere."""
         if reached < end and (missing := max(reached, self.cut()) + 1) <= end:
-            raise CorruptLog(missing, f"it is missing, and so are those behind it, up to {end}")
+            raise CorruptLog(missing, f"it is missing, and so are those after it, up to {end}")
         if reached < end:
             self._check_kept(reached + 1)
 

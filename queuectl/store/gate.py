@@ -28,7 +28,7 @@ def free(lock: Any) -> None:
             lock._release_save()
 
 
-class Entry:
+class GateEntry:
     """That a thread is inside, or alone there, until `is_inside` is set to False; `reads`: for whoever has the gate."""
 
     __slots__ = ("is_inside", "reads", "thread")
@@ -45,15 +45,15 @@ class Gate:
     def __init__(self) -> None:
         self.lock = RLock()
         """Held for what must not change while somebody enters; a signal's handler may enter in between."""
-        self._entries: list[Entry] = []
-        self._alone: Entry | None = None
+        self._entries: list[GateEntry] = []
+        self._alone: GateEntry | None = None
 
-    def enter(self) -> Entry | None:
+    def enter(self) -> GateEntry | None:
         """Go in, which waits for one that is alone; whoever gets the entry sets `is_inside` to False to be out.
 
         None where it would wait for ever: in a signal's handler, whose thread is alone itself or has `lock`.
         """
-        entry = Entry()
+        entry = GateEntry()
         try:
             while True:
                 with self.lock:
@@ -72,7 +72,7 @@ class Gate:
         self._alone = None
         free(self.lock)
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[GateEntry]:
         """Return the entries of all that are inside."""
         return [each for each in self._entries if each.is_inside]
 
@@ -105,13 +105,13 @@ class Gate:
 
         Never while this thread itself is inside, nor where a signal's handler interrupted it while it has `lock`.
         """
-        entry = Entry()
+        entry = GateEntry()
         try:
             yield not self.is_locked_here and self._gets_alone(entry, monotonic() + timeout_s)
         finally:
             entry.is_inside = False
 
-    def _gets_alone(self, entry: Entry, deadline: float) -> bool:
+    def _gets_alone(self, entry: GateEntry, deadline: float) -> bool:
         while True:
             with self.lock:
                 if self._alone is None or not self._alone.is_inside:
@@ -125,5 +125,5 @@ class Gate:
                 return False
             sleep(_PAUSE_S)
 
-    def _lets_in(self, entry: Entry) -> bool:
+    def _lets_in(self, entry: GateEntry) -> bool:
         return not self.is_reserved or any(each.thread == entry.thread for each in self.entries())

@@ -25,7 +25,7 @@ from ..system.scope import scope
 from .damage import of_rows
 from .directory import REPLAY_LOCK, advice_on, lock
 from .environment import Environment, engaged, forget_frames, suspect
-from .gate import Entry
+from .gate import GateEntry
 from .registry import acquire, make_passing
 from .tables import VIEW_TABLES
 from .transaction import Row, Transaction, key_of
@@ -259,14 +259,14 @@ class Store:
                 f"cannot write to the queue at {self.path}: this thread is writing to it already; end that first"
             )
 
-    def _begin_writing(self) -> tuple[Entry, int, lmdb.Transaction]:
+    def _begin_writing(self) -> tuple[GateEntry, int, lmdb.Transaction]:
         while True:
             try:
                 return self._shared.begin_writing()
             except lmdb.Error as error:
                 self._grow_or_raise(error)
 
-    def _begin_reading(self) -> tuple[Entry, lmdb.Transaction]:
+    def _begin_reading(self) -> tuple[GateEntry, lmdb.Transaction]:
         self.check_process()
         if not self._is_open:
             raise self._closed()

@@ -75,14 +75,14 @@ class Transaction:
             self._txn.cursor(self._dbs[table]).putmulti(rows)
 
     def append(self, table: str, rows: Sequence[Row]) -> None:
-        """Add rows behind the table's last key; raises where a key is not behind it.
+        """Add rows after the table's last key; raises where a key is not after it.
 
         LMDB skips such a row and says so only in its count of added rows.
         """
         _, added = self._txn.cursor(self._dbs[table]).putmulti(rows, append=True, overwrite=False)
         if added != len(rows):
             position = int.from_bytes(rows[added][0], "big")
-            raise CorruptLog(position, f"{table!r} already holds a row at or behind it")
+            raise CorruptLog(position, f"{table!r} already holds a row at or after it")
 
     def delete(self, table: str, key: bytes) -> bool:
         """Delete a key, and tell whether it was there."""

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from ..escaping import escape
 from .boot import sees_processes
 from .interrupts import own
-from .processes import Seen, look, seen
+from .processes import SeenProcesses, look, seen
 
 _SHOWN_CHARS: Final = 60
 _COMMAND_BYTES: Final = 4096
@@ -47,7 +47,7 @@ def holder_of(fd: int) -> Holder | None:
     return None
 
 
-def _stopped(process: Seen) -> int:
+def _stopped(process: SeenProcesses) -> int:
     children = look().children.get(process.pid, ())
     return next((each.pid for each in (process, *children) if each.is_stopped), 0)
 

@@ -21,7 +21,7 @@ TICKS: Final = os.sysconf("SC_CLK_TCK")
 _STAT_BYTES: Final = 4096
 
 
-class Seen(NamedTuple):
+class SeenProcesses(NamedTuple):
     """A process as it was found; `started` in ticks since the machine was. A dead one waits to be reaped."""
 
     pid: int
@@ -36,22 +36,22 @@ class Seen(NamedTuple):
 class Look:
     """All processes at one look: by their ids, and those of each parent, group and session."""
 
-    def __init__(self, there: Iterable[Seen]) -> None:
+    def __init__(self, there: Iterable[SeenProcesses]) -> None:
         self.by_pid = {each.pid: each for each in there}
-        self.children: dict[int, list[Seen]] = defaultdict(list)
-        self.groups: dict[int, list[Seen]] = defaultdict(list)
-        self.sessions: dict[int, list[Seen]] = defaultdict(list)
+        self.children: dict[int, list[SeenProcesses]] = defaultdict(list)
+        self.groups: dict[int, list[SeenProcesses]] = defaultdict(list)
+        self.sessions: dict[int, list[SeenProcesses]] = defaultdict(list)
         for each in self.by_pid.values():
             self.children[each.parent].append(each)
             self.groups[each.group].append(each)
             self.sessions[each.session].append(each)
 
-    def descendants(self, roots: Iterable[Seen]) -> dict[int, Seen]:
+    def descendants(self, roots: Iterable[SeenProcesses]) -> dict[int, SeenProcesses]:
         """Return some processes with all that descends from them, and all of the sessions that these began.
 
         A session whose first process is gone counts as begun by whoever is in it.
         """
-        found: dict[int, Seen] = {}
+        found: dict[int, SeenProcesses] = {}
         todo = list(roots)
         while todo:
             each = todo.pop()
@@ -70,7 +70,7 @@ def look() -> Look:
     return Look(each for name in names if name.isdecimal() and (each := seen(int(name))) is not None)
 
 
-def seen(pid: int) -> Seen | None:
+def seen(pid: int) -> SeenProcesses | None:
     """Return a process, None where there is none of that id."""
     if not sees_processes():
         return None
@@ -79,7 +79,7 @@ def seen(pid: int) -> Seen | None:
         state, parent, group, session, started = words[0], words[1], words[2], words[3], words[19]
     except own(OSError, IndexError):
         return None
-    return Seen(pid, int(parent), int(group), int(session), int(started), state in b"ZX", state == b"T")
+    return SeenProcesses(pid, int(parent), int(group), int(session), int(started), state in b"ZX", state == b"T")
 
 
 def exit_status(pid: int, options: int) -> int | None:
@@ -111,7 +111,7 @@ def environ(pid: int) -> list[bytes]:
     return bytes(content).split(b"\0")
 
 
-def send(to: Seen, number: int) -> bool:
+def send(to: SeenProcesses, number: int) -> bool:
     """Send a signal to a process that was seen, and to none that has its id by now; 0 sends none.
 
     Returns whether this process may: one that is gone does not mind.

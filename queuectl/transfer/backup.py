@@ -35,7 +35,7 @@ from ..system.interrupts import own
 from ..system.queue_files import ARCHIVE, SEGMENT
 from ..version import __version__
 from . import backup_format
-from .backup_format import DATA, Writer
+from .backup_format import DATA, BackupWriter
 
 STDOUT: Final = "-"
 
@@ -114,7 +114,7 @@ def _write(store: Store, sink: IO[bytes], shop: Path, *, compressed: bool, progr
     files = _files(store.path, early, had, found.segments)
     bytes_of_files = sum(found_size for _, _, found_size in files)
     tell = _counting("Writing", size + bytes_of_files, progress)
-    writer = Writer(sink, compressed=compressed, at_s=begun, progress=tell)
+    writer = BackupWriter(sink, compressed=compressed, at_s=begun, progress=tell)
     told = {"data_bytes": size, "files": len(files), "file_bytes": bytes_of_files}
     try:
         for name, path, found_size in [(DATA, shop / DATA, size), *files]:
@@ -201,7 +201,7 @@ def _sound(store: Store, shop: Path, progress: PartProgress | None) -> Sound:
         raise StoreError(f"cannot back up the queue at {store.path}: {error}") from None
 
 
-def _add(writer: Writer, name: str, path: Path, size: int) -> None:
+def _add(writer: BackupWriter, name: str, path: Path, size: int) -> None:
     with path.open("rb") as source:
         writer.add(name, source, size)
 

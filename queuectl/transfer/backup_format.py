@@ -49,7 +49,7 @@ def is_name(name: str) -> bool:
     return fullmatch(_NAMES, name, ASCII) is not None
 
 
-class Writer:
+class BackupWriter:
     """Writes a backup, member by member; `compressed`: by gzip."""
 
     def __init__(self, sink: IO[bytes], *, compressed: bool, at_s: float, progress: BytesDone | None = None) -> None:

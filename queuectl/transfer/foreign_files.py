@@ -10,7 +10,7 @@ from urllib.parse import quote
 from ..errors import StoreError
 from ..system.interrupts import own
 from ..system.untrusted import Malformed, json_value
-from .foreign_rows import Kind, id_of, kind_of
+from .foreign_rows import ForeignKind, id_of, kind_of
 
 _WRAPPERS: Final = ("jobs", "dlq", "items", "data")
 """The one key of an object that holds the jobs, where it is no map of them."""
@@ -21,7 +21,7 @@ class ForeignRow(NamedTuple):
 
     where: str
     fields: Any
-    default: Kind
+    default: ForeignKind
 
 
 JOBS_AT_MOST: Final = 50_000_000
@@ -34,9 +34,9 @@ Rows = Callable[[], Iterator[ForeignRow]]
 @contextmanager
 def json_rows(jobs: str, dlq: str | None) -> Iterator[Rows]:
     """Open a `jobs.json`, and the `dlq.json` that goes with it; raises StoreError."""
-    rows = list(_json_file(jobs, Kind.WAITING))
+    rows = list(_json_file(jobs, ForeignKind.WAITING))
     if dlq is not None:
-        rows = _with_dead(rows, list(_json_file(dlq, Kind.DEAD)))
+        rows = _with_dead(rows, list(_json_file(dlq, ForeignKind.DEAD)))
     yield lambda: iter(rows)
 
 
@@ -56,7 +56,7 @@ def sqlite_rows(file: str, tables: Sequence[str]) -> Iterator[Rows]:
         raise StoreError(f"cannot import {file}: {error}; it is to be a SQLite file that can be read") from None
 
 
-def _json_file(name: str, default: Kind) -> Iterator[ForeignRow]:
+def _json_file(name: str, default: ForeignKind) -> Iterator[ForeignRow]:
     try:
         value = json_value(Path(name).read_bytes(), values_at_most=JOBS_AT_MOST)
     except own(OSError) as error:
@@ -83,9 +83,9 @@ def _with_dead(jobs: list[ForeignRow], dead: list[ForeignRow]) -> list[ForeignRo
     rows = list(jobs)
     for row in dead:
         index = place.get(_id(row) or "")
-        if index is not None and kind_of(rows[index].fields) in (Kind.DEAD, Kind.FAILED):
+        if index is not None and kind_of(rows[index].fields) in (ForeignKind.DEAD, ForeignKind.FAILED):
             both = {**rows[index].fields, **{key: value for key, value in row.fields.items() if value is not None}}
-            rows[index] = ForeignRow(f"{rows[index].where}, {row.where}", both, Kind.DEAD)
+            rows[index] = ForeignRow(f"{rows[index].where}, {row.where}", both, ForeignKind.DEAD)
         else:
             rows.append(row)
     return rows
@@ -116,5 +116,5 @@ def _table(connection: sqlite3.Connection, table: str) -> Iterator[ForeignRow]:
         yield ForeignRow(
             f"{table} row {number}",
             dict(zip(names, row, strict=True)),
-            Kind.DEAD if is_dead else Kind.WAITING,
+            ForeignKind.DEAD if is_dead else ForeignKind.WAITING,
         )

@@ -23,7 +23,7 @@ ERROR_CHARS: Final = 1_000
 Fields = Mapping[str, Any]
 
 
-class Kind(StrEnum):
+class ForeignKind(StrEnum):
     """What a foreign state amounts to."""
 
     WAITING = "waiting"
@@ -38,7 +38,7 @@ class ForeignJob(NamedTuple):
     """A job as another queue had it. `told` is what the log can keep only as words; `notes` how it was read."""
 
     request: JobRequest
-    kind: Kind
+    kind: ForeignKind
     attempts: int
     error: str | None
     return_code: int | None
@@ -82,13 +82,13 @@ _NAMES: Final[Mapping[str, str]] = {
 
 _FIELD_OF: Final = {name.replace("_", ""): field for field, names in _NAMES.items() for name in names.split()}
 
-_STATES: Final[Mapping[Kind, str]] = {
-    Kind.WAITING: "pending queued waiting new enqueued ready scheduled delayed available todo stashed created",
-    Kind.RUNNING: "processing running in_progress inprogress active started claimed locked executing",
-    Kind.FAILED: "failed retry retrying retryable error errored",
-    Kind.COMPLETED: "completed complete done success succeeded successful finished ok",
-    Kind.DEAD: "dead dlq dead_letter deadletter discarded exhausted buried permanently_failed",
-    Kind.CANCELLED: "cancelled canceled aborted killed revoked",
+_STATES: Final[Mapping[ForeignKind, str]] = {
+    ForeignKind.WAITING: "pending queued waiting new enqueued ready scheduled delayed available todo stashed created",
+    ForeignKind.RUNNING: "processing running in_progress inprogress active started claimed locked executing",
+    ForeignKind.FAILED: "failed retry retrying retryable error errored",
+    ForeignKind.COMPLETED: "completed complete done success succeeded successful finished ok",
+    ForeignKind.DEAD: "dead dlq dead_letter deadletter discarded exhausted buried permanently_failed",
+    ForeignKind.CANCELLED: "cancelled canceled aborted killed revoked",
 }
 _KIND_OF: Final = {word: kind for kind, words in _STATES.items() for word in words.split()}
 
@@ -96,7 +96,7 @@ _TOLD: Final = ("created_at", "updated_at", "started_at", "finished_at", "worker
 """Fields that the log has no place for, since its times are when something was recorded: they are told as words."""
 
 
-def read(row: Fields, *, default: Kind) -> ForeignJob:
+def read(row: Fields, *, default: ForeignKind) -> ForeignJob:
     """Read a row; `default` is what it is where it has no state. Raises InvalidInput."""
     fields, unmapped = _sorted_out(row)
     notes: list[str] = []
@@ -118,7 +118,7 @@ def read(row: Fields, *, default: Kind) -> ForeignJob:
     )
 
 
-def kind_of(row: Fields) -> Kind | None:
+def kind_of(row: Fields) -> ForeignKind | None:
     """Return what a row's state amounts to, None where it has none or an unknown one."""
     fields, _ = _sorted_out(row)
     return _KIND_OF.get(_plain(str(fields.get("state", ""))))
@@ -149,7 +149,9 @@ def _plain(word: str) -> str:
     return word.strip().lower().replace("-", "_").replace(" ", "_")
 
 
-def _kind(fields: Fields, default: Kind, attempts: int | None, most: int | None, notes: list[str]) -> Kind:
+def _kind(
+    fields: Fields, default: ForeignKind, attempts: int | None, most: int | None, notes: list[str]
+) -> ForeignKind:
     if "state" not in fields:
         return default
     word = _plain(str(fields["state"]))
@@ -160,15 +162,15 @@ def _kind(fields: Fields, default: Kind, attempts: int | None, most: int | None,
             shown(fields["state"]),
             "a state such as pending, failed, completed or dead; docs/backup.md lists them",
         )
-    if kind is Kind.RUNNING:
+    if kind is ForeignKind.RUNNING:
         notes.append("was running there: waits here, and runs again")
-    if kind is not Kind.FAILED:
+    if kind is not ForeignKind.FAILED:
         return kind
     if most is not None and (attempts or 0) < most:
         notes.append(f"was {word} there with attempts left: waits here")
-        return Kind.FAILED
+        return ForeignKind.FAILED
     notes.append(f"was {word} there with no attempts left: dead here")
-    return Kind.DEAD
+    return ForeignKind.DEAD
 
 
 def _request(fields: Fields, max_retries: int | None, notes: list[str]) -> JobRequest:

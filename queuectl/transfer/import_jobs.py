@@ -36,7 +36,7 @@ from ..projections import config, ids, jobs
 from ..store.store import Transaction
 from ..system.host import directory
 from .foreign_files import ForeignRow, Rows
-from .foreign_rows import ForeignJob, Kind, id_of, read
+from .foreign_rows import ForeignJob, ForeignKind, id_of, read
 
 ACTOR: Final = "import"
 CHUNK: Final = 5_000
@@ -44,13 +44,13 @@ CHUNK: Final = 5_000
 
 REASON_CHARS: Final = 1_000
 
-_STATE: Final[Mapping[Kind, JobState]] = {
-    Kind.WAITING: JobState.PENDING,
-    Kind.RUNNING: JobState.PENDING,
-    Kind.FAILED: JobState.FAILED,
-    Kind.COMPLETED: JobState.COMPLETED,
-    Kind.DEAD: JobState.DEAD,
-    Kind.CANCELLED: JobState.CANCELLED,
+_STATE: Final[Mapping[ForeignKind, JobState]] = {
+    ForeignKind.WAITING: JobState.PENDING,
+    ForeignKind.RUNNING: JobState.PENDING,
+    ForeignKind.FAILED: JobState.FAILED,
+    ForeignKind.COMPLETED: JobState.COMPLETED,
+    ForeignKind.DEAD: JobState.DEAD,
+    ForeignKind.CANCELLED: JobState.CANCELLED,
 }
 
 
@@ -70,7 +70,7 @@ class Adopted(NamedTuple):
     rejected: list[tuple[str, str | None, str, object]]
 
 
-class Wanted(NamedTuple):
+class WantedJobs(NamedTuple):
     """What of the rows is to come in, and how. `partly`: rows that cannot be taken are left out, not refused."""
 
     skip_existing: bool = False
@@ -79,7 +79,7 @@ class Wanted(NamedTuple):
     dry_run: bool = False
 
 
-class Refused(QueuectlError):
+class RefusedRow(QueuectlError):
     """Rows cannot be taken, and so none was."""
 
     def __init__(self, source: str, report: Adopted) -> None:
@@ -94,7 +94,13 @@ class Refused(QueuectlError):
 
 
 def adopt(
-    engine: Engine, rows: Rows, source: str, wanted: Wanted, *, reason: str | None, progress: OpenProgress | None = None
+    engine: Engine,
+    rows: Rows,
+    source: str,
+    wanted: WantedJobs,
+    *,
+    reason: str | None,
+    progress: OpenProgress | None = None,
 ) -> Adopted:
     """Take in rows, `source` being what they are told to come from.
 
@@ -107,13 +113,13 @@ def adopt(
     if wanted.dry_run:
         return report
     if report.rejected and not wanted.partly:
-        raise Refused(source, report)
+        raise RefusedRow(source, report)
     adopter.write(rows(), {where for where, *_ in report.rejected}, report.read, progress)
     return report
 
 
 class _Adopter:
-    def __init__(self, engine: Engine, source: str, wanted: Wanted, settings: Settings, reason: str | None) -> None:
+    def __init__(self, engine: Engine, source: str, wanted: WantedJobs, settings: Settings, reason: str | None) -> None:
         self._engine = engine
         self._wanted = wanted
         self._settings = settings
@@ -184,14 +190,18 @@ class _Adopter:
             raise InvalidInput("attempts", f"{job.attempts:,}", "at most 1,000,000")
         fresh = "" if job.request.id is not None else next(self._fresh_ids)
         if fresh:
-            job.notes.append("had no id: got one of our making")
+            job.notes.append("had no id: got a generated id")
         spec = specify(job.request, fresh_id=fresh, settings=self._settings, now_us=self._now_us, cwd=self._cwd)
         if not _runs(job):  # what it printed belongs to a run, and it had none
             job.unmapped.update({name: text for name, text in (("output", job.stdout), ("stderr", job.stderr)) if text})
         return job, spec
 
     def _is_left_out(self, job: ForeignJob) -> bool:
-        return self._wanted.waiting_only and job.kind in (Kind.COMPLETED, Kind.DEAD, Kind.CANCELLED)
+        return self._wanted.waiting_only and job.kind in (
+            ForeignKind.COMPLETED,
+            ForeignKind.DEAD,
+            ForeignKind.CANCELLED,
+        )
 
     def _bring_in(self, unit: Unit, row: ForeignRow) -> None:
         job, spec = self._read(row)
@@ -215,32 +225,32 @@ def life(job: ForeignJob, spec: JobSpec, number: int, now_us: int) -> tuple[JobE
     """Return the events of a job that will have this number: what is known of it, and nothing else."""
     born = Enqueued(spec)
     if not _runs(job):
-        return (born, Cancelled()) if job.kind is Kind.CANCELLED else (born,)
+        return (born, Cancelled()) if job.kind is ForeignKind.CANCELLED else (born,)
     token, attempt = number + 1, max(job.attempts, 1)
     run = (born, Claimed(ACTOR, now_us), Started(token, attempt, ACTOR, 0))
     out, err = _output(job.stdout), _output(job.stderr)
-    if job.kind is Kind.COMPLETED:
+    if job.kind is ForeignKind.COMPLETED:
         return (*run, Completed(token, attempt, job.duration_ms, job.return_code or 0, out, err))
-    if job.kind is Kind.CANCELLED:
+    if job.kind is ForeignKind.CANCELLED:
         return (*run, Cancelled(token, attempt, job.duration_ms, out, err))
     why = Reason.LOST if job.return_code is None and job.error is None else Reason.EXIT_CODE
     error = job.error or (f"how it {NOT_KNOWN}" if why is Reason.LOST else f"exit code {job.return_code}")
-    retry_us = None if job.kind is Kind.DEAD else max(spec.run_at_us or 0, now_us)
+    retry_us = None if job.kind is ForeignKind.DEAD else max(spec.run_at_us or 0, now_us)
     failed = Failed(token, attempt, why, error, job.return_code, None, job.duration_ms, retry_us, out, err)
-    return (*run, failed, Dead(attempt, why)) if job.kind is Kind.DEAD else (*run, failed)
+    return (*run, failed, Dead(attempt, why)) if job.kind is ForeignKind.DEAD else (*run, failed)
 
 
 def _runs(job: ForeignJob) -> bool:
     """Whether it gets a run: it had one, or ended as only a run can end."""
-    return job.attempts > 0 or job.kind in (Kind.COMPLETED, Kind.DEAD, Kind.FAILED)
+    return job.attempts > 0 or job.kind in (ForeignKind.COMPLETED, ForeignKind.DEAD, ForeignKind.FAILED)
 
 
 def _fails(job: ForeignJob) -> bool:
-    return _runs(job) and job.kind not in (Kind.COMPLETED, Kind.CANCELLED)
+    return _runs(job) and job.kind not in (ForeignKind.COMPLETED, ForeignKind.CANCELLED)
 
 
 def _state(job: ForeignJob) -> JobState:
-    return JobState.FAILED if _fails(job) and job.kind is not Kind.DEAD else _STATE[job.kind]
+    return JobState.FAILED if _fails(job) and job.kind is not ForeignKind.DEAD else _STATE[job.kind]
 
 
 def _output(text: str | None) -> Output | None:

@@ -43,7 +43,7 @@ class Rules(NamedTuple):
     is_read_only: bool
 
 
-class Refused(NamedTuple):
+class RefusedRequest(NamedTuple):
     """Why a request is not let in."""
 
     status: int
@@ -69,25 +69,29 @@ class Admission:
         app = self._app if refused is None else refusal(*refused)
         await app(scope, receive, _with_headers(send))
 
-    def _refuse_stranger(self, scope: Scope) -> Refused | None:
+    def _refuse_stranger(self, scope: Scope) -> RefusedRequest | None:
         if self._rules.token is None and is_strangers(scope["client"], scope["server"]):
-            return Refused(403, "this dashboard is another user's; with --token it lets in whoever has that")
+            return RefusedRequest(403, "this dashboard is another user's; with --token it lets in whoever has that")
         return None
 
 
-def refuse(rules: Rules, method: str, path: str, headers: Headers) -> Refused | None:
+def refuse(rules: Rules, method: str, path: str, headers: Headers) -> RefusedRequest | None:
     """Return why a request is not let in, None where it is."""
     hosts = headers.getlist("host")
     host = hosts[0] if hosts else ""
     name = name_of(host)
     if len(hosts) != 1 or name is None:
-        return Refused(400, f"no name and port: Host {', '.join(hosts)!r}; it is written as in localhost:8000")
+        return RefusedRequest(400, f"no name and port: Host {', '.join(hosts)!r}; it is written as in localhost:8000")
     if rules.hosts is not None and name not in rules.hosts:
-        return Refused(421, f"no dashboard is called {host!r}; use the address that `queuectl dashboard` printed")
+        return RefusedRequest(
+            421, f"no dashboard is called {host!r}; use the address that `queuectl dashboard` printed"
+        )
     if path.startswith("/api/") and not _has_token(rules.token, headers):
-        return Refused(401, "this dashboard asks for its token; use the address that `queuectl dashboard` printed")
+        return RefusedRequest(
+            401, "this dashboard asks for its token; use the address that `queuectl dashboard` printed"
+        )
     if method not in _METHODS:
-        return Refused(405, f"{method[:20]}: Method Not Allowed; a request is a GET or a POST")
+        return RefusedRequest(405, f"{method[:20]}: Method Not Allowed; a request is a GET or a POST")
     return None if method in _LOOKS else _refuse_change(rules, host, headers)
 
 
@@ -122,15 +126,17 @@ def _has_token(token: str | None, headers: Headers) -> bool:
     return scheme.lower() == "bearer" and compare_digest(value.encode("latin-1", "replace"), token.encode())
 
 
-def _refuse_change(rules: Rules, host: str, headers: Headers) -> Refused | None:
+def _refuse_change(rules: Rules, host: str, headers: Headers) -> RefusedRequest | None:
     if set(headers.getlist("origin")) - {f"http://{host}"}:
-        return Refused(403, f"a page of {headers['origin']!r} may not change this queue; use the dashboard's own page")
+        return RefusedRequest(
+            403, f"a page of {headers['origin']!r} may not change this queue; use the dashboard's own page"
+        )
     if OURS not in headers:
-        return Refused(403, "a request that changes something needs the header X-Queuectl, of any value")
+        return RefusedRequest(403, "a request that changes something needs the header X-Queuectl, of any value")
     if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        return Refused(415, "a request that changes something is JSON: Content-Type: application/json")
+        return RefusedRequest(415, "a request that changes something is JSON: Content-Type: application/json")
     if rules.is_read_only:
-        return Refused(403, "this dashboard only looks (--read-only); start one without it to change something")
+        return RefusedRequest(403, "this dashboard only looks (--read-only); start one without it to change something")
     return None
 
 

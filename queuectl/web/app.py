@@ -17,7 +17,7 @@ from .access import Admission, Rules
 from .http import Desk, Endpoint, tell_nobody, tell_refused, tell_unexpected, tell_wrong_request
 from .http import changing as change
 from .http import looking as look
-from .searching import Wanted
+from .searching import JobQuery
 
 SCRIPTS = "page dead elements job jobcells jobs new output overview route said server state text"
 """The modules of the page's script; `page` loads the others."""
@@ -32,7 +32,7 @@ PAGE = {
 
 LOOKS: dict[str, Endpoint] = {
     "/api/status": look(reads.status),
-    "/api/jobs": look(reads.jobs, *Wanted._fields, "limit"),
+    "/api/jobs": look(reads.jobs, *JobQuery._fields, "limit"),
     "/api/jobs/{job_id}": look(reads.job),
     "/api/jobs/{job_id}/history": look(reads.history),
     "/api/jobs/{job_id}/output": look(reads.output, "run", "attempt", "offset", "tail"),

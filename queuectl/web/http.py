@@ -47,7 +47,7 @@ class Desk(NamedTuple):
     is_read_only: bool
 
 
-class Asked(NamedTuple):
+class WebRequest(NamedTuple):
     """What a request that looks asks for: the parts of its path, its query, and what its sender knows already."""
 
     path: Mapping[str, str]
@@ -66,13 +66,13 @@ def refusal(status: int, why: str) -> Response:
     return document({"error": why}, status, **headers)
 
 
-def looking(look: Callable[[Desk, Asked], Any], *keys: str) -> Endpoint:
+def looking(look: Callable[[Desk, WebRequest], Any], *keys: str) -> Endpoint:
     """Make an endpoint of a question to the queue, whose query may have these keys, each once."""
 
     async def endpoint(request: Request) -> Response:
         _check_query([key for key, _ in request.query_params.multi_items()], keys)
         known = request.headers.get("if-none-match", "")
-        asked = Asked(_parts(request), request.query_params, known)
+        asked = WebRequest(_parts(request), request.query_params, known)
         found = await run_in_threadpool(look, request.app.state.desk, asked)
         return found if isinstance(found, Response) else document(found)
 

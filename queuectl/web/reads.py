@@ -18,9 +18,9 @@ from ..store.writable import why_not
 from ..system.clock import SystemClock
 from ..system.host import directory
 from ..version import __version__
-from .http import Asked, Desk, document
+from .http import Desk, WebRequest, document
 from .output_slice import last_of, slice_of
-from .searching import Wanted, search
+from .searching import JobQuery, search
 
 ROWS: Final = 50
 MOST_ROWS: Final = 500
@@ -33,7 +33,7 @@ LIVES: Final = 10
 OUTPUT_BYTES: Final = 256 << 10
 
 
-def status(desk: Desk, asked: Asked) -> dict[str, Any]:
+def status(desk: Desk, asked: WebRequest) -> dict[str, Any]:
     """Return the counts, and what the page says of the dashboard itself."""
     return {
         **status_json(desk.queue.status()),
@@ -47,36 +47,36 @@ def status(desk: Desk, asked: Asked) -> dict[str, Any]:
     }
 
 
-def jobs(desk: Desk, asked: Asked) -> dict[str, Any]:
+def jobs(desk: Desk, asked: WebRequest) -> dict[str, Any]:
     """Return a page of jobs by `state`, `queue` and `text`, after the job `after`."""
-    wanted = Wanted(**{key: asked.query.get(key) or None for key in Wanted._fields})
+    wanted = JobQuery(**{key: asked.query.get(key) or None for key in JobQuery._fields})
     found = search(desk.queue, wanted, limit=_number(asked.query, "limit", ROWS, MOST_ROWS))
     return {"jobs": [job_json(job) for job in found.jobs], "next": found.next, "searched": found.searched}
 
 
-def dead(desk: Desk, asked: Asked) -> dict[str, Any]:
+def dead(desk: Desk, asked: WebRequest) -> dict[str, Any]:
     """Return a page of the dead letter queue after the job `after`, last to die first, and how many are in it."""
     limit = _number(asked.query, "limit", ROWS, MOST_ROWS)
-    found = search(desk.queue, Wanted(JobState.DEAD, after=asked.query.get("after") or None), limit=limit)
+    found = search(desk.queue, JobQuery(JobState.DEAD, after=asked.query.get("after") or None), limit=limit)
     count = desk.queue.status().jobs[JobState.DEAD]
     return {"jobs": [job_json(job) for job in found.jobs], "next": found.next, "count": count}
 
 
-def job(desk: Desk, asked: Asked) -> dict[str, Any]:
+def job(desk: Desk, asked: WebRequest) -> dict[str, Any]:
     """Return a job and its runs."""
     job_id = asked.path["job_id"]
     found = desk.queue.job(job_id)
     return {**job_json(found), "runs": [run_json(*each) for each in enumerate(desk.queue.runs(job_id), 1)]}
 
 
-def history(desk: Desk, asked: Asked) -> dict[str, Any]:
+def history(desk: Desk, asked: WebRequest) -> dict[str, Any]:
     """Return the newest events of a job, and how many older ones were left out."""
     found = desk.queue.history(asked.path["job_id"], lives=LIVES)
     shown = found[-EVENTS_OF_A_JOB:]
     return {"events": _events_json(desk.queue, shown), "left_out": len(found) - len(shown)}
 
 
-def output(desk: Desk, asked: Asked) -> dict[str, Any]:
+def output(desk: Desk, asked: WebRequest) -> dict[str, Any]:
     """Return what a run printed: from `offset`, or the last `tail` bytes; where to go on, and how much lies before."""
     number, run = _chosen_run(desk.queue, asked)
     skipped = 0
@@ -89,12 +89,12 @@ def output(desk: Desk, asked: Asked) -> dict[str, Any]:
     return {**run_json(number, run), **more}
 
 
-def workers(desk: Desk, asked: Asked) -> list[dict[str, Any]]:
+def workers(desk: Desk, asked: WebRequest) -> list[dict[str, Any]]:
     """Return the workers, and what each runs since when."""
     return [worker_json(info) for info in desk.queue.workers()]
 
 
-def events(desk: Desk, asked: Asked) -> Any:
+def events(desk: Desk, asked: WebRequest) -> Any:
     """Return the newest events after the position `since`, but those of a type `without`; the ETag is the log's head.
 
     304 where that is what was sent.
@@ -117,7 +117,7 @@ def _events_json(queue: Queue, found: list[Recorded]) -> list[dict[str, Any]]:
     return [event_json(each, ids[each.stream], causes.get(each.cause)) for each in found]
 
 
-def _chosen_run(queue: Queue, asked: Asked) -> tuple[int, Run]:
+def _chosen_run(queue: Queue, asked: WebRequest) -> tuple[int, Run]:
     """Return the run asked for by its number or its attempt, the last where neither is named."""
     runs = list(enumerate(queue.runs(asked.path["job_id"]), 1))
     for field, chosen in (("run", runs), ("attempt", [(run.attempt, (number, run)) for number, run in runs])):

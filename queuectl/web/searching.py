@@ -12,7 +12,7 @@ AT_MOST: Final = 20_000
 """Jobs of a state and a queue that one request reads for a text; whoever asked may go on from there."""
 
 
-class Wanted(NamedTuple):
+class JobQuery(NamedTuple):
     """Which jobs; None is any. `state` is one, or several with commas between them.
 
     `text` is looked for in id, command and error; `after` is the id a page ended with.
@@ -24,7 +24,7 @@ class Wanted(NamedTuple):
     after: str | None = None
 
 
-class Found(NamedTuple):
+class JobPage(NamedTuple):
     """A page of jobs; `next` is what it goes on after, None at the end; `searched` is how many were looked at."""
 
     jobs: list[Job]
@@ -32,7 +32,7 @@ class Found(NamedTuple):
     searched: int
 
 
-def search(queue: Queue, wanted: Wanted, *, limit: int) -> Found:
+def search(queue: Queue, wanted: JobQuery, *, limit: int) -> JobPage:
     """Return the next jobs that are wanted.
 
     Raises InvalidInput for a state that is none, and JobNotFound where `after` is gone.
@@ -47,13 +47,13 @@ def search(queue: Queue, wanted: Wanted, *, limit: int) -> Found:
         for job in batch:
             if wanted.text is None or _has(job, wanted.text):
                 if len(found) == limit:
-                    return Found(found, found[-1].id if found else None, searched)
+                    return JobPage(found, found[-1].id if found else None, searched)
                 found.append(job)
             after, searched = job.id, searched + 1
         if len(batch) < size:
-            return Found(found, None, searched)
+            return JobPage(found, None, searched)
         if searched >= AT_MOST:
-            return Found(found, after, searched)
+            return JobPage(found, after, searched)
 
 
 def _has(job: Job, text: str) -> bool:

@@ -16,13 +16,13 @@ from ..escaping import escape
 from ..queue import Queue
 from .lifecycle import Worker
 from .lines import Report, can_take, write_lines
-from .log_lines import Told
+from .log_lines import LogLine
 from .options import Options
 from .signals import is_in_handler
 from .systemd import Notifier
 
 
-def print_lines(lines: Sequence[Told]) -> int:
+def print_lines(lines: Sequence[LogLine]) -> int:
     """Print what a worker has to say, as far as that does not wait for whoever reads it; returns how many lines."""
     return write_lines(sys.stdout, [escape(line.text) for line in lines]) if can_take(sys.stdout) else 0
 

@@ -194,7 +194,7 @@ class Attempt:
         return True
 
     def finish(self) -> Result:
-        """Collect the last output and give the result; only behind a step() that said the run is over."""
+        """Collect the last output and give the result; only after a step() that said the run is over."""
         self._gather(is_last=True)
         self.unread = self.process.close(but=self._flowing)
         captured = Captured() if self._capture is None else self._capture.finish()

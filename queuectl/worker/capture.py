@@ -68,7 +68,7 @@ class Capture:
         for stream, data in printed.items() if pieces is None else pieces:
             if rest := self._bounded.add(stream, data):
                 self._show_what_is_large()
-                self._bounded.add_tail(stream, rest)  # behind what of the head may have to go there
+                self._bounded.add_tail(stream, rest)  # after what of the head may have to go there
         self._show_what_is_large()
 
     @property

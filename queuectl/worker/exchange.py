@@ -18,7 +18,7 @@ from .lines import Lines
 from .options import Options
 from .outcome import Stop
 from .prefetch import GIVE_BACK_S, Ahead
-from .presence import Presence
+from .presence import PresenceClock
 from .results import Results
 from .slots import Slots
 
@@ -45,7 +45,7 @@ class Exchanger:
         self._full_disk = full_disk
         self._say = lines.say
         self._ahead = Ahead()
-        self._presence = Presence(options.lease_s)
+        self._presence = PresenceClock(options.lease_s)
         self.results = Results(slots, self._ahead, lines)
         self.is_hungry = True
         """Whether there may be jobs to claim."""

@@ -8,7 +8,7 @@ from ..outputs.frames import HEADER_BYTES, cut_frame, encode
 _JOIN_BYTES: Final = 65536
 
 
-class Held:
+class HeldPieces:
     """Frames in order; neighbours of one stream are joined."""
 
     def __init__(self) -> None:
@@ -53,9 +53,9 @@ class Bounded:
     def __init__(self, limit_bytes: int, *, tail_bytes: int) -> None:
         self._tail_room = min(tail_bytes, limit_bytes // 2)
         self._head_room = limit_bytes - self._tail_room
-        self._tail = Held()
+        self._tail = HeldPieces()
         self.cut = 0
-        self.head = Held()
+        self.head = HeldPieces()
 
     def add(self, stream: bytes, data: bytes) -> bytes:
         """Add to the head what fits there; returns the rest, which is for add_tail()."""

@@ -13,7 +13,7 @@ from typing import Final
 from weakref import WeakSet
 
 from ..system.boot import sees_processes
-from ..system.processes import Seen, seen, send
+from ..system.processes import SeenProcesses, seen, send
 from ..system.run_mark import unmarked
 from .posix_spawn import Attributes, spawn, strings
 
@@ -30,7 +30,7 @@ class Helper:
         self._program = os.fsencode(sys.executable)
         self._argv = strings([self._program, *map(os.fsencode, words)])
         self._environ = strings([name + b"=" + value for name, value in unmarked(os.environb).items()])
-        self._process: Seen | None = None
+        self._process: SeenProcesses | None = None
         self.pid = 0
         """Of the one that was started and not reaped; 0: there is none."""
         self.has_failed = False

@@ -17,7 +17,7 @@ from ..events.types import Command
 from ..outputs.frames import STDERR, STDOUT, Stream
 from ..system.boot import booted_s
 from .arrivals import Arrivals, Watch
-from .posix_spawn import Attributes, Environment, Strings, close, pipe, spawn, strings
+from .posix_spawn import Attributes, SpawnEnvironment, Strings, close, pipe, spawn, strings
 from .process import Child, OwnChild, Process
 from .start_errors import SpawnError, refusal
 
@@ -61,7 +61,7 @@ class Launcher:
 
     def __init__(self, base_env: Mapping[bytes, bytes], *, is_sole: bool = True) -> None:
         self._attributes = Attributes()
-        self._base = Environment({os.fsdecode(name): name + b"=" + value for name, value in base_env.items()})
+        self._base = SpawnEnvironment({os.fsdecode(name): name + b"=" + value for name, value in base_env.items()})
         self._path = base_env.get(b"PATH", DEFAULT_PATH)
         # A descriptor of a command's that is also one of the three it gets would be overwritten while they are
         # put in place: where the worker has no stdin, stdout or stderr, the null device takes their numbers.

@@ -11,9 +11,9 @@ from typing import Final, TextIO
 
 from ..core.job import JobState
 from . import log_lines as words
-from .log_lines import Told
+from .log_lines import LogLine
 
-Report = Callable[[Sequence[Told]], int | None]
+Report = Callable[[Sequence[LogLine]], int | None]
 """Prints lines; gives how many of them it could print, None for all."""
 
 MOST: Final = 10_000
@@ -35,7 +35,7 @@ class Lines:
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        self._lines: list[Told] = []
+        self._lines: list[LogLine] = []
         self._dropped = 0  # since that was last said
         self._refused = 0
         self._not_before = 0.0
@@ -46,9 +46,9 @@ class Lines:
             self._dropped += 1
             return
         if self._dropped:
-            self._lines.append(Told(words.dropped(self._dropped)))
+            self._lines.append(LogLine(words.dropped(self._dropped)))
             self._dropped = 0
-        self._lines.append(Told(line, state))
+        self._lines.append(LogLine(line, state))
 
     def flush(self) -> None:
         """Print what there is, all at once, as far as that is taken."""
@@ -73,7 +73,7 @@ class Lines:
             with suppress(BrokenPipeError):
                 write_lines(sys.stderr, [words.dropped(lost)])
 
-    def _taken(self, lines: list[Told]) -> int:
+    def _taken(self, lines: list[LogLine]) -> int:
         try:
             taken = self._report(lines)
         except Exception:  # whatever is wrong with it is no reason to leave the jobs

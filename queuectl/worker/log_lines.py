@@ -13,7 +13,7 @@ _COMMAND_CHARS: Final = 100
 _BACKGROUND: Final = "; what it left in the background goes on, and what that prints is dropped"
 
 
-class Told(NamedTuple):
+class LogLine(NamedTuple):
     """A line, and the state of the job it is about where a job has just come to that state."""
 
     text: str

@@ -55,7 +55,7 @@ Strings: TypeAlias = "ctypes.Array[ctypes.c_char_p]"
 """Texts as the C library takes them: an array that ends with a null pointer."""
 
 
-class Environment:
+class SpawnEnvironment:
     """What commands share of their environment, by name, as entries NAME=VALUE that are ready to be passed on."""
 
     def __init__(self, entries: Mapping[str, bytes]) -> None:

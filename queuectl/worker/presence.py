@@ -11,7 +11,7 @@ SOON: Final = 4
 """What is due within this part of that time goes along with another transaction."""
 
 
-class Presence:
+class PresenceClock:
     """Due a third of a lease after it was last said, or after the first claim: claims hold that long by themselves."""
 
     def __init__(self, lease_s: float) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from ..liveness.orphans import EMPTY_LOOKS, Root, family, kill
 from ..system.boot import sees_processes
-from ..system.processes import TICKS, Look, Seen, environ, look, seen, send
+from ..system.processes import TICKS, Look, SeenProcesses, environ, look, seen, send
 from ..system.run_mark import MARK
 from .orphans import Orphans
 from .process import Process
@@ -131,7 +131,7 @@ class Remains:
             self.is_out_of_reach = not any(send(each, 0) for each in found)
         return False
 
-    def _found(self, there: Look) -> list[Seen]:
+    def _found(self, there: Look) -> list[SeenProcesses]:
         """Return what belongs to the run, and remember it: what it leaves later may be known by its session alone."""
         found = family(there, self._root, [each for each in self._candidates(there) if self._is_kin(each)])
         self._known = {(each.pid, each.started) for each in found}
@@ -139,7 +139,7 @@ class Remains:
         self._sessions |= {each.session for each in found if each.session in own or each.session not in there.by_pid}
         return found
 
-    def _candidates(self, there: Look) -> list[Seen]:
+    def _candidates(self, there: Look) -> list[SeenProcesses]:
         """Return those that may be of the run though nobody of its session or descent says so."""
         known = [each for pid, _ in self._known if (each := there.by_pid.get(pid)) is not None]
         if self._looks.orphans.are_seen:
@@ -149,7 +149,7 @@ class Remains:
             others = list(there.by_pid.values())
         return [each for each in (*known, *others) if not each.is_dead and self._root.can_be_of(each)]
 
-    def _is_kin(self, each: Seen) -> bool:
+    def _is_kin(self, each: SeenProcesses) -> bool:
         if (each.pid, each.started) in self._known or each.session in self._sessions:
             return True
         entries = environ(each.pid)

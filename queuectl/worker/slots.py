@@ -26,14 +26,14 @@ from .means import Means
 from .outcome import Stop
 from .poller import Waiting
 from .prefetch import MOST
-from .spawner import Begun, Order, Spawner
+from .spawner import Begun, RunOrder, Spawner
 from .start_errors import Shortage, SpawnError
 
 FLOOD_S: Final = 1.0
 """How long after a run that filled a pipe no run is left alone: others like it would wait to be read."""
 
 
-class Moved(NamedTuple):
+class StepOutcome(NamedTuple):
     """What a step brought: the jobs whose runs have begun, and how runs ended."""
 
     begun: list[Job]
@@ -114,7 +114,7 @@ class Slots:
 
     @property
     def valid_until(self) -> float:
-        """Return the moment behind which the first of those that wait is not started any more."""
+        """Return the moment after which the first of those that wait is not started any more."""
         return self._spawner.valid_until
 
     @property
@@ -157,7 +157,7 @@ class Slots:
             run = Attempt(job, partial(self._capture, job), find_remains, now=now, grace_s=self._grace_s)
             self._runs[token] = run
             self._watch(run)
-            orders.append(Order(run, token, self._invocations.of(job, mark=mark), until))
+            orders.append(RunOrder(run, token, self._invocations.of(job, mark=mark), until))
             self._unsaid[run] = None
         if orders:
             self._spawner.line_up(orders)
@@ -177,7 +177,7 @@ class Slots:
         """Let the slots go on with what is lined up for so long, or until they need more, or much has happened."""
         self._spawner.pause(seconds)
 
-    def step(self, moved: Iterable[Attempt], *, now: float) -> Moved:
+    def step(self, moved: Iterable[Attempt], *, now: float) -> StepOutcome:
         """Move on the runs that something happened to, and those whose moment has come."""
         if now >= self._means.ease_at:
             why = self._means.ease(now)
@@ -205,7 +205,7 @@ class Slots:
                 ended += self._end(run, now)
             else:
                 self._watch(run)
-        return Moved(begun, ended)
+        return StepOutcome(begun, ended)
 
     def edited(self, job: Job) -> None:
         """Go by what a job says now: its time limit, which counts from the start of its run, may be another."""

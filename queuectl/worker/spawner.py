@@ -25,7 +25,7 @@ SWITCH_S: Final = 0.0005
 """After how long a thread that has started a command gets its turn at the latest (Python's own: 5 ms)."""
 
 
-class Order(NamedTuple):
+class RunOrder(NamedTuple):
     """A run whose command is to be started, though not after `until`."""
 
     run: Attempt
@@ -68,7 +68,7 @@ class Spawner:
         self._poll.register(self._out, select.POLLIN)
         self._mutex = threading.Lock()  # for what follows, up to the news
         self._changed = threading.Condition(self._mutex)
-        self._orders: deque[Order] = deque()
+        self._orders: deque[RunOrder] = deque()
         self._cap = slots
         self._busy: set[Attempt] = set()
         self._free_places = list(range(places))
@@ -109,7 +109,7 @@ class Spawner:
 
     @property
     def valid_until(self) -> float:
-        """Return the moment behind which the first of the runs that wait is not begun any more."""
+        """Return the moment after which the first of the runs that wait is not begun any more."""
         with self._mutex:
             return self._orders[0].until if self._orders else NEVER
 
@@ -126,7 +126,7 @@ class Spawner:
             self._changed.notify_all()
         self._add_threads(lacking)
 
-    def line_up(self, orders: Sequence[Order]) -> None:
+    def line_up(self, orders: Sequence[RunOrder]) -> None:
         """Have commands started in this order, each as soon as a slot is free."""
         with self._mutex:
             self._orders.extend(orders)
@@ -214,7 +214,7 @@ class Spawner:
             self.failure = error
             self._ring()
 
-    def _next(self, over: Attempt | None) -> tuple[Order, int] | None:
+    def _next(self, over: Attempt | None) -> tuple[RunOrder, int] | None:
         """Free the slot of a run that is over, then wait for one to begin; returns its place in the lock file too."""
         with self._mutex:
             if over is not None:
@@ -231,17 +231,17 @@ class Spawner:
         is_room = len(self._busy) < self._cap and self._free_places
         return bool(self._orders and is_room) and time.monotonic() <= self._orders[0].until
 
-    def _take_order(self) -> tuple[Order, int]:
+    def _take_order(self) -> tuple[RunOrder, int]:
         order = self._orders.popleft()
         self._busy.add(order.run)
         place = self._places[order.run] = self._free_places.pop()
         self._lock.launching(place, order.token)
         return order, place
 
-    def _carry_out(self, order: Order, place: int) -> Attempt | None:
+    def _carry_out(self, order: RunOrder, place: int) -> Attempt | None:
         """Start a run's command and wait for its end; returns the run where its slot may go on without the loop.
 
-        It may not behind a run of which something may be left, nor behind a job's last attempt: lost before it
+        It may not after a run of which something may be left, nor after a job's last attempt: lost before it
         is recorded, that would be dead.
         """
         run = order.run

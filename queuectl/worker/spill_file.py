@@ -27,7 +27,7 @@ class Spill:
         self.path = path
         self._fd: int | None = None
         self._is_made = False
-        self._steps: deque[list[int]] = deque([[0, 0]], maxlen=2)  # offset, and the content written behind it
+        self._steps: deque[list[int]] = deque([[0, 0]], maxlen=2)  # offset, and the content written after it
         self.size = 0
 
     @property

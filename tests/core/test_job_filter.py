@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from queuectl import JobState, Queue
-from queuectl.core.job_filter import Filter, Order, filter_of, order_of
+from queuectl.core.job_filter import Filter, SortOrder, filter_of, order_of
 from queuectl.errors import InvalidInput
 
 
@@ -34,7 +34,11 @@ def test_what_can_be_no_state_queue_or_text_is_refused(wrong: dict[str, str]) ->
 
 def test_a_dash_before_the_key_turns_the_order_round() -> None:
     """A dash before the key turns it round; an unknown key is refused with those there are."""
-    assert (order_of("id"), order_of("-took"), order_of(None)) == (Order("id"), Order("took", reverse=True), None)
+    assert (order_of("id"), order_of("-took"), order_of(None)) == (
+        SortOrder("id"),
+        SortOrder("took", reverse=True),
+        None,
+    )
     with pytest.raises(InvalidInput, match="one of enqueued, updated, due"):
         order_of("--id")
 

@@ -19,7 +19,7 @@ from queuectl.outputs.frames import read_stream
 from queuectl.store.event_writer import EventWriter
 from queuectl.worker import start_worker
 from queuectl.worker.launcher import Invocation, Launcher
-from queuectl.worker.log_lines import Told
+from queuectl.worker.log_lines import LogLine
 from queuectl.worker.process import Process
 from queuectl.worker.start_errors import Shortage
 from tests.lives import state_of
@@ -196,7 +196,7 @@ def test_a_full_disk_is_no_bus_error(small_disk: Path) -> None:
         assert state_of(queue, "a") == "completed"
 
 
-def refuse(lines: Sequence[Told]) -> None:
+def refuse(lines: Sequence[LogLine]) -> None:
     """Fail at saying anything."""
     raise ValueError("I/O operation on closed file")
 

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from queuectl.liveness.lock_file import Run, Sighting
-from queuectl.liveness.orphans import put_down
+from queuectl.liveness.lock_file import LaunchedRun, Sighting
+from queuectl.liveness.orphans import kill_orphans
 from queuectl.system.boot import awake_s, booted_s, place
-from queuectl.system.processes import Look, Seen, look, seen, send
+from queuectl.system.processes import Look, SeenProcesses, look, seen, send
 from queuectl.system.run_mark import MARK, mark_of
 from tests.waiting import wait_until
 
 TOKEN = 7
 
 
-def sighting(run: Run, *, seen_boot_s: float) -> Sighting:
+def sighting(run: LaunchedRun, *, seen_boot_s: float) -> Sighting:
     """Return what the lock file of a worker that ran one command would say."""
     return Sighting("w1", place(), 1, 60.0, awake_s(), seen_boot_s, None, TOKEN, [run])
 
@@ -32,7 +32,7 @@ class Started:
         env = os.environ | ({MARK: mark} if mark else {})
         self.process = subprocess.Popen(words, start_new_session=True, env=env, stdout=subprocess.DEVNULL)
         self.born_by_s = booted_s()
-        self.run = Run(TOKEN, self.process.pid, self.born_from_s, self.born_by_s)
+        self.run = LaunchedRun(TOKEN, self.process.pid, self.born_from_s, self.born_by_s)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_worker_s_command_is_put_down(started: list[Started]) -> None:
     started.append(Started("sh", "-c", "sleep 60 & wait"))
     run = started[0].run
     wait_until(lambda: any(each.parent == run.pid for each in look().by_pid.values()))
-    assert put_down(sighting(run, seen_boot_s=booted_s()), [run], patience_s=20)
+    assert kill_orphans(sighting(run, seen_boot_s=booted_s()), [run], patience_s=20)
     assert started[0].process.wait(10) == -signal.SIGKILL
 
 
@@ -58,8 +58,8 @@ def test_a_process_id_that_was_given_away_again_is_spared(started: list[Started]
     """A process with the id of a dead worker's command lives on, even one of a fraction of a second later."""
     started.append(Started("sleep", "60"))
     innocent = started[0]
-    run = Run(TOKEN, innocent.run.pid, innocent.born_from_s - later_s - 0.01, innocent.born_from_s - later_s)
-    assert put_down(sighting(run, seen_boot_s=booted_s()), [run], patience_s=0)
+    run = LaunchedRun(TOKEN, innocent.run.pid, innocent.born_from_s - later_s - 0.01, innocent.born_from_s - later_s)
+    assert kill_orphans(sighting(run, seen_boot_s=booted_s()), [run], patience_s=0)
     assert innocent.process.poll() is None
 
 
@@ -67,8 +67,8 @@ def test_what_carries_the_mark_is_put_down_wherever_it_is(started: list[Started]
     """A command whose process id was not written down before its worker died is found by its mark."""
     started.append(Started("sleep", "60", mark=mark_of("w1", TOKEN)))
     started.append(Started("sleep", "60", mark=mark_of("w1", TOKEN + 1)))
-    run = Run(TOKEN, 0)
-    assert not put_down(sighting(run, seen_boot_s=booted_s()), [run], patience_s=0)
+    run = LaunchedRun(TOKEN, 0)
+    assert not kill_orphans(sighting(run, seen_boot_s=booted_s()), [run], patience_s=0)
     assert started[0].process.wait(10) == -signal.SIGKILL
     assert started[1].process.poll() is None
 
@@ -84,9 +84,9 @@ def test_a_signal_reaches_the_process_that_was_seen_alone(started: list[Started]
     assert started[0].process.wait(10) == -signal.SIGKILL
 
 
-def of(pid: int, parent: int, session: int) -> Seen:
+def of(pid: int, parent: int, session: int) -> SeenProcesses:
     """Return a process as a look could find it."""
-    return Seen(pid, parent, session, session, pid, is_dead=False, is_stopped=False)
+    return SeenProcesses(pid, parent, session, session, pid, is_dead=False, is_stopped=False)
 
 
 def test_a_session_that_others_began_is_not_of_the_family() -> None:

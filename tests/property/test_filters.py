@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from queuectl import JobRequest, JobState, Queue
 from queuectl.core.job import ENDED, WAITING, Job
-from queuectl.core.job_filter import KEYS, Filter, Order
+from queuectl.core.job_filter import KEYS, Filter, SortOrder
 from queuectl.queries import job_list
 from tests.clocks import FakeClock
 
@@ -36,7 +36,7 @@ wheres = st.builds(
     st.none() | st.sampled_from(["J1", "echo", "ÉCHO", "9", "nothing"]),
     moments,
 )
-orders = st.none() | st.builds(Order, st.sampled_from(list(KEYS)), st.booleans())
+orders = st.none() | st.builds(SortOrder, st.sampled_from(list(KEYS)), st.booleans())
 
 
 def live(queue: Queue, clock: FakeClock, plan: list[tuple[str, int]]) -> None:
@@ -81,7 +81,7 @@ def natural(where: Filter, found: list[Job], promoted_us: int) -> list[Job]:
 @brief
 @given(steps, wheres, orders, st.integers(1, 4), st.sampled_from([1, 3, 10_000]), st.sampled_from([0, 8]))
 def test_a_list_is_what_looking_at_every_job_gives(
-    plan: list[tuple[str, int]], where: Filter, order: Order | None, limit: int, looked_at: int, scarce: int
+    plan: list[tuple[str, int]], where: Filter, order: SortOrder | None, limit: int, looked_at: int, scarce: int
 ) -> None:
     """By whichever table a list goes, in however many transactions and pages: the same jobs in the same order."""
     with TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:

@@ -7,7 +7,7 @@ from threading import Event, Thread, main_thread
 
 import pytest
 
-from queuectl.store.gate import Entry, Gate
+from queuectl.store.gate import Gate, GateEntry
 from tests.waiting import wait_until
 
 
@@ -15,7 +15,7 @@ class Interrupted(Exception):
     """What a signal's handler raised."""
 
 
-def entered(gate: Gate) -> Entry:
+def entered(gate: Gate) -> GateEntry:
     """Go in, once that can be."""
     entry = gate.enter()
     assert entry is not None

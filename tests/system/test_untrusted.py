@@ -57,7 +57,7 @@ from queuectl.events.types import (
 from queuectl.integrity import data_file_check
 from queuectl.integrity.verify import verify
 from queuectl.liveness.lock_file import LockFile
-from queuectl.retention.segment import Segment, Writer
+from queuectl.retention.segment import Segment, SegmentWriter
 from queuectl.store.event_reader import EventReader
 from queuectl.store.event_writer import EventWriter
 from queuectl.store.store import Store, key_of
@@ -618,7 +618,7 @@ def test_a_segment_s_index_names_its_own_events(files: dict[str, Path], tmp_path
     """An id in the index under another job's events is refused; it would show their history as its own."""
     found = Segment(files["segment"])
     one, other = [each for each in found.entries() if not each.id.startswith("worker:")][:2]
-    writer = Writer(tmp_path / "forged", found.header)
+    writer = SegmentWriter(tmp_path / "forged", found.header)
     writer.rows(list(found.rows()))
     writer.seal([one, other._replace(last=one.last, number=1)])
     check_refused("segment", [(tmp_path / "forged").read_bytes()], tmp_path, [f"is of {other.id!r}, and it is not"])

@@ -7,11 +7,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from queuectl.errors import InvalidInput
-from queuectl.transfer.foreign_rows import Kind, read
+from queuectl.transfer.foreign_rows import ForeignKind, read
 from tests.property.strategies import thorough
 
 
-def told(row: dict[str, Any], default: Kind = Kind.WAITING) -> Any:
+def told(row: dict[str, Any], default: ForeignKind = ForeignKind.WAITING) -> Any:
     """Read a row."""
     return read({"command": "true", **row}, default=default)
 
@@ -25,26 +25,26 @@ def test_names_are_read_whatever_their_case(name: str) -> None:
 @pytest.mark.parametrize(
     ("row", "kind"),
     [
-        ({}, Kind.WAITING),
-        ({"state": "pending"}, Kind.WAITING),
-        ({"status": "Queued"}, Kind.WAITING),
-        ({"state": "in-progress"}, Kind.RUNNING),
-        ({"state": "failed", "attempts": 1, "max_retries": 3}, Kind.FAILED),
-        ({"state": "failed", "attempts": 3, "max_retries": 3}, Kind.DEAD),
-        ({"state": "failed"}, Kind.DEAD),
-        ({"state": "success"}, Kind.COMPLETED),
-        ({"state": "canceled"}, Kind.CANCELLED),
-        ({"state": "dlq"}, Kind.DEAD),
+        ({}, ForeignKind.WAITING),
+        ({"state": "pending"}, ForeignKind.WAITING),
+        ({"status": "Queued"}, ForeignKind.WAITING),
+        ({"state": "in-progress"}, ForeignKind.RUNNING),
+        ({"state": "failed", "attempts": 1, "max_retries": 3}, ForeignKind.FAILED),
+        ({"state": "failed", "attempts": 3, "max_retries": 3}, ForeignKind.DEAD),
+        ({"state": "failed"}, ForeignKind.DEAD),
+        ({"state": "success"}, ForeignKind.COMPLETED),
+        ({"state": "canceled"}, ForeignKind.CANCELLED),
+        ({"state": "dlq"}, ForeignKind.DEAD),
     ],
 )
-def test_a_failed_job_waits_while_it_had_attempts_left(row: dict[str, Any], kind: Kind) -> None:
+def test_a_failed_job_waits_while_it_had_attempts_left(row: dict[str, Any], kind: ForeignKind) -> None:
     """A failed job waits here where it had attempts left, and is dead where it had none or had no such thing."""
     assert told(row).kind == kind
 
 
 def test_without_a_state_it_is_what_its_file_says() -> None:
     """A row of a dead letter file is dead without saying so."""
-    assert told({}, Kind.DEAD).kind is Kind.DEAD
+    assert told({}, ForeignKind.DEAD).kind is ForeignKind.DEAD
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ NAMES = st.sampled_from(
 def test_any_row_is_read_or_refused(row: dict[str, Any]) -> None:
     """Whatever stands in a row, it is refused in words, or read as the log can keep it, no field forgotten."""
     try:
-        job = read(row, default=Kind.WAITING)
+        job = read(row, default=ForeignKind.WAITING)
     except InvalidInput:
         return
     assert set(job.unmapped) <= set(row)

@@ -14,7 +14,7 @@ import pytest
 from queuectl import Queue
 from queuectl.worker import lines as module
 from queuectl.worker.lines import AT_ONCE, Lines, can_take, write_lines
-from queuectl.worker.log_lines import Told
+from queuectl.worker.log_lines import LogLine
 from tests.waiting import wait_until
 
 PAGE = 4096
@@ -31,7 +31,7 @@ def ends() -> Iterator[tuple[int, TextIO]]:
     os.close(reading)
 
 
-def print_to(stream: TextIO, told: Sequence[Told]) -> int:
+def print_to(stream: TextIO, told: Sequence[LogLine]) -> int:
     return write_lines(stream, [each.text for each in told])
 
 

@@ -14,7 +14,7 @@ from queuectl.liveness.lock_file import LockFile, look
 from queuectl.worker.attempt import Attempt
 from queuectl.worker.launcher import Launcher
 from queuectl.worker.outcome import Stop
-from queuectl.worker.spawner import Begun, Ended, Order, Spawner
+from queuectl.worker.spawner import Begun, Ended, RunOrder, Spawner
 from tests.waiting import wait_until
 from tests.worker.driven import find_remains, running_job
 
@@ -35,11 +35,13 @@ def spawner(tmp_path: Path, launcher: Launcher) -> Iterator[Spawner]:
         yield stack.enter_context(closing(Spawner(launcher, lock, slots=SLOTS, places=PLACES)))
 
 
-def order(launcher: Launcher, command: str, *, number: int = 1, lasts_s: float = 60.0, max_retries: int = 3) -> Order:
+def order(
+    launcher: Launcher, command: str, *, number: int = 1, lasts_s: float = 60.0, max_retries: int = 3
+) -> RunOrder:
     """Return an order for a command that prints nothing."""
     job = running_job(command, max_retries=max_retries)
     run = Attempt(job, lambda: pytest.fail("it printed something"), find_remains, now=time.monotonic(), grace_s=1)
-    return Order(run, number, launcher.prepare(command, cwd=None, env={}), time.monotonic() + lasts_s)
+    return RunOrder(run, number, launcher.prepare(command, cwd=None, env={}), time.monotonic() + lasts_s)
 
 
 def finish(spawner: Spawner, news: Begun | Ended) -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .last_lines import LastLines, Piece
 
 
-class Wanted(NamedTuple):
+class WantedRun(NamedTuple):
     """Which runs, and how much of each: those of an `attempt`, of a `stream` ("stdout"), the last lines (`tail`).
 
     `last`: only the last run that there is when one begins to look, and those after it. Unless they are asked
@@ -58,7 +58,7 @@ class Printer:
     in the headings where it is given.
     """
 
-    def __init__(self, queue: "Queue", runs: "Sequence[Run]", wanted: Wanted, job_id: str | None = None) -> None:
+    def __init__(self, queue: "Queue", runs: "Sequence[Run]", wanted: WantedRun, job_id: str | None = None) -> None:
         self._job_id = job_id
         self._stream = wanted.stream
         self._attempt = wanted.attempt
@@ -151,7 +151,7 @@ class Printer:
 class LinePrinter(Printer):
     """Prints runs for programs, one JSON object a line."""
 
-    def __init__(self, queue: "Queue", runs: "Sequence[Run]", wanted: Wanted, job_id: str | None = None) -> None:
+    def __init__(self, queue: "Queue", runs: "Sequence[Run]", wanted: WantedRun, job_id: str | None = None) -> None:
         super().__init__(queue, runs, wanted, job_id)
         self._decoders: dict[tuple[int, bytes], IncrementalDecoder] = {}
 
@@ -184,7 +184,7 @@ class LinePrinter(Printer):
             json_line({**job, "run": number, "attempt": run.attempt, **what})
 
 
-def print_document(queue: "Queue", runs: "Iterable[tuple[str, int, Run]]", wanted: Wanted) -> None:
+def print_document(queue: "Queue", runs: "Iterable[tuple[str, int, Run]]", wanted: WantedRun) -> None:
     """Print numbered runs of jobs, with what each printed as text, as one JSON list, a run a line."""
     before = "[\n  "
     for job_id, number, run in runs:
@@ -195,7 +195,7 @@ def print_document(queue: "Queue", runs: "Iterable[tuple[str, int, Run]]", wante
     say("\n]" if before[0] == "," else "[]")
 
 
-def _run_json(queue: "Queue", job_id: str, number: int, run: "Run", wanted: Wanted) -> Iterator[str]:
+def _run_json(queue: "Queue", job_id: str, number: int, run: "Run", wanted: WantedRun) -> Iterator[str]:
     from json import dumps
 
     from ...queries.json_form import run_json

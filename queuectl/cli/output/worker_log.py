@@ -15,13 +15,13 @@ from .table import STATE_COLOURS, coloured, note, on_terminal, paint
 
 if TYPE_CHECKING:
     from ...queue import Queue
-    from ...worker.log_lines import Told
+    from ...worker.log_lines import LogLine
 
 LOOK_EVERY_S = 0.5
 """How often it is counted what is left; other workers and new jobs change that too."""
 
 
-def print_lines(told: "Sequence[Told]") -> int:
+def print_lines(told: "Sequence[LogLine]") -> int:
     """Print a line for each happening, in the colour of its job's state, as far as they are taken; returns how many."""
     if not can_take(sys.stdout):
         return 0
@@ -30,11 +30,11 @@ def print_lines(told: "Sequence[Told]") -> int:
     return write_lines(sys.stdout, [tame(shown(each, now)) for each in told])
 
 
-def _plain(told: "Told", now: str) -> str:
+def _plain(told: "LogLine", now: str) -> str:
     return f"{now} {escape(told.text)}"
 
 
-def _painted(told: "Told", now: str) -> str:
+def _painted(told: "LogLine", now: str) -> str:
     text = escape(told.text)
     if told.state is not None:
         job, colon, rest = text.partition(": ")
@@ -52,7 +52,7 @@ class Draining:
         self._ended = self._failures = self._total = 0
         self._look_at = 0.0
 
-    def report(self, told: "Sequence[Told]") -> int | None:
+    def report(self, told: "Sequence[LogLine]") -> int | None:
         """Count and print a worker's lines; returns 0 while nobody takes what is printed (Ctrl-S, say)."""
         if not (can_take(sys.stderr) and can_take(sys.stdout)):
             return 0

@@ -21,7 +21,7 @@ from .. import INTERRUPTED, KILLED
 from ..output.format import command_text, cut, escape
 from .acts import act
 from .dialogs import Help, Question
-from .frame import LEAST_JOBS, Filter, foot, head, look
+from .frame import LEAST_JOBS, TopFilter, foot, head, look
 from .jobscreen import JobScreen
 from .jobslist import JobsList, styled
 from .tail import Tail
@@ -66,7 +66,7 @@ class Top(App[int]):
         Binding("question_mark", "help", "help"),
     ]
 
-    def __init__(self, queue: "Queue", chosen: Filter, every_s: float) -> None:
+    def __init__(self, queue: "Queue", chosen: TopFilter, every_s: float) -> None:
         super().__init__(ansi_color=True)  # the terminal's own colours
         self.animation_level = "none"
         self._queue = queue
@@ -208,7 +208,7 @@ class Top(App[int]):
         self.look()
 
 
-def run_top(queue: "Queue", chosen: Filter, every_s: float) -> int:
+def run_top(queue: "Queue", chosen: TopFilter, every_s: float) -> int:
     """Show the view until it is left; returns the exit code. Raises what went wrong in it."""
     app = Top(queue, chosen, every_s)
     code = app.run()

@@ -21,29 +21,29 @@ LEAST_JOBS = 6
 """Lines that the list keeps, however small the screen."""
 
 
-class Filter(NamedTuple):
+class TopFilter(NamedTuple):
     """Which jobs are listed."""
 
     state: JobState | None = None
     queue: str | None = None
 
 
-class Seen(NamedTuple):
+class SeenQueue(NamedTuple):
     """What a look at the queue found."""
 
     overview: "Overview"
     tail: Tail
 
 
-def look(queue: "Queue", tail: Tail, chosen: Filter) -> Seen:
+def look(queue: "Queue", tail: Tail, chosen: TopFilter) -> SeenQueue:
     """Look at the queue. Raises NoQueue when it is gone."""
     queue.admin.check_there()
     tail.step(queue, queue.now_us())
     found = queue.overview(state=chosen.state, queue=chosen.queue, limit=JOBS, lately=tuple(tail.ended))
-    return Seen(found, tail)
+    return SeenQueue(found, tail)
 
 
-def head(path: Path, seen: Seen, chosen: Filter, width: int, most: int) -> Iterator[panels.Line]:
+def head(path: Path, seen: SeenQueue, chosen: TopFilter, width: int, most: int) -> Iterator[panels.Line]:
     """Yield what stands above the jobs: which queue, its counts and rates, its queues and workers."""
     found = seen.overview
     yield panels.title(str(path), found, f"{datetime.now():%H:%M:%S}", width)
@@ -57,7 +57,7 @@ def head(path: Path, seen: Seen, chosen: Filter, width: int, most: int) -> Itera
     yield from panels.workers(path, found, max(1, min(5, left - len(by_queue))), width)
 
 
-def foot(seen: Seen, width: int, most: int) -> Iterator[panels.Line]:
+def foot(seen: SeenQueue, width: int, most: int) -> Iterator[panels.Line]:
     """Yield what stands below the jobs: what failed, and what is retried next."""
     retries = list(panels.retries(seen.overview, max(0, min(3, most // 2 - 1))))
     left = most - len(retries) - bool(retries)
@@ -68,7 +68,7 @@ def foot(seen: Seen, width: int, most: int) -> Iterator[panels.Line]:
             yield from lines
 
 
-def print_frame(queue: "Queue", chosen: Filter, width: int) -> None:
+def print_frame(queue: "Queue", chosen: TopFilter, width: int) -> None:
     """Print one frame."""
     seen = look(queue, Tail(), chosen)
     titles, rows = panels.table(seen.overview.jobs, seen.overview.at_us, width)

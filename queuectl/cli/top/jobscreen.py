@@ -37,7 +37,7 @@ KEYS: Final = "Esc back  o output  h history  d details  r retry  c cancel  ? he
 VIEWS: Final = ("output", "history", "details")
 
 
-class Output:
+class OutputView:
     """What the runs of a job have printed, piece by piece; of a long past only its end."""
 
     def __init__(self, queue: "Queue", job_id: str) -> None:
@@ -100,7 +100,7 @@ class JobScreen(Screen[None]):
         self._queue = queue
         self.job_id = job_id
         self._view = "output"
-        self._output = Output(queue, job_id)
+        self._output = OutputView(queue, job_id)
         self._version = -1
         self._runs: list[Run] = []
 
@@ -174,7 +174,7 @@ class JobScreen(Screen[None]):
         self._view = view
         if view == "output":
             self.query_one(Log).clear()
-            self._output = Output(self._queue, self.job_id)
+            self._output = OutputView(self._queue, self.job_id)
         else:
             guarded: Any = self.app
             guarded.guard(self._fill)

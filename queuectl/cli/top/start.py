@@ -6,7 +6,7 @@ import sys
 from ...errors import QueuectlError
 from ...queue import Queue
 from ...system.lock_wait import listen
-from .frame import Filter
+from .frame import TopFilter
 
 REFRESH_S = 1.0
 
@@ -16,7 +16,7 @@ def is_possible() -> bool:
     return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)) and os.environ.get("TERM") != "dumb"
 
 
-def show(queue: Queue, chosen: Filter, *, every_s: float = REFRESH_S) -> int:
+def show(queue: Queue, chosen: TopFilter, *, every_s: float = REFRESH_S) -> int:
     """Show the view until it is left; returns the exit code, and raises QueuectlError if a package is missing."""
     try:
         from .app import run_top

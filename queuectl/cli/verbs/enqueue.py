@@ -61,7 +61,7 @@ class EnqueueCommand(ArgvCommand):
     ),
 )
 @click.argument("words", nargs=-1, metavar="[ID COMMAND | JSON]", shell_complete=completions.files_behind_dashes)
-@click.option("--id", "job_id", metavar="ID", help="The job's id.  [default: one of our making]")
+@click.option("--id", "job_id", metavar="ID", help="The job's id.  [default: a generated id]")
 @click.option("--command", "shell_line", metavar="COMMAND", help="A shell line; so one can begin with a dash.")
 @click.option("--file", "-f", "stream", type=_File("rb"), metavar="FILE", help="A job a line; - is stdin.")
 @click.option("--lines", "as_lines", is_flag=True, help="The file holds plain commands, not JSON.")

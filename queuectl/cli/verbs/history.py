@@ -75,8 +75,8 @@ def _show_events(session: Session, name: str, lives: int | None, last: int | Non
     events = queue.history(name, lives=lives)
     if lives is not None and sum(isinstance(each.event, Enqueued) for each in events) == lives and events[0].prev:
         note(f"These are the last {lives} jobs of this id; --all shows the earlier ones too")
-    elif (untold := queue.log.missing_history(events)) is not None:
-        note(escape(untold))
+    elif (missing := queue.log.missing_history(events)) is not None:
+        note(escape(missing))
     names, events = Names(queue), events[-last:] if last else events
     if as_json:
         from ...queries.json_form import event_json

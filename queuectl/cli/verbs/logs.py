@@ -14,7 +14,7 @@ from ..input import completions
 from ..input.types import json_option, whole
 from ..output.advice import Holdup
 from ..output.format import escape
-from ..output.run_output import LinePrinter, Printer, Wanted, print_document
+from ..output.run_output import LinePrinter, Printer, WantedRun, print_document
 from ..output.table import note, on_terminal
 from ..session import Session, pass_session
 
@@ -74,7 +74,7 @@ def command(
     cancelled, and says so where no running worker serves the job's queue. Of several jobs it exits 1 when
     one was refused; the others are shown all the same.
     """
-    wanted = Wanted(attempt, stream, tail, last, all_runs, raw)
+    wanted = WantedRun(attempt, stream, tail, last, all_runs, raw)
     queue = session.reading()
     if follow:
         if len(job_ids) > 1:
@@ -88,7 +88,7 @@ def command(
     ctx.exit(code)
 
 
-def _follow(queue: "Queue", job_id: str, wanted: Wanted, as_json: bool) -> int:
+def _follow(queue: "Queue", job_id: str, wanted: WantedRun, as_json: bool) -> int:
     from ..output.follow import code_of, follow
 
     printer = (LinePrinter if as_json else Printer)(queue, queue.runs(job_id), wanted)
@@ -119,7 +119,7 @@ class _HeldUp:
             self._holdup([job.spec.queue] if job.state in WAITING else [])
 
 
-def _found(queue: "Queue", typed: str, wanted: Wanted, as_json: bool) -> "tuple[str, list[Run]]":
+def _found(queue: "Queue", typed: str, wanted: WantedRun, as_json: bool) -> "tuple[str, list[Run]]":
     """Return a job's id and all its runs, and say what there is to say of those that are not shown."""
     job_id = _meant(queue, typed)
     runs = queue.runs(job_id)
@@ -146,7 +146,7 @@ def _meant(queue: "Queue", typed: str) -> str:
         return typed
 
 
-def _print_all(queue: "Queue", found: "list[tuple[str, list[Run]]]", wanted: Wanted, *, is_several: bool) -> None:
+def _print_all(queue: "Queue", found: "list[tuple[str, list[Run]]]", wanted: WantedRun, *, is_several: bool) -> None:
     from ...worker.printed import frames_of
 
     printers: list[Printer] = []

@@ -1,4 +1,4 @@
-"""`queuectl run`: enqueue a command, under an id of our making unless it is given one, and follow it if asked."""
+"""`queuectl run`: enqueue a command, under a generated id unless it is given one, and follow it if asked."""
 
 import sys
 from math import inf
@@ -43,7 +43,7 @@ class RunCommand(ArgvCommand):
     ),
 )
 @click.argument("words", nargs=-1, metavar="[COMMAND]", shell_complete=completions.files_behind_dashes)
-@click.option("--id", "job_id", metavar="ID", help="The job's id.  [default: one of our making]")
+@click.option("--id", "job_id", metavar="ID", help="The job's id.  [default: a generated id]")
 @click.option("--command", "shell_line", metavar="COMMAND", help="A shell line; so one can begin with a dash.")
 @click.option("--wait", "-w", "--follow", "-f", is_flag=True, help="Show what it prints, and exit as it does.")
 @click.option("--raw", is_flag=True, help="With --wait, on a terminal: every byte as it comes, also what commands it.")

@@ -47,7 +47,7 @@ def command(
     from ..top import frame, start
 
     if start.is_possible() and not as_json:
-        ctx.exit(start.show(session.reading(), frame.Filter(None, queue)))
+        ctx.exit(start.show(session.reading(), frame.TopFilter(None, queue)))
     from ..output.watch import watch_status
 
     watch_status(session.reading(), queue, as_json=as_json)

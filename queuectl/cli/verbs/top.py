@@ -39,11 +39,11 @@ def command(
     right choose the state, Tab the queue, ? tells the others, q quits.
     """
     from ..top import start
-    from ..top.frame import Filter, print_frame
+    from ..top.frame import TopFilter, print_frame
 
     if state and len(state) > 1:
         raise click.UsageError("top lists the jobs of one state, or of all; left and right choose it")
-    chosen = Filter(JobState(state[0]) if state else None, queue)
+    chosen = TopFilter(JobState(state[0]) if state else None, queue)
     if once:
         print_frame(session.reading(), chosen, terminal_width() if on_terminal() else PIPE_WIDTH)
         return

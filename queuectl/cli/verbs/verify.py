@@ -14,7 +14,7 @@ from ..output.table import document, line, note, paint
 from ..session import Session, pass_session
 
 if TYPE_CHECKING:
-    from ...integrity.verify import Found, Verified
+    from ...integrity.verify import Verified, VerifyFindings
 
 TITLES = {
     "file": "Checking the file",
@@ -128,7 +128,7 @@ def _remedy(found: "Verified") -> str:
     return "stop the workers, and restore a backup: queuectl restore"
 
 
-def _place(problem: "Found") -> str:
+def _place(problem: "VerifyFindings") -> str:
     if problem.position is None:
         return problem.part
     return f"position {problem.position}" if problem.until is None else f"positions {problem.position}-{problem.until}"

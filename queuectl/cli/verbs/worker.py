@@ -16,7 +16,7 @@ from ..session import Session, pass_session
 
 if TYPE_CHECKING:
     from ...core.results import Running, WorkerInfo
-    from ..stop_workers import Asked
+    from ..stop_workers import StopOutcome
 
 COLUMNS = (
     Column("ID"),
@@ -158,7 +158,7 @@ def _tell_busy(info: "WorkerInfo", *, now: bool) -> None:
     note(f"{escape(info.id)} {escape(told)}")
 
 
-def _tell_stopped(asked: "Asked", done: str) -> None:
+def _tell_stopped(asked: "StopOutcome", done: str) -> None:
     for worker in asked.stopping:
         line(f"{done} {escape(worker)}")
     for worker in asked.gone:

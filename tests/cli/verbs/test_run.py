@@ -1,4 +1,4 @@
-"""run: an id of our making, and --wait, which exits as the command did."""
+"""run: a generated id, and --wait, which exits as the command did."""
 
 import re
 import signal
