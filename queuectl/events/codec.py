@@ -100,7 +100,11 @@ _BY_NAME: Mapping[str, Layout] = {layout.name: layout for layout in LAYOUTS}
 
 
 class Envelope(Struct, omit_defaults=True, gc=False):
-    """The map that a stored event is, in the order in which it is stored."""
+    """The map that a stored event is, in the order in which it is stored.
+
+    Time, type, version of the type, actor, data, stream (None: its own position), the stream's event before it,
+    reason, cause, and where it is kept the digest of the log before it.
+    """
 
     t: int
     y: str

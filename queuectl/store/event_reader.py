@@ -16,7 +16,7 @@ from .store import Row, Transaction, key_of
 from .tables import CUT, LOG, META, ORIGIN, STREAMS
 
 NAMED = b"\xff"
-"""How the keys of streams begin that are no job's."""
+"""The first byte of the keys of streams that are not jobs'."""
 
 
 class EventReader:

@@ -186,11 +186,11 @@ def test_options_that_do_not_go_together_are_refused(cli: CommandLine, words: li
 
 @pytest.mark.slow
 def test_many_rows_come_in_whole_chunks(cli: CommandLine, tmp_path: Path) -> None:
-    """More rows than a transaction takes come in all the same, without ids too, each with one of our making."""
+    """More rows than a transaction takes come in all the same, without ids too, each with a generated id."""
     rows = [{"command": "true", "state": ("pending", "completed", "dead")[n % 3]} for n in range(6_000)]
     report = cli.json(*from_json(written(tmp_path / "j.json", rows)))
     assert report["states"] == {"pending": 2_000, "completed": 2_000, "dead": 2_000}
-    assert report["notes"]["had no id: got one of our making"] == 6_000
+    assert report["notes"]["had no id: got a generated id"] == 6_000
     assert cli.json("status")["jobs"]["dead"] == 2_000
     assert cli.json("replay", "--check")["differences"] == []
 
