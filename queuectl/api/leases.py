@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..core.job import Job
     from ..core.results import Captured, Exchange, Recovered, Result
     from ..core.times import Duration
-    from ..engine import exchange, rescue
+    from ..engine import exchange, recovery
     from ..engine.unit_of_work import Engine
     from ..outputs import storage
     from ..queries import jobs
@@ -34,7 +34,7 @@ else:
     answers = Later("core.results")
     exchange = Later("engine.exchange")
     jobs = Later("queries.jobs")
-    rescue = Later("engine.rescue")
+    recovery = Later("engine.recovery")
     storage = Later("outputs.storage")
 
 
@@ -59,7 +59,7 @@ class LeaseHolder(Opened, called="Queue.worker()"):
         A lease holds for `lease_s` seconds, or until it is renewed. Raises InvalidInput.
         Each job's `lease.token` is what completing, failing, renewing or releasing it is checked by.
         """
-        rescue.take_over(self._engine, actor=self.id)
+        recovery.recover_jobs(self._engine, actor=self.id)
         with self._engine.unit(actor=self.id) as unit:
             hold_s = unit.settings().lease_s if lease_s is None else duration_s(lease_s, field="lease_s")
             return unit.claim(self.id, count, lease_s=hold_s, queues=queues)
@@ -130,13 +130,13 @@ class LeaseHolder(Opened, called="Queue.worker()"):
         return [found.get(job.number) for job in claimed]
 
     def recover(self) -> Recovered:
-        """Take back the jobs of workers that are gone or let their lease expire; claim() does so too.
+        """Recover the jobs of workers that are gone or let their lease expire; claim() does so too.
 
         What such a worker of this machine has left running is killed first. Slots of readers that were
         killed are freed.
         """
         self._store.free_readers()
-        return rescue.take_over(self._engine, actor=self.id)
+        return recovery.recover_jobs(self._engine, actor=self.id)
 
     def exchange(
         self,

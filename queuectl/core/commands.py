@@ -83,7 +83,7 @@ class FailJob(Frozen):
 
 
 class RecoverJob(Frozen):
-    """Take a job back from a worker whose lease expired, or who is known to be `gone`; `pid` was its process.
+    """Recover a job from a worker whose lease expired, or who is known to be `gone`; `pid` was its process.
 
     `launched` False: it is known that the worker had not come to start the command. The worker's presence
     held its leases until `held_until_us`.

@@ -78,7 +78,7 @@ class Exchange(NamedTuple):
 
 
 class Recovered(NamedTuple):
-    """What was taken back from workers that are dead or frozen: their jobs as they stand now, and who was gone."""
+    """The jobs recovered from workers that are gone or frozen, as they stand now, and the workers that were gone."""
 
     jobs: list[Job]
     workers: list[str]

@@ -175,7 +175,7 @@ class Unit:
         return self.execute([(job.number, StartJob(token_of(job), host, pid)) for job in jobs])
 
     def recover(self, held: Sequence[Job], *, gone: bool = False, launched: int | None = None) -> list[Job]:
-        """Take jobs back whose lease has expired, or whose worker is `gone`; those that have moved on are left.
+        """Recover jobs whose lease has expired, or whose worker is `gone`; those that have moved on are left.
 
         `launched` is the highest token for which the worker had come to start a command, where that is known.
         """

@@ -32,7 +32,7 @@ _GIVE_UP_S: Final = 10.0
 
 
 def main() -> None:
-    """Wait for the worker's end, and put down what it leaves."""
+    """Wait for the worker's end, and kill what it left running."""
     db_path, worker = sys.argv[2:4]
     fd = os.open(lock_file.path_of(db_path, worker), os.O_RDONLY | os.O_CLOEXEC)
     pid = os.getppid()  # the worker's, as long as that lives

@@ -13,7 +13,7 @@ from .posix_spawn import close
 from .signals import STOPPING
 
 PATIENCE_S: Final = 15.0
-"""How long a guardian gets to end: longer than it takes at the most to put down what is left."""
+"""How long a guardian gets to end: longer than it takes at the most to kill what is left."""
 
 
 class Guard:

@@ -31,7 +31,7 @@ def found_gone(worker: str) -> str:
     return f"worker {worker} is gone without having stopped"
 
 
-def taken_back(job: Job) -> str:
+def recovered(job: Job) -> str:
     """Return the line that says what became of a job of another worker's that died or froze."""
     has_failed = job.state in (JobState.FAILED, JobState.DEAD)
     return f"{job.id}: taken back, {job.state}" + (f": {job.last.error}" if job.last and has_failed else "")

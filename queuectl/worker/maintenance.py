@@ -84,7 +84,7 @@ class Upkeep:
             self._at = min(self._at, time.monotonic() + EVERY_S / 2)  # not at once: it may end each time
 
     def step(self, *, running: int, now: float) -> bool:
-        """Do what is due, while so many commands run; returns whether jobs of other workers were taken back."""
+        """Do what is due, while so many commands run; returns whether jobs of other workers were recovered."""
         if now >= self._watch_at and self._notifier.watchdog_every_s is not None:
             self._notifier.watchdog()
             self._watch_at = now + self._notifier.watchdog_every_s
@@ -92,10 +92,10 @@ class Upkeep:
             self.has_left_off = True  # chores load what would be another release's
             self._at, self._retain_at = now + EVERY_S, NEVER
             return False
-        were_taken_back = now >= self._at and self._look_round(running, now)
+        has_recovered = now >= self._at and self._look_round(running, now)
         if now >= self._retain_at:
             self._retain()
-        return were_taken_back
+        return has_recovered
 
     def _look_round(self, running: int, now: float) -> bool:
         self._at = now + EVERY_S
@@ -112,7 +112,7 @@ class Upkeep:
         for worker in recovered.workers:
             self._say(log_lines.found_gone(worker))
         for job in recovered.jobs:
-            self._say(log_lines.taken_back(job))
+            self._say(log_lines.recovered(job))
         self._snapshotting.step(now)
         return bool(recovered.jobs)
 

@@ -7,10 +7,10 @@ start what each needs soon, and ends once its files are others'.
 from pathlib import Path
 from typing import Final
 
-from ..engine import exchange, rescue
+from ..engine import exchange, recovery
 from ..history import as_of
 
-LOADED: Final = (as_of, exchange, rescue)
+LOADED: Final = (as_of, exchange, recovery)
 """What every worker comes to use, and would otherwise be loaded when it does."""
 
 _FILE: Final = Path(__file__).parents[1] / "__init__.py"

@@ -243,7 +243,7 @@ def test_a_renewal_moves_the_expiry() -> None:
 
 
 @pytest.mark.parametrize("situation", ["claimed", "running", "stopping"])
-def test_a_lease_that_still_runs_is_not_taken_back(situation: str) -> None:
+def test_a_lease_that_still_runs_is_not_recovered(situation: str) -> None:
     """A microsecond before its expiry a lease cannot be recovered."""
     early = RetryPolicy(now_us=at(30) - 1)
     given(*HISTORIES[situation]).when(RecoverJob(2, early)).then_refused(WrongState, "cannot recover 'job1'")

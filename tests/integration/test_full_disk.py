@@ -256,5 +256,5 @@ def test_a_worker_is_stopped_on_a_full_disk(disk: Path, tmp_path: Path, start: S
             worker.kill()
             assert worker.exit_code() != 0
             assert "a: completed, but that could not be recorded" in worker.said()
-        [taken_back] = wait_until(lambda: queue.recover().jobs)
-        assert (taken_back.id, taken_back.state) == ("a", "failed")
+        [recovered] = wait_until(lambda: queue.recover().jobs)
+        assert (recovered.id, recovered.state) == ("a", "failed")

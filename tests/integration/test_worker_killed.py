@@ -81,7 +81,7 @@ def test_what_left_its_group_ends_with_a_killed_worker(queue: Queue, start: Star
     wait_until(lambda: not left.alive())
 
 
-def test_a_killed_worker_s_jobs_are_taken_over(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
+def test_a_killed_worker_s_jobs_are_recovered(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
     """Another worker of the host records the attempt as lost, naming worker and pid, long before the lease ends."""
     queue.enqueue(f"echo $$ >> {tmp_path}/pids; [ -e {tmp_path}/go ] || sleep 60", id="a", backoff_base=0)
     killed = start()
@@ -232,7 +232,7 @@ def test_a_stopped_guardian_does_not_hold_up_its_worker_s_end(queue: Queue, star
     assert not is_alive(guardian)
 
 
-def test_a_library_takes_over_as_well(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
+def test_a_library_recovers_jobs_as_well(queue: Queue, start: StartWorker, tmp_path: Path) -> None:
     """Whoever claims jobs takes those of the dead back first, and ends what they left running."""
     command, pids = stubborn(tmp_path)
     queue.enqueue(command, id="a", backoff_base=0)

@@ -291,7 +291,7 @@ def test_a_killed_waiter_lets_no_second_writer_in(tmp_path: Path, start: Start) 
     assert number_in(path) == 2
 
 
-def test_workers_of_two_containers_share_the_work_and_take_over(tmp_path: Path, start: Start) -> None:
+def test_workers_of_two_containers_share_the_work_and_recover(tmp_path: Path, start: Start) -> None:
     """Two workers with pid 1 run jobs beside verbs with pid 1; when one is killed, the other takes its job over.
 
     It takes some seconds: seven programs start. The lease is not waited for: what was process 1 is known to be gone.
@@ -312,8 +312,8 @@ def test_workers_of_two_containers_share_the_work_and_take_over(tmp_path: Path, 
         workers.pop(holder).kill()
         lost = queue.wait("lost", timeout_s=30)
         assert lost.state == "completed"
-        [rescuer] = workers
-        assert [each.actor for each in queue.history("lost") if isinstance(each.event, Failed)] == [rescuer]
+        [other_worker] = workers
+        assert [each.actor for each in queue.history("lost") if isinstance(each.event, Failed)] == [other_worker]
 
 
 def _holder_of(queue: Queue, job_id: str) -> str | None:

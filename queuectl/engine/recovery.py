@@ -1,6 +1,6 @@
-"""How jobs come back from workers that are gone, or frozen for longer than their lease.
+"""Recover jobs from workers that are gone, or frozen for longer than their lease.
 
-What such a worker has left running is put down first, so that no two attempts of a job overlap on
+What such a worker has left running is killed first, so that no two attempts of a job overlap on
 this machine. A worker that is merely late (its lease ran out because a clock was set, or the disk
 was slow) keeps its jobs: its lock file shows that it is alive. Of workers elsewhere, and of those
 that hold no lock file, only the lease is known.
@@ -25,16 +25,16 @@ from ..system.host import host, is_process
 from .unit_of_work import Engine, token_of
 
 _PATIENCE_S: Final = 0.1
-"""How long it is tried to put down what a worker left; what is left then is met again the next time."""
+"""How long it is tried to kill what a worker left running; what is left then is met again the next time."""
 
 _NAMESPACE_ENDS_S: Final = 0.2
 """How long the kernel has for killing what is in a namespace, once it has let go of the first process's lock."""
 
 
-def take_over(engine: Engine, *, actor: str | None = None) -> Recovered:
-    """Take back what workers that are gone or frozen hold, and record the end of those that are gone.
+def recover_jobs(engine: Engine, *, actor: str | None = None) -> Recovered:
+    """Recover the jobs that workers hold that are gone or frozen, and record the end of those that are gone.
 
-    Looks before it writes: where there is nothing to take, nothing waits for the store's lock.
+    Looks before it writes: where there is nothing to recover, nothing waits for the store's lock.
     """
     found, path = Recovered([], []), engine.store.path
     gone = [worker for worker in lock_file.workers(path) if lock_file.is_held(path, worker) is False]
@@ -42,13 +42,13 @@ def take_over(engine: Engine, *, actor: str | None = None) -> Recovered:
     for worker in gone:
         if (seized := lock_file.seize(path, worker)) is not None:
             with closing(seized):
-                _take_from(engine, worker, seized.sighting(), found, actor, ends_by_s=ends_by_s)
+                _recover_from(engine, worker, seized.sighting(), found, actor, ends_by_s=ends_by_s)
     expired, unseen = _look(engine)
     if expired:
-        _take_expired(engine, expired, found, actor)
+        _recover_expired(engine, expired, found, actor)
         _, unseen = _look(engine)
     for worker in unseen:
-        _bury(engine, worker, [], found, actor)
+        _record_gone(engine, worker, [], found, actor)
     return found
 
 
@@ -68,15 +68,15 @@ def _look(engine: Engine) -> tuple[list[Job], list[str]]:
     return expired, [row.id for row in unheld if lock_file.is_held(path, row.id) is None and not is_process(row.pid)]
 
 
-def _take_from(
+def _recover_from(
     engine: Engine, worker: str, sighting: Sighting | None, found: Recovered, actor: str | None, *, ends_by_s: float
 ) -> None:
     with engine.store.read() as txn:
         row, held = workers.get(txn, worker), _held(txn, worker)
     is_elsewhere = row is not None and row.host != host()
     if held and (sighting is None or not _is_over(sighting, is_elsewhere=is_elsewhere, ends_by_s=ends_by_s)):
-        return  # its jobs are taken when their leases end
-    _bury(engine, worker, held, found, actor, launched=sighting.launched if sighting else None)
+        return  # its jobs are recovered when their leases end
+    _record_gone(engine, worker, held, found, actor, launched=sighting.launched if sighting else None)
     lock_file.remove(engine.store.path, worker)
 
 
@@ -93,7 +93,7 @@ def _is_over(sighting: Sighting, *, is_elsewhere: bool, ends_by_s: float) -> boo
     return not (is_elsewhere or sighting.is_of_this_boot)
 
 
-def _take_expired(engine: Engine, expired: Sequence[Job], found: Recovered, actor: str | None) -> None:
+def _recover_expired(engine: Engine, expired: Sequence[Job], found: Recovered, actor: str | None) -> None:
     due: dict[str, list[Job]] = {}
     for job in expired:
         if job.lease is not None and _is_given_up(engine, job):
@@ -127,7 +127,7 @@ def _is_given_up(engine: Engine, job: Job) -> bool:
     return is_frozen and (not sighting.is_of_this_place or kill_orphans(sighting, runs, patience_s=_PATIENCE_S))
 
 
-def _bury(
+def _record_gone(
     engine: Engine, worker: str, held: list[Job], found: Recovered, actor: str | None, *, launched: int | None = None
 ) -> None:
     with engine.unit(actor=actor, rings=bool(held)) as unit:
