@@ -49,12 +49,12 @@ class Unusable(InvalidInput):
 class InvalidLine(QueuectlError, ValueError):
     """One line of a bulk input cannot be used; nothing of its chunk was enqueued."""
 
-    def __init__(self, line: int, cause: QueuectlError, *, enqueued: int = 0) -> None:
+    def __init__(self, line: int, error: QueuectlError, *, enqueued: int = 0) -> None:
         self.line = line
-        self.cause = cause
+        self.error = self.cause = error  # `cause` until the next release
         self.enqueued = enqueued
         done = f"{enqueued} jobs of earlier chunks were enqueued" if enqueued else "nothing was enqueued"
-        super().__init__(f"line {line}: {cause} ({done})")
+        super().__init__(f"line {line}: {error} ({done})")
 
 
 class JobNotFound(QueuectlError, LookupError):
@@ -389,11 +389,11 @@ class WriteFailed(StoreError):
 class BulkStopped(StoreError):
     """A bulk enqueue stopped after whole chunks of it; what they held is enqueued."""
 
-    def __init__(self, done: int, total: int, cause: StoreError) -> None:
+    def __init__(self, done: int, total: int, error: StoreError) -> None:
         self.done = done
         self.total = total
-        self.cause = cause
-        super().__init__(f"enqueued {done:,} of {total:,} jobs, so go on from line {done + 1}: {cause}")
+        self.error = self.cause = error  # `cause` until the next release
+        super().__init__(f"enqueued {done:,} of {total:,} jobs, so go on from line {done + 1}: {error}")
 
 
 class ForkedStore(StoreError):

@@ -58,6 +58,13 @@ BY_JOB: Final = frozenset(
 )
 """Methods at `queue.worker(id)` that took the worker from the lease of their first argument."""
 
+ARGUMENTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "fail": {"reason": "failure"},
+    "release": {"cause": "why"},
+    "worker_stopped": {"cause": "why"},
+}
+"""Old name of a method -> its arguments' old names -> those that they have now."""
+
 
 class Deprecated:
     """The old names: each warns with the new one, and does the same."""
@@ -86,10 +93,15 @@ def _found(queue: Any, name: str) -> Callable[..., Any]:
     return (_by_worker if name in BY_WORKER else _by_job)(queue, name)
 
 
+def _renamed(name: str, named: Mapping[str, Any]) -> dict[str, Any]:
+    now = ARGUMENTS.get(name, {})
+    return {now.get(each, each): value for each, value in named.items()}
+
+
 def _by_worker(queue: Any, name: str) -> Callable[..., Any]:
     def call(*given: Any, **named: Any) -> Any:
         worker, *rest = given or (named.pop("worker"),)
-        return getattr(queue.worker(worker), BY_WORKER[name])(*rest, **named)
+        return getattr(queue.worker(worker), BY_WORKER[name])(*rest, **_renamed(name, named))
 
     return call
 
@@ -103,6 +115,6 @@ def _by_job(queue: Any, name: str) -> Callable[..., Any]:
         lease = getattr(jobs[0], "lease", None) if jobs else None
         actor = named.pop("actor", None) if name == "recover" else None
         holder = LeaseHolder(queue._engine, actor or (lease.worker if lease else queue.actor))
-        return getattr(holder, name)(*given, **named)
+        return getattr(holder, name)(*given, **_renamed(name, named))
 
     return call

@@ -95,7 +95,7 @@ class LeaseHolder(Opened, called="Queue.worker()"):
         job: Job,
         error: str,
         *,
-        reason: str = "exit_code",
+        failure: str = "exit_code",
         return_code: int | None = None,
         signal: str | None = None,
         duration_ms: int | None = None,
@@ -103,12 +103,14 @@ class LeaseHolder(Opened, called="Queue.worker()"):
     ) -> Job:
         """Record that a claimed job's run ended badly: it is retried after its delay, or dead.
 
-        `error` says why in words, `reason` in one: exit_code, signal, timeout, spawn_error or lost.
+        `error` says why in words, `failure` in one: exit_code, signal, timeout, spawn_error or lost.
         `return_code` (0 to 255) or the name of a `signal` (SIGTERM), `duration_ms` and `output` are what is kept
         of the run. Raises StaleLease.
         """
         return self._settle(
-            answers.Result(job, "failed", return_code, signal, reason, error, duration_ms, output or answers.Captured())
+            answers.Result(
+                job, "failed", return_code, signal, failure, error, duration_ms, output or answers.Captured()
+            )
         )
 
     def renew(self, job: Job, *, lease_s: Duration | None = None) -> Job:
@@ -118,10 +120,10 @@ class LeaseHolder(Opened, called="Queue.worker()"):
             until_us = unit.lease_until_us(hold_s)
             return unit.execute([(job.number, RenewLease(token_of(job), until_us))])[0]
 
-    def release(self, job: Job, *, cause: str = "released") -> Job:
-        """Give a claimed job back, `cause` telling why in a line; no attempt is used up. Raises StaleLease."""
+    def release(self, job: Job, *, why: str = "released") -> Job:
+        """Give a claimed job back, `why` in a line; no attempt is used up. Raises StaleLease."""
         with self._engine.unit(actor=self.id, rings=True) as unit:
-            return unit.execute([(job.number, ReleaseJob(token_of(job), check_line("cause", cause)))])[0]
+            return unit.execute([(job.number, ReleaseJob(token_of(job), check_line("why", why)))])[0]
 
     def refresh(self, claimed: Sequence[Job]) -> list[Job | None]:
         """Return claimed jobs as they stand now, in one read; None for each that is there no more."""
@@ -201,12 +203,12 @@ class LeaseHolder(Opened, called="Queue.worker()"):
             return ""
         return "now" if row.stop_now else "finish"
 
-    def stopped(self, cause: str, *, actor: str | None = None, reason: str | None = None) -> None:
-        """Record that the worker ended, and by what `cause`; `actor` says so where it is not the worker itself."""
-        check_line("cause", cause)
+    def stopped(self, why: str, *, actor: str | None = None, reason: str | None = None) -> None:
+        """Record that the worker ended, `why` in a line; `actor` says so where it is not the worker itself."""
+        check_line("why", why)
         with self._engine.unit(actor=actor or self.id, reason=reason) as unit:
             if workers.get(unit.txn, self.id) is not None:  # several may find the same worker gone
-                unit.append_named(WORKER_STREAM + self.id, (WorkerStopped(cause),))
+                unit.append_named(WORKER_STREAM + self.id, (WorkerStopped(why),))
             presence.drop(unit.txn, self.id)
 
     def heartbeat(self) -> None:

@@ -72,7 +72,7 @@ class FailJob(Frozen):
 
     token: int
     retry: RetryPolicy
-    reason: str
+    failure: str
     error: str
     return_code: int | None = None
     signal: str | None = None
@@ -98,10 +98,13 @@ class RecoverJob(Frozen):
 
 
 class ReleaseJob(Frozen):
-    """Give a claimed job back; it costs no attempt. Of a job being cancelled its run of `duration_ms` was the last."""
+    """Give a claimed job back, `why` in a line; it costs no attempt.
+
+    Of a job being cancelled its run of `duration_ms` was the last.
+    """
 
     token: int
-    cause: str
+    why: str
     duration_ms: int | None = None
 
 

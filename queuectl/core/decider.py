@@ -20,8 +20,8 @@ from ..events.types import (
     Edited,
     Enqueued,
     Failed,
+    Failure,
     JobEvent,
-    Reason,
     Released,
     Removed,
     Renewed,
@@ -127,14 +127,14 @@ def _recover(command: RecoverJob, job: Job) -> Events:
     if not lease.attempt or not command.launched:
         return (Released(command.token, f"{found} before it started the command"),)
     error = f"{found}; how the command {NOT_KNOWN}"
-    return _failed(FailJob(command.token, command.retry, Reason.LOST, error), job, lease.attempt)
+    return _failed(FailJob(command.token, command.retry, Failure.LOST, error), job, lease.attempt)
 
 
 def _release(command: ReleaseJob, job: Job) -> Events:
     lease = _lease(job, "release", command.token)
     if lease.cancel_requested:
         return (_cancelled(ConfirmCancel(command.token, command.duration_ms), job, lease),)
-    return (Released(command.token, command.cause),)
+    return (Released(command.token, command.why),)
 
 
 def _cancel(command: CancelJob, job: Job) -> Events:
@@ -218,7 +218,7 @@ def _failed(command: FailJob, job: Job, attempt: int) -> Events:
     failed = Failed(
         command.token,
         attempt,
-        command.reason,
+        command.failure,
         command.error,
         command.return_code,
         command.signal,
@@ -228,7 +228,7 @@ def _failed(command: FailJob, job: Job, attempt: int) -> Events:
         command.stderr,
         command.stderr_tail,
     )
-    return (failed, Dead(attempt, command.reason)) if exhausted else (failed,)
+    return (failed, Dead(attempt, command.failure)) if exhausted else (failed,)
 
 
 def _retry_at_us(attempt: int, base: float, policy: RetryPolicy) -> int:

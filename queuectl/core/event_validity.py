@@ -10,7 +10,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from ..errors import CorruptLog
-from ..events.types import Dead, Edited, Failed, JobSpec, Reason, Recorded, RetentionApplied
+from ..events.types import Dead, Edited, Failed, Failure, JobSpec, Recorded, RetentionApplied
 from .argument_kinds import LARGEST, MOST_PID, MOST_SLOTS, PATH_BYTES, is_finite
 from .times import LATEST_US
 
@@ -52,8 +52,8 @@ LONGEST: Final[Mapping[str, int]] = {"stderr_tail": 2_000, "archive": PATH_BYTES
 _OF_A_JOB: Final = frozenset({JobSpec, Edited})
 
 _WORDS: Final[Mapping[tuple[type, str], frozenset[str]]] = {
-    (Failed, "reason"): frozenset(Reason),
-    (Dead, "reason"): frozenset(Reason),
+    (Failed, "failure"): frozenset(Failure),
+    (Dead, "failure"): frozenset(Failure),
 }
 """A type and a field of it that is one of a few words -> those."""
 

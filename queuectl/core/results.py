@@ -57,11 +57,16 @@ class Result(NamedTuple):
     kind: Literal["completed", "failed", "cancelled", "released"]
     return_code: int | None = None
     signal: str | None = None
-    reason: str | None = None
+    failure: str | None = None
     error: str | None = None
     duration_ms: int | None = None
     output: Captured = Captured()
     leaves_processes: bool = False
+
+    @property
+    def reason(self) -> str | None:
+        """The failure, by the name that it had before."""
+        return self.failure
 
 
 class Exchange(NamedTuple):

@@ -49,7 +49,7 @@ def enqueue_one(engine: Engine, commits: GroupCommit, request: JobRequest, *, re
         try:
             specs = specify_all([request], clock=engine.clock, settings=settings, now_us=unit.now_us, inheritance=taken)
         except InvalidLine as error:
-            raise error.cause from None
+            raise error.error from None
         gone = _remove_replaced(unit, specs, _replacing([request]), skip_existing=False)
         unit.keep_environments(taken.kept)
         return unit.enqueue(specs, ours=_ours([request]))[0], gone

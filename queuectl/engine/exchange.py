@@ -11,7 +11,7 @@ from ..core.job import Job
 from ..core.results import Captured, Exchange, Result
 from ..display import shown
 from ..errors import InvalidInput, QueuectlError
-from ..events.types import Output, Reason
+from ..events.types import Failure, Output
 from ..outputs import storage
 from ..projections import scheduled
 from .unit_of_work import JobOrder, Unit, token_of
@@ -27,7 +27,7 @@ _SIGNAL: Final = re.compile(r"SIG[A-Z][A-Z0-9]{0,15}(?:[+-][0-9]{1,3})?|signal [
 """A signal as a worker names it; of those that have no name, by its number."""
 
 KINDS_OF_END: Final = ("completed", "failed", "cancelled", "released")
-REASONS: Final = tuple(map(str, Reason))
+FAILURES: Final = tuple(map(str, Failure))
 NOTHING_PRINTED: Final = Result._field_defaults["output"]
 """What most results have for what was printed: the one object."""
 
@@ -80,13 +80,13 @@ def check_result(result: Result) -> None:
     """Refuse a result that the log should not keep; raises InvalidInput."""
     if not isinstance(result, Result):
         raise InvalidInput("results", type(result).__name__, "a list of results")
-    job, kind, return_code, signal, reason, error, duration_ms, output, *_ = result
+    job, kind, return_code, signal, failure, error, duration_ms, output, *_ = result
     if not is_job(job):
         raise InvalidInput("job", type(job).__name__, "a job as it was claimed")
     if kind not in KINDS_OF_END:
         raise InvalidInput("kind", shown(kind), "one of " + ", ".join(KINDS_OF_END))
-    if reason is not None and reason not in REASONS:
-        raise InvalidInput("reason", shown(reason), "one of " + ", ".join(REASONS))
+    if failure is not None and failure not in FAILURES:
+        raise InvalidInput("failure", shown(failure), "one of " + ", ".join(FAILURES))
     if return_code is not None and not (is_count(return_code) and return_code <= MOST_RETURN_CODE):
         raise InvalidInput(
             "return_code",
@@ -134,7 +134,7 @@ def command_of(result: Result, policies: Iterator[RetryPolicy]) -> JobCommand:
     return FailJob(
         token,
         next(policies),
-        result.reason or Reason.EXIT_CODE,
+        result.failure or Failure.EXIT_CODE,
         bounded(result.error or "failed"),
         result.return_code,
         result.signal,

@@ -41,8 +41,8 @@ class Frozen(Struct, frozen=True, gc=False, omit_defaults=True):
     """An immutable value: never part of a cycle, and packed without the fields that have their default."""
 
 
-class Reason(StrEnum):
-    """Why an attempt failed."""
+class Failure(StrEnum):
+    """How an attempt failed."""
 
     EXIT_CODE = "exit_code"
     SIGNAL = "signal"
@@ -135,11 +135,11 @@ class Completed(Frozen):
 
 
 class Failed(Frozen):
-    """The attempt ended badly; `retry_at_us` is None when no other follows."""
+    """The attempt ended badly, `failure` says how; `retry_at_us` is None when no other follows."""
 
     token: int = field(name="tok")
     attempt: int = field(name="n")
-    reason: str = field(name="why")
+    failure: str = field(name="why")
     error: str = field(name="msg")
     return_code: int | None = field(default=None, name="rc")
     signal: str | None = field(default=None, name="sig")
@@ -151,17 +151,17 @@ class Failed(Frozen):
 
 
 class Dead(Frozen):
-    """The job went to the dead letter queue."""
+    """The job went to the dead letter queue; `failure` is how its last attempt failed."""
 
     attempts: int = field(name="n")
-    reason: str = field(name="why")
+    failure: str = field(name="why")
 
 
 class Released(Frozen):
-    """The claim was given back; no attempt was used up."""
+    """The claim was given back, `why` in a line; no attempt was used up."""
 
     token: int = field(name="tok")
-    cause: str = field(name="why")
+    why: str
 
 
 class CancelRequested(Frozen):
@@ -243,9 +243,9 @@ class WorkerStopping(Frozen):
 
 
 class WorkerStopped(Frozen):
-    """A worker process ended, or was found gone."""
+    """A worker process ended, `why` in a line, or was found gone."""
 
-    cause: str = field(name="why")
+    why: str
 
 
 class RetentionApplied(Frozen):

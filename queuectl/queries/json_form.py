@@ -11,6 +11,9 @@ from ..core.times import time_json
 from ..events.codec import name_of
 from ..events.types import Edited, Enqueued, Event, JobSpec, Output, Recorded
 
+_KEYS = {"failure": "reason", "why": "cause"}
+"""A field of an event -> its key in JSON, where that is not the field's name without its unit."""
+
 
 def job_json(job: Job) -> dict[str, Any]:
     """Return a job with the keys that the command line's contract fixes."""
@@ -84,7 +87,7 @@ def event_json(recorded: Recorded, job_id: str | None = None, cause: Cause | Non
 def event_values(event: Event) -> dict[str, Any]:
     """Return every field of an event by the name it has in `data`, also those of an edit that it left as they were."""
     fields: Any = event.spec if isinstance(event, Enqueued) else event
-    return {name.removesuffix("_us"): _plain(name, value) for name, value in asdict(fields).items()}
+    return {_KEYS.get(name, name.removesuffix("_us")): _plain(name, value) for name, value in asdict(fields).items()}
 
 
 def _changes(edited: Edited) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Environment:
         self.is_written = False
         """Whether the thread that has the turn is in a write: its signal's handler may come back for another."""
         self.users = 0
-        self.failure: str | None = None
+        self.disk_error: str | None = None
         self.freed_readers = 0
         self.is_closed = False
         self.counted: Counted = {}

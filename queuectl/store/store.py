@@ -252,8 +252,8 @@ class Store:
         """Raise where the thread that has the turn may not write."""
         if not self._is_open:
             raise self._closed()
-        if self._shared.failure:  # perhaps while the turn was waited for
-            raise self._disk_failed(self._shared.failure)
+        if self._shared.disk_error:  # perhaps while the turn was waited for
+            raise self._disk_failed(self._shared.disk_error)
         if self._shared.is_written:
             raise StoreError(
                 f"cannot write to the queue at {self.path}: this thread is writing to it already; end that first"
@@ -331,9 +331,9 @@ class Store:
 
     def _broken(self, error: lmdb.Error) -> WriteFailed:
         # After a failed flush the kernel may have dropped the pages, and a second try would lie.
-        self._shared.failure = str(error)  # first, since the look at the disk may fail as well
+        self._shared.disk_error = str(error)  # first, since the look at the disk may fail as well
         if is_out_of_room(self.path, code := getattr(error, "code", 0)):
-            self._shared.failure = None
+            self._shared.disk_error = None
             return self._no_room(no_room_by(code))
         return self._disk_failed(str(error))
 

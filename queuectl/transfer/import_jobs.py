@@ -24,10 +24,10 @@ from ..events.types import (
     Dead,
     Enqueued,
     Failed,
+    Failure,
     JobEvent,
     JobSpec,
     Output,
-    Reason,
     Started,
 )
 from ..outputs import storage
@@ -233,8 +233,8 @@ def life(job: ForeignJob, spec: JobSpec, number: int, now_us: int) -> tuple[JobE
         return (*run, Completed(token, attempt, job.duration_ms, job.return_code or 0, out, err))
     if job.kind is ForeignKind.CANCELLED:
         return (*run, Cancelled(token, attempt, job.duration_ms, out, err))
-    why = Reason.LOST if job.return_code is None and job.error is None else Reason.EXIT_CODE
-    error = job.error or (f"how it {NOT_KNOWN}" if why is Reason.LOST else f"exit code {job.return_code}")
+    why = Failure.LOST if job.return_code is None and job.error is None else Failure.EXIT_CODE
+    error = job.error or (f"how it {NOT_KNOWN}" if why is Failure.LOST else f"exit code {job.return_code}")
     retry_us = None if job.kind is ForeignKind.DEAD else max(spec.run_at_us or 0, now_us)
     failed = Failed(token, attempt, why, error, job.return_code, None, job.duration_ms, retry_us, out, err)
     return (*run, failed, Dead(attempt, why)) if job.kind is ForeignKind.DEAD else (*run, failed)

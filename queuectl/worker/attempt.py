@@ -149,17 +149,17 @@ class Attempt:
         self._gather()
         return stream in self._flowing
 
-    def stop(self, cause: Stop, *, now: float) -> bool:
+    def stop(self, kind: Stop, *, now: float) -> bool:
         """End the run: TERM to all that is of it, KILL after the grace; returns whether that was news.
 
         It is not to a run that has exited or is being stopped. An abandoned run is killed at once.
         """
-        if cause is Stop.ABANDONED:
+        if kind is Stop.ABANDONED:
             return self._abandon(now)
         self._notice_exit(now)
         if self._status is not None or self._stop is not None:
             return False
-        self._stop = cause
+        self._stop = kind
         self._kill_at = now + self._grace_s
         self._signal_stop()
         return True

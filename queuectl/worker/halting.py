@@ -66,20 +66,20 @@ class Halting:
         self._notifier = notifier
         self._halt = Halt.NO
         self._heard = 0  # signals that ask to stop
-        self._cause = ""
+        self._why = ""
         self._is_waiting = False  # for a job that is due later, and that was said
 
     def __bool__(self) -> bool:
         return self._halt is not Halt.NO
 
-    def reason_to_leave(self) -> str:
+    def why_to_leave(self) -> str:
         """Return why the worker ends now; nothing while it does not, also where it has something to finish yet."""
         if self._halt is Halt.KILL and self._full_disk.error and not self._slots:
             raise self._full_disk.error  # asked three times not to wait for room
         if self._slots or self._results:
             self._is_waiting = False
             return ""
-        return self._cause or self._drained()
+        return self._why or self._drained()
 
     def heed(self, signals: Collection[int], now: float) -> None:
         """Stop as urgently as there were signals so far that ask for it."""
@@ -95,13 +95,13 @@ class Halting:
         """Finish, since this program was replaced, unless the worker is stopping already."""
         if not self:
             self._lines.say(log_lines.replaced())
-            self.stop(Halt.FINISH, now, cause="its program was replaced")
+            self.stop(Halt.FINISH, now, why="its program was replaced")
 
-    def stop(self, halt: Halt, now: float, *, cause: str = "asked to stop", is_recorded: bool = False) -> None:
+    def stop(self, halt: Halt, now: float, *, why: str = "asked to stop", is_recorded: bool = False) -> None:
         """Stop, unless the worker does so at least as urgently already; records it where it is not yet."""
         if halt <= self._halt:
             return
-        self._cause = cause
+        self._why = why
         if not is_recorded and self._halt < Halt.GIVE_BACK:
             # Refused where somebody has taken this worker for gone.
             with suppress(InvalidInput), self._lock.writing(), self._full_disk.survived(now):

@@ -104,14 +104,14 @@ class Worker:
             self._say(log_lines.fewer_slots(self._slots.cap, options.slots))
         self._notifier.ready()
         try:
-            cause = self._loop.run()
+            why = self._loop.run()
         except BaseException as error:
             self._abort(error)
             raise
         with self._lock.writing(), self._full_disk.survived(time.monotonic()):  # found gone, where it has no room
-            self._leases.stopped(cause)
+            self._leases.stopped(why)
         ring(queue.path)  # for those that drain too: what they wait for may have been our last job
-        self._say(log_lines.worker_stopped(self.id, cause))
+        self._say(log_lines.worker_stopped(self.id, why))
 
     def _make_slots(self) -> Slots:
         options, queue = self._options, self._queue

@@ -57,9 +57,9 @@ def failed_as_replaced(error: Exception) -> str:
     return f"queuectl was replaced by another release, or removed; this worker failed of it, start it again ({error})"
 
 
-def worker_stopped(worker: str, cause: str) -> str:
+def worker_stopped(worker: str, why: str) -> str:
     """Return the line that says who left, and why."""
-    return f"worker {worker} stopped: {cause}"
+    return f"worker {worker} stopped: {why}"
 
 
 def at_work(running: int, slots: int) -> str:

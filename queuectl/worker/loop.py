@@ -62,11 +62,11 @@ class Loop:
         self._pace_s = PACE_S if slot_count > processors() else 0.0
 
     def run(self) -> str:
-        """Work until there is a reason to leave, and return that."""
+        """Work until there is a reason to leave, and return it."""
         next_at = 0.0
-        while not (cause := self._halting.reason_to_leave()):
+        while not (why := self._halting.why_to_leave()):
             next_at = self._poll(self._waiting.wait(until=next_at, now=time.monotonic()))
-        return cause
+        return why
 
     def _poll(self, news: News) -> float:
         """Do all that there is to do, and return the moment of the next poll, if nothing happens before."""

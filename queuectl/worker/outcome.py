@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple
 from ..core.job import NOT_KNOWN, TIMED_OUT
 from ..core.results import Result
 from ..display import as_typed
-from ..events.types import JobSpec, Reason
+from ..events.types import Failure, JobSpec
 from .process import UNKNOWN, signal_name
 
 Kind = Literal["completed", "failed", "cancelled", "released"]
@@ -34,7 +34,7 @@ class Verdict(NamedTuple):
     kind: Kind
     return_code: int | None = None
     signal: str | None = None
-    reason: str | None = None
+    failure: str | None = None
     error: str | None = None
 
 
@@ -58,20 +58,20 @@ def _judge(status: int | None, stop: Stop | None, *, spec: JobSpec, stderr_tail:
     signal = signal_name(-status) if status is not None and status < 0 else None
     if stop is Stop.TIMEOUT:
         # Behind a TERM the last line is mostly the shell saying "Terminated": not worth repeating.
-        return Verdict("failed", return_code, signal, Reason.TIMEOUT, _timed_out(spec))
+        return Verdict("failed", return_code, signal, Failure.TIMEOUT, _timed_out(spec))
     if stop is Stop.CANCELLED:
         return Verdict("cancelled", return_code, signal)
     if stop is not None:
         return Verdict("released", return_code, signal, error="the worker was told to stop at once")
     if status == UNKNOWN:
         return Verdict(
-            "failed", None, None, Reason.LOST, f"how it {NOT_KNOWN}: the process that waited for it was killed"
+            "failed", None, None, Failure.LOST, f"how it {NOT_KNOWN}: the process that waited for it was killed"
         )
     if signal is not None:
-        return Verdict("failed", None, signal, Reason.SIGNAL, _with_last_line(f"killed by {signal}", stderr_tail))
+        return Verdict("failed", None, signal, Failure.SIGNAL, _with_last_line(f"killed by {signal}", stderr_tail))
     if return_code:
         error = _with_last_line(f"exit code {return_code}", stderr_tail)
-        return Verdict("failed", return_code, None, Reason.EXIT_CODE, error)
+        return Verdict("failed", return_code, None, Failure.EXIT_CODE, error)
     return Verdict("completed", return_code)
 
 

@@ -50,8 +50,8 @@ class Results:
             self._take(ended, now)
         if now > self._slots.valid_until:
             self.give_back("its worker's slots were busy")
-        if self._slots.failure is not None:
-            raise self._slots.failure
+        if self._slots.error is not None:
+            raise self._slots.error
         if self._slots.is_short and not was_short:
             self._say(log_lines.short_of_means())
 

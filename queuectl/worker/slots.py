@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from ..core.job import Job
 from ..core.results import Result
-from ..events.types import Reason
+from ..events.types import Failure
 from ..liveness.lock_file import LockFile
 from ..system.run_mark import mark_of
 from .attempt import GROUP_POLL_S, LINGER_S, NEVER, Attempt, token_of
@@ -86,7 +86,7 @@ class Slots:
         self.output_limit_bytes = output_limit_bytes
         self.patience_s = 0.0
         """How long a run is left alone where there are more to go on with: most are over by then."""
-        self.failure: BaseException | None = None
+        self.error: BaseException | None = None
         """What went wrong that is no fault of a command's, nor a lack of means; for the caller to raise."""
 
     def __len__(self) -> int:
@@ -181,7 +181,7 @@ class Slots:
         """Move on the runs that something happened to, and those whose moment has come."""
         if now >= self._means.ease_at:
             why = self._means.ease(now)
-            self.failure = self.failure or why
+            self.error = self.error or why
         begun: list[Job] = []
         ended: list[Result] = []
         touched = dict.fromkeys(moved)
@@ -196,7 +196,7 @@ class Slots:
             else:
                 self._leftovers.exited(news.run)
         self._leftovers.tidy(now)
-        self.failure = self.failure or self._spawner.failure
+        self.error = self.error or self._spawner.error
         if self._fresh:
             self._watch_pipes(now)
         self._spawner.set_patient(self.patience_s > 0 and now >= self._flooded_until)
@@ -213,18 +213,18 @@ class Slots:
             run.job = job
             self._watch(run)
 
-    def stop(self, job: Job, cause: Stop, *, now: float) -> bool:
+    def stop(self, job: Job, kind: Stop, *, now: float) -> bool:
         """Stop one run; tell whether there is one under the job's token to which that was news."""
         run = self._runs.get(token_of(job))
-        if run is None or not run.stop(cause, now=now):
+        if run is None or not run.stop(kind, now=now):
             return False
         self._watch(run)
         return True
 
-    def stop_all(self, cause: Stop, *, now: float) -> None:
+    def stop_all(self, kind: Stop, *, now: float) -> None:
         """Stop every run, each with its grace."""
         for run in self._runs.values():
-            run.stop(cause, now=now)
+            run.stop(kind, now=now)
             self._watch(run)
 
     def kill_all(self, *, now: float) -> None:
@@ -278,12 +278,12 @@ class Slots:
             return []
         if isinstance(error, Shortage):
             why = self._means.take_fewer(error, now)
-            self.failure = self.failure or why
+            self.error = self.error or why
             return [Result(run.job, "released", error=str(error))]
         if isinstance(error, SpawnError):
-            reason, code = Reason.SPAWN_ERROR, error.code
-            return [Result(run.job, "failed", return_code=code, reason=reason, error=str(error), duration_ms=0)]
-        self.failure = self.failure or error
+            failure, code = Failure.SPAWN_ERROR, error.code
+            return [Result(run.job, "failed", return_code=code, failure=failure, error=str(error), duration_ms=0)]
+        self.error = self.error or error
         return [Result(run.job, "released", error=f"its worker failed: {error}")]
 
     def _watch_pipes(self, now: float) -> None:

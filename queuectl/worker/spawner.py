@@ -79,7 +79,7 @@ class Spawner:
         self._is_rung = False  # since the last take()
         self._threads: list[threading.Thread] = []
         self._is_patient = False
-        self.failure: BaseException | None = None
+        self.error: BaseException | None = None
         """What ended a thread before its time; for the caller to raise."""
         try:
             self._add_thread()
@@ -211,7 +211,7 @@ class Spawner:
             while (taken := self._next(over)) is not None:
                 over = self._carry_out(*taken)
         except BaseException as error:  # nobody would hear of it in here
-            self.failure = error
+            self.error = error
             self._ring()
 
     def _next(self, over: Attempt | None) -> tuple[RunOrder, int] | None:

@@ -92,3 +92,15 @@ def test_the_package_itself_uses_no_old_name() -> None:
     pages += [each for each in (ROOT.parent / "docs").glob("*") if each.suffix in (".md", ".py")]
     found = {f"{page.name}: {each}" for page in pages for each in old.findall(page.read_text(encoding="utf-8"))}
     assert found == set()
+
+
+def test_old_names_of_arguments_go_on(queue: Queue) -> None:
+    """What `reason` and `cause` said of a run's failure and of a release is said by their old names as well."""
+    queue.enqueue("true", id="b")
+    released, failing = queue.worker("w1").claim(2)
+    with pytest.warns(DeprecationWarning, match="fail"):
+        queue.fail(failing, "killed", reason="signal", signal="SIGKILL")
+    with pytest.warns(DeprecationWarning, match="release"):
+        queue.release(released, cause="not now")
+    assert getattr(queue.history("b")[-1].event, "failure", None) == "signal"
+    assert getattr(queue.history("a")[-1].event, "why", None) == "not now"

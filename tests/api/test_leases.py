@@ -128,14 +128,14 @@ def test_a_failed_job_waits_ever_longer_and_then_is_dead(queue: Queue, clock: Fa
 
 
 def test_a_failure_tells_why(queue: Queue) -> None:
-    """Reason, signal, duration, error and the last lines of stderr are in the log, the outcome on the job."""
+    """Failure, signal, duration, error and the last lines of stderr are in the log, the outcome on the job."""
     queue.enqueue("sleep 9", id="a", max_retries=0)
     output = Captured(stderr_tail="last words\n")
     job = queue.fail(running(queue), "killed", reason="signal", signal="SIGKILL", duration_ms=5, output=output)
     assert job.last == Outcome("w1", None, "SIGKILL", 5, "killed")
     event = queue.history("a")[-2].event
     assert isinstance(event, Failed)
-    assert (event.reason, event.signal, event.stderr_tail, event.retry_at_us) == (
+    assert (event.failure, event.signal, event.stderr_tail, event.retry_at_us) == (
         "signal",
         "SIGKILL",
         "last words\n",
@@ -251,7 +251,7 @@ def test_a_lost_run_costs_an_attempt(queue: Queue, clock: FakeClock) -> None:
     running(queue)
     clock.advance(31)
     assert [job.state for job in queue.recover().jobs] == ["dead"]
-    assert [each.event.reason for each in queue.history("a") if isinstance(each.event, Failed)] == ["lost", "lost"]
+    assert [each.event.failure for each in queue.history("a") if isinstance(each.event, Failed)] == ["lost", "lost"]
 
 
 def test_a_lost_claim_costs_none(queue: Queue, clock: FakeClock) -> None:

@@ -245,7 +245,7 @@ def test_one_bad_line_and_nothing_is_enqueued(queue: Queue, count: int, bad: Job
     good = [JobRequest("true", f"job{n}") for n in range(count)]
     with pytest.raises(InvalidLine, match="nothing was enqueued") as caught:
         queue.enqueue_many([*good, bad, JobRequest("true")])
-    assert (caught.value.line, type(caught.value.cause), caught.value.enqueued) == (count + 1, cause, 0)
+    assert (caught.value.line, type(caught.value.error), caught.value.enqueued) == (count + 1, cause, 0)
     assert queue.head() == 1
 
 

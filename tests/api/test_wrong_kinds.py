@@ -108,7 +108,7 @@ def arguments(queue: Queue, tmp_path: Path, name: str) -> dict[str, Any]:
         "job_id": job.id, "job_ids": job.id, "typed": job.id, "job": job, "claimed": [job], "run": run,
         "command": "true", "request": JobRequest("true"), "requests": ["true"],
         "queue": queue if name == "start_worker" else "mail",
-        "worker": "w", "host": "h", "pid": 1, "slots": 1, "want": 0, "lease_s": 30.0, "results": [], "cause": "why",
+        "worker": "w", "host": "h", "pid": 1, "slots": 1, "want": 0, "lease_s": 30.0, "results": [], "why": "why",
         "error": "broken", "where": Filter(), "verb": "cancel", "chosen": queue.choose("cancel", Filter(queue="none")),
         "key": "max_retries", "value": 5, "position": 1, "at_us": 5, "after": 0, "timeout_s": 0.01, "stream": 1,
         "name": "reader", "workers": ["w"], "events": [], "file": str(tmp_path / "file"), "into": tmp_path / "into",
@@ -278,7 +278,7 @@ def test_a_filter_is_checked_field_by_field(queue: Queue, field: str) -> None:
         (lambda queue, job: start_worker(queue, poll_s=b"1"), "poll_s"),
         (lambda queue, job: queue.enqueue("true", run_at="no such time"), "run_at"),
         (lambda queue, job: queue.job(5), "job_id"),
-        (lambda queue, job: queue.worker("w").fail(job, "e", reason="bogus"), "reason"),
+        (lambda queue, job: queue.worker("w").fail(job, "e", failure="bogus"), "failure"),
         (lambda queue, job: queue.worker("w").complete(job, return_code="0"), "return_code"),
         (lambda queue, job: queue.worker("w").complete(job, duration_ms=-5), "duration_ms"),
         (lambda queue, job: queue.worker("w").complete(job, duration_ms=2**64), "duration_ms"),
@@ -294,7 +294,7 @@ def test_the_argument_is_named(queue: Queue, act: Callable[[Queue, Any], object]
     """A value of the wrong kind is refused by the name of its argument, whatever Python would have made of it."""
     [job] = queue.worker("w").claim()
     refused = refusal(queue, lambda: act(queue, job))
-    found = getattr(refused, "cause", refused)
+    found = getattr(refused, "error", refused)
     assert isinstance(found, InvalidInput)
     assert found.field == field
 
@@ -383,14 +383,14 @@ def test_how_a_run_ended_is_what_a_process_can_end_with(queue: Queue, wrong: dic
     job = running(queue)
     head = queue.log.head()
     with pytest.raises(InvalidInput, match=f"{next(iter(wrong))}: found .*expected {expected}"):
-        queue.worker("w").fail(job, "it broke", reason="signal", **wrong)
+        queue.worker("w").fail(job, "it broke", failure="signal", **wrong)
     assert queue.log.head() == head
 
 
 @pytest.mark.parametrize("signal", ["SIGKILL", "SIGRTMIN+3", "SIGRTMAX-1", "SIGUSR1", "signal 70"])
 def test_a_signal_is_named_as_workers_name_it(queue: Queue, signal: str) -> None:
     """Whatever a worker of ours calls a signal, others' workers may call it so."""
-    run = queue.worker("w").fail(running(queue), "killed", reason="signal", signal=signal).last
+    run = queue.worker("w").fail(running(queue), "killed", failure="signal", signal=signal).last
     assert run is not None
     assert run.signal == signal
 
@@ -402,12 +402,12 @@ def test_every_signal_of_this_system_has_a_name_that_is_taken(queue: Queue) -> N
         check_result(Result(job, "failed", None, signal_name(number), "signal", "killed"))
 
 
-@pytest.mark.parametrize("cause", ["bo\ngus", "\x1b[2J", "\u202e"])
-def test_why_a_job_was_given_back_is_a_line(queue: Queue, cause: str) -> None:
-    """The cause of a release, and of a worker's end, is told within a line, so it is one and printable."""
+@pytest.mark.parametrize("why", ["bo\ngus", "\x1b[2J", "\u202e"])
+def test_why_a_job_was_given_back_is_a_line(queue: Queue, why: str) -> None:
+    """Why a job was released, and why a worker ended, is told within a line, so it is one and printable."""
     job = running(queue)
     head = queue.log.head()
-    for act in (lambda: queue.worker("w").release(job, cause=cause), lambda: queue.worker("w").stopped(cause)):
-        with pytest.raises(InvalidInput, match=r"cause: found .*expected one line of printable characters"):
+    for act in (lambda: queue.worker("w").release(job, why=why), lambda: queue.worker("w").stopped(why)):
+        with pytest.raises(InvalidInput, match=r"why: found .*expected one line of printable characters"):
             act()
     assert queue.log.head() == head

@@ -34,8 +34,8 @@ from queuectl.events.types import (
     Edited,
     Enqueued,
     Failed,
+    Failure,
     Output,
-    Reason,
     Released,
     Removed,
     Renewed,
@@ -188,8 +188,8 @@ def test_the_retry_waits_base_to_the_attempt_capped_then_jittered(
 
 
 def test_a_failure_keeps_all_that_is_known_of_it() -> None:
-    """Reason, error, return code, signal, duration, outputs and the tail of stderr reach the event."""
-    command = FailJob(2, POLICY, Reason.SIGNAL, "killed", None, "SIGKILL", 1200, OUT, ERR, "tail")
+    """Failure, error, return code, signal, duration, outputs and the tail of stderr reach the event."""
+    command = FailJob(2, POLICY, Failure.SIGNAL, "killed", None, "SIGKILL", 1200, OUT, ERR, "tail")
     given(ENQUEUED, CLAIMED, STARTED).when(command).then(
         Failed(2, 1, "signal", "killed", None, "SIGKILL", 1200, at(5), OUT, ERR, "tail")
     )
@@ -197,7 +197,7 @@ def test_a_failure_keeps_all_that_is_known_of_it() -> None:
 
 def test_a_failure_before_the_start_counts_as_an_attempt() -> None:
     """A command that could not even be spawned uses up an attempt."""
-    given(ENQUEUED, CLAIMED).when(FailJob(2, POLICY, Reason.SPAWN_ERROR, "no such file")).then(
+    given(ENQUEUED, CLAIMED).when(FailJob(2, POLICY, Failure.SPAWN_ERROR, "no such file")).then(
         Failed(2, 1, "spawn_error", "no such file", retry_at_us=at(5))
     )
 

@@ -177,7 +177,7 @@ def test_what_cannot_start_has_failed(queue: Queue, drain: StartWorker, fields: 
     assert job.state == "dead"
     assert job.last is not None
     assert job.last.error == error
-    assert [each.event.reason for each in queue.events(types=["failed"]) if isinstance(each.event, Failed)] == [
+    assert [each.event.failure for each in queue.events(types=["failed"]) if isinstance(each.event, Failed)] == [
         "spawn_error"
     ]
     assert state_of(queue, "next") == "completed"

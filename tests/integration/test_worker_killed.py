@@ -93,7 +93,7 @@ def test_a_killed_worker_s_jobs_are_recovered(queue: Queue, start: StartWorker, 
     killed.signal(signal.SIGKILL)
     wait_until(lambda: state_of(queue, "a") == "completed")
     [failed] = lost(queue, "a")
-    assert (failed.reason, failed.attempt) == ("lost", 1)
+    assert (failed.failure, failed.attempt) == ("lost", 1)
     assert failed.error == f"worker {info.id} (pid {info.pid}) is gone; how the command ended is not known"
     assert queue.job("a").attempts == 2
     assert f"worker {info.id} is gone" in other.said()
@@ -188,7 +188,7 @@ def test_a_frozen_worker_s_job_runs_elsewhere_alone(queue: Queue, start: StartWo
     wait_until(lambda: state_of(queue, "b") == "completed")
     number = queue.job("a").number
     assert [each for each in queue.events(after=head) if each.stream == number] == []
-    assert [failed.reason for failed in lost(queue, "a")] == ["lost"]
+    assert [failed.failure for failed in lost(queue, "a")] == ["lost"]
     assert queue.job("a").attempts == 2
 
 
@@ -257,7 +257,7 @@ def test_a_job_that_kills_its_worker_ends_dead(queue: Queue, start: StartWorker)
         worker = start(drain=True, is_sole=True)  # elsewhere its commands have another parent
         killed += worker.exit_code() == -signal.SIGKILL
     assert killed == 3
-    assert [failed.reason for failed in lost(queue, "poison")] == ["lost"] * 3
+    assert [failed.failure for failed in lost(queue, "poison")] == ["lost"] * 3
     dead = [each.event for each in queue.history("poison") if isinstance(each.event, Dead)]
     assert dead == [Dead(3, "lost")]
     assert [job.id for job in queue.dead()] == ["poison"]
@@ -274,7 +274,7 @@ def test_claims_not_yet_started_cost_no_attempt(queue: Queue) -> None:
     recovered = queue.recover()
     assert ([(job.state, job.attempts) for job in recovered.jobs], recovered.workers) == ([("pending", 0)], ["w1"])
     [released] = [each.event for each in queue.history("a") if isinstance(each.event, Released)]
-    assert released.cause == f"worker w1 (pid {os.getpid()}) is gone before it started the command"
+    assert released.why == f"worker w1 (pid {os.getpid()}) is gone before it started the command"
 
 
 class LockFileOf:
@@ -321,5 +321,5 @@ def test_a_worker_stopped_while_it_writes_does_not_stop_the_others(queue: Queue,
     start()
     queue.enqueue("true", id="b")
     wait_until(lambda: {job.state for job in queue.jobs()} == {"completed"})
-    assert [failed.reason for failed in lost(queue, "a")] == ["lost"]
+    assert [failed.failure for failed in lost(queue, "a")] == ["lost"]
     assert queue.replay(check=True).differences == []

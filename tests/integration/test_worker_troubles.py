@@ -274,7 +274,7 @@ threading.Thread(target=lower, daemon=True).start()
     assert {(job.state, job.attempts) for job in queue.jobs()} == {("completed", 1)}
     released = [each.event for each in queue.events() if isinstance(each.event, Released)]
     assert 0 < len(released) < 30
-    assert "Too many open files" in released[0].cause
+    assert "Too many open files" in released[0].why
     assert "taking fewer jobs for a while" in worker.said()
 
 

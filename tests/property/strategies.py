@@ -37,9 +37,9 @@ from queuectl.events.types import (
     EnvironmentKept,
     Event,
     Failed,
+    Failure,
     JobSpec,
     Output,
-    Reason,
     Recorded,
     Released,
     Removed,
@@ -199,7 +199,7 @@ commands: st.SearchStrategy[JobCommand] = st.one_of(
     st.builds(TakeJob, short, moments, st.just(0), short, st.integers(1, 100)),
     st.builds(RenewLease, tokens, moments),
     st.builds(CompleteJob, tokens, durations),
-    st.builds(FailJob, tokens, policies, st.sampled_from(Reason), short, st.none() | st.integers(0, 255)),
+    st.builds(FailJob, tokens, policies, st.sampled_from(Failure), short, st.none() | st.integers(0, 255)),
     st.builds(RecoverJob, tokens, policies, st.booleans(), st.none() | counts, st.booleans()),
     st.builds(ReleaseJob, tokens, short, durations),
     st.just(CancelJob()),
@@ -213,7 +213,7 @@ commands: st.SearchStrategy[JobCommand] = st.one_of(
 working = st.one_of(  # what workers do all day; without it few plans would get as far as a second attempt
     st.builds(ClaimJob, short, moments),
     st.builds(StartJob, st.just(RIGHT), short, st.integers(1, 100)),
-    st.builds(FailJob, st.just(RIGHT), policies, st.sampled_from(Reason), short),
+    st.builds(FailJob, st.just(RIGHT), policies, st.sampled_from(Failure), short),
 )
 plans = st.builds(
     lambda first, others: [first, *others], enqueues, st.lists(working | commands, min_size=6, max_size=25)

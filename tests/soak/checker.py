@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from queuectl import Recorded
-from queuectl.events.types import Cancelled, Completed, Dead, Enqueued, Failed, Reason, Released, Started
+from queuectl.events.types import Cancelled, Completed, Dead, Enqueued, Failed, Failure, Released, Started
 
 LEAVES_NO_START: Final = {"lost", "released", "cancelled", "spawn_error", "timeout"}
 """Ends of attempts whose command may not have come to write its first line."""
@@ -81,7 +81,7 @@ def runs_of(events: Iterable[Recorded]) -> dict[int, Run]:
         elif isinstance(event, Started):
             runs[event.token] = Run(event.token, ids[recorded.stream], event.attempt)
         elif isinstance(event, Completed | Failed | Released | Cancelled) and event.token in runs:
-            end = event.reason if isinstance(event, Failed) else type(event).__name__.lower()
+            end = event.failure if isinstance(event, Failed) else type(event).__name__.lower()
             return_code = getattr(event, "return_code", None)
             runs[event.token] = runs[event.token]._replace(end=str(end), return_code=return_code)
     return runs
@@ -134,7 +134,7 @@ def not_as_started(runs: dict[int, Run], lines: Iterable[Line]) -> list[str]:
 def not_as_ended(runs: dict[int, Run], lines: Iterable[Line]) -> list[str]:
     """Find ends in the log that are not how the command ended."""
     codes = {line.token: int(line.more[0]) for line in lines if line.kind == "end"}
-    wants = {"completed", str(Reason.EXIT_CODE)}
+    wants = {"completed", str(Failure.EXIT_CODE)}
     return [
         f"{_named(run)} is {run.end} with code {run.return_code}, and its command ended with {codes.get(run.token)}"
         for run in runs.values()
@@ -166,7 +166,7 @@ def overlapping(runs: dict[int, Run], lines: Iterable[Line]) -> list[str]:
 def _may_go_on(runs: dict[int, Run], line: Line) -> bool:
     """Return whether the one found alive may be: what has left its command's group outlives all ends but a loss."""
     other = runs.get(int(line.more[0]))
-    return line.more[2] == "detached" and other is not None and other.end != Reason.LOST
+    return line.more[2] == "detached" and other is not None and other.end != Failure.LOST
 
 
 def _named(what: Line | Run) -> str:

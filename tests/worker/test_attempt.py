@@ -42,7 +42,7 @@ def test_no_run_lasts_less_than_nothing(path: Path) -> None:
 def test_a_bad_end_is_told_in_the_command_s_own_words(path: Path) -> None:
     """The error is the exit code and the last line of stderr."""
     result = Driven(running_job("echo first >&2; echo 'it broke' >&2; exit 7"), path).result()
-    assert (result.kind, result.reason, result.return_code) == ("failed", "exit_code", 7)
+    assert (result.kind, result.failure, result.return_code) == ("failed", "exit_code", 7)
     assert result.error == "exit code 7: it broke"
     assert result.output.stderr_tail == "first\nit broke\n"
 
@@ -50,7 +50,7 @@ def test_a_bad_end_is_told_in_the_command_s_own_words(path: Path) -> None:
 def test_a_signal_is_named(path: Path) -> None:
     """A command killed by a signal failed by it, without a return code."""
     result = Driven(running_job("kill -SEGV $$"), path).result()
-    assert (result.reason, result.signal, result.return_code) == ("signal", "SIGSEGV", None)
+    assert (result.failure, result.signal, result.return_code) == ("signal", "SIGSEGV", None)
     assert result.error == "killed by SIGSEGV"
 
 
@@ -58,7 +58,7 @@ def test_a_timeout_ends_a_willing_command_gently(path: Path) -> None:
     """At its time limit a command gets TERM, and what it prints on the way out is kept."""
     command = "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.02; done"
     result = Driven(running_job(command, timeout_ms=300), path).result()
-    assert (result.kind, result.reason, result.error) == ("failed", "timeout", "timed out after 0.3 s")
+    assert (result.kind, result.failure, result.error) == ("failed", "timeout", "timed out after 0.3 s")
     assert result.output.frames is not None
     assert b"".join(read_stream(result.output.frames, STDOUT)) == b"up\nbye\n"
 
@@ -69,7 +69,7 @@ def test_a_timeout_ends_an_unwilling_group_for_good(path: Path, tmp_path: Path) 
     run = Driven(running_job(command, timeout_ms=200), path, grace_s=0.2)
     child = pid_in(tmp_path / "child")
     result = run.result()
-    assert (result.reason, result.signal) == ("timeout", "SIGKILL")
+    assert (result.failure, result.signal) == ("timeout", "SIGKILL")
     assert not is_alive(child)
 
 

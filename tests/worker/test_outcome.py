@@ -82,10 +82,10 @@ def test_signals_are_named() -> None:
 @pytest.mark.parametrize(
     ("result", "is_spared"),
     [
-        (Result(JOB, "failed", signal="SIGINT", reason="signal", error="killed", duration_ms=2), True),
-        (Result(JOB, "failed", signal="SIGINT", reason="signal", error="killed", duration_ms=2_000), False),
-        (Result(JOB, "failed", signal="SIGTERM", reason="signal", error="killed", duration_ms=2), False),
-        (Result(JOB, "failed", 130, reason="exit_code", error="exit code 130", duration_ms=2), False),
+        (Result(JOB, "failed", signal="SIGINT", failure="signal", error="killed", duration_ms=2), True),
+        (Result(JOB, "failed", signal="SIGINT", failure="signal", error="killed", duration_ms=2_000), False),
+        (Result(JOB, "failed", signal="SIGTERM", failure="signal", error="killed", duration_ms=2), False),
+        (Result(JOB, "failed", 130, failure="exit_code", error="exit code 130", duration_ms=2), False),
         (Result(JOB, "completed", 0, duration_ms=2), False),
     ],
 )

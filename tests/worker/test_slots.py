@@ -189,12 +189,12 @@ def test_a_shortage_for_even_one_command_comes_to_an_end(slots: Slots, waiting: 
     """Where not one command can be started, time and again, the slots fail in words rather than try for ever."""
     with no_more_descriptors():
         assert [result.kind for result in launched(slots, waiting, sleeping(1), now=1.0)] == ["released"]
-        assert slots.failure is None
+        assert slots.error is None
         slots.step([], now=IN_VAIN_S)
         assert slots.free == 0, "no job is claimed to try it"
-        assert slots.failure is None
+        assert slots.error is None
         slots.step([], now=1.0 + IN_VAIN_S)
-    assert "Too many open files), and none runs; see what this user has left: ulimit -n" in str(slots.failure)
+    assert "Too many open files), and none runs; see what this user has left: ulimit -n" in str(slots.error)
 
 
 def test_a_shortage_is_forgotten_once_a_command_runs(slots: Slots, waiting: Waiting) -> None:
@@ -206,4 +206,4 @@ def test_a_shortage_is_forgotten_once_a_command_runs(slots: Slots, waiting: Wait
     slots.abandon_all()
     with no_more_descriptors():
         launched(slots, waiting, sleeping(3), now=2.0 + IN_VAIN_S)
-    assert slots.failure is None
+    assert slots.error is None

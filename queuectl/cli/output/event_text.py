@@ -247,8 +247,8 @@ _TOLD: Mapping[type[Any], Callable[[Any, int], str]] = {
     Renewed: _leased,
     Completed: _completed,
     Failed: _failed,
-    Dead: lambda event, at_us: f"after {plural(event.attempts, 'attempt')}, the last: {event.reason}",
-    Released: lambda event, at_us: event.cause,
+    Dead: lambda event, at_us: f"after {plural(event.attempts, 'attempt')}, the last: {event.failure}",
+    Released: lambda event, at_us: event.why,
     Cancelled: _cancelled,
     Requeued: lambda event, at_us: f"attempts {event.attempts}",
     Edited: _edited,
@@ -258,5 +258,5 @@ _TOLD: Mapping[type[Any], Callable[[Any, int], str]] = {
     RetentionApplied: _retention,
     WorkerStarted: _worker,
     WorkerStopping: lambda event, at_us: "give back what runs" if event.now else "finish what runs",
-    WorkerStopped: lambda event, at_us: event.cause,
+    WorkerStopped: lambda event, at_us: event.why,
 }

@@ -74,7 +74,7 @@ class Top(App[int]):
         self._every_s = every_s
         self._tail = Tail()
         self._said_until = 0.0
-        self.failure: Exception | None = None
+        self.error: Exception | None = None
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
@@ -103,7 +103,7 @@ class Top(App[int]):
         except JobNotFound as error:
             self._back_from_the_lost(error)
         except Exception as error:
-            self.failure = error
+            self.error = error
             self.exit(1)
 
     def _back_from_the_lost(self, error: JobNotFound) -> None:
@@ -212,6 +212,6 @@ def run_top(queue: "Queue", chosen: TopFilter, every_s: float) -> int:
     """Show the view until it is left; returns the exit code. Raises what went wrong in it."""
     app = Top(queue, chosen, every_s)
     code = app.run()
-    if app.failure is not None:
-        raise app.failure
+    if app.error is not None:
+        raise app.error
     return app.return_code or 0 if code is None else code

@@ -21,7 +21,7 @@ _KINDS: Final = {Enqueued: 0, Completed: 1, Failed: 2}
 NAMES: Final = ("enqueued", "completed", "failed")
 
 
-class Failure(NamedTuple):
+class FailedRun(NamedTuple):
     """An attempt that failed."""
 
     at_us: int
@@ -37,7 +37,7 @@ class Tail:
         self._position: int | None = None
         self._seconds: dict[int, list[int]] = {}
         self._is_partial_until = 0
-        self.failures: deque[Failure] = deque(maxlen=50)
+        self.failures: deque[FailedRun] = deque(maxlen=50)
         self.ended: deque[int] = deque(maxlen=100)
 
     def step(self, queue: "Queue", now_us: int) -> None:
@@ -63,7 +63,7 @@ class Tail:
             self._seconds.setdefault(recorded.at_us // _SECOND_US, [0, 0, 0])[kind] += 1
         if isinstance(event, Failed):
             job_id = queue.log.job_id_of(stream) or str(stream)
-            self.failures.appendleft(Failure(recorded.at_us, job_id, event.error, event.retry_at_us))
+            self.failures.appendleft(FailedRun(recorded.at_us, job_id, event.error, event.retry_at_us))
         if isinstance(event, Completed | Cancelled | Dead) and isinstance(stream, int):
             self.ended.append(stream)
 

@@ -7,7 +7,7 @@ import pytest
 from queuectl.cli.output.format import cells
 from queuectl.core.commands import FailJob, ReleaseJob, RetryPolicy
 from queuectl.engine.unit_of_work import token_of
-from queuectl.events.types import Reason
+from queuectl.events.types import Failure
 from queuectl.queue import Queue
 from tests.cli.conftest import CommandLine
 from tests.cli.terminal import Terminal
@@ -173,7 +173,7 @@ def test_a_row_is_a_line_also_in_a_pipe(cli: CommandLine) -> None:
             unit.execute([(job.number, ReleaseJob(token_of(job), hostile))])
         job = queue.start(queue.claim("w")[0])
         with queue._engine.unit(actor="w") as unit:
-            unit.execute([(job.number, FailJob(token_of(job), RetryPolicy(1), Reason.SIGNAL, hostile, None, hostile))])
+            unit.execute([(job.number, FailJob(token_of(job), RetryPolicy(1), Failure.SIGNAL, hostile, None, hostile))])
     for words in (
         ["list"],
         ["list", "--columns", "id,exit,error"],
