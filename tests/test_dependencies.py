@@ -7,8 +7,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 def test_the_list_of_open_files_of_lmdb() -> None:
-    """py-lmdb looks for open files by `_envid.env_keys`, which lmdbfile replaces for a moment."""
-    assert callable(getattr(_envid, "env_keys", None)), "lmdb._envid.env_keys is gone; see lmdbfile._unlisted"
+    """py-lmdb looks for open files by `_envid.env_keys`, which lmdb_file replaces for a moment."""
+    assert callable(getattr(_envid, "env_keys", None)), "lmdb._envid.env_keys is gone; see lmdb_file._unlisted"
 
 
 def test_the_connection_of_uvicorn() -> None:

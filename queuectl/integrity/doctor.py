@@ -27,9 +27,8 @@ from ..queries.jobs import list_workers, strays, unserved
 from ..store import half_made
 from ..store.directory import JOURNAL, NETWORK, SHRUNK, STAGED, filesystem_of, refuse_irregular
 from ..store.event_reader import EventReader
-from ..store.lmdb_file import is_read_only
 from ..store.store import VIEW_TABLES, Store, key_of
-from ..store.writable import why_not
+from ..store.writable import is_read_only, why_not
 from ..system import shortage, subprocess_task
 from ..system.clock import SystemClock
 from ..system.disk_space import is_lock_without_room

@@ -1,12 +1,10 @@
-"""The LMDB environment of a queue as one process has it: its tables made or opened, checked, and used by many threads.
+"""The LMDB environment of a queue as one process has it, used by many threads.
 
-Traps closed here: reading a page of a file cut short would end the process; closing or enlarging an environment
-while a thread is in a transaction would do so too.
+A trap closed here: closing or enlarging an environment while a thread is in a transaction would end the process.
 """
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from fcntl import LOCK_EX, LOCK_UN, flock
 from pathlib import Path
 from threading import RLock
@@ -17,19 +15,15 @@ import lmdb
 from ..errors import ForkedStore, NoQueue, StoreError
 from ..system import lock_wait
 from ..system.scope import scope
-from . import log_end
-from .data_file import check_length, damaged
 from .directory import hold_files
 from .gate import Gate, GateEntry, free
-from .lmdb_file import NEARLY_FULL, PATIENCE_S, LmdbFile
-from .log_end import OVERWRITTEN, Seen
-from .tables import Sets, TablesMissing, create_tables, open_tables, tables_there
-
-Counted = dict[str, bytes | None]
-"""For each table whose rows were found to be all there: below which key, None for all."""
+from .lmdb_file import PATIENCE_S
+from .memory_map import NEARLY_FULL
+from .opened_files import Counted, OpenedFiles
+from .tables import TablesMissing
 
 
-class Environment:
+class Environment(OpenedFiles):
     """An environment as this process holds it, once however many Stores use it: LMDB allows no second.
 
     It closes with its last user, and not while a transaction is open. One that is `passing` is this process's
@@ -39,8 +33,7 @@ class Environment:
     def __init__(
         self, path: Path, *, read_only: bool, create: bool = False, passing: bool = False, is_suspect: bool = False
     ) -> None:
-        self.path = path
-        self._directory = str(path)  # joining Paths would take longer than a read
+        super().__init__(path, passing=passing, is_suspect=is_suspect)
         self.gate = Gate()
         self.turn = RLock()
         """What a thread holds while it writes."""
@@ -48,13 +41,9 @@ class Environment:
         """Whether the thread that has the turn is in a write: its signal's handler may come back for another."""
         self.users = 0
         self.disk_error: str | None = None
-        self.freed_readers = 0
         self.is_closed = False
         self.counted: Counted = {}
-        self._passing, self._is_suspect = passing, is_suspect
-        self._seen: Seen | None = None
-        self._is_sharing = self._is_untidy = False
-        self._is_closing = self._is_retired = self._is_full = False
+        self._is_untidy = self._is_closing = self._is_retired = self._is_full = False
         self.opener = self.maker = os.getpid()
         """The process that may use it: 0 in a forked child."""
         self._hold = None if passing else hold_files(path, create=create)
@@ -68,43 +57,6 @@ class Environment:
         except BaseException:  # a signal's handler raised it
             self._close()
             raise
-
-    def _start(self, *, read_only: bool, map_bytes: int = 0) -> None:
-        opened = LmdbFile(self.path, read_only=read_only, passing=self._passing, map_bytes=map_bytes)
-        try:
-            opened.open()
-            sets = self._tables_of(opened, read_only=read_only)
-            freed = opened.freed_readers + opened.env.reader_check()
-            opened.note_size()
-            if self._seen is None and self.is_shared:
-                with suppress(lmdb.Error), opened.reading():  # of damage, whoever reads tells
-                    self._seen = self._seen_by(opened, sets)
-        except BaseException as error:
-            opened.close()
-            if isinstance(error, lmdb.Error) and not self._is_suspect:
-                raise damaged(self.path, error) from error
-            raise
-        self.freed_readers += freed
-        self.sets, self.opened, self.is_read_only = sets, opened, read_only
-        self._is_sharing = False
-
-    def _tables_of(self, opened: LmdbFile, *, read_only: bool) -> Sets:
-        if self._is_suspect:
-            with opened.reading() as env:
-                if env.stat()["entries"] == 0:
-                    raise TablesMissing
-                return tables_there(env, self.path)
-        check_length(self.path, opened.env)
-        if opened.env.stat()["entries"]:
-            return open_tables(opened, self.path, read_only=read_only)
-        if read_only:
-            raise TablesMissing
-        return create_tables(opened, self.path)
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether all who open these files in this process are to share it."""
-        return not (self._passing or self._is_suspect)
 
     def is_there(self) -> bool:
         """Return whether the path still leads to what is open."""
@@ -122,51 +74,6 @@ class Environment:
             entry.is_inside = False
             self.tidy()
         return True
-
-    def _gone(self) -> str:
-        return "" if self._passing else self.opened.changed(self._directory)
-
-    # Transactions
-
-    def begin(self, *, write: bool) -> lmdb.Transaction:
-        """Return a transaction, once it is of the file that was opened; call it while inside.
-
-        Raises NoQueue where something else was copied over it, StoreError where its log is damaged, or lmdb.Error.
-        """
-        opened, seen = self.opened, self._seen  # what was seen before it began is in it
-        last_id = opened.last_id()
-        txn = opened.env.begin(write=write)
-        try:
-            if opened.is_overwritten(txn, last_id, write=write):
-                raise NoQueue(str(self.path), gone=OVERWRITTEN)
-            if seen is not None and not log_end.has(txn, self.sets["a"], seen):
-                raise log_end.lost(self.path, txn, self.sets["a"])
-        except BaseException as error:
-            try:
-                txn.abort()
-            finally:
-                del txn
-                forget_frames(error)
-            raise
-        return txn
-
-    def last_seen(self, txn: lmdb.Transaction) -> Seen | None:
-        """Return what to look for in the transactions after this one, for note(); None in an empty log."""
-        return log_end.last_seen(txn, self.sets["a"])
-
-    def _seen_by(self, opened: LmdbFile, sets: Sets) -> Seen | None:
-        with opened.env.begin() as txn:
-            return log_end.last_seen(txn, sets["a"])
-
-    def note(self, seen: Seen | None) -> None:
-        """Have the transactions from now on be refused if they lack what was seen in the last."""
-        self._seen = seen
-
-    def check_to_commit(self, txn: lmdb.Transaction) -> None:
-        """Raise NoQueue where what is about to be committed would not be found, or would be put into another file."""
-        self.check_there()
-        if self.opened.is_overwritten(txn, 0, write=True):
-            raise NoQueue(str(self.path), gone=OVERWRITTEN)
 
     def enter(self, *, reads: bool) -> GateEntry:
         """Begin to use the engine; whoever does so sets `is_inside` of what is returned to False, then calls tidy().
@@ -244,11 +151,6 @@ class Environment:
                 entry.is_inside = False
                 self.tidy()
             raise
-
-    def check_there(self) -> None:
-        """Raise NoQueue where the path no longer leads to what is open."""
-        if gone := self._gone():
-            raise NoQueue(str(self.path), gone=gone)
 
     def _check_usable(self, *, gone: str) -> None:
         if not self.opener:  # the fork came while this waited to go in
@@ -401,18 +303,6 @@ def engaged(what: str, path: Path) -> StoreError:
         f"cannot {what} the queue at {path} while this thread is beginning or ending another use of it; "
         "do so afterwards"
     )
-
-
-def forget_frames(error: BaseException) -> None:
-    """Have the calls that an error went through, from the caller of this on, name nothing any more.
-
-    An error that is kept keeps them, and with a transaction that is over its reader slot.
-    """
-    step = error.__traceback__ and error.__traceback__.tb_next
-    while step is not None:
-        with suppress(RuntimeError):  # it goes on
-            step.tb_frame.clear()
-        step = step.tb_next
 
 
 OPEN_ENVIRONMENTS: Final[set[Environment]] = set()

@@ -6,10 +6,8 @@ child, which may not even close what its parent opened, since the reader slots i
 
 import errno
 import os
-import re
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
 from fcntl import LOCK_EX, LOCK_UN, flock
 from pathlib import Path
 from typing import Final
@@ -24,27 +22,12 @@ from ..system.host import inheritable
 from ..system.interrupts import own, suppress_own
 from ..system.scope import scope
 from .directory import advice_on, file_at, refuse_irregular
+from .memory_map import is_small, open_mapped
 from .txn_locks import ReaderLock, WriterLock
-
-MAP_SIZE: Final = 64 << 30
-"""Address space, not disk: LMDB maps the file read-only and grows it as it is written."""
-
-MAP_VARIABLE: Final = "QUEUECTL_MAP_SIZE"
-"""In the environment: how much address space to take at the most."""
-
-SMALLEST_MAP: Final = 256 << 20
-
-NEARLY_FULL: Final = 0.9
-"""The share of a map beyond which the next one is larger."""
-
-MAX_READERS: Final = 1024
-MAX_TABLES: Final = 48
+from .writable import READ_ONLY, is_read_only
 
 PATIENCE_S: Final = 10.0
 """How long to wait for another process that has this pid, in another pid namespace, to end a read."""
-
-READ_ONLY: Final = "the file system is mounted read-only"
-"""Why a queue cannot be written to, in words."""
 
 _CLOSING_S: Final = 0.3
 """The same where there is another way: what cannot be closed now is left to the end of the process."""
@@ -52,7 +35,6 @@ _CLOSING_S: Final = 0.3
 _PAUSE_S: Final = 0.005
 _ENV_KEYS: Final = _envid.env_keys
 _NO_LOCK_FILE: Final = {errno.EROFS, errno.ENOENT}
-_UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 class LmdbFile:
@@ -83,7 +65,7 @@ class LmdbFile:
         if not self._is_passing:
             self._lock()
         self.map_bytes = int(self.env.info()["map_size"])
-        self.is_small = self.map_bytes < MAP_SIZE
+        self.is_small = is_small(self.map_bytes)
         OPEN_FILES.add(self)
         self._refuse_another_s_lock_file()
 
@@ -317,9 +299,14 @@ def _keep(opened: LmdbFile) -> None:
 
 
 @scope
-def _unlisted() -> Iterator[None]:
+def _unlisted(path: Path) -> Iterator[None]:
     """Have py-lmdb not refuse a file that it takes for open in this process: nobody here uses that any more."""
     # Its own way to take a file off its list is to close the environment, which is a parent's and may be in use.
+    files = {file_at(path), file_at(path, "lock.mdb")} - {None}
+    is_open = any(not files.isdisjoint(each.files) for each in OPEN_FILES)
+    if is_open or not (_is_forked or not files.isdisjoint(_kept)):
+        yield
+        return
     _envid.env_keys = lambda *_: ()
     try:
         yield
@@ -331,7 +318,8 @@ def _open_patiently(path: Path, wanted: int, *, read_only: bool, passing: bool) 
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
-            return _open_mapped(path, wanted, read_only=read_only, passing=passing)
+            with _unlisted(path):
+                return open_mapped(path, wanted, read_only=read_only, passing=passing)
         except lmdb.LockError as error:
             if time.monotonic() >= deadline:
                 raise StoreError(
@@ -356,73 +344,6 @@ def _way_out(path: Path, error: Exception) -> str:
     if "already open" in str(error):
         return "use that one"
     return READ_ONLY if is_read_only(path) else advice_on(error, "check its owner and permissions")
-
-
-def is_read_only(path: Path) -> bool:
-    """Whether a directory lies on a file system that is mounted read-only, or under a mount of it that is."""
-    try:
-        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return False
-
-
-def _open_mapped(path: Path, wanted: int, *, read_only: bool, passing: bool) -> lmdb.Environment:
-    """Open it with as large a map as the address space has room for."""
-    size, needed = _map_bytes(path)
-    size = max(size, wanted)
-    files = {file_at(path), file_at(path, "lock.mdb")} - {None}
-    is_open = any(not files.isdisjoint(each.files) for each in OPEN_FILES)
-    is_kept = not is_open and (_is_forked or not files.isdisjoint(_kept))
-    while True:
-        try:
-            with _unlisted() if is_kept else nullcontext():
-                return _open_sized(path, size, read_only=read_only, passing=passing)
-        except lmdb.MemoryError as error:
-            if size == needed:
-                raise StoreError(
-                    f"cannot open the queue at {path}: no address space for a map of {needed >> 20:,} MiB; "
-                    "raise the limit (`ulimit -v`)"
-                ) from error
-            size = max(size // 2, needed)
-
-
-def _open_sized(path: Path, size: int, *, read_only: bool, passing: bool) -> lmdb.Environment:
-    return lmdb.open(
-        os.fsencode(path),
-        map_size=size,
-        max_dbs=MAX_TABLES,
-        max_readers=MAX_READERS,
-        max_spare_txns=0,  # one kept for later would hold a reader slot, which a forked child frees
-        mode=0o600,
-        create=False,
-        readonly=read_only,
-        sync=not passing,
-        lock=not passing,
-        lib_version=0,  # the format must not depend on an environment variable
-    )
-
-
-def _map_bytes(path: Path) -> tuple[int, int]:
-    """Return how large the map should be, and how large it must be."""
-    try:
-        used = (path / "data.mdb").stat().st_size
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        used = 0
-    limit = map_limit()
-    # What fills most of the map gets twice as much: whoever has written that much will write more.
-    size = limit if used < NEARLY_FULL * limit else 2 * used
-    return size, min(size, max(SMALLEST_MAP, used + used // 4))
-
-
-def map_limit() -> int:
-    """Return the address space to take at the most, unless the file needs more; raises StoreError."""
-    said = os.environ.get(MAP_VARIABLE, "")
-    if not said:
-        return MAP_SIZE
-    found = re.fullmatch(r"(\d{1,15})([KMGT]?)", said.strip().upper())
-    if found is None or not (size := int(found[1]) * _UNITS[found[2]]):
-        raise StoreError(f"{MAP_VARIABLE}: found {said[:40]!r}; expected a size such as 4G or 512M")
-    return min(max(size, SMALLEST_MAP), 1 << 46)
 
 
 def _slots_of(pid: int, env: lmdb.Environment) -> int:

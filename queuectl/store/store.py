@@ -1,9 +1,9 @@
 """Read and write transactions over a queue's tables: begun, ended whatever comes, and what an error in one means.
 
-With the rooms beneath it (`environment`, `tables`, `data_file`, `lmdb_file`, `copy`, `transaction`) the only one that
-knows LMDB. It must not know what the tables mean. Traps it closes: after a flush that failed nothing more may be
-written, while a commit that only found no room has changed nothing and can be tried again; a signal's handler may
-raise at any call, so what a transaction holds is let go of by plain assignments and calls in C, each in a `finally`.
+With the rooms beneath it in this package the only one that knows LMDB. It must not know what the tables mean. Traps it
+closes: after a flush that failed nothing more may be written, while a commit that only found no room has changed
+nothing and can be tried again; a signal's handler may raise at any call, so what a transaction holds is let go of by
+plain assignments and calls in C, each in a `finally`.
 """
 
 import gc
@@ -24,8 +24,9 @@ from ..system.lazy import is_loading_here
 from ..system.scope import scope
 from .damage import of_rows
 from .directory import REPLAY_LOCK, advice_on, lock
-from .environment import Environment, engaged, forget_frames, suspect
+from .environment import Environment, engaged, suspect
 from .gate import GateEntry
+from .opened_files import forget_frames
 from .registry import acquire, make_passing
 from .tables import VIEW_TABLES
 from .transaction import Row, Transaction, key_of

@@ -10,7 +10,7 @@ from typing import Final
 import lmdb
 
 from ..errors import CorruptLog
-from .environment import Counted
+from .opened_files import Counted
 from .tables import Sets
 
 Row = tuple[bytes, bytes]

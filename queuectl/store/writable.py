@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import Final
 
 from ..system.interrupts import own
-from .lmdb_file import READ_ONLY, is_read_only
 
-__all__ = ["READ_ONLY", "why_not"]
+READ_ONLY: Final = "the file system is mounted read-only"
+"""Why a queue cannot be written to, in words."""
 
 
 def why_not(path: Path) -> str | None:
@@ -19,3 +20,11 @@ def why_not(path: Path) -> str | None:
         return f"the queue is user {path.stat().st_uid}'s, and you are user {os.geteuid()}"
     except own(OSError):
         return None
+
+
+def is_read_only(path: Path) -> bool:
+    """Whether a directory lies on a file system that is mounted read-only, or under a mount of it that is."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return False

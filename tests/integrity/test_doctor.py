@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import queuectl.store.directory
-import queuectl.store.lmdb_file
+import queuectl.store.memory_map
 from queuectl import JobRequest, Queue, Result
 from queuectl.integrity import doctor
 from queuectl.integrity.doctor import INSIDE, OUTSIDE, Finding, examine
@@ -138,7 +138,7 @@ def test_killed_readers(path: Path) -> None:
 
 def test_a_map_nearly_full(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four fifths of the map in use are told before it is full."""
-    monkeypatch.setattr(queuectl.store.lmdb_file, "MAP_SIZE", int((path / "data.mdb").stat().st_size * 1.2))
+    monkeypatch.setattr(queuectl.store.memory_map, "MAP_SIZE", int((path / "data.mdb").stat().st_size * 1.2))
     assert here(path)["map"].do.startswith("queuectl compact")
 
 

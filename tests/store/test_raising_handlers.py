@@ -264,7 +264,7 @@ def test_nobody_is_kept_out_where_a_handler_raised(tmp_path: Path, error: str) -
 GROWN = """
 import random, signal, subprocess, sys, time
 from pathlib import Path
-from queuectl.store import lmdb_file
+from queuectl.store import memory_map
 from queuectl.store.store import Store
 
 GROWER = '''
@@ -290,7 +290,7 @@ def typical_s(act):
         took.append(time.perf_counter() - begun)
     return sorted(took)[10]
 
-lmdb_file.MAP_SIZE = 8 << 20
+memory_map.MAP_SIZE = 8 << 20
 random.seed(1)
 with Store.open(Path(sys.argv[1]), create=True) as store:
     acts = [(act, typical_s(act)) for act in (write, read, read)]

@@ -14,7 +14,7 @@ import lmdb
 import pytest
 
 import queuectl.store.directory
-import queuectl.store.lmdb_file
+import queuectl.store.memory_map
 from queuectl.errors import CorruptLog, ForkedStore, NewerFormat, NoQueue, NotAQueue, StoreError, WriteFailed
 from queuectl.store.directory import filesystem_of
 from queuectl.store.store import Store, Transaction, key_of
@@ -374,7 +374,7 @@ def test_a_fork_is_told_whose_store_it_used(store: Store) -> None:
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """Yield a store whose map has room for a mebibyte."""
-    monkeypatch.setattr(queuectl.store.lmdb_file, "MAP_SIZE", 1 << 20)
+    monkeypatch.setattr(queuectl.store.memory_map, "MAP_SIZE", 1 << 20)
     with Store.open(tmp_path / "small", create=True) as opened:
         yield opened
 

@@ -15,7 +15,7 @@ import pytest
 
 from queuectl import Queue
 from queuectl.errors import NotAQueue, StoreError
-from queuectl.store.lmdb_file import MAP_VARIABLE, SMALLEST_MAP
+from queuectl.store.memory_map import MAP_VARIABLE, SMALLEST_MAP
 from queuectl.store.store import Store
 from queuectl.system import host
 
