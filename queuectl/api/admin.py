@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..projections.rebuild import ReplayReport
     from ..queries import jobs
     from ..retention import background, compact, policy
-    from ..retention.background import Retaining
+    from ..retention.background import BackgroundCompactor
     from ..retention.policy import Compacted
     from ..transfer import backup, export_log, foreign_files, import_jobs
     from ..transfer.backup import BackedUp
@@ -195,9 +195,9 @@ class Admin(Opened, called="Queue.admin"):
                     progress(done)
         return done
 
-    def background_compactor(self, actor: str) -> Retaining:
+    def background_compactor(self, actor: str) -> BackgroundCompactor:
         """Return the background compactor, which lets old events go step by step as `retention_s` says."""
-        return background.Retaining(self._engine, actor)
+        return background.BackgroundCompactor(self._engine, actor)
 
     def settings(self) -> Settings:
         """Return the settings that count now, here; raises InvalidInput for a bad one in the environment."""

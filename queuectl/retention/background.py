@@ -38,7 +38,7 @@ MANY_EVENTS: Final = 50_000
 SMALL: Final = Limits(step_jobs=150, step_events=600, segment_events=20_000, segment_bytes=8 << 20)
 
 
-class Retaining:
+class BackgroundCompactor:
     """What one worker does to let old events go."""
 
     def __init__(self, engine: Engine, actor: str) -> None:

@@ -2,17 +2,17 @@
 
 Its life, in order, and who takes each step:
 
-1. ordered: the job is claimed and waits for a slot (`slots.line_up`, from `exchange`);
+1. ordered: the job is claimed and waits for a slot (`slots.line_up`, from `exchanger`);
 2. launched: a slot's thread starts the command, and waits for its end (`spawner`, `launcher`);
 3. begun: it has its process (`begin`, from `slots.step`);
-4. read: what it prints is taken in as it comes (`read`, from `poller`), and shown once that is worth it (`step`);
+4. read: what it prints is taken in as it comes (`read`, from `waiter`), and shown once that is worth it (`step`);
 5. stopped, where it is: at its time limit (`step`), or since it was cancelled, taken away or given back (`stop`);
    its processes are asked to end, and killed after the grace (`kill`, `remains`);
 6. exited: its command has (`ended`, from `slots.step`), and what a failed one left behind is killed (`step`);
 7. over: nobody can print any more, or may be waited for (`step` returns True);
 8. finished: the last output is read, and the end judged (`finish`, `outcome.judge`);
 9. on disk: its output is, where a file has it (`finished.flushed`);
-10. recorded: its result has been exchanged, and its file is cleared away (`recorded`, from `exchange`).
+10. recorded: its result has been exchanged, and its file is cleared away (`recorded`, from `exchanger`).
 
 Knows the job, its command's process and what that prints; nothing of other attempts or of the
 queue. Every moment (`now`) is given, in seconds of a monotonic clock.
@@ -36,7 +36,7 @@ NEVER: Final = math.inf
 SHOW_AFTER_S: Final = 0.2
 """From this age on what a run prints is where a follower sees it."""
 
-GROUP_POLL_S: Final = 0.02
+GROUP_LOOK_S: Final = 0.02
 LINGER_S: Final = 1.0
 """How long to wait for what may not be killed, since it is another user's."""
 
@@ -188,7 +188,7 @@ class Attempt:
             self._capture.show()
         if not self._is_over(now):
             is_ending = self._status is not None or self._killed_at < NEVER
-            self._look_at = now + GROUP_POLL_S if is_ending else NEVER
+            self._look_at = now + GROUP_LOOK_S if is_ending else NEVER
             return False
         self._ended_at = min(now, self._ended_at)
         return True
@@ -239,7 +239,7 @@ class Attempt:
     def _notice_exit(self, now: float) -> None:
         if self._process is None or self._status is not None:
             return
-        if (status := self._process.poll()) is not None:
+        if (status := self._process.exit_status()) is not None:
             self._status = status
             self._ended_at = min(now, self._ended_at)
             if status != 0 and self._stop is None:

@@ -11,33 +11,35 @@ class Finished:
     """The runs that are over, until their ends are recorded or refused."""
 
     def __init__(self) -> None:
-        self._runs: dict[int, Attempt] = {}  # by their tokens
+        self._attempts: dict[int, Attempt] = {}  # by their tokens
         self._on_disk: set[int] = set()  # those whose files were flushed
 
-    def add(self, run: Attempt) -> None:
+    def add(self, attempt: Attempt) -> None:
         """Keep a run that is over."""
-        self._runs[token_of(run.job)] = run
+        self._attempts[token_of(attempt.job)] = attempt
 
     def flushed(self, results: list[Result]) -> list[Result]:
         """Have on disk what runs printed to files; returns the results, without the files that it does not take.
 
         Asked again, while the queue's disk is full, it flushes what ended since.
         """
-        new = [(token, run.file) for token, run in self._runs.items() if token not in self._on_disk]
+        new = [(token, attempt.file) for token, attempt in self._attempts.items() if token not in self._on_disk]
         files = {token: file for token, file in new if file is not None}
         lost = not_on_disk(files.values()) if files else set()
         self._on_disk |= files.keys()
         if not lost:
             return results
         return [
-            self._runs[token_of(result.job)].without_file(result) if files.get(token_of(result.job)) in lost else result
+            self._attempts[token_of(result.job)].without_file(result)
+            if files.get(token_of(result.job)) in lost
+            else result
             for result in results
         ]
 
     def recorded(self, results: Iterable[Result]) -> None:
         """Clean up after runs whose end is recorded, and let go of those whose end was refused."""
         for result in results:
-            if (run := self._runs.pop(token_of(result.job), None)) is not None:
-                run.recorded()
-        self._runs.clear()
+            if (attempt := self._attempts.pop(token_of(result.job), None)) is not None:
+                attempt.recorded()
+        self._attempts.clear()
         self._on_disk.clear()

@@ -33,7 +33,8 @@ _STDERR_FD: Final = 2
 class Invocation(NamedTuple):
     """A command as the system takes it; `problem` says what about it cannot be passed on.
 
-    `path` is where a program is looked for whose name has no slash.
+    `cwd_bytes` is `cwd` as the system takes it, None where it is the worker's own. `path` is where a program
+    is looked for whose name has no slash.
     """
 
     command: Command
@@ -41,7 +42,7 @@ class Invocation(NamedTuple):
     program: bytes = b""
     argv: "Strings | None" = None
     env: "Strings | None" = None
-    where: bytes | None = None
+    cwd_bytes: bytes | None = None
     path: bytes = b""
     problem: str | None = None
     merge: bool = False
@@ -120,10 +121,10 @@ class Launcher:
                 ends += pipe()
             pipes: dict[Stream, int] = {STDOUT: ends[0], STDERR: ends[2]}
             watch = self._arrivals.watch(pipes)
-            program = what.program if b"/" in what.program else _find(what.program, what.path, what.where)
+            program = what.program if b"/" in what.program else _find(what.program, what.path, what.cwd_bytes)
             fds = (self._nulls[-1], ends[1], ends[1] if what.merge else ends[3])
             born_from_s = booted_s()
-            child = self._start(program, what.argv, what.env, what.where, fds)
+            child = self._start(program, what.argv, what.env, what.cwd_bytes, fds)
             born_by_s = booted_s()
         except OSError as error:
             if watch is not None:

@@ -6,9 +6,9 @@ from typing import Final
 
 from .attempt import Attempt
 from .drain import Drain
-from .orphans import Orphans
 from .process import Process
 from .remains import Looks, Remains
+from .subreaper import Subreaper
 
 TIDY_EVERY_S: Final = 0.5
 """How long a dead orphan may be there: nobody but the loop looks, which is awake once a second at the least."""
@@ -23,8 +23,8 @@ class Leftovers:
     def __init__(self, commands: Callable[[], Collection[int]], *, is_sole: bool) -> None:
         self._commands = commands
         self._drain = Drain()
-        self._orphans = Orphans(is_sole=is_sole)
-        self._looks = Looks(self._orphans, self._children)
+        self._subreaper = Subreaper(is_sole=is_sole)
+        self._looks = Looks(self._subreaper, self._children)
         self._undead: dict[Attempt, None] = {}  # runs that are over though their commands could not be ended
         self._tidy_at = 0.0
 
@@ -32,31 +32,31 @@ class Leftovers:
         """Return what finds the remains of a run, whose processes bear a mark."""
         return partial(Remains, looks=self._looks, mark=mark)
 
-    def take(self, run: Attempt) -> None:
+    def take(self, attempt: Attempt) -> None:
         """Look after what there still is of a run that is finished."""
-        if not run.has_exited:
-            self._undead[run] = None
-        if run.unread:
-            self._drain.take(run.unread)
+        if not attempt.has_exited:
+            self._undead[attempt] = None
+        if attempt.unread:
+            self._drain.take(attempt.unread)
 
-    def exited(self, run: Attempt) -> None:
+    def exited(self, attempt: Attempt) -> None:
         """Take note that the command of a run has, which could not be ended while the run was on."""
-        if run in self._undead:
-            run.process.reap()
-            del self._undead[run]
+        if attempt in self._undead:
+            attempt.process.reap()
+            del self._undead[attempt]
 
     def tidy(self, now: float) -> None:
         """Reap orphans that have ended, and go on with the pipes, if it is time to."""
         if now >= self._tidy_at:
             self._tidy_at = now + TIDY_EVERY_S
-            self._orphans.living(self._children())
+            self._subreaper.living_orphans(self._children())
             self._drain.tidy()
 
     def close(self) -> None:
         """Leave the pipes to their drainer, and orphans to others."""
         self._drain.close()
-        self._orphans.close()
+        self._subreaper.close()
 
     def _children(self) -> set[int]:
         """Return the ids of the commands that are this process's children: how they end is not to be lost."""
-        return {*self._commands(), *(run.process.pid for run in self._undead)}
+        return {*self._commands(), *(attempt.process.pid for attempt in self._undead)}

@@ -18,20 +18,20 @@ from ..queue import Queue
 from ..system.clock import worker_id
 from ..system.wakeup import Doorbell, ring
 from . import log_lines
-from .exchange import Exchanger
+from .exchanger import Exchanger
 from .full_disk import FullDisk
-from .halting import Halting
 from .lines import Lines, Report
 from .loop import Loop
-from .maintenance import Upkeep
+from .maintenance import Maintenance
 from .options import Options
-from .poller import Waiting
 from .queue_watch import QueueWatch
+from .shutdown import Shutdown
 from .signals import Signals
 from .slots import Slots, places
 from .spawner import quick_switches
 from .start_errors import starting, with_descriptors
 from .systemd import Notifier
+from .waiter import Waiter
 
 _LOADED_LATER: Final = ("heapq", "shlex")
 """Modules that work may come to need, and that the queue loads when it does."""
@@ -63,12 +63,12 @@ class Worker:
                 with with_descriptors():
                     self._work()
             except Exception as error:
-                if not self._upkeep.is_replaced():
+                if not self._maintenance.is_replaced():
                     raise
                 self._say(log_lines.failed_as_replaced(error))
             finally:
                 self._lines.close()
-            return int(self._upkeep.is_replaced())
+            return int(self._maintenance.is_replaced())
 
     def _open(self, opened: ExitStack) -> None:
         options, path = self._options, self._queue.path
@@ -80,9 +80,9 @@ class Worker:
             closing(LockFile(path, self.id, slots=places(options.slots), lease_s=options.lease_s))
         )
         doorbell = opened.enter_context(closing(Doorbell(path, self.id)))
-        self._waiting = Waiting(doorbell, signals)
+        self._waiter = Waiter(doorbell, signals)
         self._slots = opened.enter_context(closing(self._make_slots()))
-        self._upkeep = opened.enter_context(closing(self._make_upkeep()))
+        self._maintenance = opened.enter_context(closing(self._make_maintenance()))
         self._slots.fit(now=time.monotonic())
         self._exchanger = self._make_exchanger()
         self._loop = self._make_loop()
@@ -117,7 +117,7 @@ class Worker:
         options, queue = self._options, self._queue
         return Slots(
             options.slots,
-            self._waiting,
+            self._waiter,
             self._lock,
             worker=self.id,
             db_path=queue.path,
@@ -128,13 +128,13 @@ class Worker:
             is_sole=options.is_sole,
         )
 
-    def _make_upkeep(self) -> Upkeep:
-        return Upkeep(
+    def _make_maintenance(self) -> Maintenance:
+        return Maintenance(
             self._queue,
             self.id,
             slots=self._options.slots,
             lock=self._lock,
-            waiting=self._waiting,
+            waiter=self._waiter,
             notifier=self._notifier,
             say=self._say,
         )
@@ -151,30 +151,30 @@ class Worker:
         )
 
     def _make_loop(self) -> Loop:
-        options, halting = self._options, self._make_halting()
+        options, shutdown = self._options, self._make_shutdown()
         watch = QueueWatch(
             self._queue,
             self.id,
             poll_s=options.poll_s,
             slots=self._slots,
             exchanger=self._exchanger,
-            halting=halting,
+            shutdown=shutdown,
         )
         return Loop(
             options.slots,
             lock=self._lock,
-            waiting=self._waiting,
+            waiter=self._waiter,
             slots=self._slots,
             exchanger=self._exchanger,
-            halting=halting,
+            shutdown=shutdown,
             watch=watch,
-            upkeep=self._upkeep,
+            maintenance=self._maintenance,
             full_disk=self._full_disk,
             lines=self._lines,
         )
 
-    def _make_halting(self) -> Halting:
-        return Halting(
+    def _make_shutdown(self) -> Shutdown:
+        return Shutdown(
             self._queue,
             self.id,
             self._options,
@@ -188,7 +188,7 @@ class Worker:
 
     def _abort(self, error: BaseException) -> None:
         held = self._slots.abandon_all()
-        results = self._exchanger.results.unrecorded + [
+        results = self._exchanger.collector.unrecorded + [
             Result(job, "released", error=f"its worker failed: {error}") for job in held
         ]
         try:

@@ -136,7 +136,7 @@ def taken_away(job: Job) -> str:
     return f"{job.id}: the lease was lost, the command is killed and its result dropped"
 
 
-def not_retained(error: Exception) -> str:
+def not_compacted(error: Exception) -> str:
     """Return the line that old events could not be let go."""
     return f"retention_s: {error}"
 

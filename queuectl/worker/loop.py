@@ -1,7 +1,7 @@
-"""The worker's loop: one thread, one place to wait, and one durable transaction a poll for all that happened.
+"""The worker's loop: one thread, one place to wait, and one durable transaction a tick for all that happened.
 
-A poll heeds what it was woken for, collects what ended, exchanges results for new jobs with the queue, which lines
-those up for the slots, and returns when the next is due. How a command runs is not known here; what a job may do
+A tick heeds what it was woken for, collects what ended, exchanges results for new jobs, lines those up for the
+slots, and returns when the next tick is due. How a command runs is not known here; what a job may do
 next is the queue's to say.
 """
 
@@ -10,20 +10,20 @@ from typing import Final
 
 from ..liveness.lock_file import LockFile
 from ..system.host import processors
-from .exchange import Exchanger
+from .exchanger import Exchanger
 from .full_disk import FullDisk
-from .halting import Halting
 from .lines import Lines
-from .maintenance import Upkeep
-from .poller import News, Waiting
+from .maintenance import Maintenance
 from .queue_watch import QueueWatch
+from .shutdown import Shutdown
 from .slots import Slots
+from .waiter import News, Waiter
 
 TICK_S: Final = 0.01
-"""How soon one poll follows another where slots have jobs to go on with, unless one wants for more."""
+"""How soon one tick follows another where slots have jobs to go on with, unless one wants for more."""
 
 PACE_S: Final = 0.001
-"""How soon one poll may follow another where there are more slots than processors, and so enough to do meanwhile."""
+"""How soon one tick may follow another where there are more slots than processors, and so enough to do meanwhile."""
 
 LIVE_EVERY_S: Final = 0.05
 
@@ -32,30 +32,30 @@ STARTS_FIRST_S: Final = 0.05
 
 
 class Loop:
-    """What one worker does between its start and its end, poll by poll."""
+    """What one worker does between its start and its end, tick by tick."""
 
     def __init__(
         self,
         slot_count: int,
         *,
         lock: LockFile,
-        waiting: Waiting,
+        waiter: Waiter,
         slots: Slots,
         exchanger: Exchanger,
-        halting: Halting,
+        shutdown: Shutdown,
         watch: QueueWatch,
-        upkeep: Upkeep,
+        maintenance: Maintenance,
         full_disk: FullDisk,
         lines: Lines,
     ) -> None:
         self._lock = lock
-        self._waiting = waiting
+        self._waiter = waiter
         self._slots = slots
         self._exchanger = exchanger
-        self._results = exchanger.results
-        self._halting = halting
+        self._collector = exchanger.collector
+        self._shutdown = shutdown
         self._watch = watch
-        self._upkeep = upkeep
+        self._maintenance = maintenance
         self._full_disk = full_disk
         self._lines = lines
         self._live_at = self._kept_at = 0.0
@@ -64,21 +64,23 @@ class Loop:
     def run(self) -> str:
         """Work until there is a reason to leave, and return it."""
         next_at = 0.0
-        while not (why := self._halting.why_to_leave()):
-            next_at = self._poll(self._waiting.wait(until=next_at, now=time.monotonic()))
+        while not (why := self._shutdown.why_to_leave()):
+            next_at = self._tick(self._waiter.wait(until=next_at, now=time.monotonic()))
         return why
 
-    def _poll(self, news: News) -> float:
-        """Do all that there is to do, and return the moment of the next poll, if nothing happens before."""
+    def _tick(self, news: News) -> float:
+        """Do all that there is to do, and return the moment of the next tick, if nothing happens before."""
         now = time.monotonic()
         self._be_seen(now)
         self._heed(news, now)
-        self._results.collect(news.moved, now)
-        if self._halting or self._results.are_gathered(now):
-            self._exchanger.step(now, claims=not self._halting)
+        self._collector.collect(news.moved, now)
+        if self._shutdown or self._collector.are_gathered(now):
+            self._exchanger.step(now, claims=not self._shutdown)
         if not self._slots.are_starting or now >= self._kept_at + STARTS_FIRST_S:
             self._keep_time(now)
-        if not self._results or self._full_disk.is_there:  # what has ended is told, with all else, once it is recorded
+        if (
+            not self._collector or self._full_disk.is_there
+        ):  # what has ended is told, with all else, once it is recorded
             self._lines.flush()
         self._pause(now)
         return self._next_at()
@@ -89,10 +91,10 @@ class Loop:
             self._live_at = now + LIVE_EVERY_S
 
     def _heed(self, news: News, now: float) -> None:
-        self._halting.heed(news.signals, now)
+        self._shutdown.heed(news.signals, now)
         if news.is_rung:
             self._watch.rung()
-        self._upkeep.heed(news.ready)
+        self._maintenance.heed(news.ready)
 
     def _keep_time(self, now: float) -> None:
         """Do what is done from time to time."""
@@ -101,12 +103,12 @@ class Loop:
         if now >= self._exchanger.due_at:
             self._exchanger.is_hungry = True
         with self._full_disk.survived(now):
-            self._exchanger.is_hungry |= self._upkeep.step(running=self._slots.running, now=now)
-        if self._upkeep.has_left_off:
-            self._halting.replaced(now)
+            self._exchanger.is_hungry |= self._maintenance.step(running=self._slots.running, now=now)
+        if self._maintenance.has_left_off:
+            self._shutdown.replaced(now)
 
     def _pause(self, now: float) -> None:
-        """Let a little more happen before the next poll, for each takes the processor from a command."""
+        """Let a little more happen before the next tick, for each takes the processor from a command."""
         since_s = time.monotonic() - now
         if self._slots.go_alone:
             self._slots.pause(max(0.0, TICK_S - since_s))
@@ -116,13 +118,13 @@ class Loop:
     def _next_at(self) -> float:
         if self._slots.go_alone:
             return 0.0
-        kept_at = min(self._slots.wake_at(), self._watch.wake_at(), self._upkeep.wake_at())
-        wants = not self._halting and self._slots.free and not self._slots.lined_up
+        kept_at = min(self._slots.wake_at(), self._watch.wake_at(), self._maintenance.wake_at())
+        wants = not self._shutdown and self._slots.free and not self._slots.lined_up
         if self._full_disk.is_there:
             return min(kept_at, self._full_disk.try_at)
-        if self._results and not self._halting:
-            return self._results.gather_until
-        if self._results or (wants and self._exchanger.is_hungry):
+        if self._collector and not self._shutdown:
+            return self._collector.gather_until
+        if self._collector or (wants and self._exchanger.is_hungry):
             return 0.0
         due_at = self._exchanger.due_at if wants else self._slots.valid_until
         return min(kept_at, due_at, self._exchanger.wake_at())

@@ -83,7 +83,7 @@ class Process:
         """
         return self._look(patient=True) == 0
 
-    def poll(self) -> int | None:
+    def exit_status(self) -> int | None:
         """Return the exit code, minus the signal's number where one killed it, or None while it runs.
 
         UNKNOWN where nobody can know. It is left to close() to reap it: until then neither its process id

@@ -5,9 +5,9 @@ from typing import Final
 from ..core.job import Job
 from ..core.results import Result
 from ..queue import Queue
-from .exchange import Exchanger
-from .halting import Halt, Halting
+from .exchanger import Exchanger
 from .outcome import Stop
+from .shutdown import Shutdown, Urgency
 from .slots import Slots
 
 LOOK_EVERY_S: Final = 0.05
@@ -18,14 +18,14 @@ class QueueWatch:
     """Looks at the queue every `poll_s`, and soon where the doorbell rings; one read for all jobs of the worker."""
 
     def __init__(
-        self, queue: Queue, worker: str, *, poll_s: float, slots: Slots, exchanger: Exchanger, halting: Halting
+        self, queue: Queue, worker: str, *, poll_s: float, slots: Slots, exchanger: Exchanger, shutdown: Shutdown
     ) -> None:
         self._queue = queue
         self._leases = queue.worker(worker)
         self._poll_s = poll_s
         self._slots = slots
         self._exchanger = exchanger
-        self._halting = halting
+        self._shutdown = shutdown
         self._seen_head = -1
         self._looked_at = self._look_at = 0.0
 
@@ -53,7 +53,7 @@ class QueueWatch:
         for job, found in zip(held, self._leases.refresh(held), strict=True):
             self._heed(job, found, now)
         if asked := self._leases.stop_requested():
-            self._halting.stop(Halt.GIVE_BACK if asked == "now" else Halt.FINISH, now, is_recorded=True)
+            self._shutdown.stop(Urgency.GIVE_BACK if asked == "now" else Urgency.FINISH, now, is_recorded=True)
 
     def _heed(self, job: Job, found: Job | None, now: float) -> None:
         """Heed what others did to a job of ours; one that waits for a slot is given up where it was cancelled."""
@@ -65,7 +65,7 @@ class QueueWatch:
                 self._slots.edited(found)
             return
         if self._slots.withdraw(job):
-            self._exchanger.results.unrecorded += [Result(job, "cancelled")] if is_ours else []
+            self._exchanger.collector.unrecorded += [Result(job, "cancelled")] if is_ours else []
         elif is_ours:
             self._slots.stop(job, Stop.CANCELLED, now=now)
         else:

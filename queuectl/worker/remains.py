@@ -14,8 +14,8 @@ from ..liveness.orphans import EMPTY_LOOKS, Root, family, kill
 from ..system.boot import sees_processes
 from ..system.processes import TICKS, Look, SeenProcesses, environ, look, seen, send
 from ..system.run_mark import MARK
-from .orphans import Orphans
 from .process import Process
+from .subreaper import Subreaper
 
 _FRESH_S: Final = 0.005
 """How old a look may be for a signal that asks: who was missed is killed later."""
@@ -27,8 +27,8 @@ _PAUSES: Final = 4
 class Looks:
     """Looks at all processes, shared by a worker's runs; `commands` returns the ids of those that it has not reaped."""
 
-    def __init__(self, orphans: Orphans, commands: Callable[[], Collection[int]]) -> None:
-        self.orphans = orphans
+    def __init__(self, subreaper: Subreaper, commands: Callable[[], Collection[int]]) -> None:
+        self.subreaper = subreaper
         self._commands = commands
         self._last = Look(())
         self._began = self._may_at = -1.0
@@ -50,9 +50,9 @@ class Looks:
 
     def may_be_left(self, root: Root) -> bool:
         """Whether something may be left of a run whose command has exited; it costs no look to know."""
-        if not self.orphans.are_seen:
+        if not self.subreaper.sees_orphans:
             return True
-        pids = self.orphans.living(self._commands())
+        pids = self.subreaper.living_orphans(self._commands())
         self._starts = {pid: self._starts.get(pid) or _start_of(pid) for pid in pids}
         return any(started >= int(root.born_from_s * TICKS) for started in self._starts.values())
 
@@ -142,7 +142,7 @@ class Remains:
     def _candidates(self, there: Look) -> list[SeenProcesses]:
         """Return those that may be of the run though nobody of its session or descent says so."""
         known = [each for pid, _ in self._known if (each := there.by_pid.get(pid)) is not None]
-        if self._looks.orphans.are_seen:
+        if self._looks.subreaper.sees_orphans:
             commands = self._looks.commands()
             others = [each for each in there.children.get(os.getpid(), ()) if each.pid not in commands]
         else:

@@ -16,7 +16,7 @@ from ..core.results import Result
 from ..events.types import Failure
 from ..liveness.lock_file import LockFile
 from ..system.run_mark import mark_of
-from .attempt import GROUP_POLL_S, LINGER_S, NEVER, Attempt, token_of
+from .attempt import GROUP_LOOK_S, LINGER_S, NEVER, Attempt, token_of
 from .capture import Capture
 from .finished import Finished
 from .invocations import Invocations, without_settings
@@ -24,10 +24,10 @@ from .launcher import Launcher
 from .leftovers import Leftovers
 from .means import Means
 from .outcome import Stop
-from .poller import Waiting
 from .prefetch import MOST
 from .spawner import Begun, RunOrder, Spawner
 from .start_errors import Shortage, SpawnError
+from .waiter import Waiter
 
 FLOOD_S: Final = 1.0
 """How long after a run that filled a pipe no run is left alone: others like it would wait to be read."""
@@ -51,7 +51,7 @@ class Slots:
     def __init__(
         self,
         count: int,
-        waiting: Waiting,
+        waiter: Waiter,
         lock: LockFile,
         *,
         worker: str,
@@ -62,7 +62,7 @@ class Slots:
         output_limit_bytes: int,
         is_sole: bool = False,
     ) -> None:
-        self._waiting = waiting
+        self._waiter = waiter
         self._worker = worker
         self._output_path = output_path
         self._grace_s = grace_s
@@ -75,8 +75,8 @@ class Slots:
             raise
         self._means = Means(self._spawner, count)
         self._leftovers = Leftovers(self._commands, is_sole=is_sole)
-        self._waiting.add_source(self._spawner)
-        self._runs: dict[int, Attempt] = {}
+        self._waiter.add_source(self._spawner)
+        self._attempts: dict[int, Attempt] = {}
         self._unsaid: dict[Attempt, None] = {}  # in the order in which they were lined up
         self._fresh: dict[Attempt, float] = {}  # begun at that moment, and not watched yet
         self._look_at = NEVER  # no run has to be looked at before
@@ -90,12 +90,12 @@ class Slots:
         """What went wrong that is no fault of a command's, nor a lack of means; for the caller to raise."""
 
     def __len__(self) -> int:
-        return len(self._runs)
+        return len(self._attempts)
 
     @property
     def running(self) -> int:
         """Return how many commands run, or are being started."""
-        return len(self._runs) - self.lined_up
+        return len(self._attempts) - self.lined_up
 
     @property
     def lined_up(self) -> int:
@@ -134,7 +134,7 @@ class Slots:
 
     def jobs(self) -> list[Job]:
         """Return the jobs whose commands run, are being started, or wait for a slot."""
-        return [run.job for run in self._runs.values()]
+        return [attempt.job for attempt in self._attempts.values()]
 
     def wake_at(self) -> float:
         """Return the moment at which a run wants to be looked at, or more may run again."""
@@ -154,28 +154,28 @@ class Slots:
             token = token_of(job)
             mark = mark_of(self._worker, token)
             find_remains = self._leftovers.finder(mark)
-            run = Attempt(job, partial(self._capture, job), find_remains, now=now, grace_s=self._grace_s)
-            self._runs[token] = run
-            self._watch(run)
-            orders.append(RunOrder(run, token, self._invocations.of(job, mark=mark), until))
-            self._unsaid[run] = None
+            attempt = Attempt(job, partial(self._capture, job), find_remains, now=now, grace_s=self._grace_s)
+            self._attempts[token] = attempt
+            self._watch(attempt)
+            orders.append(RunOrder(attempt, token, self._invocations.of(job, mark=mark), until))
+            self._unsaid[attempt] = None
         if orders:
             self._spawner.line_up(orders)
 
     def withdraw(self, job: Job | None = None) -> list[Job]:
         """Take back a job that waits for a slot, or all that do; returns those that were not taken meanwhile."""
         if job is None:
-            runs = self._spawner.withdraw()
+            attempts = self._spawner.withdraw()
         else:
-            run = self._runs.get(token_of(job))
-            runs = [] if run is None else self._spawner.withdraw([run])
-        for run in runs:
-            del self._runs[token_of(run.job)], self._unsaid[run]
-        return [run.job for run in runs]
+            attempt = self._attempts.get(token_of(job))
+            attempts = [] if attempt is None else self._spawner.withdraw([attempt])
+        for attempt in attempts:
+            del self._attempts[token_of(attempt.job)], self._unsaid[attempt]
+        return [attempt.job for attempt in attempts]
 
-    def pause(self, seconds: float) -> None:
+    def pause(self, pause_s: float) -> None:
         """Let the slots go on with what is lined up for so long, or until they need more, or much has happened."""
-        self._spawner.pause(seconds)
+        self._spawner.pause(pause_s)
 
     def step(self, moved: Iterable[Attempt], *, now: float) -> StepOutcome:
         """Move on the runs that something happened to, and those whose moment has come."""
@@ -187,51 +187,51 @@ class Slots:
         touched = dict.fromkeys(moved)
         for news in self._spawner.take():
             if isinstance(news, Begun):
-                begun += self._up_to(news.run)
+                begun += self._up_to(news.attempt)
                 ended += self._begin(news, now)
-            elif self._is_ours(news.run):
-                news.run.ended(news.at)
-                touched[news.run] = None
-                self._fresh.pop(news.run, None)
+            elif self._is_ours(news.attempt):
+                news.attempt.ended(news.at)
+                touched[news.attempt] = None
+                self._fresh.pop(news.attempt, None)
             else:
-                self._leftovers.exited(news.run)
+                self._leftovers.exited(news.attempt)
         self._leftovers.tidy(now)
         self.error = self.error or self._spawner.error
         if self._fresh:
             self._watch_pipes(now)
         self._spawner.set_patient(self.patience_s > 0 and now >= self._flooded_until)
-        for run in (touched | dict.fromkeys(self._due(now))) if now >= self._look_at else touched:
-            if run.step(now=now):
-                ended += self._end(run, now)
+        for attempt in (touched | dict.fromkeys(self._due(now))) if now >= self._look_at else touched:
+            if attempt.step(now=now):
+                ended += self._end(attempt, now)
             else:
-                self._watch(run)
+                self._watch(attempt)
         return StepOutcome(begun, ended)
 
     def edited(self, job: Job) -> None:
         """Go by what a job says now: its time limit, which counts from the start of its run, may be another."""
-        if (run := self._runs.get(token_of(job))) is not None:
-            run.job = job
-            self._watch(run)
+        if (attempt := self._attempts.get(token_of(job))) is not None:
+            attempt.job = job
+            self._watch(attempt)
 
     def stop(self, job: Job, kind: Stop, *, now: float) -> bool:
         """Stop one run; tell whether there is one under the job's token to which that was news."""
-        run = self._runs.get(token_of(job))
-        if run is None or not run.stop(kind, now=now):
+        attempt = self._attempts.get(token_of(job))
+        if attempt is None or not attempt.stop(kind, now=now):
             return False
-        self._watch(run)
+        self._watch(attempt)
         return True
 
     def stop_all(self, kind: Stop, *, now: float) -> None:
         """Stop every run, each with its grace."""
-        for run in self._runs.values():
-            run.stop(kind, now=now)
-            self._watch(run)
+        for attempt in self._attempts.values():
+            attempt.stop(kind, now=now)
+            self._watch(attempt)
 
     def kill_all(self, *, now: float) -> None:
         """Kill every run that is being stopped, at once."""
-        for run in self._runs.values():
-            run.kill(now=now)
-            self._watch(run)
+        for attempt in self._attempts.values():
+            attempt.kill(now=now)
+            self._watch(attempt)
 
     def abandon_all(self) -> list[Job]:
         """Kill everything and wait until it is gone, a few seconds at the most; returns all the jobs."""
@@ -240,10 +240,10 @@ class Slots:
         now = time.monotonic()
         give_up_at = now + 2 * LINGER_S
         self.stop_all(Stop.ABANDONED, now=now)
-        while self._runs and now < give_up_at:
+        while self._attempts and now < give_up_at:
             with suppress(Exception):  # one run's trouble must not keep the others from ending
-                self.step(list(self._runs.values()), now=now)
-            time.sleep(GROUP_POLL_S if self._runs else 0)
+                self.step(list(self._attempts.values()), now=now)
+            time.sleep(GROUP_LOOK_S if self._attempts else 0)
             now = time.monotonic()
         return jobs
 
@@ -256,78 +256,78 @@ class Slots:
     def _capture(self, job: Job) -> Capture:
         return Capture(self._output_path(job), limit_bytes=self.output_limit_bytes)
 
-    def _up_to(self, run: Attempt) -> list[Job]:
+    def _up_to(self, attempt: Attempt) -> list[Job]:
         """Return the jobs not given yet up to this run's: slots take them in order, and may start them in another."""
         jobs = []
-        while run in self._unsaid:
+        while attempt in self._unsaid:
             first = next(iter(self._unsaid))
             del self._unsaid[first]
             jobs.append(first.job)
         return jobs
 
     def _begin(self, begun: Begun, now: float) -> list[Result]:
-        run, error = begun.run, begun.error
+        attempt, error = begun.attempt, begun.error
         if begun.process is not None:
             self._means.sufficed()
-            run.begin(begun.process, now=begun.at)
-            self._fresh[run] = begun.at
-            self._watch(run)
+            attempt.begin(begun.process, now=begun.at)
+            self._fresh[attempt] = begun.at
+            self._watch(attempt)
             return []
-        self._forget(run)
-        if run.is_abandoned:
+        self._forget(attempt)
+        if attempt.is_abandoned:
             return []
         if isinstance(error, Shortage):
             why = self._means.take_fewer(error, now)
             self.error = self.error or why
-            return [Result(run.job, "released", error=str(error))]
+            return [Result(attempt.job, "released", error=str(error))]
         if isinstance(error, SpawnError):
             failure, code = Failure.SPAWN_ERROR, error.code
-            return [Result(run.job, "failed", return_code=code, failure=failure, error=str(error), duration_ms=0)]
+            return [Result(attempt.job, "failed", return_code=code, failure=failure, error=str(error), duration_ms=0)]
         self.error = self.error or error
-        return [Result(run.job, "released", error=f"its worker failed: {error}")]
+        return [Result(attempt.job, "released", error=f"its worker failed: {error}")]
 
     def _watch_pipes(self, now: float) -> None:
         """Have read what runs print as it comes, which is not worth it for those that will be over at the next look."""
         begun_by = now - self.patience_s if self.go_alone else NEVER
-        for run in [run for run, begun_at in self._fresh.items() if begun_at <= begun_by]:
-            del self._fresh[run]
-            self._waiting.add(run)
+        for attempt in [attempt for attempt, begun_at in self._fresh.items() if begun_at <= begun_by]:
+            del self._fresh[attempt]
+            self._waiter.add(attempt)
 
-    def _watch(self, run: Attempt) -> None:
-        self._look_at = min(self._look_at, run.wake_at())
+    def _watch(self, attempt: Attempt) -> None:
+        self._look_at = min(self._look_at, attempt.wake_at())
 
     def _due(self, now: float) -> list[Attempt]:
         """Return the runs whose moment has come, which takes a look at all of them."""
         due: list[Attempt] = []
         self._look_at = NEVER
-        for run in self._runs.values():
-            if run.wake_at() <= now:
-                due.append(run)  # watched again once it was looked at
+        for attempt in self._attempts.values():
+            if attempt.wake_at() <= now:
+                due.append(attempt)  # watched again once it was looked at
             else:
-                self._watch(run)
+                self._watch(attempt)
         return due
 
-    def _end(self, run: Attempt, now: float) -> list[Result]:
-        self._waiting.remove(run)
-        self._forget(run)
-        result = run.finish()
-        self._leftovers.take(run)
-        if run.is_abandoned:
+    def _end(self, attempt: Attempt, now: float) -> list[Result]:
+        self._waiter.remove(attempt)
+        self._forget(attempt)
+        result = attempt.finish()
+        self._leftovers.take(attempt)
+        if attempt.is_abandoned:
             return []
-        if run.has_filled_a_pipe:
+        if attempt.has_filled_a_pipe:
             self._flooded_until = now + FLOOD_S
-        self.finished.add(run)
+        self.finished.add(attempt)
         return [result]
 
-    def _forget(self, run: Attempt) -> None:
-        del self._runs[token_of(run.job)]
-        self._fresh.pop(run, None)
-        self._spawner.let_go(run, is_stuck=run.has_begun and not run.has_exited)
+    def _forget(self, attempt: Attempt) -> None:
+        del self._attempts[token_of(attempt.job)]
+        self._fresh.pop(attempt, None)
+        self._spawner.let_go(attempt, is_stuck=attempt.has_begun and not attempt.has_exited)
 
     def _commands(self) -> set[int]:
         """Return the ids of the commands that have begun."""
-        return {run.process.pid for run in self._runs.values() if run.has_begun}
+        return {attempt.process.pid for attempt in self._attempts.values() if attempt.has_begun}
 
-    def _is_ours(self, run: Attempt) -> bool:
+    def _is_ours(self, attempt: Attempt) -> bool:
         """Return whether a run is not over yet: the loop may have noticed its end by itself."""
-        return self._runs.get(token_of(run.job)) is run
+        return self._attempts.get(token_of(attempt.job)) is attempt

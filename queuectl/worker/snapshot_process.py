@@ -1,4 +1,4 @@
-"""Has snapshots made when they are due, by a process of its own that gets into nobody's way and is not waited for."""
+"""Snapshots made when they are due, by a process of their own, which the worker does not wait for."""
 
 import os
 from contextlib import suppress
@@ -16,7 +16,7 @@ PAUSE_AFTER_FAILURE_S: Final = 300.0
 _START: Final = "import sys; sys.path.insert(0, sys.argv.pop(1)); from queuectl.cli.main import main; main()"
 
 
-class Snapshotting:
+class SnapshotMaker:
     """At most one maker at a time."""
 
     def __init__(self, queue: Queue) -> None:

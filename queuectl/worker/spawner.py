@@ -28,7 +28,7 @@ SWITCH_S: Final = 0.0005
 class RunOrder(NamedTuple):
     """A run whose command is to be started, though not after `until`."""
 
-    run: Attempt
+    attempt: Attempt
     token: int
     invocation: Invocation
     until: float
@@ -37,7 +37,7 @@ class RunOrder(NamedTuple):
 class Begun(NamedTuple):
     """What came of an order, begun at a moment of the monotonic clock: a process, or why there is none."""
 
-    run: Attempt
+    attempt: Attempt
     at: float
     process: Process | None
     error: BaseException | None
@@ -46,7 +46,7 @@ class Begun(NamedTuple):
 class Ended(NamedTuple):
     """A run's command has exited, at that moment."""
 
-    run: Attempt
+    attempt: Attempt
     at: float
 
 
@@ -134,15 +134,15 @@ class Spawner:
             self._changed.notify(len(orders))
         self._add_threads(lacking)
 
-    def withdraw(self, runs: Collection[Attempt] | None = None) -> list[Attempt]:
+    def withdraw(self, attempts: Collection[Attempt] | None = None) -> list[Attempt]:
         """Take back runs that wait, some or all; returns those that no slot had taken."""
         with self._mutex:
-            withdrawn = [order for order in self._orders if runs is None or order.run in runs]
+            withdrawn = [order for order in self._orders if attempts is None or order.attempt in attempts]
             for order in withdrawn:
                 self._orders.remove(order)
         if self._news:  # it may not have been rung for while there were others to go on with
             self._ring()
-        return [order.run for order in withdrawn]
+        return [order.attempt for order in withdrawn]
 
     def set_patient(self, is_patient: bool) -> None:
         """Say whether the loop looks before long by itself, as long as runs are lined up."""
@@ -150,9 +150,9 @@ class Spawner:
         if self._news and not is_patient:
             self._ring()
 
-    def pause(self, seconds: float) -> None:
+    def pause(self, pause_s: float) -> None:
         """Let the slots go on by themselves for so long, or until something cannot wait."""
-        self._poll.poll(seconds * 1000)
+        self._poll.poll(pause_s * 1000)
 
     def take(self) -> list[Begun | Ended]:
         """Return what has happened since the last time."""
@@ -161,7 +161,7 @@ class Spawner:
         self._is_rung = False  # before the news are taken: those from now on ring again
         return [self._news.popleft() for _ in range(len(self._news))]
 
-    def let_go(self, run: Attempt, *, is_stuck: bool = False) -> None:
+    def let_go(self, attempt: Attempt, *, is_stuck: bool = False) -> None:
         """Take note that a run is over: its slot is free, if it was not already.
 
         Where its command goes on and cannot be ended, a thread `is_stuck` with that, and another takes its place.
@@ -171,11 +171,11 @@ class Spawner:
             with suppress(RuntimeError):
                 self._add_thread()
         with self._mutex:
-            if (place := self._places.pop(run, None)) is not None:
+            if (place := self._places.pop(attempt, None)) is not None:
                 self._lock.clear(place)
                 self._free_places.append(place)
-            if run in self._busy:
-                self._busy.remove(run)
+            if attempt in self._busy:
+                self._busy.remove(attempt)
                 self._changed.notify()
 
     def close(self) -> bool:
@@ -233,8 +233,8 @@ class Spawner:
 
     def _take_order(self) -> tuple[RunOrder, int]:
         order = self._orders.popleft()
-        self._busy.add(order.run)
-        place = self._places[order.run] = self._free_places.pop()
+        self._busy.add(order.attempt)
+        place = self._places[order.attempt] = self._free_places.pop()
         self._lock.launching(place, order.token)
         return order, place
 
@@ -244,18 +244,18 @@ class Spawner:
         It may not after a run of which something may be left, nor after a job's last attempt: lost before it
         is recorded, that would be dead.
         """
-        run = order.run
+        attempt = order.attempt
         at = time.monotonic()
         try:
             process = self._launcher.spawn(order.invocation)
         except BaseException as error:  # whatever it is, it is the loop's to deal with
-            self._tell(Begun(run, at, None, error), is_urgent=True)
+            self._tell(Begun(attempt, at, None, error), is_urgent=True)
             return None
         self._lock.running(place, order.token, process.pid, born_s=process.born_s)
-        self._tell(Begun(run, at, process, None))
-        may_go_on = process.wait() and not run.is_stopped and not run.job.is_last_attempt
-        self._tell(Ended(run, time.monotonic()), is_urgent=not may_go_on)
-        return run if may_go_on else None
+        self._tell(Begun(attempt, at, process, None))
+        may_go_on = process.wait() and not attempt.is_stopped and not attempt.job.is_last_attempt
+        self._tell(Ended(attempt, time.monotonic()), is_urgent=not may_go_on)
+        return attempt if may_go_on else None
 
     def _tell(self, news: Begun | Ended, *, is_urgent: bool = False) -> None:
         self._news.append(news)

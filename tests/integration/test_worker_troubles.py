@@ -160,7 +160,7 @@ def test_what_a_slot_is_free_for_is_not_given_back(queue: Queue, start: StartWor
     for n in range(6):
         queue.enqueue("sleep 0.5", id=f"job{n}")
     worker = start(
-        prelude="import queuectl.worker.exchange as exchange; exchange.GIVE_BACK_S = -1.0", drain=True, slots=3
+        prelude="import queuectl.worker.exchanger as exchange; exchange.GIVE_BACK_S = -1.0", drain=True, slots=3
     )
     assert worker.exit_code() == 0, worker.said()
     assert {(job.state, job.attempts) for job in queue.jobs()} == {("completed", 1)}

@@ -12,7 +12,7 @@ from queuectl.events.types import Enqueued, RetentionApplied
 from queuectl.outputs.storage import file_of
 from queuectl.retention import archived_history
 from queuectl.retention.archived_history import rows, whole_log
-from queuectl.retention.background import LOOK_EVERY_S, Retaining
+from queuectl.retention.background import LOOK_EVERY_S, BackgroundCompactor
 from queuectl.retention.compact import Retention
 from queuectl.retention.policy import Limits, Rule
 from queuectl.retention.segment import Segment
@@ -393,56 +393,56 @@ def test_a_dry_run_tells_and_changes_nothing(queue: Queue) -> None:
     assert (would.jobs, would.events, would.upto) == (5, 20, 21)
 
 
-def take_all(retaining: Retaining) -> None:
+def take_all(compactor: BackgroundCompactor) -> None:
     """Let a worker's retention work until it pauses."""
-    while retaining.step() < LOOK_EVERY_S:
+    while compactor.step() < LOOK_EVERY_S:
         pass
 
 
 def test_a_worker_does_it_as_configured(queue: Queue, clock: FakeClock) -> None:
     """With `retention_s` what is older goes, by the worker's name; the dead stay unless that is configured."""
-    retaining = queue.retaining("w9")
+    compactor = queue.admin.background_compactor("w9")
     completed(queue, "a")
     dead(queue, "d")
     clock.advance(2 * HOUR_S)
-    take_all(retaining)
+    take_all(compactor)
     assert len(queue.jobs()) == 2
     queue.config_set("retention_s", HOUR_S)
-    take_all(retaining)
+    take_all(compactor)
     assert [job.id for job in queue.jobs()] == ["d"]
     assert [each.actor for each in queue.events(types=["retention_applied"])] == ["w9"]
     queue.config_set("retention_keep_dead", 0)
     completed(queue, "b")
     clock.advance(2 * HOUR_S)
-    take_all(retaining)
+    take_all(compactor)
     assert queue.jobs() == []
     assert queue.replay(check=True).differences == []
 
 
 def test_a_worker_does_not_archive_crumbs(queue: Queue, clock: FakeClock) -> None:
     """It waits until a tenth of `retention_s` has gone by since the last time."""
-    retaining = queue.retaining("w9")
+    compactor = queue.admin.background_compactor("w9")
     queue.config_set("retention_s", HOUR_S)
     for n in range(30):
         completed(queue, f"a{n}")
         clock.advance(60)
-        take_all(retaining)
+        take_all(compactor)
     clock.advance(HOUR_S)
-    take_all(retaining)
+    take_all(compactor)
     assert 1 <= len(segments(queue)) <= 4
     assert queue.jobs() == []
 
 
 def test_a_worker_leaves_it_to_another(queue: Queue, clock: FakeClock) -> None:
     """Where another process compacts, a worker does not wait for it, and tries again later."""
-    retaining = queue.retaining("w9")
+    compactor = queue.admin.background_compactor("w9")
     queue.config_set("retention_s", 1)
     completed(queue, "a")
     clock.advance(60)
     with lock(queue.path / COMPACT_LOCK, wait=False):
-        assert retaining.step() == LOOK_EVERY_S
+        assert compactor.step() == LOOK_EVERY_S
     clock.advance(60)
-    take_all(retaining)
+    take_all(compactor)
     assert queue.jobs() == []
 
 

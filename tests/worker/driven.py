@@ -13,8 +13,8 @@ from queuectl.system.run_mark import MARK
 from queuectl.worker.attempt import Attempt
 from queuectl.worker.capture import Capture
 from queuectl.worker.launcher import Launcher
-from queuectl.worker.orphans import Orphans
 from queuectl.worker.remains import Looks, Remains
+from queuectl.worker.subreaper import Subreaper
 from tests.waiting import wait_until
 
 MARKED: Final = f"w{os.getpid()}.2"
@@ -28,7 +28,7 @@ def running_job(command: str | tuple[str, ...], **fields: Any) -> Job:
     return Job(1, spec, JobState.PROCESSING, 3, 0, 0, 0, attempts=1, lease=lease)
 
 
-find_remains: Final = partial(Remains, looks=Looks(Orphans(is_sole=False), lambda: ()), mark=MARKED)
+find_remains: Final = partial(Remains, looks=Looks(Subreaper(is_sole=False), lambda: ()), mark=MARKED)
 """How an attempt that is driven by hand finds what it leaves."""
 
 

@@ -110,7 +110,7 @@ def test_who_has_the_pipes_for_a_moment_was_not_left_behind(path: Path, tmp_path
     run = Driven(running_job(f"while [ ! -e {tmp_path}/go ]; do sleep 0.01; done"), path)
     held = os.open(f"/proc/{run.attempt.process.pid}/fd/1", os.O_WRONLY)
     (tmp_path / "go").touch()
-    wait_until(lambda: run.attempt.process.poll() == 0)
+    wait_until(lambda: run.attempt.process.exit_status() == 0)
     now = time.monotonic()
     assert not run.attempt.step(now=now)
     if not is_left:

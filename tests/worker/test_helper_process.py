@@ -9,7 +9,7 @@ from queuectl import Queue
 from queuectl.liveness.lock_file import LockFile
 from queuectl.worker.guardian_process import Guard
 from queuectl.worker.helper_process import Helper, unreaped
-from queuectl.worker.snapshot_process import Snapshotting
+from queuectl.worker.snapshot_process import SnapshotMaker
 from tests.waiting import wait_until
 
 
@@ -67,10 +67,10 @@ def test_a_maker_of_snapshots_is_forgotten_once_it_is_reaped(tmp_path: Path) -> 
     with Queue.open(tmp_path / "queue") as queue:
         queue.config_set("snapshot_events", 1_000)
         queue.enqueue_many(["true"] * 1_000)
-        snapshotting = Snapshotting(queue)
+        maker = SnapshotMaker(queue)
         before = unreaped()
-        snapshotting.step(0.0)
+        maker.step(0.0)
         [pid] = unreaped() - before
-        wait_until(lambda: snapshotting.step(1.0) or pid not in unreaped(), timeout_s=60)
+        wait_until(lambda: maker.step(1.0) or pid not in unreaped(), timeout_s=60)
         assert not Path(f"/proc/{pid}").exists()
         assert not queue.are_snapshots_due()

@@ -33,7 +33,7 @@ def started(launcher: Launcher, command: Command, *, cwd: str | None = None, env
 def output_of(process: Process) -> bytes:
     """Wait for the end and give what was printed."""
     printed: list[bytes] = []
-    wait_until(lambda: process.poll() is not None)
+    wait_until(lambda: process.exit_status() is not None)
     while data := process.read(STDOUT):
         printed.append(data)
     process.close()
@@ -45,7 +45,7 @@ def test_a_command_leads_a_group_and_session_of_its_own(launcher: Launcher) -> N
     process = started(launcher, "exec sleep 30", cwd=None, env={})
     assert os.getpgid(process.pid) == os.getsid(process.pid) == process.pid
     assert process.signal_group(signal.SIGKILL)
-    wait_until(lambda: process.poll() == -signal.SIGKILL)
+    wait_until(lambda: process.exit_status() == -signal.SIGKILL)
     assert process.signal_group(0), "the number is the command's until it is let go of"
     process.close()
     wait_until(lambda: not process.signal_group(0))
@@ -102,7 +102,7 @@ def test_an_exit_is_waited_for_and_left_to_be_collected(launcher: Launcher) -> N
         process = started(launcher, command, env={})
         assert process.wait() is is_well
         assert process.signal_group(0)
-        assert (process.poll() == 0) is is_well
+        assert (process.exit_status() == 0) is is_well
         process.close()
         assert process.wait() in (False, is_well), "not known any more, where it was a child of this process"
 

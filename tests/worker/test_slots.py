@@ -19,9 +19,9 @@ from queuectl.system.wakeup import Doorbell
 from queuectl.worker.helper_process import unreaped
 from queuectl.worker.means import IN_VAIN_S, SHORTAGE_PAUSE_S
 from queuectl.worker.outcome import Stop
-from queuectl.worker.poller import Waiting
 from queuectl.worker.signals import Signals
 from queuectl.worker.slots import Slots, places
+from queuectl.worker.waiter import Waiter
 from tests.waiting import wait_until
 from tests.worker.driven import running_job
 
@@ -29,17 +29,17 @@ LEASE_S = 12.0
 
 
 @pytest.fixture
-def waiting(tmp_path: Path) -> Iterator[Waiting]:
+def waiter(tmp_path: Path) -> Iterator[Waiter]:
     with Signals() as signals, closing(Doorbell(tmp_path, "w1")) as bell:
-        yield Waiting(bell, signals)
+        yield Waiter(bell, signals)
 
 
 @pytest.fixture
-def slots(tmp_path: Path, waiting: Waiting) -> Iterator[Slots]:
+def slots(tmp_path: Path, waiter: Waiter) -> Iterator[Slots]:
     with closing(LockFile(tmp_path, "w1", slots=places(3), lease_s=LEASE_S)) as lock:
         made = Slots(
             3,
-            waiting,
+            waiter,
             lock,
             worker="w1",
             db_path=tmp_path,
@@ -53,10 +53,10 @@ def slots(tmp_path: Path, waiting: Waiting) -> Iterator[Slots]:
             made.abandon_all()
 
 
-def launched(slots: Slots, waiting: Waiting, job: Job, *, now: float = 0.0) -> list[Result]:
+def launched(slots: Slots, waiter: Waiter, job: Job, *, now: float = 0.0) -> list[Result]:
     """Have a job started and see its start through; returns the results that there are."""
     slots.line_up([job], now=now)
-    waiting.wait(until=time.monotonic() + 20, now=time.monotonic())
+    waiter.wait(until=time.monotonic() + 20, now=time.monotonic())
     begun, ended = slots.step([], now=now)
     assert begun == [job]
     return ended
@@ -77,11 +77,11 @@ def test_an_abandoned_run_is_news_once(slots: Slots) -> None:
     assert not slots.stop(job, Stop.ABANDONED, now=5.0)
 
 
-def test_a_shortage_gives_jobs_back_and_takes_fewer(slots: Slots, waiting: Waiting) -> None:
+def test_a_shortage_gives_jobs_back_and_takes_fewer(slots: Slots, waiter: Waiter) -> None:
     """Without descriptors a job is given back, not failed; no more run than did for a while, then more again."""
-    assert launched(slots, waiting, sleeping(1)) == []
+    assert launched(slots, waiter, sleeping(1)) == []
     with no_more_descriptors():
-        [result] = launched(slots, waiting, sleeping(2), now=1.0)
+        [result] = launched(slots, waiter, sleeping(2), now=1.0)
     assert slots.is_short
     assert (result.kind, result.error) == (
         "released",
@@ -95,12 +95,12 @@ def test_a_shortage_gives_jobs_back_and_takes_fewer(slots: Slots, waiting: Waiti
     assert slots.free == 2
 
 
-def test_a_shortage_anywhere_leaves_nothing(slots: Slots, waiting: Waiting) -> None:
+def test_a_shortage_anywhere_leaves_nothing(slots: Slots, waiter: Waiter) -> None:
     """However many descriptors are left, a command either runs or leaves neither process nor descriptor."""
     for spare in range(9):
         before = descriptors()
         with no_more_descriptors(spare):
-            results = launched(slots, waiting, sleeping(spare))
+            results = launched(slots, waiter, sleeping(spare))
         if results:
             assert [result.kind for result in results] == ["released"]
             assert descriptors() == before
@@ -148,15 +148,15 @@ def test_inherited_deafness_to_children_is_mended() -> None:
         signal.signal(signal.SIGCHLD, before)
 
 
-def printed(slots: Slots, waiting: Waiting, *, number: int = 1) -> Result:
+def printed(slots: Slots, waiter: Waiter, *, number: int = 1) -> Result:
     """Return how a run ended that printed 20,000 bytes, which lie in a file."""
     job = sleeping(number)
     job = replace(job, spec=replace(job.spec, id=f"job{number}", command="head -c 20000 /dev/zero"))
     slots.output_limit_bytes = 100_000
-    ended = launched(slots, waiting, job)
+    ended = launched(slots, waiter, job)
 
     def step() -> list[Result]:
-        waiting.wait(until=time.monotonic() + 0.01, now=time.monotonic())
+        waiter.wait(until=time.monotonic() + 0.01, now=time.monotonic())
         return ended or slots.step([], now=time.monotonic()).ended
 
     [result] = wait_until(step)
@@ -164,20 +164,20 @@ def printed(slots: Slots, waiting: Waiting, *, number: int = 1) -> Result:
     return result
 
 
-def test_a_file_that_the_disk_lost_is_told_as_cut(slots: Slots, waiting: Waiting, tmp_path: Path) -> None:
+def test_a_file_that_the_disk_lost_is_told_as_cut(slots: Slots, waiter: Waiter, tmp_path: Path) -> None:
     """Where a run's file cannot be flushed its end is recorded all the same, and says how much was printed."""
-    result = printed(slots, waiting)
+    result = printed(slots, waiter)
     (tmp_path / "outputs" / "job1").unlink()
     [cut] = slots.finished.flushed([result])
     assert (cut.kind, cut.output.frames, cut.output.stdout) == ("completed", cut_frame(20_000), result.output.stdout)
     assert slots.finished.flushed([cut]) == [cut]
 
 
-def test_a_file_is_flushed_once(slots: Slots, waiting: Waiting, tmp_path: Path) -> None:
+def test_a_file_is_flushed_once(slots: Slots, waiter: Waiter, tmp_path: Path) -> None:
     """While ends wait for room in the queue, the files of those that ended before are not flushed again."""
-    first = printed(slots, waiting)
+    first = printed(slots, waiter)
     assert slots.finished.flushed([first]) == [first]
-    second = printed(slots, waiting, number=2)
+    second = printed(slots, waiter, number=2)
     for number in (1, 2):
         (tmp_path / "outputs" / f"job{number}").unlink()  # which only a flush would notice
     same, cut = slots.finished.flushed([first, second])
@@ -185,10 +185,10 @@ def test_a_file_is_flushed_once(slots: Slots, waiting: Waiting, tmp_path: Path) 
     slots.finished.recorded([first, second])
 
 
-def test_a_shortage_for_even_one_command_comes_to_an_end(slots: Slots, waiting: Waiting) -> None:
+def test_a_shortage_for_even_one_command_comes_to_an_end(slots: Slots, waiter: Waiter) -> None:
     """Where not one command can be started, time and again, the slots fail in words rather than try for ever."""
     with no_more_descriptors():
-        assert [result.kind for result in launched(slots, waiting, sleeping(1), now=1.0)] == ["released"]
+        assert [result.kind for result in launched(slots, waiter, sleeping(1), now=1.0)] == ["released"]
         assert slots.error is None
         slots.step([], now=IN_VAIN_S)
         assert slots.free == 0, "no job is claimed to try it"
@@ -197,13 +197,13 @@ def test_a_shortage_for_even_one_command_comes_to_an_end(slots: Slots, waiting: 
     assert "Too many open files), and none runs; see what this user has left: ulimit -n" in str(slots.error)
 
 
-def test_a_shortage_is_forgotten_once_a_command_runs(slots: Slots, waiting: Waiting) -> None:
+def test_a_shortage_is_forgotten_once_a_command_runs(slots: Slots, waiter: Waiter) -> None:
     """Means that are short for long, and not all the time, end no worker."""
     with no_more_descriptors():
-        launched(slots, waiting, sleeping(1), now=1.0)
+        launched(slots, waiter, sleeping(1), now=1.0)
     slots.step([], now=2.0 + SHORTAGE_PAUSE_S)
-    assert launched(slots, waiting, sleeping(2), now=3.0) == []
+    assert launched(slots, waiter, sleeping(2), now=3.0) == []
     slots.abandon_all()
     with no_more_descriptors():
-        launched(slots, waiting, sleeping(3), now=2.0 + IN_VAIN_S)
+        launched(slots, waiter, sleeping(3), now=2.0 + IN_VAIN_S)
     assert slots.error is None

@@ -40,19 +40,19 @@ def order(
 ) -> RunOrder:
     """Return an order for a command that prints nothing."""
     job = running_job(command, max_retries=max_retries)
-    run = Attempt(job, lambda: pytest.fail("it printed something"), find_remains, now=time.monotonic(), grace_s=1)
-    return RunOrder(run, number, launcher.prepare(command, cwd=None, env={}), time.monotonic() + lasts_s)
+    attempt = Attempt(job, lambda: pytest.fail("it printed something"), find_remains, now=time.monotonic(), grace_s=1)
+    return RunOrder(attempt, number, launcher.prepare(command, cwd=None, env={}), time.monotonic() + lasts_s)
 
 
 def finish(spawner: Spawner, news: Begun | Ended) -> bool:
     """Do what the loop does; tell whether a run is over by it."""
     if isinstance(news, Begun):
         assert news.process is not None
-        news.run.begin(news.process, now=news.at)
+        news.attempt.begin(news.process, now=news.at)
         return False
-    wait_until(lambda: news.run.step(now=time.monotonic()))
-    news.run.finish()
-    spawner.let_go(news.run)
+    wait_until(lambda: news.attempt.step(now=time.monotonic()))
+    news.attempt.finish()
+    spawner.let_go(news.attempt)
     return True
 
 
@@ -67,7 +67,7 @@ def see_through(spawner: Spawner, count: int) -> list[Attempt]:
     while over < count:
         assert is_rung(spawner, 10), f"not rung for the last {count - over}"
         for news in spawner.take():
-            begun += [news.run] if isinstance(news, Begun) else []
+            begun += [news.attempt] if isinstance(news, Begun) else []
             over += finish(spawner, news)
     return begun
 
@@ -105,7 +105,7 @@ def test_slots_go_on_by_themselves(spawner: Spawner, launcher: Launcher, tmp_pat
     wait_until(lambda: (spawner.busy, spawner.lined_up) == (SLOTS, 1))
     sighting = look(tmp_path, "w1")
     assert sighting is not None
-    assert (sighting.launched, sorted(run.token for run in sighting.runs)) == (12, list(range(1, 13)))
+    assert (sighting.launched, sorted(attempt.token for attempt in sighting.runs)) == (12, list(range(1, 13)))
     with gate.open("w") as writing:
         writing.write("go\n" * 3)
         writing.flush()
@@ -131,7 +131,7 @@ def test_what_waits_too_long_is_not_begun(spawner: Spawner, launcher: Launcher) 
     late = order(launcher, "exit 0", lasts_s=-1.0)
     spawner.line_up([late])
     assert spawner.valid_until == late.until
-    assert spawner.withdraw() == [late.run]
+    assert spawner.withdraw() == [late.attempt]
     assert spawner.withdraw() == []
     assert spawner.take() == []
 
@@ -141,10 +141,10 @@ def test_each_run_is_begun_or_withdrawn(spawner: Spawner, launcher: Launcher) ->
     for _ in range(30):
         orders = [order(launcher, "exit 0", number=number) for number in range(1, 9)]
         spawner.line_up(orders)
-        withdrawn = spawner.withdraw({orders[3].run, orders[6].run})
+        withdrawn = spawner.withdraw({orders[3].attempt, orders[6].attempt})
         withdrawn += spawner.withdraw()
         begun = see_through(spawner, len(orders) - len(withdrawn))
-        assert {*begun, *withdrawn} == {each.run for each in orders}
+        assert {*begun, *withdrawn} == {each.attempt for each in orders}
         assert len(begun) + len(withdrawn) == len(orders)
 
 
@@ -162,5 +162,5 @@ def test_no_more_run_than_may(spawner: Spawner, launcher: Launcher) -> None:
     wait_until(lambda: news.extend(spawner.take()) or len(news) == SLOTS)
     for each in news:
         finish(spawner, each)
-        each.run.stop(Stop.ABANDONED, now=time.monotonic())
+        each.attempt.stop(Stop.ABANDONED, now=time.monotonic())
     see_through(spawner, SLOTS)

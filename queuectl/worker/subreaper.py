@@ -15,18 +15,18 @@ from .posix_spawn import adopt_orphans
 _READ_BYTES: Final = 65536
 
 
-class Orphans:
+class Subreaper:
     """The orphans of this process, while there are any; `is_sole`: nothing else in it has children."""
 
     def __init__(self, *, is_sole: bool) -> None:
         self._fd = _children_file() if is_sole and adopt_orphans(are_wanted=True) else -1
 
     @property
-    def are_seen(self) -> bool:
+    def sees_orphans(self) -> bool:
         """Whether all that a run leaves behind shows up here once its parent has ended."""
         return self._fd >= 0
 
-    def living(self, but: Collection[int]) -> list[int]:
+    def living_orphans(self, but: Collection[int]) -> list[int]:
         """Reap those that have ended, and return the ids of the others; `but` are the commands of this worker.
 
         Where none are returned there was a moment at which there were none: a dead process can leave no
@@ -40,14 +40,14 @@ class Orphans:
 
     def close(self) -> None:
         """Leave orphans to others again."""
-        if self.are_seen:
+        if self.sees_orphans:
             os.close(self._fd)
             self._fd = -1
             adopt_orphans(are_wanted=False)
 
     def _children(self) -> list[int]:
         # Of the first thread alone: orphans are given to that one. A slot's command is the child of the slot's thread.
-        if not self.are_seen:
+        if not self.sees_orphans:
             return []
         content = b""
         while part := os.pread(self._fd, _READ_BYTES, len(content)):

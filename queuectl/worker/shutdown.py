@@ -1,6 +1,6 @@
-"""When a worker leaves off: it was asked to, by a signal or through the queue, was replaced, or has drained its queues.
+"""The end of a worker's work: it was asked to stop, by a signal or through the queue, was replaced, or has drained.
 
-Asked once it finishes what runs, asked again it gives that back, and the third time it waits for nothing.
+Asked to stop once it finishes what runs, asked again it gives that back, and the third time it kills it.
 """
 
 import signal
@@ -16,7 +16,7 @@ from ..liveness.lock_file import LockFile
 from ..queue import Queue
 from . import log_lines
 from .attempt import NEVER
-from .exchange import Exchanger
+from .exchanger import Exchanger
 from .full_disk import FullDisk
 from .lines import Lines
 from .options import Options
@@ -29,7 +29,7 @@ TELL_OF_WAITING_S: Final = 5.0
 """How far off the next job of a queue that is being drained must be to be worth a line."""
 
 
-class Halt(IntEnum):
+class Urgency(IntEnum):
     """How urgently a worker was asked to stop."""
 
     NO = 0
@@ -38,8 +38,8 @@ class Halt(IntEnum):
     KILL = 3
 
 
-class Halting:
-    """Whether a worker is to stop, which is never taken back, and what follows at once; true while it is to."""
+class Shutdown:
+    """Stops a worker when it was asked to, and knows when it may leave; true once it is to stop, and from then on."""
 
     def __init__(
         self,
@@ -60,66 +60,66 @@ class Halting:
         self._lock = lock
         self._slots = slots
         self._exchanger = exchanger
-        self._results = exchanger.results
+        self._collector = exchanger.collector
         self._full_disk = full_disk
         self._lines = lines
         self._notifier = notifier
-        self._halt = Halt.NO
+        self._urgency = Urgency.NO
         self._heard = 0  # signals that ask to stop
         self._why = ""
         self._is_waiting = False  # for a job that is due later, and that was said
 
     def __bool__(self) -> bool:
-        return self._halt is not Halt.NO
+        return self._urgency is not Urgency.NO
 
     def why_to_leave(self) -> str:
-        """Return why the worker ends now; nothing while it does not, also where it has something to finish yet."""
-        if self._halt is Halt.KILL and self._full_disk.error and not self._slots:
+        """Return why the worker ends now, in a line; "" where it does not, or has something to finish first."""
+        if self._urgency is Urgency.KILL and self._full_disk.error and not self._slots:
             raise self._full_disk.error  # asked three times not to wait for room
-        if self._slots or self._results:
+        if self._slots or self._collector:
             self._is_waiting = False
             return ""
         return self._why or self._drained()
 
     def heed(self, signals: Collection[int], now: float) -> None:
-        """Stop as urgently as there were signals so far that ask for it."""
+        """Stop where `signals` ask for it, the more urgently the more of them there were so far."""
         heard = sum(number in STOPPING for number in signals)
         if not heard:
             return
         self._heard += heard
         if signal.SIGINT in signals:
-            self._results.interrupted_at = now
-        self.stop(Halt(min(self._heard, Halt.KILL)), now)
+            self._collector.interrupted_at = now
+        self.stop(Urgency(min(self._heard, Urgency.KILL)), now)
 
     def replaced(self, now: float) -> None:
-        """Finish, since this program was replaced, unless the worker is stopping already."""
+        """Finish what runs and stop, since this program was replaced; does nothing if the worker stops already."""
         if not self:
             self._lines.say(log_lines.replaced())
-            self.stop(Halt.FINISH, now, why="its program was replaced")
+            self.stop(Urgency.FINISH, now, why="its program was replaced")
 
-    def stop(self, halt: Halt, now: float, *, why: str = "asked to stop", is_recorded: bool = False) -> None:
-        """Stop, unless the worker does so at least as urgently already; records it where it is not yet."""
-        if halt <= self._halt:
+    def stop(self, urgency: Urgency, now: float, *, why: str = "asked to stop", is_recorded: bool = False) -> None:
+        """Stop, if the worker does not do so as urgently already; recorded unless it `is_recorded`, `why` in a line."""
+        if urgency <= self._urgency:
             return
         self._why = why
-        if not is_recorded and self._halt < Halt.GIVE_BACK:
+        if not is_recorded and self._urgency < Urgency.GIVE_BACK:
             # Refused where somebody has taken this worker for gone.
             with suppress(InvalidInput), self._lock.writing(), self._full_disk.survived(now):
-                self._leases.stop(now=halt > Halt.FINISH, actor=self._leases.id)
+                self._leases.stop(now=urgency > Urgency.FINISH, actor=self._leases.id)
         if not self:
             self._notifier.stopping()
-        self._halt = halt
-        self._results.give_back("its worker was told to stop")
+        self._urgency = urgency
+        self._collector.give_back("its worker was told to stop")
         self._end_runs(now)
 
     def _end_runs(self, now: float) -> None:
         running = self._slots.running
-        if self._halt is Halt.FINISH:
+        if self._urgency is Urgency.FINISH:
             self._lines.say(log_lines.stopping(running))
             return
         self._lines.say(log_lines.giving_back(running))
         self._slots.stop_all(Stop.RELEASED, now=now)
-        if self._halt is Halt.KILL:
+        if self._urgency is Urgency.KILL:
             self._slots.kill_all(now=now)
 
     def _drained(self) -> str:

@@ -1,6 +1,7 @@
-"""A worker's transaction: results are handed in and jobs taken, with word that the worker is there; the jobs line up.
+"""The worker's side of an exchange: one transaction hands in results, says that the worker is there, and claims jobs.
 
-When that is worth a transaction, and how many jobs are wanted, is known here; how they run is not.
+Decides when an exchange is worth a transaction and how many jobs to claim, and lines up those claimed for the
+slots. `engine/exchange.py` is the other side.
 """
 
 import time
@@ -13,18 +14,18 @@ from ..queue import Queue
 from ..system.wakeup import ring
 from . import log_lines
 from .attempt import NEVER
+from .collector import Collector
 from .full_disk import FullDisk
 from .lines import Lines
 from .options import Options
 from .outcome import Stop
 from .prefetch import GIVE_BACK_S, Ahead
-from .presence import PresenceClock
-from .results import Results
+from .presence_clock import PresenceClock
 from .slots import Slots
 
 
 class Exchanger:
-    """The exchange of results for jobs between one worker and its queue."""
+    """Exchanges one worker's results for new jobs of its queue."""
 
     def __init__(
         self,
@@ -46,30 +47,30 @@ class Exchanger:
         self._say = lines.say
         self._ahead = Ahead()
         self._presence = PresenceClock(options.lease_s)
-        self.results = Results(slots, self._ahead, lines)
+        self.collector = Collector(slots, self._ahead, lines)
         self.is_hungry = True
         """Whether there may be jobs to claim."""
         self.due_at = NEVER
-        """When the next job is due of which that is known."""
+        """When the next delayed job becomes due, as the queue said last."""
 
     def wake_at(self) -> float:
-        """Return the moment at which word is due that the worker is there."""
+        """Return the moment at which the worker is to say that it is there."""
         return self._presence.wake_at(holds=bool(self._slots))
 
     def step(self, now: float, *, claims: bool) -> None:
-        """Hand in what ended and take what is to run, in one transaction, where there is anything of either."""
+        """Hand in results and, if it `claims`, take jobs, in one transaction; none where there is nothing to do."""
         if self._full_disk.is_waiting(now):
             return
-        is_trial = self._full_disk.is_there  # of what is at hand, and of no more
+        is_trial = self._full_disk.is_there  # what is at hand is tried, and no job is claimed
         free = self._slots.free if claims and not self._slots.lined_up else 0
-        has_more = bool(self.results or (free and self.is_hungry))
+        has_more = bool(self.collector or (free and self.is_hungry))
         holds = bool(self._slots)
         hold = is_trial or self._presence.is_due(holds=holds, now=now, along=has_more)
         if not (has_more or hold):
             return
         want = self._wanted() if claims and not is_trial else 0
-        # Flushed before it is recorded that there is such output.
-        results = self.results.unrecorded = self._slots.finished.flushed(self.results.unrecorded)
+        # On disk before the log says that there is such output.
+        results = self.collector.unrecorded = self._slots.finished.flushed(self.collector.unrecorded)
         answer: Exchange | None = None
         with self._lock.writing(), self._full_disk.survived(now):
             answer = self._leases.exchange(
@@ -82,7 +83,7 @@ class Exchanger:
         if answer is None:
             return
         self._full_disk.over()
-        self.results.unrecorded = []
+        self.collector.unrecorded = []
         if want:
             self.is_hungry = len(answer.claimed) == want
         self.due_at = NEVER if answer.next_due_s is None else now + answer.next_due_s
@@ -94,7 +95,7 @@ class Exchanger:
             ring(self._path)  # for the other workers
 
     def abandon(self, job: Job, now: float) -> None:
-        """Stop the run of a job that is another's by now."""
+        """Kill the run of a job that is another worker's by now."""
         if self._slots.stop(job, Stop.ABANDONED, now=now):
             self._say(log_lines.taken_away(job))
 
@@ -105,12 +106,12 @@ class Exchanger:
     def _take(self, claimed: Sequence[Job], *, begun_at: float) -> None:
         done_at = time.monotonic()
         if done_at - begun_at > self._options.lease_s:  # this process was frozen: others may run them by now
-            self.results.unrecorded += [Result(job, "released", error="its worker was frozen") for job in claimed]
+            self.collector.unrecorded += [Result(job, "released", error="its worker was frozen") for job in claimed]
         else:
             self._line_up(claimed, done_at)
 
     def _line_up(self, claimed: Sequence[Job], now: float) -> None:
-        """Have jobs started; only those ahead of a free slot are given back soon, whatever holds up the others."""
+        """Line up jobs for the slots: those for which none is free are given back if they are not started soon."""
         free = max(0, self._slots.free - self._slots.lined_up)
         self._slots.line_up(claimed[:free], now=now, until=now + self._options.lease_s / 2)
         self._slots.line_up(claimed[free:], now=now, until=now + GIVE_BACK_S)

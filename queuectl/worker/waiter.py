@@ -19,7 +19,7 @@ class Source(Protocol):
 
 
 class News(NamedTuple):
-    """What a wait brought: was the bell rung, which signals came, which runs have something to do.
+    """What a wait brought: whether the doorbell was rung, which signals came, which attempts have something to do.
 
     `ready` holds the descriptors of other sources that have something.
     """
@@ -30,7 +30,7 @@ class News(NamedTuple):
     ready: list[int]
 
 
-class Waiting:
+class Waiter:
     """Waits on everything at once, and reads the pipes while at it.
 
     Over poll(2), which every platform has and for which beginning and ceasing to wait on a descriptor
@@ -46,23 +46,23 @@ class Waiting:
         self.add_source(signals)
 
     def add_source(self, source: Source) -> None:
-        """Wake up for a source too; whoever added it looks at it after each wait."""
+        """Wait on a source too; whoever added it looks at it after each wait."""
         self._poll.register(source, select.POLLIN)
 
     def remove_source(self, source: Source) -> None:
-        """Wake up for a source no more; call it before its descriptor is closed."""
+        """Wait on a source no more; call it before its descriptor is closed."""
         self._poll.unregister(source)
 
-    def add(self, run: Attempt) -> None:
+    def add(self, attempt: Attempt) -> None:
         """Watch a run's pipes."""
         for stream in (STDOUT, STDERR):
-            fd = run.process.pipes[stream]
-            self._watched[fd] = run, stream
+            fd = attempt.process.pipes[stream]
+            self._watched[fd] = attempt, stream
             self._poll.register(fd, select.POLLIN)
 
-    def remove(self, run: Attempt) -> None:
+    def remove(self, attempt: Attempt) -> None:
         """Watch a run no more, if it was; call it before its descriptors are closed."""
-        for fd in run.process.pipes.values():
+        for fd in attempt.process.pipes.values():
             if fd in self._watched:
                 self._ignore(fd)
 
@@ -75,11 +75,11 @@ class Waiting:
             if (watched := self._watched.get(fd)) is None:
                 ready.append(fd)
                 continue
-            run, stream = watched
-            if not run.read(stream):
+            attempt, stream = watched
+            if not attempt.read(stream):
                 self._ignore(fd)  # it would be ready for ever from now on
-            elif run.is_hiding:
-                moved.append(run)
+            elif attempt.is_hiding:
+                moved.append(attempt)
         signals = self._signals.take() if self._signals.fileno() in ready else []
         return News(self._doorbell.fileno() in ready and self._doorbell.clear(), signals, moved, ready)
 

@@ -1,7 +1,7 @@
 """When a worker says that it is there."""
 
 from queuectl.worker.attempt import NEVER
-from queuectl.worker.presence import PresenceClock
+from queuectl.worker.presence_clock import PresenceClock
 
 LEASE_S = 12.0
 

@@ -22,7 +22,7 @@ GATHER_AHEAD_S: Final = 0.05
 """The same where slots that come free have jobs to go on with."""
 
 
-class Results:
+class Collector:
     """The results that are not recorded yet, in `unrecorded`."""
 
     def __init__(self, slots: Slots, ahead: Ahead, lines: Lines) -> None:
