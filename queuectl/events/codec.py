@@ -18,7 +18,7 @@ from msgspec.msgpack import Decoder
 
 from ..errors import CorruptLog, NewerFormat
 from ..system.interrupts import let_out, own
-from ..system.packing import pack
+from ..system.packing import pack_all
 from ..system.packing import unpack as _unpack
 from .types import (
     Cancelled,
@@ -162,7 +162,8 @@ def encode(recorded: Recorded, key: bytes, chain: bytes | None = None) -> bytes:
 
 def encode_all(batch: Iterable[tuple[bytes, Recorded]], chain: bytes | None = None) -> list[tuple[bytes, bytes]]:
     """Turn recorded events, each with its key, into rows of the log; each keeps `chain`, if any, as encode() does."""
-    rows: list[tuple[bytes, bytes]] = []
+    keys: list[bytes] = []
+    envelopes: list[Envelope] = []
     for key, each in batch:
         event: Any = each.event
         stream: Stream | None = each.stream
@@ -171,11 +172,12 @@ def encode_all(batch: Iterable[tuple[bytes, Recorded]], chain: bytes | None = No
             event = event.spec
             if stream == each.position:
                 stream = None
-        payload = pack(
+        keys.append(key)
+        envelopes.append(
             Envelope(each.at_us, name, version, each.actor, event, stream, each.prev, each.reason, each.cause, chain)
         )
-        rows.append((key, crc32(payload, crc32(key)).to_bytes(4, "big") + payload))
-    return rows
+    payloads = zip(keys, pack_all(envelopes), strict=True)
+    return [(key, crc32(payload, crc32(key)).to_bytes(4, "big") + payload) for key, payload in payloads]
 
 
 def decode(key: bytes, value: bytes, *, upcasts: Mapping[tuple[str, int], Upcast] = UPCASTS) -> Recorded:

@@ -12,6 +12,7 @@ from typing import Any
 from ..core.job import ENDED, Job, JobState, evolve
 from ..events.types import ConfigChanged, Enqueued, EnvironmentKept, Recorded, Removed, RetentionApplied, Stream
 from ..store.store import Row, Transaction
+from ..system.packing import pack_all
 from . import (
     archives,
     children,
@@ -29,7 +30,7 @@ from . import (
     scheduled,
     workers,
 )
-from .row_codec import pack, write_many
+from .row_codec import write_many
 
 PROMOTE_LIMIT = 10_000
 
@@ -222,12 +223,13 @@ def changes(moved: Moved, promoted_us: int) -> dict[str, Change]:
     before = moved.before
     found: defaultdict[str, Change] = defaultdict(lambda: ([], []))
     rows, new_ids = found[jobs.TABLE][1], found[ids.TABLE][1]
+    packed = iter(pack_all([job for job in moved.after.values() if job is not None]))
     for number, job in moved.after.items():
         key, was = number.to_bytes(8, "big"), before.get(number)
         old = place(was, key, promoted_us) if was is not None else None
         new = place(job, key, promoted_us) if job is not None else None
         if job is not None:
-            rows.append((key, pack(job)))
+            rows.append((key, next(packed)))
             if was is None:
                 new_ids.append((job.spec.id.encode(), key))
         elif was is not None:

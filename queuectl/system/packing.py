@@ -4,7 +4,7 @@ Inside Python such a text tells each byte that is not UTF-8 by a surrogate (os.f
 UTF-8, so it is packed as an extension of type 1, which holds its bytes; every other text stays a str.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import IO, Any, Final
 
@@ -41,6 +41,14 @@ def pack(value: Any) -> bytes:
     except UnicodeEncodeError:  # the one text in millions
         packed: bytes = msgpack.packb(_coded(to_builtins(value, builtin_types=(bytes,), enc_hook=_plain)))
         return packed
+
+
+def pack_all(values: Sequence[Any]) -> list[bytes]:
+    """Turn values into msgpack, each by itself."""
+    try:
+        return list(map(_encode, values))
+    except UnicodeEncodeError:
+        return list(map(pack, values))
 
 
 def text_of(code: int, data: bytes) -> Any:

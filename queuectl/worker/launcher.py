@@ -120,7 +120,7 @@ class Launcher:
             for _ in (STDOUT, STDERR):
                 ends += pipe()
             pipes: dict[Stream, int] = {STDOUT: ends[0], STDERR: ends[2]}
-            watch = self._arrivals.watch(pipes)
+            watch = self._arrivals.watch({} if what.merge else pipes)  # merged, one pipe has all of it
             program = what.program if b"/" in what.program else _find(what.program, what.path, what.cwd_bytes)
             fds = (self._nulls[-1], ends[1], ends[1] if what.merge else ends[3])
             born_from_s = booted_s()
