@@ -13,8 +13,20 @@ from ..core.settings import canonical, parse
 from ..core.times import microseconds
 from ..engine.unit_of_work import settings_of
 from ..errors import InvalidInput
-from ..system.lazy import Later
 from .base import Opened
+from .parts import (
+    as_of,
+    background,
+    backup,
+    compact,
+    export_log,
+    foreign_files,
+    import_jobs,
+    jobs,
+    policy,
+    rebuild,
+    verify,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,32 +35,14 @@ if TYPE_CHECKING:
     from ..core.settings import Settings
     from ..core.times import Duration
     from ..events.types import Value
-    from ..history import as_of
     from ..history.snapshot_files import Snapshot
-    from ..integrity import verify
     from ..integrity.verify import Verified
-    from ..projections import rebuild
     from ..projections.rebuild import ReplayReport
-    from ..queries import jobs
-    from ..retention import background, compact, policy
     from ..retention.background import BackgroundCompactor
     from ..retention.policy import Compacted
-    from ..transfer import backup, export_log, foreign_files, import_jobs
     from ..transfer.backup import BackedUp
     from ..transfer.export_log import Exported
     from ..transfer.import_jobs import Adopted
-else:
-    as_of = Later("history.as_of")
-    backup = Later("transfer.backup")
-    background = Later("retention.background")
-    compact = Later("retention.compact")
-    export_log = Later("transfer.export_log")
-    foreign_files = Later("transfer.foreign_files")
-    import_jobs = Later("transfer.import_jobs")
-    jobs = Later("queries.jobs")
-    policy = Later("retention.policy")
-    rebuild = Later("projections.rebuild")
-    verify = Later("integrity.verify")
 
 
 class Admin(Opened, called="Queue.admin"):

@@ -7,26 +7,17 @@ from typing import TYPE_CHECKING
 
 from ..display import shown_with_kind
 from ..errors import InvalidInput
-from ..system.lazy import Later
 from .base import Opened, directory_of
+from .parts import import_log, restore, shrink, swap, upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import IO
 
-    from ..projections import upgrade
     from ..projections.upgrade import Migrated
-    from ..retention import shrink
     from ..retention.shrink import Shrunk
-    from ..transfer import import_log, restore, swap
     from ..transfer.export_log import Exported
     from ..transfer.restore import Restored
-else:
-    import_log = Later("transfer.import_log")
-    restore = Later("transfer.restore")
-    shrink = Later("retention.shrink")
-    swap = Later("transfer.swap")
-    upgrade = Later("projections.upgrade")
 
 
 class Directories(Opened):

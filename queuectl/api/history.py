@@ -6,22 +6,15 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from ..core.request import check_count, check_queue
-from ..system.lazy import Later
 from .base import Opened
+from .parts import archived_history, event_search, lineage, subscriptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ..core.results import Family
     from ..events.types import Recorded
-    from ..history import event_search, lineage, subscriptions
     from ..history.subscriptions import Subscription
-    from ..retention import archived_history
-else:
-    archived_history = Later("retention.archived_history")
-    lineage = Later("history.lineage")
-    event_search = Later("history.event_search")
-    subscriptions = Later("history.subscriptions")
 
 
 class History(Opened):

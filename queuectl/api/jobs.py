@@ -9,26 +9,20 @@ from ..core.job import JobState
 from ..core.request import JobRequest, ids_of, once
 from ..core.times import microseconds, when_us
 from ..errors import InvalidInput
-from ..system.lazy import Later
+from .parts import enqueue, job_actions, job_filter
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from ..core import job_filter
     from ..core.commands import JobCommand
     from ..core.job import Job
     from ..core.job_filter import Chosen, Filter, Verb
     from ..core.results import Acted, Bulk
     from ..core.times import Duration, When
-    from ..engine import enqueue, job_actions
     from ..engine.group_commit import GroupCommit
     from ..events.types import Command
     from .admin import Admin
-else:
-    job_actions = Later("engine.job_actions")
-    enqueue = Later("engine.enqueue")
-    job_filter = Later("core.job_filter")
 
 
 from .reads import Looking

@@ -16,26 +16,17 @@ from ..projections import jobs as job_rows
 from ..projections import workers
 from ..queries import presence
 from ..system import host as surroundings
-from ..system.lazy import Later
+from .parts import exchange, jobs, recovery, storage
+from .parts import results as answers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ..core import results as answers
     from ..core.job import Job
     from ..core.results import Captured, Exchange, Recovered, Result
     from ..core.times import Duration
-    from ..engine import exchange, recovery
     from ..engine.unit_of_work import Engine
-    from ..outputs import storage
-    from ..queries import jobs
-else:
-    answers = Later("core.results")
-    exchange = Later("engine.exchange")
-    jobs = Later("queries.jobs")
-    recovery = Later("engine.recovery")
-    storage = Later("outputs.storage")
 
 
 from .base import Opened

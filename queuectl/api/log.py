@@ -8,26 +8,15 @@ from typing import TYPE_CHECKING, Final
 from ..core.times import duration_s
 from ..engine import log_clock
 from ..store.event_reader import EventReader
-from ..system.lazy import Later
 from .history import History
+from .parts import archived_history, due_times, event_search, jobs, lineage, subscriptions
 
 if TYPE_CHECKING:
-    from ..core import due_times
     from ..core.due_times import DueTimes
     from ..core.job import Job
     from ..core.results import Cause, Subscriber
     from ..core.times import Duration
     from ..events.types import Recorded, Stream
-    from ..history import event_search, lineage, subscriptions
-    from ..queries import jobs
-    from ..retention import archived_history
-else:
-    archived_history = Later("retention.archived_history")
-    due_times = Later("core.due_times")
-    event_search = Later("history.event_search")
-    jobs = Later("queries.jobs")
-    lineage = Later("history.lineage")
-    subscriptions = Later("history.subscriptions")
 
 _POLL_S: Final = 0.05
 

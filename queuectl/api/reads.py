@@ -14,43 +14,24 @@ from ..errors import JobNotFound, StoreError
 from ..projections import environments
 from ..queries import presence
 from ..store.event_reader import EventReader
-from ..system.lazy import Later
 from .history import History
+from .parts import archived_history, as_of, branch, check, frames, job_filter, job_list, job_wait, no_worker, storage
+from .parts import job_ids as matching
+from .parts import jobs as reading
+from .parts import overview as overviews
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from ..core import job_filter
     from ..core.due_times import DueTimes
     from ..core.job import Job
     from ..core.job_filter import Filter
     from ..core.results import Overview, Run, Status, Unserved, Waited, WorkerInfo
     from ..core.times import Duration, When
-    from ..history import as_of, branch
     from ..history.branch import Branch
-    from ..outputs import check, frames, storage
-    from ..queries import job_ids as matching
-    from ..queries import job_list, job_wait, no_worker
-    from ..queries import jobs as reading
-    from ..queries import overview as overviews
     from ..queries.job_wait import OnLook
-    from ..retention import archived_history
     from .log import Log
-else:
-    as_of = Later("history.as_of")
-    branch = Later("history.branch")
-    archived_history = Later("retention.archived_history")
-    job_filter = Later("core.job_filter")
-    job_wait = Later("queries.job_wait")
-    frames = Later("outputs.frames")
-    job_list = Later("queries.job_list")
-    no_worker = Later("queries.no_worker")
-    matching = Later("queries.job_ids")
-    storage = Later("outputs.storage")
-    overviews = Later("queries.overview")
-    reading = Later("queries.jobs")
-    check = Later("outputs.check")
 
 OUTPUT_AT_ONCE: Final = 1 << 20
 
