@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Final
 
 from bench.working import run_apart
-from queuectl.events.codec import unpack
-from queuectl.events.log import Append
+from queuectl.events.codec import unpack_envelope
+from queuectl.events.event_log import Append
 from queuectl.events.types import NEW, Claimed, Completed, Enqueued, Event, Failed, JobSpec, Recorded, Started
 from queuectl.projections import rebuild
 from queuectl.store.event_reader import EventReader
@@ -156,7 +156,7 @@ def measure_bare(store: Store, events: int) -> tuple[float, float]:
         for after in range(0, events, rebuild.BATCH):
             with store.read() as txn:
                 for key, value in EventReader(txn).stored(after, rebuild.BATCH):
-                    unpack(key, value)
+                    unpack_envelope(key, value)
     spent, busy = time.perf_counter() - begun, spent_s() - worked
     for table in VIEW_TABLES:
         start = b""

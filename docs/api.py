@@ -11,10 +11,10 @@ from queuectl import Queue, QueuectlError
 from queuectl.api.admin import Admin
 from queuectl.api.directories import Directories
 from queuectl.api.history import History
-from queuectl.api.jobs import Asking
-from queuectl.api.leases import LeaseHolder
+from queuectl.api.jobs import Actions
+from queuectl.api.lease_holder import LeaseHolder
 from queuectl.api.log import Log
-from queuectl.api.reads import Looking
+from queuectl.api.reads import Reads
 
 INTRO = """\
 # From Python
@@ -87,8 +87,8 @@ closed says so."""
 
 SECTIONS: Mapping[str, type[Any]] = {
     "Open and close": Queue,
-    "Enqueue and act": Asking,
-    "Look": Looking,
+    "Enqueue and act": Actions,
+    "Look": Reads,
     "Read the log": History,
     "A queue's directory": Directories,
     "`queue.worker(id)`": LeaseHolder,

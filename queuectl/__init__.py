@@ -14,7 +14,7 @@ from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from .api.admin import Admin as Admin
-    from .api.leases import LeaseHolder as LeaseHolder
+    from .api.lease_holder import LeaseHolder as LeaseHolder
     from .api.log import Log as Log
     from .core.job import Job as Job
     from .core.job import JobState as JobState
@@ -84,7 +84,7 @@ if TYPE_CHECKING:
 # The names that there are. Above they stand for type checkers alone, which run nothing; a test holds the two equal.
 _HOMES = {
     "api.admin": "Admin",
-    "api.leases": "LeaseHolder",
+    "api.lease_holder": "LeaseHolder",
     "api.log": "Log",
     "transfer.import_jobs": "Adopted",
     "core.results": "Acted Bulk Captured Cause ConfigValue Exchange Family Kin Overview Recovered Result Run Running "

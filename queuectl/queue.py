@@ -11,11 +11,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from .api.admin import Admin
-from .api.base import directory_of
+from .api.base import queue_directory
 from .api.deprecated import Deprecated
 from .api.directories import Directories
-from .api.jobs import Asking
-from .api.leases import LeaseHolder
+from .api.jobs import Actions
+from .api.lease_holder import LeaseHolder
 from .api.log import Log
 from .core.request import check_text, check_worker
 from .core.settings import ALL_VARIABLES
@@ -44,7 +44,7 @@ else:
     rebuild = Later("projections.rebuild")
 
 
-class Queue(Asking, Directories, Deprecated):
+class Queue(Actions, Directories, Deprecated):
     """A queue on disk. Open it, use it, close it, in as many threads as you like; a forked child opens its own.
 
     >>> with Queue.open("q") as queue:  # a directory, made on first use
@@ -101,7 +101,7 @@ class Queue(Asking, Directories, Deprecated):
         its environment says, unless given. `environ` is where QUEUECTL_MAX_RETRIES and the like count: this
         process's environment unless given. Raises NoQueue, NotAQueue, NewerFormat or StoreError.
         """
-        store = Store.open(directory_of(path), create=create and not read_only, read_only=read_only)
+        store = Store.open(queue_directory(path), create=create and not read_only, read_only=read_only)
         try:
             if layout.is_outdated(store):
                 with Store.open(store.path, create=False) as writable:
@@ -165,7 +165,7 @@ class Queue(Asking, Directories, Deprecated):
 def _check_end_of_log(store: Store) -> None:
     """Refuse a log that a newer release goes on with, or whose end is gone; other damage is for those who read it."""
     with suppress(CorruptLog), store.read() as txn:
-        head, applied = EventReader(txn).head(), marks.look(txn, marks.APPLIED)
+        head, applied = EventReader(txn).head(), marks.get_anyhow(txn, marks.APPLIED)
         if head < applied:
             raise StoreError(
                 f"cannot open the queue at {store.path}: its log ends at position {head}, and its views have seen "

@@ -15,7 +15,7 @@ from queuectl.core.commands import JobCommand, RetryPolicy
 from queuectl.core.decider import decide
 from queuectl.core.job import Job, evolve
 from queuectl.errors import QueuectlError
-from queuectl.events.log import Append
+from queuectl.events.event_log import Append
 from queuectl.events.types import (
     NEW,
     Cancelled,

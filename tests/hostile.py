@@ -48,7 +48,7 @@ def _segment(file: Path, place: Path) -> None:
         decode(key, value)
     for segment in archive.segments([directory]):
         for entry in segment.entries():
-            archive.history([directory], None, entry.id)
+            archive.archived_events([directory], None, entry.id)
         for piece in segment.pieces():
             assert len(piece.frames) < MEMORY_BYTES
 
@@ -76,7 +76,7 @@ def _snapshot(file: Path, place: Path) -> None:
     directory.mkdir()
     shutil.copyfile(file, directory / "000000000000005.snapshot")
     if found := snapshot_files.read(place, 5):
-        snapshot_files.unpack(found, place)
+        snapshot_files.unpack_into(found, place)
         assert sum(path.stat().st_size for path in place.glob("*.mdb")) < MEMORY_BYTES
 
 

@@ -69,7 +69,7 @@ WRITERS = {  # what changes the log -> the modules that import it
     "store.log_rows": "transfer.import_log history.branch retention.compact",
 }
 WRITES = re.compile(r"\.(append|put|put_many|delete|delete_many)$")
-PURE = "events.types events.codec events.log core.job core.commands core.retry core.decider"
+PURE = "events.types events.codec events.event_log core.job core.commands core.retry core.decider"
 IMPURE = {"time", "datetime", "random", "secrets", "uuid", "os", "sys", "socket", "subprocess", "pathlib"}
 
 

@@ -85,12 +85,12 @@ def freeze(worker: LiveWorker, path: Path, worker_id: str) -> int:
     Returns its process id.
     """
     while True:
-        sighting = lock_file.look(path, worker_id)
+        sighting = lock_file.sighting_of(path, worker_id)
         assert sighting is not None, f"it has no lock file, and said {worker.said()}"
         os.kill(sighting.pid, signal.SIGSTOP)
         # One that waits for the disk is stopped once that has answered.
         wait_until(lambda pid=sighting.pid: _is_stopped(worker, pid), timeout_s=60)
-        stopped = lock_file.look(path, worker_id)
+        stopped = lock_file.sighting_of(path, worker_id)
         assert stopped is not None
         if stopped.writing_since_s is None:
             return sighting.pid

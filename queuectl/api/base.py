@@ -34,7 +34,7 @@ class Opened:
         self._clock = engine.clock
 
 
-def directory_of(path: str | os.PathLike[str] | None) -> Path:
+def queue_directory(path: str | os.PathLike[str] | None) -> Path:
     """Return the directory of a queue: as named, or else where this user's lies; raises Untrusted."""
     directory = host.absolute(path if path is not None else host.default_path())
     check_trusted(directory)

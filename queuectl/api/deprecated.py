@@ -107,7 +107,7 @@ def _by_worker(queue: Any, name: str) -> Callable[..., Any]:
 
 
 def _by_job(queue: Any, name: str) -> Callable[..., Any]:
-    from .leases import LeaseHolder
+    from .lease_holder import LeaseHolder
 
     def call(*given: Any, **named: Any) -> Any:
         [first] = given[:1] or [named.get("job", named.get("claimed"))]

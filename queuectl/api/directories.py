@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..display import shown_with_kind
 from ..errors import InvalidInput
-from .base import Opened, directory_of
+from .base import Opened, queue_directory
 from .parts import import_log, restore, shrink, swap, upgrade
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Directories(Opened):
 
         One that is there is replaced only with `force`, and kept aside. Raises StoreError.
         """
-        return restore.restore(directory_of(path), os.fspath(file), force=force, progress=progress)
+        return restore.restore(queue_directory(path), os.fspath(file), force=force, progress=progress)
 
     @classmethod
     def finish_restore(cls, path: str | os.PathLike[str] | None = None) -> bool:
@@ -44,7 +44,7 @@ class Directories(Opened):
 
         Raises StoreError where there is no queue, and one was killed before it moved in.
         """
-        return swap.finish(directory_of(path))
+        return swap.finish(queue_directory(path))
 
     @classmethod
     def import_export(
@@ -61,7 +61,7 @@ class Directories(Opened):
         """
         if not isinstance(name, str):
             raise InvalidInput("name", shown_with_kind(name), "a text")
-        return import_log.import_export(directory_of(path), source, name, progress=progress)
+        return import_log.import_export(queue_directory(path), source, name, progress=progress)
 
     @classmethod
     def migrate(
@@ -76,7 +76,7 @@ class Directories(Opened):
         To open it does the same. `progress` is called with the events done, and all. Raises NoQueue,
         NotAQueue, NewerFormat or StoreError.
         """
-        directory = directory_of(path)
+        directory = queue_directory(path)
         return upgrade.needed(directory) if check else upgrade.migrate(directory, progress=progress)
 
     @staticmethod
@@ -85,4 +85,4 @@ class Directories(Opened):
 
         `check`: only look whether that could be done now. Raises NoQueue or StoreError.
         """
-        return shrink.shrink(directory_of(path), check=check)
+        return shrink.shrink(queue_directory(path), check=check)

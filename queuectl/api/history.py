@@ -1,4 +1,4 @@
-"""Reading the log of a queue: the history of a job, events by what they are, and named places to read on from."""
+"""The log of a queue, read: the history of a job, events by what they are, and subscriptions."""
 
 from __future__ import annotations  # evaluated, those of so many methods cost a command its start
 
@@ -56,7 +56,7 @@ class History(Opened):
         """
         event_search.check_types(types or ())
         limit = None if limit is None else check_count("limit", limit)
-        choice = event_search.Choice(types, job, None if queue is None else check_queue(queue), actor)
+        choice = event_search.EventChoice(types, job, None if queue is None else check_queue(queue), actor)
         if last is None:
             return islice(event_search.in_order(self._store, choice, after, until), limit)
         return islice(event_search.newest(self._store, choice, check_count("last", last), after, until), limit)

@@ -1,4 +1,4 @@
-"""Asking a queue for something: enqueueing, and acting on what is in it."""
+"""Jobs enqueued, and acted on: cancelled, retried, edited, removed."""
 
 from __future__ import annotations  # evaluated, those of so many methods cost a command its start
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..core.commands import JobCommand
     from ..core.job import Job
-    from ..core.job_filter import Chosen, Filter, Verb
+    from ..core.job_filter import Act, Chosen, Filter
     from ..core.results import Acted, Bulk
     from ..core.times import Duration, When
     from ..engine.group_commit import GroupCommit
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from .admin import Admin
 
 
-from .reads import Looking
+from .reads import Reads
 
 
-class Asking(Looking):
-    """What users change."""
+class Actions(Reads):
+    """What users change in a queue: its jobs."""
 
     admin: Admin
     _commits: GroupCommit
@@ -177,7 +177,7 @@ class Asking(Looking):
         where = job_filter.filter_of(state=state, until=before_us)
         return len(self.act_on_all(self.choose("remove", where), reason=reason).ids)
 
-    def choose(self, verb: Verb, where: Filter) -> Chosen:
+    def choose(self, verb: Act, where: Filter) -> Chosen:
         """Find the jobs that a filter means and that can be cancelled, retried or removed; changes nothing.
 
         `verb` is cancel, retry or remove. Raises InvalidInput where the filter names a state in which they can not.
@@ -196,7 +196,7 @@ class Asking(Looking):
     def _act_on_dead(self, job_ids: str | Sequence[str] | None, command: JobCommand, reason: str | None) -> list[str]:
         if job_ids is None:
             dead = job_filter.filter_of(state=JobState.DEAD)
-            verb: Verb = "retry" if isinstance(command, RequeueJob) else "remove"
+            verb: Act = "retry" if isinstance(command, RequeueJob) else "remove"
             return self.act_on_all(self.choose(verb, dead), reason=reason).ids
         return self._act_on_named(job_ids, command, reason)
 

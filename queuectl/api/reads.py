@@ -1,4 +1,4 @@
-"""Looking at a queue: each answer comes from one short read transaction, or a few."""
+"""Questions to a queue: each is answered from one short read transaction, or a few."""
 
 from __future__ import annotations  # evaluated, those of so many methods cost a command its start
 
@@ -50,8 +50,8 @@ def _by_the_clock(workers: list[WorkerInfo], times: DueTimes) -> list[WorkerInfo
     ]
 
 
-class Looking(History):
-    """What can be asked of a queue."""
+class Reads(History):
+    """The questions that can be asked of a queue."""
 
     log: Log
     path: Path
@@ -61,9 +61,9 @@ class Looking(History):
         """Return a job by its id; raises JobNotFound, which says where it is archived if it is."""
         try:
             with self._store.read() as txn:
-                job = presence.shown(txn, reading.find(txn, job_id))
+                job = presence.with_true_lease(txn, reading.find(txn, job_id))
         except JobNotFound as error:
-            raise archived_history.refusal(self._store, error) from None
+            raise archived_history.not_found_error(self._store, error) from None
         return self.log.due_times().shown(job) if job.due_us or job.lease else job
 
     def match_id(self, typed: str, *, or_removed: bool = False) -> str:
@@ -77,7 +77,7 @@ class Looking(History):
             with self._store.read() as txn:
                 found = matching.match(txn, typed, or_removed=or_removed)
         except JobNotFound as error:
-            raise archived_history.refusal(self._store, error) from None
+            raise archived_history.not_found_error(self._store, error) from None
         if found != typed and (segment := archived_history.segment_of(self._store, typed)):
             raise JobNotFound(typed, archived_at=segment)
         return found
@@ -226,7 +226,7 @@ class Looking(History):
         """
         for _ in range(2):  # a run that ends in between takes its output from its file to the store
             with self._store.read() as txn:
-                kept = storage.kept(txn, run.number, run.token)
+                kept = storage.stored_frames(txn, run.number, run.token)
             if kept is not None:
                 return kept[start : start + limit]
             piece = storage.piece_of_file(self.path, run.number, run.token, start, limit)

@@ -11,7 +11,7 @@ import click
 from ..system.lock_wait import listen
 from ..version import __version__
 from .input.completions import directories
-from .input.types import filled
+from .input.param_types import filled
 from .lazy_group import VerbGroup
 from .session import Session
 

@@ -55,7 +55,7 @@ class VerbSet(click.Group):
         args = [typed, *args[1:]]
         if typed not in self.commands and not typed.startswith("-"):
             there = self.list_commands(ctx)
-            ctx.fail(f"{ctx.command_path} has no {typed!r}{near(typed, there) or '; it has ' + ', '.join(there)}")
+            ctx.fail(f"{ctx.command_path} has no {typed!r}{suggestion(typed, there) or '; it has ' + ', '.join(there)}")
         return super().resolve_command(ctx, args)
 
     def _meant(self, typed: str) -> str:
@@ -73,7 +73,7 @@ ALIASES = {"ls": ("list", "show"), "ps": ("list",), "rm": ("remove", "delete", "
 """What the verbs of a verb are called in other programs -> what they may be called here."""
 
 
-def near(typed: str, words: Sequence[str], elsewhere: Mapping[str, str] | None = None) -> str:
+def suggestion(typed: str, words: Sequence[str], elsewhere: Mapping[str, str] | None = None) -> str:
     """Return a question for what may have been meant: the same under another name, or what looks like it; else ""."""
     if elsewhere and typed in elsewhere:
         return f"; did you mean {elsewhere[typed]}?"

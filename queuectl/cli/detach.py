@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 START_S = 10.0
 """How long a worker may take to show up in the list."""
 
-POLL_S = 0.1
+LOOK_EVERY_S = 0.1
 
 
 def detach_worker(queue: "Queue", options: list[str]) -> None:
@@ -63,7 +63,7 @@ def _wait_for(queue: "Queue", process: "subprocess.Popen[bytes]", log: Path, bef
             if code == 0:
                 return None  # it found nothing to drain
             raise QueuectlError(f"the worker exited at once with code {code} (its log is {log}): {_last_line(log)}")
-        queue.log.wait_for_change(queue.log.head(), POLL_S)
+        queue.log.wait_for_change(queue.log.head(), LOOK_EVERY_S)
     raise QueuectlError(f"worker process {process.pid} has not shown up in `queuectl worker list`; its log is {log}")
 
 

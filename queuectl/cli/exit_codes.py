@@ -167,7 +167,7 @@ def _shortened(told: str) -> str:
     return told if len(told) <= SHOWN_CHARS else f"{told[: SHOWN_CHARS // 2]} ... {told[-SHOWN_CHARS // 2 :]}"
 
 
-def each(items: Iterable[T], action: Callable[[T], R]) -> tuple[list[R], int]:
+def do_each(items: Iterable[T], action: Callable[[T], R]) -> tuple[list[R], int]:
     """Do `action` on each item, once; a refusal is told and the rest is done all the same.
 
     Gives the results, and the exit code: the last refusal's, or 0.

@@ -18,7 +18,7 @@ SHOWN = 5
 """Rows that cannot be taken, told in words; --json tells all."""
 
 
-def adopt(
+def import_and_report(
     session: Session,
     files: Sequence[str],
     kind: Any,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..display import shown
-from .command import near, write_examples
+from .command import suggestion, write_examples
 from .exit_codes import guarded
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class VerbGroup(click.Group):
         if typed in ALIASES:
             args = [*ALIASES[typed], *args[1:]]
         elif typed not in VERBS and not typed.startswith("-"):
-            ctx.fail(f"no such verb {shown(typed)}{near(typed, VERBS, ELSEWHERE)}")
+            ctx.fail(f"no such verb {shown(typed)}{suggestion(typed, VERBS, ELSEWHERE)}")
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":

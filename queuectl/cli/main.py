@@ -39,7 +39,7 @@ def _run() -> None:
     gc.set_threshold(OBJECTS_A_COLLECTION)
     _open_streams()
     if asked := environ.get("_QUEUECTL_COMPLETE"):
-        from .input.shells import answer
+        from .input.completion_shells import answer
 
         answer(asked)
     from .app import queuectl

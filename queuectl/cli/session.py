@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .. import Shrunk
     from ..history.as_of import Past
     from ..queue import Queue
-    from .input.types import Place
+    from .input.param_types import LogPoint
 
 
 class Session:
@@ -30,16 +30,16 @@ class Session:
         """Return the queue for a verb that changes nothing, and so waits for nobody. Raises NoQueue."""
         return self._open(create=False, read_only=True)
 
-    def seen(self, as_of: "Place | None") -> "Queue | Past":
+    def seen(self, as_of: "LogPoint | None") -> "Queue | Past":
         """Return the queue as it is, or as it was. Raises NoQueue, InvalidInput or Archived."""
         return self.reading() if as_of is None else self.past(as_of)
 
-    def past(self, as_of: "Place") -> "Past":
+    def past(self, as_of: "LogPoint") -> "Past":
         """Return the queue as it was. Raises NoQueue, InvalidInput or Archived."""
         queue = self.reading()
-        from .output.progress import Unfolding
+        from .output.progress import LazyBar
 
-        shown = self._opened.enter_context(Unfolding("Going back"))
+        shown = self._opened.enter_context(LazyBar("Going back"))
         return self._opened.enter_context(queue.as_of(as_of.position, at_us=as_of.at_us, progress=shown.done))
 
     def created(self) -> "Queue":

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ..core.results import WorkerInfo
     from ..queue import Queue
 
-POLL_S = 0.1
+LOOK_EVERY_S = 0.1
 
 
 class StopOutcome(NamedTuple):
@@ -51,7 +51,7 @@ def wait_until_gone(queue: "Queue", ids: Sequence[str], busy: "Callable[[WorkerI
         for info in (each for each in found if each.runs and each.state != "dead" and each.id not in told):
             busy(info)
             told.add(info.id)
-        queue.log.wait_for_change(queue.log.head(), POLL_S)
+        queue.log.wait_for_change(queue.log.head(), LOOK_EVERY_S)
 
 
 def _chosen(workers: "dict[str, WorkerInfo]", ids: Sequence[str]) -> "list[WorkerInfo]":

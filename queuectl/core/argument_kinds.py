@@ -134,7 +134,7 @@ def _is_chosen(value: object) -> bool:
 
 
 def _is_whole_chosen(chosen: Any) -> bool:
-    return KINDS["Verb"].holds(chosen.verb) and _is_filter(chosen.where) and _are(is_count)(chosen.numbers)
+    return KINDS["Act"].holds(chosen.verb) and _is_filter(chosen.where) and _are(is_count)(chosen.numbers)
 
 
 def _is_duration(value: object) -> bool:
@@ -168,7 +168,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "a text, a number or a timedelta",
     ),
     "str | Sequence[str]": Kind(_may_be_one(is_text), "a text, or a list of texts"),
-    "Verb": Kind(lambda value: is_text(value) and value in ("cancel", "retry", "remove"), "cancel, retry or remove"),
+    "Act": Kind(lambda value: is_text(value) and value in ("cancel", "retry", "remove"), "cancel, retry or remove"),
     "str | os.PathLike[str]": Kind(_is_path, "a path"),
     "Sequence[str | os.PathLike[str]]": Kind(_are(_is_path), "a list of paths"),
     "Sequence[str]": Kind(_are(is_text), "a list of texts"),

@@ -27,7 +27,7 @@ ENTRIES_BYTES: Final = 65_536
 LONGEST: Final = 1_000
 """Characters of the longest list of names."""
 
-Choice: TypeAlias = str | Sequence[str]
+EnvChoice: TypeAlias = str | Sequence[str]
 Entries: TypeAlias = Mapping[str, str | None]
 
 _OWN: Final = "QUEUECTL_"
@@ -47,7 +47,7 @@ class Inheritance:
         self._configured = configured
         self._digests: dict[str, bytes | None] = {}
 
-    def digest(self, choice: Choice) -> bytes | None:
+    def digest(self, choice: EnvChoice) -> bytes | None:
         """Return the digest of what a choice takes along, None where that is nothing; raises InvalidInput."""
         if isinstance(choice, str) and choice in self._digests:
             return self._digests[choice]  # the usual case, in one look
@@ -64,14 +64,14 @@ class Inheritance:
         return digest
 
 
-def check_choice(choice: Choice, field: str = "inherit_env") -> str:
+def check_choice(choice: EnvChoice, field: str = "inherit_env") -> str:
     """Return a choice as text, in one way of writing it; raises InvalidInput."""
     if choice in (ALL, NONE):
         return str(choice)
     return ",".join(names_of(choice, field)) or NONE
 
 
-def names_of(choice: Choice, field: str = "inherit_env") -> list[str]:
+def names_of(choice: EnvChoice, field: str = "inherit_env") -> list[str]:
     """Return the names in a choice, each once; raises InvalidInput for what cannot be one, or is queuectl's own."""
     if not isinstance(choice, str | list | tuple):
         raise InvalidInput(field, shown(choice), _EXPECTED)

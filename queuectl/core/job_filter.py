@@ -18,7 +18,7 @@ from .times import When, when_us
 
 States: TypeAlias = "JobState | str | Iterable[JobState | str] | None"
 
-Verb: TypeAlias = Literal["cancel", "retry", "remove"]
+Act: TypeAlias = Literal["cancel", "retry", "remove"]
 """What many jobs can be told."""
 
 
@@ -65,7 +65,7 @@ class Filter(NamedTuple):
 class Chosen(NamedTuple):
     """The jobs that a filter meant when it was asked, by number, and what is to be done to them."""
 
-    verb: Verb
+    verb: Act
     where: Filter
     numbers: list[int]
 

@@ -17,7 +17,7 @@ from ..errors import InvalidInput
 from ..events.types import Command, JobSpec
 from ..system.interrupts import own
 from .argument_kinds import SLOTS, is_slots
-from .inherited_env import DIGEST_BYTES, Choice, Inheritance
+from .inherited_env import DIGEST_BYTES, EnvChoice, Inheritance
 from .job import JobState
 from .settings import Settings, check_value
 from .shells import DEFAULT as DEFAULT_SHELL
@@ -59,7 +59,7 @@ class JobRequest(NamedTuple):
     delay_s: Duration | None = None
     replace: bool = False
     shell: str | None = None
-    inherit_env: Choice | None = None
+    inherit_env: EnvChoice | None = None
     merge: bool = False
 
 

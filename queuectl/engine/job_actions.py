@@ -6,7 +6,7 @@ from typing import Any, Final
 from ..core.commands import CancelJob, EditJob, JobCommand, RemoveJob, RequeueJob
 from ..core.edit import edit_from
 from ..core.job import ENDED, WAITING, Job, JobState
-from ..core.job_filter import Chosen, Filter, Verb
+from ..core.job_filter import Act, Chosen, Filter
 from ..core.results import Acted
 from ..display import shown
 from ..errors import InvalidInput
@@ -18,8 +18,8 @@ from .unit_of_work import Engine, JobOrder, Unit
 CHUNK: Final = 1_000
 """Jobs in a transaction."""
 
-COMMANDS: Final[Mapping[Verb, JobCommand]] = {"cancel": CancelJob(), "retry": RequeueJob(), "remove": RemoveJob()}
-STATES: Final[Mapping[Verb, frozenset[JobState]]] = {
+COMMANDS: Final[Mapping[Act, JobCommand]] = {"cancel": CancelJob(), "retry": RequeueJob(), "remove": RemoveJob()}
+STATES: Final[Mapping[Act, frozenset[JobState]]] = {
     "cancel": WAITING | {JobState.PROCESSING},
     "retry": ENDED | {JobState.FAILED},
     "remove": ENDED,
@@ -51,7 +51,7 @@ def edit(engine: Engine, job_id: str, changes: Mapping[str, Any], *, again: bool
         return unit.execute(orders)[-1]
 
 
-def choose(store: Store, verb: Verb, where: Filter) -> Chosen:
+def choose(store: Store, verb: Act, where: Filter) -> Chosen:
     """Find the jobs meant that can be told this, in short read transactions; raises InvalidInput for other states."""
     possible = STATES[verb]
     for state in (where.states or possible) - possible:

@@ -85,7 +85,7 @@ def _is_over(sighting: Sighting, *, is_elsewhere: bool, ends_by_s: float) -> boo
 
     A namespace whose first process it was has ended by a moment of awake_s(), which is waited for.
     """
-    if sighting.is_of_this_place:
+    if sighting.is_of_this_pid_space:
         return kill_orphans(sighting, sighting.runs, patience_s=_PATIENCE_S)
     if sighting.is_of_gone_namespace:
         time.sleep(max(0.0, ends_by_s - awake_s()))
@@ -110,7 +110,7 @@ def _is_present(txn: Transaction, worker: str, now_us: int) -> bool:
 
 def _living(engine: Engine, worker: str) -> Sighting | None:
     """Return what the lock file of a worker says that may go on, where that can be known here."""
-    sighting = lock_file.look(engine.store.path, worker)
+    sighting = lock_file.sighting_of(engine.store.path, worker)
     if sighting is None or not sighting.is_of_this_boot or not lock_file.is_held(engine.store.path, worker):
         return None
     return sighting
@@ -124,7 +124,7 @@ def _is_given_up(engine: Engine, job: Job) -> bool:
         return True
     is_frozen = awake_s() - sighting.seen_s > sighting.lease_s
     runs = [run for run in sighting.runs if run.token == token_of(job)]
-    return is_frozen and (not sighting.is_of_this_place or kill_orphans(sighting, runs, patience_s=_PATIENCE_S))
+    return is_frozen and (not sighting.is_of_this_pid_space or kill_orphans(sighting, runs, patience_s=_PATIENCE_S))
 
 
 def _record_gone(

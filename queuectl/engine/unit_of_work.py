@@ -16,7 +16,7 @@ from ..core.request import check_count, check_lease_s, check_text, check_worker
 from ..core.settings import Settings, from_environment
 from ..core.times import wall_time_us
 from ..errors import Conflict, DuplicateJob, JobNotFound, QueuectlError, StoreError
-from ..events.log import Append
+from ..events.event_log import Append
 from ..events.types import (
     CONFIG_STREAM,
     ENVIRONMENT_STREAM,

@@ -18,11 +18,11 @@ from msgspec import convert
 from ..errors import CorruptLog, NewerFormat
 from ..system.interrupts import own
 from ..system.packing import unpack as unpack_value
-from .codec import Envelope, Outline, StoredEvent, decode, decoder, kind_of, name_of_type, outline
+from .codec import Envelope, Outline, StoredEvent, decode, decoder, name_of_envelope, name_of_type, outline
 from .hash_chain import GENESIS
 from .types import Cancelled, Completed, Enqueued, EnvironmentKept, Failed, JobSpec, Removed, Stream
 
-Look = Callable[[int], bytes | None]
+FindEvent = Callable[[int], bytes | None]
 """Returns the stored bytes of the event at a position, None if there is none."""
 
 SPOILT_AT_MOST: Final = 10_000
@@ -35,7 +35,7 @@ _MASK: Final = (1 << 64) - 1
 Said = JobSpec | EnvironmentKept | Completed | Failed | Cancelled
 """What an event can say of things outside the log."""
 
-Each = Callable[[int, Stream, Any], None]
+OnEvent = Callable[[int, Stream, Any], None]
 """Is given a position, a stream, and what the event there Said."""
 
 _OUTSIDE: Final[Mapping[type[Any], Callable[[Any], bool]]] = {
@@ -132,7 +132,7 @@ class Audit:
         self._watched = dict(sorted((watched or {}).items()))
         self._confirmed = 0  # the chain up to here is as a later event says
 
-    def feed(self, rows: Iterable[StoredEvent], look: Look, each: Each | None = None) -> None:
+    def feed(self, rows: Iterable[StoredEvent], look: FindEvent, each: OnEvent | None = None) -> None:
         """Check rows; `each` is given every sound event that speaks of an output or of an environment."""
         position, digest, at_us, total, events = self.position, self.digest, self.at_us, self.sum, 0
         watch = min((each for each in self._watched if each > position), default=0)
@@ -165,11 +165,11 @@ class Audit:
             if digest is not None:
                 digest = sha256(digest + value).digest()
             if not is_in_time or not is_known:
-                self._complain(position, kind_of(seen), is_known)
+                self._complain(position, name_of_envelope(seen), is_known)
             at_us = event_us
             if stream == position:
                 if prev:
-                    self._check_reuse(position, prev, kind_of(seen), look)
+                    self._check_reuse(position, prev, name_of_envelope(seen), look)
             elif 0 < prev < position:
                 if prev > cut or type(stream) is int or look(prev) is not None:
                     total -= hash((stream, prev))
@@ -253,7 +253,7 @@ class Audit:
             self.unproven.append(position)
         return min((each for each in self._watched if each > position), default=0)
 
-    def _check_reuse(self, position: int, prev: int, kind: str, look: Look) -> None:
+    def _check_reuse(self, position: int, prev: int, kind: str, look: FindEvent) -> None:
         """Check that a new job whose id had been another's names that one's removal."""
         value = look(prev) if 0 < prev < position else None
         if prev in self.spoilt or (value is None and 0 < prev <= min(self._cut, position)):

@@ -214,12 +214,12 @@ def decode_all(
     return recorded
 
 
-def unpack(key: bytes, value: bytes) -> Data:
+def unpack_envelope(key: bytes, value: bytes) -> Data:
     """Return the envelope in stored bytes, as docs/log-format.md has it; raises CorruptLog."""
     return _unpacked(int.from_bytes(key, "big"), _payload(key, value))
 
 
-def told(key: bytes, value: bytes) -> EventHeader:
+def header_of(key: bytes, value: bytes) -> EventHeader:
     """Return what an envelope says of its event's time and type; raises CorruptLog or NewerFormat."""
     try:
         found = _told(_payload(key, value))
@@ -254,7 +254,7 @@ def decoder() -> Callable[[bytes], Any]:
     return Decoder(reduce(or_, map(_whole, LAYOUTS))).decode
 
 
-def kind_of(found: Any) -> str:
+def name_of_envelope(found: Any) -> str:
     """Return the name of the type of a decoded envelope."""
     kind: str = found.y if isinstance(found, Envelope) else found.__struct_config__.tag
     return kind

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final
 
-from .codec import told
+from .codec import header_of
 
 GENESIS: Final = bytes(32)
 """The digest at position 0."""
@@ -29,7 +29,7 @@ def link_all(before: bytes, values: Iterable[bytes]) -> bytes:
 
 def kept_by(key: bytes, value: bytes) -> bytes | None:
     """Return the digest before an event, where the event keeps it; raises CorruptLog."""
-    return told(key, value).h
+    return header_of(key, value).h
 
 
 class Chain:

@@ -286,7 +286,7 @@ def _unpacked(found: Snapshot, scratch: Path | None) -> Store | None:
     try:
         with scratch_directory(scratch) as name:
             directory = Path(name)
-            if not snapshot_files.unpack(found, directory):
+            if not snapshot_files.unpack_into(found, directory):
                 return None
             views = Store.passing(directory)
     except (NotAQueue, StoreError):

@@ -33,7 +33,7 @@ from ..system.host import absolute
 from ..system.interrupts import own
 from .as_of import BATCH, Moment, stored, views_at
 
-Run = tuple[int, int]
+RunKey = tuple[int, int]
 """A job's number and a run's token: what its output is found by."""
 
 
@@ -97,9 +97,9 @@ def _is_cut_at(recorded: Recorded, cut: int) -> bool:
     return isinstance(recorded.event, RetentionApplied) and recorded.event.upto == cut
 
 
-def _copy_log(store: Store, made: Store, upto: int, progress: Progress | None) -> list[Run]:
+def _copy_log(store: Store, made: Store, upto: int, progress: Progress | None) -> list[RunKey]:
     """Copy the stored events; returns the runs that printed something."""
-    runs: list[Run] = []
+    runs: list[RunKey] = []
     for start, end in pairwise([*range(0, upto, BATCH), upto]):
         if rows := stored(store, start, end):
             copied = decode_all(rows)
@@ -114,7 +114,7 @@ def _copy_log(store: Store, made: Store, upto: int, progress: Progress | None) -
     return runs
 
 
-def _printed(copied: Sequence[Recorded]) -> list[Run]:
+def _printed(copied: Sequence[Recorded]) -> list[RunKey]:
     return [
         (each.stream, each.event.token)
         for each in copied
@@ -125,9 +125,9 @@ def _printed(copied: Sequence[Recorded]) -> list[Run]:
     ]
 
 
-def _copy_outputs(store: Store, made: Store, runs: Sequence[Run]) -> tuple[int, list[Run]]:
+def _copy_outputs(store: Store, made: Store, runs: Sequence[RunKey]) -> tuple[int, list[RunKey]]:
     """Copy what lies in the store; returns how many that were, and the runs whose output does not lie there."""
-    elsewhere: list[Run] = []
+    elsewhere: list[RunKey] = []
     for start in range(0, len(runs), BATCH):
         some = runs[start : start + BATCH]
         with store.read() as txn, made.write() as target:
@@ -135,14 +135,14 @@ def _copy_outputs(store: Store, made: Store, runs: Sequence[Run]) -> tuple[int, 
     return len(runs) - len(elsewhere), elsewhere
 
 
-def _copy_output(txn: Transaction, target: Transaction, run: Run) -> bool:
-    frames = outputs.kept(txn, *run)
+def _copy_output(txn: Transaction, target: Transaction, run: RunKey) -> bool:
+    frames = outputs.stored_frames(txn, *run)
     if frames is not None:
         outputs.keep(target, *run, frames)
     return frames is not None
 
 
-def _link(source: Path, making: Path, run: Run) -> bool:
+def _link(source: Path, making: Path, run: RunKey) -> bool:
     """Return a run's file, which nobody changes any more, a second name, or copy it; returns whether it was there."""
     there, here = outputs.file_of(source, *run), outputs.file_of(making, *run)
     if not exists(there):

@@ -11,7 +11,7 @@ from ..display import shown
 from ..errors import InvalidInput
 from ..events.codec import NAMES, name_of
 from ..events.types import Enqueued, JobSpec, Recorded, Stream
-from ..queries.jobs import stream_of
+from ..queries.jobs import find_stream
 from ..store.event_reader import EventReader
 from ..store.store import Store, Transaction
 
@@ -22,7 +22,7 @@ KNOWN: Final = 10_000
 """Jobs whose queue is remembered while the log is read."""
 
 
-class Choice(NamedTuple):
+class EventChoice(NamedTuple):
     """What an event must be; None asks for nothing. `job` is an id, or the name of a stream that is no job's."""
 
     types: Sequence[str] | None = None
@@ -38,7 +38,7 @@ def check_types(types: Sequence[str]) -> None:
             raise InvalidInput("event type", shown(name), "one of " + ", ".join(NAMES))
 
 
-def in_order(store: Store, choice: Choice, after: int, until: int | None) -> Iterator[Recorded]:
+def in_order(store: Store, choice: EventChoice, after: int, until: int | None) -> Iterator[Recorded]:
     """Yield the events chosen after a position, up to and with `until`; raises JobNotFound."""
     fits = _Filter(choice)
     while True:
@@ -58,7 +58,7 @@ def in_order(store: Store, choice: Choice, after: int, until: int | None) -> Ite
         after = last
 
 
-def newest(store: Store, choice: Choice, count: int, after: int, until: int | None) -> list[Recorded]:
+def newest(store: Store, choice: EventChoice, count: int, after: int, until: int | None) -> list[Recorded]:
     """Return the last `count` of the events chosen, in order; raises JobNotFound."""
     if choice.job is not None:
         found = list(in_order(store, choice, after, until))
@@ -81,7 +81,7 @@ def newest(store: Store, choice: Choice, count: int, after: int, until: int | No
 class _Filter:
     """Return whether an event is one of those chosen, given the transaction it was read in."""
 
-    def __init__(self, choice: Choice) -> None:
+    def __init__(self, choice: EventChoice) -> None:
         self._choice = choice
         self._queues: dict[Stream, str | None] = {}
 
@@ -113,4 +113,4 @@ def spec_of(txn: Transaction, stream: Stream) -> JobSpec | None:
 
 
 def _of_job(txn: Transaction, job: str, after: int, end: int) -> list[Recorded]:
-    return [each for each in EventReader(txn).read_stream(stream_of(txn, job), after=after) if each.position <= end]
+    return [each for each in EventReader(txn).read_stream(find_stream(txn, job), after=after) if each.position <= end]

@@ -75,7 +75,7 @@ def read(queue_path: Path, position: int) -> Snapshot | None:
         return None
 
 
-def unpack(snapshot: Snapshot, directory: Path) -> bool:
+def unpack_into(snapshot: Snapshot, directory: Path) -> bool:
     """Write the store in a snapshot into a directory; returns whether the content was what was written."""
     import zstandard  # here and below: a worker, which only asks what there is, has no use for them
 

@@ -25,7 +25,7 @@ TABLE: Final = "subscriptions"
 BATCH: Final = 1_000
 """Events in a batch, at the most."""
 
-POLL_S: Final = 0.05
+LOOK_EVERY_S: Final = 0.05
 
 _NUMBERS_BYTES: Final = 24
 
@@ -88,7 +88,7 @@ class Subscription:
                 return batch
             if not self._follow:
                 break
-            time.sleep(POLL_S)
+            time.sleep(LOOK_EVERY_S)
         raise StopIteration
 
     def ack(self, position: int | None = None) -> None:

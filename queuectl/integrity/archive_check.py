@@ -13,10 +13,10 @@ from typing import Final
 
 from ..errors import BadSegment, CorruptLog
 from ..events.audit import Audit, Problem, Problems
-from ..events.codec import StoredEvent, unpack
+from ..events.codec import StoredEvent, unpack_envelope
 from ..projections import archives
 from ..retention import archive
-from ..retention.archived_history import directories, lacking, whole_log
+from ..retention.archived_history import archive_directories, missing_text, whole_log
 from ..retention.segment import Segment
 from ..store.event_reader import EventReader
 from ..store.store import Store, key_of
@@ -53,7 +53,7 @@ class Provenance:
         if self._cut:
             places, wanted, origin = self._expected()
             yield from self._check_segments(places, wanted, origin)
-            if missing := lacking(self._store):
+            if missing := missing_text(self._store):
                 self.told = f"not proven: {missing} is not there; put it back and verify again"
             elif not wanted:
                 self.told = "not proven: no segment is known that has them"
@@ -72,7 +72,7 @@ class Provenance:
         with self._store.read() as txn:
             known, last = archives.known(txn), archives.last(txn)
             sealed = {each.sequence: each.sha256 for each in known.values()}
-            places, highest = directories(txn, self._store.path), last.sequence if last else 0
+            places, highest = archive_directories(txn, self._store.path), last.sequence if last else 0
             there = (sequence for sequence in archive.found(places) if 0 < sequence <= highest)
             wanted = {sequence: sealed.get(sequence) for sequence in {*there, *sealed}}
             return places, wanted, EventReader(txn).origin()
@@ -89,7 +89,7 @@ class Provenance:
                 if sequence - 1 in wanted and not wanted[sequence - 1]:
                     wanted[sequence - 1] = segment.header.previous
                 self.segments += 1
-                for _ in segment.check(wanted[sequence], unpack):
+                for _ in segment.check(wanted[sequence], unpack_envelope):
                     yield 0
                 self.events += segment.events
             except BadSegment as error:

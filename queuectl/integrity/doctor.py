@@ -259,7 +259,7 @@ def _clock(store: Store) -> Iterator[Trouble]:
 def _views(store: Store) -> Iterator[Trouble]:
     is_outdated = layout.is_outdated(store)
     with store.read() as txn:
-        applied, head = marks.look(txn, marks.APPLIED), EventReader(txn).head()
+        applied, head = marks.get_anyhow(txn, marks.APPLIED), EventReader(txn).head()
         differ = 0 if is_outdated else strays(txn)
     if is_outdated and head:
         yield "warning", "the views are an older release's; the next verb that changes something rebuilds them", _REPLAY

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import CorruptLog, NewerFormat, StoreError
-from ..events.audit import Audit, Each, Look, Problem, Problems, Said
+from ..events.audit import Audit, FindEvent, OnEvent, Problem, Problems, Said
 from ..events.codec import decode
 from ..events.types import RETENTION_STREAM, EnvironmentKept, JobSpec, Output, RetentionApplied, Stream
 from ..outputs.check import Told
@@ -25,7 +25,7 @@ from ..system.subprocess_task import Message
 from .archive_check import Provenance, ahead_of_log
 from .findings import of_error, problem, problems, seconds_since
 from .inherited_check import Inherited
-from .output_check import NOT_THERE, OutputCheck, Printed
+from .output_check import NOT_THERE, OutputCheck, PrintedRow
 from .stream_check import sum_of, trace
 
 ROWS_AT_ONCE: Final = 10_000
@@ -164,8 +164,8 @@ class _Walk:
     def _feed(self, until: int) -> Iterator[Message]:
         audit, key, most = self._audit, key_of(self._audit.position), 2 * self._rows + ROWS_AT_ONCE
         while audit.events <= most:  # in a damaged tree the rows may never end
-            ended: list[Printed] = []
-            large: list[Printed] = []
+            ended: list[PrintedRow] = []
+            large: list[PrintedRow] = []
             with self._store.read() as txn:
                 rows = list(islice(txn.scan(LOG, key + b"\0", key_of(until + 1)), ROWS_AT_ONCE))
                 audit.feed(rows, _look(txn), None if self._log_only else self._each(txn, ended))
@@ -177,7 +177,7 @@ class _Walk:
             key = rows[-1][0]
             yield {"is": "progress", "part": "log", "done": audit.position, "total": self._head}
 
-    def _each(self, txn: Transaction, ended: list[Printed]) -> Each:
+    def _each(self, txn: Transaction, ended: list[PrintedRow]) -> OnEvent:
         """Return what looks at what sound events say: of the run that they end, or of an environment."""
         problems, inherited = self._problems, self._inherited
 
@@ -231,7 +231,7 @@ def _retained(txn: Transaction) -> tuple[int, int, bytes]:
     return cut, last, b""
 
 
-def _look(txn: Transaction) -> Look:
+def _look(txn: Transaction) -> FindEvent:
     return lambda position: txn.get(LOG, key_of(position))
 
 

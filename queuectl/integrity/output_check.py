@@ -13,7 +13,7 @@ from .findings import seconds_since
 
 NOT_THERE: Final = "what the run printed is not there"
 
-Printed = tuple[int, int, int, Told | None, Told | None]
+PrintedRow = tuple[int, int, int, Told | None, Told | None]
 """Position of the event that ended a run, its job's number, its token, and what the log says of its two streams."""
 
 
@@ -26,7 +26,7 @@ class OutputCheck:
         self.checked = 0
         self.seconds = 0.0
 
-    def check(self, txn: Transaction, ended: list[Printed]) -> list[Printed]:
+    def check(self, txn: Transaction, ended: list[PrintedRow]) -> list[PrintedRow]:
         """Check the outputs that lie in the store; returns the runs whose output ought to lie in a file."""
         begun = time.monotonic()
         large = []
@@ -34,7 +34,7 @@ class OutputCheck:
             position, number, token, stdout, stderr = run
             if txn.get("jobs", key_of(number)) is None:
                 continue  # a job that was removed took its output along
-            kept = storage.kept(txn, number, token)
+            kept = storage.stored_frames(txn, number, token)
             if kept is None:
                 large.append(run)
             else:
@@ -43,7 +43,7 @@ class OutputCheck:
         self.seconds += seconds_since(begun)
         return large
 
-    def check_files(self, large: list[Printed]) -> None:
+    def check_files(self, large: list[PrintedRow]) -> None:
         """Check the outputs that lie in files."""
         begun = time.monotonic()
         for position, number, token, stdout, stderr in large:

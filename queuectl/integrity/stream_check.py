@@ -8,7 +8,7 @@ from ..errors import StoreError
 from ..events.audit import Problem, Problems, outline_of, weight
 from ..events.codec import Outline
 from ..events.types import Stream
-from ..store.event_reader import NAMED, stream_key, stream_of
+from ..store.event_reader import NAMED, stream_key, stream_of_key
 from ..store.store import Store, Transaction, key_of
 from ..store.tables import LOG, STREAMS
 
@@ -19,10 +19,10 @@ _PAGE_BITS: Final = 15
 _IN_PAGE: Final = (1 << _PAGE_BITS) - 1
 
 
-def stream_of_key(key: bytes) -> Stream | None:
+def _readable_stream(key: bytes) -> Stream | None:
     """Return the stream that a key of `streams` names, None where it names none."""
     try:
-        return stream_of(key) if key[:1] == NAMED or len(key) == _NUMBER_BYTES else None
+        return stream_of_key(key) if key[:1] == NAMED or len(key) == _NUMBER_BYTES else None
     except UnicodeDecodeError:
         return None
 
@@ -41,7 +41,7 @@ def sum_of(
     """
     count = total = 0
     for txn, key, value in _rows(store, STREAMS):
-        stream, last = stream_of_key(key), int.from_bytes(value, "big")
+        stream, last = _readable_stream(key), int.from_bytes(value, "big")
         if stream is None:
             astray(Problem(0, f"the table `streams` has a row with the key {key.hex()}, which names no stream"))
             continue
@@ -149,7 +149,7 @@ def _events(store: Store, head: int) -> Iterator[tuple[Transaction, int, Outline
 def _ends(store: Store) -> Iterator[tuple[Transaction, Stream, int]]:
     """Yield what `streams` says, each with a transaction that is good until the next."""
     for txn, key, value in _rows(store, STREAMS):
-        stream = stream_of_key(key)
+        stream = _readable_stream(key)
         if stream is not None:
             yield txn, stream, int.from_bytes(value, "big")
 

@@ -27,7 +27,7 @@ REQUEST: Final = struct.Struct("=QI")
 REPORT: Final = struct.Struct("=Qiq")
 """The number of the command; its id, 0 where it could not be started, or ENDED; the error, or how it ended."""
 
-ENDED: Final = -1
+PARENT_ENDED: Final = -1
 
 LOOK_S: Final = 1.0
 """How often it looks whether its worker is gone: what the program has forked may hold the socket open."""
@@ -131,7 +131,7 @@ class CommandParent:
         for number, pid in self._pids.items():
             if number not in self._told and (status := exit_status(pid, os.WNOHANG)) is not None:
                 self._told.add(number)
-                self._worker.sendall(REPORT.pack(number, ENDED, status))
+                self._worker.sendall(REPORT.pack(number, PARENT_ENDED, status))
 
     def _let_go(self, number: int) -> None:
         if number in self._told:

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 from weakref import WeakSet
 
 from ..errors import StoreError
-from ..system.boot import awake_s, boot, booted_s, place
+from ..system.boot import awake_s, boot, booted_s, pid_space
 from ..system.files import is_file_name, make_private, open_private, sweep
 from ..system.files import remove as remove_file
 from ..system.interrupts import own
@@ -79,7 +79,7 @@ class Sighting(NamedTuple):
     """What a lock file says; times are seconds of awake_s(), `seen_boot_s` of booted_s()."""
 
     worker: str
-    place: str
+    pid_space: str
     pid: int
     lease_s: float
     seen_s: float
@@ -91,17 +91,17 @@ class Sighting(NamedTuple):
     @property
     def is_of_this_boot(self) -> bool:
         """Return whether its times can be compared with those of now: it is of this boot of this machine."""
-        return self.place.partition("/")[0] == boot()
+        return self.pid_space.partition("/")[0] == boot()
 
     @property
-    def is_of_this_place(self) -> bool:
+    def is_of_this_pid_space(self) -> bool:
         """Return whether its process ids mean here what they mean there."""
-        return self.place.partition("/")[2] != "" and self.place == place()
+        return self.pid_space.partition("/")[2] != "" and self.pid_space == pid_space()
 
     @property
     def is_of_gone_namespace(self) -> bool:
         """Whether a worker that is dead was the first process of its namespace: all others in there end with it."""
-        return self.is_of_this_boot and not self.is_of_this_place and self.pid == _FIRST_PID
+        return self.is_of_this_boot and not self.is_of_this_pid_space and self.pid == _FIRST_PID
 
 
 class LockFile:
@@ -135,7 +135,7 @@ class LockFile:
             _fill(self._fd, unheld, _SLOTS_AT + slots * _SLOT.size)
             self._map = mmap.mmap(self._fd, 0)
             lease_us = int(lease_s * 1_000_000)
-            _FIXED.pack_into(self._map, 0, _MAGIC, place().encode(), os.getpid(), lease_us, slots)
+            _FIXED.pack_into(self._map, 0, _MAGIC, pid_space().encode(), os.getpid(), lease_us, slots)
             self.live()
             os.rename(unheld, self._path)
         except BaseException:
@@ -194,7 +194,7 @@ def _in_child() -> None:
 os.register_at_fork(after_in_child=_in_child)
 
 
-def look(db_path: str | os.PathLike[str], worker: str) -> Sighting | None:
+def sighting_of(db_path: str | os.PathLike[str], worker: str) -> Sighting | None:
     """Return what a worker's lock file says, None where it has none."""
     if (fd := _opened(db_path, worker, os.O_RDONLY)) is None:
         return None

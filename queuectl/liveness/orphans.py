@@ -55,7 +55,7 @@ class Root(NamedTuple):
         return int(self.born_from_s * TICKS) <= there.started <= int(self.born_by_s * TICKS)
 
 
-def family(there: Look, root: Root, kin: Iterable[SeenProcesses]) -> list[SeenProcesses]:
+def living_processes(there: Look, root: Root, kin: Iterable[SeenProcesses]) -> list[SeenProcesses]:
     """Return the living processes of a run: its command's, those that are known to be `kin`, and theirs."""
     first = there.by_pid.get(root.pid)
     is_there = first is not None and root.is_it(first)
@@ -110,7 +110,7 @@ def _left(roots: list[Root]) -> list[SeenProcesses]:
     left = []
     for root in roots:
         kin = [each for each in there.by_pid.values() if root.can_be_of(each) and root.entry in entries(each.pid)]
-        left += family(there, root, kin)
+        left += living_processes(there, root, kin)
     return left
 
 

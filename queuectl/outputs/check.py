@@ -8,7 +8,7 @@ from hashlib import sha256
 from io import BytesIO
 from typing import BinaryIO, Final, NamedTuple
 
-from .frames import CUT, HEADER_BYTES, STDERR, STDOUT, content_bytes, end_of
+from .frames import CUT_FRAME, HEADER_BYTES, STDERR, STDOUT, content_bytes, end_of
 
 _PIECE_BYTES: Final = 1 << 20
 _LOOK_BYTES: Final = 1 << 16
@@ -37,7 +37,7 @@ class _Scale:
 
     def add(self, kind: bytes, piece: bytes) -> None:
         """Take a piece of a frame."""
-        if kind == CUT:
+        if kind == CUT_FRAME:
             self._cut += piece
         else:
             self._sizes[kind] += len(piece)
@@ -54,7 +54,11 @@ def weigh(file: BinaryIO) -> Weighed:
     scale = _Scale()
     while header := file.read(HEADER_BYTES):
         kind, left = header[:1], content_bytes(header)
-        if len(header) < HEADER_BYTES or kind not in (STDOUT, STDERR, CUT) or (kind == CUT and left > _CUT_DIGITS):
+        if (
+            len(header) < HEADER_BYTES
+            or kind not in (STDOUT, STDERR, CUT_FRAME)
+            or (kind == CUT_FRAME and left > _CUT_DIGITS)
+        ):
             return scale.weighed(is_whole=False)
         while left:
             piece = file.read(min(left, _PIECE_BYTES))
@@ -72,7 +76,7 @@ def cut_bytes(read: Callable[[int, int], bytes]) -> int:
         end = 0
         while end + HEADER_BYTES <= len(piece):
             after = end_of(piece, end)
-            if piece[end : end + 1] == CUT:
+            if piece[end : end + 1] == CUT_FRAME:
                 if after > len(piece):
                     break
                 found += _count(piece[end + HEADER_BYTES : after])

@@ -8,14 +8,14 @@ missing, in ASCII.
 from collections.abc import Iterator, Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-Stream: TypeAlias = Literal[b"o", b"e"]
+OutputStream: TypeAlias = Literal[b"o", b"e"]
 STDOUT: Final = b"o"
 STDERR: Final = b"e"
-CUT: Final = b"c"
+CUT_FRAME: Final = b"c"
 HEADER_BYTES: Final = 5
 
-STREAM_NAMES: Final[Mapping[bytes, str]] = {STDOUT: "stdout", STDERR: "stderr", CUT: "cut"}
-STREAMS: Final[Mapping[str, Stream]] = {"stdout": STDOUT, "stderr": STDERR}
+STREAM_NAMES: Final[Mapping[bytes, str]] = {STDOUT: "stdout", STDERR: "stderr", CUT_FRAME: "cut"}
+STREAMS: Final[Mapping[str, OutputStream]] = {"stdout": STDOUT, "stderr": STDERR}
 
 
 def cut_line(missing: bytes) -> bytes:
@@ -51,10 +51,10 @@ def content_bytes(header: bytes) -> int:
     return int.from_bytes(header[1:], "big")
 
 
-def read_stream(capture: bytes, stream: Stream | None = None) -> Iterator[bytes]:
+def read_stream(capture: bytes, stream: OutputStream | None = None) -> Iterator[bytes]:
     """Yield what one stream printed, or both in order; a cut says how many bytes are missing."""
     for found, content, _ in read_frames(capture):
-        if found == CUT:
+        if found == CUT_FRAME:
             yield cut_line(content)
         elif stream is None or stream == found:
             yield content
@@ -67,9 +67,9 @@ def encode(stream: bytes, content: bytes | bytearray) -> bytes:
 
 def cut_frame(missing: int) -> bytes:
     """Make the frame that stands for so many missing bytes; nothing where none is missing."""
-    return encode(CUT, str(missing).encode()) if missing else b""
+    return encode(CUT_FRAME, str(missing).encode()) if missing else b""
 
 
 def content_of(capture: bytes) -> int:
     """Count the bytes printed that a capture holds."""
-    return sum(len(frame.content) for frame in read_frames(capture) if frame.stream != CUT)
+    return sum(len(frame.content) for frame in read_frames(capture) if frame.stream != CUT_FRAME)

@@ -24,7 +24,7 @@ def keep(txn: Transaction, number: int, token: int, frames: bytes) -> None:
     txn.put(TABLE, key_of(number) + key_of(token), frames)
 
 
-def kept(txn: Transaction, number: int, token: int) -> bytes | None:
+def stored_frames(txn: Transaction, number: int, token: int) -> bytes | None:
     """Return what a run printed, as frames, where it lies in the table."""
     return txn.get(TABLE, key_of(number) + key_of(token))
 

@@ -7,7 +7,7 @@ from .row_codec import pack, scan, unpacker, write
 TABLE = "archives"
 
 
-class Archived(Frozen, array_like=True):
+class SealedSegment(Frozen, array_like=True):
     """The last segment sealed in a directory: its path, as the event names it, and its SHA-256."""
 
     segment: str
@@ -19,25 +19,25 @@ class Archived(Frozen, array_like=True):
         return int(self.segment.rpartition("/")[2].partition("-")[0])
 
 
-_unpack = unpacker(Archived)
+_unpack = unpacker(SealedSegment)
 
 
-def directory_of(segment: str) -> str:
+def segment_directory(segment: str) -> str:
     """Return the directory in a segment's path."""
     return segment.rpartition("/")[0] or "/"
 
 
 def apply(txn: Transaction, event: RetentionApplied) -> None:
     """Note where a segment was sealed."""
-    row = Archived(event.archive, event.sha256)
-    write(txn, TABLE, directory_of(event.archive).encode(), pack(row))
+    row = SealedSegment(event.archive, event.sha256)
+    write(txn, TABLE, segment_directory(event.archive).encode(), pack(row))
 
 
-def known(txn: Transaction) -> dict[str, Archived]:
+def known(txn: Transaction) -> dict[str, SealedSegment]:
     """Return each directory, with the last segment sealed there."""
     return {key.decode(): _unpack(row) for key, row in scan(txn, TABLE)}
 
 
-def last(txn: Transaction) -> Archived | None:
+def last(txn: Transaction) -> SealedSegment | None:
     """Return the last segment sealed anywhere."""
     return max(known(txn).values(), key=lambda found: found.sequence, default=None)

@@ -182,7 +182,9 @@ def _add(changes_of: Sequence[tuple[str, str, int]], shadow: Transaction) -> Non
     counts.add(shadow, {(queue, JobState(state)): number for queue, state, number in changes_of})
 
 
-def _finish(recount: dict[counts.Change, int], named: Sequence[Recorded], applied: int, shadow: Transaction) -> None:
+def _finish(
+    recount: dict[counts.CountChange, int], named: Sequence[Recorded], applied: int, shadow: Transaction
+) -> None:
     counts.add(shadow, recount)
     views = Views(shadow)
     views.apply(named)

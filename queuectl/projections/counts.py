@@ -23,11 +23,11 @@ _PLACES: Final = {state: place for place, state in enumerate(_STATES)}
 _unpack: Final = unpacker(list[int])
 
 Counts = dict[JobState, int]
-Change = tuple[str, JobState]
+CountChange = tuple[str, JobState]
 """A queue and a state in it."""
 
 
-def add(txn: Transaction, changes: Mapping[Change, int]) -> None:
+def add(txn: Transaction, changes: Mapping[CountChange, int]) -> None:
     """Add to the counts; a queue without jobs has no row."""
     added: dict[str, list[int]] = {}
     for (queue, state), change in changes.items():

@@ -5,7 +5,7 @@ from typing import Final
 
 from ..core.job import Job
 from ..store.store import Transaction, key_of
-from .row_codec import damaged, read, read_many, scan, scan_back, unpacker
+from .row_codec import damaged_row, read, read_many, scan, scan_back, unpacker
 
 TABLE = "jobs"
 
@@ -21,7 +21,7 @@ def each(txn: Transaction, numbers: Iterable[int]) -> Iterator[Job]:
     for number in numbers:
         job = get(txn, number)
         if job is None:
-            raise damaged(TABLE, key_of(number))
+            raise damaged_row(TABLE, key_of(number))
         yield job
 
 

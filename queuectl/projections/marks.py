@@ -25,7 +25,7 @@ def get(txn: Transaction, mark: bytes) -> int:
     return int.from_bytes(found, "big") if found else 0
 
 
-def look(txn: Transaction, mark: bytes) -> int:
+def get_anyhow(txn: Transaction, mark: bytes) -> int:
     """Return a mark, also as an older layout has it, or 0 where it is damaged: for what makes the views anew."""
     stored = txn.get(TABLE, mark) or b""
     if len(stored) == _OLD_BYTES:

@@ -132,7 +132,7 @@ class _Rebuild:
         with store.write() as txn:
             self._live = txn.live
             self._retention = self._retention_at_first = EventReader(txn).version(RETENTION_STREAM)
-            promoted_us = marks.look(txn, marks.PROMOTED)
+            promoted_us = marks.get_anyhow(txn, marks.PROMOTED)
             Views(txn.shadow()).promote_to(promoted_us)  # waiting jobs are written where they will lie
         self._fold = Fold(promoted_us)
 
@@ -256,7 +256,7 @@ class _Rebuild:
     def _checked(self, txn: Transaction) -> Transaction:
         """Return the shadow, where nobody else was at work in it: an older queuectl knows no lock."""
         shadow = txn.shadow()
-        if txn.live != self._live or marks.look(shadow, marks.APPLIED) != self._written:
+        if txn.live != self._live or marks.get_anyhow(shadow, marks.APPLIED) != self._written:
             raise StoreError(
                 f"cannot rebuild after position {self._written}: another replay is at work; let it end, then try again"
             )
@@ -270,7 +270,7 @@ class _Rebuild:
 
     def _promote_some(self, txn: Transaction) -> int:
         """Move jobs in the shadow as far as in the live views; returns how many, about PROMOTE_LIMIT at most."""
-        mark_us = marks.look(txn, marks.PROMOTED)
+        mark_us = marks.get_anyhow(txn, marks.PROMOTED)
         if mark_us == self._fold.promoted_us:
             return 0
         shadow = self._checked(txn)

@@ -21,7 +21,7 @@ from ..system.packing import unpack as unpack_value
 
 __all__ = [
     "check_all",
-    "damaged",
+    "damaged_row",
     "opened",
     "pack",
     "read",
@@ -53,7 +53,7 @@ def sealed(table: str, key: bytes, value: bytes) -> bytes:
 def opened(table: str, key: bytes, stored: bytes) -> bytes:
     """Return the value in what is stored; raises StoreError where they are not the bytes that were written."""
     if crc32(stored, crc32(key, _SEEDS[table])) != _SOUND:
-        raise damaged(table, key)
+        raise damaged_row(table, key)
     return stored[:-_SUM_BYTES]
 
 
@@ -75,7 +75,7 @@ def read_many(txn: Transaction, table: str, keys: Sequence[bytes]) -> list[bytes
     seed = _SEEDS[table]
     for key, stored in found:
         if crc32(stored, crc32(key, seed)) != _SOUND:
-            raise damaged(table, key)
+            raise damaged_row(table, key)
     return [stored[:-_SUM_BYTES] for _, stored in found]
 
 
@@ -104,10 +104,10 @@ def scan(txn: Transaction, table: str, start: bytes = b"", stop: bytes | None = 
     seed, count, last = _SEEDS[table], 0, b""
     before, rows = txn.parted(table, start) if start else (None, txn.scan(table))
     if before is not None and (before[0] >= start or crc32(before[1], crc32(before[0], seed)) != _SOUND):
-        raise damaged(table, before[0])
+        raise damaged_row(table, before[0])
     for key, stored in rows:
         if key <= last or key < start or crc32(stored, crc32(key, seed)) != _SOUND:
-            raise damaged(table, key)
+            raise damaged_row(table, key)
         if not count and txn.get(table, key) is None:
             raise incomplete(table)
         if stop is not None and key >= stop:
@@ -123,10 +123,10 @@ def scan_back(txn: Transaction, table: str, below: bytes | None = None) -> Itera
     seed, count, last = _SEEDS[table], 0, below
     behind, rows = (None, txn.scan_back(table)) if below is None else txn.parted_back(table, below)
     if behind is not None and (behind[0] < (below or b"") or crc32(behind[1], crc32(behind[0], seed)) != _SOUND):
-        raise damaged(table, behind[0])
+        raise damaged_row(table, behind[0])
     for key, stored in rows:
         if (last is not None and key >= last) or crc32(stored, crc32(key, seed)) != _SOUND:
-            raise damaged(table, key)
+            raise damaged_row(table, key)
         if not count and txn.get(table, key) is None:
             raise incomplete(table)
         yield key, stored[:-_SUM_BYTES]
@@ -162,7 +162,7 @@ def _unpack_slowly(kind: Any, value: bytes) -> Any:
         raise StoreError(f"a view is damaged (value {value[:20].hex()}...); {_MEND}") from error
 
 
-def damaged(table: str, key: bytes) -> StoreError:
+def damaged_row(table: str, key: bytes) -> StoreError:
     """Return the error of a row that is not as it was written."""
     return StoreError(f"a view is damaged: {_named(table, key)}; {_MEND}")
 

@@ -15,7 +15,7 @@ from ..core.job import Job
 from ..errors import CorruptLog
 from ..events.codec import decode_all
 from ..events.types import RETENTION_STREAM, Enqueued, Recorded, RetentionApplied, Stream
-from ..store.event_reader import NAMED, EventReader, stream_of
+from ..store.event_reader import NAMED, EventReader, stream_of_key
 from ..store.store import Row, Store, Transaction, key_of
 from ..store.tables import LOG, STREAMS
 from .row_codec import seal_all
@@ -152,7 +152,7 @@ def _followed(
     more than `most_bytes`.
     """
     left = float("inf") if most_bytes is None else most_bytes
-    streams: list[_OnTheWay] = [(int.from_bytes(last, "big"), stream_of(key), []) for key, last in rows]
+    streams: list[_OnTheWay] = [(int.from_bytes(last, "big"), stream_of_key(key), []) for key, last in rows]
     going = [each for each in streams if each[0]]
     while going:
         going.sort(key=itemgetter(0))  # reading in order is fast

@@ -247,7 +247,7 @@ def changes(moved: Moved, promoted_us: int) -> dict[str, Change]:
     return found
 
 
-def recounted(moved: Moved) -> dict[counts.Change, int]:
+def recounted(moved: Moved) -> dict[counts.CountChange, int]:
     """Return how the counts change when jobs become what they are after."""
     found = Counter([(job.spec.queue, job.state) for job in moved.after.values() if job is not None])
     left = [was for number in moved.after if (was := moved.before.get(number)) is not None]

@@ -42,10 +42,10 @@ def match(txn: Transaction, typed: str, *, or_removed: bool = False) -> str:
             return found[0]
         if found:
             raise AmbiguousJob(typed, found[:TOLD], is_all=len(found) <= TOLD)
-    raise JobNotFound(typed, removed=was_removed, near=() if was_removed else near(txn, typed))
+    raise JobNotFound(typed, removed=was_removed, near=() if was_removed else near_ids(txn, typed))
 
 
-def near(txn: Transaction, typed: str) -> list[str]:
+def near_ids(txn: Transaction, typed: str) -> list[str]:
     """Return up to three ids that look like what was typed: in other case, one slip away, or beginning alike."""
     if len(typed) > ID_CHARS + 1:  # no id is so long, nor a slip away; the looks below grow with its length
         return []

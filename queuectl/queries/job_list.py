@@ -87,7 +87,7 @@ def _taken(read: Read, walk: Walk, where: Filter, limit: int | None = None) -> I
                     is_over = True
                     break
                 if where.fits(job):
-                    found.append(presence.shown(txn, job))
+                    found.append(presence.with_true_lease(txn, job))
                     if len(found) == left:
                         break
         yield from found

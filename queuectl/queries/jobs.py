@@ -60,7 +60,7 @@ def number_of(txn: Transaction, job_id: str) -> int:
     return number
 
 
-def stream_of(txn: Transaction, name: str) -> Stream:
+def find_stream(txn: Transaction, name: str) -> Stream:
     """Return the stream of a job by its id, or the named stream where no job ever had that for an id.
 
     Raises JobNotFound, or InvalidInput for a worker that never was.
@@ -81,7 +81,7 @@ def history(txn: Transaction, name: str, lives: int | None = None) -> list[Recor
 
     `lives`: of the last so many jobs of the id.
     """
-    log, stream = EventReader(txn), stream_of(txn, name)
+    log, stream = EventReader(txn), find_stream(txn, name)
     if isinstance(stream, int) and log.is_gone(stream):
         raise JobNotFound(name)  # a row of `removed` outlived it
     if lives is None or not isinstance(stream, int):
@@ -274,7 +274,7 @@ def _beat_us(txn: Transaction, path: Path, worker: str, now_us: int) -> int | No
 
 
 def _seen_us(path: Path, worker: str, now_us: int) -> int | None:
-    sighting = lock_file.look(path, worker)
+    sighting = lock_file.sighting_of(path, worker)
     if sighting is None or not sighting.is_of_this_boot:
         return None
     return now_us - round((booted_s() - sighting.seen_boot_s) * 1_000_000)

@@ -56,7 +56,7 @@ def _in_order(txn: Transaction, state: JobState | None, queue: str | None, latel
 
 def _running(txn: Transaction) -> list[Job]:
     held = (number for numbers in leases.held(txn).values() for number in numbers)
-    return sorted((presence.shown(txn, job) for job in _jobs(txn, held)), key=_since_us)
+    return sorted((presence.with_true_lease(txn, job) for job in _jobs(txn, held)), key=_since_us)
 
 
 def _since_us(job: Job) -> int:

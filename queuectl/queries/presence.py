@@ -67,7 +67,7 @@ def drop(txn: Transaction, worker: str) -> None:
     txn.delete(TABLE, worker.encode())
 
 
-def shown(txn: Transaction, job: Job) -> Job:
+def with_true_lease(txn: Transaction, job: Job) -> Job:
     """Return a job with its lease as long as it really holds: by its claim, or by its worker's presence if later."""
     lease = job.lease
     if lease is None:

@@ -20,7 +20,7 @@ from ..system.untrusted import position_of
 from .segment import Segment
 
 
-def name_of(sequence: int, first: int, last: int) -> str:
+def segment_name(sequence: int, first: int, last: int) -> str:
     """Return the name of a segment."""
     return f"{sequence:06d}-{first}-{last}{SEGMENT}"
 
@@ -62,7 +62,7 @@ def _push(
         heappush(merged, (row[0], which, row[1], more))
 
 
-def lacking(directories: Iterable[Path], last: int, at_most: int) -> list[int]:
+def missing_segments(directories: Iterable[Path], last: int, at_most: int) -> list[int]:
     """Return which segments are not there, the first few of those numbered up to `last`, from their names alone."""
     there = found(directories)
     return list(islice((sequence for sequence in range(1, last + 1) if sequence not in there), at_most))
@@ -79,7 +79,7 @@ def span_of(path: Path) -> tuple[int, int]:
     return first, last
 
 
-def history(directories: Iterable[Path], origin: bytes | None, job_id: str) -> list[Recorded]:
+def archived_events(directories: Iterable[Path], origin: bytes | None, job_id: str) -> list[Recorded]:
     """Return the archived events of all jobs that had an id; raises BadSegment or CorruptLog."""
     told: dict[int, Recorded] = {}
     for segment in segments(directories, origin):

@@ -26,7 +26,7 @@ SHOWN: Final = 3
 ROWS_AT_ONCE: Final = 10_000
 
 
-def directories(txn: Transaction, path: Path) -> list[Path]:
+def archive_directories(txn: Transaction, path: Path) -> list[Path]:
     """Return where segments of a queue may lie: in the directory of its own, and wherever events say."""
     return list(dict.fromkeys([path / ARCHIVE, *(path / name for name in archives.known(txn))]))
 
@@ -40,7 +40,7 @@ def rows(store: Store) -> Iterator[StoredEvent]:
 
 def _places(txn: Transaction, store: Store) -> tuple[list[Path], bytes | None]:
     """Return where segments may lie, and whose they must be; None where retention let nothing go yet."""
-    return directories(txn, store.path), origin_of(txn, store.path) if EventReader(txn).cut() else None
+    return archive_directories(txn, store.path), origin_of(txn, store.path) if EventReader(txn).cut() else None
 
 
 def origin_of(txn: Transaction, path: Path) -> bytes:
@@ -50,7 +50,7 @@ def origin_of(txn: Transaction, path: Path) -> bytes:
     """
     log, last = EventReader(txn), archives.last(txn)
     origin, cut = log.origin(), log.cut()
-    for place in directories(txn, path) if last is not None and cut else ():
+    for place in archive_directories(txn, path) if last is not None and cut else ():
         with suppress(BadSegment):  # of which those tell who read it
             sealed = archive.found([place]).get(last.sequence) if last is not None else None
             header = None if sealed is None else _header(sealed, _stamp(sealed))
@@ -104,14 +104,14 @@ def _log(store: Store, until: int) -> Iterator[StoredEvent]:
             yield found, value
 
 
-def lacking(store: Store) -> str:
+def missing_text(store: Store) -> str:
     """Return which segments are not there, and where they are looked for; "" where all are."""
     with store.read() as txn:
         last = archives.last(txn)
         if last is None:
             return ""
-        places = directories(txn, store.path)
-    missing = archive.lacking(places, last.sequence, SHOWN + 1)
+        places = archive_directories(txn, store.path)
+    missing = archive.missing_segments(places, last.sequence, SHOWN + 1)
     names = ", ".join(f"{sequence:06d}-*{SEGMENT}" for sequence in missing[:SHOWN])
     more = " ..." if missing[SHOWN:] else ""
     return f"{names}{more} in {' or '.join(map(str, places))}" if missing else ""
@@ -122,21 +122,23 @@ def history(store: Store, job_id: str, lives: int | None = None) -> list[Recorde
 
     `lives`: of the last so many jobs of the id. Raises JobNotFound or InvalidInput.
     """
-    refusal: JobNotFound | InvalidInput | None = None
+    not_found: JobNotFound | InvalidInput | None = None
     with store.read() as txn:
         try:
             there = jobs.history(txn, job_id, lives)
         except (JobNotFound, InvalidInput) as error:
-            there, refusal = [], error
+            there, not_found = [], error
         places, origin = _places(txn, store)
     has_enough = lives is not None and len(_births(there)) >= lives
     found = (
-        {each.position: each for each in archive.history(places, origin, job_id)} if origin and not has_enough else {}
+        {each.position: each for each in archive.archived_events(places, origin, job_id)}
+        if origin and not has_enough
+        else {}
     )
     found |= {each.position: each for each in there}
-    if not found and refusal is not None:
-        missing = lacking(store) if origin and isinstance(refusal, JobNotFound) else ""
-        raise JobNotFound(job_id, archived_in=missing) if missing else refusal
+    if not found and not_found is not None:
+        missing = missing_text(store) if origin and isinstance(not_found, JobNotFound) else ""
+        raise JobNotFound(job_id, archived_in=missing) if missing else not_found
     of_a_job = any(isinstance(each.stream, int) for each in found.values())  # which may have a stream's name for an id
     told = [each for _, each in sorted(found.items()) if isinstance(each.stream, int) == of_a_job]
     births = _births(told)
@@ -156,7 +158,7 @@ def runs(store: Store, job_id: str) -> list[Run]:
     return jobs.runs_of(events[-1].stream, events)
 
 
-def refusal(store: Store, error: JobNotFound) -> JobNotFound:
+def not_found_error(store: Store, error: JobNotFound) -> JobNotFound:
     """Return the refusal of a job that is not there, with where it is archived if it is.
 
     Raises BadSegment where that cannot be told, and nothing else can be said of the id.
@@ -166,7 +168,7 @@ def refusal(store: Store, error: JobNotFound) -> JobNotFound:
     with suppress(BadSegment) if error.near else nullcontext():
         if found := segment_of(store, error.job_id):
             return JobNotFound(error.job_id, archived_at=found)
-    missing = "" if error.near else lacking(store)
+    missing = "" if error.near else missing_text(store)
     return JobNotFound(error.job_id, archived_in=missing) if missing else error
 
 
@@ -215,7 +217,7 @@ def missing_history(store: Store, events: list[Recorded]) -> str | None:
     """Return what a history lacks, since the segment that has it is not there; None where it lacks nothing."""
     if not events:
         return None
-    missing = lacking(store)
+    missing = missing_text(store)
     there = {each.position for each in events}
     gaps = [each.prev for each in events if each.prev and each.prev not in there]
     if gaps:

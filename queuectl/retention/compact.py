@@ -13,7 +13,7 @@ from typing import Final
 from ..display import shown
 from ..engine.unit_of_work import Engine, Unit
 from ..errors import CompactBusy, InvalidInput, StoreError
-from ..events.codec import unpack
+from ..events.codec import unpack_envelope
 from ..events.types import RETENTION_STREAM, RetentionApplied
 from ..outputs import storage
 from ..projections import archives, children
@@ -27,7 +27,17 @@ from ..system.interrupts import own
 from ..system.queue_files import ARCHIVE
 from . import archive
 from .archived_history import origin_of
-from .policy import ChosenStreams, Compacted, Going, Limits, Rule, check_streams, choose, counted, superseded
+from .policy import (
+    ChosenStreams,
+    Compacted,
+    LeavingStream,
+    Limits,
+    Rule,
+    check_streams,
+    counted,
+    next_streams,
+    superseded,
+)
 from .segment import BlockEntry, Header, Piece, Segment, SegmentWriter
 
 PIECE_BYTES: Final = 256 << 10
@@ -92,7 +102,7 @@ class Retention:
         events = size = 0
         while through is not None and events < self._limits.segment_events and size < self._limits.segment_bytes:
             with self._store.read() as txn:
-                part = choose(txn, self._rule, through, self._limits)
+                part = next_streams(txn, self._rule, through, self._limits)
             parts.append(part)
             through, events, size = part.through, events + part.events, size + part.bytes
             yield self.done
@@ -102,7 +112,7 @@ class Retention:
                 old += rows
                 yield self.done
             if old:
-                parts[-1] = ChosenStreams([*parts[-1].going, Going(RETENTION_STREAM, old)], None)
+                parts[-1] = ChosenStreams([*parts[-1].going, LeavingStream(RETENTION_STREAM, old)], None)
 
     def _let_go(self, parts: Sequence[ChosenStreams]) -> Iterator[Compacted]:
         going = [each for part in parts for each in part.going]
@@ -112,7 +122,7 @@ class Retention:
         begin, end = self.done.position, counted(self.done, parts[-1]).position
         header = self._prepare()
         path, digest = yield from self._seal(header, going, end)
-        for _ in Segment(path).check(digest, unpack):
+        for _ in Segment(path).check(digest, unpack_envelope):
             yield self.done
         self.done = self.done._replace(segments=(*self.done.segments, str(path)))
         half = (begin + end) // 2
@@ -137,14 +147,16 @@ class Retention:
         with self._store.read() as txn:
             return all(txn.get(LOG, key) == value for key, value in rows)
 
-    def _seal(self, header: Header, going: Sequence[Going], end: int) -> Generator[Compacted, None, tuple[Path, bytes]]:
+    def _seal(
+        self, header: Header, going: Sequence[LeavingStream], end: int
+    ) -> Generator[Compacted, None, tuple[Path, bytes]]:
         """Write a segment, have it on disk under its name; yields that and its SHA-256 at the end.
 
         For whoever watches, that is half of the way to the position `end`.
         """
         rows = sorted(row for each in going for row in each.rows)
         first, last = (int.from_bytes(key, "big") for key in (rows[0][0], rows[-1][0]))
-        path = self._directory / archive.name_of(header.sequence, first, last)
+        path = self._directory / archive.segment_name(header.sequence, first, last)
         numbers = [each.stream for each in going if isinstance(each.stream, int)]
         writer = SegmentWriter(archive.partial_of(self._directory, header.origin), header)
         try:
@@ -165,7 +177,7 @@ class Retention:
             raise
         return path, digest
 
-    def _cut(self, chosen: Sequence[Going], header: Header, segment: str, digest: bytes) -> list[Going]:
+    def _cut(self, chosen: Sequence[LeavingStream], header: Header, segment: str, digest: bytes) -> list[LeavingStream]:
         """Archive and drop what was chosen and has not moved on, in one transaction; returns what went."""
         rule = self._rule
         with self._engine.unit(actor=self._actor, reason=self._reason) as unit:
@@ -197,13 +209,13 @@ def _name_of(path: Path, directory: Path) -> str:
     return name
 
 
-def _is_as_it_was(txn: Transaction, going: Going) -> bool:
+def _is_as_it_was(txn: Transaction, going: LeavingStream) -> bool:
     if going.stream == RETENTION_STREAM:
         return True  # what goes of it is not its end
     return txn.get(STREAMS, stream_key(going.stream)) == key_of(going.last)
 
 
-def _delete(unit: Unit, going: Sequence[Going], numbers: Sequence[int]) -> None:
+def _delete(unit: Unit, going: Sequence[LeavingStream], numbers: Sequence[int]) -> None:
     txn = unit.txn
     rows = [key for each in going for key, _ in each.rows]
     log_rows.remove(txn, rows, [stream_key(each.stream) for each in going if each.stream != RETENTION_STREAM])

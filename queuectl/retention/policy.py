@@ -23,7 +23,7 @@ from ..events.types import (
 )
 from ..projections import archives, jobs
 from ..projections.views import is_let_go
-from ..store.event_reader import NAMED, EventReader, stream_of
+from ..store.event_reader import NAMED, EventReader, stream_of_key
 from ..store.store import Row, Store, Transaction, key_of
 from ..store.tables import LOG, STREAMS
 
@@ -72,8 +72,8 @@ class Limits(NamedTuple):
     segment_bytes: int = 64 << 20
 
 
-class Going(NamedTuple):
-    """A stream that goes, or a part of the `retention` stream: its events, last first.
+class LeavingStream(NamedTuple):
+    """A stream that leaves the log, or a part of the `retention` stream: its events, last first.
 
     `id` is the job's, or the stream's name; `cause` is the job's.
     """
@@ -102,7 +102,7 @@ class Going(NamedTuple):
 class ChosenStreams(NamedTuple):
     """What goes of the streams up to and with the key `through`; None: there are none after them."""
 
-    going: list[Going]
+    going: list[LeavingStream]
     through: bytes | None
 
     @property
@@ -116,9 +116,9 @@ class ChosenStreams(NamedTuple):
         return sum(each.bytes for each in self.going)
 
 
-def choose(txn: Transaction, rule: Rule, after: bytes, limits: Limits) -> ChosenStreams:
+def next_streams(txn: Transaction, rule: Rule, after: bytes, limits: Limits) -> ChosenStreams:
     """Find the next streams that go, after a key of `streams`, with their events; raises CorruptLog."""
-    going: list[Going] = []
+    going: list[LeavingStream] = []
     effort = events = size = 0
     through = after
     for key, last in _old_streams(txn, rule, after):
@@ -173,7 +173,7 @@ def superseded(store: Store, upto: int, directory: str) -> Iterator[list[Row]]:
                 recorded = decode(key, value)
                 if not isinstance(recorded.event, RetentionApplied):
                     raise CorruptLog(recorded.position, "what leads there is of stream retention, and it is not")
-                if (name := archives.directory_of(recorded.event.archive)) in told and recorded.position <= upto:
+                if (name := archives.segment_directory(recorded.event.archive)) in told and recorded.position <= upto:
                     rows.append((key, value))
                 told.add(name)
                 position = recorded.prev
@@ -190,7 +190,7 @@ def plan(store: Store, rule: Rule) -> Generator[Compacted, None, None]:
     through: bytes | None = b""
     while through is not None:
         with store.read() as txn:
-            chosen = choose(txn, rule, through, Limits())
+            chosen = next_streams(txn, rule, through, Limits())
         found, through = counted(found, chosen), chosen.through
         yield found
 
@@ -213,9 +213,9 @@ def _old_streams(txn: Transaction, rule: Rule, after: bytes) -> Iterator[Row]:
     yield from txn.scan(STREAMS, max(after + b"\0", _WORKERS), _WORKERS + b"\xff")
 
 
-def _going(txn: Transaction, rule: Rule, key: bytes, last: bytes) -> Going | None:
+def _going(txn: Transaction, rule: Rule, key: bytes, last: bytes) -> LeavingStream | None:
     """Return a stream with its events where it goes; raises CorruptLog where `last` is not its last event."""
-    version, stream = int.from_bytes(last, "big"), stream_of(key)
+    version, stream = int.from_bytes(last, "big"), stream_of_key(key)
     job = jobs.get(txn, stream) if isinstance(stream, int) else None
     if job is not None:
         is_last, goes = job.version == version, is_let_go(job, upto=rule.upto, keep_dead=rule.keep_dead)
@@ -229,10 +229,10 @@ def _going(txn: Transaction, rule: Rule, key: bytes, last: bytes) -> Going | Non
     return _gather(txn, key, last) if goes else None
 
 
-def _gather(txn: Transaction, key: bytes, last: bytes) -> Going:
+def _gather(txn: Transaction, key: bytes, last: bytes) -> LeavingStream:
     """Follow a stream back to its beginning; raises CorruptLog where that leads into another."""
     found: list[Row] = []
-    stream = stream_of(key)
+    stream = stream_of_key(key)
     job_id, cause = "", 0
     for row, event in _back(txn, int.from_bytes(last, "big")):
         if event.stream != stream or (row[0] == key) != isinstance(event.event, Enqueued):
@@ -243,10 +243,10 @@ def _gather(txn: Transaction, key: bytes, last: bytes) -> Going:
         if row[0] == key:
             break  # what was before belongs to an earlier job of the same id
     if isinstance(stream, str):
-        return Going(stream, found, key[1:].decode(errors="replace"))
+        return LeavingStream(stream, found, key[1:].decode(errors="replace"))
     if not found or found[-1][0] != key:
         raise CorruptLog(stream, f"what leads there from position {int.from_bytes(last, 'big')} is missing")
-    return Going(stream, found, job_id, cause)
+    return LeavingStream(stream, found, job_id, cause)
 
 
 def _back(txn: Transaction, position: int) -> Iterator[tuple[Row, Recorded]]:

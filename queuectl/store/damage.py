@@ -11,7 +11,7 @@ from typing import Final
 from ..errors import StoreError
 from ..system.interrupts import is_another_s
 
-KINDS: Final = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, SystemError, struct.error)
+DAMAGE_ERRORS: Final = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, SystemError, struct.error)
 """What Python, msgpack and the engine's binding raise over bytes that cannot be."""
 
 _READERS: Final = (
@@ -33,7 +33,7 @@ _SHOWN: Final = 80
 
 def of_rows(error: BaseException, path: Path) -> StoreError | None:
     """Return the error to raise in the place of one met while rows of a store were read or written, None of others."""
-    if not isinstance(error, KINDS) or not _passed_through_rows(error) or is_another_s(error):
+    if not isinstance(error, DAMAGE_ERRORS) or not _passed_through_rows(error) or is_another_s(error):
         return None
     found = " ".join(f"{type(error).__name__}: {error}".split())[:_SHOWN]
     return StoreError(

@@ -37,19 +37,19 @@ def faults(path: Path) -> list[str]:
         return [str(error)]
 
 
-def damaged(path: Path, error: lmdb.Error) -> StoreError:
+def damaged_file(path: Path, error: lmdb.Error) -> StoreError:
     """Return the error for a file in which LMDB met what cannot be."""
     found, advice = str(error).rstrip("."), advice_on(error, "type `queuectl verify`, then restore a backup")
     return StoreError(f"cannot open the queue at {path}: {found}; {advice}")
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def as_store_error(path: Path) -> Iterator[None]:
     """Raise what LMDB says of a file meanwhile as StoreError."""
     try:
         yield
     except lmdb.Error as error:
-        raise damaged(path, error) from error
+        raise damaged_file(path, error) from error
 
 
 def check_length(path: Path, env: lmdb.Environment) -> None:
@@ -86,7 +86,7 @@ def peek(path: Path) -> Peeked:
         raise NoQueue(str(path))
     held = hold_files(path, create=False)
     try:
-        with told(path), opened_file(path) as opened, opened.reading() as env:
+        with as_store_error(path), opened_file(path) as opened, opened.reading() as env:
             check_length(path, env)
             check_format(env, path, None)
             with env.begin() as txn:
@@ -111,7 +111,7 @@ def compacted_copy(path: Path, target: Path) -> None:
             f"cannot copy the queue at {path}: data.mdb is damaged ({found[0]}); type `queuectl verify`, then restore "
             "a backup"
         )
-    with told(path), opened_file(path) as opened, opened.reading() as env:
+    with as_store_error(path), opened_file(path) as opened, opened.reading() as env:
         check_format(env, path, None)
         try:
             opened.copy_into(target)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from ..errors import CorruptLog
-from ..events.codec import decode, told
+from ..events.codec import decode, header_of
 from ..events.hash_chain import GENESIS, kept_by, link, link_all
 from ..events.types import RETENTION_STREAM, Claimed, Enqueued, Recorded, Removed, RetentionApplied, Stream
 from .store import Row, Transaction, key_of
@@ -26,7 +26,7 @@ class EventReader:
         self._txn = txn
         self._tail = last = txn.last(LOG)
         self._head = int.from_bytes(last[0], "big") if last else 0
-        tail = told(*last) if last else None
+        tail = header_of(*last) if last else None
         self.last_at_us = tail.t if tail else 0
         self._kept = tail.h if tail else GENESIS  # the digest that the last event keeps, of all before it
 
@@ -222,6 +222,6 @@ def stream_key(stream: Stream) -> bytes:
     return stream.to_bytes(8, "big") if isinstance(stream, int) else NAMED + stream.encode(errors="surrogatepass")
 
 
-def stream_of(key: bytes) -> Stream:
+def stream_of_key(key: bytes) -> Stream:
     """Return the stream of a key."""
     return key[1:].decode(errors="surrogatepass") if key[:1] == NAMED else int.from_bytes(key, "big")

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from ..errors import Conflict
 from ..events.codec import encode_all
+from ..events.event_log import Append
 from ..events.hash_chain import link, link_all
-from ..events.log import Append
 from ..events.types import NEW, Recorded
-from .event_reader import EventReader, stream_key, stream_of
+from .event_reader import EventReader, stream_key, stream_of_key
 from .store import Row
 from .tables import LOG, STREAMS
 
@@ -56,7 +56,7 @@ class EventWriter(EventReader):
             known = dict(found)
             for key, version in expected:
                 if (last := known.get(key, _NO_VERSION)) != version:
-                    raise Conflict(stream_of(key), int.from_bytes(version, "big"), int.from_bytes(last, "big"))
+                    raise Conflict(stream_of_key(key), int.from_bytes(version, "big"), int.from_bytes(last, "big"))
 
     def _chained(self, batch: Sequence[Recorded]) -> list[Row]:
         """Return the rows of a batch, the last with the digest of all before it."""

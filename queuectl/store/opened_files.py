@@ -12,7 +12,7 @@ from typing import Any, Final
 import lmdb
 
 from ..errors import NoQueue, StoreError
-from .data_file import check_length, damaged
+from .data_file import check_length, damaged_file
 from .lmdb_file import LmdbFile
 from .tables import CUT, LOG, META, Sets, TablesMissing, create_tables, open_tables, tables_there
 
@@ -52,7 +52,7 @@ class OpenedFiles:
         except BaseException as error:
             opened.close()
             if isinstance(error, lmdb.Error) and not self._is_suspect:
-                raise damaged(self.path, error) from error
+                raise damaged_file(self.path, error) from error
             raise
         self.freed_readers += freed
         self.sets, self.opened, self.is_read_only = sets, opened, read_only

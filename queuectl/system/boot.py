@@ -23,7 +23,7 @@ def boot() -> str:
 
 
 @cache
-def place() -> str:
+def pid_space() -> str:
     """Name where process ids mean what they mean here: the boot, and after a slash the namespace of processes.
 
     Either is empty where the platform does not say. A namespace's number is given away again when it is

@@ -208,7 +208,7 @@ def flush_all(directory: StrPath) -> None:
 
 
 @contextmanager
-def kept(directory: StrPath) -> Iterator[None]:
+def in_use(directory: StrPath) -> Iterator[None]:
     """Keep sweep() from removing a directory while it is being filled."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
@@ -242,7 +242,7 @@ def scratch_directory(parent: StrPath | None = None, *, is_named: bool = True) -
     os.mkdir(path, DIRECTORY_MODE)
     try:
         os.close(_open_made(path, _DIRECTORY, DIRECTORY_MODE, is_named=is_named))
-        with kept(path):
+        with in_use(path):
             yield path
     finally:
         _remove_all(path)

@@ -129,11 +129,11 @@ def _batch(txn: Transaction, after: int, head: int, names: dict[int, str | None]
     for _, recorded in batch:
         stream = recorded.stream
         if isinstance(stream, int) and stream not in names:
-            names[stream] = id_of(txn, stream)
+            names[stream] = job_id_at(txn, stream)
     return batch
 
 
-def id_of(txn: Transaction, number: int) -> str | None:
+def job_id_at(txn: Transaction, number: int) -> str | None:
     """Return the id of the job of a number, by its event in the log; None if that is not there."""
     value = txn.get(LOG, key_of(number))
     event = None if value is None else decode(key_of(number), value).event

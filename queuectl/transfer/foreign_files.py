@@ -10,7 +10,7 @@ from urllib.parse import quote
 from ..errors import StoreError
 from ..system.interrupts import own
 from ..system.untrusted import Malformed, json_value
-from .foreign_rows import ForeignKind, id_of, kind_of
+from .foreign_rows import ForeignKind, foreign_kind, id_of
 
 _WRAPPERS: Final = ("jobs", "dlq", "items", "data")
 """The one key of an object that holds the jobs, where it is no map of them."""
@@ -27,12 +27,12 @@ class ForeignRow(NamedTuple):
 JOBS_AT_MOST: Final = 50_000_000
 """Values in a file of jobs, which is read whole: as many as fit into memory anyway."""
 
-Rows = Callable[[], Iterator[ForeignRow]]
+ReadRows = Callable[[], Iterator[ForeignRow]]
 """Returns the rows, the same each time."""
 
 
 @contextmanager
-def json_rows(jobs: str, dlq: str | None) -> Iterator[Rows]:
+def json_rows(jobs: str, dlq: str | None) -> Iterator[ReadRows]:
     """Open a `jobs.json`, and the `dlq.json` that goes with it; raises StoreError."""
     rows = list(_json_file(jobs, ForeignKind.WAITING))
     if dlq is not None:
@@ -41,7 +41,7 @@ def json_rows(jobs: str, dlq: str | None) -> Iterator[Rows]:
 
 
 @contextmanager
-def sqlite_rows(file: str, tables: Sequence[str]) -> Iterator[Rows]:
+def sqlite_rows(file: str, tables: Sequence[str]) -> Iterator[ReadRows]:
     """Open tables of a SQLite file, read-only and as they are now; none named is `jobs`. Raises StoreError."""
     if not Path(file).is_file():
         raise StoreError(f"cannot import {file}: there is no such file")
@@ -83,7 +83,7 @@ def _with_dead(jobs: list[ForeignRow], dead: list[ForeignRow]) -> list[ForeignRo
     rows = list(jobs)
     for row in dead:
         index = place.get(_id(row) or "")
-        if index is not None and kind_of(rows[index].fields) in (ForeignKind.DEAD, ForeignKind.FAILED):
+        if index is not None and foreign_kind(rows[index].fields) in (ForeignKind.DEAD, ForeignKind.FAILED):
             both = {**rows[index].fields, **{key: value for key, value in row.fields.items() if value is not None}}
             rows[index] = ForeignRow(f"{rows[index].where}, {row.where}", both, ForeignKind.DEAD)
         else:

@@ -118,7 +118,7 @@ def read(row: Fields, *, default: ForeignKind) -> ForeignJob:
     )
 
 
-def kind_of(row: Fields) -> ForeignKind | None:
+def foreign_kind(row: Fields) -> ForeignKind | None:
     """Return what a row's state amounts to, None where it has none or an unknown one."""
     fields, _ = _sorted_out(row)
     return _KIND_OF.get(_plain(str(fields.get("state", ""))))

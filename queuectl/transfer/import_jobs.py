@@ -35,7 +35,7 @@ from ..outputs.frames import STDERR, STDOUT, encode
 from ..projections import config, ids, jobs
 from ..store.store import Transaction
 from ..system.host import directory
-from .foreign_files import ForeignRow, Rows
+from .foreign_files import ForeignRow, ReadRows
 from .foreign_rows import ForeignJob, ForeignKind, id_of, read
 
 ACTOR: Final = "import"
@@ -95,7 +95,7 @@ class RefusedRow(QueuectlError):
 
 def adopt(
     engine: Engine,
-    rows: Rows,
+    rows: ReadRows,
     source: str,
     wanted: WantedJobs,
     *,

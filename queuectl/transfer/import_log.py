@@ -30,7 +30,7 @@ from ..store.tables import LOG, STREAMS
 from ..system.files import is_directory, make_private, open_private
 from ..system.interrupts import own
 from ..system.untrusted import json_object, whole_number
-from .export_log import NAMES_KEPT, SCHEMA, Exported, id_of
+from .export_log import NAMES_KEPT, SCHEMA, Exported, job_id_at
 from .readable_form import difference
 from .swap import install, is_there, staging
 
@@ -209,7 +209,7 @@ class _Import:
             names[number] = recorded.event.spec.id
         elif number not in names:
             with self._store.read() as txn:
-                found = id_of(txn, number)
+                found = job_id_at(txn, number)
             if found is None:
                 return None
             names[number] = found

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .http import refusal
+from .http import error_response
 from .peer_user import is_strangers
 
 OURS: Final = "x-queuectl"
@@ -66,7 +66,7 @@ class Admission:
         refused = self._refuse_stranger(scope) or refuse(
             self._rules, scope["method"], scope["path"], Headers(scope=scope)
         )
-        app = self._app if refused is None else refusal(*refused)
+        app = self._app if refused is None else error_response(*refused)
         await app(scope, receive, _with_headers(send))
 
     def _refuse_stranger(self, scope: Scope) -> RefusedRequest | None:
@@ -79,7 +79,7 @@ def refuse(rules: Rules, method: str, path: str, headers: Headers) -> RefusedReq
     """Return why a request is not let in, None where it is."""
     hosts = headers.getlist("host")
     host = hosts[0] if hosts else ""
-    name = name_of(host)
+    name = host_name(host)
     if len(hosts) != 1 or name is None:
         return RefusedRequest(400, f"no name and port: Host {', '.join(hosts)!r}; it is written as in localhost:8000")
     if rules.hosts is not None and name not in rules.hosts:
@@ -95,7 +95,7 @@ def refuse(rules: Rules, method: str, path: str, headers: Headers) -> RefusedReq
     return None if method in _LOOKS else _refuse_change(rules, host, headers)
 
 
-def name_of(host: str) -> str | None:
+def host_name(host: str) -> str | None:
     """Return the name or address in a Host header, without the port; None if it is none.
 
     Exactly as RFC 9112 has it, and no more: no user before an @, no dot at the end, no zone, no empty port.

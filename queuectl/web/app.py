@@ -17,7 +17,7 @@ from .access import Admission, Rules
 from .http import Desk, Endpoint, tell_nobody, tell_refused, tell_unexpected, tell_wrong_request
 from .http import changing as change
 from .http import looking as look
-from .searching import JobQuery
+from .job_search import JobQuery
 
 SCRIPTS = "page dead elements job jobcells jobs new output overview route said server state text"
 """The modules of the page's script; `page` loads the others."""

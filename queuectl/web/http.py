@@ -60,7 +60,7 @@ def document(value: object, status: int = 200, **headers: str) -> Response:
     return Response(dumps(value), status, headers, "application/json")
 
 
-def refusal(status: int, why: str) -> Response:
+def error_response(status: int, why: str) -> Response:
     """Answer with an error."""
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     return document({"error": why}, status, **headers)
@@ -98,23 +98,25 @@ def changing(change: Callable[..., Any], status: int = 200) -> Endpoint:
 async def tell_refused(request: Request, error: Exception) -> Response:
     """Answer with an expected error."""
     assert isinstance(error, QueuectlError)
-    return refusal(next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), str(error))
+    return error_response(next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), str(error))
 
 
 async def tell_nobody(request: Request, error: Exception) -> Response:
     """Answer one who left in the middle of what he sent: nothing of it was done."""
-    return refusal(400, "the request was cut short")
+    return error_response(400, "the request was cut short")
 
 
 async def tell_wrong_request(request: Request, error: Exception) -> Response:
     """Answer a request that no route takes."""
     assert isinstance(error, HTTPException)
-    return refusal(error.status_code, f"{request.method} {request.url.path}: {error.detail}")
+    return error_response(error.status_code, f"{request.method} {request.url.path}: {error.detail}")
 
 
 async def tell_unexpected(request: Request, error: Exception) -> Response:
     """Answer when the program is wrong; the traceback goes to the terminal."""
-    return refusal(500, f"{type(error).__name__}; the terminal of `queuectl dashboard` tells more; please report it")
+    return error_response(
+        500, f"{type(error).__name__}; the terminal of `queuectl dashboard` tells more; please report it"
+    )
 
 
 def _check_query(found: list[str], keys: tuple[str, ...]) -> None:

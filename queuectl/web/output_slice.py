@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from ..core.results import Run
 from ..outputs.frames import STREAM_NAMES
 from ..queue import Queue
-from ..worker.printed import frames_of, shown
+from ..worker.printed import frames_of, shown_content
 
 _decoder: Final = getincrementaldecoder("utf-8")
 
@@ -31,7 +31,7 @@ def slice_of(queue: Queue, run: Run, start: int, *, limit: int) -> Slice:
     whole, whole_end = 0, start
     is_full = False
     for frame in frames_of(queue, run, start):
-        pieces.append((STREAM_NAMES[frame.stream], decoders[frame.stream].decode(shown(frame))))
+        pieces.append((STREAM_NAMES[frame.stream], decoders[frame.stream].decode(shown_content(frame))))
         end, size = frame.end, size + len(frame.content)
         if not any(decoder.getstate()[0] for decoder in decoders.values()):
             whole, whole_end = len(pieces), end

@@ -19,8 +19,8 @@ from ..system.clock import SystemClock
 from ..system.host import directory
 from ..version import __version__
 from .http import Desk, WebRequest, document
+from .job_search import JobQuery, search
 from .output_slice import last_of, slice_of
-from .searching import JobQuery, search
 
 ROWS: Final = 50
 MOST_ROWS: Final = 500

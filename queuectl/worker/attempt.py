@@ -25,7 +25,7 @@ from typing import Final
 
 from ..core.job import Job
 from ..core.results import Captured, Result
-from ..outputs.frames import STDERR, STDOUT, Stream
+from ..outputs.frames import STDERR, STDOUT, OutputStream
 from .arrivals import interleave
 from .capture import Capture
 from .outcome import Stop, judge
@@ -74,7 +74,7 @@ class Attempt:
         self._remains: Remains | None = None
         self._make_capture = make_capture
         self._capture: Capture | None = None
-        self._flowing: set[Stream] = {STDOUT, STDERR}
+        self._flowing: set[OutputStream] = {STDOUT, STDERR}
         self._grace_s = grace_s
         self._started_at = now
         self._ended_at = NEVER
@@ -144,7 +144,7 @@ class Attempt:
         show_at = self._started_at + SHOW_AFTER_S if self.is_hiding else NEVER
         return min(self._timeout_at(), self._kill_at, self._look_at, show_at)
 
-    def read(self, stream: Stream) -> bool:
+    def read(self, stream: OutputStream) -> bool:
         """Read what lies in the pipes; returns False once the stream has ended."""
         self._gather()
         return stream in self._flowing
@@ -266,8 +266,8 @@ class Attempt:
         the end of the streams: a process in the background may keep them open, and even fill them faster
         than they are read. A pipe holds a mebibyte at the most.
         """
-        pieces: dict[Stream, list[bytes]] = {}
-        arrivals: list[Stream] = []
+        pieces: dict[OutputStream, list[bytes]] = {}
+        arrivals: list[OutputStream] = []
         for _ in range(_LOOKS):
             size = self._look(pieces)
             if not pieces:
@@ -282,7 +282,7 @@ class Attempt:
             self._capture = self._make_capture()
         self._capture.add(printed, interleave(arrivals, printed))
 
-    def _look(self, pieces: dict[Stream, list[bytes]]) -> int:
+    def _look(self, pieces: dict[OutputStream, list[bytes]]) -> int:
         """Read each pipe once; returns how much there was."""
         size = 0
         for stream in (STDOUT, STDERR):
@@ -296,7 +296,7 @@ class Attempt:
         return size
 
 
-def token_of(job: Job) -> int:
+def lease_token(job: Job) -> int:
     """Return the token of the lease under which a job runs here."""
     assert job.lease is not None, "a job that runs has a lease"
     return job.lease.token

@@ -11,7 +11,7 @@ from typing import Final
 
 from ..core.results import Captured
 from ..events.types import Output
-from ..outputs.frames import CUT, STDERR, STDOUT, Stream, content_of, cut_frame, read_frames
+from ..outputs.frames import CUT_FRAME, STDERR, STDOUT, OutputStream, content_of, cut_frame, read_frames
 from .head_tail_buffer import Bounded
 from .spill_file import Spill
 
@@ -60,7 +60,9 @@ class Capture:
         self._tallies = {STDOUT: _Tally(), STDERR: _Tally()}
         self._stderr_tail = b""
 
-    def add(self, printed: Mapping[Stream, bytes], pieces: Iterable[tuple[Stream, bytes]] | None = None) -> None:
+    def add(
+        self, printed: Mapping[OutputStream, bytes], pieces: Iterable[tuple[OutputStream, bytes]] | None = None
+    ) -> None:
         """Take what streams printed; where it came by turns, all of it once more, in pieces."""
         for stream, data in printed.items():
             self._tallies[stream].add(data)
@@ -152,7 +154,7 @@ class Capture:
         """Return of these frames what the store takes."""
         small = Bounded(SMALL_BYTES - _CUT_FRAME_BYTES, tail_bytes=SMALL_BYTES)
         for frame in read_frames(frames):
-            if frame.stream == CUT:
+            if frame.stream == CUT_FRAME:
                 small.close_head()
             else:
                 small.add_tail(frame.stream, small.add(frame.stream, frame.content))

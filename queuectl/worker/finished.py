@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from ..core.results import Result
-from .attempt import Attempt, token_of
+from .attempt import Attempt, lease_token
 from .spill_file import not_on_disk
 
 
@@ -16,7 +16,7 @@ class Finished:
 
     def add(self, attempt: Attempt) -> None:
         """Keep a run that is over."""
-        self._attempts[token_of(attempt.job)] = attempt
+        self._attempts[lease_token(attempt.job)] = attempt
 
     def flushed(self, results: list[Result]) -> list[Result]:
         """Have on disk what runs printed to files; returns the results, without the files that it does not take.
@@ -30,8 +30,8 @@ class Finished:
         if not lost:
             return results
         return [
-            self._attempts[token_of(result.job)].without_file(result)
-            if files.get(token_of(result.job)) in lost
+            self._attempts[lease_token(result.job)].without_file(result)
+            if files.get(lease_token(result.job)) in lost
             else result
             for result in results
         ]
@@ -39,7 +39,7 @@ class Finished:
     def recorded(self, results: Iterable[Result]) -> None:
         """Clean up after runs whose end is recorded, and let go of those whose end was refused."""
         for result in results:
-            if (attempt := self._attempts.pop(token_of(result.job), None)) is not None:
+            if (attempt := self._attempts.pop(lease_token(result.job), None)) is not None:
                 attempt.recorded()
         self._attempts.clear()
         self._on_disk.clear()

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ..core.shells import DEFAULT as DEFAULT_SHELL
 from ..core.shells import words_before
 from ..events.types import Command
-from ..outputs.frames import STDERR, STDOUT, Stream
+from ..outputs.frames import STDERR, STDOUT, OutputStream
 from ..system.boot import booted_s
 from .arrivals import Arrivals, Watch
 from .posix_spawn import Attributes, SpawnEnvironment, Strings, close, pipe, spawn, strings
 from .process import Child, OwnChild, Process
-from .start_errors import SpawnError, refusal
+from .start_errors import SpawnError, spawn_error
 
 if TYPE_CHECKING:
     from .parent import ParentHandle
@@ -115,11 +115,11 @@ class Launcher:
         if what.problem is not None or what.argv is None or what.env is None:
             raise SpawnError(f"the command or its environment cannot be passed on ({what.problem})")
         ends: list[int] = []
-        watch: Watch[Stream] | None = None
+        watch: Watch[OutputStream] | None = None
         try:
             for _ in (STDOUT, STDERR):
                 ends += pipe()
-            pipes: dict[Stream, int] = {STDOUT: ends[0], STDERR: ends[2]}
+            pipes: dict[OutputStream, int] = {STDOUT: ends[0], STDERR: ends[2]}
             watch = self._arrivals.watch({} if what.merge else pipes)  # merged, one pipe has all of it
             program = what.program if b"/" in what.program else _find(what.program, what.path, what.cwd_bytes)
             fds = (self._nulls[-1], ends[1], ends[1] if what.merge else ends[3])
@@ -130,7 +130,7 @@ class Launcher:
             if watch is not None:
                 watch.end()
             close(ends)
-            raise refusal(error, command=what.command, program=what.name, cwd=what.cwd) from error
+            raise spawn_error(error, command=what.command, program=what.name, cwd=what.cwd) from error
         close(ends[1::2])
         return Process(child, pipes, watch, born_s=(born_from_s, born_by_s))
 

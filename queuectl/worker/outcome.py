@@ -10,7 +10,7 @@ from ..display import as_typed
 from ..events.types import Failure, JobSpec
 from .process import UNKNOWN, signal_name
 
-Kind = Literal["completed", "failed", "cancelled", "released"]
+EndKind = Literal["completed", "failed", "cancelled", "released"]
 _LINE_CHARS: Final = 200
 _HEAD_CHARS: Final = 60
 """Of a longer line its beginning is kept, which says what failed, and its end, which says why."""
@@ -31,7 +31,7 @@ class Stop(StrEnum):
 class Verdict(NamedTuple):
     """What is to be recorded of a run; `error` is for people, None where nothing went wrong."""
 
-    kind: Kind
+    kind: EndKind
     return_code: int | None = None
     signal: str | None = None
     failure: str | None = None

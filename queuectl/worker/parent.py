@@ -14,7 +14,7 @@ from pathlib import Path
 from socket import MSG_WAITALL, SHUT_RDWR, send_fds, socketpair
 from typing import Final
 
-from ..liveness.command_parent import ENDED, REPORT, REQUEST, START, Particulars
+from ..liveness.command_parent import PARENT_ENDED, REPORT, REQUEST, START, Particulars
 from .helper_process import Helper
 
 _ENDS_S: Final = 5.0
@@ -61,7 +61,7 @@ class Fostered:
 
     def hear(self, pid: int, value: int) -> None:
         """Take note of what its parent tells."""
-        if pid == ENDED:
+        if pid == PARENT_ENDED:
             self._status = value
             self._ended.set()
         else:

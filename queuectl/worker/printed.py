@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ..core.results import Run
-from ..outputs.frames import CUT, HEADER_BYTES, Frame, cut_line, end_of, read_frames
+from ..outputs.frames import CUT_FRAME, HEADER_BYTES, Frame, cut_line, end_of, read_frames
 from ..queue import Queue
 
 CHUNK_BYTES: Final = 256 << 10
@@ -38,6 +38,6 @@ def _is_whole(queue: Queue, run: Run, start: int) -> bool:
     return bool(queue.output_frames(run, start + end_of(header) - 1, limit=1))
 
 
-def shown(frame: Frame) -> bytes:
+def shown_content(frame: Frame) -> bytes:
     """Return what is shown of a frame: its content, or how much was cut."""
-    return cut_line(frame.content) if frame.stream == CUT else frame.content
+    return cut_line(frame.content) if frame.stream == CUT_FRAME else frame.content

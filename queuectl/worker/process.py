@@ -9,7 +9,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
 
-from ..outputs.frames import Stream
+from ..outputs.frames import OutputStream
 from ..system.processes import exit_status
 from .arrivals import Watch
 from .posix_spawn import close
@@ -64,8 +64,8 @@ class Process:
     def __init__(
         self,
         child: Child,
-        pipes: dict[Stream, int],
-        watch: Watch[Stream],
+        pipes: dict[OutputStream, int],
+        watch: Watch[OutputStream],
         *,
         born_s: tuple[float, float],
     ) -> None:
@@ -106,14 +106,14 @@ class Process:
         """Let the system forget it, if it has exited."""
         self._child.reap()
 
-    def read(self, stream: Stream) -> bytes | None:
+    def read(self, stream: OutputStream) -> bytes | None:
         """Return what lies in a pipe, b"" at its end, None when there is nothing just now."""
         try:
             return os.read(self.pipes[stream], READ_BYTES)
         except BlockingIOError:
             return None
 
-    def arrivals(self) -> list[Stream]:
+    def arrivals(self) -> list[OutputStream]:
         """Return the streams that were printed to since the last time, in order, as far as that is known."""
         return self._watch.take()
 
@@ -127,7 +127,7 @@ class Process:
             return True
         return True
 
-    def close(self, *, but: Collection[Stream] = ()) -> list[int]:
+    def close(self, *, but: Collection[OutputStream] = ()) -> list[int]:
         """Close the pipes, give up those of some streams, and let go of a process that has exited."""
         self.reap()
         self._watch.end()

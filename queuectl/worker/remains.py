@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import Final
 
-from ..liveness.orphans import EMPTY_LOOKS, Root, family, kill
+from ..liveness.orphans import EMPTY_LOOKS, Root, kill, living_processes
 from ..system.boot import sees_processes
 from ..system.processes import TICKS, Look, SeenProcesses, environ, look, seen, send
 from ..system.run_mark import MARK
@@ -133,7 +133,7 @@ class Remains:
 
     def _found(self, there: Look) -> list[SeenProcesses]:
         """Return what belongs to the run, and remember it: what it leaves later may be known by its session alone."""
-        found = family(there, self._root, [each for each in self._candidates(there) if self._is_kin(each)])
+        found = living_processes(there, self._root, [each for each in self._candidates(there) if self._is_kin(each)])
         self._known = {(each.pid, each.started) for each in found}
         own = {each.pid for each in found}
         self._sessions |= {each.session for each in found if each.session in own or each.session not in there.by_pid}

@@ -16,7 +16,7 @@ from ..core.results import Result
 from ..events.types import Failure
 from ..liveness.lock_file import LockFile
 from ..system.run_mark import mark_of
-from .attempt import GROUP_LOOK_S, LINGER_S, NEVER, Attempt, token_of
+from .attempt import GROUP_LOOK_S, LINGER_S, NEVER, Attempt, lease_token
 from .capture import Capture
 from .finished import Finished
 from .invocations import Invocations, without_settings
@@ -151,7 +151,7 @@ class Slots:
         """
         orders = []
         for job in jobs:
-            token = token_of(job)
+            token = lease_token(job)
             mark = mark_of(self._worker, token)
             find_remains = self._leftovers.finder(mark)
             attempt = Attempt(job, partial(self._capture, job), find_remains, now=now, grace_s=self._grace_s)
@@ -167,10 +167,10 @@ class Slots:
         if job is None:
             attempts = self._spawner.withdraw()
         else:
-            attempt = self._attempts.get(token_of(job))
+            attempt = self._attempts.get(lease_token(job))
             attempts = [] if attempt is None else self._spawner.withdraw([attempt])
         for attempt in attempts:
-            del self._attempts[token_of(attempt.job)], self._unsaid[attempt]
+            del self._attempts[lease_token(attempt.job)], self._unsaid[attempt]
         return [attempt.job for attempt in attempts]
 
     def pause(self, pause_s: float) -> None:
@@ -209,13 +209,13 @@ class Slots:
 
     def edited(self, job: Job) -> None:
         """Go by what a job says now: its time limit, which counts from the start of its run, may be another."""
-        if (attempt := self._attempts.get(token_of(job))) is not None:
+        if (attempt := self._attempts.get(lease_token(job))) is not None:
             attempt.job = job
             self._watch(attempt)
 
     def stop(self, job: Job, kind: Stop, *, now: float) -> bool:
         """Stop one run; tell whether there is one under the job's token to which that was news."""
-        attempt = self._attempts.get(token_of(job))
+        attempt = self._attempts.get(lease_token(job))
         if attempt is None or not attempt.stop(kind, now=now):
             return False
         self._watch(attempt)
@@ -320,7 +320,7 @@ class Slots:
         return [result]
 
     def _forget(self, attempt: Attempt) -> None:
-        del self._attempts[token_of(attempt.job)]
+        del self._attempts[lease_token(attempt.job)]
         self._fresh.pop(attempt, None)
         self._spawner.let_go(attempt, is_stuck=attempt.has_begun and not attempt.has_exited)
 
@@ -330,4 +330,4 @@ class Slots:
 
     def _is_ours(self, attempt: Attempt) -> bool:
         """Return whether a run is not over yet: the loop may have noticed its end by itself."""
-        return self._attempts.get(token_of(attempt.job)) is attempt
+        return self._attempts.get(lease_token(attempt.job)) is attempt

@@ -57,7 +57,7 @@ def none_at_all(error: Shortage) -> Shortage:
     return Shortage(f"{error}, and none runs; {_LIMITS}")
 
 
-def refusal(error: OSError, *, command: Command, program: str, cwd: str | None) -> SpawnError | Shortage:
+def spawn_error(error: OSError, *, command: Command, program: str, cwd: str | None) -> SpawnError | Shortage:
     """Return why a command was not started, by what the system said of it."""
     if error.errno in _SHORTAGES:
         return Shortage(f"the worker cannot start more commands now ({error.strerror})")

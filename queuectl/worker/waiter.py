@@ -3,7 +3,7 @@
 import select
 from typing import Final, NamedTuple, Protocol
 
-from ..outputs.frames import STDERR, STDOUT, Stream
+from ..outputs.frames import STDERR, STDOUT, OutputStream
 from ..system.wakeup import Doorbell
 from .attempt import Attempt
 from .signals import Signals
@@ -41,7 +41,7 @@ class Waiter:
         self._poll = select.poll()
         self._doorbell = doorbell
         self._signals = signals
-        self._watched: dict[int, tuple[Attempt, Stream]] = {}
+        self._watched: dict[int, tuple[Attempt, OutputStream]] = {}
         self.add_source(doorbell)
         self.add_source(signals)
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from queuectl.cli.app import queuectl
-from queuectl.cli.input.types import Value
+from queuectl.cli.input.param_types import JobValue
 from tests.docs import load
 
 from .conftest import CommandLine
@@ -26,7 +26,7 @@ FILES: list[tuple[str, click.Argument]] = [
     (name, param)
     for name, command, _ in PAGE.commands()
     for param in command.params
-    if isinstance(param, click.Argument) and isinstance(param.type, Value) and param.name in ("file", "files")
+    if isinstance(param, click.Argument) and isinstance(param.type, JobValue) and param.name in ("file", "files")
 ]
 NUMBERS = ("soon-ish", "x", "", "1e999", "-", "never", "\N{FULLWIDTH DIGIT ONE}x")
 LONG = "x" * 1_001
@@ -175,7 +175,7 @@ def test_every_option_is_tried() -> None:
     there = {param.opts[0] for _, param in OPTIONS}
     assert len(OPTIONS) > 100
     assert set(BAD) | set(LOOKED_UP) <= there
-    assert all(isinstance(param.type, Value) for _, param in OPTIONS if param.opts[0] not in {*BAD, *LOOKED_UP})
+    assert all(isinstance(param.type, JobValue) for _, param in OPTIONS if param.opts[0] not in {*BAD, *LOOKED_UP})
 
 
 @pytest.mark.parametrize(

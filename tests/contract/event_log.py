@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 
 from queuectl.errors import Conflict
-from queuectl.events.log import Append
+from queuectl.events.event_log import Append
 from queuectl.events.types import (
     CONFIG_STREAM,
     NEW,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from queuectl.errors import Conflict
-from queuectl.events.log import Append
+from queuectl.events.event_log import Append
 from queuectl.events.types import NEW, Recorded, Stream
 
 

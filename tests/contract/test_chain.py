@@ -7,8 +7,8 @@ import pytest
 
 from queuectl import Queue
 from queuectl.events.codec import encode
+from queuectl.events.event_log import Append
 from queuectl.events.hash_chain import GENESIS, kept_by, link
-from queuectl.events.log import Append
 from queuectl.events.types import NEW, Enqueued, JobSpec, Recorded
 from queuectl.store.event_reader import EventReader
 from queuectl.store.event_writer import EventWriter

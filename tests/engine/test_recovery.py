@@ -59,7 +59,7 @@ def test_who_has_no_descriptor_left_takes_nobody_for_gone(queue: Queue) -> None:
         [job] = queue.claim("w", 1, lease_s=0.01)
         time.sleep(0.02)  # the lease is to end
         with without_descriptors():
-            for look in (lock_file.is_held, lock_file.look, lock_file.seize):
+            for look in (lock_file.is_held, lock_file.sighting_of, lock_file.seize):
                 with pytest.raises(OSError, match="Too many open files"):
                     look(queue.path, "w")
             with suppress(OSError):

@@ -8,7 +8,7 @@ import msgpack
 import pytest
 
 from queuectl.errors import CorruptLog, NewerFormat
-from queuectl.events.codec import LAYOUTS, Data, decode, encode, name_of, unpack
+from queuectl.events.codec import LAYOUTS, Data, decode, encode, name_of, unpack_envelope
 from queuectl.events.types import Claimed, Enqueued, Event, JobSpec, Recorded, Renewed
 
 KEY = (7).to_bytes(8, "big")
@@ -26,7 +26,7 @@ def payload_of(value: bytes) -> Any:
     return msgpack.unpackb(value[4:])
 
 
-@pytest.mark.parametrize("read", [decode, unpack])
+@pytest.mark.parametrize("read", [decode, unpack_envelope])
 def test_a_text_that_is_not_utf8_is_corrupt(read: Callable[[bytes, bytes], Any]) -> None:
     """A str of msgpack's with bytes that are no UTF-8 is damage of the log, told with its position."""
     payload = stored("claimed", 1, {"w": "w~", "exp": 30})[4:].replace(b"w~", b"w\xff")

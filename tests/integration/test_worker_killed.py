@@ -211,7 +211,7 @@ def test_jobs_a_frozen_worker_had_claimed_ahead_cost_no_attempt(queue: Queue, st
 def freeze_with_jobs_ahead(queue: Queue, worker: LiveWorker, worker_id: str) -> tuple[set[str], set[str]] | None:
     """Freeze a worker that has claimed ahead: return what it had started and what it had not; let it go on if none."""
     pid = freeze(worker, queue.path, worker_id)
-    sighting = lock_file.look(queue.path, worker_id)
+    sighting = lock_file.sighting_of(queue.path, worker_id)
     assert sighting is not None
     held = {job.id: job.lease.token for job in queue.jobs(state="processing") if job.lease is not None}
     ahead = {job_id for job_id, token in held.items() if token > sighting.launched}

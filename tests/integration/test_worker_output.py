@@ -13,7 +13,7 @@ import pytest
 
 from queuectl import Queue
 from queuectl.events.types import Completed
-from queuectl.worker.printed import frames_of, shown
+from queuectl.worker.printed import frames_of, shown_content
 from tests.lives import state_of
 from tests.processes import is_alive, pid_in
 from tests.waiting import wait_until
@@ -25,7 +25,7 @@ MB = 1 << 20
 
 def printed(queue: Queue, job_id: str) -> bytes:
     """Return what the last run of a job printed, with its cuts."""
-    return b"".join(map(shown, frames_of(queue, queue.runs(job_id)[-1])))
+    return b"".join(map(shown_content, frames_of(queue, queue.runs(job_id)[-1])))
 
 
 def memory(pid: int, what: str) -> int:

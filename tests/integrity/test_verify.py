@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from queuectl import Queue
 from queuectl.errors import InvalidInput, NoQueue
+from queuectl.events.event_log import Append
 from queuectl.events.hash_chain import link
-from queuectl.events.log import Append
 from queuectl.events.types import Enqueued, Recorded, Removed, RetentionApplied
 from queuectl.integrity import verify_task
 from queuectl.integrity.verify import Verified, verify

@@ -11,7 +11,7 @@ import pytest
 
 from queuectl.liveness.lock_file import LaunchedRun, Sighting
 from queuectl.liveness.orphans import kill_orphans
-from queuectl.system.boot import awake_s, booted_s, place
+from queuectl.system.boot import awake_s, booted_s, pid_space
 from queuectl.system.processes import Look, SeenProcesses, look, seen, send
 from queuectl.system.run_mark import MARK, mark_of
 from tests.waiting import wait_until
@@ -21,7 +21,7 @@ TOKEN = 7
 
 def sighting(run: LaunchedRun, *, seen_boot_s: float) -> Sighting:
     """Return what the lock file of a worker that ran one command would say."""
-    return Sighting("w1", place(), 1, 60.0, awake_s(), seen_boot_s, None, TOKEN, [run])
+    return Sighting("w1", pid_space(), 1, 60.0, awake_s(), seen_boot_s, None, TOKEN, [run])
 
 
 class Started:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from queuectl.events.types import Output
-from queuectl.outputs.frames import STDERR, STDOUT, Stream, read_frames, read_stream
+from queuectl.outputs.frames import STDERR, STDOUT, OutputStream, read_frames, read_stream
 from queuectl.worker.capture import SMALL_BYTES, STDERR_TAIL_BYTES, TAIL_BYTES, Capture
 
 MIB = 1 << 20
@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> Path:
 def test_output_keeps_the_order_of_arrival(path: Path) -> None:
     """Both streams come back in the order in which they were read, or one of them alone."""
     capture = Capture(path, limit_bytes=MIB)
-    streams: list[Stream] = [STDOUT, STDERR, STDOUT, STDOUT]
+    streams: list[OutputStream] = [STDOUT, STDERR, STDOUT, STDOUT]
     for stream, data in zip(streams, [b"one ", b"two ", b"three ", b"four"], strict=True):
         capture.add({stream: data})
     frames = capture.finish().frames
@@ -203,7 +203,7 @@ def test_half_a_frame_is_left_for_later() -> None:
 def test_many_tiny_pieces_stay_bounded(path: Path) -> None:
     """A chatty command costs memory for its limit, not for its pieces."""
     capture = Capture(path, limit_bytes=SMALL_BYTES // 2)
-    streams: list[Stream] = [STDOUT, STDERR]
+    streams: list[OutputStream] = [STDOUT, STDERR]
     for n in range(20_000):
         capture.add({streams[n % 2]: b"."})
     captured = capture.finish()

@@ -9,8 +9,8 @@ from msgpack import packb
 
 from queuectl import JobRequest, JobState, Queue, StoreError
 from queuectl.errors import CorruptLog, IllegalTransition, NewerFormat, QueuectlError
-from queuectl.events.codec import LAYOUTS, name_of, unpack
-from queuectl.events.log import Append
+from queuectl.events.codec import LAYOUTS, name_of, unpack_envelope
+from queuectl.events.event_log import Append
 from queuectl.events.types import Completed, RetentionApplied
 from queuectl.projections import bulk_fold, compare, ready, rebuild, stream_walk
 from queuectl.projections.compare import Comparison
@@ -134,7 +134,7 @@ def illegal(txn: Transaction) -> None:
 
 def unknown(txn: Transaction) -> None:
     """Put an event of a type that nobody knows in the place of another."""
-    envelope = unpack(key_of(5), txn.get("log", key_of(5)) or b"")
+    envelope = unpack_envelope(key_of(5), txn.get("log", key_of(5)) or b"")
     payload = packb(envelope | {"y": "teleported"})
     txn.put("log", key_of(5), crc32(payload, crc32(key_of(5))).to_bytes(4, "big") + payload)
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from queuectl.core.decider import decide
 from queuectl.errors import QueuectlError
 from queuectl.events.codec import LAYOUTS
-from queuectl.events.log import Append
+from queuectl.events.event_log import Append
 from queuectl.events.types import CONFIG_STREAM, NEW, WORKER_STREAM, ConfigChanged, Event, JobSpec
 from queuectl.projections import children, marks, stream_walk
 from queuectl.projections.bulk_fold import Fold, heads_of_all, writes_of

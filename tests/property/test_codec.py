@@ -9,7 +9,7 @@ from msgspec import NODEFAULT
 from msgspec.structs import fields, replace
 
 from queuectl.errors import CorruptLog
-from queuectl.events.codec import LAYOUTS, decode, encode, unpack
+from queuectl.events.codec import LAYOUTS, decode, encode, unpack_envelope
 from queuectl.events.types import Enqueued, Recorded
 from tests.property.strategies import EVENTS, brief, recorded, thorough
 
@@ -104,6 +104,6 @@ def test_a_value_that_equals_its_default_is_not_stored(kind: type[Any], name: st
     [field] = [each for each in fields(said) if each.name == name]
     said = replace(said, **{name: anew(field.default)})
     kept = Recorded(int("1"), 5, 1, int("0"), "me", Enqueued(said) if kind is Enqueued else said, cause=int("0"))
-    stored = unpack(key_of(kept), encode(kept, key_of(kept)))
+    stored = unpack_envelope(key_of(kept), encode(kept, key_of(kept)))
     assert field.encode_name not in stored["d"]
     assert {"p", "c"}.isdisjoint(stored)

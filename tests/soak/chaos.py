@@ -175,7 +175,7 @@ class Chaos:
         return True
 
     def _can_stand_still(self, pid: int) -> bool:
-        seen = (lock_file.look(self.db_path, worker) for worker in lock_file.workers(self.db_path))
+        seen = (lock_file.sighting_of(self.db_path, worker) for worker in lock_file.workers(self.db_path))
         return any(each.writing_since_s is None for each in seen if each is not None and each.pid == pid)
 
     def _thaw(self) -> None:

@@ -19,7 +19,7 @@ from queuectl import JobRequest, Queue
 from queuectl.cli.lazy_group import VERBS
 from queuectl.errors import CorruptLog, NewerFormat
 from queuectl.events import codec
-from queuectl.events.codec import LAYOUTS, UPCASTS, decode, encode, unpack
+from queuectl.events.codec import LAYOUTS, UPCASTS, decode, encode, unpack_envelope
 from queuectl.events.hash_chain import GENESIS, link
 from queuectl.events.types import Recorded
 from queuectl.projections.layout import VIEWS_VERSION
@@ -83,7 +83,7 @@ def last_event_is(path: Path, **changes: Any) -> None:
     """Let the last event be something else, as a newer release might write it."""
     with Store.open(path, create=False) as store, store.write() as txn:
         key, value = txn.last("log") or (b"", b"")
-        txn.put("log", key, sealed(key, unpack(key, value) | changes))
+        txn.put("log", key, sealed(key, unpack_envelope(key, value) | changes))
 
 
 def sealed(key: bytes, envelope: dict[str, Any]) -> bytes:
@@ -150,7 +150,7 @@ INVENTED = {(layout.name, layout.version - 2): first_to_second for layout in LAY
 
 def aged(key: bytes, value: bytes, steps: int, **changes: Any) -> bytes:
     """Return a stored event as an older version of its type would have been stored."""
-    envelope = unpack(key, value) | changes
+    envelope = unpack_envelope(key, value) | changes
     data = to_first(envelope["d"]) if steps else envelope["d"]
     envelope |= {"v": envelope["v"] - steps, "d": first_to_second(data) if steps == 1 else data}
     return sealed(key, envelope)
@@ -187,7 +187,7 @@ def test_a_store_with_older_versions_opens_replays_and_goes_on(
     digest = GENESIS
     with Store.open(queue.path, create=False) as store, store.write() as txn:
         for number, (key, value) in enumerate(list(txn.scan("log"))):
-            is_old = unpack(key, value)["y"] == name
+            is_old = unpack_envelope(key, value)["y"] == name
             value = aged(key, value, number % 2 + 1 if is_old else 0, h=digest)
             txn.put("log", key, value)
             digest = link(digest, value)
@@ -201,7 +201,7 @@ def test_a_store_with_older_versions_opens_replays_and_goes_on(
         again.enqueue("true", id="next")
         assert again.replay(check=True).differences == []
     with Store.open(queue.path, create=False) as store, store.read() as txn:
-        assert unpack(*(txn.last("log") or (b"", b"")))["v"] == 1
+        assert unpack_envelope(*(txn.last("log") or (b"", b"")))["v"] == 1
     new = rows_of(queue.path)
     assert new["dead"] == views["dead"]
 

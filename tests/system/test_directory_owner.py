@@ -14,7 +14,7 @@ from queuectl import Queue
 from queuectl.errors import StoreError, Untrusted
 from queuectl.integrity.doctor import examine
 from queuectl.integrity.verify import verify
-from queuectl.liveness.lock_file import LockFile, look
+from queuectl.liveness.lock_file import LockFile, sighting_of
 from queuectl.projections.upgrade import needed
 from queuectl.system import files
 from queuectl.system.wakeup import Doorbell, ring
@@ -134,7 +134,7 @@ def test_no_link_is_followed_where_something_is_locked_or_written(tmp_path: Path
     (path / "workers" / "w.lock").symlink_to(target)
     (path / "workers" / "x.lock.new").symlink_to(target)
     (path / "doorbells" / "w.fifo").symlink_to(target)
-    assert look(path, "w") is None
+    assert sighting_of(path, "w") is None
     ring(path)
     with pytest.raises(FileExistsError):
         LockFile(path, "x", slots=1, lease_s=3)
@@ -172,7 +172,7 @@ def test_what_a_kill_left_half_made_goes_with_the_next_of_its_kind(tmp_path: Pat
     making = Path(files.scratch_path(tmp_path))
     making.mkdir()
     (making / "data.mdb").touch()
-    with files.kept(making):
+    with files.in_use(making):
         os.utime(making, (old, old))
         files.sweep_scratch(tmp_path)
         assert (making.exists(), draft.exists()) == (True, False)

@@ -32,7 +32,7 @@ from queuectl.engine.exchange import ERROR_CHARS, TAIL_CHARS
 from queuectl.errors import CorruptLog, StoreError
 from queuectl.events.codec import LAYOUTS
 from queuectl.events.codec import encode as encode_event
-from queuectl.events.log import Append
+from queuectl.events.event_log import Append
 from queuectl.events.types import (
     Cancelled,
     Claimed,

@@ -41,7 +41,7 @@ def test_any_other_does(tmp_path: Path, word: str) -> None:
 @pytest.mark.parametrize("worker", STRANGE)
 def test_a_worker_that_no_file_can_be_named_after_has_no_lock_file(tmp_path: Path, worker: str) -> None:
     """Whatever its id is, it is answered that there is none, and nothing is raised."""
-    assert lock_file.look(tmp_path, worker) is None
+    assert lock_file.sighting_of(tmp_path, worker) is None
     assert lock_file.is_held(tmp_path, worker) is None
     assert lock_file.seize(tmp_path, worker) is None
     lock_file.remove(tmp_path, worker)
@@ -64,7 +64,7 @@ def test_a_worker_s_id_is_no_way_out(tmp_path: Path, worker: str) -> None:
     place = lock_outside(tmp_path / "queue" / "q", worker)
     path = tmp_path / "queue" / "q"
     assert (tmp_path / "queue" / "outside.lock", tmp_path / "outside.lock").count(place.resolve()) == 1
-    assert lock_file.look(path, worker) is None
+    assert lock_file.sighting_of(path, worker) is None
     assert lock_file.is_held(path, worker) is None
     assert lock_file.seize(path, worker) is None
     lock_file.remove(path, worker)

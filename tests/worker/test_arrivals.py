@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queuectl.outputs.frames import STDERR, STDOUT, Stream, read_frames
+from queuectl.outputs.frames import STDERR, STDOUT, OutputStream, read_frames
 from queuectl.worker.arrivals import Arrivals, interleave
 from queuectl.worker.posix_spawn import pipe
 from tests.worker.driven import Driven, running_job
@@ -19,7 +19,7 @@ IN_ORDER = b"out 1\nerr 1\nout 2\nerr 2\nout 3\nerr 3\n"
 
 needs_notes = pytest.mark.skipif(not hasattr(os, "eventfd"), reason="needs inotify, which Linux has")
 
-Row = list[tuple[Stream, bytes]]
+Row = list[tuple[OutputStream, bytes]]
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_where_nothing_can_be_noted_stdout_comes_first() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from([STDOUT, STDERR]), st.integers(1, 3)), max_size=12))
-def test_notes_that_are_whole_give_the_very_order(row: list[tuple[Stream, int]]) -> None:
+def test_notes_that_are_whole_give_the_very_order(row: list[tuple[OutputStream, int]]) -> None:
     """Where each write is a line and is noted, nothing is out of its place."""
     writes: Row = [(stream, b"%d\n" % place) for place, (stream, count) in enumerate(row) for _ in range(count)]
     printed = {stream: b"".join(data for each, data in writes if each == stream) for stream, _ in writes}
@@ -105,7 +105,7 @@ def test_notes_that_are_whole_give_the_very_order(row: list[tuple[Stream, int]])
     st.lists(st.sampled_from([STDOUT, STDERR]), max_size=20),
     st.dictionaries(st.sampled_from([STDOUT, STDERR]), st.text("ab\n\r", min_size=1).map(str.encode), max_size=2),
 )
-def test_no_byte_is_lost_whatever_was_noted(notes: list[Stream], printed: dict[Stream, bytes]) -> None:
+def test_no_byte_is_lost_whatever_was_noted(notes: list[OutputStream], printed: dict[OutputStream, bytes]) -> None:
     """Each stream by itself stays what it was, though notes be missing, too many, or of nothing."""
     pieces = list(interleave(notes, printed))
     for stream in (STDOUT, STDERR):

@@ -7,7 +7,7 @@ import pytest
 
 from queuectl import Captured, Queue, Run
 from queuectl.outputs.frames import Frame, cut_frame, encode, read_frames
-from queuectl.worker.printed import CHUNK_BYTES, frames_of, shown
+from queuectl.worker.printed import CHUNK_BYTES, frames_of, shown_content
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_what_was_not_kept_is_counted(queue: Queue, size: int) -> None:
 
 def test_a_cut_says_what_is_missing() -> None:
     """A cut is shown as a line of its own, output as it is."""
-    assert [shown(frame) for frame in (Frame(b"c", b"12", 7), Frame(b"e", b"\xff", 6))] == [
+    assert [shown_content(frame) for frame in (Frame(b"c", b"12", 7), Frame(b"e", b"\xff", 6))] == [
         b"\n[... 12 bytes cut ...]\n",
         b"\xff",
     ]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from queuectl.liveness.lock_file import LockFile, look
+from queuectl.liveness.lock_file import LockFile, sighting_of
 from queuectl.worker.attempt import Attempt
 from queuectl.worker.launcher import Launcher
 from queuectl.worker.outcome import Stop
@@ -103,14 +103,14 @@ def test_slots_go_on_by_themselves(spawner: Spawner, launcher: Launcher, tmp_pat
     orders += [order(launcher, f"read line < {gate}", number=number) for number in (11, 12, 13)]
     spawner.line_up(orders)
     wait_until(lambda: (spawner.busy, spawner.lined_up) == (SLOTS, 1))
-    sighting = look(tmp_path, "w1")
+    sighting = sighting_of(tmp_path, "w1")
     assert sighting is not None
     assert (sighting.launched, sorted(attempt.token for attempt in sighting.runs)) == (12, list(range(1, 13)))
     with gate.open("w") as writing:
         writing.write("go\n" * 3)
         writing.flush()
         see_through(spawner, 13)
-    sighting = look(tmp_path, "w1")
+    sighting = sighting_of(tmp_path, "w1")
     assert sighting is not None
     assert sighting.runs == []
 

@@ -18,10 +18,10 @@ from ..output.format import escape, plural
 from ..output.table import document, line, note
 from . import completions
 from .job_ref import tell_unknown
-from .types import States, ago_us, joined, json_option, past_us, queue_option, reason_option, sought
+from .param_types import States, ago_us, joined, json_option, past_us, queue_option, reason_option, sought
 
 if TYPE_CHECKING:
-    from ...core.job_filter import Verb
+    from ...core.job_filter import Act
     from ...core.results import Acted
     from ...queue import Queue
 
@@ -130,7 +130,7 @@ def named_or_meant(job_ids: Collection[str], where: Filter | None, consent: Cons
 
 
 def act_on_all(
-    queue: "Queue", verb: "Verb", where: Filter, *, said: tuple[str, str], consent: Consent, reason: str | None
+    queue: "Queue", verb: "Act", where: Filter, *, said: tuple[str, str], consent: Consent, reason: str | None
 ) -> "Acted":
     """Count the jobs meant, ask, and do it behind a bar, which is `said` as in ("Purge", "Purged").
 

@@ -13,7 +13,7 @@ from ..command import Verb
 from ..output.format import escape, moment
 from ..output.table import note
 from . import completions
-from .types import duration_s, filled, now_us, number, queue_option, time_us, whole
+from .param_types import duration_s, filled, now_us, number, queue_option, time_us, whole
 
 if TYPE_CHECKING:
     from ...core.request import JobRequest

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from ...core.job_filter import Filter
-from ..exit_codes import each
+from ..exit_codes import do_each
 from ..output.format import escape
 from ..output.table import note
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-def taken(queue: "Queue", typed: str) -> str:
+def named_job(queue: "Queue", typed: str) -> str:
     """Return the id of the job that someone means to change, and say which where it was not typed whole.
 
     Raises JobNotFound or AmbiguousJob.
@@ -27,19 +27,19 @@ def taken(queue: "Queue", typed: str) -> str:
     return job_id
 
 
-def each_taken(queue: "Queue", typed: Iterable[str], action: Callable[[str], R]) -> tuple[list[R], int]:
+def each_named_job(queue: "Queue", typed: Iterable[str], action: Callable[[str], R]) -> tuple[list[R], int]:
     """Do `action` on each job that someone means to change, once, however often and in whatever way it is named.
 
     A refusal is told and the rest is done all the same. Gives the results, and the exit code.
     """
-    job_ids, unknown = each(typed, lambda each_typed: taken(queue, each_typed))
-    results, refused = each(job_ids, action)
+    job_ids, unknown = do_each(typed, lambda each_typed: named_job(queue, each_typed))
+    results, refused = do_each(job_ids, action)
     return results, refused or unknown
 
 
-def taken_all(queue: "Queue", typed: Sequence[str] | None) -> list[str] | None:
+def named_jobs(queue: "Queue", typed: Sequence[str] | None) -> list[str] | None:
     """Return the ids of the jobs that someone means to change; None means all of a kind."""
-    return None if typed is None else [taken(queue, each) for each in typed]
+    return None if typed is None else [named_job(queue, each) for each in typed]
 
 
 def tell_unknown(queue: "Queue", name: str | None, opened: "Queue | Past | None" = None) -> bool:

@@ -13,7 +13,7 @@ from ..output.format import plural
 from ..output.progress import progress
 from ..output.table import note
 from .job_options import from_here, with_defaults
-from .types import now_us
+from .param_types import now_us
 
 if TYPE_CHECKING:
     from ...core.results import Bulk

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ...core.results import Run
     from ...queue import Queue
 
-POLL_S = 0.05
+LOOK_EVERY_S = 0.05
 """Output grows without an event: look again this often."""
 
 
@@ -55,7 +55,7 @@ def follow(
             return job
         look(job)
         check_reader()
-        time.sleep(POLL_S)
+        time.sleep(LOOK_EVERY_S)
 
 
 def code_of(job: Job) -> int:

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
-from ...outputs.frames import CUT
+from ...outputs.frames import CUT_FRAME
 
 MOST_BYTES: Final = 4 << 20
 """Of lines that take more only the end is kept."""
@@ -13,7 +13,7 @@ MOST_PIECES: Final = 100_000
 JOINED_BYTES: Final = 4_096
 """A piece is joined to one before it that is shorter and has not ended its line."""
 
-Piece = tuple[bytes, bytes]
+OutputPiece = tuple[bytes, bytes]
 """The name of a stream, and content."""
 
 
@@ -22,13 +22,13 @@ class LastLines:
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._pieces: deque[Piece] = deque()
+        self._pieces: deque[OutputPiece] = deque()
         self._whole = 0  # pieces that end a line
         self._bytes = 0
 
     def add(self, stream: bytes, content: bytes) -> None:
         """Take a piece."""
-        if stream == CUT:
+        if stream == CUT_FRAME:
             self._put(stream, content)
             return
         *lines, rest = content.rsplit(b"\n", self._count + 1)
@@ -40,7 +40,7 @@ class LastLines:
         if rest:
             self._put(stream, rest)
 
-    def taken(self) -> Iterator[Piece]:
+    def taken(self) -> Iterator[OutputPiece]:
         """Yield the pieces, and begin anew."""
         while self._pieces:
             yield self._pieces.popleft()
@@ -48,7 +48,7 @@ class LastLines:
 
     def _put(self, stream: bytes, content: bytes) -> None:
         self._bytes += len(content)
-        if self._pieces and self._pieces[-1][0] == stream != CUT and len(self._pieces[-1][1]) < JOINED_BYTES:
+        if self._pieces and self._pieces[-1][0] == stream != CUT_FRAME and len(self._pieces[-1][1]) < JOINED_BYTES:
             before = self._pieces[-1][1]
             if not before.endswith(b"\n"):
                 self._pieces.pop()
@@ -70,4 +70,4 @@ class LastLines:
 
 
 def _ends_line(stream: bytes, content: bytes) -> bool:
-    return stream == CUT or content.endswith(b"\n")
+    return stream == CUT_FRAME or content.endswith(b"\n")

@@ -58,15 +58,15 @@ class Shown:
         return self._done
 
 
-class Unfolding:
-    """A bar that shows up only once there is something to say, and goes when that is done."""
+class LazyBar:
+    """A bar that shows up only once something is done, and goes when all is."""
 
     def __init__(self, title: str) -> None:
         self._title = title
         self._opened = ExitStack()
         self._shown: Shown | None = None
 
-    def __enter__(self) -> "Unfolding":
+    def __enter__(self) -> "LazyBar":
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -8,7 +8,7 @@ from codecs import IncrementalDecoder, getincrementaldecoder
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...outputs.frames import CUT, STDERR, STDOUT, STREAM_NAMES, cut_line
+from ...outputs.frames import CUT_FRAME, STDERR, STDOUT, STREAM_NAMES, cut_line
 from ..exit_codes import say
 from .advice import cut_text
 from .format import escape, moment
@@ -18,7 +18,7 @@ from .table import coloured, json_line, line, note, on_terminal, paint
 if TYPE_CHECKING:
     from ...core.results import Run
     from ...queue import Queue
-    from .last_lines import LastLines, Piece
+    from .last_lines import LastLines, OutputPiece
 
 
 class WantedRun(NamedTuple):
@@ -108,7 +108,7 @@ class Printer:
 
     def _print(self, run: "Run", stream: bytes, content: bytes) -> None:
         shown = content
-        if stream == CUT:
+        if stream == CUT_FRAME:
             shown = cut_line(content)
             self._cuts.append(cut_text(self._name(run), int(content)))
         if self._tamed is None:
@@ -210,13 +210,13 @@ def _run_json(queue: "Queue", job_id: str, number: int, run: "Run", wanted: Want
 
 
 def _texts(queue: "Queue", run: "Run", kind: bytes, tail: int | None) -> Iterator[str]:
-    from ...outputs.frames import CUT, Frame
-    from ...worker.printed import frames_of, shown
+    from ...outputs.frames import CUT_FRAME, Frame
+    from ...worker.printed import frames_of, shown_content
 
     decoder = text_decoder()
-    frames = ((stream, content) for stream, content, _ in frames_of(queue, run) if stream in (kind, CUT))
+    frames = ((stream, content) for stream, content, _ in frames_of(queue, run) if stream in (kind, CUT_FRAME))
     for stream, content in frames if tail is None else _last(frames, tail):
-        yield decoder.decode(shown(Frame(stream, content, 0)))
+        yield decoder.decode(shown_content(Frame(stream, content, 0)))
     yield decoder.decode(b"", final=True)
 
 
@@ -226,7 +226,7 @@ def _last_lines(count: int) -> "LastLines":
     return LastLines(count)
 
 
-def _last(pieces: "Iterable[Piece]", count: int) -> "Iterator[Piece]":
+def _last(pieces: "Iterable[OutputPiece]", count: int) -> "Iterator[OutputPiece]":
     last = _last_lines(count)
     for piece in pieces:
         last.add(*piece)

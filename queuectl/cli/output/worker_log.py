@@ -42,7 +42,7 @@ def _painted(told: "LogLine", now: str) -> str:
     return f"{paint(now, None, dim=True)} {text}"
 
 
-class Draining:
+class DrainBar:
     """Counts what has ended, and shows it as a bar; what did not go well is printed above that."""
 
     def __init__(self, queue: "Queue", queues: Sequence[str] | None, shown: Shown) -> None:
@@ -83,12 +83,12 @@ class Draining:
 
 
 @contextmanager
-def draining(queue: "Queue", queues: Sequence[str] | None) -> "Iterator[Draining | None]":
+def draining(queue: "Queue", queues: Sequence[str] | None) -> "Iterator[DrainBar | None]":
     """Show a bar until a queue is empty; None where stderr is no terminal to show it on."""
     if not can_show():
         yield None
         return
     with progress("Draining") as shown:
-        draining = Draining(queue, queues, shown)
+        draining = DrainBar(queue, queues, shown)
         yield draining
     note(draining.summary())

@@ -21,7 +21,7 @@ from .. import INTERRUPTED, KILLED
 from ..output.format import command_text, cut, escape
 from .acts import act
 from .dialogs import Help, Question
-from .frame import LEAST_JOBS, TopFilter, foot, head, look
+from .frame import LEAST_JOBS, TopFilter, foot, head, see
 from .jobscreen import JobScreen
 from .jobslist import JobsList, styled
 from .tail import Tail
@@ -116,7 +116,7 @@ class Top(App[int]):
         self.guard(self._look)
 
     def _look(self) -> None:
-        seen = look(self._queue, self._tail, self._filter)
+        seen = see(self._queue, self._tail, self._filter)
         main = self.screen_stack[0]
         width, height = self.size
         spare = height - 2 - LEAST_JOBS  # the keys and the titles take a line each

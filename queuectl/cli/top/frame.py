@@ -35,7 +35,7 @@ class SeenQueue(NamedTuple):
     tail: Tail
 
 
-def look(queue: "Queue", tail: Tail, chosen: TopFilter) -> SeenQueue:
+def see(queue: "Queue", tail: Tail, chosen: TopFilter) -> SeenQueue:
     """Look at the queue. Raises NoQueue when it is gone."""
     queue.admin.check_there()
     tail.step(queue, queue.now_us())
@@ -70,7 +70,7 @@ def foot(seen: SeenQueue, width: int, most: int) -> Iterator[panels.Line]:
 
 def print_frame(queue: "Queue", chosen: TopFilter, width: int) -> None:
     """Print one frame."""
-    seen = look(queue, Tail(), chosen)
+    seen = see(queue, Tail(), chosen)
     titles, rows = panels.table(seen.overview.jobs, seen.overview.at_us, width)
     above = head(queue.path, seen, chosen, width, 14)
     for each in (*above, titles, *(rows or [[("no such jobs", "dim")]]), *foot(seen, width, 10)):

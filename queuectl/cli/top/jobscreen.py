@@ -11,7 +11,7 @@ from textual.screen import Screen
 from textual.widgets import Log, Static
 
 from ...outputs.frames import STREAM_NAMES
-from ...worker.printed import frames_of, shown
+from ...worker.printed import frames_of, shown_content
 from ..output.event_text import Names, timeline
 from ..output.format import escape
 from ..output.job_text import details, gone_workers
@@ -64,7 +64,7 @@ class OutputView:
         pieces: deque[tuple[bytes, bytes]] = deque()
         kept = 0
         for frame in frames_of(self._queue, run, self._offsets[run.token]):
-            pieces.append((frame.stream, shown(frame)))
+            pieces.append((frame.stream, shown_content(frame)))
             kept += len(pieces[-1][1])
             self._offsets[run.token] = frame.end
             while kept > MOST_BYTES and len(pieces) > 1:

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from ...core.results import Overview, WorkerInfo
     from .tail import Tail
 
-Piece = tuple[str, str]
+StyledText = tuple[str, str]
 """A text and its style: colours and attributes by name, a blank between."""
 
-Line = list[Piece]
+Line = list[StyledText]
 
 GAP: Final = "  "
 WIDE: Final = 76

@@ -5,7 +5,7 @@ import sys
 import click
 
 from ..command import Verb
-from ..input.types import filled, json_option
+from ..input.param_types import filled, json_option
 from ..output.format import escape, plural
 from ..output.progress import progress, unwritten
 from ..output.table import document, line, note

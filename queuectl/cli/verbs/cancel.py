@@ -8,7 +8,7 @@ from ...core.job import Job, JobState
 from ..command import Verb
 from ..input import completions
 from ..input.bulk_options import act_on_all, acting_options, meant, say_acted
-from ..input.job_ref import each_taken
+from ..input.job_ref import each_named_job
 from ..output.format import escape
 from ..output.table import document, line
 from ..session import Session, pass_session
@@ -49,7 +49,7 @@ def command(
         acted = act_on_all(queue, "cancel", where, said=SAID, consent=consent, reason=reason)
         say_acted(acted, SAID, consent, as_json=as_json)
         return
-    jobs, code = each_taken(queue, job_ids, lambda job_id: queue.cancel(job_id, reason=reason))
+    jobs, code = each_named_job(queue, job_ids, lambda job_id: queue.cancel(job_id, reason=reason))
     if as_json:
         from ...queries.json_form import job_json
 

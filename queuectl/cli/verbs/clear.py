@@ -7,7 +7,7 @@ import click
 from ...core.job import ENDED, JobState
 from ..command import Verb
 from ..input.bulk_options import Consent, act_on_all, consent_options, filter_from, filter_options, tell_acted
-from ..input.types import duration_s, json_option, now_us, reason_option
+from ..input.param_types import duration_s, json_option, now_us, reason_option
 from ..output.table import document
 from ..session import Session, pass_session
 

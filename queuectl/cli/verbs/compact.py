@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..command import Verb
-from ..input.types import duration_s, filled, json_option, reason_option
+from ..input.param_types import duration_s, filled, json_option, reason_option
 from ..output.format import escape, plural, size
 from ..output.progress import progress
 from ..output.table import document, line, note

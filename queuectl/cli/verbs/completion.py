@@ -3,7 +3,7 @@
 import click
 
 from ..command import Verb
-from ..input.types import OneOf
+from ..input.param_types import OneOf
 from ..output.table import line
 
 SHELLS = ("bash", "zsh", "fish")
@@ -24,6 +24,6 @@ def command(*, shell: str) -> None:
     It completes verbs and options, and from the queue the jobs that fit the verb, queues, workers and
     settings. Put one of these lines where your shell reads it at its start.
     """
-    from ..input.shells import script
+    from ..input.completion_shells import script
 
     line(script(shell).rstrip("\n"))

@@ -10,7 +10,7 @@ from ...core.settings import KEYS, canonical, variable_of
 from ...core.shells import not_here
 from ..command import Verb, VerbSet
 from ..input import completions
-from ..input.types import json_option, reason_option
+from ..input.param_types import json_option, reason_option
 from ..output.format import escape
 from ..output.table import Column, document, line, note, table
 from ..session import Session, pass_session

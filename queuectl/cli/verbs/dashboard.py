@@ -6,7 +6,7 @@ import click
 
 from ..command import Verb
 from ..exit_codes import hint
-from ..input.types import filled, json_option, whole
+from ..input.param_types import filled, json_option, whole
 from ..output.format import escape
 from ..output.table import json_line, line, note
 from ..session import Session, pass_session

@@ -13,17 +13,17 @@ from ...core.results import Acted
 from ...display import as_typed
 from ...errors import WrongState
 from ..command import VerbSet
-from ..exit_codes import each
+from ..exit_codes import do_each
 from ..input import completions
 from ..input.bulk_options import Consent, act_on_all, acting_options, meant, say_acted
-from ..input.job_ref import taken_all, tell_unknown
-from ..input.types import Place, as_of_option, json_option, queue_option, whole
+from ..input.job_ref import named_jobs, tell_unknown
+from ..input.param_types import LogPoint, as_of_option, json_option, queue_option, whole
 from ..output.table import document_of_each, json_array, line, note, pairs
 from ..session import Session, pass_session
 
 if TYPE_CHECKING:
     from ...core.job import Job
-    from ...core.job_filter import Verb
+    from ...core.job_filter import Act
     from ...queue import Queue
 
 PAGE = 500
@@ -54,7 +54,7 @@ def command() -> None:
 @as_of_option
 @json_option
 @pass_session
-def list_dead(session: Session, *, queue: str | None, limit: int | None, as_of: Place | None, as_json: bool) -> None:
+def list_dead(session: Session, *, queue: str | None, limit: int | None, as_of: LogPoint | None, as_json: bool) -> None:
     """List dead jobs and their last errors, the last to die first.
 
     An error is told without the exit code or signal before it, which the state has, and under its job where
@@ -92,7 +92,7 @@ def show_dead(ctx: click.Context, session: Session, *, job_ids: tuple[str, ...],
     With --json one job is an object, and several are a list.
     """
     queue = session.reading()
-    jobs, code = each(job_ids, lambda typed: _dead(queue, typed))
+    jobs, code = do_each(job_ids, lambda typed: _dead(queue, typed))
     if as_json:
         from ...queries.json_form import job_json
 
@@ -162,7 +162,7 @@ def _retry_edited(session: Session, *, job_ids: tuple[str, ...], reason: str | N
     from .retry import retry_edited
 
     queue = session.existing()
-    for job_id in taken_all(queue, job_ids) or ():
+    for job_id in named_jobs(queue, job_ids) or ():
         job = queue.job(job_id)
         if job.state != JobState.DEAD:
             with _said_as("retry", _WHEN_RETRIED):
@@ -173,7 +173,7 @@ def _retry_edited(session: Session, *, job_ids: tuple[str, ...], reason: str | N
 
 def _act(
     session: Session,
-    verb: "Verb",
+    verb: "Act",
     said: tuple[str, str],
     *,
     lenient: bool,
@@ -190,7 +190,7 @@ def _act(
     if job_ids:
         with _said_as(said[0].lower(), _WHEN_RETRIED if verb == "retry" else _WHEN_PURGED):
             act = queue.dlq_retry if verb == "retry" else queue.dlq_purge
-            acted = Acted(act(taken_all(queue, job_ids), reason=reason), 0)
+            acted = Acted(act(named_jobs(queue, job_ids), reason=reason), 0)
     else:
         dead = (where or Filter())._replace(states=frozenset({JobState.DEAD}))
         acted = act_on_all(queue, verb, dead, said=said, consent=consent, reason=reason)

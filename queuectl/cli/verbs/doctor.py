@@ -4,7 +4,7 @@ import click
 
 from ..command import Verb
 from ..exit_codes import REFUSED
-from ..input.types import json_option
+from ..input.param_types import json_option
 from ..output.format import escape
 from ..output.table import document, line, paint
 from ..session import Session, pass_session

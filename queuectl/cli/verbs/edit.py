@@ -13,8 +13,8 @@ from ...errors import InvalidInput
 from ..command import Verb
 from ..input import completions
 from ..input.job_options import tell_passed
-from ..input.job_ref import taken
-from ..input.types import duration_s, json_option, queue_option, reason_option, whole
+from ..input.job_ref import named_job
+from ..input.param_types import duration_s, json_option, queue_option, reason_option, whole
 from ..output.format import escape
 from ..output.table import document, line, note
 from ..session import Session, pass_session
@@ -56,7 +56,7 @@ def command(
     """
     wanted = _wanted(settings, options)
     queue = session.existing()
-    job = queue.job(taken(queue, job_id))
+    job = queue.job(named_job(queue, job_id))
     if wanted:
         after = queue.edit(job.id, reason=reason, **wanted)
     else:

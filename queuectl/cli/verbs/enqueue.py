@@ -9,7 +9,7 @@ from ...display import as_typed, shown
 from ...errors import InvalidInput
 from ..input import completions
 from ..input.job_options import ArgvCommand, asked, check_replace, from_here, job_options, tell_passed
-from ..input.types import json_option, now_us, reason_option
+from ..input.param_types import json_option, now_us, reason_option
 from ..output.advice import advise
 from ..output.format import escape, plural
 from ..output.table import document, line, note

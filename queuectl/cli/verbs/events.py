@@ -16,7 +16,7 @@ from ..command import Verb
 from ..exit_codes import check_reader
 from ..input import completions
 from ..input.job_ref import tell_unknown
-from ..input.types import Place, Words, joined, json_option, place, queue_option, whole
+from ..input.param_types import LogPoint, Words, joined, json_option, log_point, queue_option, whole
 from ..output.table import json_array, json_line, note, paged_table
 from ..session import Session, pass_session
 
@@ -27,7 +27,7 @@ TYPES = tuple(layout.name for layout in LAYOUTS)
 PAGE = 500
 """Events laid out together: a table of all of them would have to be held whole."""
 
-POLL_S = 1.0
+LOOK_EVERY_S = 1.0
 """How long a follower waits at a time; what comes meanwhile is seen at once."""
 
 
@@ -47,8 +47,8 @@ def _type(field: str, word: str) -> str:
         "queuectl events --follow --queue mail --json",
     ),
 )
-@click.option("--since", type=place, metavar="POS|TIME", help="From there on.")
-@click.option("--until", type=place, metavar="POS|TIME", help="Up to there.")
+@click.option("--since", type=log_point, metavar="POS|TIME", help="From there on.")
+@click.option("--until", type=log_point, metavar="POS|TIME", help="Up to there.")
 @click.option(
     "--type",
     "types",
@@ -72,8 +72,8 @@ def _type(field: str, word: str) -> str:
 def command(
     session: Session,
     *,
-    since: Place | None,
-    until: Place | None,
+    since: LogPoint | None,
+    until: LogPoint | None,
     types: tuple[str, ...],
     job: str | None,
     queue: str | None,
@@ -107,7 +107,7 @@ def command(
         note("No such events.")
 
 
-def _bounds(queue: Queue, since: Place | None, until: Place | None) -> tuple[int, int | None]:
+def _bounds(queue: Queue, since: LogPoint | None, until: LogPoint | None) -> tuple[int, int | None]:
     after, end = 0, None
     if since is not None:
         after = queue.log.position_at(since.at_us - 1) if since.at_us is not None else max((since.position or 0) - 1, 0)
@@ -170,4 +170,4 @@ def _follow(
         after, last = head, None
         sys.stdout.flush()
         check_reader()
-        queue.log.wait_for_change(head, POLL_S)
+        queue.log.wait_for_change(head, LOOK_EVERY_S)

@@ -4,7 +4,7 @@ import click
 
 from ..command import Verb
 from ..exit_codes import say
-from ..input.types import filled
+from ..input.param_types import filled
 from ..output.format import escape, plural
 from ..output.progress import progress, unwritten
 from ..output.table import note

@@ -8,7 +8,7 @@ from ...errors import JobNotFound
 from ...events.types import CONFIG_STREAM, WORKER_STREAM, Enqueued
 from ..command import Verb
 from ..input import completions
-from ..input.types import json_option, whole
+from ..input.param_types import json_option, whole
 from ..output.format import escape
 from ..output.table import document, json_array, note, table
 from ..session import Session, pass_session

@@ -7,7 +7,7 @@ import click
 
 from ...errors import QueuectlError
 from ..command import Verb
-from ..input.types import OneOf, filled, json_option, reason_option
+from ..input.param_types import OneOf, filled, json_option, reason_option
 from ..output.format import plural
 from ..output.progress import progress
 from ..output.table import document, line
@@ -69,9 +69,9 @@ def command(
         return
     if len(files) > (2 if kind == "jobs-json" else 1) or (tables and kind != "sqlite-jobs"):
         raise click.UsageError("jobs-json takes FILE and DLQ_FILE; sqlite-jobs takes FILE and --table NAME")
-    from ..import_report import adopt
+    from ..import_report import import_and_report
 
-    adopt(session, files, kind, tables, rejects=rejects, reason=reason, as_json=as_json, **flags)
+    import_and_report(session, files, kind, tables, rejects=rejects, reason=reason, as_json=as_json, **flags)
 
 
 def _export(session: Session, name: str, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from ..command import Verb
 from ..input import completions
 from ..input.bulk_options import filter_from, filter_options
 from ..input.job_ref import tell_unknown
-from ..input.types import Place, as_of_option, json_option, now_us, whole
+from ..input.param_types import LogPoint, as_of_option, json_option, now_us, whole
 from ..output.format import escape
 from ..output.table import SCREENFUL, json_array, note, paged_table
 from ..session import Session, pass_session
@@ -56,7 +56,7 @@ def command(
     columns: str | None,
     limit: int | None,
     after: str | None,
-    as_of: Place | None,
+    as_of: LogPoint | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -95,7 +95,7 @@ def command(
         note(_more(opened, where, after, len(first), first[-1].id))
 
 
-def _nothing(where: Filter, after: str | None, as_of: Place | None) -> str:
+def _nothing(where: Filter, after: str | None, as_of: LogPoint | None) -> str:
     if where.is_counted and where != Filter() and not after and not as_of:
         names = [
             "running" if state is JobState.PROCESSING else str(state)

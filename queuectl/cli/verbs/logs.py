@@ -9,9 +9,9 @@ import click
 from ...core.job import WAITING
 from ...errors import JobNotFound, Unusable
 from ..command import Verb
-from ..exit_codes import each
+from ..exit_codes import do_each
 from ..input import completions
-from ..input.types import json_option, whole
+from ..input.param_types import json_option, whole
 from ..output.advice import Holdup
 from ..output.format import escape
 from ..output.run_output import LinePrinter, Printer, WantedRun, print_document
@@ -80,7 +80,7 @@ def command(
         if len(job_ids) > 1:
             raise click.UsageError("--follow is for one job; leave the others out")
         ctx.exit(_follow(queue, queue.match_id(job_ids[0]), wanted, as_json))
-    found, code = each(job_ids, lambda typed: _found(queue, typed, wanted, as_json))
+    found, code = do_each(job_ids, lambda typed: _found(queue, typed, wanted, as_json))
     if as_json:
         print_document(queue, ((job_id, *run) for job_id, runs in found for run in wanted.of(queue, runs)), wanted)
     else:

@@ -8,7 +8,7 @@ from ...core.results import Acted
 from ..command import Verb
 from ..input import completions
 from ..input.bulk_options import act_on_all, acting_options, meant, say_acted
-from ..input.job_ref import each_taken
+from ..input.job_ref import each_named_job
 from ..session import Session, pass_session
 
 SAID = ("Remove", "Removed")
@@ -46,7 +46,7 @@ def command(
     if where is not None:
         acted = act_on_all(queue, "remove", where, said=SAID, consent=consent, reason=reason)
     else:
-        removed, code = each_taken(queue, job_ids, lambda job_id: queue.remove(job_id, reason=reason)[0])
+        removed, code = each_named_job(queue, job_ids, lambda job_id: queue.remove(job_id, reason=reason)[0])
         acted = Acted(removed, 0)
     if as_json or acted.ids or where is not None:
         say_acted(acted, SAID, consent, as_json=as_json)

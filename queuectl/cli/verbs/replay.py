@@ -5,7 +5,7 @@ import click
 from ...core.times import time_json
 from ..command import Verb
 from ..exit_codes import REFUSED
-from ..input.types import Place, filled, json_option, place
+from ..input.param_types import LogPoint, filled, json_option, log_point
 from ..output.format import escape, moment, plural
 from ..output.progress import progress
 from ..output.table import document, line, note
@@ -17,13 +17,13 @@ from ..session import Session, pass_session
     examples=("queuectl replay --check", "queuectl replay --until 'yesterday 17:30' --into ./then"),
 )
 @click.option("--check", is_flag=True, help="Compare only; exit 1 where they differ.")
-@click.option("--until", type=place, metavar="POS|TIME", help="With --into: the log up to there.")
+@click.option("--until", type=log_point, metavar="POS|TIME", help="With --into: the log up to there.")
 @click.option("--into", type=filled, metavar="DIR", help="Make a second queue there, and leave this one as it is.")
 @json_option
 @pass_session
 @click.pass_context
 def command(
-    ctx: click.Context, session: Session, *, check: bool, until: Place | None, into: str | None, as_json: bool
+    ctx: click.Context, session: Session, *, check: bool, until: LogPoint | None, into: str | None, as_json: bool
 ) -> None:
     """Rebuild every view from the log, and compare.
 
@@ -63,7 +63,7 @@ def command(
         ctx.exit(REFUSED)
 
 
-def _branch(session: Session, until: Place, into: str, as_json: bool) -> None:
+def _branch(session: Session, until: LogPoint, into: str, as_json: bool) -> None:
     """Make a second queue, as this one was at a moment, and say what it is."""
     queue = session.reading()
     left = "{:,} events copied; no second queue was made; type it again".format

@@ -3,7 +3,7 @@
 import click
 
 from ..command import Verb
-from ..input.types import filled, json_option
+from ..input.param_types import filled, json_option
 from ..output.format import escape
 from ..output.progress import progress
 from ..output.table import document, line

@@ -10,7 +10,7 @@ from ...errors import WrongState
 from ..command import Verb
 from ..input import completions
 from ..input.bulk_options import act_on_all, acting_options, meant, say_acted
-from ..input.job_ref import each_taken, taken
+from ..input.job_ref import each_named_job, named_job
 from ..output.format import escape
 from ..output.table import document, line
 from ..session import Session, pass_session
@@ -61,7 +61,7 @@ def command(
         acted = act_on_all(queue, "retry", where, said=SAID, consent=consent, reason=reason)
         say_acted(acted, SAID, consent, as_json=as_json)
         return
-    jobs, code = each_taken(queue, job_ids, lambda job_id: queue.retry(job_id, reason=reason))
+    jobs, code = each_named_job(queue, job_ids, lambda job_id: queue.retry(job_id, reason=reason))
     tell_retried(jobs, as_json=as_json)
     ctx.exit(code)
 
@@ -76,7 +76,7 @@ def retry_edited(queue: "Queue", job_ids: tuple[str, ...], *, reason: str | None
 
     if len(job_ids) != 1:
         raise click.UsageError("--edit is for one job; name it")
-    job = queue.job(taken(queue, job_ids[0]))
+    job = queue.job(named_job(queue, job_ids[0]))
     if job.state not in completions.AGAIN:
         raise WrongState("retry", job.id, job.state, f"`queuectl edit {as_typed(job.id)}` changes one that waits")
     form = form_of(job.spec, 0)

@@ -9,11 +9,11 @@ import click
 
 from ...core.job import ENDED, JobState
 from ...display import as_typed
-from ...outputs.frames import CUT, STDERR, STDOUT
+from ...outputs.frames import CUT_FRAME, STDERR, STDOUT
 from ..exit_codes import hint, say
 from ..input import completions
 from ..input.job_options import ArgvCommand, asked, check_replace, from_here, job_options, tell_passed
-from ..input.types import json_option, now_us, reason_option
+from ..input.param_types import json_option, now_us, reason_option
 from ..output.advice import advise, advise_waiting, cut_text
 from ..output.format import duration, escape, moment
 from ..output.sanitize import Tamed
@@ -172,7 +172,7 @@ class _PassedOn:
 
     def piece(self, run: object, stream: bytes, content: bytes) -> None:
         """Print a piece."""
-        if stream == CUT:
+        if stream == CUT_FRAME:
             note(f"[... {content.decode()} bytes cut ...]")
             self._missing = int(content)
             return

@@ -6,9 +6,9 @@ import click
 
 from ...display import as_typed
 from ..command import Verb
-from ..exit_codes import each
+from ..exit_codes import do_each
 from ..input import completions
-from ..input.types import Place, as_of_option, json_option
+from ..input.param_types import LogPoint, as_of_option, json_option
 from ..output.format import escape
 from ..output.table import document_of_each, line, pairs
 from ..session import Session, pass_session
@@ -41,7 +41,7 @@ class _Found(NamedTuple):
 @pass_session
 @click.pass_context
 def command(
-    ctx: click.Context, session: Session, *, job_ids: tuple[str, ...], as_of: Place | None, as_json: bool
+    ctx: click.Context, session: Session, *, job_ids: tuple[str, ...], as_of: LogPoint | None, as_json: bool
 ) -> None:
     """Show everything about jobs as they stand, or as they stood.
 
@@ -56,7 +56,7 @@ def command(
         missing = None if as_of else _cut_bytes(queue, job)
         return _Found(job, queue.inherited_env(job), queue.log.cause_of(job.number), queue.log.earlier(job), missing)
 
-    jobs, code = each(job_ids, found)
+    jobs, code = do_each(job_ids, found)
     if as_json:
         from ...queries.json_form import cause_json, job_json
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..command import VerbSet
-from ..input.types import json_option
+from ..input.param_types import json_option
 from ..output.format import moment, plural
 from ..output.progress import progress
 from ..output.table import Column, document, json_array, line, note, table

@@ -4,7 +4,7 @@ import click
 
 from ..command import Verb
 from ..input.job_ref import tell_unknown
-from ..input.types import Place, as_of_option, json_option, queue_option
+from ..input.param_types import LogPoint, as_of_option, json_option, queue_option
 from ..output.table import document, line
 from ..session import Session, pass_session
 
@@ -31,7 +31,7 @@ from ..session import Session, pass_session
 @pass_session
 @click.pass_context
 def command(
-    ctx: click.Context, session: Session, *, queue: str | None, watch: bool, as_of: Place | None, as_json: bool
+    ctx: click.Context, session: Session, *, queue: str | None, watch: bool, as_of: LogPoint | None, as_json: bool
 ) -> None:
     """Show how many jobs are in which state, and who works.
 
@@ -53,7 +53,7 @@ def command(
     watch_status(session.reading(), queue, as_json=as_json)
 
 
-def _print(session: Session, as_of: Place | None, queue: str | None, as_json: bool) -> None:
+def _print(session: Session, as_of: LogPoint | None, queue: str | None, as_json: bool) -> None:
     past = None if as_of is None else session.past(as_of)
     tell_unknown(session.reading(), queue, past)
     if as_json:

@@ -6,7 +6,7 @@ import click
 
 from ..command import VerbSet
 from ..input import completions
-from ..input.types import json_option, whole
+from ..input.param_types import json_option, whole
 from ..output.format import duration, escape, moment
 from ..output.table import Column, document, line, note, on_terminal, table
 from ..session import Session, pass_session

@@ -5,7 +5,7 @@ import click
 from ...core.job import JobState
 from ...errors import QueuectlError
 from ..command import Verb
-from ..input.types import States, duration_s, queue_option
+from ..input.param_types import States, duration_s, queue_option
 from ..output.table import on_terminal, terminal_width
 from ..session import Session, pass_session
 

@@ -7,7 +7,7 @@ import click
 
 from ..command import Verb
 from ..exit_codes import REFUSED
-from ..input.types import filled, json_option
+from ..input.param_types import filled, json_option
 from ..output.format import escape, plural
 from ..output.progress import progress
 from ..output.table import document, line, note, paint

@@ -11,7 +11,7 @@ from ..exit_codes import REFUSED
 from ..input import completions
 from ..input.bulk_options import TOLD, Consent, filter_from, filter_options, named_or_meant
 from ..input.job_ref import tell_unknown
-from ..input.types import duration_s, json_option
+from ..input.param_types import duration_s, json_option
 from ..output.advice import Holdup
 from ..output.format import escape, plural
 from ..output.table import document, line, note

@@ -9,7 +9,7 @@ import click
 from ..command import VerbSet
 from ..input import completions
 from ..input.job_ref import tell_unknown
-from ..input.types import duration_s, json_option, queue_option, reason_option, whole
+from ..input.param_types import duration_s, json_option, queue_option, reason_option, whole
 from ..output.format import duration, escape
 from ..output.table import Column, document, line, note, state_colour, table
 from ..session import Session, pass_session

@@ -10,7 +10,7 @@ import pytest
 import queuectl
 from queuectl import Queue
 from queuectl.core.results import Captured
-from queuectl.events.log import Append
+from queuectl.events.event_log import Append
 from queuectl.events.types import NEW, Enqueued, JobSpec, WorkerStarted
 from queuectl.outputs.frames import encode
 from queuectl.store.event_writer import EventWriter
@@ -209,7 +209,7 @@ def _verb_of(line: str) -> str | None:
 PRINTERS = {
     "cli/exit_codes.py": "where all that verbs print goes",
     "cli/output/progress.py": "what is told above a bar, tamed",
-    "cli/input/shells.py": "what a shell reads",
+    "cli/input/completion_shells.py": "what a shell reads",
     "cli/crash.py": "words of its own",
     "worker/lines.py": "what reporting has tamed, and numbers of lines",
     "transfer/backup.py": "a backup to stdout, which is refused on a terminal",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from queuectl.cli.input.shells import split
+from queuectl.cli.input.completion_shells import split
 from queuectl.cli.lazy_group import VERBS
 from queuectl.core.request import JobRequest
 from queuectl.core.settings import KEYS

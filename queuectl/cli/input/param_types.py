@@ -24,14 +24,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 
 
-class Place(NamedTuple):
+class LogPoint(NamedTuple):
     """A place in the log: a position, or a time."""
 
     position: int | None
     at_us: int | None = None
 
 
-class Value(click.ParamType):  # type: ignore[type-arg]  # in the click of old it takes none
+class JobValue(click.ParamType):  # type: ignore[type-arg]  # in the click of old it takes none
     """The value of an option, read as a job in JSON has it read; what is refused there is refused here."""
 
     name = "value"
@@ -50,7 +50,7 @@ class Value(click.ParamType):  # type: ignore[type-arg]  # in the click of old i
         return param.name if param is not None and param.name else self.name
 
 
-class Words(Value):
+class Words(JobValue):
     """Several values with commas between them, as a tuple."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -60,7 +60,7 @@ class Words(Value):
         return tuple(self._read(self._field(param), word) for word in words_of(value))
 
 
-class OneOf(Value):
+class OneOf(JobValue):
     """One of some words."""
 
     def __init__(self, words: Sequence[str]) -> None:
@@ -148,9 +148,13 @@ def _ago_us(field: str, text: str) -> int:
     return now_us() - int(_duration_s(field, text) * 1_000_000)
 
 
-def _place(field: str, text: str) -> Place:
+def _place(field: str, text: str) -> LogPoint:
     """Read a whole number as a position in the log, anything else as a time that may lie behind."""
-    return Place(int(text)) if text.isdecimal() and len(text) < 16 else Place(None, _time_us(field, text, ahead=False))
+    return (
+        LogPoint(int(text))
+        if text.isdecimal() and len(text) < 16
+        else LogPoint(None, _time_us(field, text, ahead=False))
+    )
 
 
 def _number(field: str, text: str) -> float:
@@ -162,7 +166,7 @@ def _number(field: str, text: str) -> float:
     raise InvalidInput(field, shown(text), "a number")
 
 
-def whole(least: int | None = None, most: int | None = None) -> Value:
+def whole(least: int | None = None, most: int | None = None) -> JobValue:
     """Return the type of a whole number."""
     bounds = "" if least is None else f", {least} or more" if most is None else f" from {least} to {most}"
 
@@ -172,7 +176,7 @@ def whole(least: int | None = None, most: int | None = None) -> Value:
             raise InvalidInput(field, shown(text), f"a whole number{bounds}")
         return number
 
-    return Value(read)
+    return JobValue(read)
 
 
 def _queue(field: str, text: str) -> str:
@@ -199,16 +203,16 @@ def _filled(field: str, text: str) -> str:
     return text
 
 
-duration_s = Value(_duration_s)
-time_us = Value(_time_us)
-ago_us = Value(_ago_us)
-past_us = Value(_past_us)
-place = Value(_place)
-number = Value(_number)
-as_of_option = click.option("--as-of", type=place, metavar="POS|TIME", help="As it was then: 1200, 5m ago, 17:30.")
-sought = Value(_sought)
-filled = Value(_filled)
-_queue_name, _queue_names, _said = Value(_queue), Words(_queue), Value(_text)
+duration_s = JobValue(_duration_s)
+time_us = JobValue(_time_us)
+ago_us = JobValue(_ago_us)
+past_us = JobValue(_past_us)
+log_point = JobValue(_place)
+number = JobValue(_number)
+as_of_option = click.option("--as-of", type=log_point, metavar="POS|TIME", help="As it was then: 1200, 5m ago, 17:30.")
+sought = JobValue(_sought)
+filled = JobValue(_filled)
+_queue_name, _queue_names, _said = JobValue(_queue), Words(_queue), JobValue(_text)
 
 
 def queue_option(*names: str, **about: Any) -> Callable[[F], F]:
