@@ -109,7 +109,8 @@ class Queue(Actions, Directories, Deprecated):
             _check_end_of_log(store)
             who = check_text("actor", actor or host.user_at_host())
             cause = host.run_of(store.path) if cause is None else cause
-            settings = _settings_in(os.environ if environ is None else environ)
+            environ = os.environ if environ is None else environ
+            settings = {name: environ[name] for name in ALL_VARIABLES if name in environ}
             return cls(store, clock or SystemClock(), who, cause, settings)
         except BaseException:
             store.close()
@@ -172,7 +173,3 @@ def _check_end_of_log(store: Store) -> None:
                 f"{applied}: data.mdb is damaged",
                 hint="type `queuectl verify`, then restore a backup",
             )
-
-
-def _settings_in(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: environ[name] for name in ALL_VARIABLES if name in environ}

@@ -30,7 +30,7 @@ def detach_worker(queue: "Queue", options: list[str]) -> None:
     """
     before = {info.id for info in queue.workers()}
     log = queue.path / f"worker-{datetime.now():%Y%m%dT%H%M%S%f}.log"
-    words = [*_python(), "-m", "queuectl", "--db", str(queue.path), "worker", "start", "--foreground", *options]
+    words = [*this_python(), "-m", "queuectl", "--db", str(queue.path), "worker", "start", "--foreground", *options]
     with os.fdopen(open_private(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab") as output:
         process = subprocess.Popen(
             words,
@@ -47,9 +47,10 @@ def detach_worker(queue: "Queue", options: list[str]) -> None:
         line(f"Worker {escape(worker)} started in the background (pid {process.pid}), log: {escape(str(log))}")
 
 
-def _python() -> list[str]:
+def this_python() -> list[str]:
+    """Return how to start the Python that this is, for a module of ours."""
     # Unless this is how queuectl itself was found, a module in the directory that one happens to be in
-    # must not take the place of one that the worker imports.
+    # must not take the place of one of ours.
     return [sys.executable] if str(Path.cwd()) in sys.path else [sys.executable, "-P"]
 
 

@@ -110,7 +110,7 @@ def guarded() -> Iterator[None]:
         raise click.exceptions.Exit(exit_code(error)) from error
     except click.ClickException as error:
         hint(f"Error: {escape(_in_one_line(error))}")
-        raise click.exceptions.Exit(_code_of_usage(error)) from None
+        raise click.exceptions.Exit(REFUSED if _is_of_file(error) else error.exit_code) from None
     except KeyboardInterrupt:
         raise click.exceptions.Exit(INTERRUPTED) from None
     except BrokenPipeError:
@@ -140,12 +140,8 @@ def _flushed() -> Iterator[None]:
             raise CannotPrint(error) from None
 
 
-def _code_of_usage(error: click.ClickException) -> int:
-    """Return the exit code of a usage error: REFUSED if a named file cannot be opened, else click's."""
-    return REFUSED if _is_of_file(error) else error.exit_code
-
-
 def _is_of_file(error: click.ClickException) -> bool:
+    """Whether a usage error is that a named file cannot be opened."""
     return isinstance(error, click.BadParameter) and isinstance(error.__context__, OSError)
 
 

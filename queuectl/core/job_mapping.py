@@ -104,10 +104,6 @@ def _read_choice(key: str, value: Any) -> str | tuple[str, ...]:
     return tuple(_read_text(key, name) for name in value)
 
 
-def _read_env(key: str, value: Any) -> dict[str, str]:
-    return check_env(value)
-
-
 _READERS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
     "id": ("id", _read_text),
     "command": ("command", _read_command),
@@ -118,7 +114,7 @@ _READERS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
     "timeout_s": ("timeout_s", _read_duration),
     "backoff_base": ("backoff_base", _read_number),
     "cwd": ("cwd", _read_path),
-    "env": ("env", _read_env),
+    "env": ("env", lambda key, value: check_env(value)),
     "run_at": ("run_at_us", _read_time),
     "at": ("run_at_us", _read_time),
     "delay": ("delay_s", _read_duration),

@@ -59,7 +59,7 @@ def _look(engine: Engine) -> tuple[list[Job], list[str]]:
     """
     with engine.store.read() as txn:
         now_us = engine.now_us_in(txn)
-        numbers = leases.expired(txn, now_us, lambda worker: _is_present(txn, worker, now_us))
+        numbers = leases.expired(txn, now_us, lambda worker: presence.get(txn, worker).holds_until_us > now_us)
         expired = list(jobs.each(txn, numbers))
         rows = workers.present(txn)
         held = leases.held(txn) if rows else {}
@@ -102,10 +102,6 @@ def _recover_expired(engine: Engine, expired: Sequence[Job], found: Recovered, a
         sighting = _living(engine, worker)
         with engine.unit(actor=actor, rings=True) as unit:
             found.jobs.extend(unit.recover(theirs, launched=sighting.launched if sighting else None))
-
-
-def _is_present(txn: Transaction, worker: str, now_us: int) -> bool:
-    return presence.get(txn, worker).holds_until_us > now_us
 
 
 def _living(engine: Engine, worker: str) -> Sighting | None:

@@ -51,7 +51,8 @@ def in_order(store: Store, choice: EventChoice, after: int, until: int | None) -
                 batch = list(log.read(after, AT_ONCE, until=end))
                 last = batch[-1].position if batch else end
             else:
-                batch = _of_job(txn, choice.job, after, end)
+                its = log.read_stream(find_stream(txn, choice.job), after=after)
+                batch = [each for each in its if each.position <= end]
                 last = end
             chosen = [each for each in batch if fits(txn, each)]
         yield from chosen
@@ -110,7 +111,3 @@ def spec_of(txn: Transaction, stream: Stream) -> JobSpec | None:
         return None
     event = log.at(stream).event
     return event.spec if isinstance(event, Enqueued) else None
-
-
-def _of_job(txn: Transaction, job: str, after: int, end: int) -> list[Recorded]:
-    return [each for each in EventReader(txn).read_stream(find_stream(txn, job), after=after) if each.position <= end]

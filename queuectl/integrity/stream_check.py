@@ -110,7 +110,8 @@ def _untold(store: Store, head: int, spoilt: set[int], followed: _Bits) -> Itera
         key = key_of_stream(stream)
         last = int.from_bytes((key and txn.get(STREAMS, key)) or b"", "big")
         told = _as_of(txn, stream, last, head, _unheard) if last > head else last
-        if told != position and not _is_spoilt_between(position, last, spoilt):
+        is_spoilt = last in spoilt or any(position < each <= last for each in spoilt)
+        if told != position and not is_spoilt:
             yield Problem(position, f"it is the last of its stream, and `streams` has {last or 'none'} for that")
 
 
@@ -129,10 +130,6 @@ def _mistold(store: Store, head: int, spoilt: set[int], followed: _Bits) -> Iter
 
 def _unheard(problem: Problem) -> None:
     """Report nothing: sum_of() has reported it."""
-
-
-def _is_spoilt_between(position: int, last: int, spoilt: set[int]) -> bool:
-    return last in spoilt or any(position < each <= last for each in spoilt)
 
 
 def _events(store: Store, head: int) -> Iterator[tuple[Transaction, int, Outline]]:

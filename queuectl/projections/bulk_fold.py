@@ -111,14 +111,11 @@ class Fold:
             yield from (partial(_put, table, some) for some in _portions(sealed))
         yield from (partial(_head, some, touch) for some in moving)
         if touch:
-            touch(environments.TABLE, [environments.digest_in(each) for each in named if _keeps(each)])
+            kept = (each for each in named if isinstance(each.event, EnvironmentKept))
+            touch(environments.TABLE, [environments.digest_in(each) for each in kept])
         yield partial(_finish, recounted(moved), named, self.applied)
         self._forget()
         self.has_swept, self.has_sweep = self.has_swept or self.has_sweep, False
-
-
-def _keeps(recorded: Recorded) -> bool:
-    return isinstance(recorded.event, EnvironmentKept)
 
 
 def _portions(items: list[_Item]) -> Iterator[list[_Item]]:

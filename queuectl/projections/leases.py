@@ -33,8 +33,8 @@ def expired(txn: Transaction, now_us: int, is_held: Callable[[str], bool]) -> li
     found: list[int] = []
     start = b""
     while (first := next(scan(txn, TABLE, start), None)) is not None:
-        prefix = first[0][: 1 - _TAIL]
-        if _expires_at_us(first) <= now_us and not is_held(_worker(first)):
+        prefix, expires_at_us = first[0][: 1 - _TAIL], int.from_bytes(first[0][-16:-8], "big")
+        if expires_at_us <= now_us and not is_held(_worker(first)):
             found += [_number(key) for key, _ in scan(txn, TABLE, prefix, prefix + key_of(now_us + 1))]
         start = prefix + b"\xff" * _TAIL  # after every lease of that worker
     return found
@@ -69,10 +69,6 @@ def _named(worker: str) -> tuple[bytes, bytes]:
 def _worker(found: Row) -> str:
     key, whole = found
     return (whole or key[:-_TAIL]).decode()
-
-
-def _expires_at_us(found: Row) -> int:
-    return int.from_bytes(found[0][-16:-8], "big")
 
 
 def _number(key: bytes) -> int:

@@ -84,12 +84,8 @@ def _near(typed: str, is_there: Callable[[str], bool], beginning: Callable[[str]
 
 def _beginning(txn: Transaction, table: str, typed: str) -> list[str]:
     """Return a few ids that go on from what was typed; a number is one word: job1 is not the beginning of job12."""
-    fit = (job_id for job_id in islice(ids.beginning(txn, typed, table), 100) if not _is_longer_number(typed, job_id))
-    return list(islice(fit, TOLD + 1))
-
-
-def _is_longer_number(typed: str, job_id: str) -> bool:
-    return typed[-1:].isdigit() and job_id[len(typed) :].isdigit()
+    found, is_number = islice(ids.beginning(txn, typed, table), 100), typed[-1:].isdigit()
+    return list(islice((each for each in found if not (is_number and each[len(typed) :].isdigit())), TOLD + 1))
 
 
 def _slips(typed: str) -> Iterator[str]:

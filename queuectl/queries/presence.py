@@ -4,7 +4,6 @@ Replay neither reads nor makes this table. A claim's event says how long its lea
 that goes on holds all its leases by one row here, which it writes anew.
 """
 
-from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Final, NamedTuple
 
@@ -45,14 +44,12 @@ def put(txn: Transaction, worker: str, presence: Presence, *, now_us: int) -> No
     """Record what a worker says of itself, and forget those of the next few that are gone without a word."""
     key = worker.encode()
     txn.put(TABLE, key, key_of(presence.heard_at_us) + key_of(presence.holds_until_us))
-    for other in list(islice(_behind(txn, key), _SWEPT)):
+    others = chain(
+        txn.scan(TABLE, key + b"\0"), txn.scan(TABLE, stop=key)
+    )  # after the last come those from the first on
+    for other in [row[0].decode() for row in islice(others, _SWEPT)]:
         if _is_over(txn, other, now_us):
             drop(txn, other)
-
-
-def _behind(txn: Transaction, key: bytes) -> Iterator[str]:
-    """Return whose rows come after one, and after the last those from the first on."""
-    return (other.decode() for other, _ in chain(txn.scan(TABLE, key + b"\0"), txn.scan(TABLE, stop=key)))
 
 
 def _is_over(txn: Transaction, worker: str, now_us: int) -> bool:

@@ -43,7 +43,9 @@ class Environment(OpenedFiles):
         self.disk_error: str | None = None
         self.is_closed = False
         self.counted: Counted = {}
-        self._is_untidy = self._is_closing = self._is_retired = self._is_full = False
+        self.is_full = False
+        """Whether the map is to be enlarged before the next write."""
+        self._is_untidy = self._is_closing = self._is_retired = False
         self.opener = self.maker = os.getpid()
         """The process that may use it: 0 in a forked child."""
         self._hold = None if passing else hold_files(path, create=create)
@@ -169,13 +171,13 @@ class Environment(OpenedFiles):
         """Map what another process made larger than the map here, or what has little room left in it."""
         before = self.opened.map_bytes
         self._remake("map the queue, which has grown", read_only=self.is_read_only, map_bytes=2 * before)
-        self._is_full = False
+        self.is_full = False
         if self.opened.map_bytes <= before:
             self.opened.is_small = False  # there is no room for more, and no use in trying at each write
 
     def make_room(self) -> None:
         """Enlarge the map before a write where little of it is left; raises StoreError."""
-        if self._is_full or (self.opened.is_small and self._is_nearly_full()):
+        if self.is_full or (self.opened.is_small and self._is_nearly_full()):
             self.grow()
 
     def _is_nearly_full(self) -> bool:
@@ -185,10 +187,6 @@ class Environment(OpenedFiles):
         finally:
             entry.is_inside = False
             self.tidy()
-
-    def note_full(self) -> None:
-        """Have the map enlarged before the next write."""
-        self._is_full = True
 
     def free_readers(self) -> int:
         """Free the slots of readers that were killed, which hold old pages on disk, and return how many."""

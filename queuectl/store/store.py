@@ -314,7 +314,7 @@ class Store:
         if isinstance(error, lmdb.BadValsizeError):
             return StoreError(f"cannot write to the queue at {self.path}: a name is empty or too long to be a key")
         if isinstance(error, lmdb.MapFullError):
-            self._shared.note_full()
+            self._shared.is_full = True
             return self._no_room(f"no space left in the map of data.mdb ({error})")
         if isinstance(error, lmdb.Error):
             return self._broken(error)

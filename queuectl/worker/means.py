@@ -1,13 +1,17 @@
-"""For how many slots there are means: fewer are taken where descriptors or processes run out, and then a few more."""
+"""For how many slots there are means: fewer are taken where descriptors or processes run out, and then a few more.
+
+How many there are is found out by taking them for a moment: no job is at stake.
+"""
 
 import errno
 import os
+import threading
 from typing import Final
 
 from .attempt import NEVER
-from .room import room_in_descriptors, room_in_tasks
+from .posix_spawn import close
 from .spawner import Spawner
-from .start_errors import Shortage, none_at_all
+from .start_errors import NO_DESCRIPTORS, Shortage, none_at_all
 
 SHORTAGE_PAUSE_S: Final = 1.0
 """How long no more commands run than did when means ran out; then a few more are tried each time."""
@@ -17,6 +21,18 @@ LONGEST_PAUSE_S: Final = 60.0
 
 IN_VAIN_S: Final = 5.0
 """How long a worker tries where there are not the means for a single command, before it says so and ends."""
+
+_FDS_EACH: Final = 4
+"""How many descriptors it takes to start a command: two pipes. Of those a worker keeps two, and a file of output."""
+
+_FDS_BESIDE: Final = 2
+"""What a worker opens for a moment: a module, another's doorbell."""
+
+_TASKS_EACH: Final = 3
+"""What a slot takes of processes and threads, which count alike: its thread, a shell, and what that runs."""
+
+_MOST_TASKS: Final = 64
+"""How many are tried at the most: who has so many left is not short of them."""
 
 
 class Means:
@@ -41,8 +57,8 @@ class Means:
 
         Processes are not tried for again: those that commands run with are not to lack for it.
         """
-        self._count = room_in_tasks(self._count)
-        cap = min(self._count, room_in_descriptors(self._count))
+        self._count = _room_in_tasks(self._count)
+        cap = min(self._count, _room_in_descriptors(self._count))
         if not cap:
             lacking = errno.EMFILE if self._count else errno.EAGAIN
             raise OSError(lacking, os.strerror(lacking))
@@ -66,7 +82,7 @@ class Means:
         """Have a few more run, where there are descriptors for them; returns why to give up where there never are."""
         cap, busy = self._spawner.cap, self._spawner.busy
         wanted = min(self._count, cap + cap // 8 + 1)
-        self._spawner.cap = max(cap, min(wanted, busy + room_in_descriptors(wanted - busy)))
+        self._spawner.cap = max(cap, min(wanted, busy + _room_in_descriptors(wanted - busy)))
         why = None if self._spawner.cap else self._in_vain(now)
         if not self.are_short:
             self._pause_s = SHORTAGE_PAUSE_S
@@ -77,3 +93,39 @@ class Means:
         if self._lack is not None and now - self._vain_since >= IN_VAIN_S:
             return none_at_all(self._lack)
         return None
+
+
+def _room_in_descriptors(most: int) -> int:
+    """Return how many more commands there are descriptors for, `most` at the most, some for the worker left aside."""
+    held: list[int] = []
+    try:
+        for _ in range(most * _FDS_EACH + _FDS_BESIDE):
+            held.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        if error.errno not in NO_DESCRIPTORS:
+            raise
+    finally:
+        close(held)
+    return max(0, len(held) - _FDS_BESIDE) // _FDS_EACH
+
+
+def _room_in_tasks(most: int) -> int:
+    """Return how many slots there are processes and threads for, `most` at the most; one slot has its thread already.
+
+    Call it while no command runs: one that needs a process just then would get none.
+    """
+    wanted = min(most * _TASKS_EACH - 1, _MOST_TASKS)
+    is_over = threading.Event()
+    held: list[threading.Thread] = []
+    try:
+        for _ in range(wanted):
+            thread = threading.Thread(target=is_over.wait, name="room", daemon=True)
+            thread.start()
+            held.append(thread)
+    except RuntimeError:
+        return (len(held) + 1) // _TASKS_EACH
+    finally:
+        is_over.set()
+        for thread in held:
+            thread.join()
+    return most

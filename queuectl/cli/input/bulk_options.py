@@ -185,12 +185,10 @@ def _asked(which: str, count: int, *, is_first: bool) -> str:
 
 def say_acted(acted: "Acted", said: tuple[str, str], consent: Consent, *, as_json: bool) -> None:
     """Say what was done and what was left, or what would be done, to people or as JSON."""
-    document(_acted_json(acted, consent)) if as_json else tell_acted(acted, said, consent)
-
-
-def _acted_json(acted: "Acted", consent: Consent) -> dict[str, Any]:
-    """Return what was done, or would be, for JSON."""
-    return {"dry_run": True, "ids": acted.ids} if consent.dry_run else {"ids": acted.ids, "left": acted.left}
+    if as_json:
+        document({"dry_run": True, "ids": acted.ids} if consent.dry_run else {"ids": acted.ids, "left": acted.left})
+    else:
+        tell_acted(acted, said, consent)
 
 
 def _ask(what: str, *, lenient: bool) -> None:

@@ -150,14 +150,9 @@ def with_defaults(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[s
 
 def tell_passed(run_at_us: int | None, job_id: str) -> None:
     """Print that a job runs at once if the time it was to wait for has passed."""
-    if has_passed(run_at_us):
+    if run_at_us is not None and run_at_us < now_us() - 1_000_000:  # by a second: `now` was read a moment ago
         at = moment(run_at_us)
         note(f"{escape(job_id)} runs at once: the time it was to wait for, {at}, has passed")
-
-
-def has_passed(run_at_us: int | None) -> bool:
-    """Whether a time lies behind now: by a second, since `now` was read a moment ago."""
-    return run_at_us is not None and run_at_us < now_us() - 1_000_000
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ A value that cannot be one is refused as the same value in JSON is: exit 2, with
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -140,10 +141,6 @@ def _time_us(field: str, text: str, *, ahead: bool = True) -> int:
     return at_us
 
 
-def _past_us(field: str, text: str) -> int:
-    return _time_us(field, text, ahead=False)
-
-
 def _ago_us(field: str, text: str) -> int:
     return now_us() - int(_duration_s(field, text) * 1_000_000)
 
@@ -206,7 +203,7 @@ def _filled(field: str, text: str) -> str:
 duration_s = JobValue(_duration_s)
 time_us = JobValue(_time_us)
 ago_us = JobValue(_ago_us)
-past_us = JobValue(_past_us)
+past_us = JobValue(partial(_time_us, ahead=False))
 log_point = JobValue(_place)
 number = JobValue(_number)
 as_of_option = click.option("--as-of", type=log_point, metavar="POS|TIME", help="As it was then: 1200, 5m ago, 17:30.")

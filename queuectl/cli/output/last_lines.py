@@ -56,13 +56,12 @@ class LastLines:
         self._pieces.append((stream, content))
         self._whole += _ends_line(stream, content)
         is_open = not _ends_line(stream, content)
-        while self._pieces and (self._whole + is_open > self._count or self._is_too_much()):
+        while self._pieces and (
+            self._whole + is_open > self._count or self._bytes > MOST_BYTES or len(self._pieces) > MOST_PIECES
+        ):
             was_stream, was = self._pieces.popleft()
             self._whole -= _ends_line(was_stream, was)
             self._bytes -= len(was)
-
-    def _is_too_much(self) -> bool:
-        return self._bytes > MOST_BYTES or len(self._pieces) > MOST_PIECES
 
     def _clear(self) -> None:
         self._pieces.clear()

@@ -5,16 +5,16 @@ The view itself never opens the queue for writing: it waits for nobody, and hold
 
 import asyncio
 import os
-import sys
 from pathlib import Path
+
+from ..detach import this_python
 
 PATIENCE_S = 30.0
 
 
 async def act(path: Path, verb: str, job_id: str) -> tuple[bool, str]:
     """Do something to a job; returns whether it was done, and what is to be said about it."""
-    safe = [] if str(Path.cwd()) in sys.path else ["-P"]  # no module of the directory's in place of ours
-    words = [sys.executable, *safe, "-m", "queuectl", "--db", str(path), verb, "--", job_id]
+    words = [*this_python(), "-m", "queuectl", "--db", str(path), verb, "--", job_id]
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         *words, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, env=os.environ | {"NO_COLOR": "1"}

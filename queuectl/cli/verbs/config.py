@@ -67,7 +67,7 @@ def get(session: Session, *, key: str | None, as_json: bool) -> None:
     name = canonical(key)
     found = session.reading().admin.config()[name]
     told = _document(name, found)
-    if _is_in_milliseconds(key):
+    if key.strip().lower().replace("-", "_") == MILLISECONDS:
         name, told["value"] = MILLISECONDS, round(float(found.value) * 1000)
     if as_json:
         document({"key": name, **told})
@@ -128,10 +128,6 @@ def unset(session: Session, *, key: str, reason: str | None, as_json: bool) -> N
     else:
         line(f"{name} = {_shown(KEYS[name].default)} (default)")
         _warn_overruled(name)
-
-
-def _is_in_milliseconds(key: str) -> bool:
-    return key.strip().lower().replace("-", "_") == MILLISECONDS
 
 
 def _shown(value: "Value") -> str:

@@ -105,7 +105,8 @@ def command(
     if as_lines or skip_existing:
         raise click.UsageError("--lines and --skip-existing go with --file FILE")
     if edits:
-        job = _job(words, argv, job_id, shell_line) if words or argv or shell_line else _new(job_id)
+        is_new = not (words or argv or shell_line)
+        job = _job((), None, job_id, "") if is_new else _job(words, argv, job_id, shell_line)
         _edited(session, {**defaults, **job}, reason, as_json)
         return
     _one(session, _job(words, argv, job_id, shell_line), defaults, reason, as_json)
@@ -152,10 +153,6 @@ def _what_to_type(words: Sequence[str]) -> str:
         f"{len(words)} words where an id and a command belong; quote the command: "
         f'queuectl enqueue {words[0]} "{" ".join(words[1:])}", or put it after --'
     )
-
-
-def _new(job_id: str | None) -> dict[str, Any]:
-    return {"command": ""} if job_id is None else {"id": job_id, "command": ""}
 
 
 def _edited(session: Session, job: dict[str, Any], reason: str | None, as_json: bool) -> None:
