@@ -15,7 +15,7 @@ from queuectl.core.commands import JobCommand, RetryPolicy
 from queuectl.core.decider import decide
 from queuectl.core.job import Job, evolve
 from queuectl.errors import QueuectlError
-from queuectl.events.event_log import Append
+from queuectl.events.event_log import Append, with_tokens
 from queuectl.events.types import (
     NEW,
     Cancelled,
@@ -72,7 +72,7 @@ class Story:
 
     def tell(self, events: tuple[JobEvent, ...]) -> "Story":
         """Append events, one a second, and fold them."""
-        for event in events:
+        for event in with_tokens(events, self.log.head()):
             stream = NEW if self.job is None else self.job.number
             append = Append(stream, 0 if self.job is None else self.job.version, (event,))
             [recorded] = self.log.append([append], at_us=at(self.log.head()), actor="test")

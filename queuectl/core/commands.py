@@ -41,11 +41,10 @@ class StartJob(Frozen):
 
 
 class TakeJob(Frozen):
-    """Lease a waiting job and count an attempt at once; `position` is the one that the claim will have."""
+    """Lease a waiting job and count an attempt at once."""
 
     worker: str
     expires_at_us: int
-    position: int
     host: str
     pid: int
 

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import asdict
 
 from ..errors import JobNotFound, StaleLease, WrongState
+from ..events.event_log import OF_ITS_CLAIM
 from ..events.types import (
     Cancelled,
     CancelRequested,
@@ -94,7 +95,7 @@ def _start(command: StartJob, job: Job) -> Events:
 
 def _take(command: TakeJob, job: Job) -> Events:
     _require(job, "claim", WAITING)
-    started = Started(command.position, job.attempts + 1, command.host, command.pid)
+    started = Started(OF_ITS_CLAIM, job.attempts + 1, command.host, command.pid)
     return (Claimed(command.worker, command.expires_at_us), started)
 
 

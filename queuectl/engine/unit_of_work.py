@@ -150,11 +150,8 @@ class Unit:
         """Lease the next `count` jobs to a worker and count an attempt of each, as claim() and start() would."""
         check_worker(worker)
         until_us = self.lease_until_us(lease_s)
-        numbers = self._next(count, queues)
-        first = self.log.head() + 1  # of two events each
-        return self.execute(
-            [(number, TakeJob(worker, until_us, first + 2 * place, host, pid)) for place, number in enumerate(numbers)]
-        )
+        command = TakeJob(worker, until_us, host, pid)
+        return self.execute([(number, command) for number in self._next(count, queues)])
 
     def _next(self, count: int, queues: Sequence[str] | None) -> list[int]:
         self.views.promote(self.now_us)

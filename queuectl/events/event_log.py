@@ -1,11 +1,18 @@
 """What is put to the log at once: events for a stream, and what its last event must be by then.
 
-Nothing here assumes one writer: a lost race is a Conflict, and the caller reads and decides again.
+Nothing here assumes one writer: a lost race is a Conflict, and the caller reads and decides again. Nor does it assume
+that whoever decides knows at which positions its events will stand.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
-from .types import Event, Stream
+from msgspec.structs import replace
+
+from .types import Claimed, Event, Stream
+
+OF_ITS_CLAIM: Final = 0
+"""The token of an event that is appended together with its claim: it is known once the claim has its position."""
 
 
 class Append(NamedTuple):
@@ -19,3 +26,16 @@ class Append(NamedTuple):
     expected: int
     events: tuple[Event, ...]
     reason: str | None = None
+
+
+def with_tokens(events: Sequence[Event], after: int) -> Sequence[Event]:
+    """Return the events of one append as they stand in the log after a position: with tokens OF_ITS_CLAIM filled in."""
+    if len(events) < 2 or type(events[0]) is not Claimed:
+        return events
+    token = after + 1
+    return [events[0], *(_under(each, token) for each in events[1:])]
+
+
+def _under(event: Any, token: int) -> Event:
+    filled: Event = replace(event, token=token) if getattr(event, "token", None) == OF_ITS_CLAIM else event
+    return filled

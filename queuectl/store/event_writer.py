@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ..errors import Conflict
 from ..events.codec import encode_all
-from ..events.event_log import Append
+from ..events.event_log import Append, with_tokens
 from ..events.hash_chain import link, link_all
 from ..events.types import NEW, Recorded
 from .event_reader import EventReader, stream_key, stream_of_key
@@ -34,7 +34,7 @@ class EventWriter(EventReader):
                 expected.append((key, prev.to_bytes(8, "big")))
             elif ends[key] != prev:
                 raise Conflict(stream, prev, ends[key])
-            for event in events:
+            for event in with_tokens(events, position):
                 position += 1
                 recorded.append(Recorded(position, at_us, stream, prev, actor, event, reason, cause))
                 prev = position

@@ -17,6 +17,7 @@ from ..core.settings import Settings
 from ..display import shown
 from ..engine.unit_of_work import Engine, Unit
 from ..errors import DuplicateJob, InvalidInput, QueuectlError
+from ..events.event_log import OF_ITS_CLAIM
 from ..events.types import (
     Cancelled,
     Claimed,
@@ -207,12 +208,10 @@ class _Adopter:
         job, spec = self._read(row)
         if self._is_left_out(job) or (self._wanted.skip_existing and ids.find(unit.txn, spec.id) is not None):
             return
-        number = unit.log.head() + 1
-        events = life(job, spec, number, unit.now_us)
-        unit.bring_in(spec, events, self._reason(job))
+        brought = unit.bring_in(spec, life(job, spec, unit.now_us), self._reason(job))
         frames = _frames(job)
         if frames and _runs(job):
-            storage.keep(unit.txn, number, number + 1, frames)
+            storage.keep(unit.txn, brought.number, brought.number + 1, frames)  # its claim is its second event
 
     def _reason(self, job: ForeignJob) -> str:
         told = [f"{job.kind} there", *job.told]
@@ -221,12 +220,12 @@ class _Adopter:
         return f"{self._because}: {'; '.join(told)}"[:REASON_CHARS].encode(errors="replace").decode()
 
 
-def life(job: ForeignJob, spec: JobSpec, number: int, now_us: int) -> tuple[JobEvent, ...]:
-    """Return the events of a job that will have this number: what is known of it, and nothing else."""
+def life(job: ForeignJob, spec: JobSpec, now_us: int) -> tuple[JobEvent, ...]:
+    """Return the events of a job: what is known of it, and nothing else."""
     born = Enqueued(spec)
     if not _runs(job):
         return (born, Cancelled()) if job.kind is ForeignKind.CANCELLED else (born,)
-    token, attempt = number + 1, max(job.attempts, 1)
+    token, attempt = OF_ITS_CLAIM, max(job.attempts, 1)
     run = (born, Claimed(ACTOR, now_us), Started(token, attempt, ACTOR, 0))
     out, err = _output(job.stdout), _output(job.stderr)
     if job.kind is ForeignKind.COMPLETED:

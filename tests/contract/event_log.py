@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 
 from queuectl.errors import Conflict
-from queuectl.events.event_log import Append
+from queuectl.events.event_log import OF_ITS_CLAIM, Append
 from queuectl.events.types import (
     CONFIG_STREAM,
     NEW,
@@ -21,6 +21,7 @@ from queuectl.events.types import (
     Recorded,
     Removed,
     Renewed,
+    Started,
     Stream,
 )
 from tests.decider_spec import typed
@@ -128,6 +129,19 @@ class EventLogContract:
         append(log, Append(1, 1, (CLAIMED, RENEWED)))
         assert [each.prev for each in log.read()] == [0, 0, 1, 3]
         assert log.version(1) == 4
+
+    def test_what_is_appended_with_its_claim_gets_the_claims_token(self, log: EventLog) -> None:
+        """A start appended together with its claim carries the claim's position, which nobody knew before."""
+        append(log, new(), new())
+        start = Started(OF_ITS_CLAIM, 1, "host", 7)
+        recorded = append(log, Append(1, 1, (CLAIMED, start)), Append(2, 2, (CLAIMED, start)))
+        assert [each.event.token for each in recorded if isinstance(each.event, Started)] == [3, 5]
+        assert list(log.read(2)) == recorded
+
+    def test_an_event_without_its_claim_keeps_its_token(self, log: EventLog) -> None:
+        """Only in the append of a claim is a token filled in."""
+        append(log, new(JOB, CLAIMED), Append(1, 2, (RENEWED, Started(OF_ITS_CLAIM, 1, "host", 7))))
+        assert [each.event.token for each in log.read(2) if isinstance(each.event, Renewed | Started)] == [2, 0]
 
     @pytest.mark.parametrize("expected", [0, 1, 3, 99])
     def test_a_lost_race_is_a_conflict(self, log: EventLog, expected: int) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from queuectl.errors import Conflict
-from queuectl.events.event_log import Append
+from queuectl.events.event_log import Append, with_tokens
 from queuectl.events.types import NEW, Recorded, Stream
 
 
@@ -38,7 +38,7 @@ class MemoryLog:
             elif (last := versions.get(stream, self.version(stream))) != expected:
                 raise Conflict(stream, expected, last)
             prev = expected
-            for event in events:
+            for event in with_tokens(events, position):
                 position += 1
                 recorded.append(Recorded(position, at_us, stream, prev, actor, event, reason, cause))
                 prev = position

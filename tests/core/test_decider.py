@@ -54,7 +54,7 @@ EXPIRED = RetryPolicy(now_us=at(30))
 COMMANDS: dict[str, JobCommand] = {
     "Claim": ClaimJob("w2", at(60)),
     "Start": StartJob(2, "host", 10),
-    "Take": TakeJob("w2", at(60), 2, "host", 10),
+    "Take": TakeJob("w2", at(60), "host", 10),
     "Renew": RenewLease(2, at(60)),
     "Complete": CompleteJob(2),
     "Fail": FAIL,

@@ -196,7 +196,7 @@ commands: st.SearchStrategy[JobCommand] = st.one_of(
     enqueues,
     st.builds(ClaimJob, short, moments),
     st.builds(StartJob, tokens, short, st.integers(1, 100)),
-    st.builds(TakeJob, short, moments, st.just(0), short, st.integers(1, 100)),
+    st.builds(TakeJob, short, moments, short, st.integers(1, 100)),
     st.builds(RenewLease, tokens, moments),
     st.builds(CompleteJob, tokens, durations),
     st.builds(FailJob, tokens, policies, st.sampled_from(Failure), short, st.none() | st.integers(0, 255)),
@@ -221,9 +221,7 @@ plans = st.builds(
 
 
 def aimed(command: Any, job: Job | None) -> JobCommand:
-    """Return the command with the job's own token where it says RIGHT, and the position of the claim to come."""
-    if isinstance(command, TakeJob):
-        return replace(command, position=0 if job is None else job.version + 1)
+    """Return the command with the job's own token where it says RIGHT."""
     if getattr(command, "token", None) != RIGHT:
         return command
     return replace(command, token=0 if job is None or job.lease is None else job.lease.token)
