@@ -40,9 +40,9 @@ def main(arguments: list[str]) -> int:
             f"the same, {len(some)} queues by name", NAMED * A_QUEUE // 2, one, many, partial(exchanged, queues=some)
         )
         print_times("status", LOOKS, one, many, Queue.status)
-        print_times("overview", LOOKS, one, many, Queue.overview)
+        print_times("overview", LOOKS, one, many, lambda queue: queue.ui.overview())
         print_times("backlog", LOOKS, one, many, Queue.backlog)
-        print_times("count", LOOKS, one, many, lambda queue: queue.count(filter_of(state="pending")))
+        print_times("count", LOOKS, one, many, lambda queue: queue.ui.count(filter_of(state="pending")))
         print_times("list, 20 pending", LOOKS, one, many, lambda queue: queue.jobs(state="pending", limit=20))
         print_times("list, 20 of a queue", LOOKS, one, many, lambda queue: queue.jobs(queue=names[0], limit=20))
     return 0

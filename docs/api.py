@@ -10,11 +10,13 @@ import queuectl
 from queuectl import Queue, QueuectlError
 from queuectl.api.admin import Admin
 from queuectl.api.directories import Directories
+from queuectl.api.dlq import DeadLetters
 from queuectl.api.history import History
 from queuectl.api.jobs import Actions
 from queuectl.api.lease_holder import LeaseHolder
 from queuectl.api.log import Log
 from queuectl.api.reads import Reads
+from queuectl.api.ui import Ui
 
 INTRO = """\
 # From Python
@@ -94,6 +96,8 @@ SECTIONS: Mapping[str, type[Any]] = {
     "`queue.worker(id)`": LeaseHolder,
     "`queue.log`": Log,
     "`queue.admin`": Admin,
+    "`queue.dlq`": DeadLetters,
+    "`queue.ui`": Ui,
 }
 """Title -> the class whose own methods stand under it."""
 _REPR = re.compile(r"<[\w.]+: ('\w+')>")

@@ -14,8 +14,10 @@ from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from .api.admin import Admin as Admin
+    from .api.dlq import DeadLetters as DeadLetters
     from .api.lease_holder import LeaseHolder as LeaseHolder
     from .api.log import Log as Log
+    from .api.ui import Ui as Ui
     from .core.job import Job as Job
     from .core.job import JobState as JobState
     from .core.job_filter import Chosen as Chosen
@@ -84,8 +86,10 @@ if TYPE_CHECKING:
 # The names that there are. Above they stand for type checkers alone, which run nothing; a test holds the two equal.
 _HOMES = {
     "api.admin": "Admin",
+    "api.dlq": "DeadLetters",
     "api.lease_holder": "LeaseHolder",
     "api.log": "Log",
+    "api.ui": "Ui",
     "transfer.import_jobs": "Adopted",
     "core.results": "Acted Bulk Captured Cause ConfigValue Exchange Family Kin Overview Recovered Result Run Running "
     "Status Subscriber Unserved Waited WorkerInfo",

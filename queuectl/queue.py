@@ -14,9 +14,11 @@ from .api.admin import Admin
 from .api.base import queue_directory
 from .api.deprecated import Deprecated
 from .api.directories import Directories
+from .api.dlq import DeadLetters
 from .api.jobs import Actions
 from .api.lease_holder import LeaseHolder
 from .api.log import Log
+from .api.ui import Ui
 from .core.request import check_text, check_worker
 from .core.settings import ALL_VARIABLES
 from .engine.group_commit import GroupCommit
@@ -58,7 +60,7 @@ class Queue(Actions, Directories, Deprecated):
     hi pending
     completed ['Enqueued', 'Claimed', 'Started', 'Completed']
 
-    What a word means in every method: `job_id` is a whole id (`match_id` gives it for its beginning),
+    What a word means in every method: `job_id` is a whole id (`ui.match_id` gives it for its beginning),
     `job_ids` is one or several; `reason` is kept in the log with the change; `actor` is who the log names
     in place of this queue's; `queue` and `queues` are names, None is all;
     an empty list is none, here and everywhere;
@@ -78,8 +80,8 @@ class Queue(Actions, Directories, Deprecated):
         self.actor = actor
         self.log = Log(engine)
         self.admin = Admin(engine)
-        self._commits = GroupCommit(engine)
-        self._printed = None
+        self.ui = Ui(engine, self.log, GroupCommit(engine))
+        self.dlq = DeadLetters(engine, self.ui)
 
     @classmethod
     def open(

@@ -28,15 +28,15 @@ def make(path: Path) -> None:
     with Queue.open(path, actor="tester") as queue:
         queue.enqueue_many([JobRequest("true", f"stays{n:04}", "later", delay_s=1e6) for n in range(100)])
         queue.enqueue_many([JobRequest("true", f"old{n:04}") for n in range(300)])
-        queue.complete_many(queue.claim("w", 300))
-        queue.compact(older_than_s=0)
+        queue.worker("w").complete_many(queue.worker("w").claim(300))
+        queue.admin.compact(older_than_s=0)
         queue.enqueue_many([JobRequest("true", f"many{n:04}", ("a", "b")[n % 2], n % 5) for n in range(400)])
-        queue.complete_many(queue.claim("w", 100))
-        queue.fail(queue.start(*queue.claim("w", 1)), "exit code 1", return_code=1)
+        queue.worker("w").complete_many(queue.worker("w").claim(100))
+        queue.worker("w").fail(queue.worker("w").start(*queue.worker("w").claim(1)), "exit code 1", return_code=1)
         queue.cancel(queue.enqueue("true", id="unwanted").id)
         queue.enqueue_many([JobRequest("true", f"few{n}", "few") for n in range(3)])
-        queue.make_snapshots()
-        queue.claim("w9", 2, lease_s=36_000)
+        queue.admin.make_snapshots()
+        queue.worker("w9").claim(2, lease_s=36_000)
         queue.subscribe("reader", start="beginning").close()
 
 

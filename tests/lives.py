@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from queuectl import Captured, Job, JobRequest, Queue, Result
+from queuectl import Captured, Job, JobRequest, LeaseHolder, Queue, Result
 from queuectl.events.types import Output
 from tests.clocks import FakeClock
 
@@ -11,26 +11,31 @@ PRINTED = Captured(b"o\0\0\0\x02hi", Output(2, sha256(b"hi").digest()), Output(0
 
 def running(queue: Queue, worker: str = "w1") -> Job:
     """Claim and start the next job."""
-    [job] = queue.claim(worker)
-    return queue.start(job)
+    [job] = queue.worker(worker).claim()
+    return queue.worker(worker).start(job)
+
+
+def holder(queue: Queue, job: Job) -> LeaseHolder:
+    """Return the worker that a job was claimed by."""
+    return queue.worker(job.lease.worker if job.lease else queue.actor)
 
 
 def completed(queue: Queue, job_id: str) -> Job:
     """Enqueue a job and let it complete; nothing else may be ready."""
     queue.enqueue("true", id=job_id)
-    return queue.complete(running(queue))
+    return queue.worker("w1").complete(running(queue))
 
 
 def failed(queue: Queue, job_id: str) -> Job:
     """Enqueue a job and let its first attempt fail; nothing else may be ready."""
     queue.enqueue("false", id=job_id)
-    return queue.fail(running(queue), "exit code 1", return_code=1)
+    return queue.worker("w1").fail(running(queue), "exit code 1", return_code=1)
 
 
 def dead(queue: Queue, job_id: str) -> Job:
     """Enqueue a job and let it die; nothing else may be ready."""
     queue.enqueue("false", id=job_id, max_retries=0)
-    return queue.fail(running(queue), "exit code 1", return_code=1)
+    return queue.worker("w1").fail(running(queue), "exit code 1", return_code=1)
 
 
 def cancelled(queue: Queue, job_id: str) -> Job:
@@ -46,14 +51,14 @@ def state_of(queue: Queue, job_id: str) -> str:
 
 def long_life(queue: Queue, clock: FakeClock) -> None:
     """Let every type of event happen, in two queues, with times that pass and a clock that goes back."""
-    queue.worker_started("w1", host="here", pid=1, slots=2, queues=["default", "other"])
-    queue.worker_started("w2", host="there", pid=2, slots=1)
-    queue.config_set("backoff_base", 3)
-    queue.config_set("max_retries", 1)
-    queue.config_unset("max_retries")
+    queue.worker("w1").started(host="here", pid=1, slots=2, queues=["default", "other"])
+    queue.worker("w2").started(host="there", pid=2, slots=1)
+    queue.admin.config_set("backoff_base", 3)
+    queue.admin.config_set("max_retries", 1)
+    queue.admin.config_unset("max_retries")
     queue.enqueue_many([JobRequest("true", f"job{n}", "other" if n % 3 else "default", n % 4) for n in range(20)])
     queue.enqueue("true", id="later", delay_s=50, shell="bash -e", inherit_env=["PATH", "NO_SUCH_VARIABLE"])
-    taken = queue.exchange("w1", [], want=6, lease_s=30).claimed
+    taken = queue.worker("w1").exchange([], want=6, lease_s=30).claimed
     clock.advance(5)
     with Queue.open(queue.path, clock=clock, actor="w1", cause=taken[3].lease.token if taken[3].lease else 0) as inside:
         inside.enqueue("true", id="child")
@@ -64,27 +69,27 @@ def long_life(queue: Queue, clock: FakeClock) -> None:
         Result(taken[2], "released"),
         Result(taken[5], "cancelled", duration_ms=5),
     ]
-    queue.exchange("w1", results, want=1, lease_s=30, hold=True)
-    queue.renew(taken[3], lease_s=30)
+    queue.worker("w1").exchange(results, want=1, lease_s=30, hold=True)
+    queue.worker("w1").renew(taken[3], lease_s=30)
     clock.advance(28)
-    queue.renew(queue.claim("w2", queues=["default"])[0], lease_s=90)
+    queue.worker("w2").renew(queue.worker("w2").claim(queues=["default"])[0], lease_s=90)
     clock.advance(30)
-    queue.recover()
+    queue.worker(queue.actor).recover()
     clock.jump(-3600)
     queue.enqueue("false", id="doomed", max_retries=0, priority=9)
-    queue.fail(running(queue, "w2"), "killed", reason="signal", signal="SIGKILL")
-    queue.dlq_retry(["doomed"])
-    queue.fail(running(queue, "w2"), "exit code 2", return_code=2)
+    queue.worker("w2").fail(running(queue, "w2"), "killed", failure="signal", signal="SIGKILL")
+    queue.dlq.retry(["doomed"])
+    queue.worker("w2").fail(running(queue, "w2"), "exit code 2", return_code=2)
     clock.advance(7200)
-    queue.complete_many(queue.claim("w2", 3))
+    queue.worker("w2").complete_many(queue.worker("w2").claim(3))
     queue.clear(all=True)
     queue.enqueue("true", id=taken[0].id, delay_s=7)
     queue.retry(cancelled(queue, "undecided").id)
     queue.edit("undecided", command="false", queue="other", priority=2)
-    queue.dlq_purge(["doomed"])
+    queue.dlq.purge(["doomed"])
     queue.enqueue("false", id="doomed", max_retries=0, priority=9)
-    queue.fail(running(queue), "exit code 3", return_code=3)
-    queue.claim("w1", 2)
-    queue.worker_stopping("w1", now=True)
-    queue.worker_stopping("w2")
-    queue.worker_stopped("w2", "drained")
+    queue.worker("w1").fail(running(queue), "exit code 3", return_code=3)
+    queue.worker("w1").claim(2)
+    queue.worker("w1").stop(now=True)
+    queue.worker("w2").stop()
+    queue.worker("w2").stopped("drained")

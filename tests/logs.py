@@ -23,25 +23,32 @@ LARGE = encode(b"o", b"x" * 20_000)
 def fill(path: Path) -> None:
     """Make a queue whose log has jobs in bulk, runs, retries, outputs, a reused id, settings and a worker."""
     with Queue.open(path, actor="tester") as queue:
-        queue.config_set("max_retries", 0)
-        queue.worker_started("w", host="here", pid=1, slots=2)
+        queue.admin.config_set("max_retries", 0)
+        queue.worker("w").started(host="here", pid=1, slots=2)
         queue.enqueue_many([JobRequest("true", f"bulk{n}") for n in range(40)])
-        first, second, third, *rest = queue.claim("w", 20)
-        queue.complete(queue.start(first), output=Captured(SMALL, _told(b"hello\n"), _told(b"oh\n")))
-        file = queue.output_path(second)
+        first, second, third, *rest = queue.worker("w").claim(20)
+        queue.worker("w").complete(
+            queue.worker("w").start(first), output=Captured(SMALL, _told(b"hello\n"), _told(b"oh\n"))
+        )
+        file = queue.worker("w").output_path(second)
         file.parent.mkdir(mode=0o700, parents=True)
         file.write_bytes(LARGE)
-        queue.fail(queue.start(second), "exit code 1", output=Captured(None, _told(b"x" * 20_000)))
+        queue.worker("w").fail(
+            queue.worker("w").start(second), "exit code 1", output=Captured(None, _told(b"x" * 20_000))
+        )
         cut = encode(b"o", b"abc") + cut_frame(90) + encode(b"o", b"xyz")
-        queue.complete(queue.start(third), output=Captured(cut, Output(96, bytes(32))))
-        queue.complete_many(rest[:15])
+        queue.worker("w").complete(queue.worker("w").start(third), output=Captured(cut, Output(96, bytes(32))))
+        queue.worker("w").complete_many(rest[:15])
         queue.retry(second.id)
         queue.clear(all=True)
         queue.enqueue("true", id=first.id)
         queue.cancel(first.id)
-        queue.worker_stopped("w", "done")
+        queue.worker("w").stopped("done")
         job = queue.enqueue("true", id="last", priority=9)
-        queue.complete(queue.start(*queue.claim("w2", 1)), output=Captured(SMALL, _told(b"hello\n"), _told(b"oh\n")))
+        queue.worker("w2").complete(
+            queue.worker("w2").start(*queue.worker("w2").claim(1)),
+            output=Captured(SMALL, _told(b"hello\n"), _told(b"oh\n")),
+        )
         assert queue.job(job.id).state == "completed"
 
 

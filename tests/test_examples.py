@@ -154,7 +154,7 @@ def test_failures_are_posted_through_kills(tmp_path: Path, environment: dict[str
             return subprocess.Popen([*words, hook.url], env=environment, stderr=subprocess.DEVNULL)
 
         process = follower()
-        wait_until(queue.subscriptions)
+        wait_until(queue.log.subscriptions)
         hook.refusals = 2
         queue.enqueue_many([{"id": f"bad{n}", "command": "exit 3", "max_retries": 0} for n in range(150)])
         queue.enqueue("true")
@@ -164,7 +164,7 @@ def test_failures_are_posted_through_kills(tmp_path: Path, environment: dict[str
             process.kill()
             process.wait()
             process = follower()
-        wait_until(lambda: queue.subscriptions()[0].lag == 0 or hook.taken[-1]["position"] >= last_failure(queue))
+        wait_until(lambda: queue.log.subscriptions()[0].lag == 0 or hook.taken[-1]["position"] >= last_failure(queue))
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
         expected = [each.position for each in queue.events(types=["failed", "dead"])]

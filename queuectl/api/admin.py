@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..core.settings import canonical, parse
-from ..core.times import microseconds
+from ..core.times import microseconds, when_us
 from ..engine.unit_of_work import settings_of
 from ..errors import InvalidInput
 from .base import Opened
@@ -18,6 +18,7 @@ from .parts import (
     as_of,
     background,
     backup,
+    branch,
     compact,
     export_log,
     foreign_files,
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
 
     from ..core.results import ConfigValue
     from ..core.settings import Settings
-    from ..core.times import Duration
+    from ..core.times import Duration, When
     from ..events.types import Value
+    from ..history.branch import Branch
     from ..history.snapshot_files import Snapshot
     from ..integrity.verify import Verified
     from ..projections.rebuild import ReplayReport
@@ -80,6 +82,27 @@ class Admin(Opened, called="Queue.admin"):
     def delete_snapshots(self) -> int:
         """Delete every snapshot, which is no loss; returns how many there were."""
         return as_of.delete_snapshots(self._store)
+
+    def branch(
+        self,
+        into: str | os.PathLike[str],
+        position: int | None = None,
+        *,
+        at: When | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        at_us: int | None = None,
+    ) -> Branch:
+        """Make a second queue in a new directory as this one was at a position, or `at` a time.
+
+        `progress` is called with the events copied and to be copied, `into` is that directory. Raises
+        InvalidInput where the directory is there already, what `Queue.as_of` raises for the moment, and
+        StoreError.
+        """
+        now_us = self._clock.now_us()
+        at_us = at_us if at is None else when_us(at, now_us=now_us, ahead=False, field="at")
+        with self._store.read() as txn:
+            moment = as_of.moment_at(txn, position, at_us, now_us)
+        return branch.branch(self._store, moment, Path(into), progress)
 
     def verify(
         self,

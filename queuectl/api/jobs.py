@@ -15,14 +15,12 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from ..core.commands import JobCommand
     from ..core.job import Job
-    from ..core.job_filter import Act, Chosen, Filter
-    from ..core.results import Acted, Bulk
+    from ..core.results import Bulk
     from ..core.times import Duration, When
-    from ..engine.group_commit import GroupCommit
     from ..events.types import Command
     from .admin import Admin
+    from .dlq import DeadLetters
 
 
 from .reads import Reads
@@ -32,7 +30,7 @@ class Actions(Reads):
     """What users change in a queue: its jobs."""
 
     admin: Admin
-    _commits: GroupCommit
+    dlq: DeadLetters
 
     def enqueue(
         self,
@@ -77,11 +75,7 @@ class Actions(Reads):
             inherit_env=inherit_env,
             merge=merge,
         )
-        return self.enqueue_request(request, reason=reason)
-
-    def enqueue_request(self, request: JobRequest, *, reason: str | None = None) -> Job:
-        """Enqueue one request; raises InvalidInput, DuplicateJob or StoreError, as enqueue() does."""
-        return enqueue.enqueue_one(self._engine, self._commits, request, reason=reason)
+        return self.ui.enqueue_request(request, reason=reason)
 
     def enqueue_many(
         self,
@@ -136,25 +130,7 @@ class Actions(Reads):
 
         What they printed goes. Gives their ids. Raises JobNotFound or WrongState.
         """
-        return self._act_on_named(job_ids, RemoveJob(), reason)
-
-    def dlq_retry(self, job_ids: str | Sequence[str] | None = None, *, reason: str | None = None) -> list[str]:
-        """Run dead jobs again with 0 attempts, all or none of those named; None is every dead job.
-
-        Gives their ids. Raises JobNotFound or WrongState.
-        """
-        return self._act_on_dead(job_ids, RequeueJob(JobState.DEAD), reason)
-
-    def dlq_purge(
-        self, job_ids: str | Sequence[str] | None = None, *, all: bool = False, reason: str | None = None
-    ) -> list[str]:
-        """Remove dead jobs from the views, all or none of those named, or with `all` every dead job.
-
-        Their history stays. Gives their ids. Raises JobNotFound or WrongState.
-        """
-        if (job_ids is None) != all:
-            raise InvalidInput("job_ids", "none" if job_ids is None else "some", "ids, or all=True for every dead job")
-        return self._act_on_dead(job_ids, RemoveJob(JobState.DEAD), reason)
+        return job_actions.act_on_named(self._engine, job_ids, RemoveJob(), reason=reason)
 
     def clear(
         self,
@@ -175,32 +151,4 @@ class Actions(Reads):
             None if older_than_s is None else self._clock.now_us() - microseconds(older_than_s, field="older_than_s")
         )
         where = job_filter.filter_of(state=state, until=before_us)
-        return len(self.act_on_all(self.choose("remove", where), reason=reason).ids)
-
-    def choose(self, verb: Act, where: Filter) -> Chosen:
-        """Find the jobs that a filter means and that can be cancelled, retried or removed; changes nothing.
-
-        `verb` is cancel, retry or remove. Raises InvalidInput where the filter names a state in which they can not.
-        """
-        return job_actions.choose(self._store, verb, self._since_by_the_clock(where, self.log.due_times()))
-
-    def act_on_all(
-        self, chosen: Chosen, *, reason: str | None = None, progress: Callable[[int], None] | None = None
-    ) -> Acted:
-        """Cancel, retry or remove the jobs chosen, 1,000 to a transaction, leaving those the filter no longer means.
-
-        `progress` is called with the number of jobs gone through after each transaction.
-        """
-        return job_actions.act_on_all(self._engine, chosen, reason=reason, progress=progress)
-
-    def _act_on_dead(self, job_ids: str | Sequence[str] | None, command: JobCommand, reason: str | None) -> list[str]:
-        if job_ids is None:
-            dead = job_filter.filter_of(state=JobState.DEAD)
-            verb: Act = "retry" if isinstance(command, RequeueJob) else "remove"
-            return self.act_on_all(self.choose(verb, dead), reason=reason).ids
-        return self._act_on_named(job_ids, command, reason)
-
-    def _act_on_named(self, job_ids: str | Sequence[str], command: JobCommand, reason: str | None) -> list[str]:
-        named = list(dict.fromkeys(ids_of(job_ids)))
-        job_actions.act(self._engine, named, command, reason=reason)
-        return named
+        return len(self.ui.act_on_all(self.ui.choose("remove", where), reason=reason).ids)

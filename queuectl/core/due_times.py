@@ -5,12 +5,16 @@ has been put right (docs/decisions/0007): what is due in the log tomorrow may th
 began tomorrow runs since a minute ago.
 """
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import replace
 
 from .job import Job, JobState
 from .times import PACE, wall_time_us
+
+if TYPE_CHECKING:
+    from .job_filter import Filter
+    from .results import WorkerInfo
 
 _SLACK_US: Final = 2_000_000
 """How far a log may be ahead of the clock without a word: what two processes read of it differs by less."""
@@ -63,3 +67,20 @@ class DueTimes(NamedTuple):
             return job
         due_us = wall_time_us(job.due_us, log_now_us=self.log_us, wall_now_us=self.wall_us)
         return job if due_us == job.due_us else replace(job, due_us=due_us)
+
+    def shown_workers(self, workers: "list[WorkerInfo]") -> "list[WorkerInfo]":
+        """Return workers with the times by the machine's clock at which they and their runs began."""
+        if not self.ahead_us:
+            return workers
+        began = self.began_us
+        return [
+            info._replace(
+                started_at_us=began(info.started_at_us),
+                runs=[run._replace(since_us=began(run.since_us)) for run in info.runs],
+            )
+            for info in workers
+        ]
+
+    def meant(self, where: "Filter") -> "Filter":
+        """Return a filter whose `running_since_us` is of the machine's clock."""
+        return where if where.running_since_us is None or not self.ahead_us else where._replace(began=self.began_us)

@@ -105,6 +105,11 @@ class Past:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    @property
+    def ui(self) -> "Past":
+        """What `queue.ui` answers is answered here as well."""
+        return self
+
     def gone_workers(self, workers: Sequence[str]) -> frozenset[str]:
         """Return none: which of some workers were gone then is not known."""
         return frozenset()

@@ -18,7 +18,7 @@ def enqueue(queue: Queue, body: Body) -> dict[str, Any]:
     """Enqueue a job; its keys are those of the command line, and `reason`."""
     reason = body.pop("reason", None)
     request = request_from_mapping(body, now_us=SystemClock().now_us())
-    return job_json(queue.enqueue_request(request, reason=reason))
+    return job_json(queue.ui.enqueue_request(request, reason=reason))
 
 
 def retry(queue: Queue, body: Body, job_id: str) -> dict[str, Any]:
@@ -34,13 +34,13 @@ def cancel(queue: Queue, body: Body, job_id: str) -> dict[str, Any]:
 def retry_dead(queue: Queue, body: Body) -> dict[str, Any]:
     """Run dead jobs again: those named, or all."""
     chosen, reason = _chosen(queue, body)
-    return {"ids": queue.dlq_retry(chosen, reason=reason)}
+    return {"ids": queue.dlq.retry(chosen, reason=reason)}
 
 
 def purge_dead(queue: Queue, body: Body) -> dict[str, Any]:
     """Remove dead jobs: those named, or all."""
     chosen, reason = _chosen(queue, body)
-    return {"ids": queue.dlq_purge(chosen, all=chosen is None, reason=reason)}
+    return {"ids": queue.dlq.purge(chosen, all=chosen is None, reason=reason)}
 
 
 def _chosen(queue: Queue, body: Body) -> tuple[list[str] | None, str | None]:

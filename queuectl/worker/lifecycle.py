@@ -122,7 +122,7 @@ class Worker:
             worker=self.id,
             db_path=queue.path,
             output_path=self._leases.output_path,
-            inherited_env=queue.inherited_env,
+            inherited_env=queue.ui.inherited_env,
             grace_s=options.grace_s,
             output_limit_bytes=queue.admin.settings().output_limit_bytes,
             is_sole=options.is_sole,

@@ -21,7 +21,7 @@ def frames_of(queue: Queue, run: Run, start: int = 0) -> Iterator[Frame]:
     rest = b""  # of a frame that the chunk before ended in
     while True:
         size = max(CHUNK_BYTES, len(rest))
-        chunk = queue.output_frames(run, start + len(rest), limit=size)
+        chunk = queue.ui.output_frames(run, start + len(rest), limit=size)
         held, end = rest + chunk, 0
         for stream, content, end in read_frames(held):
             yield Frame(stream, content, start + end)
@@ -32,10 +32,10 @@ def frames_of(queue: Queue, run: Run, start: int = 0) -> Iterator[Frame]:
 
 def _is_whole(queue: Queue, run: Run, start: int) -> bool:
     """Whether the frame that begins at an offset is there up to its last byte."""
-    header = queue.output_frames(run, start, limit=HEADER_BYTES)
+    header = queue.ui.output_frames(run, start, limit=HEADER_BYTES)
     if len(header) < HEADER_BYTES:
         return False
-    return bool(queue.output_frames(run, start + end_of(header) - 1, limit=1))
+    return bool(queue.ui.output_frames(run, start + end_of(header) - 1, limit=1))
 
 
 def shown_content(frame: Frame) -> bytes:

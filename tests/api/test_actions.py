@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from queuectl import InvalidInput, Job, JobNotFound, JobRequest, JobState, Queue, WrongState
+from queuectl import InvalidInput, Job, JobNotFound, JobRequest, JobState, LeaseHolder, Queue, WrongState
 from queuectl.events.types import Cancelled, CancelRequested, Removed, Requeued
 from tests.clocks import START_US, FakeClock
-from tests.lives import cancelled, completed, dead, failed, running, state_of
+from tests.lives import cancelled, completed, dead, failed, holder, running, state_of
 
 
 def pending(queue: Queue, job_id: str) -> Job:
@@ -48,7 +48,7 @@ def test_a_waiting_job_is_cancelled_at_once(queue: Queue, clock: FakeClock, live
     live(queue, "a")
     assert queue.cancel("a").state == "cancelled"
     clock.advance(3600)
-    assert queue.claim("w") == []
+    assert queue.worker("w").claim() == []
 
 
 def test_a_running_job_is_asked_to_stop(queue: Queue) -> None:
@@ -62,12 +62,12 @@ def test_a_running_job_is_asked_to_stop(queue: Queue) -> None:
     assert [type(each.event) for each in queue.history("a")].count(CancelRequested) == 1
 
 
-@pytest.mark.parametrize("end", [lambda queue, job: queue.fail(job, "killed"), lambda queue, job: queue.release(job)])
-def test_a_job_that_was_to_stop_is_not_run_again(queue: Queue, end: Callable[[Queue, Job], Job]) -> None:
+@pytest.mark.parametrize("end", [lambda who, job: who.fail(job, "killed"), lambda who, job: who.release(job)])
+def test_a_job_that_was_to_stop_is_not_run_again(queue: Queue, end: Callable[[LeaseHolder, Job], Job]) -> None:
     """Once asked to stop, a job that fails or is given back is cancelled, not retried."""
     job = processing(queue, "a")
     queue.cancel("a")
-    assert end(queue, job).state == "cancelled"
+    assert end(holder(queue, job), job).state == "cancelled"
     assert isinstance(queue.history("a")[-1].event, Cancelled)
 
 
@@ -75,7 +75,7 @@ def test_a_job_that_made_it_before_it_was_stopped_has_completed(queue: Queue) ->
     """A wish to cancel that came too late does not take back a good end."""
     job = processing(queue, "a")
     queue.cancel("a")
-    assert queue.complete(job).state == "completed"
+    assert holder(queue, job).complete(job).state == "completed"
 
 
 @in_states("completed", "dead", "cancelled")
@@ -93,7 +93,7 @@ def test_an_ended_job_is_run_again_from_the_start(queue: Queue, live: Callable[[
     live(queue, "a")
     job = queue.retry("a")
     assert (job.state, job.attempts, job.due_us, job.finished_at_us) == ("pending", 0, job.updated_at_us, None)
-    assert [each.id for each in queue.claim("w")] == ["a"]
+    assert [each.id for each in queue.worker("w").claim()] == ["a"]
 
 
 def test_a_failed_job_is_retried_now_with_the_attempts_it_has_left(queue: Queue) -> None:
@@ -116,9 +116,9 @@ def test_named_dead_jobs_are_retried(queue: Queue) -> None:
     """The named ones run again with 0 attempts, each once however often it is named; the others stay."""
     for job_id in "abc":
         dead(queue, job_id)
-    assert queue.dlq_retry(["c", "a", "c"], reason="fixed") == ["c", "a"]
-    assert [(job.id, job.attempts) for job in queue.claim("w", 5)] == [("a", 0), ("c", 0)]
-    assert [job.id for job in queue.dead()] == ["b"]
+    assert queue.dlq.retry(["c", "a", "c"], reason="fixed") == ["c", "a"]
+    assert [(job.id, job.attempts) for job in queue.worker("w").claim(5)] == [("a", 0), ("c", 0)]
+    assert [job.id for job in queue.dlq.jobs()] == ["b"]
     assert (queue.history("a")[-2].event, queue.history("a")[-2].reason) == (Requeued(0), "fixed")
 
 
@@ -127,16 +127,16 @@ def test_all_dead_jobs_are_retried(queue: Queue) -> None:
     for job_id in "abc":
         dead(queue, job_id)
     cancelled(queue, "d")
-    assert sorted(queue.dlq_retry()) == ["a", "b", "c"]
-    assert [job.id for job in queue.claim("w", 9)] == ["a", "b", "c"]
-    assert queue.dlq_retry() == []
+    assert sorted(queue.dlq.retry()) == ["a", "b", "c"]
+    assert [job.id for job in queue.worker("w").claim(9)] == ["a", "b", "c"]
+    assert queue.dlq.retry() == []
 
 
 def test_named_dead_jobs_are_purged(queue: Queue) -> None:
     """The named ones are gone and their ids free; their history stays."""
     for job_id in "abc":
         dead(queue, job_id)
-    assert queue.dlq_purge(["a", "b"]) == ["a", "b"]
+    assert queue.dlq.purge(["a", "b"]) == ["a", "b"]
     assert [job.id for job in queue.jobs()] == ["c"]
     assert queue.history("a")[-1].event == Removed("dead")
     assert queue.enqueue("true", id="a").state == "pending"
@@ -146,20 +146,18 @@ def test_all_dead_jobs_are_purged(queue: Queue) -> None:
     """Without names every dead job goes, and nothing else does."""
     for live in LIVES.values():
         live(queue, live.__name__)
-    assert queue.dlq_purge(all=True) == ["dead"]
+    assert queue.dlq.purge(all=True) == ["dead"]
     assert {job.id for job in queue.jobs()} == LIVES.keys() - {"dead"}
 
 
-@pytest.mark.parametrize("act", [Queue.dlq_retry, Queue.dlq_purge])
+@pytest.mark.parametrize("act", ["retry", "purge"])
 @pytest.mark.parametrize(("other", "error"), [("nobody", JobNotFound), ("completed", WrongState)])
-def test_one_wrong_name_and_nothing_is_done(
-    queue: Queue, act: Callable[[Queue, list[str]], object], other: str, error: type[Exception]
-) -> None:
+def test_one_wrong_name_and_nothing_is_done(queue: Queue, act: str, other: str, error: type[Exception]) -> None:
     """Where one of those named is not dead, none of them is touched."""
     job = dead(queue, "a")
     completed(queue, "completed")
     with pytest.raises(error, match=other):
-        act(queue, ["a", other])
+        getattr(queue.dlq, act)(["a", other])
     assert queue.job("a") == job
 
 
@@ -167,14 +165,14 @@ def test_one_wrong_name_and_nothing_is_done(
 def test_only_the_dead_are_in_the_dead_letter_queue(queue: Queue, live: Callable[[Queue, str], Job]) -> None:
     """A job in any other state is neither retried from there nor purged."""
     job = live(queue, "a")
-    untouched(queue, job, lambda: queue.dlq_retry(["a"]))
-    untouched(queue, job, lambda: queue.dlq_purge(["a"]))
+    untouched(queue, job, lambda: queue.dlq.retry(["a"]))
+    untouched(queue, job, lambda: queue.dlq.purge(["a"]))
 
 
 def test_naming_none_is_not_naming_all(queue: Queue) -> None:
     """An empty list of names does nothing."""
     job = dead(queue, "a")
-    assert queue.dlq_retry([]) == queue.dlq_purge([]) == []
+    assert queue.dlq.retry([]) == queue.dlq.purge([]) == []
     assert queue.job("a") == job
 
 
@@ -223,10 +221,10 @@ def test_only_what_is_old_enough_is_cleared(queue: Queue, clock: FakeClock) -> N
 def test_more_than_a_chunk_is_cleared(queue: Queue) -> None:
     """However many jobs have ended, one call clears them all."""
     queue.enqueue_many([JobRequest("true", cwd="/")] * 10_001)
-    queue.complete_many(queue.claim("w", 10_001))
+    queue.worker("w").complete_many(queue.worker("w").claim(10_001))
     assert queue.clear(all=True) == 10_001
     assert (queue.jobs(), queue.status().queues) == ([], {})
-    assert queue.replay(check=True).differences == []
+    assert queue.admin.replay(check=True).differences == []
 
 
 def test_an_act_is_recorded_at_the_logs_time(queue: Queue, clock: FakeClock) -> None:
@@ -239,8 +237,8 @@ def test_an_act_is_recorded_at_the_logs_time(queue: Queue, clock: FakeClock) -> 
 @pytest.mark.parametrize(
     ("act", "field"),
     [
-        (lambda queue: queue.dlq_purge(), "job_ids"),
-        (lambda queue: queue.dlq_purge(["dead"], all=True), "job_ids"),
+        (lambda queue: queue.dlq.purge(), "job_ids"),
+        (lambda queue: queue.dlq.purge(["dead"], all=True), "job_ids"),
         (lambda queue: queue.clear(), "older_than_s"),
         (lambda queue: queue.clear(state="dead"), "older_than_s"),
     ],

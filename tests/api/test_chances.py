@@ -47,12 +47,12 @@ def test_ids_of_our_making_that_collide_are_made_again(loaded: Queue, skip: bool
 
 def test_each_lost_job_has_a_roll_of_its_own(loaded: Queue, dice: LoadedDice) -> None:
     """Jobs lost together are not retried together where there is jitter."""
-    loaded.config_set("backoff_jitter", 1)
+    loaded.admin.config_set("backoff_jitter", 1)
     loaded.enqueue_many([JobRequest("true", id=f"j{n}") for n in range(5)])
-    for job in loaded.claim("w", 5, lease_s=10):
-        loaded.start(job)
+    for job in loaded.worker("w").claim(5, lease_s=10):
+        loaded.worker("w").start(job)
     dice.advance(11)
-    assert len({job.due_us for job in loaded.recover().jobs}) == 5
+    assert len({job.due_us for job in loaded.worker(loaded.actor).recover().jobs}) == 5
 
 
 def test_a_delay_counts_from_the_logs_time(queue: Queue, clock: FakeClock) -> None:
@@ -62,22 +62,22 @@ def test_a_delay_counts_from_the_logs_time(queue: Queue, clock: FakeClock) -> No
     clock.jump(-3600)
     queue.enqueue("true", id="b", delay_s=60)
     queue.enqueue_many([JobRequest("true", id="c", delay_s=60)])
-    assert [job.id for job in queue.claim("w", 9)] == ["a"]
+    assert [job.id for job in queue.worker("w").claim(9)] == ["a"]
 
 
 def test_a_delay_counts_from_what_was_promoted(queue: Queue, clock: FakeClock) -> None:
     """A claim that woke delayed jobs under a clock that was ahead does not wake later ones at once."""
     queue.enqueue("true", id="a", delay_s=1800)
     clock.advance(3600)
-    queue.claim("w", 1, queues=["other"])
+    queue.worker("w").claim(1, queues=["other"])
     clock.jump(-3600)
     queue.enqueue("true", id="b", delay_s=60)
-    assert [job.id for job in queue.claim("w", 9)] == ["a"]
+    assert [job.id for job in queue.worker("w").claim(9)] == ["a"]
 
 
 def test_an_error_of_any_length_or_kind_is_kept_within_bounds(queue: Queue) -> None:
     """A reported error is cut to what an event holds, whatever characters it has."""
     queue.enqueue("true", id="a")
-    [job] = queue.claim("w", 1)
-    queue.fail(job, "\udc80" + "x" * 5_000_000)
+    [job] = queue.worker("w").claim(1)
+    queue.worker("w").fail(job, "\udc80" + "x" * 5_000_000)
     assert queue.job("a").last.error == "?" + "x" * 999

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import queuectl
-from queuectl import Queue
+from queuectl import Chosen, Filter, JobRequest, Queue
 from queuectl.api.deprecated import BY_JOB, BY_WORKER, MOVED
 from tests.lives import running
 
@@ -17,6 +17,9 @@ ROOT = Path(queuectl.__file__).parent
 NAMES = sorted(MOVED.keys() | BY_WORKER.keys() | BY_JOB)
 
 CALLS: dict[str, tuple[Any, ...]] = {
+    "branch": ("branch", 1), "choose": ("cancel", Filter()), "count": (Filter(),), "dlq_purge": ([],),
+    "each_job": (Filter(),), "enqueue_request": (JobRequest("true"),), "gone_workers": (["w"],), "match_id": ("a",),
+    "near_queues": ("mail",), "act_on_all": (Chosen("cancel", Filter(), []),),
     "backup": ("backup.tar",), "cause_of": (1,), "config_get": ("lease_s",), "config_set": ("lease_s", 20),
     "config_unset": ("lease_s",), "export": (io.BytesIO().write,), "job_id_of": (1,), "position_at": (0,),
     "remove_subscription": ("reader",), "rewind_subscription": ("reader", 0), "retaining": ("me",), "untold": ([],),
@@ -46,9 +49,9 @@ def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
 
 def arguments(queue: Queue, name: str) -> tuple[Any, ...]:
     """Return what an old name is called with."""
-    if name in ("output", "printed"):
+    if name in ("output", "output_frames", "cut_bytes", "printed"):
         return (queue.runs(running(queue).id)[-1],)
-    if name in CALLS or name not in BY_JOB | {"earlier"} or name == "recover":
+    if name in CALLS or name not in BY_JOB | {"earlier", "inherited_env"} or name == "recover":
         return CALLS.get(name, ())
     job = queue.worker("w").claim()[0] if name == "start" else running(queue)
     return {"fail": (job, "broken"), "complete_many": ([job],), "refresh": ([job],)}.get(name, (job,))
@@ -59,7 +62,7 @@ def test_an_old_name_does_the_same_and_says_the_new_one(queue: Queue, name: str)
     """Each is called once as it always was; the warning has what to write instead, and there is such a thing."""
     given = arguments(queue, name)
     with pytest.warns(
-        DeprecationWarning, match=rf"^Queue\.{name} is now Queue\.((log|admin|worker\(id\))\.)?\w+$"
+        DeprecationWarning, match=rf"^Queue\.{name} is now Queue\.(log|admin|dlq|ui|worker\(id\)|output_bytes)\.?\w*$"
     ) as told:
         getattr(queue, name)(*given, **KEYWORDS.get(name, {}))
     assert [each.filename for each in told] == [__file__]
@@ -86,9 +89,12 @@ def test_what_there_never_was_is_no_attribute(queue: Queue) -> None:
 
 
 def test_the_package_itself_uses_no_old_name() -> None:
-    """Nothing in queuectl/, docs/, examples/ and the README calls a queue by what is going; mypy sees the rest."""
+    """Nothing but this file calls a queue by what is going; mypy, or a warning that is an error, sees the rest."""
     old = re.compile(rf"\b(?:\w*queue|opened|Queue)\.({'|'.join(NAMES)})\b(?![(]?id[)]?[.])")
     pages = [*ROOT.rglob("*.py"), *(ROOT.parent / "examples").glob("*"), ROOT.parent / "README.md"]
+    pages += [
+        each for kind in ("tests", "bench") for each in (ROOT.parent / kind).rglob("*.py") if each != Path(__file__)
+    ]
     pages += [each for each in (ROOT.parent / "docs").glob("*") if each.suffix in (".md", ".py")]
     found = {f"{page.name}: {each}" for page in pages for each in old.findall(page.read_text(encoding="utf-8"))}
     assert found == set()

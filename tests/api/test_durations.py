@@ -26,7 +26,7 @@ def test_a_duration_is_told_in_any_way(queue: Queue, ten_minutes: Any) -> None:
     jobs = [
         queue.enqueue("true", timeout=ten_minutes, delay=ten_minutes),
         queue.enqueue("true", timeout_s=ten_minutes, delay_s=ten_minutes),
-        queue.enqueue_request(JobRequest("true", timeout_s=ten_minutes, delay_s=ten_minutes)),
+        queue.ui.enqueue_request(JobRequest("true", timeout_s=ten_minutes, delay_s=ten_minutes)),
         queue.job(queue.enqueue_many([{"command": "true", "timeout": ten_minutes, "delay": ten_minutes}]).ids[0]),
         queue.edit(queue.enqueue("true").id, timeout=ten_minutes, delay=ten_minutes),
     ]
@@ -99,7 +99,7 @@ def test_a_path_is_a_text_or_a_path(queue: Queue, tmp_path: Path) -> None:
     jobs = [
         queue.enqueue("true", cwd=tmp_path),
         queue.enqueue("true", cwd=str(tmp_path)),
-        queue.enqueue_request(JobRequest("true", cwd=tmp_path)),
+        queue.ui.enqueue_request(JobRequest("true", cwd=tmp_path)),
         queue.job(queue.enqueue_many([{"command": "true", "cwd": tmp_path}]).ids[0]),
         queue.edit(queue.enqueue("true").id, cwd=tmp_path),
     ]

@@ -14,16 +14,16 @@ from queuectl.core.job import Outcome
 from queuectl.events.types import Cancelled, Claimed, Failed, Output, Released, Renewed, Started
 from queuectl.outputs.frames import encode
 from tests.clocks import START_US, FakeClock
-from tests.lives import PRINTED, dead, failed, running, state_of
+from tests.lives import PRINTED, dead, failed, holder, running, state_of
 
 SECOND = 1_000_000
 VERBS: dict[str, Callable[[Queue, Job], object]] = {
-    "start": lambda queue, job: queue.start(job),
-    "renew": lambda queue, job: queue.renew(job),
-    "complete": lambda queue, job: queue.complete(job),
-    "complete_many": lambda queue, job: queue.complete_many([job]),
-    "fail": lambda queue, job: queue.fail(job, "exit code 1"),
-    "release": lambda queue, job: queue.release(job),
+    "start": lambda queue, job: holder(queue, job).start(job),
+    "renew": lambda queue, job: holder(queue, job).renew(job),
+    "complete": lambda queue, job: holder(queue, job).complete(job),
+    "complete_many": lambda queue, job: holder(queue, job).complete_many([job]),
+    "fail": lambda queue, job: holder(queue, job).fail(job, "exit code 1"),
+    "release": lambda queue, job: holder(queue, job).release(job),
 }
 """All that a worker can say of a job it holds."""
 
@@ -40,23 +40,23 @@ def test_jobs_are_claimed_by_priority_then_first_come(queue: Queue) -> None:
     """Higher priority goes first, then who came first, whatever the queue."""
     wishes = [("a", "one", 0), ("b", "two", 5), ("c", "one", 5), ("d", "two", -5), ("e", "two", 0)]
     queue.enqueue_many([JobRequest("true", *wish) for wish in wishes])
-    assert ids_of(queue.claim("w", 3)) == ["b", "c", "a"]
-    assert ids_of(queue.claim("w", 3)) == ["e", "d"]
-    assert queue.claim("w") == []
+    assert ids_of(queue.worker("w").claim(3)) == ["b", "c", "a"]
+    assert ids_of(queue.worker("w").claim(3)) == ["e", "d"]
+    assert queue.worker("w").claim() == []
 
 
 def test_jobs_are_claimed_from_chosen_queues(queue: Queue) -> None:
     """Only the named queues are looked at, in one common order, each once however often it is named."""
     queue.enqueue_many([JobRequest("true", f"{name}{n}", name) for n in range(2) for name in ("a", "b", "c", "ab")])
-    assert ids_of(queue.claim("w", 9, queues=["c", "a", "a"])) == ["a0", "c0", "a1", "c1"]
-    assert queue.claim("w", 9, queues=["nowhere"]) == queue.claim("w", 9, queues=[]) == []
-    assert ids_of(queue.claim("w", 9)) == ["b0", "ab0", "b1", "ab1"]
+    assert ids_of(queue.worker("w").claim(9, queues=["c", "a", "a"])) == ["a0", "c0", "a1", "c1"]
+    assert queue.worker("w").claim(9, queues=["nowhere"]) == queue.worker("w").claim(9, queues=[]) == []
+    assert ids_of(queue.worker("w").claim(9)) == ["b0", "ab0", "b1", "ab1"]
 
 
 def test_a_claim_is_a_lease(queue: Queue) -> None:
     """A claimed job is processing, held by its worker under the claim's position until the lease ends."""
     queue.enqueue("true", id="a")
-    [job] = queue.claim("w1", lease_s=7.5)
+    [job] = queue.worker("w1").claim(lease_s=7.5)
     assert job.lease is not None
     assert (job.state, job.attempts, job.lease.worker) == ("processing", 0, "w1")
     assert (job.lease.token, job.lease.expires_at_us) == (job.version, START_US + 7_500_000)
@@ -65,28 +65,28 @@ def test_a_claim_is_a_lease(queue: Queue) -> None:
 
 def test_the_length_of_a_lease_is_configured(queue: Queue) -> None:
     """Without a length of its own, a claim takes the configured one."""
-    queue.config_set("lease_s", 90)
+    queue.admin.config_set("lease_s", 90)
     queue.enqueue("true")
-    [job] = queue.claim("w1")
+    [job] = queue.worker("w1").claim()
     assert job.lease is not None
     assert job.lease.expires_at_us == START_US + 90 * SECOND
 
 
 def test_claiming_none_changes_nothing(queue: Queue) -> None:
     """A claim of no job, or from an empty queue, is no event."""
-    assert queue.claim("w", 5) == []
+    assert queue.worker("w").claim(5) == []
     queue.enqueue("true")
-    assert queue.claim("w", 0) == []
-    assert queue.head() == 1
+    assert queue.worker("w").claim(0) == []
+    assert queue.log.head() == 1
 
 
 def test_many_jobs_go_through_at_once(queue: Queue) -> None:
     """Thousands of jobs are claimed and completed in one transaction each."""
     queue.enqueue_many([JobRequest("true", cwd="/")] * 6000)
-    done = queue.complete_many(queue.claim("w", 6000))
+    done = queue.worker("w").complete_many(queue.worker("w").claim(6000))
     assert ({job.state for job in done}, len(done)) == ({"completed"}, 6000)
-    assert queue.complete_many([]) == []
-    assert queue.replay(check=True).differences == []
+    assert queue.worker("w").complete_many([]) == []
+    assert queue.admin.replay(check=True).differences == []
 
 
 # End
@@ -95,12 +95,12 @@ def test_many_jobs_go_through_at_once(queue: Queue) -> None:
 def test_a_started_job_counts_an_attempt(queue: Queue) -> None:
     """Starting tells host and process, and may be said once a claim."""
     queue.enqueue("true", id="a")
-    [claimed] = queue.claim("w")
-    job = queue.start(claimed, host="here", pid=42)
+    [claimed] = queue.worker("w").claim()
+    job = queue.worker("w").start(claimed, host="here", pid=42)
     assert (job.attempts, job.started_at_us) == (1, START_US)
     assert queue.history("a")[-1].event == Started(claimed.version, 1, "here", 42)
     with pytest.raises(StaleLease, match="attempt 1 was started"):
-        queue.start(claimed)
+        queue.worker("w").start(claimed)
 
 
 def test_a_completed_job_tells_how(queue: Queue, clock: FakeClock) -> None:
@@ -108,7 +108,7 @@ def test_a_completed_job_tells_how(queue: Queue, clock: FakeClock) -> None:
     queue.enqueue("true", id="a")
     job = running(queue)
     clock.advance(2)
-    job = queue.complete(job, duration_ms=1900)
+    job = queue.worker("w1").complete(job, duration_ms=1900)
     assert (job.state, job.lease, job.finished_at_us) == ("completed", None, START_US + 2 * SECOND)
     assert job.last == Outcome("w1", 0, None, 1900, None)
     assert queue.job("a") == job
@@ -119,19 +119,21 @@ def test_a_failed_job_waits_ever_longer_and_then_is_dead(queue: Queue, clock: Fa
     queue.enqueue("false", id="a", max_retries=2, backoff_base=3)
     waits = []
     for _ in range(3):
-        job = queue.fail(running(queue), "exit code 1", return_code=1)
+        job = queue.worker("w1").fail(running(queue), "exit code 1", return_code=1)
         waits.append((str(job.state), job.attempts, (job.due_us - clock.now_us()) // SECOND))
-        assert queue.claim("w") == []
+        assert queue.worker("w").claim() == []
         clock.set(max(job.due_us, clock.now_us()))
     assert waits == [("failed", 1, 3), ("failed", 2, 9), ("dead", 3, 0)]
-    assert (ids_of(queue.dead()), queue.claim("w")) == (["a"], [])
+    assert (ids_of(queue.dlq.jobs()), queue.worker("w").claim()) == (["a"], [])
 
 
 def test_a_failure_tells_why(queue: Queue) -> None:
     """Failure, signal, duration, error and the last lines of stderr are in the log, the outcome on the job."""
     queue.enqueue("sleep 9", id="a", max_retries=0)
     output = Captured(stderr_tail="last words\n")
-    job = queue.fail(running(queue), "killed", reason="signal", signal="SIGKILL", duration_ms=5, output=output)
+    job = queue.worker("w1").fail(
+        running(queue), "killed", failure="signal", signal="SIGKILL", duration_ms=5, output=output
+    )
     assert job.last == Outcome("w1", None, "SIGKILL", 5, "killed")
     event = queue.history("a")[-2].event
     assert isinstance(event, Failed)
@@ -145,40 +147,41 @@ def test_a_failure_tells_why(queue: Queue) -> None:
 
 def test_the_wait_before_a_retry_is_bounded_and_spread(queue: Queue) -> None:
     """Cap and jitter come from the configuration at the time of the failure."""
-    queue.config_set("backoff_max_s", 100)
-    queue.config_set("backoff_jitter", 0.5)
+    queue.admin.config_set("backoff_max_s", 100)
+    queue.admin.config_set("backoff_jitter", 0.5)
     queue.enqueue("false", backoff_base=1000)
-    assert queue.fail(running(queue), "exit code 1").due_us == START_US + 125 * SECOND
+    assert queue.worker("w1").fail(running(queue), "exit code 1").due_us == START_US + 125 * SECOND
 
 
 def test_an_end_without_a_start_counts_an_attempt(queue: Queue) -> None:
     """A script that claims and completes or fails, and never says start, has run the job all the same."""
     queue.enqueue_many([JobRequest("true", "a"), JobRequest("true", "b")])
-    first, second = queue.claim("w", 2)
-    queue.complete(first, output=PRINTED)
-    queue.fail(second, "exit code 1")
+    first, second = queue.worker("w").claim(2)
+    queue.worker("w").complete(first, output=PRINTED)
+    queue.worker("w").fail(second, "exit code 1")
     assert [queue.job(job_id).attempts for job_id in ("a", "b")] == [1, 1]
     runs = [queue.runs(job_id)[0] for job_id in ("a", "b")]
     assert [(run.attempt, run.worker, run.state) for run in runs] == [(1, "w", "completed"), (1, "w", "failed")]
-    assert queue.output(runs[0]) == PRINTED.frames
+    assert queue.ui.output_frames(runs[0]) == PRINTED.frames
 
 
 def test_a_job_given_back_lost_nothing(queue: Queue) -> None:
     """A released job is pending again at once with the attempts it had, started or not."""
     queue.enqueue("true", id="a")
-    for take in (lambda: queue.claim("w")[0], lambda: running(queue)):
-        job = queue.release(take(), cause="shutdown")
+    for take in (lambda: queue.worker("w").claim()[0], lambda: running(queue)):
+        claimed = take()
+        job = holder(queue, claimed).release(claimed, why="shutdown")
         assert (job.state, job.attempts, job.lease) == ("pending", 0, None)
-    assert queue.claim("w2")[0].id == "a"
+    assert queue.worker("w2").claim()[0].id == "a"
 
 
 def test_many_completions_are_all_or_none(queue: Queue) -> None:
     """One stale job among those completed refuses them all."""
     queue.enqueue_many([JobRequest("true", job_id) for job_id in "abc"])
-    claimed = queue.claim("w", 3)
-    queue.release(claimed[1])
+    claimed = queue.worker("w").claim(3)
+    queue.worker("w").release(claimed[1])
     with pytest.raises(StaleLease):
-        queue.complete_many(claimed)
+        queue.worker("w").complete_many(claimed)
     assert [state_of(queue, job_id) for job_id in "abc"] == ["processing", "pending", "processing"]
 
 
@@ -187,7 +190,7 @@ def test_a_job_completed_twice_in_one_breath_is_refused(queue: Queue) -> None:
     queue.enqueue("true", id="a")
     job = running(queue)
     with pytest.raises((StaleLease, InvalidInput)):
-        queue.complete_many([job, job])
+        queue.worker("w1").complete_many([job, job])
     assert queue.job("a") == job
 
 
@@ -199,7 +202,7 @@ def lose(queue: Queue, clock: FakeClock) -> Job:
     queue.enqueue("true", id="a", backoff_base=0)
     job = running(queue, "lost")
     clock.advance(31)
-    [again] = queue.claim("finder")
+    [again] = queue.worker("finder").claim()
     assert again.id == "a"
     return job
 
@@ -221,7 +224,7 @@ def test_a_job_that_ended_cannot_end_again(queue: Queue, verb: Callable[[Queue, 
     """Once it has ended, its former holder can do nothing to it any more."""
     queue.enqueue("true", id="a")
     job = running(queue)
-    ended = queue.complete(job)
+    ended = queue.worker("w1").complete(job)
     with pytest.raises(StaleLease, match="completed"):
         verb(queue, job)
     assert queue.job("a") == ended
@@ -232,7 +235,7 @@ def test_a_job_that_is_gone_cannot_end(queue: Queue, verb: Callable[[Queue, Job]
     """A job removed meanwhile is refused, also where its id has a new life."""
     queue.enqueue("true", id="a")
     job = running(queue)
-    queue.complete(job)
+    queue.worker("w1").complete(job)
     queue.clear(all=True)
     again = queue.enqueue("true", id="a")
     with pytest.raises((StaleLease, JobNotFound)):
@@ -245,21 +248,21 @@ def test_a_lost_run_costs_an_attempt(queue: Queue, clock: FakeClock) -> None:
     queue.enqueue("true", id="a", max_retries=1)
     running(queue)
     clock.advance(31)
-    [job] = queue.recover().jobs
-    assert (job.state, job.attempts, queue.recover().jobs) == ("failed", 1, [])
+    [job] = queue.worker(queue.actor).recover().jobs
+    assert (job.state, job.attempts, queue.worker(queue.actor).recover().jobs) == ("failed", 1, [])
     clock.advance(2)
     running(queue)
     clock.advance(31)
-    assert [job.state for job in queue.recover().jobs] == ["dead"]
+    assert [job.state for job in queue.worker(queue.actor).recover().jobs] == ["dead"]
     assert [each.event.failure for each in queue.history("a") if isinstance(each.event, Failed)] == ["lost", "lost"]
 
 
 def test_a_lost_claim_costs_none(queue: Queue, clock: FakeClock) -> None:
     """A worker that fell silent before starting has used up nothing: the job is ready again."""
     queue.enqueue("true", id="a", max_retries=0)
-    queue.claim("w")
+    queue.worker("w").claim()
     clock.advance(31)
-    assert [(job.state, job.attempts) for job in queue.recover().jobs] == [("pending", 0)]
+    assert [(job.state, job.attempts) for job in queue.worker(queue.actor).recover().jobs] == [("pending", 0)]
     assert isinstance(queue.history("a")[-1].event, Released)
 
 
@@ -269,31 +272,31 @@ def test_a_lost_run_that_was_to_be_cancelled_is_cancelled(queue: Queue, clock: F
     running(queue)
     queue.cancel("a")
     clock.advance(31)
-    assert [job.state for job in queue.recover().jobs] == ["cancelled"]
+    assert [job.state for job in queue.worker(queue.actor).recover().jobs] == ["cancelled"]
 
 
 @pytest.mark.parametrize("late", [29.999999, 30])
 def test_a_lease_ends_at_its_moment(queue: Queue, clock: FakeClock, late: float) -> None:
     """Up to its expiry a job is not taken back, and from then on it is."""
     queue.enqueue("true")
-    queue.claim("w", lease_s=30)
+    queue.worker("w").claim(lease_s=30)
     clock.advance(late)
-    assert len(queue.recover().jobs) == (late >= 30)
+    assert len(queue.worker(queue.actor).recover().jobs) == (late >= 30)
 
 
 def test_held_jobs_are_looked_at_together(queue: Queue) -> None:
     """Jobs as they stand now come in the order they were asked for, and None for one that is there no more."""
     queue.enqueue_many(["true"] * 3)
-    first, second, third = queue.claim("w", 3)
-    queue.complete(queue.start(first))
+    first, second, third = queue.worker("w").claim(3)
+    queue.worker("w").complete(queue.worker("w").start(first))
     queue.remove(first.id)
     queue.cancel(second.id)
-    gone, cancelled, as_it_was = queue.refresh([first, second, third])
+    gone, cancelled, as_it_was = queue.worker("w").refresh([first, second, third])
     assert (gone, as_it_was) == (None, third)
     assert cancelled is not None
     assert cancelled.lease is not None
     assert cancelled.lease.cancel_requested
-    assert queue.refresh([]) == []
+    assert queue.worker("w").refresh([]) == []
 
 
 def test_a_late_worker_may_finish_what_nobody_took(queue: Queue, clock: FakeClock) -> None:
@@ -301,7 +304,7 @@ def test_a_late_worker_may_finish_what_nobody_took(queue: Queue, clock: FakeCloc
     queue.enqueue("true", id="a")
     job = running(queue)
     clock.advance(3600)
-    assert queue.complete(job).state == "completed"
+    assert queue.worker("w1").complete(job).state == "completed"
 
 
 def test_a_renewed_lease_lasts_from_now(queue: Queue, clock: FakeClock) -> None:
@@ -309,21 +312,21 @@ def test_a_renewed_lease_lasts_from_now(queue: Queue, clock: FakeClock) -> None:
     queue.enqueue("true", id="a")
     job = running(queue)
     clock.advance(20)
-    renewed = queue.renew(job, lease_s=30)
+    renewed = queue.worker("w1").renew(job, lease_s=30)
     assert renewed.lease == replace(job.lease, expires_at_us=START_US + 50 * SECOND)  # type: ignore[union-attr]
     clock.advance(25)
-    assert (queue.recover().jobs, queue.history("a")[-1].event) == (
+    assert (queue.worker(queue.actor).recover().jobs, queue.history("a")[-1].event) == (
         [],
         Renewed(job.lease.token, START_US + 50 * SECOND),
     )  # type: ignore[union-attr]
-    assert queue.complete(job).state == "completed"
+    assert queue.worker("w1").complete(job).state == "completed"
 
 
 def test_a_renewal_takes_the_configured_length(queue: Queue) -> None:
     """Without a length of its own, a renewal lasts as long as the configuration says."""
     queue.enqueue("true")
-    [job] = queue.claim("w", lease_s=1)
-    renewed = queue.renew(job)
+    [job] = queue.worker("w").claim(lease_s=1)
+    renewed = queue.worker("w").renew(job)
     assert renewed.lease is not None
     assert renewed.lease.expires_at_us == START_US + 30 * SECOND
 
@@ -333,7 +336,7 @@ def test_a_renewal_takes_the_configured_length(queue: Queue) -> None:
 
 def exchange(queue: Queue, *results: Result, want: int = 0, **options: Any) -> Any:
     """Let worker w1 exchange results for jobs."""
-    return queue.exchange("w1", results, want=want, lease_s=30, **options)
+    return queue.worker("w1").exchange(results, want=want, lease_s=30, **options)
 
 
 def test_an_exchange_gives_started_jobs(queue: Queue) -> None:
@@ -379,15 +382,15 @@ def test_an_exchange_is_one_moment(queue: Queue) -> None:
 def test_an_exchange_holds_all_leases_of_a_worker_without_an_event(queue: Queue, clock: FakeClock) -> None:
     """A worker that is there holds what it claimed, however many jobs, and nobody else's; the jobs do not change."""
     queue.enqueue_many([JobRequest("true", job_id) for job_id in "abc"])
-    mine, other = exchange(queue, want=2).claimed, queue.claim("w2", lease_s=30)
+    mine, other = exchange(queue, want=2).claimed, queue.worker("w2").claim(lease_s=30)
     clock.advance(10)
     exchange(queue, hold=True)
     clock.advance(29)
-    assert ids_of(queue.recover().jobs) == ids_of(other)
+    assert ids_of(queue.worker(queue.actor).recover().jobs) == ids_of(other)
     assert [queue.job(job.id).version for job in mine] == [job.version for job in mine]
     assert [queue.job(job.id).updated_at_us for job in mine] == [job.updated_at_us for job in mine]
     clock.advance(1)
-    assert ids_of(queue.recover().jobs) == ids_of(mine)
+    assert ids_of(queue.worker(queue.actor).recover().jobs) == ids_of(mine)
 
 
 def test_a_lease_is_shown_as_long_as_it_holds(queue: Queue, clock: FakeClock) -> None:
@@ -396,11 +399,13 @@ def test_a_lease_is_shown_as_long_as_it_holds(queue: Queue, clock: FakeClock) ->
     [job] = exchange(queue, want=1).claimed
     clock.advance(10)
     exchange(queue, hold=True)
-    renewed = queue.renew(queue.claim("w1", lease_s=30)[0], lease_s=90)
-    found = [queue.job("a"), queue.job("b"), *queue.jobs(order="id"), *queue.overview().jobs]
+    renewed = queue.worker("w1").renew(queue.worker("w1").claim(lease_s=30)[0], lease_s=90)
+    found = [queue.job("a"), queue.job("b"), *queue.jobs(order="id"), *queue.ui.overview().jobs]
     ends = [each.lease.expires_at_us - clock.now_us() for each in found if each.lease]
     assert ends == [30 * SECOND, 90 * SECOND] * 3
-    assert queue.complete(queue.job("a")).state == queue.complete(renewed).state == "completed"
+    assert (
+        queue.worker("w1").complete(queue.job("a")).state == queue.worker("w1").complete(renewed).state == "completed"
+    )
     assert job.lease is not None
 
 
@@ -410,9 +415,9 @@ def test_a_heartbeat_takes_no_lease_away(queue: Queue, clock: FakeClock) -> None
     exchange(queue, want=1)
     clock.advance(20)
     exchange(queue, hold=True)
-    queue.heartbeat("w1")
+    queue.worker("w1").heartbeat()
     clock.advance(29)
-    assert queue.recover().jobs == []
+    assert queue.worker(queue.actor).recover().jobs == []
 
 
 def test_who_takes_a_job_back_is_told_of_a_worker_that_came_back(queue: Queue, clock: FakeClock) -> None:
@@ -442,7 +447,7 @@ def test_an_exchange_leaves_others_leases_alone(queue: Queue, clock: FakeClock) 
     running(queue, "silent")
     clock.advance(31)
     assert (exchange(queue, want=5).claimed, state_of(queue, "lost")) == ([], "processing")
-    assert ids_of(queue.claim("w2", 5)) == ["lost"]
+    assert ids_of(queue.worker("w2").claim(5)) == ["lost"]
 
 
 def test_an_exchange_that_wants_nothing_takes_nothing(queue: Queue) -> None:
@@ -469,7 +474,7 @@ def test_each_run_keeps_what_it_printed(queue: Queue, clock: FakeClock) -> None:
     [job] = exchange(queue, want=1).claimed
     exchange(queue, Result(job, "completed", 0, duration_ms=20, output=PRINTED))
     runs = queue.runs("a")
-    assert [(run.attempt, run.state, queue.output(run)) for run in runs] == [
+    assert [(run.attempt, run.state, queue.ui.output_frames(run)) for run in runs] == [
         (1, "failed", first.frames), (2, "completed", PRINTED.frames),
     ]  # fmt: skip
     assert [run.summary for run in runs] == ["failed in 1.500 s: exit code 1", "completed in 0.020 s"]
@@ -480,22 +485,22 @@ def test_output_that_lies_in_a_file_is_found_there(queue: Queue) -> None:
     """A running job's output, and a large one's, is read from its file."""
     queue.enqueue("true", id="a")
     job = running(queue)
-    path = queue.output_path(job)
+    path = queue.worker("w1").output_path(job)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"o\0\0\0\4soon")
-    assert [(run.state, run.summary, queue.output(run)) for run in queue.runs("a")] == [
+    assert [(run.state, run.summary, queue.ui.output_frames(run)) for run in queue.runs("a")] == [
         ("running", "running", b"o\0\0\0\4soon")
     ]
-    queue.complete(job, output=Captured(None, Output(4, b"\1" * 32)))
-    assert [queue.output(run) for run in queue.runs("a")] == [b"o\0\0\0\4soon"]
+    queue.worker("w1").complete(job, output=Captured(None, Output(4, b"\1" * 32)))
+    assert [queue.ui.output_frames(run) for run in queue.runs("a")] == [b"o\0\0\0\4soon"]
     assert path.is_relative_to(queue.path)
 
 
 def test_a_run_given_back_or_stopped_is_one_too(queue: Queue) -> None:
     """Runs that were released or cancelled are told as such; a claim that never started is no run."""
     queue.enqueue("true", id="a")
-    queue.release(queue.claim("w1")[0])
-    queue.release(running(queue))
+    queue.worker("w1").release(queue.worker("w1").claim()[0])
+    queue.worker("w1").release(running(queue))
     [job] = exchange(queue, want=1).claimed
     queue.cancel("a")
     exchange(queue, Result(job, "cancelled", duration_ms=70))
@@ -508,7 +513,7 @@ def test_a_run_given_back_or_stopped_is_one_too(queue: Queue) -> None:
 def test_a_new_life_does_not_show_the_runs_of_the_old(queue: Queue) -> None:
     """A job enqueued under the id of a removed one has only its own runs."""
     dead(queue, "a")
-    queue.dlq_purge(["a"])
+    queue.dlq.purge(["a"])
     failed(queue, "a")
     assert [run.attempt for run in queue.runs("a")] == [1]
 
@@ -516,9 +521,9 @@ def test_a_new_life_does_not_show_the_runs_of_the_old(queue: Queue) -> None:
 def test_output_survives_a_replay(queue: Queue) -> None:
     """Output is content beside the log: a replay neither makes nor loses it."""
     queue.enqueue("true", id="a")
-    queue.complete(running(queue), output=PRINTED)
-    queue.replay()
-    assert [queue.output(run) for run in queue.runs("a")] == [PRINTED.frames]
+    queue.worker("w1").complete(running(queue), output=PRINTED)
+    queue.admin.replay()
+    assert [queue.ui.output_frames(run) for run in queue.runs("a")] == [PRINTED.frames]
 
 
 # Workers
@@ -527,7 +532,7 @@ def test_output_survives_a_replay(queue: Queue) -> None:
 def test_a_worker_is_known_from_its_start_to_its_end(queue: Queue, clock: FakeClock) -> None:
     """A worker that started is listed with what it runs, until it stops."""
     host, pid = _me()
-    queue.worker_started("w1", host=host, pid=pid, slots=4, queues=["a", "b"])
+    queue.worker("w1").started(host=host, pid=pid, slots=4, queues=["a", "b"])
     queue.enqueue("true", id="job1", queue="a")
     exchange(queue, want=1)
     [info] = queue.workers()
@@ -535,7 +540,7 @@ def test_a_worker_is_known_from_its_start_to_its_end(queue: Queue, clock: FakeCl
     assert info == ("w1", pid, host, 4, ("a", "b"), runs, START_US, START_US, "running", False, START_US)
     assert info.running == ["job1"]
     assert queue.status().active_workers == 1
-    queue.worker_stopped("w1", "drained")
+    queue.worker("w1").stopped("drained")
     assert (queue.workers(), queue.status().active_workers) == ([], 0)
 
 
@@ -543,26 +548,26 @@ def test_a_worker_is_known_from_its_start_to_its_end(queue: Queue, clock: FakeCl
 def test_a_worker_is_asked_to_stop(queue: Queue, now: bool) -> None:
     """The wish to stop, and whether at once, is there for the worker to see."""
     host, pid = _me()
-    queue.worker_started("w1", host=host, pid=pid, slots=1)
-    queue.worker_stopping("w1", now=now)
+    queue.worker("w1").started(host=host, pid=pid, slots=1)
+    queue.worker("w1").stop(now=now)
     assert [(info.state, info.stop_now) for info in queue.workers()] == [("stopping", now)]
 
 
 def test_only_a_worker_can_be_stopped(queue: Queue) -> None:
     """Asking a worker that is not there to stop is refused and not recorded."""
     with pytest.raises(InvalidInput, match="queuectl worker list"):
-        queue.worker_stopping("nobody")
-    assert queue.head() == 0
+        queue.worker("nobody").stop()
+    assert queue.log.head() == 0
 
 
 def test_a_silent_worker_is_taken_for_dead(queue: Queue, clock: FakeClock) -> None:
     """A worker elsewhere that sends no heartbeat for some while is dead, and alive again with the next one."""
-    queue.worker_started("w1", host="elsewhere", pid=1, slots=1)
+    queue.worker("w1").started(host="elsewhere", pid=1, slots=1)
     states = []
     for seconds in (19, 2, 0):
         clock.advance(seconds)
         if not seconds:
-            queue.heartbeat("w1")
+            queue.worker("w1").heartbeat()
         states.append(queue.workers()[0].state)
     assert states == ["running", "dead", "running"]
     assert queue.workers()[0].heartbeat_at_us == clock.now_us()
@@ -573,14 +578,14 @@ def test_a_worker_of_this_host_is_dead_with_its_process(queue: Queue) -> None:
     host, _ = _me()
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    queue.worker_started("w1", host=host, pid=gone.pid, slots=1)
+    queue.worker("w1").started(host=host, pid=gone.pid, slots=1)
     assert ([info.state for info in queue.workers()], queue.status().active_workers) == (["dead"], 0)
 
 
 def test_a_heartbeat_is_no_event(queue: Queue) -> None:
     """Presence is not history: a heartbeat leaves the log as it is."""
-    queue.heartbeat("w1")
-    assert queue.head() == 0
+    queue.worker("w1").heartbeat()
+    assert queue.log.head() == 0
 
 
 def _me() -> tuple[str, int]:
@@ -591,11 +596,11 @@ def test_the_last_lines_of_what_was_printed(queue: Queue) -> None:
     """`last_lines` gives so many, the one without an end among them; a carriage return ends none."""
     queue.enqueue("true", id="a")
     frames = encode(b"o", b"one\ntwo\r2\n") + encode(b"e", b"three\n") + encode(b"o", b"four")
-    queue.complete(queue.start(queue.claim("w")[0]), output=Captured(frames))
+    queue.worker("w").complete(queue.worker("w").start(queue.worker("w").claim()[0]), output=Captured(frames))
     [run] = queue.runs("a")
-    assert queue.printed(run, last_lines=2) == b"three\nfour"
-    assert queue.printed(run, "stdout", last_lines=2) == b"two\r2\nfour"
-    assert queue.printed(run, last_lines=9) == queue.printed(run)
-    assert queue.printed(run, last_lines=0) == b""
+    assert queue.output_bytes(run, last_lines=2) == b"three\nfour"
+    assert queue.output_bytes(run, "stdout", last_lines=2) == b"two\r2\nfour"
+    assert queue.output_bytes(run, last_lines=9) == queue.output_bytes(run)
+    assert queue.output_bytes(run, last_lines=0) == b""
     with pytest.raises(InvalidInput, match="last_lines"):
-        queue.printed(run, last_lines=-1)
+        queue.output_bytes(run, last_lines=-1)

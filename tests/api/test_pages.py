@@ -35,10 +35,10 @@ def test_pages_go_from_the_ready_to_the_delayed(queue: Queue, clock: FakeClock) 
 def test_dead_pages_go_on_behind_a_job_that_was_retried(queue: Queue) -> None:
     """The page behind a job that left the dead letter queue is the one behind its death."""
     fill(queue)
-    for job in queue.claim("w", 5):
-        queue.fail(job, "no")
+    for job in queue.worker("w").claim(5):
+        queue.worker("w").fail(job, "no")
     assert page(queue, "dead", None) == ["j4", "j3"]
-    queue.dlq_retry(["j3"])
+    queue.dlq.retry(["j3"])
     assert page(queue, "dead", "j3") == ["j2", "j1"]
 
 
@@ -58,8 +58,8 @@ def test_pages_of_one_queue_leave_out_the_others(queue: Queue) -> None:
 def test_processing_pages_hold_those_that_run(queue: Queue) -> None:
     """Jobs that are processing come newest first, page by page, also behind one that has ended meanwhile."""
     fill(queue)
-    held = queue.claim("w", 4)
+    held = queue.worker("w").claim(4)
     assert page(queue, "processing", None) == ["j3", "j2"]
-    queue.complete(held[2])
+    queue.worker("w").complete(held[2])
     assert page(queue, "processing", "j2") == ["j1", "j0"]
     assert page(queue, "processing", "j0") == []

@@ -51,8 +51,8 @@ def test_a_queue_is_used_in_five_lines(tmp_path: Path) -> None:
     """Open, enqueue, claim, complete, wait: that is all a script needs."""
     with Queue.open(str(tmp_path / "queue")) as queue:
         job = queue.enqueue("echo hi")
-        [claimed] = queue.claim("me")
-        queue.complete(claimed)
+        [claimed] = queue.worker("me").claim()
+        queue.worker("me").complete(claimed)
         assert ids_of(queue.wait([job.id], timeout_s=0)) == [job.id]
 
 
@@ -124,7 +124,7 @@ def test_a_reason_that_cannot_be_kept_changes_nothing(queue: Queue, reason: str)
     """A reason that the log cannot hold refuses the whole change."""
     with pytest.raises(InvalidInput, match="reason"):
         queue.enqueue("true", reason=reason)
-    assert queue.head() == 0
+    assert queue.log.head() == 0
 
 
 # Enqueue
@@ -160,7 +160,7 @@ def test_a_job_wins_over_the_configuration_and_that_over_the_default(
     """What counts is the job's own value, else the configured one, else the default; later changes touch no job."""
     unit = 1000 if field == "timeout_ms" else 1
     before = queue.enqueue("true")
-    queue.config_set(key, 5)
+    queue.admin.config_set(key, 5)
     configured, own = queue.enqueue("true"), queue.enqueue("true", **{option: given})  # type: ignore[arg-type]
     found = [getattr(queue.job(job.id).spec, field) for job in (before, configured, own)]
     assert found == [KEYS[key].default * unit, 5 * unit, given * unit]
@@ -171,15 +171,15 @@ def test_a_delayed_job_runs_when_its_time_has_come(queue: Queue, clock: FakeCloc
     queue.enqueue("true", id="delay", delay_s=10)
     queue.enqueue("true", id="at", run_at=datetime.fromtimestamp(START_US // SECOND + 10, UTC))
     clock.advance(9.999999)
-    assert queue.claim("w", 9) == []
+    assert queue.worker("w").claim(9) == []
     clock.advance(0.000001)
-    assert ids_of(queue.claim("w", 9)) == ["delay", "at"]
+    assert ids_of(queue.worker("w").claim(9)) == ["delay", "at"]
 
 
 def test_a_time_in_the_past_is_now(queue: Queue) -> None:
     """A job whose time is over may run at once."""
     queue.enqueue("true", id="a", run_at=datetime(2001, 1, 1))
-    assert ids_of(queue.claim("w")) == ["a"]
+    assert ids_of(queue.worker("w").claim()) == ["a"]
 
 
 def test_a_duplicate_id_is_refused_and_the_job_untouched(queue: Queue) -> None:
@@ -195,7 +195,7 @@ def test_a_refused_job_leaves_no_trace(queue: Queue) -> None:
     """Bad input appends nothing."""
     with pytest.raises(InvalidInput):
         queue.enqueue("true", timeout_s=-1)
-    assert (queue.head(), queue.jobs()) == (0, [])
+    assert (queue.log.head(), queue.jobs()) == (0, [])
 
 
 def test_ids_of_our_making_are_distinct(queue: Queue) -> None:
@@ -212,20 +212,20 @@ def test_many_are_enqueued_in_order(queue: Queue) -> None:
     """Any iterable of requests becomes jobs, in its order, and their ids are told."""
     bulk = queue.enqueue_many(JobRequest("true", f"job{n}") for n in range(3))
     assert bulk == Bulk(3, 0, ["job0", "job1", "job2"])
-    assert ids_of(queue.claim("w", 5)) == bulk.ids
+    assert ids_of(queue.worker("w").claim(5)) == bulk.ids
 
 
 def test_enqueueing_none_does_nothing(queue: Queue) -> None:
     """An empty bulk is no error and no event."""
     assert queue.enqueue_many([]) == Bulk(0, 0, [])
-    assert queue.head() == 0
+    assert queue.log.head() == 0
 
 
 def test_more_than_a_chunk_goes_in_whole_transactions(queue: Queue) -> None:
     """10,000 go in a transaction; the progress is told behind each, and no position is left out."""
     done: list[int] = []
     bulk = queue.enqueue_many([JobRequest("true", cwd="/")] * 10_050, progress=done.append)
-    assert (bulk.enqueued, done, queue.head()) == (10_050, [10_000, 10_050], 10_050)
+    assert (bulk.enqueued, done, queue.log.head()) == (10_050, [10_000, 10_050], 10_050)
     assert ids_of(queue.jobs())[::-1] == bulk.ids
     assert queue.status().jobs[JobState.PENDING] == 10_050
 
@@ -246,7 +246,7 @@ def test_one_bad_line_and_nothing_is_enqueued(queue: Queue, count: int, bad: Job
     with pytest.raises(InvalidLine, match="nothing was enqueued") as caught:
         queue.enqueue_many([*good, bad, JobRequest("true")])
     assert (caught.value.line, type(caught.value.error), caught.value.enqueued) == (count + 1, cause, 0)
-    assert queue.head() == 1
+    assert queue.log.head() == 1
 
 
 def test_a_bulk_of_one_tells_its_line_too(queue: Queue) -> None:
@@ -286,7 +286,7 @@ def test_an_unknown_job_is_refused_everywhere(queue: Queue, job_id: str) -> None
     for verb in (queue.job, queue.history, queue.runs, queue.cancel, queue.retry):
         with pytest.raises(JobNotFound):
             verb(job_id)
-    for many in (queue.dlq_retry, queue.dlq_purge, queue.wait):
+    for many in (queue.dlq.retry, queue.dlq.purge, queue.wait):
         with pytest.raises(JobNotFound):
             many([job_id])
     assert queue.enqueue("true", id="a").version == 1
@@ -296,7 +296,7 @@ def test_waiting_jobs_are_listed_as_they_will_run(queue: Queue, clock: FakeClock
     """Pending ones come by priority, then first come, then those due later; failed ones by their next attempt."""
     for job_id, backoff in (("slow", 9), ("fast", 3)):
         queue.enqueue("false", id=job_id, backoff_base=backoff)
-        queue.fail(running(queue), "exit code 1")
+        queue.worker("w1").fail(running(queue), "exit code 1")
     queue.enqueue("true", id="later", delay_s=5)
     queue.enqueue_many([JobRequest("true", "low"), JobRequest("true", "high", priority=1), JobRequest("true", "low2")])
     assert ids_of(queue.jobs(state=JobState.PENDING)) == ["high", "low", "low2", "later"]
@@ -308,12 +308,12 @@ def test_other_jobs_are_listed_newest_first(queue: Queue) -> None:
     for job_id in ("a", "b"):
         completed(queue, job_id)
     queue.enqueue_many([JobRequest("true", "c", max_retries=0), JobRequest("true", "d", max_retries=0)])
-    for job in queue.claim("w", 2)[::-1]:
-        queue.fail(job, "exit code 1")
+    for job in queue.worker("w").claim(2)[::-1]:
+        queue.worker("w").fail(job, "exit code 1")
     assert ids_of(queue.jobs()) == ["d", "c", "b", "a"]
     assert ids_of(queue.jobs(state="completed")) == ["b", "a"]
-    assert ids_of(queue.jobs(state="dead")) == ids_of(queue.dead()) == ["c", "d"]
-    assert ids_of(queue.dead(limit=1)) == ["c"]
+    assert ids_of(queue.jobs(state="dead")) == ids_of(queue.dlq.jobs()) == ["c", "d"]
+    assert ids_of(queue.dlq.jobs(limit=1)) == ["c"]
 
 
 @pytest.mark.parametrize("state", [None, "pending"])
@@ -341,12 +341,12 @@ def test_the_status_counts_jobs_by_state_and_queue(queue: Queue, clock: FakeCloc
     for live in (completed, dead, cancelled, failed):
         live(queue, live.__name__)
     queue.enqueue_many([JobRequest("true", f"job{n}", "mail") for n in range(3)])
-    queue.claim("w")
+    queue.worker("w").claim()
     clock.advance(1.5)
     status = queue.status()
     assert status.jobs == dict(zip(JobState, (2, 1, 1, 1, 1, 1), strict=True))
     assert status.queues["mail"] == dict(zip(JobState, (2, 1, 0, 0, 0, 0), strict=True))
-    assert (status.head, status.active_workers, status.oldest_pending_s) == (queue.head(), 0, 1.5)
+    assert (status.head, status.active_workers, status.oldest_pending_s) == (queue.log.head(), 0, 1.5)
     assert (queue.backlog(), queue.backlog(["mail"]), queue.backlog(["nowhere"])) == (4, 3, 0)
 
 
@@ -403,14 +403,14 @@ def test_a_moment_has_a_position(queue: Queue, clock: FakeClock) -> None:
         clock.advance(seconds)
         queue.enqueue("true")
     times = [START_US - 1, START_US, START_US + 10 * SECOND - 1, START_US + 10 * SECOND, START_US + 99 * SECOND]
-    assert [queue.position_at(at_us) for at_us in times] == [0, 1, 1, 3, 4]
+    assert [queue.log.position_at(at_us) for at_us in times] == [0, 1, 1, 3, 4]
 
 
 def test_an_event_is_brought_home_to_its_job(queue: Queue) -> None:
     """A job's stream has the job's id; a named stream is nobody's."""
     completed(queue, "a")
-    queue.config_set("max_retries", 1)
-    assert [queue.job_id_of(each.stream) for each in queue.events()] == ["a"] * 4 + [None]
+    queue.admin.config_set("max_retries", 1)
+    assert [queue.log.job_id_of(each.stream) for each in queue.events()] == ["a"] * 4 + [None]
 
 
 def test_the_history_stays_when_the_job_goes(queue: Queue) -> None:
@@ -430,7 +430,7 @@ def test_the_history_spans_every_life_of_an_id(queue: Queue) -> None:
     for n in range(3):
         dead(queue, "a")
         completed(queue, f"other{n}")
-        queue.dlq_purge(["a"])
+        queue.dlq.purge(["a"])
     names = [type(each.event).__name__ for each in queue.history("a")]
     assert names == ["Enqueued", "Claimed", "Started", "Failed", "Dead", "Removed"] * 3
 
@@ -439,9 +439,9 @@ def test_a_replay_agrees_with_a_long_life(queue: Queue, clock: FakeClock) -> Non
     """Rebuilt from the log, the views are what they are; the report tells how many events, and that it was swapped."""
     long_life(queue, clock)
     before = queue.jobs()
-    checked, swapped = queue.replay(check=True), queue.replay()
+    checked, swapped = queue.admin.replay(check=True), queue.admin.replay()
     assert [(each.events, each.differences, each.swapped) for each in (checked, swapped)] == [
-        (queue.head(), [], False), (queue.head(), [], True),
+        (queue.log.head(), [], False), (queue.log.head(), [], True),
     ]  # fmt: skip
     assert (queue.jobs(), swapped.seconds > 0) == (before, True)
 
@@ -451,19 +451,19 @@ def test_a_replay_agrees_with_a_long_life(queue: Queue, clock: FakeClock) -> Non
 
 def test_the_configuration_tells_value_and_source(queue: Queue) -> None:
     """Each key has its value and where that comes from; unset, it has its default again."""
-    assert queue.config_set("max-retries", "5") == 5
-    config = queue.config()
+    assert queue.admin.config_set("max-retries", "5") == 5
+    config = queue.admin.config()
     assert (config["max_retries"], config["lease_s"]) == ((5, "store"), (30, "default"))
-    assert (queue.config_get("max_retries_default"), queue.settings()) == (5, Settings(max_retries=5))
-    queue.config_unset("max_retries_default")
-    assert (queue.config_get("max_retries"), queue.settings()) == (3, Settings())
+    assert (queue.admin.config_get("max_retries_default"), queue.admin.settings()) == (5, Settings(max_retries=5))
+    queue.admin.config_unset("max_retries_default")
+    assert (queue.admin.config_get("max_retries"), queue.admin.settings()) == (3, Settings())
 
 
 def test_a_value_set_again_is_no_event(queue: Queue) -> None:
     """Setting a key to what it is, or unsetting one that is not set, changes nothing."""
     for _ in range(2):
-        queue.config_set("max_retries", 5)
-        queue.config_unset("lease_s")
+        queue.admin.config_set("max_retries", 5)
+        queue.admin.config_unset("lease_s")
     assert [each.event for each in queue.events()] == [ConfigChanged("max_retries", None, 5)]
 
 
@@ -473,8 +473,8 @@ def test_a_value_set_again_is_no_event(queue: Queue) -> None:
 def test_a_bad_setting_changes_nothing(queue: Queue, key: str, value: Any) -> None:
     """An unknown key or a value out of range is refused, and nothing is recorded."""
     with pytest.raises(InvalidInput):
-        queue.config_set(key, value)
-    assert queue.head() == 0
+        queue.admin.config_set(key, value)
+    assert queue.log.head() == 0
 
 
 @pytest.mark.parametrize("verb", [Admin.config_get, Admin.config_unset])
@@ -510,7 +510,7 @@ def test_waiting_sees_what_others_do(queue: Queue) -> None:
     queue.enqueue("true", id="a")
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(queue.wait, ["a"], timeout_s=20)
-        queue.complete(running(queue))
+        queue.worker("w1").complete(running(queue))
         assert wait_until(waiting.done)
         assert [job.state for job in waiting.result()] == ["completed"]
 
@@ -518,7 +518,7 @@ def test_waiting_sees_what_others_do(queue: Queue) -> None:
 def test_a_job_removed_meanwhile_ends_the_wait(queue: Queue) -> None:
     """Waiting for a job that is purged ends with the news."""
     dead(queue, "a")
-    queue.dlq_purge(all=True)
+    queue.dlq.purge(all=True)
     with pytest.raises(JobNotFound, match="removed"):
         queue.wait(["a"])
 
@@ -526,7 +526,7 @@ def test_a_job_removed_meanwhile_ends_the_wait(queue: Queue) -> None:
 def test_a_change_is_waited_for(queue: Queue) -> None:
     """Waiting for a change ends at once where there was one, and in time where there is none."""
     queue.enqueue("true")
-    assert queue.wait_for_change(0, 60) is True
+    assert queue.log.wait_for_change(0, 60) is True
     begun = time.monotonic()
-    assert queue.wait_for_change(1, 0.01) is False
+    assert queue.log.wait_for_change(1, 0.01) is False
     assert time.monotonic() - begun < 10

@@ -38,19 +38,19 @@ def test_those_who_look_and_tidy_up_pass_them_by(queue: Queue) -> None:
     """Retention, snapshots, verify and doctor do what they are for."""
     completed(queue, "a")
     strew(queue.path)
-    assert queue.compact(older_than_s=0).jobs == 1
-    queue.make_snapshots()
-    assert len(queue.snapshots()) == 1
-    assert queue.verify().is_sound
+    assert queue.admin.compact(older_than_s=0).jobs == 1
+    queue.admin.make_snapshots()
+    assert len(queue.admin.snapshots()) == 1
+    assert queue.admin.verify().is_sound
     assert "leftovers" in [each.check for each in examine(queue.path) if each.state == "warning"]
 
 
 def test_a_backup_leaves_them_out_and_can_be_restored(queue: Queue, tmp_path: Path) -> None:
     """A backup holds what is the queue's own, so that restore takes it."""
     completed(queue, "a")
-    queue.compact(older_than_s=0)
+    queue.admin.compact(older_than_s=0)
     queue.enqueue("true", id="b")
     strew(queue.path)
-    queue.backup(tmp_path / "b")
+    queue.admin.backup(tmp_path / "b")
     Queue.restore(tmp_path / "b", tmp_path / "other")
     assert len(list((tmp_path / "other" / "archive").iterdir())) == 1

@@ -14,12 +14,14 @@ from msgspec.structs import replace
 from queuectl import (
     Admin,
     Captured,
+    DeadLetters,
     JobRequest,
     LeaseHolder,
     Log,
     Queue,
     QueuectlError,
     Result,
+    Ui,
     start_worker,
 )
 from queuectl.core.argument_kinds import KINDS, kind_of
@@ -31,7 +33,9 @@ from queuectl.events.types import Output
 from queuectl.worker.process import signal_name
 from tests.lives import running
 
-PLACES: dict[str, type[Any]] = {"": Queue, "log.": Log, "admin.": Admin, "worker.": LeaseHolder}
+PLACES: dict[str, type[Any]] = {
+    **{"": Queue, "log.": Log, "admin.": Admin, "dlq.": DeadLetters, "ui.": Ui, "worker.": LeaseHolder}
+}
 """What stands before a method's name -> whose it is."""
 
 METHODS: dict[str, Any] = {
@@ -109,7 +113,8 @@ def arguments(queue: Queue, tmp_path: Path, name: str) -> dict[str, Any]:
         "command": "true", "request": JobRequest("true"), "requests": ["true"],
         "queue": queue if name == "start_worker" else "mail",
         "worker": "w", "host": "h", "pid": 1, "slots": 1, "want": 0, "lease_s": 30.0, "results": [], "why": "why",
-        "error": "broken", "where": Filter(), "verb": "cancel", "chosen": queue.choose("cancel", Filter(queue="none")),
+        "error": "broken", "where": Filter(), "verb": "cancel",
+        "chosen": queue.ui.choose("cancel", Filter(queue="none")),
         "key": "max_retries", "value": 5, "position": 1, "at_us": 5, "after": 0, "timeout_s": 0.01, "stream": 1,
         "name": "reader", "workers": ["w"], "events": [], "file": str(tmp_path / "file"), "into": tmp_path / "into",
         "write": print, "source": io.BytesIO(), "files": [str(jobs)], "format": "jobs-json", "older_than_s": 1e9,
@@ -198,7 +203,7 @@ def test_a_request_is_checked_field_by_field(queue: Queue, field: str) -> None:
         request = JobRequest("true")._replace(**{field: value})
         key = {"run_at_us": "run_at", "delay_s": "delay"}.get(field, field)
         ways = [
-            lambda request=request: queue.enqueue_request(request),
+            lambda request=request: queue.ui.enqueue_request(request),
             lambda request=request: queue.enqueue_many([request]),
             lambda key=key, value=value: queue.enqueue_many([{"command": "true", key: value}]),
         ]
@@ -260,9 +265,9 @@ def test_a_filter_is_checked_field_by_field(queue: Queue, field: str) -> None:
     """Whatever a filter asks for, jobs are found, or it is refused."""
     for value in POOL:
         where = Filter()._replace(**{field: value})
-        for act in (queue.jobs, queue.count, lambda where: queue.choose("cancel", where)):
+        for act in (queue.jobs, queue.ui.count, lambda where: queue.ui.choose("cancel", where)):
             refusal(queue, lambda act=act, where=where: act(where))
-        refusal(queue, lambda where=where: queue.act_on_all(Chosen("cancel", where, [10**9])))
+        refusal(queue, lambda where=where: queue.ui.act_on_all(Chosen("cancel", where, [10**9])))
 
 
 @pytest.mark.parametrize(

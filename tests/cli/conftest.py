@@ -77,16 +77,16 @@ class CommandLine:
     def kill(self, job_id: str, error: str = "exit code 1") -> Job:
         """Let a job's attempt fail; without retries it is dead then."""
         with self.queue() as queue:
-            (job,) = queue.claim("w", 1)
+            (job,) = queue.worker("w").claim(1)
             assert job.id == job_id
-            return queue.fail(queue.start(job), error, return_code=1, duration_ms=12)
+            return queue.worker("w").fail(queue.worker("w").start(job), error, return_code=1, duration_ms=12)
 
     def complete(self, job_id: str) -> Job:
         """Let a job complete."""
         with self.queue() as queue:
-            (job,) = queue.claim("w", 1)
+            (job,) = queue.worker("w").claim(1)
             assert job.id == job_id
-            return queue.complete(queue.start(job), duration_ms=12)
+            return queue.worker("w").complete(queue.worker("w").start(job), duration_ms=12)
 
 
 @pytest.fixture

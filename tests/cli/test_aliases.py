@@ -21,7 +21,7 @@ def test_aliases_answer_as_the_verb(cli: CommandLine) -> None:
     cli("add", "b", "true", "-p", "3")
     assert [job["id"] for job in cli.json("ls")] == ["b", "a"]
     with cli.queue() as queue:
-        queue.start(*queue.claim("w", 1))
+        queue.worker("w").start(*queue.worker("w").claim(1))
     assert [job["id"] for job in cli.json("ps")] == ["b"]
     assert cli("log", "a").stderr == "a has not run yet; it is pending\n"
     assert cli("kill", "a").stdout == "Cancelled a\n"
@@ -62,7 +62,7 @@ def test_states_as_elsewhere(cli: CommandLine, typed: str, states: set[str]) -> 
     """`running` and lists with commas are understood by the verbs and by Python alike."""
     with cli.queue() as queue:
         queue.enqueue_many([{"command": "true", "id": each} for each in ("runs", "waits", "goes")])
-        queue.start(*queue.claim("w", 1))
+        queue.worker("w").start(*queue.worker("w").claim(1))
         queue.cancel("goes")
         found: list[Any] = queue.jobs(state=typed)
         assert {job.state for job in found} == states
@@ -155,7 +155,7 @@ def test_the_default_queue_is_named(cli: CommandLine) -> None:
     for words in ("list", "events", "history a", "top --once"):
         assert "default" in cli(*words.split()).stdout, words
     with Queue.open(cli.db) as queue:
-        queue.worker_started("w", host="elsewhere", pid=1, slots=1)
+        queue.worker("w").started(host="elsewhere", pid=1, slots=1)
     assert " all " in cli("worker", "list").stdout
 
 

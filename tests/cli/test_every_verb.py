@@ -69,14 +69,14 @@ def filled(cli: CommandLine) -> CommandLine:
     """Return a queue with a completed job, a dead one, a delayed one, a worker, a snapshot and a subscription."""
     with cli.queue() as queue:
         queue.enqueue("true", id="good")
-        (job,) = queue.claim("w", 1)
-        queue.complete(queue.start(job))
+        (job,) = queue.worker("w").claim(1)
+        queue.worker("w").complete(queue.worker("w").start(job))
         queue.enqueue("false", id="bad", max_retries=0)
-        (job,) = queue.claim("w", 1)
-        queue.fail(queue.start(job), "exit code 1", return_code=1)
+        (job,) = queue.worker("w").claim(1)
+        queue.worker("w").fail(queue.worker("w").start(job), "exit code 1", return_code=1)
         queue.enqueue("true", id="later", delay_s=3600)
-        queue.worker_started("w", host="elsewhere", pid=1, slots=2)
-        queue.make_snapshots()
+        queue.worker("w").started(host="elsewhere", pid=1, slots=2)
+        queue.admin.make_snapshots()
         with queue.subscribe("mailer", follow=False) as subscription:
             list(subscription)
     return cli

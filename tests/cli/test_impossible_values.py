@@ -162,8 +162,8 @@ def filled(cli: CommandLine) -> CommandLine:
     """Return a queue with a completed job, a delayed one and a subscription."""
     with cli.queue() as queue:
         queue.enqueue("true", id="good")
-        (job,) = queue.claim("w", 1)
-        queue.complete(queue.start(job))
+        (job,) = queue.worker("w").claim(1)
+        queue.worker("w").complete(queue.worker("w").start(job))
         queue.enqueue("true", id="later", delay_s=3600)
         with queue.subscribe("mailer", follow=False) as subscription:
             list(subscription)
@@ -262,4 +262,4 @@ def _ends(cli: CommandLine, line: str) -> int:
 
 def _head(cli: CommandLine) -> Any:
     with cli.queue() as queue:
-        return queue.head()
+        return queue.log.head()

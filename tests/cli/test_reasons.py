@@ -31,7 +31,7 @@ def lived(cli: CommandLine) -> CommandLine:
     """Return a queue with a job in each state that something can be done to, a worker and a setting."""
     cli("config", "set", "lease_s", "20")
     with cli.queue() as queue:
-        queue.worker_started("w", host="elsewhere", pid=1, slots=1)
+        queue.worker("w").started(host="elsewhere", pid=1, slots=1)
     cli("enqueue", "done", "true")
     cli.complete("done")
     cli("enqueue", "dead", "true", "--max-retries", "0")
@@ -57,7 +57,7 @@ def test_a_reason_is_kept_and_shown(lived: CommandLine, words: str) -> None:
 def test_a_dead_worker_leaves_the_list_for_a_reason(lived: CommandLine) -> None:
     """Stopping a worker that is found dead keeps the reason too."""
     with lived.queue() as queue:
-        queue.worker_started("gone", host=os.uname().nodename, pid=dead_pid(), slots=1)
+        queue.worker("gone").started(host=os.uname().nodename, pid=dead_pid(), slots=1)
     assert "off the list" in lived("worker", "stop", "gone", "--reason", WHY).stdout
     stopped = lived.json("events", "--type", "worker_stopped")[-1]
     assert (stopped["stream"], stopped["reason"]) == ("worker:gone", WHY)

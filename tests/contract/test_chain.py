@@ -83,7 +83,7 @@ def test_events_say_which_run_they_came_from(tmp_path: Path) -> None:
     """What a command does to its own queue names the claim that it runs under; what is no claim is no cause."""
     with Queue.open(tmp_path / "q", cause=0) as queue:
         queue.enqueue("true", id="parent")
-        [job] = queue.claim("w1")
+        [job] = queue.worker("w1").claim()
         assert job.lease is not None
         token = job.lease.token
     with Queue.open(tmp_path / "q", cause=token) as queue:

@@ -51,12 +51,12 @@ def retried(queue: Queue, clock: FakeClock) -> None:
     """Fail after it was put right."""
     queue.enqueue("true", id="job", backoff_base=600)
     clock.jump(-DAY_S)
-    queue.fail(queue.start(queue.claim("w")[0]), "exit code 1")
+    queue.worker("w").fail(queue.worker("w").start(queue.worker("w").claim()[0]), "exit code 1")
 
 
 def seen(queue: Queue) -> list[Job]:
     """Return the job as each way of looking at it has it."""
-    found = queue.overview()
+    found = queue.ui.overview()
     return [queue.job("job"), *queue.jobs(), *found.jobs, *found.retries]
 
 
@@ -67,7 +67,7 @@ def test_a_waiting_job_is_told_to_run_when_it_does(
     """However it is looked at, it runs at the time that is told, a day before what the log says."""
     clock.jump(DAY_S)
     make(queue, clock)
-    assert queue.claim("w") == []  # a write, from which on the log's time goes on
+    assert queue.worker("w").claim() == []  # a write, from which on the log's time goes on
     due_us = clock.now_us() + 1200 * SECOND
     for job in seen(queue):
         assert job.runs_at_us == due_us
@@ -75,11 +75,11 @@ def test_a_waiting_job_is_told_to_run_when_it_does(
         told = {state_text(job, clock.now_us()), when_text(job, clock.now_us())}
         assert told & {"failed, retry in 20m", f"due {moment(due_us)}"}
     clock.advance(1198)
-    assert queue.claim("w") == []
+    assert queue.worker("w").claim() == []
     assert {job.runs_at_us for job in seen(queue)} == {due_us}
     clock.advance(4)
-    assert [job.id for job in queue.claim("w")] == ["job"]
-    assert queue.replay(check=True).differences == []
+    assert [job.id for job in queue.worker("w").claim()] == ["job"]
+    assert queue.admin.replay(check=True).differences == []
 
 
 @pytest.mark.parametrize("make", [delayed, retried])
@@ -89,9 +89,9 @@ def test_a_worker_waits_by_the_machine_s_clock(
     """What a worker is told of the next job that becomes due, and says itself, is how long that takes."""
     clock.jump(DAY_S)
     make(queue, clock)
-    assert queue.exchange("w", [], want=1, lease_s=60).next_due_s == 1200
+    assert queue.worker("w").exchange([], want=1, lease_s=60).next_due_s == 1200
     clock.advance(200)
-    assert queue.exchange("w", [], want=1, lease_s=60).next_due_s == 1000
+    assert queue.worker("w").exchange([], want=1, lease_s=60).next_due_s == 1000
 
 
 def test_how_long_ago_a_time_of_the_log_was() -> None:
@@ -109,7 +109,7 @@ def test_how_long_ago_a_time_of_the_log_was() -> None:
 
 def begun_before(queue: Queue, clock: FakeClock) -> None:
     """Begin 100 s before the clock is put right, and write something once it is."""
-    queue.start(*queue.claim("w"))
+    queue.worker("w").start(*queue.worker("w").claim())
     clock.advance(100)
     queue.enqueue("true", id="before")
     clock.jump(-DAY_S)
@@ -120,7 +120,7 @@ def begun_before(queue: Queue, clock: FakeClock) -> None:
 def begun_after(queue: Queue, clock: FakeClock) -> None:
     """Begin 300 s ago, since the clock was put right."""
     clock.jump(-DAY_S)
-    queue.start(*queue.claim("w"))
+    queue.worker("w").start(*queue.worker("w").claim())
     clock.advance(300)
 
 
@@ -130,22 +130,22 @@ def test_a_run_is_told_since_when_it_goes_on(
 ) -> None:
     """However it is looked at, by the clock as it is set now: for how long it has run, and whether for longer than."""
     clock.jump(DAY_S)
-    queue.worker_started("w", slots=1, queues=None, host="h", pid=1)
+    queue.worker("w").started(slots=1, queues=None, host="h", pid=1)
     queue.enqueue("true", id="job")
     begin(queue, clock)
     began_us = clock.now_us() - 300 * SECOND
-    running = [queue.job("job"), *queue.jobs(state="running"), *queue.overview(state="running").jobs]
+    running = [queue.job("job"), *queue.jobs(state="running"), *queue.ui.overview(state="running").jobs]
     assert [job.running_since_us for job in running] == [began_us] * 3
     [row] = Rows(chosen_columns("took,when"), clock.now_us()).of(running[:1])
     assert row == ["5m", moment(began_us)]
-    for workers in (queue.workers(), queue.overview().workers):
+    for workers in (queue.workers(), queue.ui.overview().workers):
         assert [run.since_us for info in workers for run in info.runs] == [began_us]
     for seconds, found in ((299, ["job"]), (301, [])):
         where = Filter(running_since_us=clock.now_us() - seconds * SECOND)
         assert [job.id for job in queue.jobs(where)] == found
-        assert len(queue.choose("cancel", where).numbers) == len(found)
+        assert len(queue.ui.choose("cancel", where).numbers) == len(found)
     where = Filter(running_since_us=clock.now_us() - 299 * SECOND)
-    assert queue.act_on_all(queue.choose("cancel", where)).ids == ["job"]
+    assert queue.ui.act_on_all(queue.ui.choose("cancel", where)).ids == ["job"]
     clock.advance(100)
     assert queue.job("job").running_since_us == began_us
 
@@ -153,7 +153,7 @@ def test_a_run_is_told_since_when_it_goes_on(
 def test_a_run_from_before_the_clock_was_wrong_keeps_its_time(queue: Queue, clock: FakeClock) -> None:
     """The day that the clock was ahead by, and nobody lived through, is not counted."""
     queue.enqueue("true", id="job")
-    queue.start(*queue.claim("w"))
+    queue.worker("w").start(*queue.worker("w").claim())
     began_us = clock.now_us()
     clock.advance(5)
     clock.jump(DAY_S)
@@ -170,11 +170,11 @@ def test_the_oldest_waits_by_the_clock(queue: Queue, clock: FakeClock) -> None:
     clock.jump(DAY_S)
     queue.enqueue("true", id="early")
     clock.jump(-DAY_S)
-    queue.complete(*queue.claim("w"))
+    queue.worker("w").complete(*queue.worker("w").claim())
     queue.enqueue("true", id="late")
     clock.advance(120)
     assert queue.status().oldest_pending_s == pytest.approx(120, abs=0.01)
-    assert queue.overview().status.oldest_pending_s == pytest.approx(120, abs=0.01)
+    assert queue.ui.overview().status.oldest_pending_s == pytest.approx(120, abs=0.01)
     assert any("the oldest has waited 2m" in line for line in glance(queue))
 
 

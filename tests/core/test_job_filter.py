@@ -47,14 +47,14 @@ def test_an_edited_job_is_found_as_it_is_now(queue: Queue) -> None:
     """Queue, text and place in the dead letter queue are those behind the edit; its history is whole."""
     for job_id in "ab":
         queue.enqueue("flase", id=job_id, max_retries=0)
-        queue.fail(queue.claim("w")[0], "no")
-    assert [job.id for job in queue.dead()] == ["b", "a"]
+        queue.worker("w").fail(queue.worker("w").claim()[0], "no")
+    assert [job.id for job in queue.dlq.jobs()] == ["b", "a"]
     queue.edit("a", command="true", queue="mail")
-    assert [job.id for job in queue.dead()] == ["a", "b"]
+    assert [job.id for job in queue.dlq.jobs()] == ["a", "b"]
     assert [job.id for job in queue.jobs(state="dead", after="a")] == ["b"]
     assert [job.id for job in queue.jobs(match="TRUE")] == [job.id for job in queue.jobs(queue="mail")] == ["a"]
     assert queue.status().queues["mail"][JobState.DEAD] == 1
     queue.edit("a", again=True, delay_s=60)
     assert [job.id for job in queue.jobs(state="dead", after="a")] == ["b"]
-    assert queue.claim("w") == []
-    assert queue.replay(check=True).differences == []
+    assert queue.worker("w").claim() == []
+    assert queue.admin.replay(check=True).differences == []

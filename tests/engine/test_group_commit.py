@@ -43,7 +43,7 @@ def held_up(queue: Queue, begin: Callable[[], list[Future[Job]]]) -> list[Future
     """Let threads begin to enqueue while the turn is another's, and let them go on once all of them wait."""
     with queue._store.turn():
         futures = begin()
-        wait_until(lambda: len(queue._commits._waiting) == len(futures))
+        wait_until(lambda: len(queue.ui._commits._waiting) == len(futures))
     for future in futures:
         future.exception()
     return futures
@@ -57,7 +57,7 @@ def test_what_waits_goes_in_one_commit(shared: Queue) -> None:
     assert commits(shared) == before + 1
     assert sorted(job.spec.command for job in shared.jobs()) == [f"echo {n}" for n in range(THREADS)]
     assert len({event.at_us for event in shared.events()}) == 1
-    assert shared.replay(check=True).differences == []
+    assert shared.admin.replay(check=True).differences == []
 
 
 def test_who_fails_fails_alone(shared: Queue) -> None:
@@ -85,8 +85,8 @@ def test_a_piece_of_work_finds_what_those_before_it_did(shared: Queue) -> None:
     with ThreadPoolExecutor(3) as pool:
         futures: list[Future[Any]] = []
         with shared._store.turn():
-            futures.extend(pool.submit(shared._commits.run, partial(add, name), reason=None) for name in "abc")
-            wait_until(lambda: len(shared._commits._waiting) == 3)
+            futures.extend(pool.submit(shared.ui._commits.run, partial(add, name), reason=None) for name in "abc")
+            wait_until(lambda: len(shared.ui._commits._waiting) == 3)
     assert [future.exception() for future in futures] == [None] * 3
     assert (commits(shared), len(shared.jobs())) == (before + 1, 3)
 
@@ -107,12 +107,12 @@ def test_nothing_is_lost_or_doubled_among_many(shared: Queue) -> None:
     with ThreadPoolExecutor(THREADS) as pool:
         told = list(pool.map(lambda n: shared.enqueue("true", id=f"j{n}").id, range(1_000)))
     assert sorted(told) == sorted(job.id for job in shared.jobs(limit=None))
-    assert shared.replay(check=True).differences == []
+    assert shared.admin.replay(check=True).differences == []
 
 
 def test_an_interrupted_wait_is_withdrawn(shared: Queue) -> None:
     """Who is interrupted while another has the turn has enqueued nothing, and the others go on."""
-    turn = shared._commits
+    turn = shared.ui._commits
     main = threading.get_ident()
     is_held = threading.Event()
 
@@ -135,7 +135,7 @@ def test_an_interrupted_wait_is_withdrawn(shared: Queue) -> None:
 
 def test_the_main_thread_does_nobody_else_s_work(shared: Queue) -> None:
     """What a signal's handler raises in it leaves the others' jobs alone, which are there once each."""
-    turn, main = shared._commits, threading.get_ident()
+    turn, main = shared.ui._commits, threading.get_ident()
     by: list[bool] = []
 
     def note(unit: Unit) -> None:
@@ -167,9 +167,9 @@ def test_an_error_of_any_kind_is_told_to_the_one_whose_it_is(shared: Queue, erro
         with shared._store.turn():
             for place, act in enumerate((shared.enqueue, work, shared.enqueue)):
                 futures.append(
-                    pool.submit(shared._commits.run, work, reason=None) if act is work else pool.submit(act, "true")
+                    pool.submit(shared.ui._commits.run, work, reason=None) if act is work else pool.submit(act, "true")
                 )
-                wait_until(lambda place=place: len(shared._commits._waiting) == place + 1)
+                wait_until(lambda place=place: len(shared.ui._commits._waiting) == place + 1)
     assert [type(future.exception()) for future in futures] == [type(None), error, type(None)]
     assert len(shared.jobs()) == 2
 
@@ -223,7 +223,7 @@ def fork_in_wait(lock: str) -> None:
 
     def interrupt() -> None:
         main = Path(f"/proc/self/task/{threading.main_thread().native_id}/syscall")
-        wait_until(lambda: lock != "turn" or queue._commits._waiting)
+        wait_until(lambda: lock != "turn" or queue.ui._commits._waiting)
         wait_until(lambda: main.read_text().split()[0] != "running")
         os.kill(os.getpid(), signal.SIGUSR1)
 

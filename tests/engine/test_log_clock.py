@@ -107,23 +107,23 @@ def test_jobs_outlive_jumps_of_the_clock(queue: Queue, clock: FakeClock) -> None
     queue.enqueue("true", id="delayed", delay_s=20)
     queue.enqueue("true", id="failing", backoff_base=30, max_retries=9)
     clock.jump(-HOUR_S)
-    queue.fail(queue.start(queue.claim("w1", lease_s=60)[0]), "exit code 1")
+    queue.worker("w1").fail(queue.worker("w1").start(queue.worker("w1").claim(lease_s=60)[0]), "exit code 1")
     clock.advance(39)
-    assert queue.claim("w1") == []
+    assert queue.worker("w1").claim() == []
     clock.advance(2)
-    assert [job.id for job in queue.claim("w1", lease_s=60)] == ["delayed"]
+    assert [job.id for job in queue.worker("w1").claim(lease_s=60)] == ["delayed"]
     clock.advance(20)
-    assert [job.id for job in queue.claim("w2", lease_s=3000)] == ["failing"]
+    assert [job.id for job in queue.worker("w2").claim(lease_s=3000)] == ["failing"]
     clock.advance(99)
-    assert queue.recover().jobs == []
+    assert queue.worker(queue.actor).recover().jobs == []
     clock.advance(2)
-    assert [job.id for job in queue.recover().jobs] == ["delayed"]
+    assert [job.id for job in queue.worker(queue.actor).recover().jobs] == ["delayed"]
     clock.jump(2 * HOUR_S)
-    assert [job.id for job in queue.recover().jobs] == ["failing"]
+    assert [job.id for job in queue.worker(queue.actor).recover().jobs] == ["failing"]
     assert [job.state for job in queue.jobs()] == ["pending", "pending"]
     times = [each.at_us for each in queue.events()]
     assert times == sorted(times)
-    assert queue.replay(check=True).differences == []
+    assert queue.admin.replay(check=True).differences == []
 
 
 DAY_S = 24 * HOUR_S
@@ -168,14 +168,14 @@ def test_a_time_that_somebody_names_is_by_the_machine_s_clock(
     name(queue, clock)
     assert queue.job("at").runs_at_us == clock.now_us() + HOUR_S * SECOND
     queue.cancel("before")
-    assert queue.claim("w", 9) == []
+    assert queue.worker("w").claim(9) == []
     clock.advance(HOUR_S - 2)
-    assert queue.claim("w", 9) == []
-    assert queue.replay(check=True).differences == []
+    assert queue.worker("w").claim(9) == []
+    assert queue.admin.replay(check=True).differences == []
     clock.advance(3)
-    assert [job.id for job in queue.claim("w", 9, lease_s=DAY_S)] == ["at"]
-    queue.complete(queue.start(queue.job("at")))
-    assert queue.replay(check=True).differences == []
+    assert [job.id for job in queue.worker("w").claim(9, lease_s=DAY_S)] == ["at"]
+    queue.worker("w").complete(queue.worker("w").start(queue.job("at")))
+    assert queue.admin.replay(check=True).differences == []
     times = [each.at_us for each in queue.events()]
     assert times == sorted(times)
 
@@ -186,7 +186,7 @@ def test_a_time_that_has_passed_is_due_at_once(queue: Queue, clock: FakeClock) -
     queue.enqueue("true", id="before")
     clock.jump(-DAY_S)
     queue.enqueue("true", id="at", run_at=later(clock, -5))
-    assert {job.id for job in queue.claim("w", 9)} == {"before", "at"}
+    assert {job.id for job in queue.worker("w").claim(9)} == {"before", "at"}
 
 
 @brief

@@ -32,9 +32,9 @@ def test_containers_that_died_together_are_waited_for_once(queue: Queue, monkeyp
     monkeypatch.setattr(time, "sleep", lambda seconds: (slept_s.append(seconds), sleep(seconds)))
     for number in range(WORKERS):
         queue.enqueue("true", id=f"job{number}")
-        queue.exchange(f"w{number}", [], want=1, lease_s=600)
+        queue.worker(f"w{number}").exchange([], want=1, lease_s=600)
         leave_lock_file(queue.path, f"w{number}")
-    assert len(queue.recover().jobs) == WORKERS
+    assert len(queue.worker(queue.actor).recover().jobs) == WORKERS
     assert 0 < sum(slept_s) <= 0.2
     assert lock_file.workers(queue.path) == []
 
@@ -56,14 +56,14 @@ def test_who_has_no_descriptor_left_takes_nobody_for_gone(queue: Queue) -> None:
     """A lock file that cannot be opened is not one that is not there: its worker keeps its job after the lease."""
     with closing(lock_file.LockFile(queue.path, "w", slots=1, lease_s=600)):
         queue.enqueue("true")
-        [job] = queue.claim("w", 1, lease_s=0.01)
+        [job] = queue.worker("w").claim(1, lease_s=0.01)
         time.sleep(0.02)  # the lease is to end
         with without_descriptors():
             for look in (lock_file.is_held, lock_file.sighting_of, lock_file.seize):
                 with pytest.raises(OSError, match="Too many open files"):
                     look(queue.path, "w")
             with suppress(OSError):
-                assert queue.recover().jobs == []
+                assert queue.worker(queue.actor).recover().jobs == []
         found = queue.job(job.id)
         assert found is not None
         assert found.state == "processing"

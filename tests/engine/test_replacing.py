@@ -35,19 +35,19 @@ def test_an_ended_job_is_replaced(queue: Queue, live: Callable[[Queue, str], Job
     assert (job.state, job.attempts, queue.job("a")) == ("pending", 0, job)
     assert types(queue, "a") == [*before, "Removed", "Enqueued"]
     assert queue.runs("a") == []
-    assert queue.replay(check=True).differences == []
+    assert queue.admin.replay(check=True).differences == []
 
 
 @pytest.mark.parametrize("live", [pending, processing, failed], ids=lambda live: live.__name__)
 def test_an_unfinished_job_is_not(queue: Queue, live: Callable[[Queue, str], Job]) -> None:
     """A job that waits, runs or is to be retried is left as it is, with what to type."""
     job = live(queue, "a")
-    head = queue.head()
+    head = queue.log.head()
     with pytest.raises(
         DuplicateJob, match=f"cannot replace 'a': it has not ended \\({job.state}\\).*queuectl cancel a"
     ):
         queue.enqueue("true", id="a", replace=True)
-    assert (queue.job("a"), queue.head()) == (job, head)
+    assert (queue.job("a"), queue.log.head()) == (job, head)
 
 
 def test_an_id_that_is_free(queue: Queue) -> None:
@@ -128,12 +128,12 @@ def test_more_than_a_transaction(queue: Queue) -> None:
 
 def test_what_the_earlier_job_printed_goes(queue: Queue) -> None:
     """Its output leaves with the job, as it does with any that is removed: in the store and as a file."""
-    [job] = queue.claim("w") if queue.enqueue("true", id="a") else []
-    started = queue.start(job)
-    path = queue.output_path(started)
+    [job] = queue.worker("w").claim() if queue.enqueue("true", id="a") else []
+    started = queue.worker("w").start(job)
+    path = queue.worker("w").output_path(started)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"large")
-    queue.complete(started)
+    queue.worker("w").complete(started)
     queue.enqueue("true", id="a", replace=True)
     assert not path.exists()
 

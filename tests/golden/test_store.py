@@ -56,9 +56,9 @@ def test_the_first_format_tells_what_it_told_then(path: Path) -> None:
         assert told == [_as_then(job) for job in TOLD["jobs"]]
         events = [earlier(event_json(event), LATER) for event in queue.events()]
         assert [event | {"data": earlier(event["data"], LATER_OF_A_JOB)} for event in events] == TOLD["events"]
-        config = {key: value.value for key, value in queue.config().items()}
+        config = {key: value.value for key, value in queue.admin.config().items()}
         assert TOLD["config"].items() <= config.items()  # later releases have further keys
-        assert queue.replay(check=True).differences == []
+        assert queue.admin.replay(check=True).differences == []
 
 
 def test_a_migration_waits_for_a_replay(path: Path) -> None:
@@ -90,7 +90,7 @@ def test_an_empty_older_store_is_migrated(tmp_path: Path) -> None:
     assert Queue.migrate(tmp_path / "q", check=True).steps == []
     with Queue.open(tmp_path / "q", create=False) as queue:
         assert queue.enqueue("true").id
-        assert queue.replay(check=True).differences == []
+        assert queue.admin.replay(check=True).differences == []
 
 
 def test_the_first_format_is_migrated_compacted_verified_and_exported(path: Path, tmp_path: Path) -> None:
@@ -98,21 +98,21 @@ def test_the_first_format_is_migrated_compacted_verified_and_exported(path: Path
     Queue.migrate(path)
     assert Queue.migrate(path, check=True).steps == []
     with Queue.open(path, create=False) as queue:
-        assert queue.verify().problems == []
+        assert queue.admin.verify().problems == []
         stories = {job["id"]: queue.history(job["id"]) for job in TOLD["jobs"]}
-        assert queue.compact(older_than_s=0).jobs > 0
+        assert queue.admin.compact(older_than_s=0).jobs > 0
         assert {job_id: queue.history(job_id) for job_id in stories} == stories
-        found = queue.verify()
+        found = queue.admin.verify()
         assert found.problems == []
         assert "the chain goes through it from the first" in found.notes[0]
         lines = BytesIO()
-        queue.export(lines.write)
+        queue.admin.export(lines.write)
     Queue.import_export(BytesIO(lines.getvalue()), tmp_path / "new")
     copytree(path / "archive", tmp_path / "new" / "archive")
     assert rows_of(tmp_path / "new") == rows_of(path)
     with Queue.open(tmp_path / "new", create=False) as queue:
         assert {job_id: queue.history(job_id) for job_id in stories} == stories
-        assert queue.verify().problems == []
+        assert queue.admin.verify().problems == []
 
 
 def test_the_first_format_goes_on(path: Path) -> None:
@@ -120,7 +120,7 @@ def test_the_first_format_goes_on(path: Path) -> None:
     with Queue.open(path, create=False) as queue:
         queue.enqueue("true", id="new")
     with Queue.open(path, create=False, read_only=True) as queue:
-        assert queue.head() == TOLD["head"] + 1
+        assert queue.log.head() == TOLD["head"] + 1
         assert queue.job("new").state == "pending"
     with Queue.open(path, create=False) as queue:
-        assert queue.replay(check=True).differences == []
+        assert queue.admin.replay(check=True).differences == []

@@ -28,14 +28,14 @@ def test_a_moment_is_a_position_or_a_time(queue: Queue, clock: FakeClock) -> Non
     """A time is that of the last event until then, and durations count from the time itself."""
     queue.enqueue("true", id="a")
     clock.advance(60)
-    queue.complete(running(queue))
+    queue.worker("w1").complete(running(queue))
     clock.advance(60)
     with queue.as_of(at_us=START_US + 30 * SECOND_US) as then:
         assert (then.moment.position, then.status().oldest_pending_s, then.job("a").state) == (1, 30.0, "pending")
     with queue.as_of(1) as then:
         assert (then.moment.at_us, then.status().oldest_pending_s) == (START_US, 0.0)
     with queue.as_of(at_us=clock.now_us()) as then:
-        assert (then.moment.position, then.job("a").state) == (queue.head(), "completed")
+        assert (then.moment.position, then.job("a").state) == (queue.log.head(), "completed")
 
 
 def test_a_moment_that_the_log_does_not_know_is_refused(queue: Queue, clock: FakeClock) -> None:
@@ -66,7 +66,7 @@ def test_what_retention_has_cut_is_told(queue: Queue, clock: FakeClock) -> None:
     for moment in ({"position": 3}, {"at_us": START_US}):
         with pytest.raises(Archived, match="up to position 4 are archived"):
             queue.as_of(**moment)  # type: ignore[arg-type]
-    for position in range(4, queue.head() + 1):
+    for position in range(4, queue.log.head() + 1):
         with queue.as_of(position) as then:
             assert "job0" not in [job.id for job in then.jobs()]
 
@@ -89,7 +89,7 @@ def test_an_id_that_was_used_twice_is_the_job_of_then(queue: Queue) -> None:
     """A job that was removed is shown as it was, the next one of its id from its own beginning on."""
     first = completed(queue, "a")
     queue.clear(all=True)
-    cleared = queue.head()
+    cleared = queue.log.head()
     second = queue.enqueue("false", id="a")
     assert queue.as_of(first.version).job("a") == first
     assert queue.as_of(second.version).job("a") == second
@@ -101,12 +101,12 @@ def test_an_id_that_was_used_twice_is_the_job_of_then(queue: Queue) -> None:
 
 def test_workers_are_as_recorded(queue: Queue) -> None:
     """Workers of then are told with what they ran, though nobody holds their lock file now."""
-    queue.worker_started("w1", host="here", pid=1, slots=2)
+    queue.worker("w1").started(host="here", pid=1, slots=2)
     queue.enqueue("true", id="a")
     job = running(queue)
-    queue.complete(job)
-    queue.worker_stopped("w1", "asked to stop")
-    with queue.as_of(queue.head() - 2) as then:
+    queue.worker("w1").complete(job)
+    queue.worker("w1").stopped("asked to stop")
+    with queue.as_of(queue.log.head() - 2) as then:
         [worker] = then.workers()
         assert (worker.id, worker.state, worker.running, worker.heartbeat_at_us) == ("w1", "running", ["a"], None)
         assert then.status().active_workers == 1
@@ -117,9 +117,9 @@ def test_pages_of_the_past_go_on_where_they_ended(queue: Queue) -> None:
     for n in range(4):
         dead(queue, f"dead{n}")
     queue.enqueue_many([JobRequest("true", f"job{n}", priority=n % 2) for n in range(4)])
-    position = queue.head()
-    queue.dlq_purge(all=True)
-    queue.claim("w1", 4)
+    position = queue.log.head()
+    queue.dlq.purge(all=True)
+    queue.worker("w1").claim(4)
     with queue.as_of(position) as then:
         for state in (None, "dead", "pending"):
             ids = [job.id for job in then.jobs(state=state)]
@@ -147,31 +147,31 @@ def test_nothing_is_left_behind(
 def long_queue(queue: Queue, clock: FakeClock) -> Queue:
     """Return a queue with a life behind it, and snapshots every 10 events."""
     long_life(queue, clock)
-    queue.config_set("snapshot_events", 10)
+    queue.admin.config_set("snapshot_events", 10)
     return queue
 
 
 def test_snapshots_are_made_where_they_are_missing(long_queue: Queue) -> None:
     """The first time one every so many events, then those that were deleted, then none."""
-    made = long_queue.make_snapshots(with_head=False)
+    made = long_queue.admin.make_snapshots(with_head=False)
     assert made is not None
-    assert [each.position for each in made] == list(range(10, long_queue.head() + 1, 10))
-    assert not long_queue.are_snapshots_due()
+    assert [each.position for each in made] == list(range(10, long_queue.log.head() + 1, 10))
+    assert not long_queue.admin.are_snapshots_due()
     files(long_queue)[2].unlink()
     files(long_queue)[2].unlink()
-    again = long_queue.make_snapshots(with_head=False)
+    again = long_queue.admin.make_snapshots(with_head=False)
     assert again is not None
     assert [each.position for each in again] == [30, 40]
-    assert long_queue.make_snapshots(with_head=False) == []
-    long_queue.enqueue_many(["true"] * (11 - long_queue.head() % 10))  # so that none is due at the head
-    long_queue.make_snapshots(with_head=False)
-    assert [each.position for each in long_queue.make_snapshots() or ()] == [long_queue.head()]
+    assert long_queue.admin.make_snapshots(with_head=False) == []
+    long_queue.enqueue_many(["true"] * (11 - long_queue.log.head() % 10))  # so that none is due at the head
+    long_queue.admin.make_snapshots(with_head=False)
+    assert [each.position for each in long_queue.admin.make_snapshots() or ()] == [long_queue.log.head()]
 
 
 @pytest.mark.parametrize("how", ["cut", "flipped", "header", "other views", "foreign", "renamed", "not one"])
 def test_a_snapshot_that_is_not_right_is_replaced(long_queue: Queue, how: str) -> None:
     """Damaged, of another layout, of another log, under another's name: it is passed over, and made again."""
-    long_queue.make_snapshots(with_head=False)
+    long_queue.admin.make_snapshots(with_head=False)
     position = 25
     with long_queue.as_of(position) as then:
         right = then.jobs(), then.status()
@@ -191,8 +191,8 @@ def test_a_snapshot_that_is_not_right_is_replaced(long_queue: Queue, how: str) -
     path.write_bytes(wrong[how])
     with long_queue.as_of(position) as then:
         assert (then.jobs(), then.status()) == right
-    long_queue.make_snapshots(with_head=False)
-    assert 20 in [each.position for each in long_queue.snapshots()]
+    long_queue.admin.make_snapshots(with_head=False)
+    assert 20 in [each.position for each in long_queue.admin.snapshots()]
     assert path.read_bytes()[:20] == content[:20]
 
 
@@ -203,32 +203,32 @@ def test_only_one_makes_snapshots(long_queue: Queue) -> None:
     fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
-        assert long_queue.make_snapshots() is None
-        assert long_queue.as_of(long_queue.head()).jobs()
+        assert long_queue.admin.make_snapshots() is None
+        assert long_queue.as_of(long_queue.log.head()).jobs()
     finally:
         os.close(fd)
-    assert long_queue.snapshots() == []
+    assert long_queue.admin.snapshots() == []
 
 
 def test_an_answer_that_took_long_leaves_a_snapshot(long_queue: Queue) -> None:
     """Where much had to be folded the next answer near there need not; what was half made is swept away."""
     with long_queue.as_of(35) as then:
         assert then.jobs()
-    assert [each.position for each in long_queue.snapshots()] == [35]
+    assert [each.position for each in long_queue.admin.snapshots()] == [35]
     (long_queue.path / SNAPSHOTS / ".making-gone").mkdir()
-    long_queue.make_snapshots()
+    long_queue.admin.make_snapshots()
     assert list((long_queue.path / SNAPSHOTS).glob(".making-*")) == []
 
 
 def test_zero_makes_none(long_queue: Queue) -> None:
     """With snapshot_events 0 none is due and none is made unasked; by hand one of now is."""
-    long_queue.config_set("snapshot_events", 0)
-    assert not long_queue.are_snapshots_due()
-    assert long_queue.make_snapshots(with_head=False) == []
-    assert long_queue.as_of(long_queue.head()).jobs()
-    assert long_queue.snapshots() == []
-    assert [each.position for each in long_queue.make_snapshots() or ()] == [long_queue.head()]
-    assert long_queue.delete_snapshots() == 1
+    long_queue.admin.config_set("snapshot_events", 0)
+    assert not long_queue.admin.are_snapshots_due()
+    assert long_queue.admin.make_snapshots(with_head=False) == []
+    assert long_queue.as_of(long_queue.log.head()).jobs()
+    assert long_queue.admin.snapshots() == []
+    assert [each.position for each in long_queue.admin.make_snapshots() or ()] == [long_queue.log.head()]
+    assert long_queue.admin.delete_snapshots() == 1
 
 
 def test_snapshots_are_bounded_in_number() -> None:

@@ -11,6 +11,7 @@ from queuectl.events.codec import name_of
 from queuectl.store.event_reader import EventReader
 from queuectl.store.store import key_of
 from tests.clocks import FakeClock
+from tests.lives import holder
 
 
 @pytest.fixture
@@ -21,10 +22,12 @@ def busy(queue: Queue, clock: FakeClock) -> Queue:
         names = chance.sample([f"j{n}" for n in range(12)], 4)
         requests = [JobRequest("true", each, queue=chance.choice(["a", "b"]), max_retries=0) for each in names]
         queue.enqueue_many(requests, skip_existing=True)
-        for job in queue.claim(chance.choice(["w1", "w2"]), 2):
-            running = queue.start(job)
-            queue.complete(running) if chance.random() < 0.6 else queue.fail(running, "no")
-        queue.config_set("max_retries", chance.randrange(9))
+        for job in queue.worker(chance.choice(["w1", "w2"])).claim(2):
+            running = holder(queue, job).start(job)
+            holder(queue, running).complete(running) if chance.random() < 0.6 else holder(queue, running).fail(
+                running, "no"
+            )
+        queue.admin.config_set("max_retries", chance.randrange(9))
         if chance.random() < 0.5:
             queue.clear(all=True)
         clock.advance(1)
@@ -68,7 +71,7 @@ def test_a_choice_is_what_a_filter_gives(busy: Queue, choice: dict[str, object])
     for count in (0, 1, 3, 10_000):
         assert list(busy.events(limit=count, **choice)) == wanted[:count]  # type: ignore[arg-type]
         assert list(busy.events(last=count, **choice)) == wanted[max(0, len(wanted) - count) :]  # type: ignore[arg-type]
-    after, until = busy.head() // 3, busy.head() // 2
+    after, until = busy.log.head() // 3, busy.log.head() // 2
     within = [each for each in wanted if after < each.position <= until]
     assert list(busy.events(after=after, until=until, **choice)) == within  # type: ignore[arg-type]
     assert list(busy.events(after=after, until=until, last=2, **choice)) == within[-2:]  # type: ignore[arg-type]
@@ -84,8 +87,8 @@ def test_a_named_stream_can_be_chosen(busy: Queue) -> None:
 
 def test_a_worker_has_a_history(queue: Queue) -> None:
     """worker: and an id gives the life of a worker, with the reason for its start; one that never was is refused."""
-    queue.worker_started("w1", host="here", pid=1, slots=2, reason="more power")
-    queue.worker_stopped("w1", "drained")
+    queue.worker("w1").started(host="here", pid=1, slots=2, reason="more power")
+    queue.worker("w1").stopped("drained")
     assert [each.reason for each in queue.history("worker:w1")] == ["more power", None]
     with pytest.raises(InvalidInput, match="worker: found 'w2'"):
         queue.history("worker:w2")
@@ -109,9 +112,9 @@ def test_what_there_is_not_is_refused(busy: Queue) -> None:
 def test_a_job_is_found_by_its_stream(busy: Queue) -> None:
     """A job's events are read without the rest of the log: damage elsewhere is not even seen."""
     wanted = busy.history("j3")
-    spared = {each.position for each in wanted} | {busy.head()}
+    spared = {each.position for each in wanted} | {busy.log.head()}
     with busy._store.write() as txn:
-        for position in set(range(1, busy.head())) - spared:
+        for position in set(range(1, busy.log.head())) - spared:
             txn.put("log", key_of(position), b"damaged")
     assert list(busy.events(job="j3")) == wanted
 

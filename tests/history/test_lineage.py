@@ -15,13 +15,13 @@ from tests.depth import tries
 
 def run(queue: Queue, job_id: str, *children: str) -> None:
     """Let a job run, and enqueue others from within."""
-    (job,) = queue.claim("w", 1)
+    (job,) = queue.worker("w").claim(1)
     assert job.id == job_id
-    running = queue.start(job)
+    running = queue.worker("w").start(job)
     queue._engine.cause = job.version
     queue.enqueue_many([JobRequest("true", id=each) for each in children])
     queue._engine.cause = 0
-    queue.complete(running)
+    queue.worker("w").complete(running)
 
 
 def names(kin: Kin) -> list[str | None]:
@@ -68,7 +68,7 @@ def test_an_ancestor_that_retention_let_go(queue: Queue) -> None:
     assert names(found.root) == ["child"]
     assert found.above is not None
     assert (found.above.token, found.above.number, found.above.job_id) == (2, None, None)
-    cause = queue.cause_of(found.number)
+    cause = queue.log.cause_of(found.number)
     assert cause == found.above
 
 
@@ -85,7 +85,7 @@ def test_a_descendant_that_retention_let_go(queue: Queue) -> None:
 def test_what_is_left_of_a_named_stream(queue: Queue) -> None:
     """The history of a stream whose first events retention let go begins with what is left."""
     for value in (1, 2, 3):
-        queue.config_set("max_retries", value)
+        queue.admin.config_set("max_retries", value)
     let_go(queue, 1, 2)
     assert [each.position for each in queue.history("config")] == [3]
 

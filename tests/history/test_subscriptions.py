@@ -41,7 +41,7 @@ def test_asking_for_the_next_batch_acknowledges_the_one_before(queue: Queue) -> 
     for batch in reading(queue):
         if batch[0].position > BATCH:
             break
-    assert queue.subscriptions()[0].position == BATCH
+    assert queue.log.subscriptions()[0].position == BATCH
     assert positions(reading(queue)) == [BATCH + 1, BATCH + 2]
     assert positions(reading(queue)) == []
 
@@ -52,7 +52,7 @@ def test_a_part_of_a_batch_can_be_acknowledged(queue: Queue) -> None:
     first = reading(queue)
     next(first)
     first.ack(2)
-    assert (first.position, queue.subscriptions()[0].position) == (2, 2)
+    assert (first.position, queue.log.subscriptions()[0].position) == (2, 2)
     assert positions(reading(queue)) == [3, 4, 5]
 
 
@@ -65,7 +65,7 @@ def test_only_what_was_given_can_be_acknowledged(queue: Queue, position: int) ->
     subscription.ack(2)
     with pytest.raises(InvalidInput, match="from 2 to 5"):
         subscription.ack(position)
-    assert queue.subscriptions()[0].position == 2
+    assert queue.log.subscriptions()[0].position == 2
 
 
 def test_where_a_new_one_starts(queue: Queue) -> None:
@@ -84,13 +84,13 @@ def test_a_wrong_start_is_refused(queue: Queue, start: object) -> None:
     fill(queue, 3)
     with pytest.raises(InvalidInput, match="'beginning', 'now' or a position from 0 to 3"):
         reading(queue, start=start)
-    assert queue.subscriptions() == []
+    assert queue.log.subscriptions() == []
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../x", "-a", "x" * 65, "a\n", 7])
 def test_names_are_checked(queue: Queue, name: str) -> None:
     """A name is of letters, digits, dots, dashes and underscores, wherever it is taken."""
-    for use in (queue.subscribe, queue.remove_subscription, lambda each: queue.rewind_subscription(each, 0)):
+    for use in (queue.subscribe, queue.log.remove, lambda each: queue.log.rewind(each, 0)):
         with pytest.raises(InvalidInput, match="subscription: found"):
             use(name)
 
@@ -108,9 +108,9 @@ def test_a_checkpoint_is_no_event(queue: Queue) -> None:
     """Subscribing, acknowledging, rewinding and removing leave the log as it was."""
     fill(queue, 3)
     positions(reading(queue))
-    queue.rewind_subscription("mailer", 1)
-    queue.remove_subscription("mailer")
-    assert queue.head() == 3
+    queue.log.rewind("mailer", 1)
+    queue.log.remove("mailer")
+    assert queue.log.head() == 3
 
 
 def test_two_readers_of_a_name_are_told(queue: Queue) -> None:
@@ -132,7 +132,7 @@ def test_a_rewind_gives_events_again(queue: Queue) -> None:
     subscription = reading(queue)
     next(subscription)
     subscription.ack()
-    queue.rewind_subscription("mailer", 1)
+    queue.log.rewind("mailer", 1)
     fill(queue, 1)
     next(subscription)
     with pytest.raises(CheckpointMoved, match="moved to 1"):
@@ -146,9 +146,9 @@ def test_a_rewind_and_back_is_noticed(queue: Queue) -> None:
     subscription = reading(queue)
     next(subscription)
     subscription.ack()
-    queue.rewind_subscription("mailer", 1)
+    queue.log.rewind("mailer", 1)
     positions(reading(queue))
-    assert queue.subscriptions()[0].position == subscription.position
+    assert queue.log.subscriptions()[0].position == subscription.position
     fill(queue, 1)
     next(subscription)
     with pytest.raises(CheckpointMoved):
@@ -167,21 +167,21 @@ def test_a_rewind_only_goes_back(queue: Queue, position: int, says: str) -> None
     fill(queue, 5)
     reading(queue, start=3)
     with pytest.raises(InvalidInput, match=says):
-        queue.rewind_subscription("mailer", position)
+        queue.log.rewind("mailer", position)
 
 
 def test_what_is_not_there_is_refused(queue: Queue) -> None:
     """A name without a subscription can be neither rewound nor removed; a removed one's reader is told."""
-    for verb in (queue.remove_subscription, lambda name: queue.rewind_subscription(name, 0)):
+    for verb in (queue.log.remove, lambda name: queue.log.rewind(name, 0)):
         with pytest.raises(InvalidInput, match="one of `queuectl subscriptions`"):
             verb("nobody")
     fill(queue, 1)
     subscription = reading(queue)
     next(subscription)
-    queue.remove_subscription("mailer")
+    queue.log.remove("mailer")
     with pytest.raises(CheckpointMoved, match="it was removed"):
         subscription.ack()
-    assert queue.subscriptions() == []
+    assert queue.log.subscriptions() == []
 
 
 def test_the_list_tells_the_lag(queue: Queue, clock: FakeClock) -> None:
@@ -192,7 +192,7 @@ def test_the_list_tells_the_lag(queue: Queue, clock: FakeClock) -> None:
     fill(queue, 1)
     reading(queue, "none")
     clock.advance(5)
-    found = {each.name: each for each in queue.subscriptions()}
+    found = {each.name: each for each in queue.log.subscriptions()}
     assert list(found) == ["all", "none"]
     assert (found["all"].position, found["all"].lag, found["all"].lag_s) == (2, 1, 5.0)
     assert (found["none"].position, found["none"].lag, found["none"].lag_s) == (0, 3, 15.0)
@@ -215,10 +215,10 @@ def test_events_that_retention_let_go_are_counted(queue: Queue) -> None:
     fill(queue, 6)
     cut(queue, gone=[1, 3, 4], upto=4)
     subscription = reading(queue)
-    assert queue.subscriptions()[0].may_lack
+    assert queue.log.subscriptions()[0].may_lack
     assert positions(subscription) == [2, 5, 6]
     assert subscription.gone == 3
-    assert not queue.subscriptions()[0].may_lack
+    assert not queue.log.subscriptions()[0].may_lack
 
 
 def test_a_gap_above_the_cut_is_damage(queue: Queue) -> None:
@@ -252,7 +252,7 @@ def test_following_waits_for_what_comes(queue: Queue) -> None:
     wait_until(lambda: seen == [1])
     fill(queue, 2)
     wait_until(lambda: seen == [1, 2, 3])
-    wait_until(lambda: queue.subscriptions()[0].position == 3)
+    wait_until(lambda: queue.log.subscriptions()[0].position == 3)
     subscription.close()
     thread.join(5)
     assert not thread.is_alive()

@@ -63,10 +63,10 @@ def test_each_byte_arrives(enqueued: CommandLine, is_sole: bool) -> None:
     assert worker.exit_code() == 0, worker.said()
     with enqueued.queue() as queue:
         for job in queue.jobs():
-            assert (job.id, queue.printed(queue.runs(job.id)[-1])) == (job.id, NAME)
+            assert (job.id, queue.output_bytes(queue.runs(job.id)[-1])) == (job.id, NAME)
         assert queue.job("argv").spec.command == ("printf", "%s", TOLD)
-        assert queue.replay(check=True).differences == []
-        assert queue.verify().problems == []
+        assert queue.admin.replay(check=True).differences == []
+        assert queue.admin.verify().problems == []
 
 
 def test_people_see_it_escaped(filled: CommandLine) -> None:
@@ -101,7 +101,7 @@ def test_one_such_name_refuses_no_other(cli: CommandLine) -> None:
     assert (done.returncode, done.stdout) == (0, b"Enqueued 3 jobs\n"), done.stderr
     cli.drain()
     with cli.queue() as queue:
-        assert {queue.printed(queue.runs(job.id)[-1]) for job in queue.jobs()} == {b"one\n", NAME, b"three\n"}
+        assert {queue.output_bytes(queue.runs(job.id)[-1]) for job in queue.jobs()} == {b"one\n", NAME, b"three\n"}
 
 
 def test_what_reads_as_utf_8_is_kept_as_that(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_what_reads_as_utf_8_is_kept_as_that(tmp_path: Path) -> None:
     with Queue.open(tmp_path / "q") as queue:
         job = queue.enqueue("cat \udcc3\udca9", env={"A": "\udcc3\udca9"}, cwd="/\udcc3\udca9")
         assert (job.spec.command, job.spec.env, job.spec.cwd) == ("cat é", {"A": "é"}, "/é")
-        assert queue.replay(check=True).differences == []
+        assert queue.admin.replay(check=True).differences == []
 
 
 @pytest.mark.parametrize("field", ["command", "cwd", "env"])
@@ -119,4 +119,4 @@ def test_what_is_no_byte_is_refused(tmp_path: Path, field: str) -> None:
     with Queue.open(tmp_path / "q") as queue:
         with pytest.raises(InvalidInput, match=field):
             queue.enqueue(**{"command": "true", field: value})
-        assert queue.head() == 0
+        assert queue.log.head() == 0

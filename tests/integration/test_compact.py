@@ -45,21 +45,21 @@ def test_killed_in_the_middle_it_loses_nothing(tmp_path: Path) -> None:
     chance = random.Random(4)
     with Queue.open(tmp_path / "queue") as queue:
         queue.enqueue_many([JobRequest("true", f"job{n}") for n in range(JOBS)])
-        while claimed := queue.claim("w1", 1_000):
-            queue.complete_many(claimed)
+        while claimed := queue.worker("w1").claim(1_000):
+            queue.worker("w1").complete_many(claimed)
         before = whole_log(queue)
     for _ in range(ROUNDS):
         kill_at_a_random_moment(COMPACTER, tmp_path / "queue", chance)
         with Queue.open(tmp_path / "queue") as queue:
             assert before.items() <= whole_log(queue).items()
-            assert queue.replay(check=True).differences == []
+            assert queue.admin.replay(check=True).differences == []
             assert len(queue.history(f"job{chance.randrange(JOBS)}")) == 3
     with Queue.open(tmp_path / "queue") as queue:
-        queue.compact(older_than_s=0)
+        queue.admin.compact(older_than_s=0)
         assert queue.jobs() == []
         found = whole_log(queue)
         assert before.items() <= found.items()
-        assert [int.from_bytes(key, "big") for key in sorted(found)] == list(range(1, queue.head() + 1))
+        assert [int.from_bytes(key, "big") for key in sorted(found)] == list(range(1, queue.log.head() + 1))
         digest = GENESIS
         for _, value in sorted(found.items()):
             digest = link(digest, value)
@@ -79,14 +79,14 @@ def test_a_worker_goes_on_meanwhile(tmp_path: Path) -> None:
         words = [sys.executable, "-m", "queuectl", "--db", str(path), "worker", "start", "--drain", "--count", "2"]
         worker = subprocess.Popen(words, stdout=subprocess.DEVNULL)
         while worker.poll() is None:
-            queue.compact(older_than_s=0)
+            queue.admin.compact(older_than_s=0)
         assert worker.returncode == 0
-        queue.compact(older_than_s=0)
+        queue.admin.compact(older_than_s=0)
         assert queue.jobs() == []
         for job_id in ids:
             told = [type(each.event).__name__ for each in queue.history(job_id)]
             assert told == ["Enqueued", "Claimed", "Started", "Completed"]
-        assert queue.replay(check=True).differences == []
+        assert queue.admin.replay(check=True).differences == []
 
 
 @pytest.mark.slow
@@ -94,7 +94,7 @@ def test_a_worker_lets_go_by_itself(tmp_path: Path) -> None:
     """With `retention_s` a worker archives what is older, in its own name, and runs jobs all the while."""
     path = tmp_path / "queue"
     with Queue.open(path) as queue:
-        queue.config_set("retention_s", 1)
+        queue.admin.config_set("retention_s", 1)
         queue.enqueue_many([JobRequest("true", f"job{n}") for n in range(50)])
         words = [sys.executable, "-m", "queuectl", "--db", str(path), "worker", "start"]
         worker = subprocess.Popen(words, stdout=subprocess.DEVNULL)
@@ -106,4 +106,4 @@ def test_a_worker_lets_go_by_itself(tmp_path: Path) -> None:
         assert list((path / "archive").glob("*.seg"))
         assert all(each.actor != queue.actor for each in queue.events(types=["retention_applied"]))
         assert len(queue.history("job7")) == 4
-        assert queue.replay(check=True).differences == []
+        assert queue.admin.replay(check=True).differences == []

@@ -65,9 +65,9 @@ def kill_at_a_random_moment(script: str, path: Path, chance: random.Random) -> l
 
 def check(queue: Queue) -> None:
     """See that the log has no gap and that the views are what it says."""
-    assert [each.position for each in queue.events()] == list(range(1, queue.head() + 1))
-    report = queue.replay(check=True)
-    assert (report.events, report.differences) == (queue.head(), [])
+    assert [each.position for each in queue.events()] == list(range(1, queue.log.head() + 1))
+    report = queue.admin.replay(check=True)
+    assert (report.events, report.differences) == (queue.log.head(), [])
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def assert_all_can_end(path: Path) -> None:
     clock = FakeClock(2_000_000_000_000_000)
     with Queue.open(path, clock=clock) as queue:
         while queue.backlog():
-            queue.complete_many(queue.claim("heir", JOBS))
+            queue.worker("heir").complete_many(queue.worker("heir").claim(JOBS))
             clock.advance(3600)
         check(queue)
         assert {str(job.state) for job in queue.jobs()} <= {"completed", "dead"}

@@ -32,7 +32,7 @@ def family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
         f"else touch {second}; {enqueueing('leaf1', 'true')}; exit 1; fi"
     )
     with Queue.open(tmp_path / "queue") as queue:
-        queue.config_set("backoff_base", 0)
+        queue.admin.config_set("backoff_base", 0)
         queue.enqueue(enqueueing("mid", mid), id="root")
         queue.enqueue("true", id="other")
         worker = LiveWorker(queue.path, drain=True, slots=2)
@@ -77,7 +77,7 @@ def test_from_below(family: Queue) -> None:
 def test_each_event_names_its_cause(family: Queue) -> None:
     """The event that a job's command caused tells that job and its attempt; what workers and people did has none."""
     (born,) = family.events(job="leaf2", types=["enqueued"])
-    cause = family.cause_of(born.position)
+    cause = family.log.cause_of(born.position)
     assert cause is not None
     assert (cause.job_id, cause.attempt, cause.token) == ("mid", 2, born.cause)
     enqueued = [each for each in family.events() if isinstance(each.event, (Enqueued, EnvironmentKept)) and each.cause]
@@ -98,7 +98,7 @@ def test_every_event_has_an_actor(family: Queue) -> None:
 def test_removed_jobs_keep_their_place(family: Queue) -> None:
     """A job that left the views is still there, with how it stood, also where its id was given again."""
     family.clear(all=True)
-    family.dlq_purge(all=True)
+    family.dlq.purge(all=True)
     family.enqueue("false", id="mid")
     found = family.family("leaf1")
     assert names(found.root) == ("root", [("mid", [("leaf1", [])])])

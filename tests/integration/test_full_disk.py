@@ -90,7 +90,7 @@ with Queue.open(sys.argv[1]) as queue:
 def test_a_replay_for_which_there_is_no_room_harms_nothing(queue: Queue) -> None:
     """A replay that fills the disk is refused, the live views stay, and one with room works."""
     queue.enqueue_many([JobRequest("true", f"job{n}") for n in range(5000)])
-    queue.complete(running(queue))
+    queue.worker("w1").complete(running(queue))
     jobs, room = queue.jobs(), (queue.path / "data.mdb").stat().st_size + 4096
     queue.close()
     done = subprocess.run(
@@ -101,7 +101,7 @@ def test_a_replay_for_which_there_is_no_room_harms_nothing(queue: Queue) -> None
     assert HINT in done.stderr
     with Queue.open(queue.path) as again:
         assert again.jobs() == jobs
-        assert again.replay().differences == []
+        assert again.admin.replay().differences == []
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
@@ -199,7 +199,7 @@ def filled(queue: Queue) -> Iterator[None]:
 def beat_for_ever(queue: Queue) -> None:
     """Write something, again and again."""
     while True:
-        queue.heartbeat("filler")
+        queue.worker("filler").heartbeat()
 
 
 @pytest.fixture
@@ -222,8 +222,8 @@ def test_a_worker_waits_for_room_and_then_records_what_ended(disk: Path, tmp_pat
             wait_until(lambda: not any(map(is_alive, ends)))
             lease = queue.job("a").lease
             assert lease is not None
-            wait_until(lambda: queue.now_us() > lease.expires_at_us + 1_000_000)
-            assert queue.recover().jobs == []
+            wait_until(lambda: queue.ui.now_us() > lease.expires_at_us + 1_000_000)
+            assert queue.worker(queue.actor).recover().jobs == []
             assert (state_of(queue, "a"), state_of(queue, "b")) == ("processing", "processing")
         wait_until(lambda: state_of(queue, "a") == "dead")
         wait_until(lambda: "has room again" in worker.said())
@@ -256,5 +256,5 @@ def test_a_worker_is_stopped_on_a_full_disk(disk: Path, tmp_path: Path, start: S
             worker.kill()
             assert worker.exit_code() != 0
             assert "a: completed, but that could not be recorded" in worker.said()
-        [recovered] = wait_until(lambda: queue.recover().jobs)
+        [recovered] = wait_until(lambda: queue.worker(queue.actor).recover().jobs)
         assert (recovered.id, recovered.state) == ("a", "failed")

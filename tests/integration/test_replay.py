@@ -43,7 +43,7 @@ def path(tmp_path: Path) -> Path:
     """Return where a queue lies whose replay takes a moment."""
     with Queue.open(tmp_path / "queue") as queue:
         queue.enqueue_many([JobRequest("true", f"job{n}", priority=n % 3) for n in range(JOBS)])
-        queue.complete_many(queue.claim("w1", 1000))
+        queue.worker("w1").complete_many(queue.worker("w1").claim(1000))
     return queue.path
 
 
@@ -65,14 +65,14 @@ def test_a_replay_while_other_processes_work(path: Path, tmp_path: Path) -> None
             stack.callback(process.kill)
         wait_until(lambda: (tmp_path / "enqueued").stat().st_size and (tmp_path / "worked").stat().st_size)
         with Queue.open(path) as queue:
-            heads = [queue.head()]
+            heads = [queue.log.head()]
             for check in (True, False, False, True):
-                assert queue.replay(check=check).differences == []
-                heads.append(queue.head())
+                assert queue.admin.replay(check=check).differences == []
+                heads.append(queue.log.head())
         assert heads == sorted(set(heads))  # they went on all the while
     acknowledged = (tmp_path / "enqueued").read_text().rpartition("\n")[0].split()
     with Queue.open(path) as queue:
-        assert queue.replay(check=True).differences == []
+        assert queue.admin.replay(check=True).differences == []
         assert {queue.history(job_id)[0].position > 0 for job_id in acknowledged} == {True}
 
 
@@ -99,7 +99,7 @@ def test_an_interrupted_replay_leaves_the_views_alone(path: Path, number: signal
         assert process.returncode == -signal.SIGKILL
     assert views(path, live=True) == before
     with Queue.open(path) as queue:
-        assert queue.replay().differences == []
+        assert queue.admin.replay().differences == []
     assert views(path, live=True) == before
     assert not any(views(path, live=False).values())
 

@@ -47,16 +47,16 @@ def test_every_event_is_delivered_through_any_number_of_kills(tmp_path: Path) ->
                 subscriber.wait(chance.uniform(0, 0.3))
             subscriber.kill()
             subscriber.wait()
-            (at,) = queue.subscriptions()
+            (at,) = queue.log.subscriptions()
             assert set(range(1, at.position + 1)) <= set(seen(sink))
         subscriber = start(queue.path, sink)
         try:
-            wait_until(lambda: queue.subscriptions()[0].lag == 0)
+            wait_until(lambda: queue.log.subscriptions()[0].lag == 0)
         finally:
             subscriber.kill()
             subscriber.wait()
         found = seen(sink)
-        assert set(found) == set(range(1, queue.head() + 1))
+        assert set(found) == set(range(1, queue.log.head() + 1))
         for before, after in pairwise(found):
             assert after <= before + 1  # a life may begin with what came before, and never leaves anything out
 
@@ -69,14 +69,14 @@ def test_of_two_readers_of_a_name_one_goes_on(tmp_path: Path) -> None:
         readers = [start(queue.path, sink, stderr=subprocess.PIPE) for sink in sinks]
         try:
             wait_until(lambda: queue.enqueue("true") and any(reader.poll() is not None for reader in readers))
-            wait_until(lambda: queue.subscriptions()[0].lag == 0)
+            wait_until(lambda: queue.log.subscriptions()[0].lag == 0)
         finally:
             for reader in readers:
                 reader.kill()
             told = [reader.communicate()[1].decode() for reader in readers]
         (refused,) = [text for text, reader in zip(told, readers, strict=True) if reader.returncode == 1]
         assert "CheckpointMoved: cannot move subscription 'mirror' on from position" in refused
-        assert {position for sink in sinks for position in seen(sink)} == set(range(1, queue.head() + 1))
+        assert {position for sink in sinks for position in seen(sink)} == set(range(1, queue.log.head() + 1))
 
 
 @pytest.mark.slow
@@ -88,7 +88,7 @@ def test_waiting_costs_next_to_nothing(tmp_path: Path) -> None:
         queue.enqueue("true")
         subscriber = start(queue.path, sink)
         try:
-            wait_until(lambda: queue.subscriptions() and queue.subscriptions()[0].lag == 0)
+            wait_until(lambda: queue.log.subscriptions() and queue.log.subscriptions()[0].lag == 0)
             before, begun = cpu_s(subscriber.pid), time.monotonic()
             wait_until(lambda: time.monotonic() - begun > 2)
             share = (cpu_s(subscriber.pid) - before) / (time.monotonic() - begun)

@@ -131,8 +131,8 @@ def test_where_it_is_said(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_from_python_nothing_is_taken_unless_asked(queue_of_two: Queue) -> None:
     """A program says what its jobs take along; `configured` is what the command line would."""
-    assert queue_of_two.inherited_env(queue_of_two.job("none")) == {}
-    assert set(queue_of_two.inherited_env(queue_of_two.job("configured"))) == {"PATH", "VIRTUAL_ENV"}
+    assert queue_of_two.ui.inherited_env(queue_of_two.job("none")) == {}
+    assert set(queue_of_two.ui.inherited_env(queue_of_two.job("configured"))) == {"PATH", "VIRTUAL_ENV"}
 
 
 @pytest.fixture
@@ -146,32 +146,32 @@ def queue_of_two(tmp_path: Path) -> Iterator[Queue]:
 def test_it_goes_wherever_the_queue_goes(queue_of_two: Queue, tmp_path: Path) -> None:
     """Replay, the past, a backup, an export, a branch and retention all have what jobs took along."""
     queue = queue_of_two
-    kept = dict(queue.inherited_env(queue.job("configured")))
-    assert queue.replay(check=True).differences == []
-    queue.replay()
-    with queue.as_of(queue.head()) as past:
-        assert dict(queue.inherited_env(past.job("configured"))) == kept
-    queue.backup(tmp_path / "backup.tar.gz")
+    kept = dict(queue.ui.inherited_env(queue.job("configured")))
+    assert queue.admin.replay(check=True).differences == []
+    queue.admin.replay()
+    with queue.as_of(queue.log.head()) as past:
+        assert dict(queue.ui.inherited_env(past.job("configured"))) == kept
+    queue.admin.backup(tmp_path / "backup.tar.gz")
     Queue.restore(str(tmp_path / "backup.tar.gz"), tmp_path / "restored")
     with (tmp_path / "lines").open("wb") as file:
-        queue.export(file.write)
+        queue.admin.export(file.write)
     with (tmp_path / "lines").open("rb") as lines:
         Queue.import_export(lines, tmp_path / "imported")
     assert rows_of(tmp_path / "imported") == rows_of(queue.path)
-    queue.branch(tmp_path / "branch", queue.head())
+    queue.admin.branch(tmp_path / "branch", queue.log.head())
     for job in queue.jobs():
         queue.cancel(job.id)
-    assert queue.compact(older_than_s=0).jobs == 2
+    assert queue.admin.compact(older_than_s=0).jobs == 2
     queue.enqueue("true", id="after", inherit_env="configured")
-    assert dict(queue.inherited_env(queue.job("after"))) == kept
+    assert dict(queue.ui.inherited_env(queue.job("after"))) == kept
     assert [
         each.event for each in queue.events() if each.stream == f"environment:{queue.job('after').spec.inherited.hex()}"
     ]
-    assert queue.replay(check=True).differences == []
-    assert queue.verify().problems == []
+    assert queue.admin.replay(check=True).differences == []
+    assert queue.admin.verify().problems == []
     for copy in ("restored", "imported", "branch"):
         with Queue.open(tmp_path / copy, create=False) as other:
-            assert dict(other.inherited_env(other.job("configured"))) == kept
+            assert dict(other.ui.inherited_env(other.job("configured"))) == kept
 
 
 SHELLS = (
@@ -270,4 +270,6 @@ def test_an_environment_in_a_worker_of_its_own(queue_of_two: Queue) -> None:
     worker = LiveWorker(queue_of_two.path, slots=2, drain=True)
     assert worker.exit_code() == 0
     for n in range(5):
-        assert f"HOME={os.environ.get('HOME', '')}".encode() in queue_of_two.printed(queue_of_two.runs(f"e{n}")[-1])
+        assert f"HOME={os.environ.get('HOME', '')}".encode() in queue_of_two.output_bytes(
+            queue_of_two.runs(f"e{n}")[-1]
+        )

@@ -33,7 +33,7 @@ def test_a_shorter_limit_counts_at_once_from_the_start(queue: Queue, worker: Liv
     job = ended(queue, "a")
     assert job.last is not None
     assert (job.state, job.last.error) == ("dead", "timed out after 0.01 s")
-    assert queue.replay(check=True).differences == []
+    assert queue.admin.replay(check=True).differences == []
 
 
 @pytest.mark.sampled(1)
@@ -52,9 +52,9 @@ def test_a_limit_is_lifted_while_the_run_goes_on(
         since_us = queue.job(job_id).updated_at_us
         with suppress(QueuectlError):  # it may be over
             queue.edit(job_id, timeout_s=timeout_s)
-        was_in_time = queue.now_us() < since_us + limit_s * 500_000
+        was_in_time = queue.ui.now_us() < since_us + limit_s * 500_000
         over_us = since_us + (limit_s + 0.3) * 1_000_000
-        wait_until(lambda over_us=over_us: queue.now_us() > over_us, timeout_s=60)
+        wait_until(lambda over_us=over_us: queue.ui.now_us() > over_us, timeout_s=60)
         go.touch()
         if was_in_time:
             assert ended(queue, job_id).state == "completed"
@@ -64,7 +64,7 @@ def test_a_limit_is_lifted_while_the_run_goes_on(
 
 def test_the_default_limit_says_what_it_was(queue: Queue, worker: LiveWorker) -> None:
     """A job that nobody gave a limit dies of the configured one, and its error says so and how to lift it."""
-    queue.config_set("job_timeout_s", "0.1s")
+    queue.admin.config_set("job_timeout_s", "0.1s")
     queue.enqueue("sleep 60", id="a", max_retries=0)
     queue.enqueue("sleep 60", id="b", max_retries=0, timeout_s=0.1)
     ours, theirs = ended(queue, "a").last, ended(queue, "b").last

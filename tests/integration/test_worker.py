@@ -16,7 +16,7 @@ from queuectl.events.codec import name_of
 from queuectl.events.types import Completed, Failed, Released, Started
 from queuectl.outputs.frames import read_stream
 from queuectl.system.clock import SystemClock
-from tests.lives import state_of
+from tests.lives import holder, state_of
 from tests.processes import cpu_s, is_alive, pid_in
 from tests.waiting import wait_until
 from tests.workers import LiveWorker, StartWorker
@@ -44,7 +44,7 @@ def queue(tmp_path: Path, clock: Ahead) -> Iterator[Queue]:
 
 def printed(queue: Queue, job_id: str) -> list[bytes]:
     """Return what each run of a job printed."""
-    return [b"".join(read_stream(queue.output(run))) for run in queue.runs(job_id)]
+    return [b"".join(read_stream(queue.ui.output_frames(run))) for run in queue.runs(job_id)]
 
 
 def idle_worker(queue: Queue, worker: LiveWorker) -> WorkerInfo:
@@ -63,7 +63,7 @@ def test_a_job_is_run_and_completed(queue: Queue, drain: StartWorker) -> None:
     assert "a: attempt 1 of 4 started: echo out" in said
     assert "a: completed in" in said
     assert queue.workers() == []
-    assert queue.replay(check=True).differences == []
+    assert queue.admin.replay(check=True).differences == []
 
 
 def test_a_bad_job_is_retried_and_then_dead(queue: Queue, drain: StartWorker) -> None:
@@ -101,7 +101,7 @@ def test_higher_priority_runs_first(queue: Queue, drain: StartWorker) -> None:
         queue.enqueue("true", id=job_id, priority=priority)
     drain()
     started = [event.stream for event in queue.events(types=["started"])]
-    assert [queue.job_id_of(stream) for stream in started] == ["high", "a", "b", "low"]
+    assert [queue.log.job_id_of(stream) for stream in started] == ["high", "a", "b", "low"]
 
 
 def test_slots_run_side_by_side(queue: Queue, drain: StartWorker, tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_workers_that_drain_a_queue_together_end_together(queue: Queue, start: S
 )
 def test_what_cannot_start_has_failed(queue: Queue, drain: StartWorker, fields: dict[str, Any], error: str) -> None:
     """A command that cannot be started uses up its attempts and says why; the worker goes on."""
-    queue.enqueue_request(JobRequest(id="bad", max_retries=0, **fields))
+    queue.ui.enqueue_request(JobRequest(id="bad", max_retries=0, **fields))
     queue.enqueue("true", id="next")
     drain()
     job = queue.job("bad")
@@ -196,7 +196,7 @@ def test_a_timeout_outlasts_no_resistance(queue: Queue, drain: StartWorker, tmp_
 
 def test_output_comes_whole_and_in_order(queue: Queue, drain: StartWorker) -> None:
     """Both streams keep their order, binary output is not touched, and large output is cut in the middle only."""
-    queue.config_set("output_limit_bytes", 300_000)
+    queue.admin.config_set("output_limit_bytes", 300_000)
     queue.enqueue("for n in 1 2 3; do echo o$n; sleep 0.1; echo e$n >&2; sleep 0.1; done", id="order")
     queue.enqueue(r"printf '\377\000\376'", id="binary")
     queue.enqueue("seq 100000", id="large", max_retries=0)
@@ -306,7 +306,7 @@ def test_a_worker_is_stopped_through_the_queue(queue: Queue, start: StartWorker,
     queue.enqueue(f"echo $$ > {tmp_path}/pid; while [ ! -e {tmp_path}/go ]; do sleep 0.02; done", id="running")
     worker = start(poll_s=30)
     pid_in(tmp_path / "pid")
-    queue.worker_stopping(queue.workers()[0].id, now=now)
+    queue.worker(queue.workers()[0].id).stop(now=now)
     if not now:
         wait_until(lambda: "finishing" in worker.said())
         (tmp_path / "go").touch()
@@ -327,11 +327,11 @@ def test_a_worker_holds_its_leases_by_its_presence(queue: Queue, start: StartWor
     queue.enqueue(f"while [ ! -e {tmp_path}/go ]; do sleep 0.02; done", id="a")
     start(lease_s=0.6)
     wait_until(lambda: state_of(queue, "a") == "processing")
-    head = queue.head()
+    head = queue.log.head()
     for _ in range(3):
         before = until_us(queue, "a")
         wait_until(lambda before=before: until_us(queue, "a") > before)  # type: ignore[misc]
-    assert queue.head() == head
+    assert queue.log.head() == head
     (tmp_path / "go").touch()
     wait_until(lambda: state_of(queue, "a") == "completed")
 
@@ -350,7 +350,7 @@ def test_a_lost_lease_ends_the_run(queue: Queue, start: StartWorker, tmp_path: P
     pid = pid_in(tmp_path / "pids")
     taken = queue.job("a")
     assert taken.lease is not None
-    queue.release(taken)
+    holder(queue, taken).release(taken)
     wait_until(lambda: not is_alive(pid))
     wait_until(lambda: "the lease was lost" in worker.said())
     wait_until(lambda: len((tmp_path / "pids").read_text().split()) == 2)
@@ -366,7 +366,7 @@ def test_a_clock_that_is_ahead_takes_nothing_from_a_worker_that_lives(
     start(lease_s=1.5)
     pid_in(tmp_path / "pids")
     clock.ahead_us = 3_600_000_000
-    assert (queue.recover().jobs, queue.claim("another")) == ([], [])
+    assert (queue.worker(queue.actor).recover().jobs, queue.worker("another").claim()) == ([], [])
     queue.enqueue("true", id="b")  # from here on the log's time is an hour ahead
     wait_until(lambda: state_of(queue, "b") == "completed" or until_us(queue, "a") > clock.now_us())
     (tmp_path / "go").touch()
@@ -412,7 +412,7 @@ def test_a_clock_that_jumps_loses_and_doubles_nothing(queue: Queue, start: Start
     assert list(queue.events(types=["released"])) == []
     times = [each.at_us for each in queue.events()]
     assert times == sorted(times)
-    assert queue.replay(check=True).differences == []
+    assert queue.admin.replay(check=True).differences == []
 
 
 def test_a_worker_that_fails_gives_back_what_it_ran(
@@ -449,7 +449,7 @@ def test_two_workers_share_without_doubling(queue: Queue, start: StartWorker, tm
     assert [worker.exit_code() for worker in workers] == [0, 0]
     assert sorted(ran.read_text().split()) == sorted(job.id for job in queue.jobs())
     assert {job.attempts for job in queue.jobs()} == {1}
-    assert queue.replay(check=True).differences == []
+    assert queue.admin.replay(check=True).differences == []
 
 
 @pytest.mark.slow
@@ -457,9 +457,9 @@ def test_an_idle_worker_costs_next_to_nothing(queue: Queue, start: StartWorker) 
     """An idle worker neither spins nor writes to the log."""
     worker = start(poll_s=0.2)
     idle_worker(queue, worker)
-    head, begun = queue.head(), cpu_s(worker.process.pid)
+    head, begun = queue.log.head(), cpu_s(worker.process.pid)
     wait_until(lambda until=time.monotonic() + 2: time.monotonic() > until)  # type: ignore[misc]
-    assert queue.head() == head
+    assert queue.log.head() == head
     assert cpu_s(worker.process.pid) - begun < 0.2
 
 

@@ -181,7 +181,7 @@ def test_a_frozen_worker_s_job_runs_elsewhere_alone(queue: Queue, start: StartWo
     wait_until(lambda: queue.job("a").attempts == 2)
     assert not any(map(is_alive, running))
     wait_until(lambda: state_of(queue, "a") == "completed")
-    head = queue.head()
+    head = queue.log.head()
     frozen.signal(signal.SIGCONT)
     wait_until(lambda: any(said in frozen.said() for said in ("a: cannot ", "a: the lease was lost")))
     queue.enqueue("true", id="b")
@@ -202,7 +202,7 @@ def test_jobs_a_frozen_worker_had_claimed_ahead_cost_no_attempt(queue: Queue, st
     started, ahead = wait_until(lambda: freeze_with_jobs_ahead(queue, frozen, info.id))
     start(drain=True, slots=2, lease_s=1)
     wait_until(lambda: queue.backlog() == 0, timeout_s=60)
-    assert {job.id for job in queue.dead()} == started
+    assert {job.id for job in queue.dlq.jobs()} == started
     assert {state_of(queue, job_id) for job_id in ahead} == {"completed"}
     assert all(any(isinstance(each.event, Released) for each in queue.history(job_id)) for job_id in ahead)
     frozen.signal(signal.SIGCONT)
@@ -242,7 +242,7 @@ def test_a_library_recovers_jobs_as_well(queue: Queue, start: StartWorker, tmp_p
     os.kill(guardian_of(worker), signal.SIGKILL)
     worker.signal(signal.SIGKILL)
     worker.exit_code()
-    assert [job.id for job in queue.claim("mine")] == ["a"]
+    assert [job.id for job in queue.worker("mine").claim()] == ["a"]
     assert not any(map(is_alive, running))
 
 
@@ -260,7 +260,7 @@ def test_a_job_that_kills_its_worker_ends_dead(queue: Queue, start: StartWorker)
     assert [failed.failure for failed in lost(queue, "poison")] == ["lost"] * 3
     dead = [each.event for each in queue.history("poison") if isinstance(each.event, Dead)]
     assert dead == [Dead(3, "lost")]
-    assert [job.id for job in queue.dead()] == ["poison"]
+    assert [job.id for job in queue.dlq.jobs()] == ["poison"]
     assert {state_of(queue, f"job{n}") for n in range(6)} == {"completed"}
 
 
@@ -268,10 +268,10 @@ def test_claims_not_yet_started_cost_no_attempt(queue: Queue) -> None:
     """A worker that died between claiming and starting has used nothing up."""
     queue.enqueue("true", id="a")
     with LockFileOf("w1", queue.path):
-        queue.worker_started("w1", host=os.uname().nodename, pid=os.getpid(), slots=1)
-        queue.claim("w1", lease_s=LONG_LEASE_S)
-        assert queue.recover() == ([], [])
-    recovered = queue.recover()
+        queue.worker("w1").started(host=os.uname().nodename, pid=os.getpid(), slots=1)
+        queue.worker("w1").claim(lease_s=LONG_LEASE_S)
+        assert queue.worker(queue.actor).recover() == ([], [])
+    recovered = queue.worker(queue.actor).recover()
     assert ([(job.state, job.attempts) for job in recovered.jobs], recovered.workers) == ([("pending", 0)], ["w1"])
     [released] = [each.event for each in queue.history("a") if isinstance(each.event, Released)]
     assert released.why == f"worker w1 (pid {os.getpid()}) is gone before it started the command"
@@ -322,4 +322,4 @@ def test_a_worker_stopped_while_it_writes_does_not_stop_the_others(queue: Queue,
     queue.enqueue("true", id="b")
     wait_until(lambda: {job.state for job in queue.jobs()} == {"completed"})
     assert [failed.failure for failed in lost(queue, "a")] == ["lost"]
-    assert queue.replay(check=True).differences == []
+    assert queue.admin.replay(check=True).differences == []

@@ -53,7 +53,7 @@ def test_a_gigabyte_leaves_memory_flat(queue: Queue, start: StartWorker) -> None
     assert max(peaks) - anonymous < 16 * MB
     assert memory(worker.process.pid, "VmHWM") - resident < 16 * MB
     (path,) = (each for each in queue.path.glob("outputs/*/*"))
-    limit = queue.settings().output_limit_bytes
+    limit = queue.admin.settings().output_limit_bytes
     assert limit // 2 < path.stat().st_size < limit + 100
     output = printed(queue, "large")
     assert output.startswith(b"first\n\0\0\0")
@@ -99,7 +99,7 @@ def test_a_torrent_from_the_background_holds_no_slot(queue: Queue, start: StartW
 
 def test_a_torrent_is_stopped_in_time(queue: Queue, start: StartWorker) -> None:
     """A command that prints as fast as it can is stopped at its time limit, while another beside it is looked after."""
-    queue.config_set("output_limit_bytes", MB)  # which it prints in that time on a busy machine too
+    queue.admin.config_set("output_limit_bytes", MB)  # which it prints in that time on a busy machine too
     queue.enqueue("trap '' TERM; yes", id="loud", timeout_s=0.5, max_retries=0)
     queue.enqueue("for n in 1 2 3; do echo $n; sleep 0.1; done", id="quiet")
     assert start(drain=True, slots=2, grace_s=0.2).exit_code() == 0
@@ -158,7 +158,7 @@ def test_merged_streams_are_one_in_exact_order(queue: Queue, start: StartWorker)
     start(drain=True).exit_code()
     assert printed(queue, "merged") == b"".join(b"%d\n" % n for n in range(40))
     [run] = queue.runs("merged")
-    assert queue.printed(run, "stdout") == printed(queue, "merged")
+    assert queue.output_bytes(run, "stdout") == printed(queue, "merged")
     assert printed(queue, "failed") == b"no\n"
     failed = queue.job("failed").last
     assert failed is not None

@@ -101,7 +101,7 @@ def test_a_command_hears_of_its_children_where_the_program_does_not(queue: Queue
     worker = start(prelude=PROGRAMS["children ignored"], drain=True)
     assert worker.exit_code() == 0, worker.said()
     [run] = queue.runs("a")
-    ignored = int(queue.printed(run).split()[-1], 16)
+    ignored = int(queue.output_bytes(run).split()[-1], 16)
     assert not ignored & (1 << (signal.SIGCHLD - 1) | 1 << (signal.SIGPIPE - 1))
 
 

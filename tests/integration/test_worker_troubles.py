@@ -36,8 +36,8 @@ def test_a_frozen_worker_that_lost_its_job_says_so_once(queue: Queue, start: Sta
     [info] = queue.workers()
     try:
         freeze(worker, queue.path, info.id)
-        [taken] = wait_until(lambda: queue.claim("other", lease_s=60))
-        head = queue.head()
+        [taken] = wait_until(lambda: queue.worker("other").claim(lease_s=60))
+        head = queue.log.head()
         os.kill(info.pid, signal.SIGCONT)
         wait_until(lambda: not is_alive(child))
         queue.enqueue("true", id="next")
@@ -46,7 +46,7 @@ def test_a_frozen_worker_that_lost_its_job_says_so_once(queue: Queue, start: Sta
         assert len(told) == 1  # whether it finds its run killed first, or its lease gone
         assert len(worker.said().splitlines()) < 10
         assert [each.actor for each in queue.events(after=head) if each.stream == taken.number] == []
-        queue.complete(taken)
+        queue.worker("other").complete(taken)
     finally:
         os.kill(info.pid, signal.SIGKILL)
 
@@ -57,7 +57,7 @@ def test_a_stop_asked_for_during_a_freeze_is_heeded(queue: Queue, start: StartWo
     wait_until(lambda: "started" in worker.said())
     [info] = queue.workers()
     freeze(worker, queue.path, info.id)
-    queue.worker_stopping(info.id)
+    queue.worker(info.id).stop()
     os.kill(info.pid, signal.SIGCONT)
     assert worker.exit_code() == 0
 
@@ -67,7 +67,7 @@ def test_a_stop_is_recorded_once_by_whoever_asked(queue: Queue, start: StartWork
     first = start()
     wait_until(lambda: "started" in first.said())
     [info] = queue.workers()
-    queue.worker_stopping(info.id, reason="maintenance")
+    queue.worker(info.id).stop(reason="maintenance")
     assert first.exit_code() == 0
     assert stops(queue) == [(queue.actor, False)]
     second = start()
@@ -294,7 +294,7 @@ def test_a_killed_worker_is_buried_once(queue: Queue, start: StartWorker) -> Non
     ]
     assert found[0].actor == next(info.id for info in queue.workers() if info.pid == finder.process.pid)
     assert len(queue.workers()) == 2
-    queue.worker_stopped(ids[killed.process.pid], "found gone", actor="another")
+    queue.worker(ids[killed.process.pid]).stopped("found gone", actor="another")
     assert len([each for each in queue.events() if isinstance(each.event, WorkerStopped)]) == 1
     frozen.signal(signal.SIGCONT)
 
@@ -303,14 +303,17 @@ def test_a_stale_run_s_output_is_not_kept(queue: Queue) -> None:
     """What a run printed whose lease was lost is dropped with its result, and other results are not."""
     queue.enqueue("true", id="a")
     queue.enqueue("true", id="b")
-    stale, good = queue.exchange("w1", [], want=2, lease_s=60).claimed
-    queue.release(stale)
+    stale, good = queue.worker("w1").exchange([], want=2, lease_s=60).claimed
+    queue.worker("w1").release(stale)
     printed = Captured(b"o\0\0\0\x02hi")
-    answer = queue.exchange(
-        "w1", [Result(job, "completed", 0, output=printed) for job in (stale, good)], want=0, lease_s=1
+    answer = queue.worker("w1").exchange(
+        [Result(job, "completed", 0, output=printed) for job in (stale, good)], want=0, lease_s=1
     )
     assert [job.id for job, _ in answer.refused] == ["a"]
-    assert [b"".join(read_stream(queue.output(run))) for job_id in "ab" for run in queue.runs(job_id)] == [b"", b"hi"]
+    assert [b"".join(read_stream(queue.ui.output_frames(run))) for job_id in "ab" for run in queue.runs(job_id)] == [
+        b"",
+        b"hi",
+    ]
 
 
 def test_a_job_without_its_environment_fails_alone(queue: Queue, start: StartWorker) -> None:
@@ -318,7 +321,7 @@ def test_a_job_without_its_environment_fails_alone(queue: Queue, start: StartWor
     spec = JobSpec("a", "true", max_retries=0, inherited=b"x" * 16)
     with queue._store.write() as txn:
         EventWriter(txn).append([Append(NEW, 0, (Enqueued(spec),))], at_us=1, actor="elsewhere")
-    queue.replay()
+    queue.admin.replay()
     queue.enqueue("true", id="next")
     assert start(drain=True).process.wait(30) == 0
     assert [state_of(queue, job) for job in ("a", "next")] == ["dead", "completed"]

@@ -26,7 +26,7 @@ SMALL = Limits(segment_events=20)
 
 def let_go(queue: Queue, archive: Path | None = None) -> None:
     """Let all that has ended go, into segments of a few events."""
-    rule = Rule(queue.head(), keep_dead=False)
+    rule = Rule(queue.log.head(), keep_dead=False)
     for _ in Retention(queue._engine, rule, archive, limits=SMALL).steps():
         pass
 
@@ -36,7 +36,7 @@ def path(queue: Queue, clock: FakeClock, tmp_path: Path) -> Path:
     """Return a queue that was cut three times, with its archive in two places, and a checkpoint of before beside it."""
     long_life(queue, clock)
     queue.enqueue("true", id="printing", priority=99)
-    queue.complete(running(queue), output=PRINTED)
+    queue.worker("w1").complete(running(queue), output=PRINTED)
     verify(queue.path, log_only=True, write_to=tmp_path / "early")
     let_go(queue)
     for n in range(6):
@@ -119,8 +119,10 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, bytes]:
     with Queue.open(path, clock=FakeClock(), actor="tester") as queue:
         for n in range(9):
             queue.enqueue("true", id=f"a{n}")
-            queue.complete(queue.start(*queue.claim("w")), output=PRINTED if n % 2 else Captured())
-        queue.compact(older_than_s=0)
+            queue.worker("w").complete(
+                queue.worker("w").start(*queue.worker("w").claim()), output=PRINTED if n % 2 else Captured()
+            )
+        queue.admin.compact(older_than_s=0)
     [segment] = (path / "archive").iterdir()
     return path, segment, segment.read_bytes()
 

@@ -194,7 +194,7 @@ def test_views_are_not_made_from_a_log_that_lost_events_among_gaps(tmp_path: Pat
             StoreError,
             match=r"damaged at position \d+: it is missing|cannot replay.* events, and .* were found.*queuectl verify",
         ):
-            queue.replay()
+            queue.admin.replay()
         assert queue.status().jobs == before
 
 
@@ -208,11 +208,11 @@ ROWS: dict[str, tuple[str, bytes, bytes]] = {
 }
 ACTS: list[tuple[str, Callable[[Queue], object]]] = [
     ("a key that is no text", lambda queue: queue.enqueue("true")),
-    ("a key that is no text", lambda queue: queue.config()),
+    ("a key that is no text", lambda queue: queue.admin.config()),
     ("a value of another view", lambda queue: queue.history("no-such-job")),
     ("a number too large", lambda queue: list(queue.jobs(state="dead"))),
-    ("a number too large", lambda queue: queue.dlq_retry()),
-    ("a name that is no text", lambda queue: queue.subscriptions()),
+    ("a number too large", lambda queue: queue.dlq.retry()),
+    ("a name that is no text", lambda queue: queue.log.subscriptions()),
     ("counts of too few states", lambda queue: queue.status()),
     ("counts of too few states", lambda queue: queue.enqueue("true")),
     ("an empty message", lambda queue: queue.status()),
@@ -227,10 +227,10 @@ def test_a_damaged_row_is_told_as_such(tmp_path: Path, row: str, act: Callable[[
     with Store.open(tmp_path / "q", create=False) as store, store.write() as txn:
         txn.put(table, key, value)
     with Queue.open(tmp_path / "q", create=False) as queue:
-        head = queue.head()
+        head = queue.log.head()
         with pytest.raises(StoreError, match=r"damaged.*queuectl replay"):
             act(queue)
-        assert queue.head() == head
+        assert queue.log.head() == head
 
 
 def test_an_error_of_the_caller_is_no_damage(tmp_path: Path) -> None:

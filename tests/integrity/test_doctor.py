@@ -37,13 +37,13 @@ with Store.open(Path(sys.argv[1]), create=False, read_only=True) as store, store
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     with Queue.open(tmp_path / "q") as queue:
-        queue.complete(queue.start(*_claimed(queue)))
+        queue.worker("w").complete(queue.worker("w").start(*_claimed(queue)))
     return tmp_path / "q"
 
 
 def _claimed(queue: Queue) -> Any:
     queue.enqueue("true", id="a")
-    return queue.claim("w")
+    return queue.worker("w").claim()
 
 
 def here(path: Path) -> dict[str, Finding]:
@@ -194,9 +194,9 @@ def test_a_dead_worker_is_told_with_what_it_holds(path: Path) -> None:
     process = subprocess.Popen(["sleep", "60"])
     with Queue.open(path) as queue:
         for worker in ("idle", "busy"):
-            queue.worker_started(worker, host=os.uname().nodename, pid=process.pid, slots=1)
+            queue.worker(worker).started(host=os.uname().nodename, pid=process.pid, slots=1)
         queue.enqueue("true")
-        queue.claim("busy")
+        queue.worker("busy").claim()
     assert "workers" not in here(path)
     process.kill()
     process.wait()
@@ -212,7 +212,7 @@ def test_jobs_that_nobody_takes(path: Path) -> None:
     with Queue.open(path) as queue:
         queue.enqueue("true", queue="slow")
         lock = LockFile(path, "w1", slots=1, lease_s=60)
-        queue.worker_started("w1", host=os.uname().nodename, pid=os.getpid(), slots=1, queues=["fast"])
+        queue.worker("w1").started(host=os.uname().nodename, pid=os.getpid(), slots=1, queues=["fast"])
         assert here(path)["waiting"].do == "queuectl worker start --queue slow"
         queue.enqueue("true", queue="fast")
         assert "queue slow (1 job waits)" in here(path)["waiting"].found
@@ -223,11 +223,13 @@ def test_jobs_that_nobody_takes(path: Path) -> None:
 def test_retries_that_come_back_together(path: Path, count: int, jitter: int, is_herd: bool) -> None:
     """Many jobs that failed together and are due together are told of; spread out, fewer, or merely delayed are not."""
     with Queue.open(path) as queue:
-        queue.config_set("backoff_jitter", jitter)
+        queue.admin.config_set("backoff_jitter", jitter)
         queue.enqueue_many([JobRequest("true", delay_s=3600)] * 200)
         queue.enqueue_many([JobRequest("false", backoff_base=1000)] * count)
-        failing = queue.exchange("w", [], want=count, lease_s=60).claimed
-        queue.exchange("w", [Result(job, "failed", 1, error="exit code 1") for job in failing], want=0, lease_s=60)
+        failing = queue.worker("w").exchange([], want=count, lease_s=60).claimed
+        queue.worker("w").exchange(
+            [Result(job, "failed", 1, error="exit code 1") for job in failing], want=0, lease_s=60
+        )
     found = here(path).get("retries")
     assert (found is not None) == is_herd
     if found is not None:
@@ -238,7 +240,7 @@ def test_dead_letters(path: Path) -> None:
     """Jobs in the dead letter queue are told."""
     with Queue.open(path) as queue:
         queue.enqueue("false", max_retries=0)
-        queue.fail(queue.start(*queue.claim("w")), "exit code 1")
+        queue.worker("w").fail(queue.worker("w").start(*queue.worker("w").claim()), "exit code 1")
     assert here(path)["dead letters"].do == "queuectl dlq list"
     assert here(path)["dead letters"].found == "1 job is in the dead letter queue"
 
@@ -246,9 +248,9 @@ def test_dead_letters(path: Path) -> None:
 def test_a_shell_that_is_not_there(path: Path) -> None:
     """A configured shell whose program is not there is told; one that is, with options behind it, is not."""
     with Queue.open(path) as queue:
-        queue.config_set("shell", "sh -e")
+        queue.admin.config_set("shell", "sh -e")
         assert "shell" not in here(path)
-        queue.config_set("shell", "/no/such -x")
+        queue.admin.config_set("shell", "/no/such -x")
     assert "'/no/such'" in here(path)["shell"].found
     assert here(path)["shell"].do == "queuectl config unset shell"
 
@@ -256,7 +258,7 @@ def test_a_shell_that_is_not_there(path: Path) -> None:
 def test_files_of_nobody_are_told_and_removed_and_no_others(path: Path) -> None:
     """Files of no job and no worker are told, and the command removes them and no others."""
     with Queue.open(path) as queue:
-        kept = queue.output_path(*_claimed_again(queue))
+        kept = queue.worker("w").output_path(*_claimed_again(queue))
     lone = [path / "outputs" / "000000" / "999-1", path / "workers" / "gone.lock", path / "doorbells" / "gone.fifo"]
     for file in (kept, *lone):
         file.parent.mkdir(exist_ok=True, parents=True)
@@ -271,7 +273,7 @@ def test_files_of_nobody_are_told_and_removed_and_no_others(path: Path) -> None:
 
 def _claimed_again(queue: Queue) -> Any:
     queue.enqueue("true", id="b")
-    return queue.claim("w")
+    return queue.worker("w").claim()
 
 
 def test_it_looks_while_others_work(path: Path) -> None:

@@ -29,7 +29,7 @@ def test_a_drain_ends_where_what_is_left_can_never_run(queue: Queue, queues: Seq
         start_worker(queue, drain=True, queues=queues, report=len)
     assert (state_of(queue, "lost"), state_of(queue, "b")) == ("pending", "completed")
     assert queue.workers() == []
-    queue.replay()
+    queue.admin.replay()
     assert start_worker(queue, drain=True, queues=queues, report=len) == 0
     assert state_of(queue, "lost") == "completed"
 
@@ -50,7 +50,7 @@ def test_jobs_lost_beside_others_that_are_held_and_due_are_told(queue: Queue, qu
     The worker ends in place of waiting for ever.
     """
     queue.enqueue("true", id="held", queue="other")
-    queue.claim("elsewhere", 1, lease_s=36_000)
+    queue.worker("elsewhere").claim(1, lease_s=36_000)
     queue.enqueue("true", id="later", queue="few", delay_s=1_000_000)
     queue.enqueue("true", id="lost", queue="few")
     drop(queue, "ready")

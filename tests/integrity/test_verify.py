@@ -88,8 +88,8 @@ def test_an_empty_queue(tmp_path: Path) -> None:
 def test_from_python(path: Path, tmp_path: Path) -> None:
     """An open queue is verified too, and writes checkpoints."""
     with Queue.open(path) as queue:
-        assert queue.verify(log_only=True, write_to=tmp_path / "c").is_sound
-        assert queue.verify(against=[tmp_path / "c"]).is_sound
+        assert queue.admin.verify(log_only=True, write_to=tmp_path / "c").is_sound
+        assert queue.admin.verify(against=[tmp_path / "c"]).is_sound
 
 
 def test_no_queue(tmp_path: Path) -> None:
@@ -430,7 +430,7 @@ def test_a_queue_at_work_is_verified(path: Path) -> None:
             with Queue.open(path) as queue:
                 while True:
                     queue.enqueue_many(["true"] * 50)
-                    queue.complete_many(queue.claim("w9", 20))
+                    queue.worker("w9").complete_many(queue.worker("w9").claim(20))
         finally:
             os._exit(1)
     try:

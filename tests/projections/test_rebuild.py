@@ -58,17 +58,17 @@ def test_the_views_are_what_the_log_says_at_every_step(queue: Queue, clock: Fake
         lambda: queue.enqueue("true", id="b", delay_s=10, priority=3),
         lambda: running(queue),
         lambda: clock.advance(40),
-        lambda: queue.claim("w2", 1),
+        lambda: queue.worker("w2").claim(1),
         lambda: clock.jump(-1000),
         lambda: queue.enqueue("true", id="c", delay_s=5),
-        lambda: queue.claim("w3", 5),
+        lambda: queue.worker("w3").claim(5),
         lambda: queue.cancel("c"),
         lambda: queue.clear(all=True),
     ]
     for step in steps:
         step()
         before = live_views(queue._store)
-        assert queue.replay().differences == []
+        assert queue.admin.replay().differences == []
         assert live_views(queue._store) == before
 
 
@@ -76,7 +76,7 @@ def test_a_check_changes_nothing(queue: Queue, store: Store) -> None:
     """A check compares and leaves the live views as they are, the right ones and the wrong."""
     write(store, lambda txn: txn.put("marks", b"queue default", b"wrong"))
     before = live_views(store)
-    report = queue.replay(check=True)
+    report = queue.admin.replay(check=True)
     assert (len(report.differences), report.swapped, live_views(store)) == (1, False, before)
 
 
@@ -84,11 +84,11 @@ def test_a_clock_that_went_back_changes_nothing(queue: Queue, clock: FakeClock) 
     """What was promoted before the clock went back is promoted in the rebuilt views too."""
     queue.enqueue_many([JobRequest("true", f"job{n}", delay_s=n) for n in range(5)])
     clock.advance(2)
-    queue.claim("w1", 1)
+    queue.worker("w1").claim(1)
     clock.jump(-3600)
     queue.enqueue("true", delay_s=3603)
-    assert queue.replay().differences == []
-    assert [job.id for job in queue.claim("w1", 5)] == ["job1", "job2"]
+    assert queue.admin.replay().differences == []
+    assert [job.id for job in queue.worker("w1").claim(5)] == ["job1", "job2"]
 
 
 TAMPERED: dict[str, Callable[[Transaction], object]] = {
@@ -108,21 +108,21 @@ def test_a_view_that_is_wrong_is_reported_and_mended(
     right = live_views(store)
     write(store, tamper)
     [view] = [table for table, rows in live_views(store).items() if rows != right[table]]
-    [difference] = queue.replay(check=True).differences
+    [difference] = queue.admin.replay(check=True).differences
     assert difference.startswith(f"{view}: from key ")
-    report = queue.replay()
+    report = queue.admin.replay()
     assert (report.differences, report.swapped) == ([difference], True)
     assert live_views(store) == right
-    assert queue.replay(check=True).differences == []
+    assert queue.admin.replay(check=True).differences == []
 
 
 def test_the_queue_goes_on_over_the_rebuilt_views(queue: Queue, store: Store) -> None:
     """After a swap, and after another, everything works as before."""
-    queue.claim("w1", 99)
+    queue.worker("w1").claim(99)
     for n in range(3):
-        queue.replay()
+        queue.admin.replay()
         assert completed(queue, f"after{n}").state == "completed"
-    assert queue.replay(check=True).differences == []
+    assert queue.admin.replay(check=True).differences == []
 
 
 def illegal(txn: Transaction) -> None:
@@ -164,13 +164,13 @@ def test_a_log_that_cannot_be_applied_stops_a_replay(
     before = live_views(store)
     write(store, spoil)
     with pytest.raises(error, match="position"):
-        queue.replay(check=check)
+        queue.admin.replay(check=check)
     assert live_views(store) == before
 
 
 def test_an_empty_log_is_replayed(queue: Queue) -> None:
     """A queue in which nothing has happened has nothing to differ in."""
-    report = queue.replay()
+    report = queue.admin.replay()
     assert (report.events, report.differences, report.swapped) == (0, [], True)
 
 
@@ -191,7 +191,7 @@ def long_queue(queue: Queue) -> Queue:
 def test_the_progress_is_told(long_queue: Queue) -> None:
     """After each portion, and at the end, it is told how many events of how many are applied."""
     told: list[tuple[int, int]] = []
-    long_queue.replay(progress=lambda done, total: told.append((done, total)))
+    long_queue.admin.replay(progress=lambda done, total: told.append((done, total)))
     done = [each for each, _ in told]
     assert len(done) > 2
     assert done == sorted(set(done))
@@ -208,9 +208,9 @@ def test_an_interrupted_replay_harms_nothing(long_queue: Queue, check: bool) -> 
 
     before = live_views(long_queue._store)
     with pytest.raises(Interrupted):
-        long_queue.replay(check=check, progress=interrupt)
+        long_queue.admin.replay(check=check, progress=interrupt)
     assert live_views(long_queue._store) == before
-    assert long_queue.replay().differences == []
+    assert long_queue.admin.replay().differences == []
     assert live_views(long_queue._store) == before
 
 
@@ -222,12 +222,12 @@ def test_work_goes_on_during_a_replay(long_queue: Queue) -> None:
     def work(done: int, total: int) -> None:
         if done < total and next(works, False):
             long_queue.enqueue("true", id="meanwhile", priority=1)
-            assert long_queue.claim("w1")[0].id == "meanwhile"
+            assert long_queue.worker("w1").claim()[0].id == "meanwhile"
 
-    report = long_queue.replay(progress=work)
+    report = long_queue.admin.replay(progress=work)
     assert (report.events, report.differences) == (BATCH + 12, [])
     assert long_queue.job("meanwhile").state == "processing"
-    assert long_queue.replay(check=True).differences == []
+    assert long_queue.admin.replay(check=True).differences == []
 
 
 def test_workers_change_what_was_compared_already(long_queue: Queue, clock: FakeClock, monkeypatch: Any) -> None:
@@ -236,12 +236,12 @@ def test_workers_change_what_was_compared_already(long_queue: Queue, clock: Fake
     long_queue.cancel(long_queue.enqueue("true", id="gone").id)
     changes = iter(
         [
-            lambda: long_queue.claim("w1", 3),
+            lambda: long_queue.worker("w1").claim(3),
             lambda: long_queue.clear(all=True, state=JobState.CANCELLED),
             lambda: clock.advance(10),
-            lambda: long_queue.fail(running(long_queue), "exit code 1", return_code=1),
+            lambda: long_queue.worker("w1").fail(running(long_queue), "exit code 1", return_code=1),
             lambda: long_queue.enqueue("true", id="gone"),
-            lambda: long_queue.worker_started("w1", host="here", pid=1, slots=2),
+            lambda: long_queue.worker("w1").started(host="here", pid=1, slots=2),
         ]
     )
     read_on = Comparison.read_on
@@ -252,10 +252,10 @@ def test_workers_change_what_was_compared_already(long_queue: Queue, clock: Fake
         return more
 
     monkeypatch.setattr(Comparison, "read_on", read_and_work)
-    assert long_queue.replay().differences == []
+    assert long_queue.admin.replay().differences == []
     assert next(changes, None) is None
     monkeypatch.undo()
-    assert long_queue.replay(check=True).differences == []
+    assert long_queue.admin.replay(check=True).differences == []
 
 
 def test_environments_are_compared_beside_the_work(queue: Queue, monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
@@ -275,11 +275,11 @@ def test_environments_are_compared_beside_the_work(queue: Queue, monkeypatch: py
         return more
 
     monkeypatch.setattr(Comparison, "read_on", read_and_keep)
-    assert queue.replay().differences == []
+    assert queue.admin.replay().differences == []
     assert len({piece for piece in pieces if piece}) >= 3
     monkeypatch.setattr(Comparison, "read_on", read_on)
     write(store, lambda txn: txn.put("environments", list(txn.scan("environments"))[-1][0], b"x"))
-    [difference] = queue.replay(check=True).differences
+    [difference] = queue.admin.replay(check=True).differences
     assert difference.startswith("environments: from key ")
 
 
@@ -295,7 +295,7 @@ def test_a_row_spoilt_after_it_was_compared_shows_in_the_count(long_queue: Queue
         return more
 
     monkeypatch.setattr(Comparison, "read_on", read_and_spoil)
-    [difference] = long_queue.replay(check=True).differences
+    [difference] = long_queue.admin.replay(check=True).differences
     assert difference.startswith(f"jobs: live has {BATCH + 9} rows, from the log {BATCH + 10}")
 
 
@@ -306,12 +306,12 @@ def test_a_second_replay_at_once_is_refused(long_queue: Queue, inner_check: bool
 
     def replay_too(done: int, total: int) -> None:
         with pytest.raises(StoreError, match="another replay is at work; let it end") as refusal:
-            long_queue.replay(check=inner_check)
+            long_queue.admin.replay(check=inner_check)
         refused.append(refusal)
 
-    assert long_queue.replay(progress=replay_too).differences == []
+    assert long_queue.admin.replay(progress=replay_too).differences == []
     assert refused
-    assert long_queue.replay(check=True).differences == []
+    assert long_queue.admin.replay(check=True).differences == []
 
 
 def test_a_replay_of_an_older_release_is_noticed(long_queue: Queue) -> None:
@@ -322,9 +322,9 @@ def test_a_replay_of_an_older_release_is_noticed(long_queue: Queue) -> None:
 
     before = live_views(long_queue._store)
     with pytest.raises(StoreError, match="another replay is at work"):
-        long_queue.replay(progress=swap)
+        long_queue.admin.replay(progress=swap)
     assert live_views(long_queue._store) == before
-    assert long_queue.replay().differences == []
+    assert long_queue.admin.replay().differences == []
 
 
 # In a process of its own: the same rows, however far that comes
@@ -360,7 +360,7 @@ def test_another_process_folds_the_same(store: Store, queue: Queue, apart_always
     """What a process of its own folds are the right views, all of them, and what differs from them is told."""
     right = live_views(store)
     write(store, tamper)
-    report = queue.replay()
+    report = queue.admin.replay()
     assert bool(report.differences) == (tamper in TAMPERED.values())
     assert live_views(store) == right
     assert apart_always == [last_number(store)]
@@ -381,7 +381,7 @@ def test_a_process_that_dies_is_gone_on_from(
         return "killed"
 
     monkeypatch.setattr(subprocess_task, "stream", cut_short)
-    report = long_queue.replay()
+    report = long_queue.admin.replay()
     assert (report.events, report.differences) == (BATCH + 10, [])
     assert live_views(long_queue._store) == before
     assert 0 < apart_always[0] < last_number(long_queue._store)
@@ -393,7 +393,7 @@ def test_what_another_process_cannot_fold_is_told_as_ever(store: Store, queue: Q
     before = live_views(store)
     write(store, lambda txn: txn.put("log", key_of(7), b"spoilt"))
     with pytest.raises(CorruptLog, match="position 7: the checksum does not match"):
-        queue.replay()
+        queue.admin.replay()
     assert live_views(store) == before
 
 
@@ -408,11 +408,11 @@ def test_retention_after_the_walk_is_followed(queue: Queue, clock: FakeClock) ->
     def let_go_of_all(done: int, total: int) -> None:
         if next(works, False):
             assert done == total
-            assert queue.compact(older_than_s=1).jobs == 20
+            assert queue.admin.compact(older_than_s=1).jobs == 20
 
-    report = queue.replay(progress=let_go_of_all)
+    report = queue.admin.replay(progress=let_go_of_all)
     assert [job.id for job in queue.jobs()] == ["stays"]
-    assert queue.replay(check=True).differences == []
+    assert queue.admin.replay(check=True).differences == []
     assert report.swapped
 
 
@@ -436,9 +436,9 @@ def test_portions_change_nothing(queue: Queue, store: Store, tamper: Callable[[T
     right = live_views(store)
     write(store, tamper)
     wrong = [table for table, rows in live_views(store).items() if rows != right[table]]
-    assert [each.split(":")[0] for each in queue.replay().differences] == wrong
+    assert [each.split(":")[0] for each in queue.admin.replay().differences] == wrong
     assert live_views(store) == right
-    assert queue.replay(check=True).differences == []
+    assert queue.admin.replay(check=True).differences == []
 
 
 @pytest.mark.usefixtures("in_small_portions")
@@ -450,12 +450,12 @@ def test_small_portions_while_work_goes_on(queue: Queue, store: Store, clock: Fa
         if len(happened) < 15:
             clock.advance(1)
             happened.append(queue.enqueue("true", id=f"new{len(happened)}", delay_s=len(happened) % 3))
-            for job in queue.claim("w9", 2):
-                queue.fail(queue.start(job), "exit code 1", return_code=1)
+            for job in queue.worker("w9").claim(2):
+                queue.worker("w9").fail(queue.worker("w9").start(job), "exit code 1", return_code=1)
 
-    assert queue.replay(progress=work).differences == []
+    assert queue.admin.replay(progress=work).differences == []
     assert len(happened) == 15
-    assert queue.replay(check=True).differences == []
+    assert queue.admin.replay(check=True).differences == []
 
 
 # Retention
@@ -479,24 +479,26 @@ def let_go(txn: Transaction, numbers: set[int], upto: int) -> None:
 def test_retention_during_a_replay_is_followed(long_queue: Queue, reaches: bool) -> None:
     """Where events go, of jobs that were read or not, no half of one is in the views; those to come begin it anew."""
     for _ in range(4):
-        long_queue.complete(running(long_queue))
+        long_queue.worker("w1").complete(running(long_queue))
     told: list[int] = []
 
     def cut(done: int, total: int) -> None:
         if not told:
             if reaches:
                 long_queue.enqueue("true", id="new")
-            write(long_queue._store, lambda txn: let_go(txn, {1, 2}, long_queue.head()))
+            write(long_queue._store, lambda txn: let_go(txn, {1, 2}, long_queue.log.head()))
         told.append(done)
 
-    report = long_queue.replay(progress=cut)
+    report = long_queue.admin.replay(progress=cut)
     assert (told == sorted(told)) is not reaches
     with long_queue._store.read() as txn:
-        assert report.events == (txn.count("log") if reaches else long_queue.head())  # those that were there to be read
+        assert report.events == (
+            txn.count("log") if reaches else long_queue.log.head()
+        )  # those that were there to be read
     assert report.differences  # nobody took these jobs out of the live views
     with long_queue._store.read() as txn:
         assert [txn.get("jobs", key_of(number)) is None for number in (1, 2, 3)] == [True, True, False]
-    assert long_queue.replay(check=True).differences == []
+    assert long_queue.admin.replay(check=True).differences == []
 
 
 def test_jobs_that_retention_lets_go_of_meanwhile_leave_nothing(queue: Queue, clock: FakeClock) -> None:
@@ -512,12 +514,12 @@ def test_jobs_that_retention_lets_go_of_meanwhile_leave_nothing(queue: Queue, cl
 
     def let_go_of_all(done: int, total: int) -> None:
         if next(works, False):
-            assert queue.compact(older_than_s=1).jobs == 21
+            assert queue.admin.compact(older_than_s=1).jobs == 21
 
-    queue.replay(progress=let_go_of_all)
+    queue.admin.replay(progress=let_go_of_all)
     with queue._store.read() as txn:
         assert [txn.count(table) for table in ("removed", "children", "jobs")] == [0, 0, 1]
-    assert queue.replay(check=True).differences == []
+    assert queue.admin.replay(check=True).differences == []
 
 
 def test_large_histories_are_folded_in_smaller_portions(
@@ -536,7 +538,7 @@ def test_large_histories_are_folded_in_smaller_portions(
     monkeypatch.setattr(stream_walk, "HELD_BYTES", 1_500)
     monkeypatch.setattr(stream_walk, "READ_AT_ONCE", 2)
     monkeypatch.setattr(stream_walk, "_fold", folding_of)
-    assert queue.replay().differences == []
+    assert queue.admin.replay().differences == []
     assert live_views(store) == right
     assert len(portions) > 3
     assert min(portions) == 1
@@ -549,13 +551,13 @@ def test_a_stream_that_leads_to_another_s_events_is_damage(store: Store, queue: 
         (first, _), (_, other), *_ = txn.scan("streams")
     write(store, lambda txn: txn.put("streams", first, other))
     with pytest.raises(CorruptLog, match="`streams` leads there for"):
-        queue.replay()
+        queue.admin.replay()
     assert live_views(store) == before
 
 
 def test_the_views_that_are_not_live_are_empty_afterwards(queue: Queue, store: Store) -> None:
     """A replay leaves no second copy of the views on disk."""
     for check in (True, False):
-        queue.replay(check=check)
+        queue.admin.replay(check=check)
         with store.read() as txn:
             assert sum(txn.shadow().count(table) for table in VIEW_TABLES) == 0

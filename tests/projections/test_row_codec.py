@@ -18,11 +18,11 @@ READS: dict[str, Callable[[Queue], object]] = {
     "pending": lambda queue: [each.id for each in queue.jobs(state="pending")],
     "processing": lambda queue: [each.id for each in queue.jobs(state="processing")],
     "completed": lambda queue: [each.id for each in queue.jobs(state="completed")],
-    "dead": lambda queue: [each.id for each in queue.dead()],
+    "dead": lambda queue: [each.id for each in queue.dlq.jobs()],
     "cancelled": lambda queue: [each.id for each in queue.jobs(state="cancelled")],
     "ids": lambda queue: [queue.job(each.id).id for each in queue.jobs()],
     "next": lambda queue: [each.id for each in queue.jobs(order="-priority", limit=5)],
-    "config": lambda queue: queue.config(),
+    "config": lambda queue: queue.admin.config(),
     "workers": lambda queue: [info.id for info in queue.workers()],
     "backlog": lambda queue: queue.backlog(),
     "lives": lambda queue: len(queue.history("bulk0")),
@@ -36,8 +36,8 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("rows") / "q"
     damage.make(path)
     with Queue.open(path, actor="tester") as queue:
-        queue.worker_started("w9", slots=1, host="here", pid=1)
-        queue.claim("w9", 2)
+        queue.worker("w9").started(slots=1, host="here", pid=1)
+        queue.worker("w9").claim(2)
     return path
 
 
@@ -84,8 +84,8 @@ def test_a_flipped_bit_in_a_view_is_told_and_mended(tmp_path: Path, sound: Path,
         assert refused
         assert all("damaged" in str(found[name]) and "queuectl replay" in str(found[name]) for name in refused)
         with Queue.open(path, create=False, actor="tester") as queue:
-            assert queue.replay(check=True).differences
-            queue.replay()
+            assert queue.admin.replay(check=True).differences
+            queue.admin.replay()
         assert dict(answers(path)) == right
 
 

@@ -19,7 +19,7 @@ def test_a_table_that_a_release_added_is_made_on_opening(tmp_path: Path) -> None
         txn.drop(env.open_db(b"presence", txn=txn), delete=True)
         txn.delete(b"tables", db=env.open_db(b"meta", txn=txn))  # a number that such a release did not keep
     with Queue.open(tmp_path / "q", create=False) as queue:
-        queue.heartbeat("w")
+        queue.worker("w").heartbeat()
         assert queue.job("a").id == "a"
 
 
@@ -36,7 +36,7 @@ def test_views_of_an_older_layout_are_rebuilt_on_opening(tmp_path: Path) -> None
         queue.enqueue("true", id="a")
     stamp(tmp_path / "q", b"0")
     with Queue.open(tmp_path / "q", create=False) as queue:
-        assert (queue.job("a").id, queue.replay(check=True).differences) == ("a", [])
+        assert (queue.job("a").id, queue.admin.replay(check=True).differences) == ("a", [])
 
 
 def test_views_of_a_newer_layout_are_left_alone(tmp_path: Path) -> None:

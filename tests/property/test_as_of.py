@@ -32,17 +32,19 @@ STEPS: dict[str, Step] = {
         [JobRequest("true", priority=n, max_retries=0) for n in range(3)]
     ),
     "later": lambda queue, clock: queue.enqueue("true", delay_s=10, queue="other"),
-    "work": lambda queue, clock: queue.complete_many(queue.claim("w1", 2)),
-    "claim": lambda queue, clock: queue.claim("w2", 1, lease_s=5),
-    "fail": lambda queue, clock: [queue.fail(queue.start(job), "exit code 1") for job in queue.claim("w1", 1)],
-    "again": lambda queue, clock: queue.dlq_retry(),
-    "purge": lambda queue, clock: queue.dlq_purge(all=True),
+    "work": lambda queue, clock: queue.worker("w1").complete_many(queue.worker("w1").claim(2)),
+    "claim": lambda queue, clock: queue.worker("w2").claim(1, lease_s=5),
+    "fail": lambda queue, clock: [
+        queue.worker("w1").fail(queue.worker("w1").start(job), "exit code 1") for job in queue.worker("w1").claim(1)
+    ],
+    "again": lambda queue, clock: queue.dlq.retry(),
+    "purge": lambda queue, clock: queue.dlq.purge(all=True),
     "clear": lambda queue, clock: queue.clear(all=True),
     "time": lambda queue, clock: clock.advance(8),
-    "lost": lambda queue, clock: queue.recover(),
+    "lost": lambda queue, clock: queue.worker(queue.actor).recover(),
     "back": lambda queue, clock: clock.jump(-3),
-    "configure": lambda queue, clock: queue.config_set("backoff_base", 3),
-    "worker": lambda queue, clock: queue.worker_started("w1", host="here", pid=1, slots=2),
+    "configure": lambda queue, clock: queue.admin.config_set("backoff_base", 3),
+    "worker": lambda queue, clock: queue.worker("w1").started(host="here", pid=1, slots=2),
 }
 
 
@@ -56,11 +58,11 @@ def lived(steps: list[str]) -> Iterator[tuple[Queue, dict[int, Rows]]]:
     with tempfile.TemporaryDirectory() as home:
         clock = FakeClock()
         with Queue.open(Path(home) / "q", clock=clock, actor="tester") as queue:
-            queue.config_set("snapshot_events", 5)
+            queue.admin.config_set("snapshot_events", 5)
             seen: dict[int, Rows] = {}
             for step in steps:
                 (STEPS | STEPS_OF_RETENTION)[step](queue, clock)
-                seen[queue.head()] = rows_of(queue._store, queue.head())
+                seen[queue.log.head()] = rows_of(queue._store, queue.log.head())
             yield queue, seen
 
 
@@ -106,8 +108,8 @@ def folded(queue: Queue, position: int) -> list[Job]:
 
 
 STEPS_OF_RETENTION: dict[str, Step] = {
-    "compact": lambda queue, clock: queue.compact(older_than_s=0),
-    "compact what is older": lambda queue, clock: queue.compact(older_than_s=6, keep_dead=True),
+    "compact": lambda queue, clock: queue.admin.compact(older_than_s=0),
+    "compact what is older": lambda queue, clock: queue.admin.compact(older_than_s=6, keep_dead=True),
 }
 
 lives = st.lists(st.sampled_from(sorted(STEPS)), min_size=3, max_size=25).map(lambda steps: ["enqueue", *steps])
@@ -119,12 +121,12 @@ def test_as_of_is_what_was(steps: list[str], data: st.DataObject) -> None:
     """As of each step the views are those that were live then, and at any position jobs are the fold of what came."""
     with lived(steps) as (queue, seen):
         if data.draw(st.booleans(), label="snapshots"):
-            queue.make_snapshots(with_head=data.draw(st.booleans()))
+            queue.admin.make_snapshots(with_head=data.draw(st.booleans()))
             for path in sorted((queue.path / SNAPSHOTS).glob("*.snapshot")):
                 spoil(path, data.draw(st.sampled_from(["", "", "gone", "cut", "flipped", "empty"]), label=path.name))
         for position in data.draw(st.lists(st.sampled_from(sorted(seen)), min_size=1, max_size=4)):
             assert as_of(queue, position) == seen[position]
-        for position in data.draw(st.lists(st.integers(1, queue.head()), min_size=1, max_size=4)):
+        for position in data.draw(st.lists(st.integers(1, queue.log.head()), min_size=1, max_size=4)):
             with queue.as_of(position) as then:
                 jobs = folded(queue, position)
                 assert then.jobs() == jobs
@@ -145,14 +147,14 @@ def test_as_of_beside_retention(steps: list[str], more: list[str], data: st.Data
     with lived(["enqueue", "work", *steps, "compact", *more]) as (queue, seen):
         cut, last = retained(queue)
         if data.draw(st.booleans(), label="snapshots"):
-            queue.make_snapshots(with_head=data.draw(st.booleans()))
+            queue.admin.make_snapshots(with_head=data.draw(st.booleans()))
         whole = [position for position in seen if position >= last]
         for position in data.draw(st.lists(st.sampled_from(whole), min_size=1, max_size=4)):
             assert as_of(queue, position) == seen[position]
         for position in data.draw(st.lists(st.integers(1, max(1, cut - 1)), min_size=1, max_size=3)) if cut > 1 else ():
             with pytest.raises(Archived, match=f"the events up to position {cut} are archived; the earliest state"):
                 queue.as_of(position)
-        for position in data.draw(st.lists(st.integers(max(1, cut), queue.head()), min_size=1, max_size=3)):
+        for position in data.draw(st.lists(st.integers(max(1, cut), queue.log.head()), min_size=1, max_size=3)):
             with queue.as_of(position) as then:
                 assert [then.job(job.id) for job in then.jobs()] == then.jobs()
 
@@ -169,17 +171,17 @@ def retained(queue: Queue) -> tuple[int, int]:
 def test_a_branch_beside_retention(steps: list[str], more: list[str], data: st.DataObject) -> None:
     """A second queue as of any moment that is not refused is sound, and its views are what its log says."""
     with lived(["enqueue", "work", *steps, "compact", *more]) as (queue, _), tempfile.TemporaryDirectory() as home:
-        position = data.draw(st.integers(1, queue.head()))
+        position = data.draw(st.integers(1, queue.log.head()))
         try:
-            queue.branch(Path(home) / "then", position)
+            queue.admin.branch(Path(home) / "then", position)
         except (Archived, InvalidInput):
             assert position < retained(queue)[1]
             return
         with Queue.open(Path(home) / "then", create=False) as then:
-            assert then.replay(check=True).differences == []
-            assert then.verify(log_only=True).problems == []
-            then.compact(older_than_s=0)
-            assert then.replay(check=True).differences == []
+            assert then.admin.replay(check=True).differences == []
+            assert then.admin.verify(log_only=True).problems == []
+            then.admin.compact(older_than_s=0)
+            assert then.admin.replay(check=True).differences == []
 
 
 def spoil(path: Path, how: str) -> None:

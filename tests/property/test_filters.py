@@ -12,6 +12,7 @@ from queuectl.core.job import ENDED, WAITING, Job
 from queuectl.core.job_filter import KEYS, Filter, SortOrder
 from queuectl.queries import job_list
 from tests.clocks import FakeClock
+from tests.lives import holder
 
 from .strategies import brief
 
@@ -49,14 +50,16 @@ def live(queue: Queue, clock: FakeClock, plan: list[tuple[str, int]]) -> None:
         if verb in ("enqueue", "delay"):
             words = ("écho", f"arg{n}") if n % 2 else f"echo {n}"
             delay_s = 50.0 if verb == "delay" else None
-            queue.enqueue_request(
+            queue.ui.enqueue_request(
                 JobRequest(words, f"j{number}", QUEUES[n % 3], n % 4, n % 2, delay_s=delay_s, backoff_base=n % 3 * 20)
             )
         elif verb == "claim":
-            held += queue.claim("w", 1 + n % 3, lease_s=5_000)
+            held += queue.worker("w").claim(1 + n % 3, lease_s=5_000)
         elif verb in ("complete", "fail") and held:
             job = held.pop(n % len(held))
-            queue.complete(job, duration_ms=n) if verb == "complete" else queue.fail(job, "no")
+            holder(queue, job).complete(job, duration_ms=n) if verb == "complete" else holder(queue, job).fail(
+                job, "no"
+            )
         elif verb == "cancel" and name and queue.job(name).state in WAITING:
             queue.cancel(name)
         elif verb == "retry" and name and queue.job(name).state in ENDED:
@@ -111,6 +114,6 @@ def test_a_list_is_what_looking_at_every_job_gives(
             while page := queue.jobs(where, order=text, limit=limit, after=paged[-1].id if paged else None):
                 paged += page
             assert paged == expected
-            if queue.head():
-                with queue.as_of(queue.head()) as past:
+            if queue.log.head():
+                with queue.as_of(queue.log.head()) as past:
                     assert {job.id for job in past.jobs(where, order=text)} == {job.id for job in expected}

@@ -17,6 +17,7 @@ from queuectl.engine.unit_of_work import Engine
 from queuectl.projections import dead, ended, leases, ready, row_codec, scheduled
 from tests.clocks import FakeClock
 from tests.depth import tries
+from tests.lives import holder
 
 IDS = st.sampled_from([f"job{n}" for n in range(8)])
 QUEUES = st.sampled_from(["default", "other"])
@@ -152,13 +153,13 @@ class QueueMachine(RuleBasedStateMachine):
     def retry_chosen(self, states: set[str] | None, queue: str | None) -> None:
         """Retry all jobs that a filter means: those a look at each finds. No state is none, and None is any."""
         now = self.now()
-        chosen = self.queue.choose("retry", filter_of(state=states, queue=queue))
+        chosen = self.queue.ui.choose("retry", filter_of(state=states, queue=queue))
         meant = [
             job_id
             for job_id in self.ids_in(*((*ENDED, "failed") if states is None else states))
             if queue in (None, self.jobs[job_id]["queue"])
         ]
-        acted = self.queue.act_on_all(chosen)
+        acted = self.queue.ui.act_on_all(chosen)
         assert (sorted(acted.ids), acted.left) == (sorted(meant), 0)
         for job_id in meant:
             job = self.jobs[job_id]
@@ -167,7 +168,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule()
     def retry_all_dead(self) -> None:
         lying, now = self.ids_in("dead"), self.now()
-        assert set(self.queue.dlq_retry()) == set(lying)
+        assert set(self.queue.dlq.retry()) == set(lying)
         for job_id in lying:
             self.jobs[job_id].update(state="pending", attempts=0, due=now)
 
@@ -175,9 +176,9 @@ class QueueMachine(RuleBasedStateMachine):
     def purge(self, job_id: str) -> None:
         if job_id not in self.ids_in("dead"):
             with pytest.raises((JobNotFound, WrongState)):
-                self.queue.dlq_purge([job_id])
+                self.queue.dlq.purge([job_id])
             return
-        self.queue.dlq_purge([job_id])
+        self.queue.dlq.purge([job_id])
         del self.jobs[job_id]
 
     @rule(state=st.sampled_from(ENDED))
@@ -189,7 +190,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(value=st.integers(0, 3))
     def configure(self, value: int) -> None:
-        self.queue.config_set("backoff_base", value)
+        self.queue.admin.config_set("backoff_base", value)
         self.base = value
 
     # What workers do
@@ -199,7 +200,7 @@ class QueueMachine(RuleBasedStateMachine):
         now = self.now()
         self.expire_leases(now)
         expected = self.next_to_run(now, only)[:count]
-        claimed = self.queue.claim(worker, count, queues=None if only is None else [only], lease_s=LEASE_S)
+        claimed = self.queue.worker(worker).claim(count, queues=None if only is None else [only], lease_s=LEASE_S)
         assert [job.id for job in claimed] == expected
         for job in claimed:
             lease = {"token": job.lease.token, "expires": now + LEASE_S * SECOND, "started": False, "cancel": False}
@@ -210,7 +211,7 @@ class QueueMachine(RuleBasedStateMachine):
     def hold(self, worker: str) -> None:
         """Be present: all leases of the worker hold, those that are over too while nobody took the jobs back."""
         self.present[worker] = self.now() + LEASE_S * SECOND
-        self.queue.exchange(worker, [], want=0, lease_s=LEASE_S, hold=True)
+        self.queue.worker(worker).exchange([], want=0, lease_s=LEASE_S, hold=True)
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
@@ -219,9 +220,9 @@ class QueueMachine(RuleBasedStateMachine):
         lease = self.lease_of(job)
         if lease is None or lease["started"]:
             with pytest.raises((StaleLease, JobNotFound)):
-                self.queue.start(job)
+                holder(self.queue, job).start(job)
             return
-        self.queue.start(job)
+        holder(self.queue, job).start(job)
         lease["started"] = True
         self.jobs[job.id]["attempts"] += 1
 
@@ -232,10 +233,10 @@ class QueueMachine(RuleBasedStateMachine):
         job = data.draw(st.sampled_from(self.held))
         now, lease = self.now(), self.lease_of(job)
         action = {
-            "complete": lambda: self.queue.complete(job),
-            "fail": lambda: self.queue.fail(job, "exit code 1", return_code=1),
-            "renew": lambda: self.queue.renew(job, lease_s=LEASE_S),
-            "release": lambda: self.queue.release(job),
+            "complete": lambda: holder(self.queue, job).complete(job),
+            "fail": lambda: holder(self.queue, job).fail(job, "exit code 1", return_code=1),
+            "renew": lambda: holder(self.queue, job).renew(job, lease_s=LEASE_S),
+            "release": lambda: holder(self.queue, job).release(job),
         }[verb]
         if lease is None:
             with pytest.raises((StaleLease, JobNotFound)):
@@ -274,13 +275,13 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule()
     def replay(self) -> None:
-        assert self.queue.replay().differences == []
+        assert self.queue.admin.replay().differences == []
 
     # What must always hold
 
     @invariant()
     def live_views_equal_replayed_ones(self) -> None:
-        assert self.queue.replay(check=True).differences == []
+        assert self.queue.admin.replay(check=True).differences == []
 
     @invariant()
     def jobs_equal_the_model(self) -> None:
@@ -306,7 +307,7 @@ class QueueMachine(RuleBasedStateMachine):
     @invariant()
     def positions_are_gapless_and_times_never_go_back(self) -> None:
         events = list(self.queue.events())
-        assert [event.position for event in events] == list(range(1, self.queue.head() + 1))
+        assert [event.position for event in events] == list(range(1, self.queue.log.head() + 1))
         times = [event.at_us for event in events]
         assert times == sorted(times)
 

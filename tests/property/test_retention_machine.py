@@ -44,7 +44,7 @@ class RetentionMachine(QueueMachine):
     def compact(self, age: int, keep_dead: bool, most: int | None, tiny: bool) -> None:
         """Let go of what is old, or stop in the middle as a killed process would."""
         engine = self.queue._engine
-        rule = Rule(self.queue.position_at(self.now() - age * 1_000_000), keep_dead)
+        rule = Rule(self.queue.log.position_at(self.now() - age * 1_000_000), keep_dead)
         stories = self.stories()
         self.remember()
         steps = Retention(engine, rule, self.place(), limits=TINY if tiny else Limits()).steps()
@@ -92,7 +92,7 @@ class RetentionMachine(QueueMachine):
             cut = EventReader(txn).cut()
         events = list(self.queue.events())
         above = [event.position for event in events if event.position > cut]
-        assert above == list(range(cut + 1, self.queue.head() + 1))
+        assert above == list(range(cut + 1, self.queue.log.head() + 1))
         times = [event.at_us for event in events]
         assert times == sorted(times)
 

@@ -43,7 +43,7 @@ class SubscriptionMachine(RuleBasedStateMachine):
         batch = next(self.reader, None)
         self.kept = life[-1] if life else self.kept
         if batch is None:
-            assert self.kept == self.queue.head()
+            assert self.kept == self.queue.log.head()
             return
         assert batch[0].position == self.kept + 1
         life.extend(each.position for each in batch)
@@ -62,9 +62,9 @@ class SubscriptionMachine(RuleBasedStateMachine):
 
     @rule(share=st.floats(0, 1))
     def rewind(self, share: float) -> None:
-        if self.queue.subscriptions():
+        if self.queue.log.subscriptions():
             self.reader, self.kept = None, int(self.kept * share)
-            self.queue.rewind_subscription("one", self.kept)
+            self.queue.log.rewind("one", self.kept)
 
     @invariant()
     def every_event_was_delivered_in_order(self) -> None:
@@ -73,7 +73,7 @@ class SubscriptionMachine(RuleBasedStateMachine):
             assert life == list(range(life[0], life[-1] + 1)) if life else True
         seen = {position for life in self.lives for position in life}
         assert seen >= set(range(1, self.kept + 1))
-        assert [each.position for each in self.queue.subscriptions()] in ([], [self.kept])
+        assert [each.position for each in self.queue.log.subscriptions()] in ([], [self.kept])
 
 
 TestSubscriptions = SubscriptionMachine.TestCase

@@ -27,7 +27,7 @@ def named(queue: Queue) -> Queue:
 )
 def test_an_id_or_its_beginning(named: Queue, typed: str, meant: str) -> None:
     """An exact id always wins; a beginning of three characters or more stands for the only id that has it."""
-    assert named.match_id(typed) == meant
+    assert named.ui.match_id(typed) == meant
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_an_id_or_its_beginning(named: Queue, typed: str, meant: str) -> None:
 def test_what_comes_near(named: Queue, typed: str, near: str | None) -> None:
     """A slip is refused and answered with the ids that come near; two characters stand for none."""
     with pytest.raises(JobNotFound) as caught:
-        named.match_id(typed)
+        named.ui.match_id(typed)
     assert caught.value.near[:1] == ((near,) if near else ())
 
 
@@ -69,19 +69,19 @@ def test_a_number_is_one_word(queue: Queue) -> None:
     """What lacks but digits of a number is not its beginning: nobody who types job1 means job12."""
     queue.enqueue("true", id="job12")
     with pytest.raises(JobNotFound) as caught:
-        queue.match_id("job1")
+        queue.ui.match_id("job1")
     assert caught.value.near == ("job12",)
-    assert queue.match_id("job") == "job12"
+    assert queue.ui.match_id("job") == "job12"
 
 
 def test_several_begin_so(named: Queue) -> None:
     """A beginning that several ids have is refused with a few of them."""
     with pytest.raises(AmbiguousJob) as caught:
-        named.match_id("job")
+        named.ui.match_id("job")
     assert caught.value.job_ids == ("job1", "job10", "job11", "job12", "job2")
     named.enqueue("true", id="job3")
     with pytest.raises(AmbiguousJob, match=r"job2 \.\.\.;"):
-        named.match_id("job")
+        named.ui.match_id("job")
 
 
 def test_a_removed_job_s_id_stands_for_no_other(queue: Queue) -> None:
@@ -91,13 +91,13 @@ def test_a_removed_job_s_id_stands_for_no_other(queue: Queue) -> None:
     queue.clear(all=True, state=JobState.CANCELLED)
     queue.enqueue("true", id="nightly")
     with pytest.raises(JobNotFound, match="was removed"):
-        queue.match_id("night")
-    assert queue.match_id("night", or_removed=True) == "night"
-    assert queue.match_id("nigh", or_removed=True) == "nightly"
+        queue.ui.match_id("night")
+    assert queue.ui.match_id("night", or_removed=True) == "night"
+    assert queue.ui.match_id("nigh", or_removed=True) == "nightly"
     queue.cancel("nightly")
     queue.clear(all=True, state=JobState.CANCELLED)
     with pytest.raises(AmbiguousJob):
-        queue.match_id("nig", or_removed=True)
+        queue.ui.match_id("nig", or_removed=True)
 
 
 def test_the_other_methods_take_ids_as_they_are(named: Queue) -> None:
@@ -117,7 +117,7 @@ def test_each_single_slip_is_found(queue: Queue) -> None:
         if typed == job_id:
             return
         with pytest.raises(JobNotFound) as caught:
-            queue.match_id(typed)
+            queue.ui.match_id(typed)
         assert any(sum(map(operator.ne, typed, each)) == 1 for each in caught.value.near)
 
     slips()

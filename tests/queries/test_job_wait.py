@@ -52,10 +52,10 @@ def test_each_way_to_end(real: Queue) -> None:
         real.enqueue("true", id=job_id, max_retries=0)
 
     def run() -> None:
-        real.complete(real.claim("w")[0])
-        real.fail(real.start(real.claim("w")[0]), "no")
+        real.worker("w").complete(real.worker("w").claim()[0])
+        real.worker("w").fail(real.worker("w").start(real.worker("w").claim()[0]), "no")
         real.cancel("gone")
-        real.complete(real.claim("w")[0])
+        real.worker("w").complete(real.worker("w").claim()[0])
 
     waited = meanwhile(real, Filter(), run)
     assert counted(waited) == {"completed": 2, "dead": 1, "cancelled": 1}
@@ -80,7 +80,7 @@ def test_removed_meanwhile(real: Queue) -> None:
         real.enqueue("true", id=job_id)
 
     def run() -> None:
-        real.complete(real.claim("w")[0])
+        real.worker("w").complete(real.worker("w").claim()[0])
         real.remove("a")
         real.cancel("b")
         real.enqueue("true", id="b", replace=True)
@@ -101,7 +101,7 @@ def test_a_job_that_is_retried_is_waited_for_again(queue: Queue) -> None:
     queue.cancel("b")
     assert not meant.are_over()
     assert meant.ids() == ["a"]
-    queue.complete(queue.claim("w")[0])
+    queue.worker("w").complete(queue.worker("w").claim()[0])
     assert meant.are_over()
     assert counted(meant.result()) == {"completed": 1, "cancelled": 1}
 

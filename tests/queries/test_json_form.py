@@ -82,7 +82,7 @@ def test_a_running_job_in_json(queue: Queue, clock: FakeClock) -> None:
 def test_a_failed_job_in_json(queue: Queue) -> None:
     """A job that failed tells how, who ran it, and when it is tried again."""
     queue.enqueue("false", id="a")
-    queue.fail(running(queue), "killed", reason="signal", signal="SIGKILL", duration_ms=1234)
+    queue.worker("w1").fail(running(queue), "killed", failure="signal", signal="SIGKILL", duration_ms=1234)
     job = shown(queue, "a")
     assert {key: job[key] for key in ("state", "return_code", "signal", "duration_ms", "last_error", "worker_id")} == {
         "state": "failed", "return_code": None, "signal": "SIGKILL", "duration_ms": 1234, "last_error": "killed",
@@ -134,8 +134,8 @@ def test_an_event_tells_its_data_in_plain_words() -> None:
 def test_a_whole_log_can_be_shown(queue: Queue, clock: FakeClock) -> None:
     """Every event of a long life becomes JSON."""
     long_life(queue, clock)
-    shown = [event_json(each, queue.job_id_of(each.stream)) for each in queue.events()]
-    assert [each["position"] for each in json.loads(json.dumps(shown))] == list(range(1, queue.head() + 1))
+    shown = [event_json(each, queue.log.job_id_of(each.stream)) for each in queue.events()]
+    assert [each["position"] for each in json.loads(json.dumps(shown))] == list(range(1, queue.log.head() + 1))
 
 
 def test_the_status_has_the_keys_of_the_contract(queue: Queue, clock: FakeClock) -> None:
@@ -157,14 +157,14 @@ def test_the_status_has_the_keys_of_the_contract(queue: Queue, clock: FakeClock)
 @pytest.mark.parametrize("queues", [None, ["a"]])
 def test_a_worker_has_the_keys_of_the_contract(queue: Queue, queues: list[str] | None) -> None:
     """A worker tells where it is, what it runs, and since when."""
-    queue.worker_started("w1", host="elsewhere", pid=7, slots=4, queues=queues)
+    queue.worker("w1").started(host="elsewhere", pid=7, slots=4, queues=queues)
     queue.enqueue("true", id="job1", queue="a")
-    [job] = queue.exchange("w1", [], want=1, lease_s=30).claimed
+    [job] = queue.worker("w1").exchange([], want=1, lease_s=30).claimed
     [info] = queue.workers()
     assert json.loads(json.dumps(worker_json(info))) == {
         "id": "w1", "pid": 7, "host": "elsewhere", "slots": 4, "queues": queues, "running": ["job1"],
         "runs": [{"job_id": "job1", "queue": "a", "attempt": 1, "since": START, "cancelling": False}],
         "started_at": START, "heartbeat_at": START, "state": "running",
     }  # fmt: skip
-    queue.exchange("w1", [Result(job, "completed", 0, output=PRINTED)], want=0, lease_s=30)
+    queue.worker("w1").exchange([Result(job, "completed", 0, output=PRINTED)], want=0, lease_s=30)
     assert worker_json(queue.workers()[0])["running"] == []

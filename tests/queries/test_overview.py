@@ -8,7 +8,7 @@ from tests.clocks import FakeClock
 
 def ids(queue: Queue, state: JobState | None = None, of: str | None = None, limit: int = 100) -> list[str]:
     """Return the ids of the jobs that an overview lists."""
-    return [job.id for job in queue.overview(state=state, queue=of, limit=limit).jobs]
+    return [job.id for job in queue.ui.overview(state=state, queue=of, limit=limit).jobs]
 
 
 def test_those_that_run_come_first_and_the_last_to_end_at_the_end(queue: Queue, clock: FakeClock) -> None:
@@ -16,12 +16,12 @@ def test_those_that_run_come_first_and_the_last_to_end_at_the_end(queue: Queue, 
     for name in ("done", "dead", "run1", "run2", "next"):
         queue.enqueue("true", id=name, max_retries=0)
         clock.advance(1)
-    queue.complete(queue.claim("w")[0])
+    queue.worker("w").complete(queue.worker("w").claim()[0])
     clock.advance(1)
-    queue.fail(queue.start(queue.claim("w")[0]), "no")
-    queue.claim("w")
+    queue.worker("w").fail(queue.worker("w").start(queue.worker("w").claim()[0]), "no")
+    queue.worker("w").claim()
     clock.advance(1)
-    queue.claim("w")
+    queue.worker("w").claim()
     queue.cancel("run1")  # is asked to stop, and has run for longest all the same
     queue.enqueue("true", id="urgent", priority=5)
     queue.enqueue("true", id="later", delay_s=60)
@@ -46,14 +46,14 @@ def test_what_waits_for_its_next_attempt_is_told_by_when(queue: Queue) -> None:
     queue.enqueue("true", id="later", delay_s=1)
     for name, base in (("slow", 50.0), ("quick", 10.0)):
         queue.enqueue("true", id=name, backoff_base=base)
-        queue.fail(queue.start(queue.claim("w")[0]), "no")
-    assert [job.id for job in queue.overview().retries] == ["quick", "slow"]
+        queue.worker("w").fail(queue.worker("w").start(queue.worker("w").claim()[0]), "no")
+    assert [job.id for job in queue.ui.overview().retries] == ["quick", "slow"]
 
 
 def test_one_that_has_just_ended_is_found_behind_newer_jobs(queue: Queue) -> None:
     """Behind any number of newer jobs one that has just ended is found by its number."""
     number = queue.enqueue("true", id="old").number
-    queue.complete(queue.claim("w")[0])
+    queue.worker("w").complete(queue.worker("w").claim()[0])
     queue.enqueue_many([JobRequest("true")] * (LOOKS + 100))
     assert "old" not in ids(queue, JobState.COMPLETED)
-    assert [job.id for job in queue.overview(state=JobState.COMPLETED, lately=[number]).jobs] == ["old"]
+    assert [job.id for job in queue.ui.overview(state=JobState.COMPLETED, lately=[number]).jobs] == ["old"]

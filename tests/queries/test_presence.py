@@ -23,22 +23,22 @@ def test_programs_that_are_gone_are_forgotten(queue: Queue, clock: FakeClock, do
         worker = f"program-{number:03}"
         if does == "hold":
             queue.enqueue("true")
-            [job] = queue.exchange(worker, [], want=1, hold=True, lease_s=1).claimed
-            queue.exchange(worker, [Result(job, "completed", return_code=0)], want=0, hold=True, lease_s=1)
+            [job] = queue.worker(worker).exchange([], want=1, hold=True, lease_s=1).claimed
+            queue.worker(worker).exchange([Result(job, "completed", return_code=0)], want=0, hold=True, lease_s=1)
         else:
-            queue.heartbeat(worker)
+            queue.worker(worker).heartbeat()
         clock.advance(SILENT_US / 1e6 / 2)
     assert len(known(queue)) <= 4
-    assert queue.replay(check=True).differences == []
+    assert queue.admin.replay(check=True).differences == []
 
 
 def test_who_may_come_back_is_remembered(queue: Queue, clock: FakeClock) -> None:
     """Neither one that holds a job, nor one that still may hold one, nor one whose start is known is forgotten."""
     queue.enqueue("true")
-    queue.exchange("holder", [], want=1, hold=True, lease_s=1)
-    queue.exchange("patient", [], want=0, hold=True, lease_s=600)
-    queue.worker_started("started", host="elsewhere", pid=1, slots=1)
-    queue.heartbeat("gone")
+    queue.worker("holder").exchange([], want=1, hold=True, lease_s=1)
+    queue.worker("patient").exchange([], want=0, hold=True, lease_s=600)
+    queue.worker("started").started(host="elsewhere", pid=1, slots=1)
+    queue.worker("gone").heartbeat()
     clock.advance(SILENT_US / 1e6 + 1)
-    queue.heartbeat("new")
+    queue.worker("new").heartbeat()
     assert known(queue) == {"holder", "patient", "started", "new"}

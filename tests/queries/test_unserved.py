@@ -16,26 +16,26 @@ from tests.clocks import FakeClock
 
 def found(queue: Queue, *names: str) -> list[tuple[str, int]]:
     """Return the queues that nobody serves, and see that the status tells the same ones."""
-    told = [tuple(each) for each in queue.unserved()]
+    told = [tuple(each) for each in queue.ui.unserved()]
     assert told == [tuple(each) for each in queue.status().unserved]
-    return [tuple(each) for each in queue.unserved(names)] if names else told  # type: ignore[misc]
+    return [tuple(each) for each in queue.ui.unserved(names)] if names else told  # type: ignore[misc]
 
 
 def work(queue: Queue, worker: str, queues: Sequence[str] | None) -> LockFile:
     """Let a worker that lives as long as its lock file is held begin."""
     lock = LockFile(queue.path, worker, slots=1, lease_s=60)
-    queue.worker_started(worker, host=os.uname().nodename, pid=os.getpid(), slots=1, queues=queues)
+    queue.worker(worker).started(host=os.uname().nodename, pid=os.getpid(), slots=1, queues=queues)
     return lock
 
 
 def test_without_any_worker(queue: Queue) -> None:
     """Every queue where a job waits, is delayed or is to be retried counts, with how many; others do not."""
     queue.enqueue("true", queue="retried", max_retries=1)
-    queue.fail(queue.start(queue.claim("w")[0]), "no")
+    queue.worker("w").fail(queue.worker("w").start(queue.worker("w").claim()[0]), "no")
     queue.enqueue("true", queue="runs")
-    queue.claim("w", queues=["runs"])
+    queue.worker("w").claim(queues=["runs"])
     queue.enqueue("true", queue="ended")
-    queue.complete(queue.claim("w", queues=["ended"])[0])
+    queue.worker("w").complete(queue.worker("w").claim(queues=["ended"])[0])
     queue.enqueue("true", queue="delayed", delay_s=3600)
     queue.enqueue("true")
     queue.enqueue("true")
@@ -60,7 +60,7 @@ def test_a_worker_that_stops_or_died(queue: Queue) -> None:
     queue.enqueue("true", queue="a")
     lock = work(queue, "w1", ["a"])
     assert found(queue) == []
-    queue.worker_stopping("w1")
+    queue.worker("w1").stop()
     assert found(queue) == [("a", 1)]
     lock.close()
     other = work(queue, "w2", None)
@@ -73,7 +73,7 @@ def test_a_worker_that_stops_or_died(queue: Queue) -> None:
 def test_a_worker_without_a_lock_file(queue: Queue, clock: FakeClock) -> None:
     """A program that said it is a worker counts as long as it was heard of lately."""
     queue.enqueue("true")
-    queue.worker_started("program", host="elsewhere", pid=1, slots=1)
+    queue.worker("program").started(host="elsewhere", pid=1, slots=1)
     assert found(queue) == []
     clock.advance(SILENT_US / 1e6 + 1)
     assert found(queue) == [("default", 1)]
@@ -83,7 +83,7 @@ def test_a_worker_without_a_lock_file(queue: Queue, clock: FakeClock) -> None:
 def test_in_words(queue: Queue, count: int) -> None:
     """How many wait is told in words, with the command that starts a worker for that queue."""
     queue.enqueue_many([{"command": "true", "queue": "mail"}] * count)
-    (each,) = queue.unserved()
+    (each,) = queue.ui.unserved()
     assert each.told == ("queue mail (1 job waits)" if count == 1 else "queue mail (2,000 jobs wait)")
     assert each.start_command == "queuectl worker start --queue mail"
 

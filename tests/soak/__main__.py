@@ -58,7 +58,7 @@ def soak(chaos: Chaos, seconds: float) -> Evidence:
         put_down_all(chaos.db_path)
     with Queue.open(chaos.db_path, create=False) as queue:
         events = list(queue.events())
-        differences = queue.replay(check=True).differences
+        differences = queue.admin.replay(check=True).differences
     lines = [parse(line) for path in chaos.journals.iterdir() for line in path.read_text().splitlines()]
     # The last line of one who was killed may be half of one.
     acknowledged = [

@@ -46,7 +46,7 @@ def main() -> None:
 
 def enqueue(queue: Queue, requests: list[JobRequest]) -> list[str]:
     if len(requests) == 1:
-        return [queue.enqueue_request(requests[0]).id]
+        return [queue.ui.enqueue_request(requests[0]).id]
     return queue.enqueue_many(requests).ids
 
 

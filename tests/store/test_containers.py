@@ -298,7 +298,7 @@ def test_workers_of_two_containers_share_the_work_and_recover(tmp_path: Path, st
     """
     words = ("-m", "queuectl", "--db", str(tmp_path / "q"))
     with Queue.open(tmp_path / "q") as queue:
-        queue.config_set("backoff_base", 1.0)
+        queue.admin.config_set("backoff_base", 1.0)
         workers = {process.line().split()[2]: process for process in [start(*words, "worker", "start") for _ in "ab"]}
         queue.enqueue(f"test -e {tmp_path}/again || sleep 100", id="lost")
         holder = wait_until(lambda: _holder_of(queue, "lost"))

@@ -45,11 +45,11 @@ def test_nothing_goes_by_a_row_that_names_another_event(queue: Queue, end: str, 
         for job_id in ("a", "b"):
             queue.remove(job_id)
     set_end(queue, numbers[0], ENDS[end], numbers[1])
-    before = (queue.head(), list(queue.jobs()))
+    before = (queue.log.head(), list(queue.jobs()))
     for dry_run in (True, False):
         with pytest.raises(CorruptLog, match=rf"`streams` has it as the last event of stream {numbers[0]}|is missing"):
-            queue.compact(older_than_s=0, dry_run=dry_run)
-    assert (queue.head(), list(queue.jobs())) == before
+            queue.admin.compact(older_than_s=0, dry_run=dry_run)
+    assert (queue.log.head(), list(queue.jobs())) == before
 
 
 @pytest.mark.parametrize("which", [0, 1, -1])
@@ -61,11 +61,11 @@ def test_nothing_goes_where_streams_are_missing(tmp_path: Path, which: int) -> N
     leaf = file.leaves(file.roots()[STREAMS])[which]
     data.write_bytes(file.spoilt((leaf * damage.PAGE + 12, struct.pack("<HH", 16, damage.PAGE))))
     with Queue.open(tmp_path / "q", create=False) as queue:
-        before = queue.head()
+        before = queue.log.head()
         for dry_run in (True, False):
             with pytest.raises(StoreError, match=r"`streams`|damaged"):
-                queue.compact(older_than_s=0, dry_run=dry_run)
-        assert queue.head() == before
+                queue.admin.compact(older_than_s=0, dry_run=dry_run)
+        assert queue.log.head() == before
 
 
 def test_streams_are_counted_beside_those_that_are_added(queue: Queue) -> None:
@@ -74,7 +74,7 @@ def test_streams_are_counted_beside_those_that_are_added(queue: Queue) -> None:
     counting = check_streams(queue._store)
     for number, _ in enumerate(counting):
         queue.enqueue("true")
-        queue.worker_started(f"w{number}", slots=1, queues=None, host="h", pid=1)
+        queue.worker(f"w{number}").started(slots=1, queues=None, host="h", pid=1)
     assert number == 1
 
 
@@ -135,7 +135,7 @@ def test_a_removed_job_that_retention_let_go_is_not_found(queue: Queue) -> None:
     queue.remove("a")
     with queue._store.read() as txn:
         [row] = txn.scan("removed")
-    queue.compact(older_than_s=0)
+    queue.admin.compact(older_than_s=0)
     for segment in (queue.path / "archive").iterdir():
         segment.unlink()
     with queue._store.write() as txn:
@@ -153,7 +153,7 @@ def test_a_subscription_that_a_search_misses_is_damage(tmp_path: Path) -> None:
     [leaf] = file.leaves(file.roots()["subscriptions"])
     data.write_bytes(file.spoilt((leaf * damage.PAGE + 12, struct.pack("<HH", 16, damage.PAGE))))
     with Queue.open(tmp_path / "q", create=False) as queue:
-        for do in (lambda: queue.rewind_subscription("reader", 0), lambda: queue.remove_subscription("reader")):
+        for do in (lambda: queue.log.rewind("reader", 0), lambda: queue.log.remove("reader")):
             with pytest.raises(StoreError, match=r"subscriptions are missing: data\.mdb is damaged"):
                 do()
 
@@ -169,8 +169,8 @@ def test_an_archive_is_known_for_its_own_where_meta_says_another_s(tmp_path: Pat
             lambda: queue.job("bulk5"),
             lambda: queue.history("last"),
             lambda: queue.runs("last"),
-            lambda: queue.export(lambda _: None),
-            lambda: queue.compact(older_than_s=0),
+            lambda: queue.admin.export(lambda _: None),
+            lambda: queue.admin.compact(older_than_s=0),
         )
         for ask in asked:
             with pytest.raises(StoreError, match="`origin` in its table `meta` is another's; type `queuectl verify`"):
@@ -300,7 +300,7 @@ def test_a_leaf_of_the_log_lost_among_gaps_is_damage(tmp_path: Path, which: int)
         lambda queue: list(queue.events(after=lost - 1)),
         lambda queue: next(queue.events(after=lost)),
         lambda queue: list(queue.events(last=500, until=lost + 20)),
-        lambda queue: queue.export(lambda _: None),
+        lambda queue: queue.admin.export(lambda _: None),
         lambda queue: list(queue.as_of(cut + 50).jobs()),
     )
     for ask in asked:

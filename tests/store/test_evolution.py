@@ -199,7 +199,7 @@ def test_a_store_with_older_versions_opens_replays_and_goes_on(
     with Queue.open(queue.path, clock=clock) as again:
         assert ([job_json(job) for job in again.jobs()], [event_json(event) for event in again.events()]) == told
         again.enqueue("true", id="next")
-        assert again.replay(check=True).differences == []
+        assert again.admin.replay(check=True).differences == []
     with Store.open(queue.path, create=False) as store, store.read() as txn:
         assert unpack_envelope(*(txn.last("log") or (b"", b"")))["v"] == 1
     new = rows_of(queue.path)
@@ -257,7 +257,7 @@ def test_a_migration_killed_at_any_moment_is_completed(tmp_path: Path) -> None:
     path, chance = tmp_path / "q", random.Random(4)
     with Queue.open(path) as queue:
         queue.enqueue_many([JobRequest("true", f"job{n}") for n in range(25_000)])
-        queue.complete_many(queue.claim("w", 5_000))
+        queue.worker("w").complete_many(queue.worker("w").claim(5_000))
         told = queue.jobs(limit=50)
     for round_ in range(6):
         with Store.open(path, create=False) as store, store.write() as txn:
@@ -276,7 +276,7 @@ def test_a_migration_killed_at_any_moment_is_completed(tmp_path: Path) -> None:
         with Queue.open(path, read_only=True) as queue:
             assert queue.jobs(limit=50) == told
         with Queue.open(path) as queue:
-            assert queue.replay(check=True).differences == []
+            assert queue.admin.replay(check=True).differences == []
         assert Queue.migrate(path, check=True).steps == []
 
 

@@ -100,15 +100,15 @@ def test_an_archive_beside_a_log_that_does_not_reach_as_far(tmp_path: Path) -> N
     """A log that ends before what was archived from it is a problem: it was lost, and another begun in its place."""
     with Queue.open(tmp_path / "q") as queue:
         completed(queue, "a")
-        queue.compact(older_than_s=0)
+        queue.admin.compact(older_than_s=0)
         queue.enqueue("true", id="b")
-        assert queue.verify(log_only=True).is_sound
+        assert queue.admin.verify(log_only=True).is_sound
     (tmp_path / "q" / "archive").rename(tmp_path / "aside")
     for name in ("data.mdb", "lock.mdb"):
         (tmp_path / "q" / name).unlink()
     with Queue.open(tmp_path / "q") as queue:
-        assert queue.verify().is_sound
+        assert queue.admin.verify().is_sound
         (tmp_path / "aside").rename(tmp_path / "q" / "archive")
-        [found] = queue.verify().problems
+        [found] = queue.admin.verify().problems
     assert (found.part, "it ends at position 0, and the archive segment" in found.what) == ("log", True)
     assert verify(tmp_path / "q", log_only=True).problem_count == 1

@@ -30,10 +30,10 @@ def _forgotten() -> Iterator[None]:
 
 ACTS: dict[str, Callable[[Queue], object]] = {
     "enqueue": lambda queue: queue.enqueue("true"),
-    "claim and complete": lambda queue: queue.complete_many(queue.claim("w", 1)),
-    "configure": lambda queue: queue.config_set("max_retries", 1),
+    "claim and complete": lambda queue: queue.worker("w").complete_many(queue.worker("w").claim(1)),
+    "configure": lambda queue: queue.admin.config_set("max_retries", 1),
     "read": lambda queue: queue.jobs(limit=2),
-    "replay": lambda queue: queue.replay(check=True),
+    "replay": lambda queue: queue.admin.replay(check=True),
     "open": lambda queue: Queue.open(queue._store.path).close(),
 }
 
@@ -81,7 +81,7 @@ def test_an_act_that_is_broken_off_anywhere_leaves_nothing_behind(tmp_path: Path
         other.start()
         other.join(10)
         assert not other.is_alive()
-        assert queue.replay(check=True).differences == []
+        assert queue.admin.replay(check=True).differences == []
 
 
 def test_a_lock_is_let_go_of_wherever_its_block_is_broken_off(tmp_path: Path) -> None:
@@ -397,7 +397,7 @@ def test_a_batch_that_a_reader_was_not_given_comes_again(tmp_path: Path) -> None
         queue.enqueue("true")
         reader = queue.subscribe("reader", start="beginning", follow=False)
         for _ in broken_off(lambda: got.extend(reader.__next__())):  # of next() itself, in C, the return is a place
-            if got and got[-1].position == queue.head():
+            if got and got[-1].position == queue.log.head():
                 queue.enqueue("true")
         got.extend(each for batch in reader for each in batch)
-        assert {each.position for each in got} == set(range(1, queue.head() + 1))
+        assert {each.position for each in got} == set(range(1, queue.log.head() + 1))

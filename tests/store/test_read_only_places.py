@@ -166,7 +166,7 @@ def test_doctor_names_no_command_that_would_be_refused(tmp_path: Path) -> None:
     path = tmp_path / "q"
     with Queue.open(path) as queue:
         queue.enqueue("true", id="job")
-        queue.worker_started("gone", host=os.uname().nodename, pid=2**22 + 1, slots=1)
+        queue.worker("gone").started(host=os.uname().nodename, pid=2**22 + 1, slots=1)
     told = read_only(path, "doctor").stdout
     assert f"no running worker serves queue default (1 job waits) (not to be mended from here: {READ_ONLY})" in told
     assert "worker gone is dead (not to be mended" in told

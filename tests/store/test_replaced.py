@@ -59,7 +59,7 @@ def test_what_is_no_longer_there_is_refused(tmp_path: Path, go: Callable[[Path],
             lambda: queue.enqueue("true"),
             lambda: queue.job("a"),
             lambda: list(queue.events()),
-            lambda: queue.claim("me"),
+            lambda: queue.worker("me").claim(),
             queue.admin.sizes,
             queue.admin.check_there,
         ):
@@ -321,11 +321,11 @@ def test_another_s_data_file_in_its_place_is_refused(
     jobs_of(tmp_path / "other", others, "other")
     with Queue.open(tmp_path / "q", read_only=is_read_only) as queue:
         if not is_read_only:
-            queue.config_set("max_retries", 1)
+            queue.admin.config_set("max_retries", 1)
         way(tmp_path / "other" / "data.mdb", tmp_path / "q" / "data.mdb")
         uses = [lambda: list(queue.jobs()), lambda: list(queue.events())]
         if not is_read_only:
-            uses += [lambda: queue.enqueue("true", id="lost"), lambda: queue.claim("me")]
+            uses += [lambda: queue.enqueue("true", id="lost"), lambda: queue.worker("me").claim()]
         for use in uses:
             with pytest.raises(NoQueue, match=r"is gone: .*; open it again"):
                 use()
@@ -409,7 +409,7 @@ def test_what_others_write_and_let_go_is_no_other_file(tmp_path: Path) -> None:
     """A handle goes on whatever other processes commit, and when retention lets go of the last that it saw."""
     with Queue.open(tmp_path / "q") as queue:
         queue.enqueue("true", id="a")
-        queue.complete(running(queue))
+        queue.worker("w1").complete(running(queue))
         for words in (
             ["enqueue", "b", "true"],
             ["worker", "start", "--drain"],
@@ -418,9 +418,9 @@ def test_what_others_write_and_let_go_is_no_other_file(tmp_path: Path) -> None:
         ):
             done = command(tmp_path / "q", *words)
             assert done.returncode == 0, done.stderr
-            assert queue.head() > 0
-        assert [job.id for job in queue.claim("me")] == ["c"]
-        assert queue.replay(check=True).differences == []
+            assert queue.log.head() > 0
+        assert [job.id for job in queue.worker("me").claim()] == ["c"]
+        assert queue.admin.replay(check=True).differences == []
 
 
 def test_a_process_killed_in_a_commit_leaves_the_same_file(tmp_path: Path) -> None:
@@ -428,14 +428,14 @@ def test_a_process_killed_in_a_commit_leaves_the_same_file(tmp_path: Path) -> No
     words = [sys.executable, "-c", ENQUEUE_FOR_EVER, str(tmp_path / "q")]
     with Queue.open(tmp_path / "q") as queue:
         for _ in range(8):
-            before = queue.head()
+            before = queue.log.head()
             with subprocess.Popen(words) as process:
-                wait_until(lambda before=before: queue.head() > before + 20)
+                wait_until(lambda before=before: queue.log.head() > before + 20)
                 process.kill()
-            head = queue.head()
+            head = queue.log.head()
             queue.enqueue("true")
-            assert queue.head() in (head + 1, head + 2)  # LMDB ends the commit that was begun
-        assert queue.replay(check=True).differences == []
+            assert queue.log.head() in (head + 1, head + 2)  # LMDB ends the commit that was begun
+        assert queue.admin.replay(check=True).differences == []
 
 
 ENQUEUE_FOR_EVER = """
@@ -621,7 +621,7 @@ def test_a_verb_beside_a_restore_that_moves_in_waits_for_it(tmp_path: Path) -> N
 
         def read() -> None:
             with Queue.open(path, create=False) as queue:
-                heads.append(queue.head())
+                heads.append(queue.log.head())
 
         reading = Thread(target=read)
         reading.start()

@@ -111,8 +111,8 @@ def test_modes_under_any_umask(tmp_path: Path, umask: str) -> None:
 def lock_all(path: Path) -> None:
     """Take each lock of a queue."""
     with Queue.open(path) as queue:
-        queue.compact(older_than_s=0)
-        queue.replay()
+        queue.admin.compact(older_than_s=0)
+        queue.admin.replay()
 
 
 def test_no_link_is_followed_where_something_is_locked_or_written(tmp_path: Path) -> None:
@@ -333,8 +333,8 @@ def test_no_directory_of_a_queue_is_a_link_to_another(tmp_path: Path, name: str)
         completed(queue, "a")
         (queue.path / name).symlink_to(tmp_path / "there")
         acts = {
-            "archive": lambda: queue.compact(older_than_s=0),
-            "snapshots": queue.make_snapshots,
+            "archive": lambda: queue.admin.compact(older_than_s=0),
+            "snapshots": queue.admin.make_snapshots,
             "workers": lambda: LockFile(queue.path, "w", slots=1, lease_s=3),
             "doorbells": lambda: Doorbell(queue.path, "w"),
         }
@@ -342,4 +342,4 @@ def test_no_directory_of_a_queue_is_a_link_to_another(tmp_path: Path, name: str)
             acts[name]()
         assert list((tmp_path / "there").iterdir()) == []
         (tmp_path / "named").symlink_to(tmp_path / "there")
-        queue.compact(older_than_s=0, archive=tmp_path / "named")
+        queue.admin.compact(older_than_s=0, archive=tmp_path / "named")

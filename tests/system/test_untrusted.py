@@ -78,11 +78,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     path = place / "queue"
     fill(path)
     with Queue.open(path, create=False) as queue:
-        queue.make_snapshots()
-        queue.compact(older_than_s=0)
-        queue.backup(str(place / "backup"))
+        queue.admin.make_snapshots()
+        queue.admin.compact(older_than_s=0)
+        queue.admin.backup(str(place / "backup"))
         with (place / "export").open("wb") as file:
-            queue.export(file.write, outputs=True)
+            queue.admin.export(file.write, outputs=True)
     verify(path, log_only=True, write_to=place / "checkpoint")
     lock = LockFile(path, "w9", slots=4, lease_s=30)
     lock.launching(0, 7)
@@ -385,12 +385,12 @@ def test_a_forged_environment_is_told_and_not_run_by(tmp_path: Path, monkeypatch
     """An enqueue that would take along what a log from elsewhere says under its digest is refused; verify names it."""
     path = stored_with(tmp_path / "q", (ENVIRONMENT, EnvironmentKept({"PATH": "/evil"})))
     with Queue.open(path) as queue:
-        queue.replay()
+        queue.admin.replay()
         monkeypatch.setenv("PATH", "/usr/bin")
         monkeypatch.delenv("VIRTUAL_ENV", raising=False)
         with pytest.raises(StoreError, match="was tampered with"):
             queue.enqueue("true", inherit_env=list(ENTRIES))
-        assert queue.head() == 1
+        assert queue.log.head() == 1
     monkeypatch.undo()
     assert any("not those whose digest" in what for what in verified(path))
 
@@ -404,8 +404,8 @@ def test_an_environment_is_kept_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setenv("TAKEN", value)
     with Queue.open(tmp_path / "q") as queue:
         jobs = [queue.enqueue("true", inherit_env="TAKEN") for _ in range(2)]
-        assert queue.head() == 3
-        assert [queue.inherited_env(job) for job in jobs] == [{"TAKEN": value}] * 2
+        assert queue.log.head() == 3
+        assert [queue.ui.inherited_env(job) for job in jobs] == [{"TAKEN": value}] * 2
     assert verified(tmp_path / "q") == []
 
 

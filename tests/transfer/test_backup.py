@@ -49,13 +49,13 @@ def lived(queue: Queue, clock: FakeClock) -> Path:
     """Return where a queue lies, closed, with every event there is and an output in a file."""
     long_life(queue, clock)
     queue.enqueue("true", id="archived", priority=100)
-    queue.complete(running(queue))
-    queue.compact(older_than_s=0)
+    queue.worker("w1").complete(running(queue))
+    queue.admin.compact(older_than_s=0)
     job = running(queue)
-    path = queue.output_path(job)
+    path = queue.worker("w1").output_path(job)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode(b"o", b"x" * 100_000))
-    queue.complete(job)
+    queue.worker("w1").complete(job)
     queue.close()
     return queue.path
 
@@ -63,7 +63,7 @@ def lived(queue: Queue, clock: FakeClock) -> Path:
 def back_up(path: Path, file: Path, *, force: bool = False) -> Path:
     """Back a queue up."""
     with Queue.open(path, create=False) as queue:
-        queue.backup(str(file), force=force)
+        queue.admin.backup(str(file), force=force)
     return file
 
 
@@ -81,7 +81,7 @@ def test_a_restored_queue_is_the_one_backed_up(lived: Path, tmp_path: Path, name
     ]
     with Queue.open(tmp_path / "new", create=False) as queue:
         queue.enqueue("true", id="next")
-        assert queue.replay(check=True).differences == []
+        assert queue.admin.replay(check=True).differences == []
 
 
 def test_a_backup_holds_what_its_manifest_says(lived: Path, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_backups_while_another_process_writes(tmp_path: Path) -> None:
             assert writer.stdout
             writer.stdout.readline()
             with Queue.open(path, create=False, read_only=True) as queue:
-                done = [queue.backup(str(tmp_path / f"{number}.tar")) for number in range(4)]
+                done = [queue.admin.backup(str(tmp_path / f"{number}.tar")) for number in range(4)]
         finally:
             writer.kill()
     live = rows_of(path, "log")["log"]
@@ -118,14 +118,16 @@ def test_backups_while_another_process_writes(tmp_path: Path) -> None:
         assert rows_of(restored, "log")["log"] == live[: each.head]
         assert digest_of(restored).hex() == each.digest
         with Queue.open(restored) as queue:
-            assert queue.replay(check=True).differences == []
+            assert queue.admin.replay(check=True).differences == []
 
 
 def test_output_is_there_though_its_job_goes_meanwhile(lived: Path, tmp_path: Path) -> None:
     """A job cleared once the copy is made, and its output file with it, has its output in the backup."""
     with Queue.open(lived) as queue, Queue.open(lived) as other:
         before = files_of(lived / "outputs")
-        queue.backup(str(tmp_path / "b.tar"), progress=lambda what, *_: what == "Checking" and other.clear(all=True))
+        queue.admin.backup(
+            str(tmp_path / "b.tar"), progress=lambda what, *_: what == "Checking" and other.clear(all=True)
+        )
         assert files_of(lived / "outputs") != before
     Queue.restore(str(tmp_path / "b.tar"), tmp_path / "new")
     assert files_of(tmp_path / "new" / "outputs") == before
@@ -137,16 +139,16 @@ def test_a_job_that_ran_runs_again(tmp_path: Path, clock: FakeClock) -> None:
         queue.enqueue("true", id="a")
         queue.enqueue("true", id="b")
         running(queue)
-        queue.claim("w1")
-        queue.backup(str(tmp_path / "b.tar"))
+        queue.worker("w1").claim()
+        queue.admin.backup(str(tmp_path / "b.tar"))
     Queue.restore(str(tmp_path / "b.tar"), tmp_path / "new")
     with Queue.open(tmp_path / "new", clock=clock) as queue:
-        assert queue.claim("heir", 5) == []
+        assert queue.worker("heir").claim(5) == []
         clock.advance(31)
-        queue.recover()
+        queue.worker(queue.actor).recover()
         assert [str(queue.job(job_id).state) for job_id in "ab"] == ["failed", "pending"]
         clock.advance(60)
-        assert sorted(job.id for job in queue.complete_many(queue.claim("heir", 5))) == ["a", "b"]
+        assert sorted(job.id for job in queue.worker("heir").complete_many(queue.worker("heir").claim(5))) == ["a", "b"]
 
 
 def test_a_restored_queue_goes_on_with_its_archive(lived: Path, tmp_path: Path) -> None:
@@ -156,10 +158,10 @@ def test_a_restored_queue_goes_on_with_its_archive(lived: Path, tmp_path: Path) 
         def meanwhile(what: str, done: int, total: int | None) -> None:
             if what == "Checking":
                 other.enqueue("true", id="meanwhile", priority=200)
-                other.complete(running(other))
-                other.compact(older_than_s=0)
+                other.worker("w1").complete(running(other))
+                other.admin.compact(older_than_s=0)
 
-        done = queue.backup(str(tmp_path / "b.tar"), progress=meanwhile)
+        done = queue.admin.backup(str(tmp_path / "b.tar"), progress=meanwhile)
         assert len(list((lived / "archive").iterdir())) == 2
         assert done.elsewhere == ()
         old = queue.history("archived")
@@ -167,8 +169,8 @@ def test_a_restored_queue_goes_on_with_its_archive(lived: Path, tmp_path: Path) 
     assert len(list((tmp_path / "new" / "archive").iterdir())) == 1
     with Queue.open(tmp_path / "new") as new:
         assert new.history("archived") == old
-        new.compact(older_than_s=0)
-        found = new.verify(log_only=True)
+        new.admin.compact(older_than_s=0)
+        found = new.admin.verify(log_only=True)
         assert (found.problems, found.parts["archive"]["segments"]) == ([], 2)
         assert "goes through it" in found.notes[0]
 
@@ -176,8 +178,8 @@ def test_a_restored_queue_goes_on_with_its_archive(lived: Path, tmp_path: Path) 
 def test_an_archive_elsewhere_is_named(queue: Queue, tmp_path: Path) -> None:
     """Segments in a directory of their own are not in the backup, which says where they are."""
     completed(queue, "a")
-    queue.compact(older_than_s=0, archive=tmp_path / "away")
-    assert queue.backup(str(tmp_path / "b.tar")).elsewhere == (str(tmp_path / "away"),)
+    queue.admin.compact(older_than_s=0, archive=tmp_path / "away")
+    assert queue.admin.backup(str(tmp_path / "b.tar")).elsewhere == (str(tmp_path / "away"),)
 
 
 def test_a_file_that_is_not_there_is_told_before_the_queue_that_is(lived: Path, tmp_path: Path) -> None:

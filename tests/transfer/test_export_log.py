@@ -43,7 +43,7 @@ def export(path: Path, *, outputs: bool = True) -> bytes:
     """Export a queue."""
     lines = io.BytesIO()
     with Queue.open(path, create=False) as queue:
-        queue.export(lines.write, outputs=outputs)
+        queue.admin.export(lines.write, outputs=outputs)
     return lines.getvalue()
 
 
@@ -62,12 +62,12 @@ def lived(queue: Queue, clock: FakeClock) -> Path:
     """Return where a queue lies, closed, with every event there is and an output in a file."""
     long_life(queue, clock)
     job = running(queue)
-    path = queue.output_path(job)
+    path = queue.worker("w1").output_path(job)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode(b"o", b"x" * 3_000_000))
-    queue.complete(job)
+    queue.worker("w1").complete(job)
     queue.enqueue("true", id="printing", priority=99)
-    queue.complete(running(queue), output=PRINTED)
+    queue.worker("w1").complete(running(queue), output=PRINTED)
     queue.close()
     return queue.path
 
@@ -82,7 +82,7 @@ def test_what_is_imported_is_what_was_exported(lived: Path, tmp_path: Path) -> N
     assert parsed(export(tmp_path / "new"))[1:] == parsed(content)[1:]
     with Queue.open(tmp_path / "new", create=False) as queue:
         queue.enqueue("true", id="next")
-        assert queue.replay(check=True).differences == []
+        assert queue.admin.replay(check=True).differences == []
 
 
 @brief
@@ -107,9 +107,9 @@ def live(queue: Queue, clock: FakeClock, act: int, chance: random.Random) -> Non
     if act < 3:
         queue.enqueue("true", id=job_id, max_retries=act % 2, delay_s=chance.choice([None, 5]))
     elif act == 3:
-        queue.complete_many(queue.claim("w", 2))
+        queue.worker("w").complete_many(queue.worker("w").claim(2))
     elif act == 4:
-        queue.fail(running(queue), "é\x1b", return_code=1, output=None)
+        queue.worker("w1").fail(running(queue), "é\x1b", return_code=1, output=None)
     elif act == 5:
         queue.cancel(job_id, reason="why")
     elif act == 6:
@@ -117,7 +117,7 @@ def live(queue: Queue, clock: FakeClock, act: int, chance: random.Random) -> Non
     elif act == 7:
         queue.clear(all=True, state=chance.choice(["completed", "dead", "cancelled"]))  # type: ignore[arg-type]
     elif act == 8:
-        queue.config_set("max_retries", chance.randrange(3))
+        queue.admin.config_set("max_retries", chance.randrange(3))
     else:
         clock.jump(chance.choice([-100, 7, 1000]))
 
@@ -148,11 +148,11 @@ def cut(queue: Queue, clock: FakeClock) -> Path:
     """Return where a queue lies, closed, from which retention let go twice what had ended."""
     long_life(queue, clock)
     queue.enqueue("true", id="printing", priority=99)
-    queue.complete(running(queue), output=PRINTED)
-    queue.compact(older_than_s=0)
+    queue.worker("w1").complete(running(queue), output=PRINTED)
+    queue.admin.compact(older_than_s=0)
     completed(queue, "kept for a while")
     queue.clear(all=True)
-    queue.compact(older_than_s=0)
+    queue.admin.compact(older_than_s=0)
     completed(queue, "kept")
     cancelled(queue, "last")
     queue.close()
@@ -167,9 +167,9 @@ def test_a_queue_that_was_cut_comes_back_the_same(cut: Path, tmp_path: Path) -> 
     assert told_of_cut(tmp_path / "new") == told_of_cut(cut)
     assert parsed(export(tmp_path / "new"))[1:] == parsed(content)[1:]
     with Queue.open(tmp_path / "new") as new:
-        assert new.verify(log_only=True).is_sound
+        assert new.admin.verify(log_only=True).is_sound
         new.enqueue("true")
-        assert new.replay(check=True).differences == []
+        assert new.admin.replay(check=True).differences == []
 
 
 def told_of_cut(path: Path) -> dict[bytes, bytes]:
@@ -185,12 +185,12 @@ def test_its_archive_is_taken_for_its_own(cut: Path, tmp_path: Path) -> None:
             new.history("printing")
         copytree(cut / "archive", tmp_path / "new" / "archive")
         assert new.history("printing") == queue.history("printing")
-        assert "goes through it" in new.verify(log_only=True).notes[0]
-        new.compact(older_than_s=0)
+        assert "goes through it" in new.admin.verify(log_only=True).notes[0]
+        new.admin.compact(older_than_s=0)
         assert [path.name[:6] for path in sorted((new.path / "archive").iterdir())] == ["000001", "000002", "000003"]
-        found = new.verify(log_only=True)
+        found = new.admin.verify(log_only=True)
         assert (found.problems, found.parts["archive"]["segments"]) == ([], 3)
-        assert new.replay(check=True).differences == []
+        assert new.admin.replay(check=True).differences == []
 
 
 @brief
@@ -208,10 +208,10 @@ def test_any_queue_that_was_cut_comes_back_the_same(acts: list[int], kept: bool,
             for act in [*acts, 10]:
                 with suppress(QueuectlError, ValueError):
                     if act == 10:
-                        queue.compact(older_than_s=chance.choice([0, 0, 5]), keep_dead=kept)
+                        queue.admin.compact(older_than_s=chance.choice([0, 0, 5]), keep_dead=kept)
                     else:
                         live(queue, clock, act, chance)
-            assert queue.replay(check=True).differences == []
+            assert queue.admin.replay(check=True).differences == []
         Queue.import_export(io.BytesIO(export(path)), new)
         assert rows_of(new) == rows_of(path)
         assert digest_of(new) == digest_of(path)
@@ -219,8 +219,8 @@ def test_any_queue_that_was_cut_comes_back_the_same(acts: list[int], kept: bool,
         if (path / "archive").exists():
             copytree(path / "archive", new / "archive")
         with Queue.open(new, clock=clock) as again:
-            assert again.verify(log_only=True).problems == []
-            assert again.replay(check=True).differences == []
+            assert again.admin.verify(log_only=True).problems == []
+            assert again.admin.replay(check=True).differences == []
 
 
 def test_a_gap_that_retention_did_not_leave_is_refused(queue: Queue, tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ def test_an_empty_queue_goes_out_and_in(tmp_path: Path) -> None:
     Queue.open(tmp_path / "q").close()
     Queue.import_export(io.BytesIO(export(tmp_path / "q")), tmp_path / "new")
     with Queue.open(tmp_path / "new", create=False) as queue:
-        assert queue.head() == 0
+        assert queue.log.head() == 0
         queue.enqueue("true")
 
 
@@ -364,8 +364,8 @@ def test_a_dead_letter_stays_dead(queue: Queue, tmp_path: Path) -> None:
     for name in "abc":
         dead(queue, name)
     queue.enqueue_many([JobRequest("true", f"w{n}", priority=n % 3) for n in range(9)])
-    orders = [job.id for job in queue.dead()], [job.id for job in queue.jobs(state="pending")]
+    orders = [job.id for job in queue.dlq.jobs()], [job.id for job in queue.jobs(state="pending")]
     queue.close()
     Queue.import_export(io.BytesIO(export(queue.path)), tmp_path / "new")
     with Queue.open(tmp_path / "new") as new:
-        assert ([job.id for job in new.dead()], [job.id for job in new.jobs(state="pending")]) == orders
+        assert ([job.id for job in new.dlq.jobs()], [job.id for job in new.jobs(state="pending")]) == orders

@@ -87,7 +87,7 @@ def test_a_worker_of_any_id_in_the_log_is_one_without_a_lock_file(
             unit.claim(worker, 1, lease_s=5)
         assert [info.id for info in queue.workers()] == [worker]
         clock.advance(LATER_S)
-        assert [job.id for job in queue.recover().jobs] == ["job"]
+        assert [job.id for job in queue.worker(queue.actor).recover().jobs] == ["job"]
     assert {each.check for each in doctor.examine(path) if each.check == "open" and each.state != "ok"} == set()
 
 
@@ -105,7 +105,7 @@ def test_an_archive_s_directory_that_cannot_be_has_no_segments(tmp_path: Path, d
         with pytest.raises(JobNotFound):
             queue.history("never")
         with pytest.raises(StoreError, match="none that a directory") if "\0" in directory else nullcontext():
-            queue.backup(str(tmp_path / "backup"))
+            queue.admin.backup(str(tmp_path / "backup"))
     assert {each.name for each in tmp_path.iterdir()} <= {"backup", "home"}
     assert [each.name for each in path.parent.iterdir()] == ["q"]
 

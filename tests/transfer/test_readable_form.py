@@ -111,7 +111,7 @@ def exported(queue: Queue, clock: FakeClock) -> list[dict[str, Any]]:
     """Return the lines of an export with every event there is."""
     long_life(queue, clock)
     lines = io.BytesIO()
-    queue.export(lines.write)
+    queue.admin.export(lines.write)
     queue.close()
     return [json.loads(line) for line in lines.getvalue().splitlines()]
 

@@ -105,6 +105,6 @@ def dashboard(db: Path) -> Iterator[Dashboard]:
 def die(queue: Queue, job_id: str, error: str = "exit code 1") -> None:
     """Enqueue a job and let its only attempt fail."""
     queue.enqueue("false", id=job_id, max_retries=0)
-    (job,) = queue.claim("w", 1)
+    (job,) = queue.worker("w").claim(1)
     assert job.id == job_id
-    queue.fail(queue.start(job), error, return_code=1, duration_ms=12)
+    queue.worker("w").fail(queue.worker("w").start(job), error, return_code=1, duration_ms=12)

@@ -137,7 +137,7 @@ def test_read_only(db: Path, store: Queue) -> None:
     assert running.get("/api/status")["read_only"] is True
     for path in ("jobs", "jobs/a/cancel", "jobs/a/retry", "dlq/retry", "dlq/purge"):
         assert "only looks" in running.post(f"/api/{path}", {"command": "true"}, status=403)["error"]
-    assert store.head() == 1
+    assert store.log.head() == 1
     assert running.end() == (0, "")
 
 

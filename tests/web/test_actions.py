@@ -91,9 +91,9 @@ def test_all_the_dead(dashboard: Dashboard, store: Queue, verb: str) -> None:
         in dashboard.post(f"/api/dlq/{verb}", {"all": True, "count": 1}, status=409)["error"]
     )
     assert "None were" in dashboard.post(f"/api/dlq/{verb}", {"all": True}, status=409)["error"]
-    assert len(store.dead()) == 2
+    assert len(store.dlq.jobs()) == 2
     assert sorted(dashboard.post(f"/api/dlq/{verb}", {"all": True, "count": 2})["ids"]) == ["bad0", "bad1"]
-    assert store.dead() == []
+    assert store.dlq.jobs() == []
 
 
 @pytest.mark.sampled(1)
@@ -104,7 +104,7 @@ def test_nothing_is_not_everything(dashboard: Dashboard, store: Queue, sent: Any
     """A request that names no dead job acts on none."""
     die(store, "bad")
     dashboard.post("/api/dlq/purge", sent, status=400)
-    assert len(store.dead()) == 1
+    assert len(store.dlq.jobs()) == 1
 
 
 def test_many_at_once(dashboard: Dashboard, store: Queue) -> None:
@@ -118,4 +118,4 @@ def test_many_at_once(dashboard: Dashboard, store: Queue) -> None:
         statuses = list(pool.map(enqueue, range(80)))
     assert (statuses.count(201), statuses.count(409)) == (40, 40)
     assert store.status().head == 40
-    assert store.replay(check=True).differences == []
+    assert store.admin.replay(check=True).differences == []

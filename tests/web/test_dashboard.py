@@ -87,8 +87,8 @@ def test_the_store_is_free_between_requests(db: Path) -> None:
     running.get("/api/status")
     with Queue.open(db) as store:
         for _ in range(150):
-            store.config_set("max_retries", 4)
-            store.config_set("max_retries", 5)
+            store.admin.config_set("max_retries", 4)
+            store.admin.config_set("max_retries", 5)
         assert wait_until(lambda: running.get("/api/events?limit=1")["head"]) == 300
-        assert store.sizes()["file"] < 3 << 20
+        assert store.admin.sizes()["file"] < 3 << 20
     assert running.end() == (0, "")

@@ -35,21 +35,21 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
 
 def test_it_shows_the_queue_live(dashboard: Dashboard, store: Queue, browser: Browser) -> None:
     """Counts, queues, workers with what they run, and events appear, and change by themselves."""
-    store.worker_started("worker-1", host="elsewhere", pid=7, slots=3)
+    store.worker("worker-1").started(host="elsewhere", pid=7, slots=3)
     browser.go(dashboard.url)
     browser.sees("worker-1")
     browser.sees("3 free")
     store.enqueue("true", id="first", queue="mail")
     browser.sees("mail")
     browser.sees("first")
-    store.start(store.claim("worker-1", 1)[0])
+    store.worker("worker-1").start(store.worker("worker-1").claim(1)[0])
     browser.sees("2 free")
 
 
 @pytest.mark.slow
 def test_a_queue_that_nobody_serves(dashboard: Dashboard, store: Queue, browser: Browser) -> None:
     """Beside the workers it says in which queues jobs wait that none of them takes, and how to start one that does."""
-    store.worker_started("worker-1", host="elsewhere", pid=7, slots=3, queues=["fast"])
+    store.worker("worker-1").started(host="elsewhere", pid=7, slots=3, queues=["fast"])
     store.enqueue("true", queue="fast")
     store.enqueue("true", queue="slow")
     browser.go(dashboard.url)
@@ -75,8 +75,10 @@ def test_what_no_job_matches(dashboard: Dashboard, store: Queue, browser: Browse
 def test_nothing_of_a_job_is_obeyed(dashboard: Dashboard, store: Queue, browser: Browser) -> None:
     """Markup and control characters in an id, a command, an error and the output are shown, on every page."""
     store.enqueue(SPOOF.replace("\x00", ""), id=NASTY, max_retries=0, reason=SPOOF.replace("\x00", ""))
-    (job,) = store.claim("w", 1)
-    store.fail(store.start(job), SPOOF, return_code=1, output=Captured(frames=encode(b"o", SPOOF.encode())))
+    (job,) = store.worker("w").claim(1)
+    store.worker("w").fail(
+        store.worker("w").start(job), SPOOF, return_code=1, output=Captured(frames=encode(b"o", SPOOF.encode()))
+    )
     browser.go(dashboard.url)
     for page in ("overview", "jobs", "dead"):
         browser.js(f"location.hash = '#/{page}'")
@@ -113,10 +115,10 @@ def test_purge_those_chosen(dashboard: Dashboard, store: Queue, browser: Browser
     browser.click("Purge chosen (1)")
     browser.key("Escape", 27)
     wait_until(lambda: not browser.js("document.querySelector('dialog').open"))
-    assert len(store.dead()) == 3
+    assert len(store.dlq.jobs()) == 3
     browser.click("Purge chosen (1)")
     browser.click("Purge 1")
-    wait_until(lambda: [job.id for job in store.dead()] == ["bad2", "bad0"])
+    wait_until(lambda: [job.id for job in store.dlq.jobs()] == ["bad2", "bad0"])
 
 
 def test_a_job_is_enqueued_from_the_form(dashboard: Dashboard, store: Queue, browser: Browser) -> None:
@@ -129,7 +131,7 @@ def test_a_job_is_enqueued_from_the_form(dashboard: Dashboard, store: Queue, bro
     browser.type("[name=env]", "A=b=c\nD=")
     browser.click("Enqueue")
     browser.sees("priority: found 'high'")
-    store.config_set("max_retries", 5)
+    store.admin.config_set("max_retries", 5)
     assert browser.js("document.querySelector('[name=command]').value") == "echo hi"
     browser.js("document.querySelector('[name=priority]').value = '7'")
     browser.click("Enqueue")
@@ -157,8 +159,8 @@ def test_filters_and_focus(dashboard: Dashboard, store: Queue, browser: Browser)
 def test_output_grows(dashboard: Dashboard, store: Queue, browser: Browser) -> None:
     """What a running job prints comes onto its page as it prints it."""
     store.enqueue("true", id="a")
-    started = store.start(store.claim("w", 1)[0])
-    path = store.output_path(started)
+    started = store.worker("w").start(store.worker("w").claim(1)[0])
+    path = store.worker("w").output_path(started)
     path.parent.mkdir(parents=True)
     path.write_bytes(encode(b"o", b"one\n"))
     browser.go(dashboard.url + "#/job/a")

@@ -60,7 +60,7 @@ def test_state_queue_and_text_each_narrow_the_list(dashboard: Dashboard, store: 
     die(store, "bad", "Disk is FULL")
     store.enqueue("echo Needle", id="a", queue="mail")
     store.enqueue(["rm", "needle"], id="b")
-    store.claim("w", 1, queues=["mail"])
+    store.worker("w").claim(1, queues=["mail"])
 
     def ids(query: str) -> list[str]:
         return [job["id"] for job in dashboard.get(f"/api/jobs?{query}")["jobs"]]
@@ -85,7 +85,7 @@ def test_a_search_is_bounded(dashboard: Dashboard, store: Queue) -> None:
 def test_a_few_among_many_are_found_at_once(dashboard: Dashboard, store: Queue) -> None:
     """Jobs of a state or a queue are found as by `Queue.jobs`, however many others are newer."""
     store.enqueue_many([JobRequest("true", f"done{n}", queue="mail") for n in range(5)])
-    store.complete_many(store.claim("w", 5))
+    store.worker("w").complete_many(store.worker("w").claim(5))
     store.enqueue_many([JobRequest("true")] * 30_000)
     for query in ("state=completed", "queue=mail", "state=completed,dead&queue=mail", "state=completed&text=DONE"):
         found = dashboard.get(f"/api/jobs?{query}")
@@ -113,7 +113,7 @@ def test_any_id_is_found(dashboard: Dashboard, store: Queue, job_id: str, sent: 
 def test_a_job_and_its_past(dashboard: Dashboard, store: Queue) -> None:
     """A job comes with its runs; its history tells every event with who and why."""
     die(store, "bad")
-    store.dlq_retry("bad", reason="the disk is back")
+    store.dlq.retry("bad", reason="the disk is back")
     found = dashboard.get("/api/jobs/bad")
     assert (found["state"], [(run["run"], run["attempt"], run["state"]) for run in found["runs"]]) == (
         "pending",
@@ -135,7 +135,7 @@ def test_a_job_and_its_past(dashboard: Dashboard, store: Queue) -> None:
 def test_the_past_of_a_removed_job(dashboard: Dashboard, store: Queue) -> None:
     """What a job was stays to be read when it has left the views."""
     die(store, "bad")
-    store.dlq_purge("bad")
+    store.dlq.purge("bad")
     assert dashboard("GET", "/api/jobs/bad").status == 404
     assert dashboard.get("/api/jobs/bad/history")["events"][-1]["type"] == "removed"
 
@@ -143,9 +143,9 @@ def test_the_past_of_a_removed_job(dashboard: Dashboard, store: Queue) -> None:
 def ran(store: Queue, *frames: tuple[bytes, bytes]) -> None:
     """Let a job complete that printed these."""
     store.enqueue("true", id="a")
-    (job,) = store.claim("w", 1)
+    (job,) = store.worker("w").claim(1)
     capture = b"".join(encode(*frame) for frame in frames)
-    store.complete(store.start(job), output=Captured(frames=capture))
+    store.worker("w").complete(store.worker("w").start(job), output=Captured(frames=capture))
 
 
 def test_what_a_run_printed_comes_in_order_by_stream(dashboard: Dashboard, store: Queue) -> None:
@@ -182,9 +182,9 @@ def test_long_output_is_bounded(dashboard: Dashboard, store: Queue) -> None:
 def test_output_while_it_runs(dashboard: Dashboard, store: Queue) -> None:
     """What a running command has printed is there at once, but no half of a character; the rest follows from there."""
     store.enqueue("true", id="a")
-    (job,) = store.claim("w", 1)
-    started = store.start(job)
-    path = store.output_path(started)
+    (job,) = store.worker("w").claim(1)
+    started = store.worker("w").start(job)
+    path = store.worker("w").output_path(started)
     path.parent.mkdir(parents=True)
     path.write_bytes(encode(b"o", b"one ") + encode(b"o", b"\xe6\x97"))
     first = dashboard.get("/api/jobs/a/output")
@@ -206,9 +206,9 @@ def test_dead_letters(dashboard: Dashboard, store: Queue) -> None:
 
 def test_workers_come_with_what_each_slot_runs(dashboard: Dashboard, store: Queue) -> None:
     """Workers come with what each of their slots runs since when."""
-    store.worker_started("w1", host="elsewhere", pid=7, slots=3)
+    store.worker("w1").started(host="elsewhere", pid=7, slots=3)
     store.enqueue("true", id="a")
-    store.start(store.claim("w1", 1)[0])
+    store.worker("w1").start(store.worker("w1").claim(1)[0])
     (found,) = dashboard.get("/api/workers")
     assert (found["id"], found["slots"], found["running"], found["runs"][0]["attempt"]) == ("w1", 3, ["a"], 1)
 
@@ -220,7 +220,7 @@ def test_a_follower_hears_each_event_once(dashboard: Dashboard, store: Queue) ->
     assert [event["type"] for event in first.json["events"]] == ["enqueued"]
     unchanged = dashboard("GET", "/api/events?since=1", headers={"If-None-Match": first.headers["etag"]})
     assert (unchanged.status, unchanged.body) == (304, b"")
-    store.renew(store.claim("w", 1)[0])
+    store.worker("w").renew(store.worker("w").claim(1)[0])
     after = dashboard("GET", "/api/events?since=1", headers={"If-None-Match": first.headers["etag"]})
     assert [(event["type"], event["job"]) for event in after.json["events"]] == [("claimed", "a"), ("renewed", "a")]
     assert [event["type"] for event in dashboard.get("/api/events?since=1&without=renewed")["events"]] == ["claimed"]
@@ -270,7 +270,7 @@ def test_several_states(dashboard: Dashboard, store: Queue) -> None:
     """A list of states is any of them, in other programs' words too; one that is none is refused."""
     die(store, "gone")
     store.enqueue("true", id="runs")
-    store.start(*store.claim("w", 1))
+    store.worker("w").start(*store.worker("w").claim(1))
     store.enqueue("true", id="waits")
     found = dashboard.get("/api/jobs?state=dead,running")["jobs"]
     assert {job["id"] for job in found} == {"gone", "runs"}

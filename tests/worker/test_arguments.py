@@ -27,4 +27,4 @@ def test_a_value_that_cannot_be_is_refused_before_anything_is_written(queue: Que
     with pytest.raises(InvalidInput) as refused:
         start_worker(queue, drain=True, report=lambda lines: told.extend(lines), **wrong)
     assert refused.value.field in (name := next(iter(wrong))) or name in refused.value.field
-    assert (told, queue.head()) == ([], 0)
+    assert (told, queue.log.head()) == ([], 0)

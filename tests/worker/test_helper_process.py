@@ -65,7 +65,7 @@ def test_a_guardian_that_another_reaped_is_let_go_of(tmp_path: Path) -> None:
 def test_a_maker_of_snapshots_is_forgotten_once_it_is_reaped(tmp_path: Path) -> None:
     """An orphan that gets a maker's process id later is an orphan like any other."""
     with Queue.open(tmp_path / "queue") as queue:
-        queue.config_set("snapshot_events", 1_000)
+        queue.admin.config_set("snapshot_events", 1_000)
         queue.enqueue_many(["true"] * 1_000)
         maker = SnapshotMaker(queue)
         before = unreaped()
@@ -73,4 +73,4 @@ def test_a_maker_of_snapshots_is_forgotten_once_it_is_reaped(tmp_path: Path) -> 
         [pid] = unreaped() - before
         wait_until(lambda: maker.step(1.0) or pid not in unreaped(), timeout_s=60)
         assert not Path(f"/proc/{pid}").exists()
-        assert not queue.are_snapshots_due()
+        assert not queue.admin.are_snapshots_due()

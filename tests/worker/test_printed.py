@@ -19,8 +19,8 @@ def queue(tmp_path: Path) -> Iterator[Queue]:
 def printing(queue: Queue, capture: bytes) -> Run:
     """Return a run that goes on and has printed a capture so far."""
     queue.enqueue("true", id="a")
-    job = queue.start(queue.claim("w")[0])
-    path = queue.output_path(job)
+    job = queue.worker("w").start(queue.worker("w").claim()[0])
+    path = queue.worker("w").output_path(job)
     path.parent.mkdir(parents=True)
     path.write_bytes(capture)
     return queue.runs("a")[0]
@@ -81,7 +81,7 @@ def test_an_offset_counts_on_where_the_store_takes_over(queue: Queue) -> None:
     run = printing(queue, capture)
     (first,) = frames_of(queue, run)
     whole = capture + encode(b"o", b"two")
-    queue.complete(queue.job("a"), output=Captured(whole))
+    queue.worker("w").complete(queue.job("a"), output=Captured(whole))
     next(queue.path.glob("outputs/*/*")).unlink()
     assert list(frames_of(queue, run, first.end)) == [Frame(b"o", b"two", len(whole))]
 
@@ -99,9 +99,9 @@ def test_what_was_not_kept_is_counted(queue: Queue, size: int) -> None:
     content = encode(b"o", b"c\0\0\0\x019" * size)
     capture = content + cut_frame(12) + content + cut_frame(300)
     run = printing(queue, capture)
-    assert queue.cut_bytes(run) == 312
-    queue.output_path(queue.job("a")).write_bytes(capture[:-1])
-    assert queue.cut_bytes(run) == 12
+    assert queue.ui.cut_bytes(run) == 312
+    queue.worker("w").output_path(queue.job("a")).write_bytes(capture[:-1])
+    assert queue.ui.cut_bytes(run) == 12
 
 
 def test_a_cut_says_what_is_missing() -> None:

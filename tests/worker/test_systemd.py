@@ -215,7 +215,7 @@ def test_commands_cannot_speak_for_their_worker(queue: Queue, manager: Manager, 
     worker = start("--drain", watchdog_s=60)
     assert worker.wait(20) == 0
     (run,) = queue.runs("a")
-    printed = b"".join(read_stream(queue.output(run)))
+    printed = b"".join(read_stream(queue.ui.output_frames(run)))
     assert b"QUEUECTL_JOB_ID=a" in printed
     assert b"NOTIFY_SOCKET" not in printed
     assert b"WATCHDOG_" not in printed

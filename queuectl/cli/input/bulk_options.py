@@ -140,12 +140,12 @@ def act_on_all(
     from ...core.results import Acted
     from ..output.progress import progress
 
-    chosen = queue.choose(verb, where)
+    chosen = queue.ui.choose(verb, where)
     count = len(chosen.numbers)
     if not count:
         tell_unknown(queue, where.queue)
     if consent.dry_run:
-        return Acted([job.id for job in queue.each_job(chosen.where)], 0)
+        return Acted([job.id for job in queue.ui.each_job(chosen.where)], 0)
     if count and not consent.yes:
         _ask(f"{said[0]} {plural(count, 'job')}", lenient=consent.lenient)
 
@@ -153,7 +153,7 @@ def act_on_all(
         return f"{done:,} of {plural(count, 'job')} {said[1].lower()}; the rest is as it was; type it again to go on"
 
     with progress(f"{said[0]} {plural(count, 'job')}", count, left=left) as shown:
-        return queue.act_on_all(chosen, reason=reason, progress=shown.done)
+        return queue.ui.act_on_all(chosen, reason=reason, progress=shown.done)
 
 
 def tell_acted(acted: "Acted", said: tuple[str, str], consent: Consent, *, noun: str = "job") -> None:

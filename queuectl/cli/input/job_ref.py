@@ -21,7 +21,7 @@ def named_job(queue: "Queue", typed: str) -> str:
 
     Raises JobNotFound or AmbiguousJob.
     """
-    job_id = queue.match_id(typed)
+    job_id = queue.ui.match_id(typed)
     if job_id != typed:
         note(f"{escape(typed)} is taken for {escape(job_id)}")
     return job_id
@@ -47,9 +47,9 @@ def tell_unknown(queue: "Queue", name: str | None, opened: "Queue | Past | None"
 
     `opened` is the queue as it was, where that was asked for: one that had jobs then is known.
     """
-    if name is None or (near := queue.near_queues(name)) is None:
+    if name is None or (near := queue.ui.near_queues(name)) is None:
         return False
-    if opened is not None and opened.count(Filter(queue=name)):
+    if opened is not None and opened.ui.count(Filter(queue=name)):
         return False
     meant = f"did you mean {' or '.join(map(escape, near))}?" if near else "`queuectl status` names those that have"
     note(f"There is no queue {escape(name)}: it has no jobs, and no worker names it; {meant}")

@@ -36,7 +36,7 @@ def advise(queue: "Queue", enqueued: Mapping[str, int], first: str) -> None:
     `first` is the id of one of them.
     """
     if sys.stderr.isatty():
-        unserved, job = queue.unserved(list(enqueued)), queue.job(first)
+        unserved, job = queue.ui.unserved(list(enqueued)), queue.job(first)
         newly = [each for each in unserved if each.waiting <= enqueued[each.queue] or _is_news(queue, each.queue, job)]
         _tell(_limit_text(queue, job, sum(enqueued.values())), unserved_text(queue.path, newly))
 
@@ -44,7 +44,7 @@ def advise(queue: "Queue", enqueued: Mapping[str, int], first: str) -> None:
 def advise_waiting(queue: "Queue", job: "Job") -> None:
     """Print the same where somebody waits for a job just enqueued; that nobody would run it, in any case."""
     limit = _limit_text(queue, job, 1) if sys.stderr.isatty() else None
-    _tell(limit, unserved_text(queue.path, queue.unserved([job.spec.queue])))
+    _tell(limit, unserved_text(queue.path, queue.ui.unserved([job.spec.queue])))
 
 
 def cut_text(run: str, missing: int) -> str:
@@ -67,7 +67,7 @@ def _is_news(queue: "Queue", name: str, first: "Job") -> bool:
     for each in reversed(list(looked)):
         if isinstance(each.event, Enqueued):
             spec = each.event.spec
-            if spec.queue == name and (spec.run_at_us or 0) <= max(first.due_us, queue.now_us()):
+            if spec.queue == name and (spec.run_at_us or 0) <= max(first.due_us, queue.ui.now_us()):
                 return each.at_us <= went_us
         elif _served(queue, each, name):
             return True
@@ -92,7 +92,7 @@ class Holdup:
 
     def __call__(self, queues: Collection[str]) -> None:
         """Look, and tell."""
-        told = unserved_text(self._queue.path, self._queue.unserved(sorted(queues)))
+        told = unserved_text(self._queue.path, self._queue.ui.unserved(sorted(queues)))
         if told is not None and not self._is_told:
             note(told)
         self._is_told = told is not None

@@ -52,7 +52,7 @@ def chosen_columns(names: str | None) -> tuple[Column, ...]:
 def gone_workers(opened: "Queue | Past", jobs: Iterable[Job]) -> Collection[str]:
     """Return which workers of jobs that run are gone; of the past that is not known."""
     holders = sorted({job.lease.worker for job in jobs if job.lease is not None})
-    return opened.gone_workers(holders) if holders else ()
+    return opened.ui.gone_workers(holders) if holders else ()
 
 
 def state_text(job: Job, now_us: int | None = None, *, gone: Collection[str] = ()) -> str:

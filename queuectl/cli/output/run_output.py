@@ -48,7 +48,7 @@ class WantedRun(NamedTuple):
         """Whether a run was only given back: it used no attempt and printed nothing, and was not asked for."""
         if self.all_runs or self.attempt is not None or run.state != "released":
             return False
-        return not queue.output_frames(run, limit=1)
+        return not queue.ui.output_frames(run, limit=1)
 
 
 class Printer:
@@ -206,7 +206,7 @@ def _run_json(queue: "Queue", job_id: str, number: int, run: "Run", wanted: Want
             yield f', "{STREAM_NAMES[kind]}": "'
             yield from (dumps(text)[1:-1] for text in _texts(queue, run, kind, wanted.tail))
             yield '"'
-    yield f', "cut_bytes": {queue.cut_bytes(run)}}}'
+    yield f', "cut_bytes": {queue.ui.cut_bytes(run)}}}'
 
 
 def _texts(queue: "Queue", run: "Run", kind: bytes, tail: int | None) -> Iterator[str]:

@@ -38,8 +38,8 @@ class SeenQueue(NamedTuple):
 def see(queue: "Queue", tail: Tail, chosen: TopFilter) -> SeenQueue:
     """Look at the queue. Raises NoQueue when it is gone."""
     queue.admin.check_there()
-    tail.step(queue, queue.now_us())
-    found = queue.overview(state=chosen.state, queue=chosen.queue, limit=JOBS, lately=tuple(tail.ended))
+    tail.step(queue, queue.ui.now_us())
+    found = queue.ui.overview(state=chosen.state, queue=chosen.queue, limit=JOBS, lately=tuple(tail.ended))
     return SeenQueue(found, tail)
 
 

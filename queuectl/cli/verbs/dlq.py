@@ -62,7 +62,7 @@ def list_dead(session: Session, *, queue: str | None, limit: int | None, as_of: 
     """
     opened = session.seen(as_of)
     is_unknown = tell_unknown(session.reading(), queue, opened)
-    jobs = opened.each_job(filter_of(state=JobState.DEAD, queue=queue), limit=limit)
+    jobs = opened.ui.each_job(filter_of(state=JobState.DEAD, queue=queue), limit=limit)
     if as_json:
         from ...queries.json_form import job_json
 
@@ -72,7 +72,7 @@ def list_dead(session: Session, *, queue: str | None, limit: int | None, as_of: 
 
     is_first = True
     while page := list(islice(jobs, PAGE)):
-        print_dead(page, opened.now_us(), titled=is_first)
+        print_dead(page, opened.ui.now_us(), titled=is_first)
         is_first = False
     if is_first and not is_unknown:
         note("No dead jobs.")
@@ -111,7 +111,7 @@ def show_dead(ctx: click.Context, session: Session, *, job_ids: tuple[str, ...],
 
 
 def _dead(queue: "Queue", typed: str) -> "Job":
-    job = queue.job(queue.match_id(typed))
+    job = queue.job(queue.ui.match_id(typed))
     if job.state != JobState.DEAD:
         raise WrongState("show as dead", job.id, job.state, f"see `queuectl show {as_typed(job.id)}`")
     return job
@@ -189,7 +189,7 @@ def _act(
     queue = session.existing()
     if job_ids:
         with _said_as(said[0].lower(), _WHEN_RETRIED if verb == "retry" else _WHEN_PURGED):
-            act = queue.dlq_retry if verb == "retry" else queue.dlq_purge
+            act = queue.dlq.retry if verb == "retry" else queue.dlq.purge
             acted = Acted(act(named_jobs(queue, job_ids), reason=reason), 0)
     else:
         dead = (where or Filter())._replace(states=frozenset({JobState.DEAD}))

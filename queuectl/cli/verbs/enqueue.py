@@ -179,7 +179,7 @@ def _one(session: Session, job: dict[str, Any], options: dict[str, Any], reason:
     check_replace({**options, **job})
     request = from_here(request_from_mapping({**options, **job}, now_us=now_us()))
     queue = session.created()
-    done = queue.enqueue_request(request, reason=reason)
+    done = queue.ui.enqueue_request(request, reason=reason)
     if as_json:
         from ...queries.json_form import job_json
 

@@ -90,7 +90,7 @@ def command(
         raise click.UsageError("--limit is for the first, --last for the newest; choose one")
     opened = session.reading()
     after, end = _bounds(opened, since, until)
-    job = None if job is None else opened.match_id(job, or_removed=True)
+    job = None if job is None else opened.ui.match_id(job, or_removed=True)
     choice: dict[str, Any] = {"types": types or None, "job": job, "queue": queue, "actor": actor}
     if follow:
         tell_unknown(opened, queue)

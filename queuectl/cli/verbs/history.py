@@ -92,7 +92,7 @@ def _meant(queue: "Queue", name: str) -> str:
     if name == CONFIG_STREAM or name.startswith(WORKER_STREAM):
         return name
     try:
-        return queue.match_id(name, or_removed=True)
+        return queue.ui.match_id(name, or_removed=True)
     except JobNotFound as error:
         try:
             queue.history(name, lives=1)  # the archive may still have it
@@ -103,7 +103,7 @@ def _meant(queue: "Queue", name: str) -> str:
 
 def _show_family(session: Session, job_id: str, depth: int, limit: int, as_json: bool) -> None:
     queue = session.reading()
-    family = queue.family(queue.match_id(job_id, or_removed=True), depth=depth, limit=limit)
+    family = queue.family(queue.ui.match_id(job_id, or_removed=True), depth=depth, limit=limit)
     if as_json:
         from ...queries.json_form import family_json
 

@@ -71,11 +71,11 @@ def command(
         raise click.UsageError("--columns is for the table; --json gives every field")
     opened = session.seen(as_of)
     if as_of is not None and where.running_since_us is not None:  # for so long at that moment
-        where = where._replace(running_since_us=where.running_since_us - now_us() + opened.now_us())
+        where = where._replace(running_since_us=where.running_since_us - now_us() + opened.ui.now_us())
     most = SCREENFUL if limit is None and not as_json else limit or None
-    after = None if after is None else session.reading().match_id(after, or_removed=as_of is not None)
+    after = None if after is None else session.reading().ui.match_id(after, or_removed=as_of is not None)
     is_unknown = tell_unknown(session.reading(), where.queue, opened)
-    found = opened.each_job(where, order=order, limit=most, after=after)
+    found = opened.ui.each_job(where, order=order, limit=most, after=after)
     if as_json:
         from ...queries.json_form import job_json
 
@@ -89,7 +89,7 @@ def command(
         if not is_unknown:
             note(_nothing(where, after, as_of))
         return
-    shown = Rows(wanted, opened.now_us(), gone=gone_workers(opened, first))
+    shown = Rows(wanted, opened.ui.now_us(), gone=gone_workers(opened, first))
     paged_table(shown.columns, map(shown.of, chain([first], iter(lambda: list(islice(found, PAGE)), []))))
     if limit is None and opened.jobs(where, order=order, limit=1, after=first[-1].id):
         note(_more(opened, where, after, len(first), first[-1].id))
@@ -111,5 +111,5 @@ def _nothing(where: Filter, after: str | None, as_of: LogPoint | None) -> str:
 
 def _more(opened: "Queue | Past", where: Filter, after: str | None, shown: int, last: str) -> str:
     # Behind --after it is not known how many went before.
-    left = f"{max(opened.count(where) - shown, 1):,} " if where.is_counted and not after else ""
+    left = f"{max(opened.ui.count(where) - shown, 1):,} " if where.is_counted and not after else ""
     return f"... and {left}more; --limit 0 shows all, --after {escape(last)} goes on"

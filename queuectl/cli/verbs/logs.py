@@ -79,7 +79,7 @@ def command(
     if follow:
         if len(job_ids) > 1:
             raise click.UsageError("--follow is for one job; leave the others out")
-        ctx.exit(_follow(queue, queue.match_id(job_ids[0]), wanted, as_json))
+        ctx.exit(_follow(queue, queue.ui.match_id(job_ids[0]), wanted, as_json))
     found, code = do_each(job_ids, lambda typed: _found(queue, typed, wanted, as_json))
     if as_json:
         print_document(queue, ((job_id, *run) for job_id, runs in found for run in wanted.of(queue, runs)), wanted)
@@ -139,7 +139,7 @@ def _found(queue: "Queue", typed: str, wanted: WantedRun, as_json: bool) -> "tup
 
 def _meant(queue: "Queue", typed: str) -> str:
     try:
-        return queue.match_id(typed)
+        return queue.ui.match_id(typed)
     except JobNotFound as error:
         if not error.archived_at:
             raise

@@ -68,7 +68,7 @@ def _branch(session: Session, until: LogPoint, into: str, as_json: bool) -> None
     queue = session.reading()
     left = "{:,} events copied; no second queue was made; type it again".format
     with progress("Copying", left=left) as shown:
-        done = queue.branch(into, until.position, at_us=until.at_us, progress=shown.done)
+        done = queue.admin.branch(into, until.position, at_us=until.at_us, progress=shown.done)
     if as_json:
         document(
             {

@@ -82,7 +82,7 @@ def command(
     check_replace(what)
     request = from_here(request_from_mapping(what, now_us=now_us()))
     queue = session.created()
-    job = queue.enqueue_request(request, reason=reason)
+    job = queue.ui.enqueue_request(request, reason=reason)
     tell_passed(request.run_at_us, job.id)
     if as_json:
         from ...queries.json_form import job_json
@@ -156,7 +156,7 @@ class _Waiting:
         self._tell_at = inf
         if job.state == JobState.PENDING and job.runs_at_us > now_us():
             note(f"{escape(job.id)} waits for its time, {moment(job.runs_at_us)}")
-        elif job.state == JobState.PENDING and not self._queue.unserved([job.spec.queue]):
+        elif job.state == JobState.PENDING and not self._queue.ui.unserved([job.spec.queue]):
             note(f"{escape(job.id)} waits for a free slot: the workers of queue {escape(job.spec.queue)} are busy")
 
 

@@ -52,9 +52,9 @@ def command(
     seen = session.seen(as_of)
 
     def found(job_id: str) -> "_Found":
-        job = seen.job(queue.match_id(job_id, or_removed=as_of is not None))
+        job = seen.job(queue.ui.match_id(job_id, or_removed=as_of is not None))
         missing = None if as_of else _cut_bytes(queue, job)
-        return _Found(job, queue.inherited_env(job), queue.log.cause_of(job.number), queue.log.earlier(job), missing)
+        return _Found(job, queue.ui.inherited_env(job), queue.log.cause_of(job.number), queue.log.earlier(job), missing)
 
     jobs, code = do_each(job_ids, found)
     if as_json:
@@ -92,4 +92,4 @@ def _cut_bytes(queue: "Queue", job: "Job") -> int | None:
     if job.last is None:
         return None
     ended = [run for run in queue.runs(job.id) if run.state != "running"]
-    return queue.cut_bytes(ended[-1]) if ended else None
+    return queue.ui.cut_bytes(ended[-1]) if ended else None

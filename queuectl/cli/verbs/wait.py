@@ -60,7 +60,7 @@ def command(
     queue = session.reading()
     holdup = Holdup(queue)
     if job_ids:
-        jobs = queue.wait(list(dict.fromkeys(map(queue.match_id, job_ids))), timeout_s=timeout, on_look=holdup)
+        jobs = queue.wait(list(dict.fromkeys(map(queue.ui.match_id, job_ids))), timeout_s=timeout, on_look=holdup)
         _tell_named(jobs, as_json)
         is_well = all(job.state == JobState.COMPLETED for job in jobs)
     else:

@@ -16,8 +16,8 @@ def lived(cli: CommandLine) -> CommandLine:
     with cli.queue() as queue:
         for job_id in ("dead", "deadm", "donem"):
             queue.enqueue("rsync a b", id=job_id, queue="mail" if "m" in job_id else "default", max_retries=0)
-            (job,) = queue.claim("w", 1)
-            queue.complete(job) if job_id == "donem" else queue.fail(job, "no", return_code=1)
+            (job,) = queue.worker("w").claim(1)
+            queue.worker("w").complete(job) if job_id == "donem" else queue.worker("w").fail(job, "no", return_code=1)
         queue.enqueue("true", id="gone")
         queue.cancel("gone")
         for job_id in ("wait", "waitm", "later"):
@@ -163,7 +163,7 @@ def test_those_that_moved_on_are_left(cli: CommandLine) -> None:
     with Terminal(cli.words("cancel", "--state", "pending")) as terminal:
         terminal.expect("Cancel 5 jobs? [y/N]")
         with cli.queue() as queue:
-            queue.claim("w", 2, lease_s=600)
+            queue.worker("w").claim(2, lease_s=600)
         terminal.type("y\n")
         terminal.expect("Cancelled 3 jobs; left 2 jobs that had moved on")
         assert terminal.end() == 0
@@ -176,8 +176,8 @@ def test_beside_workers(cli: CommandLine) -> None:
 
     def work() -> None:
         with Queue.open(cli.db) as queue:
-            while claimed := queue.claim("w", 50):
-                queue.complete_many(claimed)
+            while claimed := queue.worker("w").claim(50):
+                queue.worker("w").complete_many(claimed)
 
     working = threading.Thread(target=work)
     working.start()

@@ -32,8 +32,10 @@ def strange(cli: CommandLine) -> CommandLine:
     with Queue.open(cli.db) as queue:
         for name, command in STRANGE.items():
             queue.enqueue(command, id=name, queue="q-" + name, priority=7, max_retries=1, backoff_base=3_000)
-            (job,) = queue.claim("w", 1)
-            queue.fail(queue.start(job), f"failed: {command[:200]}", return_code=1, duration_ms=61_000)
+            (job,) = queue.worker("w").claim(1)
+            queue.worker("w").fail(
+                queue.worker("w").start(job), f"failed: {command[:200]}", return_code=1, duration_ms=61_000
+            )
     return cli
 
 
@@ -113,17 +115,17 @@ def crowded(strange: CommandLine) -> CommandLine:
     """Return the same queue with long ids, long names of queues, workers, settings and subscriptions."""
     with Queue.open(strange.db) as queue:
         queue.enqueue("echo 仕事" * 40, id="日本語" * 40, queue="Q" * 64, max_retries=0, priority=-2_000_000_000)
-        (job,) = queue.claim("w", 1)
-        queue.fail(queue.start(job), "失敗" * 90, return_code=1, duration_ms=99_999_999)
-        queue.worker_started(LONG_ID, host="ホスト" * 30, pid=4_194_303, slots=1_000, queues=["Q" * 64, "mail"])
-        queue.worker_started("w", host="here", pid=1, slots=1)
+        (job,) = queue.worker("w").claim(1)
+        queue.worker("w").fail(queue.worker("w").start(job), "失敗" * 90, return_code=1, duration_ms=99_999_999)
+        queue.worker(LONG_ID).started(host="ホスト" * 30, pid=4_194_303, slots=1_000, queues=["Q" * 64, "mail"])
+        queue.worker("w").started(host="here", pid=1, slots=1)
         for name in ("x" * 120, "e\u0301" * 50):
             queue.enqueue("true", id=name, queue="mail")
-            queue.start(*queue.claim("w", 1, queues=["mail"]))
-        queue.config_set("shell", "/bin/" + "b" * 300, reason="理由" * 90)
+            queue.worker("w").start(*queue.worker("w").claim(1, queues=["mail"]))
+        queue.admin.config_set("shell", "/bin/" + "b" * 300, reason="理由" * 90)
         with queue.subscribe("s" * 64, follow=False) as subscription:
             list(subscription)
-        queue.make_snapshots()
+        queue.admin.make_snapshots()
     return strange
 
 
@@ -168,10 +170,10 @@ def test_a_row_is_a_line_also_in_a_pipe(cli: CommandLine) -> None:
     hostile = "a\nb\x1b]0;owned\x07\u202e"
     with cli.queue() as queue:
         queue.enqueue("true", id="a", max_retries=0)
-        (job,) = queue.claim("w")
+        (job,) = queue.worker("w").claim()
         with queue._engine.unit(actor="w") as unit:
             unit.execute([(job.number, ReleaseJob(token_of(job), hostile))])
-        job = queue.start(queue.claim("w")[0])
+        job = queue.worker("w").start(queue.worker("w").claim()[0])
         with queue._engine.unit(actor="w") as unit:
             unit.execute([(job.number, FailJob(token_of(job), RetryPolicy(1), Failure.SIGNAL, hostile, None, hostile))])
     for words in (

@@ -149,15 +149,15 @@ def hostile(tmp_path: Path) -> Iterator[CommandLine]:
     cli = CommandLine(tmp_path / f"db{HOSTILE}")
     with cli.queue() as queue:
         _add_names(queue)
-        queue.complete(queue.start(queue.claim("w", 1)[0]))
-        queue.fail(queue.start(queue.claim("w", 1)[0]), HOSTILE)
+        queue.worker("w").complete(queue.worker("w").start(queue.worker("w").claim(1)[0]))
+        queue.worker("w").fail(queue.worker("w").start(queue.worker("w").claim(1)[0]), HOSTILE)
         queue.enqueue(HOSTILE, id="bad", max_retries=0, env={"A": HOSTILE}, cwd=f"/{HOSTILE}")
-        (job,) = queue.claim("w", 1, queues=["default"])
+        (job,) = queue.worker("w").claim(1, queues=["default"])
         output = Captured(frames=encode(b"o", HOSTILE.encode()) + encode(b"e", HOSTILE.encode()))
-        queue.fail(queue.start(job), HOSTILE, return_code=1, output=output)
+        queue.worker("w").fail(queue.worker("w").start(job), HOSTILE, return_code=1, output=output)
         queue.enqueue([HOSTILE, HOSTILE], id="gone", shell=None, reason=HOSTILE)
         queue.cancel("gone", reason=HOSTILE)
-        queue.worker_started("w2", host=HOSTILE, pid=1, slots=1)
+        queue.worker("w2").started(host=HOSTILE, pid=1, slots=1)
         queue.enqueue(HOSTILE, id="runs", max_retries=0)
         queue.enqueue(HOSTILE, id="waits", queue="later", delay_s=3600)
     (tmp_path / f"file{HOSTILE}").write_text(HOSTILE)
@@ -174,7 +174,7 @@ def _add_names(queue: Queue) -> None:
     with queue._store.write() as txn:
         made = [Append(NEW, 0, (Enqueued(spec),)) for spec in specs]
         EventWriter(txn).append([*made, Append(f"worker:w{HOSTILE}", 0, (worker,))], at_us=1, actor=HOSTILE)
-    queue.replay()
+    queue.admin.replay()
 
 
 @pytest.mark.sampled(4)

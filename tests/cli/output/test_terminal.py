@@ -51,8 +51,8 @@ def test_a_history_fits_and_has_colour(cli: CommandLine) -> None:
     """So do a history and a tree; what came from a job, an actor or a reason does not command the terminal."""
     with Queue.open(cli.db, actor="ann\x1b[5m") as queue:
         queue.enqueue("true \x1b[5m日本", id="日本" * 20, max_retries=0, reason="\x1b[5m")
-        (job,) = queue.claim("w", 1)
-        queue.fail(queue.start(job), "\x1b[5m", return_code=1)
+        (job,) = queue.worker("w").claim(1)
+        queue.worker("w").fail(queue.worker("w").start(job), "\x1b[5m", return_code=1)
     for words in (["history", "日本" * 20], ["history", "--tree", "日本" * 20], ["events"]):
         sent = on_a_terminal(cli, *words)
         assert "\x1b[31mdead" in sent

@@ -23,8 +23,8 @@ def test_rates_count_the_last_minute(queue: Queue, clock: FakeClock) -> None:
     queue.enqueue("true", id="a", max_retries=0)
     queue.enqueue("true", id="b")
     followed.step(queue, clock.now_us())
-    queue.fail(queue.start(queue.claim("w")[0]), "exit code 3")
-    queue.complete(queue.claim("w")[0])
+    queue.worker("w").fail(queue.worker("w").start(queue.worker("w").claim()[0]), "exit code 3")
+    queue.worker("w").complete(queue.worker("w").claim()[0])
     for _ in range(3):
         followed.step(queue, clock.now_us())
     assert counted(followed, clock.now_us()) == {"enqueued": 2, "completed": 1, "failed": 1}
@@ -84,7 +84,10 @@ def test_the_cause_of_a_failure_can_be_read(queue: Queue, clock: FakeClock, widt
     followed = Tail()
     queue.enqueue("true", id="backup", max_retries=0)
     followed.step(queue, clock.now_us())
-    queue.fail(queue.start(queue.claim("w")[0]), f"exit code 1: rsync: {'/deep' * 20}: Permission denied (13)")
+    queue.worker("w").fail(
+        queue.worker("w").start(queue.worker("w").claim()[0]),
+        f"exit code 1: rsync: {'/deep' * 20}: Permission denied (13)",
+    )
     followed.step(queue, clock.now_us())
     [line] = panels.failures(followed, clock.now_us(), 4, width)
     text = "".join(piece for piece, _ in line)

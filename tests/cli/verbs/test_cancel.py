@@ -33,7 +33,7 @@ def test_the_worker_of_a_running_job_is_asked_to_stop_it(cli: CommandLine) -> No
     """A running job's worker is asked to stop it."""
     cli("enqueue", "a", "true")
     with cli.queue() as queue:
-        queue.start(queue.claim("w1")[0])
+        queue.worker("w1").start(queue.worker("w1").claim()[0])
     assert cli("cancel", "a").stdout == "Asked w1 to stop a\n"
     assert cli.json("history", "a")[-1]["type"] == "cancel_requested"
     assert "asked for" in cli("show", "a").stdout

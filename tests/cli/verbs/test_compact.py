@@ -20,7 +20,7 @@ def old(cli: CommandLine) -> CommandLine:
     cli.complete("done")
     cli("enqueue", '{"id":"doomed","command":"false","max_retries":0}')
     with cli.queue() as queue:
-        queue.fail(queue.start(queue.claim("w1")[0]), "exit code 1", return_code=1)
+        queue.worker("w1").fail(queue.worker("w1").start(queue.worker("w1").claim()[0]), "exit code 1", return_code=1)
     return cli
 
 
@@ -104,9 +104,9 @@ def test_interrupted_it_says_how_far_it_got(cli: CommandLine) -> None:
     """Ctrl-C ends it with 130 and says what is gone; each event is still in the log or the archive."""
     with cli.queue() as queue:
         queue.enqueue_many([JobRequest("true", f"job{n}") for n in range(20_000)])
-        while claimed := queue.claim("w1", 5_000):
-            queue.complete_many(claimed)
-        head = queue.head()
+        while claimed := queue.worker("w1").claim(5_000):
+            queue.worker("w1").complete_many(claimed)
+        head = queue.log.head()
     compact = cli.spawn("compact", "--older-than", "0s")
     wait_until(lambda: (cli.db / "archive").exists() or compact.poll() is not None)
     compact.send_signal(signal.SIGINT)

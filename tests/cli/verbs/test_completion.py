@@ -60,8 +60,8 @@ def jobs(cli: CommandLine) -> CommandLine:
     cli.kill("failed-1")
     cli("enqueue", "busy-1", "true")
     with cli.queue() as queue:
-        queue.claim("w", 1, lease_s=3600)
-        queue.worker_started("worker-1", host="h", pid=1, slots=1)
+        queue.worker("w").claim(1, lease_s=3600)
+        queue.worker("worker-1").started(host="h", pid=1, slots=1)
         queue.subscribe("mailer")
     cli("enqueue", "wait-1", "true", "--queue", "mail")
     cli("enqueue", "gone-1", "true")

@@ -86,7 +86,7 @@ def test_edit_keeps_id_and_state(cli: CommandLine, editor: Editor) -> None:
     assert [each["id"] for each in cli.json("dlq", "list")] == ["a"]
     cli("enqueue", "b", "true")
     with cli.queue() as queue:
-        queue.claim("w", 1)
+        queue.worker("w").claim(1)
     refused = cli("edit", "b", code=1).stderr
     assert "it is processing" in refused
     assert str(editor.left()[0]) in refused

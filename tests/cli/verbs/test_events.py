@@ -136,11 +136,11 @@ def test_a_follower_holds_no_old_page(full: CommandLine) -> None:
         following.stdout.readline()
         with full.queue() as queue:
             for _ in range(20):
-                queue.heartbeat("w")
-            before = queue.sizes()["used"]
+                queue.worker("w").heartbeat()
+            before = queue.admin.sizes()["used"]
             for _ in range(400):
-                queue.heartbeat("w")
-            assert queue.sizes()["used"] - before < 50 * 4096  # each write makes several pages old
+                queue.worker("w").heartbeat()
+            assert queue.admin.sizes()["used"] - before < 50 * 4096  # each write makes several pages old
     finally:
         following.terminate()
         following.communicate(timeout=10)

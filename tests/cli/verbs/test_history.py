@@ -53,9 +53,9 @@ def test_gaps_and_delays(cli: CommandLine) -> None:
     with Queue.open(cli.db, clock=clock, actor="tester") as queue:
         queue.enqueue("true", id="a")
         clock.advance(2)
-        (job,) = queue.claim("w1", 1, lease_s=90)
+        (job,) = queue.worker("w1").claim(1, lease_s=90)
         clock.advance(0.25)
-        queue.fail(queue.start(job), "exit code 3", return_code=3, duration_ms=12)
+        queue.worker("w1").fail(queue.worker("w1").start(job), "exit code 3", return_code=3, duration_ms=12)
         clock.advance(3 * 3600 + 60)
         queue.cancel("a")
     enqueued, claimed, started, failed, cancelled = cli("history", "a").stdout.splitlines()[1:]
@@ -72,7 +72,7 @@ def test_configuration_and_workers(cli: CommandLine) -> None:
     assert "max_retries: default -> 5; because: flaky disk" in cli("history", "config").stdout
     assert cli.json("history", "config")[0]["job"] is None
     with cli.queue() as queue:
-        queue.worker_started("w", host="here", pid=1, slots=3)
+        queue.worker("w").started(host="here", pid=1, slots=3)
     assert "slots 3" in cli("history", "worker:w").stdout
     assert "one of `queuectl events --type worker_started`" in cli("history", "worker:x", code=1).stderr
     cli("enqueue", "config", "true")
@@ -90,15 +90,15 @@ def related(cli: CommandLine) -> CommandLine:
     """Return a family: `top` enqueued two jobs, the first of which enqueued one with a strange id."""
     with cli.queue() as queue:
         queue.enqueue("true", id="top")
-        (top,) = queue.claim("w", 1)
-        queue.start(top)
+        (top,) = queue.worker("w").claim(1)
+        queue.worker("w").start(top)
     _as_if_from(cli, top.version, "one", "two")
     with cli.queue() as queue:
-        (one,) = queue.claim("w", 1)
-        running = queue.start(one)
+        (one,) = queue.worker("w").claim(1)
+        running = queue.worker("w").start(one)
     _as_if_from(cli, one.version, "\u65e5\u672c")
     with cli.queue() as queue:
-        queue.fail(running, "it \x1b[31mbroke", return_code=4, duration_ms=7)
+        queue.worker("w").fail(running, "it \x1b[31mbroke", return_code=4, duration_ms=7)
     return cli
 
 
@@ -185,14 +185,14 @@ def test_renewals_are_folded(cli: CommandLine) -> None:
     clock = FakeClock()
     with Queue.open(cli.db, clock=clock, actor="tester") as queue:
         queue.enqueue("true", id="a")
-        job = queue.start(queue.claim("w", 1)[0])
+        job = queue.worker("w").start(queue.worker("w").claim(1)[0])
         for _ in range(119):
             clock.advance(10)
-            queue.renew(job, lease_s=30)
-        queue.release(job)
-        job = queue.start(queue.claim("w", 1)[0])
-        queue.renew(job)
-        queue.complete(job)
+            queue.worker("w").renew(job, lease_s=30)
+        queue.worker("w").release(job)
+        job = queue.worker("w").start(queue.worker("w").claim(1)[0])
+        queue.worker("w").renew(job)
+        queue.worker("w").complete(job)
     lines = [line.split(None, 6) for line in cli("history", "a").stdout.splitlines()[1:]]
     assert [line[4] for line in lines if "renewed" in line] == ["renewed", "renewed"]
     folded, single = (line for line in lines if "renewed" in line)

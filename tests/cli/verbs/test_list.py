@@ -71,8 +71,8 @@ def test_dead_without_a_trace(cli: CommandLine) -> None:
     """A job whose worker was lost says so, where others have the code or the signal that they died of."""
     cli("enqueue", "a", "true", "--max-retries", "0")
     with cli.queue() as queue:
-        queue.start(queue.claim("w", lease_s=0.01)[0])
-        wait_until(lambda: bool(queue.recover().jobs))
+        queue.worker("w").start(queue.worker("w").claim(lease_s=0.01)[0])
+        wait_until(lambda: bool(queue.worker(queue.actor).recover().jobs))
     assert "dead (lost)" in cli("list").stdout
     assert "dead (lost)" in cli("dlq", "list").stdout
     assert cli("wait", "a", code=1).stdout == "a dead (lost)\n"
@@ -136,7 +136,7 @@ def test_a_job_removed_between_transactions(cli: CommandLine, monkeypatch: pytes
     monkeypatch.setattr(job_list, "LOOKED_AT", 2)
     with cli.queue() as queue:
         queue.enqueue_many([JobRequest("true", id=f"j{n}") for n in range(5)])
-        found = queue.each_job(Filter())
+        found = queue.ui.each_job(Filter())
         assert [next(found).id, next(found).id] == ["j4", "j3"]
         queue.cancel("j3")
         queue.clear(all=True, state=JobState.CANCELLED)
@@ -150,9 +150,9 @@ def running_for(cli: CommandLine, **seconds: int) -> None:
         for job_id, running_s in sorted(seconds.items(), key=lambda each: -each[1]):
             clock.set(max(clock.now_us(), time.time_ns() // 1000 - 10**6 * running_s))
             queue.enqueue("true", id=job_id)
-            queue.start(queue.claim("w1", lease_s=86_400)[0])
+            queue.worker("w1").start(queue.worker("w1").claim(lease_s=86_400)[0])
         queue.enqueue("true", id="claimed")
-        queue.claim("w1", lease_s=86_400)
+        queue.worker("w1").claim(lease_s=86_400)
 
 
 def test_what_hangs_is_found(cli: CommandLine) -> None:

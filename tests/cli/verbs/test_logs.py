@@ -209,13 +209,13 @@ def test_large_output_needs_little_memory(cli: CommandLine, words: list[str]) ->
     """Output of any size is shown in bounded memory, in each form."""
     cli("enqueue", "a", "true")
     with cli.queue() as queue:
-        job = queue.start(queue.claim("w1")[0])
-        path = queue.output_path(job)
+        job = queue.worker("w1").start(queue.worker("w1").claim()[0])
+        path = queue.worker("w1").output_path(job)
         path.parent.mkdir(parents=True)
         with path.open("wb") as file:
             for _ in range(2000):
                 file.write(encode(b"o", b"x" * 65_536))
-        queue.complete(job)
+        queue.worker("w1").complete(job)
     command = [sys.executable, "-c", MEASURED, "--db", str(cli.db), "logs", "a", *words]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60, check=True)
     assert int(done.stderr.split()[1]) < 64_000, done.stderr  # kB; the output has 131,000
@@ -299,13 +299,13 @@ def test_runs_only_given_back_are_left_out(cli: CommandLine) -> None:
     """A run that used no attempt and printed nothing is not shown, and said to be left out, unless asked for."""
     cli("enqueue", "a", "true")
     with cli.queue() as queue:
-        queue.release(queue.start(queue.claim("w")[0]))
-        job = queue.start(queue.claim("w")[0])
-        path = queue.output_path(job)
+        queue.worker("w").release(queue.worker("w").start(queue.worker("w").claim()[0]))
+        job = queue.worker("w").start(queue.worker("w").claim()[0])
+        path = queue.worker("w").output_path(job)
         path.parent.mkdir(parents=True)
         path.write_bytes(encode(b"o", b"begun\n"))
-        queue.release(job)
-        queue.complete(queue.start(queue.claim("w")[0]))
+        queue.worker("w").release(job)
+        queue.worker("w").complete(queue.worker("w").start(queue.worker("w").claim()[0]))
     done = cli("logs", "a")
     assert done.stderr == "Without the run of a that was given back before anything was printed; --all-runs has all\n"
     headings = [line.split(",")[0] for line in done.stdout.splitlines() if line.startswith("==> ")]

@@ -41,9 +41,9 @@ def test_a_run_that_goes_on(cli: CommandLine) -> None:
     cli("enqueue", "a", "true", "--backoff-base", "0")
     cli.kill("a", "exit code 1: it broke")
     with cli.queue() as queue:
-        wait_until(lambda: bool(queue.claim("w2")))
+        wait_until(lambda: bool(queue.worker("w2").claim()))
         claimed = cli("show", "a").stdout
-        job = queue.start(queue.job("a"))
+        job = queue.worker("w2").start(queue.job("a"))
     shown = dict(line.split("  ", 1) for line in cli("show", "a").stdout.splitlines())
     started = moment(job.started_at_us)
     assert shown["state"].strip() == f"processing, since {started}"

@@ -41,9 +41,9 @@ def test_people_see_each_count_and_what_to_do(cli: CommandLine) -> None:
 def test_workers_are_named_with_how_busy_they_are(cli: CommandLine) -> None:
     """Workers are named with how busy they are."""
     with cli.queue() as queue:
-        queue.worker_started("w1", host=os.uname().nodename, pid=os.getpid(), slots=4)
+        queue.worker("w1").started(host=os.uname().nodename, pid=os.getpid(), slots=4)
         queue.enqueue("true")
-        queue.claim("w1")
+        queue.worker("w1").claim()
     assert "w1  running, 1 of 4 slots busy" in cli("status").stdout
     assert cli.json("status")["active_workers"] == 1
 
@@ -69,7 +69,7 @@ def test_a_job_whose_worker_was_killed(cli: CommandLine) -> None:
     assert re.search(r"processing +1$", cli("status", "--queue", "mail").stdout, re.M)
     assert "gone" not in cli("list", "--as-of", str(cli.json("status")["head"])).stdout  # as the log has it
     with cli.queue() as queue:
-        queue.recover()
+        queue.worker(queue.actor).recover()
     assert "(worker gone)" not in cli("list").stdout + cli("show", "a").stdout
     assert "that is gone" not in cli("status").stdout
 
@@ -95,8 +95,8 @@ def test_thousands_of_queues(cli: CommandLine) -> None:
     """On a terminal a screenful of queues is listed, those with jobs that have not ended first; elsewhere all are."""
     with cli.queue() as queue:
         queue.enqueue_many([JobRequest("true", queue=f"q{n:04}") for n in range(60)])
-        for job in queue.claim("w", 55):
-            queue.complete(queue.start(job))
+        for job in queue.worker("w").claim(55):
+            queue.worker("w").complete(queue.worker("w").start(job))
     with Terminal(cli, "status", rows=100) as terminal:
         assert terminal.end() == 0
         lines = [line.strip() for line in terminal.screen.display]
@@ -151,7 +151,7 @@ def test_of_one_queue(cli: CommandLine) -> None:
     cli("enqueue", "a", "true")
     cli("enqueue", "b", "true", "--queue", "mail", "--max-retries", "0")
     with cli.queue() as queue:
-        queue.worker_started("w", host="elsewhere", pid=1, slots=1, queues=["default"])
+        queue.worker("w").started(host="elsewhere", pid=1, slots=1, queues=["default"])
         found = queue.status(queue="mail")
         assert (found.jobs["pending"], found.active_workers, [each.queue for each in found.unserved]) == (
             1,
@@ -189,6 +189,6 @@ def test_jobs_claimed_ahead_take_no_slot(cli: CommandLine) -> None:
     """A worker that has claimed more jobs than it has slots is shown with its slots busy, and the others beside."""
     with cli.queue() as queue:
         queue.enqueue_many(["true"] * 5)
-        queue.worker_started("w", host=host(), pid=os.getpid(), slots=2)
-        queue.claim("w", 5)
+        queue.worker("w").started(host=host(), pid=os.getpid(), slots=2)
+        queue.worker("w").claim(5)
     assert ", 2 of 2 slots busy, 3 claimed ahead" in cli("status").stdout
