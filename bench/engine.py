@@ -62,7 +62,7 @@ def measure_queue(path: Path, size: int) -> dict[str, float]:
         "enqueue": enqueued,
         "claim+complete x100": hundreds,
         "claim+complete x1000": thousands,
-        "replay events": report.events / report.seconds,
+        "replay events": report.events / report.duration_s,
         "bytes a job": on_disk,
         "memory MiB": memory,
     }

@@ -153,9 +153,9 @@ def measure_bare(store: Store, events: int) -> tuple[float, float]:
     """
     begun, worked = time.perf_counter(), spent_s()
     with no_collection():
-        for after in range(0, events, rebuild.BATCH):
+        for after in range(0, events, rebuild.EVENTS_AT_ONCE):
             with store.read() as txn:
-                for key, value in EventReader(txn).stored(after, rebuild.BATCH):
+                for key, value in EventReader(txn).stored(after, rebuild.EVENTS_AT_ONCE):
                     unpack_envelope(key, value)
     spent, busy = time.perf_counter() - begun, spent_s() - worked
     for table in VIEW_TABLES:

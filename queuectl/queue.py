@@ -19,7 +19,7 @@ from .api.jobs import Actions
 from .api.lease_holder import LeaseHolder
 from .api.log import Log
 from .api.ui import Ui
-from .core.request import check_text, check_worker
+from .core.request import POLL_S, check_text, check_worker
 from .core.settings import ALL_VARIABLES
 from .engine.group_commit import GroupCommit
 from .engine.unit_of_work import Engine
@@ -131,7 +131,7 @@ class Queue(Actions, Directories, Deprecated):
         slots: int = 1,
         queues: Sequence[str] | None = None,
         drain: bool = False,
-        poll_s: Duration = 1.0,
+        poll_s: Duration = POLL_S,
         lease_s: Duration | None = None,
         grace_s: Duration | None = None,
         reason: str | None = None,

@@ -7,7 +7,7 @@ import time
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ..core.settings import canonical, parse
 from ..core.times import microseconds, when_us
@@ -32,6 +32,7 @@ from .parts import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ..core.argument_kinds import ImportFormat
     from ..core.results import ConfigValue
     from ..core.settings import Settings
     from ..core.times import Duration, When
@@ -152,7 +153,7 @@ class Admin(Opened, called="Queue.admin"):
         self,
         files: Sequence[str | os.PathLike[str]],
         *,
-        format: Literal["jobs-json", "sqlite-jobs"],
+        format: ImportFormat,
         tables: Sequence[str] = (),
         skip_existing: bool = False,
         waiting_only: bool = False,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..retention.archived_history import Printed
     from .log import Log
 
-OUTPUT_AT_ONCE: Final = 1 << 20
+OUTPUT_BYTES_AT_ONCE: Final = 1 << 20
 
 
 class Ui(Opened, called="Queue.ui"):
@@ -121,7 +121,7 @@ class Ui(Opened, called="Queue.ui"):
         with self._store.read() as txn:
             return reading.unserved(txn, self._store.path, self._clock.now_us(), queues)
 
-    def output_frames(self, run: Run, start: int = 0, *, limit: int = OUTPUT_AT_ONCE) -> bytes:
+    def output_frames(self, run: Run, start: int = 0, *, limit: int = OUTPUT_BYTES_AT_ONCE) -> bytes:
         """Return what a run has printed so far, as frames: up to `limit` bytes from the offset `start` on.
 
         Nothing where there is no more. The last frame may be incomplete. Of an archived job it is read

@@ -10,10 +10,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from functools import wraps
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 from ..display import shown, shown_with_kind
 from ..errors import InvalidInput
+
+ImportFormat: TypeAlias = Literal["jobs-json", "sqlite-jobs"]
+"""Where jobs of other queues can be taken in from: a jobs.json with its dlq.json, or tables of a SQLite file."""
+
+IMPORT_FORMATS: Final[tuple[str, ...]] = get_args(ImportFormat)
 
 LARGEST: Final = 2**63 - 1
 """Of a whole number: what the log and its keys have room for."""
@@ -169,6 +174,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "str | Sequence[str]": Kind(_may_be_one(is_text), "a text, or a list of texts"),
     "Act": Kind(lambda value: is_text(value) and value in ("cancel", "retry", "remove"), "cancel, retry or remove"),
+    "ImportFormat": Kind(lambda value: is_text(value) and value in IMPORT_FORMATS, " or ".join(IMPORT_FORMATS)),
     "str | os.PathLike[str]": Kind(_is_path, "a path"),
     "Sequence[str | os.PathLike[str]]": Kind(_are(_is_path), "a list of paths"),
     "Sequence[str]": Kind(_are(is_text), "a list of texts"),

@@ -28,7 +28,7 @@ BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
     "token": _COUNT,
     "attempt": _COUNT,
     "attempts": _COUNT,
-    "size": _COUNT,
+    "size_bytes": _COUNT,
     "duration_ms": _COUNT,
     "return_code": _WHOLE,
     "pid": (0, MOST_PID),

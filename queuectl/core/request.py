@@ -30,6 +30,9 @@ COMMAND_BYTES: Final = 65_536
 ID_CHARS: Final = 120
 """The longest id: 480 bytes at the most, under LMDB's 511 for a key."""
 
+POLL_S: Final = 1.0
+"""How often a worker looks for jobs that nobody rang for, unless told otherwise."""
+
 LEAST_POLL_S: Final = 0.05
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -22,7 +22,7 @@ from .unit_of_work import Engine, Unit
 if TYPE_CHECKING:
     from ..core.results import Bulk
 
-CHUNK: Final = 10_000
+JOBS_AT_ONCE: Final = 10_000
 """Jobs in a transaction."""
 
 
@@ -76,18 +76,18 @@ def enqueue_all(
     given = [request_of(request, now_us=wall_us) for request in requests]
     taken = Inheritance(environment(), settings.inherit_env)
     specs = specify_all(given, clock=engine.clock, settings=settings, now_us=now_us, inheritance=taken)
-    if len(specs) > CHUNK and not skip_existing:
+    if len(specs) > JOBS_AT_ONCE and not skip_existing:
         _check_ids(engine.store, given)
     done: list[str] = []
     replacing = _replacing(given)
-    for start in range(0, len(specs), CHUNK):
-        chunk = specs[start : start + CHUNK]
+    for start in range(0, len(specs), JOBS_AT_ONCE):
+        chunk = specs[start : start + JOBS_AT_ONCE]
         txn = None
         try:
             with engine.unit(reason=reason, rings=True) as unit:
                 txn = unit.txn
-                ours = _ours(given[start : start + CHUNK])
-                places = [place - start for place in replacing if start <= place < start + CHUNK]
+                ours = _ours(given[start : start + JOBS_AT_ONCE])
+                places = [place - start for place in replacing if start <= place < start + JOBS_AT_ONCE]
                 gone = _remove_replaced(unit, chunk, places, skip_existing=skip_existing)
                 unit.keep_environments(taken.kept)
                 enqueued = unit.enqueue(chunk, skip_existing=skip_existing, ours=ours)
@@ -143,9 +143,9 @@ def _remove_replaced(unit: Unit, specs: Sequence[JobSpec], places: Sequence[int]
 
 def _check_ids(store: Store, requests: Sequence[JobRequest]) -> None:
     taken: set[str] = set()
-    for start in range(0, len(requests), CHUNK):
+    for start in range(0, len(requests), JOBS_AT_ONCE):
         with store.read() as txn:
-            for line, request in enumerate(requests[start : start + CHUNK], start + 1):
+            for line, request in enumerate(requests[start : start + JOBS_AT_ONCE], start + 1):
                 job_id = request.id
                 if job_id is None:
                     continue

@@ -119,7 +119,9 @@ def _check_captured(output: Captured) -> None:
 
 
 def _is_output(each: object) -> bool:
-    return isinstance(each, Output) and is_count(each.size) and type(each.sha256) is bytes and len(each.sha256) == 32
+    return (
+        isinstance(each, Output) and is_count(each.size_bytes) and type(each.sha256) is bytes and len(each.sha256) == 32
+    )
 
 
 def command_of(result: Result, policies: Iterator[RetryPolicy]) -> JobCommand:

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 from ..store.store import Transaction
 from .unit_of_work import Engine, Unit
 
-MOST_AT_ONCE: Final = 200
+WORK_AT_ONCE: Final = 200
 """Pieces of work in a transaction: more would keep other processes waiting."""
 
 _Value = TypeVar("_Value")
@@ -71,7 +71,7 @@ class GroupCommit:
 
         Those that nobody waits for any more go as well.
         """
-        most = 0 if get_ident() == main_thread().ident else MOST_AT_ONCE - 1
+        most = 0 if get_ident() == main_thread().ident else WORK_AT_ONCE - 1
         others: list[_Asked] = []
         for each in list(self._waiting):
             is_with = len(others) < most and each.reason == asked.reason

@@ -16,7 +16,7 @@ from ..queries import job_list
 from ..store.store import Store
 from .unit_of_work import Engine, JobOrder, Unit
 
-CHUNK: Final = 1_000
+JOBS_AT_ONCE: Final = 1_000
 """Jobs in a transaction."""
 
 COMMANDS: Final[Mapping[Act, JobCommand]] = {"cancel": CancelJob(), "retry": RequeueJob(), "remove": RemoveJob()}
@@ -77,8 +77,8 @@ def act_on_all(
     `progress` is called with the number looked at after each transaction.
     """
     command, ids, left, asked = COMMANDS[chosen.verb], list[str](), 0, 0
-    for start in range(0, len(chosen.numbers), CHUNK):
-        some = chosen.numbers[start : start + CHUNK]
+    for start in range(0, len(chosen.numbers), JOBS_AT_ONCE):
+        some = chosen.numbers[start : start + JOBS_AT_ONCE]
         with engine.unit(reason=reason, rings=True) as unit:
             found = [job for number in some if (job := unit.views.job(number)) and chosen.where.fits(job)]
             _, refused = unit.execute_each([(job.number, command) for job in found])

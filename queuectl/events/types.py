@@ -60,6 +60,15 @@ class JobSpec(Frozen):
     `due_us` the same by the log's time, where that is ahead.
     """
 
+    # A new field goes last, with a default that leaves the stored bytes of jobs without it as they are. It needs: a
+    # field of JobRequest, its check, and Intake.specify (core/request.py); a key in mappings (core/job_mapping.py)
+    # and an argument of Queue.enqueue (api/jobs.py); an option (cli/input/job_options.py); limits for an event from a
+    # file (core/event_limits.py); its JSON form (queries/json_form.py) and its line of `show`
+    # (cli/output/job_text.py); a place in the form of the page (web/page/new.js); what the worker does by it
+    # (worker/invocations.py, worker/attempt.py); docs/log-format.md. If an edit may change it: a field of Edited too,
+    # core/edit.py, and _FIELDS in cli/output/event_text.py. If it decides where a job lies: `place`
+    # (projections/views.py) and VIEWS_VERSION (projections/layout.py).
+
     id: str
     command: Command = field(name="cmd")
     queue: str = field(default=DEFAULT_QUEUE, name="q")
@@ -90,7 +99,7 @@ class JobSpec(Frozen):
 class Output(Frozen, array_like=True):
     """What one output stream of an attempt amounted to; the content lies beside the log."""
 
-    size: int
+    size_bytes: int
     sha256: bytes
 
 

@@ -33,7 +33,7 @@ from ..system.interrupts import suppress_own
 from . import snapshot_files
 from .snapshot_files import Snapshot
 
-BATCH: Final = 10_000
+EVENTS_AT_ONCE: Final = 10_000
 """A read transaction on the live store lives no longer than as many events."""
 
 
@@ -323,7 +323,7 @@ def _checked(store: Store, head: int) -> list[int]:
 
 def _fold(store: Store, views: Store, after: int, upto: int, progress: Progress | None) -> None:
     cut = _cut(store)
-    for start, end in pairwise([*range(after, upto, BATCH), upto]):
+    for start, end in pairwise([*range(after, upto, EVENTS_AT_ONCE), upto]):
         rows = stored(store, start, end)
         with views.write() as txn:
             shown = Views(txn)

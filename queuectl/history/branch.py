@@ -31,7 +31,7 @@ from ..system.files import (
 )
 from ..system.host import absolute
 from ..system.interrupts import own
-from .as_of import BATCH, Moment, stored, views_at
+from .as_of import EVENTS_AT_ONCE, Moment, stored, views_at
 
 RunKey = tuple[int, int]
 """A job's number and a run's token: what its output is found by."""
@@ -100,7 +100,7 @@ def _is_cut_at(recorded: Recorded, cut: int) -> bool:
 def _copy_log(store: Store, made: Store, upto: int, progress: Progress | None) -> list[RunKey]:
     """Copy the stored events; returns the runs that printed something."""
     runs: list[RunKey] = []
-    for start, end in pairwise([*range(0, upto, BATCH), upto]):
+    for start, end in pairwise([*range(0, upto, EVENTS_AT_ONCE), upto]):
         if rows := stored(store, start, end):
             copied = decode_all(rows)
             with made.write() as txn:
@@ -128,8 +128,8 @@ def _printed(copied: Sequence[Recorded]) -> list[RunKey]:
 def _copy_outputs(store: Store, made: Store, runs: Sequence[RunKey]) -> tuple[int, list[RunKey]]:
     """Copy what lies in the store; returns how many that were, and the runs whose output does not lie there."""
     elsewhere: list[RunKey] = []
-    for start in range(0, len(runs), BATCH):
-        some = runs[start : start + BATCH]
+    for start in range(0, len(runs), EVENTS_AT_ONCE):
+        some = runs[start : start + EVENTS_AT_ONCE]
         with store.read() as txn, made.write() as target:
             elsewhere += [run for run in some if not _copy_output(txn, target, run)]
     return len(runs) - len(elsewhere), elsewhere

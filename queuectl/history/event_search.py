@@ -15,7 +15,7 @@ from ..queries.jobs import find_stream
 from ..store.event_reader import EventReader
 from ..store.store import Store, Transaction
 
-AT_ONCE: Final = 10_000
+EVENTS_AT_ONCE: Final = 10_000
 """A read transaction lives no longer than as many events: an old one keeps the file growing."""
 
 KNOWN: Final = 10_000
@@ -48,7 +48,7 @@ def in_order(store: Store, choice: EventChoice, after: int, until: int | None) -
             if after >= end:
                 return
             if choice.job is None:
-                batch = list(log.read(after, AT_ONCE, until=end))
+                batch = list(log.read(after, EVENTS_AT_ONCE, until=end))
                 last = batch[-1].position if batch else end
             else:
                 its = log.read_stream(find_stream(txn, choice.job), after=after)
@@ -70,7 +70,7 @@ def newest(store: Store, choice: EventChoice, count: int, after: int, until: int
         with store.read() as txn:
             log = EventReader(txn)
             below = log.head() if below is None else min(below, log.head())
-            batch = list(islice(log.read_back(below + 1), min(AT_ONCE, size)))
+            batch = list(islice(log.read_back(below + 1), min(EVENTS_AT_ONCE, size)))
             chosen = [each for each in batch if each.position > after and fits(txn, each)]
         found += chosen[: count - len(found)]
         if not batch or batch[-1].position <= after + 1:

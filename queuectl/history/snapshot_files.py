@@ -19,13 +19,13 @@ from ..store.directory import advice_on, lock
 from ..store.store import Store
 from ..system.files import make_private, new_file, whole_file
 from ..system.interrupts import own, suppress_own
-from ..system.queue_files import MAKING, SNAPSHOTS
+from ..system.queue_files import DATA_FILE, MAKING, SNAPSHOTS
 from ..system.untrusted import json_object, position_of, whole_number
 
 SUFFIX: Final = ".snapshot"
 FORMAT: Final = 1
 
-AT_MOST: Final = 20
+PARTS: Final = 20
 """Into how many parts a long log is cut; there are up to twice as many snapshots before some are thinned out."""
 
 LEVEL: Final = 6
@@ -85,7 +85,7 @@ def unpack_into(snapshot: Snapshot, directory: Path) -> bool:
             if file_digest(file, "sha256").digest() != snapshot.sha256:
                 return False
             file.seek(start)
-            with new_file(directory / "data.mdb") as content:
+            with new_file(directory / DATA_FILE) as content:
                 limit = _LEAST_BYTES + snapshot.file_bytes * _TIMES_AT_MOST
                 for piece in zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES).read_to_iter(
                     file, read_size=_PIECE_BYTES, write_size=_PIECE_BYTES
@@ -130,7 +130,7 @@ def remove(queue_path: Path, position: int) -> None:
 
 def interval(head: int, setting: int) -> int:
     """Return how many events lie between two snapshots of a log of this length; 0 where none are wanted."""
-    return max(setting, head // AT_MOST) if setting else 0
+    return max(setting, head // PARTS) if setting else 0
 
 
 def missing(there: Sequence[int], first: int, head: int, every: int) -> list[int]:
@@ -192,7 +192,7 @@ def _compress(directory: Path) -> tuple[Path, bytes]:
     import zstandard
 
     packed, digest = directory / "packed", sha256()
-    with (directory / "data.mdb").open("rb") as content, new_file(packed) as file:
+    with (directory / DATA_FILE).open("rb") as content, new_file(packed) as file:
         for piece in zstandard.ZstdCompressor(level=LEVEL).read_to_iter(content, read_size=_PIECE_BYTES):
             digest.update(piece)
             file.write(piece)

@@ -22,7 +22,7 @@ from ..system.clock import Clock
 
 TABLE: Final = "subscriptions"
 
-BATCH: Final = 1_000
+EVENTS_AT_ONCE: Final = 1_000
 """Events in a batch, at the most."""
 
 LOOK_EVERY_S: Final = 0.05
@@ -79,7 +79,7 @@ class Subscription:
         self.ack()  # also where it was closed meanwhile: the batch before is done with
         while self._is_open:
             with self._store.read() as txn:
-                batch = list(EventReader(txn).read(self._given, BATCH))
+                batch = list(EventReader(txn).read(self._given, EVENTS_AT_ONCE))
             if batch:
                 last = batch[-1].position
                 self.gone += last - self._given - len(batch)

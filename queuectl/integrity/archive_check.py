@@ -39,7 +39,7 @@ class Provenance:
         """How many segments there are, and how many archived events are in them."""
         self.told = ""
         """What this proves, in words."""
-        self.seconds = 0.0
+        self.duration_s = 0.0
         self._store = store
         self._cut = cut
         self._chain = chain
@@ -65,7 +65,7 @@ class Provenance:
                 self.told = "the archive has them, but the log itself is damaged below that position"
             else:
                 yield from self._follow_chain(watched)
-        self.seconds = round(time.monotonic() - begun, 6)
+        self.duration_s = round(time.monotonic() - begun, 6)
 
     def _expected(self) -> tuple[list[Path], dict[int, bytes | None], bytes]:
         """Return where to look, and for each segment the SHA-256 that it was sealed with, where the log has it."""

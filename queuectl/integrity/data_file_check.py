@@ -21,7 +21,7 @@ from ..system import subprocess_task
 from ..system.interrupts import suppress_own
 from ..system.shortage import unseen
 
-AT_ONCE: Final = 10_000
+EVENTS_AT_ONCE: Final = 10_000
 """Events in a read transaction."""
 
 
@@ -78,7 +78,9 @@ def _check_log(store: Store) -> Sound:
             log = EventReader(txn)
             batch = 0
             # EventReader.read sees to the gaps and decodes; the chain wants the bytes.
-            for (key, value), recorded in zip(txn.scan(LOG, key_of(after + 1)), log.read(after, AT_ONCE), strict=False):
+            for (key, value), recorded in zip(
+                txn.scan(LOG, key_of(after + 1)), log.read(after, EVENTS_AT_ONCE), strict=False
+            ):
                 after, batch = recorded.position, batch + 1
                 check_event(recorded, log.version)
                 if wrong := chain.add(key, value):

@@ -1,4 +1,7 @@
-"""What is wrong with a queue, and what to type: one function a check, a table of checks.
+"""What is wrong with a queue, and what to type: one function a check.
+
+A new check is a function that yields Troubles, with its line in DIRECTORY_CHECKS, if it must not open the store,
+or in STORE_CHECKS.
 
 Changes nothing but the slots of readers that were killed, which it frees. Runs in a process of its
 own, so that a file which the engine cannot bear is a finding like any other.
@@ -34,14 +37,25 @@ from ..system.clock import SystemClock
 from ..system.disk_space import is_lock_without_room
 from ..system.files import exists, is_left, left_behind
 from ..system.interrupts import own
-from ..system.queue_files import ARCHIVE, DOORBELLS, MAKING, NEW, OUTPUTS, PARTIAL, SNAPSHOTS, WORKERS
+from ..system.queue_files import (
+    ARCHIVE,
+    DATA_FILE,
+    DOORBELLS,
+    LMDB_LOCK_FILE,
+    MAKING,
+    NEW,
+    OUTPUTS,
+    PARTIAL,
+    SNAPSHOTS,
+    WORKERS,
+)
 
 State = Literal["ok", "warning", "problem"]
 
 NEARLY_FULL: Final = 0.8
 """Of the map; LMDB refuses to write once it is full."""
 
-LITTLE_BYTES: Final = 64 << 20
+SCARCE_BYTES: Final = 64 << 20
 LOW_BYTES: Final = 1 << 30
 """Free disk space below which there is a problem, and below which there is a warning."""
 
@@ -68,7 +82,7 @@ _HALF_MADE: Final = (
 _WRITING: Final = ("queuectl compact", "queuectl config", "queuectl replay", "queuectl worker", "rm ")
 """How commands begin that change the queue."""
 
-_FILES: Final = ("data.mdb", "lock.mdb", "open.lock")
+_FILES: Final = (DATA_FILE, LMDB_LOCK_FILE, "open.lock")
 _ROWS_AT_ONCE: Final = 10_000
 
 
@@ -114,7 +128,7 @@ def _messages(directory: Path) -> Iterator[dict[str, Any]]:
     try:
         refuse_irregular(directory)
         half_made.refuse_none(directory)
-        for name, look in OUTSIDE.items():
+        for name, look in DIRECTORY_CHECKS.items():
             yield from _findings(name, look(directory))
         if half_made.holds_nothing(directory):
             half_made.refuse_lost(directory)
@@ -123,7 +137,7 @@ def _messages(directory: Path) -> Iterator[dict[str, Any]]:
             return
         with Store.open(directory, create=False, read_only=True) as store:
             yield from _findings("open", iter(()))
-            for name, check in INSIDE.items():
+            for name, check in STORE_CHECKS.items():
                 yield from _checked(name, check, store)
     except QueuectlError as error:
         yield Finding("open", "problem", str(error), _way_out(error))._asdict()
@@ -206,19 +220,20 @@ def _disk(path: Path) -> Iterator[Trouble]:
     found = os.statvfs(path)
     free = found.f_bavail * found.f_frsize
     if free < LOW_BYTES:
-        state: State = "problem" if free < LITTLE_BYTES else "warning"
+        state: State = "problem" if free < SCARCE_BYTES else "warning"
         what = (
             f"{free >> 20:,} MiB are free on the disk at {path}; `compact` takes some itself, unless DIR is on another"
         )
         yield state, what, "queuectl compact --older-than 30d --archive DIR"
 
 
-OUTSIDE: Final[dict[str, Callable[[Path], Iterator[Trouble]]]] = {
+DIRECTORY_CHECKS: Final[dict[str, Callable[[Path], Iterator[Trouble]]]] = {
     "file system": _file_system,
     "mount": _mount,
     "permissions": _permissions,
     "disk": _disk,
 }
+"""Name of a check -> what looks at the directory, before the store is opened."""
 
 
 # From inside
@@ -380,7 +395,7 @@ def _known_workers(store: Store) -> Sequence[str]:
 
 _REPLAY: Final = "queuectl replay"
 
-INSIDE: Final[dict[str, Callable[[Store], Iterator[Trouble]]]] = {
+STORE_CHECKS: Final[dict[str, Callable[[Store], Iterator[Trouble]]]] = {
     "readers": _readers,
     "map": _map,
     "clock": _clock,
@@ -393,3 +408,4 @@ INSIDE: Final[dict[str, Callable[[Store], Iterator[Trouble]]]] = {
     "shell": _shell,
     "leftovers": _leftovers,
 }
+"""Name of a check -> what asks the open store."""

@@ -134,10 +134,10 @@ class _Walk:
         yield from problems("log", self._problems)
         yield from problems("streams", self._astray)
         yield from problems("outputs", self._outputs.problems)
-        seconds = seconds_since(self._begun) - self._outputs.seconds
+        seconds = seconds_since(self._begun) - self._outputs.duration_s
         yield {"is": "part", "part": "log", "events": audit.events, "streams": streams, "seconds": seconds}
         if not self._log_only:
-            yield {"is": "part", "part": "outputs", "runs": self._outputs.checked, "seconds": self._outputs.seconds}
+            yield {"is": "part", "part": "outputs", "runs": self._outputs.checked, "seconds": self._outputs.duration_s}
         yield from self._tell_archive()
         yield {
             "is": "head",
@@ -155,7 +155,7 @@ class _Walk:
         if not self._problems:
             yield from (problem("log", Problem(0, each)) for each in ahead_of_log(self._store))
         if archive.segments:
-            told = {"segments": archive.segments, "events": archive.events, "seconds": archive.seconds}
+            told = {"segments": archive.segments, "events": archive.events, "seconds": archive.duration_s}
             yield {"is": "part", "part": "archive", **told}
         if missing := self._cut and self._head - self._audit.events:
             what = f"{missing:,} events up to position {self._cut} are not in the store: retention let them go"
@@ -236,4 +236,4 @@ def _look(txn: Transaction) -> FindEvent:
 
 
 def _told(output: Output | None) -> Told | None:
-    return None if output is None else (output.size, output.sha256)
+    return None if output is None else (output.size_bytes, output.sha256)

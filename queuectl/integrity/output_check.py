@@ -24,7 +24,7 @@ class OutputCheck:
         self._store = store
         self.problems = Problems()
         self.checked = 0
-        self.seconds = 0.0
+        self.duration_s = 0.0
 
     def check(self, txn: Transaction, ended: list[PrintedRow]) -> list[PrintedRow]:
         """Check the outputs that lie in the store; returns the runs whose output ought to lie in a file."""
@@ -40,7 +40,7 @@ class OutputCheck:
             else:
                 self.checked += 1
                 self._say(position, fault(kept, stdout, stderr))
-        self.seconds += seconds_since(begun)
+        self.duration_s += seconds_since(begun)
         return large
 
     def check_files(self, large: list[PrintedRow]) -> None:
@@ -58,7 +58,7 @@ class OutputCheck:
             except own(OSError) as error:
                 what = f"what the run printed cannot be read: {error.strerror}"
                 self.problems.append(Problem(position, what, is_damage=not hindrance(error)))
-        self.seconds += seconds_since(begun)
+        self.duration_s += seconds_since(begun)
 
     def _say(self, position: int, what: str) -> None:
         if what:

@@ -18,6 +18,7 @@ from ..store.directory import is_used
 from ..store.store import Store, key_of
 from ..store.tables import LOG
 from ..system import subprocess_task
+from ..system.queue_files import DATA_FILE
 from ..system.shortage import hindrance
 from ..system.subprocess_task import Message
 from . import log_check, views_check
@@ -106,4 +107,4 @@ def _file(path: Path) -> Iterator[Message]:
         yield problem("file", of_error(error))
         return
     yield from (problem("file", Problem(0, f"data.mdb: {each}")) for each in found)
-    yield {"is": "part", "part": "file", "bytes": (path / "data.mdb").stat().st_size, "seconds": seconds_since(begun)}
+    yield {"is": "part", "part": "file", "bytes": (path / DATA_FILE).stat().st_size, "seconds": seconds_since(begun)}

@@ -15,6 +15,7 @@ from ..projections import layout, rebuild
 from ..store.store import Store
 from ..system.files import scratch_directory
 from ..system.interrupts import own
+from ..system.queue_files import DATA_FILE
 from ..system.subprocess_task import Message
 from .findings import of_error, problem, seconds_since
 
@@ -64,7 +65,7 @@ def _second_set(path: Path) -> Iterator[Store]:
 
 def _is_ours(path: Path) -> bool:
     """Whether this process may write to a queue, and leaves nothing there that its user could not."""
-    places = (path, path / "data.mdb")
+    places = (path, path / DATA_FILE)
     return all(os.access(each, os.W_OK) and each.stat().st_uid == os.geteuid() for each in places)
 
 

@@ -22,7 +22,7 @@ HELD_JOBS = 50_000
 HELD_BYTES = 32 << 20
 """Jobs are written and forgotten when so many are in memory, or when so many bytes were read for them."""
 
-PORTION = 5_000
+ROWS_AT_ONCE = 5_000
 """Rows to a write transaction: some 20 ms of the one lock that workers need too."""
 
 Write = Callable[[Transaction], None]
@@ -119,7 +119,7 @@ class Fold:
 
 
 def _portions(items: list[_Item]) -> Iterator[list[_Item]]:
-    return (items[start : start + PORTION] for start in range(0, len(items), PORTION))
+    return (items[start : start + ROWS_AT_ONCE] for start in range(0, len(items), ROWS_AT_ONCE))
 
 
 def _queues_touched(found: Mapping[str, Change]) -> list[bytes]:

@@ -23,7 +23,7 @@ SMALL: Final = frozenset({config.TABLE, marks.TABLE, workers.TABLE})
 `marks` has a row for each queue that has jobs: 20,000 queues keep writers waiting for 30 ms.
 """
 
-ROWS = 10_000
+ROWS_AT_ONCE = 10_000
 """Rows of each set to a read transaction: some 10 ms."""
 
 LARGE_ROWS = 500
@@ -52,7 +52,7 @@ class Comparison:
         if table is None:
             return False
         start = self._unread[table]
-        most = min(ROWS, LARGE_ROWS) if table == environments.TABLE else ROWS
+        most = min(ROWS_AT_ONCE, LARGE_ROWS) if table == environments.TABLE else ROWS_AT_ONCE
         mine = list(islice(live.scan(table, start), most))
         other = list(islice(live.shadow().scan(table, start), most))
         ends = [rows[-1][0] for rows in (mine, other) if len(rows) == most]

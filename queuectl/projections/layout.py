@@ -7,7 +7,13 @@ from ..store.store import Store, Transaction
 from ..store.tables import META, VERSION_OF_VIEWS
 
 VIEWS_VERSION: Final = 11
-"""The layout of the views; raised when a row or a table of them changes, so that they are rebuilt."""
+"""The layout of the views; raised when a row or a table of them changes, so that they are rebuilt.
+
+A new view needs a module here for its table; the table's name in VIEW_TABLES (`store/tables.py`); its rows, from
+`changes` or `Views._apply_named` (`views.py`), and where it is no function of jobs from `bulk_fold.py` too; its
+name in SMALL (`compare.py`) if it has few rows; this number raised; and its line in docs/architecture.md, "The
+views".
+"""
 
 
 def is_outdated(store: Store) -> bool:

@@ -29,7 +29,7 @@ from .row_codec import scan
 from .stream_walk import Folded, Numbers, fold, is_gone, named_events, numbers, spans
 from .views import PROMOTE_LIMIT, Views
 
-BATCH = 10_000
+EVENTS_AT_ONCE = 10_000
 """Events to a read transaction: some 50 ms."""
 
 REST = 500
@@ -54,8 +54,13 @@ class ReplayReport(NamedTuple):
     events: int
     differences: list[str]
     swapped: bool
-    seconds: float
+    duration_s: float
     held_s: float
+
+    @property
+    def seconds(self) -> float:
+        """The duration, by the name that it had before."""
+        return self.duration_s
 
 
 class Rebuilt(NamedTuple):
@@ -140,7 +145,7 @@ class _Rebuild:
         """Do all of it."""
         fold_s, compare_s = _timed(self._walk), 0.0
         while True:
-            fold_s += _timed(lambda: self._catch_up(BATCH))
+            fold_s += _timed(lambda: self._catch_up(EVENTS_AT_ONCE))
             compare_s += _timed(self._compare)
             fold_s += _timed(lambda: self._catch_up(REST))
             differences, held_s = self._conclude(swap)
@@ -223,7 +228,7 @@ class _Rebuild:
         """Fold the next events, and give how many are left."""
         before = self._fold.applied
         with self._store.read() as txn:
-            head = self._fold_on(txn, BATCH)
+            head = self._fold_on(txn, EVENTS_AT_ONCE)
         left = head - self._fold.applied
         if self._progress and self._fold.applied > before:
             self._progress(self._fold.events, self._fold.events + left)
@@ -305,7 +310,7 @@ class _Rebuild:
             begun = time.perf_counter()
             shadow, head = self._checked(txn), EventReader(txn).head()
             while self._fold.applied < head:
-                self._fold_on(txn, BATCH)
+                self._fold_on(txn, EVENTS_AT_ONCE)
                 for write in self._writes():
                     write(shadow)
                 self._written = self._fold.applied

@@ -21,13 +21,13 @@ from ..store.tables import LOG, STREAMS
 from .row_codec import seal_all
 from .views import Moved, changes, is_let_go, recounted
 
-PORTION: Final = 5_000
+JOBS_AT_ONCE: Final = 5_000
 """Jobs that are folded, and written, together."""
 
 HELD_BYTES: Final = 32 << 20
 """Bytes of events that may be in memory for them; where there are more, fewer jobs are taken, one at the least."""
 
-READ_AT_ONCE: Final = 500
+EVENTS_AT_ONCE: Final = 500
 """Events that are read before it is looked at how many bytes they are."""
 
 
@@ -59,7 +59,7 @@ def fold(store: Store, *, head: int, promoted_us: int, after: int = 0, until: in
     Jobs that retention lets go of meanwhile may be among them or not: the event that says so comes after `head`, and
     takes them out. Raises what stops a replay: CorruptLog, NewerFormat or IllegalTransition.
     """
-    portion, until = PORTION, head if until is None else until
+    portion, until = JOBS_AT_ONCE, head if until is None else until
     while after < until:
         with store.read() as txn:
             sweeps = [each.event for each in EventReader(txn).read_stream(RETENTION_STREAM) if each.position <= head]
@@ -71,7 +71,7 @@ def fold(store: Store, *, head: int, promoted_us: int, after: int = 0, until: in
                 continue
             after = int.from_bytes(rows[-1][0], "big") if len(rows) == portion else until
             folded = _fold(streams, sweeps, promoted_us, after)
-        portion = min(2 * portion, PORTION)
+        portion = min(2 * portion, JOBS_AT_ONCE)
         yield folded
 
 
@@ -157,8 +157,8 @@ def _followed(
     while going:
         going.sort(key=itemgetter(0))  # reading in order is fast
         found: list[Row] = []
-        for start in range(0, len(going), READ_AT_ONCE):
-            rows = txn.get_many(LOG, [each[0].to_bytes(8, "big") for each in going[start : start + READ_AT_ONCE]])
+        for start in range(0, len(going), EVENTS_AT_ONCE):
+            rows = txn.get_many(LOG, [each[0].to_bytes(8, "big") for each in going[start : start + EVENTS_AT_ONCE]])
             left -= sum([len(value) for _, value in rows])
             if left < 0:
                 raise _TooLarge

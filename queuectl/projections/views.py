@@ -10,7 +10,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core.job import ENDED, Job, JobState, evolve
-from ..events.types import ConfigChanged, Enqueued, EnvironmentKept, Recorded, Removed, RetentionApplied, Stream
+from ..events.types import (
+    ConfigChanged,
+    Enqueued,
+    EnvironmentKept,
+    Recorded,
+    Removed,
+    RetentionApplied,
+    Stream,
+    WorkerStarted,
+    WorkerStopped,
+    WorkerStopping,
+)
 from ..store.store import Row, Transaction
 from ..system.packing import pack_all
 from . import (
@@ -206,8 +217,10 @@ class Views:
         elif isinstance(event, RetentionApplied):
             self.flush()
             self.let_go(recorded, event, self._meant_by(event))
-        else:
+        elif isinstance(event, WorkerStarted | WorkerStopping | WorkerStopped):
             workers.apply(self._txn, recorded)
+        else:
+            raise AssertionError(f"no view says what becomes of {type(event).__name__}, an event of no job")
 
     def _meant_by(self, event: RetentionApplied) -> Iterator[int]:
         # A log that retention has cut no longer tells of them; one put together again with its archive does.

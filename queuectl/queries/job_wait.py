@@ -23,7 +23,7 @@ from . import job_list
 LOOK_S: Final = 5.0
 """How often it is asked what holds the jobs up."""
 
-AT_ONCE: Final = 10_000
+EVENTS_AT_ONCE: Final = 10_000
 """Events to a read transaction."""
 
 FOR_EVER_S: Final = 10 * 366 * 86_400.0
@@ -129,21 +129,23 @@ class Meant:
         counts = {state: found[state] for state in JobState if state in ENDED}
         others = [(number, state) for number, state in self._ended.items() if state not in (None, JobState.COMPLETED)]
         named: list[tuple[str, JobState]] = []
-        for start in range(0, len(others), AT_ONCE):
+        for start in range(0, len(others), EVENTS_AT_ONCE):
             with self._read() as txn:
-                named += [(self._id(txn, number), state) for number, state in others[start : start + AT_ONCE] if state]
+                named += [
+                    (self._id(txn, number), state) for number, state in others[start : start + EVENTS_AT_ONCE] if state
+                ]
         return Waited(counts, named, found[None])
 
     def _step(self) -> bool:
         """Take in what a batch of events changed; whether there may be more."""
         with self._read() as txn:
-            batch = list(EventReader(txn).read(self._after, AT_ONCE))
+            batch = list(EventReader(txn).read(self._after, EVENTS_AT_ONCE))
             removed = {each.stream: each.event.state for each in batch if isinstance(each.event, Removed)}
             for number in self._touched(batch):
                 self._take(jobs.get(txn, number), number, removed.get(number))
         if batch:
             self._after = batch[-1].position
-        return len(batch) == AT_ONCE
+        return len(batch) == EVENTS_AT_ONCE
 
     def _touched(self, batch: Sequence[Recorded]) -> list[int]:
         if any(isinstance(each.event, RetentionApplied) for each in batch):

@@ -181,7 +181,7 @@ def _counts(counts: dict[JobState, int]) -> dict[str, int]:
 
 def _plain(name: str, value: Any) -> Any:
     if isinstance(value, Output):
-        return {"size": value.size, "sha256": value.sha256.hex()}
+        return {"size": value.size_bytes, "sha256": value.sha256.hex()}
     if name.endswith("_at_us"):
         return time_json(value)
     if isinstance(value, bytes):

@@ -13,7 +13,7 @@ from ..store.store import Transaction
 from . import presence
 from .jobs import list_workers, status
 
-LOOKS: Final = 1_000
+MOST_LOOKED_AT: Final = 1_000
 """Jobs looked at for each list: a filter that few of them pass shows fewer than there are, rather than take long."""
 
 
@@ -51,7 +51,7 @@ def _in_order(txn: Transaction, state: JobState | None, queue: str | None, latel
         return iter([job for job in _ended(txn, lately) if job.state is state])
     if state is not None:
         return (job for job in _waiting(txn, queue) if job.state is state)
-    return chain(_running(txn), islice(_waiting(txn, queue), LOOKS // 20), _ended(txn, lately))
+    return chain(_running(txn), islice(_waiting(txn, queue), MOST_LOOKED_AT // 20), _ended(txn, lately))
 
 
 def _running(txn: Transaction) -> list[Job]:
@@ -66,16 +66,16 @@ def _since_us(job: Job) -> int:
 
 def _waiting(txn: Transaction, queue: str | None) -> Iterator[Job]:
     """Return those that wait for the next free slot, and those that wait for their time."""
-    first = islice(ready.numbers(txn, None if queue is None else [queue]), LOOKS // 2)
-    return _jobs(txn, chain(first, islice(scheduled.numbers(txn), LOOKS // 2)))
+    first = islice(ready.numbers(txn, None if queue is None else [queue]), MOST_LOOKED_AT // 2)
+    return _jobs(txn, chain(first, islice(scheduled.numbers(txn), MOST_LOOKED_AT // 2)))
 
 
 def _ended(txn: Transaction, lately: Sequence[int]) -> list[Job]:
-    newest = {job.number: job for job in islice(jobs.newest_first(txn), LOOKS // 2)}
+    newest = {job.number: job for job in islice(jobs.newest_first(txn), MOST_LOOKED_AT // 2)}
     newest |= {job.number: job for job in _jobs(txn, lately)}
     ended = [job for job in newest.values() if job.state in ENDED]
     return sorted(ended, key=lambda job: job.updated_at_us, reverse=True)
 
 
 def _jobs(txn: Transaction, numbers: Iterable[int]) -> Iterator[Job]:
-    return (job for number in islice(numbers, LOOKS) if (job := jobs.get(txn, number)) is not None)
+    return (job for number in islice(numbers, MOST_LOOKED_AT) if (job := jobs.get(txn, number)) is not None)

@@ -6,7 +6,7 @@ open meanwhile. The old file stays until the new one is whole, checked and on di
 
 from pathlib import Path
 from shutil import rmtree
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from ..errors import StoreError
 from ..store.data_file import compacted_copy
@@ -14,8 +14,7 @@ from ..store.directory import SHRUNK, alone, refuse_half_replaced, refuse_irregu
 from ..store.half_made import refuse_none
 from ..system.files import flush, make_private, rename
 from ..system.interrupts import own
-
-DATA: Final = "data.mdb"
+from ..system.queue_files import DATA_FILE
 
 
 class Shrunk(NamedTuple):
@@ -35,17 +34,17 @@ def shrink(path: Path, *, check: bool = False) -> Shrunk:
     with alone(path, "shrink"):
         refuse_half_replaced(path)
         if check:
-            size = (path / DATA).stat().st_size
+            size = (path / DATA_FILE).stat().st_size
             return Shrunk(size, size)
         target = path / SHRUNK
         rmtree(target, ignore_errors=True)
         try:
-            before = (path / DATA).stat().st_size
+            before = (path / DATA_FILE).stat().st_size
             make_private(target)
             compacted_copy(path, target)
-            flush(target / DATA)
-            after = (target / DATA).stat().st_size
-            rename(target / DATA, path / DATA)
+            flush(target / DATA_FILE)
+            after = (target / DATA_FILE).stat().st_size
+            rename(target / DATA_FILE, path / DATA_FILE)
         except own(OSError) as error:
             raise StoreError(
                 f"cannot shrink the queue at {path}: {error.strerror or error}; it was left as it is; "

@@ -13,6 +13,7 @@ import lmdb
 from ..errors import NoQueue, StoreError
 from ..system.files import exists
 from ..system.interrupts import own
+from ..system.queue_files import DATA_FILE
 from ..system.shortage import hindrance
 from .directory import advice_on, check_new, hold_files, refuse_irregular
 from .half_made import holds_nothing, refuse_lost
@@ -58,7 +59,7 @@ def check_length(path: Path, env: lmdb.Environment) -> None:
     A sound file may lack pages at its end that no tree reaches, so a short one is walked, in Python.
     """
     pages = int(env.info()["last_pgno"]) + 1
-    if (path / "data.mdb").stat().st_size >= pages * int(env.stat()["psize"]):
+    if (path / DATA_FILE).stat().st_size >= pages * int(env.stat()["psize"]):
         return
     if found := faults(path):
         raise StoreError(
@@ -77,7 +78,7 @@ class Peeked(NamedTuple):
 def peek(path: Path) -> Peeked:
     """Look into an environment without writing anything; raises NoQueue, NotAQueue, NewerFormat or StoreError."""
     refuse_irregular(path)
-    if not exists(path / "data.mdb"):
+    if not exists(path / DATA_FILE):
         check_new(path)
         refuse_lost(path)
         raise NoQueue(str(path))

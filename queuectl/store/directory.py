@@ -17,7 +17,7 @@ from ..errors import FileDeleted, HalfReplaced, NoQueue, NotAQueue, NotYetMade, 
 from ..system import lock_wait
 from ..system.files import exists, is_directory, is_entry, make_private, open_private
 from ..system.interrupts import own
-from ..system.queue_files import DIRECTORIES, REPLACED
+from ..system.queue_files import DATA_FILE, DIRECTORIES, LMDB_LOCK_FILE, REPLACED
 from ..system.scope import scope
 from ..system.shortage import advice, hindrance  # not later: it could not be loaded where descriptors ran out
 
@@ -44,7 +44,7 @@ _WAITS: Final = {REPLAY_LOCK: lock_wait.REPLAYING, COMPACT_LOCK: lock_wait.COMPA
 
 _OUR_FILES: Final = frozenset(
     {
-        *("data.mdb", "lock.mdb", OPEN_LOCK, *DIRECTORIES),
+        *(DATA_FILE, LMDB_LOCK_FILE, OPEN_LOCK, *DIRECTORIES),
         *(REPLAY_LOCK, STAGED, REPLACED, COMPACT_LOCK, SHRUNK),
     }
 )
@@ -144,7 +144,7 @@ def refuse_irregular(path: Path) -> None:
 
     Raises StoreError.
     """
-    for name in ("data.mdb", "lock.mdb"):
+    for name in (DATA_FILE, LMDB_LOCK_FILE):
         try:
             found = os.lstat(f"{path}/{name}")
         except own(OSError):
@@ -165,7 +165,7 @@ def advice_on(error: Exception, otherwise: str) -> str:
     return advice(hindrance(error), otherwise)
 
 
-def file_at(path: str | Path, name: str = "data.mdb") -> tuple[int, int] | None:
+def file_at(path: str | Path, name: str = DATA_FILE) -> tuple[int, int] | None:
     """Return which file the data of a queue, or another of its files, lies in, None where there is none."""
     try:
         found = os.stat(f"{path}/{name}")  # noqa: PTH116 - on each opening's way
@@ -321,12 +321,12 @@ def _missing(path: Path) -> list[str]:
 
     One that nobody else has open it makes as large as it should be.
     """
-    missing = [] if is_entry(f"{path}/data.mdb") else ["data.mdb"]
+    missing = [] if is_entry(f"{path}/{DATA_FILE}") else [DATA_FILE]
     try:
-        is_whole = os.stat(f"{path}/lock.mdb").st_size >= _LEAST_LOCK_BYTES  # noqa: PTH116 - on each opening's way
+        is_whole = os.stat(f"{path}/{LMDB_LOCK_FILE}").st_size >= _LEAST_LOCK_BYTES  # noqa: PTH116 - on each opening's way
     except own(OSError):
         is_whole = False
-    return missing if is_whole else [*missing, "lock.mdb"]
+    return missing if is_whole else [*missing, LMDB_LOCK_FILE]
 
 
 def _make_files(path: Path, names: list[str]) -> bool:

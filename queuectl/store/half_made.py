@@ -11,7 +11,7 @@ from typing import Final
 from ..errors import LogLost, NoQueue
 from ..system.files import exists, is_entry, open_private, remove
 from ..system.interrupts import own, suppress_own
-from ..system.queue_files import DIRECTORIES, REPLACED
+from ..system.queue_files import DATA_FILE, DIRECTORIES, LMDB_LOCK_FILE, REPLACED
 from .directory import NOBODYS, OPEN_LOCK, await_replaced, lock, refuse_unmade
 
 _META_BYTES: Final = 168
@@ -30,7 +30,7 @@ def most_bytes() -> int:
 def refuse_none(path: Path) -> None:
     """Refuse a place where there is no data file: none yet, or lost, or not whole; raises NoQueue or StoreError."""
     await_replaced(path)
-    if not exists(path / "data.mdb"):
+    if not exists(path / DATA_FILE):
         refuse_lost(path)
         refuse_unmade(path)
         raise NoQueue(str(path))
@@ -40,13 +40,13 @@ def refuse_lost(path: Path) -> None:
     """Refuse a data file that is not there, or holds nothing, where a queue worked; raises StoreError."""
     signs = [name for name in _LIVED if is_entry(path / name)]
     # The file is looked at after them, or once more: whoever made a queue meanwhile may have begun to work.
-    if signs and is_entry(path / "data.mdb"):
+    if signs and is_entry(path / DATA_FILE):
         if holds_nothing(path):
             raise LogLost(str(path), "is empty", signs[0], "restore FILE --force")
         return
-    if not is_entry(path / "lock.mdb"):  # directories may have been made for a queue to come, as mounts are
+    if not is_entry(path / LMDB_LOCK_FILE):  # directories may have been made for a queue to come, as mounts are
         signs = [name for name in signs if _holds_anything(path / name)]
-    if signs and not is_entry(path / "data.mdb"):
+    if signs and not is_entry(path / DATA_FILE):
         raise LogLost(str(path), "is gone", signs[0], "restore FILE")
 
 
@@ -65,7 +65,7 @@ def is_half_made(path: Path) -> bool:
 def holds_nothing(path: Path) -> bool:
     """Whether a data file is what there is before the first commit, or as much of that as came to the disk."""
     page = os.sysconf("SC_PAGE_SIZE")
-    with (path / "data.mdb").open("rb") as file:
+    with (path / DATA_FILE).open("rb") as file:
         content = file.read(2 * page + 1)
     if len(content) > 2 * page:
         return False
@@ -76,8 +76,8 @@ def clear(path: Path) -> None:
     """Empty what was half made, so that it is made anew, unless a process is making it now."""
     with suppress_own(OSError), lock(path / OPEN_LOCK, wait=False) as is_ours:
         if is_ours and is_half_made(path):
-            remove(path / "lock.mdb")
-            os.close(open_private(path / "data.mdb", os.O_WRONLY | os.O_TRUNC))
+            remove(path / LMDB_LOCK_FILE)
+            os.close(open_private(path / DATA_FILE, os.O_WRONLY | os.O_TRUNC))
 
 
 def _is_first(number: int, page: bytes) -> bool:

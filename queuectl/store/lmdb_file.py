@@ -20,6 +20,7 @@ from ..system import lock_wait
 from ..system.files import new_file
 from ..system.host import inheritable
 from ..system.interrupts import own, suppress_own
+from ..system.queue_files import DATA_FILE, LMDB_LOCK_FILE
 from ..system.scope import scope
 from .directory import advice_on, file_at, refuse_irregular
 from .memory_map import is_small, open_mapped
@@ -94,10 +95,10 @@ class LmdbFile:
                     raise
 
     def _lock(self) -> None:
-        name = "lock.mdb"
+        name = LMDB_LOCK_FILE
         try:
             self.readers = ReaderLock(self.path)
-            name = "data.mdb"
+            name = DATA_FILE
             self.writers = WriterLock(self.path)
         except own(OSError) as error:
             if self.readers is None and self._is_read_only and error.errno in _NO_LOCK_FILE:
@@ -120,20 +121,20 @@ class LmdbFile:
         """Return what became of the files that are open, "" where the directory still has them."""
         least = self._least_bytes  # before the look, since another thread may look later and be done earlier
         try:
-            data = os.stat(f"{directory}/data.mdb")  # noqa: PTH116 - on each transaction's way, as is the next
+            data = os.stat(f"{directory}/{DATA_FILE}")  # noqa: PTH116 - on each transaction's way, as is the next
             if (data.st_dev, data.st_ino) != self.file:
                 return "its directory was deleted or replaced"
             if data.st_size < least:  # LMDB never makes it smaller, and would make what is cut off anew
                 return "its data.mdb was cut short, so restore a backup of it"
             self._least_bytes = data.st_size
             if self._lock_file is not None and self.readers is not None:
-                lock = os.stat(f"{directory}/lock.mdb")  # noqa: PTH116
+                lock = os.stat(f"{directory}/{LMDB_LOCK_FILE}")  # noqa: PTH116
                 if (lock.st_dev, lock.st_ino) != self._lock_file:
                     return "its lock.mdb was deleted or replaced"
                 if lock.st_size < self.readers.least_bytes:
                     return "its lock.mdb was cut short"
         except own(OSError) as error:
-            gone = "lock.mdb" if str(error.filename).endswith("lock.mdb") else "directory"
+            gone = LMDB_LOCK_FILE if str(error.filename).endswith(LMDB_LOCK_FILE) else "directory"
             return f"its {gone} was deleted or replaced"
         return ""
 
@@ -161,7 +162,7 @@ class LmdbFile:
                 last_id = self.last_id()
                 with env.begin() as txn:
                     if self.is_overwritten(txn, last_id, write=False):
-                        raise FileDeleted(str(self.path), "data.mdb", "was replaced")
+                        raise FileDeleted(str(self.path), DATA_FILE, "was replaced")
         except lmdb.Error:  # a damaged file, which whoever reads it tells of
             return
 
@@ -217,7 +218,7 @@ class LmdbFile:
 
         Into a file made here, since one that LMDB makes would be root's in another user's directory.
         """
-        with new_file(directory / "data.mdb") as file:
+        with new_file(directory / DATA_FILE) as file:
             self.env.copyfd(file.fileno(), compact=True)
 
     def close(self) -> None:
@@ -302,7 +303,7 @@ def _keep(opened: LmdbFile) -> None:
 def _unlisted(path: Path) -> Iterator[None]:
     """Have py-lmdb not refuse a file that it takes for open in this process: nobody here uses that any more."""
     # Its own way to take a file off its list is to close the environment, which is a parent's and may be in use.
-    files = {file_at(path), file_at(path, "lock.mdb")} - {None}
+    files = {file_at(path), file_at(path, LMDB_LOCK_FILE)} - {None}
     is_open = any(not files.isdisjoint(each.files) for each in OPEN_FILES)
     if is_open or not (_is_forked or not files.isdisjoint(_kept)):
         yield

@@ -8,6 +8,7 @@ from typing import Final
 import lmdb
 
 from ..errors import StoreError
+from ..system.queue_files import DATA_FILE
 
 MAP_SIZE: Final = 64 << 30
 """Address space, not disk: LMDB maps the file read-only and grows it as it is written."""
@@ -69,7 +70,7 @@ def is_small(map_bytes: int) -> bool:
 def _map_bytes(path: Path) -> tuple[int, int]:
     """Return how large the map should be, and how large it must be."""
     try:
-        used = (path / "data.mdb").stat().st_size
+        used = (path / DATA_FILE).stat().st_size
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         used = 0
     limit = map_limit()

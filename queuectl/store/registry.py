@@ -12,6 +12,7 @@ from threading import RLock
 
 from ..errors import NoQueue, StoreError
 from ..system.interrupts import own
+from ..system.queue_files import DATA_FILE, LMDB_LOCK_FILE
 from ..system.scope import scope
 from . import half_made
 from .directory import advice_on, await_replaced, check_new, file_at, make_directory, refuse_irregular, refuse_unmade
@@ -180,7 +181,7 @@ def _reached_otherwise(path: Path) -> Environment | None:
     """Return what is open under another path and has the files of this one, which was moved or linked meanwhile."""
     if not OPEN_ENVIRONMENTS:
         return None
-    files = {file_at(path, name) for name in ("data.mdb", "lock.mdb")}
+    files = {file_at(path, name) for name in (DATA_FILE, LMDB_LOCK_FILE)}
     return next((each for each in list(OPEN_ENVIRONMENTS) if each.is_shared and each.opened.files == files), None)
 
 
@@ -197,7 +198,7 @@ def _make(path: Path, *, create: bool, read_only: bool, as_is: bool) -> Environm
 
 def _size(path: Path) -> int:
     try:
-        return (path / "data.mdb").stat().st_size
+        return (path / DATA_FILE).stat().st_size
     except (FileNotFoundError, NotADirectoryError):
         return -1
 

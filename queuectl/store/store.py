@@ -21,6 +21,7 @@ from ..errors import ForkedStore, QueuectlError, StoreError, WriteFailed
 from ..system.disk_space import is_out_of_room, no_room_by
 from ..system.interrupts import own
 from ..system.lazy import is_loading_here
+from ..system.queue_files import DATA_FILE
 from ..system.scope import scope
 from .damage import of_rows
 from .directory import REPLAY_LOCK, advice_on, lock
@@ -217,7 +218,7 @@ class Store:
         with self._using() as shared:
             shared.check_there()
             used, size = shared.opened.used_bytes(), shared.opened.map_bytes
-        return {"used": used, "map": size, "file": (self.path / "data.mdb").stat().st_size}
+        return {"used": used, "map": size, "file": (self.path / DATA_FILE).stat().st_size}
 
     @scope
     def _using(self, *, reads: bool = False) -> Iterator[Environment]:

@@ -36,7 +36,9 @@ VERSION_OF_VIEWS: Final = b"views"
 _MEND: Final = "type `queuectl verify`, then restore a backup"
 
 LOG_TABLES: Final = (META, LOG, STREAMS, "outputs", "presence", "subscriptions")
-VIEW_TABLES: Final = (
+"""Tables that are the truth, or no view: there is one of each."""
+
+VIEW_TABLES: Final = (  # what else a new view needs is said at VIEWS_VERSION (`projections/layout.py`)
     "jobs",
     "ids",
     "removed",
@@ -52,6 +54,8 @@ VIEW_TABLES: Final = (
     "archives",
     "environments",
 )
+"""Tables computed from the log: there are two of each, `name.a` and `name.b`."""
+
 _SETS: Final = ("a", "b")
 
 _OF_META: Final = {

@@ -20,6 +20,7 @@ from typing import Final
 from ..errors import StoreError
 from ..system import lock_wait
 from ..system.interrupts import own
+from ..system.queue_files import DATA_FILE, LMDB_LOCK_FILE
 
 _PAUSE_S: Final = 0.002
 
@@ -29,7 +30,7 @@ class ReaderLock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = (path / "lock.mdb").open("r+b", buffering=0)  # which closes it, if a handler raises here
+        self._file = (path / LMDB_LOCK_FILE).open("r+b", buffering=0)  # which closes it, if a handler raises here
         self._fd = self._file.fileno()
         found = os.fstat(self._fd)
         self.file = found.st_dev, found.st_ino
@@ -76,7 +77,7 @@ class WriterLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = (path / "data.mdb").open("rb", buffering=0)  # which closes it, if a handler raises here
+        self._file = (path / DATA_FILE).open("rb", buffering=0)  # which closes it, if a handler raises here
         self.fd = self._file.fileno()
 
     def file_bytes(self) -> int:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from ..system.interrupts import own
+from ..system.queue_files import DATA_FILE
 
 READ_ONLY: Final = "the file system is mounted read-only"
 """Why a queue cannot be written to, in words."""
@@ -13,7 +14,7 @@ READ_ONLY: Final = "the file system is mounted read-only"
 def why_not(path: Path) -> str | None:
     """Return why a queue cannot be written to from here, None if it can or is not there."""
     try:
-        if all(os.access(each, os.W_OK, effective_ids=True) for each in (path, path / "data.mdb")):
+        if all(os.access(each, os.W_OK, effective_ids=True) for each in (path, path / DATA_FILE)):
             return None
         if is_read_only(path):
             return READ_ONLY

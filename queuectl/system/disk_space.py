@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from .interrupts import own
+from .queue_files import DATA_FILE, LMDB_LOCK_FILE
 
-LITTLE_BYTES: Final = 1 << 20
+LEAST_FREE_BYTES: Final = 1 << 20
 """Less free space than this counts as full."""
 
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -28,14 +29,14 @@ def is_out_of_room(directory: Path, code: int) -> bool:
     if code in _NO_ROOM:
         return True
     return code == errno.EIO and not (
-        _has_free(directory) and _may_grow(directory / "data.mdb") and _can_take(directory)
+        _has_free(directory) and _may_grow(directory / DATA_FILE) and _can_take(directory)
     )
 
 
 def is_lock_without_room(directory: Path) -> bool:
     """Whether LMDB's lock file has places without room on a full file system: to write there ends the process."""
     try:
-        found = (directory / "lock.mdb").stat()
+        found = (directory / LMDB_LOCK_FILE).stat()
     except own(OSError):
         return False
     return found.st_blocks * 512 < found.st_size and not _has_free(directory)
@@ -46,7 +47,7 @@ def _has_free(directory: Path) -> bool:
         found = os.statvfs(directory)
     except own(OSError):
         return True
-    return found.f_bavail * found.f_frsize >= LITTLE_BYTES
+    return found.f_bavail * found.f_frsize >= LEAST_FREE_BYTES
 
 
 def _may_grow(file: Path) -> bool:
@@ -55,7 +56,7 @@ def _may_grow(file: Path) -> bool:
 
     limit = getrlimit(RLIMIT_FSIZE)[0]
     try:
-        return limit == RLIM_INFINITY or file.stat().st_size + LITTLE_BYTES <= limit
+        return limit == RLIM_INFINITY or file.stat().st_size + LEAST_FREE_BYTES <= limit
     except own(OSError):
         return True
 
@@ -67,7 +68,7 @@ def _can_take(directory: Path) -> bool:
     except own(OSError) as error:
         return error.errno not in _NO_ROOM  # not every file system has such files
     try:
-        os.posix_fallocate(file, 0, LITTLE_BYTES)
+        os.posix_fallocate(file, 0, LEAST_FREE_BYTES)
     except own(OSError) as error:
         return error.errno not in _NO_ROOM
     finally:

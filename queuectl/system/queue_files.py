@@ -1,6 +1,10 @@
-"""The names of what lies in a queue's directory beside its database, each in this one place."""
+"""The names of what lies in a queue's directory, each in this one place; messages for people say them as they are."""
 
 from typing import Final
+
+DATA_FILE: Final = "data.mdb"
+LMDB_LOCK_FILE: Final = "lock.mdb"
+"""LMDB's own two files, with the names that it gives them."""
 
 ARCHIVE: Final = "archive"
 """Segments of events that retention let go of, unless another directory is named for them."""

@@ -32,10 +32,10 @@ from ..system.files import (
 )
 from ..system.host import absolute
 from ..system.interrupts import own
-from ..system.queue_files import ARCHIVE, SEGMENT
+from ..system.queue_files import ARCHIVE, DATA_FILE, SEGMENT
 from ..version import __version__
 from . import backup_format
-from .backup_format import DATA, BackupWriter
+from .backup_format import BackupWriter
 
 STDOUT: Final = "-"
 
@@ -109,7 +109,7 @@ def _write(store: Store, sink: IO[bytes], shop: Path, *, compressed: bool, progr
     begun = time.time()
     early = shop / storage.TABLE
     had = _link_outputs(store.path, early)
-    size = _copy(store, shop / DATA, progress)
+    size = _copy(store, shop / DATA_FILE, progress)
     found = _sound(store, shop, progress)
     files = _files(store.path, early, had, found.segments)
     bytes_of_files = sum(found_size for _, _, found_size in files)
@@ -117,7 +117,7 @@ def _write(store: Store, sink: IO[bytes], shop: Path, *, compressed: bool, progr
     writer = BackupWriter(sink, compressed=compressed, at_s=begun, progress=tell)
     told = {"data_bytes": size, "files": len(files), "file_bytes": bytes_of_files}
     try:
-        for name, path, found_size in [(DATA, shop / DATA, size), *files]:
+        for name, path, found_size in [(DATA_FILE, shop / DATA_FILE, size), *files]:
             _add(writer, name, path, found_size)
         writer.finish({"queuectl": __version__, "time": time_json(int(begun * 1e6)), **manifest_of(found), **told})
     except BaseException:

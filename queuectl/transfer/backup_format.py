@@ -22,6 +22,7 @@ from ..display import shown
 from ..errors import NewerFormat, StoreError
 from ..system.files import make_private, new_file
 from ..system.interrupts import own
+from ..system.queue_files import DATA_FILE
 from ..system.untrusted import is_same, json_object, whole_number
 
 FORMAT: Final = 1
@@ -29,7 +30,6 @@ FORMAT: Final = 1
 
 MAGIC: Final = "QUEUECTL-BACKUP"
 MANIFEST: Final = "MANIFEST.json"
-DATA: Final = "data.mdb"
 
 _NAMES: Final = r"data\.mdb|outputs/[0-9]{6,}/[0-9]+-[0-9]+|archive(/[A-Za-z0-9_][A-Za-z0-9._:+-]*){1,3}"
 _PIECE_BYTES: Final = 1 << 20
@@ -193,8 +193,8 @@ def _read_members(members: _Members, made_as: int, into: Path | None, progress: 
         if not is_name(name):
             raise StoreError(f"it holds {name[:100]!r}, which no backup does")
         digest.update(_sum_line(name, _read_file(members, name, into, progress)))
-        there["data_bytes" if name == DATA else "file_bytes"] += size
-        there["files"] += name != DATA
+        there["data_bytes" if name == DATA_FILE else "file_bytes"] += size
+        there["files"] += name != DATA_FILE
     raise StoreError("it was cut short: its manifest is missing")
 
 

@@ -40,7 +40,7 @@ from .foreign_files import ForeignRow, ReadRows
 from .foreign_rows import ForeignJob, ForeignKind, id_of, read
 
 ACTOR: Final = "import"
-CHUNK: Final = 5_000
+ROWS_AT_ONCE: Final = 5_000
 """Rows in a transaction."""
 
 REASON_CHARS: Final = 1_000
@@ -126,7 +126,7 @@ class _Adopter:
         self._settings = settings
         self._cwd = directory()
         # Each draw begins at a chance place and counts up from there: many small ones would come across each other.
-        self._fresh_ids = chain.from_iterable(map(engine.clock.job_ids, repeat(CHUNK)))
+        self._fresh_ids = chain.from_iterable(map(engine.clock.job_ids, repeat(ROWS_AT_ONCE)))
         self._now_us = engine.now_us()
         who = f"imported from {source} by {engine.actor}"
         self._because = f"{who}: {reason}" if reason else who
@@ -167,7 +167,7 @@ class _Adopter:
     def write(self, rows: Iterator[ForeignRow], rejected: set[str], total: int, progress: OpenProgress | None) -> None:
         """Bring in the rows that are not rejected, a chunk a transaction."""
         done = 0
-        while chunk := [row for _, row in zip(range(CHUNK), rows, strict=False)]:
+        while chunk := [row for _, row in zip(range(ROWS_AT_ONCE), rows, strict=False)]:
             with self._engine.unit(actor=ACTOR, rings=True) as unit:
                 for row in chunk:
                     if row.where not in rejected:
@@ -178,7 +178,7 @@ class _Adopter:
 
     def _with_taken(self, rows: Iterator[ForeignRow]) -> Iterator[tuple[ForeignRow, str | None]]:
         """Return each row with the state of the job here that has its id, if any."""
-        while chunk := [row for _, row in zip(range(CHUNK), rows, strict=False)]:
+        while chunk := [row for _, row in zip(range(ROWS_AT_ONCE), rows, strict=False)]:
             with self._engine.store.read() as txn:
                 taken = [_taken(txn, _shown_id(row)) for row in chunk]
             yield from zip(chunk, taken, strict=True)

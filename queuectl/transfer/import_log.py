@@ -29,13 +29,14 @@ from ..store.store import Row, Store, Transaction, key_of
 from ..store.tables import LOG, STREAMS
 from ..system.files import is_directory, make_private, open_private
 from ..system.interrupts import own
+from ..system.queue_files import DATA_FILE, LMDB_LOCK_FILE
 from ..system.untrusted import json_object, whole_number
 from .export_log import NAMES_KEPT, SCHEMA, Exported, job_id_at
 from .readable_form import difference
 from .swap import install, is_there, staging
 
-BATCH: Final = 10_000
-BATCH_BYTES: Final = 8 << 20
+EVENTS_AT_ONCE: Final = 10_000
+BYTES_AT_ONCE: Final = 8 << 20
 DIGEST_BYTES: Final = 32
 LATE_US: Final = 86_400_000_000
 """How far ahead of this machine's clock an export may be: a queue can have gone on while a clock was put right."""
@@ -74,7 +75,7 @@ def _state_of_empty(path: Path) -> tuple[int, int] | None:
 
 def _stat(path: Path) -> tuple[int, int] | None:
     try:
-        found = (path / "data.mdb").stat()
+        found = (path / DATA_FILE).stat()
     except FileNotFoundError:
         return None
     return found.st_size, found.st_mtime_ns  # LMDB writes by write(2), so each commit shows
@@ -89,7 +90,7 @@ def _not_empty(path: Path) -> StoreError:
 
 def _drop_empty(aside: Path) -> None:
     """Take away the empty queue whose place was taken."""
-    for name in ("data.mdb", "lock.mdb"):
+    for name in (DATA_FILE, LMDB_LOCK_FILE):
         (aside / name).unlink(missing_ok=True)
     for directory in (aside, aside.parent):
         if is_directory(directory) and not any(directory.iterdir()):
@@ -232,7 +233,7 @@ class _Import:
 
     def _grow(self, size: int) -> None:
         self._size += size
-        if len(self._rows) + len(self._kept) >= BATCH or self._size >= BATCH_BYTES:
+        if len(self._rows) + len(self._kept) >= EVENTS_AT_ONCE or self._size >= BYTES_AT_ONCE:
             self._flush()
 
     def _flush(self) -> None:

@@ -12,9 +12,9 @@ from ..errors import StoreError
 from ..integrity.data_file_check import sound
 from ..system.files import exists
 from ..system.interrupts import own
+from ..system.queue_files import DATA_FILE
 from . import backup_format
 from .backup import manifest_of
-from .backup_format import DATA
 from .swap import install, is_there, staging
 
 STDIN: Final = "-"
@@ -91,8 +91,8 @@ def _cannot_read(file: str, error: OSError) -> StoreError:
 def _check(file: str, staged: Path, manifest: dict[str, Any], progress: PartProgress | None) -> None:
     if progress:
         progress("Checking", 0, None)
-    if not exists(staged / DATA):
-        raise StoreError(f"cannot use {file} as a backup: it holds no {DATA}")
+    if not exists(staged / DATA_FILE):
+        raise StoreError(f"cannot use {file} as a backup: it holds no {DATA_FILE}")
     try:
         found = sound(staged)
     except StoreError as error:

@@ -18,10 +18,10 @@ from ..errors import StoreError
 from ..store.directory import JOURNAL, OPEN_LOCK, STAGED, alone, check_new, make_directory, refuse_unmade
 from ..system.files import exists, flush_all, flush_directory, make_private, rename, whole_file
 from ..system.interrupts import own, suppress_own
-from ..system.queue_files import ARCHIVE, NEW, OUTPUTS, REPLACED, SNAPSHOTS
+from ..system.queue_files import ARCHIVE, DATA_FILE, LMDB_LOCK_FILE, NEW, OUTPUTS, REPLACED, SNAPSHOTS
 from ..system.untrusted import Malformed, json_object_of
 
-_PARTS: Final = ("data.mdb", "lock.mdb", OUTPUTS, ARCHIVE, SNAPSHOTS)
+_PARTS: Final = (DATA_FILE, LMDB_LOCK_FILE, OUTPUTS, ARCHIVE, SNAPSHOTS)
 """What makes up a queue. Workers' lock files stay: they tell what a dead worker's commands are."""
 
 _JOURNAL_BYTES: Final = 64 << 10
@@ -35,7 +35,7 @@ def staging(path: Path, what: str) -> Iterator[Path]:
     where an earlier one was interrupted while moving in.
     """
     was_there = exists(path)
-    if not exists(path / "data.mdb"):
+    if not exists(path / DATA_FILE):
         check_new(path)
     make_directory(path)
     with alone(path, what):
@@ -54,7 +54,7 @@ def staging(path: Path, what: str) -> Iterator[Path]:
                 if not exists(staged / JOURNAL):
                     shutil.rmtree(staged, ignore_errors=True)
         finally:
-            if not was_there and not exists(path / "data.mdb"):
+            if not was_there and not exists(path / DATA_FILE):
                 _unmake(path)
 
 
@@ -63,7 +63,7 @@ def install(path: Path) -> Path | None:
     staged = path / STAGED
     flush_all(staged)
     old = [name for name in _PARTS if exists(path / name)]
-    new = [name for name in _PARTS if exists(staged / name) and name != "lock.mdb"]
+    new = [name for name in _PARTS if exists(staged / name) and name != LMDB_LOCK_FILE]
     aside = _free_name(path / REPLACED)
     with whole_file(staged / JOURNAL, staged / (JOURNAL + NEW)) as file:
         file.write(json.dumps({"aside": aside, "old": old, "new": new}).encode())
@@ -87,7 +87,7 @@ def finish(path: Path) -> bool:
 
 def is_there(path: Path) -> bool:
     """Return whether there is a queue at a path."""
-    return exists(path / "data.mdb") or exists(path / STAGED / JOURNAL)
+    return exists(path / DATA_FILE) or exists(path / STAGED / JOURNAL)
 
 
 def _move_in(path: Path) -> Path | None:

@@ -22,7 +22,7 @@ from .job_search import JobQuery
 SCRIPTS = "page dead elements job jobcells jobs new output overview route said server state text"
 """The modules of the page's script; `page` loads the others."""
 
-PAGE = {
+FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     **{f"/{name}.js": (f"{name}.js", "text/javascript; charset=utf-8") for name in SCRIPTS.split()},
     "/page.css": ("page.css", "text/css; charset=utf-8"),
@@ -30,7 +30,7 @@ PAGE = {
 }
 """Path -> the file in page/, and its type."""
 
-LOOKS: dict[str, Endpoint] = {
+ROUTES: dict[str, Endpoint] = {
     "/api/status": look(reads.status),
     "/api/jobs": look(reads.jobs, *JobQuery._fields, "limit"),
     "/api/jobs/{job_id}": look(reads.job),
@@ -53,8 +53,8 @@ def make_app(queue: Queue, rules: Rules) -> ASGIApp:
     """Make the application of a queue."""
     app = Starlette(
         routes=[
-            *(Route(path, _file(*file), methods=["GET"]) for path, file in PAGE.items()),
-            *(Route(path, endpoint, methods=["GET"]) for path, endpoint in LOOKS.items()),
+            *(Route(path, _file(*file), methods=["GET"]) for path, file in FILES.items()),
+            *(Route(path, endpoint, methods=["GET"]) for path, endpoint in ROUTES.items()),
             *(Route(path, endpoint, methods=["POST"]) for path, endpoint in CHANGES.items()),
         ],
         exception_handlers={

@@ -18,7 +18,7 @@ HEAD_S: Final = 5.0
 BODY_S: Final = 30.0
 """How long all of it may take, a megabyte at the most."""
 
-AT_ONCE: Final = 200
+MOST_CONNECTIONS: Final = 200
 """Connections at a time, of all visitors."""
 
 OF_A_STRANGER: Final = 32
@@ -39,7 +39,7 @@ class Visitors:
         held[connection] = transport
         if not is_own and len(held) > OF_A_STRANGER:
             self._close_oldest(visitor)
-        if sum(map(len, self._of.values())) > AT_ONCE:
+        if sum(map(len, self._of.values())) > MOST_CONNECTIONS:
             self._close_oldest(max(self._of, key=lambda each: len(self._of[each])))
 
     def leave(self, visitor: object, connection: Protocol) -> None:
@@ -92,10 +92,10 @@ class Connection(H11Protocol):
             self._is_in_body = False
             self._be_patient(None)
 
-    def _be_patient(self, seconds: float | None) -> None:
+    def _be_patient(self, patience_s: float | None) -> None:
         if self._patience is not None:
             self._patience.cancel()
-        self._patience = None if seconds is None else self.loop.call_later(seconds, self._give_up)
+        self._patience = None if patience_s is None else self.loop.call_later(patience_s, self._give_up)
 
     def _give_up(self) -> None:
         self._patience = None

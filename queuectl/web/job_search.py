@@ -7,8 +7,8 @@ from ..core.job import Job
 from ..core.request import check_state
 from ..queue import Queue
 
-AT_ONCE: Final = 1_000
-AT_MOST: Final = 20_000
+JOBS_AT_ONCE: Final = 1_000
+MOST_SEARCHED: Final = 20_000
 """Jobs of a state and a queue that one request reads for a text; whoever asked may go on from there."""
 
 
@@ -38,7 +38,7 @@ def search(queue: Queue, wanted: JobQuery, *, limit: int) -> JobPage:
     Raises InvalidInput for a state that is none, and JobNotFound where `after` is gone.
     """
     states = None if wanted.state is None else frozenset(map(check_state, words_of(wanted.state)))
-    size = limit + 1 if wanted.text is None else AT_ONCE
+    size = limit + 1 if wanted.text is None else JOBS_AT_ONCE
     after = wanted.after
     found: list[Job] = []
     searched = 0
@@ -52,7 +52,7 @@ def search(queue: Queue, wanted: JobQuery, *, limit: int) -> JobPage:
             after, searched = job.id, searched + 1
         if len(batch) < size:
             return JobPage(found, None, searched)
-        if searched >= AT_MOST:
+        if searched >= MOST_SEARCHED:
             return JobPage(found, after, searched)
 
 

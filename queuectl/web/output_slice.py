@@ -27,15 +27,15 @@ def slice_of(queue: Queue, run: Run, start: int, *, limit: int) -> Slice:
     """
     decoders = {stream: _decoder("backslashreplace") for stream in STREAM_NAMES}
     pieces: list[tuple[str, str]] = []
-    end, size = start, 0
+    end, size_bytes = start, 0
     whole, whole_end = 0, start
     is_full = False
     for frame in frames_of(queue, run, start):
         pieces.append((STREAM_NAMES[frame.stream], decoders[frame.stream].decode(shown_content(frame))))
-        end, size = frame.end, size + len(frame.content)
+        end, size_bytes = frame.end, size_bytes + len(frame.content)
         if not any(decoder.getstate()[0] for decoder in decoders.values()):
             whole, whole_end = len(pieces), end
-        if size >= limit:
+        if size_bytes >= limit:
             is_full = True
             break
     is_end = run.state != "running" and not is_full
@@ -45,14 +45,14 @@ def slice_of(queue: Queue, run: Run, start: int, *, limit: int) -> Slice:
     return Slice(pieces[:whole], whole_end, False)
 
 
-def last_of(queue: Queue, run: Run, size: int) -> tuple[int, int]:
-    """Return the offset after which about the last `size` bytes of a run's output lie, and how many lie before it."""
+def last_of(queue: Queue, run: Run, size_bytes: int) -> tuple[int, int]:
+    """Return the offset after which about the last `size_bytes` of a run's output lie, and how many lie before it."""
     kept: deque[tuple[int, int]] = deque()  # where a frame begins, and how much it holds
     start, held, before = 0, 0, 0
     for frame in frames_of(queue, run):
         kept.append((start, len(frame.content)))
         start, held = frame.end, held + len(frame.content)
-        while len(kept) > 1 and held - kept[0][1] >= size:
+        while len(kept) > 1 and held - kept[0][1] >= size_bytes:
             gone = kept.popleft()[1]
             held, before = held - gone, before + gone
     return (kept[0][0] if kept else 0), before

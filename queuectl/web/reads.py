@@ -22,7 +22,7 @@ from .http import Desk, WebRequest, document
 from .job_search import JobQuery, search
 from .output_slice import last_of, slice_of
 
-ROWS: Final = 50
+PAGE_ROWS: Final = 50
 MOST_ROWS: Final = 500
 EVENTS_OF_A_JOB: Final = 500
 """The newest events of a job that are shown: a log from before presence held leases may have thousands of one job."""
@@ -50,13 +50,13 @@ def status(desk: Desk, asked: WebRequest) -> dict[str, Any]:
 def jobs(desk: Desk, asked: WebRequest) -> dict[str, Any]:
     """Return a page of jobs by `state`, `queue` and `text`, after the job `after`."""
     wanted = JobQuery(**{key: asked.query.get(key) or None for key in JobQuery._fields})
-    found = search(desk.queue, wanted, limit=_number(asked.query, "limit", ROWS, MOST_ROWS))
+    found = search(desk.queue, wanted, limit=_number(asked.query, "limit", PAGE_ROWS, MOST_ROWS))
     return {"jobs": [job_json(job) for job in found.jobs], "next": found.next, "searched": found.searched}
 
 
 def dead(desk: Desk, asked: WebRequest) -> dict[str, Any]:
     """Return a page of the dead letter queue after the job `after`, last to die first, and how many are in it."""
-    limit = _number(asked.query, "limit", ROWS, MOST_ROWS)
+    limit = _number(asked.query, "limit", PAGE_ROWS, MOST_ROWS)
     found = search(desk.queue, JobQuery(JobState.DEAD, after=asked.query.get("after") or None), limit=limit)
     count = desk.queue.status().jobs[JobState.DEAD]
     return {"jobs": [job_json(job) for job in found.jobs], "next": found.next, "count": count}
@@ -104,7 +104,7 @@ def events(desk: Desk, asked: WebRequest) -> Any:
     if asked.known == tag:
         return Response(status_code=304, headers={"ETag": tag})
     since = _number(asked.query, "since", 0)
-    count = _number(asked.query, "limit", ROWS, MOST_ROWS)
+    count = _number(asked.query, "limit", PAGE_ROWS, MOST_ROWS)
     without = asked.query.get("without")
     types = [name for name in NAMES if name != without] if without else None
     found = list(desk.queue.events(after=since, until=head, types=types, last=count)) if since < head else []

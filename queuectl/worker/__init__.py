@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from ..core.argument_kinds import checked
-from ..core.request import check_grace_s, check_lease_s, check_poll_s, check_queues, check_slots, check_text
+from ..core.request import POLL_S, check_grace_s, check_lease_s, check_poll_s, check_queues, check_slots, check_text
 from ..core.times import Duration, duration_s
 from ..errors import StoreError
 from ..escaping import escape
@@ -34,7 +34,7 @@ def start_worker(
     slots: int = 1,
     queues: Sequence[str] | None = None,
     drain: bool = False,
-    poll_s: Duration = 1.0,
+    poll_s: Duration = POLL_S,
     lease_s: Duration | None = None,
     grace_s: Duration | None = None,
     reason: str | None = None,

@@ -32,15 +32,15 @@ class _Tally:
     """Size and digest of one stream, as it passes."""
 
     def __init__(self) -> None:
-        self.size = 0
+        self.size_bytes = 0
         self._hash = sha256()
 
     def add(self, data: bytes) -> None:
-        self.size += len(data)
+        self.size_bytes += len(data)
         self._hash.update(data)
 
     def output(self) -> Output | None:
-        return Output(self.size, self._hash.digest()) if self.size else None
+        return Output(self.size_bytes, self._hash.digest()) if self.size_bytes else None
 
 
 class Capture:
@@ -76,11 +76,11 @@ class Capture:
     @property
     def is_hidden(self) -> bool:
         """Return whether there is output that was not yet shown to anybody outside."""
-        return self._bounded.head.size > 0
+        return self._bounded.head.size_bytes > 0
 
     def show(self) -> None:
         """Write the head to the file, and whatever is added to it from now on."""
-        if self._bounded.head.size:
+        if self._bounded.head.size_bytes:
             self._show(self._bounded.head.take())
 
     def finish(self) -> Captured:
@@ -94,7 +94,7 @@ class Capture:
     @property
     def file(self) -> Path | None:
         """Return the file that the output lies in, None where the store has it or there is none."""
-        return self._spill.path if self._is_kept and self._spill.size else None
+        return self._spill.path if self._is_kept and self._spill.size_bytes else None
 
     def lose(self) -> bytes:
         """Give up the file, which the disk did not take; returns the frames that say how much is lost."""
@@ -107,7 +107,7 @@ class Capture:
             self._spill.remove()
 
     def _show_what_is_large(self) -> None:
-        if self._spill.is_open or self._bounded.head.size > SMALL_BYTES:
+        if self._spill.is_open or self._bounded.head.size_bytes > SMALL_BYTES:
             self.show()
 
     def _show(self, frames: bytes) -> None:
@@ -137,7 +137,7 @@ class Capture:
     def _end_file(self, end: bytes) -> bytes | None:
         if not end or self._spill.write(end, content=content_of(end)):
             return None
-        if not self._spill.size:
+        if not self._spill.size_bytes:
             return self._shrunk(end)
         missing = self._bounded.cut + content_of(end)
         if self._spill.write(cut_frame(missing), content=0):
@@ -148,7 +148,7 @@ class Capture:
         return self._all_cut()
 
     def _all_cut(self) -> bytes:
-        return cut_frame(sum(tally.size for tally in self._tallies.values()))
+        return cut_frame(sum(tally.size_bytes for tally in self._tallies.values()))
 
     def _shrunk(self, frames: bytes) -> bytes:
         """Return of these frames what the store takes."""

@@ -13,29 +13,29 @@ class HeldPieces:
 
     def __init__(self) -> None:
         self._frames: deque[tuple[bytes, bytearray]] = deque()
-        self.size = 0
+        self.size_bytes = 0
 
     def add(self, stream: bytes, data: bytes) -> None:
         """Add what a stream printed."""
         if self._frames and self._frames[-1][0] == stream and len(self._frames[-1][1]) + len(data) <= _JOIN_BYTES:
             self._frames[-1][1].extend(data)
-            self.size += len(data)
+            self.size_bytes += len(data)
         else:
             self._frames.append((stream, bytearray(data)))
-            self.size += HEADER_BYTES + len(data)
+            self.size_bytes += HEADER_BYTES + len(data)
 
-    def trim(self, size: int) -> int:
-        """Drop from the front until no more than `size` bytes are left; give how much content went."""
+    def trim(self, size_bytes: int) -> int:
+        """Drop from the front until no more than `size_bytes` are left, and return how much content went."""
         dropped = 0
-        while self.size > size:
+        while self.size_bytes > size_bytes:
             content = self._frames[0][1]
-            excess = self.size - size
+            excess = self.size_bytes - size_bytes
             if excess < len(content):
                 del content[:excess]
-                self.size -= excess
+                self.size_bytes -= excess
                 return dropped + excess
             self._frames.popleft()
-            self.size -= HEADER_BYTES + len(content)
+            self.size_bytes -= HEADER_BYTES + len(content)
             dropped += len(content)
         return dropped
 
@@ -43,7 +43,7 @@ class HeldPieces:
         """Return all of it encoded, and forget it."""
         encoded = b"".join(encode(stream, content) for stream, content in self._frames)
         self._frames.clear()
-        self.size = 0
+        self.size_bytes = 0
         return encoded
 
 
@@ -61,9 +61,9 @@ class Bounded:
         """Add to the head what fits there; returns the rest, which is for add_tail()."""
         fits = max(0, self._head_room - HEADER_BYTES)
         if data[:fits]:
-            before = self.head.size
+            before = self.head.size_bytes
             self.head.add(stream, data[:fits])
-            self._head_room -= self.head.size - before
+            self._head_room -= self.head.size_bytes - before
         if len(data) > fits:
             self.close_head()  # even where a small piece would still fit
         return data[fits:]

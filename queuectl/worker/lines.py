@@ -19,7 +19,7 @@ Report = Callable[[Sequence[LogLine]], int | None]
 MOST: Final = 10_000
 """How many lines are kept for later where nobody takes them; more are dropped, and counted."""
 
-AT_ONCE: Final = 256
+LINES_AT_ONCE: Final = 256
 AGAIN_S: Final = 0.1
 """How soon it is tried again to print what was not taken."""
 
@@ -56,7 +56,7 @@ class Lines:
             return
         self._not_before = 0.0
         while self._lines and not self._not_before:
-            now = self._lines[:AT_ONCE]
+            now = self._lines[:LINES_AT_ONCE]
             taken = self._taken(now)
             del self._lines[:taken]
             if taken < len(now):

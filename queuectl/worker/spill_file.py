@@ -28,7 +28,7 @@ class Spill:
         self._fd: int | None = None
         self._is_made = False
         self._steps: deque[list[int]] = deque([[0, 0]], maxlen=2)  # offset, and the content written after it
-        self.size = 0
+        self.size_bytes = 0
 
     @property
     def is_open(self) -> bool:
@@ -43,20 +43,20 @@ class Spill:
                 self._is_made = True
             _write_all(self._fd, frames)
         except OSError:
-            self._cut_to(self.size)
+            self._cut_to(self.size_bytes)
             return False
-        if self.size - self._steps[-1][0] >= _STEP_BYTES:
-            self._steps.append([self.size, 0])
+        if self.size_bytes - self._steps[-1][0] >= _STEP_BYTES:
+            self._steps.append([self.size_bytes, 0])
         self._steps[-1][1] += content
-        self.size += len(frames)
+        self.size_bytes += len(frames)
         return True
 
     def shorten(self) -> int:
         """Make room by dropping the last few kilobytes; returns how much content went."""
-        self.size = self._steps[0][0]
+        self.size_bytes = self._steps[0][0]
         dropped = sum(content for _, content in self._steps)
-        self._steps = deque([[self.size, 0]], maxlen=2)
-        self._cut_to(self.size)
+        self._steps = deque([[self.size_bytes, 0]], maxlen=2)
+        self._cut_to(self.size_bytes)
         return dropped
 
     def close(self) -> None:
@@ -71,11 +71,11 @@ class Spill:
             with suppress(OSError):
                 self.path.unlink()
 
-    def _cut_to(self, size: int) -> None:
+    def _cut_to(self, size_bytes: int) -> None:
         if self._fd is not None:
             with suppress(OSError):
-                os.ftruncate(self._fd, size)
-                os.lseek(self._fd, size, os.SEEK_SET)
+                os.ftruncate(self._fd, size_bytes)
+                os.lseek(self._fd, size_bytes, os.SEEK_SET)
 
 
 def not_on_disk(paths: Collection[Path]) -> set[Path]:

@@ -443,7 +443,7 @@ def test_a_replay_agrees_with_a_long_life(queue: Queue, clock: FakeClock) -> Non
     assert [(each.events, each.differences, each.swapped) for each in (checked, swapped)] == [
         (queue.log.head(), [], False), (queue.log.head(), [], True),
     ]  # fmt: skip
-    assert (queue.jobs(), swapped.seconds > 0) == (before, True)
+    assert (queue.jobs(), swapped.duration_s > 0) == (before, True)
 
 
 # Configuration

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from queuectl import DuplicateJob, InvalidInput, InvalidLine, Job, JobRequest, Queue
-from queuectl.engine.enqueue import CHUNK
+from queuectl.engine.enqueue import JOBS_AT_ONCE
 from tests.lives import cancelled, completed, dead, failed, running
 
 
@@ -119,8 +119,8 @@ def test_more_than_a_transaction(queue: Queue) -> None:
     """Behind whole chunks it is checked before the first is enqueued, and done in each."""
     completed(queue, "a")
     pending(queue, "b")
-    fill = [JobRequest("true")] * CHUNK
-    with pytest.raises(InvalidLine, match=f"line {CHUNK + 2}: cannot replace 'b'.*nothing was enqueued"):
+    fill = [JobRequest("true")] * JOBS_AT_ONCE
+    with pytest.raises(InvalidLine, match=f"line {JOBS_AT_ONCE + 2}: cannot replace 'b'.*nothing was enqueued"):
         queue.enqueue_many([*fill, JobRequest("true", id="a", replace=True), JobRequest("true", id="b", replace=True)])
     assert queue.enqueue_many([*fill, JobRequest("true", id="a", replace=True)]).ids[-1] == "a"
     assert types(queue, "a")[-2:] == ["Removed", "Enqueued"]

@@ -7,7 +7,7 @@ import pytest
 
 from queuectl import CheckpointMoved, InvalidInput, JobRequest, Queue, StoreError, Subscription
 from queuectl.errors import Conflict
-from queuectl.history.subscriptions import BATCH, lowest
+from queuectl.history.subscriptions import EVENTS_AT_ONCE, lowest
 from queuectl.store import log_rows
 from queuectl.store.store import key_of
 from tests.clocks import FakeClock
@@ -29,20 +29,20 @@ def positions(subscription: Subscription) -> list[int]:
 
 def test_batches_are_bounded_and_in_order(queue: Queue) -> None:
     """A log comes whole and in order, in batches of 1,000 events at the most."""
-    fill(queue, 2 * BATCH + 3)
+    fill(queue, 2 * EVENTS_AT_ONCE + 3)
     batches = list(reading(queue))
-    assert [len(batch) for batch in batches] == [BATCH, BATCH, 3]
+    assert [len(batch) for batch in batches] == [EVENTS_AT_ONCE, EVENTS_AT_ONCE, 3]
     assert [each for batch in batches for each in batch] == list(queue.events())
 
 
 def test_asking_for_the_next_batch_acknowledges_the_one_before(queue: Queue) -> None:
     """What a loop has gone on from does not come again; what it broke off in does."""
-    fill(queue, BATCH + 2)
+    fill(queue, EVENTS_AT_ONCE + 2)
     for batch in reading(queue):
-        if batch[0].position > BATCH:
+        if batch[0].position > EVENTS_AT_ONCE:
             break
-    assert queue.log.subscriptions()[0].position == BATCH
-    assert positions(reading(queue)) == [BATCH + 1, BATCH + 2]
+    assert queue.log.subscriptions()[0].position == EVENTS_AT_ONCE
+    assert positions(reading(queue)) == [EVENTS_AT_ONCE + 1, EVENTS_AT_ONCE + 2]
     assert positions(reading(queue)) == []
 
 
@@ -260,11 +260,11 @@ def test_following_waits_for_what_comes(queue: Queue) -> None:
 
 def test_a_loop_that_is_closed_while_it_handles_a_batch_has_that_acknowledged(queue: Queue) -> None:
     """close() in the middle of a batch ends the loop behind it, and what was handled does not come again."""
-    fill(queue, BATCH + 1)
+    fill(queue, EVENTS_AT_ONCE + 1)
     subscription = queue.subscribe("mailer")
     for _ in subscription:
         subscription.close()
-    assert positions(reading(queue)) == [BATCH + 1]
+    assert positions(reading(queue)) == [EVENTS_AT_ONCE + 1]
 
 
 def test_a_queue_opened_to_be_read_makes_none(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_any_bytes_survive(queue: Queue, start: StartWorker, tmp_path: Path, siz
     completed = queue.history("binary")[-1].event
     assert isinstance(completed, Completed)
     assert completed.stdout is not None
-    assert (completed.stdout.size, completed.stdout.sha256) == (size, sha256(data).digest())
+    assert (completed.stdout.size_bytes, completed.stdout.sha256) == (size, sha256(data).digest())
 
 
 def test_a_torrent_from_the_background_holds_no_slot(queue: Queue, start: StartWorker, tmp_path: Path) -> None:

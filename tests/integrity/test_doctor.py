@@ -16,7 +16,7 @@ import queuectl.store.directory
 import queuectl.store.memory_map
 from queuectl import JobRequest, Queue, Result
 from queuectl.integrity import doctor
-from queuectl.integrity.doctor import INSIDE, OUTSIDE, Finding, examine
+from queuectl.integrity.doctor import DIRECTORY_CHECKS, STORE_CHECKS, Finding, examine
 from queuectl.liveness.lock_file import LockFile
 from queuectl.projections import marks
 from queuectl.store.store import Store, key_of
@@ -55,7 +55,7 @@ def here(path: Path) -> dict[str, Finding]:
 def test_a_sound_queue(path: Path) -> None:
     """Every check is made, and every one is well."""
     found = examine(path)
-    assert [each.check for each in found] == [*OUTSIDE, "open", *INSIDE]
+    assert [each.check for each in found] == [*DIRECTORY_CHECKS, "open", *STORE_CHECKS]
     assert {(each.state, each.do) for each in found} == {("ok", "")}
 
 
@@ -63,7 +63,7 @@ def test_the_page_has_every_check() -> None:
     """docs/verify.md says what each check finds, in the order in which they are made."""
     page = (Path(__file__).parents[2] / "docs" / "verify.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([\w ]+)` \|", page.partition("## doctor")[2], re.MULTILINE)
-    assert rows == [*OUTSIDE, "open", *INSIDE]
+    assert rows == [*DIRECTORY_CHECKS, "open", *STORE_CHECKS]
 
 
 def test_no_queue(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_map_nearly_full(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert here(path)["map"].do.startswith("queuectl compact")
 
 
-@pytest.mark.parametrize(("free", "state"), [(doctor.LITTLE_BYTES, "problem"), (doctor.LOW_BYTES, "warning")])
+@pytest.mark.parametrize(("free", "state"), [(doctor.SCARCE_BYTES, "problem"), (doctor.LOW_BYTES, "warning")])
 def test_a_disk_nearly_full(path: Path, free: int, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Little free space is told while there is some."""
     real = os.statvfs(path)

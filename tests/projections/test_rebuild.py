@@ -14,7 +14,7 @@ from queuectl.events.event_log import Append
 from queuectl.events.types import Completed, RetentionApplied
 from queuectl.projections import bulk_fold, compare, ready, rebuild, stream_walk
 from queuectl.projections.compare import Comparison
-from queuectl.projections.rebuild import BATCH
+from queuectl.projections.rebuild import EVENTS_AT_ONCE
 from queuectl.store import log_rows
 from queuectl.store.event_writer import EventWriter
 from queuectl.store.store import VIEW_TABLES, Row, Store, Transaction, key_of
@@ -184,7 +184,7 @@ class Interrupted(Exception):
 @pytest.fixture
 def long_queue(queue: Queue) -> Queue:
     """Return a queue whose log is longer than one transaction of a rebuild."""
-    queue.enqueue_many([JobRequest("true", cwd="/")] * (BATCH + 10))
+    queue.enqueue_many([JobRequest("true", cwd="/")] * (EVENTS_AT_ONCE + 10))
     return queue
 
 
@@ -195,8 +195,8 @@ def test_the_progress_is_told(long_queue: Queue) -> None:
     done = [each for each, _ in told]
     assert len(done) > 2
     assert done == sorted(set(done))
-    assert told[-1] == (BATCH + 10, BATCH + 10)
-    assert {total for _, total in told} == {BATCH + 10}
+    assert told[-1] == (EVENTS_AT_ONCE + 10, EVENTS_AT_ONCE + 10)
+    assert {total for _, total in told} == {EVENTS_AT_ONCE + 10}
 
 
 @pytest.mark.parametrize("check", [True, False])
@@ -225,7 +225,7 @@ def test_work_goes_on_during_a_replay(long_queue: Queue) -> None:
             assert long_queue.worker("w1").claim()[0].id == "meanwhile"
 
     report = long_queue.admin.replay(progress=work)
-    assert (report.events, report.differences) == (BATCH + 12, [])
+    assert (report.events, report.differences) == (EVENTS_AT_ONCE + 12, [])
     assert long_queue.job("meanwhile").state == "processing"
     assert long_queue.admin.replay(check=True).differences == []
 
@@ -296,7 +296,7 @@ def test_a_row_spoilt_after_it_was_compared_shows_in_the_count(long_queue: Queue
 
     monkeypatch.setattr(Comparison, "read_on", read_and_spoil)
     [difference] = long_queue.admin.replay(check=True).differences
-    assert difference.startswith(f"jobs: live has {BATCH + 9} rows, from the log {BATCH + 10}")
+    assert difference.startswith(f"jobs: live has {EVENTS_AT_ONCE + 9} rows, from the log {EVENTS_AT_ONCE + 10}")
 
 
 @pytest.mark.parametrize("inner_check", [True, False])
@@ -382,7 +382,7 @@ def test_a_process_that_dies_is_gone_on_from(
 
     monkeypatch.setattr(subprocess_task, "stream", cut_short)
     report = long_queue.admin.replay()
-    assert (report.events, report.differences) == (BATCH + 10, [])
+    assert (report.events, report.differences) == (EVENTS_AT_ONCE + 10, [])
     assert live_views(long_queue._store) == before
     assert 0 < apart_always[0] < last_number(long_queue._store)
 
@@ -422,10 +422,10 @@ def test_retention_after_the_walk_is_followed(queue: Queue, clock: FakeClock) ->
 @pytest.fixture
 def in_small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every portion so small that a short log takes many."""
-    portions = ((stream_walk, "PORTION"), (bulk_fold, "HELD_JOBS"), (bulk_fold, "PORTION"))
-    for module, name in (*portions, (compare, "ROWS"), (compare, "OPEN_ROWS")):
+    portions = ((stream_walk, "JOBS_AT_ONCE"), (bulk_fold, "HELD_JOBS"), (bulk_fold, "ROWS_AT_ONCE"))
+    for module, name in (*portions, (compare, "ROWS_AT_ONCE"), (compare, "OPEN_ROWS")):
         monkeypatch.setattr(module, name, 3)
-    monkeypatch.setattr("queuectl.projections.rebuild.BATCH", 5)
+    monkeypatch.setattr("queuectl.projections.rebuild.EVENTS_AT_ONCE", 5)
     monkeypatch.setattr("queuectl.projections.rebuild.REST", 2)
 
 
@@ -536,7 +536,7 @@ def test_large_histories_are_folded_in_smaller_portions(
         return fold(iter(events), *words)
 
     monkeypatch.setattr(stream_walk, "HELD_BYTES", 1_500)
-    monkeypatch.setattr(stream_walk, "READ_AT_ONCE", 2)
+    monkeypatch.setattr(stream_walk, "EVENTS_AT_ONCE", 2)
     monkeypatch.setattr(stream_walk, "_fold", folding_of)
     assert queue.admin.replay().differences == []
     assert live_views(store) == right

@@ -108,7 +108,7 @@ def test_a_job_that_is_retried_is_waited_for_again(queue: Queue) -> None:
 
 def test_more_events_than_are_read_at_once(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     """However much happened between two looks, all of it is taken in."""
-    monkeypatch.setattr(job_wait, "AT_ONCE", 3)
+    monkeypatch.setattr(job_wait, "EVENTS_AT_ONCE", 3)
     for number in range(10):
         queue.enqueue("true", id=f"j{number}")
     meant = job_wait.Meant(queue._store.read, Filter())

@@ -2,7 +2,7 @@
 
 from queuectl import JobState, Queue
 from queuectl.core.request import JobRequest
-from queuectl.queries.overview import LOOKS
+from queuectl.queries.overview import MOST_LOOKED_AT
 from tests.clocks import FakeClock
 
 
@@ -54,6 +54,6 @@ def test_one_that_has_just_ended_is_found_behind_newer_jobs(queue: Queue) -> Non
     """Behind any number of newer jobs one that has just ended is found by its number."""
     number = queue.enqueue("true", id="old").number
     queue.worker("w").complete(queue.worker("w").claim()[0])
-    queue.enqueue_many([JobRequest("true")] * (LOOKS + 100))
+    queue.enqueue_many([JobRequest("true")] * (MOST_LOOKED_AT + 100))
     assert "old" not in ids(queue, JobState.COMPLETED)
     assert [job.id for job in queue.ui.overview(state=JobState.COMPLETED, lately=[number]).jobs] == ["old"]

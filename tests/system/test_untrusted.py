@@ -273,7 +273,7 @@ BEYOND: dict[str, tuple[int | str, Event]] = {
     "field duration_ms is -5": (1, Completed(2, 1, duration_ms=-5)),
     "field duration_ms is -1": (1, Failed(2, 1, "exit_code", "broken", duration_ms=-1)),
     "field duration_ms is -2": (1, Cancelled(2, 1, -2)),
-    "field size is -1": (1, Completed(2, 1, stdout=Output(-1, bytes(32)))),
+    "field size_bytes is -1": (1, Completed(2, 1, stdout=Output(-1, bytes(32)))),
     "field sha256 is b'x'": (1, Completed(2, 1, stdout=Output(1, b"x"))),
     "field failure is 'bogus'": (1, Failed(2, 1, "bogus", "broken")),
     "field failure is 'worse'": (1, Dead(1, "worse")),

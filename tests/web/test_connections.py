@@ -7,7 +7,7 @@ from socket import create_connection, socket
 
 import pytest
 
-from queuectl.web.connections import AT_ONCE, HEAD_S, OF_A_STRANGER
+from queuectl.web.connections import HEAD_S, MOST_CONNECTIONS, OF_A_STRANGER
 from tests.web.conftest import Dashboard
 from tests.web.test_access import as_nobody
 
@@ -69,7 +69,7 @@ def test_a_stranger_costs_the_owner_nothing(dashboard: Dashboard) -> None:
 
 def test_more_than_there_is_room_for(dashboard: Dashboard) -> None:
     """Where all connections are taken the oldest of whoever has most makes room, and a new request is answered."""
-    opened = begin(dashboard, AT_ONCE + 50)
+    opened = begin(dashboard, MOST_CONNECTIONS + 50)
     assert dashboard.get("/api/status")["head"] == 0
     assert is_closed(opened[0])
     for each in opened:

@@ -13,7 +13,7 @@ import pytest
 
 from queuectl import Queue
 from queuectl.worker import lines as module
-from queuectl.worker.lines import AT_ONCE, Lines, can_take, write_lines
+from queuectl.worker.lines import LINES_AT_ONCE, Lines, can_take, write_lines
 from queuectl.worker.log_lines import LogLine
 from tests.waiting import wait_until
 
@@ -47,7 +47,7 @@ def test_what_nobody_takes_waits_and_comes_in_order(ends: tuple[int, TextIO]) ->
     """A full pipe holds nothing up, and costs no line where somebody reads on."""
     reading, stream = ends
     lines = Lines(partial(print_to, stream))
-    said = [f"line {number} {'x' * 50}" for number in range(2 * AT_ONCE)]
+    said = [f"line {number} {'x' * 50}" for number in range(2 * LINES_AT_ONCE)]
     for line in said:
         lines.say(line)
     lines.flush()

@@ -236,7 +236,7 @@ def _took(duration_ms: int | None) -> str:
 
 
 def _printed(stdout: Output | None, stderr: Output | None) -> str:
-    sizes = [f"{name} {each.size:,} B" for name, each in (("stdout", stdout), ("stderr", stderr)) if each]
+    sizes = [f"{name} {each.size_bytes:,} B" for name, each in (("stdout", stdout), ("stderr", stderr)) if each]
     return f" ({', '.join(sizes)})" if sizes else ""
 
 

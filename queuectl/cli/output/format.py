@@ -90,18 +90,18 @@ def moment(at_us: int | None, *, short: bool = False) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}"
 
 
-def coarse(seconds: float) -> str:
+def coarse(length_s: float) -> str:
     """Return a length of time that goes on, in whole seconds and the two largest units."""
-    return duration(max(1, round(seconds)))
+    return duration(max(1, round(length_s)))
 
 
-def duration(seconds: float) -> str:
+def duration(length_s: float) -> str:
     """Return a length of time in its two largest units."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f}ms"
-    if seconds < 60:
-        return f"{seconds:.3g}s"
-    whole = int(seconds)
+    if length_s < 1:
+        return f"{length_s * 1000:.0f}ms"
+    if length_s < 60:
+        return f"{length_s:.3g}s"
+    whole = int(length_s)
     for unit, size, lesser, part in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
         if whole >= size:
             rest = whole % size // part

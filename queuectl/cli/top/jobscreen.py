@@ -117,10 +117,10 @@ class JobScreen(Screen[None]):
         self.call_after_refresh(self.look)  # before that there is no end of the log to scroll to
         self.set_interval(LOOK_EVERY_S, self.look)
 
-    def say(self, told: Text, seconds: float) -> None:
+    def say(self, told: Text, for_s: float) -> None:
         """Show a message in place of the keys."""
         self.query_one("#keys", Static).update(told)
-        self.set_timer(seconds, self._tell_keys)
+        self.set_timer(for_s, self._tell_keys)
 
     def _tell_keys(self) -> None:
         keys = KEYS if self.app.size.width >= len(KEYS) else NARROW_KEYS

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ...core.job_filter import Act
     from ...queue import Queue
 
-PAGE = 500
+ROWS_AT_ONCE = 500
 """Rows whose widths are fitted to each other."""
 
 _ENDED = (JobState.COMPLETED, JobState.CANCELLED)
@@ -71,7 +71,7 @@ def list_dead(session: Session, *, queue: str | None, limit: int | None, as_of: 
     from ..output.job_text import print_dead
 
     is_first = True
-    while page := list(islice(jobs, PAGE)):
+    while page := list(islice(jobs, ROWS_AT_ONCE)):
         print_dead(page, opened.ui.now_us(), titled=is_first)
         is_first = False
     if is_first and not is_unknown:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..output.event_text import Names
 
 TYPES = tuple(layout.name for layout in LAYOUTS)
-PAGE = 500
+ROWS_AT_ONCE = 500
 """Events laid out together: a table of all of them would have to be held whole."""
 
 LOOK_EVERY_S = 1.0
@@ -130,7 +130,7 @@ def _pages(events: Iterator[Recorded], names: "Names") -> None:
     from ..output.event_text import COLUMNS, row
 
     def pages() -> Iterator[list[tuple[str, ...]]]:
-        while page := [row(each, names.job_of(each), names.cause_of(each)) for each in islice(events, PAGE)]:
+        while page := [row(each, names.job_of(each), names.cause_of(each)) for each in islice(events, ROWS_AT_ONCE)]:
             yield page
 
     paged_table(COLUMNS, pages())

@@ -5,6 +5,7 @@ from typing import IO, Any
 
 import click
 
+from ...core.argument_kinds import IMPORT_FORMATS
 from ...errors import QueuectlError
 from ..command import Verb
 from ..input.param_types import OneOf, filled, json_option, reason_option
@@ -12,8 +13,6 @@ from ..output.format import plural
 from ..output.progress import progress
 from ..output.table import document, line
 from ..session import Session, pass_session
-
-FOREIGN = ("jobs-json", "sqlite-jobs")
 
 
 @click.command(
@@ -28,7 +27,7 @@ FOREIGN = ("jobs-json", "sqlite-jobs")
 @click.option(
     "--format",
     "kind",
-    type=OneOf(["queuectl", *FOREIGN]),
+    type=OneOf(["queuectl", *IMPORT_FORMATS]),
     default="queuectl",
     show_default=True,
     help="What FILE is.",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ...history.as_of import Past
     from ...queue import Queue
 
-PAGE = 500
+ROWS_AT_ONCE = 500
 """Rows whose widths are fitted to each other; a table of all would have to be held whole."""
 
 
@@ -84,13 +84,13 @@ def command(
     from ..output.job_text import Rows, chosen_columns, gone_workers
 
     wanted = chosen_columns(columns)
-    first = list(islice(found, PAGE))
+    first = list(islice(found, ROWS_AT_ONCE))
     if not first:
         if not is_unknown:
             note(_nothing(where, after, as_of))
         return
     shown = Rows(wanted, opened.ui.now_us(), gone=gone_workers(opened, first))
-    paged_table(shown.columns, map(shown.of, chain([first], iter(lambda: list(islice(found, PAGE)), []))))
+    paged_table(shown.columns, map(shown.of, chain([first], iter(lambda: list(islice(found, ROWS_AT_ONCE)), []))))
     if limit is None and opened.jobs(where, order=order, limit=1, after=first[-1].id):
         note(_more(opened, where, after, len(first), first[-1].id))
 

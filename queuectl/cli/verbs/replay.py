@@ -49,7 +49,7 @@ def command(
                 "events": report.events,
                 "differences": report.differences,
                 "swapped": report.swapped,
-                "duration_s": round(report.seconds, 6),
+                "duration_s": round(report.duration_s, 6),
                 "held_ms": round(report.held_s * 1000, 3),
             }
         )
@@ -58,7 +58,7 @@ def command(
             line(escape(difference))
         found = plural(len(report.differences), "difference") if report.differences else "no differences"
         done = "rebuilt views are in place" if report.swapped else "nothing was changed"
-        line(f"Replayed {plural(report.events, 'event')} in {report.seconds:.2f} s: {found}; {done}")
+        line(f"Replayed {plural(report.events, 'event')} in {report.duration_s:.2f} s: {found}; {done}")
     if check and report.differences:
         ctx.exit(REFUSED)
 

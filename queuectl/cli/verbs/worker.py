@@ -87,9 +87,9 @@ def start(
         from ...core.settings import parse
 
         lease = float(parse("lease_s", str(lease))[1])  # a shorter one would flood the log with renewals
-    from ...core.request import check_grace_s, check_poll_s
+    from ...core.request import POLL_S, check_grace_s, check_poll_s
 
-    check_poll_s(1.0 if poll is None else poll)
+    check_poll_s(POLL_S if poll is None else poll)
     check_grace_s(0.0 if grace is None else grace)
     queue = session.created()
     if detach:
@@ -111,7 +111,7 @@ def start(
             slots=count,
             queues=queues or None,
             drain=drain,
-            poll_s=1.0 if poll is None else poll,
+            poll_s=POLL_S if poll is None else poll,
             lease_s=lease,
             grace_s=grace,
             reason=reason,
