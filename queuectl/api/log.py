@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from ..core.times import duration_s
 from ..engine import log_clock
 from ..store.event_reader import EventReader
+from ..store.tables import LOG
 from .history import History
 from .parts import archived_history, due_times, event_search, jobs, lineage, subscriptions
 
@@ -27,7 +28,7 @@ class Log(History, called="Queue.log"):
     def head(self) -> int:
         """Return the position of the last event."""
         with self._store.read() as txn:
-            last = txn.last("log")
+            last = txn.last(LOG)  # and not EventReader's, which decodes it: workers ask this all the time
             return int.from_bytes(last[0], "big") if last else 0
 
     def position_at(self, at_us: int) -> int:

@@ -1,4 +1,4 @@
-"""Asking workers to stop, by a flag in the store: it works from anywhere, and asking twice does no harm."""
+"""Workers asked to stop, by a flag in the store: that works from anywhere, and twice does no harm."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -38,10 +38,10 @@ def ask_to_stop(queue: "Queue", ids: Sequence[str], *, now: bool, reason: str | 
     return asked
 
 
-def wait_until_gone(queue: "Queue", ids: Sequence[str], busy: "Callable[[WorkerInfo], None]") -> None:
+def wait_until_gone(queue: "Queue", ids: Sequence[str], on_busy: "Callable[[WorkerInfo], None]") -> None:
     """Wait until none of these workers is alive; raises QueuectlError where one died before it had stopped.
 
-    `busy` is called once for each that still runs something.
+    `on_busy` is called once for each that still runs something.
     """
     told: set[str] = set()
     while found := [info for info in queue.workers() if info.id in ids]:
@@ -49,7 +49,7 @@ def wait_until_gone(queue: "Queue", ids: Sequence[str], busy: "Callable[[WorkerI
             dead = ", ".join(info.id for info in found)
             raise QueuectlError(f"{dead} died before it had stopped; its jobs are taken back: queuectl worker list")
         for info in (each for each in found if each.runs and each.state != "dead" and each.id not in told):
-            busy(info)
+            on_busy(info)
             told.add(info.id)
         queue.log.wait_for_change(queue.log.head(), LOOK_EVERY_S)
 

@@ -1,4 +1,4 @@
-"""What someone wants changed of a job, checked as an enqueue is, and made into an edit; pure.
+"""Changes to a job, checked as an enqueue is, and made into the event of an edit; pure.
 
 The keys are those of a job in JSON; null empties what can be empty. Every refusal is an InvalidInput
 that names the key.
@@ -44,10 +44,9 @@ def form_of(spec: JobSpec, due_us: int | None) -> dict[str, Any]:
 
 
 def edit_from(spec: JobSpec, changes: Mapping[str, Any], *, now_us: int, wall_us: int | None = None) -> Edited:
-    """Check changes to what is asked for, and give the edit that makes them.
+    """Check changes to a job, and return the edit that makes them; raises InvalidInput.
 
-    Times and delays count from `wall_us`, the machine's time; `now_us` is the log's, and both where it is not
-    given. Raises InvalidInput.
+    `now_us` is the log's time. Times and delays count from `wall_us`, the machine's, which is the same unless given.
     """
     wanted = _named(changes)
     kept = {key: value for key, value in form_of(spec, None).items() if key not in wanted and value is not None}

@@ -1,7 +1,7 @@
-"""A job as a mapping, with the keys of its JSON form, read into a request; pure.
+"""A job as a mapping, with the keys of its JSON form, read into a JobRequest; pure.
 
-Each key has one reader, which refuses a value of the wrong kind under that key. What a value may be is
-`request`'s.
+Each key has one reader, which refuses a value of the wrong type and names the key. Which values of the right
+type are allowed is checked later, in `request`.
 """
 
 import os

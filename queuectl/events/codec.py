@@ -47,7 +47,7 @@ from .types import (
 )
 
 _NO_EVENT: Final = (MsgspecError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for bytes that are none; not all of ValueError, which a signal's handler may raise meanwhile."""
+"""What msgspec raises for bytes that are no event: not the whole of ValueError, which a signal's handler may raise."""
 
 Data = dict[str, Any]
 Upcast = Callable[[Data], Data]
@@ -100,26 +100,22 @@ _BY_NAME: Mapping[str, Layout] = {layout.name: layout for layout in LAYOUTS}
 
 
 class Envelope(Struct, omit_defaults=True, gc=False):
-    """The map that a stored event is, in the order in which it is stored.
+    """The map that a stored event is, in the order in which it is stored; its one-letter keys are the stored ones."""
 
-    Time, type, version of the type, actor, data, stream (None: its own position), the stream's event before it,
-    reason, cause, and where it is kept the digest of the log before it.
-    """
-
-    t: int
-    y: str
-    v: int
-    a: str
-    d: Any
-    s: Stream | None = None
-    p: int = 0
-    r: str | None = None
-    c: int = 0
-    h: bytes | None = None
+    t: int  # time, microseconds since the epoch
+    y: str  # type, by its name in LAYOUTS
+    v: int  # version of the type
+    a: str  # actor
+    d: Any  # data
+    s: Stream | None = None  # stream; None: the event begins one, its own position
+    p: int = 0  # position of the stream's event before it
+    r: str | None = None  # reason
+    c: int = 0  # cause
+    h: bytes | None = None  # hash: the digest of the log before it, where the event keeps that
 
 
 class EventHeader(Struct, gc=False):
-    """What an envelope says of its event's time and type, and the digest that it keeps."""
+    """The part of an envelope that has the event's time, type and version, and the digest that it keeps."""
 
     t: int
     y: str
@@ -128,7 +124,7 @@ class EventHeader(Struct, gc=False):
 
 
 class Outline(EventHeader, gc=False):
-    """What an envelope says of its event's place in its stream too."""
+    """The header, with the event's stream and the position of the one before it there."""
 
     s: Stream | None = None
     p: int = 0
@@ -138,7 +134,7 @@ class Outline(EventHeader, gc=False):
         return position if self.s is None else self.s
 
 
-_told: Callable[[Any], EventHeader] = Decoder(EventHeader).decode
+_header: Callable[[Any], EventHeader] = Decoder(EventHeader).decode
 _outlined: Callable[[Any], Outline] = Decoder(Outline).decode
 
 
@@ -220,9 +216,9 @@ def unpack_envelope(key: bytes, value: bytes) -> Data:
 
 
 def header_of(key: bytes, value: bytes) -> EventHeader:
-    """Return what an envelope says of its event's time and type; raises CorruptLog or NewerFormat."""
+    """Return the header of a stored event without decoding its data; raises CorruptLog or NewerFormat."""
     try:
-        found = _told(_payload(key, value))
+        found = _header(_payload(key, value))
     except _NO_EVENT as error:
         raise CorruptLog(int.from_bytes(key, "big"), "its bytes are no event") from error
     if found.y not in _BY_NAME or found.v != _BY_NAME[found.y].version:
@@ -231,7 +227,7 @@ def header_of(key: bytes, value: bytes) -> EventHeader:
 
 
 def outline(key: bytes, value: bytes) -> Outline:
-    """Return what an envelope says beside its data, also one of a newer release; raises CorruptLog."""
+    """Return header and stream of a stored event, also of one that a newer release wrote; raises CorruptLog."""
     try:
         return _outlined(_payload(key, value))
     except _NO_EVENT as error:

@@ -1,8 +1,7 @@
-"""Whether the archive has what retention let go, as it was: its segments byte by byte, and the chain through them.
+"""The archive checked: whether it has the events that retention let go, as they were. Changes nothing.
 
-With every segment there, archive and log make one log again, whose hash chain is followed from
-position 1 to the cut, where it must be the one that retention saw. Where one is missing or damaged,
-the others are still held against what they were sealed with. Changes nothing.
+Each segment is held against the SHA-256 that it was sealed with. With every segment there, archive and log make one
+log again: its hash chain is followed from position 1 to the cut, where it must have the digest that retention saw.
 """
 
 import time
@@ -28,12 +27,12 @@ ROWS_AT_ONCE: Final = 10_000
 
 
 class Provenance:
-    """What can be proven of the events up to a cut, of which the chain's digest there is known ("": it is not)."""
+    """What can be proven of the events up to the cut; `chain` is the chain's digest there, empty if not known."""
 
     def __init__(self, store: Store, cut: int, chain: bytes) -> None:
         self.problems = Problems()
         self.proven: set[int] = set()
-        """Those of the positions watched at which the chain is what it ought to be."""
+        """The positions of those `watched` at which the chain has the digest that it ought to have."""
         self.segments = 0
         self.events = 0
         """How many segments there are, and how many archived events are in them."""
@@ -133,15 +132,15 @@ def ahead_of_log(store: Store) -> Iterator[str]:
 
 
 def _without_gaps(
-    rows: Iterator[StoredEvent], upto: int, found: Callable[[int, str, int], None]
+    rows: Iterator[StoredEvent], upto: int, on_gap: Callable[[int, str, int], None]
 ) -> Iterator[StoredEvent]:
-    """Yield rows, and tell of the positions that have none."""
+    """Yield rows; `on_gap` is called for positions up to `upto` without a row: the first, what is wrong, the last."""
     last, what = 0, "neither the log nor the archive has it"
     for key, value in rows:
         position = int.from_bytes(key, "big")
         if position > last + 1:
-            found(last + 1, what, position - 1)
+            on_gap(last + 1, what, position - 1)
         last = position
         yield key, value
     if last < upto:
-        found(last + 1, what, upto)
+        on_gap(last + 1, what, upto)

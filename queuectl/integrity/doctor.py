@@ -127,7 +127,7 @@ def _fitting(message: dict[str, Any], directory: Path) -> dict[str, Any]:
 def _messages(directory: Path) -> Iterator[dict[str, Any]]:
     try:
         refuse_irregular(directory)
-        half_made.refuse_none(directory)
+        half_made.refuse_no_queue(directory)
         for name, look in DIRECTORY_CHECKS.items():
             yield from _findings(name, look(directory))
         if half_made.holds_nothing(directory):

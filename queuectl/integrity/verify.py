@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from ..core.progress import PartProgress
 from ..errors import QueuectlError
 from ..store.directory import refuse_irregular
-from ..store.half_made import refuse_none
+from ..store.half_made import refuse_no_queue
 from ..system import subprocess_task
 from ..system.disk_space import is_lock_without_room
 from ..system.shortage import unseen
@@ -66,7 +66,7 @@ def verify(
     with the part, how much is done, and of how much where that is known. Raises NoQueue, InvalidInput, StoreError.
     """
     refuse_irregular(path)
-    refuse_none(path)
+    refuse_no_queue(path)
     known = {str(file): checkpoint.read(file) for file in against}
     places = {file: position for file, (position, _) in known.items()}
     gathered = _Gathered(path, progress)

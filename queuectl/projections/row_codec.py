@@ -102,7 +102,7 @@ def scan(txn: Transaction, table: str, start: bytes = b"", stop: bytes | None = 
     that no search finds, since its page stands in another's place, and at the end where others are missing.
     """
     seed, count, last = _SEEDS[table], 0, b""
-    before, rows = txn.parted(table, start) if start else (None, txn.scan(table))
+    before, rows = txn.scan_from(table, start) if start else (None, txn.scan(table))
     if before is not None and (before[0] >= start or crc32(before[1], crc32(before[0], seed)) != _SOUND):
         raise damaged_row(table, before[0])
     for key, stored in rows:
@@ -121,7 +121,7 @@ def scan(txn: Transaction, table: str, start: bytes = b"", stop: bytes | None = 
 def scan_back(txn: Transaction, table: str, below: bytes | None = None) -> Iterator[Row]:
     """Yield the rows below a key, or all, last first; raises StoreError as scan() does."""
     seed, count, last = _SEEDS[table], 0, below
-    behind, rows = (None, txn.scan_back(table)) if below is None else txn.parted_back(table, below)
+    behind, rows = (None, txn.scan_back(table)) if below is None else txn.scan_back_from(table, below)
     if behind is not None and (behind[0] < (below or b"") or crc32(behind[1], crc32(behind[0], seed)) != _SOUND):
         raise damaged_row(table, behind[0])
     for key, stored in rows:

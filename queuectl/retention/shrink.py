@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ..errors import StoreError
 from ..store.data_file import compacted_copy
 from ..store.directory import SHRUNK, alone, refuse_half_replaced, refuse_irregular
-from ..store.half_made import refuse_none
+from ..store.half_made import refuse_no_queue
 from ..system.files import flush, make_private, rename
 from ..system.interrupts import own
 from ..system.queue_files import DATA_FILE
@@ -30,7 +30,7 @@ def shrink(path: Path, *, check: bool = False) -> Shrunk:
     Raises NoQueue, or StoreError where somebody has.
     """
     refuse_irregular(path)
-    refuse_none(path)
+    refuse_no_queue(path)
     with alone(path, "shrink"):
         refuse_half_replaced(path)
         if check:

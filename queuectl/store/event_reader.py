@@ -1,4 +1,4 @@
-"""Reads the event log in one transaction of the store: the only door to it for all who do not append.
+"""The event log, read in one transaction of the store: the only door to it for all that do not append.
 
 Two tables: `log` (position -> stored event, appended only) and `streams` (stream -> position of its
 last event). A stream is read by following each event's `prev` back from there. Up to the `cut`, a row
@@ -20,7 +20,7 @@ NAMED = b"\xff"
 
 
 class EventReader:
-    """The log as a transaction has it: events by their position, in order, or by their stream."""
+    """The log as one transaction sees it: events by position, in order, or by stream."""
 
     def __init__(self, txn: Transaction) -> None:
         self._txn = txn
@@ -39,7 +39,10 @@ class EventReader:
         return self._tail
 
     def version(self, stream: Stream) -> int:
-        """Return the position of a stream's last event, 0 for none; raises CorruptLog where another's is there."""
+        """Return the position of a stream's last event, 0 if it has none.
+
+        Raises CorruptLog if the event there belongs to another stream.
+        """
         found = self._txn.get(STREAMS, stream_key(stream))
         position = int.from_bytes(found, "big") if found else 0
         if position and self.at(position).stream != stream:
@@ -48,7 +51,7 @@ class EventReader:
 
     def digest(self, position: int | None = None) -> bytes:
         """Return the chain's digest at a position, or at the head."""
-        # Only a log begun by a release that kept no chain has more than a batch to go back.
+        # At most a batch, unless the log was begun by a release that kept no digests in its events.
         behind: list[Row] = []
         below = None if position is None else key_of(position + 1)
         for key, value in self._txn.scan_back(LOG, below):
@@ -60,9 +63,9 @@ class EventReader:
         return link_all(digest, [value for _, value in reversed(behind)])
 
     def digest_at(self, position: int) -> bytes:
-        """Return the chain's digest at a position that is the last of its batch, as the last of its time is.
+        """Return the chain's digest at a position, or at the cut where that is beyond it.
 
-        Where retention let events go up to beyond it, that is the digest at the cut.
+        The position must be the last of its batch, as the last one of a moment is.
         """
         start, digest = self.cut(), GENESIS
         if start:
@@ -82,9 +85,9 @@ class EventReader:
         return value is not None and type(decode(key_of(position), value).event) is Claimed
 
     def read(self, after: int = 0, limit: int | None = None, *, until: int | None = None) -> Iterator[Recorded]:
-        """Yield the events after a position; raises CorruptLog at a damaged event, or at a gap.
+        """Yield the events after a position; raises CorruptLog at a damaged event, or where one is missing.
 
-        One up to the cut is none where as many events are there as LMDB counts.
+        Up to the cut events may be missing, as long as LMDB counts as many rows as are found there.
         """
         reached = after
         stop = None if until is None else key_of(until + 1)
@@ -120,14 +123,14 @@ class EventReader:
             self._check_kept(expected)
 
     def _check_end(self, reached: int, end: int) -> None:
-        """Refuse rows that end too early, as they do at a page that leads nowhere."""
+        """Refuse rows that end too early: a damaged page of the file can hide those after it."""
         if reached < end and (missing := max(reached, self.cut()) + 1) <= end:
             raise CorruptLog(missing, f"it is missing, and so are those after it, up to {end}")
         if reached < end:
             self._check_kept(reached + 1)
 
     def _check_kept(self, missing: int) -> None:
-        """Refuse a gap up to the cut where not all rows are found that LMDB counts: it may be none of retention's."""
+        """Refuse a gap below the cut if fewer rows are found than LMDB counts: then it may not be retention's doing."""
         cut = self.cut()
         kept = self._txn.count(LOG) - (self._head - cut)
         if not self._txn.has_all(LOG, kept, below=key_of(cut + 1)):
@@ -138,7 +141,7 @@ class EventReader:
         return cut_of(self._txn)
 
     def origin(self) -> bytes:
-        """Return what tells this log from others, kept once events may be missing: the chain's digest at position 1."""
+        """Return what tells this log from others: the chain's digest at position 1, kept once events may be missing."""
         return self._txn.get(META, ORIGIN) or self.digest_at(1)
 
     def read_back(self, below: int) -> Iterator[Recorded]:
@@ -154,10 +157,10 @@ class EventReader:
             self._check_next(expected + 1, 1)
 
     def read_stream(self, stream: Stream, *, after: int = 0) -> list[Recorded]:
-        """Return the events of one stream by following `prev` back from its last, down to a position.
+        """Return the events of one stream after a position, by following `prev` back from its last.
 
         What retention let go of (an earlier job of the same id, old events of a named stream) is left out. Raises
-        CorruptLog where that leads into another stream, or past the beginning of a job's.
+        CorruptLog where `prev` leads into another stream, or past the beginning of a job's.
         """
         found: list[Recorded] = []
         position = self.version(stream)

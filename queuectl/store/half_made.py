@@ -1,6 +1,7 @@
-"""Whether a queue's directory is one whose creation was cut short, by a power cut or a kill, before it held anything.
+"""Queues half made: their creation was cut short, by a power cut or a kill, before they held anything.
 
-Knows as much of an LMDB file as that takes: two pages at its beginning, and what the first of all commits writes.
+Knows of an LMDB file what it takes to tell one from a queue that was lost: its first two pages, as they are before
+the first commit.
 """
 
 import os
@@ -19,7 +20,7 @@ _LAST_PAGE_AT: Final = 16 + 120
 _IS_META: Final = 8
 _MAGIC: Final = 0xBEEFC0DE
 _LIVED: Final = (*DIRECTORIES, REPLACED)
-"""What only a queue has in which something happened."""
+"""Directories that only a queue has in which something happened."""
 
 
 def most_bytes() -> int:
@@ -27,8 +28,8 @@ def most_bytes() -> int:
     return 2 * os.sysconf("SC_PAGE_SIZE")
 
 
-def refuse_none(path: Path) -> None:
-    """Refuse a place where there is no data file: none yet, or lost, or not whole; raises NoQueue or StoreError."""
+def refuse_no_queue(path: Path) -> None:
+    """Refuse a directory without a data file, whether it has none yet or lost it; raises NoQueue or StoreError."""
     await_replaced(path)
     if not exists(path / DATA_FILE):
         refuse_lost(path)
@@ -37,7 +38,7 @@ def refuse_none(path: Path) -> None:
 
 
 def refuse_lost(path: Path) -> None:
-    """Refuse a data file that is not there, or holds nothing, where a queue worked; raises StoreError."""
+    """Refuse a data file that is gone, or holds nothing, if a queue was at work here before; raises StoreError."""
     signs = [name for name in _LIVED if is_entry(path / name)]
     # The file is looked at after them, or once more: whoever made a queue meanwhile may have begun to work.
     if signs and is_entry(path / DATA_FILE):
@@ -58,12 +59,12 @@ def _holds_anything(directory: Path) -> bool:
 
 
 def is_half_made(path: Path) -> bool:
-    """Whether the small data file in a directory is the beginning of a new one, and nothing speaks of an old one."""
+    """Whether the data file in a directory is the beginning of a new one, and no sign of an earlier one is there."""
     return holds_nothing(path) and not any(is_entry(path / name) for name in _LIVED)
 
 
 def holds_nothing(path: Path) -> bool:
-    """Whether a data file is what there is before the first commit, or as much of that as came to the disk."""
+    """Whether a data file is as it is before the first commit, or as much of that as came to the disk."""
     page = os.sysconf("SC_PAGE_SIZE")
     with (path / DATA_FILE).open("rb") as file:
         content = file.read(2 * page + 1)

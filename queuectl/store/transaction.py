@@ -1,7 +1,4 @@
-"""One read or write transaction over a queue's tables, by table and key; it must not know what the tables mean.
-
-A trap closed here, measured: an out-of-order append answers False and no more.
-"""
+"""One read or write transaction over a queue's tables, by table and key; it must not know what the tables mean."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice, takewhile
@@ -75,9 +72,9 @@ class Transaction:
             self._txn.cursor(self._dbs[table]).putmulti(rows)
 
     def append(self, table: str, rows: Sequence[Row]) -> None:
-        """Add rows after the table's last key; raises where a key is not after it.
+        """Add rows after the table's last key; raises CorruptLog where a key is not after it.
 
-        LMDB skips such a row and says so only in its count of added rows.
+        LMDB leaves out such a row without an error: only its count of added rows tells.
         """
         _, added = self._txn.cursor(self._dbs[table]).putmulti(rows, append=True, overwrite=False)
         if added != len(rows):
@@ -110,8 +107,8 @@ class Transaction:
         inside = cursor.last() if below is None or not cursor.set_range(below) else cursor.prev()
         return cursor.iterprev() if inside else iter(())  # type: ignore[return-value]
 
-    def parted(self, table: str, key: bytes) -> tuple[Row | None, Iterator[Row]]:
-        """Return the last row below a key, and the rows from the key on, in order."""
+    def scan_from(self, table: str, key: bytes) -> tuple[Row | None, Iterator[Row]]:
+        """Return the last row before a key, None if there is none, and the rows from the key on, in order."""
         cursor = self._txn.cursor(self._dbs[table])
         if not cursor.set_range(key):
             return (cursor.item() if cursor.last() else None), iter(())  # type: ignore[return-value]
@@ -120,8 +117,8 @@ class Transaction:
         rows: Iterator[Row] = iter(cursor)  # type: ignore[arg-type]
         return before, rows if inside else iter(())  # type: ignore[return-value]
 
-    def parted_back(self, table: str, key: bytes) -> tuple[Row | None, Iterator[Row]]:
-        """Return the first row from a key on, and the rows below the key, last first."""
+    def scan_back_from(self, table: str, key: bytes) -> tuple[Row | None, Iterator[Row]]:
+        """Return the first row from a key on, None if there is none, and the rows below the key, last first."""
         cursor = self._txn.cursor(self._dbs[table])
         behind = cursor.item() if cursor.set_range(key) else None
         inside = cursor.last() if behind is None else cursor.prev()
@@ -137,9 +134,9 @@ class Transaction:
         return int(self._txn.stat(self._dbs[table])["entries"])
 
     def has_all(self, table: str, count: int, below: bytes | None = None) -> bool:
-        """Return whether a table has so many rows below a key, or in all, in order.
+        """Whether a table has exactly `count` rows below a key, or in all, in order of their keys.
 
-        It takes 0.2 s for a million rows, so that it is looked at once a process.
+        Counting takes 0.2 s for a million rows, so each process does it once.
         """
         if table in self._counted and self._counted[table] == below:
             return True

@@ -1,4 +1,4 @@
-"""Whether a write failed for want of room, as on a full disk, or by a fault of the disk; writes nothing that stays."""
+"""Whether a write failed since there was no room, or by a fault of the disk; writes nothing that stays."""
 
 import errno
 import os
@@ -15,7 +15,7 @@ _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def no_room_by(code: int) -> str:
-    """Return the words for "no room", the same however the system put it; with the quota or ulimit if it was one."""
+    """Return one wording for every error number that means "no room", with the quota or the ulimit if it was that."""
     by = {errno.EDQUOT: " (the quota is used up)", errno.EFBIG: " (or above the limit on a file's size: ulimit -f)"}
     return f"no space left on the disk{by.get(code, '')}"
 
@@ -23,8 +23,8 @@ def no_room_by(code: int) -> str:
 def is_out_of_room(directory: Path, code: int) -> bool:
     """Whether a write to a file in a directory that failed with this error number had no room.
 
-    LMDB reports a write that was cut short, as the last one on a filling disk is, as EIO, like a disk that
-    failed: then it is tried whether there is room.
+    LMDB reports a write that was cut short, as the last one on a full disk is, as EIO, like a fault of the
+    disk: then it is tried whether there is room.
     """
     if code in _NO_ROOM:
         return True
@@ -34,7 +34,7 @@ def is_out_of_room(directory: Path, code: int) -> bool:
 
 
 def is_lock_without_room(directory: Path) -> bool:
-    """Whether LMDB's lock file has places without room on a full file system: to write there ends the process."""
+    """Whether LMDB's lock file has holes, and the file system is full: a write to such a hole ends the process."""
     try:
         found = (directory / LMDB_LOCK_FILE).stat()
     except own(OSError):

@@ -96,7 +96,7 @@ def open_new_pipe(path: StrPath) -> int:
 def new_file(path: StrPath, *, is_named: bool = False) -> Iterator[IO[bytes]]:
     """Make a file for one user alone and yield it to be written to; raises FileExistsError if something is there.
 
-    `is_named`: a user named the place, so that it is this user's own even in another's directory.
+    `is_named`: a user named this path, so the file belongs to this user even if the directory is another's.
     """
     with os.fdopen(_make(path, os.O_WRONLY, is_named=is_named), "wb") as file:
         yield file
@@ -209,7 +209,7 @@ def flush_all(directory: StrPath) -> None:
 
 @contextmanager
 def in_use(directory: StrPath) -> Iterator[None]:
-    """Keep sweep() from removing a directory while it is being filled."""
+    """Keep a directory from being swept away, as left behind by somebody, while it is being filled."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         _keep_from_sweep(fd)

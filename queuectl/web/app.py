@@ -1,4 +1,4 @@
-"""What is where: the routes, the files of the page, and who answers an error."""
+"""The web application: its routes, the files of the page, and what answers an error."""
 
 from importlib.resources import files
 from threading import Lock
@@ -30,7 +30,7 @@ FILES = {
 }
 """Path -> the file in page/, and its type."""
 
-ROUTES: dict[str, Endpoint] = {
+READS: dict[str, Endpoint] = {
     "/api/status": look(reads.status),
     "/api/jobs": look(reads.jobs, *JobQuery._fields, "limit"),
     "/api/jobs/{job_id}": look(reads.job),
@@ -40,6 +40,8 @@ ROUTES: dict[str, Endpoint] = {
     "/api/workers": look(reads.workers),
     "/api/events": look(reads.events, "since", "limit", "without"),
 }
+"""Path -> what answers GET."""
+
 CHANGES: dict[str, Endpoint] = {
     "/api/jobs": change(actions.enqueue, 201),
     "/api/jobs/{job_id}/retry": change(actions.retry),
@@ -47,6 +49,7 @@ CHANGES: dict[str, Endpoint] = {
     "/api/dlq/retry": change(actions.retry_dead),
     "/api/dlq/purge": change(actions.purge_dead),
 }
+"""Path -> what answers POST."""
 
 
 def make_app(queue: Queue, rules: Rules) -> ASGIApp:
@@ -54,7 +57,7 @@ def make_app(queue: Queue, rules: Rules) -> ASGIApp:
     app = Starlette(
         routes=[
             *(Route(path, _file(*file), methods=["GET"]) for path, file in FILES.items()),
-            *(Route(path, endpoint, methods=["GET"]) for path, endpoint in ROUTES.items()),
+            *(Route(path, endpoint, methods=["GET"]) for path, endpoint in READS.items()),
             *(Route(path, endpoint, methods=["POST"]) for path, endpoint in CHANGES.items()),
         ],
         exception_handlers={

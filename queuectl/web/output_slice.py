@@ -1,4 +1,4 @@
-"""What a run printed, a bounded slice of it as text; no character is cut in two where the run goes on printing."""
+"""A bounded slice of what a run printed, as text; no character is cut in two while the run goes on printing."""
 
 from codecs import getincrementaldecoder
 from collections import deque
@@ -13,17 +13,17 @@ _decoder: Final = getincrementaldecoder("utf-8")
 
 
 class Slice(NamedTuple):
-    """Pieces as (stream, text), the offset after them, and whether the run will never have more than that."""
+    """Pieces as (stream, text), the offset after them, and whether they are the last: no more will come."""
 
     pieces: list[tuple[str, str]]
     end: int
-    is_end: bool
+    is_last: bool
 
 
 def slice_of(queue: Queue, run: Run, start: int, *, limit: int) -> Slice:
-    """Return what a run printed from an offset on: about `limit` bytes; broken bytes are escaped.
+    """Return what a run printed from an offset on: about `limit` bytes; bytes that are no text are escaped.
 
-    A character of which only a part was printed waits for the rest of it, unless the run has ended.
+    A character of which only a part was printed is left for the next slice, unless the run has ended.
     """
     decoders = {stream: _decoder("backslashreplace") for stream in STREAM_NAMES}
     pieces: list[tuple[str, str]] = []
@@ -38,15 +38,15 @@ def slice_of(queue: Queue, run: Run, start: int, *, limit: int) -> Slice:
         if size_bytes >= limit:
             is_full = True
             break
-    is_end = run.state != "running" and not is_full
-    if is_end or (is_full and not whole):
+    is_last = run.state != "running" and not is_full
+    if is_last or (is_full and not whole):
         pieces += [(STREAM_NAMES[stream], decoder.decode(b"", final=True)) for stream, decoder in decoders.items()]
-        return Slice([piece for piece in pieces if piece[1]], end, is_end)
+        return Slice([piece for piece in pieces if piece[1]], end, is_last)
     return Slice(pieces[:whole], whole_end, False)
 
 
 def last_of(queue: Queue, run: Run, size_bytes: int) -> tuple[int, int]:
-    """Return the offset after which about the last `size_bytes` of a run's output lie, and how many lie before it."""
+    """Return the offset at which about the last `size_bytes` of a run's output begin, and how many lie before it."""
     kept: deque[tuple[int, int]] = deque()  # where a frame begins, and how much it holds
     start, held, before = 0, 0, 0
     for frame in frames_of(queue, run):

@@ -85,7 +85,7 @@ def output(desk: Desk, asked: WebRequest) -> dict[str, Any]:
         start, skipped = last_of(desk.queue, run, _number(asked.query, "tail", 0, OUTPUT_BYTES))
     found = slice_of(desk.queue, run, start, limit=OUTPUT_BYTES)
     pieces = [{"stream": stream, "text": text} for stream, text in found.pieces]
-    more = {"pieces": pieces, "offset": found.end, "skipped_bytes": skipped, "is_end": found.is_end}
+    more = {"pieces": pieces, "offset": found.end, "skipped_bytes": skipped, "is_end": found.is_last}
     return {**run_json(number, run), **more}
 
 

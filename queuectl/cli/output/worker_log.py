@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...worker.log_lines import LogLine
 
 LOOK_EVERY_S = 0.5
-"""How often it is counted what is left; other workers and new jobs change that too."""
+"""How often the jobs left are counted: other workers and new jobs change their number too."""
 
 
 def print_lines(told: "Sequence[LogLine]") -> int:
