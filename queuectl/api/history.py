@@ -5,7 +5,7 @@ from __future__ import annotations  # evaluated, those of so many methods cost a
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
-from ..core.request import check_count, check_queue
+from ..core.request import check_queue
 from .base import Opened
 from .parts import archived_history, event_search, lineage, subscriptions
 
@@ -55,11 +55,10 @@ class History(Opened):
         JobNotFound when the first is asked for.
         """
         event_search.check_types(types or ())
-        limit = None if limit is None else check_count("limit", limit)
         choice = event_search.EventChoice(types, job, None if queue is None else check_queue(queue), actor)
         if last is None:
             return islice(event_search.in_order(self._store, choice, after, until), limit)
-        return islice(event_search.newest(self._store, choice, check_count("last", last), after, until), limit)
+        return islice(event_search.newest(self._store, choice, last, after, until), limit)
 
     def subscribe(
         self, name: str, *, start: Literal["beginning", "now"] | int = "beginning", follow: bool = True

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 from ..core.job import JobState
-from ..core.request import check_count, check_queue, ids_of, once
+from ..core.request import check_queue, ids_of, once
 from ..core.times import duration_s, when_us
 from ..errors import JobNotFound, StoreError
 from ..queries import presence
@@ -129,7 +129,7 @@ class Reads(History):
         if last_lines is None:
             return whole
         lines = BytesIO(whole).readlines()
-        return b"".join(lines[len(lines) - min(check_count("last_lines", last_lines), len(lines)) :])
+        return b"".join(lines[len(lines) - min(last_lines, len(lines)) :])
 
     @overload
     def wait(  # type: ignore[overload-overlap]  # a text is a sequence of texts, and here one id

@@ -4,7 +4,7 @@ from __future__ import annotations  # evaluated, those of so many methods cost a
 
 from typing import TYPE_CHECKING, Final
 
-from ..core.request import check_count, check_state
+from ..core.request import check_state
 from ..errors import JobNotFound
 from ..projections import environments
 from ..store.event_reader import EventReader
@@ -69,7 +69,6 @@ class Ui(Opened, called="Queue.ui"):
 
         Each is as it was when it was looked at. Raises as `Queue.jobs` does, before the first.
         """
-        limit = None if limit is None else check_count("limit", limit)
         times = self._log.due_times()
         where = times.meant(where)
         found = job_list.each(self._store.read, where, job_filter.order_of(order), limit=limit, after=after)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from ..core.commands import ClaimJob, EnqueueJob, JobCommand, RecoverJob, RetryPolicy, StartJob, TakeJob
 from ..core.decider import decide, decide_config
 from ..core.job import Job
-from ..core.request import check_count, check_lease_s, check_text, check_worker
+from ..core.request import check_lease_s, check_text, check_worker
 from ..core.settings import Settings, from_environment
 from ..core.times import wall_time_us
 from ..errors import Conflict, DuplicateJob, JobNotFound, QueuectlError, StoreError
@@ -139,7 +139,6 @@ class Unit:
 
     def claim(self, worker: str, count: int, *, lease_s: float, queues: Sequence[str] | None = None) -> list[Job]:
         """Lease the next `count` jobs to a worker; those due by now are among them."""
-        check_count("count", count)
         check_worker(worker)
         command = ClaimJob(worker, self.lease_until_us(lease_s))
         return self.execute([(number, command) for number in self._next(count, queues)])

@@ -34,10 +34,6 @@ class EventReader:
         """Return the position of the last event."""
         return self._head
 
-    def last(self) -> Row | None:
-        """Return the last event as it is stored, None in an empty log."""
-        return self._tail
-
     def version(self, stream: Stream) -> int:
         """Return the position of a stream's last event, 0 if it has none.
 

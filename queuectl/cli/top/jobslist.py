@@ -108,7 +108,7 @@ class JobsList(Widget, can_focus=True):
         at = self._top + event.y - 1
         if event.y > 0 and at < len(self._jobs):
             self._move_to(at)
-            if event.chain > 1:
+            if event.chain == 2:
                 self.action_open()
 
     def on_mouse_scroll_up(self) -> None:

@@ -133,3 +133,12 @@ def test_how_long_it_ran(cli: CommandLine, tmp_path: Path) -> None:
     took = row.split()[1]
     assert f"took       {took}\n" in cli("show", "a").stdout
     assert f"attempt 2 in {took}" in cli("history", "a").stdout.splitlines()[-1]
+
+
+def test_no_more_ids_than_a_screen_has(cli: CommandLine) -> None:
+    """Of many jobs that would be changed the first are named, and how many more there are."""
+    with cli.queue() as queue:
+        queue.enqueue_many([{"id": f"j{n:02}", "command": "true"} for n in range(30)])
+    said = cli("cancel", "--state", "pending", "--dry-run").stdout.splitlines()
+    assert [row.strip() for row in said if row.strip().startswith("j")] == [f"j{n:02}" for n in range(20)]
+    assert said[-1] == "  ... and 10 more; --json tells them all"

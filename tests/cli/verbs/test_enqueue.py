@@ -392,3 +392,14 @@ def test_whichever_way_the_first_job_comes_its_limit_is_told(cli: CommandLine, w
     with Terminal(CommandLine(cli.db.parent / "third"), "run", "true", "--timeout", "5m") as terminal:
         assert terminal.end() == 0
         assert "stopped after" not in terminal.text()
+
+
+def test_an_id_beside_json_without_one(cli: CommandLine) -> None:
+    """An option may name the job that JSON describes."""
+    cli("enqueue", "--id", "named", '{"command":"true"}')
+    assert [job["id"] for job in cli.jobs()] == ["named"]
+
+
+def test_json_nested_without_end(cli: CommandLine) -> None:
+    """It is refused as what it is, and the program goes on to say so."""
+    assert "nested too deeply" in cli("enqueue", '{"a":' * 100_000, code=2).stderr

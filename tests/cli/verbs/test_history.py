@@ -237,3 +237,14 @@ def test_the_last_events(cli: CommandLine) -> None:
     assert [event["type"] for event in cli.json("history", "a", "-n", "2")] == ["edited", "cancelled"]
     assert [event["type"] for event in cli.json("history", "a", "-n", "9")] == ["enqueued", "edited", "cancelled"]
     assert "leave them out" in cli("history", "a", "--tree", "--last", "2", code=2).stderr
+
+
+def test_each_change_of_an_edit_is_told(cli: CommandLine) -> None:
+    """The history says of an edit what each field is from now on, also where there is none any more."""
+    cli("enqueue", "a", "true", "--delay", "1h")
+    with cli.queue() as queue:
+        queue.edit("a", timeout_s=90, env={"A": "1"}, shell="bash -e", cwd="/tmp")
+        queue.edit("a", timeout_s=0)
+    told = cli("history", "a").stdout
+    for each in ("timeout 1m30s", "environment A=1", "shell bash -e", "directory /tmp", "timeout none"):
+        assert each in told

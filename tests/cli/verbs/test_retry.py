@@ -28,3 +28,9 @@ def test_json_has_the_jobs_that_were_retried(cli: CommandLine) -> None:
     cli.complete("a")
     assert [job["state"] for job in cli.json("retry", "a")] == ["pending"]
     cli("retry", code=2)
+
+
+def test_only_what_has_ended_is_edited_to_run_again(cli: CommandLine) -> None:
+    """`retry --edit` of a job that waits says that `edit` is for that."""
+    cli("enqueue", "waits", "true")
+    assert "`queuectl edit waits` changes one that waits" in cli("retry", "--edit", "waits", code=1).stderr

@@ -271,3 +271,30 @@ def test_a_failure_within(cli: CommandLine, tmp_path: Path, monkeypatch: pytest.
     with Terminal(cli, "top") as terminal:
         assert (terminal.end(), terminal.is_sane()) == (1, True)
         assert "broken" in terminal.sent.decode()
+
+
+def test_pages_and_the_mouse(cli: CommandLine) -> None:
+    """A page key goes on by a screenful, the wheel by three; a click chooses a job, and another one opens it."""
+    with cli.queue() as queue:
+        queue.enqueue_many([{"id": f"j{number:02}", "command": "true"} for number in range(60)])
+    with Terminal(cli, "top", "--every", "0.2") as terminal:
+        terminal.wait_for(lambda _: chosen(terminal).startswith("j00"))
+        terminal.type("\x1b[6~")  # page down
+        terminal.wait_for(lambda _: "j05" < chosen(terminal)[:3] < "j25")
+        paged = chosen(terminal)[:3]
+        terminal.type("\x1b[<65;3;10M")  # the wheel, downwards
+        terminal.wait_for(lambda _: chosen(terminal).startswith(f"j{int(paged[1:]) + 3:02}"))
+        terminal.type("\x1b[<64;3;10M")
+        terminal.wait_for(lambda _: chosen(terminal).startswith(paged))
+        row = next(
+            y for y, text in enumerate(terminal.screen.display, 1) if text.startswith(f"j{int(paged[1:]) - 1:02}")
+        )
+        click = f"\x1b[<0;3;{row}M\x1b[<0;3;{row}m"
+        terminal.type(click)
+        terminal.wait_for(lambda _: chosen(terminal).startswith(f"j{int(paged[1:]) - 1:02}"))
+        terminal.type(click + click)
+        terminal.wait_for("h history")
+        terminal.type("q")
+        terminal.wait_for(LIST_KEYS)
+        terminal.type("q")
+        assert terminal.end() == 0
