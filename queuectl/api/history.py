@@ -63,7 +63,7 @@ class History(Opened):
     def subscribe(
         self, name: str, *, start: Literal["beginning", "now"] | int = "beginning", follow: bool = True
     ) -> Subscription:
-        """Return the events after a named checkpoint, batch by batch, each at least once and in order.
+        """Return the events after a subscription's position, batch by batch, each at least once and in order.
 
         A name that is new begins as `start` says: at the beginning, now, or after a position. Asking for
         the next batch acknowledges the one before, on disk. `follow` False stops at the log's end. Raises

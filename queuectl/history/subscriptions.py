@@ -1,6 +1,6 @@
-"""Named places in the log from which other programs read on: durable, at least once, batch by batch.
+"""Subscriptions: names under which other programs read the log on, durably, at least once, batch by batch.
 
-A checkpoint says up to where a name has acknowledged events. It is not history: moving it is a write
+A subscription's position is up to where its reader has acknowledged events. It is not history: moving it is a write
 flushed to disk, and no event. Table `subscriptions`: name -> position, when it was moved, how often, and the
 CRC-32 of all that, which a row of an older release lacks.
 """
@@ -41,7 +41,7 @@ class SubscriptionPosition(NamedTuple):
 
 
 class Subscription:
-    """The events after a name's checkpoint, in batches: an iterator, read by one program at a time.
+    """The events after a subscription's position, in batches: an iterator, read by one program at a time.
 
     Asking for the next batch acknowledges the one before; what was not acknowledged comes again after
     a crash. A batch is a list of 1 to 1,000 events, in order, and holds no transaction open.

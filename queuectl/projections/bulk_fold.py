@@ -101,7 +101,7 @@ class Fold:
         moved, named = self._moved, self._named
         found = changes(moved, self.promoted_us)
         moving = list(_portions(_queues_touched(found)))
-        yield from (partial(_behead, some, touch) for some in moving)
+        yield from (partial(_drop_fronts, some, touch) for some in moving)
         for table, (keys, rows) in found.items():
             if touch:
                 touch(table, keys)
@@ -109,7 +109,7 @@ class Fold:
             yield from (partial(_delete, table, some) for some in _portions(sorted(keys)))
             sealed = seal_all(table, sorted(dict(rows).items()))
             yield from (partial(_put, table, some) for some in _portions(sealed))
-        yield from (partial(_head, some, touch) for some in moving)
+        yield from (partial(_put_fronts, some, touch) for some in moving)
         if touch:
             kept = (each for each in named if isinstance(each.event, EnvironmentKept))
             touch(environments.TABLE, [environments.digest_in(each) for each in kept])
@@ -127,15 +127,15 @@ def _queues_touched(found: Mapping[str, Change]) -> list[bytes]:
     return ready.queues_of([*keys, *(key for key, _ in rows)])
 
 
-def _behead(queues: Sequence[bytes], touch: Touch | None, shadow: Transaction) -> None:
-    keys = sorted(key for key, _ in ready.heads(shadow, queues))
+def _drop_fronts(queues: Sequence[bytes], touch: Touch | None, shadow: Transaction) -> None:
+    keys = sorted(key for key, _ in ready.fronts(shadow, queues))
     if touch:
         touch(ready.TABLE, keys)
     shadow.delete_many(ready.TABLE, keys)
 
 
-def _head(queues: Sequence[bytes], touch: Touch | None, shadow: Transaction) -> None:
-    rows = sorted(ready.heads(shadow, queues))
+def _put_fronts(queues: Sequence[bytes], touch: Touch | None, shadow: Transaction) -> None:
+    rows = sorted(ready.fronts(shadow, queues))
     if touch:
         touch(ready.TABLE, [key for key, _ in rows])
     write_many(shadow, ready.TABLE, rows)
@@ -156,7 +156,7 @@ def _put(table: str, sealed: Sequence[Row], shadow: Transaction) -> None:
 def writes_of(folded: Folded) -> Iterator[Write]:
     """Yield what puts jobs into the shadow that were not there before, a short transaction each.
 
-    The heads of their queues come afterwards, for all at once: see heads_of_all().
+    The fronts of their queues come afterwards, for all at once: see fronts_of_all().
     """
     for table, rows in folded.rows.items():
         yield from (partial(_put, table, some) for some in _portions(rows))
@@ -170,9 +170,9 @@ def deletions(gone: Sequence[tuple[str, bytes]]) -> Iterator[Write]:
         yield from (partial(_delete, table, some) for some in _portions(keys))
 
 
-def heads_of_all(shadow: Transaction) -> Iterator[Write]:
-    """Yield what gives each queue its head, a short transaction each."""
-    return (partial(_head, some, None) for some in _portions(list(ready.names(shadow))))
+def fronts_of_all(shadow: Transaction) -> Iterator[Write]:
+    """Yield what gives each queue its front, a short transaction each."""
+    return (partial(_put_fronts, some, None) for some in _portions(list(ready.names(shadow))))
 
 
 def _add(changes_of: Sequence[tuple[str, str, int]], shadow: Transaction) -> None:

@@ -1,6 +1,6 @@
 """What runs next? `ready`: queue, priority (higher first), number (first come first) -> nothing.
 
-Before all of them each queue's first job stands once more, as the queue's *head*: NUL, priority, number -> the queue.
+Before all of them each queue's first job stands once more, as the queue's *front*: NUL, priority, number -> the queue.
 So what runs next of 20,000 queues is found without a look into each.
 """
 
@@ -19,8 +19,8 @@ TABLE: Final = "ready"
 _HIGHEST: Final = 2**31 - 1
 _RANK: Final = 12  # 4 bytes of priority, 8 of number
 _TAIL: Final = 1 + _RANK  # and a NUL after the queue's name
-_HEAD: Final = b"\0"
-_JOBS: Final = b"\1"  # no name is empty, so that heads sort before all jobs
+_FRONT: Final = b"\0"
+_JOBS: Final = b"\1"  # no name is empty, so that fronts sort before all jobs
 
 
 def key(spec: JobSpec, number: bytes) -> bytes:
@@ -35,12 +35,12 @@ def _lead(queue: str, priority: int) -> bytes:
 
 
 def change(txn: Transaction, keys: Collection[bytes], rows: Collection[Row]) -> None:
-    """Take rows of jobs out, put others in, and move the heads of their queues."""
+    """Take rows of jobs out, put others in, and move the fronts of their queues."""
     queues = queues_of([*keys, *(key for key, _ in rows)])
-    before = heads(txn, queues)
+    before = fronts(txn, queues)
     txn.delete_many(TABLE, sorted(keys))
     write_many(txn, TABLE, sorted(rows))
-    after = heads(txn, queues)
+    after = fronts(txn, queues)
     if before != after:
         txn.delete_many(TABLE, sorted(key for key, _ in set(before) - set(after)))
         write_many(txn, TABLE, sorted(set(after) - set(before)))
@@ -58,20 +58,20 @@ def queue_of(key: bytes) -> str:
 
 def count(txn: Transaction) -> int:
     """Count the jobs that may run."""
-    return txn.count(TABLE) - sum(1 for _ in scan(txn, TABLE, _HEAD, _JOBS))
+    return txn.count(TABLE) - sum(1 for _ in scan(txn, TABLE, _FRONT, _JOBS))
 
 
-def heads(txn: Transaction, queues: Iterable[bytes]) -> list[Row]:
-    """Return the heads that queues are to have, by their jobs as they are."""
+def fronts(txn: Transaction, queues: Iterable[bytes]) -> list[Row]:
+    """Return the fronts that queues are to have, by their jobs as they are."""
     firsts = (next(scan(txn, TABLE, queue + b"\0", queue + b"\1"), None) for queue in queues)
-    return [(_HEAD + first[0][-_RANK:], first[0][:-_TAIL]) for first in firsts if first is not None]
+    return [(_FRONT + first[0][-_RANK:], first[0][:-_TAIL]) for first in firsts if first is not None]
 
 
 def numbers(txn: Transaction, queues: Sequence[str] | None = None, behind: Job | None = None) -> Iterator[int]:
     """Return the numbers of the jobs to run next, in order, from these queues or from all, `behind` a job's place."""
     after = b"" if behind is None else key(behind.spec, key_of(behind.number))[-_RANK:] + b"\0"
     if queues is None:
-        found = list(islice(scan(txn, TABLE, _HEAD, _JOBS), 2))
+        found = list(islice(scan(txn, TABLE, _FRONT, _JOBS), 2))
         if len(found) > 1:
             return _in_turn(txn, after)
         names = [name for _, name in found]
@@ -90,11 +90,11 @@ def names(txn: Transaction) -> Iterator[bytes]:
 
 
 def firsts(txn: Transaction, queue: str | None = None) -> Iterator[int]:
-    """Return the number of the first job of each priority that heads a queue, then those of each queue and priority.
+    """Yield the first job of each priority among the fronts of queues, then among the jobs of each queue, by number.
 
     `queue`: of each priority of that one alone.
     """
-    ranges = [(_HEAD, _JOBS), (_JOBS, None)]
+    ranges = [(_FRONT, _JOBS), (_JOBS, None)]
     if queue is not None:
         ranges = [(queue.encode() + b"\0", queue.encode() + b"\1")]
     for start, stop in ranges:
@@ -118,7 +118,7 @@ def _in_turn(txn: Transaction, after: bytes) -> Iterator[int]:
             else:
                 heapreplace(going, (following[0][-_RANK:], rows))
 
-    for key, queue in scan(txn, TABLE, _HEAD, _JOBS):
+    for key, queue in scan(txn, TABLE, _FRONT, _JOBS):
         rank = key[-_RANK:]
         yield from until(rank)
         rows = scan(txn, TABLE, queue + b"\0" + max(rank, after), queue + b"\1")

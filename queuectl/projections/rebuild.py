@@ -22,7 +22,7 @@ from ..store.store import REPLAY_LOCK, VIEW_TABLES, Store, Transaction, no_colle
 from ..store.tables import LOG
 from ..system.host import processors
 from . import children, marks, ready, removed, scheduled
-from .bulk_fold import Fold, Write, deletions, heads_of_all, writes_of
+from .bulk_fold import Fold, Write, deletions, fronts_of_all, writes_of
 from .compare import Comparison
 from .layout import is_outdated, stamp
 from .row_codec import scan
@@ -165,8 +165,8 @@ class _Rebuild:
             if self._progress:
                 self._progress(done, stored)
         with self._store.read() as txn:
-            heads = heads_of_all(txn.shadow())
-        self._write_all(heads)
+            fronts = fronts_of_all(txn.shadow())
+        self._write_all(fronts)
         self._fold.begin_at(head, done, named)
         self._write()
 
@@ -282,13 +282,13 @@ class _Rebuild:
         found = list(scheduled.due(shadow, mark_us, PROMOTE_LIMIT))
         coming = [ready_key for _, ready_key in found]
         queues = ready.queues_of(coming)
-        heads = ready.heads(shadow, queues)
+        fronts = ready.fronts(shadow, queues)
         views = Views(shadow)
         views.promote(mark_us)
         if self._comparison:
             self._comparison.touch(scheduled.TABLE, [key for key, _ in found])
             self._comparison.touch(ready.TABLE, coming)
-            self._comparison.touch(ready.TABLE, [key for key, _ in [*heads, *ready.heads(shadow, queues)]])
+            self._comparison.touch(ready.TABLE, [key for key, _ in [*fronts, *ready.fronts(shadow, queues)]])
         if not found:
             views.promote_to(mark_us)
         self._fold.promoted_us = views.promoted_us

@@ -13,7 +13,7 @@ from tests.lives import running, state_of
 
 
 def drop(queue: Queue, table: str, *, heads_only: bool = False) -> None:
-    """Take all rows of a view away, or the heads of queues, which stand before the jobs'."""
+    """Take all rows of a view away, or the fronts of queues, which stand before the jobs'."""
     with queue._store.write() as txn:
         keys = [key for key, _ in txn.scan(table, stop=b"\1" if heads_only else None)]
         txn.delete_many(table, keys)

@@ -80,9 +80,9 @@ def test_many_queues_give_the_order_of_all_their_jobs(views: Teller, steps: list
     assert list(ready.numbers(views.txn)) == list(ready.numbers(views.txn, ["c", "a", "b"])) == expected
     for n, job in enumerate(merged):
         assert list(ready.numbers(views.txn, behind=job)) == expected[n + 1 :]
-    heads = [int.from_bytes(key[-8:], "big") for key, _ in views.txn.scan(ready.TABLE, stop=b"\1")]
+    fronts = [int.from_bytes(key[-8:], "big") for key, _ in views.txn.scan(ready.TABLE, stop=b"\1")]
     firsts = [next(ready.numbers(views.txn, [queue]), None) for queue in "abc"]
-    assert sorted(heads) == sorted(first for first in firsts if first is not None)
+    assert sorted(fronts) == sorted(first for first in firsts if first is not None)
 
 
 def jobs_of(views: Teller, numbers: list[int]) -> list[Job]:

@@ -35,8 +35,8 @@ def test_a_job_lies_in_the_one_table_of_its_state(views: Teller, state: JobState
     placed = place(job, key_of(job.number), 0)
     assert placed[0] == TABLE_OF[state]
     assert [table for table in WHERE if views.rows(table)] == [table for table in WHERE if table == TABLE_OF[state]]
-    heads = [(placed[1][-13:], job.spec.queue.encode())] if placed[0] == ready.TABLE else []
-    assert views.rows(placed[0]) == [*heads, placed[1:]]
+    fronts = [(placed[1][-13:], job.spec.queue.encode())] if placed[0] == ready.TABLE else []
+    assert views.rows(placed[0]) == [*fronts, placed[1:]]
 
 
 def test_a_job_is_where_the_promotion_mark_says(views: Teller) -> None:

@@ -14,7 +14,7 @@ from queuectl.events.codec import LAYOUTS
 from queuectl.events.event_log import Append
 from queuectl.events.types import CONFIG_STREAM, NEW, WORKER_STREAM, ConfigChanged, Event, JobSpec
 from queuectl.projections import children, marks, stream_walk
-from queuectl.projections.bulk_fold import Fold, heads_of_all, writes_of
+from queuectl.projections.bulk_fold import Fold, fronts_of_all, writes_of
 from queuectl.projections.views import Views
 from queuectl.store.event_writer import EventWriter
 from queuectl.store.store import VIEW_TABLES, Store, Transaction
@@ -73,7 +73,7 @@ class Lives:
         with store.write() as txn:
             for write in (write for folded in walked for write in writes_of(folded)):
                 write(txn.shadow())
-            for write in heads_of_all(txn.shadow()):
+            for write in fronts_of_all(txn.shadow()):
                 write(txn.shadow())
         events = len(named) + sum(folded.events for folded in walked)
         assert events == head
