@@ -4,6 +4,7 @@ Each class builds its own one-line message from its fields: what was tried, on w
 found, and what to do next. The command line maps a class to an exit code; nothing here prints.
 """
 
+from . import hints
 from .display import as_typed, shown
 
 _ID_CHARS = 200
@@ -32,14 +33,23 @@ class QueuectlError(Exception):
 
 
 class InvalidInput(QueuectlError, ValueError):
-    """A value given by the caller cannot be used: `field` names it."""
+    """A value given by the caller cannot be used: `field` names it.
 
-    def __init__(self, field: str, found: str, expected: str) -> None:
+    `hint` is what is expected in the words of the command line, where these are others.
+    """
+
+    def __init__(self, field: str, found: str, expected: str, *, hint: str = "") -> None:
         self.field = field
         self.found = found
         self.expected = expected
         cut = found if len(found) <= 200 else f"{found[:200]}... ({len(found):,} characters)"
-        super().__init__(f"{field}: found {cut}; expected {expected}")
+        self._told = f"{field}: found {cut}; expected "
+        super().__init__(f"{self._told}{expected}", hint=hint)
+
+    @property
+    def at_a_prompt(self) -> str:
+        """What the command line says of it: the hint names what is expected there, if there is one."""
+        return f"{self._told}{self.hint or self.expected}"
 
 
 class Unusable(InvalidInput):
@@ -54,7 +64,13 @@ class InvalidLine(QueuectlError, ValueError):
         self.error = self.cause = error  # `cause` until the next release
         self.enqueued = enqueued
         done = f"{enqueued} jobs of earlier chunks were enqueued" if enqueued else "nothing was enqueued"
-        super().__init__(f"line {line}: {error} ({done})")
+        self._done = f"({done})"
+        super().__init__(f"line {line}: {error.message} {self._done}", hint=error.hint)
+
+    @property
+    def at_a_prompt(self) -> str:
+        """The same, with what is wrong with the line as the command line says that."""
+        return f"line {self.line}: {self.error.at_a_prompt} {self._done}"
 
 
 class JobNotFound(QueuectlError, LookupError):
@@ -78,12 +94,11 @@ class JobNotFound(QueuectlError, LookupError):
         self.near = tuple(near)
         self.archived_at = archived_at
         became = ""
-        hint = "`queuectl list` shows those there are"
+        hint = hints.LIST
         if removed:
-            became, hint = "; it was removed", f"`queuectl history {as_typed(job_id)}` still tells its story"
+            became, hint = "; it was removed", hints.read_history(job_id)
         elif archived_at:
-            became, typed = f"; it was archived in {archived_at}", as_typed(job_id)
-            hint = f"`queuectl history {typed}` and `queuectl logs {typed}` read it there"
+            became, hint = f"; it was archived in {archived_at}", hints.read_archive(job_id)
         elif archived_in:
             hint = f"if it is an old one, its events are archived in {archived_in}, which is not there"
         elif near:
@@ -113,19 +128,15 @@ class DuplicateJob(QueuectlError):
         self.job_id = job_id
         self.state = state
         self.index = index
-        typed = as_typed(job_id)
         if replace:
             super().__init__(
                 f"cannot replace {_id(job_id)}: it has not ended ({state}) and was left as it is",
-                hint=f"`queuectl wait {typed}` waits for its end, `queuectl cancel {typed}` ends it",
+                hint=hints.end_first(job_id),
             )
             return
-        instead = "choose another id"
-        if state in ("completed", "dead", "cancelled"):
-            instead = "--replace puts the new one in its place, or choose another id"
         super().__init__(
             f"cannot enqueue {_id(job_id)}: a job of that id exists ({state}) and was left as it is",
-            hint=f"{instead}, or see `queuectl show {typed}`",
+            hint=hints.choose_id(job_id, has_ended=state in ("completed", "dead", "cancelled")),
         )
 
 
@@ -187,7 +198,7 @@ class IllegalTransition(QueuectlError):
         self.position = position
         super().__init__(
             f"cannot apply {event!r} at position {position} to a job that is {state}",
-            hint="run `queuectl replay --check` and report this",
+            hint=hints.REPORT_REPLAY,
         )
 
 
@@ -199,7 +210,7 @@ class WaitTimeout(QueuectlError, TimeoutError):
         shown = ", ".join(job_ids[:5]) + (" ..." if len(job_ids) > 5 else "")
         super().__init__(
             f"not ended after {timeout_s:g} s: {shown}",
-            hint="nothing is stopped by that: wait again, or see `queuectl show`",
+            hint=hints.WAIT_AGAIN,
         )
 
 
@@ -223,7 +234,7 @@ class EnvironmentMissing(StoreError):
         self.digest = digest
         super().__init__(
             f"the environment {digest} that the job took along is not there",
-            hint="type `queuectl verify`, and enqueue the job anew if its log has none",
+            hint=hints.ENQUEUE_ANEW,
         )
 
 
@@ -236,8 +247,7 @@ class NoQueue(StoreError):
         if gone:
             super().__init__(self._gone, hint="open it again")
             return
-        hint = "`queuectl enqueue` makes one there, --db or QUEUECTL_DB names another"
-        super().__init__(f"no queue at {path}", hint=hint)
+        super().__init__(f"no queue at {path}", hint=hints.NO_QUEUE)
 
     @property
     def at_a_prompt(self) -> str:
@@ -268,28 +278,28 @@ class LogLost(StoreError):
         super().__init__(
             f"cannot open the queue at {path}: its data.mdb {found}, and {sign} beside it says that there was a "
             "log in it",
-            hint=f"restore a backup (`queuectl {restore}`), or move the directory away to begin anew",
+            hint=hints.begin_anew(restore),
         )
-        self.path, self.command = path, f"queuectl {restore}"
+        self.path, self.command = path, restore
 
 
 class HalfReplaced(StoreError):
     """Another queue was taking this one's place when that was interrupted."""
 
-    command = "queuectl restore --finish"
+    command = hints.RESTORE_FINISH
 
     def __init__(self, path: str) -> None:
         self.path = path
         super().__init__(
             f"cannot open the queue at {path}: another one was taking its place when that was interrupted",
-            hint=f"`{self.command}` ends it",
+            hint=hints.FINISH,
         )
 
 
 class NotYetMade(StoreError):
     """A restore or an import has put no queue there yet: it goes on, or was killed and left `staged`."""
 
-    command = "queuectl restore FILE"
+    command = hints.RESTORE
 
     def __init__(self, path: str, staged: str, *, goes_on: bool) -> None:
         self.path = path
@@ -315,8 +325,7 @@ class Untrusted(StoreError):
         self.path = path
         super().__init__(
             f"cannot use the queue at {path}: {problem}: who can write there decides what is run",
-            hint=f"if you trust them, type `queuectl --trust-directory --db {as_typed(path)} ...`, "
-            "or set QUEUECTL_TRUST_DIRECTORY to that path",
+            hint=hints.trust(path),
         )
 
 
@@ -337,7 +346,7 @@ class CorruptLog(StoreError):
         self.found = found
         super().__init__(
             f"the log is damaged at position {position}: {found}",
-            hint="stop the workers and type `queuectl verify`, which says what to restore",
+            hint=hints.STOP_AND_VERIFY,
         )
 
 
@@ -393,7 +402,9 @@ class BulkStopped(StoreError):
         self.done = done
         self.total = total
         self.error = self.cause = error  # `cause` until the next release
-        super().__init__(f"enqueued {done:,} of {total:,} jobs, so go on from line {done + 1}: {error}")
+        super().__init__(
+            f"enqueued {done:,} of {total:,} jobs, so go on from line {done + 1}: {error.message}", hint=error.hint
+        )
 
 
 class ForkedStore(StoreError):

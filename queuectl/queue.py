@@ -10,6 +10,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
+from . import hints
 from .api.admin import Admin
 from .api.base import queue_directory
 from .api.deprecated import Deprecated
@@ -173,5 +174,5 @@ def _check_end_of_log(store: Store) -> None:
             raise StoreError(
                 f"cannot open the queue at {store.path}: its log ends at position {head}, and its views have seen "
                 f"{applied}: data.mdb is damaged",
-                hint="type `queuectl verify`, then restore a backup",
+                hint=hints.VERIFY_THEN_RESTORE,
             )

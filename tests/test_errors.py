@@ -1,14 +1,29 @@
 """Each error tells in one line what was tried, on what, what was found, and what to do next."""
 
+import ast
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 
+import queuectl
 from queuectl import errors
 from queuectl.core.request import check_queue
 from queuectl.display import shown
 from queuectl.errors import QueuectlError
 from queuectl.system.interrupts import own, suppress_own
+
+ROOT = Path(queuectl.__file__).parent
+CORE = [
+    path
+    for path in sorted(ROOT.rglob("*.py"))
+    if path.relative_to(ROOT).parts[0] not in ("cli", "__main__.py", "hints.py")
+]
+COMMAND = re.compile(
+    rf"queuectl (?:{'|'.join(path.stem for path in sorted((ROOT / 'cli' / 'verbs').glob('[a-z]*.py')))})\b"
+)
+"""What somebody is told to type."""
 
 EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
     errors.InvalidInput("priority", "'high'", "a whole number"): ("priority", "'high'", "a whole number"),
@@ -106,6 +121,37 @@ def test_fields_are_there_for_programs() -> None:
     assert errors.InvalidLine(7, errors.JobNotFound("a"), enqueued=3).enqueued == 3
     assert errors.StaleLease("renew", "job9", 12, "x").token == 12
     assert (errors.Conflict("config", 4, 5).stream, errors.Conflict(3, 4, 5).actual) == ("config", 5)
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_what_to_type_stands_apart(error: QueuectlError) -> None:
+    """A program may show the message to people who have no command line; the hint is for those who have."""
+    assert COMMAND.search(error.message) is None
+    if not isinstance(error, errors.InvalidLine | errors.BulkStopped):  # whose message tells all of another's
+        assert str(error) == (f"{error.message}; {error.hint}" if error.hint else error.message)
+
+
+def test_what_is_expected_is_in_the_words_of_who_asks() -> None:
+    """At a prompt the hint stands in the place of the words for programs, which have the command too."""
+    error = errors.Unusable("worker", "'w'", "a worker that has not stopped", hint="one of `queuectl worker list`")
+    assert error.message == "worker: found 'w'; expected a worker that has not stopped"
+    assert error.at_a_prompt == "worker: found 'w'; expected one of `queuectl worker list`"
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_command_is_named_by_the_hints_alone(path: Path) -> None:
+    """No text of the core names a command of the command line, in whatever pieces it is put together."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    said = {
+        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)
+    }  # docstrings, which nobody is shown
+    texts = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr | ast.Constant) and id(node) not in said]
+    assert [found[0] for text in texts if (found := COMMAND.search(_plain(text)))] == []
+
+
+def _plain(text: ast.JoinedStr | ast.Constant) -> str:
+    parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)
 
 
 def test_many_ids_are_not_all_told() -> None:

@@ -20,6 +20,7 @@ MODULES = {
 
 LAYERS = (  # bottom up: what stands in a line imports what stands in the lines before it
     "version display escaping",
+    "hints",
     "errors",
     "system",
     "events",

@@ -5,6 +5,7 @@ from __future__ import annotations  # evaluated, those of so many methods cost a
 import os
 from typing import TYPE_CHECKING, Literal
 
+from .. import hints
 from ..core.commands import CompleteJob, ReleaseJob, RenewLease
 from ..core.request import check_line, check_queues, check_slots, check_text
 from ..core.times import duration_s
@@ -182,7 +183,7 @@ class LeaseHolder(Opened, called="Queue.worker()"):
         with self._store.read() as txn:
             there = [info.id for info in jobs.list_workers(txn, self._store.path, self._clock.now_us())]
         if self.id not in there:
-            raise Unusable("worker", shown(self.id), "one of `queuectl worker list`")
+            raise Unusable("worker", shown(self.id), "a worker that has not stopped", hint=hints.A_WORKER)
         with self._engine.unit(reason=reason, actor=actor, rings=True) as unit:
             unit.append_named(WORKER_STREAM + self.id, (WorkerStopping(now),))
 

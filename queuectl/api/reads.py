@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
+from .. import hints
 from ..core.job import JobState
 from ..core.request import check_queue, ids_of, once
 from ..core.times import duration_s, when_us
@@ -83,8 +84,7 @@ class Reads(History):
                 raise StoreError(
                     f"cannot run what is left in the queue at {self.path}: {left:,} jobs are to run, and not all are "
                     "found ready, due or held: a view is damaged",
-                    hint="`queuectl verify` says what is wrong, and "
-                    "`queuectl replay` makes the views anew from the log",
+                    hint=hints.VERIFY_AND_REPLAY,
                 )
             return left
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
+from .. import hints
 from ..errors import JobNotFound, StaleLease, WrongState
 from ..events.event_log import OF_ITS_CLAIM
 from ..events.types import (
@@ -56,10 +57,10 @@ Events = tuple[JobEvent, ...]
 _NEXT_STEP: Mapping[JobState, str] = {
     JobState.PENDING: "it will run when a worker is free, or cancel it first",
     JobState.PROCESSING: "wait for it, or cancel it first",
-    JobState.COMPLETED: "`queuectl retry` runs it again",
-    JobState.FAILED: "it waits for its next attempt; `queuectl retry` runs it now, `queuectl cancel` stops it",
-    JobState.DEAD: "`queuectl dlq retry` runs it again, `queuectl dlq purge` removes it",
-    JobState.CANCELLED: "`queuectl retry` runs it again",
+    JobState.COMPLETED: hints.RETRY,
+    JobState.FAILED: hints.RETRY_OR_CANCEL,
+    JobState.DEAD: hints.DLQ_RETRY_OR_PURGE,
+    JobState.CANCELLED: hints.RETRY,
 }
 
 

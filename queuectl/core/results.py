@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from ..display import as_typed
+from .. import hints
 from ..errors import QueuectlError
 from ..events.types import Output, Value
 from .job import Job, JobState
@@ -124,11 +124,6 @@ class WorkerInfo(NamedTuple):
         return queue is None or self.queues is None or queue in self.queues
 
 
-def start_command(queue: str | None) -> str:
-    """Return the command that starts a worker for a queue, or for all if None is given."""
-    return "queuectl worker start" + ("" if queue in (None, "default") else f" --queue {as_typed(queue)}")
-
-
 class Unserved(NamedTuple):
     """A queue that no running worker serves, and how many jobs wait in it."""
 
@@ -143,7 +138,7 @@ class Unserved(NamedTuple):
     @property
     def start_command(self) -> str:
         """The command that starts a worker for it."""
-        return start_command(self.queue)
+        return hints.start_worker(self.queue)
 
 
 class Status(NamedTuple):

@@ -9,6 +9,7 @@ from itertools import islice
 
 from msgspec.structs import replace
 
+from .. import hints
 from ..core.commands import ClaimJob, EnqueueJob, JobCommand, RecoverJob, RetryPolicy, StartJob, TakeJob
 from ..core.decider import decide, decide_config
 from ..core.job import Job
@@ -198,7 +199,8 @@ class Unit:
             if found is not None and found != entries:
                 raise StoreError(
                     f"cannot enqueue: what is kept as environment {digest.hex()} is not what has that digest, so this "
-                    "log was tampered with; type `queuectl verify`, and use a queue whose log is sound"
+                    "log was tampered with",
+                    hint=hints.TAMPERED,
                 )
             if found is None:
                 self.append_named(ENVIRONMENT_STREAM + digest.hex(), (EnvironmentKept(entries),))
@@ -260,7 +262,8 @@ class Unit:
         except Conflict as error:  # within one transaction nobody was quicker
             raise StoreError(
                 f"cannot append to stream {error.stream}: its last event is at position {error.expected} by the views, "
-                f"at {error.actual} by the table `streams`: one is damaged; type `queuectl verify`, which says which"
+                f"at {error.actual} by the table `streams`: one is damaged",
+                hint=hints.TYPE_VERIFY_FOR_WHICH,
             ) from error
         return self.views.apply(recorded)
 

@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from .. import hints
 from ..errors import StoreError
 from ..store.directory import advice_on, lock
 from ..store.store import Store
@@ -116,8 +117,8 @@ def save(queue_path: Path, views: Store, *, position: int, at_us: int, version: 
                     file.write(piece)
     except own(OSError) as error:
         raise StoreError(
-            f"cannot write the snapshot of position {position} to {target.parent}: {error.strerror or error}; "
-            "free some disk space, or type `queuectl snapshot delete --all`"
+            f"cannot write the snapshot of position {position} to {target.parent}: {error.strerror or error}",
+            hint=hints.DELETE_SNAPSHOTS,
         ) from error
     return Snapshot(target, position, at_us, version, digest, content_digest, target.stat().st_size)
 

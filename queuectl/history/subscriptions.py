@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Final, Literal, NamedTuple
 from zlib import crc32
 
+from .. import hints
 from ..core.request import check_subscription
 from ..core.results import Subscriber
 from ..display import shown
@@ -196,8 +197,8 @@ def _found(txn: Transaction, name: str) -> SubscriptionPosition:
     if at is None:
         there = [each for each, _ in _all(txn)]  # which also raises where it is there under a damaged name
         if len(there) != txn.count(TABLE) or name in there:  # a search may end early that a walk does not
-            raise StoreError("subscriptions are missing: data.mdb is damaged; `queuectl verify` says where")
-        raise Unusable("subscription", shown(name), "one of `queuectl subscriptions`")
+            raise StoreError("subscriptions are missing: data.mdb is damaged", hint=hints.VERIFY_TELLS_WHERE)
+        raise Unusable("subscription", shown(name), "the name of a subscription", hint=hints.A_SUBSCRIPTION)
     return at
 
 
@@ -213,10 +214,7 @@ def _get(txn: Transaction, name: str) -> SubscriptionPosition | None:
 def _unpacked(key: bytes, row: bytes) -> SubscriptionPosition:
     if len(row) != _NUMBERS_BYTES and row[_NUMBERS_BYTES:] != _sum(key, row[:_NUMBERS_BYTES]):
         name = shown(key.decode(errors="replace"))
-        raise StoreError(
-            f"cannot read where subscription {name} is: its row is damaged; type `queuectl subscriptions remove`, and "
-            "subscribe anew; `queuectl verify` says what else is wrong"
-        )
+        raise StoreError(f"cannot read where subscription {name} is: its row is damaged", hint=hints.SUBSCRIBE_ANEW)
     return SubscriptionPosition(*(int.from_bytes(row[start : start + 8], "big") for start in (0, 8, 16)))
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from .. import hints
 from ..core.times import time_json
 from ..display import shown
 from ..errors import InvalidInput, Unusable
@@ -48,7 +49,7 @@ def write(path: Path, checkpoint: Checkpoint, *, queue: Path) -> None:
 
 def read(path: Path) -> tuple[int, bytes]:
     """Return the position and the digest of a checkpoint; raises InvalidInput where the file is none."""
-    expected = "a file that `queuectl verify --checkpoint` wrote"
+    expected = hints.A_CHECKPOINT
     try:
         document = json_object_of(path, limit_bytes=SIZE_BYTES)
         position, digest = whole_number(document["position"], "position"), bytes.fromhex(document["digest"])

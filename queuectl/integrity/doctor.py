@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
+from .. import hints
 from ..core.due_times import DueTimes
 from ..core.job import JobState
 from ..core.settings import KEYS
@@ -79,9 +80,6 @@ _HALF_MADE: Final = (
 )
 """Directory, beginning and end of the names that something has until it is whole."""
 
-_WRITING: Final = ("queuectl compact", "queuectl config", "queuectl replay", "queuectl worker", "rm ")
-"""How commands begin that change the queue."""
-
 _FILES: Final = (DATA_FILE, LMDB_LOCK_FILE, "open.lock")
 _ROWS_AT_ONCE: Final = 10_000
 
@@ -106,7 +104,7 @@ def examine(path: Path) -> list[Finding]:
     if ending:
         is_damage = ending.is_damage and not is_lock_without_room(path)
         unseen = f"the queue {shortage.unseen(ending, ending.hindrance)}"
-        what, do = (ending.how, "queuectl verify") if is_damage else (unseen, "")
+        what, do = (ending.how, hints.VERIFY) if is_damage else (unseen, "")
         found.append(Finding("open", "problem", what, do))
     return found
 
@@ -119,7 +117,7 @@ def messages(path: str) -> Iterator[dict[str, Any]]:
 
 def _fitting(message: dict[str, Any], directory: Path) -> dict[str, Any]:
     """Return a finding without a command that would be refused, and with why it would be."""
-    if message["do"].startswith(_WRITING) and (reason := why_not(directory)) is not None:
+    if message["do"].startswith(hints.CHANGING) and (reason := why_not(directory)) is not None:
         return message | {"found": f"{message['found']} (not to be mended from here: {reason})", "do": ""}
     return message
 
@@ -133,7 +131,7 @@ def _messages(directory: Path) -> Iterator[dict[str, Any]]:
         if half_made.holds_nothing(directory):
             half_made.refuse_lost(directory)
             what = f"data.mdb in {directory} is empty: a queue just begun, or one that was lost"
-            yield Finding("open", "warning", what, "queuectl restore FILE")._asdict()
+            yield Finding("open", "warning", what, hints.RESTORE)._asdict()
             return
         with Store.open(directory, create=False, read_only=True) as store:
             yield from _findings("open", iter(()))
@@ -162,12 +160,12 @@ def _way_out(error: QueuectlError) -> str:
     if shortage.hindrance(error):
         return ""
     if isinstance(error, NoQueue):
-        return "queuectl enqueue JOB COMMAND"
+        return hints.ENQUEUE
     if isinstance(error, FileDeleted | HalfReplaced | LogLost | NotYetMade):
         return error.command
     if isinstance(error, NewerFormat):
         return "upgrade queuectl"
-    return "queuectl restore FILE" if isinstance(error, NotAQueue) else "queuectl verify"
+    return hints.RESTORE if isinstance(error, NotAQueue) else hints.VERIFY
 
 
 # From outside
@@ -224,7 +222,7 @@ def _disk(path: Path) -> Iterator[Trouble]:
         what = (
             f"{free >> 20:,} MiB are free on the disk at {path}; `compact` takes some itself, unless DIR is on another"
         )
-        yield state, what, "queuectl compact --older-than 30d --archive DIR"
+        yield state, what, hints.COMPACT_ELSEWHERE
 
 
 DIRECTORY_CHECKS: Final[dict[str, Callable[[Path], Iterator[Trouble]]]] = {
@@ -249,7 +247,7 @@ def _map(store: Store) -> Iterator[Trouble]:
     share = sizes["used"] / sizes["map"]
     if share >= NEARLY_FULL:
         what = f"{share:.0%} of the {sizes['map'] >> 20:,} MiB that the store may take are used"
-        yield "problem", what, "queuectl compact --older-than 30d"
+        yield "problem", what, hints.COMPACT
 
 
 def _clock(store: Store) -> Iterator[Trouble]:
@@ -277,19 +275,27 @@ def _views(store: Store) -> Iterator[Trouble]:
         applied, head = marks.get_anyhow(txn, marks.APPLIED), EventReader(txn).head()
         differ = 0 if is_outdated else strays(txn)
     if is_outdated and head:
-        yield "warning", "the views are an older release's; the next verb that changes something rebuilds them", _REPLAY
+        yield (
+            "warning",
+            "the views are an older release's; the next verb that changes something rebuilds them",
+            hints.REPLAY,
+        )
     elif applied != head:
-        yield "problem", f"the views are as of position {applied}, and the log ends at {head}", _REPLAY
+        yield "problem", f"the views are as of position {applied}, and the log ends at {head}", hints.REPLAY
     elif differ:
         are = "1 job is" if differ == 1 else f"{differ:,} jobs are"
-        yield "problem", f"{are} counted as not ended and found nowhere, or the reverse", _REPLAY
+        yield "problem", f"{are} counted as not ended and found nowhere, or the reverse", hints.REPLAY
 
 
 def _replay(store: Store) -> Iterator[Trouble]:
     with store.read() as txn:
         left = sum(txn.shadow().count(table) for table in VIEW_TABLES)
     if left:
-        yield "warning", f"a replay was broken off, or is at work: {left:,} rows of views beside the live ones", _REPLAY
+        yield (
+            "warning",
+            f"a replay was broken off, or is at work: {left:,} rows of views beside the live ones",
+            hints.REPLAY,
+        )
 
 
 def _workers(store: Store) -> Iterator[Trouble]:
@@ -299,9 +305,9 @@ def _workers(store: Store) -> Iterator[Trouble]:
         if info.running:
             held = "1 job" if len(info.running) == 1 else f"{len(info.running):,} jobs"
             what = f"worker {info.id} is dead and holds {held}; the next worker takes over"
-            yield "problem", what, "queuectl worker start"
+            yield "problem", what, hints.WORKER_START
         else:
-            yield "warning", f"worker {info.id} is dead", f"queuectl worker stop {as_typed(info.id)}"
+            yield "warning", f"worker {info.id} is dead", hints.stop_worker(info.id)
 
 
 def _waiting(store: Store) -> Iterator[Trouble]:
@@ -311,7 +317,7 @@ def _waiting(store: Store) -> Iterator[Trouble]:
         yield "warning", f"no running worker serves {each.told}", each.start_command
     if len(found) > QUEUES_AT_MOST:
         what = f"no running worker serves {len(found) - QUEUES_AT_MOST:,} more queues where jobs wait"
-        yield "warning", what, "queuectl worker start"
+        yield "warning", what, hints.WORKER_START
 
 
 def _herd(store: Store) -> Iterator[Trouble]:
@@ -326,7 +332,7 @@ def _herd(store: Store) -> Iterator[Trouble]:
     retried = max(together.values(), default=0)
     if retried >= HERD:
         what = f"{retried:,} jobs that failed together are to be tried again within the same second"
-        yield "warning", what, "queuectl config set backoff_jitter 0.5"
+        yield "warning", what, hints.SPREAD_RETRIES
 
 
 def _dead_letters(store: Store) -> Iterator[Trouble]:
@@ -334,7 +340,7 @@ def _dead_letters(store: Store) -> Iterator[Trouble]:
         dead = counts.total(txn)[JobState.DEAD]
     if dead:
         are = "1 job is" if dead == 1 else f"{dead:,} jobs are"
-        yield "warning", f"{are} in the dead letter queue", "queuectl dlq list"
+        yield "warning", f"{are} in the dead letter queue", hints.DLQ_LIST
 
 
 def _shell(store: Store) -> Iterator[Trouble]:
@@ -342,7 +348,7 @@ def _shell(store: Store) -> Iterator[Trouble]:
         shell = str(config.values(txn).get("shell", KEYS["shell"].default))
     if (program := not_here(shell)) is not None:
         what = f"the setting shell is {shell!r}, and there is no program {program!r} here: jobs that take it fail"
-        yield "warning", what, "queuectl config unset shell"
+        yield "warning", what, hints.USUAL_SHELL
 
 
 def _leftovers(store: Store) -> Iterator[Trouble]:
@@ -392,8 +398,6 @@ def _known_workers(store: Store) -> Sequence[str]:
     with store.read() as txn:
         return [info.id for info in list_workers(txn, store.path, time.time_ns() // 1000)]
 
-
-_REPLAY: Final = "queuectl replay"
 
 STORE_CHECKS: Final[dict[str, Callable[[Store], Iterator[Trouble]]]] = {
     "readers": _readers,

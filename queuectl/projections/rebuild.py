@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from typing import NamedTuple
 
+from .. import hints
 from ..core.progress import Progress
 from ..errors import QueuectlError, StoreError
 from ..events.types import RETENTION_STREAM
@@ -329,7 +330,8 @@ class _Rebuild:
         if self._retention == self._retention_at_first and self._fold.events != stored:
             raise StoreError(
                 f"cannot replay the queue at {self._store.path}: its log has {stored:,} events, and "
-                f"{self._fold.events:,} were found: data.mdb is damaged; type `queuectl verify`, then restore a backup"
+                f"{self._fold.events:,} were found: data.mdb is damaged",
+                hint=hints.VERIFY_THEN_RESTORE,
             )
 
 

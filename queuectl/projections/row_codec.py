@@ -13,6 +13,7 @@ import msgpack
 from msgspec import MsgspecError, convert
 from msgspec.msgpack import Decoder
 
+from .. import hints
 from ..errors import StoreError
 from ..store.store import VIEW_TABLES, Row, Transaction
 from ..system.interrupts import let_out, own
@@ -38,8 +39,6 @@ __all__ = [
 _SUM_BYTES: Final = 4
 _SOUND: Final = 0x2144DF1C
 """The CRC-32 of whatever ends in its own CRC-32, low byte first."""
-
-_MEND: Final = "the log is not: type `queuectl replay`, which makes the views anew from it"
 
 # Where rows come by the thousand, what sealed() and opened() do is written out: a call takes 0.1 us, the whole row 0.6.
 _SEEDS: Final = {table: crc32(table.encode()) for table in VIEW_TABLES}
@@ -159,17 +158,17 @@ def _unpack_slowly(kind: Any, value: bytes) -> Any:
     try:
         return convert(unpack_value(value), kind)
     except own(ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
-        raise StoreError(f"a view is damaged (value {value[:20].hex()}...); {_MEND}") from error
+        raise StoreError(f"a view is damaged (value {value[:20].hex()}...)", hint=hints.REPLAY_VIEWS) from error
 
 
 def damaged_row(table: str, key: bytes) -> StoreError:
     """Return the error of a row that is not as it was written."""
-    return StoreError(f"a view is damaged: {_named(table, key)}; {_MEND}")
+    return StoreError(f"a view is damaged: {_named(table, key)}", hint=hints.REPLAY_VIEWS)
 
 
 def incomplete(table: str) -> StoreError:
     """Return the error of a view in which rows are missing."""
-    return StoreError(f"a view is damaged: rows of {table!r} are missing; {_MEND}")
+    return StoreError(f"a view is damaged: rows of {table!r} are missing", hint=hints.REPLAY_VIEWS)
 
 
 def _named(table: str, key: bytes) -> str:

@@ -5,6 +5,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
+from .. import hints
 from ..core.due_times import DueTimes
 from ..core.job import Job, JobState
 from ..core.results import ConfigValue, Run, Running, Status, Unserved, WorkerInfo
@@ -72,7 +73,7 @@ def find_stream(txn: Transaction, name: str) -> Stream:
             return name
         if name.startswith(WORKER_STREAM):
             found = repr(name.removeprefix(WORKER_STREAM))
-            raise Unusable("worker", found, "one of `queuectl events --type worker_started`") from None
+            raise Unusable("worker", found, "a worker that once started", hint=hints.A_PAST_WORKER) from None
         raise
 
 

@@ -11,6 +11,7 @@ from heapq import heappop, heappush
 from itertools import islice
 from pathlib import Path
 
+from .. import hints
 from ..errors import BadSegment, StoreError
 from ..events.codec import StoredEvent, decode
 from ..events.types import Recorded
@@ -105,8 +106,8 @@ def tidy(directory: Path, origin: bytes, last: int, is_in_log: Callable[[Sequenc
     for segment in segments([directory]):
         if segment.header.origin != origin:
             raise StoreError(
-                f"cannot archive to {directory}: {segment.path.name} is another queue's; name a directory of "
-                "its own, or type `queuectl verify` where it is this one's"
+                f"cannot archive to {directory}: {segment.path.name} is another queue's",
+                hint=hints.OTHER_SEGMENTS,
             )
         if segment.header.sequence > last:
             if not all(map(is_in_log, _batches(segment.rows()))):

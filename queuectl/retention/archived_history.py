@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from .. import hints
 from ..core.results import Run
 from ..errors import BadSegment, CorruptLog, InvalidInput, JobNotFound, StoreError
 from ..events.codec import StoredEvent
@@ -57,7 +58,8 @@ def origin_of(txn: Transaction, path: Path) -> bytes:
             if header is not None and header.origin != origin and header.chain == log.digest_at(cut):
                 raise StoreError(
                     f"the queue at {path} is damaged: the archive segment {sealed} is its own, and `origin` in its "
-                    "table `meta` is another's; type `queuectl verify`, then restore a backup"
+                    "table `meta` is another's",
+                    hint=hints.VERIFY_THEN_RESTORE,
                 )
     return origin
 

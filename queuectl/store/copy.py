@@ -14,6 +14,7 @@ from typing import Final
 
 import lmdb
 
+from .. import hints
 from ..errors import QueuectlError, StoreError
 from ..system.interrupts import own
 from .directory import file_at
@@ -46,7 +47,7 @@ def pieces(path: Path, file: tuple[int, int] | None) -> Generator[bytes, None, N
         complaint = child.stderr.read().decode(errors="replace").strip()
     if child.returncode:
         found = complaint.splitlines()[-1] if complaint else f"the process that copied it ended ({child.returncode})"
-        raise StoreError(f"cannot copy the queue at {path}: {found}; `queuectl verify` says what is damaged")
+        raise StoreError(f"cannot copy the queue at {path}: {found}", hint=hints.VERIFY_TELLS_DAMAGE)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 from typing import Final
 
+from .. import hints
 from ..errors import StoreError
 from ..system.interrupts import is_another_s
 
@@ -36,10 +37,7 @@ def of_rows(error: BaseException, path: Path) -> StoreError | None:
     if not isinstance(error, DAMAGE_ERRORS) or not _passed_through_rows(error) or is_another_s(error):
         return None
     found = " ".join(f"{type(error).__name__}: {error}".split())[:_SHOWN]
-    return StoreError(
-        f"cannot read the queue at {path}: a view is damaged ({found}); `queuectl verify` says what is wrong, and "
-        "`queuectl replay` makes the views anew from the log"
-    )
+    return StoreError(f"cannot read the queue at {path}: a view is damaged ({found})", hint=hints.VERIFY_AND_REPLAY)
 
 
 def _passed_through_rows(error: BaseException) -> bool:

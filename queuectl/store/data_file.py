@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import lmdb
 
+from .. import hints
 from ..errors import NoQueue, StoreError
 from ..system.files import exists
 from ..system.interrupts import own
@@ -34,14 +35,14 @@ def faults(path: Path) -> list[str]:
     except own(VerifyError, OSError, ValueError) as error:
         if isinstance(error, OSError) and hindrance(error):
             advice = advice_on(error, "check its owner and permissions")
-            raise StoreError(f"cannot read data.mdb in {path}: {error.strerror}; {advice}") from error
+            raise StoreError(f"cannot read data.mdb in {path}: {error.strerror}", hint=advice) from error
         return [str(error)]
 
 
 def damaged_file(path: Path, error: lmdb.Error) -> StoreError:
     """Return the error for a file in which LMDB met what cannot be."""
-    found, advice = str(error).rstrip("."), advice_on(error, "type `queuectl verify`, then restore a backup")
-    return StoreError(f"cannot open the queue at {path}: {found}; {advice}")
+    found, advice = str(error).rstrip("."), advice_on(error, hints.VERIFY_THEN_RESTORE)
+    return StoreError(f"cannot open the queue at {path}: {found}", hint=advice)
 
 
 @contextmanager
@@ -109,8 +110,7 @@ def compacted_copy(path: Path, target: Path) -> None:
     # Where pages form a circle, LMDB's compacting walk calls itself until the stack ends, and the process with it.
     if found := faults(path):
         raise StoreError(
-            f"cannot copy the queue at {path}: data.mdb is damaged ({found[0]}); type `queuectl verify`, then restore "
-            "a backup"
+            f"cannot copy the queue at {path}: data.mdb is damaged ({found[0]})", hint=hints.VERIFY_THEN_RESTORE
         )
     with as_store_error(path), opened_file(path) as opened, opened.reading() as env:
         check_format(env, path, None)
@@ -123,7 +123,7 @@ def compacted_copy(path: Path, target: Path) -> None:
         raise StoreError(f"cannot copy the queue at {path}: the copy is not sound ({found[0]}); check the disk")
     with opened_file(target) as opened, opened.reading() as env:
         if _count_rows(env) != rows:
-            raise StoreError(f"cannot copy the queue at {path}: the copy lacks rows; run `queuectl verify`")
+            raise StoreError(f"cannot copy the queue at {path}: the copy lacks rows", hint=hints.RUN_VERIFY)
 
 
 def _count_rows(env: lmdb.Environment) -> dict[bytes, int]:

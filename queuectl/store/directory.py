@@ -13,6 +13,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Final
 
+from .. import hints
 from ..errors import FileDeleted, HalfReplaced, NoQueue, NotAQueue, NotYetMade, StoreError
 from ..system import lock_wait
 from ..system.files import exists, is_directory, is_entry, make_private, open_private
@@ -213,10 +214,7 @@ def alone(path: Path, what: str) -> Iterator[None]:
     """Keep every process from opening the environment meanwhile; raises StoreError where one has it open."""
     with lock(path / OPEN_LOCK, wait=False) as is_ours:
         if not is_ours:
-            raise StoreError(
-                f"cannot {what} the queue at {path}: it is in use; stop the workers (`queuectl worker stop --wait`) "
-                "and whatever else has it open, then try again"
-            ) from None
+            raise StoreError(f"cannot {what} the queue at {path}: it is in use", hint=hints.STOP_WORKERS) from None
         yield
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from struct import pack, unpack_from
 from typing import Final
 
+from .. import hints
 from ..errors import LogLost, NoQueue
 from ..system.files import exists, is_entry, open_private, remove
 from ..system.interrupts import own, suppress_own
@@ -43,12 +44,12 @@ def refuse_lost(path: Path) -> None:
     # The file is looked at after them, or once more: whoever made a queue meanwhile may have begun to work.
     if signs and is_entry(path / DATA_FILE):
         if holds_nothing(path):
-            raise LogLost(str(path), "is empty", signs[0], "restore FILE --force")
+            raise LogLost(str(path), "is empty", signs[0], hints.RESTORE_FORCE)
         return
     if not is_entry(path / LMDB_LOCK_FILE):  # directories may have been made for a queue to come, as mounts are
         signs = [name for name in signs if _holds_anything(path / name)]
     if signs and not is_entry(path / DATA_FILE):
-        raise LogLost(str(path), "is gone", signs[0], "restore FILE")
+        raise LogLost(str(path), "is gone", signs[0], hints.RESTORE)
 
 
 def _holds_anything(directory: Path) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import lmdb
 
+from .. import hints
 from ..errors import NoQueue, StoreError
 from .data_file import check_length, damaged_file
 from .lmdb_file import LmdbFile
@@ -162,6 +163,6 @@ def _lost(path: Path, txn: lmdb.Transaction, tables: Mapping[str, Any]) -> Store
         return NoQueue(str(path), gone=_OVERWRITTEN)
     position = int.from_bytes(last[0], "big")
     return StoreError(
-        f"the queue at {path} is damaged: its log ends with position {position}, which is not where it "
-        "belongs; type `queuectl verify`, then restore a backup"
+        f"the queue at {path} is damaged: its log ends with position {position}, which is not where it belongs",
+        hint=hints.VERIFY_THEN_RESTORE,
     )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import RLock
 
+from .. import hints
 from ..errors import NoQueue, StoreError
 from ..system.interrupts import own
 from ..system.queue_files import DATA_FILE, LMDB_LOCK_FILE
@@ -192,7 +193,7 @@ def _make(path: Path, *, create: bool, read_only: bool, as_is: bool) -> Environm
         except TablesMissing:
             pass  # a release added some, and nobody has written since
     if as_is:
-        raise StoreError(f"cannot read the queue at {path} as it is; `queuectl status` brings it up to date")
+        raise StoreError(f"cannot read the queue at {path} as it is", hint=hints.BRING_UP_TO_DATE)
     return Environment(path, read_only=False, create=create)
 
 

@@ -17,6 +17,7 @@ from typing import Final
 
 import lmdb
 
+from .. import hints
 from ..errors import ForkedStore, QueuectlError, StoreError, WriteFailed
 from ..system.disk_space import is_out_of_room, no_room_by
 from ..system.interrupts import own
@@ -79,7 +80,7 @@ class Store:
                 shared.opened.copy_into(directory)
         except own(lmdb.Error, OSError) as error:
             advice = advice_on(error, "free some disk space")
-            raise StoreError(f"cannot copy a store to {directory}: {error}; {advice}") from error
+            raise StoreError(f"cannot copy a store to {directory}: {error}", hint=advice) from error
 
     @classmethod
     def open_suspect(cls, path: Path) -> "Store":
@@ -119,8 +120,8 @@ class Store:
                 raise
             yield opened
         except lmdb.Error as error:
-            advice = advice_on(error, "run `queuectl verify`")
-            raise StoreError(f"cannot read the queue at {self.path}: {error}; {advice}") from error
+            advice = advice_on(error, hints.RUN_VERIFY)
+            raise StoreError(f"cannot read the queue at {self.path}: {error}", hint=advice) from error
         except Exception as error:
             self._tell_damage(error)
             raise
@@ -344,7 +345,7 @@ class Store:
 
     def _disk_failed(self, found: str) -> WriteFailed:
         if any(each in found for each in _OF_DAMAGE):
-            return WriteFailed(str(self.path), found, "type `queuectl verify`, which says what is damaged")
+            return WriteFailed(str(self.path), found, hints.TYPE_VERIFY_FOR_DAMAGE)
         return WriteFailed(str(self.path), found, "check the disk and its free space, then try again")
 
 

@@ -11,6 +11,7 @@ from zlib import crc32
 
 import lmdb
 
+from .. import hints
 from ..errors import NewerFormat, NotAQueue, StoreError
 from ..system.files import flush_directory
 from .lmdb_file import LmdbFile
@@ -32,8 +33,6 @@ ORIGIN: Final = b"origin"
 
 VERSION_OF_VIEWS: Final = b"views"
 """The row of `meta` that says how the views are laid out."""
-
-_MEND: Final = "type `queuectl verify`, then restore a backup"
 
 LOG_TABLES: Final = (META, LOG, STREAMS, "outputs", "presence", "subscriptions")
 """Tables that are the truth, or no view: there is one of each."""
@@ -143,7 +142,9 @@ def _made_up(env: lmdb.Environment, path: Path, txn: lmdb.Transaction) -> Sets:
 def refuse_lost_tables(known: bytes, lacking: int, path: Path) -> None:
     """Raise StoreError where more tables are lacking than this release has added to those `known` to `meta`."""
     if known and lacking > max(_count() - int(known), 0):  # an older release kept no number
-        raise StoreError(f"the queue at {path} is damaged: a table that it had is not there", hint=_MEND)
+        raise StoreError(
+            f"the queue at {path} is damaged: a table that it had is not there", hint=hints.VERIFY_THEN_RESTORE
+        )
 
 
 def _count() -> int:
@@ -176,7 +177,7 @@ def check_format(env: lmdb.Environment, path: Path, txn: lmdb.Transaction | None
     except (lmdb.NotFoundError, lmdb.IncompatibleError) as error:
         found = str(error)
     if found and _has_other_tables(env, txn):
-        raise StoreError(f"the queue at {path} is damaged: {found}", hint=_MEND)
+        raise StoreError(f"the queue at {path} is damaged: {found}", hint=hints.VERIFY_THEN_RESTORE)
     if found:
         raise NotAQueue(str(path), "data.mdb belongs to another program")
     if int(version) > FORMAT:
@@ -234,7 +235,7 @@ def checked_meta(env: lmdb.Environment, path: Path, txn: lmdb.Transaction | None
         cursor = reading.cursor(log)
         last: Any = cursor.item() if cursor.last() else None
     if fault := fault_of_meta(rows, last[0] if last else b"", counted=counted):
-        raise StoreError(f"the queue at {path} is damaged: {fault}", hint=_MEND)
+        raise StoreError(f"the queue at {path} is damaged: {fault}", hint=hints.VERIFY_THEN_RESTORE)
     return rows, last
 
 

@@ -13,6 +13,7 @@ from math import inf
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
+from .. import hints
 from ..core.progress import PartProgress
 from ..core.times import time_json
 from ..errors import StoreError
@@ -78,11 +79,11 @@ def back_up(store: Store, file: str, *, force: bool, progress: PartProgress | No
 
 def _check_target(target: Path, force: bool) -> None:
     if target.suffix == ".zst":
-        raise StoreError(f"cannot write {target}: no zstd is built in; type: queuectl backup - | zstd > {target.name}")
+        raise StoreError(f"cannot write {target}: no zstd is built in", hint=hints.through_zstd(target.name))
     if is_directory(target):
-        raise StoreError(f"cannot write {target}: it is a directory; name a file in it")
+        raise StoreError(f"cannot write {target}: it is a directory", hint="name a file in it")
     if exists(target) and not force:
-        raise StoreError(f"cannot write {target}: it is there already; --force replaces it")
+        raise StoreError(f"cannot write {target}: it is there already", hint="--force replaces it")
 
 
 @contextmanager

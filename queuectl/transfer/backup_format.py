@@ -18,6 +18,7 @@ from pathlib import Path
 from re import ASCII, fullmatch
 from typing import IO, Any, Final
 
+from .. import hints
 from ..display import shown
 from ..errors import NewerFormat, StoreError
 from ..system.files import make_private, new_file
@@ -102,7 +103,7 @@ def read(source: IO[bytes], name: str, *, into: Path | None, progress: BytesDone
         buffered = source if isinstance(source, io.BufferedReader) else io.BufferedReader(source)  # type: ignore[type-var]
         start = buffered.peek(4)[:4]
         if start == _ZSTD:
-            raise StoreError(f"it is compressed by zstd; type: zstd -dc {name} | queuectl restore -")
+            raise StoreError("it is compressed by zstd", hint=hints.from_zstd(name))
         plain: Any = gzip.GzipFile(fileobj=buffered) if start[:2] == _GZIP else buffered
         members = _Members(plain)
         made_as = _check_magic(members, name)
@@ -176,7 +177,7 @@ def _check_magic(members: _Members, name: str) -> int:
         first = None
     version = members.read(20).strip() if first and first[0] == MAGIC and first[1] <= 20 else b""
     if not version.isdigit():
-        raise StoreError("it is not a backup made by `queuectl backup`")
+        raise StoreError(hints.NO_BACKUP)
     if int(version) > FORMAT:
         raise NewerFormat(f"the format of the backup {name}", int(version), FORMAT)
     return int(version)
@@ -256,7 +257,7 @@ def _told(name: str) -> Iterator[None]:
     except NewerFormat:
         raise
     except StoreError as error:
-        raise StoreError(f"cannot use {name} as a backup: {error}") from None
+        raise StoreError(f"cannot use {name} as a backup: {error.message}", hint=error.hint) from None
     except own(EOFError, ValueError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
         told = str(error) or "it ends too early"
         raise StoreError(f"cannot use {name} as a backup: it was cut short, or is none ({told})") from None

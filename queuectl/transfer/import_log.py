@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
+from .. import hints
 from ..core.event_limits import check
 from ..core.progress import PartProgress
 from ..display import shown
@@ -83,8 +84,8 @@ def _stat(path: Path) -> tuple[int, int] | None:
 
 def _not_empty(path: Path) -> StoreError:
     return StoreError(
-        f"cannot import into the queue at {path}: it holds events already, and an import is a whole queue; "
-        "name a new directory (`queuectl --db NEW import FILE`)"
+        f"cannot import into the queue at {path}: it holds events already, and an import is a whole queue",
+        hint=hints.NEW_DIRECTORY,
     )
 
 
@@ -167,7 +168,7 @@ class _Import:
 
     def _check_header(self, header: dict[str, Any] | None) -> int:
         if header is None or "queuectl_export" not in header:
-            raise ValueError("it does not begin as `queuectl export` does; of another program's jobs say --format")
+            raise ValueError(hints.NO_EXPORT)
         schema = whole_number(header["queuectl_export"], "queuectl_export", least=1)
         if schema > SCHEMA:
             raise NewerFormat("the schema of the export", schema, SCHEMA)

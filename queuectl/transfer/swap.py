@@ -14,6 +14,7 @@ from pathlib import Path
 from re import fullmatch
 from typing import Any, Final
 
+from .. import hints
 from ..errors import StoreError
 from ..store.directory import JOURNAL, OPEN_LOCK, STAGED, alone, check_new, make_directory, refuse_unmade
 from ..system.files import exists, flush_all, flush_directory, make_private, rename, whole_file
@@ -43,8 +44,8 @@ def staging(path: Path, what: str) -> Iterator[Path]:
             staged = path / STAGED
             if exists(staged / JOURNAL):
                 raise StoreError(
-                    f"cannot {what} the queue at {path}: an earlier one was interrupted while it moved in; "
-                    "`queuectl restore --finish` ends it"
+                    f"cannot {what} the queue at {path}: an earlier one was interrupted while it moved in",
+                    hint=hints.FINISH,
                 )
             shutil.rmtree(staged, ignore_errors=True)
             make_private(staged)

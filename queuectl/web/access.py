@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .. import hints
 from .http import error_response
 from .peer_user import is_strangers
 
@@ -83,13 +84,9 @@ def refuse(rules: Rules, method: str, path: str, headers: Headers) -> RefusedReq
     if len(hosts) != 1 or name is None:
         return RefusedRequest(400, f"no name and port: Host {', '.join(hosts)!r}; it is written as in localhost:8000")
     if rules.hosts is not None and name not in rules.hosts:
-        return RefusedRequest(
-            421, f"no dashboard is called {host!r}; use the address that `queuectl dashboard` printed"
-        )
+        return RefusedRequest(421, f"no dashboard is called {host!r}; {hints.DASHBOARD_ADDRESS}")
     if path.startswith("/api/") and not _has_token(rules.token, headers):
-        return RefusedRequest(
-            401, "this dashboard asks for its token; use the address that `queuectl dashboard` printed"
-        )
+        return RefusedRequest(401, f"this dashboard asks for its token; {hints.DASHBOARD_ADDRESS}")
     if method not in _METHODS:
         return RefusedRequest(405, f"{method[:20]}: Method Not Allowed; a request is a GET or a POST")
     return None if method in _LOOKS else _refuse_change(rules, host, headers)

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from .. import hints
 from ..display import shown
 from ..errors import Archived, Conflict, DuplicateJob, InvalidInput, JobNotFound, QueuectlError, StoreError, WrongState
 from ..queue import Queue
@@ -114,9 +115,7 @@ async def tell_wrong_request(request: Request, error: Exception) -> Response:
 
 async def tell_unexpected(request: Request, error: Exception) -> Response:
     """Answer when the program is wrong; the traceback goes to the terminal."""
-    return error_response(
-        500, f"{type(error).__name__}; the terminal of `queuectl dashboard` tells more; please report it"
-    )
+    return error_response(500, f"{type(error).__name__}; {hints.DASHBOARD_TERMINAL}")
 
 
 def _check_query(found: list[str], keys: tuple[str, ...]) -> None:

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from .. import hints
 from ..core.job import Job, JobState
 from ..core.results import Result
-from ..display import as_typed
 from ..escaping import escape
 from ..events.types import Command
 
@@ -106,7 +106,7 @@ def ended(result: Result, job: Job) -> str:
     failed = f"{job.id}: attempt {result.job.attempts} of {job.spec.max_retries + 1} failed{took}"
     then = f"next attempt in {max(0.0, (job.due_us - job.updated_at_us) / 1_000_000):.3g} s"
     if job.state is JobState.DEAD:
-        then = f"dead (see `queuectl dlq show {as_typed(job.id)}`)"
+        then = f"dead ({hints.show_dead(job.id)})"
     # The error stands last: it ends in what the command said, and nobody could tell what goes on after it.
     return f"{failed}, {then}: {result.error}"
 

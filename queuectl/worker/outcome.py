@@ -4,9 +4,9 @@ from collections.abc import Collection
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
+from .. import hints
 from ..core.job import NOT_KNOWN, TIMED_OUT
 from ..core.results import Result
-from ..display import as_typed
 from ..events.types import Failure, JobSpec
 from .process import UNKNOWN, signal_name
 
@@ -93,9 +93,7 @@ def _timed_out(spec: JobSpec) -> str:
     told = f"{TIMED_OUT}{(spec.timeout_ms or 0) / 1000:g} s"
     if not spec.timeout_is_default:
         return told
-    typed = as_typed(spec.id)
-    lift = f"queuectl edit {typed} --set timeout=1h, and where it is dead then: queuectl dlq retry {typed}"
-    return f"{told}, the default limit; lift it: {lift}; or for jobs to come: queuectl config set job_timeout_s 1h"
+    return f"{told}, the default limit; {hints.lift_timeout(spec.id)}"
 
 
 def _with_last_line(what: str, stderr_tail: str | None) -> str:

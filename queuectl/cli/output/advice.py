@@ -110,9 +110,9 @@ def unserved_lines(path: Path, unserved: "Sequence[Unserved]", width: int) -> li
 
 def no_workers(name: str | None) -> tuple[str, str]:
     """Return that no worker is there, of a queue or of any if None is given, and how one is started."""
-    from ...core.results import start_command
+    from ...hints import start_worker
 
-    return f"No workers{' of this queue' if name else ''}", start_command(name)
+    return f"No workers{' of this queue' if name else ''}", start_worker(name)
 
 
 def way_to_start(path: Path, start: str = START) -> str:
