@@ -49,7 +49,7 @@ class InvalidInput(QueuectlError, ValueError):
     @property
     def at_a_prompt(self) -> str:
         """What the command line says of it: the hint names what is expected there, if there is one."""
-        return f"{self._told}{self.hint or self.expected}"
+        return f"{self._told}{self.hint}" if self.hint else str(self)
 
 
 class Unusable(InvalidInput):

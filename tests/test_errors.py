@@ -127,8 +127,7 @@ def test_fields_are_there_for_programs() -> None:
 def test_what_to_type_stands_apart(error: QueuectlError) -> None:
     """A program may show the message to people who have no command line; the hint is for those who have."""
     assert COMMAND.search(error.message) is None
-    if not isinstance(error, errors.InvalidLine | errors.BulkStopped):  # whose message tells all of another's
-        assert str(error) == (f"{error.message}; {error.hint}" if error.hint else error.message)
+    assert str(error) == (f"{error.message}; {error.hint}" if error.hint else error.message)
 
 
 def test_what_is_expected_is_in_the_words_of_who_asks() -> None:
@@ -142,9 +141,7 @@ def test_what_is_expected_is_in_the_words_of_who_asks() -> None:
 def test_a_command_is_named_by_the_hints_alone(path: Path) -> None:
     """No text of the core names a command of the command line, in whatever pieces it is put together."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    said = {
-        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)
-    }  # docstrings, which nobody is shown
+    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
     texts = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr | ast.Constant) and id(node) not in said]
     assert [found[0] for text in texts if (found := COMMAND.search(_plain(text)))] == []
 
