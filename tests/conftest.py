@@ -52,8 +52,9 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def queue(tmp_path: Path, clock: FakeClock) -> Iterator[Queue]:
-    with Queue.open(tmp_path / "queue", clock=clock, actor="tester") as opened:
+def queue(tmp_path: Path, clock: FakeClock, request: pytest.FixtureRequest) -> Iterator[Queue]:
+    is_real = request.node.get_closest_marker("real_clock") is not None
+    with Queue.open(tmp_path / "queue", clock=None if is_real else clock, actor="tester") as opened:
         yield opened
 
 

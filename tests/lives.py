@@ -20,6 +20,17 @@ def holder(queue: Queue, job: Job) -> LeaseHolder:
     return queue.worker(job.lease.worker if job.lease else queue.actor)
 
 
+def pending(queue: Queue, job_id: str) -> Job:
+    """Enqueue a job."""
+    return queue.enqueue("true", id=job_id)
+
+
+def processing(queue: Queue, job_id: str) -> Job:
+    """Enqueue a job and start it; nothing else may be ready."""
+    queue.enqueue("true", id=job_id)
+    return running(queue)
+
+
 def completed(queue: Queue, job_id: str) -> Job:
     """Enqueue a job and let it complete; nothing else may be ready."""
     queue.enqueue("true", id=job_id)

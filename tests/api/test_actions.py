@@ -7,19 +7,7 @@ import pytest
 from queuectl import InvalidInput, Job, JobNotFound, JobRequest, JobState, LeaseHolder, Queue, WrongState
 from queuectl.events.types import Cancelled, CancelRequested, Removed, Requeued
 from tests.clocks import START_US, FakeClock
-from tests.lives import cancelled, completed, dead, failed, holder, running, state_of
-
-
-def pending(queue: Queue, job_id: str) -> Job:
-    """Enqueue a job."""
-    return queue.enqueue("true", id=job_id)
-
-
-def processing(queue: Queue, job_id: str) -> Job:
-    """Enqueue a job and start it."""
-    queue.enqueue("true", id=job_id)
-    return running(queue)
-
+from tests.lives import cancelled, completed, dead, failed, holder, pending, processing, running, state_of
 
 LIVES: dict[str, Callable[[Queue, str], Job]] = {
     live.__name__: live for live in (processing, completed, failed, dead, cancelled, pending)

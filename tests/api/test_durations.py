@@ -1,6 +1,5 @@
 """Durations, times and paths are taken in every form that Python has for them."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,9 @@ import pytest
 from queuectl import Filter, InvalidInput, JobRequest, Queue
 from queuectl.core.times import duration_s, when_us
 
+pytestmark = pytest.mark.real_clock
+
 NOW_US = 1_800_000_000_000_000
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    with Queue.open(tmp_path / "q") as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("ten_minutes", [600, 600.0, "10m", "600", "10 minutes", timedelta(minutes=10)])

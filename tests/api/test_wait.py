@@ -1,9 +1,7 @@
 """Waiting for jobs, and running them, in one program."""
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +10,7 @@ import queuectl.queries.job_wait
 from queuectl import InvalidInput, Queue, WaitTimeout
 from tests.waiting import wait_until
 
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    with Queue.open(tmp_path / "q") as opened:
-        yield opened
+pytestmark = pytest.mark.real_clock
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The log's time under a clock that somebody sets: it never goes back, never stands still, and is caught up with."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,12 +19,6 @@ from tests.property.strategies import brief
 
 SECOND = 1_000_000
 HOUR_S = 3600
-
-
-@pytest.fixture
-def engine(tmp_path: Path, clock: FakeClock) -> Iterator[Engine]:
-    with Store.open(tmp_path / "queue", create=True) as store:
-        yield Engine(store, clock, "tester")
 
 
 def write(engine: Engine) -> int:

@@ -7,18 +7,7 @@ import pytest
 
 from queuectl import DuplicateJob, InvalidInput, InvalidLine, Job, JobRequest, Queue
 from queuectl.engine.enqueue import JOBS_AT_ONCE
-from tests.lives import cancelled, completed, dead, failed, running
-
-
-def processing(queue: Queue, job_id: str) -> Job:
-    """Enqueue a job and start it."""
-    queue.enqueue("true", id=job_id)
-    return running(queue)
-
-
-def pending(queue: Queue, job_id: str) -> Job:
-    """Enqueue a job."""
-    return queue.enqueue("true", id=job_id)
+from tests.lives import cancelled, completed, dead, failed, pending, processing
 
 
 def types(queue: Queue, job_id: str, **asked: Any) -> list[str]:

@@ -1,8 +1,5 @@
 """A unit of work decides, appends and applies in one transaction, or leaves nothing behind."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from queuectl.core.commands import CancelJob, ClaimJob, CompleteJob, RemoveJob, RequeueJob
@@ -13,16 +10,9 @@ from queuectl.events.types import Claimed, ConfigChanged, Enqueued, JobSpec, Sta
 from queuectl.projections import config, jobs
 from queuectl.queries import jobs as reading
 from queuectl.store.event_reader import EventReader
-from queuectl.store.store import Store
 from tests.clocks import START_US, FakeClock
 
 SECOND = 1_000_000
-
-
-@pytest.fixture
-def engine(tmp_path: Path, clock: FakeClock) -> Iterator[Engine]:
-    with Store.open(tmp_path / "queue", create=True) as store:
-        yield Engine(store, clock, "tester")
 
 
 def enqueue(engine: Engine, *ids: str) -> list[int]:

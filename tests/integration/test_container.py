@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,13 +35,7 @@ def env(tmp_path: Path) -> dict[str, str]:
     verb = tmp_path / "bin" / "queuectl"
     verb.write_text(f'#!/bin/sh\nexec {sys.executable} -m queuectl "$@"\n')
     verb.chmod(0o755)
-    return {**os.environ, "PATH": f"{verb.parent}:{os.environ['PATH']}", "QUEUECTL_DB": str(tmp_path / "q")}
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    with Queue.open(tmp_path / "q") as opened:
-        yield opened
+    return {**os.environ, "PATH": f"{verb.parent}:{os.environ['PATH']}", "QUEUECTL_DB": str(tmp_path / "db")}
 
 
 def test_a_worker_as_process_1(queue: Queue, env: dict[str, str], commands: tuple[list[str], str]) -> None:

@@ -1,6 +1,5 @@
 """Output read again piece by piece, from a real queue."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,11 +8,7 @@ from queuectl import Captured, Queue, Run
 from queuectl.outputs.frames import Frame, cut_frame, encode, read_frames
 from queuectl.worker.printed import CHUNK_BYTES, frames_of, shown_content
 
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    with Queue.open(tmp_path / "db") as opened:
-        yield opened
+pytestmark = pytest.mark.real_clock
 
 
 def printing(queue: Queue, capture: bytes) -> Run:

@@ -18,6 +18,8 @@ from tests.lives import state_of
 from tests.processes import is_alive, is_stopped
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.real_clock
+
 UNIT = Path(__file__).parents[2] / "contrib" / "queuectl-worker.service"
 
 
@@ -144,12 +146,6 @@ def test_a_watchdog_without_a_socket_wants_nothing() -> None:
 
 
 StartService = Callable[..., "subprocess.Popen[str]"]
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Iterator[Queue]:
-    with Queue.open(tmp_path / "db") as opened:
-        yield opened
 
 
 @pytest.fixture
