@@ -93,8 +93,7 @@ class JobNotFound(QueuectlError, LookupError):
         self.removed = removed
         self.near = tuple(near)
         self.archived_at = archived_at
-        became = ""
-        hint = hints.LIST
+        became, hint = "", hints.LIST
         if removed:
             became, hint = "; it was removed", hints.read_history(job_id)
         elif archived_at:
@@ -197,8 +196,7 @@ class IllegalTransition(QueuectlError):
     def __init__(self, event: str, state: str, position: int) -> None:
         self.position = position
         super().__init__(
-            f"cannot apply {event!r} at position {position} to a job that is {state}",
-            hint=hints.REPORT_REPLAY,
+            f"cannot apply {event!r} at position {position} to a job that is {state}", hint=hints.REPORT_REPLAY
         )
 
 
@@ -208,18 +206,14 @@ class WaitTimeout(QueuectlError, TimeoutError):
     def __init__(self, job_ids: list[str], timeout_s: float) -> None:
         self.job_ids = job_ids
         shown = ", ".join(job_ids[:5]) + (" ..." if len(job_ids) > 5 else "")
-        super().__init__(
-            f"not ended after {timeout_s:g} s: {shown}",
-            hint=hints.WAIT_AGAIN,
-        )
+        super().__init__(f"not ended after {timeout_s:g} s: {shown}", hint=hints.WAIT_AGAIN)
 
 
 class CannotListen(QueuectlError):
     """The dashboard cannot have the address it was given."""
 
     def __init__(self, host: str, port: int, found: str, hint: str) -> None:
-        self.host = host
-        self.port = port
+        self.host, self.port = host, port
         super().__init__(f"cannot listen on {host} port {port}: {found}", hint=hint)
 
 
@@ -232,10 +226,7 @@ class EnvironmentMissing(StoreError):
 
     def __init__(self, digest: str) -> None:
         self.digest = digest
-        super().__init__(
-            f"the environment {digest} that the job took along is not there",
-            hint=hints.ENQUEUE_ANEW,
-        )
+        super().__init__(f"the environment {digest} that the job took along is not there", hint=hints.ENQUEUE_ANEW)
 
 
 class NoQueue(StoreError):
@@ -244,10 +235,7 @@ class NoQueue(StoreError):
     def __init__(self, path: str, *, gone: str = "") -> None:
         self.path = path
         self._gone = f"the queue at {path} is gone: {gone}" if gone else ""
-        if gone:
-            super().__init__(self._gone, hint="open it again")
-            return
-        super().__init__(f"no queue at {path}", hint=hints.NO_QUEUE)
+        super().__init__(self._gone or f"no queue at {path}", hint="open it again" if gone else hints.NO_QUEUE)
 
     @property
     def at_a_prompt(self) -> str:
@@ -344,10 +332,7 @@ class CorruptLog(StoreError):
     def __init__(self, position: int, found: str) -> None:
         self.position = position
         self.found = found
-        super().__init__(
-            f"the log is damaged at position {position}: {found}",
-            hint=hints.STOP_AND_VERIFY,
-        )
+        super().__init__(f"the log is damaged at position {position}: {found}", hint=hints.STOP_AND_VERIFY)
 
 
 class Archived(QueuectlError):
@@ -365,10 +350,8 @@ class BadSegment(StoreError):
     """An archive segment is not what was sealed: somewhere in it, or in its events from `position` to `until`."""
 
     def __init__(self, path: str, found: str, *, position: int = 0, until: int = 0) -> None:
-        self.path = path
-        self.found = found
-        self.position = position
-        self.until = until
+        self.path, self.found = path, found
+        self.position, self.until = position, until
         super().__init__(f"cannot read the archive segment {path}: {found}", hint="put a sound copy of it in its place")
 
 
@@ -399,8 +382,7 @@ class BulkStopped(StoreError):
     """A bulk enqueue stopped after whole chunks of it; what they held is enqueued."""
 
     def __init__(self, done: int, total: int, error: StoreError) -> None:
-        self.done = done
-        self.total = total
+        self.done, self.total = done, total
         self.error = self.cause = error  # `cause` until the next release
         super().__init__(
             f"enqueued {done:,} of {total:,} jobs, so go on from line {done + 1}: {error.message}", hint=error.hint

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..core.argument_kinds import check_methods
+from ..errors import InvalidInput
 from ..system import host
 from ..system.directory_owner import check_trusted
 
 if TYPE_CHECKING:
     import os
 
+    from ..core.times import Duration
     from ..engine.unit_of_work import Engine
 
 
@@ -39,3 +41,10 @@ def queue_directory(path: str | os.PathLike[str] | None) -> Path:
     directory = host.absolute(path if path is not None else host.default_path())
     check_trusted(directory)
     return directory
+
+
+def once(field: str, value: Duration | None, value_by_old_name: Duration | None) -> Duration | None:
+    """Return what was given under either of a parameter's two names; raises InvalidInput if under both."""
+    if value is not None and value_by_old_name is not None:
+        raise InvalidInput(field, "two", f"{field}, or {field}_s")
+    return value_by_old_name if value is None else value

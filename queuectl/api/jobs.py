@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.commands import CancelJob, RemoveJob, RequeueJob
 from ..core.job import JobState
-from ..core.request import JobRequest, ids_of, once
+from ..core.request import JobRequest
 from ..core.times import microseconds, when_us
 from ..errors import InvalidInput
+from .base import once
 from .parts import enqueue, job_actions, job_filter
 
 if TYPE_CHECKING:
@@ -107,14 +108,14 @@ class Actions(Reads):
 
         Raises JobNotFound, or WrongState when it has ended.
         """
-        return job_actions.act(self._engine, ids_of(job_id), CancelJob(), reason=reason)[0]
+        return job_actions.act(self._engine, [job_id], CancelJob(), reason=reason)[0]
 
     def retry(self, job_id: str, *, reason: str | None = None) -> Job:
         """Run a job again now that failed, completed, died or was cancelled.
 
         Raises JobNotFound or WrongState.
         """
-        return job_actions.act(self._engine, ids_of(job_id), RequeueJob(), reason=reason)[0]
+        return job_actions.act(self._engine, [job_id], RequeueJob(), reason=reason)[0]
 
     def edit(self, job_id: str, *, again: bool = False, reason: str | None = None, **changes: Any) -> Job:
         """Change what a job is to do, of one that runs its timeout; `again` also lets one run again, now.

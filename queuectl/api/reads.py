@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from .. import hints
 from ..core.job import JobState
-from ..core.request import check_queue, ids_of, once
+from ..core.request import check_queue
 from ..core.times import duration_s, when_us
 from ..errors import JobNotFound, StoreError
 from ..queries import presence
+from .base import once
 from .history import History
 from .parts import archived_history, as_of, frames, job_filter, job_wait, no_worker
 from .parts import jobs as reading
@@ -166,7 +167,7 @@ class Reads(History):
         wait, at once and every few seconds. Raises JobNotFound, or WaitTimeout after `timeout` (or `timeout_s`),
         None being never; they go on all the same.
         """
-        named = job_wait.Named(self.job, ids_of(job_ids))
+        named = job_wait.Named(self.job, [job_ids] if isinstance(job_ids, str) else list(job_ids))
         self._wait(named, once("timeout", timeout, timeout_s), on_look)
         return named.found[0] if isinstance(job_ids, str) else named.found
 

@@ -182,18 +182,6 @@ def check_line(field: str, text: str) -> str:
     raise InvalidInput(field, shown(text[:40]), "one line of printable characters")
 
 
-def ids_of(job_ids: str | Sequence[str]) -> list[str]:
-    """Return ids as a list, one id of its own as well."""
-    return [job_ids] if isinstance(job_ids, str) else list(job_ids)
-
-
-def once(field: str, value: Duration | None, value_by_old_name: Duration | None) -> Duration | None:
-    """Return what was given under either of a parameter's two names; raises InvalidInput if under both."""
-    if value is not None and value_by_old_name is not None:
-        raise InvalidInput(field, "two", f"{field}, or {field}_s")
-    return value_by_old_name if value is None else value
-
-
 def check_worker(worker: str) -> str:
     """Return a worker's id when it can be one: 1 to 200 printable characters."""
     if not isinstance(worker, str) or not 0 < len(worker) <= 200 or not worker.isprintable():

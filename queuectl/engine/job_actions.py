@@ -7,7 +7,6 @@ from ..core.commands import CancelJob, EditJob, JobCommand, RemoveJob, RequeueJo
 from ..core.edit import edit_from
 from ..core.job import ENDED, WAITING, Job, JobState
 from ..core.job_filter import Act, Chosen, Filter
-from ..core.request import ids_of
 from ..core.results import Acted
 from ..display import shown
 from ..errors import InvalidInput
@@ -40,7 +39,7 @@ def act(engine: Engine, job_ids: Sequence[str], command: JobCommand, *, reason: 
 
 def act_on_named(engine: Engine, job_ids: str | Sequence[str], command: JobCommand, *, reason: str | None) -> list[str]:
     """Do as `act` on the job or the jobs of some ids, and return the ids, each once."""
-    named = list(dict.fromkeys(ids_of(job_ids)))
+    named = list(dict.fromkeys([job_ids] if isinstance(job_ids, str) else job_ids))
     act(engine, named, command, reason=reason)
     return named
 

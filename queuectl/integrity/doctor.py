@@ -11,7 +11,7 @@ import os
 import stat
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -25,31 +25,23 @@ from ..core.shells import not_here
 from ..display import as_typed
 from ..engine.log_clock import now_us
 from ..errors import FileDeleted, HalfReplaced, LogLost, NewerFormat, NoQueue, NotAQueue, NotYetMade, QueuectlError
-from ..liveness import lock_file
 from ..projections import config, counts, jobs, layout, marks, scheduled
 from ..queries.jobs import list_workers, strays, unserved
 from ..store import half_made
-from ..store.directory import JOURNAL, NETWORK, SHRUNK, STAGED, filesystem_of, refuse_irregular
+from ..store.directory import NETWORK, filesystem_of, refuse_irregular
 from ..store.event_reader import EventReader
-from ..store.store import VIEW_TABLES, Store, key_of
+from ..store.store import VIEW_TABLES, Store
 from ..store.writable import is_read_only, why_not
 from ..system import shortage, subprocess_task
 from ..system.clock import SystemClock
 from ..system.disk_space import is_lock_without_room
-from ..system.files import exists, is_left, left_behind
+from ..system.files import exists
 from ..system.interrupts import own
 from ..system.queue_files import (
-    ARCHIVE,
     DATA_FILE,
-    DOORBELLS,
     LMDB_LOCK_FILE,
-    MAKING,
-    NEW,
-    OUTPUTS,
-    PARTIAL,
-    SNAPSHOTS,
-    WORKERS,
 )
+from . import leftovers
 
 State = Literal["ok", "warning", "problem"]
 
@@ -72,16 +64,7 @@ HERD: Final = 100
 _HERD_LOOKED_AT: Final = 20_000
 _SECOND_US: Final = 1_000_000
 
-_HALF_MADE: Final = (
-    (WORKERS, "", NEW),
-    (DOORBELLS, "", NEW),
-    (SNAPSHOTS, MAKING, ""),
-    (ARCHIVE, "", PARTIAL),
-)
-"""Directory, beginning and end of the names that something has until it is whole."""
-
 _FILES: Final = (DATA_FILE, LMDB_LOCK_FILE, "open.lock")
-_ROWS_AT_ONCE: Final = 10_000
 
 
 class Finding(NamedTuple):
@@ -352,51 +335,12 @@ def _shell(store: Store) -> Iterator[Trouble]:
 
 
 def _leftovers(store: Store) -> Iterator[Trouble]:
-    files = [*_lone_outputs(store), *_lone_locks(store), *_lone_bells(store)]
-    if files:
+    if files := list(leftovers.of_nobody(store)):
         named = " ".join(as_typed(str(each)) for each in files[:NAMED_AT_MOST])
         yield "warning", f"{_files(len(files), 'belongs', 'belong')} to no job and no worker", f"rm {named}"
-    if half := sorted(_half_made(store.path)):
+    if half := sorted(leftovers.half_made(store.path)):
         named = " ".join(map(as_typed, half[:NAMED_AT_MOST]))
         yield "warning", f"{_files(len(half), 'was', 'were')} left half made by a kill", f"rm -r {named}"
-
-
-def _half_made(path: Path) -> Iterator[str]:
-    for directory, prefix, suffix in _HALF_MADE:
-        yield from left_behind(path / directory, prefix, suffix)
-    if is_left(path / STAGED) and not exists(path / STAGED / JOURNAL):
-        yield str(path / STAGED)
-    if is_left(path / SHRUNK):
-        yield str(path / SHRUNK)
-
-
-def _lone_outputs(store: Store) -> Iterator[Path]:
-    places = (store.path / OUTPUTS).glob("*/*-*")
-    while some := list(islice(places, _ROWS_AT_ONCE)):
-        with store.read() as txn:
-            for path in some:
-                number = path.name.partition("-")[0]
-                if not number.isdecimal() or len(number) > 18 or txn.get("jobs", key_of(int(number))) is None:
-                    yield path
-
-
-def _lone_locks(store: Store) -> Iterator[Path]:
-    known = _known_workers(store)
-    for worker in lock_file.workers(store.path):
-        if worker not in known and not lock_file.is_held(store.path, worker):
-            yield Path(lock_file.path_of(store.path, worker))
-
-
-def _lone_bells(store: Store) -> Iterator[Path]:
-    known = _known_workers(store)
-    for path in sorted((store.path / DOORBELLS).glob("*.fifo")):
-        if path.stem not in known and not lock_file.is_held(store.path, path.stem):
-            yield path
-
-
-def _known_workers(store: Store) -> Sequence[str]:
-    with store.read() as txn:
-        return [info.id for info in list_workers(txn, store.path, time.time_ns() // 1000)]
 
 
 STORE_CHECKS: Final[dict[str, Callable[[Store], Iterator[Trouble]]]] = {
