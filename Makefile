@@ -29,7 +29,7 @@ test-all: $(READY)   ## run all tests at full depth
 
 coverage: $(READY)   ## run all tests, and list the lines that none of them and none of their processes reached
 	$(BIN)/python -m coverage erase
-	-$(BIN)/python -m coverage run -m pytest
+	-$(BIN)/python -m coverage run -m pytest -n auto
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --show-missing --skip-covered
 
