@@ -21,7 +21,7 @@ from typing import Final
 from bench.working import run_apart
 from queuectl.events.codec import unpack_envelope
 from queuectl.events.event_log import Append
-from queuectl.events.types import NEW, Claimed, Completed, Enqueued, Event, Failed, JobSpec, Recorded, Started
+from queuectl.events.types import NEW_STREAM, Claimed, Completed, Enqueued, Event, Failed, JobSpec, Recorded, Started
 from queuectl.projections import rebuild
 from queuectl.store.event_reader import EventReader
 from queuectl.store.event_writer import EventWriter
@@ -117,7 +117,7 @@ def live(log: EventWriter, at_us: int, chance: random.Random) -> int:
         return log.append(batch, at_us=at_us, actor=actor)
 
     specs = [spec(log.head() + n) for n in range(JOBS)]
-    waiting = happen([Append(NEW, 0, (Enqueued(each),)) for each in specs], "someone@host")
+    waiting = happen([Append(NEW_STREAM, 0, (Enqueued(each),)) for each in specs], "someone@host")
     attempt = 0
     while waiting:
         attempt += 1

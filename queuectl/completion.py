@@ -13,7 +13,7 @@ from .projections import counts, dead, ids, jobs, leases, ready, scheduled, work
 from .store.store import Store, Transaction
 from .system.host import absolute, default_path
 
-MOST: Final = 50
+MOST_OFFERED: Final = 50
 """How many are offered: more would not be read."""
 
 LOOKED: Final = 300
@@ -21,7 +21,7 @@ LOOKED: Final = 300
 
 
 @contextmanager
-def looking(path: str | None) -> Iterator[Transaction]:
+def opened_to_read(path: str | None) -> Iterator[Transaction]:
     """Open the queue at a path, or where it lies unless told otherwise, to look at it once.
 
     Raises StoreError where there is none that can be read as it is.
@@ -53,24 +53,24 @@ def job_ids(
     forwards, backwards = alphabetical(ids.beginning(txn, start)), alphabetical(ids.last_beginning(txn, start))
     ends = dict.fromkeys(chain(islice(forwards, 1), islice(backwards, 1)))
     between = dict.fromkeys(chain(fitting(_numbers(txn, wanted)), forwards))
-    return [*islice((each for each in between if each not in ends), MOST - len(ends)), *ends]
+    return [*islice((each for each in between if each not in ends), MOST_OFFERED - len(ends)), *ends]
 
 
 def queues(txn: Transaction, start: str) -> list[str]:
     """Return the names of queues that have jobs."""
-    return list(islice(counts.names(txn, start), MOST))
+    return list(islice(counts.names(txn, start), MOST_OFFERED))
 
 
 def worker_ids(txn: Transaction, start: str) -> list[str]:
     """Return the ids of workers that have not stopped."""
-    return [row.id for row in islice(workers.present(txn), LOOKED) if row.id.startswith(start)][:MOST]
+    return [row.id for row in islice(workers.present(txn), LOOKED) if row.id.startswith(start)][:MOST_OFFERED]
 
 
 def subscription_names(txn: Transaction, start: str) -> list[str]:
     """Return the names under which programs read the log."""
     from .history.subscriptions import names  # only where one is to be named: it costs a start
 
-    return list(islice(names(txn, start), MOST))
+    return list(islice(names(txn, start), MOST_OFFERED))
 
 
 def _numbers(txn: Transaction, states: Container[JobState]) -> Iterator[int]:

@@ -17,7 +17,7 @@ from queuectl.core.job import Job, evolve
 from queuectl.errors import QueuectlError
 from queuectl.events.event_log import Append, with_tokens
 from queuectl.events.types import (
-    NEW,
+    NEW_STREAM,
     Cancelled,
     CancelRequested,
     Claimed,
@@ -73,7 +73,7 @@ class Story:
     def tell(self, events: tuple[JobEvent, ...]) -> "Story":
         """Append events, one a second, and fold them."""
         for event in with_tokens(events, self.log.head()):
-            stream = NEW if self.job is None else self.job.number
+            stream = NEW_STREAM if self.job is None else self.job.number
             append = Append(stream, 0 if self.job is None else self.job.version, (event,))
             [recorded] = self.log.append([append], at_us=at(self.log.head()), actor="test")
             self.job = evolve(self.job, recorded)

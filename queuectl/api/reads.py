@@ -119,7 +119,7 @@ class Reads(History):
         `of` is a job's id, or one of its `runs`. `last_lines` returns so many of its last lines alone.
         Where output was cut, as `output_limit_bytes` says, there is a line with how much.
         """
-        kind = None if stream is None else frames.STREAMS[stream]
+        kind = None if stream is None else frames.OUTPUT_STREAMS[stream]
         run = next(reversed(self.runs(of)), None) if isinstance(of, str) else of
         if run is None:
             return b""

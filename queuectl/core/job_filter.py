@@ -109,7 +109,7 @@ class SortOrder(NamedTuple):
 
     def key(self, job: Job) -> tuple[Any, int]:
         """Return what a job is compared by."""
-        return KEYS[self.by](job), job.number
+        return ORDER_KEYS[self.by](job), job.number
 
 
 def order_of(text: str | None) -> SortOrder | None:
@@ -118,12 +118,14 @@ def order_of(text: str | None) -> SortOrder | None:
         return None
     word = text.strip().lower()
     order = SortOrder(word.removeprefix("-"), word.startswith("-"))
-    if order.by not in KEYS:
-        raise InvalidInput("order", shown(text), f"one of {', '.join(KEYS)}, with - before it for the other way round")
+    if order.by not in ORDER_KEYS:
+        raise InvalidInput(
+            "order", shown(text), f"one of {', '.join(ORDER_KEYS)}, with - before it for the other way round"
+        )
     return order
 
 
-KEYS: Final[Mapping[str, Callable[[Job], Any]]] = {
+ORDER_KEYS: Final[Mapping[str, Callable[[Job], Any]]] = {
     "enqueued": lambda job: job.number,
     "updated": lambda job: job.version,
     "due": lambda job: job.due_us or job.created_at_us,

@@ -21,7 +21,7 @@ from ..events.event_log import Append
 from ..events.types import (
     CONFIG_STREAM,
     ENVIRONMENT_STREAM,
-    NEW,
+    NEW_STREAM,
     RETENTION_STREAM,
     EnvironmentKept,
     Event,
@@ -124,7 +124,7 @@ class Unit:
                 raise DuplicateJob(job_id, job.state if job else "in this very batch", index=index)
             taken.add(job_id)
             earlier = self._last_event_of_removed(job_id) if any_removed else 0
-            appends.append(Append(NEW, earlier, decide(EnqueueJob(spec), None), self._reason))
+            appends.append(Append(NEW_STREAM, earlier, decide(EnqueueJob(spec), None), self._reason))
         return self._apply(appends)
 
     def bring_in(self, spec: JobSpec, events: tuple[Event, ...], reason: str) -> Job:
@@ -135,7 +135,7 @@ class Unit:
             raise DuplicateJob(spec.id, job.state if job else "in this very import")
         self._brought.add(spec.id)
         number = self.log.head() + 1
-        appends = [Append(NEW, self._last_event_of_removed(spec.id), events[:1], reason)]
+        appends = [Append(NEW_STREAM, self._last_event_of_removed(spec.id), events[:1], reason)]
         return self._apply([*appends, Append(number, number, events[1:])])[0]
 
     def claim(self, worker: str, count: int, *, lease_s: float, queues: Sequence[str] | None = None) -> list[Job]:

@@ -93,7 +93,7 @@ UPCASTS: Mapping[tuple[str, int], Upcast] = {}
 StoredEvent = tuple[bytes, bytes]
 """The key and the bytes of an event, as it lies in a log or in an archive."""
 
-NAMES: tuple[str, ...] = tuple(layout.name for layout in LAYOUTS)
+EVENT_NAMES: tuple[str, ...] = tuple(layout.name for layout in LAYOUTS)
 
 _BY_TYPE: Mapping[type[Any], Layout] = {layout.type: layout for layout in LAYOUTS}
 _BY_NAME: Mapping[str, Layout] = {layout.name: layout for layout in LAYOUTS}

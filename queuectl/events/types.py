@@ -21,7 +21,7 @@ Stream: TypeAlias = int | str
 Value: TypeAlias = int | float | str
 """What a configuration key can be set to."""
 
-NEW: Final = 0
+NEW_STREAM: Final = 0
 """The stream of an event that begins a job: its number will be the event's own position."""
 
 CONFIG_STREAM: Final = "config"

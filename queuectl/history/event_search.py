@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from ..display import shown
 from ..errors import InvalidInput
-from ..events.codec import NAMES, name_of
+from ..events.codec import EVENT_NAMES, name_of
 from ..events.types import Enqueued, JobSpec, Recorded, Stream
 from ..queries.jobs import find_stream
 from ..store.event_reader import EventReader
@@ -34,8 +34,8 @@ class EventChoice(NamedTuple):
 def check_types(types: Sequence[str]) -> None:
     """Raise InvalidInput for a name that is no event type's."""
     for name in types:
-        if name not in NAMES:
-            raise InvalidInput("event type", shown(name), "one of " + ", ".join(NAMES))
+        if name not in EVENT_NAMES:
+            raise InvalidInput("event type", shown(name), "one of " + ", ".join(EVENT_NAMES))
 
 
 def in_order(store: Store, choice: EventChoice, after: int, until: int | None) -> Iterator[Recorded]:

@@ -8,7 +8,7 @@ from ..errors import StoreError
 from ..events.audit import Problem, Problems, outline_of, weight
 from ..events.codec import Outline
 from ..events.types import Stream
-from ..store.event_reader import NAMED, stream_key, stream_of_key
+from ..store.event_reader import NAMED_STREAM, stream_key, stream_of_key
 from ..store.store import Store, Transaction, key_of
 from ..store.tables import LOG, STREAMS
 
@@ -22,7 +22,7 @@ _IN_PAGE: Final = (1 << _PAGE_BITS) - 1
 def _readable_stream(key: bytes) -> Stream | None:
     """Return the stream that a key of `streams` names, None where it names none."""
     try:
-        return stream_of_key(key) if key[:1] == NAMED or len(key) == _NUMBER_BYTES else None
+        return stream_of_key(key) if key[:1] == NAMED_STREAM or len(key) == _NUMBER_BYTES else None
     except UnicodeDecodeError:
         return None
 

@@ -88,7 +88,7 @@ class _Beside:
         self._told.put(None)
 
 
-def positions(path: str, after: int) -> Iterator[Message]:
+def positions_read(path: str, after: int) -> Iterator[Message]:
     """Yield the positions after one, each once the engine has read it, to find where it ends."""
     with Store.open_suspect(Path(path)) as store, store.read() as txn:
         for key, _ in txn.scan(LOG, key_of(after + 1)):

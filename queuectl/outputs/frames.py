@@ -15,7 +15,7 @@ CUT_FRAME: Final = b"c"
 HEADER_BYTES: Final = 5
 
 STREAM_NAMES: Final[Mapping[bytes, str]] = {STDOUT: "stdout", STDERR: "stderr", CUT_FRAME: "cut"}
-STREAMS: Final[Mapping[str, OutputStream]] = {"stdout": STDOUT, "stderr": STDERR}
+OUTPUT_STREAMS: Final[Mapping[str, OutputStream]] = {"stdout": STDOUT, "stderr": STDERR}
 
 
 def cut_line(missing: bytes) -> bytes:

@@ -25,7 +25,7 @@ HELD_BYTES = 32 << 20
 ROWS_AT_ONCE = 5_000
 """Rows to a write transaction: some 20 ms of the one lock that workers need too."""
 
-Write = Callable[[Transaction], None]
+WriteStep = Callable[[Transaction], None]
 """Something to do to the shadow in a write transaction."""
 
 Touch = Callable[[str, list[bytes]], None]
@@ -93,7 +93,7 @@ class Fold:
         self._bytes += 0 if value is None else len(value)
         return job
 
-    def writes(self, touch: Touch | None = None) -> Iterator[Write]:
+    def writes(self, touch: Touch | None = None) -> Iterator[WriteStep]:
         """Yield what brings the shadow to `applied`, a short transaction each, in order; forgets it at the end.
 
         `touch` is told each key of a large table that changes.
@@ -153,7 +153,7 @@ def _put(table: str, sealed: Sequence[Row], shadow: Transaction) -> None:
         shadow.put_many(table, sealed)
 
 
-def writes_of(folded: Folded) -> Iterator[Write]:
+def writes_of(folded: Folded) -> Iterator[WriteStep]:
     """Yield what puts jobs into the shadow that were not there before, a short transaction each.
 
     The fronts of their queues come afterwards, for all at once: see fronts_of_all().
@@ -163,14 +163,14 @@ def writes_of(folded: Folded) -> Iterator[Write]:
     yield partial(_add, folded.counts)
 
 
-def deletions(gone: Sequence[tuple[str, bytes]]) -> Iterator[Write]:
+def deletions(gone: Sequence[tuple[str, bytes]]) -> Iterator[WriteStep]:
     """Yield what deletes keys of tables, a short transaction each."""
     for table in sorted({table for table, _ in gone}):
         keys = sorted(key for other, key in gone if other == table)
         yield from (partial(_delete, table, some) for some in _portions(keys))
 
 
-def fronts_of_all(shadow: Transaction) -> Iterator[Write]:
+def fronts_of_all(shadow: Transaction) -> Iterator[WriteStep]:
     """Yield what gives each queue its front, a short transaction each."""
     return (partial(_put_fronts, some, None) for some in _portions(list(ready.names(shadow))))
 

@@ -17,7 +17,7 @@ from typing import Final
 from ..store.store import VIEW_TABLES, Transaction
 from . import config, environments, marks, workers
 
-SMALL: Final = frozenset({config.TABLE, marks.TABLE, workers.TABLE})
+SMALL_TABLES: Final = frozenset({config.TABLE, marks.TABLE, workers.TABLE})
 """Tables with few rows, however many jobs there are: compared whole, at the end.
 
 `marks` has a row for each queue that has jobs: 20,000 queues keep writers waiting for 30 ms.
@@ -37,7 +37,7 @@ class Comparison:
     """How far the live views of a store and the others have been compared."""
 
     def __init__(self) -> None:
-        self._large = [table for table in VIEW_TABLES if table not in SMALL]
+        self._large = [table for table in VIEW_TABLES if table not in SMALL_TABLES]
         self._unread: dict[str, bytes] = dict.fromkeys(self._large, b"")
         self._open: dict[str, set[bytes]] = {table: set() for table in self._large}
 
@@ -83,7 +83,7 @@ class Comparison:
         if any(not self._open[table] for table in self._unread):
             return None
         found = (
-            _first_of(live, table) if table in SMALL else _first_among(live, table, self._open[table])
+            _first_of(live, table) if table in SMALL_TABLES else _first_among(live, table, self._open[table])
             for table in VIEW_TABLES
         )
         return [difference for difference in found if difference is not None]

@@ -11,7 +11,7 @@ VIEWS_VERSION: Final = 11
 
 A new view needs a module here for its table; the table's name in VIEW_TABLES (`store/tables.py`); its rows, from
 `changes` or `Views._apply_named` (`views.py`), and where it is no function of jobs from `bulk_fold.py` too; its
-name in SMALL (`compare.py`) if it has few rows; this number raised; and its line in docs/architecture.md, "The
+name in SMALL_TABLES (`compare.py`) if it has few rows; this number raised; and its line in docs/architecture.md, "The
 views".
 """
 

@@ -23,7 +23,7 @@ from ..store.store import REPLAY_LOCK, VIEW_TABLES, Store, Transaction, no_colle
 from ..store.tables import LOG
 from ..system.host import processors
 from . import children, marks, ready, removed, scheduled
-from .bulk_fold import Fold, Write, deletions, fronts_of_all, writes_of
+from .bulk_fold import Fold, WriteStep, deletions, fronts_of_all, writes_of
 from .compare import Comparison
 from .layout import is_outdated, stamp
 from .row_codec import scan
@@ -196,7 +196,7 @@ class _Rebuild:
                         break
         yield from fold(self._store, after=after, **options)
 
-    def _write_all(self, writes: Iterable[Write]) -> None:
+    def _write_all(self, writes: Iterable[WriteStep]) -> None:
         for write in writes:
             with self._store.write() as txn:
                 write(self._checked(txn))
@@ -252,7 +252,7 @@ class _Rebuild:
         self._write_all(self._writes())
         self._written = self._fold.applied
 
-    def _writes(self) -> Iterator[Write]:
+    def _writes(self) -> Iterator[WriteStep]:
         if self._fold.applied == self._written:
             return iter(())
         if self._fold.has_sweep:

@@ -15,7 +15,7 @@ from ..core.job import Job
 from ..errors import CorruptLog
 from ..events.codec import decode_all
 from ..events.types import RETENTION_STREAM, Enqueued, Recorded, RetentionApplied, Stream
-from ..store.event_reader import NAMED, EventReader, stream_of_key
+from ..store.event_reader import NAMED_STREAM, EventReader, stream_of_key
 from ..store.store import Row, Store, Transaction, key_of
 from ..store.tables import LOG, STREAMS
 from .row_codec import seal_all
@@ -47,7 +47,7 @@ class Folded(NamedTuple):
 def named_events(txn: Transaction) -> list[Recorded]:
     """Return the events of the streams that are no job's, in their order, without those that retention let go."""
     log = EventReader(txn)
-    found = _followed(txn, list(txn.scan(STREAMS, NAMED)), log.head(), lacks_below=log.cut())
+    found = _followed(txn, list(txn.scan(STREAMS, NAMED_STREAM)), log.head(), lacks_below=log.cut())
     return sorted((each for events in found for each in events), key=lambda each: each.position)
 
 
@@ -90,8 +90,8 @@ class Numbers(NamedTuple):
 
 def numbers(txn: Transaction) -> Numbers:
     """Return the numbers of the jobs that the log has events of."""
-    first = next(txn.scan(STREAMS, stop=NAMED), (key_of(1), b""))
-    last = next(txn.scan_back(STREAMS, NAMED), (bytes(8), b""))
+    first = next(txn.scan(STREAMS, stop=NAMED_STREAM), (key_of(1), b""))
+    last = next(txn.scan_back(STREAMS, NAMED_STREAM), (bytes(8), b""))
     return Numbers(int.from_bytes(first[0], "big"), int.from_bytes(last[0], "big"), txn.count(STREAMS))
 
 

@@ -35,7 +35,7 @@ its slots to look after."""
 LONGEST_PAUSE_S: Final = 86_400.0
 MANY_EVENTS: Final = 50_000
 
-SMALL: Final = Limits(step_jobs=150, step_events=600, segment_events=20_000, segment_bytes=8 << 20)
+BACKGROUND_LIMITS: Final = Limits(step_jobs=150, step_events=600, segment_events=20_000, segment_bytes=8 << 20)
 
 
 class BackgroundCompactor:
@@ -97,4 +97,6 @@ class BackgroundCompactor:
         self._rule = Rule(upto, keep_dead, seen.upto if seen.keep_dead == keep_dead else 0)
         self._begun_us = now_us
         self._pause_s = STEP_EVERY_S if behind < MANY_EVENTS else STEP_EVERY_BEHIND_S
-        self._steps = compact.Retention(self._engine, self._rule, None, limits=SMALL, actor=self._actor).steps()
+        self._steps = compact.Retention(
+            self._engine, self._rule, None, limits=BACKGROUND_LIMITS, actor=self._actor
+        ).steps()

@@ -23,11 +23,11 @@ from ..events.types import (
 )
 from ..projections import archives, jobs
 from ..projections.views import is_let_go
-from ..store.event_reader import NAMED, EventReader, stream_of_key
+from ..store.event_reader import NAMED_STREAM, EventReader, stream_of_key
 from ..store.store import Row, Store, Transaction, key_of
 from ..store.tables import LOG, STREAMS
 
-_WORKERS: Final = NAMED + WORKER_STREAM.encode()
+_WORKERS: Final = NAMED_STREAM + WORKER_STREAM.encode()
 
 _LOOKED_A_JOB: Final = 25
 """Streams that are passed over take no more time than to look at one job's row."""
@@ -140,7 +140,7 @@ def check_streams(store: Store) -> Iterator[None]:
     with store.read() as txn:
         begun, total = EventReader(txn), txn.count(STREAMS)
         head, applied = begun.head(), begun.version(RETENTION_STREAM)
-        total -= sum(1 for _ in islice(txn.scan(STREAMS, NAMED), total))
+        total -= sum(1 for _ in islice(txn.scan(STREAMS, NAMED_STREAM), total))
     count, key = 0, b""
     while True:
         with store.read() as txn:
@@ -203,12 +203,12 @@ def counted(before: Compacted, chosen: ChosenStreams) -> Compacted:
         workers=before.workers + sum(str(each.stream).startswith(WORKER_STREAM) for each in chosen.going),
         events=before.events + chosen.events,
         bytes=before.bytes + chosen.bytes,
-        position=before.upto if through is None or through >= NAMED else int.from_bytes(through, "big"),
+        position=before.upto if through is None or through >= NAMED_STREAM else int.from_bytes(through, "big"),
     )
 
 
 def _old_streams(txn: Transaction, rule: Rule, after: bytes) -> Iterator[Row]:
-    if after < NAMED:
+    if after < NAMED_STREAM:
         yield from txn.scan(STREAMS, after + b"\0", key_of(rule.upto + 1))
     yield from txn.scan(STREAMS, max(after + b"\0", _WORKERS), _WORKERS + b"\xff")
 

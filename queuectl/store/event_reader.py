@@ -15,7 +15,7 @@ from ..events.types import RETENTION_STREAM, Claimed, Enqueued, Recorded, Remove
 from .store import Row, Transaction, key_of
 from .tables import CUT, LOG, META, ORIGIN, STREAMS
 
-NAMED = b"\xff"
+NAMED_STREAM = b"\xff"
 """The first byte of the keys of streams that are not jobs'."""
 
 
@@ -218,9 +218,11 @@ def cut_of(txn: Transaction) -> int:
 
 def stream_key(stream: Stream) -> bytes:
     """Return a stream's key; named ones sort after every number, since no position reaches 0xff..."""
-    return stream.to_bytes(8, "big") if isinstance(stream, int) else NAMED + stream.encode(errors="surrogatepass")
+    return (
+        stream.to_bytes(8, "big") if isinstance(stream, int) else NAMED_STREAM + stream.encode(errors="surrogatepass")
+    )
 
 
 def stream_of_key(key: bytes) -> Stream:
     """Return the stream of a key."""
-    return key[1:].decode(errors="surrogatepass") if key[:1] == NAMED else int.from_bytes(key, "big")
+    return key[1:].decode(errors="surrogatepass") if key[:1] == NAMED_STREAM else int.from_bytes(key, "big")

@@ -6,7 +6,7 @@ from ..errors import Conflict
 from ..events.codec import encode_all
 from ..events.event_log import Append, with_tokens
 from ..events.hash_chain import link, link_all
-from ..events.types import NEW, Recorded
+from ..events.types import NEW_STREAM, Recorded
 from .event_reader import EventReader, stream_key, stream_of_key
 from .store import Row
 from .tables import LOG, STREAMS
@@ -27,7 +27,7 @@ class EventWriter(EventReader):
         for stream, prev, events, reason in batch:
             if not events:
                 continue
-            if stream == NEW:
+            if stream == NEW_STREAM:
                 stream = position + 1
                 key = stream.to_bytes(8, "big")
             elif (key := stream_key(stream)) not in ends:

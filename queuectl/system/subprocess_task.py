@@ -34,7 +34,7 @@ TASKS: Final[Mapping[str, tuple[str, str]]] = {
     "verify": ("integrity.verify_task", "messages"),
     "log": ("integrity.verify_task", "of_log"),
     "views": ("integrity.verify_task", "of_views"),
-    "locate": ("integrity.verify_task", "positions"),
+    "locate": ("integrity.verify_task", "positions_read"),
     "doctor": ("integrity.doctor", "messages"),
     "sound": ("integrity.data_file_check", "messages"),
     "fold": ("projections.stream_walk", "messages"),

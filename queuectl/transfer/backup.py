@@ -38,7 +38,7 @@ from ..version import __version__
 from . import backup_format
 from .backup_format import BackupWriter
 
-STDOUT: Final = "-"
+TO_STDOUT: Final = "-"
 
 
 class BackedUp(NamedTuple):
@@ -61,7 +61,7 @@ def back_up(store: Store, file: str, *, force: bool, progress: PartProgress | No
 
     Raises StoreError where the file is there already and not `force`, or where the queue is damaged.
     """
-    if file == STDOUT:
+    if file == TO_STDOUT:
         with _workshop(None) as shop:
             return _write(store, sys.stdout.buffer, shop, compressed=False, progress=progress)
     target = Path(os.path.normpath(absolute(file)))  # symbolic links stay

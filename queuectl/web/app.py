@@ -14,9 +14,16 @@ from ..errors import QueuectlError
 from ..queue import Queue
 from . import actions, reads
 from .access import Admission, Rules
-from .http import Desk, Endpoint, tell_nobody, tell_refused, tell_unexpected, tell_wrong_request
-from .http import changing as change
-from .http import looking as look
+from .http import (
+    Desk,
+    Endpoint,
+    change_endpoint,
+    read_endpoint,
+    tell_nobody,
+    tell_refused,
+    tell_unexpected,
+    tell_wrong_request,
+)
 from .job_search import JobQuery
 
 SCRIPTS = "page dead elements job jobcells jobs new output overview route said server state text"
@@ -31,23 +38,23 @@ FILES = {
 """Path -> the file in page/, and its type."""
 
 READS: dict[str, Endpoint] = {
-    "/api/status": look(reads.status),
-    "/api/jobs": look(reads.jobs, *JobQuery._fields, "limit"),
-    "/api/jobs/{job_id}": look(reads.job),
-    "/api/jobs/{job_id}/history": look(reads.history),
-    "/api/jobs/{job_id}/output": look(reads.output, "run", "attempt", "offset", "tail"),
-    "/api/dead": look(reads.dead, "after", "limit"),
-    "/api/workers": look(reads.workers),
-    "/api/events": look(reads.events, "since", "limit", "without"),
+    "/api/status": read_endpoint(reads.status),
+    "/api/jobs": read_endpoint(reads.jobs, *JobQuery._fields, "limit"),
+    "/api/jobs/{job_id}": read_endpoint(reads.job),
+    "/api/jobs/{job_id}/history": read_endpoint(reads.history),
+    "/api/jobs/{job_id}/output": read_endpoint(reads.output, "run", "attempt", "offset", "tail"),
+    "/api/dead": read_endpoint(reads.dead, "after", "limit"),
+    "/api/workers": read_endpoint(reads.workers),
+    "/api/events": read_endpoint(reads.events, "since", "limit", "without"),
 }
 """Path -> what answers GET."""
 
 CHANGES: dict[str, Endpoint] = {
-    "/api/jobs": change(actions.enqueue, 201),
-    "/api/jobs/{job_id}/retry": change(actions.retry),
-    "/api/jobs/{job_id}/cancel": change(actions.cancel),
-    "/api/dlq/retry": change(actions.retry_dead),
-    "/api/dlq/purge": change(actions.purge_dead),
+    "/api/jobs": change_endpoint(actions.enqueue, 201),
+    "/api/jobs/{job_id}/retry": change_endpoint(actions.retry),
+    "/api/jobs/{job_id}/cancel": change_endpoint(actions.cancel),
+    "/api/dlq/retry": change_endpoint(actions.retry_dead),
+    "/api/dlq/purge": change_endpoint(actions.purge_dead),
 }
 """Path -> what answers POST."""
 

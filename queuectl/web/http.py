@@ -56,7 +56,7 @@ class WebRequest(NamedTuple):
     known: str
 
 
-def document(value: object, status: int = 200, **headers: str) -> Response:
+def json_response(value: object, status: int = 200, **headers: str) -> Response:
     """Answer with a JSON document."""
     return Response(dumps(value), status, headers, "application/json")
 
@@ -64,10 +64,10 @@ def document(value: object, status: int = 200, **headers: str) -> Response:
 def error_response(status: int, why: str) -> Response:
     """Answer with an error."""
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-    return document({"error": why}, status, **headers)
+    return json_response({"error": why}, status, **headers)
 
 
-def looking(look: Callable[[Desk, WebRequest], Any], *keys: str) -> Endpoint:
+def read_endpoint(look: Callable[[Desk, WebRequest], Any], *keys: str) -> Endpoint:
     """Make an endpoint of a question to the queue, whose query may have these keys, each once."""
 
     async def endpoint(request: Request) -> Response:
@@ -75,12 +75,12 @@ def looking(look: Callable[[Desk, WebRequest], Any], *keys: str) -> Endpoint:
         known = request.headers.get("if-none-match", "")
         asked = WebRequest(_parts(request), request.query_params, known)
         found = await run_in_threadpool(look, request.app.state.desk, asked)
-        return found if isinstance(found, Response) else document(found)
+        return found if isinstance(found, Response) else json_response(found)
 
     return endpoint
 
 
-def changing(change: Callable[..., Any], status: int = 200) -> Endpoint:
+def change_endpoint(change: Callable[..., Any], status: int = 200) -> Endpoint:
     """Make an endpoint of a change: a call with the queue, the body, and the parts of the path by name."""
 
     async def endpoint(request: Request) -> Response:
@@ -91,7 +91,7 @@ def changing(change: Callable[..., Any], status: int = 200) -> Endpoint:
             with desk.turn:
                 return change(desk.queue, body, **parts)
 
-        return document(await run_in_threadpool(in_turn), status)
+        return json_response(await run_in_threadpool(in_turn), status)
 
     return endpoint
 

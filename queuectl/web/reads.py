@@ -10,7 +10,7 @@ from ..core.results import Run
 from ..core.times import time_json
 from ..display import shown
 from ..errors import InvalidInput
-from ..events.codec import NAMES
+from ..events.codec import EVENT_NAMES
 from ..events.types import Recorded
 from ..queries.json_form import event_json, job_json, run_json, status_json, worker_json
 from ..queue import Queue
@@ -18,7 +18,7 @@ from ..store.writable import why_not
 from ..system.clock import SystemClock
 from ..system.host import directory
 from ..version import __version__
-from .http import Desk, WebRequest, document
+from .http import Desk, WebRequest, json_response
 from .job_search import JobQuery, search
 from .output_slice import last_of, slice_of
 
@@ -106,9 +106,9 @@ def events(desk: Desk, asked: WebRequest) -> Any:
     since = _number(asked.query, "since", 0)
     count = _number(asked.query, "limit", PAGE_ROWS, MOST_ROWS)
     without = asked.query.get("without")
-    types = [name for name in NAMES if name != without] if without else None
+    types = [name for name in EVENT_NAMES if name != without] if without else None
     found = list(desk.queue.events(after=since, until=head, types=types, last=count)) if since < head else []
-    return document({"head": head, "events": _events_json(desk.queue, found)}, ETag=tag)
+    return json_response({"head": head, "events": _events_json(desk.queue, found)}, ETag=tag)
 
 
 def _events_json(queue: Queue, found: list[Recorded]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from .log_lines import LogLine
 Report = Callable[[Sequence[LogLine]], int | None]
 """Prints lines; gives how many of them it could print, None for all."""
 
-MOST: Final = 10_000
+MOST_HELD: Final = 10_000
 """How many lines are kept for later where nobody takes them; more are dropped, and counted."""
 
 LINES_AT_ONCE: Final = 256
@@ -42,7 +42,7 @@ class Lines:
 
     def say(self, line: str, state: JobState | None = None) -> None:
         """Take a line in."""
-        if len(self._lines) >= MOST:
+        if len(self._lines) >= MOST_HELD:
             self._dropped += 1
             return
         if self._dropped:

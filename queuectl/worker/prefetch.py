@@ -14,7 +14,7 @@ WAIT_S: Final = 0.05
 GIVE_BACK_S: Final = 0.25
 """How long after it was claimed a job that still waits is given back."""
 
-MOST: Final = 96
+MOST_AHEAD: Final = 96
 
 BRIEF_S: Final = 0.03
 """Runs that take no longer are left alone for a moment: what they print is read when they are over."""
@@ -51,5 +51,5 @@ class Ahead:
         """
         ahead = 0
         if self._run_s is not None:
-            ahead = min(MOST, int(slots * WAIT_S / max(self._run_s, 0.001)))
+            ahead = min(MOST_AHEAD, int(slots * WAIT_S / max(self._run_s, 0.001)))
         return max(0, free + ahead - waiting)

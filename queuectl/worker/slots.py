@@ -24,7 +24,7 @@ from .launcher import Launcher
 from .leftovers import Leftovers
 from .means import Means
 from .outcome import Stop
-from .prefetch import MOST
+from .prefetch import MOST_AHEAD
 from .spawner import Begun, RunOrder, Spawner
 from .start_errors import Shortage, SpawnError
 from .waiter import Waiter
@@ -42,7 +42,7 @@ class StepOutcome(NamedTuple):
 
 def places(count: int) -> int:
     """Return how many runs at most so many slots have to do with at one time: those lined up are among them."""
-    return count + MOST
+    return count + MOST_AHEAD
 
 
 class Slots:

@@ -12,7 +12,7 @@ from queuectl.errors import Conflict
 from queuectl.events.event_log import OF_ITS_CLAIM, Append
 from queuectl.events.types import (
     CONFIG_STREAM,
-    NEW,
+    NEW_STREAM,
     Claimed,
     ConfigChanged,
     Enqueued,
@@ -64,7 +64,7 @@ class EventLog(Protocol):
 
 def new(*events: Event, expected: int = 0) -> Append:
     """Begin a job."""
-    return Append(NEW, expected, events or (JOB,))
+    return Append(NEW_STREAM, expected, events or (JOB,))
 
 
 def append(log: EventLog, *batch: Append, at_us: int = 1000) -> list[Recorded]:

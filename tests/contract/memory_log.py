@@ -5,7 +5,7 @@ from itertools import islice
 
 from queuectl.errors import Conflict
 from queuectl.events.event_log import Append, with_tokens
-from queuectl.events.types import NEW, Recorded, Stream
+from queuectl.events.types import NEW_STREAM, Recorded, Stream
 
 
 class MemoryLog:
@@ -33,7 +33,7 @@ class MemoryLog:
         for stream, expected, events, reason in batch:
             if not events:
                 continue
-            if stream == NEW:
+            if stream == NEW_STREAM:
                 stream = position + 1
             elif (last := versions.get(stream, self.version(stream))) != expected:
                 raise Conflict(stream, expected, last)

@@ -9,7 +9,7 @@ from queuectl import Queue
 from queuectl.events.codec import encode
 from queuectl.events.event_log import Append
 from queuectl.events.hash_chain import GENESIS, kept_by, link
-from queuectl.events.types import NEW, Enqueued, JobSpec, Recorded
+from queuectl.events.types import NEW_STREAM, Enqueued, JobSpec, Recorded
 from queuectl.store.event_reader import EventReader
 from queuectl.store.event_writer import EventWriter
 from queuectl.store.store import Row, Store, key_of
@@ -26,7 +26,7 @@ def append(store: Store, *counts: int) -> None:
     """Append batches of so many jobs, each in a transaction of its own."""
     for count in counts:
         with store.write() as txn:
-            EventWriter(txn).append([Append(NEW, 0, (JOB,))] * count, at_us=1, actor="tester")
+            EventWriter(txn).append([Append(NEW_STREAM, 0, (JOB,))] * count, at_us=1, actor="tester")
 
 
 def rows(store: Store) -> list[Row]:
@@ -61,7 +61,7 @@ def test_two_batches_in_one_transaction_are_chained(store: Store) -> None:
     with store.write() as txn:
         log = EventWriter(txn)
         for _ in range(3):
-            log.append([Append(NEW, 0, (JOB,))], at_us=1, actor="tester")
+            log.append([Append(NEW_STREAM, 0, (JOB,))], at_us=1, actor="tester")
         once = log.digest()
     with store.read() as txn:
         assert EventReader(txn).digest() == once

@@ -14,7 +14,7 @@ import pytest
 
 from queuectl import Captured, Queue, Result
 from queuectl.events.event_log import Append
-from queuectl.events.types import NEW, Enqueued, JobSpec, Released, WorkerStopped, WorkerStopping
+from queuectl.events.types import NEW_STREAM, Enqueued, JobSpec, Released, WorkerStopped, WorkerStopping
 from queuectl.outputs.frames import read_stream
 from queuectl.store.event_writer import EventWriter
 from queuectl.worker import start_worker
@@ -320,7 +320,7 @@ def test_a_job_without_its_environment_fails_alone(queue: Queue, start: StartWor
     """A job whose log has no environment of its digest fails, saying so; its worker goes on with the next."""
     spec = JobSpec("a", "true", max_retries=0, inherited=b"x" * 16)
     with queue._store.write() as txn:
-        EventWriter(txn).append([Append(NEW, 0, (Enqueued(spec),))], at_us=1, actor="elsewhere")
+        EventWriter(txn).append([Append(NEW_STREAM, 0, (Enqueued(spec),))], at_us=1, actor="elsewhere")
     queue.admin.replay()
     queue.enqueue("true", id="next")
     assert start(drain=True).process.wait(30) == 0

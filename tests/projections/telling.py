@@ -3,7 +3,7 @@
 from queuectl.core.job import Job, JobState
 from queuectl.events.event_log import Append
 from queuectl.events.types import (
-    NEW,
+    NEW_STREAM,
     Cancelled,
     Claimed,
     Completed,
@@ -38,14 +38,14 @@ class Teller:
 
     def tell(self, stream: Stream, *events: Event) -> Job:
         """Let events happen to one stream, and give its job where it has one."""
-        expected = 0 if stream == NEW else self.log.version(stream)
+        expected = 0 if stream == NEW_STREAM else self.log.version(stream)
         told = self.views.apply(self.log.append([Append(stream, expected, events)], at_us=AT_US, actor="tester"))
         self.views.flush()
         return told[0] if told else None  # type: ignore[return-value]  # only for a named stream or a removed job
 
     def enqueue(self, job_id: str = "a", queue: str = "default", priority: int = 0, due_us: int | None = None) -> Job:
         """Let a job be enqueued."""
-        return self.tell(NEW, Enqueued(JobSpec(job_id, "true", queue, priority, run_at_us=due_us)))
+        return self.tell(NEW_STREAM, Enqueued(JobSpec(job_id, "true", queue, priority, run_at_us=due_us)))
 
     def claim(self, job: Job, worker: str = "w1", expires_at_us: int = 9000) -> Job:
         """Let a job be claimed."""

@@ -5,7 +5,7 @@ import pytest
 from queuectl.core.job import JobState
 from queuectl.errors import IllegalTransition
 from queuectl.events.event_log import Append
-from queuectl.events.types import NEW, Cancelled, Claimed, Completed, Enqueued, JobSpec, Removed
+from queuectl.events.types import NEW_STREAM, Cancelled, Claimed, Completed, Enqueued, JobSpec, Removed
 from queuectl.projections import dead, ended, ids, jobs, leases, marks, ready, scheduled
 from queuectl.projections.views import SHELVES, Views, place
 from queuectl.store.store import VIEW_TABLES, key_of
@@ -48,7 +48,7 @@ def test_a_job_is_where_the_promotion_mark_says(views: Teller) -> None:
 
 def test_what_was_applied_is_seen_before_it_is_written(views: Teller) -> None:
     """An event builds on those before it, while others see them once they are written."""
-    for recorded in views.log.append([Append(NEW, 0, (ENQUEUED, Claimed("w1", 9000)))], at_us=0, actor="tester"):
+    for recorded in views.log.append([Append(NEW_STREAM, 0, (ENQUEUED, Claimed("w1", 9000)))], at_us=0, actor="tester"):
         views.views.apply([recorded])
     job = views.views.job(1)
     assert job is not None
@@ -67,7 +67,7 @@ def test_a_removed_job_is_in_no_table(views: Teller) -> None:
 
 def test_a_job_that_comes_and_goes_at_once_leaves_no_row(views: Teller) -> None:
     """Enqueued, cancelled and removed before anything was written, a job is only remembered as removed."""
-    views.tell(NEW, ENQUEUED, Cancelled(), Removed("cancelled"))
+    views.tell(NEW_STREAM, ENQUEUED, Cancelled(), Removed("cancelled"))
     filled = [table for table in VIEW_TABLES if views.rows(table)]
     assert filled == ["removed", "marks"]
 

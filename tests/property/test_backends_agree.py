@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from queuectl.errors import Conflict
 from queuectl.events.event_log import Append
-from queuectl.events.types import NEW, Stream
+from queuectl.events.types import NEW_STREAM, Stream
 from queuectl.store.event_writer import EventWriter
 from queuectl.store.store import Store
 from tests.contract.event_log import EventLog
@@ -38,13 +38,13 @@ def batches(draw: st.DrawFn, log: EventLog) -> list[Append]:
     """Draw a batch over new, known and unknown streams; its versions are mostly the right ones."""
     known: list[Stream] = sorted({each.stream for each in log.read() if isinstance(each.stream, int)})
     streams = draw(st.lists(st.sampled_from([*known, *NAMED, 10**6]), max_size=4, unique=True))
-    streams += [NEW] * draw(st.integers(0, 2))
+    streams += [NEW_STREAM] * draw(st.integers(0, 2))
     batch = []
     for stream in draw(st.permutations(streams)):
         off = draw(st.sampled_from([0] * 9 + [1]))
         several = draw(st.lists(events, min_size=1, max_size=3))
         batch.append(
-            Append(stream, log.version(stream) + off * (stream != NEW), tuple(several), draw(st.none() | texts))
+            Append(stream, log.version(stream) + off * (stream != NEW_STREAM), tuple(several), draw(st.none() | texts))
         )
     return batch
 

@@ -12,7 +12,7 @@ from queuectl.core.decider import decide
 from queuectl.errors import QueuectlError
 from queuectl.events.codec import LAYOUTS
 from queuectl.events.event_log import Append
-from queuectl.events.types import CONFIG_STREAM, NEW, WORKER_STREAM, ConfigChanged, Event, JobSpec
+from queuectl.events.types import CONFIG_STREAM, NEW_STREAM, WORKER_STREAM, ConfigChanged, Event, JobSpec
 from queuectl.projections import children, marks, stream_walk
 from queuectl.projections.bulk_fold import Fold, fronts_of_all, writes_of
 from queuectl.projections.views import Views
@@ -107,7 +107,7 @@ class Lives:
         except QueuectlError:
             return
         if job is None:
-            self.append(NEW, 0, events, cause=self.log.head())  # as if the last event were a claim
+            self.append(NEW_STREAM, 0, events, cause=self.log.head())  # as if the last event were a claim
             self.numbers[job_id] = self.log.head()
         else:
             self.append(number, job.version, events)

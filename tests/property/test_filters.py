@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from queuectl import JobRequest, JobState, Queue
 from queuectl.core.job import ENDED, WAITING, Job
-from queuectl.core.job_filter import KEYS, Filter, SortOrder
+from queuectl.core.job_filter import ORDER_KEYS, Filter, SortOrder
 from queuectl.queries import job_list
 from tests.clocks import FakeClock
 from tests.lives import holder
@@ -37,7 +37,7 @@ wheres = st.builds(
     st.none() | st.sampled_from(["J1", "echo", "ÉCHO", "9", "nothing"]),
     moments,
 )
-orders = st.none() | st.builds(SortOrder, st.sampled_from(list(KEYS)), st.booleans())
+orders = st.none() | st.builds(SortOrder, st.sampled_from(list(ORDER_KEYS)), st.booleans())
 
 
 def live(queue: Queue, clock: FakeClock, plan: list[tuple[str, int]]) -> None:

@@ -65,7 +65,7 @@ def test_what_nobody_takes_waits_and_comes_in_order(ends: tuple[int, TextIO]) ->
 
 def test_what_does_not_fit_is_counted(ends: tuple[int, TextIO], monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a bound lines are dropped, and how many stands in their place."""
-    monkeypatch.setattr(module, "MOST", 100)
+    monkeypatch.setattr(module, "MOST_HELD", 100)
     reading, stream = ends
     lines = Lines(partial(print_to, stream))
     os.write(stream.fileno(), b"!" * PAGE)

@@ -3,7 +3,7 @@
 import pytest
 
 from queuectl.core.results import Result
-from queuectl.worker.prefetch import MOST, Ahead
+from queuectl.worker.prefetch import MOST_AHEAD, Ahead
 from tests.worker.driven import running_job
 
 
@@ -31,7 +31,7 @@ def test_the_longer_runs_take_the_fewer_are_claimed_ahead() -> None:
         ahead.note([ended(duration_ms)])
         wanted.append(ahead.wanted(0, waiting=0, slots=8))
         assert ahead.wanted(3, waiting=2, slots=8) == max(0, wanted[-1] + 1)
-        assert ahead.wanted(0, waiting=MOST, slots=8) == 0
+        assert ahead.wanted(0, waiting=MOST_AHEAD, slots=8) == 0
     assert wanted == sorted(wanted, reverse=True)
-    assert 8 < wanted[0] <= MOST
+    assert 8 < wanted[0] <= MOST_AHEAD
     assert wanted[-1] == 0

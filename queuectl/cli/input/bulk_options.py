@@ -18,7 +18,7 @@ from ..output.format import escape, plural
 from ..output.table import document, line, note
 from . import completions
 from .job_ref import tell_unknown
-from .param_types import States, ago_us, joined, json_option, past_us, queue_option, reason_option, sought
+from .param_types import StateList, ago_us, joined, json_option, past_us, queue_option, reason_option, sought
 
 if TYPE_CHECKING:
     from ...core.job_filter import Act
@@ -41,7 +41,7 @@ class Consent(NamedTuple):
 
 def filter_options(states: Collection[JobState] = tuple(JobState)) -> Callable[[F], F]:
     """Return a decorator that adds to a verb the options that say which jobs, of those in these states."""
-    words = States([str(state) for state in JobState if state in states])
+    words = StateList([str(state) for state in JobState if state in states])
     options = [
         click.option(
             "--state",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Offer = Callable[[click.Context, click.Parameter, str], "list[str] | list[CompletionItem]"]
 
 UNFINISHED = (JobState.PENDING, JobState.PROCESSING, JobState.FAILED)
-ENDED = (JobState.COMPLETED, JobState.DEAD, JobState.CANCELLED)
+ENDED_STATES = (JobState.COMPLETED, JobState.DEAD, JobState.CANCELLED)
 AGAIN = (JobState.FAILED, JobState.DEAD, JobState.COMPLETED, JobState.CANCELLED)
 
 
@@ -24,10 +24,10 @@ def jobs(*states: JobState) -> Offer:
     """Offer the jobs in these states, or in any, that were not named already."""
 
     def offer(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-        from ...completion import job_ids, looking
+        from ...completion import job_ids, opened_to_read
 
         named = ctx.params.get(param.name or "")
-        with looking(_db(ctx)) as txn:
+        with opened_to_read(_db(ctx)) as txn:
             return job_ids(txn, incomplete, states or None, but=named if isinstance(named, tuple) else ())
 
     return offer
@@ -35,26 +35,26 @@ def jobs(*states: JobState) -> Offer:
 
 def queues(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Offer the queues that have jobs."""
-    from ...completion import looking
+    from ...completion import opened_to_read
     from ...completion import queues as named
 
-    with looking(_db(ctx)) as txn:
+    with opened_to_read(_db(ctx)) as txn:
         return named(txn, incomplete)
 
 
 def workers(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Offer the workers there are."""
-    from ...completion import looking, worker_ids
+    from ...completion import opened_to_read, worker_ids
 
-    with looking(_db(ctx)) as txn:
+    with opened_to_read(_db(ctx)) as txn:
         return worker_ids(txn, incomplete)
 
 
 def subscriptions(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Offer the names under which programs read the log."""
-    from ...completion import looking, subscription_names
+    from ...completion import opened_to_read, subscription_names
 
-    with looking(_db(ctx)) as txn:
+    with opened_to_read(_db(ctx)) as txn:
         return subscription_names(txn, incomplete)
 
 
@@ -69,9 +69,9 @@ def keys(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[st
 
 def event_types(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Offer the types of events."""
-    from ...events.codec import NAMES
+    from ...events.codec import EVENT_NAMES
 
-    return [name for name in NAMES if name.startswith(incomplete)]
+    return [name for name in EVENT_NAMES if name.startswith(incomplete)]
 
 
 def directories(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":

@@ -124,7 +124,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = JSONDecoder(object_pairs_hook=_once)
 
 
-def enqueue_all(queue: "Queue", jobs: Jobs, *, skip_existing: bool, reason: str | None) -> "Bulk":
+def enqueue_file(queue: "Queue", jobs: Jobs, *, skip_existing: bool, reason: str | None) -> "Bulk":
     """Enqueue every job of a file, with a progress bar on a terminal.
 
     Raises InvalidLine with the line in the file; says on Ctrl-C how many are in.

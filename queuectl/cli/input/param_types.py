@@ -85,7 +85,7 @@ class OneOf(JobValue):
         return word
 
 
-class States(OneOf):
+class StateList(OneOf):
     """States of jobs, with commas between them, also in other programs' words."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:

@@ -26,7 +26,7 @@ _TOLD_BY = ("enqueued", "worker_started", "worker_stopped")
 
 START = "queuectl worker start"
 
-NAMED = 3
+MOST_NAMED = 3
 """Queues that one line names."""
 
 
@@ -145,8 +145,8 @@ def _start(unserved: "Sequence[Unserved]") -> str:
 
 
 def _told(unserved: "Sequence[Unserved]") -> str:
-    named = [escape(each.told) for each in islice(unserved, NAMED)]
-    more = f"{len(unserved) - NAMED:,} more queues" if len(unserved) > NAMED else ""
+    named = [escape(each.told) for each in islice(unserved, MOST_NAMED)]
+    more = f"{len(unserved) - MOST_NAMED:,} more queues" if len(unserved) > MOST_NAMED else ""
     [*others, last] = [*named, more] if more else named
     which = f"{', '.join(others)}{' and ' if others else ''}{last}"
     return f"No running worker serves {which}"

@@ -98,7 +98,7 @@ def timeline(events: Iterable[Recorded], names: Names) -> Iterator[tuple[str, ..
     """
     before_us: int | None = None
     for recorded, times in _folded(events):
-        position, at, _, what, who, told = row(recorded, "", names.cause_of(recorded))
+        position, at, _, what, who, told = event_row(recorded, "", names.cause_of(recorded))
         told = f"{times:,} times, {told}" if times > 1 else told
         yield position, at, "" if before_us is None else gap(recorded.at_us - before_us), what, who, told
         before_us = recorded.at_us
@@ -120,7 +120,7 @@ def gap(us: int) -> str:
     return f"+{seconds:.1f}s" if 1 <= seconds < 60 else f"+{duration(seconds)}"
 
 
-def row(recorded: Recorded, job_id: str | None, cause: "Cause | None" = None) -> tuple[str, ...]:
+def event_row(recorded: Recorded, job_id: str | None, cause: "Cause | None" = None) -> tuple[str, ...]:
     """Return an event as a row of COLUMNS."""
     subject = str(recorded.stream) if job_id is None else job_id
     return (
@@ -129,11 +129,11 @@ def row(recorded: Recorded, job_id: str | None, cause: "Cause | None" = None) ->
         escape(subject),
         name_of(recorded.event),
         escape(recorded.actor),
-        details(recorded, cause),
+        event_details(recorded, cause),
     )
 
 
-def details(recorded: Recorded, cause: "Cause | None" = None) -> str:
+def event_details(recorded: Recorded, cause: "Cause | None" = None) -> str:
     """Return what an event says, whose command caused it, and the reason that was given for it."""
     tell = _TOLD.get(type(recorded.event))
     told = escape(tell(recorded.event, recorded.at_us)) if tell else ""

@@ -193,7 +193,7 @@ def _ending(last: Outcome) -> str:
     return f"ended{took} on {escape(last.worker)}: {escape(how)}"
 
 
-def details(
+def job_details(
     job: Job, inherited: Mapping[str, str | None] | None = None, *, gone: Collection[str] = ()
 ) -> Iterator[tuple[str, str]]:
     """Yield everything about a job, as key and value; an empty value says nothing.

@@ -20,7 +20,7 @@ COLUMNS = (
 )
 
 
-def rows(family: Family) -> Iterator[tuple[str, ...]]:
+def family_rows(family: Family) -> Iterator[tuple[str, ...]]:
     """Yield a family as rows of COLUMNS, the job that was asked for marked where there are others above it."""
     subject = family.number if family.root.number != family.number else 0
     if family.above is not None:

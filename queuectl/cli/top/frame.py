@@ -71,7 +71,7 @@ def foot(seen: SeenQueue, width: int, most: int) -> Iterator[panels.Line]:
 def print_frame(queue: "Queue", chosen: TopFilter, width: int) -> None:
     """Print one frame."""
     seen = see(queue, Tail(), chosen)
-    titles, rows = panels.table(seen.overview.jobs, seen.overview.at_us, width)
+    titles, rows = panels.job_table(seen.overview.jobs, seen.overview.at_us, width)
     above = head(queue.path, seen, chosen, width, 14)
     for each in (*above, titles, *(rows or [[("no such jobs", "dim")]]), *foot(seen, width, 10)):
         line("".join(_painted(*piece) for piece in panels.fit(each, width)).rstrip())

@@ -14,7 +14,7 @@ from ...outputs.frames import STREAM_NAMES
 from ...worker.printed import frames_of, shown_content
 from ..output.event_text import Names, timeline
 from ..output.format import escape
-from ..output.job_text import details, gone_workers
+from ..output.job_text import gone_workers, job_details
 from ..output.sanitize import Tamed
 from ..output.table import STATE_COLOURS
 from . import panels
@@ -165,7 +165,7 @@ class JobScreen(Screen[None]):
             lines = ["  ".join(filter(None, cells)) for cells in timeline(events, Names(self._queue))]
         else:
             job = self._queue.job(self.job_id)
-            told = details(job, gone=gone_workers(self._queue, [job]))
+            told = job_details(job, gone=gone_workers(self._queue, [job]))
             lines = [f"{key:<12} {value}" for key, value in told if value]
         log.write("\n".join(lines) + "\n", scroll_end=False)
 

@@ -69,7 +69,7 @@ class JobsList(Widget, can_focus=True):
         self._top = max(0, min(self._top, self._at, len(self._jobs) - height + 1))
         self._top = max(self._top, self._at - height + 2)
         shown = self._jobs[self._top : self._top + max(0, height - 1)]
-        titles, rows = panels.table(shown, self._now_us, width)
+        titles, rows = panels.job_table(shown, self._now_us, width)
         if not rows:
             rows = [[("no such jobs", "dim")]]
         text = styled([titles, *rows], width)

@@ -160,7 +160,7 @@ def retries(seen: "Overview", most: int) -> Iterator[Line]:
         yield [(f"{_until(job.runs_at_us, seen.at_us)} ".rjust(9), "yellow"), (escape(job.id), ""), (tries, "dim")]
 
 
-def table(jobs: Sequence[Job], now_us: int, width: int) -> tuple[Line, list[Line]]:
+def job_table(jobs: Sequence[Job], now_us: int, width: int) -> tuple[Line, list[Line]]:
     """Return the titles and a line for each job; the command has what the others leave."""
     rows = [_row(job, now_us) for job in jobs]
     titles = ("ID", "STATE", "QUEUE", "TRIES", "WHEN", "COMMAND")

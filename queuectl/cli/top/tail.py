@@ -18,7 +18,7 @@ PAST_EVENTS: Final = 2_000
 
 _SECOND_US: Final = 1_000_000
 _KINDS: Final = {Enqueued: 0, Completed: 1, Failed: 2}
-NAMES: Final = ("enqueued", "completed", "failed")
+COUNTED_EVENTS: Final = ("enqueued", "completed", "failed")
 
 
 class FailedRun(NamedTuple):
@@ -71,6 +71,6 @@ class Tail:
         """Yield each kind: its name, how many a second, whether there were more, and how many in each second."""
         last = now_us // _SECOND_US
         seconds = range(last - WINDOW_S + 1, last + 1)
-        for kind, name in enumerate(NAMES):
+        for kind, name in enumerate(COUNTED_EVENTS):
             counts = [self._seconds.get(second, (0, 0, 0))[kind] for second in seconds]
             yield name, sum(counts) / WINDOW_S, last < self._is_partial_until, counts

@@ -98,12 +98,12 @@ def show_dead(ctx: click.Context, session: Session, *, job_ids: tuple[str, ...],
 
         document_of_each([job_json(job) for job in jobs], is_several=len(job_ids) > 1)
         ctx.exit(code)
-    from ..output.job_text import details
+    from ..output.job_text import job_details
 
     for place, job in enumerate(jobs):
         if place:
             line()
-        pairs(details(job))
+        pairs(job_details(job))
     if len(jobs) == 1:
         job_id = as_typed(jobs[0].id)
         note(f"What it printed: queuectl logs {job_id}; run it again: queuectl dlq retry {job_id}")

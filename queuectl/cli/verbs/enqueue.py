@@ -199,10 +199,10 @@ def _from_file(
     reason: str | None,
     as_json: bool,
 ) -> None:
-    from ..input.jobs_file import Jobs, enqueue_all
+    from ..input.jobs_file import Jobs, enqueue_file
 
     jobs, queue = Jobs(stream, defaults, as_lines=as_lines), session.created()
-    done = enqueue_all(queue, jobs, skip_existing=skip_existing, reason=reason)
+    done = enqueue_file(queue, jobs, skip_existing=skip_existing, reason=reason)
     if jobs.passed:
         note(f"The time to wait for has passed for {plural(jobs.passed, 'job')} of the file, run at once")
     if as_json:

@@ -127,10 +127,12 @@ def _print(queue: Queue, events: Iterator[Recorded], as_json: bool) -> None:
 
 
 def _pages(events: Iterator[Recorded], names: "Names") -> None:
-    from ..output.event_text import COLUMNS, row
+    from ..output.event_text import COLUMNS, event_row
 
     def pages() -> Iterator[list[tuple[str, ...]]]:
-        while page := [row(each, names.job_of(each), names.cause_of(each)) for each in islice(events, ROWS_AT_ONCE)]:
+        while page := [
+            event_row(each, names.job_of(each), names.cause_of(each)) for each in islice(events, ROWS_AT_ONCE)
+        ]:
             yield page
 
     paged_table(COLUMNS, pages())

@@ -109,8 +109,8 @@ def _show_family(session: Session, job_id: str, depth: int, limit: int, as_json:
 
         document(family_json(family))
         return
-    from ..output.lineage_text import COLUMNS, left_out, rows
+    from ..output.lineage_text import COLUMNS, family_rows, left_out
 
-    table(COLUMNS, list(rows(family)))
+    table(COLUMNS, list(family_rows(family)))
     for told in left_out(family):
         note(told)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...core.job import JobState
-from ...core.job_filter import KEYS, Filter
+from ...core.job_filter import ORDER_KEYS, Filter
 from ..command import Verb
 from ..input import completions
 from ..input.bulk_options import filter_from, filter_options
@@ -37,7 +37,7 @@ ROWS_AT_ONCE = 500
     ),
 )
 @filter_options()
-@click.option("--order", metavar="KEY", help=f"{', '.join(KEYS)}; -KEY for the largest first.")
+@click.option("--order", metavar="KEY", help=f"{', '.join(ORDER_KEYS)}; -KEY for the largest first.")
 @click.option(
     "--columns", metavar="NAMES", help="Which columns, for example id,took,error; a wrong one tells them all."
 )

@@ -22,7 +22,7 @@ SAID = ("Remove", "Removed")
         "queuectl remove --state cancelled --match rsync",
     ),
 )
-@acting_options(completions.ENDED)
+@acting_options(completions.ENDED_STATES)
 @pass_session
 @click.pass_context
 def command(

@@ -73,7 +73,7 @@ def command(
         document_of_each(documents, is_several=len(job_ids) > 1)
     else:
         from ..output.event_text import cause_text
-        from ..output.job_text import details, gone_workers
+        from ..output.job_text import gone_workers, job_details
 
         for place, (job, inherited, cause, earlier, missing) in enumerate(jobs):
             if place:
@@ -83,7 +83,7 @@ def command(
             gone = gone_workers(seen, [job])
             cut = f"{missing:,} bytes of what the last run printed were not kept" if missing else ""
             told = [("output", cut), ("caused by", by), ("earlier", before)]
-            pairs([*details(job, inherited, gone=gone), *told])
+            pairs([*job_details(job, inherited, gone=gone), *told])
     ctx.exit(code)
 
 

@@ -5,7 +5,7 @@ import click
 from ...core.job import JobState
 from ...errors import QueuectlError
 from ..command import Verb
-from ..input.param_types import States, duration_s, queue_option
+from ..input.param_types import StateList, duration_s, queue_option
 from ..output.table import on_terminal, terminal_width
 from ..session import Session, pass_session
 
@@ -22,7 +22,7 @@ PIPE_WIDTH = 120
         "queuectl top --once",
     ),
 )
-@click.option("--state", "-s", type=States(list(JobState)), help="List only jobs in this state.")
+@click.option("--state", "-s", type=StateList(list(JobState)), help="List only jobs in this state.")
 @queue_option(help="List only jobs of this queue.")
 @click.option("--every", type=duration_s, default=1.0, metavar="DURATION", help="Look this often.  [default: 1s]")
 @click.option("--once", is_flag=True, help="Print one frame, and exit.")

@@ -11,7 +11,7 @@ import queuectl
 from queuectl import Queue
 from queuectl.core.results import Captured
 from queuectl.events.event_log import Append
-from queuectl.events.types import NEW, Enqueued, JobSpec, WorkerStarted
+from queuectl.events.types import NEW_STREAM, Enqueued, JobSpec, WorkerStarted
 from queuectl.outputs.frames import encode
 from queuectl.store.event_writer import EventWriter
 from tests.cli.conftest import CommandLine
@@ -172,7 +172,7 @@ def _add_names(queue: Queue) -> None:
     ]
     worker = WorkerStarted(HOSTILE, 1, 1, (f"idle{HOSTILE}",))
     with queue._store.write() as txn:
-        made = [Append(NEW, 0, (Enqueued(spec),)) for spec in specs]
+        made = [Append(NEW_STREAM, 0, (Enqueued(spec),)) for spec in specs]
         EventWriter(txn).append([*made, Append(f"worker:w{HOSTILE}", 0, (worker,))], at_us=1, actor=HOSTILE)
     queue.admin.replay()
 

@@ -71,7 +71,7 @@ def test_jobs_fit(text: str, width: int) -> None:
     from queuectl.core.job import Job, JobState
 
     job = Job(1, JobSpec("x" * 30, text), JobState.PENDING, 1, 0, 0, 0)
-    titles, rows = panels.table([job], 1_000_000, width)
+    titles, rows = panels.job_table([job], 1_000_000, width)
     for line in (titles, *rows):
         assert panels.width_of(line) <= width
         assert "".join(each for each, _ in line).isprintable() or "\u200d" in text
