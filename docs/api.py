@@ -47,6 +47,8 @@ waits for the disk, and `wait`, `run_worker` and a subscription wait for longer:
 
     import asyncio
 
+    from queuectl import Queue
+
     async def main():
         with Queue.open() as queue:
             jobs = [await asyncio.to_thread(queue.enqueue, f"sleep 0.{n}; echo {n}") for n in range(5)]

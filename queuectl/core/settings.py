@@ -142,7 +142,7 @@ def check_value(name: str, value: Value) -> None:
 def _parse_number(key: Key, name: str, text: str) -> int | float:
     in_ms = name.strip().lower().replace("-", "_") == "timeout_ms"
     in_seconds = key.name.endswith("_s") and not in_ms
-    number = _number(text, in_seconds=in_seconds)
+    number = _number(text, whole=key.whole, in_seconds=in_seconds)
     if in_ms:
         number /= 1000
     if not _is_in_range(key, number):
@@ -159,17 +159,26 @@ def _out_of_range(key: Key, found: str, *, in_seconds: bool = False) -> InvalidI
     return InvalidInput(key.name, found, f"{kind} from {key.minimum:.15g} to {key.maximum:.15g} ({key.help})")
 
 
-def _number(text: str, *, in_seconds: bool) -> float:
-    try:
-        return float(text)
-    except own(ValueError):
-        pass
+def _number(text: str, *, whole: bool, in_seconds: bool) -> float:
+    if not math.isnan(found := number_in(text, whole=whole)):
+        return found
     if in_seconds:
         from .times import parse_duration_s  # slow to import, for what is seldom set
 
         with suppress(InvalidInput):
             return parse_duration_s(text)
     return math.nan
+
+
+def number_in(text: str, *, whole: bool = False) -> float:
+    """Return the number that a text is, NaN if it is none in plain digits; `whole`: nor one with an exponent."""
+    plain = text.strip()
+    if not plain.isascii() or "_" in plain or (whole and "e" in plain.lower()):
+        return math.nan
+    try:
+        return float(plain)
+    except own(ValueError):
+        return math.nan
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Value]:
@@ -180,12 +189,22 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for name in KEYS:
         variable = variable_of(name, environ)
+        _check_former(name, environ)
         if text := environ.get(variable):
             try:
                 found[name] = parse(name, text)[1]
             except InvalidInput as error:
                 raise InvalidInput(f"environment variable {variable}", error.found, error.expected) from None
     return found
+
+
+def _check_former(name: str, environ: Mapping[str, str]) -> None:
+    """Refuse two names of one variable that say different things; raises InvalidInput."""
+    variable, former = VARIABLES[name], _FORMER_VARIABLES.get(name, "")
+    now, before = environ.get(variable), environ.get(former)
+    if now and before and now != before:
+        found = f"{shown(now)}, and {shown(before)} in {former}, its name in older releases"
+        raise InvalidInput(f"environment variable {variable}", found, "the same in both, or one of them alone")
 
 
 def variable_of(name: str, environ: Mapping[str, str]) -> str:

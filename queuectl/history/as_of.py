@@ -19,7 +19,7 @@ from ..core.request import check_count, check_queue
 from ..core.results import Status, WorkerInfo
 from ..core.settings import Settings
 from ..core.times import When, time_json
-from ..errors import Archived, JobNotFound, NotAQueue, StoreError, Unusable
+from ..errors import Archived, InvalidInput, JobNotFound, NotAQueue, StoreError, Unusable
 from ..events.codec import decode_all
 from ..events.types import RETENTION_STREAM, Enqueued, Recorded
 from ..projections import config, ids, marks, removed
@@ -56,7 +56,9 @@ def moment_at(txn: Transaction, position: int | None, at_us: int | None, now_us:
         raise Unusable("as_of", "an empty log", "a queue in which something has happened")
     if at_us is not None:
         return _moment_of_time(txn, log, at_us, max(now_us, log.last_at_us))
-    if position is None or not 1 <= position <= head:
+    if position is not None and position < 1:
+        raise InvalidInput("as_of", f"position {position}", f"one from {max(cut, 1)} to {head}, the last event's")
+    if position is None or position > head:
         raise Unusable("as_of", f"position {position}", f"one from {max(cut, 1)} to {head}, the last event's")
     if position < cut:
         raise Archived(f"position {position}", cut)
@@ -71,7 +73,7 @@ def _moment_of_time(txn: Transaction, log: EventReader, at_us: int, now_us: int)
         raise Archived(time_json(at_us) or "", cut)
     if position == 0:
         begun = time_json(log.at(1).at_us)
-        raise Unusable("as_of", time_json(at_us) or "", f"a time from {begun} on, when the log begins")
+        raise InvalidInput("as_of", time_json(at_us) or "", f"a time from {begun} on, when the log begins")
     return Moment(position, at_us)
 
 

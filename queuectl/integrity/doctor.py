@@ -294,8 +294,13 @@ def _workers(store: Store) -> Iterator[Trouble]:
 
 
 def _waiting(store: Store) -> Iterator[Trouble]:
+    now_us = time.time_ns() // 1000
     with store.read() as txn:
-        found = unserved(txn, store.path, time.time_ns() // 1000)
+        later = scheduled.later(txn, now_us)
+        waiting = (
+            each._replace(waiting=each.waiting - later[each.queue]) for each in unserved(txn, store.path, now_us)
+        )
+        found = [each for each in waiting if each.waiting > 0]
     for each in found[:QUEUES_AT_MOST]:
         yield "warning", f"no running worker serves {each.told}", each.start_command
     if len(found) > QUEUES_AT_MOST:

@@ -1,9 +1,11 @@
 """What becomes due when? `scheduled`: due time, number -> the row of `ready` it will have."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from ..core.job import Job
 from ..store.store import Row, Transaction, key_of
+from . import ready
 from .row_codec import scan
 
 TABLE = "scheduled"
@@ -38,6 +40,11 @@ def due_us(found: Row) -> int:
 def times(txn: Transaction) -> Iterator[tuple[int, int]]:
     """Return when jobs become due, and their numbers, next due first."""
     return ((due_us(found), int.from_bytes(found[0][8:], "big")) for found in scan(txn, TABLE))
+
+
+def later(txn: Transaction, now_us: int) -> Counter[str]:
+    """Count the jobs of each queue that wait for a time which is still to come."""
+    return Counter(ready.queue_of(ready_key) for _, ready_key in scan(txn, TABLE, key_of(now_us + 1)))
 
 
 def ready_keys(txn: Transaction) -> Iterator[bytes]:

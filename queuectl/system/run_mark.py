@@ -18,7 +18,7 @@ def mark_of(worker: str, token: int) -> str:
 def token_in(mark: str) -> int:
     """Return the token of the run that a mark names, 0 where it names none."""
     token = mark.rpartition(".")[2]
-    return int(token) if token.isdecimal() and len(token) <= _DIGITS else 0
+    return int(token) if token.isascii() and token.isdecimal() and len(token) <= _DIGITS else 0
 
 
 def unmarked(environ: Mapping[bytes, bytes]) -> dict[bytes, bytes]:

@@ -172,7 +172,7 @@ def _files(db: Path, early: Path, had: set[str], segments: int) -> list[tuple[st
 def _sequence(name: str) -> float:
     """Return which segment a file in the archive is, by its name; infinite where it is none that was sealed."""
     word = Path(name).name.partition("-")[0] if name.endswith(SEGMENT) else ""
-    return int(word) if word.isdecimal() else inf
+    return int(word) if word.isascii() and word.isdecimal() else inf
 
 
 def _names(db: Path, directory: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from ..core.request import JobRequest, check_text
+from ..core.settings import number_in
 from ..core.times import LONGEST_S, parse_duration_s, time_us
 from ..display import shown, shown_with_kind
 from ..errors import InvalidInput
@@ -255,7 +256,9 @@ def _number(field: str, value: Any) -> float:
     try:
         if isinstance(value, bool) or not isinstance(value, (int, float, str)):
             raise ValueError
-        number = int(value) if isinstance(value, int) or str(value).strip().lstrip("+-").isdecimal() else float(value)
+        text = str(value).strip()
+        is_exact = isinstance(value, int) or (text.isascii() and text.lstrip("+-").isdecimal())
+        number = int(value) if is_exact else number_in(text)
         if number != number or abs(number) > 2**62:
             raise ValueError
     except own(ValueError):

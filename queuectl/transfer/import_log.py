@@ -115,19 +115,21 @@ class _Lines:
                 raise ValueError(f"it is longer than {LINE_BYTES:,} bytes")
             yield json_object(raw)
 
+    def _where(self) -> str:
+        return f"cannot import {self._name}: " + (f"line {self.number}" if self.number else "the file is empty")
+
     @contextmanager
     def told(self) -> Iterator[None]:
         """Raise whatever goes wrong as one line, with the line it went wrong in."""
-        where = f"cannot import {self._name}: line"
         try:
             yield
         except KeyError as error:
-            raise StoreError(f"{where} {self.number} lacks {error}; nothing was imported") from None
+            raise StoreError(f"{self._where()} lacks {error}; nothing was imported") from None
         except CorruptLog as error:
             told = f"the event at position {error.position} is damaged: {error.found}"
-            raise StoreError(f"{where} {self.number}: {told}; nothing was imported") from None
+            raise StoreError(f"{self._where()}: {told}; nothing was imported") from None
         except own(ValueError, TypeError, OverflowError) as error:
-            raise StoreError(f"{where} {self.number}: {error}; nothing was imported") from None
+            raise StoreError(f"{self._where()}: {error}; nothing was imported") from None
 
 
 class _Import:

@@ -106,6 +106,22 @@ def test_a_count_is_whole(name: str) -> None:
     assert parse(name, "2.0") == (name, 2)
 
 
+@pytest.mark.parametrize("name", ["max_retries", "backoff_base", "lease_s", "timeout_ms"])
+@pytest.mark.parametrize("text", ["1_000", "\u0663", "\uff11\uff12"], ids=ascii)
+def test_a_number_is_in_plain_digits(name: str, text: str) -> None:
+    """Underscores and the digits of other scripts, which Python takes, are no number of a setting's."""
+    with pytest.raises(InvalidInput, match=canonical(name)):
+        parse(name, text)
+
+
+@pytest.mark.parametrize("name", ["max_retries", "output_limit_bytes"])
+def test_a_count_has_no_exponent(name: str) -> None:
+    """1e3 is how programs write what is not counted."""
+    with pytest.raises(InvalidInput, match="a whole number"):
+        parse(name, "1e3")
+    assert parse("backoff_base", "1e3") == ("backoff_base", 1000)
+
+
 def test_whole_values_are_integers_and_others_stay_exact() -> None:
     """A value is an int where it is whole, else the float that was written."""
     assert [type(parse("backoff_base", text)[1]) for text in ("2", "2.0", "1.5")] == [int, int, float]
@@ -140,9 +156,15 @@ def test_a_variable_counts_under_its_former_name() -> None:
     """The variable of an older release counts as long as the one of today is not set, and refusals name it."""
     former, today = "QUEUECTL_JOB_TIMEOUT_SEC", "QUEUECTL_JOB_TIMEOUT_S"
     assert from_environment({former: "9"}) == from_environment({former: "9", today: ""}) == {"job_timeout_s": 9}
-    assert from_environment({former: "9", today: "7"}) == {"job_timeout_s": 7}
+    assert from_environment({former: "9", today: "9"}) == {"job_timeout_s": 9}
     with pytest.raises(InvalidInput, match=former):
         from_environment({former: "soon"})
+
+
+def test_two_names_of_a_variable_agree() -> None:
+    """Where the former name says another thing than the one of today, neither is guessed to be meant."""
+    with pytest.raises(InvalidInput, match="QUEUECTL_JOB_TIMEOUT_S: found '7', and '9' in QUEUECTL_JOB_TIMEOUT_SEC"):
+        from_environment({"QUEUECTL_JOB_TIMEOUT_SEC": "9", "QUEUECTL_JOB_TIMEOUT_S": "7"})
 
 
 @pytest.mark.parametrize("name", ["timeout_ms", "max_retries", "backoff_base", "output_limit_bytes"])

@@ -219,6 +219,15 @@ def test_jobs_that_nobody_takes(path: Path) -> None:
         lock.close()
 
 
+def test_a_job_of_tomorrow_waits_for_no_worker_yet(path: Path) -> None:
+    """A job whose time is still to come is not told of, nor counted beside one that could run now."""
+    with Queue.open(path) as queue:
+        queue.enqueue("true", queue="slow", delay="1d")
+        assert "waiting" not in here(path)
+        queue.enqueue("true", queue="slow")
+        assert "queue slow (1 job waits)" in here(path)["waiting"].found
+
+
 @pytest.mark.parametrize(("count", "jitter", "is_herd"), [(150, 0, True), (150, 10, False), (99, 0, False)])
 def test_retries_that_come_back_together(path: Path, count: int, jitter: int, is_herd: bool) -> None:
     """Many jobs that failed together and are due together are told of; spread out, fewer, or merely delayed are not."""

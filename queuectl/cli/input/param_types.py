@@ -149,17 +149,16 @@ def _place(field: str, text: str) -> LogPoint:
     """Read a whole number as a position in the log, anything else as a time that may lie behind."""
     return (
         LogPoint(int(text))
-        if text.isdecimal() and len(text) < 16
+        if text.isascii() and text.isdecimal() and len(text) < 16
         else LogPoint(None, _time_us(field, text, ahead=False))
     )
 
 
 def _number(field: str, text: str) -> float:
-    try:
-        if isfinite(found := float(text)):
-            return found
-    except ValueError:
-        pass
+    from ...core.settings import number_in
+
+    if isfinite(found := number_in(text)):
+        return found
     raise InvalidInput(field, shown(text), "a number")
 
 

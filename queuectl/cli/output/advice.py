@@ -42,9 +42,11 @@ def advise(queue: "Queue", enqueued: Mapping[str, int], first: str) -> None:
 
 
 def advise_waiting(queue: "Queue", job: "Job") -> None:
-    """Print the same where somebody waits for a job just enqueued; that nobody would run it, in any case."""
+    """Print the same where somebody waits for a job just enqueued; its id too, in any case, if nobody would run it."""
     limit = _limit_text(queue, job, 1) if sys.stderr.isatty() else None
-    _tell(limit, unserved_text(queue.path, queue.ui.unserved([job.spec.queue])))
+    unserved = unserved_text(queue.path, queue.ui.unserved([job.spec.queue]))
+    enqueued = f"Enqueued {escape(job.id)}; it stays if you stop waiting (Ctrl-C)"
+    _tell(limit, unserved, enqueued if unserved else None)
 
 
 def cut_text(run: str, missing: int) -> str:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...core.comma_list import words_of
-from ...core.job import Job, JobState, Outcome
+from ...core.job import ENDED, Job, JobState, Outcome
 from ...display import shown
 from ...errors import InvalidInput
 from ...events.types import JobSpec
@@ -217,7 +217,7 @@ def job_details(
     for name, value in (spec.env or {}).items():
         yield "environment", escape(f"{name}={value}")
     yield "created", moment(job.created_at_us)
-    yield "due", moment(job.runs_at_us) if job.due_us else ""
+    yield "due", moment(job.runs_at_us) if job.due_us and job.state not in ENDED else ""
     yield "started", moment(job.started_at_us) if lease is None or lease.attempt else ""
     yield "finished", moment(job.finished_at_us)
     yield "worker", escape(lease.worker if lease else last.worker if last else "")

@@ -59,15 +59,16 @@ def test_a_time_as_people_write_it_will_do(cli: CommandLine) -> None:
 
 @pytest.mark.parametrize(
     ("moment", "told", "code"),
-    [("0", "one from 1 to 1", 1), ("2", "one from 1 to 1", 1), ("5m ago", "when the log begins", 1),
+    [("0", "one from 1 to 1", 2), ("2", "one from 1 to 1", 1), ("5m ago", "when the log begins", 2),
      ("in 2h", "a time that has passed", 1), ("-1", "a time from 1970", 2), ("soon", "2026-01-01T10:00, 17:30", 2),
+     ("\u0662", "a time from 1970", 2),
      ("\x1b[31m", "\\x1b", 2)],
 )  # fmt: skip
 @pytest.mark.parametrize("verb", ["status", "list", "show", "dlq list"])
 def test_a_moment_that_cannot_be_told_is_refused(
     cli: CommandLine, verb: str, moment: str, told: str, code: int
 ) -> None:
-    """In one line, with what would be taken."""
+    """In one line, with what would be taken; what no queue will ever be able to tell is no value at all."""
     cli("enqueue", "a", "true")
     done = cli(*verb.split(), *(["a"] if verb == "show" else []), f"--as-of={moment}", code=code)
     assert done.stderr.replace("_", "-").startswith("Error: as-of: found ")  # the option, or what Python calls it

@@ -220,6 +220,14 @@ def test_out_and_in_through_files_and_pipes(cli: CommandLine, tmp_path: Path) ->
     cli("restore", code=2)
 
 
+def test_an_export_that_is_empty(cli: CommandLine, tmp_path: Path) -> None:
+    """A file with nothing in it is told as such, and not by a line that it does not have."""
+    (tmp_path / "empty").touch()
+    told = cli("import", str(tmp_path / "empty"), code=1).stderr
+    assert f"cannot import {tmp_path / 'empty'}: the file is empty: it does not begin" in told
+    assert "line 0" not in told
+
+
 def test_an_export_that_is_not_there(cli: CommandLine) -> None:
     """A file that cannot be read is named, with what to give."""
     assert "cannot import none.jsonl: No such file" in cli("import", "none.jsonl", code=1).stderr

@@ -118,8 +118,9 @@ def test_interrupted_wait_leaves_the_job(cli: CommandLine) -> None:
     waiting = cli.spawn("run", "--wait", "true", stdout=subprocess.DEVNULL)
     wait_until(cli.jobs)
     assert waiting.stderr is not None
-    told = waiting.stderr.readline()
-    assert "No running worker serves" in told
+    assert "No running worker serves" in waiting.stderr.readline()
+    [job] = cli.jobs()
+    assert waiting.stderr.readline() == f"Enqueued {job['id']}; it stays if you stop waiting (Ctrl-C)\n"
     waiting.send_signal(signal.SIGINT)
     _, errors = waiting.communicate(timeout=20)
     assert waiting.returncode == 130

@@ -36,6 +36,16 @@ def test_a_job_that_is_not_there_is_refused(cli: CommandLine) -> None:
     assert "queuectl history a" in cli("show", "a", code=1).stderr
 
 
+def test_what_has_ended_is_not_due(cli: CommandLine) -> None:
+    """When a job is due is told as long as it is to run: not once it has ended, also after it was retried."""
+    cli("enqueue", "a", "true")
+    cli.complete("a")
+    cli("retry", "a")
+    assert "\ndue " in cli("show", "a").stdout
+    cli.complete("a")
+    assert "\ndue " not in cli("show", "a").stdout
+
+
 def test_a_run_that_goes_on(cli: CommandLine) -> None:
     """Of a second attempt it is said since when it runs, and how the first ended is not told as if it were now."""
     cli("enqueue", "a", "true", "--backoff-base", "0")
