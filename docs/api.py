@@ -146,7 +146,16 @@ def _told(name: str, function: Any) -> str:
         if parameter.name != "self"
     ]
     shown = _REPR.sub(r"\1", str(inspect.Signature(plain)))
-    return f"`{name}{shown}` {' '.join(inspect.getdoc(function).split())}"  # type: ignore[union-attr]
+    text, *arguments = _parts(inspect.getdoc(function) or "")
+    return "\n".join([f"`{name}{shown}` {text}", *(f"    - `{name}`: {told}" for name, told in arguments)])
+
+
+def _parts(doc: str) -> list[Any]:
+    """Return a docstring in one paragraph without its section on arguments, then each of these with its text."""
+    before, _, rest = doc.partition("\nArgs:\n")
+    section, _, after = rest.partition("\n\n")
+    told = re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", section, re.M)
+    return [" ".join(f"{before} {after}".split()), *((name, " ".join(each.split())) for name, each in told)]
 
 
 class _Named:

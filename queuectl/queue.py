@@ -98,11 +98,16 @@ class Queue(Actions, Directories, Deprecated):
     ) -> Queue:
         """Open the queue in a directory, made on first use unless `create` is False or `read_only` is True.
 
-        `path` None: QUEUECTL_DB, else the user's data directory. `read_only`: what changes it is refused,
-        and nothing waits for whoever writes. `actor` is who the log names: user@host unless given, and
-        `clock` what tells the time. `cause` is the position of the claim that this process runs under: as
-        its environment says, unless given. `environ` is where QUEUECTL_MAX_RETRIES and the like count: this
-        process's environment unless given. Raises NoQueue, NotAQueue, NewerFormat or StoreError.
+        Args:
+            path: The directory; None is QUEUECTL_DB, or else the user's data directory.
+            create: Whether to make it where there is none.
+            read_only: Refuse what changes the queue; nothing waits for whoever writes.
+            actor: Who the log names; user@host unless given.
+            cause: The position of the claim that this process runs under; as its environment says, unless given.
+            clock: What tells the time.
+            environ: Where QUEUECTL_MAX_RETRIES and the like count; this process's environment unless given.
+
+        Raises NoQueue, NotAQueue, NewerFormat or StoreError.
         """
         store = Store.open(queue_directory(path), create=create and not read_only, read_only=read_only)
         try:
@@ -139,9 +144,17 @@ class Queue(Actions, Directories, Deprecated):
     ) -> int:
         """Run jobs in this process until told to stop, or with `drain` until nothing is left; returns the exit code.
 
-        It runs `slots` commands at a time and looks for jobs every `poll_s` seconds, and sooner when one comes in;
-        `grace_s` is what a command has between TERM and KILL, None as configured. In a thread it runs beside the
-        program until `queue.worker(id).stop()`, `id` as `queue.workers()` has it. `start_worker` takes more.
+        In a thread it runs beside the program until `queue.worker(id).stop()`, `id` as `queue.workers()` has it.
+        `start_worker` takes more.
+
+        Args:
+            slots: How many commands run at a time.
+            queues: The names of the queues whose jobs it takes; None is all.
+            drain: Whether to end once nothing is left to run.
+            poll_s: How often it looks for jobs, in seconds; sooner when one comes in.
+            lease_s: How long a job is held without a sign of life, in seconds; None is as configured.
+            grace_s: What a command has between TERM and KILL, in seconds; None is as configured.
+            reason: Kept in the log with its start.
         """
         code: int = workers.start_worker(
             self,

@@ -95,8 +95,14 @@ class Admin(Opened, called="Queue.admin"):
     ) -> Branch:
         """Make a second queue in a new directory as this one was at a position, or `at` a time.
 
-        `progress` is called with the events copied and to be copied, `into` is that directory. Raises
-        InvalidInput where the directory is there already, what `Queue.as_of` raises for the moment, and
+        Args:
+            into: The new directory.
+            position: The position of an event in the log.
+            at: A time that has passed.
+            progress: Called with the events copied and to be copied.
+            at_us: The same as `at`, in microseconds since the epoch.
+
+        Raises InvalidInput where the directory is there already, what `Queue.as_of` raises for the moment, and
         StoreError.
         """
         now_us = self._clock.now_us()
@@ -112,10 +118,14 @@ class Admin(Opened, called="Queue.admin"):
         against: Sequence[str | os.PathLike[str]] = (),
         write_to: str | os.PathLike[str] | None = None,
     ) -> Verified:
-        """Check the log and all that hangs on it, in a process of its own; `against` are files of checkpoints.
+        """Check the log and all that hangs on it, in a process of its own.
 
-        `log_only` leaves out the file's structure, the outputs and the views. `write_to` is where to
-        write a checkpoint if nothing is wrong. Raises InvalidInput for a file that is none.
+        Args:
+            log_only: Leave out the file's structure, the outputs and the views.
+            against: Files of checkpoints to hold the log against.
+            write_to: Where to write a checkpoint if nothing is wrong.
+
+        Raises InvalidInput for a file that is none.
         """
         files = [Path(each) for each in against]
         into = None if write_to is None else Path(write_to)
@@ -164,10 +174,18 @@ class Admin(Opened, called="Queue.admin"):
     ) -> Adopted:
         """Take in the jobs of another queue: a jobs.json and its dlq.json, or tables of a SQLite file.
 
-        `format` says what the `files` are. `skip_existing` leaves out jobs whose id is taken, `waiting_only`
-        those that have ended; `dry_run` only tells. `partly`: rows that cannot be taken are reported; without
-        it they refuse all. Raises
-        QueuectlError for them, StoreError for files that cannot be read.
+        Args:
+            files: One file, or two.
+            format: What they are.
+            tables: The tables of a SQLite file to take; none is `jobs`.
+            skip_existing: Leave out jobs whose id is taken.
+            waiting_only: Leave out jobs that have ended.
+            partly: Report rows that cannot be taken; without it they refuse all.
+            dry_run: Only tell.
+            reason: Kept in the log with each.
+            progress: Called with the rows done, and all, or None where that is not known.
+
+        Raises QueuectlError for rows that cannot be taken, StoreError for files that cannot be read.
         """
         if not files:
             raise InvalidInput("files", "none", "one or two")
@@ -192,11 +210,17 @@ class Admin(Opened, called="Queue.admin"):
         progress: Callable[[Compacted], None] | None = None,
         reason: str | None = None,
     ) -> Compacted:
-        """Let the events of jobs go that ended `older_than_s` ago, into archive segments in a directory.
+        """Let the events of jobs go that ended so long ago, into archive segments in a directory; workers may go on.
 
-        Workers may run meanwhile. `keep_dead` leaves the dead letter queue as it is. `archive` None: the
-        queue's own. `dry_run` tells what would go. `progress` hears what went so far; what it raises stops
-        it there, and nothing is lost. Raises CompactBusy or StoreError.
+        Args:
+            older_than_s: How long ago, in seconds.
+            keep_dead: Leave the dead letter queue as it is.
+            archive: The directory; None is the queue's own.
+            dry_run: Only tell what would go.
+            progress: Called with what went so far; what it raises stops it there, and nothing is lost.
+            reason: Kept in the log with it.
+
+        Raises CompactBusy or StoreError.
         """
         before_us = self._engine.now_us() - microseconds(older_than_s, field="older_than_s")
         with self._store.read() as txn:

@@ -48,11 +48,19 @@ class History(Opened):
         limit: int | None = None,
         last: int | None = None,
     ) -> Iterator[Recorded]:
-        """Return the events after the position `after`, up to and with `until`, in short read transactions.
+        """Return the events after a position one by one, in short read transactions.
 
-        `types` are names of event types, `job` is an id, `queue` means events of its jobs; `limit` is for
-        the first so many of those chosen, `last` for the newest so many. Raises InvalidInput, and
-        JobNotFound when the first is asked for.
+        Args:
+            after: The position before the first.
+            until: The position of the last that may be among them.
+            types: Names of event types.
+            job: The id of the job that they are about.
+            queue: The queue that their job is in.
+            actor: Who the log names.
+            limit: The first so many of those chosen.
+            last: The newest so many of those chosen.
+
+        Raises InvalidInput, and JobNotFound when the first is asked for.
         """
         event_search.check_types(types or ())
         choice = event_search.EventChoice(types, job, None if queue is None else check_queue(queue), actor)

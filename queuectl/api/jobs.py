@@ -55,16 +55,29 @@ class Actions(Reads):
         timeout_s: Duration | None = None,
         delay_s: Duration | None = None,
     ) -> Job:
-        """Enqueue one command: a shell line, or a list of words that runs without a shell.
+        """Enqueue one command; when it returns the job is on disk.
 
-        `id` None is a generated one, `priority` higher runs first, `max_retries` are attempts after the
-        first, `timeout` 0 is never, a retry waits `backoff_base ** attempt` seconds, and None of these is
-        as configured. `cwd` None is this process's directory; `env` adds to the worker's environment.
-        `shell` runs a shell line, a program and its options. `inherit_env` is what of this process's environment
-        it takes along: names, `all`, or `configured`, what the setting says; None is nothing.
-        `merge` gives stdout and stderr one pipe, for the exact order of both: all of it counts as stdout.
-        `run_at` or `delay`: not before. `replace` removes an ended job of this id first: its history stays.
-        Durations may be told as `timeout_s` and `delay_s` as well. When it returns the job is on disk.
+        Args:
+            command: A shell line, or a list of words that runs without a shell.
+            id: 1 to 200 characters; None is a generated one.
+            queue: The name of its queue.
+            priority: A higher one runs first.
+            max_retries: Attempts after the first; None is as configured.
+            timeout: Seconds that a run may take, 0 for ever; None is as configured.
+            backoff_base: A retry waits `backoff_base ** attempt` seconds; None is as configured.
+            cwd: The directory it runs in; None is this process's.
+            env: What is added to the worker's environment.
+            run_at: Not before this time.
+            delay: Not before so many seconds have passed.
+            replace: Remove an ended job of this id first; its history stays.
+            shell: What runs a shell line: a program and its options; None is as configured.
+            inherit_env: What of this process's environment it takes along: names, `all`, or `configured`, what
+                the setting says; None is nothing.
+            merge: Give stdout and stderr one pipe, for the exact order of both: all of it counts as stdout.
+            reason: Kept in the log with the change.
+            timeout_s: The same as `timeout`.
+            delay_s: The same as `delay`.
+
         Raises InvalidInput, DuplicateJob for an id that is taken, or StoreError where it could not be written.
         """
         words: Command = tuple(command) if isinstance(command, list) else command  # type: ignore[assignment]
@@ -88,11 +101,15 @@ class Actions(Reads):
     ) -> Bulk:
         """Enqueue many: all are checked before the first is enqueued, 10,000 go in a transaction.
 
-        Of `requests`, each may be a JobRequest, a mapping with the keys of the JSON form, or a shell line.
-        `skip_existing` leaves out those whose id is taken, which else refuse all; where one says `replace`,
-        its id is taken only by a job that has not ended. `progress` is called
-        with the number done after each transaction. Raises InvalidLine, with
-        the request's number from 1, and nothing enqueued; BulkStopped where the store failed later.
+        Args:
+            requests: Each a JobRequest, a mapping with the keys of the JSON form, or a shell line.
+            skip_existing: Leave out those whose id is taken, which else refuse all; where one says `replace`, its id
+                is taken only by a job that has not ended.
+            progress: Called with the number done after each transaction.
+            reason: Kept in the log with each.
+
+        Raises InvalidLine, with the request's number from 1, and nothing enqueued; BulkStopped where the store
+        failed later.
         """
         return enqueue.enqueue_all(
             self._engine,

@@ -95,9 +95,16 @@ class LeaseHolder(Opened, called="Queue.worker()"):
     ) -> Job:
         """Record that a claimed job's run ended badly: it is retried after its delay, or dead.
 
-        `error` says why in words, `failure` in one: exit_code, signal, timeout, spawn_error or lost.
-        `return_code` (0 to 255) or the name of a `signal` (SIGTERM), `duration_ms` and `output` are what is kept
-        of the run. Raises StaleLease.
+        Args:
+            job: The job, as `start` returned it.
+            error: Why, in words.
+            failure: Why, in one word: exit_code, signal, timeout, spawn_error or lost.
+            return_code: What the command exited with, 0 to 255.
+            signal: The name of the signal that ended it: SIGTERM.
+            duration_ms: How long it ran, in milliseconds.
+            output: What it printed.
+
+        Raises StaleLease.
         """
         return self._settle(
             answers.Result(
@@ -143,9 +150,14 @@ class LeaseHolder(Opened, called="Queue.worker()"):
     ) -> Exchange:
         """Hand in results and take out started jobs, in one transaction.
 
-        `results` are how runs ended; with `hold` all its leases hold for `lease_s` seconds from now,
-        by its presence, without an event. It gives `want` jobs at the most. What is refused is collected
-        rather than raised, so that one lost lease costs nothing else.
+        What is refused is collected rather than raised, so that one lost lease costs nothing else.
+
+        Args:
+            results: How runs ended.
+            want: How many jobs at the most to take.
+            lease_s: How long the leases of those taken hold, in seconds.
+            queues: The names of the queues to take from; None is all.
+            hold: Let all its leases hold for `lease_s` seconds from now, by its presence, without an event.
         """
         with self._engine.unit(actor=self.id) as unit:
             return exchange.exchange(
@@ -169,7 +181,15 @@ class LeaseHolder(Opened, called="Queue.worker()"):
         queues: Sequence[str] | None = None,
         reason: str | None = None,
     ) -> None:
-        """Record that the worker takes jobs from now on, on `host` as process `pid`, `slots` at a time."""
+        """Record that the worker takes jobs from now on.
+
+        Args:
+            host: The name of the machine that it runs on.
+            pid: Its process id there.
+            slots: How many jobs it runs at a time.
+            queues: The names of the queues it takes from; None is all.
+            reason: Kept in the log with its start.
+        """
         event = WorkerStarted(check_text("host", host), pid, check_slots(slots), check_queues(queues))
         with self._engine.unit(actor=self.id, reason=reason) as unit:
             unit.append_named(WORKER_STREAM + self.id, (event,))

@@ -60,9 +60,18 @@ class Reads(History):
     ) -> list[Job]:
         """Return jobs: waiting ones by when they run, ended ones by their last change, newest first, others by age.
 
-        `since` and `until` speak of their last change, `match` is looked for in id and command. `order`
-        is one of enqueued, updated, due, priority, attempts, took and id, with `-` before it for the largest
-        first. `after` is the id of the last job of the page before. A Filter may stand for what says which.
+        Args:
+            where: A Filter, which may stand for what says which.
+            state: One, several, or a text of several with commas between them.
+            queue: The name of their queue.
+            since: Not changed last before this time.
+            until: Not changed last after this time.
+            match: A text that is looked for in id and command.
+            order: One of enqueued, updated, due, priority, attempts, took and id, with `-` before it for the
+                largest first.
+            limit: How many at the most.
+            after: The id of the last job of the page before.
+
         Raises InvalidInput and JobNotFound.
         """
         where = where or job_filter.filter_of(
@@ -163,9 +172,15 @@ class Reads(History):
         """Wait until a job has ended, and return it; or all of several, as a list in the order asked for.
 
         A worker has to run them: `run_worker()` in this program, or one elsewhere. If for some seconds none serves
-        their queues, there is one warning (RuntimeWarning); or else `on_look` is called with the queues in which they
-        wait, at once and every few seconds. Raises JobNotFound, or WaitTimeout after `timeout` (or `timeout_s`),
-        None being never; they go on all the same.
+        their queues, there is one warning (RuntimeWarning), unless there is an `on_look`.
+
+        Args:
+            job_ids: An id, or a list of several.
+            timeout: How many seconds at the most; None is for ever. The jobs go on all the same.
+            on_look: Called with the queues in which they wait, at once and every few seconds.
+            timeout_s: The same as `timeout`.
+
+        Raises JobNotFound, or WaitTimeout after `timeout`.
         """
         named = job_wait.Named(self.job, [job_ids] if isinstance(job_ids, str) else list(job_ids))
         self._wait(named, once("timeout", timeout, timeout_s), on_look)
@@ -209,9 +224,14 @@ class Reads(History):
     ) -> as_of.Past:
         """Return the queue as it was after the event at a position, or `at` a time; close it after use.
 
-        `at_us` is `at` in microseconds. `progress` is called with the events folded and to be folded. Raises
-        InvalidInput for a moment before the log begins or still to come, Archived where retention has taken out
-        its events.
+        Args:
+            position: The position of an event in the log.
+            at: A time that has passed.
+            progress: Called with the events folded and to be folded.
+            at_us: The same as `at`, in microseconds since the epoch.
+
+        Raises InvalidInput for a moment before the log begins or still to come, Archived where retention has taken
+        out its events.
         """
         now_us = self._clock.now_us()
         at_us = at_us if at is None else when_us(at, now_us=now_us, ahead=False, field="at")

@@ -89,8 +89,13 @@ class Ui(Opened, called="Queue.ui"):
     ) -> Overview:
         """Return what a live view shows, at a cost that does not grow with the queue.
 
-        Jobs come in order: running, to run next, ended last; some are looked at, and at most `limit`
-        that fit are given. `lately` are numbers of jobs to look at beside.
+        Jobs come in order: running, to run next, ended last; some are looked at.
+
+        Args:
+            state: Only jobs in this state.
+            queue: Only jobs of this queue.
+            limit: How many jobs that fit at the most.
+            lately: Numbers of jobs to look at beside.
         """
         wanted = None if state is None else check_state(state)
         times = self._log.due_times()
@@ -121,10 +126,14 @@ class Ui(Opened, called="Queue.ui"):
             return reading.unserved(txn, self._store.path, self._clock.now_us(), queues)
 
     def output_frames(self, run: Run, start: int = 0, *, limit: int = OUTPUT_BYTES_AT_ONCE) -> bytes:
-        """Return what a run has printed so far, as frames: up to `limit` bytes from the offset `start` on.
+        """Return what a run has printed so far, as frames; nothing where there is no more.
 
-        Nothing where there is no more. The last frame may be incomplete. Of an archived job it is read
-        there. `Queue.output_bytes` has it in plain.
+        The last frame may be incomplete. Of an archived job it is read there. `Queue.output_bytes` has it in plain.
+
+        Args:
+            run: One of a job's `runs`.
+            start: The offset from which on, in bytes.
+            limit: How many bytes at the most.
         """
         for _ in range(2):  # a run that ends in between takes its output from its file to the store
             with self._store.read() as txn:
