@@ -213,7 +213,7 @@ def test_output_comes_whole_and_in_order(queue: Queue, drain: StartWorker) -> No
     completed = queue.history("large")[-1].event
     assert isinstance(completed, Completed)
     assert completed.stdout is not None
-    assert completed.stdout.size == sum(len(str(n)) + 1 for n in range(1, 100_001))
+    assert completed.stdout.size_bytes == sum(len(str(n)) + 1 for n in range(1, 100_001))
 
 
 def test_silent_jobs_leave_no_files(queue: Queue, drain: StartWorker) -> None:
