@@ -41,6 +41,21 @@ as you like, to be read only or not; after a fork the child opens its own. Three
 [examples/](../examples/): [fan_out.py](../examples/fan_out.py), [post_failures.py](../examples/post_failures.py),
 and a nightly backup."""
 
+TIMES = """\
+A time (`run_at`, `since`, `until`, `at`), in `enqueue`, `edit`, the mappings of `enqueue_many` and wherever else one is
+asked for, is
+
+- a datetime; one without a zone is local time;
+- a text: `2026-01-01T10:00:00Z`, `2026-01-01`, `17:30`, `tomorrow 9am`, `yesterday 17:30`, `in 2h`, `5m ago`;
+- a timedelta: so long after now where one looks ahead (`run_at`), so long before now where one looks back;
+- a number, whole or not: seconds since 1970, as `time.time()` has them; from 100,000,000,000 on microseconds, as in
+  `job.updated_at_us`.
+
+A duration (`timeout`, `delay`, `older_than_s`, `lease_s`, `grace_s`, `poll_s`) is a number of seconds, a text (`90s`,
+`5m`, `1h30m`, `2d`, `500ms`) or a timedelta. A parameter or a field whose name ends in `_us` is a whole number of
+microseconds, nothing else. A path is a text or a Path. Of two names for one thing, such as `at` and `at_us`, one is
+given: both are refused with InvalidInput, as is a Filter beside what it stands for."""
+
 CONCURRENCY = """\
 A queue may be used by as many threads at once as you like, and what they enqueue at one time shares a commit. Each call
 waits for the disk, and `wait`, `run_worker` and a subscription wait for longer: in asyncio give them to a thread.
@@ -117,6 +132,7 @@ def page() -> str:
     parts = [INTRO, "## Queue", words.replace("\n", " ")]
     for title, kind in SECTIONS.items():
         parts += [f"### {title}", *_introduced(kind), "\n".join(f"- {each}" for each in _methods(kind))]
+    parts += ["## Times, durations and paths", TIMES]
     parts += ["## Threads and asyncio", CONCURRENCY]
     parts += ["## Signals and time limits", SIGNALS]
     parts += ["## Functions", "\n".join(f"- {_told(name, each)}" for name, each in functions.items())]

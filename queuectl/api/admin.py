@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.settings import canonical, parse
-from ..core.times import microseconds, when_us
+from ..core.times import microseconds
 from ..engine.unit_of_work import settings_of
 from ..errors import InvalidInput
 from .base import Opened
@@ -93,7 +93,7 @@ class Admin(Opened, called="Queue.admin"):
         progress: Callable[[int, int], None] | None = None,
         at_us: int | None = None,
     ) -> Branch:
-        """Make a second queue in a new directory as this one was at a position, or `at` a time.
+        """Make a second queue in a new directory as this one was at a position, or else `at` a time.
 
         Args:
             into: The new directory.
@@ -105,10 +105,7 @@ class Admin(Opened, called="Queue.admin"):
         Raises InvalidInput where the directory is there already, what `Queue.as_of` raises for the moment, and
         StoreError.
         """
-        now_us = self._clock.now_us()
-        at_us = at_us if at is None else when_us(at, now_us=now_us, ahead=False, field="at")
-        with self._store.read() as txn:
-            moment = as_of.moment_at(txn, position, at_us, now_us)
+        moment = as_of.moment_named(self._store, position, at=at, at_us=at_us, now_us=self._clock.now_us())
         return branch.branch(self._store, moment, Path(into), progress)
 
     def verify(

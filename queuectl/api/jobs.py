@@ -161,12 +161,14 @@ class Actions(Reads):
         """Remove ended jobs of a state from the views; their history stays. Gives how many.
 
         `older_than_s` leaves those that ended, or were edited, in so many seconds. Raises InvalidInput
-        for a state that is no end, and for neither an age nor `all`, which means every job of the state.
+        for a state that is no end, and for neither an age nor `all`, which means every job of the state, or both.
         """
         if older_than_s is None and not all:
             raise InvalidInput("older_than_s", "none", "an age, or all=True for every job of the state")
+        if older_than_s is not None and all:
+            raise InvalidInput("all", "an age as well", "either an age or all=True")
         before_us = (
             None if older_than_s is None else self._clock.now_us() - microseconds(older_than_s, field="older_than_s")
         )
-        where = job_filter.filter_of(state=state, until=before_us)
+        where = job_filter.filter_of(state=state, until_us=before_us)
         return len(self.ui.act_on_all(self.ui.choose("remove", where), reason=reason).ids)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, overload
 from .. import hints
 from ..core.job import JobState
 from ..core.request import check_queue
-from ..core.times import duration_s, when_us
+from ..core.times import duration_s
 from ..errors import JobNotFound, StoreError
 from ..queries import presence
 from .base import once
@@ -61,7 +61,7 @@ class Reads(History):
         """Return jobs: waiting ones by when they run, ended ones by their last change, newest first, others by age.
 
         Args:
-            where: A Filter, which may stand for what says which.
+            where: A Filter, in the place of the five that follow.
             state: One, several, or a text of several with commas between them.
             queue: The name of their queue.
             since: Not changed last before this time.
@@ -74,8 +74,8 @@ class Reads(History):
 
         Raises InvalidInput and JobNotFound.
         """
-        where = where or job_filter.filter_of(
-            state=state, queue=queue, since=since, until=until, match=match, now_us=self._clock.now_us()
+        where = job_filter.one_filter(
+            where, state=state, queue=queue, since=since, until=until, match=match, now_us=self._clock.now_us()
         )
         return list(self.ui.each_job(where, order=order, limit=limit, after=after))
 
@@ -222,7 +222,7 @@ class Reads(History):
         progress: Callable[[int, int], None] | None = None,
         at_us: int | None = None,
     ) -> as_of.Past:
-        """Return the queue as it was after the event at a position, or `at` a time; close it after use.
+        """Return the queue as it was after the event at a position, or else `at` a time; close it after use.
 
         Args:
             position: The position of an event in the log.
@@ -230,11 +230,8 @@ class Reads(History):
             progress: Called with the events folded and to be folded.
             at_us: The same as `at`, in microseconds since the epoch.
 
-        Raises InvalidInput for a moment before the log begins or still to come, Archived where retention has taken
-        out its events.
+        Raises InvalidInput for no moment or two, and for one before the log begins or still to come, Archived where
+        retention has taken out its events.
         """
-        now_us = self._clock.now_us()
-        at_us = at_us if at is None else when_us(at, now_us=now_us, ahead=False, field="at")
-        with self._store.read() as txn:
-            moment = as_of.moment_at(txn, position, at_us, now_us)
+        moment = as_of.moment_named(self._store, position, at=at, at_us=at_us, now_us=self._clock.now_us())
         return as_of.Past(self._store, moment, progress)

@@ -147,7 +147,7 @@ def _is_duration(value: object) -> bool:
 
 
 def _is_when(value: object) -> bool:
-    return is_count(value) or is_text(value) or isinstance(value, datetime | timedelta)
+    return _is_span(value) or is_text(value) or isinstance(value, datetime | timedelta)
 
 
 def _is_path(value: object) -> bool:
@@ -167,7 +167,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "float": Kind(_is_span, "a number, 0 or more"),
     "bool": Kind(lambda value: value is True or value is False, "True or False"),
     "Duration": Kind(_is_duration, "seconds, a text such as 10m, or a timedelta"),
-    "When": Kind(_is_when, "a datetime, a text such as tomorrow 9am, a timedelta, or microseconds since 1970"),
+    "When": Kind(_is_when, "a datetime, a text such as tomorrow 9am, a timedelta, or seconds since 1970"),
     "str | float | timedelta": Kind(
         lambda value: is_text(value) or is_finite(value) or isinstance(value, timedelta),
         "a text, a number or a timedelta",

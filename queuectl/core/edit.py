@@ -80,7 +80,7 @@ def _named(changes: Mapping[str, Any]) -> dict[str, Any]:
         if name == "id":
             raise InvalidInput("id", shown(value), "no id: a job keeps the one it has")
         if name not in (*FIELDS, "delay"):
-            raise InvalidInput("key", shown(key), "one of " + ", ".join(FIELDS))
+            raise InvalidInput("key", shown(key), "one of " + ", ".join((*FIELDS, "delay", "timeout_s")))
         if name in wanted:
             raise InvalidInput(key, shown(value), f"{name} to be given once")
         wanted[name] = _plain(value)

@@ -78,12 +78,14 @@ def filter_of(
     until: When | None = None,
     match: str | None = None,
     running_since: int | None = None,
+    since_us: int | None = None,
+    until_us: int | None = None,
     now_us: int = 0,
 ) -> Filter:
     """Return a filter from what a caller hands in: a state, several, or a text of several with commas between them.
 
     Of jobs `running_since` a moment only those that are processing are meant. `since` and `until` may be told by
-    what they are before `now_us`. Raises InvalidInput.
+    what they are before `now_us`, or else in microseconds by `since_us` and `until_us`. Raises InvalidInput.
     """
     named = words_of(state) if isinstance(state, str) else state
     states = None if named is None else frozenset(check_state(each) for each in named)
@@ -94,11 +96,21 @@ def filter_of(
     return Filter(
         states,
         None if queue is None else check_queue(queue),
-        None if since is None else when_us(since, now_us=now_us, ahead=False, field="since"),
-        None if until is None else when_us(until, now_us=now_us, ahead=False, field="until"),
+        since_us if since is None else when_us(since, now_us=now_us, ahead=False, field="since"),
+        until_us if until is None else when_us(until, now_us=now_us, ahead=False, field="until"),
         check_text("match", match) if match else None,
         running_since,
     )
+
+
+def one_filter(where: Filter | None, *, now_us: int, **said: Any) -> Filter:
+    """Return a filter as handed in, or else made from what was said; raises InvalidInput for one beside the other."""
+    if where is None:
+        return filter_of(now_us=now_us, **said)
+    for name, value in said.items():
+        if value is not None:
+            raise InvalidInput(name, "a Filter as well", f"either a Filter or {name}")
+    return where
 
 
 class SortOrder(NamedTuple):

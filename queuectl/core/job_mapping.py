@@ -89,7 +89,7 @@ def _read_path(key: str, value: Any) -> str:
 
 
 def _read_time(key: str, value: Any) -> When:
-    return value if isinstance(value, datetime | timedelta) else _read_text(key, value)
+    return value if isinstance(value, datetime | timedelta) or is_number(value) else _read_text(key, value)
 
 
 def _read_flag(key: str, value: Any) -> bool:

@@ -59,8 +59,14 @@ def time_json(at_us: int | None) -> str | None:
 Duration: TypeAlias = float | str | timedelta
 """What a duration may be in Python: seconds, a text such as `10m`, or a timedelta."""
 
-When: TypeAlias = datetime | str | timedelta | int
-"""What a time may be in Python: a datetime, a text such as `tomorrow 9am`, a distance from now, or microseconds."""
+When: TypeAlias = datetime | str | timedelta | float
+"""What a time may be in Python: a datetime, a text such as `tomorrow 9am`, a distance from now, or a number.
+
+A number is of seconds since the epoch, and from MICROSECONDS_FROM on of microseconds.
+"""
+
+MICROSECONDS_FROM: Final = 100_000_000_000
+"""The first number that is of microseconds: nobody means the early 2nd of January 1970, or a second after 5138."""
 
 _LARGEST: Final = 2**63
 
@@ -88,11 +94,19 @@ def when_us(value: When, *, now_us: int, ahead: bool, field: str) -> int:
     if isinstance(value, str):
         return parse_time_us(value, now_us=now_us, ahead=ahead, field=field)
     if isinstance(value, timedelta):
-        value = (value if ahead else -value) // _MICROSECOND + now_us
-    at_us = time_us(value, field=field) if isinstance(value, datetime) else value
-    if type(at_us) is not int or not 0 <= at_us <= LATEST_US:
+        at_us = (value if ahead else -value) // _MICROSECOND + now_us
+    else:
+        at_us = time_us(value, field=field) if isinstance(value, datetime) else _numbered_us(value)
+    if not 0 <= at_us <= LATEST_US:
         raise InvalidInput(field, shown(value), TIMES)
     return at_us
+
+
+def _numbered_us(value: float) -> int:
+    """Return a number of seconds or of microseconds since the epoch in microseconds, -1 for what can be neither."""
+    if type(value) not in (int, float) or not 0 <= value <= LATEST_US:
+        return -1
+    return round(value * 1_000_000 if value < MICROSECONDS_FROM else value)
 
 
 Instant: TypeAlias = datetime

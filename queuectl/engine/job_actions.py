@@ -26,6 +26,8 @@ STATES: Final[Mapping[Act, frozenset[JobState]]] = {
 }
 """What many jobs can be told to do -> the states in which they can."""
 
+DONE: Final[Mapping[Act, str]] = {"cancel": "cancelled", "retry": "retried", "remove": "removed"}
+
 
 def act(engine: Engine, job_ids: Sequence[str], command: JobCommand, *, reason: str | None) -> list[Job]:
     """Carry out a command on the jobs named, all or none; raises JobNotFound or WrongState."""
@@ -63,7 +65,7 @@ def choose(store: Store, verb: Act, where: Filter) -> Chosen:
     possible = STATES[verb]
     for state in (where.states or possible) - possible:
         expected = ", ".join(each for each in JobState if each in possible)
-        raise InvalidInput("state", shown(state), f"one in which a job can be told to {verb}: {expected}")
+        raise InvalidInput("state", shown(state), f"one in which a job can be {DONE[verb]}: {expected}")
     where = where._replace(states=possible if where.states is None else where.states)
     return Chosen(verb, where, job_list.numbers(store.read, where))
 

@@ -13,12 +13,12 @@ from typing import Final, NamedTuple
 
 from ..core.due_times import DueTimes
 from ..core.job import Job, JobState, evolve
-from ..core.job_filter import Filter, filter_of, order_of
+from ..core.job_filter import Filter, one_filter, order_of
 from ..core.progress import Progress
 from ..core.request import check_count, check_queue
 from ..core.results import Status, WorkerInfo
 from ..core.settings import Settings
-from ..core.times import When, time_json
+from ..core.times import When, time_json, when_us
 from ..errors import Archived, InvalidInput, JobNotFound, NotAQueue, StoreError, Unusable
 from ..events.codec import decode_all
 from ..events.types import RETENTION_STREAM, Enqueued, Recorded
@@ -42,6 +42,21 @@ class Moment(NamedTuple):
 
     position: int
     at_us: int
+
+
+def moment_named(store: Store, position: int | None, *, at: When | None, at_us: int | None, now_us: int) -> Moment:
+    """Return the moment that was named in one of three ways; raises InvalidInput for none and for two.
+
+    Raises what moment_at() does.
+    """
+    named = [name for name, value in (("position", position), ("at", at), ("at_us", at_us)) if value is not None]
+    if not named:
+        raise InvalidInput("position", "none", "a position, or `at`")
+    if len(named) > 1:
+        raise InvalidInput(named[1], f"{named[0]} as well", f"either {named[0]} or {named[1]}")
+    at_us = at_us if at is None else when_us(at, now_us=now_us, ahead=False, field="at")
+    with store.read() as txn:
+        return moment_at(txn, position, at_us, now_us)
 
 
 def moment_at(txn: Transaction, position: int | None, at_us: int | None, now_us: int) -> Moment:
@@ -138,9 +153,7 @@ class Past:
 
         `since`, `until` and `match` are as there.
         """
-        where = where or filter_of(
-            state=state, queue=queue, since=since, until=until, match=match, now_us=self.now_us()
-        )
+        where = one_filter(where, state=state, queue=queue, since=since, until=until, match=match, now_us=self.now_us())
         return list(self.each_job(where, order=order, limit=limit, after=after))
 
     def each_job(

@@ -1,5 +1,6 @@
 """Durations, times and paths are taken in every form that Python has for them."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -56,11 +57,14 @@ def test_what_is_no_duration_is_refused_by_its_name(queue: Queue, wrong: Any) ->
 
 @pytest.mark.parametrize(
     "an_hour_on",
-    [datetime.fromtimestamp(NOW_US / 1e6 + 3600, UTC), "in 1h", timedelta(hours=1), NOW_US + 3_600_000_000],
-    ids=lambda value: type(value).__name__,
+    [
+        *(datetime.fromtimestamp(NOW_US / 1e6 + 3600, UTC), "in 1h", timedelta(hours=1)),
+        *(NOW_US // 1_000_000 + 3600, NOW_US / 1e6 + 3600, NOW_US + 3_600_000_000, float(NOW_US + 3_600_000_000)),
+    ],
+    ids=lambda value: f"{type(value).__name__} {value}",
 )
 def test_a_time_is_told_in_any_way(an_hour_on: Any) -> None:
-    """A datetime, a text, a distance from now and microseconds mean the same."""
+    """A datetime, a text, a distance from now, seconds and microseconds mean the same."""
     assert when_us(an_hour_on, now_us=NOW_US, ahead=True, field="run_at") == NOW_US + 3_600_000_000
 
 
@@ -76,7 +80,37 @@ def test_a_distance_is_before_now_where_one_looks_back(queue: Queue) -> None:
     assert queue.enqueue("true", run_at="in 2 hours").due_at > datetime.now(UTC)
 
 
-@pytest.mark.parametrize("wrong", ["no such time", 2**62, timedelta(days=10**7)])
+@pytest.mark.parametrize(
+    ("number", "at_us"),
+    [
+        *((0, 0), (0.25, 250_000), (99_999_999_999, 99_999_999_999_000_000)),
+        *((100_000_000_000, 100_000_000_000), (1e11, 100_000_000_000), (1_700_000_000.5, 1_700_000_000_500_000)),
+    ],
+)
+def test_a_number_is_of_seconds_or_of_microseconds_by_its_size(number: float, at_us: int) -> None:
+    """Below 1e11 it is of seconds, from there on of microseconds."""
+    assert when_us(number, now_us=NOW_US, ahead=True, field="run_at") == at_us
+
+
+def test_a_number_of_seconds_is_a_time_wherever_one_is_asked_for(queue: Queue, tmp_path: Path) -> None:
+    """What time.time() returns can be given on, a number without a fraction as well."""
+    queue.enqueue("true", id="a")
+    now_s = time.time()
+    later_s = int(now_s) + 3600
+    for later in (later_s, float(later_s)):
+        jobs = [
+            queue.enqueue("true", run_at=later),
+            queue.job(queue.enqueue_many([{"command": "true", "run_at": later}]).ids[0]),
+            queue.edit(queue.enqueue("true").id, run_at=later),
+        ]
+        assert {job.due_at for job in jobs} == {datetime.fromtimestamp(later_s, UTC)}
+    assert [job.id for job in queue.jobs(until=now_s, since=now_s - 60)] == ["a"]
+    with queue.as_of(at=now_s) as past:
+        assert past.count(Filter()) == len(past.jobs(since=int(now_s) - 60)) == 1
+    assert queue.admin.branch(tmp_path / "then", at=now_s).position == 1
+
+
+@pytest.mark.parametrize("wrong", ["no such time", 2**62, timedelta(days=10**7), 1e18, -1, float("nan"), float("inf")])
 def test_what_is_no_time_is_refused_by_its_name(queue: Queue, wrong: Any) -> None:
     """The argument is named."""
     for act, field in (

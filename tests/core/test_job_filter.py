@@ -17,10 +17,10 @@ def test_states_are_given_singly_or_together() -> None:
     assert filter_of() == filter_of(match="") == Filter() != filter_of(state=[])
 
 
-def test_times_are_datetimes_or_microseconds() -> None:
-    """A datetime and its microseconds since the epoch are the same bound."""
+def test_times_are_datetimes_or_numbers() -> None:
+    """A datetime and its seconds since the epoch are the same bound."""
     assert filter_of(since=datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)).since_us == 1_000_000
-    assert filter_of(until=5).until_us == 5
+    assert filter_of(until=5).until_us == 5_000_000
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def live(queue: Queue, clock: FakeClock, plan: list[tuple[str, int]]) -> None:
         elif verb == "retry" and name and queue.job(name).state in ENDED:
             queue.retry(name)
         elif verb == "clear":
-            queue.clear(all=True, state=("completed", "dead", "cancelled")[n % 3], older_than_s=20)
+            queue.clear(state=("completed", "dead", "cancelled")[n % 3], older_than_s=20)
 
 
 def natural(where: Filter, found: list[Job], promoted_us: int) -> list[Job]:

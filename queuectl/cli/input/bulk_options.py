@@ -52,8 +52,12 @@ def filter_options(states: Collection[JobState] = tuple(JobState)) -> Callable[[
             help="Only those in this state; may be repeated, or several with commas between them.",
         ),
         queue_option(help="Only those of this queue."),
-        click.option("--since", type=past_us, metavar="TIME", help="Only those that last changed at or after it."),
-        click.option("--until", type=past_us, metavar="TIME", help="Only those that last changed at or before it."),
+        click.option(
+            "--since", "since_us", type=past_us, metavar="TIME", help="Only those that last changed at or after it."
+        ),
+        click.option(
+            "--until", "until_us", type=past_us, metavar="TIME", help="Only those that last changed at or before it."
+        ),
         click.option("--match", type=sought, metavar="TEXT", help="Only those with it in their id or command."),
     ]
     if JobState.PROCESSING in states:

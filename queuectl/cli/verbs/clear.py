@@ -44,9 +44,9 @@ def command(
     again. On a terminal it asks first; without one it goes ahead.
     """
     if older_than is not None:
-        if options["until"] is not None:
+        if options["until_us"] is not None:
             raise click.UsageError("--older-than and --until say the same thing; leave one out")
-        options["until"] = max(0, now_us() - int(older_than * 1_000_000))
+        options["until_us"] = max(0, now_us() - int(older_than * 1_000_000))
     options["state"] = options["state"] or (JobState.COMPLETED,)
     where, consent = filter_from(options), Consent(yes, dry_run, lenient=True)
     assert where is not None, "a state is always asked for"
