@@ -303,7 +303,7 @@ class NotAQueue(StoreError):
 
     def __init__(self, path: str, found: str) -> None:
         self.path = path
-        super().__init__(f"cannot use {path} as a queue: {found}", hint="name an empty or new directory with --db")
+        super().__init__(f"cannot use {path} as a queue: {found}", hint=hints.EMPTY_DIRECTORY)
 
 
 class Untrusted(StoreError):

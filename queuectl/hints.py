@@ -38,9 +38,22 @@ def begin_anew(restore: str) -> str:
 # A queue and who has it open
 
 NO_QUEUE: Final = "`queuectl enqueue` makes one there, --db or QUEUECTL_DB names another"
+EMPTY_DIRECTORY: Final = "name an empty or new directory with --db"
+WRITABLE_DIRECTORY: Final = "name a directory you may write to with --db"
+LOCAL_DIRECTORY: Final = "name a directory on a local disk with --db"
+MOVE_TO_LOCAL_DISK: Final = "keep the queue in a directory on a local disk, and name that with --db"
+NAME_QUEUE: Final = "name one with --db or QUEUECTL_DB"
 NEW_DIRECTORY: Final = "name a new directory (`queuectl --db NEW import FILE`)"
 STOP_WORKERS: Final = "stop the workers (`queuectl worker stop --wait`) and whatever else has it open, then try again"
 DELETE_SNAPSHOTS: Final = "free some disk space, or type `queuectl snapshot delete --all`"
+FORCE: Final = "--force replaces it"
+FORCE_OR_ELSEWHERE: Final = "--force replaces it and keeps it aside, --db names another place"
+REJECTS: Final = "--rejects FILE writes them there and takes the others, --dry-run --json lists them all"
+
+
+def name_table(found: str) -> str:
+    """Return how a table is named, of those that were found."""
+    return f"--table names one of {found}"
 
 
 def trust(path: str) -> str:
@@ -99,7 +112,9 @@ A_SUBSCRIPTION: Final = "one of `queuectl subscriptions`"
 A_WORKER: Final = "one of `queuectl worker list`"
 A_PAST_WORKER: Final = "one of `queuectl events --type worker_started`"
 A_CHECKPOINT: Final = f"a file that `{VERIFY} --checkpoint` wrote"
-NO_BACKUP: Final = "it is not a backup made by `queuectl backup`"
+NO_BACKUP: Final = "`queuectl backup` makes one"
+CWD: Final = "one that is there, or one named with --cwd"
+NO_OWN_VARIABLE: Final = "no variable of queuectl's own; give the job one by --env"
 NO_EXPORT: Final = "it does not begin as `queuectl export` does; of another program's jobs say --format"
 DASHBOARD_ADDRESS: Final = "use the address that `queuectl dashboard` printed"
 DASHBOARD_TERMINAL: Final = "the terminal of `queuectl dashboard` tells more; please report it"
@@ -117,6 +132,7 @@ def from_zstd(backup: str) -> str:
 
 # Commands alone, as `doctor` and `status` name them
 
+ELSEWHERE: Final = "queuectl --db LOCAL_DIRECTORY ..."
 ENQUEUE: Final = "queuectl enqueue JOB COMMAND"
 WORKER_START: Final = "queuectl worker start"
 COMPACT: Final = "queuectl compact --older-than 30d"

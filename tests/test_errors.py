@@ -9,7 +9,9 @@ import pytest
 
 import queuectl
 from queuectl import errors
-from queuectl.core.request import check_queue
+from queuectl.core.inherited_env import names_of
+from queuectl.core.request import JobRequest, check_queue, specify
+from queuectl.core.settings import Settings
 from queuectl.display import shown
 from queuectl.errors import QueuectlError
 from queuectl.system.interrupts import own, suppress_own
@@ -24,6 +26,8 @@ COMMAND = re.compile(
     rf"queuectl (?:{'|'.join(path.stem for path in sorted((ROOT / 'cli' / 'verbs').glob('[a-z]*.py')))})\b"
 )
 """What somebody is told to type."""
+
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 
 EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
     errors.InvalidInput("priority", "'high'", "a whole number"): ("priority", "'high'", "a whole number"),
@@ -127,6 +131,7 @@ def test_fields_are_there_for_programs() -> None:
 def test_what_to_type_stands_apart(error: QueuectlError) -> None:
     """A program may show the message to people who have no command line; the hint is for those who have."""
     assert COMMAND.search(error.message) is None
+    assert OPTION.search(error.message) is None
     assert str(error) == (f"{error.message}; {error.hint}" if error.hint else error.message)
 
 
@@ -144,6 +149,42 @@ def test_a_command_is_named_by_the_hints_alone(path: Path) -> None:
     said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
     texts = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr | ast.Constant) and id(node) not in said]
     assert [found[0] for text in texts if (found := COMMAND.search(_plain(text)))] == []
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_message_names_an_option(path: Path) -> None:
+    """What is wrong is told without the options of the command line: these are for the hint."""
+    said = [text for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) for text in _messages(call)]
+    assert [found[0] for text in said if (found := OPTION.search(text) or re.search(r"\bhints\.", text))] == []
+
+
+def _messages(call: ast.AST) -> list[str]:
+    """Return the source of what an error of ours is made from beside its hint; nothing of another expression."""
+    if not isinstance(call, ast.Call):
+        return []
+    kind = getattr(errors, ast.unparse(call.func), QueuectlError if ".__init__" in ast.unparse(call.func) else None)
+    if not inspect.isclass(kind) or not issubclass(kind, QueuectlError):
+        return []
+    names = inspect.signature(kind).parameters
+    given = dict(zip(names, call.args, strict=False)) | {each.arg: each.value for each in call.keywords if each.arg}
+    return [ast.unparse(value) for name, value in given.items() if name not in ("hint", "restore")]
+
+
+def test_advice_of_the_command_line_is_a_hint() -> None:
+    """A program that shows the message alone shows no option; the command line prints both in one line."""
+    for act, says in (
+        (check_cwd_of_a_job, "one that is there, or one named with --cwd"),
+        (lambda: names_of("QUEUECTL_DB"), "no variable of queuectl's own; give the job one by --env"),
+    ):
+        with pytest.raises(errors.InvalidInput) as refused:
+            act()
+        assert "--" not in refused.value.message
+        assert refused.value.at_a_prompt.endswith(f"; expected {says}")
+
+
+def check_cwd_of_a_job() -> None:
+    """Ask for a job from a directory that is gone."""
+    specify(JobRequest("true"), fresh_id="a", settings=Settings(), now_us=0, cwd="")
 
 
 def _plain(text: ast.JoinedStr | ast.Constant) -> str:

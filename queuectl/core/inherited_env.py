@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Final, TypeAlias
 
+from .. import hints
 from ..display import shown
 from ..errors import InvalidInput
 from .comma_list import words_of
@@ -80,7 +81,8 @@ def names_of(choice: EnvChoice, field: str = "inherit_env") -> list[str]:
         if not isinstance(name, str) or not re.fullmatch(_NAME, name):
             raise InvalidInput(field, shown(name if name else choice), _EXPECTED)
         if name.startswith(_OWN):
-            raise InvalidInput(field, shown(name), "no variable of queuectl's own; give the job one by --env")
+            expected = "no variable of queuectl's own; give the job one by `env`"
+            raise InvalidInput(field, shown(name), expected, hint=hints.NO_OWN_VARIABLE)
     if sum(map(len, names)) + len(names) > LONGEST:
         raise InvalidInput(field, f"{len(names):,} names", f"at most {LONGEST:,} characters in all")
     return list(dict.fromkeys(names))

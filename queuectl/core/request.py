@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, TypeGuard
 
 from msgspec.structs import replace
 
+from .. import hints
 from ..display import shown
 from ..errors import InvalidInput
 from ..events.types import Command, JobSpec
@@ -363,7 +364,9 @@ def _shell_of(command: Command, shell: str | None, settings: Settings) -> str | 
 def _check_cwd(own: str | os.PathLike[str] | None, current: str) -> str:
     cwd = current if own is None else os.fspath(own) if isinstance(own, os.PathLike) else own
     if own is None and not current:
-        raise InvalidInput("cwd", "a current directory that was deleted", "one that is there, or one named with --cwd")
+        raise InvalidInput(
+            "cwd", "a current directory that was deleted", "one that is there, or a `cwd`", hint=hints.CWD
+        )
     if not isinstance(cwd, str) or not cwd.startswith("/") or "\0" in cwd or _size("cwd", cwd) > 4096:
         raise InvalidInput("cwd", shown(cwd), "an absolute path")
     return _canonical(cwd)

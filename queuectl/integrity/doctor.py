@@ -160,7 +160,7 @@ def _file_system(path: Path) -> Iterator[Trouble]:
         yield (
             "problem",
             f"the queue lies on {kind}, whose locks cannot be relied on",
-            "queuectl --db LOCAL_DIRECTORY ...",
+            hints.ELSEWHERE,
         )
 
 

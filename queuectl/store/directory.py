@@ -181,14 +181,13 @@ def make_directory(path: Path) -> None:
         make_private(path, is_named=True)
     except own(OSError) as error:
         raise StoreError(
-            f"cannot make a queue at {path}: {error.strerror}; "
-            f"{advice_on(error, 'name a directory you may write to with --db')}"
+            f"cannot make a queue at {path}: {error.strerror}", hint=advice_on(error, hints.WRITABLE_DIRECTORY)
         ) from error
     kind = filesystem_of(path)
     if kind in NETWORK:
         raise StoreError(
-            f"cannot make a queue at {path}: its file system is {kind}, whose locks cannot be relied on; "
-            "name a directory on a local disk with --db"
+            f"cannot make a queue at {path}: its file system is {kind}, whose locks cannot be relied on",
+            hint=hints.LOCAL_DIRECTORY,
         )
 
 

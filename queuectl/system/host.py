@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from .. import hints
 from ..errors import StoreError
 from .interrupts import own
 from .run_mark import MARK, token_in
@@ -31,7 +32,8 @@ def default_path() -> Path:
             return found
     raise StoreError(
         f"cannot tell where the queue lies: HOME names no directory, and user {os.getuid()} has none in the password "
-        "database; name one with --db or QUEUECTL_DB"
+        "database",
+        hint=hints.NAME_QUEUE,
     )
 
 

@@ -12,6 +12,7 @@ from threading import Event, Thread
 from time import monotonic, sleep
 from typing import Final
 
+from .. import hints
 from ..errors import StoreError
 from .interrupts import own
 
@@ -136,8 +137,8 @@ def take_byte(fd: int, byte: int, path: object) -> None:
 
 def _no_locks(path: object, error: OSError) -> StoreError:
     return StoreError(
-        f"cannot use the queue at {path}: its file system has no locks ({error.strerror}); keep the queue in a "
-        "directory on a local disk, and name that with --db"
+        f"cannot use the queue at {path}: its file system has no locks ({error.strerror})",
+        hint=hints.MOVE_TO_LOCAL_DISK,
     )
 
 

@@ -83,7 +83,7 @@ def _check_target(target: Path, force: bool) -> None:
     if is_directory(target):
         raise StoreError(f"cannot write {target}: it is a directory", hint="name a file in it")
     if exists(target) and not force:
-        raise StoreError(f"cannot write {target}: it is there already", hint="--force replaces it")
+        raise StoreError(f"cannot write {target}: it is there already", hint=hints.FORCE)
 
 
 @contextmanager
@@ -235,7 +235,7 @@ def _put(made: Path, target: Path, force: bool) -> None:
             _link(made, target)
             flush_directory(target.parent)
     except FileExistsError:
-        raise StoreError(f"cannot write {target}: it is there by now; --force replaces it") from None
+        raise StoreError(f"cannot write {target}: it is there by now", hint=hints.FORCE) from None
     except own(OSError) as error:
         raise StoreError(f"cannot write {target}: {error.strerror}; nothing of it was kept") from None
 

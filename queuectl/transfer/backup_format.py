@@ -177,7 +177,7 @@ def _check_magic(members: _Members, name: str) -> int:
         first = None
     version = members.read(20).strip() if first and first[0] == MAGIC and first[1] <= 20 else b""
     if not version.isdigit():
-        raise StoreError(hints.NO_BACKUP)
+        raise StoreError("it is not a backup made by queuectl", hint=hints.NO_BACKUP)
     if int(version) > FORMAT:
         raise NewerFormat(f"the format of the backup {name}", int(version), FORMAT)
     return int(version)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
+from .. import hints
 from ..errors import StoreError
 from ..system.interrupts import own
 from ..system.untrusted import Malformed, json_value
@@ -102,7 +103,7 @@ def _tables(connection: sqlite3.Connection, file: str, wanted: Sequence[str]) ->
     for name in wanted or ("jobs",):
         if name.lower() not in by_name:
             found = ", ".join(there) or "none"
-            raise StoreError(f"cannot import {file}: it has no table {name!r}; --table names one of {found}")
+            raise StoreError(f"cannot import {file}: it has no table {name!r}", hint=hints.name_table(found))
         chosen.append(by_name[name.lower()])
     return chosen
 

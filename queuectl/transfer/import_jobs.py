@@ -10,6 +10,7 @@ from hashlib import sha256
 from itertools import chain, repeat
 from typing import Final, NamedTuple
 
+from .. import hints
 from ..core.job import NOT_KNOWN, JobState
 from ..core.progress import OpenProgress
 from ..core.request import specify
@@ -90,7 +91,8 @@ class RefusedRow(QueuectlError):
         rows = "1 row" if count == 1 else f"{count:,} rows"
         super().__init__(
             f"cannot import {source}: {rows} of {report.read:,} cannot be taken, first {where}: {why}; nothing was "
-            "imported; --rejects FILE writes them there and takes the others, --dry-run --json lists them all"
+            "imported",
+            hint=hints.REJECTS,
         )
 
 

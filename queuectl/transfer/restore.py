@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from .. import hints
 from ..core.progress import PartProgress
 from ..errors import StoreError
 from ..integrity.data_file_check import sound
@@ -39,10 +40,7 @@ def restore(path: Path, file: str, *, force: bool, progress: PartProgress | None
     if file != STDIN:
         _check_there(file)
     if is_there(path) and not force:
-        raise StoreError(
-            f"cannot restore {file}: there is a queue at {path}; --force replaces it and keeps it aside, "
-            "--db names another place"
-        )
+        raise StoreError(f"cannot restore {file}: there is a queue at {path}", hint=hints.FORCE_OR_ELSEWHERE)
     with staging(path, "restore") as staged:
         manifest = _extract(file, staged, progress)
         _check(file, staged, manifest, progress)
