@@ -264,7 +264,7 @@ def test_a_failure_within(cli: CommandLine, tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(
         "from queuectl.cli.top import panels\n\n\ndef broken(*of):\n    raise RuntimeError('broken')\n\n\n"
-        "panels.table = broken\n"
+        "assert panels.job_table\npanels.job_table = broken\n"
     )
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'site'}{os.pathsep}{os.environ['PYTHONPATH']}")
     cli("enqueue", "a", "true")
