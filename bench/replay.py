@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Final
 
 from bench.working import run_apart
+from queuectl.events.append import Append
 from queuectl.events.codec import unpack_envelope
-from queuectl.events.event_log import Append
 from queuectl.events.types import NEW_STREAM, Claimed, Completed, Enqueued, Event, Failed, JobSpec, Recorded, Started
 from queuectl.projections import rebuild
 from queuectl.store.event_reader import EventReader

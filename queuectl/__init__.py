@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from .transfer.backup import BackedUp as BackedUp
     from .transfer.export_log import Exported as Exported
     from .transfer.import_jobs import Adopted as Adopted
+    from .transfer.import_jobs import ImportRefused as ImportRefused
     from .transfer.restore import Restored as Restored
     from .worker import start_worker as start_worker
 
@@ -90,7 +91,7 @@ _HOMES = {
     "api.lease_holder": "LeaseHolder",
     "api.log": "Log",
     "api.ui": "Ui",
-    "transfer.import_jobs": "Adopted",
+    "transfer.import_jobs": "Adopted ImportRefused",
     "core.results": "Acted Bulk Captured Cause ConfigValue Exchange Family Kin Overview Recovered Result Run Running "
     "Status Subscriber Unserved Waited WorkerInfo",
     "history.as_of": "Past",

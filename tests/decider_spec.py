@@ -15,7 +15,7 @@ from queuectl.core.commands import JobCommand, RetryPolicy
 from queuectl.core.decider import decide
 from queuectl.core.job import Job, evolve
 from queuectl.errors import QueuectlError
-from queuectl.events.event_log import Append, with_tokens
+from queuectl.events.append import Append, with_tokens
 from queuectl.events.types import (
     NEW_STREAM,
     Cancelled,

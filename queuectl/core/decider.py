@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 
 from .. import hints
 from ..errors import JobNotFound, StaleLease, WrongState
-from ..events.event_log import OF_ITS_CLAIM
+from ..events.append import OF_ITS_CLAIM
 from ..events.types import (
     Cancelled,
     CancelRequested,

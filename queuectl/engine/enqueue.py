@@ -73,7 +73,7 @@ def enqueue_all(
 
     now_us = engine.now_us()
     wall_us = engine.clock.now_us()
-    given = [request_of(request, now_us=wall_us) for request in requests]
+    given = _requests_of(requests, now_us=wall_us)
     taken = Inheritance(environment(), settings.inherit_env)
     specs = specify_all(given, clock=engine.clock, settings=settings, now_us=now_us, inheritance=taken)
     if len(specs) > JOBS_AT_ONCE and not skip_existing:
@@ -104,6 +104,17 @@ def enqueue_all(
         if progress:
             progress(start + len(chunk))
     return Bulk(len(done), len(specs) - len(done), done)
+
+
+def _requests_of(given: Iterable[JobRequest | Mapping[str, Any] | str], *, now_us: int) -> list[JobRequest]:
+    """Read what is given as requests; raises InvalidLine with the number of the first that is none, from 1."""
+    requests: list[JobRequest] = []
+    for each in given:
+        try:
+            requests.append(request_of(each, now_us=now_us))
+        except InvalidInput as error:
+            raise InvalidLine(len(requests) + 1, error) from error
+    return requests
 
 
 def _ours(requests: Sequence[JobRequest]) -> set[int]:

@@ -17,7 +17,7 @@ from ..core.request import check_lease_s, check_text, check_worker
 from ..core.settings import Settings, from_environment
 from ..core.times import wall_time_us
 from ..errors import Conflict, DuplicateJob, JobNotFound, QueuectlError, StoreError
-from ..events.event_log import Append
+from ..events.append import Append
 from ..events.types import (
     CONFIG_STREAM,
     ENVIRONMENT_STREAM,

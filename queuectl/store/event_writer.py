@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from ..errors import Conflict
+from ..events.append import Append, with_tokens
 from ..events.codec import encode_all
-from ..events.event_log import Append, with_tokens
 from ..events.hash_chain import link, link_all
 from ..events.types import NEW_STREAM, Recorded
 from .event_reader import EventReader, stream_key, stream_of_key

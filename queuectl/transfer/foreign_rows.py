@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from ..core.request import JobRequest, check_text
+from ..core.retry import is_exhausted
 from ..core.settings import number_in
 from ..core.times import LONGEST_S, parse_duration_s, time_us
 from ..display import shown, shown_with_kind
@@ -151,7 +152,7 @@ def _plain(word: str) -> str:
 
 
 def _kind(
-    fields: Fields, default: ForeignKind, attempts: int | None, most: int | None, notes: list[str]
+    fields: Fields, default: ForeignKind, attempts: int | None, max_retries: int | None, notes: list[str]
 ) -> ForeignKind:
     if "state" not in fields:
         return default
@@ -167,7 +168,8 @@ def _kind(
         notes.append("was running there: waits here, and runs again")
     if kind is not ForeignKind.FAILED:
         return kind
-    if most is not None and (attempts or 0) < most:
+    made = 1 if attempts is None else attempts  # it failed, so it ran
+    if max_retries is not None and not is_exhausted(made, max_retries):
         notes.append(f"was {word} there with attempts left: waits here")
         return ForeignKind.FAILED
     notes.append(f"was {word} there with no attempts left: dead here")

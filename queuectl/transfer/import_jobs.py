@@ -18,7 +18,7 @@ from ..core.settings import Settings
 from ..display import shown
 from ..engine.unit_of_work import Engine, Unit
 from ..errors import DuplicateJob, InvalidInput, QueuectlError
-from ..events.event_log import OF_ITS_CLAIM
+from ..events.append import OF_ITS_CLAIM
 from ..events.types import (
     Cancelled,
     Claimed,
@@ -81,7 +81,7 @@ class WantedJobs(NamedTuple):
     dry_run: bool = False
 
 
-class RefusedRow(QueuectlError):
+class ImportRefused(QueuectlError):
     """Rows cannot be taken, and so none was."""
 
     def __init__(self, source: str, report: Adopted) -> None:
@@ -107,7 +107,7 @@ def adopt(
 ) -> Adopted:
     """Take in rows, `source` being what they are told to come from.
 
-    Raises Refused with the report where a row cannot be taken, unless `partly`.
+    Raises ImportRefused with the report where a row cannot be taken, unless `partly`.
     """
     with engine.store.read() as txn:
         settings = Settings.of(config.values(txn))
@@ -116,7 +116,7 @@ def adopt(
     if wanted.dry_run:
         return report
     if report.rejected and not wanted.partly:
-        raise RefusedRow(source, report)
+        raise ImportRefused(source, report)
     adopter.write(rows(), {where for where, *_ in report.rejected}, report.read, progress)
     return report
 

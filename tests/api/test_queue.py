@@ -255,6 +255,24 @@ def test_a_bulk_of_one_tells_its_line_too(queue: Queue) -> None:
         queue.enqueue_many([JobRequest("")])
 
 
+@pytest.mark.parametrize(
+    ("bad", "field"),
+    [
+        ({"command": "true", "color": "red"}, "key"),
+        ({"command": "true", "run_at": [3]}, "run_at"),
+        ({"command": "true", "timeout": "zz"}, "timeout"),
+        ({}, "command"),
+        (3, "request"),
+    ],
+)
+def test_what_is_no_request_is_refused_by_its_number(queue: Queue, bad: Any, field: str) -> None:
+    """What cannot be read as a request refuses all, like one with a bad value: by its number, with the field."""
+    with pytest.raises(InvalidLine, match=r"line 2: .*nothing was enqueued") as caught:
+        queue.enqueue_many(["true", bad, {"command": ""}])
+    assert isinstance(caught.value.error, InvalidInput)
+    assert (caught.value.line, caught.value.error.field, queue.log.head()) == (2, field, 0)
+
+
 def test_existing_ids_are_skipped_on_request(queue: Queue) -> None:
     """With skip_existing, what is there already or came earlier is left out and counted."""
     there = completed(queue, "there")

@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 
 from queuectl.errors import Conflict
-from queuectl.events.event_log import OF_ITS_CLAIM, Append
+from queuectl.events.append import OF_ITS_CLAIM, Append
 from queuectl.events.types import (
     CONFIG_STREAM,
     NEW_STREAM,

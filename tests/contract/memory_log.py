@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from queuectl.errors import Conflict
-from queuectl.events.event_log import Append, with_tokens
+from queuectl.events.append import Append, with_tokens
 from queuectl.events.types import NEW_STREAM, Recorded, Stream
 
 

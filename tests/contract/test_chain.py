@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from queuectl import Queue
+from queuectl.events.append import Append
 from queuectl.events.codec import encode
-from queuectl.events.event_log import Append
 from queuectl.events.hash_chain import GENESIS, kept_by, link
 from queuectl.events.types import NEW_STREAM, Enqueued, JobSpec, Recorded
 from queuectl.store.event_reader import EventReader

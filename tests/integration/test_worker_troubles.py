@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from queuectl import Captured, Queue, Result
-from queuectl.events.event_log import Append
+from queuectl.events.append import Append
 from queuectl.events.types import NEW_STREAM, Enqueued, JobSpec, Released, WorkerStopped, WorkerStopping
 from queuectl.outputs.frames import read_stream
 from queuectl.store.event_writer import EventWriter

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from queuectl import Queue
 from queuectl.errors import InvalidInput, NoQueue
-from queuectl.events.event_log import Append
+from queuectl.events.append import Append
 from queuectl.events.hash_chain import link
 from queuectl.events.types import Enqueued, Recorded, Removed, RetentionApplied
 from queuectl.integrity import verify_task

@@ -1,7 +1,7 @@
 """Tells events to the views as the engine does: appended to the log, applied, and written."""
 
 from queuectl.core.job import Job, JobState
-from queuectl.events.event_log import Append
+from queuectl.events.append import Append
 from queuectl.events.types import (
     NEW_STREAM,
     Cancelled,

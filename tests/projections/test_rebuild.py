@@ -9,8 +9,8 @@ from msgpack import packb
 
 from queuectl import JobRequest, JobState, Queue, StoreError
 from queuectl.errors import CorruptLog, IllegalTransition, NewerFormat, QueuectlError
+from queuectl.events.append import Append
 from queuectl.events.codec import LAYOUTS, name_of, unpack_envelope
-from queuectl.events.event_log import Append
 from queuectl.events.types import Completed, RetentionApplied
 from queuectl.projections import bulk_fold, compare, ready, rebuild, stream_walk
 from queuectl.projections.compare import Comparison

@@ -4,7 +4,7 @@ import pytest
 
 from queuectl.core.job import JobState
 from queuectl.errors import IllegalTransition
-from queuectl.events.event_log import Append
+from queuectl.events.append import Append
 from queuectl.events.types import NEW_STREAM, Cancelled, Claimed, Completed, Enqueued, JobSpec, Removed
 from queuectl.projections import dead, ended, ids, jobs, leases, marks, ready, scheduled
 from queuectl.projections.views import SHELVES, Views, place

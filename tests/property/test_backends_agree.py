@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from queuectl.errors import Conflict
-from queuectl.events.event_log import Append
+from queuectl.events.append import Append
 from queuectl.events.types import NEW_STREAM, Stream
 from queuectl.store.event_writer import EventWriter
 from queuectl.store.store import Store

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from queuectl.core.decider import decide
 from queuectl.errors import QueuectlError
+from queuectl.events.append import Append
 from queuectl.events.codec import LAYOUTS
-from queuectl.events.event_log import Append
 from queuectl.events.types import CONFIG_STREAM, NEW_STREAM, WORKER_STREAM, ConfigChanged, Event, JobSpec
 from queuectl.projections import children, marks, stream_walk
 from queuectl.projections.bulk_fold import Fold, fronts_of_all, writes_of

@@ -11,7 +11,7 @@ import pytest
 
 from queuectl import JobNotFound, Queue
 from queuectl.errors import CorruptLog, QueuectlError, StoreError
-from queuectl.events.event_log import Append
+from queuectl.events.append import Append
 from queuectl.events.types import Renewed
 from queuectl.integrity.verify import verify
 from queuectl.retention.policy import STREAMS_AT_ONCE, check_streams

@@ -30,9 +30,9 @@ from queuectl.core.event_validity import BOUNDS
 from queuectl.core.inherited_env import digest_of
 from queuectl.engine.exchange import ERROR_CHARS, TAIL_CHARS
 from queuectl.errors import CorruptLog, StoreError
+from queuectl.events.append import Append
 from queuectl.events.codec import LAYOUTS
 from queuectl.events.codec import encode as encode_event
-from queuectl.events.event_log import Append
 from queuectl.events.types import (
     Cancelled,
     Claimed,

@@ -10,7 +10,7 @@ import pytest
 import queuectl
 from queuectl import Queue
 from queuectl.core.results import Captured
-from queuectl.events.event_log import Append
+from queuectl.events.append import Append
 from queuectl.events.types import NEW_STREAM, Enqueued, JobSpec, WorkerStarted
 from queuectl.outputs.frames import encode
 from queuectl.store.event_writer import EventWriter
