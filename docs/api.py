@@ -129,7 +129,7 @@ def page() -> str:
         name: each for name, each in names.items() if name not in errors and name not in functions and each is not Queue
     }
     words = "\n\n".join(inspect.getdoc(Queue).split("\n\n")[2:])  # type: ignore[union-attr]
-    parts = [INTRO, "## Queue", words.replace("\n", " ")]
+    parts = [INTRO, "## Queue", words]
     for title, kind in SECTIONS.items():
         parts += [f"### {title}", *_introduced(kind), "\n".join(f"- {each}" for each in _methods(kind))]
     parts += ["## Times, durations and paths", TIMES]

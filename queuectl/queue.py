@@ -61,15 +61,23 @@ class Queue(Actions, Directories, Deprecated):
     hi pending
     completed ['Enqueued', 'Claimed', 'Started', 'Completed']
 
-    What a word means in every method: `job_id` is a whole id (`ui.match_id` gives it for its beginning),
-    `job_ids` is one or several; `reason` is kept in the log with the change; `actor` is who the log names
-    in place of this queue's; `queue` and `queues` are names, None is all;
-    an empty list is none, here and everywhere;
-    `state` is a JobState or its name; `where` is a Filter, what a job must be; `limit` is how many at the
-    most, `after` the id of the last of the page before, `order` one of the keys of `queuectl list --order`;
-    `lease_s` None is as configured; `path` is the queue's directory, None as in `open`; `at_us` is a time
-    in microseconds since the epoch; `progress` is called now and then, and what it raises stops the work
-    where nothing is lost.
+    What a word means in every method:
+
+    - `job_id`: a whole id, or a Job; `ui.match_id` returns the id that begins with a text.
+    - `job_ids`: one job, or several in a list, a set or whatever yields them; each an id or a Job.
+    - `reason`: kept in the log with the change.
+    - `actor`: who the log names in place of this queue's.
+    - `queue`, `queues`: names; None is all. An empty list is none, here and everywhere.
+    - `state`: a JobState or its name.
+    - `where`: a Filter, what a job must be.
+    - `limit`: how many at the most; `after`: the last job of the page before, or its id.
+    - `order`: one of the keys of `queuectl list --order`.
+    - `lease_s`: how long a job is held without a sign of life; None is as configured.
+    - `path`: the queue's directory; None as in `open`.
+    - `at_us`: a time in microseconds since the epoch.
+    - `progress`: called now and then; what it raises stops the work where nothing is lost.
+
+    `queue.path` is its directory, a Path, and `queue.actor` who the log names unless a method is told another.
     """
 
     def __init__(

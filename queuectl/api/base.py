@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..core.argument_kinds import check_methods
+from ..core.job import Job, id_of
+from ..display import shown_with_kind
 from ..errors import InvalidInput
 from ..system import host
 from ..system.directory_owner import check_trusted
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterable
 
     from ..core.times import Duration
     from ..engine.unit_of_work import Engine
@@ -41,6 +44,15 @@ def queue_directory(path: str | os.PathLike[str] | None) -> Path:
     directory = host.absolute(path if path is not None else host.default_path())
     check_trusted(directory)
     return directory
+
+
+def ids_of(jobs: Job | str | Iterable[Job | str]) -> list[str]:
+    """Return the ids of one job or of several, each a Job or an id; raises InvalidInput for what is neither."""
+    named = [jobs] if isinstance(jobs, str | Job) else list(jobs)
+    for each in named:
+        if not isinstance(each, str | Job):  # one that an iterator had: others were looked at before
+            raise InvalidInput("job_ids", shown_with_kind(each), "a job's id, or a Job")
+    return list(map(id_of, named))
 
 
 def once(field: str, value: Duration | None, value_by_old_name: Duration | None) -> Duration | None:

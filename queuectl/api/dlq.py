@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from ..core.commands import RemoveJob, RequeueJob
 from ..core.job import JobState
 from ..errors import InvalidInput
-from .base import Opened
+from .base import Opened, ids_of
 from .parts import job_actions, job_filter
 from .parts import jobs as reading
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from ..core.job import Job
     from ..core.job_filter import Act
@@ -33,17 +33,17 @@ class DeadLetters(Opened, called="Queue.dlq"):
         with self._store.read() as txn:
             return list(islice(reading.dead_jobs(txn), limit))
 
-    def retry(self, job_ids: str | Sequence[str] | None = None, *, reason: str | None = None) -> list[str]:
+    def retry(self, job_ids: Job | str | Iterable[Job | str] | None = None, *, reason: str | None = None) -> list[str]:
         """Run dead jobs again with 0 attempts, all or none of those named; None is every dead job.
 
         Returns their ids. Raises JobNotFound or WrongState.
         """
         if job_ids is None:
             return self._act_on_all("retry", reason)
-        return job_actions.act_on_named(self._engine, job_ids, RequeueJob(JobState.DEAD), reason=reason)
+        return job_actions.act_on_named(self._engine, ids_of(job_ids), RequeueJob(JobState.DEAD), reason=reason)
 
     def purge(
-        self, job_ids: str | Sequence[str] | None = None, *, all: bool = False, reason: str | None = None
+        self, job_ids: Job | str | Iterable[Job | str] | None = None, *, all: bool = False, reason: str | None = None
     ) -> list[str]:
         """Remove dead jobs from the views, all or none of those named, or with `all` every dead job.
 
@@ -54,7 +54,7 @@ class DeadLetters(Opened, called="Queue.dlq"):
             raise InvalidInput("job_ids", "none" if job_ids is None else "some", "ids, or all=True for every dead job")
         if job_ids is None:
             return self._act_on_all("remove", reason)
-        return job_actions.act_on_named(self._engine, job_ids, RemoveJob(JobState.DEAD), reason=reason)
+        return job_actions.act_on_named(self._engine, ids_of(job_ids), RemoveJob(JobState.DEAD), reason=reason)
 
     def _act_on_all(self, verb: Act, reason: str | None) -> list[str]:
         dead = self._ui.choose(verb, job_filter.filter_of(state=JobState.DEAD))

@@ -5,6 +5,7 @@ from __future__ import annotations  # evaluated, those of so many methods cost a
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
+from ..core.job import id_of
 from ..core.request import check_queue
 from .base import Opened
 from .parts import archived_history, event_search, lineage, subscriptions
@@ -12,6 +13,7 @@ from .parts import archived_history, event_search, lineage, subscriptions
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ..core.job import Job
     from ..core.results import Family
     from ..events.types import Recorded
     from ..history.subscriptions import Subscription
@@ -20,21 +22,21 @@ if TYPE_CHECKING:
 class History(Opened):
     """What can be asked of a queue's log."""
 
-    def history(self, job_id: str, *, lives: int | None = None) -> list[Recorded]:
+    def history(self, job_id: Job | str, *, lives: int | None = None) -> list[Recorded]:
         """Return every event of a job, those of earlier jobs of its id before them; raises JobNotFound.
 
         `lives` is how many of the jobs that had the id, the last of them; None is all.
         Where no job ever had that id, it may name a stream: `config`, or `worker:` and a worker's id.
         What retention let go is read from the archive; BadSegment where that is damaged.
         """
-        return archived_history.history(self._store, job_id, lives)
+        return archived_history.history(self._store, id_of(job_id), lives)
 
-    def family(self, job_id: str, *, depth: int = 10, limit: int = 200) -> Family:
+    def family(self, job_id: Job | str, *, depth: int = 10, limit: int = 200) -> Family:
         """Return the jobs whose runs led to a job, and all that its own runs enqueued, and theirs; raises JobNotFound.
 
         `depth` generations either way, `limit` jobs at the most; what is left out is counted.
         """
-        return lineage.family(self._store, job_id, depth=depth, limit=limit)
+        return lineage.family(self._store, id_of(job_id), depth=depth, limit=limit)
 
     def events(
         self,
@@ -42,7 +44,7 @@ class History(Opened):
         after: int = 0,
         until: int | None = None,
         types: Sequence[str] | None = None,
-        job: str | None = None,
+        job: Job | str | None = None,
         queue: str | None = None,
         actor: str | None = None,
         limit: int | None = None,
@@ -54,7 +56,7 @@ class History(Opened):
             after: The position before the first.
             until: The position of the last that may be among them.
             types: Names of event types.
-            job: The id of the job that they are about.
+            job: The job that they are about, a Job or its id.
             queue: The queue that their job is in.
             actor: Who the log names.
             limit: The first so many of those chosen.
@@ -63,7 +65,9 @@ class History(Opened):
         Raises InvalidInput, and JobNotFound when the first is asked for.
         """
         event_search.check_types(types or ())
-        choice = event_search.EventChoice(types, job, None if queue is None else check_queue(queue), actor)
+        choice = event_search.EventChoice(
+            types, None if job is None else id_of(job), None if queue is None else check_queue(queue), actor
+        )
         if last is None:
             return islice(event_search.in_order(self._store, choice, after, until), limit)
         return islice(event_search.newest(self._store, choice, last, after, until), limit)

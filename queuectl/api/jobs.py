@@ -5,11 +5,11 @@ from __future__ import annotations  # evaluated, those of so many methods cost a
 from typing import TYPE_CHECKING, Any
 
 from ..core.commands import CancelJob, RemoveJob, RequeueJob
-from ..core.job import JobState
+from ..core.job import JobState, id_of
 from ..core.request import JobRequest
 from ..core.times import microseconds, when_us
 from ..errors import InvalidInput
-from .base import once
+from .base import ids_of, once
 from .parts import enqueue, job_actions, job_filter
 
 if TYPE_CHECKING:
@@ -120,35 +120,35 @@ class Actions(Reads):
             reason=reason,
         )
 
-    def cancel(self, job_id: str, *, reason: str | None = None) -> Job:
+    def cancel(self, job_id: Job | str, *, reason: str | None = None) -> Job:
         """Keep a waiting job from running; ask a running one's worker to stop it.
 
         Raises JobNotFound, or WrongState when it has ended.
         """
-        return job_actions.act(self._engine, [job_id], CancelJob(), reason=reason)[0]
+        return job_actions.act(self._engine, [id_of(job_id)], CancelJob(), reason=reason)[0]
 
-    def retry(self, job_id: str, *, reason: str | None = None) -> Job:
+    def retry(self, job_id: Job | str, *, reason: str | None = None) -> Job:
         """Run a job again now that failed, completed, died or was cancelled.
 
         Raises JobNotFound or WrongState.
         """
-        return job_actions.act(self._engine, [job_id], RequeueJob(), reason=reason)[0]
+        return job_actions.act(self._engine, [id_of(job_id)], RequeueJob(), reason=reason)[0]
 
-    def edit(self, job_id: str, *, again: bool = False, reason: str | None = None, **changes: Any) -> Job:
+    def edit(self, job_id: Job | str, *, again: bool = False, reason: str | None = None, **changes: Any) -> Job:
         """Change what a job is to do, of one that runs its timeout; `again` also lets one run again, now.
 
         `changes` are command, queue, priority, max_retries, timeout_s, backoff_base, cwd, env, shell, run_at or
         delay, as `enqueue` takes them; None is no timeout, directory, environment or time, and
         the usual shell. It keeps its id and its history. Raises JobNotFound, WrongState or InvalidInput.
         """
-        return job_actions.edit(self._engine, job_id, changes, again=again, reason=reason)
+        return job_actions.edit(self._engine, id_of(job_id), changes, again=again, reason=reason)
 
-    def remove(self, job_ids: str | Sequence[str], *, reason: str | None = None) -> list[str]:
+    def remove(self, job_ids: Job | str | Iterable[Job | str], *, reason: str | None = None) -> list[str]:
         """Remove ended jobs from the views, all or none of those named; their history stays, their ids are free.
 
         What they printed goes. Gives their ids. Raises JobNotFound or WrongState.
         """
-        return job_actions.act_on_named(self._engine, job_ids, RemoveJob(), reason=reason)
+        return job_actions.act_on_named(self._engine, ids_of(job_ids), RemoveJob(), reason=reason)
 
     def clear(
         self,

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 from .. import hints
-from ..core.job import JobState
+from ..core.job import Job, JobState, id_of
 from ..core.request import check_queue
 from ..core.times import duration_s
 from ..errors import JobNotFound, StoreError
 from ..queries import presence
-from .base import once
+from .base import ids_of, once
 from .history import History
 from .parts import archived_history, as_of, frames, job_filter, job_wait, no_worker
 from .parts import jobs as reading
@@ -20,7 +20,6 @@ from .parts import jobs as reading
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from ..core.job import Job
     from ..core.job_filter import Filter
     from ..core.results import Run, Status, Waited, WorkerInfo
     from ..core.times import Duration, When
@@ -36,11 +35,11 @@ class Reads(History):
     path: Path
     ui: Ui
 
-    def job(self, job_id: str) -> Job:
+    def job(self, job_id: Job | str) -> Job:
         """Return a job by its id; raises JobNotFound, which says where it is archived if it is."""
         try:
             with self._store.read() as txn:
-                job = presence.with_true_lease(txn, reading.find(txn, job_id))
+                job = presence.with_true_lease(txn, reading.find(txn, id_of(job_id)))
         except JobNotFound as error:
             raise archived_history.not_found_error(self._store, error) from None
         return self.log.due_times().shown(job) if job.due_us or job.lease else job
@@ -56,7 +55,7 @@ class Reads(History):
         match: str | None = None,
         order: str | None = None,
         limit: int | None = None,
-        after: str | None = None,
+        after: Job | str | None = None,
     ) -> list[Job]:
         """Return jobs: waiting ones by when they run, ended ones by their last change, newest first, others by age.
 
@@ -70,7 +69,7 @@ class Reads(History):
             order: One of enqueued, updated, due, priority, attempts, took and id, with `-` before it for the
                 largest first.
             limit: How many at the most.
-            after: The id of the last job of the page before.
+            after: The last job of the page before, or its id.
 
         Raises InvalidInput and JobNotFound.
         """
@@ -104,32 +103,32 @@ class Reads(History):
         with self._store.read() as txn:
             return times.shown_workers(reading.list_workers(txn, self.path, times.wall_us))
 
-    def runs(self, job_id: str) -> list[Run]:
+    def runs(self, job_id: Job | str) -> list[Run]:
         """Return a job's runs in order, those of an archived job too; raises JobNotFound."""
         try:
             with self._store.read() as txn:
-                return reading.runs(txn, reading.find(txn, job_id))
+                return reading.runs(txn, reading.find(txn, id_of(job_id)))
         except JobNotFound as error:
             if error.removed:
                 raise
-        return archived_history.runs(self._store, job_id)
+        return archived_history.runs(self._store, id_of(job_id))
 
     def output_text(
-        self, of: str | Run, stream: Literal["stdout", "stderr"] | None = None, *, last_lines: int | None = None
+        self, of: Job | str | Run, stream: Literal["stdout", "stderr"] | None = None, *, last_lines: int | None = None
     ) -> str:
         """Return what `output_bytes` does of a `stream` and `last_lines`, as text: what is no UTF-8 shows as U+FFFD."""
         return self.output_bytes(of, stream, last_lines=last_lines).decode(errors="replace")
 
     def output_bytes(
-        self, of: str | Run, stream: Literal["stdout", "stderr"] | None = None, *, last_lines: int | None = None
+        self, of: Job | str | Run, stream: Literal["stdout", "stderr"] | None = None, *, last_lines: int | None = None
     ) -> bytes:
         """Return all that a job's last run has printed so far: to one stream, or to both in the order it came.
 
-        `of` is a job's id, or one of its `runs`. `last_lines` returns so many of its last lines alone.
+        `of` is a job, its id, or one of its `runs`. `last_lines` returns so many of its last lines alone.
         Where output was cut, as `output_limit_bytes` says, there is a line with how much.
         """
         kind = None if stream is None else frames.OUTPUT_STREAMS[stream]
-        run = next(reversed(self.runs(of)), None) if isinstance(of, str) else of
+        run = next(reversed(self.runs(of)), None) if isinstance(of, str | Job) else of
         if run is None:
             return b""
         found = b""
@@ -144,7 +143,7 @@ class Reads(History):
     @overload
     def wait(  # type: ignore[overload-overlap]  # a text is a sequence of texts, and here one id
         self,
-        job_ids: str,
+        job_ids: Job | str,
         *,
         timeout: Duration | None = None,
         on_look: OnLook | None = None,
@@ -154,7 +153,7 @@ class Reads(History):
     @overload
     def wait(
         self,
-        job_ids: Sequence[str],
+        job_ids: Iterable[Job | str],
         *,
         timeout: Duration | None = None,
         on_look: OnLook | None = None,
@@ -163,7 +162,7 @@ class Reads(History):
 
     def wait(
         self,
-        job_ids: str | Sequence[str],
+        job_ids: Job | str | Iterable[Job | str],
         *,
         timeout: Duration | None = None,
         on_look: OnLook | None = None,
@@ -175,16 +174,16 @@ class Reads(History):
         their queues, there is one warning (RuntimeWarning), unless there is an `on_look`.
 
         Args:
-            job_ids: An id, or a list of several.
+            job_ids: An id or a Job, or several: a list, a set, or whatever yields them.
             timeout: How many seconds at the most; None is for ever. The jobs go on all the same.
             on_look: Called with the queues in which they wait, at once and every few seconds.
             timeout_s: The same as `timeout`.
 
         Raises JobNotFound, or WaitTimeout after `timeout`.
         """
-        named = job_wait.Named(self.job, [job_ids] if isinstance(job_ids, str) else list(job_ids))
+        named = job_wait.Named(self.job, ids_of(job_ids))
         self._wait(named, once("timeout", timeout, timeout_s), on_look)
-        return named.found[0] if isinstance(job_ids, str) else named.found
+        return named.found[0] if isinstance(job_ids, str | Job) else named.found
 
     def _wait(self, awaited: job_wait.Awaited, timeout: Duration | None, on_look: OnLook | None) -> None:
         job_wait.until_over(

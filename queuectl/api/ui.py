@@ -4,6 +4,7 @@ from __future__ import annotations  # evaluated, those of so many methods cost a
 
 from typing import TYPE_CHECKING, Final
 
+from ..core.job import id_of
 from ..core.request import check_state
 from ..errors import JobNotFound
 from ..projections import environments
@@ -63,7 +64,7 @@ class Ui(Opened, called="Queue.ui"):
             return matching.near_queues(txn, queue)
 
     def each_job(
-        self, where: Filter, *, order: str | None = None, limit: int | None = None, after: str | None = None
+        self, where: Filter, *, order: str | None = None, limit: int | None = None, after: Job | str | None = None
     ) -> Iterator[Job]:
         """Return the jobs that a filter means one by one, in short read transactions, however many there are.
 
@@ -71,7 +72,13 @@ class Ui(Opened, called="Queue.ui"):
         """
         times = self._log.due_times()
         where = times.meant(where)
-        found = job_list.each(self._store.read, where, job_filter.order_of(order), limit=limit, after=after)
+        found = job_list.each(
+            self._store.read,
+            where,
+            job_filter.order_of(order),
+            limit=limit,
+            after=None if after is None else id_of(after),
+        )
         return map(times.shown, found) if times.ahead_us else found
 
     def count(self, where: Filter) -> int:

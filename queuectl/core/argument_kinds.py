@@ -7,7 +7,7 @@ the log. What a value of the right kind may be (a queue's name, a known key) is 
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, get_args
@@ -89,6 +89,18 @@ def _are(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: (
         isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray) and all(map(holds, value))
     )
+
+
+def _is_id(value: object) -> bool:
+    """Return whether a value stands for a job: its id, as the system has texts, or a Job."""
+    return _is_named_text(value) or is_job(value)
+
+
+def _are_ids(value: object) -> bool:
+    """Return whether a value is one job or several; what an iterator yields is looked at when it is asked."""
+    if isinstance(value, Collection) and not isinstance(value, str | bytes | bytearray | Mapping):
+        return all(map(_is_id, value))
+    return _is_id(value) or isinstance(value, Iterator)
 
 
 def _may_be_one(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -196,8 +208,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "Filter": Kind(_is_filter, "a Filter"),
     "Chosen": Kind(_is_chosen, "what choose() gave"),
     "Captured": Kind(_is_named("Captured"), "a Captured"),
-    "str | Run": Kind(
-        lambda value: isinstance(value, str) or _is_named("Run")(value), "a job's id, or a run, as runs() returns them"
+    "Job | str": Kind(lambda value: is_text(value) or is_job(value), "a job's id, or a Job"),
+    "Job | str | Run": Kind(
+        lambda value: _is_id(value) or _is_named("Run")(value), "a job, its id, or a run, as runs() returns them"
     ),
     "Run": Kind(_is_named("Run"), "a run, as runs() gives them"),
     "Queue": Kind(_is_named("Queue"), "a Queue"),
@@ -212,9 +225,9 @@ KINDS: Final[Mapping[str, Kind]] = {
 _AS_TYPED: Final[Mapping[str, Kind]] = {
     "command": Kind(_may_be_one(_is_named_text), "a text, or a list of texts"),
     "cwd": Kind(lambda value: isinstance(value, str | os.PathLike), "a path"),
-    "job_id": Kind(_is_named_text, "a text"),
+    "job_id": Kind(_is_id, "a job's id, or a Job"),
     "typed": Kind(_is_named_text, "a text"),
-    "job_ids": Kind(_may_be_one(_is_named_text), "a text, or a list of texts"),
+    "job_ids": Kind(_are_ids, "a job's id or a Job, or several"),
     "error": Kind(_is_named_text, "a text"),
     "slots": Kind(is_slots, SLOTS),
     "pid": Kind(lambda value: is_count(value) and value <= MOST_PID, f"a whole number from 0 to {MOST_PID:,}"),

@@ -229,6 +229,11 @@ class Job(Frozen, array_like=True):
         return is_exhausted(self.attempts, self.spec.max_retries)
 
 
+def id_of(job: Job | str) -> str:
+    """Return the id of a job, from a Job or from the id itself."""
+    return job if isinstance(job, str) else job.id
+
+
 def evolve(job: Job | None, recorded: Recorded) -> Job | None:
     """Apply one recorded event to its job; None stands for no job, before or after.
 

@@ -39,9 +39,9 @@ def act(engine: Engine, job_ids: Sequence[str], command: JobCommand, *, reason: 
     return after or found
 
 
-def act_on_named(engine: Engine, job_ids: str | Sequence[str], command: JobCommand, *, reason: str | None) -> list[str]:
-    """Do as `act` on the job or the jobs of some ids, and return the ids, each once."""
-    named = list(dict.fromkeys([job_ids] if isinstance(job_ids, str) else job_ids))
+def act_on_named(engine: Engine, job_ids: Sequence[str], command: JobCommand, *, reason: str | None) -> list[str]:
+    """Do as `act` on the jobs of some ids, and return the ids, each once."""
+    named = list(dict.fromkeys(job_ids))
     act(engine, named, command, reason=reason)
     return named
 

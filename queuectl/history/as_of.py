@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Final, NamedTuple
 
 from ..core.due_times import DueTimes
-from ..core.job import Job, JobState, evolve
+from ..core.job import Job, JobState, evolve, id_of
 from ..core.job_filter import Filter, one_filter, order_of
 from ..core.progress import Progress
 from ..core.request import check_count, check_queue
@@ -131,10 +131,10 @@ class Past:
         """Return none: which of some workers were gone then is not known."""
         return frozenset()
 
-    def job(self, job_id: str) -> Job:
+    def job(self, job_id: Job | str) -> Job:
         """Return a job by its id; raises JobNotFound."""
         with self._store.read() as txn:
-            return job_at(txn, job_id, self.moment.position)
+            return job_at(txn, id_of(job_id), self.moment.position)
 
     def jobs(
         self,
@@ -147,7 +147,7 @@ class Past:
         match: str | None = None,
         order: str | None = None,
         limit: int | None = None,
-        after: str | None = None,
+        after: Job | str | None = None,
     ) -> list[Job]:
         """Return jobs as class Queue does: waiting ones by when they would have run, and so on.
 
@@ -157,11 +157,13 @@ class Past:
         return list(self.each_job(where, order=order, limit=limit, after=after))
 
     def each_job(
-        self, where: Filter, *, order: str | None = None, limit: int | None = None, after: str | None = None
+        self, where: Filter, *, order: str | None = None, limit: int | None = None, after: Job | str | None = None
     ) -> Iterator[Job]:
         """Return the same one by one."""
         limit = None if limit is None else check_count("limit", limit)
-        return job_list.each(self._read, where, order_of(order), limit=limit, after=after)
+        return job_list.each(
+            self._read, where, order_of(order), limit=limit, after=None if after is None else id_of(after)
+        )
 
     def count(self, where: Filter) -> int:
         """Count the jobs in the states and of the queue that a filter names, whatever else it asks for."""
