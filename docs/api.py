@@ -7,7 +7,7 @@ from types import FunctionType
 from typing import Any
 
 import queuectl
-from queuectl import Queue, QueuectlError
+from queuectl import Past, Queue, QueuectlError
 from queuectl.api.admin import Admin
 from queuectl.api.directories import Directories
 from queuectl.api.dlq import DeadLetters
@@ -75,14 +75,19 @@ waits for the disk, and `wait`, `run_worker` and a subscription wait for longer:
     asyncio.run(main())
 
 A task that is cancelled leaves its thread at it: give `wait` a `timeout`. A worker in a thread hears no signals: the
-main thread's handlers stay yours. Without `drain` it runs until `queue.worker(id).stop()`, `id` as `queue.workers()`
-has it."""
+main thread's handlers stay yours. Without `drain` it runs until it is told to stop, by the `id` that you gave it:
+
+    thread = threading.Thread(target=queue.run_worker, kwargs={"id": "mine", "slots": 4, "report": print})
+    thread.start()
+    queue.wait(queue.enqueue("true"))
+    queue.worker("mine").stop()
+    thread.join()"""
 
 ERRORS = """\
 Each is one line that says what was tried, on which id and what was found (`error.message`), and what to type
-next (`error.hint`). Some can be caught as Python's own: InvalidInput and InvalidLine as ValueError, JobNotFound and
-AmbiguousJob as LookupError, WaitTimeout as TimeoutError. What is raised beyond these is a mistake in the call, or in
-queuectl."""
+next (`error.hint`); `str(error)` is both. Some can be caught as Python's own: InvalidInput, InvalidLine and
+DuplicateJob as ValueError, JobNotFound and AmbiguousJob as LookupError, WaitTimeout as TimeoutError. What is raised
+beyond these is a mistake in the call, or in queuectl."""
 
 SIGNALS = """\
 A handler of signals may raise at any moment: Python's own does at Ctrl-C (KeyboardInterrupt), others do at a time limit
@@ -110,6 +115,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "Look": Reads,
     "Read the log": History,
     "A queue's directory": Directories,
+    "`queue.as_of(position)`": Past,
     "`queue.worker(id)`": LeaseHolder,
     "`queue.log`": Log,
     "`queue.admin`": Admin,

@@ -117,7 +117,7 @@ class AmbiguousJob(QueuectlError, LookupError):
         )
 
 
-class DuplicateJob(QueuectlError):
+class DuplicateJob(QueuectlError, ValueError):
     """A live job already has this id; it was left untouched. `index`: which of a batch, from 0.
 
     `replace`: it was to be replaced, and has not ended.

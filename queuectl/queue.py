@@ -8,6 +8,7 @@ from __future__ import annotations  # evaluated, those of so many methods cost a
 
 import os
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from . import hints
@@ -25,6 +26,7 @@ from .core.settings import ALL_VARIABLES
 from .engine.group_commit import GroupCommit
 from .engine.unit_of_work import Engine
 from .errors import CorruptLog, StoreError
+from .escaping import escape
 from .projections import layout, marks
 from .store.event_reader import EventReader
 from .store.store import Store
@@ -33,7 +35,7 @@ from .system.clock import SystemClock
 from .system.lazy import Later
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Any
 
@@ -149,11 +151,12 @@ class Queue(Actions, Directories, Deprecated):
         lease_s: Duration | None = None,
         grace_s: Duration | None = None,
         reason: str | None = None,
+        report: Callable[[str], object] | None = None,
+        id: str | None = None,
     ) -> int:
         """Run jobs in this process until told to stop, or with `drain` until nothing is left; returns the exit code.
 
-        In a thread it runs beside the program until `queue.worker(id).stop()`, `id` as `queue.workers()` has it.
-        `start_worker` takes more.
+        In a thread it runs beside the program until `queue.worker(id).stop()`. `start_worker` takes more.
 
         Args:
             slots: How many commands run at a time.
@@ -163,6 +166,9 @@ class Queue(Actions, Directories, Deprecated):
             lease_s: How long a job is held without a sign of life, in seconds; None is as configured.
             grace_s: What a command has between TERM and KILL, in seconds; None is as configured.
             reason: Kept in the log with its start.
+            report: Called with each line of the worker's log. None leaves them to the logger `queuectl.worker`, at
+                INFO; nothing is printed.
+            id: What it is called, another at each start; None is a name of its host and its process.
         """
         code: int = workers.start_worker(
             self,
@@ -173,8 +179,13 @@ class Queue(Actions, Directories, Deprecated):
             lease_s=lease_s,
             grace_s=grace_s,
             reason=reason,
+            report=_each_line(report),
+            id=id,
         )
         return code
+
+    def __repr__(self) -> str:
+        return f"Queue({str(self.path)!r})"
 
     def close(self) -> None:
         """Close the store; doing so twice is harmless."""
@@ -185,6 +196,20 @@ class Queue(Actions, Directories, Deprecated):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+
+def _each_line(report: Callable[[str], object] | None) -> Callable[[Sequence[Any]], None]:
+    """Return what takes a worker's lines, and hands on their texts one by one."""
+    if report is None:
+        import logging  # only for whoever runs a worker
+
+        report = partial(logging.getLogger("queuectl.worker").info, "%s")
+
+    def tell(lines: Sequence[Any]) -> None:
+        for line in lines:
+            report(escape(line.text))
+
+    return tell
 
 
 def _check_end_of_log(store: Store) -> None:

@@ -72,6 +72,7 @@ EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
 BUILTIN = {
     errors.InvalidInput: ValueError,
     errors.InvalidLine: ValueError,
+    errors.DuplicateJob: ValueError,
     errors.JobNotFound: LookupError,
     errors.AmbiguousJob: LookupError,
     errors.WaitTimeout: TimeoutError,

@@ -55,7 +55,7 @@ class History(Opened):
         Args:
             after: The position before the first.
             until: The position of the last that may be among them.
-            types: Names of event types.
+            types: Names of event types, as the log has them (`enqueued`) or as their classes (`Enqueued`).
             job: The job that they are about, a Job or its id.
             queue: The queue that their job is in.
             actor: Who the log names.
@@ -64,7 +64,7 @@ class History(Opened):
 
         Raises InvalidInput, and JobNotFound when the first is asked for.
         """
-        event_search.check_types(types or ())
+        types = None if types is None else event_search.type_names(types)
         choice = event_search.EventChoice(
             types, None if job is None else id_of(job), None if queue is None else check_queue(queue), actor
         )

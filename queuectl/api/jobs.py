@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # evaluated, those of so many methods cost a command its start
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from ..core.commands import CancelJob, RemoveJob, RequeueJob
@@ -13,7 +14,6 @@ from .base import ids_of, once
 from .parts import enqueue, job_actions, job_filter
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ..core.job import Job
@@ -35,7 +35,7 @@ class Actions(Reads):
 
     def enqueue(
         self,
-        command: str | Sequence[str],
+        command: str | Sequence[str | os.PathLike[str]],
         *,
         id: str | None = None,
         queue: str = "default",
@@ -44,7 +44,7 @@ class Actions(Reads):
         timeout: Duration | None = None,
         backoff_base: float | None = None,
         cwd: str | os.PathLike[str] | None = None,
-        env: Mapping[str, str] | None = None,
+        env: Mapping[str, str | os.PathLike[str]] | None = None,
         run_at: When | None = None,
         delay: Duration | None = None,
         replace: bool = False,
@@ -58,14 +58,14 @@ class Actions(Reads):
         """Enqueue one command; when it returns the job is on disk.
 
         Args:
-            command: A shell line, or a list of words that runs without a shell.
+            command: A shell line, or a list of words that runs without a shell; a word may be a Path.
             id: 1 to 200 characters; None is a generated one.
             queue: The name of its queue.
             priority: A higher one runs first.
             max_retries: Attempts after the first; None is as configured.
             timeout: Seconds that a run may take, 0 for ever; None is as configured.
             backoff_base: A retry waits `backoff_base ** attempt` seconds; None is as configured.
-            cwd: The directory it runs in; None is this process's.
+            cwd: The directory it runs in, an absolute path; None is this process's.
             env: What is added to the worker's environment.
             run_at: Not before this time.
             delay: Not before so many seconds have passed.
@@ -80,7 +80,11 @@ class Actions(Reads):
 
         Raises InvalidInput, DuplicateJob for an id that is taken, or StoreError where it could not be written.
         """
-        words: Command = tuple(command) if isinstance(command, list) else command  # type: ignore[assignment]
+        words: Command = (
+            tuple(os.fspath(word) if isinstance(word, os.PathLike) else word for word in command)
+            if isinstance(command, list)
+            else command  # type: ignore[assignment]
+        )
         due_us = None if run_at is None else when_us(run_at, now_us=self._clock.now_us(), ahead=True, field="run_at")
         timeout, delay = once("timeout", timeout, timeout_s), once("delay", delay, delay_s)
         request = JobRequest(

@@ -195,6 +195,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "Sequence[Result]": Kind(_are(lambda result: True), "a list of results"),  # each is checked as it is recorded
     "list[Recorded]": Kind(_are(_is_named("Recorded")), "a list of events"),
     "Mapping[str, str]": Kind(lambda value: isinstance(value, Mapping), "a mapping of texts"),
+    "Mapping[str, str | os.PathLike[str]]": Kind(lambda value: isinstance(value, Mapping), "a mapping of texts"),
     "Iterable[JobRequest | Mapping[str, Any] | str]": Kind(
         lambda value: isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping), "a list of requests"
     ),
@@ -223,7 +224,10 @@ KINDS: Final[Mapping[str, Kind]] = {
 """A parameter's annotation, without `| None`, -> what it takes."""
 
 _AS_TYPED: Final[Mapping[str, Kind]] = {
-    "command": Kind(_may_be_one(_is_named_text), "a text, or a list of texts"),
+    "command": Kind(
+        lambda value: _is_named_text(value) or _are(lambda word: isinstance(word, str | os.PathLike))(value),
+        "a text, or a list of texts",
+    ),
     "cwd": Kind(lambda value: isinstance(value, str | os.PathLike), "a path"),
     "job_id": Kind(_is_id, "a job's id, or a Job"),
     "typed": Kind(_is_named_text, "a text"),

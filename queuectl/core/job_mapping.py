@@ -62,6 +62,7 @@ def _read_text(key: str, value: Any) -> str:
 def _read_command(key: str, value: Any) -> Command:
     if not isinstance(value, list):
         return _read_text(key, value)
+    value = [os.fspath(word) if isinstance(word, os.PathLike) else word for word in value]
     for place, word in enumerate(value, 1):
         if not isinstance(word, str):
             raise InvalidInput(key, f"{shown_with_kind(word)} as word {place}", "a text for each word")

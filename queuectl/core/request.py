@@ -58,7 +58,7 @@ class JobRequest(NamedTuple):
     timeout_s: Duration | None = None
     backoff_base: float | None = None
     cwd: str | os.PathLike[str] | None = None
-    env: Mapping[str, str] | None = None
+    env: Mapping[str, str | os.PathLike[str]] | None = None
     run_at_us: int | None = None
     delay_s: Duration | None = None
     replace: bool = False
@@ -372,18 +372,19 @@ def _check_cwd(own: str | os.PathLike[str] | None, current: str) -> str:
     return _canonical(cwd)
 
 
-def check_env(env: Mapping[str, str]) -> dict[str, str]:
+def check_env(env: Mapping[str, str | os.PathLike[str]]) -> dict[str, str]:
     """Return an environment if it can be given to a command: names and texts, at most 64 KiB; raises InvalidInput."""
     if not isinstance(env, Mapping):
         raise InvalidInput("env", type(env).__name__, 'an object of texts, for example {"NAME": "value"}')
-    for name, value in env.items():
+    texts = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in env.items()}
+    for name, value in texts.items():
         if not isinstance(name, str) or not name or "=" in name or "\0" in name:
             raise InvalidInput("env", shown(name), "names without '=', not empty")
         if not isinstance(value, str) or "\0" in value:
             raise InvalidInput("env", f"{shown(name)} = {shown(value)}", "a text as value")
-    if sum(_size("env", name) + _size("env", value) for name, value in env.items()) > COMMAND_BYTES:
+    if sum(_size("env", name) + _size("env", value) for name, value in texts.items()) > COMMAND_BYTES:
         raise InvalidInput("env", "more than 64 KiB", f"at most {COMMAND_BYTES:,} bytes in all")
-    return {_canonical(name): _canonical(value) for name, value in env.items()}
+    return {_canonical(name): _canonical(value) for name, value in texts.items()}
 
 
 def _canonical(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from ..display import shown
 from ..errors import InvalidInput
-from ..events.codec import EVENT_NAMES, name_of
+from ..events.codec import EVENT_NAMES, LAYOUTS, name_of
 from ..events.types import Enqueued, JobSpec, Recorded, Stream
 from ..queries.jobs import find_stream
 from ..store.event_reader import EventReader
@@ -29,6 +29,14 @@ class EventChoice(NamedTuple):
     job: str | None = None
     queue: str | None = None
     actor: str | None = None
+
+
+def type_names(types: Sequence[str]) -> list[str]:
+    """Return the names of event types, each named as the log has it or as its class; raises InvalidInput."""
+    by_class = {layout.type.__name__: layout.name for layout in LAYOUTS}
+    names = [by_class.get(name, name) for name in types]
+    check_types(names)
+    return names
 
 
 def check_types(types: Sequence[str]) -> None:

@@ -9,9 +9,19 @@ import sys
 from collections.abc import Sequence
 
 from ..core.argument_kinds import checked
-from ..core.request import POLL_S, check_grace_s, check_lease_s, check_poll_s, check_queues, check_slots, check_text
+from ..core.request import (
+    POLL_S,
+    check_grace_s,
+    check_lease_s,
+    check_poll_s,
+    check_queues,
+    check_slots,
+    check_text,
+    check_worker,
+)
 from ..core.times import Duration, duration_s
-from ..errors import StoreError
+from ..display import shown
+from ..errors import StoreError, Unusable
 from ..escaping import escape
 from ..queue import Queue
 from .lifecycle import Worker
@@ -41,6 +51,7 @@ def start_worker(
     report: Report = print_lines,
     notifier: Notifier | None = None,
     is_sole: bool = False,
+    id: str | None = None,
 ) -> int:
     """Run jobs in this process until told to stop, or until nothing is left with `drain`; returns the exit code.
 
@@ -53,7 +64,7 @@ def start_worker(
     `is_sole` says that nothing else in this process has children: it takes in what commands leave behind when they
     end (as a subreaper, Linux), by which it finds what hides, and reaps it. Without it commands are children of another
     process, and this one's are left to you, those too that it is left as process 1.
-    Raises StoreError in a signal handler.
+    `id` is what it is called, another at each start. Raises StoreError in a signal handler.
     """
     if is_in_handler():
         raise StoreError(
@@ -70,5 +81,13 @@ def start_worker(
         grace_s=check_grace_s(settings.grace_s if grace_s is None else duration_s(grace_s, field="grace_s")),
         reason=None if reason is None else check_text("reason", reason),
         is_sole=is_sole,
+        id=None if id is None else _check_free(queue, check_worker(id)),
     )
     return Worker(queue, options, report, notifier or Notifier()).run()
+
+
+def _check_free(queue: Queue, id: str) -> str:
+    """Return a worker's id where no worker has it that has not stopped: two of one id would take each other's jobs."""
+    if any(each.id == id for each in queue.workers()):
+        raise Unusable("id", shown(id), "an id that no worker has which has not stopped")
+    return id

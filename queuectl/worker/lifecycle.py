@@ -41,7 +41,7 @@ class Worker:
     """Runs the queue's jobs until it is stopped, or drained."""
 
     def __init__(self, queue: Queue, options: Options, say: Report, notifier: Notifier) -> None:
-        self.id = worker_id(os.uname().nodename, os.getpid())
+        self.id = options.id or worker_id(os.uname().nodename, os.getpid())
         self._queue = queue
         self._leases = queue.worker(self.id)
         self._options = options

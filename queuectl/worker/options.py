@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Options:
     """How a worker works: `drain` ends it once its queues (None: all) have nothing left to do.
 
-    `is_sole`: nothing else in its process has children.
+    `is_sole`: nothing else in its process has children. `id` None: named after its host and process.
     """
 
     slots: int
@@ -18,3 +18,4 @@ class Options:
     grace_s: float
     reason: str | None = None
     is_sole: bool = False
+    id: str | None = None
