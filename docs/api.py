@@ -1,4 +1,4 @@
-"""Give docs/python.md: the public names of the package, by their docstrings."""
+"""Generate docs/python.md: the public names of the package, by their docstrings."""
 
 import inspect
 import re

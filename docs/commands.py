@@ -1,4 +1,4 @@
-"""Give docs/cli.md: every verb as it is defined, what its --json prints and what it exits with."""
+"""Generate docs/cli.md: every verb as it is defined, what its --json prints and what it exits with."""
 
 import inspect
 from collections.abc import Iterator, Mapping

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..core.results import Acted, Overview, Run, Unserved
     from ..engine.group_commit import GroupCommit
     from ..engine.unit_of_work import Engine
-    from ..retention.archived_history import Printed
+    from ..retention.archived_history import ArchivedOutput
     from .log import Log
 
 OUTPUT_BYTES_AT_ONCE: Final = 1 << 20
@@ -37,7 +37,7 @@ class Ui(Opened, called="Queue.ui"):
         super().__init__(engine)
         self._log = log
         self._commits = commits
-        self._printed: Printed | None = None
+        self._printed: ArchivedOutput | None = None
 
     def match_id(self, typed: str, *, or_removed: bool = False) -> str:
         """Return the id that is `typed`, or else the only one that begins so, of a job there is.
@@ -108,7 +108,7 @@ class Ui(Opened, called="Queue.ui"):
         times = self._log.due_times()
         with self._store.read() as txn:
             found = overviews.overview(
-                txn, self._store.path, times, state=wanted, queue=queue, limit=limit, lately=lately
+                txn, self._store.path, times, state=wanted, queue=queue, limit=limit, just_ended=lately
             )
         if not times.ahead_us:
             return found
@@ -153,7 +153,7 @@ class Ui(Opened, called="Queue.ui"):
         with self._store.read() as txn:
             if not EventReader(txn).is_gone(run.number):
                 return b""
-        self._printed = self._printed or archived_history.Printed(self._store)
+        self._printed = self._printed or archived_history.ArchivedOutput(self._store)
         return self._printed.read(run.number, run.token, start, limit)
 
     def cut_bytes(self, run: Run) -> int:

@@ -97,7 +97,7 @@ class RecoverJob(Frozen):
 
 
 class ReleaseJob(Frozen):
-    """Give a claimed job back, `why` in a line; it costs no attempt.
+    """Return a claimed job to the queue, `why` in a line; it costs no attempt.
 
     Of a job being cancelled its run of `duration_ms` was the last.
     """

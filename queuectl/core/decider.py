@@ -54,7 +54,7 @@ from .retry import delay_us, is_exhausted
 
 Events = tuple[JobEvent, ...]
 
-_NEXT_STEP: Mapping[JobState, str] = {
+_HINT: Mapping[JobState, str] = {
     JobState.PENDING: "it will run when a worker is free, or cancel it first",
     JobState.PROCESSING: "wait for it, or cancel it first",
     JobState.COMPLETED: hints.RETRY,
@@ -195,7 +195,7 @@ def _narrowed(states: frozenset[JobState], only: JobState | None) -> frozenset[J
 
 def _require(job: Job, verb: str, states: frozenset[JobState]) -> None:
     if job.state not in states:
-        raise WrongState(verb, job.id, job.state, _NEXT_STEP[job.state])
+        raise WrongState(verb, job.id, job.state, _HINT[job.state])
 
 
 def _lease(job: Job, verb: str, token: int) -> Lease:
@@ -208,6 +208,7 @@ def _lease(job: Job, verb: str, token: int) -> Lease:
 
 
 def _attempt(job: Job, lease: Lease) -> int:
+    """Return the number of the attempt that ends; of a claim that ends unstarted, the one it would have begun."""
     return lease.attempt or job.attempts + 1
 
 

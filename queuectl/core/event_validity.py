@@ -44,9 +44,9 @@ BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
 """A field that is a whole number -> the least and the most that it can be. Jobs' own fields are checked as intake's."""
 
 TEXT_CHARS: Final = 1_000
-"""How long a text of an event may be, unless it is in LONGEST: as whoever writes it is held to."""
+"""How long a text of an event may be, unless it is in MOST_CHARS_OF: as whoever writes it is held to."""
 
-LONGEST: Final[Mapping[str, int]] = {"stderr_tail": 2_000, "archive": PATH_BYTES}
+MOST_CHARS_OF: Final[Mapping[str, int]] = {"stderr_tail": 2_000, "archive": PATH_BYTES}
 """A field that is a text -> how many characters it may have. Jobs' own fields are checked as intake's."""
 
 _OF_A_JOB: Final = frozenset({JobSpec, Edited})
@@ -86,7 +86,7 @@ def _fits(kind: type, name: str, value: Any) -> bool:
         return is_finite(value)
     if isinstance(value, bytes):
         return name not in _DIGESTS or len(value) == _DIGEST_BYTES
-    if isinstance(value, str) and kind not in _OF_A_JOB and len(value) > LONGEST.get(name, TEXT_CHARS):
+    if isinstance(value, str) and kind not in _OF_A_JOB and len(value) > MOST_CHARS_OF.get(name, TEXT_CHARS):
         return False
     words = _WORDS.get((kind, name))
     return words is None or value in words

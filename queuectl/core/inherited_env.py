@@ -25,7 +25,7 @@ DIGEST_BYTES: Final = 16
 ENTRIES_BYTES: Final = 65_536
 """The largest environment kept."""
 
-LONGEST: Final = 1_000
+MOST_NAMES_CHARS: Final = 1_000
 """Characters of the longest list of names."""
 
 EnvChoice: TypeAlias = str | Sequence[str]
@@ -83,8 +83,8 @@ def names_of(choice: EnvChoice, field: str = "inherit_env") -> list[str]:
         if name.startswith(_OWN):
             expected = "no variable of queuectl's own; give the job one by `env`"
             raise InvalidInput(field, shown(name), expected, hint=hints.NO_OWN_VARIABLE)
-    if sum(map(len, names)) + len(names) > LONGEST:
-        raise InvalidInput(field, f"{len(names):,} names", f"at most {LONGEST:,} characters in all")
+    if sum(map(len, names)) + len(names) > MOST_NAMES_CHARS:
+        raise InvalidInput(field, f"{len(names):,} names", f"at most {MOST_NAMES_CHARS:,} characters in all")
     return list(dict.fromkeys(names))
 
 

@@ -223,7 +223,7 @@ class Family(NamedTuple):
 class Subscriber(NamedTuple):
     """A named place in the log: how far its events are acknowledged, and when that last changed.
 
-    `lag` is how many positions lie behind it, `lag_s` the age of the first event there (0: none).
+    `lag` is how many positions come after it, `lag_s` the age of the first event there (0: none).
     `may_lack` tells that retention may have let go of events that it has not read.
     """
 

@@ -10,7 +10,7 @@ from ..system.interrupts import own
 
 DEFAULT: Final = "/bin/sh"
 
-LONGEST: Final = 1_000
+MOST_SHELL_CHARS: Final = 1_000
 """Characters of the longest shell, its options among them."""
 
 _TAKES_DASHES: Final = frozenset({"sh", "bash", "dash", "ash", "ksh", "ksh93", "mksh", "oksh", "yash", "zsh"})
@@ -21,7 +21,7 @@ _EXAMPLE: Final = "a program and its options, for example bash, or /bin/bash -o 
 
 def check_shell(text: object, field: str = "shell") -> str:
     """Return a shell when it can be one: a program's name or path, and options after it, quoted as at a shell."""
-    if not isinstance(text, str) or not 0 < len(text) <= LONGEST or not text.isprintable():
+    if not isinstance(text, str) or not 0 < len(text) <= MOST_SHELL_CHARS or not text.isprintable():
         raise InvalidInput(field, shown(text), _EXAMPLE)
     words = _split(text)
     if not words or not words[0] or words[0].startswith("-"):

@@ -50,12 +50,12 @@ def enqueue_one(engine: Engine, commits: GroupCommit, request: JobRequest, *, re
             specs = specify_all([request], clock=engine.clock, settings=settings, now_us=unit.now_us, inheritance=taken)
         except InvalidLine as error:
             raise error.error from None
-        gone = _remove_replaced(unit, specs, _replacing([request]), skip_existing=False)
+        removed_numbers = _remove_replaced(unit, specs, _replacing([request]), skip_existing=False)
         unit.keep_environments(taken.kept)
-        return unit.enqueue(specs, ours=_ours([request]))[0], gone
+        return unit.enqueue(specs, generated=_generated([request]))[0], removed_numbers
 
-    job, gone = commits.run(enqueue, reason=reason)
-    storage.remove_files(engine.store.path, gone)
+    job, removed_numbers = commits.run(enqueue, reason=reason)
+    storage.remove_files(engine.store.path, removed_numbers)
     return job
 
 
@@ -86,12 +86,12 @@ def enqueue_all(
         try:
             with engine.unit(reason=reason, rings=True) as unit:
                 txn = unit.txn
-                ours = _ours(given[start : start + JOBS_AT_ONCE])
-                places = [place - start for place in replacing if start <= place < start + JOBS_AT_ONCE]
-                gone = _remove_replaced(unit, chunk, places, skip_existing=skip_existing)
+                generated = _generated(given[start : start + JOBS_AT_ONCE])
+                indexes = [index - start for index in replacing if start <= index < start + JOBS_AT_ONCE]
+                removed_numbers = _remove_replaced(unit, chunk, indexes, skip_existing=skip_existing)
                 unit.keep_environments(taken.kept)
-                enqueued = unit.enqueue(chunk, skip_existing=skip_existing, ours=ours)
-            storage.remove_files(engine.store.path, gone)
+                enqueued = unit.enqueue(chunk, skip_existing=skip_existing, generated=generated)
+            storage.remove_files(engine.store.path, removed_numbers)
         except StoreError as error:
             raise (BulkStopped(start, len(specs), error) if start else error) from None
         except DuplicateJob as error:
@@ -117,7 +117,7 @@ def _requests_of(given: Iterable[JobRequest | Mapping[str, Any] | str], *, now_u
     return requests
 
 
-def _ours(requests: Sequence[JobRequest]) -> set[int]:
+def _generated(requests: Sequence[JobRequest]) -> set[int]:
     return {index for index, request in enumerate(requests) if request.id is None}
 
 
@@ -132,19 +132,19 @@ def _replacing(requests: Sequence[JobRequest]) -> list[int]:
     return [index for index in first.values() if requests[index].replace]
 
 
-def _remove_replaced(unit: Unit, specs: Sequence[JobSpec], places: Sequence[int], *, skip_existing: bool) -> list[int]:
-    """Remove the ended jobs that have the ids of specs at these places; returns their numbers.
+def _remove_replaced(unit: Unit, specs: Sequence[JobSpec], indexes: Sequence[int], *, skip_existing: bool) -> list[int]:
+    """Remove the ended jobs that have the ids of specs at these indexes; returns their numbers.
 
     Raises DuplicateJob for one that has not ended, unless such are to be skipped.
     """
     numbers: list[int] = []
-    for place in places:
-        number = ids.find(unit.txn, specs[place].id)
+    for index in indexes:
+        number = ids.find(unit.txn, specs[index].id)
         job = None if number is None else unit.views.job(number)
         if job is not None and job.state in ENDED:
             numbers.append(job.number)
         elif job is not None and not skip_existing:
-            raise DuplicateJob(job.id, job.state, index=place, replace=True)
+            raise DuplicateJob(job.id, job.state, index=index, replace=True)
     if numbers:
         unit.execute([(number, RemoveJob(replaced=True)) for number in numbers])
         storage.forget(unit.txn, numbers)

@@ -6,7 +6,7 @@ from typing import Final
 
 from ..core.argument_kinds import is_count, is_job, is_text
 from ..core.commands import CompleteJob, ConfirmCancel, FailJob, JobCommand, ReleaseJob, RetryPolicy
-from ..core.event_validity import LONGEST, TEXT_CHARS
+from ..core.event_validity import MOST_CHARS_OF, TEXT_CHARS
 from ..core.job import Job
 from ..core.results import Captured, Exchange, Result
 from ..display import shown
@@ -19,7 +19,7 @@ from .unit_of_work import JobOrder, Unit, token_of
 ERROR_CHARS: Final = TEXT_CHARS
 """An event stays below half a page of the store, with the stderr that goes beside it."""
 
-TAIL_CHARS: Final = LONGEST["stderr_tail"]
+TAIL_CHARS: Final = MOST_CHARS_OF["stderr_tail"]
 MOST_RETURN_CODE: Final = 255
 """What a process can end with, as whoever waited for it is told."""
 

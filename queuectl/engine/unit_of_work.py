@@ -99,18 +99,20 @@ class Unit:
         """Carry out those of the orders that are not refused; returns those jobs, and the refusals."""
         return self._run(orders, [])
 
-    def enqueue(self, specs: Sequence[JobSpec], *, skip_existing: bool = False, ours: Container[int] = ()) -> list[Job]:
+    def enqueue(
+        self, specs: Sequence[JobSpec], *, skip_existing: bool = False, generated: Container[int] = ()
+    ) -> list[Job]:
         """Bring jobs into being; raises DuplicateJob, or leaves those out, whose id is taken.
 
-        `ours` are the indexes of specs whose id was generated: those get another one instead.
+        `generated` are the indexes of specs whose id was generated: those get another one instead.
         """
         appends = []
         taken: set[str] = set()
         any_removed = self.txn.count(removed.TABLE) > 0
-        known = ids.taken(self.txn, [spec.id for index, spec in enumerate(specs) if index in ours])
+        known = ids.taken(self.txn, [spec.id for index, spec in enumerate(specs) if index in generated])
         for index, spec in enumerate(specs):
             job_id, number = spec.id, None
-            if index not in ours:
+            if index not in generated:
                 number = ids.find(self.txn, job_id)
             else:
                 while job_id in taken or job_id in known:

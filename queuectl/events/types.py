@@ -261,8 +261,8 @@ class RetentionApplied(Frozen):
     """Jobs that had ended left the views and the log: their events lie in a sealed archive segment.
 
     It speaks of the jobs numbered above `after`, up to and with `through`, whose last event is not
-    after `upto` and that have ended, `keep_dead` leaving the dead ones; and of workers and retention
-    events of old, where `after` is 0. `removed` events went. `chain` is the digest of the log's chain
+    after `upto` and that have ended, `keep_dead` leaving the dead ones; and of old events of workers
+    and of retention, where `after` is 0. `removed` events went. `chain` is the digest of the log's chain
     at `upto`; `archive` names the segment and `sha256` is its file's.
     """
 

@@ -41,11 +41,11 @@ from ..system.queue_files import (
     DATA_FILE,
     LMDB_LOCK_FILE,
 )
-from . import leftovers
+from . import unneeded_files
 
 State = Literal["ok", "warning", "problem"]
 
-NEARLY_FULL: Final = 0.8
+FULL_WARN_SHARE: Final = 0.8
 """Of the map; LMDB refuses to write once it is full."""
 
 SCARCE_BYTES: Final = 64 << 20
@@ -228,7 +228,7 @@ def _readers(store: Store) -> Iterator[Trouble]:
 def _map(store: Store) -> Iterator[Trouble]:
     sizes = store.sizes()
     share = sizes["used"] / sizes["map"]
-    if share >= NEARLY_FULL:
+    if share >= FULL_WARN_SHARE:
         what = f"{share:.0%} of the {sizes['map'] >> 20:,} MiB that the store may take are used"
         yield "problem", what, hints.COMPACT
 
@@ -340,10 +340,10 @@ def _shell(store: Store) -> Iterator[Trouble]:
 
 
 def _leftovers(store: Store) -> Iterator[Trouble]:
-    if files := list(leftovers.of_nobody(store)):
+    if files := list(unneeded_files.of_nobody(store)):
         named = " ".join(as_typed(str(each)) for each in files[:NAMED_AT_MOST])
         yield "warning", f"{_files(len(files), 'belongs', 'belong')} to no job and no worker", f"rm {named}"
-    if half := sorted(leftovers.half_made(store.path)):
+    if half := sorted(unneeded_files.half_made(store.path)):
         named = " ".join(map(as_typed, half[:NAMED_AT_MOST]))
         yield "warning", f"{_files(len(half), 'was', 'were')} left half made by a kill", f"rm -r {named}"
 

@@ -26,7 +26,7 @@ from .archive_check import Provenance, ahead_of_log
 from .findings import of_error, problem, problems, seconds_since
 from .inherited_check import Inherited
 from .output_check import NOT_THERE, OutputCheck, PrintedRow
-from .stream_check import sum_of, trace
+from .stream_check import stream_count_and_sum, trace
 
 ROWS_AT_ONCE: Final = 10_000
 _LEAST_ROW_BYTES: Final = 16
@@ -170,7 +170,7 @@ class _Walk:
                 rows = list(islice(txn.scan(LOG, key + b"\0", key_of(until + 1)), ROWS_AT_ONCE))
                 audit.feed(rows, _look(txn), None if self._log_only else self._each(txn, ended))
                 if ended:
-                    large = self._outputs.check(txn, ended)
+                    large = self._outputs.check_stored(txn, ended)
             self._outputs.check_files(large)
             if not rows:
                 return
@@ -196,7 +196,9 @@ class _Walk:
         """Check the table `streams`; returns how many there are."""
         audit, found, astray = self._audit, self._problems, self._astray
         try:
-            count, total = sum_of(self._store, self._head, found.append, astray=astray.append)
+            count, total = stream_count_and_sum(
+                self._store, self._head, on_log_problem=found.append, on_table_problem=astray.append
+            )
             if total != audit.sum:
                 of_events, of_table = trace(self._store, self._head, self._cut, audit.spoilt)
                 found.extend(of_events)

@@ -26,7 +26,7 @@ class OutputCheck:
         self.checked = 0
         self.duration_s = 0.0
 
-    def check(self, txn: Transaction, ended: list[PrintedRow]) -> list[PrintedRow]:
+    def check_stored(self, txn: Transaction, ended: list[PrintedRow]) -> list[PrintedRow]:
         """Check the outputs that lie in the store; returns the runs whose output ought to lie in a file."""
         begun = time.monotonic()
         large = []

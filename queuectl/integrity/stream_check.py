@@ -32,21 +32,24 @@ def key_of_stream(stream: Stream) -> bytes | None:
     return stream_key(stream) if isinstance(stream, str) or 0 < stream < 1 << 64 else None
 
 
-def sum_of(
-    store: Store, head: int, found: Callable[[Problem], None], *, astray: Callable[[Problem], None]
+def stream_count_and_sum(
+    store: Store, head: int, *, on_log_problem: Callable[[Problem], None], on_table_problem: Callable[[Problem], None]
 ) -> tuple[int, int]:
-    """Return the number of streams, and the sum of their last events' weights as of a head of the log.
+    """Return the number of streams in the table, and the sum of their last events' weights as of a head of the log.
 
-    `found` is called for each problem that may be the log's, `astray` for each that is the table's alone.
+    Both are compared with what the events themselves add up to (`events/audit.py`). `on_log_problem` is called for
+    each problem that may be the log's, `on_table_problem` for each that is the table's alone.
     """
     count = total = 0
     for txn, key, value in _rows(store, STREAMS):
         stream, last = _readable_stream(key), int.from_bytes(value, "big")
         if stream is None:
-            astray(Problem(0, f"the table `streams` has a row with the key {key.hex()}, which names no stream"))
+            on_table_problem(
+                Problem(0, f"the table `streams` has a row with the key {key.hex()}, which names no stream")
+            )
             continue
         if last > head:
-            last = _as_of(txn, stream, last, head, found)
+            last = _as_of(txn, stream, last, head, on_log_problem)
         if last:
             count += 1
             total += weight(stream, last)
@@ -61,7 +64,10 @@ def trace(store: Store, head: int, cut: int, spoilt: set[int]) -> tuple[Problems
     """
     followed, found, astray = _Bits(), Problems(), Problems()
     found.extend(_back(store, head, cut, spoilt, followed))
-    for problems in (_untold(store, head, spoilt, followed), _mistold(store, head, spoilt, followed)):
+    for problems in (
+        _ends_not_in_table(store, head, spoilt, followed),
+        _wrong_ends_in_table(store, head, spoilt, followed),
+    ):
         astray.extend(problems)
     if not found and not astray and not spoilt:
         found.append(Problem(0, "the streams do not add up with the log; verify again"))
@@ -101,7 +107,7 @@ def _back(store: Store, head: int, cut: int, spoilt: set[int], followed: _Bits) 
             yield Problem(position, f"it names {prev} as the event of its stream before it, which is another stream's")
 
 
-def _untold(store: Store, head: int, spoilt: set[int], followed: _Bits) -> Iterator[Problem]:
+def _ends_not_in_table(store: Store, head: int, spoilt: set[int], followed: _Bits) -> Iterator[Problem]:
     """Check that each event which none follows is in `streams` as the last."""
     for txn, position, event in _events(store, head):
         if position in followed:
@@ -109,13 +115,13 @@ def _untold(store: Store, head: int, spoilt: set[int], followed: _Bits) -> Itera
         stream = event.stream_at(position)
         key = key_of_stream(stream)
         last = int.from_bytes((key and txn.get(STREAMS, key)) or b"", "big")
-        told = _as_of(txn, stream, last, head, _unheard) if last > head else last
+        told = _as_of(txn, stream, last, head, _ignore) if last > head else last
         is_spoilt = last in spoilt or any(position < each <= last for each in spoilt)
         if told != position and not is_spoilt:
             yield Problem(position, f"it is the last of its stream, and `streams` has {last or 'none'} for that")
 
 
-def _mistold(store: Store, head: int, spoilt: set[int], followed: _Bits) -> Iterator[Problem]:
+def _wrong_ends_in_table(store: Store, head: int, spoilt: set[int], followed: _Bits) -> Iterator[Problem]:
     """Check that what `streams` has is the last of that stream."""
     for txn, stream, last in _ends(store):
         if last > head or last in spoilt:
@@ -128,8 +134,8 @@ def _mistold(store: Store, head: int, spoilt: set[int], followed: _Bits) -> Iter
             yield Problem(last, f"`streams` has it as the last of stream {stream}, which it is not")
 
 
-def _unheard(problem: Problem) -> None:
-    """Report nothing: sum_of() has reported it."""
+def _ignore(problem: Problem) -> None:
+    """Report nothing: stream_count_and_sum() has reported it."""
 
 
 def _events(store: Store, head: int) -> Iterator[tuple[Transaction, int, Outline]]:
@@ -169,12 +175,12 @@ def _rows(store: Store, table: str) -> Iterator[tuple[Transaction, bytes, bytes]
             return
 
 
-def _as_of(txn: Transaction, stream: Stream, last: int, head: int, found: Callable[[Problem], None]) -> int:
+def _as_of(txn: Transaction, stream: Stream, last: int, head: int, on_problem: Callable[[Problem], None]) -> int:
     """Return the last event of a stream as of a head, 0 where it began later."""
     while last > head:
         event = outline_of(last, txn.get(LOG, key_of(last))) if last < 1 << 64 else None
         if event is None:
-            found(
+            on_problem(
                 Problem(
                     last, f"it is missing: `streams` has it as an event of stream {stream}, and the log ends at {head}"
                 )

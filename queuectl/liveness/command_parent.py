@@ -29,7 +29,7 @@ REPORT: Final = struct.Struct("=Qiq")
 
 PARENT_ENDED: Final = -1
 
-LOOK_S: Final = 1.0
+LOOK_EVERY_S: Final = 1.0
 """How often it looks whether its worker is gone: what the program has forked may hold the socket open."""
 
 Particulars: TypeAlias = tuple[bytes, list[bytes], dict[bytes, bytes], bytes | None]
@@ -74,7 +74,7 @@ class CommandParent:
         poll.register(self._worker, select.POLLIN)
         with suppress(ConnectionError):
             while os.getppid() == self._pid_of_worker:
-                ready = [fd for fd, _ in poll.poll(LOOK_S * 1000)]
+                ready = [fd for fd, _ in poll.poll(LOOK_EVERY_S * 1000)]
                 if rung in ready:
                     os.read(rung, 4096)
                     self._tell_ends()

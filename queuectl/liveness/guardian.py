@@ -22,7 +22,7 @@ from .orphans import kill_orphans
 START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from queuectl.liveness.guardian import main; main()"
 """The least that Python needs to load to run this: no site-packages, no environment, no other module of ours."""
 
-LOOK_S: Final = 1.0
+LOOK_EVERY_S: Final = 1.0
 """How often it looks whether its worker is stopped while it writes."""
 
 PATIENCE_S: Final = 5.0
@@ -37,7 +37,7 @@ def main() -> None:
     fd = os.open(lock_file.path_of(db_path, worker), os.O_RDONLY | os.O_CLOEXEC)
     pid = os.getppid()  # the worker's, as long as that lives
     parent = seen(pid)
-    while os.getppid() == pid and not select.select([0], [], [], LOOK_S)[0]:
+    while os.getppid() == pid and not select.select([0], [], [], LOOK_EVERY_S)[0]:
         _free_the_store(fd, worker, parent)
     if (sighting := lock_file.read(fd, worker)) is not None:
         kill_orphans(sighting, sighting.runs, patience_s=_GIVE_UP_S)

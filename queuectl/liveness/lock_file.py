@@ -313,7 +313,7 @@ def _opened(db_path: str | os.PathLike[str], worker: str, flags: int) -> int | N
 
 
 def _fill(fd: int, path: str, size: int) -> None:
-    """Write zeros: on a full disk this fails, where a store into memory that a hole lies behind ends the process."""
+    """Write zeros: on a full disk this fails, where a write into mapped memory would end the process."""
     try:
         is_whole = os.write(fd, bytes(size)) == size
     except own(OSError) as error:

@@ -68,7 +68,7 @@ def fronts(txn: Transaction, queues: Iterable[bytes]) -> list[Row]:
 
 
 def numbers(txn: Transaction, queues: Sequence[str] | None = None, behind: Job | None = None) -> Iterator[int]:
-    """Return the numbers of the jobs to run next, in order, from these queues or from all, `behind` a job's place."""
+    """Return the numbers of the jobs to run next, in order, from these queues or all, after the place of `behind`."""
     after = b"" if behind is None else key(behind.spec, key_of(behind.number))[-_RANK:] + b"\0"
     if queues is None:
         found = list(islice(scan(txn, TABLE, _FRONT, _JOBS), 2))

@@ -53,6 +53,6 @@ def ready_keys(txn: Transaction) -> Iterator[bytes]:
 
 
 def numbers(txn: Transaction, behind: Job | None = None) -> Iterator[int]:
-    """Return the numbers of all that wait for their time, next due first, `behind` a job's place."""
+    """Return the numbers of all that wait for their time, next due first, after the place of `behind`."""
     start = b"" if behind is None else key(behind, key_of(behind.number)) + b"\0"
     return (int.from_bytes(key[8:], "big") for key, _ in scan(txn, TABLE, start))

@@ -20,7 +20,7 @@ from ..store.event_reader import EventReader
 from ..store.store import Transaction
 from . import job_list
 
-LOOK_S: Final = 5.0
+LOOK_EVERY_S: Final = 5.0
 """How often it is asked what holds the jobs up."""
 
 EVENTS_AT_ONCE: Final = 10_000
@@ -68,8 +68,8 @@ def until_over(
             raise WaitTimeout(awaited.ids(), timeout_s or 0)
         if on_look is not None and now >= look_at:
             on_look(awaited.queues())
-            look_at = now + LOOK_S
-        change(seen, min(deadline - now, LOOK_S))
+            look_at = now + LOOK_EVERY_S
+        change(seen, min(deadline - now, LOOK_EVERY_S))
 
 
 class Named:

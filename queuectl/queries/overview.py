@@ -25,13 +25,13 @@ def overview(
     state: JobState | None,
     queue: str | None,
     limit: int,
-    lately: Sequence[int] = (),
+    just_ended: Sequence[int] = (),
 ) -> Overview:
     """Return the status, the workers, the next retries, and jobs: those that run, those to run next, those that ended.
 
-    `lately` are numbers of jobs to look at beside, as they have just ended.
+    `just_ended` are numbers of jobs to look at beside, as they have just ended.
     """
-    found = (job for job in _in_order(txn, state, queue, lately) if queue in (None, job.spec.queue))
+    found = (job for job in _in_order(txn, state, queue, just_ended) if queue in (None, job.spec.queue))
     retries = (job for job in _jobs(txn, scheduled.numbers(txn)) if job.state is JobState.FAILED)
     return Overview(
         status(txn, path, times),
@@ -42,16 +42,16 @@ def overview(
     )
 
 
-def _in_order(txn: Transaction, state: JobState | None, queue: str | None, lately: Sequence[int]) -> Iterator[Job]:
+def _in_order(txn: Transaction, state: JobState | None, queue: str | None, just_ended: Sequence[int]) -> Iterator[Job]:
     if state is JobState.PROCESSING:
         return iter(_running(txn))
     if state is JobState.DEAD:
         return _jobs(txn, dead.numbers(txn))
     if state in ENDED:
-        return iter([job for job in _ended(txn, lately) if job.state is state])
+        return iter([job for job in _ended(txn, just_ended) if job.state is state])
     if state is not None:
         return (job for job in _waiting(txn, queue) if job.state is state)
-    return chain(_running(txn), islice(_waiting(txn, queue), MOST_LOOKED_AT // 20), _ended(txn, lately))
+    return chain(_running(txn), islice(_waiting(txn, queue), MOST_LOOKED_AT // 20), _ended(txn, just_ended))
 
 
 def _running(txn: Transaction) -> list[Job]:
@@ -70,9 +70,9 @@ def _waiting(txn: Transaction, queue: str | None) -> Iterator[Job]:
     return _jobs(txn, chain(first, islice(scheduled.numbers(txn), MOST_LOOKED_AT // 2)))
 
 
-def _ended(txn: Transaction, lately: Sequence[int]) -> list[Job]:
+def _ended(txn: Transaction, just_ended: Sequence[int]) -> list[Job]:
     newest = {job.number: job for job in islice(jobs.newest_first(txn), MOST_LOOKED_AT // 2)}
-    newest |= {job.number: job for job in _jobs(txn, lately)}
+    newest |= {job.number: job for job in _jobs(txn, just_ended)}
     ended = [job for job in newest.values() if job.state in ENDED]
     return sorted(ended, key=lambda job: job.updated_at_us, reverse=True)
 

@@ -182,7 +182,7 @@ def segment_of(store: Store, job_id: str) -> str:
     return next((str(segment.path) for segment in found if segment.entries(job_id)), "")
 
 
-class Printed:
+class ArchivedOutput:
     """What archived runs printed, read piece by piece; whoever goes on where it ended reads nothing twice."""
 
     def __init__(self, store: Store) -> None:

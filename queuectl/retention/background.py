@@ -27,10 +27,13 @@ LOOK_EVERY_S: Final = 5.0
 """How often it is looked whether a pass is due."""
 
 STEP_S: Final = 0.005
+"""How long, about, it works on a pass at a time: the worker has its slots to look after."""
+
 STEP_EVERY_S: Final = 0.15
+"""How long it leaves the worker to its slots between two steps."""
+
 STEP_EVERY_BEHIND_S: Final = 0.03
-"""How long, about, and how often it works on a pass, more often where MANY_EVENTS are due: in between the worker has
-its slots to look after."""
+"""The same where MANY_EVENTS are due."""
 
 LONGEST_PAUSE_S: Final = 86_400.0
 MANY_EVENTS: Final = 50_000
@@ -39,14 +42,14 @@ BACKGROUND_LIMITS: Final = Limits(step_jobs=150, step_events=600, segment_events
 
 
 class BackgroundCompactor:
-    """What one worker does to let old events go."""
+    """Compacts step by step between a worker's ticks."""
 
     def __init__(self, engine: Engine, actor: str) -> None:
         self._engine = engine
         self._actor = actor
         self._steps: Generator[Compacted, None, None] | None = None
         self._rule = Rule(0, keep_dead=False)
-        self._looked_until = Rule(0, keep_dead=False)
+        self._finished_rule = Rule(0, keep_dead=False)
         self._begun_us = 0
         self._pause_s = STEP_EVERY_S
 
@@ -62,7 +65,7 @@ class BackgroundCompactor:
             while time.monotonic() < until:
                 next(self._steps)
         except StopIteration:
-            self._steps, self._looked_until = None, self._rule
+            self._steps, self._finished_rule = None, self._rule
             return LOOK_EVERY_S
         except CompactBusy:
             self._steps = None
@@ -88,13 +91,13 @@ class BackgroundCompactor:
             log = EventReader(txn)
             last = log.version(RETENTION_STREAM)
             last_us = max(self._begun_us, log.at(last).at_us if last else 0)
-            behind = upto - max(log.cut(), self._looked_until.upto)
+            behind = upto - max(log.cut(), self._finished_rule.upto)
         pause_us = min(settings.retention_s / 10, LONGEST_PAUSE_S) * 1_000_000
         if behind <= 0 or (now_us - last_us < pause_us and behind < MANY_EVENTS):
             return
         keep_dead = bool(settings.retention_keep_dead)
-        seen = self._looked_until
-        self._rule = Rule(upto, keep_dead, seen.upto if seen.keep_dead == keep_dead else 0)
+        finished = self._finished_rule
+        self._rule = Rule(upto, keep_dead, finished.upto if finished.keep_dead == keep_dead else 0)
         self._begun_us = now_us
         self._pause_s = STEP_EVERY_S if behind < MANY_EVENTS else STEP_EVERY_BEHIND_S
         self._steps = compact.Retention(

@@ -40,7 +40,7 @@ from .policy import (
 )
 from .segment import BlockEntry, Header, Piece, Segment, SegmentWriter
 
-PIECE_BYTES: Final = 256 << 10
+OUTPUT_PIECE_BYTES: Final = 256 << 10
 """Output is copied in pieces of this size."""
 
 ROWS_AT_ONCE: Final = 2_000
@@ -243,12 +243,12 @@ def _outputs(store: Store, numbers: Sequence[int]) -> Iterator[Piece | None]:
 
 
 def _pieces(number: int, token: int, frames: bytes) -> Iterator[Piece]:
-    for offset in range(0, len(frames), PIECE_BYTES):
-        yield Piece(number, token, offset, frames[offset : offset + PIECE_BYTES])
+    for offset in range(0, len(frames), OUTPUT_PIECE_BYTES):
+        yield Piece(number, token, offset, frames[offset : offset + OUTPUT_PIECE_BYTES])
 
 
 def _pieces_of_file(number: int, token: int, path: Path) -> Iterator[Piece | None]:
     with suppress(FileNotFoundError), path.open("rb") as file:
-        while frames := file.read(PIECE_BYTES):
+        while frames := file.read(OUTPUT_PIECE_BYTES):
             yield Piece(number, token, file.tell() - len(frames), frames)
             yield None

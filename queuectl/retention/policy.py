@@ -159,7 +159,7 @@ def check_streams(store: Store) -> Iterator[None]:
 
 
 def superseded(store: Store, upto: int, directory: str) -> Iterator[list[Row]]:
-    """Yield the retention events of old that a coming one supersedes, a batch at a time.
+    """Yield the old retention events that a coming one supersedes, a batch at a time.
 
     Of each other directory, the last still tells where that is.
     """

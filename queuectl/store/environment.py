@@ -18,7 +18,7 @@ from ..system.scope import scope
 from .directory import hold_files
 from .gate import Gate, GateEntry, free
 from .lmdb_file import PATIENCE_S
-from .memory_map import NEARLY_FULL
+from .memory_map import GROW_SHARE
 from .opened_files import Counted, OpenedFiles
 from .tables import TablesMissing
 
@@ -183,7 +183,7 @@ class Environment(OpenedFiles):
     def _is_nearly_full(self) -> bool:
         entry = self.enter(reads=False)
         try:
-            return self.opened.used_bytes() > NEARLY_FULL * self.opened.map_bytes
+            return self.opened.used_bytes() > GROW_SHARE * self.opened.map_bytes
         finally:
             entry.is_inside = False
             self.tidy()

@@ -35,7 +35,7 @@ def remove(txn: Transaction, rows: Sequence[bytes], streams: Sequence[bytes]) ->
 
 
 def set_cut(txn: Transaction, position: int, origin: bytes) -> None:
-    """Say up to where events may be missing, and whose log it is; a release that knows no gaps refuses it then."""
+    """Record up to where events may be missing, and whose log it is; a release that knows no gaps refuses it then."""
     cut = key_of(position)
     for key, value in ((CUT, cut), (ORIGIN, origin), (_FORMAT, _WITH_GAPS), (_SUM, sum_of_gaps(cut, origin))):
         txn.put(META, key, value)

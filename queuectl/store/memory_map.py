@@ -18,7 +18,7 @@ MAP_VARIABLE: Final = "QUEUECTL_MAP_SIZE"
 
 SMALLEST_MAP: Final = 256 << 20
 
-NEARLY_FULL: Final = 0.9
+GROW_SHARE: Final = 0.9
 """The share of a map beyond which the next one is larger."""
 
 MAX_READERS: Final = 1024
@@ -75,7 +75,7 @@ def _map_bytes(path: Path) -> tuple[int, int]:
         used = 0
     limit = map_limit()
     # What fills most of the map gets twice as much: whoever has written that much will write more.
-    size = limit if used < NEARLY_FULL * limit else 2 * used
+    size = limit if used < GROW_SHARE * limit else 2 * used
     return size, min(size, max(SMALLEST_MAP, used + used // 4))
 
 

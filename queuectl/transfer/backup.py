@@ -178,7 +178,7 @@ def _sequence(name: str) -> float:
 def _names(db: Path, directory: str) -> Iterator[str]:
     """Return the names of what is a queue's own in a directory; other files that somebody put there stay out."""
     for place, _, files in os.walk(db / directory):
-        yield from filter(backup_format.is_name, (str((Path(place) / file).relative_to(db)) for file in files))
+        yield from filter(backup_format.is_member_name, (str((Path(place) / file).relative_to(db)) for file in files))
 
 
 def _copy(store: Store, target: Path, progress: PartProgress | None) -> int:

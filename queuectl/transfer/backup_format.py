@@ -45,7 +45,7 @@ BytesDone = Callable[[int], None]
 """Called with the bytes done since it was called last."""
 
 
-def is_name(name: str) -> bool:
+def is_member_name(name: str) -> bool:
     """Whether a backup may hold a file of this name."""
     return fullmatch(_NAMES, name, ASCII) is not None
 
@@ -189,9 +189,9 @@ def _read_members(members: _Members, made_as: int, into: Path | None, progress: 
         name, size = found
         if name == MANIFEST:
             manifest = _read_manifest(members, size, digest.hexdigest())
-            check_said(manifest, there)
+            check_manifest(manifest, there)
             return manifest
-        if not is_name(name):
+        if not is_member_name(name):
             raise StoreError(f"it holds {name[:100]!r}, which no backup does")
         digest.update(_sum_line(name, _read_file(members, name, into, progress)))
         there["data_bytes" if name == DATA_FILE else "file_bytes"] += size
@@ -199,7 +199,7 @@ def _read_members(members: _Members, made_as: int, into: Path | None, progress: 
     raise StoreError("it was cut short: its manifest is missing")
 
 
-def check_said(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+def check_manifest(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     """Refuse a manifest that says something else than what was found, of that which both tell; raises StoreError."""
     for key, value in found.items():
         if key in manifest and not is_same(manifest[key], value):

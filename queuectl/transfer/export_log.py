@@ -29,7 +29,7 @@ SCHEMA: Final = 1
 """The version of the lines; raised whenever an older queuectl could not import them."""
 
 EVENTS_AT_ONCE: Final = 2_000
-PIECE_BYTES: Final = 1 << 20
+EXPORT_PIECE_BYTES: Final = 1 << 20
 NAMES_KEPT: Final = 100_000
 """Ids of jobs held in memory, so that events can name them."""
 
@@ -156,7 +156,7 @@ def _kept(store: Store, head: int) -> Iterator[dict[str, Any]]:
             for key, frames in txn.scan(outputs.TABLE, start):
                 batch.append((key, frames))
                 size += len(frames)
-                if size > PIECE_BYTES or len(batch) >= EVENTS_AT_ONCE:
+                if size > EXPORT_PIECE_BYTES or len(batch) >= EVENTS_AT_ONCE:
                     break
         if not batch:
             return
@@ -183,7 +183,7 @@ def _pieces(number: int, token: int, path: Path) -> Iterator[dict[str, Any]]:
         return
     with file:
         at = 0
-        while (piece := file.read(PIECE_BYTES)) or not at:
+        while (piece := file.read(EXPORT_PIECE_BYTES)) or not at:
             yield {"output": [number, token], "at": at, "frames": b64encode(piece).decode()}
             at += len(piece)
             if not piece:

@@ -37,7 +37,7 @@ class ForeignKind(StrEnum):
 
 
 class ForeignJob(NamedTuple):
-    """A job as another queue had it. `told` is what the log can keep only as words; `notes` how it was read."""
+    """A job as another queue had it. `kept_as_text` is what the log can keep only as words; `notes` how it was read."""
 
     request: JobRequest
     kind: ForeignKind
@@ -47,7 +47,7 @@ class ForeignJob(NamedTuple):
     duration_ms: int | None
     stdout: str | None
     stderr: str | None
-    told: list[str]
+    kept_as_text: list[str]
     notes: list[str]
     unmapped: dict[str, Any]
 
@@ -94,8 +94,8 @@ _STATES: Final[Mapping[ForeignKind, str]] = {
 }
 _KIND_OF: Final = {word: kind for kind, words in _STATES.items() for word in words.split()}
 
-_TOLD: Final = ("created_at", "updated_at", "started_at", "finished_at", "worker")
-"""Fields that the log has no place for, since its times are when something was recorded: they are told as words."""
+_KEPT_AS_TEXT: Final = ("created_at", "updated_at", "started_at", "finished_at", "worker")
+"""Fields that the log has no place for, since its times are when something was recorded: they are kept as words."""
 
 
 def read(row: Fields, *, default: ForeignKind) -> ForeignJob:
@@ -114,7 +114,7 @@ def read(row: Fields, *, default: ForeignKind) -> ForeignJob:
         _duration_ms(fields),
         _text(fields, "stdout"),
         _text(fields, "stderr"),
-        [f"{field.removesuffix('_at')} there {str(fields[field])[:60]}" for field in _TOLD if field in fields],
+        [f"{field.removesuffix('_at')} there {str(fields[field])[:60]}" for field in _KEPT_AS_TEXT if field in fields],
         notes,
         unmapped,
     )

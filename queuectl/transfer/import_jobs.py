@@ -141,15 +141,15 @@ class _Adopter:
         rejected: list[tuple[str, str | None, str, object]] = []
         count = existing = ended = 0
         seen: set[str] = set()
-        for row, taken in self._with_taken(rows):
+        for row, id_state in self._with_id_states(rows):
             count += 1
             try:
                 job, spec = self._read(row)
                 if job.request.id is not None and spec.id in seen:
                     raise InvalidInput("id", shown(spec.id), "one that no row before it has")
-                is_there = taken is not None
+                is_there = id_state is not None
                 if is_there and not self._wanted.skip_existing:
-                    raise DuplicateJob(spec.id, taken or "")
+                    raise DuplicateJob(spec.id, id_state or "")
             except QueuectlError as error:
                 rejected.append((row.where, _shown_id(row), str(error), row.fields))
                 continue
@@ -178,12 +178,12 @@ class _Adopter:
             if progress:
                 progress(done, total)
 
-    def _with_taken(self, rows: Iterator[ForeignRow]) -> Iterator[tuple[ForeignRow, str | None]]:
+    def _with_id_states(self, rows: Iterator[ForeignRow]) -> Iterator[tuple[ForeignRow, str | None]]:
         """Return each row with the state of the job here that has its id, if any."""
         while chunk := [row for _, row in zip(range(ROWS_AT_ONCE), rows, strict=False)]:
             with self._engine.store.read() as txn:
-                taken = [_taken(txn, _shown_id(row)) for row in chunk]
-            yield from zip(chunk, taken, strict=True)
+                id_states = [_id_state(txn, _shown_id(row)) for row in chunk]
+            yield from zip(chunk, id_states, strict=True)
 
     def _read(self, row: ForeignRow) -> tuple[ForeignJob, JobSpec]:
         if not isinstance(row.fields, Mapping):
@@ -195,7 +195,7 @@ class _Adopter:
         if fresh:
             job.notes.append("had no id: got a generated id")
         spec = specify(job.request, fresh_id=fresh, settings=self._settings, now_us=self._now_us, cwd=self._cwd)
-        if not _runs(job):  # what it printed belongs to a run, and it had none
+        if not _gets_a_run(job):  # what it printed belongs to a run, and it had none
             job.unmapped.update({name: text for name, text in (("output", job.stdout), ("stderr", job.stderr)) if text})
         return job, spec
 
@@ -212,11 +212,11 @@ class _Adopter:
             return
         brought = unit.bring_in(spec, life(job, spec, unit.now_us), self._reason(job))
         frames = _frames(job)
-        if frames and _runs(job):
+        if frames and _gets_a_run(job):
             storage.keep(unit.txn, brought.number, brought.number + 1, frames)  # its claim is its second event
 
     def _reason(self, job: ForeignJob) -> str:
-        told = [f"{job.kind} there", *job.told]
+        told = [f"{job.kind} there", *job.kept_as_text]
         if job.error and not _fails(job):
             told.append(f"last error there {job.error}")
         return f"{self._because}: {'; '.join(told)}"[:REASON_CHARS].encode(errors="replace").decode()
@@ -225,7 +225,7 @@ class _Adopter:
 def life(job: ForeignJob, spec: JobSpec, now_us: int) -> tuple[JobEvent, ...]:
     """Return the events of a job: what is known of it, and nothing else."""
     born = Enqueued(spec)
-    if not _runs(job):
+    if not _gets_a_run(job):
         return (born, Cancelled()) if job.kind is ForeignKind.CANCELLED else (born,)
     token, attempt = OF_ITS_CLAIM, max(job.attempts, 1)
     run = (born, Claimed(ACTOR, now_us), Started(token, attempt, ACTOR, 0))
@@ -241,13 +241,13 @@ def life(job: ForeignJob, spec: JobSpec, now_us: int) -> tuple[JobEvent, ...]:
     return (*run, failed, Dead(attempt, why)) if job.kind is ForeignKind.DEAD else (*run, failed)
 
 
-def _runs(job: ForeignJob) -> bool:
-    """Whether it gets a run: it had one, or ended as only a run can end."""
+def _gets_a_run(job: ForeignJob) -> bool:
+    """Whether a run is recorded of a job: it had one, or ended as only a run can end."""
     return job.attempts > 0 or job.kind in (ForeignKind.COMPLETED, ForeignKind.DEAD, ForeignKind.FAILED)
 
 
 def _fails(job: ForeignJob) -> bool:
-    return _runs(job) and job.kind not in (ForeignKind.COMPLETED, ForeignKind.CANCELLED)
+    return _gets_a_run(job) and job.kind not in (ForeignKind.COMPLETED, ForeignKind.CANCELLED)
 
 
 def _state(job: ForeignJob) -> JobState:
@@ -268,7 +268,8 @@ def _frames(job: ForeignJob) -> bytes:
     return b"".join(encode(stream, content) for stream, content in contents)
 
 
-def _taken(txn: Transaction, job_id: str | None) -> str | None:
+def _id_state(txn: Transaction, job_id: str | None) -> str | None:
+    """Return the state of the job here that has an id, None where the id is free."""
     number = ids.find(txn, job_id) if job_id and len(job_id) <= 120 else None
     job = None if number is None else jobs.get(txn, number)
     return None if job is None else str(job.state)

@@ -96,6 +96,6 @@ def _check(file: str, staged: Path, manifest: dict[str, Any], progress: PartProg
     except StoreError as error:
         raise StoreError(f"cannot use {file} as a backup: {error.message}", hint=error.hint) from None
     try:
-        backup_format.check_said(manifest, manifest_of(found))
+        backup_format.check_manifest(manifest, manifest_of(found))
     except StoreError as error:
         raise StoreError(f"cannot use {file} as a backup: {error.message}", hint=error.hint) from None

@@ -56,7 +56,7 @@ def staging(path: Path, what: str) -> Iterator[Path]:
                     shutil.rmtree(staged, ignore_errors=True)
         finally:
             if not was_there and not exists(path / DATA_FILE):
-                _unmake(path)
+                _remove_empty_directory(path)
 
 
 def install(path: Path) -> Path | None:
@@ -139,7 +139,7 @@ def _free_name(parent: Path) -> str:
     return free
 
 
-def _unmake(path: Path) -> None:
+def _remove_empty_directory(path: Path) -> None:
     """Take away the directory that was made for a queue that did not come to be; call it with the lock held."""
     with suppress_own(OSError):  # somebody else may have put something into it
         (path / OPEN_LOCK).unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from .peer_user import is_strangers
 OURS: Final = "x-queuectl"
 """A header that a browser lets no other site send; each request that changes something has it."""
 
-ALWAYS: Final = {
+HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -31,6 +31,7 @@ ALWAYS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+"""What every answer has, whatever it says."""
 
 _LOOKS: Final = ("GET", "HEAD")
 _METHODS: Final = (*_LOOKS, "POST")
@@ -64,7 +65,7 @@ class Admission:
             return
         # Routes are found by the path as it was sent: an id may hold an encoded slash.
         scope = {**scope, "path": scope["raw_path"].decode("ascii", "replace")}
-        refused = self._refuse_stranger(scope) or refuse(
+        refused = self._refuse_stranger(scope) or why_refused(
             self._rules, scope["method"], scope["path"], Headers(scope=scope)
         )
         app = self._app if refused is None else error_response(*refused)
@@ -76,7 +77,7 @@ class Admission:
         return None
 
 
-def refuse(rules: Rules, method: str, path: str, headers: Headers) -> RefusedRequest | None:
+def why_refused(rules: Rules, method: str, path: str, headers: Headers) -> RefusedRequest | None:
     """Return why a request is not let in, None where it is."""
     hosts = headers.getlist("host")
     host = hosts[0] if hosts else ""
@@ -141,7 +142,7 @@ def _with_headers(send: Send) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, value in ALWAYS.items():
+            for name, value in HEADERS.items():
                 headers.setdefault(name, value)
         await send(message)
 

@@ -72,27 +72,27 @@ class Connection(H11Protocol):
         self._visitor = owner if owner is not None else self.client and self.client[0]
         is_own = owner in (0, os.getuid())
         self.visitors.enter(self._visitor, self, transport, is_own=is_own)
-        self._be_patient(HEAD_S)
+        self._set_deadline(HEAD_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the visitor."""
-        self._be_patient(None)
+        self._set_deadline(None)
         self.visitors.leave(self._visitor, self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take in a piece of a request; from its first byte on it has its time."""
         if self._patience is None and self.conn.their_state is h11.IDLE:
-            self._be_patient(HEAD_S)
+            self._set_deadline(HEAD_S)
         super().data_received(data)
         if self.conn.their_state is h11.SEND_BODY and not self._is_in_body:
             self._is_in_body = True
-            self._be_patient(BODY_S)
+            self._set_deadline(BODY_S)
         elif self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
             self._is_in_body = False
-            self._be_patient(None)
+            self._set_deadline(None)
 
-    def _be_patient(self, patience_s: float | None) -> None:
+    def _set_deadline(self, patience_s: float | None) -> None:
         if self._patience is not None:
             self._patience.cancel()
         self._patience = None if patience_s is None else self.loop.call_later(patience_s, self._give_up)

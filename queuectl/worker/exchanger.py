@@ -72,7 +72,7 @@ class Exchanger:
         # On disk before the log says that there is such output.
         results = self.collector.unrecorded = self._slots.finished.flushed(self.collector.unrecorded)
         answer: Exchange | None = None
-        with self._lock.writing(), self._full_disk.survived(now):
+        with self._lock.writing(), self._full_disk.noticing(now):
             answer = self._leases.exchange(
                 results,
                 want=want,
@@ -82,13 +82,13 @@ class Exchanger:
             )
         if answer is None:
             return
-        self._full_disk.over()
+        self._full_disk.note_room()
         self.collector.unrecorded = []
         if want:
             self.is_hungry = len(answer.claimed) == want
         self.due_at = NEVER if answer.next_due_s is None else now + answer.next_due_s
         if hold or not holds:
-            self._presence.said(now=now)
+            self._presence.note_written(now=now)
         self._tell(results, answer, now)
         self._take(answer.claimed, begun_at=now)
         if any(result.kind == "released" for result in results):

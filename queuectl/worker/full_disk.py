@@ -32,7 +32,7 @@ class FullDisk:
         return self.is_there and now < self.try_at
 
     @contextmanager
-    def survived(self, now: float) -> Iterator[None]:
+    def noticing(self, now: float) -> Iterator[None]:
         """Take note where a write finds no room; raises every other error."""
         try:
             yield
@@ -43,7 +43,7 @@ class FullDisk:
                 self._say(log_lines.disk_full(error))
             self.error, self.try_at = error, now + TRY_EVERY_S
 
-    def over(self) -> None:
+    def note_room(self) -> None:
         """Take note of a write that found room."""
         if self.is_there:
             self.error = None

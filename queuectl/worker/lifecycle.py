@@ -29,7 +29,7 @@ from .shutdown import Shutdown
 from .signals import Signals
 from .slots import Slots, places
 from .spawner import quick_switches
-from .start_errors import starting, with_descriptors
+from .start_errors import shortage_of_descriptors, shortage_when_starting
 from .systemd import Notifier
 from .waiter import Waiter
 
@@ -57,10 +57,10 @@ class Worker:
         it, given back.
         """
         with ExitStack() as opened:
-            with starting("a worker"):
+            with shortage_when_starting("a worker"):
                 self._open(opened)
             try:
-                with with_descriptors():
+                with shortage_of_descriptors():
                     self._work()
             except Exception as error:
                 if not self._maintenance.is_replaced():
@@ -108,7 +108,7 @@ class Worker:
         except BaseException as error:
             self._abort(error)
             raise
-        with self._lock.writing(), self._full_disk.survived(time.monotonic()):  # found gone, where it has no room
+        with self._lock.writing(), self._full_disk.noticing(time.monotonic()):  # found gone, where it has no room
             self._leases.stopped(why)
         ring(queue.path)  # for those that drain too: what they wait for may have been our last job
         self._say(log_lines.worker_stopped(self.id, why))

@@ -102,7 +102,7 @@ class Loop:
         self._watch.step(now)
         if now >= self._exchanger.due_at:
             self._exchanger.is_hungry = True
-        with self._full_disk.survived(now):
+        with self._full_disk.noticing(now):
             self._exchanger.is_hungry |= self._maintenance.step(running=self._slots.running, now=now)
         if self._maintenance.has_left_off:
             self._shutdown.replaced(now)

@@ -11,7 +11,7 @@ from typing import Final
 from .attempt import NEVER
 from .posix_spawn import close
 from .spawner import Spawner
-from .start_errors import NO_DESCRIPTORS, Shortage, none_at_all
+from .start_errors import NO_DESCRIPTORS, Shortage, shortage_of_all
 
 SHORTAGE_PAUSE_S: Final = 1.0
 """How long no more commands run than did when means ran out; then a few more are tried each time."""
@@ -91,7 +91,7 @@ class Means:
 
     def _in_vain(self, now: float) -> Shortage | None:
         if self._lack is not None and now - self._vain_since >= IN_VAIN_S:
-            return none_at_all(self._lack)
+            return shortage_of_all(self._lack)
         return None
 
 

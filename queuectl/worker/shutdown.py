@@ -104,7 +104,7 @@ class Shutdown:
         self._why = why
         if not is_recorded and self._urgency < Urgency.GIVE_BACK:
             # Refused where somebody has taken this worker for gone.
-            with suppress(InvalidInput), self._lock.writing(), self._full_disk.survived(now):
+            with suppress(InvalidInput), self._lock.writing(), self._full_disk.noticing(now):
                 self._leases.stop(now=urgency > Urgency.FINISH, actor=self._leases.id)
         if not self:
             self._notifier.stopping()

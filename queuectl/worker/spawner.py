@@ -145,7 +145,7 @@ class Spawner:
         return [order.attempt for order in withdrawn]
 
     def set_patient(self, is_patient: bool) -> None:
-        """Say whether the loop looks before long by itself, as long as runs are lined up."""
+        """Set whether the loop looks before long by itself, as long as runs are lined up."""
         self._is_patient = is_patient
         if self._news and not is_patient:
             self._ring()

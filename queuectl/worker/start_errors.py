@@ -29,8 +29,8 @@ class Shortage(QueuectlError):
 
 
 @contextmanager
-def starting(what: str) -> Iterator[None]:
-    """Say in one line, as a Shortage, that there are not the means to start something."""
+def shortage_when_starting(what: str) -> Iterator[None]:
+    """Raise Shortage where there are not the means to start something."""
     try:
         yield
     except OSError as error:
@@ -42,8 +42,8 @@ def starting(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def with_descriptors() -> Iterator[None]:
-    """Say in one line, as a Shortage, that none was left for something else than a command."""
+def shortage_of_descriptors() -> Iterator[None]:
+    """Raise Shortage where no descriptor is left for something else than a command."""
     try:
         yield
     except OSError as error:
@@ -52,8 +52,8 @@ def with_descriptors() -> Iterator[None]:
         raise Shortage(f"the worker cannot go on ({error.strerror}); {_LIMITS}") from error
 
 
-def none_at_all(error: Shortage) -> Shortage:
-    """Say that means came back for no command, though none runs."""
+def shortage_of_all(error: Shortage) -> Shortage:
+    """Return the Shortage for means that came back for no command, though none runs."""
     return Shortage(f"{error}, and none runs; {_LIMITS}")
 
 

@@ -35,21 +35,21 @@ class Notifier:
         return cls(address, int(limit_us) / 1_000_000 / WATCHDOGS_A_LIMIT if address and is_meant else None)
 
     def ready(self) -> None:
-        """Say that the worker takes jobs."""
+        """Report that the worker takes jobs."""
         self._send("READY=1", patience_s=_PATIENCE_S)
 
     def status(self, text: str) -> None:
-        """Say in one line what the worker is at, unless that was said last."""
+        """Report in one line what the worker is at, unless that was reported last."""
         if text != self._status:
             self._status = text
             self._send("STATUS=" + text.replace("\n", " "))
 
     def stopping(self) -> None:
-        """Say that the worker is about to end."""
+        """Report that the worker is about to end."""
         self._send("STOPPING=1", patience_s=_PATIENCE_S)
 
     def watchdog(self) -> None:
-        """Say that the worker is alive, where the manager wants to hear it."""
+        """Report that the worker is alive, where the manager wants to hear it."""
         if self.watchdog_every_s is not None:
             self._send("WATCHDOG=1")
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.real_clock
 @pytest.fixture
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let it be looked for workers ten times a second."""
-    monkeypatch.setattr(queuectl.queries.job_wait, "LOOK_S", 0.1)
+    monkeypatch.setattr(queuectl.queries.job_wait, "LOOK_EVERY_S", 0.1)
 
 
 def test_one_job_is_waited_for_as_one_and_several_as_a_list(queue: Queue) -> None:

@@ -136,7 +136,7 @@ def named_or_meant(job_ids: Collection[str], where: Filter | None, consent: Cons
 def act_on_all(
     queue: "Queue", verb: "Act", where: Filter, *, said: tuple[str, str], consent: Consent, reason: str | None
 ) -> "Acted":
-    """Count the jobs meant, ask, and do it behind a bar, which is `said` as in ("Purge", "Purged").
+    """Count the jobs meant, ask, and do it with a progress bar, which is `said` as in ("Purge", "Purged").
 
     A dry run tells their ids and does nothing. Raises InvalidInput for a state that does not go with
     the verb, QueuectlError where nobody can be asked.
@@ -188,7 +188,7 @@ def _asked(which: str, count: int, *, is_first: bool) -> str:
 
 
 def say_acted(acted: "Acted", said: tuple[str, str], consent: Consent, *, as_json: bool) -> None:
-    """Say what was done and what was left, or what would be done, to people or as JSON."""
+    """Report what was done and what was left, or what would be done, to people or as JSON."""
     if as_json:
         document({"dry_run": True, "ids": acted.ids} if consent.dry_run else {"ids": acted.ids, "left": acted.left})
     else:

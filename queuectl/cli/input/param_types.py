@@ -146,7 +146,7 @@ def _ago_us(field: str, text: str) -> int:
 
 
 def _place(field: str, text: str) -> LogPoint:
-    """Read a whole number as a position in the log, anything else as a time that may lie behind."""
+    """Read a whole number as a position in the log, anything else as a time that may be past."""
     return (
         LogPoint(int(text))
         if text.isascii() and text.isdecimal() and len(text) < 16

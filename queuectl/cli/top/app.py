@@ -97,7 +97,7 @@ class Top(App[int]):
         self.call_later(self.look)
 
     def guard(self, action: Callable[[], None]) -> None:
-        """Do something; where it fails the view ends, and the error is told behind it."""
+        """Do something; where it fails the view ends, and the error is told after it."""
         try:
             action()
         except JobNotFound as error:

@@ -13,7 +13,7 @@ SHELLS = ("bash", "zsh", "fish")
     cls=Verb,
     examples=(
         'eval "$(queuectl completion bash)"     # in ~/.bashrc',
-        'eval "$(queuectl completion zsh)"      # in ~/.zshrc, behind compinit',
+        'eval "$(queuectl completion zsh)"      # in ~/.zshrc, after compinit',
         "queuectl completion fish | source      # in ~/.config/fish/config.fish",
     ),
 )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MOST_LINES = 1_000_000
 
-LOOK_S = 1.0
+LOOK_EVERY_S = 1.0
 """How long lies between two looks at whether anybody serves the queue of what is followed."""
 
 
@@ -115,7 +115,7 @@ class _HeldUp:
     def __call__(self, job: "Job") -> None:
         """Look where it is time to, and tell."""
         if (now := monotonic()) >= self._look_at:
-            self._look_at = now + LOOK_S
+            self._look_at = now + LOOK_EVERY_S
             self._holdup([job.spec.queue] if job.state in WAITING else [])
 
 
