@@ -137,7 +137,8 @@ class Queue(Actions, Directories, Deprecated):
     def worker(self, id: str) -> LeaseHolder:
         """Return what a worker of this id does: claim, start, complete, fail, renew, release and more.
 
-        The id is whatever the program calls itself, 1 to 200 printable characters. Raises InvalidInput.
+        The id is whatever the program calls itself, 1 to 200 printable characters, and is who the log names. Whether a
+        claim is still good its fencing token says alone, so any worker may report on a job it has. Raises InvalidInput.
         """
         return LeaseHolder(self._engine, check_worker(id))
 

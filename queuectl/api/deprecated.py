@@ -78,6 +78,7 @@ BY_JOB: Final = frozenset(
 
 ARGUMENTS: Final[Mapping[str, Mapping[str, str]]] = {
     "fail": {"reason": "failure"},
+    "printed": {"run": "of"},
     "release": {"cause": "why"},
     "worker_stopped": {"cause": "why"},
 }
@@ -107,7 +108,9 @@ def _found(queue: Any, name: str) -> Callable[..., Any]:
     if name in MOVED:
         place, _, new = MOVED[name].rpartition(".")
         moved: Callable[..., Any] = getattr(getattr(queue, place) if place else queue, new)
-        return moved
+        if name not in ARGUMENTS:
+            return moved
+        return lambda *given, **named: moved(*given, **_renamed(name, named))
     return (_by_worker if name in BY_WORKER else _by_job)(queue, name)
 
 
@@ -118,6 +121,8 @@ def _renamed(name: str, named: Mapping[str, Any]) -> dict[str, Any]:
 
 def _by_worker(queue: Any, name: str) -> Callable[..., Any]:
     def call(*given: Any, **named: Any) -> Any:
+        if not given and "worker" not in named:
+            raise TypeError(f"Queue.{name}() lacks the argument 'worker'")
         worker, *rest = given or (named.pop("worker"),)
         return getattr(queue.worker(worker), BY_WORKER[name])(*rest, **_renamed(name, named))
 

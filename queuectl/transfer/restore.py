@@ -11,6 +11,7 @@ from .. import hints
 from ..core.progress import PartProgress
 from ..errors import StoreError
 from ..integrity.data_file_check import sound
+from ..store.directory import advice_on
 from ..system.files import exists
 from ..system.interrupts import own
 from ..system.queue_files import DATA_FILE
@@ -83,7 +84,7 @@ def _check_there(file: str) -> None:
 
 
 def _cannot_read(file: str, error: OSError) -> StoreError:
-    return StoreError(f"cannot restore {file}: {error.strerror}; see that it is there, and free space")
+    return StoreError(f"cannot restore {file}: {error.strerror}", hint=advice_on(error, "see that it is there"))
 
 
 def _check(file: str, staged: Path, manifest: dict[str, Any], progress: PartProgress | None) -> None:

@@ -110,3 +110,7 @@ def test_old_names_of_arguments_go_on(queue: Queue) -> None:
         queue.release(released, cause="not now")
     assert getattr(queue.history("b")[-1].event, "failure", None) == "signal"
     assert getattr(queue.history("a")[-1].event, "why", None) == "not now"
+    with pytest.warns(DeprecationWarning, match="printed"):
+        assert queue.printed(run="b") == b""
+    with pytest.warns(DeprecationWarning, match="claim"), pytest.raises(TypeError, match="worker"):
+        queue.claim()
