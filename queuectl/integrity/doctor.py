@@ -118,8 +118,10 @@ def _messages(directory: Path) -> Iterator[dict[str, Any]]:
             return
         with Store.open(directory, create=False, read_only=True) as store:
             yield from _findings("open", iter(()))
+            skipped = VIEW_CHECKS if layout.version_of(store) < layout.VIEWS_VERSION else frozenset[str]()
             for name, check in STORE_CHECKS.items():
-                yield from _checked(name, check, store)
+                if name not in skipped:
+                    yield from _checked(name, check, store)
     except QueuectlError as error:
         yield Finding("open", "problem", str(error), _way_out(error))._asdict()
 
@@ -362,3 +364,6 @@ STORE_CHECKS: Final[dict[str, Callable[[Store], Iterator[Trouble]]]] = {
     "leftovers": _leftovers,
 }
 """Name of a check -> what asks the open store."""
+
+VIEW_CHECKS: Final = frozenset({"workers", "waiting", "retries", "dead letters", "shell"})
+"""What reads the views, and is left out where they are an older release's: the check of the views says so."""

@@ -6,7 +6,7 @@ of the log away meanwhile.
 
 import time
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,7 @@ from ..store.directory import COMPACT_LOCK, lock
 from ..store.event_reader import cut_of, stream_key
 from ..store.store import Store, Transaction, key_of
 from ..store.tables import LOG, STREAMS, fault_of_meta
-from ..system.interrupts import suppress_own
+from ..system.interrupts import own
 from ..system.subprocess_task import Message
 from .archive_check import Provenance, ahead_of_log
 from .findings import of_error, problem, problems, seconds_since
@@ -63,9 +63,14 @@ def _walk(
 @contextmanager
 def _retention_waits(path: Path) -> Iterator[None]:
     """Keep retention from dropping events meanwhile; a process that may not write to the directory cannot."""
-    with ExitStack() as held:
-        with suppress_own(OSError, StoreError):
-            held.enter_context(lock(path / COMPACT_LOCK, wait=True))
+    is_held = False
+    try:
+        with lock(path / COMPACT_LOCK, wait=True):
+            is_held = True
+            yield
+    except own(OSError, StoreError):
+        if is_held:
+            raise
         yield
 
 

@@ -1,7 +1,9 @@
 """Where lie the events that retention let go? `archives`: directory -> the last segment sealed there."""
 
-from ..events.types import Frozen, RetentionApplied
+from ..events.types import RETENTION_STREAM, Frozen, RetentionApplied
+from ..store.event_reader import EventReader
 from ..store.store import Transaction
+from .layout import VIEWS_VERSION, version_in
 from .row_codec import pack, scan, unpacker, write
 
 TABLE = "archives"
@@ -34,7 +36,14 @@ def apply(txn: Transaction, event: RetentionApplied) -> None:
 
 
 def known(txn: Transaction) -> dict[str, SealedSegment]:
-    """Return each directory, with the last segment sealed there."""
+    """Return each directory, with the last segment sealed there.
+
+    Who checks a store changes nothing in it: where its views are still an older release's, the log tells.
+    """
+    if version_in(txn) < VIEWS_VERSION:
+        told = [recorded.event for recorded in EventReader(txn).read_stream(RETENTION_STREAM)]
+        sealed = [SealedSegment(event.archive, event.sha256) for event in told if isinstance(event, RetentionApplied)]
+        return {segment_directory(each.segment): each for each in sealed}
     return {key.decode(): _unpack(row) for key, row in scan(txn, TABLE)}
 
 

@@ -18,11 +18,21 @@ views".
 
 def is_outdated(store: Store) -> bool:
     """Whether an older queuectl laid the views out; raises NewerFormat where a newer one did."""
-    with store.read() as txn:
-        found = int(txn.get(META, VERSION_OF_VIEWS) or b"0")
+    found = version_of(store)
     if found > VIEWS_VERSION:
         raise NewerFormat(f"the version of the views at {store.path}", found, VIEWS_VERSION)
     return found < VIEWS_VERSION
+
+
+def version_of(store: Store) -> int:
+    """Return which layout the views of a store have."""
+    with store.read() as txn:
+        return version_in(txn)
+
+
+def version_in(txn: Transaction) -> int:
+    """Return which layout the views have."""
+    return int(txn.get(META, VERSION_OF_VIEWS) or b"0")
 
 
 def stamp(txn: Transaction) -> None:

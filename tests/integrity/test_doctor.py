@@ -124,6 +124,16 @@ def test_views_that_are_behind_are_told(path: Path, change: Callable[[Any], None
     assert here(path)[check].do == do
 
 
+def test_views_of_an_older_release_are_not_read(path: Path) -> None:
+    """Rows as an older release wrote them are told once, as what the next verb makes anew, and never as damage."""
+    with Store.open(path, create=False) as store, store.write() as txn:
+        txn.put("meta", b"views", b"3")
+        for key, _ in list(txn.scan("jobs")):
+            txn.put("jobs", key, b"\x90")
+        txn.put("marks", b"applied", b"\x01")
+    assert {name: finding.state for name, finding in here(path).items()} == {"views": "warning"}
+
+
 def test_killed_readers(path: Path) -> None:
     """Slots of readers that were killed are freed, and that is all well then."""
     with Queue.open(path):  # the first to open it would make all slots anew

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -22,7 +24,7 @@ from queuectl.errors import InvalidInput, NoQueue
 from queuectl.events.append import Append
 from queuectl.events.hash_chain import link
 from queuectl.events.types import Enqueued, Recorded, Removed, RetentionApplied
-from queuectl.integrity import verify_task
+from queuectl.integrity import data_file_check, log_check, verify_task
 from queuectl.integrity.verify import Verified, verify
 from queuectl.store import log_rows
 from queuectl.store.directory import REPLAY_LOCK
@@ -78,6 +80,34 @@ def test_the_log_alone(path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_retention_beside_it_is_no_damage(path: Path) -> None:
+    """Where retention lets events go while the log is read, it is read once more, with retention held off."""
+    messages = log_check.messages(path, {}, log_only=True)
+    told = [next(messages), next(messages)]
+    words = [sys.executable, "-m", "queuectl", "--db", str(path), "compact", "--older-than", "0s", "--json"]
+    done = json.loads(subprocess.run(words, capture_output=True, check=True, timeout=60).stdout)
+    assert done["events"] > 0
+    told += messages
+    assert [each for each in told if each["is"] == "problem"] == []
+    [head] = [each for each in told if each["is"] == "head"]
+    assert head["cut"] > 0, "it was read again, as retention has left it"
+
+
+def test_an_archive_of_an_older_release_is_found(path: Path) -> None:
+    """Where the views are still an older release's, the log says where the archive lies: verify and restore need it."""
+    with Queue.open(path) as queue:
+        queue.admin.compact(older_than_s=0)
+        whole = queue.admin.verify()
+    with Store.open(path, create=False) as store, store.write() as txn:
+        txn.put("meta", b"views", b"3")
+        for key, row in list(txn.scan("archives")):
+            txn.put("archives", key, row[:-4])
+    again = verify(path)
+    assert (again.problems, again.parts["archive"]["segments"]) == ([], whole.parts["archive"]["segments"])
+    sound = data_file_check.check(path)
+    assert (sound.segments, sound.archives) == (1, ["archive"])
+
+
 def test_an_empty_queue(tmp_path: Path) -> None:
     """A queue without events is sound, and so is a checkpoint of it."""
     Queue.open(tmp_path / "q").close()
