@@ -3,6 +3,9 @@
 SHOWN_CHARS = 100
 """How much of a value an error shows."""
 
+_NAME_CHARS = 4096
+"""The longest path that Linux opens."""
+
 
 def shown(value: object, *, most: int = SHOWN_CHARS) -> str:
     """Return what a value looks like, on one line and cut after `most` characters, whatever it is; never raises.
@@ -22,6 +25,11 @@ def shown(value: object, *, most: int = SHOWN_CHARS) -> str:
         text = re.sub(r"(?<!\\)\\udc([89a-f][0-9a-f])", r"\\x\1", text)
     cut = text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
     return cut if cut.isprintable() else "".join(char if char.isprintable() else "?" for char in cut)
+
+
+def named(name: str) -> str:
+    """Return the name of a file as it is where it is printable and no longer than one can be, else as shown() does."""
+    return name if name.isprintable() and len(name) <= _NAME_CHARS else shown(name)
 
 
 def shown_with_kind(value: object) -> str:

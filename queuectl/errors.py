@@ -6,6 +6,7 @@ found, and what to do next. The command line maps a class to an exit code; nothi
 
 from . import hints
 from .display import as_typed, shown
+from .escaping import escape
 
 _ID_CHARS = 200
 """How much of an id: more than any has."""
@@ -22,9 +23,8 @@ class QueuectlError(Exception):
     """
 
     def __init__(self, message: str = "", *, hint: str = "") -> None:
-        self.message = message
-        self.hint = hint
-        super().__init__(f"{message}; {hint}" if hint else message)
+        self.message, self.hint = escape(message), escape(hint)  # a path may hold anything
+        super().__init__(f"{self.message}; {self.hint}" if hint else self.message)
 
     @property
     def at_a_prompt(self) -> str:

@@ -105,7 +105,9 @@ class Admin(Opened, called="Queue.admin"):
         Raises InvalidInput where the directory is there already, what `Queue.as_of` raises for the moment, and
         StoreError.
         """
-        moment = as_of.moment_named(self._store, position, at=at, at_us=at_us, now_us=self._clock.now_us())
+        moment = as_of.moment_named(
+            self._store, position, at=at, at_us=at_us, now_us=self._clock.now_us(), field="until"
+        )
         return branch.branch(self._store, moment, Path(into), progress)
 
     def verify(

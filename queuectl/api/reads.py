@@ -232,5 +232,7 @@ class Reads(History):
         Raises InvalidInput for no moment or two, and for one before the log begins or still to come, Archived where
         retention has taken out its events.
         """
-        moment = as_of.moment_named(self._store, position, at=at, at_us=at_us, now_us=self._clock.now_us())
+        moment = as_of.moment_named(
+            self._store, position, at=at, at_us=at_us, now_us=self._clock.now_us(), field="as_of"
+        )
         return as_of.Past(self._store, moment, progress)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..errors import InvalidInput
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -40,7 +42,11 @@ class Session:
         from .output.progress import LazyBar
 
         shown = self._opened.enter_context(LazyBar("Going back"))
-        return self._opened.enter_context(queue.as_of(as_of.position, at_us=as_of.at_us, progress=shown.done))
+        try:
+            past = queue.as_of(as_of.position, at_us=as_of.at_us, progress=shown.done)
+        except InvalidInput as error:  # the option is typed with another sign than the method is
+            raise type(error)("as-of", error.found, error.expected, hint=error.hint) from None
+        return self._opened.enter_context(past)
 
     def created(self) -> "Queue":
         """Return the queue, made now where there is none; for verbs that bring something into being."""

@@ -94,7 +94,8 @@ def when_us(value: When, *, now_us: int, ahead: bool, field: str) -> int:
     if isinstance(value, str):
         return parse_time_us(value, now_us=now_us, ahead=ahead, field=field)
     if isinstance(value, timedelta):
-        at_us = (value if ahead else -value) // _MICROSECOND + now_us
+        distance_us = value // _MICROSECOND  # a number before it is turned round: the longest timedelta has no opposite
+        at_us = now_us + (distance_us if ahead else -distance_us)
     else:
         at_us = time_us(value, field=field) if isinstance(value, datetime) else _numbered_us(value)
     if not 0 <= at_us <= LATEST_US:

@@ -18,7 +18,8 @@ from ..core.progress import Progress
 from ..core.request import check_count, check_queue
 from ..core.results import Status, WorkerInfo
 from ..core.settings import Settings
-from ..core.times import When, time_json, when_us
+from ..core.times import LATEST_US, TIMES, When, time_json, when_us
+from ..display import shown
 from ..errors import Archived, InvalidInput, JobNotFound, NotAQueue, StoreError, Unusable
 from ..events.codec import decode_all
 from ..events.types import RETENTION_STREAM, Enqueued, Recorded
@@ -44,10 +45,14 @@ class Moment(NamedTuple):
     at_us: int
 
 
-def moment_named(store: Store, position: int | None, *, at: When | None, at_us: int | None, now_us: int) -> Moment:
+def moment_named(
+    store: Store, position: int | None, *, at: When | None, at_us: int | None, now_us: int, field: str
+) -> Moment:
     """Return the moment that was named in one of three ways; raises InvalidInput for none and for two.
 
-    Raises what moment_at() does.
+    `field` is what errors call it.
+
+    Raises what _moment_at() does.
     """
     named = [name for name, value in (("position", position), ("at", at), ("at_us", at_us)) if value is not None]
     if not named:
@@ -55,11 +60,13 @@ def moment_named(store: Store, position: int | None, *, at: When | None, at_us: 
     if len(named) > 1:
         raise InvalidInput(named[1], f"{named[0]} as well", f"either {named[0]} or {named[1]}")
     at_us = at_us if at is None else when_us(at, now_us=now_us, ahead=False, field="at")
+    if at_us is not None and at_us > LATEST_US:
+        raise InvalidInput(field, shown(at_us), TIMES)
     with store.read() as txn:
-        return moment_at(txn, position, at_us, now_us)
+        return _moment_at(txn, position, at_us, now_us=now_us, field=field)
 
 
-def moment_at(txn: Transaction, position: int | None, at_us: int | None, now_us: int) -> Moment:
+def _moment_at(txn: Transaction, position: int | None, at_us: int | None, *, now_us: int, field: str) -> Moment:
     """Return the moment of a position, or of a time, that the log can tell of.
 
     Raises InvalidInput for one before the log's beginning or still to come, Archived for one whose
@@ -68,27 +75,28 @@ def moment_at(txn: Transaction, position: int | None, at_us: int | None, now_us:
     log = EventReader(txn)
     head, cut = log.head(), log.cut()
     if head == 0:
-        raise Unusable("as_of", "an empty log", "a queue in which something has happened")
+        raise Unusable(field, "an empty log", "a queue in which something has happened")
     if at_us is not None:
-        return _moment_of_time(txn, log, at_us, max(now_us, log.last_at_us))
+        return _moment_of_time(txn, at_us, now_us=max(now_us, log.last_at_us), field=field)
     if position is not None and position < 1:
-        raise InvalidInput("as_of", f"position {position}", f"one from {max(cut, 1)} to {head}, the last event's")
+        raise InvalidInput(field, f"position {position}", f"one from {max(cut, 1)} to {head}, the last event's")
     if position is None or position > head:
-        raise Unusable("as_of", f"position {position}", f"one from {max(cut, 1)} to {head}, the last event's")
+        raise Unusable(field, f"position {position}", f"one from {max(cut, 1)} to {head}, the last event's")
     if position < cut:
         raise Archived(f"position {position}", cut)
     return Moment(position, log.at(position).at_us if not log.is_gone(position) else log.at(_next(log, cut)).at_us)
 
 
-def _moment_of_time(txn: Transaction, log: EventReader, at_us: int, now_us: int) -> Moment:
+def _moment_of_time(txn: Transaction, at_us: int, *, now_us: int, field: str) -> Moment:
+    log = EventReader(txn)
     if at_us > now_us:
-        raise Unusable("as_of", time_json(at_us) or "", f"a time that has passed; it is {time_json(now_us)}")
+        raise Unusable(field, time_json(at_us) or "", f"a time that has passed; it is {time_json(now_us)}")
     position = jobs.position_at(txn, at_us)
     if position <= (cut := log.cut()) and cut:
         raise Archived(time_json(at_us) or "", cut)
     if position == 0:
         begun = time_json(log.at(1).at_us)
-        raise InvalidInput("as_of", time_json(at_us) or "", f"a time from {begun} on, when the log begins")
+        raise InvalidInput(field, time_json(at_us) or "", f"a time from {begun} on, when the log begins")
     return Moment(position, at_us)
 
 

@@ -7,10 +7,10 @@ the first commit.
 import os
 from pathlib import Path
 from struct import pack, unpack_from
-from typing import Final
+from typing import Final, NoReturn
 
 from .. import hints
-from ..errors import LogLost, NoQueue
+from ..errors import LogLost, NoQueue, NotAQueue
 from ..system.files import exists, is_entry, open_private, remove
 from ..system.interrupts import own, suppress_own
 from ..system.queue_files import DATA_FILE, DIRECTORIES, LMDB_LOCK_FILE, REPLACED
@@ -40,7 +40,7 @@ def refuse_no_queue(path: Path) -> None:
 
 def refuse_lost(path: Path) -> None:
     """Refuse a data file that is gone, or holds nothing, if a queue was at work here before; raises StoreError."""
-    signs = [name for name in _LIVED if is_entry(path / name)]
+    signs = _signs(path)
     # The file is looked at after them, or once more: whoever made a queue meanwhile may have begun to work.
     if signs and is_entry(path / DATA_FILE):
         if holds_nothing(path):
@@ -52,6 +52,21 @@ def refuse_lost(path: Path) -> None:
         raise LogLost(str(path), "is gone", signs[0], hints.RESTORE)
 
 
+def refuse_unreadable(path: Path, found: str) -> NoReturn:
+    """Refuse a data file that is none of LMDB's: another program's, unless a queue was at work here before.
+
+    Raises LogLost or NotAQueue.
+    """
+    found = f"is not a sound LMDB file ({found})"
+    if signs := _signs(path):
+        raise LogLost(str(path), found, signs[0], hints.RESTORE_FORCE)
+    raise NotAQueue(str(path), f"data.mdb {found}")
+
+
+def _signs(path: Path) -> list[str]:
+    return [name for name in _LIVED if is_entry(path / name)]
+
+
 def _holds_anything(directory: Path) -> bool:
     try:
         return any(entry.name not in NOBODYS for entry in directory.iterdir())
@@ -61,7 +76,7 @@ def _holds_anything(directory: Path) -> bool:
 
 def is_half_made(path: Path) -> bool:
     """Whether the data file in a directory is the beginning of a new one, and no sign of an earlier one is there."""
-    return holds_nothing(path) and not any(is_entry(path / name) for name in _LIVED)
+    return holds_nothing(path) and not _signs(path)
 
 
 def holds_nothing(path: Path) -> bool:

@@ -15,7 +15,7 @@ from typing import Final
 import lmdb
 from lmdb import _envid
 
-from ..errors import FileDeleted, NotAQueue, StoreError
+from ..errors import FileDeleted, StoreError
 from ..system import lock_wait
 from ..system.files import new_file
 from ..system.host import inheritable
@@ -23,6 +23,7 @@ from ..system.interrupts import own, suppress_own
 from ..system.queue_files import DATA_FILE, LMDB_LOCK_FILE
 from ..system.scope import scope
 from .directory import advice_on, file_at, refuse_irregular
+from .half_made import refuse_unreadable
 from .memory_map import is_small, open_mapped
 from .txn_locks import ReaderLock, WriterLock
 from .writable import READ_ONLY, is_read_only
@@ -329,7 +330,7 @@ def _open_patiently(path: Path, wanted: int, *, read_only: bool, passing: bool) 
                 ) from error
             time.sleep(_PAUSE_S)
         except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError) as error:
-            raise NotAQueue(str(path), f"data.mdb is not a sound LMDB file ({error})") from error
+            refuse_unreadable(path, str(error))
         except own(lmdb.Error, OSError) as error:
             raise _unopened(path, error) from error
 

@@ -15,7 +15,7 @@ from typing import IO, Any, Final
 from .. import hints
 from ..core.event_limits import check
 from ..core.progress import PartProgress
-from ..display import shown
+from ..display import named, shown
 from ..errors import CorruptLog, NewerFormat, StoreError
 from ..events.codec import decode
 from ..events.hash_chain import GENESIS, Chain, link
@@ -103,7 +103,7 @@ class _Lines:
 
     def __init__(self, source: IO[bytes], name: str) -> None:
         self._source = source
-        self._name = name
+        self._name = named(name)
         self.number = 0
 
     def __iter__(self) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Durations, times and paths are taken in every form that Python has for them."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -138,3 +139,45 @@ def test_a_path_is_a_text_or_a_path(queue: Queue, tmp_path: Path) -> None:
         assert queue.admin.import_jobs([file], format="jobs-json").read == 0
     queue.admin.verify(write_to=tmp_path / "checkpoint")
     assert queue.admin.verify(against=[str(tmp_path / "checkpoint")]).problems == []
+
+
+_TOO_FAR: dict[str, Any] = {
+    "timedelta.max": timedelta.max,
+    "timedelta.min": timedelta.min,
+    "inf": float("inf"),
+    "-inf": -float("inf"),
+    "nan": float("nan"),
+    "1e300": 1e300,
+    "2**63": 2**63,
+    "-10**30": -(10**30),
+    "10**5000": 10**5000,
+}
+
+
+@pytest.mark.parametrize("far", _TOO_FAR.values(), ids=_TOO_FAR)
+def test_a_time_too_far_away_is_refused_under_its_name(queue: Queue, tmp_path: Path, far: Any) -> None:
+    """Whatever takes a time raises InvalidInput for one that no clock shows, in one line."""
+    queue.enqueue("true", id="a")
+    asked: dict[str, Callable[[], Any]] = {
+        "since": lambda: queue.jobs(since=far),
+        "until": lambda: queue.jobs(until=far),
+        "run_at": lambda: queue.enqueue("true", run_at=far),
+        "at": lambda: queue.as_of(at=far),
+        "at ": lambda: queue.admin.branch(tmp_path / "second", at=far),
+    }
+    for field, ask in asked.items():
+        with pytest.raises(InvalidInput) as raised:
+            ask()
+        assert raised.value.field == field.strip()
+        assert len(str(raised.value)) < 400
+    assert not (tmp_path / "second").exists()
+    assert [job.id for job in queue.jobs()] == ["a"]
+
+
+def test_a_moment_after_the_year_9999_is_refused(queue: Queue, tmp_path: Path) -> None:
+    """Also in microseconds, which the storage's numbers would have room for."""
+    queue.enqueue("true", id="a")
+    with pytest.raises(InvalidInput, match=r"^as_of: found 9223372036854775807; expected a time"):
+        queue.as_of(at_us=2**63 - 1)
+    with pytest.raises(InvalidInput, match=r"^until: found 9223372036854775807; expected a time"):
+        queue.admin.branch(tmp_path / "second", at_us=2**63 - 1)

@@ -1,9 +1,12 @@
 """Files that are not a queue's own, under names that nobody would choose, in its directories: nothing stops at one."""
 
+import io
 import os
 from pathlib import Path
 
-from queuectl import Queue
+import pytest
+
+from queuectl import NoQueue, Queue, StoreError
 from queuectl.integrity.doctor import examine
 from queuectl.liveness import lock_file
 from queuectl.worker import start_worker
@@ -54,3 +57,31 @@ def test_a_backup_leaves_them_out_and_can_be_restored(queue: Queue, tmp_path: Pa
     queue.admin.backup(tmp_path / "b")
     Queue.restore(tmp_path / "b", tmp_path / "other")
     assert len(list((tmp_path / "other" / "archive").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("jobs \u00e9.jsonl", "cannot import jobs \u00e9.jsonl: the file is empty"),
+        ("\x1b[2J", r"cannot import '\x1b[2J': the file is empty"),
+        ("\0", r"cannot import '\x00': the file is empty"),
+        ("\ud800", r"cannot import '\ud800': the file is empty"),
+        ("n" * 100_000, f"cannot import '{'n' * 99}... (100,002 characters): the file is empty"),
+    ],
+    ids=["plain", "escape", "nul", "surrogate", "long"],
+)
+def test_an_import_is_told_by_a_name_that_commands_nothing(tmp_path: Path, name: str, told: str) -> None:
+    """Escaped and cut in the error; a plain one is told as it is."""
+    with pytest.raises(StoreError) as raised:
+        Queue.import_export(io.BytesIO(), tmp_path / "q", name=name)
+    assert raised.value.message.startswith(told)
+
+
+@pytest.mark.parametrize(("name", "told"), [("a\nc", r"a\nc"), ("\x1b[2J", r"\x1b[2J"), ("w\udcff", r"w\xff")])
+def test_a_path_is_told_in_one_line(tmp_path: Path, name: str, told: str) -> None:
+    """An error about a directory of a strange name has nothing in it that could command a terminal."""
+    with pytest.raises(NoQueue) as raised:
+        Queue.open(tmp_path / name, create=False)
+    assert raised.value.message == f"no queue at {tmp_path}/{told}"
+    assert str(raised.value).isprintable()
+    assert raised.value.path == str(tmp_path / name)

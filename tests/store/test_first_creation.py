@@ -7,7 +7,7 @@ import lmdb
 import pytest
 
 from queuectl import NoQueue, Queue
-from queuectl.errors import StoreError
+from queuectl.errors import LogLost, NotAQueue, StoreError
 from queuectl.integrity.doctor import examine
 from queuectl.integrity.verify import verify
 from queuectl.projections.upgrade import needed
@@ -80,6 +80,39 @@ def test_a_lost_queue_is_not_made_anew(first: bytes, tmp_path: Path, sign: str, 
     [found] = [each for each in examine(tmp_path / "q") if each.check == "open"]
     assert (found.state, "data.mdb is empty" in found.found) == ("problem", True)
     assert data.read_bytes() == content
+
+
+@pytest.mark.parametrize("sign", ["outputs", "workers", "archive", None])
+def test_a_data_file_that_is_none_is_damage_where_a_queue_worked_beside_it(tmp_path: Path, sign: str | None) -> None:
+    """A backup is the way out there, and another directory where nothing says that it was a queue's."""
+    Queue.open(tmp_path / "q").close()
+    if sign:
+        (tmp_path / "q" / sign).mkdir(exist_ok=True)
+    data = tmp_path / "q" / "data.mdb"
+    with data.open("r+b") as file:
+        file.write(b"\xa5" * 8192)
+    content = data.read_bytes()
+    kind, way_out = (LogLost, "restore a backup (`queuectl restore FILE --force`)") if sign else (NotAQueue, "--db")
+    for create, read_only in ((True, False), (False, False), (False, True)):
+        with pytest.raises(kind) as raised:
+            Queue.open(tmp_path / "q", create=create, read_only=read_only)
+        assert "is not a sound LMDB file" in raised.value.message
+        assert way_out in raised.value.hint
+    [found] = [each for each in examine(tmp_path / "q") if each.check == "open"]
+    assert (found.state, found.do) == ("problem", "queuectl restore FILE --force" if sign else "queuectl restore FILE")
+    assert data.read_bytes() == content
+
+
+def test_a_queue_whose_data_file_is_none_is_restored_over_it(tmp_path: Path) -> None:
+    """What the error says to type brings it back."""
+    with Queue.open(tmp_path / "q") as queue:
+        completed(queue, "a")
+        queue.admin.backup(tmp_path / "backup")
+    (tmp_path / "q" / "workers").mkdir(exist_ok=True)
+    (tmp_path / "q" / "data.mdb").write_bytes(b"\xa5" * 65536)
+    Queue.restore(tmp_path / "backup", tmp_path / "q", force=True)
+    with Queue.open(tmp_path / "q", create=False) as queue:
+        assert queue.job("a").state == "completed"
 
 
 @pytest.mark.parametrize("size", ["none", "first pages"])

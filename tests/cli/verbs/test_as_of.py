@@ -71,9 +71,20 @@ def test_a_moment_that_cannot_be_told_is_refused(
     """In one line, with what would be taken; what no queue will ever be able to tell is no value at all."""
     cli("enqueue", "a", "true")
     done = cli(*verb.split(), *(["a"] if verb == "show" else []), f"--as-of={moment}", code=code)
-    assert done.stderr.replace("_", "-").startswith("Error: as-of: found ")  # the option, or what Python calls it
+    assert done.stderr.startswith("Error: as-of: found ")
     assert told in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("moment", ["0", "99999", "5m ago", "in 2h", "-1", "soon"])
+def test_a_second_queue_of_no_moment_is_refused_by_the_option_that_was_typed(
+    cli: CommandLine, tmp_path: Path, moment: str
+) -> None:
+    """replay names --until, whatever is wrong with it, and makes nothing."""
+    cli("enqueue", "a", "true")
+    done = cli("replay", f"--until={moment}", "--into", str(tmp_path / "second"), code=None)
+    assert done.stderr.startswith("Error: until: found ")
+    assert not (tmp_path / "second").exists()
 
 
 def test_what_does_not_go_together_is_refused(cli: CommandLine, tmp_path: Path) -> None:
