@@ -120,16 +120,6 @@ DASHBOARD_ADDRESS: Final = "use the address that `queuectl dashboard` printed"
 DASHBOARD_TERMINAL: Final = "the terminal of `queuectl dashboard` tells more; please report it"
 
 
-def through_zstd(backup: str) -> str:
-    """Return how a backup is written that zstd compresses."""
-    return f"type: queuectl backup - | zstd > {backup}"
-
-
-def from_zstd(backup: str) -> str:
-    """Return how a backup is restored that zstd compressed."""
-    return f"type: zstd -dc {backup} | queuectl restore -"
-
-
 # Commands alone, as `doctor` and `status` name them
 
 ELSEWHERE: Final = "queuectl --db LOCAL_DIRECTORY ..."

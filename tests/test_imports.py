@@ -58,7 +58,7 @@ HOMES = {  # library -> the modules that know it
     "lmdb": "store.*",
     "msgspec": "system.packing events.* core.* projections.* engine.* queries.* cli.output.event_text store.damage",
     "msgpack": "system.packing system.untrusted events.codec events.audit projections.row_codec retention.segment",
-    "zstandard": "retention.segment history.snapshot_files",
+    "zstandard": "retention.segment history.snapshot_files transfer.backup_format",
     "click": "cli.*",
     "rich": "cli.*",
     "textual": "cli.top.*",

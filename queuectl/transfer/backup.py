@@ -36,7 +36,7 @@ from ..system.interrupts import own
 from ..system.queue_files import ARCHIVE, DATA_FILE, SEGMENT
 from ..version import __version__
 from . import backup_format
-from .backup_format import BackupWriter
+from .backup_format import BackupWriter, Compression
 
 TO_STDOUT: Final = "-"
 
@@ -63,13 +63,12 @@ def back_up(store: Store, file: str, *, force: bool, progress: PartProgress | No
     """
     if file == TO_STDOUT:
         with _workshop(None) as shop:
-            return _write(store, sys.stdout.buffer, shop, compressed=False, progress=progress)
+            return _write(store, sys.stdout.buffer, shop, compression=None, progress=progress)
     target = Path(os.path.normpath(absolute(file)))  # symbolic links stay
     _check_target(target, force)
     with _workshop(target.parent, is_named=not is_below(target, store.path)) as shop:
         with _told(target), new_file(shop / "backup") as sink:
-            compressed = target.name.endswith((".gz", ".tgz"))
-            done = _write(store, sink, shop, compressed=compressed, progress=progress)
+            done = _write(store, sink, shop, compression=_compression_of(target.suffix), progress=progress)
             sink.flush()
             os.fsync(sink.fileno())
         _read_back(shop / "backup", done, progress)
@@ -77,9 +76,12 @@ def back_up(store: Store, file: str, *, force: bool, progress: PartProgress | No
     return done
 
 
+def _compression_of(suffix: str) -> Compression | None:
+    """Return how a file is compressed that ends so."""
+    return "gzip" if suffix in (".gz", ".tgz") else "zstd" if suffix in (".zst", ".tzst") else None
+
+
 def _check_target(target: Path, force: bool) -> None:
-    if target.suffix == ".zst":
-        raise StoreError(f"cannot write {target}: no zstd is built in", hint=hints.through_zstd(target.name))
     if is_directory(target):
         raise StoreError(f"cannot write {target}: it is a directory", hint="name a file in it")
     if exists(target) and not force:
@@ -106,7 +108,9 @@ def _told(target: Path) -> Iterator[None]:
         raise StoreError(f"cannot write {target}: {error.strerror}; nothing of it was kept") from None
 
 
-def _write(store: Store, sink: IO[bytes], shop: Path, *, compressed: bool, progress: PartProgress | None) -> BackedUp:
+def _write(
+    store: Store, sink: IO[bytes], shop: Path, *, compression: Compression | None, progress: PartProgress | None
+) -> BackedUp:
     begun = time.time()
     early = shop / storage.TABLE
     had = _link_outputs(store.path, early)
@@ -115,7 +119,7 @@ def _write(store: Store, sink: IO[bytes], shop: Path, *, compressed: bool, progr
     files = _files(store.path, early, had, found.segments)
     bytes_of_files = sum(found_size for _, _, found_size in files)
     tell = _counting("Writing", size + bytes_of_files, progress)
-    writer = BackupWriter(sink, compressed=compressed, at_s=begun, progress=tell)
+    writer = BackupWriter(sink, compression=compression, at_s=begun, progress=tell)
     told = {"data_bytes": size, "files": len(files), "file_bytes": bytes_of_files}
     try:
         for name, path, found_size in [(DATA_FILE, shop / DATA_FILE, size), *files]:

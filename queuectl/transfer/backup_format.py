@@ -16,7 +16,9 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from re import ASCII, fullmatch
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Literal
+
+import zstandard
 
 from .. import hints
 from ..display import shown
@@ -41,6 +43,11 @@ _TEXT_CHARS: Final = 100
 _SPARSE: Final = (tarfile.GNUTYPE_SPARSE, tarfile.CONTTYPE)
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 
+_LARGEST_WINDOW_BYTES: Final = 1 << 27
+"""More memory than any level of zstd asks for unless it is told to (`--long`)."""
+
+Compression = Literal["gzip", "zstd"]
+
 BytesDone = Callable[[int], None]
 """Called with the bytes done since it was called last."""
 
@@ -51,14 +58,16 @@ def is_member_name(name: str) -> bool:
 
 
 class BackupWriter:
-    """Writes a backup, member by member; `compressed`: by gzip."""
+    """Writes a backup, member by member."""
 
-    def __init__(self, sink: IO[bytes], *, compressed: bool, at_s: float, progress: BytesDone | None = None) -> None:
+    def __init__(
+        self, sink: IO[bytes], *, compression: Compression | None, at_s: float, progress: BytesDone | None = None
+    ) -> None:
         self._at_s = int(at_s)
         self._progress = progress
-        self._gzip = gzip.GzipFile(fileobj=sink, mode="wb", compresslevel=1, mtime=0) if compressed else None
+        self._compressor = None if compression is None else _compressor(sink, compression)
         self._tar = tarfile.open(  # noqa: SIM115 - finish() closes it
-            fileobj=self._gzip or sink, mode="w|", format=tarfile.GNU_FORMAT
+            fileobj=self._compressor or sink, mode="w|", format=tarfile.GNU_FORMAT
         )
         self._digest = sha256()
         self._add_text(MAGIC, f"{FORMAT}\n")
@@ -74,15 +83,15 @@ class BackupWriter:
         told = {"format": FORMAT, **manifest, "members_sha256": self._digest.hexdigest()}
         self._add_text(MANIFEST, json.dumps(told, indent=2) + "\n")
         self._tar.close()
-        if self._gzip is not None:
-            self._gzip.close()
+        if self._compressor is not None:
+            self._compressor.close()
 
     def abandon(self) -> None:
         """Write no more: unfinished, both would try to finish by themselves when they are collected."""
         stream: Any = self._tar.fileobj
         stream.closed = True
-        if self._gzip is not None:
-            self._gzip.fileobj = None  # type: ignore[assignment]  # as closing it leaves it
+        if isinstance(self._compressor, gzip.GzipFile):
+            self._compressor.fileobj = None  # type: ignore[assignment]  # as closing it leaves it
 
     def _add_text(self, name: str, text: str) -> None:
         self._tar.addfile(self._info(name, len(text)), io.BytesIO(text.encode()))
@@ -102,12 +111,23 @@ def read(source: IO[bytes], name: str, *, into: Path | None, progress: BytesDone
     with _told(name):
         buffered = source if isinstance(source, io.BufferedReader) else io.BufferedReader(source)  # type: ignore[type-var]
         start = buffered.peek(4)[:4]
+        plain: Any = buffered
         if start == _ZSTD:
-            raise StoreError("it is compressed by zstd", hint=hints.from_zstd(name))
-        plain: Any = gzip.GzipFile(fileobj=buffered) if start[:2] == _GZIP else buffered
+            plain = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW_BYTES).stream_reader(
+                buffered, read_across_frames=True
+            )
+        elif start[:2] == _GZIP:
+            plain = gzip.GzipFile(fileobj=buffered)
         members = _Members(plain)
         made_as = _check_magic(members, name)
         return _read_members(members, made_as, into, progress)
+
+
+def _compressor(sink: IO[bytes], compression: Compression) -> Any:
+    """Return what compresses what is written to it into a file, and leaves that open when it is closed."""
+    if compression == "gzip":
+        return gzip.GzipFile(fileobj=sink, mode="wb", compresslevel=1, mtime=0)
+    return zstandard.ZstdCompressor(level=3, write_checksum=True).stream_writer(sink, closefd=False)
 
 
 class _Members:
@@ -258,7 +278,7 @@ def _told(name: str) -> Iterator[None]:
         raise
     except StoreError as error:
         raise StoreError(f"cannot use {name} as a backup: {error.message}", hint=error.hint) from None
-    except own(EOFError, ValueError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
+    except own(EOFError, ValueError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError, tarfile.TarError) as error:
         told = str(error) or "it ends too early"
         raise StoreError(f"cannot use {name} as a backup: it was cut short, or is none ({told})") from None
 

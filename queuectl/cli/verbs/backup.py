@@ -17,7 +17,7 @@ from ..session import Session, pass_session
     examples=(
         "queuectl backup /var/backups/queue.tar",
         "queuectl backup --force queue.tar.gz",
-        "queuectl backup - | zstd > queue.tar.zst",
+        "queuectl backup queue.tar.zst",
     ),
 )
 @click.argument("file", type=filled, metavar="FILE")
