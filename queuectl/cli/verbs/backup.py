@@ -28,7 +28,7 @@ def command(session: Session, *, file: str, force: bool, as_json: bool) -> None:
     """Write a backup to FILE while workers go on.
 
     It is a tar with the log, the views, what runs printed and the archive; compressed where the name
-    ends in .gz. It is checked before it gets its name: FILE is whole, or not there. - is stdout.
+    ends in .gz or .zst. It is checked before it gets its name: FILE is whole, or not there. - is stdout.
     """
     if file == "-" and sys.stdout.isatty():
         raise click.UsageError("a backup is no text; send it into a file or a pipe")
