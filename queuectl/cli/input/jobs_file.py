@@ -139,5 +139,3 @@ def enqueue_file(queue: "Queue", jobs: Jobs, *, skip_existing: bool, reason: str
             return queue.enqueue_many(requests, skip_existing=skip_existing, progress=shown.done, reason=reason)
         except InvalidLine as error:
             raise InvalidLine(jobs.line_of(error.line), error.error, enqueued=error.enqueued) from None
-        except InvalidInput as error:  # how the queue refuses a request that is the only one
-            raise InvalidLine(jobs.line_of(1), error) from None
