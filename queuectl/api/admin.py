@@ -184,7 +184,7 @@ class Admin(Opened, called="Queue.admin"):
             reason: Kept in the log with each.
             progress: Called with the rows done, and all, or None where that is not known.
 
-        Raises QueuectlError for rows that cannot be taken, StoreError for files that cannot be read.
+        Raises ImportRefused for rows that cannot be taken, StoreError for files that cannot be read.
         """
         if not files:
             raise InvalidInput("files", "none", "one or two")

@@ -118,9 +118,10 @@ def _messages(directory: Path) -> Iterator[dict[str, Any]]:
             return
         with Store.open(directory, create=False, read_only=True) as store:
             yield from _findings("open", iter(()))
-            skipped = VIEW_CHECKS if layout.version_of(store) < layout.VIEWS_VERSION else frozenset[str]()
+            with store.read() as txn:
+                are_older = layout.is_older(txn)
             for name, check in STORE_CHECKS.items():
-                if name not in skipped:
+                if not (are_older and name in VIEW_CHECKS):
                     yield from _checked(name, check, store)
     except QueuectlError as error:
         yield Finding("open", "problem", str(error), _way_out(error))._asdict()

@@ -3,7 +3,7 @@
 from ..events.types import RETENTION_STREAM, Frozen, RetentionApplied
 from ..store.event_reader import EventReader
 from ..store.store import Transaction
-from .layout import VIEWS_VERSION, version_in
+from .layout import is_older
 from .row_codec import pack, scan, unpacker, write
 
 TABLE = "archives"
@@ -40,7 +40,7 @@ def known(txn: Transaction) -> dict[str, SealedSegment]:
 
     Who checks a store changes nothing in it: where its views are still an older release's, the log tells.
     """
-    if version_in(txn) < VIEWS_VERSION:
+    if is_older(txn):
         told = [recorded.event for recorded in EventReader(txn).read_stream(RETENTION_STREAM)]
         sealed = [SealedSegment(event.archive, event.sha256) for event in told if isinstance(event, RetentionApplied)]
         return {segment_directory(each.segment): each for each in sealed}

@@ -18,20 +18,19 @@ views".
 
 def is_outdated(store: Store) -> bool:
     """Whether an older queuectl laid the views out; raises NewerFormat where a newer one did."""
-    found = version_of(store)
+    with store.read() as txn:
+        found = _version_in(txn)
     if found > VIEWS_VERSION:
         raise NewerFormat(f"the version of the views at {store.path}", found, VIEWS_VERSION)
     return found < VIEWS_VERSION
 
 
-def version_of(store: Store) -> int:
-    """Return which layout the views of a store have."""
-    with store.read() as txn:
-        return version_in(txn)
+def is_older(txn: Transaction) -> bool:
+    """Whether an older queuectl laid the views out that a transaction reads; a newer one is not refused."""
+    return _version_in(txn) < VIEWS_VERSION
 
 
-def version_in(txn: Transaction) -> int:
-    """Return which layout the views have."""
+def _version_in(txn: Transaction) -> int:
     return int(txn.get(META, VERSION_OF_VIEWS) or b"0")
 
 
