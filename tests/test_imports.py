@@ -67,7 +67,7 @@ HOMES = {  # library -> the modules that know it
     "h11": "web.connections",
 }
 WRITERS = {  # what changes the log -> the modules that import it
-    "store.event_writer": "engine.unit_of_work",
+    "store.event_writer": "engine.writer",
     "store.log_rows": "transfer.import_log history.branch retention.compact",
 }
 WRITES = re.compile(r"\.(append|put|put_many|delete|delete_many)$")

@@ -12,7 +12,7 @@ from ..core.times import duration_s
 from ..display import shown
 from ..engine.unit_of_work import token_of
 from ..errors import Unusable
-from ..events.types import WORKER_STREAM, WorkerStarted, WorkerStopped, WorkerStopping
+from ..events.types import WORKER_STREAM, WorkerStarted, WorkerStopping
 from ..projections import jobs as job_rows
 from ..projections import workers
 from ..queries import presence
@@ -192,8 +192,9 @@ class LeaseHolder(Opened, called="Queue.worker()"):
         """
         event = WorkerStarted(check_text("host", host), pid, check_slots(slots), check_queues(queues))
         with self._engine.unit(actor=self.id, reason=reason) as unit:
-            unit.append_named(WORKER_STREAM + self.id, (event,))
-            presence.put(unit.txn, self.id, presence.Presence(self._clock.now_us()), now_us=unit.now_us)
+            unit.append_named(WORKER_STREAM + self.id, lambda: (event,))
+            heard = presence.Presence(self._clock.now_us())
+            unit.local(lambda txn: presence.put(txn, self.id, heard, now_us=unit.now_us))
 
     def stop(self, *, now: bool = False, reason: str | None = None, actor: str | None = None) -> None:
         """Ask the worker to take no more jobs; `now`: also to give back those it runs.
@@ -205,7 +206,7 @@ class LeaseHolder(Opened, called="Queue.worker()"):
         if self.id not in there:
             raise Unusable("worker", shown(self.id), "a worker that has not stopped", hint=hints.A_WORKER)
         with self._engine.unit(reason=reason, actor=actor, rings=True) as unit:
-            unit.append_named(WORKER_STREAM + self.id, (WorkerStopping(now),))
+            unit.append_named(WORKER_STREAM + self.id, lambda: (WorkerStopping(now),))
 
     def stop_requested(self) -> Literal["", "finish", "now"]:
         """Return what the worker was asked to do: nothing, to finish what it runs, or to give it back now."""
@@ -219,9 +220,7 @@ class LeaseHolder(Opened, called="Queue.worker()"):
         """Record that the worker ended, `why` in a line; `actor` says so where it is not the worker itself."""
         check_line("why", why)
         with self._engine.unit(actor=actor or self.id, reason=reason) as unit:
-            if workers.get(unit.txn, self.id) is not None:  # several may find the same worker gone
-                unit.append_named(WORKER_STREAM + self.id, (WorkerStopped(why),))
-            presence.drop(unit.txn, self.id)
+            unit.end_worker(self.id, why)
 
     def heartbeat(self) -> None:
         """Note that the worker, which holds no lock file, is alive: presence, not history."""

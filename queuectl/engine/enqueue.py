@@ -82,10 +82,9 @@ def enqueue_all(
     replacing = _replacing(given)
     for start in range(0, len(specs), JOBS_AT_ONCE):
         chunk = specs[start : start + JOBS_AT_ONCE]
-        txn = None
+        unit = None
         try:
             with engine.unit(reason=reason, rings=True) as unit:
-                txn = unit.txn
                 generated = _generated(given[start : start + JOBS_AT_ONCE])
                 indexes = [index - start for index in replacing if start <= index < start + JOBS_AT_ONCE]
                 removed_numbers = _remove_replaced(unit, chunk, indexes, skip_existing=skip_existing)
@@ -97,7 +96,7 @@ def enqueue_all(
         except DuplicateJob as error:
             raise InvalidLine(start + error.index + 1, error, enqueued=len(done)) from error
         except KeyboardInterrupt:
-            if progress and txn is not None and txn.is_committed:
+            if progress and unit is not None and unit.is_kept:
                 progress(start + len(chunk))  # it came between the commit and the word of it
             raise
         done += [job.id for job in enqueued]
@@ -147,7 +146,7 @@ def _remove_replaced(unit: Unit, specs: Sequence[JobSpec], indexes: Sequence[int
             raise DuplicateJob(job.id, job.state, index=index, replace=True)
     if numbers:
         unit.execute([(number, RemoveJob(replaced=True)) for number in numbers])
-        storage.forget(unit.txn, numbers)
+        unit.local(lambda txn: storage.forget(txn, numbers))
         unit.views.flush()  # whoever looks for the ids finds them free
     return numbers
 

@@ -14,7 +14,9 @@ from ..errors import InvalidInput, QueuectlError
 from ..events.types import Failure, Output
 from ..outputs import storage
 from ..projections import scheduled
-from .unit_of_work import JobOrder, Unit, token_of
+from ..store.store import Transaction
+from .decisions import JobOrder
+from .unit_of_work import Unit, token_of
 
 ERROR_CHARS: Final = TEXT_CHARS
 """An event stays below half a page of the store, with the stderr that goes beside it."""
@@ -68,12 +70,22 @@ def settle(unit: Unit, results: Sequence[Result]) -> tuple[list[Job], list[tuple
         check_result(result)
     policies = unit.retry_policies()
     orders = [(result.job.number, command_of(result, policies)) for result in results]
+    if printed := [result for result in results if result.output.frames]:
+        _keep(unit, printed)
     settled, refused = unit.execute_each(orders)
-    lost = {number for (number, _), _ in refused}
-    for result in results:
-        if result.output.frames and result.job.number not in lost:
-            storage.keep(unit.txn, result.job.number, token_of(result.job), result.output.frames)
     return settled, _with_jobs([result.job for result in results], refused)
+
+
+def _keep(unit: Unit, printed: Sequence[Result]) -> None:
+    """Keep what runs printed whose lease still holds here: before their end is recorded, which speaks of it."""
+    jobs = unit.views.jobs([result.job.number for result in printed])
+
+    def keep(txn: Transaction) -> None:
+        for result, job in zip(printed, jobs, strict=True):
+            if job is not None and job.lease is not None and job.lease.token == token_of(result.job):
+                storage.keep(txn, job.number, job.lease.token, result.output.frames or b"")
+
+    unit.local(keep)
 
 
 def check_result(result: Result) -> None:

@@ -4,14 +4,13 @@ A commit is two flushes of the disk, whatever is in it, and flushes are nearly a
 thread's are under way the others' work gathers, and the next commit takes all of it. Each thread returns once what it
 asked for is on disk. Work that is refused leaves no trace: what was to go with it is done again without it.
 A trap closed here: a signal's handler, which may raise anywhere, runs in the main thread. So that one does nobody
-else's work. Whether a piece is done its transaction says, so nobody has to be told, and nothing is done twice.
+else's work. Whether a piece is done its unit says, so nobody has to be told, and nothing is done twice.
 """
 
 from collections.abc import Callable
 from threading import get_ident, main_thread
 from typing import Any, Final, TypeVar
 
-from ..store.store import Transaction
 from .unit_of_work import Engine, Unit
 
 WORK_AT_ONCE: Final = 200
@@ -23,20 +22,20 @@ _Value = TypeVar("_Value")
 class _Asked:
     """A piece of work, whether it is still waited for, and what came of it."""
 
-    __slots__ = ("error", "is_wanted", "reason", "txn", "value", "work")
+    __slots__ = ("error", "is_wanted", "reason", "unit", "value", "work")
 
     def __init__(self, work: Callable[[Unit], Any], reason: str | None) -> None:
         self.work = work
         self.reason = reason
         self.is_wanted = True
-        self.txn: Transaction | None = None
+        self.unit: Unit | None = None
         self.value: Any = None
         self.error: Exception | None = None
 
     @property
     def is_over(self) -> bool:
-        """Whether it failed, or the last transaction that it was done in was committed: so nobody needs to be told."""
-        return self.error is not None or (self.txn is not None and self.txn.is_committed)
+        """Whether it failed, or what the last unit that it was done in appended is kept: so nobody needs to be told."""
+        return self.error is not None or (self.unit is not None and self.unit.is_kept)
 
 
 class GroupCommit:
@@ -102,5 +101,5 @@ class GroupCommit:
         with self._engine.unit(reason=taken[0].reason, rings=True) as unit:
             for each in taken:
                 each.value = each.work(unit)
-                each.txn = unit.txn
+                each.unit = unit
                 unit.views.flush()  # the next piece of work finds what this one did

@@ -13,7 +13,8 @@ from ..errors import InvalidInput
 from ..outputs import storage
 from ..queries import job_list
 from ..store.store import Store
-from .unit_of_work import Engine, JobOrder, Unit
+from .decisions import JobOrder
+from .unit_of_work import Engine, Unit
 
 JOBS_AT_ONCE: Final = 1_000
 """Jobs in a transaction."""
@@ -82,9 +83,15 @@ def act_on_all(
         some = chosen.numbers[start : start + JOBS_AT_ONCE]
         with engine.unit(reason=reason, rings=True) as unit:
             found = [job for number in some if (job := unit.views.job(number)) and chosen.where.fits(job)]
-            _, refused = unit.execute_each([(job.number, command) for job in found])
+            passed: dict[int, bool] = {}
+
+            def is_meant(job: Job, passed: dict[int, bool] = passed) -> bool:
+                passed[job.number] = not chosen.where.fits(job)
+                return not passed[job.number]
+
+            _, refused = unit.execute_each([(job.number, command) for job in found], meant=is_meant)
             moved = {number for (number, _), _ in refused}
-            found = [job for job in found if job.number not in moved]
+            found = [job for job in found if job.number not in moved and not passed[job.number]]
             _forget(unit, found, command)
         _forget_files(engine, found, command)
         ids += [job.id for job in found]
@@ -97,7 +104,7 @@ def act_on_all(
 
 def _forget(unit: Unit, found: Sequence[Job], command: JobCommand) -> None:
     if isinstance(command, RemoveJob):
-        storage.forget(unit.txn, [job.number for job in found])
+        unit.local(lambda txn: storage.forget(txn, [job.number for job in found]))
 
 
 def _forget_files(engine: Engine, found: Sequence[Job], command: JobCommand) -> None:

@@ -13,7 +13,6 @@ from typing import Final
 
 from ..core.job import Job
 from ..core.results import Recovered
-from ..events.types import WORKER_STREAM, WorkerStopped
 from ..liveness import lock_file
 from ..liveness.lock_file import Sighting
 from ..liveness.orphans import kill_orphans
@@ -128,9 +127,7 @@ def _record_gone(
 ) -> None:
     with engine.unit(actor=actor, rings=bool(held)) as unit:
         found.jobs.extend(unit.recover(held, gone=True, launched=launched))
-        if workers.get(unit.txn, worker) is not None:
-            unit.append_named(WORKER_STREAM + worker, (WorkerStopped("found gone"),))
-            presence.drop(unit.txn, worker)
+        if unit.end_worker(worker, "found gone"):
             found.workers.append(worker)
 
 

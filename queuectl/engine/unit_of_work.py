@@ -1,11 +1,14 @@
-"""Where decider, log and projections meet: one unit of work is one write transaction.
+"""Where decider, log and projections meet: a unit of work decides, and appends through a session of the writer.
 
-A unit decides commands against the views, appends the events and applies them, so that nothing is
-ever half visible. Whoever claims makes due jobs ready first. Reads a clock only through the Clock it was given.
+What it decides goes into the log together, so that nothing is ever half visible. Where the log is shared, what it
+decided may come too late: then it is decided again, on what is there by then, and a refusal is told only if it stands.
+Whoever claims makes due jobs ready first. Reads a clock only through the Clock it was given.
 """
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -16,58 +19,82 @@ from ..core.job import Job
 from ..core.request import check_lease_s, check_text, check_worker
 from ..core.settings import Settings, from_environment
 from ..core.times import wall_time_us
-from ..errors import Conflict, DuplicateJob, JobNotFound, QueuectlError, StoreError
+from ..errors import DuplicateJob, JobNotFound, StoreError
 from ..events.append import Append
 from ..events.types import (
     CONFIG_STREAM,
     ENVIRONMENT_STREAM,
     NEW_STREAM,
-    RETENTION_STREAM,
+    WORKER_STREAM,
     EnvironmentKept,
     Event,
     JobSpec,
-    RetentionApplied,
     Value,
+    WorkerStopped,
 )
 from ..projections import config, environments, ids, jobs, ready, removed, workers
 from ..projections.row_codec import check_all
 from ..projections.views import Views
 from ..queries import presence
 from ..store.event_reader import EventReader
-from ..store.event_writer import EventWriter
 from ..store.store import Store, Transaction
 from ..system import wakeup
 from ..system.clock import Clock
 from ..system.scope import scope
-from .log_clock import anchored_us, now_us
+from .decisions import Decided, JobOrder, Refusal, decide_all
+from .log_clock import now_us
+from .writer import Appended, EmbeddedWriter, Session, Writer
 
-JobOrder = tuple[int, JobCommand]
-"""A job's number and what to do with it."""
+TRIES: Final = 50
+"""How often what came too late is decided again."""
+
+_NOTHING: Final = Appended([])
 
 
 class Unit:
-    """One write transaction's view of the queue: decide, append, apply."""
+    """One session's view of the queue: decide, append, apply; decide again what came too late."""
 
     def __init__(
         self,
-        txn: Transaction,
+        session: Session,
         clock: Clock,
         actor: str,
         reason: str | None,
         cause: int = 0,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        self.txn = txn
-        self._writer = EventWriter(txn)
-        self.log: EventReader = self._writer
-        self.views = Views(txn)
-        self.now_us = anchored_us(txn, clock, max(self.log.last_at_us, self.views.promoted_us))
+        self._session = session
+        self.now_us = session.now_us()
         self._clock = clock
         self._actor = actor
         self._reason = reason
-        self._cause = cause if self.log.is_claim(cause) else 0
+        self._cause = cause if cause and session.log.is_claim(cause) else 0
         self._brought: set[str] = set()
         self._environ = environ or {}
+
+    @property
+    def txn(self) -> Transaction:
+        """What the unit reads; it may be another one after each append."""
+        return self._session.txn
+
+    @property
+    def log(self) -> EventReader:
+        """The log as the unit reads it."""
+        return self._session.log
+
+    @property
+    def views(self) -> Views:
+        """The views as the unit reads them."""
+        return self._session.views
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether what the unit has appended is on disk for good."""
+        return self._session.is_kept
+
+    def local(self, write: Callable[[Transaction], object]) -> None:
+        """Write what is this store's alone, beside the log."""
+        self._session.local(write)
 
     def settings(self) -> Settings:
         """Return the settings that count now, here; raises InvalidInput for a bad one in the environment."""
@@ -82,6 +109,8 @@ class Unit:
     def find(self, job_id: str) -> Job:
         """Return a job by its id; raises JobNotFound."""
         number = ids.find(self.txn, job_id)
+        if number is None and self._catch_up():
+            return self.find(job_id)
         if number is None:
             check_all(self.txn, ids.TABLE)
             raise JobNotFound(job_id, removed=removed.find(self.txn, job_id) is not None)
@@ -92,12 +121,38 @@ class Unit:
 
         Raises the first refusal.
         """
-        jobs, _ = self._run(orders, None)
-        return jobs
+        for _ in range(TRIES):
+            decided = self._decide(orders)
+            if decided.refused and self._catch_up():
+                continue
+            if decided.refused:
+                raise decided.refused[0][1]
+            appended = self._append(decided.batch, whole=True)
+            if not appended.lost:
+                return decided.unchanged + appended.jobs
+        raise appended.lost[0][1]
 
-    def execute_each(self, orders: Sequence[JobOrder]) -> tuple[list[Job], list[tuple[JobOrder, QueuectlError]]]:
-        """Carry out those of the orders that are not refused; returns those jobs, and the refusals."""
-        return self._run(orders, [])
+    def execute_each(
+        self, orders: Sequence[JobOrder], *, meant: Callable[[Job], bool] | None = None
+    ) -> tuple[list[Job], list[Refusal]]:
+        """Carry out those of the orders that are not refused; returns those jobs, and the refusals.
+
+        `meant` is asked of each job as it is decided on, and again where it has moved on: orders for others are left.
+        """
+        jobs: list[Job] = []
+        refused: list[Refusal] = []
+        for _ in range(TRIES):
+            decided = self._decide(orders, meant)
+            if decided.refused and self._catch_up():
+                continue
+            appended = self._append(decided.batch, whole=False)
+            jobs += decided.unchanged + appended.jobs
+            refused += decided.refused
+            if not appended.lost:
+                return jobs, refused
+            lost = {append.stream for append, _ in appended.lost}
+            orders = [order for order in orders if order[0] in lost]
+        raise appended.lost[0][1]
 
     def enqueue(
         self, specs: Sequence[JobSpec], *, skip_existing: bool = False, generated: Container[int] = ()
@@ -106,7 +161,20 @@ class Unit:
 
         `generated` are the indexes of specs whose id was generated: those get another one instead.
         """
-        appends = []
+        for _ in range(TRIES):
+            try:
+                batch = self._births(specs, skip_existing, generated)
+            except DuplicateJob:
+                if self._catch_up():
+                    continue
+                raise
+            appended = self._append(batch, whole=True)
+            if not appended.lost:
+                return appended.jobs
+        raise appended.lost[0][1]
+
+    def _births(self, specs: Sequence[JobSpec], skip_existing: bool, generated: Container[int]) -> list[Append]:
+        batch = []
         taken: set[str] = set()
         any_removed = self.txn.count(removed.TABLE) > 0
         known = ids.taken(self.txn, [spec.id for index, spec in enumerate(specs) if index in generated])
@@ -126,38 +194,53 @@ class Unit:
                 raise DuplicateJob(job_id, job.state if job else "in this very batch", index=index)
             taken.add(job_id)
             earlier = self._last_event_of_removed(job_id) if any_removed else 0
-            appends.append(Append(NEW_STREAM, earlier, decide(EnqueueJob(spec), None), self._reason))
-        return self._apply(appends)
+            batch.append(Append(NEW_STREAM, earlier, decide(EnqueueJob(spec), None), self._reason))
+        return batch
 
     def bring_in(self, spec: JobSpec, events: tuple[Event, ...], reason: str) -> Job:
         """Bring a job into being with the life it had elsewhere; raises DuplicateJob."""
-        number = ids.find(self.txn, spec.id)
-        if number is not None or spec.id in self._brought:
-            job = self.views.job(number) if number is not None else None
-            raise DuplicateJob(spec.id, job.state if job else "in this very import")
-        self._brought.add(spec.id)
-        number = self.log.head() + 1
-        appends = [Append(NEW_STREAM, self._last_event_of_removed(spec.id), events[:1], reason)]
-        return self._apply([*appends, Append(number, number, events[1:])])[0]
+        for _ in range(TRIES):
+            number = ids.find(self.txn, spec.id)
+            if number is not None or spec.id in self._brought:
+                if self._catch_up():
+                    continue
+                job = self.views.job(number) if number is not None else None
+                raise DuplicateJob(spec.id, job.state if job else "in this very import")
+            append = Append(NEW_STREAM, self._last_event_of_removed(spec.id), events, reason)
+            appended = self._append([append], whole=True)
+            if not appended.lost:
+                self._brought.add(spec.id)
+                return appended.jobs[0]
+        raise appended.lost[0][1]
 
     def claim(self, worker: str, count: int, *, lease_s: float, queues: Sequence[str] | None = None) -> list[Job]:
         """Lease the next `count` jobs to a worker; those due by now are among them."""
         check_worker(worker)
-        command = ClaimJob(worker, self.lease_until_us(lease_s))
-        return self.execute([(number, command) for number in self._next(count, queues)])
+        return self._lease(ClaimJob(worker, self.lease_until_us(lease_s)), count, queues)
 
     def take(
         self, worker: str, count: int, *, lease_s: float, queues: Sequence[str] | None, host: str, pid: int
     ) -> list[Job]:
         """Lease the next `count` jobs to a worker and count an attempt of each, as claim() and start() would."""
         check_worker(worker)
-        until_us = self.lease_until_us(lease_s)
-        command = TakeJob(worker, until_us, host, pid)
-        return self.execute([(number, command) for number in self._next(count, queues)])
+        return self._lease(TakeJob(worker, self.lease_until_us(lease_s), host, pid), count, queues)
 
-    def _next(self, count: int, queues: Sequence[str] | None) -> list[int]:
-        self.views.promote(self.now_us)
-        return list(islice(ready.numbers(self.txn, queues), count))
+    def _lease(self, command: JobCommand, count: int, queues: Sequence[str] | None) -> list[Job]:
+        """Lease the next jobs; where another was quicker, those after them."""
+        leased: list[Job] = []
+        tried: set[int] = set()
+        self._session.promote(self.now_us)
+        while True:
+            free = (number for number in ready.numbers(self.txn, queues) if number not in tried)
+            numbers = list(islice(free, count - len(leased)))
+            decided = self._decide([(number, command) for number in numbers])
+            if decided.refused:  # by the views it is ready
+                raise decided.refused[0][1]
+            appended = self._append(decided.batch, whole=False)
+            leased += appended.jobs
+            if not appended.lost:
+                return leased
+            tried.update(numbers)
 
     def lease_until_us(self, lease_s: float) -> int:
         """Return when a lease taken now ends; raises InvalidInput."""
@@ -167,7 +250,8 @@ class Unit:
         """Make all leases of a worker hold for `lease_s` seconds from now, by its presence; raises InvalidInput."""
         until_us = self.lease_until_us(lease_s)
         said = presence.Presence(self._clock.now_us(), until_us)
-        presence.put(self.txn, check_worker(worker), said, now_us=self.now_us)
+        check_worker(worker)
+        self.local(lambda txn: presence.put(txn, worker, said, now_us=self.now_us))
 
     def start(self, jobs: Sequence[Job], *, host: str, pid: int) -> list[Job]:
         """Count an attempt of jobs just claimed."""
@@ -197,77 +281,66 @@ class Unit:
         What is kept already is compared: a log from elsewhere may say anything, and jobs would run by it.
         """
         for digest, entries in kept.items():
-            found = environments.find(self.txn, digest)
-            if found is not None and found != entries:
-                raise StoreError(
-                    f"cannot enqueue: what is kept as environment {digest.hex()} is not what has that digest, so this "
-                    "log was tampered with",
-                    hint=hints.TAMPERED,
-                )
-            if found is None:
-                self.append_named(ENVIRONMENT_STREAM + digest.hex(), (EnvironmentKept(entries),))
+            self.append_named(ENVIRONMENT_STREAM + digest.hex(), partial(self._kept_as, digest, entries))
+
+    def _kept_as(self, digest: bytes, entries: Mapping[str, str | None]) -> tuple[EnvironmentKept, ...]:
+        found = environments.find(self.txn, digest)
+        if found is not None and found != entries:
+            raise StoreError(
+                f"cannot enqueue: what is kept as environment {digest.hex()} is not what has that digest, so this "
+                "log was tampered with",
+                hint=hints.TAMPERED,
+            )
+        return () if found is not None else (EnvironmentKept(entries),)
 
     def configure(self, key: str, value: Value | None) -> None:
         """Set a configuration key to a value, or unset it."""
-        old = config.values(self.txn).get(key)
-        self.append_named(CONFIG_STREAM, decide_config(key, old, value))
+        self.append_named(CONFIG_STREAM, lambda: decide_config(key, config.values(self.txn).get(key), value))
 
     def until_s(self, due_us: int) -> float:
         """Return in how many seconds of the machine's clock the log's time will be there."""
         wall_us = self._clock.now_us()
         return max(0, wall_time_us(due_us, log_now_us=self.now_us, wall_now_us=wall_us) - wall_us) / 1_000_000
 
-    def append_named(self, stream: str, events: tuple[Event, ...]) -> None:
-        """Append events to a named stream."""
-        if events:
-            self._apply([Append(stream, self.log.version(stream), events, self._reason)])
+    def append_named(self, stream: str, decide_now: Callable[[], tuple[Event, ...]]) -> bool:
+        """Append to a named stream what is decided, again where it has moved on; returns whether that was anything."""
+        for _ in range(TRIES):
+            events = decide_now()
+            if not events:
+                return False
+            append = Append(stream, self.log.version(stream), events, self._reason)
+            appended = self._append([append], whole=True)
+            if not appended.lost:
+                return True
+        raise appended.lost[0][1]
 
-    def let_go(self, event: RetentionApplied, numbers: Sequence[int]) -> None:
-        """Append what retention says, and take the jobs it means, these, out of the views."""
-        expected = self.log.version(RETENTION_STREAM)
-        batch = [Append(RETENTION_STREAM, expected, (event,), self._reason)]
-        [recorded] = self._writer.append(batch, at_us=self.now_us, actor=self._actor)
-        self.views.let_go(recorded, event, numbers)
+    def end_worker(self, worker: str, why: str) -> bool:
+        """Record that a worker ended, unless someone did already; returns whether."""
 
-    def _run(
-        self, orders: Sequence[JobOrder], refused: list[tuple[JobOrder, QueuectlError]] | None
-    ) -> tuple[list[Job], list[tuple[JobOrder, QueuectlError]]]:
-        numbers = [number for number, _ in orders]
-        if len(set(numbers)) < len(numbers):  # what comes next for a job is decided on what came before
-            parts = [self._run([order], refused) for order in orders]
-            return [job for done, _ in parts for job in done], refused or []
-        appends: list[Append] = []
-        unchanged: list[Job] = []
-        for order, job in zip(orders, self.views.jobs(numbers), strict=True):
-            number, command = order
-            if job is None:
-                check_all(self.txn, jobs.TABLE)
-            try:
-                events = decide(command, job)
-            except QueuectlError as refusal:
-                if refused is None:
-                    raise
-                refused.append((order, refusal))
-                continue
-            assert job is not None, "decide refuses a job that is not there"
-            if events:
-                appends.append(Append(number, job.version, events, self._reason))
-            else:
-                unchanged.append(job)
-        return unchanged + self._apply(appends), refused or []
+        def end() -> tuple[Event, ...]:
+            return () if workers.get(self.txn, worker) is None else (WorkerStopped(why),)
 
-    def _apply(self, appends: Sequence[Append]) -> list[Job]:
-        if not appends:
-            return []
-        try:
-            recorded = self._writer.append(appends, at_us=self.now_us, actor=self._actor, cause=self._cause)
-        except Conflict as error:  # within one transaction nobody was quicker
-            raise StoreError(
-                f"cannot append to stream {error.stream}: its last event is at position {error.expected} by the views, "
-                f"at {error.actual} by the table `streams`: one is damaged",
-                hint=hints.TYPE_VERIFY_FOR_WHICH,
-            ) from error
-        return self.views.apply(recorded)
+        is_ended = self.append_named(WORKER_STREAM + worker, end)
+        self.local(lambda txn: presence.drop(txn, worker))
+        return is_ended
+
+    def _decide(self, orders: Sequence[JobOrder], meant: Callable[[Job], bool] | None = None) -> Decided:
+        found = self.views.jobs([number for number, _ in orders])
+        if None in found:
+            check_all(self.txn, jobs.TABLE)
+        return decide_all(orders, found, reason=self._reason, meant=meant)
+
+    def _append(self, batch: Sequence[Append], *, whole: bool) -> Appended:
+        if not batch:
+            return _NOTHING
+        return self._session.append(batch, at_us=self.now_us, actor=self._actor, cause=self._cause, whole=whole)
+
+    def _catch_up(self) -> bool:
+        """Read what is newer, if anything; returns whether there is something else to decide on."""
+        if not self._session.catch_up():
+            return False
+        self.now_us = max(self.now_us, self._session.now_us())
+        return True
 
     def _last_event_of_removed(self, job_id: str) -> int:
         number = removed.find(self.txn, job_id)
@@ -295,6 +368,7 @@ class Engine:
         self.clock = clock
         self.actor = actor
         self.cause = cause
+        self.writer: Writer = EmbeddedWriter(store, clock)
 
     @scope
     def unit(self, *, actor: str | None = None, reason: str | None = None, rings: bool = False) -> Iterator[Unit]:
@@ -307,11 +381,9 @@ class Engine:
             check_text("reason", reason)
         if actor is not None:
             check_text("actor", actor)
-        with self.store.write() as txn:
+        with self.writer.session() as session:
             cause = self.cause if actor in (None, self.actor) else 0
-            unit = Unit(txn, self.clock, actor or self.actor, reason, cause, self.environ)
-            yield unit
-            unit.views.flush()
+            yield Unit(session, self.clock, actor or self.actor, reason, cause, self.environ)
         if rings:
             wakeup.ring(self.store.path)
 

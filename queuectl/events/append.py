@@ -30,10 +30,15 @@ class Append(NamedTuple):
 
 def with_tokens(events: Sequence[Event], after: int) -> Sequence[Event]:
     """Return the events of one append as they stand in the log after a position: with tokens OF_ITS_CLAIM filled in."""
-    if len(events) < 2 or type(events[0]) is not Claimed:
+    if len(events) < 2:
         return events
-    token = after + 1
-    return [events[0], *(_under(each, token) for each in events[1:])]
+    token = OF_ITS_CLAIM
+    filled: list[Event] = []
+    for position, event in enumerate(events, after + 1):
+        if type(event) is Claimed:
+            token = position
+        filled.append(_under(event, token) if token else event)
+    return filled
 
 
 def _under(event: Any, token: int) -> Event:

@@ -154,14 +154,6 @@ class Views:
                 self._apply_named(recorded)
         return [job for job in told.values() if job is not None]
 
-    def let_go(self, recorded: Recorded, event: RetentionApplied, numbers: Iterable[int]) -> None:
-        """Apply what retention says, of jobs known to be those that it means."""
-        self.applied = recorded.position
-        archives.apply(self._txn, event)
-        for number in numbers:
-            if self.job(number) is not None:
-                self._moved.after[number] = None
-
     def forget(self, let_go: Iterable[tuple[str, int]], born: Sequence[Row]) -> None:
         """Drop what else the events of jobs told that were let go: their ids, where removed, and who enqueued them."""
         for job_id, number in let_go:
@@ -216,19 +208,21 @@ class Views:
             environments.apply(self._txn, recorded, event)
         elif isinstance(event, RetentionApplied):
             self.flush()
-            self.let_go(recorded, event, self._meant_by(event))
+            archives.apply(self._txn, event)
+            for job in self._meant_by(event):
+                self._moved.before[job.number], self._moved.after[job.number] = job, None
         elif isinstance(event, WorkerStarted | WorkerStopping | WorkerStopped):
             workers.apply(self._txn, recorded)
         else:
             raise AssertionError(f"no view says what becomes of {type(event).__name__}, an event of no job")
 
-    def _meant_by(self, event: RetentionApplied) -> Iterator[int]:
+    def _meant_by(self, event: RetentionApplied) -> Iterator[Job]:
         # A log that retention has cut no longer tells of them; one put together again with its archive does.
         for job in jobs.oldest_first(self._txn, event.after):
             if job.number > event.through:
                 return
             if is_let_go(job, upto=event.upto, keep_dead=event.keep_dead):
-                yield job.number
+                yield job
 
 
 def changes(moved: Moved, promoted_us: int) -> dict[str, Change]:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from ..display import shown
-from ..engine.unit_of_work import Engine, Unit
+from ..engine.unit_of_work import Engine
 from ..errors import CompactBusy, InvalidInput, StoreError
 from ..events.codec import unpack_envelope
 from ..events.types import RETENTION_STREAM, RetentionApplied
 from ..outputs import storage
 from ..projections import archives, children
+from ..projections.views import Views
 from ..store import log_rows
 from ..store.directory import COMPACT_LOCK, lock
 from ..store.event_reader import EventReader, stream_key
@@ -190,9 +191,9 @@ class Retention:
             event = RetentionApplied(
                 rule.upto, after, through, removed, header.chain, segment, digest, keep_dead=rule.keep_dead
             )
-            unit.let_go(event, numbers)
-            _delete(unit, going, numbers)
-            log_rows.set_cut(unit.txn, header.cut, header.origin)
+            unit.append_named(RETENTION_STREAM, lambda: (event,))
+            unit.local(lambda txn: _delete(txn, unit.views, going, numbers))
+            unit.local(lambda txn: log_rows.set_cut(txn, header.cut, header.origin))
         storage.remove_files(self._store.path, numbers)
         return going
 
@@ -215,14 +216,13 @@ def _is_as_it_was(txn: Transaction, going: LeavingStream) -> bool:
     return txn.get(STREAMS, stream_key(going.stream)) == key_of(going.last)
 
 
-def _delete(unit: Unit, going: Sequence[LeavingStream], numbers: Sequence[int]) -> None:
-    txn = unit.txn
+def _delete(txn: Transaction, views: Views, going: Sequence[LeavingStream], numbers: Sequence[int]) -> None:
     rows = [key for each in going for key, _ in each.rows]
     log_rows.remove(txn, rows, [stream_key(each.stream) for each in going if each.stream != RETENTION_STREAM])
     storage.forget(txn, numbers)
     jobs = [each for each in going if isinstance(each.stream, int)]
     born = [children.row(each.cause, int(each.stream)) for each in jobs if each.cause]
-    unit.views.forget([(each.id, int(each.stream)) for each in jobs], born)
+    views.forget([(each.id, int(each.stream)) for each in jobs], born)
 
 
 def _outputs(store: Store, numbers: Sequence[int]) -> Iterator[Piece | None]:

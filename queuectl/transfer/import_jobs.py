@@ -213,7 +213,8 @@ class _Adopter:
         brought = unit.bring_in(spec, life(job, spec, unit.now_us), self._reason(job))
         frames = _frames(job)
         if frames and _gets_a_run(job):
-            storage.keep(unit.txn, brought.number, brought.number + 1, frames)  # its claim is its second event
+            claim = brought.number + 1  # its claim is its second event
+            unit.local(lambda txn: storage.keep(txn, brought.number, claim, frames))
 
     def _reason(self, job: ForeignJob) -> str:
         told = [f"{job.kind} there", *job.kept_as_text]

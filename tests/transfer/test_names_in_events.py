@@ -80,7 +80,7 @@ def test_a_worker_of_any_id_in_the_log_is_one_without_a_lock_file(
     with Store.open(path, create=True) as store:
         engine = Engine(store, clock, "tester")
         with engine.unit() as unit:
-            unit.append_named(f"worker:{worker}", (WorkerStarted(os.uname().nodename, 0, 1),))
+            unit.append_named(f"worker:{worker}", lambda: (WorkerStarted(os.uname().nodename, 0, 1),))
     with Queue.open(path, clock=clock) as queue:
         queue.enqueue("true", id="job")
         with queue._engine.unit() as unit:
@@ -99,7 +99,7 @@ def test_an_archive_s_directory_that_cannot_be_has_no_segments(tmp_path: Path, d
         queue.enqueue("true", id="job")
         with queue._engine.unit() as unit:
             swept = RetentionApplied(1, 0, 1, 0, bytes(32), f"{directory}/000001-1-2.seg", bytes(32))
-            unit.append_named("retention", (swept,))
+            unit.append_named("retention", lambda: (swept,))
         assert archive.found([path / directory]) == {}
         assert [each.position for each in queue.history("job")] == [1]
         with pytest.raises(JobNotFound):

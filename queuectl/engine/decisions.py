@@ -1,0 +1,71 @@
+"""What many orders come to at once, each decided on its job as it stands; pure."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ..core.commands import JobCommand
+from ..core.decider import decide
+from ..core.job import Job, evolve
+from ..errors import QueuectlError
+from ..events.append import Append
+from ..events.types import JobEvent, Recorded
+
+JobOrder = tuple[int, JobCommand]
+"""A job's number and what to do with it."""
+
+Refusal = tuple[JobOrder, QueuectlError]
+
+
+class Decided(NamedTuple):
+    """What orders come to: events to append, jobs that stay as they are, and what is refused."""
+
+    batch: list[Append]
+    unchanged: list[Job]
+    refused: list[Refusal]
+
+
+def decide_all(
+    orders: Sequence[JobOrder],
+    found: Sequence[Job | None],
+    *,
+    reason: str | None,
+    meant: Callable[[Job], bool] | None = None,
+) -> Decided:
+    """Decide what orders do to the jobs found for them; several for one job become one append, each decided in turn.
+
+    An order for a job that is not `meant` is left out.
+    """
+    batch: dict[int, Append] = {}
+    foreseen: dict[int, Job | None] = {}
+    unchanged: list[Job] = []
+    refused: list[Refusal] = []
+    is_each_once = len({number for number, _ in orders}) == len(orders)
+    for order, job in zip(orders, found, strict=True):
+        number, command = order
+        expected = 0 if job is None else job.version
+        if number in foreseen:
+            job = foreseen[number]
+        if meant is not None and job is not None and not meant(job):
+            continue
+        try:
+            events = decide(command, job)
+        except QueuectlError as refusal:
+            refused.append((order, refusal))
+            continue
+        assert job is not None, "decide refuses a job that is not there"
+        if not events:
+            unchanged.append(job)
+            continue
+        before = () if is_each_once or number not in batch else batch[number].events
+        batch[number] = Append(number, expected, before + events, reason)
+        if not is_each_once:
+            foreseen[number] = _foresee(job, events)
+    return Decided(list(batch.values()), unchanged, refused)
+
+
+def _foresee(job: Job, events: Sequence[JobEvent]) -> Job | None:
+    """Return what a job will be after events, but for the positions and the time that those will have."""
+    after: Job | None = job
+    for event in events:
+        after = evolve(after, Recorded(job.version, job.updated_at_us, job.number, job.version, "", event))
+    return after

@@ -1,0 +1,139 @@
+"""The one door for writing: what a unit of work reads, and where what it decides goes.
+
+Whoever orders the events has a Writer, which opens a Session for each unit. Embedded, that is this store: a session is
+its write transaction, events and views are written in it, and no race can be lost. Where another orders them (a stream
+that nodes share), a session reads snapshots of the node's own store, and what was decided on one may come too late.
+So no unit may take for granted that what it appends is taken: what is not is in `Appended.lost`, and decided again.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
+
+from .. import hints
+from ..core.job import Job
+from ..errors import Conflict, StoreError
+from ..events.append import Append
+from ..projections.views import Views
+from ..store.event_reader import EventReader
+from ..store.event_writer import EventWriter
+from ..store.store import Store, Transaction
+from ..system.clock import Clock
+from ..system.scope import scope
+from .log_clock import anchored_us
+
+
+class Appended(NamedTuple):
+    """What became of a batch."""
+
+    jobs: list[Job]
+    """Those that the appends which were taken are about, as they are afterwards, in the batch's order."""
+
+    lost: Sequence[tuple[Append, Conflict]] = ()
+    """The appends that came too late, and what was there in place of what they expect."""
+
+
+class Session(Protocol):
+    """One unit's reads, and its way to the log."""
+
+    @property
+    def txn(self) -> Transaction:
+        """What it reads: another one after each append, where the log is shared."""
+
+    @property
+    def log(self) -> EventReader:
+        """The log as `txn` has it."""
+
+    @property
+    def views(self) -> Views:
+        """The views as `txn` has them, with what this session has applied."""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether what it has appended is on disk for good."""
+
+    def now_us(self) -> int:
+        """Return the log's time now, not before its last event's."""
+
+    def append(self, batch: Sequence[Append], *, at_us: int, actor: str, cause: int, whole: bool) -> Appended:
+        """Append to several streams and apply it; `whole`: all of it or none."""
+
+    def catch_up(self) -> bool:
+        """Read what others have appended by now; returns whether that was more than was read before."""
+
+    def promote(self, now_us: int) -> None:
+        """Make the jobs due by now ready; each node does so for itself, since no event says it."""
+
+    def local(self, write: Callable[[Transaction], object]) -> None:
+        """Write what is this store's alone, beside the log: outputs, presence."""
+
+
+class Writer(Protocol):
+    """Orders the events of a queue, or reaches who does."""
+
+    most_at_once: int
+    """How many appends can be taken as a whole."""
+
+    def session(self) -> AbstractContextManager[Session]:
+        """Open a session; what it appended is kept at its end, at the latest."""
+
+
+class EmbeddedSession:
+    """All in one write transaction of the store."""
+
+    def __init__(self, txn: Transaction, clock: Clock) -> None:
+        self.txn = txn
+        self.log = EventWriter(txn)
+        self.views = Views(txn)
+        self._clock = clock
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the transaction was committed."""
+        return self.txn.is_committed
+
+    def now_us(self) -> int:
+        """Return the log's time now; where it would stand still it is anchored."""
+        return anchored_us(self.txn, self._clock, max(self.log.last_at_us, self.views.promoted_us))
+
+    def append(self, batch: Sequence[Append], *, at_us: int, actor: str, cause: int, whole: bool) -> Appended:
+        """Append to the log and apply to the views; raises StoreError where those two are not of one mind."""
+        try:
+            recorded = self.log.append(batch, at_us=at_us, actor=actor, cause=cause)
+        except Conflict as error:  # within one transaction nobody was quicker
+            raise StoreError(
+                f"cannot append to stream {error.stream}: its last event is at position {error.expected} by the views, "
+                f"at {error.actual} by the table `streams`: one is damaged",
+                hint=hints.TYPE_VERIFY_FOR_WHICH,
+            ) from error
+        return Appended(self.views.apply(recorded))
+
+    def catch_up(self) -> bool:
+        """Return False: nobody else writes meanwhile."""
+        return False
+
+    def promote(self, now_us: int) -> None:
+        """Make the jobs due by now ready."""
+        self.views.promote(now_us)
+
+    def local(self, write: Callable[[Transaction], object]) -> None:
+        """Write in the same transaction."""
+        write(self.txn)
+
+
+class EmbeddedWriter:
+    """The store orders the events itself: whoever has its write transaction appends."""
+
+    most_at_once = 10_000
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    @scope
+    def session(self) -> Iterator[EmbeddedSession]:
+        """Open a session, which is on disk at its end, or leaves no trace."""
+        with self._store.write() as txn:
+            session = EmbeddedSession(txn, self._clock)
+            yield session
+            session.views.flush()
