@@ -58,10 +58,11 @@ JSON: Mapping[str, str] = {
     "line",
     "list": "a list of jobs",
     "show": "a job, `inherited` (its variables by name), `caused_by` and `earlier` (the position at which an earlier "
-    "job of its id was removed, or null), and `output_cut_bytes` (how much of what its last run printed was not kept; "
-    "null before one has ended, and with `--as-of`); of several a list of them",
-    "logs": 'a list of `{"job", "run", "attempt", "worker_id", "started_at", "state", "summary", "stdout", "stderr", '
-    '"cut_bytes"}`',
+    "job of its id was removed, or null), `output_cut_bytes` (how much of what its last run printed was not kept; "
+    "null before one has ended, and with `--as-of`) and `output_error` (what kept the disk from taking it, null where "
+    "it was the limit); of several a list of them",
+    "logs": 'a list of `{"job", "run", "attempt", "worker_id", "started_at", "state", "summary", "output_error", '
+    '"stdout", "stderr", "cut_bytes"}`; `output_error` is what kept the disk from taking some of the output, or null',
     "wait": 'of jobs that are named a list of jobs; else `{"completed", "dead", "cancelled", "gone", '
     '"not_completed"}`, `not_completed` with ids and states, `gone` being how many retention let go meanwhile',
     "dashboard": '`{"url", "host", "port", "token"}`, once it listens',

@@ -64,6 +64,7 @@ class CompleteJob(Frozen):
     return_code: int = 0
     stdout: Output | None = None
     stderr: Output | None = None
+    output_error: str | None = None
 
 
 class FailJob(Frozen):
@@ -79,6 +80,7 @@ class FailJob(Frozen):
     stdout: Output | None = None
     stderr: Output | None = None
     stderr_tail: str | None = None
+    output_error: str | None = None
 
 
 class RecoverJob(Frozen):
@@ -118,6 +120,7 @@ class ConfirmCancel(Frozen):
     duration_ms: int | None = None
     stdout: Output | None = None
     stderr: Output | None = None
+    output_error: str | None = None
 
 
 class RequeueJob(Frozen):

@@ -107,8 +107,17 @@ def _renew(command: RenewLease, job: Job) -> Events:
 
 def _complete(command: CompleteJob, job: Job) -> Events:
     attempt = _attempt(job, _lease(job, "complete", command.token))
-    duration_ms, return_code = command.duration_ms, command.return_code
-    return (Completed(command.token, attempt, duration_ms, return_code, command.stdout, command.stderr),)
+    return (
+        Completed(
+            command.token,
+            attempt,
+            command.duration_ms,
+            command.return_code,
+            command.stdout,
+            command.stderr,
+            command.output_error,
+        ),
+    )
 
 
 def _fail(command: FailJob, job: Job) -> Events:
@@ -213,7 +222,14 @@ def _attempt(job: Job, lease: Lease) -> int:
 
 
 def _cancelled(command: FailJob | ConfirmCancel, job: Job, lease: Lease) -> Cancelled:
-    return Cancelled(command.token, lease.attempt or None, command.duration_ms, command.stdout, command.stderr)
+    return Cancelled(
+        command.token,
+        lease.attempt or None,
+        command.duration_ms,
+        command.stdout,
+        command.stderr,
+        command.output_error,
+    )
 
 
 def _failed(command: FailJob, job: Job, attempt: int) -> Events:
@@ -230,6 +246,7 @@ def _failed(command: FailJob, job: Job, attempt: int) -> Events:
         command.stdout,
         command.stderr,
         command.stderr_tail,
+        command.output_error,
     )
     return (failed, Dead(attempt, command.failure)) if exhausted else (failed,)
 

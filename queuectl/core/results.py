@@ -39,12 +39,16 @@ class Waited(NamedTuple):
 
 
 class Captured(NamedTuple):
-    """What an attempt printed: its frames, or None when they lie in its file or there are none."""
+    """What an attempt printed: its frames, or None when they lie in its file or there are none.
+
+    `output_error` is what kept the disk from taking some of it, None where all that is missing was cut at the limit.
+    """
 
     frames: bytes | None = None
     stdout: Output | None = None
     stderr: Output | None = None
     stderr_tail: str | None = None
+    output_error: str | None = None
 
 
 class Result(NamedTuple):
@@ -166,7 +170,10 @@ class Overview(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One run of a job; `number` and `token` are what Queue.output_bytes finds by what it printed."""
+    """One run of a job; `number` and `token` are what Queue.output_bytes finds by what it printed.
+
+    `output_error` is what kept the disk from taking some of that, if anything.
+    """
 
     number: int
     attempt: int
@@ -175,6 +182,7 @@ class Run(NamedTuple):
     started_at_us: int
     state: Literal["running", "completed", "failed", "cancelled", "released"]
     summary: str
+    output_error: str | None = None
 
 
 class Cause(NamedTuple):

@@ -125,6 +125,8 @@ def _check_captured(output: Captured) -> None:
         raise InvalidInput("output.frames", type(frames).__name__, "bytes, or None")
     if tail is not None and not (is_text(tail) and len(tail) <= TAIL_CHARS):
         raise InvalidInput("output.stderr_tail", type(tail).__name__, f"a text of at most {TAIL_CHARS:,} characters")
+    if output.output_error is not None and not is_text(output.output_error):
+        raise InvalidInput("output.output_error", shown(output.output_error), "a text, or None")
     for name, each in (("stdout", output.stdout), ("stderr", output.stderr)):
         if each is not None and not _is_output(each):
             raise InvalidInput(f"output.{name}", shown(each)[:100], "an Output of a size and a SHA-256 of 32 bytes")
@@ -139,10 +141,13 @@ def _is_output(each: object) -> bool:
 def command_of(result: Result, policies: Iterator[RetryPolicy]) -> JobCommand:
     """Turn how a run ended into the command that records it; a failure takes a policy."""
     token, output = token_of(result.job), result.output
+    output_error = None if output.output_error is None else bounded(output.output_error)
     if result.kind == "completed":
-        return CompleteJob(token, result.duration_ms, result.return_code or 0, output.stdout, output.stderr)
+        return CompleteJob(
+            token, result.duration_ms, result.return_code or 0, output.stdout, output.stderr, output_error
+        )
     if result.kind == "cancelled":
-        return ConfirmCancel(token, result.duration_ms, output.stdout, output.stderr)
+        return ConfirmCancel(token, result.duration_ms, output.stdout, output.stderr, output_error)
     if result.kind == "released":
         return ReleaseJob(token, bounded(result.error or "released by its worker"), result.duration_ms)
     return FailJob(
@@ -156,6 +161,7 @@ def command_of(result: Result, policies: Iterator[RetryPolicy]) -> JobCommand:
         output.stdout,
         output.stderr,
         output.stderr_tail,
+        output_error,
     )
 
 

@@ -133,7 +133,7 @@ class Renewed(Frozen):
 
 
 class Completed(Frozen):
-    """The command ended well."""
+    """The command ended well; `output_error` says what kept the disk from taking all that it printed."""
 
     token: int = field(name="tok")
     attempt: int = field(name="n")
@@ -141,6 +141,7 @@ class Completed(Frozen):
     return_code: int = field(default=0, name="rc")
     stdout: Output | None = field(default=None, name="out")
     stderr: Output | None = field(default=None, name="err")
+    output_error: str | None = field(default=None, name="oerr")
 
 
 class Failed(Frozen):
@@ -157,6 +158,7 @@ class Failed(Frozen):
     stdout: Output | None = field(default=None, name="out")
     stderr: Output | None = field(default=None, name="err")
     stderr_tail: str | None = field(default=None, name="tail")
+    output_error: str | None = field(default=None, name="oerr")
 
 
 class Dead(Frozen):
@@ -187,6 +189,7 @@ class Cancelled(Frozen):
     duration_ms: int | None = field(default=None, name="ms")
     stdout: Output | None = field(default=None, name="out")
     stderr: Output | None = field(default=None, name="err")
+    output_error: str | None = field(default=None, name="oerr")
 
 
 class Requeued(Frozen):

@@ -290,7 +290,8 @@ def _running(job: Job) -> Running:
 
 def _run(number: int, token: int, attempt: int, begun: Recorded, end: Recorded | None) -> Run:
     state, summary = _ending(end)
-    return Run(number, attempt, token, begun.actor, begun.at_us, state, summary)
+    output_error = getattr(end.event, "output_error", None) if end is not None else None
+    return Run(number, attempt, token, begun.actor, begun.at_us, state, summary, output_error)
 
 
 def _ending(

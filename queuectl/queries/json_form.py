@@ -58,6 +58,7 @@ def run_json(number: int, run: Run) -> dict[str, Any]:
         "started_at": time_json(run.started_at_us),
         "state": run.state,
         "summary": run.summary,
+        "output_error": run.output_error,
     }
 
 

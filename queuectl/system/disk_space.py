@@ -20,6 +20,12 @@ def no_room_by(code: int) -> str:
     return f"no space left on the disk{by.get(code, '')}"
 
 
+def refusal(error: OSError) -> str:
+    """Return why the disk did not take what was written to it, in words."""
+    code = error.errno or 0
+    return no_room_by(code) if code in _NO_ROOM else str(error.strerror or error)
+
+
 def is_out_of_room(directory: Path, code: int) -> bool:
     """Whether a write to a file in a directory that failed with this error number had no room.
 

@@ -209,10 +209,11 @@ class Attempt:
         """Return the file with what it printed, once it is finished; None where the result has it."""
         return None if self._capture is None else self._capture.file
 
-    def without_file(self, result: Result) -> Result:
-        """Return a result whose file the disk did not take: of what was printed only the size is kept."""
+    def without_file(self, result: Result, why: str) -> Result:
+        """Return a result whose file the disk did not take, and why: of what was printed only the size is kept."""
         assert self._capture is not None, "there was a file"
-        return result._replace(output=result.output._replace(frames=self._capture.lose()))
+        output = result.output._replace(frames=self._capture.lose(), output_error=why)
+        return result._replace(output=output)
 
     def recorded(self) -> None:
         """Clean up, once the result is recorded: output that the store holds needs no file."""

@@ -48,7 +48,7 @@ class Capture:
 
     Of output beyond `limit_bytes` (frames and all) the head and the tail are kept. A disk that
     cannot take it never costs the run, nor output that is small; of large output it costs what then
-    counts as cut.
+    counts as cut, with the disk's refusal told.
     """
 
     def __init__(self, path: Path, *, limit_bytes: int) -> None:
@@ -59,6 +59,7 @@ class Capture:
         self._refused = b""  # that part of it which the file did not take
         self._tallies = {STDOUT: _Tally(), STDERR: _Tally()}
         self._stderr_tail = b""
+        self._lost_by: str | None = None  # what kept the disk from taking what is missing
 
     def add(
         self, printed: Mapping[OutputStream, bytes], pieces: Iterable[tuple[OutputStream, bytes]] | None = None
@@ -89,7 +90,7 @@ class Capture:
         self._is_kept = frames is None
         self._spill.close()
         stdout, stderr = (self._tallies[stream].output() for stream in (STDOUT, STDERR))
-        return Captured(frames, stdout, stderr, _text(self._stderr_tail) or None)
+        return Captured(frames, stdout, stderr, _text(self._stderr_tail) or None, self._lost_by)
 
     @property
     def file(self) -> Path | None:
@@ -120,11 +121,14 @@ class Capture:
         if not taken and self._small is None:
             # The disk is full, most likely. What comes next may be luckier, at the end.
             self._bounded.close_head()
+            self._lost_by = self._spill.refusal
             for frame in read_frames(frames):
                 self._bounded.add_tail(frame.stream, frame.content)
 
     def _end(self) -> bytes | None:
         """Return all of it where it is small, None where it lies in the file."""
+        if not self._bounded.cut:
+            self._lost_by = None  # what the disk refused is all at hand
         head, end = self._bounded.head.take(), self._bounded.take_end()
         if self._small is None:
             return self._end_file(head + end)
@@ -139,6 +143,7 @@ class Capture:
             return None
         if not self._spill.size_bytes:
             return self._shrunk(end)
+        self._lost_by = self._spill.refusal
         missing = self._bounded.cut + content_of(end)
         if self._spill.write(cut_frame(missing), content=0):
             return None
@@ -158,6 +163,8 @@ class Capture:
                 small.close_head()
             else:
                 small.add_tail(frame.stream, small.add(frame.stream, frame.content))
+        if small.cut:
+            self._lost_by = self._spill.refusal
         small.cut += self._bounded.cut
         return small.head.take() + small.take_end()
 

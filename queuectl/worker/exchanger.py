@@ -123,6 +123,8 @@ class Exchanger:
         for result in recorded:
             job = after[result.job.number]
             self._say(log_lines.ended(result, job), job.state)
+            if result.output.output_error:
+                self._say(log_lines.not_kept(result))
         for job, error in answer.refused:
             self._say(log_lines.refused(job, error))
             self.abandon(job, now)

@@ -25,13 +25,14 @@ class Finished:
         """
         new = [(token, attempt.file) for token, attempt in self._attempts.items() if token not in self._on_disk]
         files = {token: file for token, file in new if file is not None}
-        lost = not_on_disk(files.values()) if files else set()
+        lost = not_on_disk(files.values()) if files else {}
         self._on_disk |= files.keys()
         if not lost:
             return results
+        why = {token: lost[file] for token, file in files.items() if file in lost}
         return [
-            self._attempts[lease_token(result.job)].without_file(result)
-            if files.get(lease_token(result.job)) in lost
+            self._attempts[token].without_file(result, why[token])
+            if (token := lease_token(result.job)) in why
             else result
             for result in results
         ]

@@ -111,6 +111,11 @@ def ended(result: Result, job: Job) -> str:
     return f"{failed}, {then}: {result.error}"
 
 
+def not_kept(result: Result) -> str:
+    """Return the line that the disk did not take all that a run printed, and why."""
+    return f"{result.job.id}: not all that it printed was kept: {result.output.output_error}"
+
+
 def dropped(count: int) -> str:
     """Return the line that nobody took so many lines."""
     return f"... {count:,} {'line' if count == 1 else 'lines'} dropped: nobody took what this worker prints"

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Final
 
+from ..system.disk_space import refusal
 from ..system.files import flush, flush_directory, make_private, open_private
 
 _STEP_BYTES: Final = 8192
@@ -29,6 +30,8 @@ class Spill:
         self._is_made = False
         self._steps: deque[list[int]] = deque([[0, 0]], maxlen=2)  # offset, and the content written after it
         self.size_bytes = 0
+        self.refusal = ""
+        """Why the last write that failed did, in words."""
 
     @property
     def is_open(self) -> bool:
@@ -42,7 +45,8 @@ class Spill:
                 self._fd = _create(self.path)
                 self._is_made = True
             _write_all(self._fd, frames)
-        except OSError:
+        except OSError as error:
+            self.refusal = refusal(error)
             self._cut_to(self.size_bytes)
             return False
         if self.size_bytes - self._steps[-1][0] >= _STEP_BYTES:
@@ -78,10 +82,10 @@ class Spill:
                 os.lseek(self._fd, size_bytes, os.SEEK_SET)
 
 
-def not_on_disk(paths: Collection[Path]) -> set[Path]:
-    """Have files that were written on disk, with their names; returns those of which that cannot be said."""
+def not_on_disk(paths: Collection[Path]) -> dict[Path, str]:
+    """Have files that were written on disk, with their names; returns those that the disk did not take, and why."""
     waiting = deque(paths)
-    lost: list[Path] = []
+    lost: dict[Path, str] = {}
     helpers = [Thread(target=_flush, args=(waiting, lost)) for _ in range(min(len(paths), _SIDE_BY_SIDE) - 1)]
     with suppress(RuntimeError):  # no more threads can be had
         for thread in helpers:
@@ -90,25 +94,27 @@ def not_on_disk(paths: Collection[Path]) -> set[Path]:
     for thread in helpers:
         if thread.ident is not None:
             thread.join()
-    return set(lost) | set().union(*(_unnamed(paths, directory) for directory in {path.parent for path in paths}))
+    for directory in {path.parent for path in paths}:
+        lost |= _unnamed(paths, directory)
+    return lost
 
 
-def _flush(waiting: deque[Path], lost: list[Path]) -> None:
+def _flush(waiting: deque[Path], lost: dict[Path, str]) -> None:
     with suppress(IndexError):
         while path := waiting.popleft():
             try:
                 flush(path)
-            except OSError:
-                lost.append(path)
+            except OSError as error:
+                lost[path] = refusal(error)
 
 
-def _unnamed(paths: Iterable[Path], directory: Path) -> list[Path]:
-    """Have the names in a directory on disk; returns the paths in it where that fails."""
+def _unnamed(paths: Iterable[Path], directory: Path) -> dict[Path, str]:
+    """Have the names in a directory on disk; returns the paths in it where that fails, and why."""
     try:
         flush_directory(directory)
-    except OSError:
-        return [path for path in paths if path.parent == directory]
-    return []
+    except OSError as error:
+        return {path: refusal(error) for path in paths if path.parent == directory}
+    return {}
 
 
 def _create(path: Path) -> int:

@@ -267,7 +267,11 @@ def told_keys(name: str) -> list[set[str]]:
     shapes += [keys_in(PAGE.SHAPES[word]) for word in PAGE.SHAPES if re.search(rf"\b{word}s?\b", text)]
     return [
         *shapes,
-        *(shape | {"caused_by", "earlier", "inherited", "output_cut_bytes"} for shape in shapes if name == "show"),
+        *(
+            shape | {"caused_by", "earlier", "inherited", "output_cut_bytes", "output_error"}
+            for shape in shapes
+            if name == "show"
+        ),
     ]
 
 

@@ -34,6 +34,7 @@ from queuectl.events.types import (
 AT_US = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
 OUT = Output(12, bytes(range(32)))
 ERR = Output(2**40, b"\xff" * 32)
+NO_ROOM = "no space left on the disk"
 FULL_SPEC = JobSpec(
     id="nächtlich-7",
     command=("rsync", "-a", "my dir", "host:/backup"),
@@ -178,5 +179,15 @@ CASES: dict[str, Recorded] = {
         EnvironmentKept({"PATH": "/bin:/übung", "VIRTUAL_ENV": None}),
     ),
     "config_changed-text": Recorded(10, AT_US, "config", 9, "ann@host", ConfigChanged("shell", None, "bash")),
+    "completed-full-lost": Recorded(5, AT_US, 1, 4, "host-12-abcd", Completed(2, 1, 1234, 3, OUT, ERR, NO_ROOM)),
+    "failed-full-lost": Recorded(
+        5,
+        AT_US,
+        1,
+        4,
+        "host-12-abcd",
+        Failed(2, 1, "signal", "killed", 137, "SIGKILL", 99, AT_US + 2_000_000, OUT, ERR, "last line\n", NO_ROOM),
+    ),
+    "cancelled-full-lost": Recorded(5, AT_US, 1, 4, "host-12-abcd", Cancelled(2, 1, 800, OUT, ERR, NO_ROOM)),
 }
 """Name, which begins with the event's stored name, -> the event."""

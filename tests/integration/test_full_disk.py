@@ -237,6 +237,31 @@ def test_a_worker_waits_for_room_and_then_records_what_ended(disk: Path, tmp_pat
         assert queue.admin.replay(check=True).differences == []
 
 
+def test_output_that_found_no_room_is_not_put_down_to_the_limit(disk: Path, start: StartWorker) -> None:
+    """Of a run whose output filled the disk it is said what kept it from being kept, wherever the cut is told."""
+    with Queue.open(disk) as queue:
+        queue.enqueue("head -c 5000000 /dev/zero; echo end; exit 3", id="a", max_retries=0)
+        filler = disk / "filler"
+        filler.write_bytes(bytes(2_000_000))
+        worker = start()
+        wait_until(lambda: "no space left" in worker.said() or state_of(queue, "a") == "dead")
+        filler.unlink()
+        wait_until(lambda: state_of(queue, "a") == "dead")
+        wait_until(lambda: f"a: not all that it printed was kept: {no_room_by(0)}" in worker.said())
+        assert [run.output_error for run in queue.runs("a")] == [no_room_by(0)]
+        assert queue.output_bytes("a").endswith(b" bytes cut ...]\n")
+    assert f" bytes of what the last run printed were not kept: {no_room_by(0)}\n" in say(disk, "show", "a", code=0)
+    shown, [logged] = (json.loads(say(disk, verb, "a", "--json", code=0)) for verb in ("show", "logs"))
+    assert (shown["output_error"], logged["output_error"]) == (no_room_by(0), no_room_by(0))
+    assert shown["output_cut_bytes"] == logged["cut_bytes"] > 500_000
+    for words in (("logs", "a"), ("logs", "a", "--follow")):
+        said = say(disk, *words, code=3 if "--follow" in words else 0)
+        assert f"were not kept, since the queue's disk did not take them: {no_room_by(0)}\n" in said
+        assert "output_limit_bytes" not in said
+    assert f"not all kept: {no_room_by(0)})" in say(disk, "history", "a", code=0)
+    assert "Sound" in say(disk, "verify", code=0)
+
+
 def test_a_worker_is_stopped_on_a_full_disk(disk: Path, tmp_path: Path, start: StartWorker) -> None:
     """One without jobs ends at the first signal; one whose job's end cannot be recorded waits, but not after three."""
     with Queue.open(disk) as queue:

@@ -34,7 +34,7 @@ def test_output_keeps_the_order_of_arrival(path: Path) -> None:
 
 def test_silence_costs_nothing(path: Path) -> None:
     """A command that prints nothing leaves no file, no frames and no digests."""
-    assert Capture(path, limit_bytes=MIB).finish() == (b"", None, None, None)
+    assert Capture(path, limit_bytes=MIB).finish() == (b"", None, None, None, None)
     assert not path.parent.exists()
 
 
@@ -96,6 +96,7 @@ def test_too_much_output_keeps_head_and_tail(path: Path, limit: int) -> None:
     assert len(tail) >= min(limit // 2, TAIL_BYTES) // 2
     assert captured.stdout == Output(len(data), sha256(data).digest())
     assert b"bytes cut" in b"".join(read_stream(frames))
+    assert captured.output_error is None
 
 
 def test_no_output_may_be_kept(path: Path) -> None:
@@ -127,7 +128,9 @@ def test_small_output_needs_no_disk(tmp_path: Path) -> None:
         capture.add({STDOUT: piece})
         capture.show()
         assert not capture.is_hidden
-    assert b"".join(read_stream(capture.finish().frames or b"")) == b"one two three"
+    captured = capture.finish()
+    assert b"".join(read_stream(captured.frames or b"")) == b"one two three"
+    assert captured.output_error is None
 
 
 def test_a_disk_that_comes_back_gets_what_it_refused(tmp_path: Path) -> None:
@@ -139,7 +142,8 @@ def test_a_disk_that_comes_back_gets_what_it_refused(tmp_path: Path) -> None:
     capture.show()
     (tmp_path / "outputs").unlink()
     capture.add({STDERR: b"x" * SMALL_BYTES})
-    assert capture.finish().frames is None
+    captured = capture.finish()
+    assert (captured.frames, captured.output_error) == (None, None)
     assert b"".join(read_stream(path.read_bytes())) == b"early " + b"x" * SMALL_BYTES
 
 
@@ -158,6 +162,7 @@ def test_a_disk_that_takes_nothing_costs_output_only(tmp_path: Path) -> None:
     assert cut.stream == b"c"
     assert int(cut.content) + len(kept) == len(data)
     assert len(kept) > 1000
+    assert captured.output_error == "Not a directory"
     assert captured.stdout == Output(len(data), sha256(data).digest())
 
 
@@ -169,7 +174,10 @@ def test_a_disk_that_is_full_says_what_is_missing(path: Path, room: int) -> None
     with largest_file(room):
         for start in range(0, len(data), 3000):
             capture.add({STDOUT: data[start : start + 3000]})
-        frames = capture.finish().frames
+        captured = capture.finish()
+    assert captured.output_error is not None
+    assert captured.output_error.startswith("no space left on the disk")
+    frames = captured.frames
     frames = path.read_bytes() if frames is None else frames
     kept = [(stream, content) for stream, content, _ in read_frames(frames)]
     at = [stream for stream, _ in kept].index(b"c")

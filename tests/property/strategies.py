@@ -93,7 +93,7 @@ EVENTS: dict[type[Any], st.SearchStrategy[Any]] = {
     Claimed: st.builds(Claimed, texts, times),
     Started: st.builds(Started, positions, counts, texts, counts),
     Renewed: st.builds(Renewed, positions, times),
-    Completed: st.builds(Completed, positions, counts, maybe_counts, signed, outputs, outputs),
+    Completed: st.builds(Completed, positions, counts, maybe_counts, signed, outputs, outputs, st.none() | texts),
     Failed: st.builds(
         Failed,
         positions,
@@ -107,11 +107,14 @@ EVENTS: dict[type[Any], st.SearchStrategy[Any]] = {
         outputs,
         outputs,
         st.none() | texts,
+        st.none() | texts,
     ),
     Dead: st.builds(Dead, counts, texts),
     Released: st.builds(Released, positions, texts),
     CancelRequested: st.builds(CancelRequested, positions),
-    Cancelled: st.builds(Cancelled, st.none() | positions, maybe_counts, maybe_counts, outputs, outputs),
+    Cancelled: st.builds(
+        Cancelled, st.none() | positions, maybe_counts, maybe_counts, outputs, outputs, st.none() | texts
+    ),
     Requeued: st.builds(Requeued, counts),
     Edited: st.builds(
         Edited,

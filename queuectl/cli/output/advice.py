@@ -49,10 +49,13 @@ def advise_waiting(queue: "Queue", job: "Job") -> None:
     _tell(limit, unserved, enqueued if unserved else None)
 
 
-def cut_text(run: str, missing: int) -> str:
-    """Return that of what a run printed so many bytes were not kept, and how more of the next one is."""
+def cut_text(run: str, missing: int, output_error: str | None) -> str:
+    """Return that of what a run printed so many bytes were not kept, why, and how more of the next one is."""
+    told = f"{run}: {missing:,} bytes of what it printed were not kept"
+    if output_error is not None:
+        return f"{told}, since the queue's disk did not take them: {escape(output_error)}"
     return (
-        f"{run}: {missing:,} bytes of what it printed were not kept; for more of the next run type: "
+        f"{told}; for more of the next run type: "
         "queuectl config set output_limit_bytes BYTES; for all of it let the command print to a file"
     )
 

@@ -18,7 +18,6 @@ from ...events.types import (
     Enqueued,
     EnvironmentKept,
     Failed,
-    Output,
     Recorded,
     Released,
     Removed,
@@ -164,14 +163,14 @@ def _leased(event: Claimed | Renewed, at_us: int) -> str:
 
 def _completed(event: Completed, at_us: int) -> str:
     took = f"attempt {event.attempt}{_took(event.duration_ms)}: exit code {event.return_code}"
-    return took + _printed(event.stdout, event.stderr)
+    return took + _printed(event)
 
 
 def _failed(event: Failed, at_us: int) -> str:
     then = ", no retry left"
     if event.retry_at_us is not None:
         then = f", retry in {duration(max(0, event.retry_at_us - at_us) / 1_000_000)} at {_at(event.retry_at_us)}"
-    printed = _printed(event.stdout, event.stderr)
+    printed = _printed(event)
     # What the command said stands last: nobody could tell where it ends and what is said of it goes on.
     return f"attempt {event.attempt}{_took(event.duration_ms)}{then}{printed}: {event.error}"
 
@@ -179,7 +178,7 @@ def _failed(event: Failed, at_us: int) -> str:
 def _cancelled(event: Cancelled, at_us: int) -> str:
     if event.attempt is None:
         return "before it ran"
-    return f"attempt {event.attempt}{_took(event.duration_ms)}{_printed(event.stdout, event.stderr)}"
+    return f"attempt {event.attempt}{_took(event.duration_ms)}{_printed(event)}"
 
 
 def _edited(event: Edited, at_us: int) -> str:
@@ -235,9 +234,11 @@ def _took(duration_ms: int | None) -> str:
     return "" if duration_ms is None else f" in {duration(duration_ms / 1000)}"
 
 
-def _printed(stdout: Output | None, stderr: Output | None) -> str:
-    sizes = [f"{name} {each.size_bytes:,} B" for name, each in (("stdout", stdout), ("stderr", stderr)) if each]
-    return f" ({', '.join(sizes)})" if sizes else ""
+def _printed(end: Completed | Failed | Cancelled) -> str:
+    streams = (("stdout", end.stdout), ("stderr", end.stderr))
+    told = [f"{name} {each.size_bytes:,} B" for name, each in streams if each]
+    told += [f"not all kept: {end.output_error}"] if end.output_error else []
+    return f" ({', '.join(told)})" if told else ""
 
 
 _TOLD: Mapping[type[Any], Callable[[Any, int], str]] = {

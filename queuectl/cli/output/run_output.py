@@ -65,7 +65,7 @@ class Printer:
         self._tail = None if wanted.tail is None else _last_lines(wanted.tail)
         self._is_live = False
         self._at_line_start = True
-        self._cuts: list[str] = []  # what is to be said of runs whose output was not all kept
+        self._cuts: list[tuple[Run, int]] = []  # runs whose output was not all kept, and how much was not
         self._numbers: dict[int, int] = {run.token: number for number, run in enumerate(runs, 1)}
         self._left_out = set(self._numbers).difference(run.token for _, run in wanted.of(queue, runs))
         self._tamed = (
@@ -102,15 +102,15 @@ class Printer:
 
     def tell_cuts(self) -> None:
         """Print on stderr of which runs not everything was kept, once their output is printed."""
-        for each in self._cuts:
-            note(each)
+        for run, missing in self._cuts:
+            note(cut_text(self._name(run), missing, run.output_error))
         self._cuts.clear()
 
     def _print(self, run: "Run", stream: bytes, content: bytes) -> None:
         shown = content
         if stream == CUT_FRAME:
             shown = cut_line(content)
-            self._cuts.append(cut_text(self._name(run), int(content)))
+            self._cuts.append((run, int(content)))
         if self._tamed is None:
             self._show(shown)
         else:
@@ -119,6 +119,7 @@ class Printer:
     def end(self, run: "Run") -> None:
         """Print how a run ended."""
         self._say(run, f"{self._name(run)}: {escape(run.summary)}")
+        self._cuts = [(run, missing) for _, missing in self._cuts]  # why is known now
         self.tell_cuts()
 
     def finish_line(self) -> None:
@@ -167,7 +168,8 @@ class LinePrinter(Printer):
         """Print how a run ended."""
         for stream in STREAM_NAMES:
             self._tell_text(run, stream, self._decoder(run, stream).decode(b"", final=True))
-        self._tell(run, {"event": "ended", "state": run.state, "summary": run.summary})
+        ended = {"state": run.state, "summary": run.summary, "output_error": run.output_error}
+        self._tell(run, {"event": "ended", **ended})
 
     def _decoder(self, run: "Run", stream: bytes) -> IncrementalDecoder:
         return self._decoders.setdefault((run.token, stream), text_decoder())

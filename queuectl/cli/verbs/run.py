@@ -185,7 +185,7 @@ class _PassedOn:
             if rest := tamed.end():
                 self._print(stream, rest)
         if self._missing:
-            note(cut_text(f"{escape(job_id)}, attempt {run.attempt}", self._missing))
+            note(cut_text(f"{escape(job_id)}, attempt {run.attempt}", self._missing, run.output_error))
             self._missing = 0
 
     @staticmethod

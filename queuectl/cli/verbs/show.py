@@ -17,18 +17,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ...core.job import Job
-    from ...core.results import Cause
+    from ...core.results import Cause, Run
     from ...queue import Queue
 
 
 class _Found(NamedTuple):
-    """A job with what its row does not have: `missing` bytes of its last run's output were not kept."""
+    """A job with what its row does not have: `missing` bytes of its last run's output were not kept.
+
+    `output_error` is what kept the disk from taking them, if it did not.
+    """
 
     job: "Job"
     inherited: "Mapping[str, str | None]"
     cause: "Cause | None"
     earlier: int | None
     missing: int | None
+    output_error: str | None
 
 
 @click.command(
@@ -53,8 +57,10 @@ def command(
 
     def found(job_id: str) -> "_Found":
         job = seen.job(queue.ui.match_id(job_id, or_removed=as_of is not None))
-        missing = None if as_of else _cut_bytes(queue, job)
-        return _Found(job, queue.ui.inherited_env(job), queue.log.cause_of(job.number), queue.log.earlier(job), missing)
+        run = None if as_of else _last_ended(queue, job)
+        missing, output_error = (None, None) if run is None else (queue.ui.cut_bytes(run), run.output_error)
+        cause, earlier = queue.log.cause_of(job.number), queue.log.earlier(job)
+        return _Found(job, queue.ui.inherited_env(job), cause, earlier, missing, output_error)
 
     jobs, code = do_each(job_ids, found)
     if as_json:
@@ -67,29 +73,31 @@ def command(
                 "caused_by": cause_json(cause),
                 "earlier": earlier,
                 "output_cut_bytes": missing,
+                "output_error": output_error,
             }
-            for job, inherited, cause, earlier, missing in jobs
+            for job, inherited, cause, earlier, missing, output_error in jobs
         ]
         document_of_each(documents, is_several=len(job_ids) > 1)
     else:
         from ..output.event_text import cause_text
         from ..output.job_text import gone_workers, job_details
 
-        for place, (job, inherited, cause, earlier, missing) in enumerate(jobs):
+        for place, (job, inherited, cause, earlier, missing, output_error) in enumerate(jobs):
             if place:
                 line()
             by = escape(cause_text(cause)) if cause else ""
             before = f"a job had this id before it; see: queuectl history {as_typed(job.id)}" if earlier else ""
             gone = gone_workers(seen, [job])
             cut = f"{missing:,} bytes of what the last run printed were not kept" if missing else ""
+            cut += f": {escape(output_error)}" if output_error else ""
             told = [("output", cut), ("caused by", by), ("earlier", before)]
             pairs([*job_details(job, inherited, gone=gone), *told])
     ctx.exit(code)
 
 
-def _cut_bytes(queue: "Queue", job: "Job") -> int | None:
-    """Return how much of what a job's last run printed was not kept, None where none has ended or it is gone."""
+def _last_ended(queue: "Queue", job: "Job") -> "Run | None":
+    """Return a job's last run that has ended, None where none has or it is gone."""
     if job.last is None:
         return None
     ended = [run for run in queue.runs(job.id) if run.state != "running"]
-    return queue.ui.cut_bytes(ended[-1]) if ended else None
+    return ended[-1] if ended else None

@@ -10,7 +10,7 @@ export function runDetails(job, run, isOpen) {
   const name = run.run === run.attempt ? `Attempt ${run.attempt}` : `Run ${run.run}, attempt ${run.attempt}`;
   const about = { class: "output", "data-kept": "", "data-key": "pre", "data-run": run.run, tabindex: "0", "aria-label": `Output of ${name.toLowerCase()}` };
   return h("details", { "data-key": `run-${job.id}-${run.run}`, open: isOpen, ontoggle: () => showOutputs(job.id) },
-    h("summary", null, h("b", null, name), " ", h("span", { class: run.state === "released" ? "quiet" : run.state }, visible(run.summary)), h("span", { class: "quiet" }, ", ", since(run.started_at), " by ", visible(run.worker_id))),
+    h("summary", null, h("b", null, name), " ", h("span", { class: run.state === "released" ? "quiet" : run.state }, visible(run.summary)), h("span", { class: "quiet" }, ", ", since(run.started_at), " by ", visible(run.worker_id)), run.output_error ? h("span", { class: "failed" }, ", not all of its output kept: ", visible(run.output_error)) : ""),
     h("div", { class: "outbar", "data-kept": "", "data-key": "bar", hidden: true }),
     h("pre", about));
 }
