@@ -81,6 +81,12 @@ def waiting(left: int, due_at: datetime) -> str:
     return f"nothing to run now: {jobs} due at {due_at:%Y-%m-%d %H:%M:%S}"
 
 
+def waiting_for_room(ends: int, wait_s: float) -> str:
+    """Return the line that says what a worker waits for that is to stop while the disk is full."""
+    runs, lost = ("1 run", "that attempt counts") if ends == 1 else (f"{ends:,} runs", "those attempts count")
+    return f"waiting up to {wait_s:g} s for space on the disk, to record how {runs} ended; else {lost} as lost"
+
+
 def giving_back(running: int) -> str:
     """Return the line that the running jobs are being stopped."""
     if not running:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Final
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, WriteFailed
 from ..liveness.lock_file import LockFile
 from ..queue import Queue
 from . import log_lines
@@ -27,6 +27,10 @@ from .systemd import Notifier
 
 TELL_OF_WAITING_S: Final = 5.0
 """How far off the next job of a queue that is being drained must be to be worth a line."""
+
+
+WAIT_FOR_ROOM_S: Final = 30.0
+"""How long a worker that was asked to stop waits for room to record how its runs ended, once they have."""
 
 
 class Urgency(IntEnum):
@@ -68,14 +72,15 @@ class Shutdown:
         self._heard = 0  # signals that ask to stop
         self._why = ""
         self._is_waiting = False  # for a job that is due later, and that was said
+        self._room_by = NEVER  # when it leaves without having recorded what ended, once that was said
 
     def __bool__(self) -> bool:
         return self._urgency is not Urgency.NO
 
     def why_to_leave(self) -> str:
         """Return why the worker ends now, in a line; "" where it does not, or has something to finish first."""
-        if self._urgency is Urgency.KILL and self._full_disk.error and not self._slots:
-            raise self._full_disk.error  # asked three times not to wait for room
+        if self and self._full_disk.error and not self._slots:
+            self._wait_for_room(self._full_disk.error)
         if self._slots or self._collector:
             self._is_waiting = False
             return ""
@@ -111,6 +116,15 @@ class Shutdown:
         self._urgency = urgency
         self._collector.give_back("its worker was told to stop")
         self._end_runs(now)
+
+    def _wait_for_room(self, error: WriteFailed) -> None:
+        """Raise `error` where the worker has waited for room long enough, or was asked three times to stop."""
+        now = time.monotonic()
+        if self._urgency is Urgency.KILL or now >= self._room_by:
+            raise error
+        if self._room_by == NEVER and self._collector:
+            self._room_by = now + WAIT_FOR_ROOM_S
+            self._lines.say(log_lines.waiting_for_room(len(self._collector.unrecorded), WAIT_FOR_ROOM_S))
 
     def _end_runs(self, now: float) -> None:
         running = self._slots.running

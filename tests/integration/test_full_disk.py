@@ -283,3 +283,32 @@ def test_a_worker_is_stopped_on_a_full_disk(disk: Path, tmp_path: Path, start: S
             assert "a: completed, but that could not be recorded" in worker.said()
         [recovered] = wait_until(lambda: queue.worker(queue.actor).recover().jobs)
         assert (recovered.id, recovered.state) == ("a", "failed")
+
+
+@pytest.mark.parametrize("is_room_found", [True, False])
+def test_a_worker_that_is_to_stop_waits_for_room_for_a_while(
+    disk: Path, tmp_path: Path, start: StartWorker, is_room_found: bool
+) -> None:
+    """It says once what it waits for; with room it records what ended, and else it leaves that to the next worker."""
+    with Queue.open(disk) as queue:
+        queue.enqueue(f"echo $$ > {tmp_path}/pid; while [ ! -e {tmp_path}/go ]; do sleep 0.02; done", id="a")
+        wait_s = 60 if is_room_found else 2
+        worker = start(lease_s=1, prelude=f"from queuectl.worker import shutdown; shutdown.WAIT_FOR_ROOM_S = {wait_s}")
+        end = pid_in(tmp_path / "pid")
+        with filled(queue):
+            worker.signal(signal.SIGTERM)
+            wait_until(lambda: "stopping: finishing the running job" in worker.said())
+            (tmp_path / "go").touch()
+            wait_until(lambda: not is_alive(end))
+            told = f"waiting up to {wait_s} s for space on the disk, to record how 1 run ended; else that"
+            wait_until(lambda: told in worker.said())
+            if not is_room_found:
+                assert worker.exit_code() != 0
+                assert "a: completed, but that could not be recorded" in worker.said()
+        assert worker.exit_code() == (0 if is_room_found else 1)
+        assert worker.said().count(told) == 1
+        if is_room_found:
+            assert state_of(queue, "a") == "completed"
+        else:
+            [recovered] = wait_until(lambda: queue.worker(queue.actor).recover().jobs)
+            assert (recovered.id, recovered.state) == ("a", "failed")
