@@ -51,6 +51,13 @@ FORCE_OR_ELSEWHERE: Final = "--force replaces it and keeps it aside, --db names 
 REJECTS: Final = "--rejects FILE writes them there and takes the others, --dry-run --json lists them all"
 
 
+def in_place_of(kind: str) -> str:
+    """Return what to name as a file to be written where something else is there, which is called so."""
+    if kind == "a directory":
+        return "name a file in it"
+    return "name the file that it leads to" if kind == "a link" else "name a file, or - for stdout"
+
+
 def name_table(found: str) -> str:
     """Return how a table is named, of those that were found."""
     return f"--table names one of {found}"

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from .. import hints
 from ..errors import StoreError
 from ..system import files
 
@@ -16,9 +17,10 @@ def write_whole(name: str, *, directory: Path, force: bool) -> Iterator[IO[bytes
     In the `directory` of the queue that it comes from it is that directory's owner's.
     """
     target = Path(name)
-    if target.exists() and (not force or target.is_dir()):
-        hint = "name a file in it" if target.is_dir() else "--force replaces it"
-        raise StoreError(f"cannot write {name}: it is there already; {hint}")
+    if kind := files.obstacle(target):
+        raise StoreError(f"cannot write {name}: it is {kind}", hint=hints.in_place_of(kind))
+    if target.exists() and not force:
+        raise StoreError(f"cannot write {name}: it is there already", hint=hints.FORCE)
     files.sweep_scratch(target.parent)
     try:
         draft, is_named = files.scratch_path(target.parent), not files.is_below(target, directory)

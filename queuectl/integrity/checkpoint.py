@@ -8,7 +8,7 @@ from .. import hints
 from ..core.times import time_json
 from ..display import shown
 from ..errors import InvalidInput, Unusable
-from ..system.files import is_below, scratch_path, sweep_scratch, whole_file
+from ..system.files import is_below, obstacle, scratch_path, sweep_scratch, whole_file
 from ..system.interrupts import own
 from ..system.untrusted import Malformed, json_object_of, whole_number
 
@@ -39,6 +39,8 @@ def write(path: Path, checkpoint: Checkpoint, *, queue: Path) -> None:
     }
     if not path.name:
         raise InvalidInput("checkpoint", shown(str(path)), "the name of a file")
+    if kind := obstacle(path):
+        raise Unusable("checkpoint", shown(str(path)), f"a file, or the name of a new one ({kind} is there)")
     sweep_scratch(path.parent)
     try:
         with whole_file(path, scratch_path(path.parent), is_named=not is_below(path, queue)) as file:

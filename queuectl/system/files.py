@@ -31,6 +31,15 @@ SCRATCH: Final = ".queuectl-scratch-"
 NAME_BYTES: Final = 255
 """How long the name of a file may be, on the file systems there are."""
 
+_KINDS: Final = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFLNK: "a link",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
 _SCRATCH_BYTES: Final = 8
 _SAFE: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY
@@ -162,6 +171,21 @@ def is_entry(path: StrPath) -> bool:
     except own(OSError):
         return False
     return True
+
+
+def other_kind(path: StrPath, *, follow: bool = True) -> str:
+    """Return what is at a path in words where that is no regular file, else ""; raises OSError if there is nothing.
+
+    A link is what it leads to, unless it is not to be followed.
+    """
+    return _KINDS.get(stat.S_IFMT(os.stat(path, follow_symlinks=follow).st_mode), "")  # noqa: PTH116
+
+
+def obstacle(path: StrPath) -> str:
+    """Return what is at a path in words where a new file cannot take its place: no file replaces a pipe or a device."""
+    with suppress_own(OSError):
+        return other_kind(path, follow=False)
+    return ""
 
 
 def is_directory(path: StrPath) -> bool:

@@ -24,10 +24,10 @@ from ..system.files import (
     exists,
     flush_directory,
     is_below,
-    is_directory,
     link_or_copy,
     make_private,
     new_file,
+    obstacle,
     rename,
     scratch_directory,
 )
@@ -82,8 +82,8 @@ def _compression_of(suffix: str) -> Compression | None:
 
 
 def _check_target(target: Path, force: bool) -> None:
-    if is_directory(target):
-        raise StoreError(f"cannot write {target}: it is a directory", hint="name a file in it")
+    if kind := obstacle(target):
+        raise StoreError(f"cannot write {target}: it is {kind}", hint=hints.in_place_of(kind))
     if exists(target) and not force:
         raise StoreError(f"cannot write {target}: it is there already", hint=hints.FORCE)
 

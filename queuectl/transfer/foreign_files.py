@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from .. import hints
 from ..errors import StoreError
+from ..system.files import other_kind
 from ..system.interrupts import own
 from ..system.untrusted import Malformed, json_value
 from .foreign_rows import ForeignKind, foreign_kind, id_of
@@ -44,8 +45,7 @@ def json_rows(jobs: str, dlq: str | None) -> Iterator[ReadRows]:
 @contextmanager
 def sqlite_rows(file: str, tables: Sequence[str]) -> Iterator[ReadRows]:
     """Open tables of a SQLite file, read-only and as they are now; none named is `jobs`. Raises StoreError."""
-    if not Path(file).is_file():
-        raise StoreError(f"cannot import {file}: there is no such file")
+    _check_file(file)
     try:
         uri = f"file:{quote(str(Path(file).absolute()))}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
@@ -55,6 +55,17 @@ def sqlite_rows(file: str, tables: Sequence[str]) -> Iterator[ReadRows]:
             yield lambda: (row for table in chosen for row in _table(connection, table))
     except sqlite3.Error as error:
         raise StoreError(f"cannot import {file}: {error}; it is to be a SQLite file that can be read") from None
+
+
+def _check_file(file: str) -> None:
+    try:
+        kind = other_kind(file)
+    except FileNotFoundError:
+        raise StoreError(f"cannot import {file}: there is no such file") from None
+    except own(OSError) as error:
+        raise StoreError(f"cannot import {file}: {error.strerror}") from None
+    if kind:
+        raise StoreError(f"cannot import {file}: it is {kind}; it is to be a SQLite file that can be read")
 
 
 def _json_file(name: str, default: ForeignKind) -> Iterator[ForeignRow]:
