@@ -360,6 +360,8 @@ def test_a_past_is_not_told_from_a_log_that_lost_events_behind_its_gaps(tmp_path
     *_, leaf, last = file.leaves(file.roots()["log"])
     data.write_bytes(file.spoilt((leaf * damage.PAGE + 12, struct.pack("<HH", 16, damage.PAGE))))
     lost, until = (int.from_bytes(next(file.nodes(each))[0], "big") for each in (leaf, last))
+    for snapshot in (tmp_path / "q" / "snapshots").glob("*.snapshot"):
+        snapshot.unlink()  # on a slow machine a lease ends as the queue is made, and the lost events are behind one
     with (
         Queue.open(tmp_path / "q", create=False) as queue,
         pytest.raises(CorruptLog, match=rf"position ({lost}|{lost + 1}): it is missing"),
