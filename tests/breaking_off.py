@@ -33,9 +33,12 @@ def broken_off(
     yield from _at_each_place(act, handle, step)
 
 
-def interrupted(act: Callable[[], object], handle: Callable[[], object]) -> Iterator[None]:
-    """Yield after an act during which a handler ran at its first place, at its second, and so on to its last."""
-    for error in _at_each_place(act, handle, 1):
+def interrupted(act: Callable[[], object], handle: Callable[[], object], *, step: int = 1) -> Iterator[None]:
+    """Yield after an act during which a handler ran at its first place, at its second, and so on to its last.
+
+    At every so many by `step`, for a long act.
+    """
+    for error in _at_each_place(act, handle, step):
         if error is not None:
             raise error
         yield

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for at, item in enumerate(each):
             if at * count // len(each) == (at - 1) * count // len(each):
                 item.add_marker("slow")
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """Let two tests run at a time on each processor: most wait half their time, for disks and other processes."""
+    return 2 * (yield)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,4 +1,7 @@
-"""How much of chance a test tries: all of it, or a fifth where Hypothesis was told to be quick, as `make test` does."""
+"""How much a test tries of chance, and of many places: all, or a fifth where it is to be quick, as in `make test`.
+
+Quick is what Hypothesis was told to be.
+"""
 
 from typing import Final
 
@@ -14,3 +17,8 @@ settings.load_profile("whole")
 def tries(count: int) -> int:
     """Return how many examples a test tries now that tries so many at full depth."""
     return max(1, count * settings.default.max_examples // _WHOLE)
+
+
+def apart(step: int = 1) -> int:
+    """Return how far apart the places are that a test tries now that are so far apart at full depth."""
+    return step * _WHOLE // settings.default.max_examples

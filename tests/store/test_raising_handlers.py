@@ -16,6 +16,7 @@ from queuectl.store.directory import alone, lock
 from queuectl.store.store import Store
 from queuectl.system.scope import scope
 from tests.breaking_off import BrokenOff, broken_off
+from tests.depth import apart
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 """Where a handler kept a file from being closed it closes with its object, which Python warns of."""
@@ -72,7 +73,7 @@ def test_an_act_that_is_broken_off_anywhere_leaves_nothing_behind(tmp_path: Path
         queue.enqueue_many(["true"] * 20)
         for _ in range(2):
             ACTS[what](queue)  # what is loaded at the first call is loaded
-        for error in broken_off(lambda: ACTS[what](queue), step=STEPS.get(what, 1)):
+        for error in broken_off(lambda: ACTS[what](queue), step=apart(STEPS[what]) if what in STEPS else 1):
             assert error is None or type(error) is BrokenOff
             assert what_is_left(queue) == []
             kept.append(error)
@@ -359,7 +360,7 @@ def test_what_a_handler_raises_while_a_queue_is_opened_comes_out(
     monkeypatch.delenv("LOGNAME", raising=False)
     path = tmp_path / "q"
     Queue.open(path).close()
-    for found in broken_off(lambda: Queue.open(path).close(), raised):
+    for found in broken_off(lambda: Queue.open(path).close(), raised, step=apart()):
         assert found is None or type(found) is type(raised())
     with Queue.open(path) as queue:
         queue.enqueue("true")
@@ -375,7 +376,7 @@ def test_what_a_handler_raises_in_an_act_comes_out(
     with Queue.open(tmp_path / "q") as queue:
         queue.enqueue_many(["true"] * 200)
         ACTS[what](queue)
-        for found in broken_off(lambda: ACTS[what](queue), raised):
+        for found in broken_off(lambda: ACTS[what](queue), raised, step=apart()):
             assert found is None or type(found) is type(raised())
 
 

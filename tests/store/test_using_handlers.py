@@ -23,6 +23,7 @@ from queuectl.store.registry import _place, _places
 from queuectl.store.store import Store
 from queuectl.system.lazy import Later
 from tests.breaking_off import interrupted
+from tests.depth import apart
 
 REFUSED = "this thread is beginning or ending another use|it was closed|this process reads it just now"
 """What either is told where it has to be done afterwards."""
@@ -71,7 +72,7 @@ def test_a_handler_uses_what_its_thread_uses(tmp_path: Path, what: str, handled:
         except StoreError as error:
             told.add(str(error))
 
-    for _ in interrupted(lambda: use(what), lambda: use(handled)):
+    for _ in interrupted(lambda: use(what), lambda: use(handled), step=apart()):
         if store._is_open:
             assert not shows_a_reader(store)
             store.close()
@@ -154,7 +155,7 @@ def test_who_leaves_as_another_opens_the_file_anew_harms_none(tmp_path: Path) ->
                 other.join()
 
         shared.enter(reads=True).is_inside = False
-        for _ in interrupted(shared.grow, in_another_thread):
+        for _ in interrupted(shared.grow, in_another_thread, step=apart()):
             assert failures == []
             read(store)
             shared.enter(reads=True).is_inside = False
