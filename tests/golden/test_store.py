@@ -27,7 +27,16 @@ LATER = {"cause", "caused_by"}
 OF_A_CANCELLED_RUN = {"worker_id", "duration_ms"}
 """Keys that later releases tell of a job whose run was cancelled; at first they were of the run before it, or null."""
 
-LATER_OF_A_JOB = {"timeout_is_default", "shell", "inherited", "inherited_env", "due", "merge", "replaced"}
+LATER_OF_A_JOB = {
+    "timeout_is_default",
+    "shell",
+    "inherited",
+    "inherited_env",
+    "due",
+    "merge",
+    "replaced",
+    "output_error",
+}
 """Keys that later releases tell of a job, and of what the events that began and ended it say."""
 
 
