@@ -12,12 +12,12 @@ import msgpack
 from queuectl import JobRequest, Queue
 from queuectl.core.results import Captured
 from queuectl.events.types import Output
-from queuectl.outputs.frames import cut_frame, encode
+from queuectl.outputs.frames import cut_frame, encode_frame
 from queuectl.outputs.storage import file_of
 from queuectl.store.store import Row, Store, key_of
 
-SMALL = encode(b"o", b"hello\n") + encode(b"e", b"oh\n")
-LARGE = encode(b"o", b"x" * 20_000)
+SMALL = encode_frame(b"o", b"hello\n") + encode_frame(b"e", b"oh\n")
+LARGE = encode_frame(b"o", b"x" * 20_000)
 
 
 def fill(path: Path) -> None:
@@ -36,7 +36,7 @@ def fill(path: Path) -> None:
         queue.worker("w").fail(
             queue.worker("w").start(second), "exit code 1", output=Captured(None, _told(b"x" * 20_000))
         )
-        cut = encode(b"o", b"abc") + cut_frame(90) + encode(b"o", b"xyz")
+        cut = encode_frame(b"o", b"abc") + cut_frame(90) + encode_frame(b"o", b"xyz")
         queue.worker("w").complete(queue.worker("w").start(third), output=Captured(cut, Output(96, bytes(32))))
         queue.worker("w").complete_many(rest[:15])
         queue.retry(second.id)

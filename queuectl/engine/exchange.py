@@ -6,7 +6,7 @@ from typing import Final
 
 from ..core.argument_kinds import is_count, is_job, is_text
 from ..core.commands import CompleteJob, ConfirmCancel, FailJob, JobCommand, ReleaseJob, RetryPolicy
-from ..core.event_validity import MOST_CHARS_OF, TEXT_CHARS
+from ..core.event_check import MOST_CHARS_OF, TEXT_CHARS
 from ..core.job import Job
 from ..core.results import Captured, Exchange, Result
 from ..display import shown

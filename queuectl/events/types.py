@@ -63,7 +63,7 @@ class JobSpec(Frozen):
     # A new field goes last, with a default that leaves the stored bytes of jobs without it as they are. It needs: a
     # field of JobRequest, its check, and Intake.specify (core/request.py); a key in mappings (core/job_mapping.py)
     # and an argument of Queue.enqueue (api/jobs.py); an option (cli/input/job_options.py); limits for an event from a
-    # file (core/event_limits.py); its JSON form (queries/json_form.py) and its line of `show`
+    # file (core/event_check.py); its JSON form (queries/json_form.py) and its line of `show`
     # (cli/output/job_text.py); a place in the form of the page (web/page/new.js); what the worker does by it
     # (worker/invocations.py, worker/attempt.py); docs/log-format.md. If an edit may change it: a field of Edited too,
     # core/edit.py, and _FIELDS in cli/output/event_text.py. If it decides where a job lies: `place`

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ..core.event_limits import check as check_event
+from ..core.event_check import check_event
 from ..errors import QueuectlError, StoreError
 from ..events.hash_chain import Chain
 from ..projections import archives

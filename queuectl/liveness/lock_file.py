@@ -22,8 +22,7 @@ from weakref import WeakSet
 
 from ..errors import StoreError
 from ..system.boot import awake_s, boot, booted_s, pid_space
-from ..system.files import is_file_name, make_private, open_private, sweep
-from ..system.files import remove as remove_file
+from ..system.files import is_file_name, make_private, open_private, remove_file, sweep
 from ..system.interrupts import own
 from ..system.queue_files import NEW, WORKERS
 
@@ -33,7 +32,7 @@ _UNSEEN: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """Errors that say nothing of a file: a shortage."""
 
 _FIXED: Final = struct.Struct("<8s64sQQQ")
-"""Magic, place, process id, length of leases in microseconds, number of slots."""
+"""Magic, place, process id, length of leases in microseconds, number of entries."""
 
 _LIFE: Final = struct.Struct("<QQ")
 """The last sign of life in microseconds: of the clock that stands still while the machine sleeps, and of the other."""
@@ -44,7 +43,7 @@ _WRITING: Final = struct.Struct("<Q")
 _LAUNCHED: Final = struct.Struct("<Q")
 """The highest token of a run whose command was about to be started: runs are started in the order of their tokens."""
 
-_SLOT: Final = struct.Struct("<QQQQ")
+_ENTRY: Final = struct.Struct("<QQQQ")
 """Between which two moments a run's command was started, in microseconds since the machine was; its process id: 0
 while it is being started; the run's token. No token: nothing runs. A worker that is killed while it writes this
 has written the first of it: a process id never without the moments, nor a token with those of another."""
@@ -56,14 +55,14 @@ _FIRST_PID: Final = 1
 _LIFE_AT: Final = _FIXED.size
 _WRITING_AT: Final = _LIFE_AT + _LIFE.size
 _LAUNCHED_AT: Final = _WRITING_AT + _WRITING.size
-_SLOTS_AT: Final = _LAUNCHED_AT + _LAUNCHED.size
+_ENTRIES_AT: Final = _LAUNCHED_AT + _LAUNCHED.size
 
 _AT_MOST_BYTES: Final = 1 << 20
-"""More than the file of a worker with 60,000 slots."""
+"""More than the file of a worker with 60,000 entries."""
 
 
 class LaunchedRun(NamedTuple):
-    """What a slot runs; `pid` 0 where the command may have been started or not.
+    """What an entry says of a run; `pid` 0 where the command may have been started or not.
 
     It was started between two moments, in seconds of booted_s(); its process id alone would not tell it
     from a later process.
@@ -107,10 +106,10 @@ class Sighting(NamedTuple):
 class LockFile:
     """A worker's own, from its start to its end; raises StoreError where the disk has no room for it."""
 
-    def __init__(self, db_path: str | os.PathLike[str], worker: str, *, slots: int, lease_s: float) -> None:
+    def __init__(self, db_path: str | os.PathLike[str], worker: str, *, entries: int, lease_s: float) -> None:
         self._path = path_of(db_path, worker)
         try:
-            self._make(slots=slots, lease_s=lease_s)
+            self._make(entries=entries, lease_s=lease_s)
         except OSError as error:
             from pathlib import Path  # not at each start of who only looks at such files
 
@@ -124,7 +123,7 @@ class LockFile:
             raise
         _held.add(self)
 
-    def _make(self, *, slots: int, lease_s: float) -> None:
+    def _make(self, *, entries: int, lease_s: float) -> None:
         make_private(os.path.dirname(self._path))
         sweep(os.path.dirname(self._path), SUFFIX + NEW)
         # Made under another name and locked before it gets its own: one that is there and free is a dead worker's.
@@ -132,10 +131,10 @@ class LockFile:
         self._fd = open_private(unheld, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX)
-            _fill(self._fd, unheld, _SLOTS_AT + slots * _SLOT.size)
+            _fill(self._fd, unheld, _ENTRIES_AT + entries * _ENTRY.size)
             self._map = mmap.mmap(self._fd, 0)
             lease_us = int(lease_s * 1_000_000)
-            _FIXED.pack_into(self._map, 0, _MAGIC, pid_space().encode(), os.getpid(), lease_us, slots)
+            _FIXED.pack_into(self._map, 0, _MAGIC, pid_space().encode(), os.getpid(), lease_us, entries)
             self.live()
             os.rename(unheld, self._path)
         except BaseException:
@@ -156,19 +155,19 @@ class LockFile:
         finally:
             _WRITING.pack_into(self._map, _WRITING_AT, 0)
 
-    def launching(self, slot: int, token: int) -> None:
+    def launching(self, entry: int, token: int) -> None:
         """Record that a command is about to be started for a run."""
         _LAUNCHED.pack_into(self._map, _LAUNCHED_AT, token)
-        _SLOT.pack_into(self._map, _SLOTS_AT + slot * _SLOT.size, 0, 0, 0, token)
+        _ENTRY.pack_into(self._map, _ENTRIES_AT + entry * _ENTRY.size, 0, 0, 0, token)
 
-    def running(self, slot: int, token: int, pid: int, *, born_s: tuple[float, float]) -> None:
+    def running(self, entry: int, token: int, pid: int, *, born_s: tuple[float, float]) -> None:
         """Record which process, and so which group and session, the command is."""
         born = int(born_s[0] * 1e6), int(born_s[1] * 1e6) + 1
-        _SLOT.pack_into(self._map, _SLOTS_AT + slot * _SLOT.size, *born, pid, token)
+        _ENTRY.pack_into(self._map, _ENTRIES_AT + entry * _ENTRY.size, *born, pid, token)
 
-    def clear(self, slot: int) -> None:
-        """Record that nothing of a slot's run is left."""
-        _SLOT.pack_into(self._map, _SLOTS_AT + slot * _SLOT.size, 0, 0, 0, 0)
+    def clear(self, entry: int) -> None:
+        """Record that nothing is left of the run of an entry."""
+        _ENTRY.pack_into(self._map, _ENTRIES_AT + entry * _ENTRY.size, 0, 0, 0, 0)
 
     def close(self) -> None:
         """Take the file away and let go of it."""
@@ -207,14 +206,14 @@ def sighting_of(db_path: str | os.PathLike[str], worker: str) -> Sighting | None
 def read(fd: int, worker: str) -> Sighting | None:
     """Return what an open lock file says, None where it is none of ours."""
     content = os.pread(fd, _AT_MOST_BYTES, 0)
-    if len(content) < _SLOTS_AT or not content.startswith(_MAGIC):
+    if len(content) < _ENTRIES_AT or not content.startswith(_MAGIC):
         return None
-    _, where, pid, lease_us, slots = _FIXED.unpack_from(content)
+    _, where, pid, lease_us, entries = _FIXED.unpack_from(content)
     seen_us, seen_boot_us = _LIFE.unpack_from(content, _LIFE_AT)
     (writing_us,) = _WRITING.unpack_from(content, _WRITING_AT)
     (launched,) = _LAUNCHED.unpack_from(content, _LAUNCHED_AT)
-    whole = min(slots, (len(content) - _SLOTS_AT) // _SLOT.size)  # fewer where the file was torn
-    rows = list(_SLOT.iter_unpack(content[_SLOTS_AT : _SLOTS_AT + whole * _SLOT.size]))
+    whole = min(entries, (len(content) - _ENTRIES_AT) // _ENTRY.size)  # fewer where the file was torn
+    rows = list(_ENTRY.iter_unpack(content[_ENTRIES_AT : _ENTRIES_AT + whole * _ENTRY.size]))
     return Sighting(
         worker,
         where.rstrip(b"\0").decode(errors="replace"),

@@ -60,14 +60,14 @@ def read_stream(capture: bytes, stream: OutputStream | None = None) -> Iterator[
             yield content
 
 
-def encode(stream: bytes, content: bytes | bytearray) -> bytes:
+def encode_frame(stream: bytes, content: bytes | bytearray) -> bytes:
     """Make a frame."""
     return stream + len(content).to_bytes(4, "big") + content
 
 
 def cut_frame(missing: int) -> bytes:
     """Make the frame that stands for so many missing bytes; nothing where none is missing."""
-    return encode(CUT_FRAME, str(missing).encode()) if missing else b""
+    return encode_frame(CUT_FRAME, str(missing).encode()) if missing else b""
 
 
 def content_of(capture: bytes) -> int:

@@ -4,7 +4,7 @@ from ..events.types import RETENTION_STREAM, Frozen, RetentionApplied
 from ..store.event_reader import EventReader
 from ..store.store import Transaction
 from .layout import is_older
-from .row_codec import pack, scan, unpacker, write
+from .row_codec import pack, scan, unpacker, write_row
 
 TABLE = "archives"
 
@@ -32,7 +32,7 @@ def segment_directory(segment: str) -> str:
 def apply(txn: Transaction, event: RetentionApplied) -> None:
     """Note where a segment was sealed."""
     row = SealedSegment(event.archive, event.sha256)
-    write(txn, TABLE, segment_directory(event.archive).encode(), pack(row))
+    write_row(txn, TABLE, segment_directory(event.archive).encode(), pack(row))
 
 
 def known(txn: Transaction) -> dict[str, SealedSegment]:

@@ -14,7 +14,7 @@ from ..events.types import Enqueued, EnvironmentKept, Recorded, RetentionApplied
 from ..store.event_reader import EventReader
 from ..store.store import Row, Transaction
 from . import counts, environments, jobs, ready
-from .row_codec import read, seal_all, write_many
+from .row_codec import read_row, seal_all, write_many
 from .stream_walk import Folded
 from .views import Change, Moved, Views, changes, recounted
 
@@ -88,7 +88,7 @@ class Fold:
     def _load(self, shadow: Transaction, number: int) -> Job | None:
         """Return a job that was written and forgotten, None where there is none."""
         key = number.to_bytes(8, "big")
-        value = read(shadow, jobs.TABLE, key)
+        value = read_row(shadow, jobs.TABLE, key)
         job = self._moved.before[number] = None if value is None else jobs.unpack_job(value)
         self._bytes += 0 if value is None else len(value)
         return job

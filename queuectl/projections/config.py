@@ -5,7 +5,7 @@ from collections.abc import Callable
 from ..core.settings import FORMER
 from ..events.types import ConfigChanged, Value
 from ..store.store import Transaction
-from .row_codec import pack, scan, unpacker, write
+from .row_codec import pack, scan, unpacker, write_row
 
 TABLE = "config"
 
@@ -18,7 +18,7 @@ def apply(txn: Transaction, event: ConfigChanged) -> None:
     if event.new is None:
         txn.delete(TABLE, key)
     else:
-        write(txn, TABLE, key, pack(event.new))
+        write_row(txn, TABLE, key, pack(event.new))
 
 
 def values(txn: Transaction) -> dict[str, Value]:

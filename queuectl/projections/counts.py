@@ -9,7 +9,7 @@ from typing import Final
 
 from ..core.job import JobState
 from ..store.store import Row, Transaction
-from .row_codec import pack, read, scan, unpacker, write
+from .row_codec import pack, read_row, scan, unpacker, write_row
 
 TABLE: Final = "marks"
 
@@ -35,17 +35,17 @@ def add(txn: Transaction, changes: Mapping[CountChange, int]) -> None:
             added.setdefault(queue, [0] * len(_STATES))[_PLACES[state]] += change
     for queue in sorted(added):
         key, numbers = _key(queue), added[queue]
-        if (row := read(txn, TABLE, key)) is not None:
+        if (row := read_row(txn, TABLE, key)) is not None:
             numbers = [number + more for number, more in zip(_unpack(row), numbers, strict=True)]
         if any(numbers):
-            write(txn, TABLE, key, pack(numbers))
+            write_row(txn, TABLE, key, pack(numbers))
         else:
             txn.delete(TABLE, key)
 
 
 def get(txn: Transaction, queue: str) -> Counts:
     """Return the counts of one queue."""
-    row = read(txn, TABLE, _key(queue))
+    row = read_row(txn, TABLE, _key(queue))
     return dict.fromkeys(JobState, 0) if row is None else _counts(row)
 
 

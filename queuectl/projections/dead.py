@@ -11,7 +11,7 @@ from .row_codec import scan, scan_back
 
 TABLE = "dead"
 
-Place = tuple[int, int]
+VersionAndNumber = tuple[int, int]
 """The position of a job's last event, and its number."""
 
 
@@ -25,15 +25,15 @@ def numbers(txn: Transaction) -> Iterator[int]:
     return (number for _, number in newest_first(txn))
 
 
-def newest_first(txn: Transaction, below: int | None = None) -> Iterator[Place]:
+def newest_first(txn: Transaction, below: int | None = None) -> Iterator[VersionAndNumber]:
     """Return the dead whose last event lies `below` a position, that one first."""
-    return map(_place, scan_back(txn, TABLE, None if below is None else key_of(below)))
+    return map(_version_and_number, scan_back(txn, TABLE, None if below is None else key_of(below)))
 
 
-def oldest_first(txn: Transaction, above: int = 0) -> Iterator[Place]:
+def oldest_first(txn: Transaction, above: int = 0) -> Iterator[VersionAndNumber]:
     """Return the dead whose last event lies `above` a position, the oldest first."""
-    return map(_place, scan(txn, TABLE, key_of(above + 1)))
+    return map(_version_and_number, scan(txn, TABLE, key_of(above + 1)))
 
 
-def _place(found: Row) -> Place:
+def _version_and_number(found: Row) -> VersionAndNumber:
     return int.from_bytes(found[0], "big"), int.from_bytes(found[1], "big")

@@ -5,7 +5,7 @@ from ..errors import CorruptLog, EnvironmentMissing
 from ..events.types import ENVIRONMENT_STREAM, EnvironmentKept, Recorded
 from ..store.store import Transaction
 from ..system.interrupts import own
-from .row_codec import pack, read, unpacker, write
+from .row_codec import pack, read_row, unpacker, write_row
 
 TABLE = "environments"
 
@@ -14,7 +14,7 @@ _unpack = unpacker(dict[str, str | None])
 
 def apply(txn: Transaction, recorded: Recorded, event: EnvironmentKept) -> None:
     """Keep an environment's entries; raises as digest_in()."""
-    write(txn, TABLE, digest_in(recorded), pack(dict(event.entries)))
+    write_row(txn, TABLE, digest_in(recorded), pack(dict(event.entries)))
 
 
 def digest_in(recorded: Recorded) -> bytes:
@@ -28,7 +28,7 @@ def digest_in(recorded: Recorded) -> bytes:
 
 def find(txn: Transaction, digest: bytes) -> Entries | None:
     """Return the entries of a digest, None where none are kept."""
-    row = read(txn, TABLE, digest)
+    row = read_row(txn, TABLE, digest)
     return None if row is None else _unpack(row)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
 from ..store.store import Transaction
-from .row_codec import read, scan, scan_back
+from .row_codec import read_row, scan, scan_back
 
 TABLE = "ids"
 
@@ -14,7 +14,7 @@ LONGEST_BYTES = 480
 
 def find(txn: Transaction, job_id: str) -> int | None:
     """Return the number of the live job with this id."""
-    found = read(txn, TABLE, job_id.encode(errors="surrogatepass"))
+    found = read_row(txn, TABLE, job_id.encode(errors="surrogatepass"))
     return None if found is None else int.from_bytes(found, "big")
 
 

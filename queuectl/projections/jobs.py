@@ -5,14 +5,14 @@ from typing import Final
 
 from ..core.job import Job
 from ..store.store import Transaction, key_of
-from .row_codec import damaged_row, read, read_many, scan, scan_back, unpacker
+from .row_codec import damaged_row, read_many, read_row, scan, scan_back, unpacker
 
 TABLE = "jobs"
 
 
 def get(txn: Transaction, number: int) -> Job | None:
     """Return a job by its number."""
-    value = read(txn, TABLE, key_of(number))
+    value = read_row(txn, TABLE, key_of(number))
     return None if value is None else unpack_job(value)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from ..errors import StoreError
 from ..store.store import Transaction, key_of
-from .row_codec import read, write
+from .row_codec import read_row, write_row
 
 TABLE = "marks"
 
@@ -21,7 +21,7 @@ _OLD_BYTES: Final = 8
 
 def get(txn: Transaction, mark: bytes) -> int:
     """Return a mark, 0 where it was never set."""
-    found = read(txn, TABLE, mark)
+    found = read_row(txn, TABLE, mark)
     return int.from_bytes(found, "big") if found else 0
 
 
@@ -37,4 +37,4 @@ def get_anyhow(txn: Transaction, mark: bytes) -> int:
 
 def put(txn: Transaction, mark: bytes, value: int) -> None:
     """Set a mark."""
-    write(txn, TABLE, mark, key_of(value))
+    write_row(txn, TABLE, mark, key_of(value))

@@ -1,7 +1,7 @@
 """Which removed job last had this id? `removed`: id -> number; its history is still in the log."""
 
 from ..store.store import Transaction, key_of
-from .row_codec import read
+from .row_codec import read_row
 
 TABLE = "removed"
 
@@ -13,5 +13,5 @@ def row(job_id: str, number: int) -> tuple[bytes, bytes]:
 
 def find(txn: Transaction, job_id: str) -> int | None:
     """Return the number of the last removed job with this id."""
-    found = read(txn, TABLE, job_id.encode(errors="surrogatepass"))
+    found = read_row(txn, TABLE, job_id.encode(errors="surrogatepass"))
     return None if found is None else int.from_bytes(found, "big")

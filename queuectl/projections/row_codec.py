@@ -25,15 +25,15 @@ __all__ = [
     "damaged_row",
     "opened",
     "pack",
-    "read",
     "read_many",
+    "read_row",
     "scan",
     "scan_back",
     "seal_all",
     "sealed",
     "unpacker",
-    "write",
     "write_many",
+    "write_row",
 ]
 
 _SUM_BYTES: Final = 4
@@ -56,7 +56,7 @@ def opened(table: str, key: bytes, stored: bytes) -> bytes:
     return stored[:-_SUM_BYTES]
 
 
-def read(txn: Transaction, table: str, key: bytes) -> bytes | None:
+def read_row(txn: Transaction, table: str, key: bytes) -> bytes | None:
     """Return a key's value, None where there is none; raises StoreError where it, or what hides it, is damaged."""
     stored = txn.get(table, key)
     if stored is not None:
@@ -67,10 +67,10 @@ def read(txn: Transaction, table: str, key: bytes) -> bytes | None:
 
 
 def read_many(txn: Transaction, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
-    """Return the values of keys, None for one that is not there; raises StoreError as read() does."""
+    """Return the values of keys, None for one that is not there; raises StoreError as read_row() does."""
     found = txn.get_many(table, keys)
     if len(found) < len(keys):
-        return [read(txn, table, key) for key in keys]
+        return [read_row(txn, table, key) for key in keys]
     seed = _SEEDS[table]
     for key, stored in found:
         if crc32(stored, crc32(key, seed)) != _SOUND:
@@ -78,7 +78,7 @@ def read_many(txn: Transaction, table: str, keys: Sequence[bytes]) -> list[bytes
     return [stored[:-_SUM_BYTES] for _, stored in found]
 
 
-def write(txn: Transaction, table: str, key: bytes, value: bytes) -> None:
+def write_row(txn: Transaction, table: str, key: bytes, value: bytes) -> None:
     """Set a key's value."""
     txn.put(table, key, sealed(table, key, value))
 

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from ..events.types import WORKER_STREAM, Frozen, Recorded, WorkerStarted, WorkerStopped, WorkerStopping
 from ..store.store import Transaction
-from .row_codec import pack, read, scan, unpacker, write
+from .row_codec import pack, read_row, scan, unpacker, write_row
 
 TABLE = "workers"
 
@@ -31,16 +31,18 @@ def apply(txn: Transaction, recorded: Recorded) -> None:
     event = recorded.event
     if isinstance(event, WorkerStarted):
         row = WorkerRow(worker, event.host, event.pid, event.slots, event.queues, recorded.at_us)
-        write(txn, TABLE, worker.encode(), pack(row))
+        write_row(txn, TABLE, worker.encode(), pack(row))
     elif isinstance(event, WorkerStopped):
         txn.delete(TABLE, worker.encode())
     elif isinstance(event, WorkerStopping) and (known := get(txn, worker)) is not None:
-        write(txn, TABLE, worker.encode(), pack(replace(known, stopping=True, stop_now=known.stop_now or event.now)))
+        write_row(
+            txn, TABLE, worker.encode(), pack(replace(known, stopping=True, stop_now=known.stop_now or event.now))
+        )
 
 
 def get(txn: Transaction, worker: str) -> WorkerRow | None:
     """Return one worker."""
-    row = read(txn, TABLE, worker.encode())
+    row = read_row(txn, TABLE, worker.encode())
     return None if row is None else _unpack(row)
 
 

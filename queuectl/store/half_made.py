@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 
 from .. import hints
 from ..errors import LogLost, NoQueue, NotAQueue
-from ..system.files import exists, is_entry, open_private, remove
+from ..system.files import exists, is_entry, open_private, remove_file
 from ..system.interrupts import own, suppress_own
 from ..system.queue_files import DATA_FILE, DIRECTORIES, LMDB_LOCK_FILE, REPLACED
 from .directory import NOBODYS, OPEN_LOCK, await_replaced, lock, refuse_unmade
@@ -93,7 +93,7 @@ def clear(path: Path) -> None:
     """Empty what was half made, so that it is made anew, unless a process is making it now."""
     with suppress_own(OSError), lock(path / OPEN_LOCK, wait=False) as is_ours:
         if is_ours and is_half_made(path):
-            remove(path / LMDB_LOCK_FILE)
+            remove_file(path / LMDB_LOCK_FILE)
             os.close(open_private(path / DATA_FILE, os.O_WRONLY | os.O_TRUNC))
 
 

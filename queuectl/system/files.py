@@ -97,7 +97,7 @@ def open_new_pipe(path: StrPath) -> int:
     try:
         return _open_made(path, os.O_RDWR, FILE_MODE)
     except BaseException:
-        remove(path)
+        remove_file(path)
         raise
 
 
@@ -125,7 +125,7 @@ def whole_file(path: StrPath, draft: StrPath, *, is_named: bool = False) -> Iter
             os.fsync(file.fileno())
             rename(draft, path)
         except BaseException:
-            remove(draft)
+            remove_file(draft)
             raise
 
 
@@ -196,7 +196,7 @@ def is_directory(path: StrPath) -> bool:
         return False
 
 
-def remove(path: StrPath) -> None:
+def remove_file(path: StrPath) -> None:
     """Remove a file if it is there and may be removed."""
     with suppress_own(OSError):
         os.unlink(path)
@@ -307,7 +307,7 @@ def _remove_all(path: str) -> None:
 
         rmtree(path, ignore_errors=True)
     else:
-        remove(path)
+        remove_file(path)
 
 
 def left_behind(directory: StrPath, prefix: str, suffix: str) -> list[str]:

@@ -12,7 +12,7 @@ from ..errors import StoreError
 from ..system.files import other_kind
 from ..system.interrupts import own
 from ..system.untrusted import Malformed, json_value
-from .foreign_rows import ForeignKind, foreign_kind, id_of
+from .foreign_rows import ForeignKind, foreign_id, foreign_kind
 
 _WRAPPERS: Final = ("jobs", "dlq", "items", "data")
 """The one key of an object that holds the jobs, where it is no map of them."""
@@ -83,7 +83,7 @@ def _json_file(name: str, default: ForeignKind) -> Iterator[ForeignRow]:
         yield from (ForeignRow(f"{short}[{index}]", row, default) for index, row in enumerate(value))
     elif isinstance(value, Mapping):
         for key, row in value.items():
-            has_id = not isinstance(row, Mapping) or id_of(row) is not None
+            has_id = not isinstance(row, Mapping) or foreign_id(row) is not None
             yield ForeignRow(f"{short}: {key}", row if has_id else {"id": key, **row}, default)
     else:
         raise StoreError(f"cannot import {name}: it holds no list or map of jobs")
@@ -104,7 +104,7 @@ def _with_dead(jobs: list[ForeignRow], dead: list[ForeignRow]) -> list[ForeignRo
 
 
 def _id(row: ForeignRow) -> str | None:
-    return id_of(row.fields) if isinstance(row.fields, Mapping) else None
+    return foreign_id(row.fields) if isinstance(row.fields, Mapping) else None
 
 
 def _tables(connection: sqlite3.Connection, file: str, wanted: Sequence[str]) -> list[str]:

@@ -98,7 +98,7 @@ _KEPT_AS_TEXT: Final = ("created_at", "updated_at", "started_at", "finished_at",
 """Fields that the log has no place for, since its times are when something was recorded: they are kept as words."""
 
 
-def read(row: Fields, *, default: ForeignKind) -> ForeignJob:
+def foreign_job(row: Fields, *, default: ForeignKind) -> ForeignJob:
     """Read a row; `default` is what it is where it has no state. Raises InvalidInput."""
     fields, unmapped = _sorted_out(row)
     notes: list[str] = []
@@ -126,7 +126,7 @@ def foreign_kind(row: Fields) -> ForeignKind | None:
     return _KIND_OF.get(_plain(str(fields.get("state", ""))))
 
 
-def id_of(row: Fields) -> str | None:
+def foreign_id(row: Fields) -> str | None:
     """Return a row's id as text, where it has one."""
     fields, _ = _sorted_out(row)
     return None if "id" not in fields else str(fields["id"])

@@ -33,12 +33,12 @@ from ..events.types import (
     Started,
 )
 from ..outputs import storage
-from ..outputs.frames import STDERR, STDOUT, encode
+from ..outputs.frames import STDERR, STDOUT, encode_frame
 from ..projections import config, ids, jobs
 from ..store.store import Transaction
 from ..system.host import directory
 from .foreign_files import ForeignRow, ReadRows
-from .foreign_rows import ForeignJob, ForeignKind, id_of, read
+from .foreign_rows import ForeignJob, ForeignKind, foreign_id, foreign_job
 
 ACTOR: Final = "import"
 ROWS_AT_ONCE: Final = 5_000
@@ -188,7 +188,7 @@ class _Adopter:
     def _read(self, row: ForeignRow) -> tuple[ForeignJob, JobSpec]:
         if not isinstance(row.fields, Mapping):
             raise InvalidInput("row", type(row.fields).__name__, "an object")
-        job = read(row.fields, default=row.default)
+        job = foreign_job(row.fields, default=row.default)
         if job.attempts > 1_000_000:
             raise InvalidInput("attempts", f"{job.attempts:,}", "at most 1,000,000")
         fresh = "" if job.request.id is not None else next(self._fresh_ids)
@@ -266,7 +266,7 @@ def _frames(job: ForeignJob) -> bytes:
     """Return what it printed as frames, as docs/log-format.md has them."""
     parts = [(STDOUT, job.stdout or ""), (STDERR, job.stderr or "")]
     contents = [(stream, text.encode(errors="replace")) for stream, text in parts if text]
-    return b"".join(encode(stream, content) for stream, content in contents)
+    return b"".join(encode_frame(stream, content) for stream, content in contents)
 
 
 def _id_state(txn: Transaction, job_id: str | None) -> str | None:
@@ -277,7 +277,7 @@ def _id_state(txn: Transaction, job_id: str | None) -> str | None:
 
 
 def _shown_id(row: ForeignRow) -> str | None:
-    return id_of(row.fields) if isinstance(row.fields, Mapping) else None
+    return foreign_id(row.fields) if isinstance(row.fields, Mapping) else None
 
 
 def _count_unmapped(job: ForeignJob, unmapped: dict[str, tuple[int, str]]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from .. import hints
-from ..core.event_limits import check
+from ..core.event_check import check_event
 from ..core.progress import PartProgress
 from ..display import named, shown
 from ..errors import CorruptLog, NewerFormat, StoreError
@@ -183,7 +183,7 @@ class _Import:
             raise ValueError(f"position {shown(position)} does not belong after {self._position}")
         key, value = key_of(position), b64decode(line["raw"], validate=True)
         recorded = decode(key, value)
-        check(recorded, self._kept_at)
+        check_event(recorded, self._kept_at)
         if differs := difference(line, recorded, self._id_of(recorded)):
             raise ValueError(differs)
         if wrong := self._chain.add(key, value):

@@ -3,7 +3,7 @@
 from collections import deque
 from typing import Final
 
-from ..outputs.frames import HEADER_BYTES, cut_frame, encode
+from ..outputs.frames import HEADER_BYTES, cut_frame, encode_frame
 
 _JOIN_BYTES: Final = 65536
 
@@ -41,7 +41,7 @@ class HeldPieces:
 
     def take(self) -> bytes:
         """Return all of it encoded, and forget it."""
-        encoded = b"".join(encode(stream, content) for stream, content in self._frames)
+        encoded = b"".join(encode_frame(stream, content) for stream, content in self._frames)
         self._frames.clear()
         self.size_bytes = 0
         return encoded

@@ -27,7 +27,7 @@ from .options import Options
 from .queue_watch import QueueWatch
 from .shutdown import Shutdown
 from .signals import Signals
-from .slots import Slots, places
+from .slots import Slots, entries_for
 from .spawner import quick_switches
 from .start_errors import shortage_of_descriptors, shortage_when_starting
 from .systemd import Notifier
@@ -77,7 +77,7 @@ class Worker:
         signals = opened.enter_context(Signals(is_sole=options.is_sole))
         opened.enter_context(quick_switches())
         self._lock = opened.enter_context(
-            closing(LockFile(path, self.id, slots=places(options.slots), lease_s=options.lease_s))
+            closing(LockFile(path, self.id, entries=entries_for(options.slots), lease_s=options.lease_s))
         )
         doorbell = opened.enter_context(closing(Doorbell(path, self.id)))
         self._waiter = Waiter(doorbell, signals)

@@ -40,7 +40,7 @@ class StepOutcome(NamedTuple):
     ended: list[Result]
 
 
-def places(count: int) -> int:
+def entries_for(count: int) -> int:
     """Return how many runs at most so many slots have to do with at one time: those lined up are among them."""
     return count + MOST_AHEAD
 
@@ -69,7 +69,7 @@ class Slots:
         self._launcher = Launcher(without_settings(os.environb), is_sole=is_sole)
         self._invocations = Invocations(self._launcher, db_path=db_path, inherited_env=inherited_env)
         try:
-            self._spawner = Spawner(self._launcher, lock, slots=count, places=places(count))
+            self._spawner = Spawner(self._launcher, lock, slots=count, entries=entries_for(count))
         except BaseException:
             self._launcher.close()
             raise

@@ -53,11 +53,11 @@ class Ended(NamedTuple):
 class Spawner:
     """As many threads as there are slots, each made when there is something for it, and the runs lined up for them.
 
-    `places` is how many runs the lock file has room for: those that run, and those that ended and
+    `entries` is how many runs the lock file has room for: those that run, and those that ended and
     were not let go of yet.
     """
 
-    def __init__(self, launcher: Launcher, lock: LockFile, *, slots: int, places: int) -> None:
+    def __init__(self, launcher: Launcher, lock: LockFile, *, slots: int, entries: int) -> None:
         self._stuck = 0  # threads that wait for what cannot be ended
         self._launcher = launcher
         self._lock = lock
@@ -71,8 +71,8 @@ class Spawner:
         self._orders: deque[RunOrder] = deque()
         self._cap = slots
         self._busy: set[Attempt] = set()
-        self._free_places = list(range(places))
-        self._places: dict[Attempt, int] = {}
+        self._free_entries = list(range(entries))
+        self._entries: dict[Attempt, int] = {}
         self._idle = 0
         self._is_closed = False
         self._news: deque[Begun | Ended] = deque()
@@ -171,9 +171,9 @@ class Spawner:
             with suppress(RuntimeError):
                 self._add_thread()
         with self._mutex:
-            if (place := self._places.pop(attempt, None)) is not None:
-                self._lock.clear(place)
-                self._free_places.append(place)
+            if (entry := self._entries.pop(attempt, None)) is not None:
+                self._lock.clear(entry)
+                self._free_entries.append(entry)
             if attempt in self._busy:
                 self._busy.remove(attempt)
                 self._changed.notify()
@@ -215,7 +215,7 @@ class Spawner:
             self._ring()
 
     def _next(self, over: Attempt | None) -> tuple[RunOrder, int] | None:
-        """Free the slot of a run that is over, then wait for one to begin; returns its place in the lock file too."""
+        """Free the slot of a run that is over, then wait for one to begin; returns its entry in the lock file too."""
         with self._mutex:
             if over is not None:
                 self._busy.discard(over)
@@ -228,17 +228,17 @@ class Spawner:
         return None
 
     def _may_begin(self) -> bool:
-        is_room = len(self._busy) < self._cap and self._free_places
+        is_room = len(self._busy) < self._cap and self._free_entries
         return bool(self._orders and is_room) and time.monotonic() <= self._orders[0].until
 
     def _take_order(self) -> tuple[RunOrder, int]:
         order = self._orders.popleft()
         self._busy.add(order.attempt)
-        place = self._places[order.attempt] = self._free_places.pop()
-        self._lock.launching(place, order.token)
-        return order, place
+        entry = self._entries[order.attempt] = self._free_entries.pop()
+        self._lock.launching(entry, order.token)
+        return order, entry
 
-    def _carry_out(self, order: RunOrder, place: int) -> Attempt | None:
+    def _carry_out(self, order: RunOrder, entry: int) -> Attempt | None:
         """Start a run's command and wait for its end; returns the run where its slot may go on without the loop.
 
         It may not after a run of which something may be left, nor after a job's last attempt: lost before it
@@ -251,7 +251,7 @@ class Spawner:
         except BaseException as error:  # whatever it is, it is the loop's to deal with
             self._tell(Begun(attempt, at, None, error), is_urgent=True)
             return None
-        self._lock.running(place, order.token, process.pid, born_s=process.born_s)
+        self._lock.running(entry, order.token, process.pid, born_s=process.born_s)
         self._tell(Begun(attempt, at, process, None))
         may_go_on = process.wait() and not attempt.is_stopped and not attempt.job.is_last_attempt
         self._tell(Ended(attempt, time.monotonic()), is_urgent=not may_go_on)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from queuectl import Captured, InvalidInput, Job, JobNotFound, JobRequest, Queue, Result, Running, StaleLease
 from queuectl.core.job import Outcome
 from queuectl.events.types import Cancelled, Claimed, Failed, Output, Released, Renewed, Started
-from queuectl.outputs.frames import encode
+from queuectl.outputs.frames import encode_frame
 from tests.clocks import START_US, FakeClock
 from tests.lives import PRINTED, dead, failed, holder, running, state_of
 
@@ -595,7 +595,7 @@ def _me() -> tuple[str, int]:
 def test_the_last_lines_of_what_was_printed(queue: Queue) -> None:
     """`last_lines` gives so many, the one without an end among them; a carriage return ends none."""
     queue.enqueue("true", id="a")
-    frames = encode(b"o", b"one\ntwo\r2\n") + encode(b"e", b"three\n") + encode(b"o", b"four")
+    frames = encode_frame(b"o", b"one\ntwo\r2\n") + encode_frame(b"e", b"three\n") + encode_frame(b"o", b"four")
     queue.worker("w").complete(queue.worker("w").start(queue.worker("w").claim()[0]), output=Captured(frames))
     [run] = queue.runs("a")
     assert queue.output_bytes(run, last_lines=2) == b"three\nfour"

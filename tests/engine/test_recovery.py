@@ -18,7 +18,7 @@ WORKERS = 4
 
 def leave_lock_file(path: Path, worker: str) -> None:
     """Leave what a worker leaves that was the first process of a container, and was killed."""
-    lock = lock_file.LockFile(path, worker, slots=1, lease_s=600)
+    lock = lock_file.LockFile(path, worker, entries=1, lease_s=600)
     place = f"{boot()}/1/1".encode()
     lock_file._FIXED.pack_into(lock._map, 0, lock_file._MAGIC, place, 1, 600_000_000, 1)
     lock._map.close()
@@ -54,7 +54,7 @@ def without_descriptors() -> Iterator[None]:
 
 def test_who_has_no_descriptor_left_takes_nobody_for_gone(queue: Queue) -> None:
     """A lock file that cannot be opened is not one that is not there: its worker keeps its job after the lease."""
-    with closing(lock_file.LockFile(queue.path, "w", slots=1, lease_s=600)):
+    with closing(lock_file.LockFile(queue.path, "w", entries=1, lease_s=600)):
         queue.enqueue("true")
         [job] = queue.worker("w").claim(1, lease_s=0.01)
         time.sleep(0.02)  # the lease is to end

@@ -287,7 +287,7 @@ class LockFileOf:
     def __enter__(self) -> None:
         self._pid = os.fork()
         if not self._pid:
-            held = lock_file.LockFile(self._path, self._worker, slots=1, lease_s=LONG_LEASE_S)
+            held = lock_file.LockFile(self._path, self._worker, entries=1, lease_s=LONG_LEASE_S)
             os.close(self._in)
             os.read(self._out, 1)
             os.kill(os.getpid(), signal.SIGKILL)

@@ -221,7 +221,7 @@ def test_jobs_that_nobody_takes(path: Path) -> None:
     """Jobs in a queue from which no living worker takes are told, with the command for that queue."""
     with Queue.open(path) as queue:
         queue.enqueue("true", queue="slow")
-        lock = LockFile(path, "w1", slots=1, lease_s=60)
+        lock = LockFile(path, "w1", entries=1, lease_s=60)
         queue.worker("w1").started(host=os.uname().nodename, pid=os.getpid(), slots=1, queues=["fast"])
         assert here(path)["waiting"].do == "queuectl worker start --queue slow"
         queue.enqueue("true", queue="fast")
@@ -282,7 +282,7 @@ def test_files_of_nobody_are_told_and_removed_and_no_others(path: Path) -> None:
     for file in (kept, *lone):
         file.parent.mkdir(exist_ok=True, parents=True)
         file.touch()
-    bell, lock = Doorbell(path, "there"), LockFile(path, "there", slots=1, lease_s=60)
+    bell, lock = Doorbell(path, "there"), LockFile(path, "there", entries=1, lease_s=60)
     subprocess.run(here(path)["leftovers"].do, shell=True, check=True)
     assert [file.exists() for file in (kept, *lone)] == [True, False, False, False]
     assert "leftovers" not in here(path)

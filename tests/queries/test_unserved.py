@@ -23,7 +23,7 @@ def found(queue: Queue, *names: str) -> list[tuple[str, int]]:
 
 def work(queue: Queue, worker: str, queues: Sequence[str] | None) -> LockFile:
     """Let a worker that lives as long as its lock file is held begin."""
-    lock = LockFile(queue.path, worker, slots=1, lease_s=60)
+    lock = LockFile(queue.path, worker, entries=1, lease_s=60)
     queue.worker(worker).started(host=os.uname().nodename, pid=os.getpid(), slots=1, queues=queues)
     return lock
 

@@ -95,7 +95,7 @@ def test_what_root_makes_in_a_queue_is_its_owners(home: Path) -> None:
 def test_what_a_running_worker_has_is_its_owners(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bell, by which the owner wakes it, and the lock file, by which the owner sees it; and those half made."""
     monkeypatch.setenv("QUEUECTL_TRUST_DIRECTORY", str(home))
-    with Queue.open(home), closing(Doorbell(home, "w")), closing(LockFile(home, "w", slots=1, lease_s=3)):
+    with Queue.open(home), closing(Doorbell(home, "w")), closing(LockFile(home, "w", entries=1, lease_s=3)):
         assert (home / "doorbells" / "w.fifo").is_fifo()
         assert strangers(home) == []
         with files.whole_file(home / "whole", home / "draft"), files.scratch_directory(home, is_named=False):

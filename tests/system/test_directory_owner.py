@@ -137,7 +137,7 @@ def test_no_link_is_followed_where_something_is_locked_or_written(tmp_path: Path
     assert sighting_of(path, "w") is None
     ring(path)
     with pytest.raises(FileExistsError):
-        LockFile(path, "x", slots=1, lease_s=3)
+        LockFile(path, "x", entries=1, lease_s=3)
     with pytest.raises(OSError, match=r"[Ll]inks"):
         files.open_private(path / "workers" / "w.lock", os.O_RDWR | os.O_CREAT)
     assert target.read_text() == "mine"
@@ -166,7 +166,7 @@ def test_what_a_kill_left_half_made_goes_with_the_next_of_its_kind(tmp_path: Pat
     os.mkfifo(bell)
     for path in (dead, bell, draft):
         os.utime(path, (old, old))
-    LockFile(tmp_path, "w", slots=1, lease_s=3).close()
+    LockFile(tmp_path, "w", entries=1, lease_s=3).close()
     Doorbell(tmp_path, "w").close()
     assert (dead.exists(), fresh.exists(), bell.exists()) == (False, True, False)
     making = Path(files.scratch_path(tmp_path))
@@ -335,7 +335,7 @@ def test_no_directory_of_a_queue_is_a_link_to_another(tmp_path: Path, name: str)
         acts = {
             "archive": lambda: queue.admin.compact(older_than_s=0),
             "snapshots": queue.admin.make_snapshots,
-            "workers": lambda: LockFile(queue.path, "w", slots=1, lease_s=3),
+            "workers": lambda: LockFile(queue.path, "w", entries=1, lease_s=3),
             "doorbells": lambda: Doorbell(queue.path, "w"),
         }
         with pytest.raises((StoreError, OSError), match=f"{name} is a link"):

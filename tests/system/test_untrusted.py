@@ -25,8 +25,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from queuectl import Queue
-from queuectl.core import event_limits
-from queuectl.core.event_validity import BOUNDS
+from queuectl.core.event_check import BOUNDS, check_event
 from queuectl.core.inherited_env import digest_of
 from queuectl.engine.exchange import ERROR_CHARS, TAIL_CHARS
 from queuectl.errors import CorruptLog, StoreError
@@ -84,7 +83,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         with (place / "export").open("wb") as file:
             queue.admin.export(file.write, outputs=True)
     verify(path, log_only=True, write_to=place / "checkpoint")
-    lock = LockFile(path, "w9", slots=4, lease_s=30)
+    lock = LockFile(path, "w9", entries=4, lease_s=30)
     lock.launching(0, 7)
     shutil.copyfile(path / "workers" / "w9.lock", place / "lock")
     lock.close()
@@ -329,9 +328,9 @@ def test_every_whole_number_of_an_event_has_bounds() -> None:
 def test_who_and_why_are_held_to_their_length(field: str) -> None:
     """Of an event from a file they are as long as a command may say them, and no longer."""
     recorded = Recorded(1, 5, 1, 0, "me", Enqueued(SPEC))
-    event_limits.check(replace(recorded, **{field: "x" * 1_000}), lambda stream: 0)
+    check_event(replace(recorded, **{field: "x" * 1_000}), lambda stream: 0)
     with pytest.raises(CorruptLog, match=f"its field {field} is 'xxx"):
-        event_limits.check(replace(recorded, **{field: "x" * 1_001}), lambda stream: 0)
+        check_event(replace(recorded, **{field: "x" * 1_001}), lambda stream: 0)
 
 
 @pytest.mark.parametrize(
@@ -343,7 +342,7 @@ def test_who_and_why_are_held_to_their_length(field: str) -> None:
 )
 def test_the_longest_that_is_written_is_taken(event: Event, stream: int) -> None:
     """What a worker records of a failed run, cut as it cuts it, and the longest command there can be."""
-    event_limits.check(Recorded(1, 5, 1, 0, "me", event), lambda _: 0)
+    check_event(Recorded(1, 5, 1, 0, "me", event), lambda _: 0)
 
 
 def test_an_edit_beyond_what_intake_takes_is_refused(tmp_path: Path) -> None:
@@ -358,13 +357,13 @@ def test_an_edit_beyond_what_intake_takes_is_refused(tmp_path: Path) -> None:
     ):
         recorded = Recorded(2, 5, 1, 1, "me", Edited(**fields))  # type: ignore[arg-type]
         with pytest.raises(CorruptLog, match=told) if told else nullcontext():
-            event_limits.check(recorded, lambda stream: 0)
+            check_event(recorded, lambda stream: 0)
 
 
 def test_ids_of_a_newer_unicode_are_taken(tmp_path: Path) -> None:
     """An id with a character that this Python does not know, which a newer one had let in, is restored and imported."""
-    event_limits.check(Recorded(1, 5, 1, 0, "me", Enqueued(replace(SPEC, id="a\U0003fffd"))), lambda stream: 0)
-    event_limits.check(Recorded(2, 5, 1, 1, "me", Claimed("w\U0003fffd", 7)), lambda stream: 0)
+    check_event(Recorded(1, 5, 1, 0, "me", Enqueued(replace(SPEC, id="a\U0003fffd"))), lambda stream: 0)
+    check_event(Recorded(2, 5, 1, 1, "me", Claimed("w\U0003fffd", 7)), lambda stream: 0)
 
 
 def test_an_environment_is_taken_along_from_before(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from queuectl import JobRequest, Queue
 from queuectl.errors import NewerFormat, StoreError
-from queuectl.outputs.frames import encode
+from queuectl.outputs.frames import encode_frame
 from queuectl.store.store import Store, key_of
 from queuectl.system.files import NEW_S
 from tests.clocks import FakeClock
@@ -54,7 +54,7 @@ def lived(queue: Queue, clock: FakeClock) -> Path:
     job = running(queue)
     path = queue.worker("w1").output_path(job)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode(b"o", b"x" * 100_000))
+    path.write_bytes(encode_frame(b"o", b"x" * 100_000))
     queue.worker("w1").complete(job)
     queue.close()
     return queue.path

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from queuectl import JobRequest, Queue
 from queuectl.errors import JobNotFound, NewerFormat, NotYetMade, QueuectlError, StoreError
 from queuectl.events.codec import encode as encode_event
-from queuectl.outputs.frames import encode
+from queuectl.outputs.frames import encode_frame
 from queuectl.store import log_rows
 from queuectl.store.store import Store, key_of
 from tests.clocks import FakeClock
@@ -64,7 +64,7 @@ def lived(queue: Queue, clock: FakeClock) -> Path:
     job = running(queue)
     path = queue.worker("w1").output_path(job)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode(b"o", b"x" * 3_000_000))
+    path.write_bytes(encode_frame(b"o", b"x" * 3_000_000))
     queue.worker("w1").complete(job)
     queue.enqueue("true", id="printing", priority=99)
     queue.worker("w1").complete(running(queue), output=PRINTED)

@@ -7,13 +7,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from queuectl.errors import InvalidInput
-from queuectl.transfer.foreign_rows import ForeignKind, read
+from queuectl.transfer.foreign_rows import ForeignKind, foreign_job
 from tests.property.strategies import thorough
 
 
 def told(row: dict[str, Any], default: ForeignKind = ForeignKind.WAITING) -> Any:
     """Read a row."""
-    return read({"command": "true", **row}, default=default)
+    return foreign_job({"command": "true", **row}, default=default)
 
 
 @pytest.mark.parametrize("name", ["max_retries", "maxRetries", "MAX_RETRIES", "max-retries", "Max Retries"])
@@ -134,7 +134,7 @@ NAMES = st.sampled_from(
 def test_any_row_is_read_or_refused(row: dict[str, Any]) -> None:
     """Whatever stands in a row, it is refused in words, or read as the log can keep it, no field forgotten."""
     try:
-        job = read(row, default=ForeignKind.WAITING)
+        job = foreign_job(row, default=ForeignKind.WAITING)
     except InvalidInput:
         return
     assert set(job.unmapped) <= set(row)

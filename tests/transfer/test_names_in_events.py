@@ -50,7 +50,7 @@ def test_a_worker_that_no_file_can_be_named_after_has_no_lock_file(tmp_path: Pat
 
 def lock_outside(path: Path, worker: str) -> Path:
     """Leave a lock file that nobody holds where the id of a worker would lead to as a path."""
-    with closing(lock_file.LockFile(path, "w", slots=1, lease_s=60)):
+    with closing(lock_file.LockFile(path, "w", entries=1, lease_s=60)):
         content = (path / "workers" / "w.lock").read_bytes()
     place = Path(lock_file.path_of(path, worker))
     place.write_bytes(content)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from queuectl.core.results import Captured
-from queuectl.outputs.frames import encode
+from queuectl.outputs.frames import encode_frame
 from queuectl.queue import Queue
 from tests.waiting import wait_until
 from tests.web.browser import CHROMIUM, Browser
@@ -77,7 +77,7 @@ def test_nothing_of_a_job_is_obeyed(dashboard: Dashboard, store: Queue, browser:
     store.enqueue(SPOOF.replace("\x00", ""), id=NASTY, max_retries=0, reason=SPOOF.replace("\x00", ""))
     (job,) = store.worker("w").claim(1)
     store.worker("w").fail(
-        store.worker("w").start(job), SPOOF, return_code=1, output=Captured(frames=encode(b"o", SPOOF.encode()))
+        store.worker("w").start(job), SPOOF, return_code=1, output=Captured(frames=encode_frame(b"o", SPOOF.encode()))
     )
     browser.go(dashboard.url)
     for page in ("overview", "jobs", "dead"):
@@ -162,11 +162,11 @@ def test_output_grows(dashboard: Dashboard, store: Queue, browser: Browser) -> N
     started = store.worker("w").start(store.worker("w").claim(1)[0])
     path = store.worker("w").output_path(started)
     path.parent.mkdir(parents=True)
-    path.write_bytes(encode(b"o", b"one\n"))
+    path.write_bytes(encode_frame(b"o", b"one\n"))
     browser.go(dashboard.url + "#/job/a")
     browser.sees("one")
     with path.open("ab") as file:
-        file.write(encode(b"e", b"two\n"))
+        file.write(encode_frame(b"e", b"two\n"))
     browser.sees("two")
     assert browser.js("document.querySelector('pre .stderr').innerText") == "two\n"
 

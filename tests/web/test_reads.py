@@ -7,7 +7,7 @@ import pytest
 import queuectl
 from queuectl import JobRequest
 from queuectl.core.results import Captured
-from queuectl.outputs.frames import encode
+from queuectl.outputs.frames import encode_frame
 from queuectl.queue import Queue
 from tests.web.conftest import Dashboard, die
 
@@ -144,7 +144,7 @@ def ran(store: Queue, *frames: tuple[bytes, bytes]) -> None:
     """Let a job complete that printed these."""
     store.enqueue("true", id="a")
     (job,) = store.worker("w").claim(1)
-    capture = b"".join(encode(*frame) for frame in frames)
+    capture = b"".join(encode_frame(*frame) for frame in frames)
     store.worker("w").complete(store.worker("w").start(job), output=Captured(frames=capture))
 
 
@@ -186,11 +186,11 @@ def test_output_while_it_runs(dashboard: Dashboard, store: Queue) -> None:
     started = store.worker("w").start(job)
     path = store.worker("w").output_path(started)
     path.parent.mkdir(parents=True)
-    path.write_bytes(encode(b"o", b"one ") + encode(b"o", b"\xe6\x97"))
+    path.write_bytes(encode_frame(b"o", b"one ") + encode_frame(b"o", b"\xe6\x97"))
     first = dashboard.get("/api/jobs/a/output")
     assert ([each["text"] for each in first["pieces"]], first["is_end"], first["state"]) == (["one "], False, "running")
     with path.open("ab") as file:
-        file.write(encode(b"o", b"\xa5 two"))
+        file.write(encode_frame(b"o", b"\xa5 two"))
     second = dashboard.get(f"/api/jobs/a/output?offset={first['offset']}")
     assert "".join(each["text"] for each in second["pieces"]) == "日 two"
 

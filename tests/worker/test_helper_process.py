@@ -49,7 +49,7 @@ def test_no_signal_is_sent_to_what_is_gone() -> None:
 
 def test_a_guardian_that_another_reaped_is_let_go_of(tmp_path: Path) -> None:
     """In a program that reaps every child a guardian's end costs its worker nothing, and the next one starts."""
-    with closing(LockFile(tmp_path, "w1", slots=1, lease_s=9.0)):
+    with closing(LockFile(tmp_path, "w1", entries=1, lease_s=9.0)):
         guard = Guard(tmp_path, "w1")
         for _ in range(2):
             before = unreaped()

@@ -20,7 +20,7 @@ from queuectl.worker.helper_process import unreaped
 from queuectl.worker.means import IN_VAIN_S, SHORTAGE_PAUSE_S
 from queuectl.worker.outcome import Stop
 from queuectl.worker.signals import Signals
-from queuectl.worker.slots import Slots, places
+from queuectl.worker.slots import Slots, entries_for
 from queuectl.worker.waiter import Waiter
 from tests.waiting import wait_until
 from tests.worker.driven import running_job
@@ -36,7 +36,7 @@ def waiter(tmp_path: Path) -> Iterator[Waiter]:
 
 @pytest.fixture
 def slots(tmp_path: Path, waiter: Waiter) -> Iterator[Slots]:
-    with closing(LockFile(tmp_path, "w1", slots=places(3), lease_s=LEASE_S)) as lock:
+    with closing(LockFile(tmp_path, "w1", entries=entries_for(3), lease_s=LEASE_S)) as lock:
         made = Slots(
             3,
             waiter,

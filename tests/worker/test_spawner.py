@@ -19,7 +19,7 @@ from tests.waiting import wait_until
 from tests.worker.driven import find_remains, running_job
 
 SLOTS = 2
-PLACES = 30
+ENTRIES = 30
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def launcher() -> Iterator[Launcher]:
 @pytest.fixture
 def spawner(tmp_path: Path, launcher: Launcher) -> Iterator[Spawner]:
     with ExitStack() as stack:
-        lock = stack.enter_context(closing(LockFile(tmp_path, "w1", slots=PLACES, lease_s=9.0)))
-        yield stack.enter_context(closing(Spawner(launcher, lock, slots=SLOTS, places=PLACES)))
+        lock = stack.enter_context(closing(LockFile(tmp_path, "w1", entries=ENTRIES, lease_s=9.0)))
+        yield stack.enter_context(closing(Spawner(launcher, lock, slots=SLOTS, entries=ENTRIES)))
 
 
 def order(

@@ -12,7 +12,7 @@ from queuectl import Queue
 from queuectl.core.results import Captured
 from queuectl.events.append import Append
 from queuectl.events.types import NEW_STREAM, Enqueued, JobSpec, WorkerStarted
-from queuectl.outputs.frames import encode
+from queuectl.outputs.frames import encode_frame
 from queuectl.store.event_writer import EventWriter
 from tests.cli.conftest import CommandLine
 from tests.cli.terminal import Terminal
@@ -153,7 +153,7 @@ def hostile(tmp_path: Path) -> Iterator[CommandLine]:
         queue.worker("w").fail(queue.worker("w").start(queue.worker("w").claim(1)[0]), HOSTILE)
         queue.enqueue(HOSTILE, id="bad", max_retries=0, env={"A": HOSTILE}, cwd=f"/{HOSTILE}")
         (job,) = queue.worker("w").claim(1, queues=["default"])
-        output = Captured(frames=encode(b"o", HOSTILE.encode()) + encode(b"e", HOSTILE.encode()))
+        output = Captured(frames=encode_frame(b"o", HOSTILE.encode()) + encode_frame(b"e", HOSTILE.encode()))
         queue.worker("w").fail(queue.worker("w").start(job), HOSTILE, return_code=1, output=output)
         queue.enqueue([HOSTILE, HOSTILE], id="gone", shell=None, reason=HOSTILE)
         queue.cancel("gone", reason=HOSTILE)

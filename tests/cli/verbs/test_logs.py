@@ -11,7 +11,7 @@ from shutil import which
 
 import pytest
 
-from queuectl.outputs.frames import encode
+from queuectl.outputs.frames import encode_frame
 from tests.cli.conftest import CommandLine
 from tests.cli.terminal import Terminal
 from tests.waiting import wait_until
@@ -214,7 +214,7 @@ def test_large_output_needs_little_memory(cli: CommandLine, words: list[str]) ->
         path.parent.mkdir(parents=True)
         with path.open("wb") as file:
             for _ in range(2000):
-                file.write(encode(b"o", b"x" * 65_536))
+                file.write(encode_frame(b"o", b"x" * 65_536))
         queue.worker("w1").complete(job)
     command = [sys.executable, "-c", MEASURED, "--db", str(cli.db), "logs", "a", *words]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60, check=True)
@@ -303,7 +303,7 @@ def test_runs_only_given_back_are_left_out(cli: CommandLine) -> None:
         job = queue.worker("w").start(queue.worker("w").claim()[0])
         path = queue.worker("w").output_path(job)
         path.parent.mkdir(parents=True)
-        path.write_bytes(encode(b"o", b"begun\n"))
+        path.write_bytes(encode_frame(b"o", b"begun\n"))
         queue.worker("w").release(job)
         queue.worker("w").complete(queue.worker("w").start(queue.worker("w").claim()[0]))
     done = cli("logs", "a")
