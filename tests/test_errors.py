@@ -163,7 +163,8 @@ def _messages(call: ast.AST) -> list[str]:
     """Return the source of what an error of ours is made from beside its hint; nothing of another expression."""
     if not isinstance(call, ast.Call):
         return []
-    kind = getattr(errors, ast.unparse(call.func), QueuectlError if ".__init__" in ast.unparse(call.func) else None)
+    called = ast.unparse(call.func) if isinstance(call.func, ast.Name | ast.Attribute) else ""
+    kind = getattr(errors, called, QueuectlError if ".__init__" in called else None)
     if not inspect.isclass(kind) or not issubclass(kind, QueuectlError):
         return []
     names = inspect.signature(kind).parameters

@@ -28,6 +28,7 @@ from queuectl.store.store import Store, key_of
 from queuectl.store.tables import FORMAT
 from tests.cli.conftest import CommandLine, cli  # noqa: F401 - a fixture
 from tests.clocks import FakeClock
+from tests.depth import tries
 from tests.lives import long_life
 from tests.property.strategies import EVENTS, brief, recorded
 from tests.rows import rows_of
@@ -259,7 +260,7 @@ def test_a_migration_killed_at_any_moment_is_completed(tmp_path: Path) -> None:
         queue.enqueue_many([JobRequest("true", f"job{n}") for n in range(25_000)])
         queue.worker("w").complete_many(queue.worker("w").claim(5_000))
         told = queue.jobs(limit=50)
-    for round_ in range(6):
+    for round_ in range(max(2, tries(6))):
         with Store.open(path, create=False) as store, store.write() as txn:
             txn.put("meta", b"views", b"1")
         child = subprocess.Popen([sys.executable, "-c", MIGRATOR, str(path)], stdout=subprocess.PIPE)

@@ -58,6 +58,24 @@ migrate
 export - --no-outputs
 """.strip().splitlines()
 
+FEW = """
+enqueue big-{n} "seq 30000"
+worker start --drain --detach
+wait big-{n} --timeout 20
+worker start --drain
+config set grace_s 2
+status
+snapshot
+replay
+export {q}/export-{n}.jsonl
+backup {q}/backup-{n}.tar
+compact --older-than 0s
+verify
+restore {q}/backup-{n}.tar --force
+enqueue again-{n} true
+worker start --drain
+""".strip().splitlines()
+
 
 @pytest.fixture
 def home() -> Iterator[Path]:
@@ -78,7 +96,8 @@ def strangers(place: Path) -> list[str]:
     return [str(each) for each in place.rglob("*") if (each.lstat().st_uid, each.lstat().st_gid) != (OWNER, GROUP)]
 
 
-def test_what_root_makes_in_a_queue_is_its_owners(home: Path) -> None:
+@pytest.mark.parametrize("verbs", [FEW, pytest.param(VERBS, marks=pytest.mark.slow)], ids=["few", "all"])
+def test_what_root_makes_in_a_queue_is_its_owners(home: Path, verbs: list[str]) -> None:
     """Each verb that makes something leaves nothing of root's there, and its owner goes on with each: 70 runs, 10 s."""
     path = home / "q"
     try:
@@ -86,7 +105,7 @@ def test_what_root_makes_in_a_queue_is_its_owners(home: Path) -> None:
     except PermissionError as error:
         pytest.skip(f"needs the right to make mount namespaces ({error})")
     for number, user in enumerate((0, OWNER)):
-        run(user, GROUP, path, [line.format(q=path, n=number) for line in VERBS])
+        run(user, GROUP, path, [line.format(q=path, n=number) for line in verbs])
         assert strangers(home) == []
     there = {each.suffix or each.name for each in home.rglob("*")}
     assert there >= {".lock", ".seg", ".snapshot", ".mdb", ".tar", ".jsonl", ".log", "outputs"}

@@ -147,7 +147,8 @@ with Queue.open(sys.argv[1]) as again:
 """
 
 
-@pytest.mark.parametrize("size", [0, 1, 4096, 8192])
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("size", [8192, 0, 1, 4096])
 def test_a_lock_file_cut_short_kills_nobody(tmp_path: Path, size: int) -> None:
     """Who has it open is refused, closes it and opens it again; who comes meanwhile is refused, or works as well."""
     path = tmp_path / "q"
@@ -310,6 +311,7 @@ def jobs_of(path: Path, count: int, name: str) -> None:
             queue.enqueue("true", id=f"{name}{number}")
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("way", [in_place, by_rename])
 @pytest.mark.parametrize(("own", "others"), [(3, 3), (3, 9), (9, 3), (3, 4), (4, 3), (0, 3)])
 @pytest.mark.parametrize("is_read_only", [False, True])
@@ -339,6 +341,7 @@ def test_another_s_data_file_in_its_place_is_refused(
     assert command(tmp_path / "q", "verify").returncode == 0
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("way", [in_place, by_rename])
 @pytest.mark.parametrize(("own", "others"), [(3, 9), (9, 3)])
 def test_nobody_joins_the_lock_file_of_another_data_file(
@@ -450,6 +453,7 @@ with Queue.open(sys.argv[1]) as queue:
 # A data file that is gone
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("left", ["outputs/000000/1-2", "archive/000001-1-9.seg", "workers", "doorbells", "snapshots"])
 def test_a_queue_whose_log_is_gone_is_not_made_anew(tmp_path: Path, left: str) -> None:
     """Every verb says so in one line, with what to do; nothing is made, and a restored backup takes its place."""

@@ -23,6 +23,7 @@ from queuectl.store.data_file import peek
 from queuectl.store.directory import lock
 from queuectl.store.store import Store
 from queuectl.system.lazy import Later
+from tests.depth import tries
 
 ROUNDS = 40
 
@@ -80,7 +81,7 @@ def test_threads_open_use_and_close_a_new_store_together(tmp_path: Path) -> None
     """Whichever thread makes, shares or closes it, none is refused, and nothing is left open."""
     path = tmp_path / "q"
     with threads(*[lambda: open_and_use(path)] * 4, *[lambda: open_and_use(path, read_only=True)] * 4):
-        for _ in range(ROUNDS):
+        for _ in range(tries(ROUNDS)):
             open_and_use(path)
     assert not [each for each in environment.OPEN_ENVIRONMENTS if each.path == path]
 
@@ -222,13 +223,14 @@ def test_a_child_forked_beside_busy_threads_goes_on(tmp_path: Path, ending: Call
     code = (
         f"import sys; sys.path.insert(0, {str(Path.cwd())!r}); from tests.store.test_sharing import fork_on; fork_on()"
     )
-    done = run([sys.executable, "-c", code, str(path), ending.__name__], capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stdout) == (0, "{0: 15}\n"), done.stderr
+    words = [str(path), ending.__name__, str(forks := tries(15))]
+    done = run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, f"{{0: {forks}}}\n"), done.stderr
 
 
 def fork_on() -> None:
-    """Fork 15 times beside threads that read and write, and print how the children ended."""
-    path, ending = Path(sys.argv[1]), {"_exit": os._exit, "exit": sys.exit}[sys.argv[2]]
+    """Fork so many times beside threads that read and write, and print how the children ended."""
+    path, ending, forks = Path(sys.argv[1]), {"_exit": os._exit, "exit": sys.exit}[sys.argv[2]], int(sys.argv[3])
     codes: dict[int, int] = {}
     with Store.open(path, create=True) as store:
 
@@ -241,7 +243,7 @@ def fork_on() -> None:
                 txn.put("ids", b"parent", b"1")
 
         with threads(read, read, write, write, lambda: open_and_use(path)):
-            for number in range(15):
+            for number in range(forks):
                 if not (child := os.fork()):
                     with Store.open(path, create=False) as own, own.write() as txn:
                         txn.put("ids", b"%d" % number, b"1")
@@ -249,7 +251,7 @@ def fork_on() -> None:
                 code = exit_code_of(child)
                 codes[code] = codes.get(code, 0) + 1
         with store.read() as txn:
-            assert txn.count("ids") == 17
+            assert txn.count("ids") == forks + 2
     print(codes)
 
 
@@ -259,7 +261,7 @@ def test_a_child_forked_in_an_opening_opens_its_own(tmp_path: Path, way: Callabl
     Store.open(tmp_path, create=True).close()
     codes = set()
     with threads(lambda: way(tmp_path)):
-        for _ in range(40):
+        for _ in range(tries(40)):
             if not (child := os.fork()):
                 code = 1
                 with suppress(StoreError), Store.open(tmp_path, create=False) as own, own.write() as txn:

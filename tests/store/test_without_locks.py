@@ -3,11 +3,14 @@
 import errno
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from queuectl import Queue
 
 REFUSING = """
 import ctypes, struct, sys
@@ -38,13 +41,22 @@ def without_locks(number: int, *words: str) -> "subprocess.CompletedProcess[str]
     return done
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory with a queue and a backup of it, to be copied."""
+    place = tmp_path_factory.mktemp("made")
+    with Queue.open(place / "q") as queue:
+        queue.enqueue("true", id="z")
+        queue.admin.backup(str(place / "b.tar"))
+    return place
+
+
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOLCK])
 @pytest.mark.parametrize("words", ["status", "enqueue a true", "worker start --drain", "restore {}/b.tar --force"])
-def test_a_file_system_without_locks_is_named_in_one_line(tmp_path: Path, number: int, words: str) -> None:
+def test_a_file_system_without_locks_is_named_in_one_line(made: Path, tmp_path: Path, number: int, words: str) -> None:
     """Every verb says which directory it is, that there are no locks, and to keep the queue on a local disk."""
-    base = [sys.executable, "-m", "queuectl", "--db", str(tmp_path / "q")]
-    subprocess.run([*base, "enqueue", "z", "true"], check=True, capture_output=True)
-    subprocess.run([*base, "backup", str(tmp_path / "b.tar")], check=True, capture_output=True)
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     done = without_locks(number, "--db", str(tmp_path / "q"), *words.format(tmp_path).split())
     told = f"the queue at {tmp_path / 'q'}: its file system has no locks ({os.strerror(number)}); keep the queue in a"
     assert (done.returncode, done.stderr.count("\n"), told in done.stderr) == (1, 1, True), done.stderr

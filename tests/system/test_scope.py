@@ -9,18 +9,23 @@ import pytest
 import queuectl
 from queuectl.store.directory import COMPACT_LOCK, lock
 
-TREES = [ast.parse(page.read_text(encoding="utf-8")) for page in Path(queuectl.__file__).parent.rglob("*.py")]
+
+@pytest.fixture(scope="module")
+def nodes() -> list[ast.AST]:
+    """Return all nodes of the source of all modules."""
+    pages = Path(queuectl.__file__).parent.rglob("*.py")
+    return [node for page in pages for node in ast.walk(ast.parse(page.read_text(encoding="utf-8")))]
 
 
-def made_by_scope() -> set[str]:
+def made_by_scope(nodes: list[ast.AST]) -> set[str]:
     """Return the names of the functions that `scope` makes."""
-    functions = [each for tree in TREES for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)]
+    functions = [each for each in nodes if isinstance(each, ast.FunctionDef)]
     return {each.name for each in functions if "scope" in map(ast.unparse, each.decorator_list)}
 
 
-def given_to_stacks() -> set[str]:
+def given_to_stacks(nodes: list[ast.AST]) -> set[str]:
     """Return the names of what is called for an ExitStack to enter."""
-    calls = [each for tree in TREES for each in ast.walk(tree) if isinstance(each, ast.Call)]
+    calls = [each for each in nodes if isinstance(each, ast.Call)]
     given = [each.args[0] for each in calls if getattr(each.func, "attr", "") == "enter_context"]
     return {ast.unparse(each.func).rpartition(".")[2] for each in given if isinstance(each, ast.Call)}
 
@@ -31,8 +36,9 @@ def test_an_exit_stack_cannot_enter_a_scope(tmp_path: Path) -> None:
         held.enter_context(lock(tmp_path / COMPACT_LOCK, wait=True))
 
 
-def test_no_scope_is_given_to_an_exit_stack() -> None:
+def test_no_scope_is_given_to_an_exit_stack(nodes: list[ast.AST]) -> None:
     """So none is given one anywhere."""
-    assert "lock" in made_by_scope()
-    assert "closing" in given_to_stacks()
-    assert made_by_scope() & given_to_stacks() == set()
+    made, given = made_by_scope(nodes), given_to_stacks(nodes)
+    assert "lock" in made
+    assert "closing" in given
+    assert made & given == set()

@@ -20,6 +20,7 @@ from queuectl.outputs.frames import encode_frame
 from queuectl.store.store import Store, key_of
 from queuectl.system.files import NEW_S
 from tests.clocks import FakeClock
+from tests.depth import tries
 from tests.lives import completed, long_life, running
 from tests.rows import digest_of, files_of, rows_of
 from tests.waiting import wait_until
@@ -314,7 +315,7 @@ def test_a_restore_killed_at_any_moment_leaves_one_of_both(lived: Path, tmp_path
         queue.enqueue("true", id="after")
     before, chance = rows_of(lived), random.Random(5)
     new = {name: rows for name, rows in before.items() if name == "log"}["log"][:-1]
-    for _ in range(12):
+    for _ in range(tries(12)):
         child = subprocess.Popen([sys.executable, "-c", RESTORER, str(file), str(lived)], stdout=subprocess.PIPE)
         assert child.stdout
         child.stdout.readline()
