@@ -50,7 +50,7 @@ DOORS = {  # package -> its modules that others may import; of a package that is
     " removed row_codec scheduled upgrade views workers",
     "integrity": "verify doctor data_file_check log_check",
     "transfer": "backup restore swap export_log import_log import_jobs foreign_files",
-    "worker": "worker printed lines log_lines systemd",
+    "worker": "worker printed log_buffer log_lines systemd",
     "web": "server",
     "cli": "main",
 }

@@ -255,7 +255,7 @@ class Admin(Opened, called="Queue.admin"):
         return self.config()[canonical(key)].value
 
     def config_set(self, key: str, value: str | float | timedelta, *, reason: str | None = None) -> Value:
-        """Give a configuration key a value; raises InvalidInput with the list of good ones."""
+        """Set a configuration key to a value; raises InvalidInput with the list of good ones."""
         plain = str(value.total_seconds() if isinstance(value, timedelta) else value)
         name, parsed = parse(key, plain)
         with self._engine.unit(reason=reason) as unit:

@@ -81,7 +81,7 @@ class Directories(Opened):
 
     @staticmethod
     def shrink(path: str | os.PathLike[str] | None = None, *, check: bool = False) -> Shrunk:
-        """Give free pages back to the disk; nobody may have the queue open, not even the caller.
+        """Return free pages to the disk; nobody may have the queue open, not even the caller.
 
         `check`: only look whether that could be done now. Raises NoQueue or StoreError.
         """

@@ -73,7 +73,7 @@ class Actions(Reads):
             shell: What runs a shell line: a program and its options; None is as configured.
             inherit_env: What of this process's environment it takes along: names, `all`, or `configured`, what
                 the setting says; None is nothing.
-            merge: Give stdout and stderr one pipe, for the exact order of both: all of it counts as stdout.
+            merge: Send stderr into the pipe of stdout, for the exact order of both: all of it counts as stdout.
             reason: Kept in the log with the change.
             timeout_s: The same as `timeout`.
             delay_s: The same as `delay`.
@@ -150,7 +150,7 @@ class Actions(Reads):
     def remove(self, job_ids: Job | str | Iterable[Job | str], *, reason: str | None = None) -> list[str]:
         """Remove ended jobs from the views, all or none of those named; their history stays, their ids are free.
 
-        What they printed goes. Gives their ids. Raises JobNotFound or WrongState.
+        What they printed goes. Returns their ids. Raises JobNotFound or WrongState.
         """
         return job_actions.act_on_named(self._engine, ids_of(job_ids), RemoveJob(), reason=reason)
 
@@ -162,7 +162,7 @@ class Actions(Reads):
         all: bool = False,
         reason: str | None = None,
     ) -> int:
-        """Remove ended jobs of a state from the views; their history stays. Gives how many.
+        """Remove ended jobs of a state from the views; their history stays. Returns how many.
 
         `older_than_s` leaves those that ended, or were edited, in so many seconds. Raises InvalidInput
         for a state that is no end, and for neither an age nor `all`, which means every job of the state, or both.

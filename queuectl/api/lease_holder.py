@@ -120,7 +120,7 @@ class LeaseHolder(Opened, called="Queue.worker()"):
             return unit.execute([(job.number, RenewLease(token_of(job), until_us))])[0]
 
     def release(self, job: Job, *, why: str = "released") -> Job:
-        """Give a claimed job back, `why` in a line; no attempt is used up. Raises StaleLease."""
+        """Release a claimed job, `why` in a line; no attempt is used up. Raises StaleLease."""
         with self._engine.unit(actor=self.id, rings=True) as unit:
             return unit.execute([(job.number, ReleaseJob(token_of(job), check_line("why", why)))])[0]
 

@@ -3,8 +3,8 @@
 A run is over when its command exits, though what it left in the background may have its pipes open:
 a web server, say. Once nobody had them open to read, its next print would end it (SIGPIPE). The
 worker sends those pipes here, and this process has them until their last writer is gone, however
-the worker ends. Runs as `python -I -S -c ... DIRECTORY`, see `worker.drain`, with a socket to the worker as its stdin.
-Imports nothing of ours, and holds nothing of the queue.
+the worker ends. Runs as `python -I -S -c ... DIRECTORY`, see `worker.drainer_process`, with a socket to the worker as
+its stdin. Imports nothing of ours, and holds nothing of the queue.
 """
 
 import os

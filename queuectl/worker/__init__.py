@@ -25,7 +25,7 @@ from ..errors import StoreError, Unusable
 from ..escaping import escape
 from ..queue import Queue
 from .lifecycle import Worker
-from .lines import Report, can_take, write_lines
+from .log_buffer import Report, can_take, write_lines
 from .log_lines import LogLine
 from .options import Options
 from .signals import is_in_handler

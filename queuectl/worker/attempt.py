@@ -7,7 +7,7 @@ Its life, in order, and who takes each step:
 3. begun: it has its process (`begin`, from `slots.step`);
 4. read: what it prints is taken in as it comes (`read`, from `waiter`), and shown once that is worth it (`step`);
 5. stopped, where it is: at its time limit (`step`), or since it was cancelled, taken away or given back (`stop`);
-   its processes are asked to end, and killed after the grace (`kill`, `remains`);
+   its processes are asked to end, and killed after the grace (`kill`, `run_processes`);
 6. exited: its command has (`ended`, from `slots.step`), and what a failed one left behind is killed (`step`);
 7. over: nobody can print any more, or may be waited for (`step` returns True);
 8. finished: the last output is read, and the end judged (`finish`, `outcome.judge`);
@@ -30,7 +30,7 @@ from .arrivals import interleave
 from .capture import Capture
 from .outcome import Stop, judge
 from .process import READ_BYTES, Process
-from .remains import Remains
+from .run_processes import RunProcesses
 
 NEVER: Final = math.inf
 SHOW_AFTER_S: Final = 0.2
@@ -63,15 +63,15 @@ class Attempt:
         self,
         job: Job,
         make_capture: Callable[[], Capture],
-        find_remains: Callable[[Process], Remains],
+        find_processes: Callable[[Process], RunProcesses],
         *,
         now: float,
         grace_s: float,
     ) -> None:
         self.job = job
         self._process: Process | None = None
-        self._find_remains = find_remains
-        self._remains: Remains | None = None
+        self._find_processes = find_processes
+        self._processes: RunProcesses | None = None
         self._make_capture = make_capture
         self._capture: Capture | None = None
         self._flowing: set[OutputStream] = {STDOUT, STDERR}
@@ -95,11 +95,11 @@ class Attempt:
         return self._process
 
     @property
-    def remains(self) -> Remains:
+    def processes(self) -> RunProcesses:
         """Return what there is of it, once it has begun; most runs end without anybody asking."""
-        if self._remains is None:
-            self._remains = self._find_remains(self.process)
-        return self._remains
+        if self._processes is None:
+            self._processes = self._find_processes(self.process)
+        return self._processes
 
     @property
     def has_begun(self) -> bool:
@@ -171,7 +171,7 @@ class Attempt:
             return
         if self._status == 0 and self._stop is None:
             return  # it ended well by itself: what it left goes on
-        self.remains.kill()
+        self.processes.kill()
         self._kill_at = NEVER
         self._killed_at = min(self._killed_at, now)
 
@@ -198,7 +198,7 @@ class Attempt:
         self._gather(is_last=True)
         self.unread = self.process.close(but=self._flowing)
         captured = Captured() if self._capture is None else self._capture.finish()
-        left = () if self._remains is None else self._remains.left
+        left = () if self._processes is None else self._processes.left
         verdict = judge(self._status, self._stop, spec=self.job.spec, stderr_tail=captured.stderr_tail, left=left)
         # A slot may have started it within the look that sees it ended, and that began before.
         duration_ms = round(max(0.0, self._ended_at - self._started_at) * 1000)
@@ -229,7 +229,7 @@ class Attempt:
 
     def _signal_stop(self) -> None:
         if self._process is not None and not self.is_abandoned:
-            self.remains.ask()
+            self.processes.ask()
 
     def _timeout_at(self) -> float:
         timeout_ms = self.job.spec.timeout_ms  # an edit may change it while the command runs
@@ -251,9 +251,9 @@ class Attempt:
             return self._status == 0 and self._is_silent(now)
         if self._status is None and self._killed_at == NEVER:
             return False
-        if self.remains.are_gone(has_exited=self._status is not None):
+        if self.processes.are_gone(has_exited=self._status is not None):
             return True
-        return now >= self._killed_at + (LINGER_S if self.remains.is_out_of_reach else DYING_S)
+        return now >= self._killed_at + (LINGER_S if self.processes.is_out_of_reach else DYING_S)
 
     def _is_silent(self, now: float) -> bool:
         """Whether nobody can print any more, or something was left that goes on."""

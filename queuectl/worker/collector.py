@@ -6,11 +6,10 @@ They are gathered for a moment, so that one commit carries several.
 from collections.abc import Iterable
 from typing import Final
 
-from ..core.job import JobState
 from ..core.results import Result
 from . import log_lines
 from .attempt import NEVER, Attempt
-from .lines import Lines
+from .log_buffer import LogBuffer
 from .outcome import spared
 from .prefetch import TOGETHER, Ahead
 from .slots import Slots
@@ -25,7 +24,7 @@ GATHER_AHEAD_S: Final = 0.05
 class Collector:
     """The results that are not recorded yet, in `unrecorded`."""
 
-    def __init__(self, slots: Slots, ahead: Ahead, lines: Lines) -> None:
+    def __init__(self, slots: Slots, ahead: Ahead, lines: LogBuffer) -> None:
         self._slots = slots
         self._ahead = ahead
         self._say = lines.say
@@ -45,7 +44,7 @@ class Collector:
         was_short = self._slots.is_short
         begun, ended = self._slots.step(moved, now=now)
         for job in begun:
-            self._say(log_lines.picked_up(job), JobState.PROCESSING)
+            self._say(log_lines.picked_up(job), job)
         if ended:
             self._take(ended, now)
         if now > self._slots.valid_until:

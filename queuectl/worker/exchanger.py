@@ -16,7 +16,7 @@ from . import log_lines
 from .attempt import NEVER
 from .collector import Collector
 from .full_disk import FullDisk
-from .lines import Lines
+from .log_buffer import LogBuffer
 from .options import Options
 from .outcome import Stop
 from .prefetch import GIVE_BACK_S, Ahead
@@ -36,7 +36,7 @@ class Exchanger:
         lock: LockFile,
         slots: Slots,
         full_disk: FullDisk,
-        lines: Lines,
+        lines: LogBuffer,
     ) -> None:
         self._path = queue.path
         self._leases = queue.worker(worker)
@@ -122,7 +122,7 @@ class Exchanger:
         self._slots.finished.recorded(recorded)
         for result in recorded:
             job = after[result.job.number]
-            self._say(log_lines.ended(result, job), job.state)
+            self._say(log_lines.ended(result, job), job)
             if result.output.output_error:
                 self._say(log_lines.not_kept(result))
         for job, error in answer.refused:

@@ -22,7 +22,7 @@ from .process import Child, OwnChild, Process
 from .start_errors import SpawnError, spawn_error
 
 if TYPE_CHECKING:
-    from .parent import ParentHandle
+    from .parent_process import ParentHandle
 
 DEFAULT_PATH: Final = os.defpath.encode()
 """Where programs are looked for without a PATH."""
@@ -145,7 +145,7 @@ class Launcher:
 
 
 def _command_parent() -> "ParentHandle":
-    from .parent import ParentHandle  # with the sockets that most workers need not load
+    from .parent_process import ParentHandle  # with the sockets that most workers need not load
 
     return ParentHandle()
 

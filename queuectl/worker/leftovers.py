@@ -5,9 +5,9 @@ from functools import partial
 from typing import Final
 
 from .attempt import Attempt
-from .drain import Drain
+from .drainer_process import DrainerHandle
 from .process import Process
-from .remains import Looks, Remains
+from .run_processes import Looks, RunProcesses
 from .subreaper import Subreaper
 
 TIDY_EVERY_S: Final = 0.5
@@ -22,22 +22,22 @@ class Leftovers:
 
     def __init__(self, commands: Callable[[], Collection[int]], *, is_sole: bool) -> None:
         self._commands = commands
-        self._drain = Drain()
+        self._drainer = DrainerHandle()
         self._subreaper = Subreaper(is_sole=is_sole)
         self._looks = Looks(self._subreaper, self._children)
         self._undead: dict[Attempt, None] = {}  # runs that are over though their commands could not be ended
         self._tidy_at = 0.0
 
-    def finder(self, mark: str) -> Callable[[Process], Remains]:
-        """Return what finds the remains of a run, whose processes bear a mark."""
-        return partial(Remains, looks=self._looks, mark=mark)
+    def finder(self, mark: str) -> Callable[[Process], RunProcesses]:
+        """Return what finds the processes of a run, which bear a mark."""
+        return partial(RunProcesses, looks=self._looks, mark=mark)
 
     def take(self, attempt: Attempt) -> None:
         """Look after what there still is of a run that is finished."""
         if not attempt.has_exited:
             self._undead[attempt] = None
         if attempt.unread:
-            self._drain.take(attempt.unread)
+            self._drainer.take(attempt.unread)
 
     def exited(self, attempt: Attempt) -> None:
         """Take note that the command of a run has, which could not be ended while the run was on."""
@@ -50,11 +50,11 @@ class Leftovers:
         if now >= self._tidy_at:
             self._tidy_at = now + TIDY_EVERY_S
             self._subreaper.living_orphans(self._children())
-            self._drain.tidy()
+            self._drainer.tidy()
 
     def close(self) -> None:
         """Leave the pipes to their drainer, and orphans to others."""
-        self._drain.close()
+        self._drainer.close()
         self._subreaper.close()
 
     def _children(self) -> set[int]:

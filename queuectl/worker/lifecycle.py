@@ -20,7 +20,7 @@ from ..system.wakeup import Doorbell, ring
 from . import log_lines
 from .exchanger import Exchanger
 from .full_disk import FullDisk
-from .lines import Lines, Report
+from .log_buffer import LogBuffer, Report
 from .loop import Loop
 from .maintenance import Maintenance
 from .options import Options
@@ -46,7 +46,7 @@ class Worker:
         self._leases = queue.worker(self.id)
         self._options = options
         self._notifier = notifier
-        self._lines = Lines(say)
+        self._lines = LogBuffer(say)
         self._say = self._lines.say
         self._full_disk = FullDisk(self._say)
 

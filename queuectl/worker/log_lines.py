@@ -14,10 +14,16 @@ _BACKGROUND: Final = "; what it left in the background goes on, and what that pr
 
 
 class LogLine(NamedTuple):
-    """A line, and the state of the job it is about where a job has just come to that state."""
+    """What a line says; where a job has just come to a state, of that job, and which state."""
 
-    text: str
+    told: str
+    job_id: str | None = None
     state: JobState | None = None
+
+    @property
+    def text(self) -> str:
+        """Return the whole line."""
+        return self.told if self.job_id is None else f"{self.job_id}: {self.told}"
 
 
 def worker_started(worker: str, slots: int, queues: tuple[str, ...] | None) -> str:
@@ -96,20 +102,20 @@ def giving_back(running: int) -> str:
 
 
 def picked_up(job: Job) -> str:
-    """Return the line that a job's command is about to run."""
-    return f"{job.id}: attempt {job.attempts} of {job.spec.max_retries + 1} started: {_shown(job.spec.command)}"
+    """Return what the line of a job says whose command is about to run."""
+    return f"attempt {job.attempts} of {job.spec.max_retries + 1} started: {_shown(job.spec.command)}"
 
 
 def ended(result: Result, job: Job) -> str:
-    """Return the line that says how a run ended, and what became of its job."""
+    """Return what the line of a job says whose run ended: how it did, and what became of the job."""
     took = "" if result.duration_ms is None else f" in {result.duration_ms / 1000:.2f} s"
     if job.state is JobState.COMPLETED:
-        return f"{job.id}: completed{took}" + (_BACKGROUND if result.leaves_processes else "")
+        return f"completed{took}" + (_BACKGROUND if result.leaves_processes else "")
     if job.state is JobState.CANCELLED:
-        return f"{job.id}: cancelled" + (f"; {result.error}" if result.error else "")
+        return "cancelled" + (f"; {result.error}" if result.error else "")
     if job.state is JobState.PENDING:
-        return f"{job.id}: given back, no attempt used up"
-    failed = f"{job.id}: attempt {result.job.attempts} of {job.spec.max_retries + 1} failed{took}"
+        return "given back, no attempt used up"
+    failed = f"attempt {result.job.attempts} of {job.spec.max_retries + 1} failed{took}"
     then = f"next attempt in {max(0.0, (job.due_us - job.updated_at_us) / 1_000_000):.3g} s"
     if job.state is JobState.DEAD:
         then = f"dead ({hints.show_dead(job.id)})"

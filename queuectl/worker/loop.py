@@ -12,7 +12,7 @@ from ..liveness.lock_file import LockFile
 from ..system.host import processors
 from .exchanger import Exchanger
 from .full_disk import FullDisk
-from .lines import Lines
+from .log_buffer import LogBuffer
 from .maintenance import Maintenance
 from .queue_watch import QueueWatch
 from .shutdown import Shutdown
@@ -46,7 +46,7 @@ class Loop:
         watch: QueueWatch,
         maintenance: Maintenance,
         full_disk: FullDisk,
-        lines: Lines,
+        lines: LogBuffer,
     ) -> None:
         self._lock = lock
         self._waiter = waiter

@@ -18,7 +18,7 @@ from . import log_lines
 from .attempt import NEVER
 from .exchanger import Exchanger
 from .full_disk import FullDisk
-from .lines import Lines
+from .log_buffer import LogBuffer
 from .options import Options
 from .outcome import Stop
 from .signals import STOPPING
@@ -55,7 +55,7 @@ class Shutdown:
         slots: Slots,
         exchanger: Exchanger,
         full_disk: FullDisk,
-        lines: Lines,
+        lines: LogBuffer,
         notifier: Notifier,
     ) -> None:
         self._queue = queue

@@ -153,8 +153,8 @@ class Slots:
         for job in jobs:
             token = lease_token(job)
             mark = mark_of(self._worker, token)
-            find_remains = self._leftovers.finder(mark)
-            attempt = Attempt(job, partial(self._capture, job), find_remains, now=now, grace_s=self._grace_s)
+            find_processes = self._leftovers.finder(mark)
+            attempt = Attempt(job, partial(self._capture, job), find_processes, now=now, grace_s=self._grace_s)
             self._attempts[token] = attempt
             self._watch(attempt)
             orders.append(RunOrder(attempt, token, self._invocations.of(job, mark=mark), until))

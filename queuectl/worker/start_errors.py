@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from .. import hints
 from ..errors import QueuectlError
 from ..events.types import Command
 
@@ -67,7 +68,7 @@ def spawn_error(error: OSError, *, command: Command, program: str, cwd: str | No
     causes = {**_OTHER_CAUSES, **_PROGRAM_CAUSES}
     why = causes.get(error.errno or 0, "cannot run {0!r}: {1}").format(program, error.strerror)
     if isinstance(command, str) and error.errno in _PROGRAM_CAUSES:
-        why += ", the job's shell (--shell, or the setting shell, when it was enqueued)"
+        why += f", the job's shell ({hints.JOB_SHELL})"
     return SpawnError(why, NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE)
 
 

@@ -13,7 +13,7 @@ from queuectl.system.run_mark import MARK
 from queuectl.worker.attempt import Attempt
 from queuectl.worker.capture import Capture
 from queuectl.worker.launcher import Launcher
-from queuectl.worker.remains import Looks, Remains
+from queuectl.worker.run_processes import Looks, RunProcesses
 from queuectl.worker.subreaper import Subreaper
 from tests.waiting import wait_until
 
@@ -28,7 +28,7 @@ def running_job(command: str | tuple[str, ...], **fields: Any) -> Job:
     return Job(1, spec, JobState.PROCESSING, 3, 0, 0, 0, attempts=1, lease=lease)
 
 
-find_remains: Final = partial(Remains, looks=Looks(Subreaper(is_sole=False), lambda: ()), mark=MARKED)
+find_processes: Final = partial(RunProcesses, looks=Looks(Subreaper(is_sole=False), lambda: ()), mark=MARKED)
 """How an attempt that is driven by hand finds what it leaves."""
 
 
@@ -39,7 +39,7 @@ class Driven:
         self._launcher = Launcher(os.environb)
         self.capture: Capture | None = None
         self._capture_of = partial(Capture, path, limit_bytes=limit_bytes)
-        self.attempt = Attempt(job, self._make_capture, find_remains, now=time.monotonic(), grace_s=grace_s)
+        self.attempt = Attempt(job, self._make_capture, find_processes, now=time.monotonic(), grace_s=grace_s)
         invocation = self._launcher.prepare(
             job.spec.command, cwd=job.spec.cwd, env={MARK: MARKED, **(job.spec.env or {})}
         )

@@ -16,7 +16,7 @@ from queuectl.worker.launcher import Launcher
 from queuectl.worker.outcome import Stop
 from queuectl.worker.spawner import Begun, Ended, RunOrder, Spawner
 from tests.waiting import wait_until
-from tests.worker.driven import find_remains, running_job
+from tests.worker.driven import find_processes, running_job
 
 SLOTS = 2
 ENTRIES = 30
@@ -40,7 +40,7 @@ def order(
 ) -> RunOrder:
     """Return an order for a command that prints nothing."""
     job = running_job(command, max_retries=max_retries)
-    attempt = Attempt(job, lambda: pytest.fail("it printed something"), find_remains, now=time.monotonic(), grace_s=1)
+    attempt = Attempt(job, lambda: pytest.fail("it printed something"), find_processes, now=time.monotonic(), grace_s=1)
     return RunOrder(attempt, number, launcher.prepare(command, cwd=None, env={}), time.monotonic() + lasts_s)
 
 

@@ -7,7 +7,7 @@ from time import monotonic, strftime
 from typing import TYPE_CHECKING
 
 from ...core.job import ENDED, JobState
-from ...worker.lines import can_take, write_lines
+from ...worker.log_buffer import can_take, write_lines
 from .format import escape, plural
 from .progress import Shown, can_show, progress
 from .sanitize import tame
@@ -26,20 +26,20 @@ def print_lines(told: "Sequence[LogLine]") -> int:
     if not can_take(sys.stdout):
         return 0
     now = strftime("%H:%M:%S")
-    shown = _painted if coloured() else _plain  # asked once: it is a call of the system's
+    shown = _with_colours if coloured() else _plain  # asked once: it is a call of the system's
     return write_lines(sys.stdout, [tame(shown(each, now)) for each in told])
 
 
-def _plain(told: "LogLine", now: str) -> str:
-    return f"{now} {escape(told.text)}"
+def _plain(line: "LogLine", now: str) -> str:
+    return f"{now} {escape(line.text)}"
 
 
-def _painted(told: "LogLine", now: str) -> str:
-    text = escape(told.text)
-    if told.state is not None:
-        job, colon, rest = text.partition(": ")
-        text = job + colon + paint(rest, STATE_COLOURS[told.state])
-    return f"{paint(now, None, dim=True)} {text}"
+def _with_colours(line: "LogLine", now: str) -> str:
+    """Return a line with its time dimmed, and what it says of a job in the colour of the job's state."""
+    told = escape(line.told)
+    if line.job_id is not None and line.state is not None:
+        told = f"{escape(line.job_id)}: {paint(told, STATE_COLOURS[line.state])}"
+    return f"{paint(now, None, dim=True)} {told}"
 
 
 class DrainBar:
@@ -62,7 +62,7 @@ class DrainBar:
         worth_telling = [each for each in told if each.state not in (JobState.PROCESSING, JobState.COMPLETED)]
         if worth_telling and on_terminal():
             now = strftime("%H:%M:%S")
-            self._shown.above("\n".join(_painted(each, now) for each in worth_telling))
+            self._shown.above("\n".join(_with_colours(each, now) for each in worth_telling))
         elif worth_telling:
             print_lines(worth_telling)
         if (now_s := monotonic()) >= self._look_at:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...core.argument_kinds import MOST_SLOTS
 from ..command import VerbSet
 from ..input import completions
 from ..input.job_ref import tell_unknown
@@ -45,7 +46,7 @@ def command() -> None:
     ),
 )
 @click.option(
-    "--count", "-n", "-j", type=whole(1, 1000), default=1, metavar="N", help="Commands at a time.  [default: 1]"
+    "--count", "-n", "-j", type=whole(1, MOST_SLOTS), default=1, metavar="N", help="Commands at a time.  [default: 1]"
 )
 @click.option("--drain", is_flag=True, help="Exit 0 once nothing is pending, running or waiting for a retry.")
 @click.option("--progress", is_flag=True, help="With --drain, on a terminal: a bar in place of a line a job.")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from queuectl.core.argument_kinds import MOST_SLOTS, SLOTS
 from queuectl.system.processes import look
 from tests.cli.conftest import CommandLine
 from tests.waiting import wait_until
@@ -88,6 +89,12 @@ def test_start_makes_the_queue(cli: CommandLine) -> None:
 def test_wrong_shape(cli: CommandLine, words: list[str]) -> None:
     """A count, poll or lease that is none is refused in one line, and no worker starts."""
     assert f"{words[0][2:]}: found" in cli("worker", "start", *words, code=2).stderr
+
+
+def test_slots_have_one_range(cli: CommandLine) -> None:
+    """A worker from the command line may have as many slots as one that a program starts."""
+    assert SLOTS in cli("worker", "start", "--count", str(MOST_SLOTS + 1), code=2).stderr
+    cli("worker", "start", "--count", str(MOST_SLOTS), "--queue", "a b", code=2)
 
 
 def test_list_and_stop(cli: CommandLine) -> None:

@@ -9,8 +9,8 @@ from contextlib import suppress
 from itertools import accumulate, takewhile
 from typing import Final, TextIO
 
-from ..core.job import JobState
-from . import log_lines as words
+from ..core.job import Job
+from . import log_lines
 from .log_lines import LogLine
 
 Report = Callable[[Sequence[LogLine]], int | None]
@@ -30,8 +30,8 @@ _PIPE_BYTES: Final = select.PIPE_BUF
 """As much as a pipe that is ready takes without waiting."""
 
 
-class Lines:
-    """Lines for people, in their order."""
+class LogBuffer:
+    """Lines for people in their order, until they are printed."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -40,15 +40,15 @@ class Lines:
         self._refused = 0
         self._not_before = 0.0
 
-    def say(self, line: str, state: JobState | None = None) -> None:
-        """Take a line in."""
+    def say(self, told: str, job: Job | None = None) -> None:
+        """Take in a line, with a `job` if that has just come to its state."""
         if len(self._lines) >= MOST_HELD:
             self._dropped += 1
             return
         if self._dropped:
-            self._lines.append(LogLine(words.dropped(self._dropped)))
+            self._lines.append(LogLine(log_lines.dropped(self._dropped)))
             self._dropped = 0
-        self._lines.append(LogLine(line, state))
+        self._lines.append(LogLine(told) if job is None else LogLine(told, job.id, job.state))
 
     def flush(self) -> None:
         """Print what there is, all at once, as far as that is taken."""
@@ -71,7 +71,7 @@ class Lines:
             self.flush()
         if lost := len(self._lines) + self._dropped + self._refused:
             with suppress(BrokenPipeError):
-                write_lines(sys.stderr, [words.dropped(lost)])
+                write_lines(sys.stderr, [log_lines.dropped(lost)])
 
     def _taken(self, lines: list[LogLine]) -> int:
         try:

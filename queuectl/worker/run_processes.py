@@ -1,4 +1,4 @@
-"""What there is of a run beside its command, wherever it has gone: it is asked to end, and killed; and when it is gone.
+"""The processes of a run, wherever they have gone: asked to end, and killed, until all are gone.
 
 A look at all processes takes milliseconds. So runs share looks, looks do not come one upon another, and a
 run of which nothing can be left needs none. Waits for nothing.
@@ -72,8 +72,8 @@ class Looks:
         self._may_at = self._began + took_s * (1 + _PAUSES)
 
 
-class Remains:
-    """Of one run, known by the value of its mark."""
+class RunProcesses:
+    """The processes of one run, known by the value of its mark."""
 
     def __init__(self, process: Process, looks: Looks, mark: str) -> None:
         self._process = process

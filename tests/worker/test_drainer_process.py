@@ -13,7 +13,7 @@ import pytest
 
 from queuectl import Queue
 from queuectl.liveness.drainer import Drainer
-from queuectl.worker.drain import Drain
+from queuectl.worker.drainer_process import DrainerHandle
 from queuectl.worker.posix_spawn import pipe
 from tests.processes import is_alive, pid_in
 from tests.waiting import wait_until
@@ -24,8 +24,8 @@ MUCH = bytes(200_000)
 
 
 @pytest.fixture
-def drain() -> Iterator[Drain]:
-    with closing(Drain()) as made:
+def drain() -> Iterator[DrainerHandle]:
+    with closing(DrainerHandle()) as made:
         yield made
 
 
@@ -45,7 +45,7 @@ def drainers_of(writing: int) -> set[int]:
     return found - {os.getpid()}
 
 
-def test_a_pipe_is_read_on_after_its_worker_is_gone(drain: Drain) -> None:
+def test_a_pipe_is_read_on_after_its_worker_is_gone(drain: DrainerHandle) -> None:
     """However much is printed, and though nobody hands in pipes any more, no print fails or waits for ever."""
     reading, writing = pipe()
     drain.take([reading])
@@ -55,7 +55,7 @@ def test_a_pipe_is_read_on_after_its_worker_is_gone(drain: Drain) -> None:
     os.close(writing)
 
 
-def test_a_drainer_ends_with_its_last_writer(drain: Drain) -> None:
+def test_a_drainer_ends_with_its_last_writer(drain: DrainerHandle) -> None:
     """One process for all pipes, without a descriptor of the worker's, which is gone once nobody can print."""
     pipes = [pipe() for _ in range(3)]
     for reading, _ in pipes:
@@ -70,7 +70,7 @@ def test_a_drainer_ends_with_its_last_writer(drain: Drain) -> None:
     wait_until(lambda: not is_alive(pid))
 
 
-def test_a_drainer_that_was_killed_is_replaced(drain: Drain) -> None:
+def test_a_drainer_that_was_killed_is_replaced(drain: DrainerHandle) -> None:
     """Whoever kills it ends the prints of its own pipes, not those that come later."""
     reading, writing = pipe()
     drain.take([reading])
@@ -84,7 +84,7 @@ def test_a_drainer_that_was_killed_is_replaced(drain: Drain) -> None:
     os.close(writing)
 
 
-def test_a_drainer_that_is_behind_is_not_taken_for_dead(drain: Drain) -> None:
+def test_a_drainer_that_is_behind_is_not_taken_for_dead(drain: DrainerHandle) -> None:
     """While it has not come to take what was sent, pipes are held, and it gets them too once it goes on."""
     reading, writing = pipe()
     drain.take([os.dup(reading)])

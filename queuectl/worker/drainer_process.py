@@ -27,7 +27,7 @@ _START_S: Final = 5.0
 """How long the process that starts it may take to end."""
 
 
-class Drain:
+class DrainerHandle:
     """At most one drainer, which is replaced when it is gone.
 
     To be used once no descriptor below 3 is free.

@@ -12,8 +12,8 @@ from typing import TextIO
 import pytest
 
 from queuectl import Queue
-from queuectl.worker import lines as module
-from queuectl.worker.lines import LINES_AT_ONCE, Lines, can_take, write_lines
+from queuectl.worker import log_buffer as module
+from queuectl.worker.log_buffer import LINES_AT_ONCE, LogBuffer, can_take, write_lines
 from queuectl.worker.log_lines import LogLine
 from tests.waiting import wait_until
 
@@ -46,7 +46,7 @@ def read(fd: int) -> list[str]:
 def test_what_nobody_takes_waits_and_comes_in_order(ends: tuple[int, TextIO]) -> None:
     """A full pipe holds nothing up, and costs no line where somebody reads on."""
     reading, stream = ends
-    lines = Lines(partial(print_to, stream))
+    lines = LogBuffer(partial(print_to, stream))
     said = [f"line {number} {'x' * 50}" for number in range(2 * LINES_AT_ONCE)]
     for line in said:
         lines.say(line)
@@ -67,7 +67,7 @@ def test_what_does_not_fit_is_counted(ends: tuple[int, TextIO], monkeypatch: pyt
     """Beyond a bound lines are dropped, and how many stands in their place."""
     monkeypatch.setattr(module, "MOST_HELD", 100)
     reading, stream = ends
-    lines = Lines(partial(print_to, stream))
+    lines = LogBuffer(partial(print_to, stream))
     os.write(stream.fileno(), b"!" * PAGE)
     for number in range(150):
         lines.say(str(number))
@@ -87,7 +87,7 @@ def test_what_does_not_fit_is_counted(ends: tuple[int, TextIO], monkeypatch: pyt
 def test_a_broken_pipe_costs_the_lines_alone(ends: tuple[int, TextIO], capfd: pytest.CaptureFixture[str]) -> None:
     """Whoever read the lines may go, as head does; at the end it is said how many went into nothing."""
     reading, stream = ends
-    lines = Lines(partial(print_to, stream))
+    lines = LogBuffer(partial(print_to, stream))
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, reading)
     os.close(null)
@@ -104,7 +104,7 @@ def test_a_report_that_fails_is_left_alone(capfd: pytest.CaptureFixture[str]) ->
     def fail(told: object) -> None:
         raise ZeroDivisionError
 
-    lines = Lines(fail)
+    lines = LogBuffer(fail)
     lines.say("hello")
     lines.flush()
     lines.close()
