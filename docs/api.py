@@ -51,10 +51,13 @@ asked for, is
 - a number, whole or not: seconds since 1970, as `time.time()` has them; from 100,000,000,000 on microseconds, as in
   `job.updated_at_us`.
 
-A duration (`timeout`, `delay`, `older_than_s`, `lease_s`, `grace_s`, `poll_s`) is a number of seconds, a text (`90s`,
+A duration (`timeout`, `delay`, `older_than`, `lease_s`, `grace_s`, `poll_s`) is a number of seconds, a text (`90s`,
 `5m`, `1h30m`, `2d`, `500ms`) or a timedelta. A parameter or a field whose name ends in `_us` is a whole number of
 microseconds, nothing else. A path is a text or a Path. Of two names for one thing, such as `at` and `at_us`, one is
-given: both are refused with InvalidInput, as is a Filter beside what it stands for."""
+given: both are refused with InvalidInput, as is a Filter beside what it stands for.
+
+Where several may be named, one may as well: a text in place of a list of texts is one id, one path, one job to be
+enqueued. In `state`, `queues`, `types` and `inherit_env` it may be several names with commas between them."""
 
 CONCURRENCY = """\
 A queue may be used by as many threads at once as you like, and what they enqueue at one time shares a commit. Each call

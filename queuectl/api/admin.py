@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.settings import canonical, parse
-from ..core.times import microseconds
 from ..engine.unit_of_work import settings_of
 from ..errors import InvalidInput
-from .base import Opened
+from .base import Opened, cut_us, paths_of
 from .parts import (
     as_of,
     background,
@@ -114,19 +113,19 @@ class Admin(Opened, called="Queue.admin"):
         self,
         *,
         log_only: bool = False,
-        against: Sequence[str | os.PathLike[str]] = (),
+        against: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
         write_to: str | os.PathLike[str] | None = None,
     ) -> Verified:
         """Check the log and all that hangs on it, in a process of its own.
 
         Args:
             log_only: Leave out the file's structure, the outputs and the views.
-            against: Files of checkpoints to hold the log against.
+            against: Files of checkpoints to hold the log against, or one.
             write_to: Where to write a checkpoint if nothing is wrong.
 
         Raises InvalidInput for a file that is none.
         """
-        files = [Path(each) for each in against]
+        files = [Path(each) for each in paths_of(against)]
         into = None if write_to is None else Path(write_to)
         return verify.verify(self._store.path, log_only=log_only, against=files, write_to=into)
 
@@ -160,7 +159,7 @@ class Admin(Opened, called="Queue.admin"):
 
     def import_jobs(
         self,
-        files: Sequence[str | os.PathLike[str]],
+        files: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         *,
         format: ImportFormat,
         tables: Sequence[str] = (),
@@ -186,42 +185,45 @@ class Admin(Opened, called="Queue.admin"):
 
         Raises ImportRefused for rows that cannot be taken, StoreError for files that cannot be read.
         """
-        if not files:
+        if not (names := [os.fspath(each) for each in paths_of(files)]):
             raise InvalidInput("files", "none", "one or two")
         wanted = import_jobs.WantedJobs(skip_existing, waiting_only, partly, dry_run)
-        names = [os.fspath(each) for each in files]
         opened = (
             foreign_files.json_rows(names[0], names[1] if len(names) > 1 else None)
             if format == "jobs-json"
             else foreign_files.sqlite_rows(names[0], tables)
         )
         with opened as rows:
-            source = " and ".join(Path(file).name for file in files)
+            source = " and ".join(Path(name).name for name in names)
             return import_jobs.adopt(self._engine, rows, source, wanted, reason=reason, progress=progress)
 
     def compact(
         self,
         *,
-        older_than_s: Duration,
+        older_than: Duration | None = None,
         keep_dead: bool = False,
         archive: str | os.PathLike[str] | None = None,
         dry_run: bool = False,
         progress: Callable[[Compacted], None] | None = None,
         reason: str | None = None,
+        older_than_s: Duration | None = None,
     ) -> Compacted:
         """Let the events of jobs go that ended so long ago, into archive segments in a directory; workers may go on.
 
         Args:
-            older_than_s: How long ago, in seconds.
+            older_than: How long ago.
             keep_dead: Leave the dead letter queue as it is.
             archive: The directory; None is the queue's own.
             dry_run: Only tell what would go.
             progress: Called with what went so far; what it raises stops it there, and nothing is lost.
             reason: Kept in the log with it.
+            older_than_s: The same as `older_than`.
 
-        Raises CompactBusy or StoreError.
+        Raises InvalidInput where neither is given, CompactBusy or StoreError.
         """
-        before_us = self._engine.now_us() - microseconds(older_than_s, field="older_than_s")
+        before_us = cut_us(older_than, older_than_s, now_us=self._engine.now_us())
+        if before_us is None:
+            raise InvalidInput("older_than", "none", "how long ago a job must have ended, for example 30d")
         with self._store.read() as txn:
             rule = policy.Rule(jobs.position_at(txn, before_us), keep_dead)
         if dry_run:

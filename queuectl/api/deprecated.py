@@ -78,6 +78,7 @@ BY_JOB: Final = frozenset(
 
 ARGUMENTS: Final[Mapping[str, Mapping[str, str]]] = {
     "fail": {"reason": "failure"},
+    "overview": {"lately": "just_ended"},
     "printed": {"run": "of"},
     "release": {"cause": "why"},
     "worker_stopped": {"cause": "why"},

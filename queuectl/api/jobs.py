@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from ..core.commands import CancelJob, RemoveJob, RequeueJob
 from ..core.job import JobState, id_of
 from ..core.request import JobRequest
-from ..core.times import microseconds, when_us
+from ..core.times import when_us
 from ..errors import InvalidInput
-from .base import ids_of, once
+from .base import cut_us, ids_of, once
 from .parts import enqueue, job_actions, job_filter
 
 if TYPE_CHECKING:
@@ -158,21 +158,26 @@ class Actions(Reads):
         self,
         *,
         state: JobState | str = JobState.COMPLETED,
-        older_than_s: Duration | None = None,
+        older_than: Duration | None = None,
         all: bool = False,
         reason: str | None = None,
+        older_than_s: Duration | None = None,
     ) -> int:
         """Remove ended jobs of a state from the views; their history stays. Returns how many.
 
-        `older_than_s` leaves those that ended, or were edited, in so many seconds. Raises InvalidInput
-        for a state that is no end, and for neither an age nor `all`, which means every job of the state, or both.
+        Args:
+            state: In which they ended.
+            older_than: Leave those that ended, or were edited, in so many seconds.
+            all: Whether every job of the state is meant.
+            reason: Kept in the log with each.
+            older_than_s: The same as `older_than`.
+
+        Raises InvalidInput for a state that is no end, and for neither an age nor `all`, or both.
         """
-        if older_than_s is None and not all:
-            raise InvalidInput("older_than_s", "none", "an age, or all=True for every job of the state")
-        if older_than_s is not None and all:
+        until_us = cut_us(older_than, older_than_s, now_us=self._clock.now_us())
+        if until_us is None and not all:
+            raise InvalidInput("older_than", "none", "an age, or all=True for every job of the state")
+        if until_us is not None and all:
             raise InvalidInput("all", "an age as well", "either an age or all=True")
-        before_us = (
-            None if older_than_s is None else self._clock.now_us() - microseconds(older_than_s, field="older_than_s")
-        )
-        where = job_filter.filter_of(state=state, until_us=before_us)
+        where = job_filter.filter_of(state=state, until_us=until_us)
         return len(self.ui.act_on_all(self.ui.choose("remove", where), reason=reason).ids)

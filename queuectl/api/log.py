@@ -5,8 +5,9 @@ from __future__ import annotations  # evaluated, those of so many methods cost a
 import time
 from typing import TYPE_CHECKING, Final
 
-from ..core.times import duration_s
+from ..core.times import duration_s, when_us
 from ..engine import log_clock
+from ..errors import InvalidInput
 from ..store.event_reader import EventReader
 from ..store.tables import LOG
 from .history import History
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ..core.due_times import DueTimes
     from ..core.job import Job
     from ..core.results import Cause, Subscriber
-    from ..core.times import Duration
+    from ..core.times import Duration, When
     from ..events.types import Recorded, Stream
 
 _POLL_S: Final = 0.05
@@ -31,10 +32,16 @@ class Log(History, called="Queue.log"):
             last = txn.last(LOG)  # and not EventReader's, which decodes it: workers ask this all the time
             return int.from_bytes(last[0], "big") if last else 0
 
-    def position_at(self, at_us: int) -> int:
-        """Return the last position whose time is not after `at_us`."""
+    def position_at(self, at: When | None = None, *, at_us: int | None = None) -> int:
+        """Return the last position whose time is not after `at`, or `at_us` in microseconds.
+
+        Raises InvalidInput for neither and for both.
+        """
+        if (at is None) == (at_us is None):
+            raise InvalidInput("at", "none" if at is None else "two", "a time: at, or at_us")
+        moment_us = at_us if at is None else when_us(at, now_us=self._clock.now_us(), ahead=False, field="at")
         with self._store.read() as txn:
-            return jobs.position_at(txn, at_us)
+            return jobs.position_at(txn, moment_us or 0)
 
     def due_times(self) -> DueTimes:
         """Return the log's time and the machine's, which are one unless the clock was ahead once and was put right."""

@@ -92,7 +92,7 @@ class Ui(Opened, called="Queue.ui"):
         state: JobState | str | None = None,
         queue: str | None = None,
         limit: int = 100,
-        lately: Sequence[int] = (),
+        just_ended: Sequence[int] = (),
     ) -> Overview:
         """Return what a live view shows, at a cost that does not grow with the queue.
 
@@ -102,13 +102,13 @@ class Ui(Opened, called="Queue.ui"):
             state: Only jobs in this state.
             queue: Only jobs of this queue.
             limit: How many jobs that fit at the most.
-            lately: Numbers of jobs to look at beside.
+            just_ended: Numbers of jobs to look at beside.
         """
         wanted = None if state is None else check_state(state)
         times = self._log.due_times()
         with self._store.read() as txn:
             found = overviews.overview(
-                txn, self._store.path, times, state=wanted, queue=queue, limit=limit, just_ended=lately
+                txn, self._store.path, times, state=wanted, queue=queue, limit=limit, just_ended=just_ended
             )
         if not times.ahead_us:
             return found

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 from ..display import shown, shown_with_kind
 from ..errors import InvalidInput
+from .comma_list import words_of
 
 ImportFormat: TypeAlias = Literal["jobs-json", "sqlite-jobs"]
 """Where jobs of other queues can be taken in from: a jobs.json with its dlq.json, or tables of a SQLite file."""
@@ -39,10 +40,11 @@ T = TypeVar("T")
 
 
 class Kind(NamedTuple):
-    """What a parameter takes: whether a value is such, and the words for it."""
+    """What a parameter takes: whether a value is such, and the words for it; `made` is what a method gets of it."""
 
     holds: Callable[[Any], bool]
     words: str
+    made: Callable[[Any], Any] | None = None
 
 
 def is_text(value: object) -> bool:
@@ -103,6 +105,21 @@ def _are_ids(value: object) -> bool:
     return _is_id(value) or isinstance(value, Iterator)
 
 
+def _names(value: Any) -> Any:
+    """Return one text as a list of names, with commas between them if there are several."""
+    return words_of(value) if isinstance(value, str) else value
+
+
+def _texts(value: Any) -> Any:
+    """Return one text as a list of it."""
+    return [value] if isinstance(value, str) else value
+
+
+def _requests(value: Any) -> Any:
+    """Return one request as a list of it."""
+    return [value] if isinstance(value, str | Mapping) or _is_request(value) else value
+
+
 def _may_be_one(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
     several = _are(holds)
     return lambda value: holds(value) or several(value)
@@ -115,6 +132,9 @@ def _is_named(*names: str) -> Callable[[Any], bool]:
 
 def _has(*methods: str) -> Callable[[Any], bool]:
     return lambda value: all(callable(getattr(value, name, None)) for name in methods)
+
+
+_is_request: Final = _is_named("JobRequest")
 
 
 def is_job(value: object) -> bool:
@@ -188,8 +208,10 @@ KINDS: Final[Mapping[str, Kind]] = {
     "Act": Kind(lambda value: is_text(value) and value in ("cancel", "retry", "remove"), "cancel, retry or remove"),
     "ImportFormat": Kind(lambda value: is_text(value) and value in IMPORT_FORMATS, " or ".join(IMPORT_FORMATS)),
     "str | os.PathLike[str]": Kind(_is_path, "a path"),
-    "Sequence[str | os.PathLike[str]]": Kind(_are(_is_path), "a list of paths"),
-    "Sequence[str]": Kind(_are(is_text), "a list of texts"),
+    "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]": Kind(
+        _may_be_one(_is_path), "a path, or a list of paths"
+    ),
+    "Sequence[str]": Kind(_may_be_one(is_text), "a text, or a list of texts", _texts),
     "Sequence[int]": Kind(_are(is_count), "a list of whole numbers"),
     "Sequence[Job]": Kind(_are(is_job), "a list of jobs"),
     "Sequence[Result]": Kind(_are(lambda result: True), "a list of results"),  # each is checked as it is recorded
@@ -197,7 +219,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "Mapping[str, str]": Kind(lambda value: isinstance(value, Mapping), "a mapping of texts"),
     "Mapping[str, str | os.PathLike[str]]": Kind(lambda value: isinstance(value, Mapping), "a mapping of texts"),
     "Iterable[JobRequest | Mapping[str, Any] | str]": Kind(
-        lambda value: isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping), "a list of requests"
+        lambda value: isinstance(value, Iterable) and not isinstance(value, bytes), "a request, or several", _requests
     ),
     "JobState | str": Kind(is_text, "a state"),
     "JobState | str | Iterable[JobState | str]": Kind(
@@ -205,7 +227,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "a state, or several",
     ),
     "Job": Kind(is_job, "a job"),
-    "JobRequest": Kind(_is_named("JobRequest"), "a JobRequest"),
+    "JobRequest": Kind(_is_request, "a JobRequest"),
     "Filter": Kind(_is_filter, "a Filter"),
     "Chosen": Kind(_is_chosen, "what choose() gave"),
     "Captured": Kind(_is_named("Captured"), "a Captured"),
@@ -234,9 +256,11 @@ _AS_TYPED: Final[Mapping[str, Kind]] = {
     "job_ids": Kind(_are_ids, "a job's id or a Job, or several"),
     "error": Kind(_is_named_text, "a text"),
     "slots": Kind(is_slots, SLOTS),
+    **dict.fromkeys(("queues", "types"), Kind(_may_be_one(is_text), "a name, or a list of names", _names)),
     "pid": Kind(lambda value: is_count(value) and value <= MOST_PID, f"a whole number from 0 to {MOST_PID:,}"),
 }
-"""Parameters whose texts may hold what is not UTF-8: kept as it is, or made to fit; and numbers that have a most."""
+"""Parameters whose texts may hold what is not UTF-8: kept as it is, or made to fit; numbers that have a most; and names
+that no comma may be in."""
 
 _TOLD_BETTER: Final = frozenset({"start", "name"})
 """Parameters of which the method itself refuses every wrong value, in words that say what there is."""
@@ -270,15 +294,19 @@ def kind_of(name: str, annotation: str) -> Kind:
         kind = KINDS.get(plain, KINDS["Any"])  # a test sees to it that none is missing
     if plain == annotation:
         return kind
-    return Kind(lambda value: value is None or kind.holds(value), f"{kind.words}, or None")
+    return Kind(lambda value: value is None or kind.holds(value), f"{kind.words}, or None", kind.made)
 
 
 def checked(function: Callable[..., T]) -> Callable[..., T]:
-    """Return a function that refuses values of the wrong kind before anything else; raises InvalidInput."""
+    """Return a function that refuses values of the wrong kind before anything else, and has one text for a list of it.
+
+    It raises InvalidInput.
+    """
     code, annotations = function.__code__, function.__annotations__
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     kinds = {name: kind_of(name, annotations[name]) for name in names if name in annotations}
     in_order = [(name, kinds.get(name)) for name in names[: code.co_argcount]]
+    makers = [(name, names.index(name), kind.made) for name, kind in kinds.items() if kind.made is not None]
 
     @wraps(function)
     def call(*given: Any, **named: Any) -> T:
@@ -288,6 +316,11 @@ def checked(function: Callable[..., T]) -> Callable[..., T]:
         for name, value in named.items():
             if (kind := kinds.get(name)) is not None and not kind.holds(value):
                 raise InvalidInput(name, _found(value), kind.words)
+        for name, place, make in makers:
+            if name in named:
+                named[name] = make(named[name])
+            elif place < len(given):
+                given = (*given[:place], make(given[place]), *given[place + 1 :])
         return function(*given, **named)
 
     return call

@@ -81,9 +81,11 @@ def duration_s(value: Duration, *, field: str) -> float:
     return seconds
 
 
-def microseconds(value: Duration, *, field: str) -> int:
-    """Return a duration in microseconds; raises InvalidInput that names the field."""
-    return int(duration_s(value, field=field) * 1_000_000)
+def before_us(age: Duration, *, now_us: int, field: str) -> int:
+    """Return the time so long before now, 1970 at the earliest; raises InvalidInput that names the field."""
+    if (age_s := duration_s(age, field=field)) > LONGEST_S:
+        raise InvalidInput(field, shown(age), "at most 100 years")
+    return max(0, now_us - int(age_s * 1_000_000))
 
 
 def when_us(value: When, *, now_us: int, ahead: bool, field: str) -> int:

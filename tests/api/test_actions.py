@@ -227,8 +227,8 @@ def test_an_act_is_recorded_at_the_logs_time(queue: Queue, clock: FakeClock) -> 
     [
         (lambda queue: queue.dlq.purge(), "job_ids"),
         (lambda queue: queue.dlq.purge(["dead"], all=True), "job_ids"),
-        (lambda queue: queue.clear(), "older_than_s"),
-        (lambda queue: queue.clear(state="dead"), "older_than_s"),
+        (lambda queue: queue.clear(), "older_than"),
+        (lambda queue: queue.clear(state="dead"), "older_than"),
     ],
 )
 def test_all_is_said_in_so_many_words(queue: Queue, act: Callable[[Queue], object], field: str) -> None:

@@ -35,8 +35,9 @@ def test_a_duration_is_told_in_any_way(queue: Queue, ten_minutes: Any) -> None:
     [held] = queue.worker("w").claim(lease_s=ten_minutes)
     assert held.lease is not None
     assert held.lease.expires_at_us - held.updated_at_us == 600_000_000
-    assert queue.clear(older_than_s=ten_minutes) == 0
-    assert queue.admin.compact(older_than_s=ten_minutes).jobs == 0
+    for name in ("older_than", "older_than_s"):
+        assert queue.clear(**{name: ten_minutes}) == 0
+        assert queue.admin.compact(**{name: ten_minutes}).jobs == 0
 
 
 @pytest.mark.parametrize("wrong", [-1, float("nan"), float("inf"), "soon", timedelta(seconds=-1), "-5", "1y"])
@@ -46,7 +47,9 @@ def test_what_is_no_duration_is_refused_by_its_name(queue: Queue, wrong: Any) ->
         (lambda: queue.enqueue("true", timeout=wrong), "timeout"),
         (lambda: queue.enqueue("true", delay=wrong), "delay"),
         (lambda: queue.wait([], timeout=wrong), "timeout"),
+        (lambda: queue.clear(older_than=wrong), "older_than"),
         (lambda: queue.clear(older_than_s=wrong), "older_than_s"),
+        (lambda: queue.admin.compact(older_than=wrong), "older_than"),
         (lambda: queue.worker("w").claim(lease_s=wrong), "lease_s"),
         (lambda: queue.run_worker(drain=True, poll_s=wrong), "poll_s"),
     ):
@@ -54,6 +57,17 @@ def test_what_is_no_duration_is_refused_by_its_name(queue: Queue, wrong: Any) ->
             act()
         assert refused.value.field == field
     assert queue.log.head() == 0
+
+
+@pytest.mark.parametrize("ever", [2**62, 1e300, timedelta.max, "101 years", 101 * 366 * 86_400])
+@pytest.mark.parametrize("name", ["older_than", "older_than_s"])
+def test_an_age_of_more_than_a_hundred_years_is_refused_by_its_name(queue: Queue, name: str, ever: Any) -> None:
+    """No clock shows a time so long ago; one before 1970 is taken, and means no job."""
+    for act in (queue.clear, queue.admin.compact):
+        with pytest.raises(InvalidInput) as refused:
+            act(**{name: ever})
+        assert refused.value.field == name
+    assert (queue.clear(**{name: "4000w"}), queue.admin.compact(**{name: "4000w"}).jobs) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +120,12 @@ def test_a_number_of_seconds_is_a_time_wherever_one_is_asked_for(queue: Queue, t
         ]
         assert {job.due_at for job in jobs} == {datetime.fromtimestamp(later_s, UTC)}
     assert [job.id for job in queue.jobs(until=now_s, since=now_s - 60)] == ["a"]
+    assert [queue.log.position_at(at) for at in (now_s, "now", "1m ago", timedelta(hours=1))] == [
+        1,
+        queue.log.head(),
+        0,
+        0,
+    ]
     with queue.as_of(at=now_s) as past:
         assert past.count(Filter()) == len(past.jobs(since=int(now_s) - 60)) == 1
     assert queue.admin.branch(tmp_path / "then", at=now_s).position == 1

@@ -31,6 +31,11 @@ TWICE: dict[str, tuple[Callable[[Queue], object], str]] = {
     "a branch at no moment": (lambda queue: queue.admin.branch("then"), "position"),
     "two timeouts": (lambda queue: queue.wait([], timeout=1, timeout_s=1), "timeout"),
     "an age and all": (lambda queue: queue.clear(older_than_s=5, all=True), "all"),
+    "two ages": (lambda queue: queue.clear(older_than=5, older_than_s=5), "older_than"),
+    "two ages to compact by": (lambda queue: queue.admin.compact(older_than=5, older_than_s=5), "older_than"),
+    "no age to compact by": (lambda queue: queue.admin.compact(), "older_than"),
+    "a moment of the log at two times": (lambda queue: queue.log.position_at("now", at_us=5), "at"),
+    "a moment of the log at no time": (lambda queue: queue.log.position_at(), "at"),
 }
 
 

@@ -421,7 +421,7 @@ def test_a_moment_has_a_position(queue: Queue, clock: FakeClock) -> None:
         clock.advance(seconds)
         queue.enqueue("true")
     times = [START_US - 1, START_US, START_US + 10 * SECOND - 1, START_US + 10 * SECOND, START_US + 99 * SECOND]
-    assert [queue.log.position_at(at_us) for at_us in times] == [0, 1, 1, 3, 4]
+    assert [queue.log.position_at(at_us=at_us) for at_us in times] == [0, 1, 1, 3, 4]
 
 
 def test_an_event_is_brought_home_to_its_job(queue: Queue) -> None:

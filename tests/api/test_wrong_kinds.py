@@ -273,13 +273,13 @@ def test_a_filter_is_checked_field_by_field(queue: Queue, field: str) -> None:
 @pytest.mark.parametrize(
     ("act", "field"),
     [
-        (lambda queue, job: queue.worker("w").claim(queues="mail"), "queues"),
+        (lambda queue, job: queue.worker("w").claim(queues=5), "queues"),
         (lambda queue, job: queue.worker(5), "id"),
-        (lambda queue, job: queue.enqueue_many("true"), "requests"),
+        (lambda queue, job: queue.enqueue_many(b"true"), "requests"),
         (lambda queue, job: queue.enqueue_many([5]), "request"),
         (lambda queue, job: start_worker(queue, slots=0), "slots"),
         (lambda queue, job: queue.worker("w").started(host="h", pid=1 << 31, slots=1), "pid"),
-        (lambda queue, job: start_worker(queue, queues="mail", drain=True), "queues"),
+        (lambda queue, job: start_worker(queue, queues="a mail", drain=True), "queue"),
         (lambda queue, job: start_worker(queue, poll_s=b"1"), "poll_s"),
         (lambda queue, job: queue.enqueue("true", run_at="no such time"), "run_at"),
         (lambda queue, job: queue.job(5), "job_id"),

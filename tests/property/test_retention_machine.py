@@ -44,7 +44,7 @@ class RetentionMachine(QueueMachine):
     def compact(self, age: int, keep_dead: bool, most: int | None, tiny: bool) -> None:
         """Let go of what is old, or stop in the middle as a killed process would."""
         engine = self.queue._engine
-        rule = Rule(self.queue.log.position_at(self.now() - age * 1_000_000), keep_dead)
+        rule = Rule(self.queue.log.position_at(at_us=self.now() - age * 1_000_000), keep_dead)
         stories = self.stories()
         self.remember()
         steps = Retention(engine, rule, self.place(), limits=TINY if tiny else Limits()).steps()

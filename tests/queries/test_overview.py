@@ -56,4 +56,4 @@ def test_one_that_has_just_ended_is_found_behind_newer_jobs(queue: Queue) -> Non
     queue.worker("w").complete(queue.worker("w").claim()[0])
     queue.enqueue_many([JobRequest("true")] * (MOST_LOOKED_AT + 100))
     assert "old" not in ids(queue, JobState.COMPLETED)
-    assert [job.id for job in queue.ui.overview(state=JobState.COMPLETED, lately=[number]).jobs] == ["old"]
+    assert [job.id for job in queue.ui.overview(state=JobState.COMPLETED, just_ended=[number]).jobs] == ["old"]

@@ -349,7 +349,7 @@ def test_times_are_found_though_positions_are_missing(queue: Queue, clock: FakeC
     events = list(queue.events())
     for at_us in {each.at_us + shift for each in events for shift in (-1, 0, 1)}:
         expected = max((each.position for each in events if each.at_us <= at_us), default=0)
-        assert queue.log.position_at(at_us) == expected
+        assert queue.log.position_at(at_us=at_us) == expected
 
 
 def test_what_retention_said_of_old_goes_too(queue: Queue, clock: FakeClock) -> None:

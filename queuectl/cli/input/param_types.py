@@ -142,7 +142,9 @@ def _time_us(field: str, text: str, *, ahead: bool = True) -> int:
 
 
 def _ago_us(field: str, text: str) -> int:
-    return now_us() - int(_duration_s(field, text) * 1_000_000)
+    from ...core.times import before_us
+
+    return before_us(text, now_us=now_us(), field=field)
 
 
 def _place(field: str, text: str) -> LogPoint:

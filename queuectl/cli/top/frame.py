@@ -39,7 +39,7 @@ def see(queue: "Queue", tail: Tail, chosen: TopFilter) -> SeenQueue:
     """Look at the queue. Raises NoQueue when it is gone."""
     queue.admin.check_there()
     tail.step(queue, queue.ui.now_us())
-    found = queue.ui.overview(state=chosen.state, queue=chosen.queue, limit=JOBS, lately=tuple(tail.ended))
+    found = queue.ui.overview(state=chosen.state, queue=chosen.queue, limit=JOBS, just_ended=tuple(tail.ended))
     return SeenQueue(found, tail)
 
 

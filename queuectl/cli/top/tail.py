@@ -45,7 +45,7 @@ class Tail:
         head = queue.log.head()
         if self._position is None:
             # From a minute ago on, and further back where little happened: failures are of interest for longer.
-            before = queue.log.position_at(now_us - WINDOW_S * _SECOND_US)
+            before = queue.log.position_at(at_us=now_us - WINDOW_S * _SECOND_US)
             self._position = max(0, min(before, head - PAST_EVENTS))
         if head - self._position > MOST_EVENTS:
             self._position = head - MOST_EVENTS

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from ...core.job import ENDED, JobState
+from ...core.times import before_us
 from ..command import Verb
 from ..input.bulk_options import Consent, act_on_all, consent_options, filter_from, filter_options, tell_acted
 from ..input.param_types import duration_s, json_option, now_us, reason_option
@@ -46,7 +47,7 @@ def command(
     if older_than is not None:
         if options["until_us"] is not None:
             raise click.UsageError("--older-than and --until say the same thing; leave one out")
-        options["until_us"] = max(0, now_us() - int(older_than * 1_000_000))
+        options["until_us"] = before_us(older_than, now_us=now_us(), field="older-than")
     options["state"] = options["state"] or (JobState.COMPLETED,)
     where, consent = filter_from(options), Consent(yes, dry_run, lenient=True)
     assert where is not None, "a state is always asked for"

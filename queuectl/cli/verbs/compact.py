@@ -86,7 +86,7 @@ def _compact(
             shown.done(done.position, done.upto)
 
         done = queue.admin.compact(
-            older_than_s=older_than,
+            older_than=older_than,
             keep_dead=keep_dead,
             archive=archive,
             dry_run=dry_run,

@@ -110,9 +110,10 @@ def command(
 def _bounds(queue: Queue, since: LogPoint | None, until: LogPoint | None) -> tuple[int, int | None]:
     after, end = 0, None
     if since is not None:
-        after = queue.log.position_at(since.at_us - 1) if since.at_us is not None else max((since.position or 0) - 1, 0)
+        before = max((since.position or 0) - 1, 0)
+        after = before if since.at_us is None else queue.log.position_at(at_us=max(since.at_us - 1, 0))
     if until is not None:
-        end = queue.log.position_at(until.at_us) if until.at_us is not None else until.position
+        end = queue.log.position_at(at_us=until.at_us) if until.at_us is not None else until.position
     return after, end
 
 
