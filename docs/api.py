@@ -17,6 +17,7 @@ from queuectl.api.lease_holder import LeaseHolder
 from queuectl.api.log import Log
 from queuectl.api.reads import Reads
 from queuectl.api.ui import Ui
+from queuectl.history.past import PastDeadLetters
 
 INTRO = """\
 # From Python
@@ -119,6 +120,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "Read the log": History,
     "A queue's directory": Directories,
     "`queue.as_of(position)`": Past,
+    "`queue.as_of(position).dlq`": PastDeadLetters,
     "`queue.worker(id)`": LeaseHolder,
     "`queue.log`": Log,
     "`queue.admin`": Admin,

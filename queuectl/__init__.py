@@ -65,8 +65,8 @@ if TYPE_CHECKING:
     from .errors import WrongState as WrongState
     from .events.types import JobSpec as JobSpec
     from .events.types import Recorded as Recorded
-    from .history.as_of import Past as Past
     from .history.branch import Branch as Branch
+    from .history.past import Past as Past
     from .history.snapshot_files import Snapshot as Snapshot
     from .history.subscriptions import Subscription as Subscription
     from .integrity.verify import Verified as Verified
@@ -94,7 +94,7 @@ _HOMES = {
     "transfer.import_jobs": "Adopted ImportRefused",
     "core.results": "Acted Bulk Captured Cause ConfigValue Exchange Family Kin Overview Recovered Result Run Running "
     "Status Subscriber Unserved Waited WorkerInfo",
-    "history.as_of": "Past",
+    "history.past": "Past",
     "transfer.backup": "BackedUp",
     "history.branch": "Branch",
     "queries.json_form": "event_json job_json",

@@ -8,7 +8,7 @@ from ..system.lazy import Later
 if TYPE_CHECKING:
     from ..core import due_times, job_filter, results
     from ..engine import enqueue, exchange, job_actions, recovery
-    from ..history import as_of, branch, event_search, lineage, subscriptions
+    from ..history import as_of, branch, event_search, lineage, past, subscriptions
     from ..integrity import verify
     from ..outputs import check, frames, storage
     from ..projections import rebuild, upgrade
@@ -19,7 +19,7 @@ else:
     _ROOMS = {
         "core": "due_times job_filter results",
         "engine": "enqueue exchange job_actions recovery",
-        "history": "as_of branch event_search lineage subscriptions",
+        "history": "as_of branch event_search lineage past subscriptions",
         "integrity": "verify",
         "outputs": "check frames storage",
         "projections": "rebuild upgrade",

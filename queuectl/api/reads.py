@@ -14,7 +14,7 @@ from ..errors import JobNotFound, StoreError
 from ..queries import presence
 from .base import ids_of, once
 from .history import History
-from .parts import archived_history, as_of, frames, job_filter, job_wait, no_worker
+from .parts import archived_history, as_of, frames, job_filter, job_wait, no_worker, past
 from .parts import jobs as reading
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ class Reads(History):
         at: When | None = None,
         progress: Callable[[int, int], None] | None = None,
         at_us: int | None = None,
-    ) -> as_of.Past:
+    ) -> past.Past:
         """Return the queue as it was after the event at a position, or else `at` a time; close it after use.
 
         Args:
@@ -235,4 +235,4 @@ class Reads(History):
         moment = as_of.moment_named(
             self._store, position, at=at, at_us=at_us, now_us=self._clock.now_us(), field="as_of"
         )
-        return as_of.Past(self._store, moment, progress)
+        return past.Past(self._store, moment, progress)

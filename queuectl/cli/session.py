@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .. import Shrunk
-    from ..history.as_of import Past
+    from ..history.past import Past
     from ..queue import Queue
     from .input.param_types import LogPoint
 

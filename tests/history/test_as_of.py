@@ -236,3 +236,20 @@ def test_snapshots_are_bounded_in_number() -> None:
     assert interval(1_000, 50_000) == 50_000
     assert round(10_000_000 / interval(10_000_000, 50_000)) == 20
     assert interval(10_000_000, 0) == 0
+
+
+def test_the_dead_letter_queue_is_read_as_it_was(queue: Queue) -> None:
+    """`dlq` has what was dead then, the last to die first, and nothing that changes it."""
+    dead(queue, "first")
+    dead(queue, "second")
+    then = queue.log.head()
+    dead(queue, "third")
+    queue.dlq.purge("first")
+    with queue.as_of(then) as past:
+        assert [job.id for job in past.dlq.jobs()] == ["second", "first"]
+        assert [job.id for job in past.dlq.jobs(limit=1)] == ["second"]
+        assert {name for name in dir(past.dlq) if name[0] != "_"} == {"jobs"}
+        with pytest.raises(InvalidInput, match="limit"):
+            past.dlq.jobs(limit=-1)
+        with pytest.warns(DeprecationWarning, match=r"Past\.dlq\.jobs"):
+            assert past.dead() == past.dlq.jobs()

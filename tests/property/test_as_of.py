@@ -134,7 +134,7 @@ def test_as_of_is_what_was(steps: list[str], data: st.DataObject) -> None:
                 assert sum(then.status().jobs.values()) == len(jobs)
                 pending = {job.number: job for job in jobs if job.state == "pending"}
                 assert {job.number: job for job in then.jobs(state="pending")} == pending
-                assert {job.id for job in then.dead()} == {job.id for job in jobs if job.state == "dead"}
+                assert {job.id for job in then.dlq.jobs()} == {job.id for job in jobs if job.state == "dead"}
 
 
 cut_lives = st.lists(st.sampled_from(sorted([*STEPS, "work", *STEPS_OF_RETENTION])), min_size=3, max_size=25)

@@ -9,7 +9,7 @@ from ..output.format import escape
 from ..output.table import note
 
 if TYPE_CHECKING:
-    from ...history.as_of import Past
+    from ...history.past import Past
     from ...queue import Queue
 
 

@@ -13,7 +13,7 @@ from .format import coarse, command_text, duration, escape, moment
 from .table import Column, fits, on_terminal, state_colour, table
 
 if TYPE_CHECKING:
-    from ...history.as_of import Past
+    from ...history.past import Past
     from ...queue import Queue
 
 Cell = Callable[[Job, int], str]

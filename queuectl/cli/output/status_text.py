@@ -14,7 +14,7 @@ from .table import SCREENFUL, STATE_COLOURS, on_terminal, paint, terminal_width
 if TYPE_CHECKING:
     from ...core.due_times import DueTimes
     from ...core.results import Status, WorkerInfo
-    from ...history.as_of import Past
+    from ...history.past import Past
     from ...queue import Queue
 
 _WIDTH = len(JobState.PROCESSING)

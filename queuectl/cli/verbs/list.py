@@ -17,7 +17,7 @@ from ..output.table import SCREENFUL, json_array, note, paged_table
 from ..session import Session, pass_session
 
 if TYPE_CHECKING:
-    from ...history.as_of import Past
+    from ...history.past import Past
     from ...queue import Queue
 
 ROWS_AT_ONCE = 500
