@@ -52,6 +52,17 @@ asked for, is
 - a number, whole or not: seconds since 1970, as `time.time()` has them; from 100,000,000,000 on microseconds, as in
   `job.updated_at_us`.
 
+What a job is asked for by has one name, and the others that it had or has elsewhere are taken as well, in
+`Queue.enqueue`, JobRequest, the mappings of `enqueue_many`, the lines of `queuectl enqueue --file`, its JSON, `edit`
+and `--set`; `import --format` reads them in the rows of another program, which may have more.
+
+| name | also | takes | option | in a row of another program |
+| --- | --- | --- | --- | --- |
+| `timeout` | `timeout_s` | a duration; 0 is for ever | `--timeout` | the same |
+| `delay` | `delay_s` | a duration | `--delay` | reported: nobody knows since when it counts |
+| `run_at` | `at` | a time | `--at` | the same |
+| `run_at` | `run_at_us` | a whole number of microseconds | | the same |
+
 A duration (`timeout`, `delay`, `older_than`, `lease_s`, `grace_s`, `poll_s`) is a number of seconds, a text (`90s`,
 `5m`, `1h30m`, `2d`, `500ms`) or a timedelta. A parameter or a field whose name ends in `_us` is a whole number of
 microseconds, nothing else. A path is a text or a Path. Of two names for one thing, such as `at` and `at_us`, one is

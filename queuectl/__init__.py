@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .core.job import JobState as JobState
     from .core.job_filter import Chosen as Chosen
     from .core.job_filter import Filter as Filter
-    from .core.request import JobRequest as JobRequest
+    from .core.job_request import JobRequest as JobRequest
     from .core.results import Acted as Acted
     from .core.results import Bulk as Bulk
     from .core.results import Captured as Captured
@@ -105,7 +105,7 @@ _HOMES = {
     "retention.policy": "Compacted",
     "transfer.export_log": "Exported",
     "core.job_filter": "Chosen Filter",
-    "core.request": "JobRequest",
+    "core.job_request": "JobRequest",
     "core.job": "Job JobState",
     "projections.upgrade": "Migrated",
     "projections.rebuild": "ReplayReport",

@@ -26,7 +26,7 @@ def make(path: Path) -> None:
     """Make a queue with jobs in all states, outputs, an archive and snapshots, whose trees have branches."""
     fill(path)
     with Queue.open(path, actor="tester") as queue:
-        queue.enqueue_many([JobRequest("true", f"stays{n:04}", "later", delay_s=1e6) for n in range(100)])
+        queue.enqueue_many([JobRequest("true", f"stays{n:04}", "later", delay=1e6) for n in range(100)])
         queue.enqueue_many([JobRequest("true", f"old{n:04}") for n in range(300)])
         queue.worker("w").complete_many(queue.worker("w").claim(300))
         queue.admin.compact(older_than_s=0)

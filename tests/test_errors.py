@@ -10,7 +10,8 @@ import pytest
 import queuectl
 from queuectl import errors
 from queuectl.core.inherited_env import names_of
-from queuectl.core.request import JobRequest, check_queue, specify
+from queuectl.core.job_request import JobRequest
+from queuectl.core.request import check_queue, specify
 from queuectl.core.settings import Settings
 from queuectl.display import shown
 from queuectl.errors import QueuectlError

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.commands import CancelJob, RemoveJob, RequeueJob
 from ..core.job import JobState, id_of
-from ..core.request import JobRequest
-from ..core.times import when_us
+from ..core.job_request import JobRequest, by_one_name
 from ..errors import InvalidInput
-from .base import cut_us, ids_of, once
+from .base import cut_us, ids_of
 from .parts import enqueue, job_actions, job_filter
 
 if TYPE_CHECKING:
@@ -54,6 +53,8 @@ class Actions(Reads):
         reason: str | None = None,
         timeout_s: Duration | None = None,
         delay_s: Duration | None = None,
+        at: When | None = None,
+        run_at_us: int | None = None,
     ) -> Job:
         """Enqueue one command; when it returns the job is on disk.
 
@@ -77,6 +78,8 @@ class Actions(Reads):
             reason: Kept in the log with the change.
             timeout_s: The same as `timeout`.
             delay_s: The same as `delay`.
+            at: The same as `run_at`.
+            run_at_us: The same as `run_at`, in microseconds since the epoch.
 
         Raises InvalidInput, DuplicateJob for an id that is taken, or StoreError where it could not be written.
         """
@@ -85,13 +88,19 @@ class Actions(Reads):
             if isinstance(command, list)
             else command  # type: ignore[assignment]
         )
-        due_us = None if run_at is None else when_us(run_at, now_us=self._clock.now_us(), ahead=True, field="run_at")
-        timeout, delay = once("timeout", timeout, timeout_s), once("delay", delay, delay_s)
+        times: dict[str, Any] = {"timeout": timeout, "delay": delay, "run_at": run_at}
+        if (timeout_s, delay_s, at, run_at_us) != (None,) * 4:
+            times = by_one_name({**times, "timeout_s": timeout_s, "delay_s": delay_s, "at": at, "run_at_us": run_at_us})
         request = JobRequest(
-            *(words, id, queue, priority, max_retries, timeout, backoff_base, cwd, env, due_us, delay, replace),
+            *(words, id, queue, priority, max_retries),
+            backoff_base=backoff_base,
+            cwd=cwd,
+            env=env,
+            replace=replace,
             shell=shell,
             inherit_env=inherit_env,
             merge=merge,
+            **times,
         )
         return self.ui.enqueue_request(request, reason=reason)
 
@@ -141,7 +150,7 @@ class Actions(Reads):
     def edit(self, job_id: Job | str, *, again: bool = False, reason: str | None = None, **changes: Any) -> Job:
         """Change what a job is to do, of one that runs its timeout; `again` also lets one run again, now.
 
-        `changes` are command, queue, priority, max_retries, timeout_s, backoff_base, cwd, env, shell, run_at or
+        `changes` are command, queue, priority, max_retries, timeout, backoff_base, cwd, env, shell, run_at or
         delay, as `enqueue` takes them; None is no timeout, directory, environment or time, and
         the usual shell. It keeps its id and its history. Raises JobNotFound, WrongState or InvalidInput.
         """

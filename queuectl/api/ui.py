@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..core.job import Job, JobState
     from ..core.job_filter import Act, Chosen, Filter
-    from ..core.request import JobRequest
+    from ..core.job_request import JobRequest
     from ..core.results import Acted, Overview, Run, Unserved
     from ..engine.group_commit import GroupCommit
     from ..engine.unit_of_work import Engine

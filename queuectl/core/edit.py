@@ -11,6 +11,7 @@ from ..display import shown
 from ..errors import InvalidInput
 from ..events.types import Edited, JobSpec
 from .job_mapping import request_from_mapping
+from .job_request import OTHER_NAMES, instant_of
 from .request import specify
 from .settings import Settings
 from .shells import DEFAULT as DEFAULT_SHELL
@@ -22,7 +23,6 @@ FIELDS: Final = (
 )
 """What can be changed."""
 
-_ALIASES: Final = {"timeout_s": "timeout", "at": "run_at", "delay_s": "delay"}
 _EMPTY: Final = {"timeout": 0, "env": {}, "run_at": 0, "cwd": "", "shell": ""}
 """Fields that can be empty -> what an edit says then."""
 
@@ -76,14 +76,14 @@ def edit_from(spec: JobSpec, changes: Mapping[str, Any], *, now_us: int, wall_us
 def _named(changes: Mapping[str, Any]) -> dict[str, Any]:
     wanted: dict[str, Any] = {}
     for key, value in changes.items():
-        name = _ALIASES.get(key, key)
+        name = OTHER_NAMES.get(key, key)
         if name == "id":
             raise InvalidInput("id", shown(value), "no id: a job keeps the one it has")
         if name not in (*FIELDS, "delay"):
-            raise InvalidInput("key", shown(key), "one of " + ", ".join((*FIELDS, "delay", "timeout_s")))
+            raise InvalidInput("key", shown(key), "one of " + ", ".join((*FIELDS, "delay", *OTHER_NAMES)))
         if name in wanted:
             raise InvalidInput(key, shown(value), f"{name} to be given once")
-        wanted[name] = _plain(value)
+        wanted[name] = instant_of(key, value) if key == "run_at_us" and value is not None else _plain(value)
     return wanted
 
 

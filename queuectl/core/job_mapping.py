@@ -12,8 +12,9 @@ from typing import Any
 from ..display import shown, shown_with_kind
 from ..errors import InvalidInput
 from ..events.types import Command
-from .request import JobRequest, check_env, is_number
-from .times import When, duration_s, when_us
+from .job_request import OTHER_NAMES, JobRequest, instant_of
+from .request import check_env, is_number
+from .times import When, duration_s, moment_of, when_us
 
 
 def request_from_mapping(mapping: Mapping[str, Any], *, now_us: int) -> JobRequest:
@@ -23,20 +24,20 @@ def request_from_mapping(mapping: Mapping[str, Any], *, now_us: int) -> JobReque
 
     Raises InvalidInput for an unknown key, a missing command or a value of the wrong type.
     """
-    unknown = [key for key in mapping if key not in _READERS]
+    unknown = [key for key in mapping if OTHER_NAMES.get(key, key) not in _READERS]
     if unknown:
-        raise InvalidInput("key", shown(unknown[0]), "one of " + ", ".join(_READERS))
+        raise InvalidInput("key", shown(unknown[0]), "one of " + ", ".join((*_READERS, *OTHER_NAMES)))
     if "command" not in mapping:
         raise InvalidInput("command", "nothing", 'a "command", for example {"command": "echo hi"}')
     fields: dict[str, Any] = {}
     for key, value in mapping.items():
-        field, read = _READERS[key]
+        field = OTHER_NAMES.get(key, key)
         if value is not None:
             if field in fields:
                 raise InvalidInput(key, shown(value), f"{field} to be given once")
-            fields[field] = read(key, value)
-            if field == "run_at_us":
-                fields[field] = when_us(fields[field], now_us=now_us, ahead=True, field=key)
+            fields[field] = _READERS[field](key, value)
+            if field == "run_at":
+                fields[field] = moment_of(when_us(fields[field], now_us=now_us, ahead=True, field=key))
     if "command" not in fields:
         raise InvalidInput("command", "null", "a line of text or a list of words")
     return JobRequest(**fields)
@@ -90,6 +91,8 @@ def _read_path(key: str, value: Any) -> str:
 
 
 def _read_time(key: str, value: Any) -> When:
+    if key == "run_at_us":
+        return instant_of(key, value)
     return value if isinstance(value, datetime | timedelta) or is_number(value) else _read_text(key, value)
 
 
@@ -105,23 +108,21 @@ def _read_choice(key: str, value: Any) -> str | tuple[str, ...]:
     return tuple(_read_text(key, name) for name in value)
 
 
-_READERS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
-    "id": ("id", _read_text),
-    "command": ("command", _read_command),
-    "queue": ("queue", _read_text),
-    "priority": ("priority", _read_int),
-    "max_retries": ("max_retries", _read_int),
-    "timeout": ("timeout_s", _read_duration),
-    "timeout_s": ("timeout_s", _read_duration),
-    "backoff_base": ("backoff_base", _read_number),
-    "cwd": ("cwd", _read_path),
-    "env": ("env", lambda key, value: check_env(value)),
-    "run_at": ("run_at_us", _read_time),
-    "at": ("run_at_us", _read_time),
-    "delay": ("delay_s", _read_duration),
-    "shell": ("shell", _read_text),
-    "inherit_env": ("inherit_env", _read_choice),
-    "merge": ("merge", _read_flag),
-    "replace": ("replace", _read_flag),
+_READERS: Mapping[str, Callable[[str, Any], Any]] = {
+    "id": _read_text,
+    "command": _read_command,
+    "queue": _read_text,
+    "priority": _read_int,
+    "max_retries": _read_int,
+    "timeout": _read_duration,
+    "backoff_base": _read_number,
+    "cwd": _read_path,
+    "env": lambda key, value: check_env(value),
+    "run_at": _read_time,
+    "delay": _read_duration,
+    "shell": _read_text,
+    "inherit_env": _read_choice,
+    "merge": _read_flag,
+    "replace": _read_flag,
 }
-"""JSON key -> the request's field and the reader of its value."""
+"""JSON key, and field of the request, -> the reader of its value; a key may be one of OTHER_NAMES too."""

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final, NamedTuple, TypeGuard
+from typing import Any, Final, TypeGuard
 
 from msgspec.structs import replace
 
@@ -18,12 +18,13 @@ from ..errors import InvalidInput
 from ..events.types import Command, JobSpec
 from ..system.interrupts import own
 from .argument_kinds import SLOTS, is_slots
-from .inherited_env import DIGEST_BYTES, EnvChoice, Inheritance
+from .inherited_env import DIGEST_BYTES, Inheritance
 from .job import JobState
+from .job_request import JobRequest
 from .settings import Settings, check_value
 from .shells import DEFAULT as DEFAULT_SHELL
 from .shells import check_shell
-from .times import LATEST_US, LONGEST_S, Duration, duration_s, log_time_us
+from .times import LATEST_US, LONGEST_S, duration_s, log_time_us, when_us
 
 COMMAND_BYTES: Final = 65_536
 """The longest command, and the largest environment: half of what Linux takes as one argument."""
@@ -38,33 +39,6 @@ LEAST_POLL_S: Final = 0.05
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PRIORITY: Final = 2**31 - 1
-
-
-class JobRequest(NamedTuple):
-    """What someone asked for; None leaves it to the configuration.
-
-    `timeout_s=0` is no timeout; that and `delay_s` are seconds, a text such as `10m` or a timedelta. `run_at_us` or
-    `delay_s` says when, not both. `replace`: an ended job of this id is removed first. `shell` is a program and its
-    options. `inherit_env` names what of this process's environment the job takes along: a list of names, such a list
-    as text, `all`, or `configured`, which is what the setting says; None is nothing, as is `none`. `merge` sends
-    stderr to stdout.
-    """
-
-    command: Command
-    id: str | None = None
-    queue: str = "default"
-    priority: int = 0
-    max_retries: int | None = None
-    timeout_s: Duration | None = None
-    backoff_base: float | None = None
-    cwd: str | os.PathLike[str] | None = None
-    env: Mapping[str, str | os.PathLike[str]] | None = None
-    run_at_us: int | None = None
-    delay_s: Duration | None = None
-    replace: bool = False
-    shell: str | None = None
-    inherit_env: EnvChoice | None = None
-    merge: bool = False
 
 
 def specify(
@@ -120,7 +94,7 @@ class Intake:
         settings, cwd, own_cwd = self._settings, self._cwd, request.cwd
         wall_us = self._now_us if self._wall_us is None else self._wall_us
         run_at_us = _run_at_us(request, wall_us)
-        timeout_s = settings.job_timeout_s if request.timeout_s is None else _plain_s("timeout", request.timeout_s)
+        timeout_s = settings.job_timeout_s if request.timeout is None else _plain_s("timeout", request.timeout)
         max_retries = settings.max_retries if request.max_retries is None else request.max_retries
         base = settings.backoff_base if request.backoff_base is None else request.backoff_base
         _check_numbers(request.priority, max_retries, timeout_s, base)
@@ -139,7 +113,7 @@ class Intake:
             cwd if own_cwd is None and cwd and cwd.isascii() else _check_cwd(own_cwd, cwd),
             None if request.env is None else check_env(request.env) or None,
             run_at_us,
-            request.timeout_s is None and timeout_s != 0,
+            request.timeout is None and timeout_s != 0,
             _shell_of(request.command, request.shell, settings),
             None if choice is None or inheritance is None else inheritance.digest(choice),
             None if run_at_us is None or self._wall_us is None else _due_us(run_at_us, self._now_us, wall_us),
@@ -337,13 +311,11 @@ def _due_us(run_at_us: int, now_us: int, wall_us: int) -> int | None:
 
 
 def _run_at_us(request: JobRequest, now_us: int) -> int | None:
-    run_at_us, delay_s = request.run_at_us, _plain_s("delay", request.delay_s)
-    if run_at_us is not None and delay_s is not None:
+    run_at, delay_s = request.run_at, _plain_s("delay", request.delay)
+    if run_at is not None and delay_s is not None:
         raise InvalidInput("delay", "a time as well", "either a time or a delay")
-    if run_at_us is not None:
-        if type(run_at_us) is not int or not 0 <= run_at_us <= LATEST_US:
-            raise InvalidInput("run_at", shown(run_at_us), "a time from 1970 to 9999")
-        return run_at_us
+    if run_at is not None:
+        return when_us(run_at, now_us=now_us, ahead=True, field="run_at")
     if delay_s is None:
         return None
     if not is_number(delay_s) or not 0 <= delay_s <= LONGEST_S:

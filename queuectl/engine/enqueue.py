@@ -7,7 +7,8 @@ from ..core.commands import RemoveJob
 from ..core.inherited_env import Inheritance
 from ..core.job import ENDED, Job
 from ..core.job_mapping import request_of
-from ..core.request import Intake, JobRequest
+from ..core.job_request import JobRequest
+from ..core.request import Intake
 from ..core.settings import Settings
 from ..errors import BulkStopped, DuplicateJob, InvalidInput, InvalidLine, StoreError
 from ..events.types import JobSpec

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from ..core.request import JobRequest, check_text
+from ..core.job_request import JobRequest, instant_of
+from ..core.request import check_text
 from ..core.retry import is_exhausted
 from ..core.settings import number_in
-from ..core.times import LONGEST_S, parse_duration_s, time_us
+from ..core.times import LONGEST_S, Instant, parse_duration_s
 from ..display import shown, shown_with_kind
 from ..errors import InvalidInput
 from ..system.interrupts import own
@@ -63,7 +64,7 @@ _NAMES: Final[Mapping[str, str]] = {
     "queue": "queue queue_name group topic",
     "timeout": "timeout timeout_s timeout_sec timeout_seconds time_limit timeout_secs",
     "timeout_ms": "timeout_ms timeout_millis",
-    "run_at": "run_at scheduled_at scheduled_for next_run_at next_retry_at next_attempt_at available_at "
+    "run_at": "run_at at run_at_us scheduled_at scheduled_for next_run_at next_retry_at next_attempt_at available_at "
     "not_before due_at run_after eta execute_at",
     "cwd": "cwd working_dir working_directory workdir directory",
     "env": "env envs environment",
@@ -196,7 +197,7 @@ def _request(fields: Fields, max_retries: int | None, notes: list[str]) -> JobRe
         _seconds(fields, "backoff_base"),
         None if "cwd" not in fields else _as_text("cwd", fields["cwd"]),
         _env(fields),
-        _time_us(fields, notes),
+        _time(fields, notes),
     )
 
 
@@ -298,14 +299,14 @@ def _env(fields: Fields) -> dict[str, str] | None:
     return value or None
 
 
-def _time_us(fields: Fields, notes: list[str]) -> int | None:
+def _time(fields: Fields, notes: list[str]) -> Instant | None:
     value = fields.get("run_at")
     if value is None:
         return None
     if not isinstance(value, str) or value.strip().replace(".", "", 1).isdecimal():
         number = _number("run_at", value)
         scale = next(scale for limit, scale in _SCALES if abs(number) < limit)
-        return int(number * scale)
+        return instant_of("run_at", int(number * scale))
     try:
         moment = datetime.fromisoformat(value.strip())
     except own(ValueError):
@@ -313,7 +314,7 @@ def _time_us(fields: Fields, notes: list[str]) -> int | None:
     if moment.tzinfo is None:
         notes.append("its time has no zone: read as UTC")
         moment = moment.replace(tzinfo=UTC)
-    return time_us(moment)
+    return moment
 
 
 _SCALES: Final[tuple[tuple[float, float], ...]] = ((1e11, 1e6), (1e14, 1e3), (1e17, 1), (float("inf"), 1e-3))

@@ -61,7 +61,7 @@ def test_a_delay_counts_from_the_logs_time(queue: Queue, clock: FakeClock) -> No
     queue.enqueue("true", id="a")
     clock.jump(-3600)
     queue.enqueue("true", id="b", delay_s=60)
-    queue.enqueue_many([JobRequest("true", id="c", delay_s=60)])
+    queue.enqueue_many([JobRequest("true", id="c", delay=60)])
     assert [job.id for job in queue.worker("w").claim(9)] == ["a"]
 
 

@@ -23,7 +23,7 @@ def test_a_duration_is_told_in_any_way(queue: Queue, ten_minutes: Any) -> None:
     jobs = [
         queue.enqueue("true", timeout=ten_minutes, delay=ten_minutes),
         queue.enqueue("true", timeout_s=ten_minutes, delay_s=ten_minutes),
-        queue.ui.enqueue_request(JobRequest("true", timeout_s=ten_minutes, delay_s=ten_minutes)),
+        queue.ui.enqueue_request(JobRequest("true", timeout=ten_minutes, delay=ten_minutes)),
         queue.job(queue.enqueue_many([{"command": "true", "timeout": ten_minutes, "delay": ten_minutes}]).ids[0]),
         queue.edit(queue.enqueue("true").id, timeout=ten_minutes, delay=ten_minutes),
     ]

@@ -11,7 +11,7 @@ def page(queue: Queue, state: str | None, after: str | None) -> list[str]:
 
 
 def fill(queue: Queue, *, delay_s: float = 0, max_retries: int = 0) -> None:
-    queue.enqueue_many([JobRequest("true", id=f"j{n}", delay_s=delay_s, max_retries=max_retries) for n in range(5)])
+    queue.enqueue_many([JobRequest("true", id=f"j{n}", delay=delay_s, max_retries=max_retries) for n in range(5)])
 
 
 @pytest.mark.parametrize("delay_s", [0, 60])

@@ -348,7 +348,7 @@ def test_a_list_comes_in_pages(queue: Queue, state: str | None) -> None:
 
 def test_a_list_is_narrowed_to_a_queue(queue: Queue) -> None:
     """Only the jobs of the named queue are listed, in any state or in one."""
-    queue.enqueue_many([JobRequest("true", f"job{n}", f"q{n % 2}", delay_s=n or None) for n in range(4)])
+    queue.enqueue_many([JobRequest("true", f"job{n}", f"q{n % 2}", delay=n or None) for n in range(4)])
     assert ids_of(queue.jobs(queue="q1")) == ["job3", "job1"]
     assert ids_of(queue.jobs(queue="q0", state="pending")) == ["job0", "job2"]
     assert queue.jobs(queue="nowhere") == queue.jobs(queue="nowhere", state="pending") == []

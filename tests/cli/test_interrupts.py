@@ -10,7 +10,7 @@ from types import FrameType
 import pytest
 
 from queuectl import Queue
-from queuectl.core.request import JobRequest
+from queuectl.core.job_request import JobRequest
 from tests.waiting import wait_until
 
 from .conftest import CommandLine

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from queuectl.core.request import JobRequest
+from queuectl.core.job_request import JobRequest
 from queuectl.store.directory import REPLAY_LOCK, lock
 from queuectl.system import lock_wait
 from queuectl.system.processes import seen

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import queuectl
-from queuectl.core.request import JobRequest
+from queuectl.core.job_request import JobRequest
 from queuectl.errors import StoreError
 from queuectl.liveness.guardian import START
 from queuectl.queue import Queue

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from queuectl.core.job_mapping import request_from_mapping
-from queuectl.core.request import COMMAND_BYTES, Intake, JobRequest, check_id, check_queue, check_text, specify
+from queuectl.core.job_request import JobRequest
+from queuectl.core.request import COMMAND_BYTES, Intake, check_id, check_queue, check_text, specify
 from queuectl.core.settings import Settings
 from queuectl.core.shells import check_shell
 from queuectl.core.times import LATEST_US
@@ -72,7 +73,7 @@ def test_the_settings_count_where_a_job_says_nothing() -> None:
     settings = Settings(max_retries=9, job_timeout_s=0, backoff_base=1.5)
     spec = spec_of(JobRequest("true"), settings=settings)
     assert (spec.max_retries, spec.timeout_ms, spec.backoff_base) == (9, None, 1.5)
-    own = JobRequest("true", max_retries=0, timeout_s=0.5, backoff_base=0)
+    own = JobRequest("true", max_retries=0, timeout=0.5, backoff_base=0)
     spec = spec_of(own, settings=settings)
     assert (spec.max_retries, spec.timeout_ms, spec.backoff_base) == (0, 500, 0.0)
 
@@ -82,13 +83,13 @@ def test_the_settings_count_where_a_job_says_nothing() -> None:
 )
 def test_a_timeout_is_kept_to_the_millisecond(timeout_s: float, kept: int | None) -> None:
     """Only 0 is no timeout: a shorter one than a millisecond is one, and none loses a millisecond to rounding."""
-    assert spec_of(JobRequest("true", timeout_s=timeout_s)).timeout_ms == kept
+    assert spec_of(JobRequest("true", timeout=timeout_s)).timeout_ms == kept
 
 
 @pytest.mark.parametrize(("delay_s", "wait_us"), [(0, 0), (1, 1_000_000), (0.000001, 1), (4.35, 4_350_000)])
 def test_a_delay_is_kept_to_the_microsecond(delay_s: float, wait_us: int) -> None:
     """A delay counts from now, exactly."""
-    assert spec_of(JobRequest("true", delay_s=delay_s)).run_at_us == NOW_US + wait_us
+    assert spec_of(JobRequest("true", delay=delay_s)).run_at_us == NOW_US + wait_us
 
 
 @pytest.mark.parametrize(
@@ -166,14 +167,14 @@ def test_a_number_out_of_range_or_of_another_kind_is_refused(key: str, value: An
 
 @pytest.mark.parametrize(
     ("field", "bad"),
-    [("timeout_s", True), ("timeout_s", "soon"), ("delay_s", math.nan), ("run_at_us", 1.0), ("run_at_us", -1),
-     ("run_at_us", LATEST_US + 1), ("priority", True), ("max_retries", 1.5), ("cwd", 5), ("env", ["A"]), ("id", 7),
+    [("timeout", True), ("timeout", "soon"), ("delay", math.nan), ("run_at", True), ("run_at", -1), ("run_at", b"now"),
+     ("run_at", LATEST_US + 1), ("priority", True), ("max_retries", 1.5), ("cwd", 5), ("env", ["A"]), ("id", 7),
      ("queue", None), ("command", ["echo"])],
 )  # fmt: skip
 def test_a_program_is_held_to_the_same_rules(field: str, bad: Any) -> None:
     """A request built in Python with a wrong type is refused like one read from JSON."""
     request = JobRequest("true")._replace(**{field: bad})
-    assert refusal(lambda: spec_of(request)).field == field.removesuffix("_us").removesuffix("_s")
+    assert refusal(lambda: spec_of(request)).field == field
 
 
 @pytest.mark.parametrize("cwd", ["", "relative/path", "~", "/a\0b", "/" + "x" * 4096, "/\ud800", 7])

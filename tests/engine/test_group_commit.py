@@ -16,7 +16,7 @@ import pytest
 
 from queuectl import DuplicateJob, InvalidInput, Job, Queue
 from queuectl.core.inherited_env import Inheritance
-from queuectl.core.request import JobRequest
+from queuectl.core.job_request import JobRequest
 from queuectl.engine.enqueue import specify_all
 from queuectl.engine.group_commit import WORK_AT_ONCE
 from queuectl.engine.unit_of_work import Unit

@@ -243,7 +243,7 @@ def test_retries_that_come_back_together(path: Path, count: int, jitter: int, is
     """Many jobs that failed together and are due together are told of; spread out, fewer, or merely delayed are not."""
     with Queue.open(path) as queue:
         queue.admin.config_set("backoff_jitter", jitter)
-        queue.enqueue_many([JobRequest("true", delay_s=3600)] * 200)
+        queue.enqueue_many([JobRequest("true", delay=3600)] * 200)
         queue.enqueue_many([JobRequest("false", backoff_base=1000)] * count)
         failing = queue.worker("w").exchange([], want=count, lease_s=60).claimed
         queue.worker("w").exchange(

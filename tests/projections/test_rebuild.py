@@ -82,7 +82,7 @@ def test_a_check_changes_nothing(queue: Queue, store: Store) -> None:
 
 def test_a_clock_that_went_back_changes_nothing(queue: Queue, clock: FakeClock) -> None:
     """What was promoted before the clock went back is promoted in the rebuilt views too."""
-    queue.enqueue_many([JobRequest("true", f"job{n}", delay_s=n) for n in range(5)])
+    queue.enqueue_many([JobRequest("true", f"job{n}", delay=n) for n in range(5)])
     clock.advance(2)
     queue.worker("w1").claim(1)
     clock.jump(-3600)

@@ -51,7 +51,7 @@ def live(queue: Queue, clock: FakeClock, plan: list[tuple[str, int]]) -> None:
             words = ("écho", f"arg{n}") if n % 2 else f"echo {n}"
             delay_s = 50.0 if verb == "delay" else None
             queue.ui.enqueue_request(
-                JobRequest(words, f"j{number}", QUEUES[n % 3], n % 4, n % 2, delay_s=delay_s, backoff_base=n % 3 * 20)
+                JobRequest(words, f"j{number}", QUEUES[n % 3], n % 4, n % 2, delay=delay_s, backoff_base=n % 3 * 20)
             )
         elif verb == "claim":
             held += queue.worker("w").claim(1 + n % 3, lease_s=5_000)

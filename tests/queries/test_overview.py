@@ -1,7 +1,7 @@
 """What a live view is answered: the right jobs in the right order, at a cost that does not grow with the queue."""
 
 from queuectl import JobState, Queue
-from queuectl.core.request import JobRequest
+from queuectl.core.job_request import JobRequest
 from queuectl.queries.overview import MOST_LOOKED_AT
 from tests.clocks import FakeClock
 

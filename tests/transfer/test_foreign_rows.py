@@ -1,11 +1,13 @@
 """What a row of another queue means here: names, states, numbers, times; what cannot be taken is said."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from queuectl.core.times import time_us
 from queuectl.errors import InvalidInput
 from queuectl.transfer.foreign_rows import ForeignKind, foreign_job
 from tests.property.strategies import thorough
@@ -73,7 +75,9 @@ def test_without_a_state_it_is_what_its_file_says() -> None:
 )
 def test_times_come_in_iso_8601_or_since_1970(value: Any, us: int) -> None:
     """Times come in ISO 8601, by UTC where no zone is named, or as seconds, milli- or microseconds since 1970."""
-    assert told({"next_run_at": value}).request.run_at_us == us
+    run_at = told({"next_run_at": value}).request.run_at
+    assert isinstance(run_at, datetime)
+    assert time_us(run_at) == us
 
 
 def test_numbers_come_as_text_too() -> None:

@@ -16,12 +16,9 @@ from . import completions
 from .param_types import duration_s, filled, now_us, number, queue_option, time_us, whole
 
 if TYPE_CHECKING:
-    from ...core.request import JobRequest
+    from ...core.job_request import JobRequest
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_SAME = ({"at", "run_at", "delay"}, {"timeout", "timeout_s"})
-"""Names that say the same thing: a job's own replaces the option, whichever name it uses."""
 
 _OPTIONS = (
     queue_option(help="The queue it goes to.  [default: default]"),
@@ -138,14 +135,15 @@ def from_here(request: "JobRequest") -> "JobRequest":
 
 
 def with_defaults(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill in a job from the options where it does not speak for itself."""
-    said = set(own)
-    for names in _SAME:
-        if said & names:
-            said |= names
+    """Fill in a job from the options where it does not speak for itself, whichever names it uses."""
+    from ...core.job_request import OTHER_NAMES
+
+    said = {OTHER_NAMES.get(key, key) for key in own}
+    if said & {"run_at", "delay"}:
+        said |= {"run_at", "delay"}  # either says when
     if isinstance(own.get("command"), list):
         said.add("shell")  # it runs without one
-    return {key: value for key, value in defaults.items() if key not in said} | dict(own)
+    return {key: value for key, value in defaults.items() if OTHER_NAMES.get(key, key) not in said} | dict(own)
 
 
 def tell_passed(run_at_us: int | None, job_id: str) -> None:

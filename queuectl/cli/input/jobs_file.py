@@ -3,11 +3,13 @@
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from json import JSONDecodeError, JSONDecoder
 from typing import IO, TYPE_CHECKING, Any
 
 from ...core.job_mapping import request_from_mapping
-from ...core.request import JobRequest
+from ...core.job_request import JobRequest
+from ...core.times import moment_of
 from ...errors import InvalidInput, InvalidLine
 from ..output.format import plural
 from ..output.progress import progress
@@ -34,6 +36,7 @@ class Jobs:
         self._defaults = defaults
         self._as_lines = as_lines
         self._now_us = now_us()
+        self._now = moment_of(self._now_us)
         self._lines = array("L")
         self.passed = 0
         """How many are to wait for a time that has passed."""
@@ -71,7 +74,7 @@ class Jobs:
                 request = from_here(request_from_mapping(job, now_us=self._now_us))
             except InvalidInput as error:
                 raise InvalidLine(number, error) from None
-            self.passed += request.run_at_us is not None and request.run_at_us < self._now_us
+            self.passed += isinstance(request.run_at, datetime) and request.run_at < self._now
             self.queues[request.queue] += 1
             yield request
 

@@ -186,7 +186,8 @@ def _one(session: Session, job: dict[str, Any], options: dict[str, Any], reason:
         document(job_json(done))
     else:
         line(f"Enqueued {escape(done.id)}")
-    tell_passed(request.run_at_us, done.id)
+    if request.run_at is not None:
+        tell_passed(done.spec.run_at_us, done.id)
     advise(queue, {done.spec.queue: 1}, done.id)
 
 

@@ -83,7 +83,8 @@ def command(
     request = from_here(request_from_mapping(what, now_us=now_us()))
     queue = session.created()
     job = queue.ui.enqueue_request(request, reason=reason)
-    tell_passed(request.run_at_us, job.id)
+    if request.run_at is not None:
+        tell_passed(job.spec.run_at_us, job.id)
     if as_json:
         from ...queries.json_form import job_json
 

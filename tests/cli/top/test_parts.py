@@ -8,7 +8,7 @@ from queuectl import Queue
 from queuectl.cli.output.format import cells
 from queuectl.cli.top import panels, tail
 from queuectl.cli.top.tail import Tail
-from queuectl.core.request import JobRequest
+from queuectl.core.job_request import JobRequest
 from tests.clocks import FakeClock
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from queuectl.cli.input.param_types import now_us
-from queuectl.core.request import JobRequest
+from queuectl.core.job_request import JobRequest
 from queuectl.core.times import time_json
 from tests.cli.conftest import CommandLine
 from tests.waiting import wait_until

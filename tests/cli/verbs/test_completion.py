@@ -12,7 +12,7 @@ import pytest
 
 from queuectl.cli.input.completion_shells import split
 from queuectl.cli.lazy_group import VERBS
-from queuectl.core.request import JobRequest
+from queuectl.core.job_request import JobRequest
 from queuectl.core.settings import KEYS
 from queuectl.store.store import Store
 from tests.cli.conftest import CommandLine

@@ -1,0 +1,83 @@
+"""What someone asks a job to be, as it comes from a program, a line of JSON or the command line; pure.
+
+It is checked, and filled in from the configuration, by `request`.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ..display import shown
+from ..errors import InvalidInput
+from ..events.types import Command
+from .inherited_env import EnvChoice
+from .times import LATEST_US, Duration, Instant, When, moment_of
+
+OTHER_NAMES: Final[Mapping[str, str]] = {
+    "timeout_s": "timeout",
+    "delay_s": "delay",
+    "at": "run_at",
+    "run_at_us": "run_at",
+}
+"""What else a field of a job that is asked for may be called, wherever one is -> its name."""
+
+
+class JobRequest(NamedTuple):
+    """What someone asked for; None leaves it to the configuration.
+
+    `timeout=0` is no timeout; that and `delay` are seconds, a text such as `10m` or a timedelta. `run_at`, a time as
+    any other, or `delay` says when, not both. Made by their other names too: `timeout_s`, `delay_s`, `at`, `run_at_us`.
+    `replace`: an ended job of this id is removed first. `shell` is a program and its
+    options. `inherit_env` names what of this process's environment the job takes along: a list of names, such a list
+    as text, `all`, or `configured`, which is what the setting says; None is nothing, as is `none`. `merge` sends
+    stderr to stdout.
+    """
+
+    command: Command
+    id: str | None = None
+    queue: str = "default"
+    priority: int = 0
+    max_retries: int | None = None
+    timeout: Duration | None = None
+    backoff_base: float | None = None
+    cwd: str | os.PathLike[str] | None = None
+    env: Mapping[str, str | os.PathLike[str]] | None = None
+    run_at: When | None = None
+    delay: Duration | None = None
+    replace: bool = False
+    shell: str | None = None
+    inherit_env: EnvChoice | None = None
+    merge: bool = False
+
+
+if not TYPE_CHECKING:  # a type checker knows the names of the fields alone
+
+    def _by_any_name(kind: type[JobRequest], *given: Any, **named: Any) -> JobRequest:
+        """Return a request; raises InvalidInput for a field under two names."""
+        try:
+            return _by_name(kind, *given, **named)
+        except TypeError:
+            if named.keys().isdisjoint(OTHER_NAMES):
+                raise
+        return _by_name(kind, *given, **by_one_name(named))
+
+    _by_name, JobRequest.__new__ = JobRequest.__new__, _by_any_name
+
+
+def by_one_name(named: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields by the one name of each; None is not given. Raises InvalidInput for one that is given twice."""
+    found = {key: value for key, value in named.items() if key not in OTHER_NAMES}
+    for key, name in OTHER_NAMES.items():
+        if (value := named.get(key)) is None:
+            continue
+        if found.get(name) is not None:
+            raise InvalidInput(key, shown(value), f"{name} to be given once")
+        found[name] = instant_of(key, value) if key == "run_at_us" else value
+    return found
+
+
+def instant_of(field: str, at_us: int) -> Instant:
+    """Return a time in microseconds as a datetime, which no number of seconds is taken for; raises InvalidInput."""
+    if type(at_us) is not int or not 0 <= at_us <= LATEST_US:
+        raise InvalidInput(field, shown(at_us), "a whole number of microseconds since 1970")
+    return moment_of(at_us)
