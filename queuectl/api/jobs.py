@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.commands import CancelJob, RemoveJob, RequeueJob
 from ..core.job import JobState, id_of
-from ..core.job_request import JobRequest, by_one_name
+from ..core.job_request import by_one_name, request_of_fields
 from ..errors import InvalidInput
 from .base import cut_us, ids_of
 from .parts import enqueue, job_actions, job_filter
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ..core.job import Job
+    from ..core.job_request import JobRequest
     from ..core.results import Bulk
     from ..core.times import Duration, When
     from ..events.types import Command
@@ -91,7 +92,7 @@ class Actions(Reads):
         times: dict[str, Any] = {"timeout": timeout, "delay": delay, "run_at": run_at}
         if (timeout_s, delay_s, at, run_at_us) != (None,) * 4:
             times = by_one_name({**times, "timeout_s": timeout_s, "delay_s": delay_s, "at": at, "run_at_us": run_at_us})
-        request = JobRequest(
+        request = request_of_fields(
             *(words, id, queue, priority, max_retries),
             backoff_base=backoff_base,
             cwd=cwd,

@@ -12,7 +12,7 @@ from typing import Any
 from ..display import shown, shown_with_kind
 from ..errors import InvalidInput
 from ..events.types import Command
-from .job_request import OTHER_NAMES, JobRequest, instant_of
+from .job_request import OTHER_NAMES, JobRequest, instant_of, request_of_fields
 from .request import check_env, is_number
 from .times import When, duration_s, moment_of, when_us
 
@@ -40,7 +40,7 @@ def request_from_mapping(mapping: Mapping[str, Any], *, now_us: int) -> JobReque
                 fields[field] = moment_of(when_us(fields[field], now_us=now_us, ahead=True, field=key))
     if "command" not in fields:
         raise InvalidInput("command", "null", "a line of text or a list of words")
-    return JobRequest(**fields)
+    return request_of_fields(**fields)
 
 
 def request_of(request: JobRequest | Mapping[str, Any] | str, *, now_us: int) -> JobRequest:

@@ -5,6 +5,7 @@ It is checked, and filled in from the configuration, by `request`.
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..display import shown
@@ -50,18 +51,17 @@ class JobRequest(NamedTuple):
     merge: bool = False
 
 
-if not TYPE_CHECKING:  # a type checker knows the names of the fields alone
+if TYPE_CHECKING:
+    request_of_fields = JobRequest
+else:  # a type checker knows the names of the fields alone
+    request_of_fields = partial(JobRequest.__new__, JobRequest)
 
-    def _by_any_name(kind: type[JobRequest], *given: Any, **named: Any) -> JobRequest:
+    def _of_any_names(kind: type[JobRequest], *given: Any, **named: Any) -> JobRequest:
         """Return a request; raises InvalidInput for a field under two names."""
-        try:
-            return _by_name(kind, *given, **named)
-        except TypeError:
-            if named.keys().isdisjoint(OTHER_NAMES):
-                raise
-        return _by_name(kind, *given, **by_one_name(named))
+        is_plain = named.keys().isdisjoint(OTHER_NAMES)
+        return request_of_fields(*given, **(named if is_plain else by_one_name(named)))
 
-    _by_name, JobRequest.__new__ = JobRequest.__new__, _by_any_name
+    JobRequest.__new__ = _of_any_names
 
 
 def by_one_name(named: Mapping[str, Any]) -> dict[str, Any]:
