@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .core.times import Duration
+    from .engine import streamed_writer
+    from .engine.writer import Writer
+    from .events.event_stream import EventStream
     from .projections import rebuild
     from .system.clock import Clock
 
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
 else:
     workers = Later("worker")  # a room above: known by its name alone, and only to whoever runs one here
     rebuild = Later("projections.rebuild")
+    streamed_writer = Later("engine.streamed_writer")
 
 
 class Queue(Actions, Directories, Deprecated):
@@ -83,9 +87,15 @@ class Queue(Actions, Directories, Deprecated):
     """
 
     def __init__(
-        self, store: Store, clock: Clock, actor: str, cause: int = 0, environ: Mapping[str, str] | None = None
+        self,
+        store: Store,
+        clock: Clock,
+        actor: str,
+        cause: int = 0,
+        environ: Mapping[str, str] | None = None,
+        writer: Writer | None = None,
     ) -> None:
-        engine = Engine(store, clock, actor, cause, environ)
+        engine = Engine(store, clock, actor, cause, environ, writer)
         super().__init__(engine)
         self.path = store.path
         self.actor = actor
@@ -105,6 +115,7 @@ class Queue(Actions, Directories, Deprecated):
         cause: int | None = None,
         clock: Clock | None = None,
         environ: Mapping[str, str] | None = None,
+        stream: EventStream | None = None,
     ) -> Queue:
         """Open the queue in a directory, made on first use unless `create` is False or `read_only` is True.
 
@@ -116,6 +127,7 @@ class Queue(Actions, Directories, Deprecated):
             cause: The position of the claim that this process runs under; as its environment says, unless given.
             clock: What tells the time.
             environ: Where QUEUECTL_MAX_RETRIES and the like count; this process's environment unless given.
+            stream: What orders the events, where this directory is one of several nodes' that share a log.
 
         Raises NoQueue, NotAQueue, NewerFormat or StoreError.
         """
@@ -129,7 +141,9 @@ class Queue(Actions, Directories, Deprecated):
             cause = host.run_of(store.path) if cause is None else cause
             environ = os.environ if environ is None else environ
             settings = {name: environ[name] for name in ALL_VARIABLES if name in environ}
-            return cls(store, clock or SystemClock(), who, cause, settings)
+            clock = clock or SystemClock()
+            writer = None if stream is None else streamed_writer.StreamedWriter(store, clock, stream)
+            return cls(store, clock, who, cause, settings, writer)
         except BaseException:
             store.close()
             raise

@@ -190,7 +190,8 @@ class LeaseHolder(Opened, called="Queue.worker()"):
             queues: The names of the queues it takes from; None is all.
             reason: Kept in the log with its start.
         """
-        event = WorkerStarted(check_text("host", host), pid, check_slots(slots), check_queues(queues))
+        node = self._engine.writer.node
+        event = WorkerStarted(check_text("host", host), pid, check_slots(slots), check_queues(queues), node)
         with self._engine.unit(actor=self.id, reason=reason) as unit:
             unit.append_named(WORKER_STREAM + self.id, lambda: (event,))
             heard = presence.Presence(self._clock.now_us())

@@ -1,7 +1,7 @@
 """From requests to jobs on disk: all are checked before the first is enqueued, and they go in whole chunks."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from ..core.commands import RemoveJob
 from ..core.inherited_env import Inheritance
@@ -19,12 +19,10 @@ from ..system.clock import Clock
 from ..system.host import directory, environment
 from .group_commit import GroupCommit
 from .unit_of_work import Engine, Unit
+from .writer import JOBS_AT_ONCE
 
 if TYPE_CHECKING:
     from ..core.results import Bulk
-
-JOBS_AT_ONCE: Final = 10_000
-"""Jobs in a transaction."""
 
 
 def specify_all(
@@ -77,17 +75,18 @@ def enqueue_all(
     given = _requests_of(requests, now_us=wall_us)
     taken = Inheritance(environment(), settings.inherit_env)
     specs = specify_all(given, clock=engine.clock, settings=settings, now_us=now_us, inheritance=taken)
-    if len(specs) > JOBS_AT_ONCE and not skip_existing:
+    at_once = engine.writer.jobs_at_once
+    if len(specs) > at_once and not skip_existing:
         _check_ids(engine.store, given)
     done: list[str] = []
     replacing = _replacing(given)
-    for start in range(0, len(specs), JOBS_AT_ONCE):
-        chunk = specs[start : start + JOBS_AT_ONCE]
+    for start in range(0, len(specs), at_once):
+        chunk = specs[start : start + at_once]
         unit = None
         try:
             with engine.unit(reason=reason, rings=True) as unit:
-                generated = _generated(given[start : start + JOBS_AT_ONCE])
-                indexes = [index - start for index in replacing if start <= index < start + JOBS_AT_ONCE]
+                generated = _generated(given[start : start + at_once])
+                indexes = [index - start for index in replacing if start <= index < start + at_once]
                 removed_numbers = _remove_replaced(unit, chunk, indexes, skip_existing=skip_existing)
                 unit.keep_environments(taken.kept)
                 enqueued = unit.enqueue(chunk, skip_existing=skip_existing, generated=generated)

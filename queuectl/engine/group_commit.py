@@ -9,12 +9,9 @@ else's work. Whether a piece is done its unit says, so nobody has to be told, an
 
 from collections.abc import Callable
 from threading import get_ident, main_thread
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from .unit_of_work import Engine, Unit
-
-WORK_AT_ONCE: Final = 200
-"""Pieces of work in a transaction: more would keep other processes waiting."""
 
 _Value = TypeVar("_Value")
 
@@ -70,7 +67,7 @@ class GroupCommit:
 
         Those that nobody waits for any more go as well.
         """
-        most = 0 if get_ident() == main_thread().ident else WORK_AT_ONCE - 1
+        most = 0 if get_ident() == main_thread().ident else self._engine.writer.works_at_once - 1
         others: list[_Asked] = []
         for each in list(self._waiting):
             is_with = len(others) < most and each.reason == asked.reason

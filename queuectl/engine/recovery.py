@@ -63,7 +63,8 @@ def _look(engine: Engine) -> tuple[list[Job], list[str]]:
         rows = workers.present(txn)
         held = leases.held(txn) if rows else {}
     path, here = engine.store.path, host()
-    unheld = [row for row in rows if row.host == here and row.id not in held]
+    ours = [row for row in rows if row.host == here and row.node == engine.writer.node]
+    unheld = [row for row in ours if row.id not in held]
     return expired, [row.id for row in unheld if lock_file.is_held(path, row.id) is None and not is_process(row.pid)]
 
 

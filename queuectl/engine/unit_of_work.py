@@ -13,7 +13,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from .. import hints
-from ..core.commands import ClaimJob, EnqueueJob, JobCommand, RecoverJob, RetryPolicy, StartJob, TakeJob
+from ..core.commands import ClaimJob, EnqueueJob, JobCommand, RecoverJob, RenewLease, RetryPolicy, StartJob, TakeJob
 from ..core.decider import decide, decide_config
 from ..core.job import Job
 from ..core.request import check_lease_s, check_text, check_worker
@@ -32,7 +32,7 @@ from ..events.types import (
     Value,
     WorkerStopped,
 )
-from ..projections import config, environments, ids, jobs, ready, removed, workers
+from ..projections import config, environments, ids, jobs, leases, ready, removed, workers
 from ..projections.row_codec import check_all
 from ..projections.views import Views
 from ..queries import presence
@@ -113,7 +113,7 @@ class Unit:
             return self.find(job_id)
         if number is None:
             check_all(self.txn, ids.TABLE)
-            raise JobNotFound(job_id, removed=removed.find(self.txn, job_id) is not None)
+            raise JobNotFound(job_id, removed=self.views.removed(job_id) is not None)
         return self.views.job(number) or next(jobs.each(self.txn, [number]))
 
     def execute(self, orders: Sequence[JobOrder]) -> list[Job]:
@@ -252,6 +252,9 @@ class Unit:
         said = presence.Presence(self._clock.now_us(), until_us)
         check_worker(worker)
         self.local(lambda txn: presence.put(txn, worker, said, now_us=self.now_us))
+        if self._session.is_shared:  # elsewhere nobody reads this store's presence
+            held = jobs.each(self.txn, leases.held_by(self.txn, worker))
+            self.execute_each([(job.number, RenewLease(token_of(job), until_us)) for job in held])
 
     def start(self, jobs: Sequence[Job], *, host: str, pid: int) -> list[Job]:
         """Count an attempt of jobs just claimed."""
@@ -343,7 +346,7 @@ class Unit:
         return True
 
     def _last_event_of_removed(self, job_id: str) -> int:
-        number = removed.find(self.txn, job_id)
+        number = self.views.removed(job_id)
         return 0 if number is None else self.log.version(number)
 
 
@@ -361,14 +364,20 @@ class Engine:
     """A store, a clock, who acts, and an environment whose settings count: opens units of work."""
 
     def __init__(
-        self, store: Store, clock: Clock, actor: str, cause: int = 0, environ: Mapping[str, str] | None = None
+        self,
+        store: Store,
+        clock: Clock,
+        actor: str,
+        cause: int = 0,
+        environ: Mapping[str, str] | None = None,
+        writer: Writer | None = None,
     ) -> None:
         self.store = store
         self.environ = environ or {}
         self.clock = clock
         self.actor = actor
         self.cause = cause
-        self.writer: Writer = EmbeddedWriter(store, clock)
+        self.writer = writer or EmbeddedWriter(store, clock)
 
     @scope
     def unit(self, *, actor: str | None = None, reason: str | None = None, rings: bool = False) -> Iterator[Unit]:

@@ -8,7 +8,7 @@ So no unit may take for granted that what it appends is taken: what is not is in
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from .. import hints
 from ..core.job import Job
@@ -21,6 +21,12 @@ from ..store.store import Store, Transaction
 from ..system.clock import Clock
 from ..system.scope import scope
 from .log_clock import anchored_us
+
+JOBS_AT_ONCE: Final = 10_000
+"""Jobs in a transaction."""
+
+WORKS_AT_ONCE: Final = 200
+"""Pieces of work in a transaction: more would keep other processes waiting."""
 
 
 class Appended(NamedTuple):
@@ -52,6 +58,10 @@ class Session(Protocol):
     def is_kept(self) -> bool:
         """Whether what it has appended is on disk for good."""
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other stores have the same log: they know its events, and nothing of what is local."""
+
     def now_us(self) -> int:
         """Return the log's time now, not before its last event's."""
 
@@ -71,8 +81,14 @@ class Session(Protocol):
 class Writer(Protocol):
     """Orders the events of a queue, or reaches who does."""
 
-    most_at_once: int
-    """How many appends can be taken as a whole."""
+    node: str | None
+    """The name of this store among those that share the log."""
+
+    jobs_at_once: int
+    """How many jobs a unit may enqueue: they are taken as a whole."""
+
+    works_at_once: int
+    """How many threads' pieces of work a unit may do: more than one where a piece that fails takes all back."""
 
     def session(self) -> AbstractContextManager[Session]:
         """Open a session; what it appended is kept at its end, at the latest."""
@@ -80,6 +96,8 @@ class Writer(Protocol):
 
 class EmbeddedSession:
     """All in one write transaction of the store."""
+
+    is_shared = False
 
     def __init__(self, txn: Transaction, clock: Clock) -> None:
         self.txn = txn
@@ -124,7 +142,9 @@ class EmbeddedSession:
 class EmbeddedWriter:
     """The store orders the events itself: whoever has its write transaction appends."""
 
-    most_at_once = 10_000
+    node: str | None = None
+    jobs_at_once = JOBS_AT_ONCE
+    works_at_once = WORKS_AT_ONCE
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store

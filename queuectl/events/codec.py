@@ -173,7 +173,12 @@ def encode_all(batch: Iterable[tuple[bytes, Recorded]], chain: bytes | None = No
             Envelope(each.at_us, name, version, each.actor, event, stream, each.prev, each.reason, each.cause, chain)
         )
     payloads = zip(keys, pack_all(envelopes), strict=True)
-    return [(key, crc32(payload, crc32(key)).to_bytes(4, "big") + payload) for key, payload in payloads]
+    return [(key, with_checksum(key, payload)) for key, payload in payloads]
+
+
+def with_checksum(key: bytes, payload: bytes) -> bytes:
+    """Return an event's bytes as they are stored under a key."""
+    return crc32(payload, crc32(key)).to_bytes(4, "big") + payload
 
 
 def decode(key: bytes, value: bytes, *, upcasts: Mapping[tuple[str, int], Upcast] = UPCASTS) -> Recorded:

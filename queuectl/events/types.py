@@ -240,12 +240,13 @@ class EnvironmentKept(Frozen):
 
 
 class WorkerStarted(Frozen):
-    """A worker process began to take jobs."""
+    """A worker process began to take jobs; `node` is the store that it works on, where several share a log."""
 
     host: str
     pid: int
     slots: int
     queues: tuple[str, ...] | None = None
+    node: str | None = None
 
 
 class WorkerStopping(Frozen):

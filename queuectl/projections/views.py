@@ -143,6 +143,10 @@ class Views:
         before |= jobs.get_many(self._txn, unread)
         return [after[number] if number in after else before[number] for number in numbers]
 
+    def removed(self, job_id: str) -> int | None:
+        """Return the number of the removed job that had an id last, None if there is none."""
+        return self._moved.removed.get(job_id) or removed.find(self._txn, job_id)
+
     def apply(self, batch: Iterable[Recorded]) -> list[Job]:
         """Apply events; returns the jobs that they are about, as they are afterwards, without those that are gone."""
         told: dict[Stream, Job | None] = {}

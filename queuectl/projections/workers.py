@@ -20,6 +20,7 @@ class WorkerRow(Frozen, array_like=True):
     started_at_us: int
     stopping: bool = False
     stop_now: bool = False
+    node: str | None = None
 
 
 _unpack = unpacker(WorkerRow)
@@ -30,7 +31,7 @@ def apply(txn: Transaction, recorded: Recorded) -> None:
     worker = str(recorded.stream).removeprefix(WORKER_STREAM)
     event = recorded.event
     if isinstance(event, WorkerStarted):
-        row = WorkerRow(worker, event.host, event.pid, event.slots, event.queues, recorded.at_us)
+        row = WorkerRow(worker, event.host, event.pid, event.slots, event.queues, recorded.at_us, node=event.node)
         write_row(txn, TABLE, worker.encode(), pack(row))
     elif isinstance(event, WorkerStopped):
         txn.delete(TABLE, worker.encode())

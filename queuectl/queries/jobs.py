@@ -28,6 +28,7 @@ from ..events.types import (
 from ..liveness import lock_file
 from ..projections import config, counts, dead, ids, jobs, leases, marks, ready, removed, scheduled, workers
 from ..projections.row_codec import check_all
+from ..store import adopted
 from ..store.event_reader import EventReader
 from ..store.store import Transaction
 from ..system.boot import booted_s
@@ -262,7 +263,9 @@ def _worker_info(
 
 
 def _is_alive(txn: Transaction, path: Path, row: workers.WorkerRow, now_us: int) -> bool:
-    """Whether a worker holds its lock file, or was heard of lately if it has none."""
+    """Whether a worker holds its lock file, or was heard of lately if it has none; of other nodes' it is not known."""
+    if row.node != adopted.node(txn):
+        return True
     is_held = lock_file.is_held(path, row.id)
     if is_held is not None:
         return is_held

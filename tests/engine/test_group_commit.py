@@ -18,7 +18,7 @@ from queuectl import DuplicateJob, InvalidInput, Job, Queue
 from queuectl.core.inherited_env import Inheritance
 from queuectl.core.job_request import JobRequest
 from queuectl.engine.enqueue import specify_all
-from queuectl.engine.group_commit import WORK_AT_ONCE
+from queuectl.engine.group_commit import WORKS_AT_ONCE
 from queuectl.engine.unit_of_work import Unit
 from queuectl.errors import ForkedStore
 from queuectl.projections import ids
@@ -252,10 +252,10 @@ def fork_in_wait(lock: str) -> None:
 def test_a_transaction_is_bounded(shared: Queue) -> None:
     """However many wait, one transaction takes no more than so many, and the next one the rest."""
     before = commits(shared)
-    with ThreadPoolExecutor(WORK_AT_ONCE + 20) as pool:
-        held_up(shared, lambda: [pool.submit(shared.enqueue, "true") for _ in range(WORK_AT_ONCE + 20)])
+    with ThreadPoolExecutor(WORKS_AT_ONCE + 20) as pool:
+        held_up(shared, lambda: [pool.submit(shared.enqueue, "true") for _ in range(WORKS_AT_ONCE + 20)])
     assert commits(shared) == before + 2
-    assert sorted(Counter(event.at_us for event in shared.events()).values()) == [20, WORK_AT_ONCE]
+    assert sorted(Counter(event.at_us for event in shared.events()).values()) == [20, WORKS_AT_ONCE]
 
 
 HANDLED = """

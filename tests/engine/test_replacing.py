@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from queuectl import DuplicateJob, InvalidInput, InvalidLine, Job, JobRequest, Queue
-from queuectl.engine.enqueue import JOBS_AT_ONCE
+from queuectl.engine.writer import JOBS_AT_ONCE
 from tests.lives import cancelled, completed, dead, failed, pending, processing
 
 

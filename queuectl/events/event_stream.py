@@ -1,0 +1,93 @@
+"""An ordered stream that nodes share: what is published to it, and what it answers; pure.
+
+A message has the events of one append to one stream of the log, so that nobody ever sees half of them. It has no
+positions: those are counted by each node as it adopts messages in their order, and come out the same everywhere.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+from msgspec import Raw
+from msgspec.msgpack import Decoder, Encoder
+
+from ..errors import QueuectlError
+from .codec import decode, encode_all, with_checksum
+from .types import Event, Recorded, Stream
+
+_KEY: Final = bytes(8)
+"""The key of an event that has no position yet."""
+
+_CHECKSUM_BYTES: Final = 4
+
+_array: Any = Encoder().encode
+_split: Any = Decoder(list[Raw]).decode
+
+
+class Message(NamedTuple):
+    """What is to be published."""
+
+    subject: str
+    """What the expected sequence is compared under: `job.<id>`, or `named.<stream>`."""
+
+    expected: int
+    """The sequence of the subject's last message, as whoever decided has seen it; 0 for none."""
+
+    id: str
+    """Tells it from others: published twice, it is there once."""
+
+    payload: bytes
+
+
+class Published(NamedTuple):
+    """Where a message stands."""
+
+    sequence: int
+
+
+class Outrun(NamedTuple):
+    """A message that came too late, and so is not in the stream; `actual` is the sequence of its subject's last one.
+
+    0 where that is not known: it was to be published as a whole with another that came too late.
+    """
+
+    actual: int
+
+
+class NoAnswer(QueuectlError):
+    """The stream did not answer: what was published may be there, or not. Publish it again, under the same id."""
+
+
+class EventStream(Protocol):
+    """Orders messages, and keeps them; a promise of the suite in tests/contract."""
+
+    def publish(self, batch: Sequence[Message], *, whole: bool) -> list[Published | Outrun]:
+        """Publish messages, each only if its subject is where it expects; `whole`: all or none. Raises NoAnswer."""
+
+    def read(self, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """Return the sequence and payload of the next messages; what was published last may not be there yet."""
+
+    def last(self) -> int:
+        """Return the sequence of the last message that is known to be there."""
+
+
+def to_payload(
+    stream: Stream, events: Sequence[Event], *, at_us: int, actor: str, reason: str | None, cause: int
+) -> bytes:
+    """Return the events of one append as a message has them: as the log stores them, without what needs a position."""
+    recorded = [Recorded(0, at_us, stream, 0, actor, event, reason, cause) for event in events]
+    stored = encode_all([(_KEY, each) for each in recorded])
+    payload: bytes = _array([Raw(value[_CHECKSUM_BYTES:]) for _, value in stored])
+    return payload
+
+
+def from_payload(payload: bytes) -> list[Recorded]:
+    """Return the events of a message: without positions, those that begin a job in stream NEW_STREAM.
+
+    Raises CorruptLog or NewerFormat, as decoding the log does.
+    """
+    return [decode(_KEY, with_checksum(_KEY, bytes(each))) for each in _split(payload)]
+
+
+def subject_of(stream: Stream, job_id: str) -> str:
+    """Return the subject of a stream of the log: that of a job is its id, since a new one has no number yet."""
+    return f"job.{job_id}" if isinstance(stream, int) else f"named.{stream}"

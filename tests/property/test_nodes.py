@@ -1,0 +1,331 @@
+"""Random lives on nodes that share a stream, held against each other, against a late joiner and a replay of each."""
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from queuectl import Captured, Job, JobRequest, Queue, QueuectlError, Result
+from queuectl.core.job_filter import filter_of
+from queuectl.engine import streamed_writer, writer
+from queuectl.errors import CorruptLog, IllegalTransition, StoreError
+from queuectl.events.event_stream import Message, Outrun, Published, from_payload, to_payload
+from queuectl.events.types import Cancelled, Claimed, Completed, Enqueued, Failed, Recorded, Released, Removed
+from queuectl.projections import marks
+from queuectl.projections.views import Views
+from queuectl.store.event_writer import EventWriter
+from queuectl.store.store import VIEW_TABLES
+from tests.clocks import FakeClock
+from tests.depth import tries
+from tests.streams import MemoryStream
+
+BY_PROMOTION = ("ready", "scheduled", "marks")
+"""What depends on which jobs a node has made ready, which each does for itself."""
+
+STEPS = 200
+SKEWS_S = (0.0, 0.3, -7.0, 3600.0)
+PRINTED = Captured(frames=b"o\0\0\0\1x")
+QUEUES = ("default", "other")
+STATES = ("completed", "cancelled", "dead")
+
+
+class Nodes:
+    """Queues in directories of their own that share a stream, and what their users do at random."""
+
+    def __init__(self, seed: int, count: int = 2, *, skew_s: float = 0.0, chaos: bool = True) -> None:
+        self.random = Random(seed)
+        self.stream = MemoryStream(Random(seed + 1) if chaos else None)
+        self.directory = Path(tempfile.mkdtemp(prefix="queuectl-nodes-"))
+        self.clocks = [FakeClock() for _ in range(count)]
+        for n, clock in enumerate(self.clocks):
+            clock.jump(n * skew_s)
+        self.queues = [self.open(n) for n in range(count)]
+        self.held: list[list[Job]] = [[] for _ in range(count)]
+        self.claimed: list[int] = []
+        self.told: Counter[str] = Counter()
+
+    def open(self, n: int) -> Queue:
+        directory = self.directory / f"node{n}"
+        return Queue.open(directory, clock=self.clocks[n], actor=f"node{n}", stream=self.stream, environ={})
+
+    def close(self) -> None:
+        for queue in self.queues:
+            queue.close()
+        shutil.rmtree(self.directory)
+
+    def step(self) -> None:
+        """Do something at random on one of the nodes."""
+        n = self.random.randrange(len(self.queues))
+        verb = self.random.choice(VERBS)
+        try:
+            verb(self, n)
+        except QueuectlError as error:
+            self.told[f"{verb.__name__}: {type(error).__name__}"] += 1
+        assert self.ends_whole(self.random.choice(self.queues)), "half of an append is shown"
+
+    @staticmethod
+    def ends_whole(queue: Queue) -> bool:
+        """Whether the log does not end between two events of one append: a last attempt's failure, and its death."""
+        last = next(iter(queue.events(last=1)), None)
+        return last is None or not isinstance(last.event, Failed) or last.event.retry_at_us is not None
+
+    def job_id(self) -> str:
+        return f"job{self.random.randrange(12)}"
+
+    # What users do
+
+    def enqueue(self, n: int) -> None:
+        options: dict[str, Any] = {"queue": self.random.choice(QUEUES), "priority": self.random.randrange(2)}
+        options |= {"max_retries": self.random.randrange(3), "delay_s": self.random.choice([0, 0, 3])}
+        self.queues[n].enqueue("true", id=self.job_id() if self.random.random() < 0.8 else None, **options)
+
+    def enqueue_many(self, n: int) -> None:
+        requests = [JobRequest("true", id=self.job_id(), replace=self.random.random() < 0.3) for _ in range(3)]
+        self.queues[n].enqueue_many(requests, skip_existing=self.random.random() < 0.5)
+
+    def cancel(self, n: int) -> None:
+        self.queues[n].cancel(self.job_id())
+
+    def retry(self, n: int) -> None:
+        self.queues[n].retry(self.job_id())
+
+    def retry_several(self, n: int) -> None:
+        self.queues[n].dlq.retry([self.job_id() for _ in range(2)])
+
+    def edit(self, n: int) -> None:
+        options: dict[str, Any] = {"queue": self.random.choice(QUEUES), "priority": self.random.randrange(3)}
+        self.queues[n].edit(self.job_id(), again=self.random.random() < 0.5, **options)
+
+    def purge(self, n: int) -> None:
+        self.queues[n].dlq.purge(all=True)
+
+    def clear(self, n: int) -> None:
+        self.queues[n].clear(all=True, state=self.random.choice(STATES))
+
+    def cancel_all(self, n: int) -> None:
+        ui = self.queues[n].ui
+        ui.act_on_all(ui.choose("cancel", filter_of(queue="other")))
+
+    def configure(self, n: int) -> None:
+        self.queues[n].admin.config_set("max_retries", self.random.randrange(5))
+
+    # What workers do
+
+    def claim(self, n: int) -> None:
+        got = self.queues[n].worker(f"w{n}").claim(self.random.randrange(1, 3), lease_s=10)
+        self.claimed += [job.lease.token for job in got if job.lease]
+        self.held[n] += got
+
+    def exchange(self, n: int) -> None:
+        held, results = self.held[n], []
+        for job in self.random.sample(held, min(len(held), self.random.randrange(3))):
+            kind = self.random.choice(["completed", "failed", "released", "cancelled"])
+            results.append(Result(job, kind, 0 if kind == "completed" else 1, output=PRINTED))
+            held.remove(job)
+        hold = self.random.random() < 0.3
+        done = self.queues[n].worker(f"w{n}").exchange(results, want=self.random.randrange(4), lease_s=10, hold=hold)
+        self.claimed += [job.lease.token for job in done.claimed if job.lease]
+        held += done.claimed
+
+    def report(self, n: int) -> None:
+        if self.held[n]:
+            job, worker = self.random.choice(self.held[n]), self.queues[n].worker(f"w{n}")
+            acts: list[Callable[[Job], object]] = [worker.start, worker.complete, worker.renew, worker.release]
+            self.random.choice([*acts, lambda job: worker.fail(job, "boom")])(job)
+
+    def complete_many(self, n: int) -> None:
+        some = self.random.sample(self.held[n], min(len(self.held[n]), 2))
+        self.queues[n].worker(f"w{n}").complete_many(some)
+        for job in some:
+            self.held[n].remove(job)
+
+    def come(self, n: int) -> None:
+        self.queues[n].worker(f"w{n}").started(host="elsewhere", pid=1, slots=1)
+
+    def leave(self, n: int) -> None:
+        self.queues[n].worker(f"w{self.random.randrange(2)}").stopped("told to")
+
+    def stop(self, n: int) -> None:
+        self.queues[n].worker(f"w{self.random.randrange(2)}").stop()
+
+    def recover(self, n: int) -> None:
+        self.queues[n].worker(f"w{n}").recover()
+
+    # What the world does
+
+    def follow(self, n: int) -> None:
+        self.queues[n]._engine.writer.follower.catch_up(limit=self.random.randrange(1, 40))
+
+    def time_passes(self, n: int) -> None:
+        seconds = self.random.choice([0.5, 2, 11])
+        for clock in self.clocks:
+            clock.advance(seconds)
+
+    def reopen(self, n: int) -> None:
+        self.queues[n].close()
+        self.queues[n] = self.open(n)
+
+    # What must hold at the end
+
+    def check(self) -> None:
+        """Hold all nodes, and one that joins now, against each other and against the log."""
+        self.clocks.append(FakeClock())
+        self.queues.append(self.open(len(self.queues)))
+        for queue in self.queues:
+            queue._engine.writer.follower.catch_up(limit=self.random.randrange(1, 30))
+            assert queue.admin.replay(check=True).differences == []
+            assert queue.admin.verify().problems == []
+        first, *others = map(tables, self.queues)
+        for other in others:
+            assert [name for name in first if first[name] != other[name] and name not in BY_PROMOTION] == []
+        top = max(marks_of(queue) for queue in self.queues)
+        for queue in self.queues:
+            with queue._store.write() as txn:
+                Views(txn).promote_to(top)
+        assert all(tables(queue) == tables(self.queues[0]) for queue in self.queues), "promoted alike, all tables are"
+        self.check_events(self.queues[-1])
+
+    def check_events(self, queue: Queue) -> None:
+        """Hold the log to what was promised: no claim of what is held, and whoever won a claim was told so."""
+        holds: dict[int | str, int] = {}
+        times, claims = [], []
+        lives: dict[str, int | str] = {}
+        removals: dict[int | str, int] = {}
+        for recorded in queue.events():
+            times.append(recorded.at_us)
+            if isinstance(recorded.event, Claimed):
+                assert recorded.stream not in holds
+                holds[recorded.stream] = recorded.position
+                claims.append(recorded.position)
+            elif isinstance(recorded.event, Enqueued):
+                earlier = lives.get(recorded.event.spec.id)
+                assert recorded.prev == (removals[earlier] if earlier else 0), "a life links to the one before it"
+                lives[recorded.event.spec.id] = recorded.stream
+            elif isinstance(recorded.event, Removed):
+                removals[recorded.stream] = recorded.position
+            elif isinstance(recorded.event, Completed | Failed | Released | Cancelled) and recorded.event.token:
+                assert holds.pop(recorded.stream) == recorded.event.token
+        assert times == sorted(times)
+        assert sorted(self.claimed) == claims
+        with queue._store.read() as txn:
+            assert txn.count("ids") == txn.count("jobs"), "an id has one live job"
+        assert not [what for what in self.told if "Conflict" in what or "StoreError" in what]
+
+
+VERBS: list[Callable[[Nodes, int], None]] = [
+    *[Nodes.enqueue, Nodes.exchange, Nodes.time_passes] * 3,
+    *[Nodes.enqueue_many, Nodes.claim, Nodes.report, Nodes.cancel, Nodes.retry] * 2,
+    *[Nodes.retry_several, Nodes.edit, Nodes.purge, Nodes.clear, Nodes.cancel_all, Nodes.configure],
+    *[Nodes.complete_many, Nodes.come, Nodes.leave, Nodes.stop, Nodes.recover, Nodes.follow, Nodes.reopen],
+]
+
+
+def tables(queue: Queue) -> dict[str, list[tuple[bytes, bytes]]]:
+    """Return the rows of the log and of each view."""
+    with queue._store.read() as txn:
+        return {name: list(txn.scan(name)) for name in (*VIEW_TABLES, "log", "streams")}
+
+
+def marks_of(queue: Queue) -> int:
+    """Return up to when a node has made jobs ready."""
+    with queue._store.read() as txn:
+        return marks.get(txn, marks.PROMOTED)
+
+
+@contextmanager
+def some_nodes(seed: int, count: int = 2, *, skew_s: float = 0.0) -> Iterator[Nodes]:
+    """Let nodes live, and clear them away."""
+    nodes = Nodes(seed, count, skew_s=skew_s)
+    try:
+        yield nodes
+    finally:
+        nodes.close()
+
+
+@pytest.mark.sampled(4)
+@pytest.mark.parametrize("skew_s", SKEWS_S)
+@pytest.mark.parametrize("seed", range(tries(5)))
+def test_nodes_agree(seed: int, skew_s: float) -> None:
+    """Whatever happens on nodes that share a stream, all come to have the same log and the same jobs."""
+    with some_nodes(seed, 2 + seed % 2, skew_s=skew_s) as nodes:
+        for _ in range(STEPS):
+            nodes.step()
+        nodes.check()
+
+
+def _set_without_comparing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MemoryStream, "_is_late", lambda self, message: False)
+
+
+def _take_an_id_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MemoryStream, "_seen", lambda self, message: False)
+
+
+def _compare_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streamed_writer, "subject_of", lambda stream, job_id: f"job.{stream}")
+
+
+def _take_times_as_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unclamped(EventWriter):
+        def append(self, *args: Any, **options: Any) -> list[Recorded]:
+            self.last_at_us = 0
+            return super().append(*args, **options)
+
+    monkeypatch.setattr(writer, "EventWriter", Unclamped)
+
+
+def _link_as_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that has not seen an id removed sends no link to its earlier life."""
+    monkeypatch.setattr(Views, "removed", lambda self, job_id: None)
+
+
+def _send_each_event_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    publish = MemoryStream._taken
+
+    def taken(self: MemoryStream, batch: Sequence[Message], *, whole: bool) -> list[Published | Outrun]:
+        told = publish(self, batch, whole=whole)
+        for message, answer in zip(batch, told, strict=True):
+            if isinstance(answer, Published) and len(each := from_payload(message.payload)) > 1:
+                self._messages[answer.sequence - 1 :] = [alone(one) for one in each]
+        return told
+
+    monkeypatch.setattr(MemoryStream, "_taken", taken)
+
+
+def alone(one: Recorded) -> bytes:
+    """Return a message with one event."""
+    told: dict[str, Any] = {"at_us": one.at_us, "actor": one.actor, "reason": one.reason, "cause": one.cause}
+    return to_payload(one.stream, [one.event], **told)
+
+
+MUTANTS = [
+    _set_without_comparing,
+    _take_an_id_twice,
+    _compare_by_number,
+    _take_times_as_sent,
+    _link_as_sent,
+    _send_each_event_alone,
+]
+
+
+@pytest.mark.parametrize("mutate", MUTANTS)
+def test_a_broken_door_is_found(mutate: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What holds nodes against each other finds each way in which the door could be wrong."""
+    mutate(monkeypatch)
+    with pytest.raises((AssertionError, IllegalTransition, CorruptLog, StoreError)):
+        live(20)
+
+
+def live(times: int) -> None:
+    """Let nodes live so many times, and check each."""
+    for seed in range(times):
+        with some_nodes(seed, skew_s=-7.0) as nodes:
+            for _ in range(STEPS):
+                nodes.step()
+            nodes.check()
