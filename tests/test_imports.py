@@ -45,7 +45,7 @@ LAYERS = (  # bottom up: what stands in a line imports what stands in the lines 
     "__main__",
 )
 DOORS = {  # package -> its modules that others may import; of a package that is not here, all
-    "store": "store directory event_reader event_writer log_rows data_file half_made tables writable",
+    "store": "store adopted directory event_reader event_writer log_rows data_file half_made tables writable",
     "projections": "archives children config counts dead ended environments ids jobs layout leases marks ready rebuild"
     " removed row_codec scheduled upgrade views workers",
     "integrity": "verify doctor data_file_check log_check",

@@ -18,8 +18,8 @@ from queuectl import DuplicateJob, InvalidInput, Job, Queue
 from queuectl.core.inherited_env import Inheritance
 from queuectl.core.job_request import JobRequest
 from queuectl.engine.enqueue import specify_all
-from queuectl.engine.group_commit import WORKS_AT_ONCE
 from queuectl.engine.unit_of_work import Unit
+from queuectl.engine.writer import WORKS_AT_ONCE
 from queuectl.errors import ForkedStore
 from queuectl.projections import ids
 from queuectl.system.clock import SystemClock

@@ -79,6 +79,14 @@ CASES: dict[str, Recorded] = {
     "worker_started-full": Recorded(
         11, AT_US, "worker:host-12-abcd", 0, "host-12-abcd", WorkerStarted("host", 4242, 8, ("default", "mail"))
     ),
+    "worker_started-full-node": Recorded(
+        11,
+        AT_US,
+        "worker:host-12-abcd",
+        0,
+        "host-12-abcd",
+        WorkerStarted("host", 4242, 8, ("default", "mail"), "c0ffee0123456789"),
+    ),
     "worker_stopping": Recorded(12, AT_US, "worker:host-12-abcd", 11, "ann@host", WorkerStopping()),
     "worker_stopping-full": Recorded(12, AT_US, "worker:host-12-abcd", 11, "ann@host", WorkerStopping(True)),
     "worker_stopped": Recorded(13, AT_US, "worker:host-12-abcd", 12, "host-12-abcd", WorkerStopped("drained")),

@@ -36,8 +36,9 @@ LATER_OF_A_JOB = {
     "merge",
     "replaced",
     "output_error",
+    "node",
 }
-"""Keys that later releases tell of a job, and of what the events that began and ended it say."""
+"""Keys that later releases tell of a job, and of what the events say of it or of its worker."""
 
 
 def earlier(told: dict[str, Any], later: set[str]) -> dict[str, Any]:
