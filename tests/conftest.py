@@ -1,5 +1,6 @@
 """What most tests begin with: a queue of their own on real LMDB, a clock set by hand, and workers that end in time."""
 
+import gc
 import os
 import signal
 import sys
@@ -32,6 +33,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for at, item in enumerate(each):
             if at * count // len(each) == (at - 1) * count // len(each):
                 item.add_marker("slow")
+
+
+def pytest_collection_finish() -> None:
+    """Spare what was collected the later collections of garbage: it stays, and is most of what there is."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)

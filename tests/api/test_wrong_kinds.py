@@ -196,6 +196,7 @@ COSTLY = {
 }
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("field", JobRequest._fields)
 def test_a_request_is_checked_field_by_field(queue: Queue, field: str) -> None:
     """Whatever a request holds, and however it comes, it is enqueued as the log can keep it, or refused."""
@@ -220,6 +221,7 @@ def test_what_is_no_result_is_refused(queue: Queue, wrong: Any) -> None:
         queue.worker("w1").exchange(wrong, want=0, lease_s=30)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("field", Result._fields)
 def test_a_result_is_checked_field_by_field(queue: Queue, field: str) -> None:
     """What a worker hands in is recorded as the log can keep it, or refused, and then nothing of it is recorded."""
@@ -251,6 +253,7 @@ def test_what_a_run_printed_is_checked(queue: Queue, output: Captured) -> None:
     assert refused.field.startswith("output.")
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("field", [*JobRequest._fields, "run_at", "timeout", "colour"])
 def test_an_edit_is_checked_field_by_field(queue: Queue, field: str) -> None:
     """Whatever a change is to, it is made as the log can keep it, or refused."""

@@ -231,7 +231,7 @@ def test_a_job_there_is_not(filled: CommandLine, name: str) -> None:
     assert re.fullmatch(r"Error: .*nosuchjob.*\n", result.stderr)
 
 
-@pytest.mark.sampled(9)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", [name for name in PLAIN if name not in {"demo", "dashboard", "restore", "import"}])
 def test_a_reader_that_has_left(filled: CommandLine, tmp_path: Path, name: str) -> None:
     """A pipe that is closed is no error, whatever the verb prints."""

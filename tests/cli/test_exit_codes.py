@@ -21,6 +21,7 @@ def test_exit_codes() -> None:
     assert exit_code(WaitTimeout(["x"], 1)) == 124
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("verb", ["events", "events --json", "list --limit 0", "list --json"])
 def test_closed_pipe(cli: CommandLine, verb: str) -> None:
     """A reader that leaves early, such as head, is no error and brings no message."""
@@ -110,6 +111,7 @@ def in_shell(cli: CommandLine, line: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(["sh", "-c", words], capture_output=True, text=True, timeout=20)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
 def test_closed_streams(cli: CommandLine, closed: str) -> None:
     """A caller who closed stdout, stderr or both has the job enqueued all the same, and the store unharmed."""
@@ -128,6 +130,7 @@ def test_full_stdout(cli: CommandLine) -> None:
     assert cli.json("show", "j")["state"] == "pending"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("verb", ["list", "list --json", "show j", "status", "events", "history j --json"])
 def test_full_stdout_of_a_look(cli: CommandLine, verb: str) -> None:
     """No verb shows a traceback where its stdout is full."""

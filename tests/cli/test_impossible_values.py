@@ -178,6 +178,7 @@ def test_every_option_is_tried() -> None:
     assert all(isinstance(param.type, JobValue) for _, param in OPTIONS if param.opts[0] not in {*BAD, *LOOKED_UP})
 
 
+@pytest.mark.sampled(40)
 @pytest.mark.parametrize(
     ("name", "param"),
     [each for each in OPTIONS if each[1].opts[0] not in LOOKED_UP],
@@ -217,7 +218,7 @@ def test_a_queue_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("line", LINES)
 def test_impossible_values(filled: CommandLine, line: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A value that cannot be one is exit code 2 and one line, and nothing is changed."""
@@ -225,6 +226,7 @@ def test_impossible_values(filled: CommandLine, line: str, monkeypatch: pytest.M
     assert _ends(filled, line) == 2
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("line", REFUSALS)
 def test_what_this_queue_or_disk_lacks_is_exit_code_1(filled: CommandLine, line: str) -> None:
     """A value that could be one, which this queue or this disk does not have, is exit code 1 and one line."""

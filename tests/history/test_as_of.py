@@ -168,6 +168,7 @@ def test_snapshots_are_made_where_they_are_missing(long_queue: Queue) -> None:
     assert [each.position for each in long_queue.admin.make_snapshots() or ()] == [long_queue.log.head()]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("how", ["cut", "flipped", "header", "other views", "foreign", "renamed", "not one"])
 def test_a_snapshot_that_is_not_right_is_replaced(long_queue: Queue, how: str) -> None:
     """Damaged, of another layout, of another log, under another's name: it is passed over, and made again."""

@@ -160,6 +160,7 @@ def test_workers_that_drain_a_queue_together_end_together(queue: Queue, start: S
     assert [worker.exit_code(timeout_s=20) for worker in workers] == [0, 0]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("fields", "error"),
     [

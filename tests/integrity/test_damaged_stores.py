@@ -219,6 +219,7 @@ ACTS: list[tuple[str, Callable[[Queue], object]]] = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("row", "act"), ACTS)
 def test_a_damaged_row_is_told_as_such(tmp_path: Path, row: str, act: Callable[[Queue], object]) -> None:
     """A row that cannot be what was written is no error of Python's: it is named as damage, with what to type."""

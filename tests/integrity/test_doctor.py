@@ -89,6 +89,7 @@ def test_a_file_cut_short(path: Path) -> None:
     assert examine(path)[-1].do == "queuectl verify"
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("seed", range(8))
 def test_any_page_of_the_file_may_be_spoilt(path: Path, seed: int) -> None:
     """Whatever stands in the file, it answers with findings, though the engine ends its process."""

@@ -77,6 +77,7 @@ def test_a_follower_sees_output_once_it_is_shown(path: Path) -> None:
     assert not path.exists()
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("limit", [10 * MIB, MIB, 20_000, 1000, 64])
 def test_too_much_output_keeps_head_and_tail(path: Path, limit: int) -> None:
     """Beyond the limit the head and the tail are kept, and the cut says exactly what is missing."""

@@ -355,6 +355,7 @@ def last_number(store: Store) -> int:
         return int.from_bytes(last, "big")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("tamper", [lambda txn: None, *TAMPERED.values()], ids=["nothing", *TAMPERED])
 def test_another_process_folds_the_same(store: Store, queue: Queue, apart_always: list[int], tamper: Any) -> None:
     """What a process of its own folds are the right views, all of them, and what differs from them is told."""

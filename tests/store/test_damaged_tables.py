@@ -271,6 +271,7 @@ def test_a_number_in_meta_that_is_none_is_damage(tmp_path: Path, key: bytes, val
     assert any(each.is_damage for each in verify(path).problems)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("table", ["dead.a", "ids.a", "jobs.b", "streams", "subscriptions", "presence"])
 @pytest.mark.parametrize("read_only", [False, True])
 def test_a_table_that_is_gone_is_not_made_anew(tmp_path: Path, table: str, read_only: bool) -> None:

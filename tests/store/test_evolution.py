@@ -157,6 +157,7 @@ def aged(key: bytes, value: bytes, steps: int, **changes: Any) -> bytes:
     return sealed(key, envelope)
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.__name__)
 @brief
 @given(data=st.data())

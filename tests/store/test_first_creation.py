@@ -65,6 +65,7 @@ def test_what_is_left_of_a_queue_that_lived_is_not_made_anew(tmp_path: Path) -> 
     assert data.read_bytes() == content[:100]
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("sign", ["outputs", "workers", "doorbells", "archive", "snapshots", "logs", "replaced"])
 @pytest.mark.parametrize("size", ["none", "first pages"])
 def test_a_lost_queue_is_not_made_anew(first: bytes, tmp_path: Path, sign: str, size: str) -> None:

@@ -100,6 +100,7 @@ def test_what_cannot_be_written_says_why(tmp_path: Path) -> None:
 HERE = "none can be started here: the file system is mounted read-only"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("verb", ["status", "", "worker list", "top --once", "wait bulk1 --timeout 0.1"])
 def test_no_worker_is_advised_where_none_can_be_started(tmp_path: Path, verb: str) -> None:
     """Where the mount is read-only nobody is told to start a worker there, but why it is no use."""
@@ -144,6 +145,7 @@ NOWHERE = (
 )
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("verb", "code"), [("verify", 0), ("doctor", 0), ("list --as-of 1", 1), ("backup -", 1), ("backup {0}/b.tar", 0)]
 )

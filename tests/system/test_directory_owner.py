@@ -289,6 +289,7 @@ def test_doctor_knows_what_a_kill_left(tmp_path: Path) -> None:
     assert "rm -r " in done.stdout
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", ["data.mdb", "lock.mdb"])
 @pytest.mark.parametrize("kind", ["link", "dangling", "pipe", "directory"])
 def test_the_engine_is_given_regular_files_alone(tmp_path: Path, name: str, kind: str) -> None:

@@ -114,6 +114,7 @@ def in_8_gb() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (8_000_000 << 10, 8_000_000 << 10))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("words", ["enqueue --cwd / b true", "status", "worker start --drain", "compact --shrink"])
 def test_verbs_work_in_little_address_space(tmp_path: Path, words: str) -> None:
     """Where there is no room for the usual map, a smaller one does."""

@@ -71,6 +71,7 @@ def test_a_worker_s_id_is_no_way_out(tmp_path: Path, worker: str) -> None:
     assert place.exists()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("worker", [OUTSIDE, "/outside", "a/b", "ä" * 126, ".", ".."])
 def test_a_worker_of_any_id_in_the_log_is_one_without_a_lock_file(
     tmp_path: Path, clock: FakeClock, worker: str
@@ -91,6 +92,7 @@ def test_a_worker_of_any_id_in_the_log_is_one_without_a_lock_file(
     assert {each.check for each in doctor.examine(path) if each.check == "open" and each.state != "ok"} == set()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("directory", ["../x", "/nowhere/x", "a\0b", "b" * 300, ".."])
 def test_an_archive_s_directory_that_cannot_be_has_no_segments(tmp_path: Path, directory: str) -> None:
     """A directory that an event names and that is not there is one without segments, whatever it is called."""

@@ -132,6 +132,7 @@ def test_states_that_do_not_go_with_the_verb(lived: CommandLine) -> None:
     assert "one of completed, failed, dead, cancelled" in lived("retry", "--state", "pending", code=2).stderr
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1), ("", 1)])
 @pytest.mark.parametrize("words", ["dlq purge --all", "cancel --match rsync", "clear --state dead"])
 def test_a_terminal_is_asked(lived: CommandLine, words: str, answer: str, code: int) -> None:

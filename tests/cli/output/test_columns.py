@@ -39,6 +39,7 @@ def strange(cli: CommandLine) -> CommandLine:
     return cli
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("columns", [80, 40, 24])
 @pytest.mark.parametrize("words", [["list", "--order", "enqueued"], ["list", "--columns", "id,error,command"]])
 def test_each_job_is_one_line(strange: CommandLine, columns: int, words: list[str]) -> None:

@@ -23,6 +23,7 @@ def check(shown: str) -> None:
     assert [each for each in lines if not each.endswith(SAID)] == []
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("verb", ["list", "show a", "history a", "events", "logs a", "dlq list", "dlq show a"])
 def test_what_a_command_said_ends_its_line(cli: CommandLine, worked: str, verb: str) -> None:
     """Neither the worker nor any verb that shows a failure puts a time or a next attempt after the cause."""

@@ -115,6 +115,7 @@ def test_what_fits(jobs: CommandLine, line: str, words: set[str]) -> None:
     assert plain(jobs, line) == words
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("line", "rows"),
     [
