@@ -34,7 +34,7 @@ def opened_to_read(path: str | None) -> Iterator[Transaction]:
 def job_ids(
     txn: Transaction, start: str, states: Container[JobState] | None = None, *, but: Container[str] = ()
 ) -> list[str]:
-    """Return ids that begin so, of jobs in these states: first to come where they wait, else the latest, first.
+    """Return ids that begin with `start`, of jobs in these states: waiting ones by when they run, others newest first.
 
     Where there are more than are given, the first and the last in the alphabet are among them, so that a
     shell sees how far all of them are alike.

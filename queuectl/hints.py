@@ -52,14 +52,14 @@ REJECTS: Final = "--rejects FILE writes them there and takes the others, --dry-r
 
 
 def in_place_of(kind: str) -> str:
-    """Return what to name as a file to be written where something else is there, which is called so."""
+    """Return what to name as a file to be written in place of what is there: `kind`, which is no file."""
     if kind == "a directory":
         return "name a file in it"
     return "name the file that it leads to" if kind == "a link" else "name a file, or - for stdout"
 
 
 def name_table(found: str) -> str:
-    """Return how a table is named, of those that were found."""
+    """Return how to name a table, of those that were found."""
     return f"--table names one of {found}"
 
 
@@ -81,12 +81,12 @@ DLQ_RETRY_OR_PURGE: Final = "`queuectl dlq retry` runs it again, `queuectl dlq p
 
 
 def read_history(job_id: str) -> str:
-    """Return how the history of a job is read that was removed."""
+    """Return how to read the history of a job that was removed."""
     return f"`queuectl history {as_typed(job_id)}` still tells its story"
 
 
 def read_archive(job_id: str) -> str:
-    """Return how a job is read that was archived."""
+    """Return how to read a job that was archived."""
     return f"`queuectl history {as_typed(job_id)}` and `queuectl logs {as_typed(job_id)}` read it there"
 
 
@@ -102,12 +102,12 @@ def choose_id(job_id: str, *, has_ended: bool) -> str:
 
 
 def show_dead(job_id: str) -> str:
-    """Return where a dead job is looked at."""
+    """Return how to look at a dead job."""
     return f"see `queuectl dlq show {as_typed(job_id)}`"
 
 
 def lift_timeout(job_id: str) -> str:
-    """Return how the time limit is lifted of a job that has the default one, and for jobs to come."""
+    """Return how to lift the time limit of a job that has the default one, and of jobs to come."""
     typed = as_typed(job_id)
     lift = f"queuectl edit {typed} --set timeout=1h, and where it is dead then: queuectl dlq retry {typed}"
     return f"lift it: {lift}; or for jobs to come: queuectl config set job_timeout_s 1h"
@@ -139,7 +139,7 @@ SPREAD_RETRIES: Final = "queuectl config set backoff_jitter 0.5"
 USUAL_SHELL: Final = "queuectl config unset shell"
 DLQ_LIST: Final = "queuectl dlq list"
 CHANGING: Final = ("queuectl compact", "queuectl config", REPLAY, "queuectl worker", "rm ")
-"""How commands begin that change the queue."""
+"""How the commands that change the queue begin."""
 
 
 def start_worker(queue: str | None = None) -> str:

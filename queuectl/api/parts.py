@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ..engine import enqueue, exchange, job_actions, recovery
     from ..history import as_of, branch, event_search, lineage, past, subscriptions
     from ..integrity import verify
-    from ..outputs import check, frames, storage
+    from ..outputs import frame_check, frames, storage
     from ..projections import rebuild, upgrade
     from ..queries import job_ids, job_list, job_wait, jobs, no_worker, overview
     from ..retention import archived_history, background, compact, policy, shrink
@@ -21,7 +21,7 @@ else:
         "engine": "enqueue exchange job_actions recovery",
         "history": "as_of branch event_search lineage past subscriptions",
         "integrity": "verify",
-        "outputs": "check frames storage",
+        "outputs": "frame_check frames storage",
         "projections": "rebuild upgrade",
         "queries": "job_ids job_list job_wait jobs no_worker overview",
         "retention": "archived_history background compact policy shrink",

@@ -10,7 +10,7 @@ from ..errors import JobNotFound
 from ..projections import environments
 from ..store.event_reader import EventReader
 from .base import Opened
-from .parts import archived_history, check, enqueue, job_actions, job_filter, job_list, storage
+from .parts import archived_history, enqueue, frame_check, job_actions, job_filter, job_list, storage
 from .parts import job_ids as matching
 from .parts import jobs as reading
 from .parts import overview as overviews
@@ -158,7 +158,7 @@ class Ui(Opened, called="Queue.ui"):
 
     def cut_bytes(self, run: Run) -> int:
         """Return how many bytes of what a run has printed were not kept, for `output_limit_bytes` or a full disk."""
-        return check.cut_bytes(lambda start, limit: self.output_frames(run, start, limit=limit))
+        return frame_check.cut_bytes(lambda start, limit: self.output_frames(run, start, limit=limit))
 
     def inherited_env(self, job: Job) -> Mapping[str, str | None]:
         """Return what a job took along of the environment it was enqueued from; None: that is not to be set."""

@@ -15,7 +15,7 @@ from ..errors import CorruptLog, NewerFormat, StoreError
 from ..events.audit import Audit, FindEvent, OnEvent, Problem, Problems, Said
 from ..events.codec import decode
 from ..events.types import RETENTION_STREAM, EnvironmentKept, JobSpec, Output, RetentionApplied, Stream
-from ..outputs.check import Told
+from ..outputs.frame_check import SizeAndDigest
 from ..store.directory import COMPACT_LOCK, lock
 from ..store.event_reader import cut_of, stream_key
 from ..store.store import Store, Transaction, key_of
@@ -242,5 +242,5 @@ def _look(txn: Transaction) -> FindEvent:
     return lambda position: txn.get(LOG, key_of(position))
 
 
-def _told(output: Output | None) -> Told | None:
+def _told(output: Output | None) -> SizeAndDigest | None:
     return None if output is None else (output.size_bytes, output.sha256)

@@ -5,7 +5,7 @@ from typing import Final
 
 from ..events.audit import Problem, Problems
 from ..outputs import storage
-from ..outputs.check import Told, fault
+from ..outputs.frame_check import SizeAndDigest, fault
 from ..store.store import Store, Transaction, key_of
 from ..system.interrupts import own
 from ..system.shortage import hindrance
@@ -13,7 +13,7 @@ from .findings import seconds_since
 
 NOT_THERE: Final = "what the run printed is not there"
 
-PrintedRow = tuple[int, int, int, Told | None, Told | None]
+PrintedRow = tuple[int, int, int, SizeAndDigest | None, SizeAndDigest | None]
 """Position of the event that ended a run, its job's number, its token, and what the log says of its two streams."""
 
 

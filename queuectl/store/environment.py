@@ -83,7 +83,7 @@ class Environment(OpenedFiles):
         Raises NoQueue where there is something else to be read, StoreError where the last user is gone.
         """
         if (entry := self.gate.enter()) is None:
-            raise engaged("use", self.path)
+            raise in_use_error("use", self.path)
         try:
             self._check_usable(gone=self._gone() if reads else "")
             if reads:
@@ -295,7 +295,7 @@ class Environment(OpenedFiles):
             self._hold.let_go()
 
 
-def engaged(what: str, path: Path) -> StoreError:
+def in_use_error(what: str, path: Path) -> StoreError:
     """Return the error for a signal's handler that would have to wait for the thread which it interrupted."""
     return StoreError(
         f"cannot {what} the queue at {path} while this thread is beginning or ending another use of it; "
@@ -307,7 +307,7 @@ OPEN_ENVIRONMENTS: Final[set[Environment]] = set()
 """Those that are open in this process."""
 
 
-def suspect(path: Path) -> Environment:
+def suspect_environment(path: Path) -> Environment:
     """Open an environment whose file may be damaged, to be read only, in a process that may end of it.
 
     Raises StoreError.

@@ -17,7 +17,7 @@ from ..system.queue_files import DATA_FILE, LMDB_LOCK_FILE
 from ..system.scope import scope
 from . import half_made
 from .directory import advice_on, await_replaced, check_new, file_at, make_directory, refuse_irregular, refuse_unmade
-from .environment import OPEN_ENVIRONMENTS, Environment, engaged
+from .environment import OPEN_ENVIRONMENTS, Environment, in_use_error
 from .gate import free
 from .tables import TablesMissing
 
@@ -122,16 +122,16 @@ def _place(path: Path) -> Iterator[_Place]:
     """Yield the place of a path, for this thread alone; a place with nothing open in it is forgotten afterwards."""
     places, key = _places, _resolved(path)
     if places.lock._is_owned():  # type: ignore[attr-defined]  # whoever has the place may wait for that
-        raise engaged("open", path)
+        raise in_use_error("open", path)
     with places.lock:
         place = places.by_path.setdefault(key, _Place())
         place.waiting += 1
     try:
         if place.environment is not None and place.environment.gate.is_held_here:
-            raise engaged("open", path)
+            raise in_use_error("open", path)
         with place.lock:
             if place.is_taken:  # by this thread: it was interrupted by a signal handler, or by what collects garbage
-                raise engaged("open", path)
+                raise in_use_error("open", path)
             place.is_taken = True
             try:
                 yield place
@@ -156,7 +156,7 @@ def _resolved(path: Path) -> str:
 def _environment(place: _Place, path: Path, *, create: bool, read_only: bool, as_is: bool) -> Environment:
     shared = place.environment if place.environment is not None else _reached_otherwise(path)
     if shared is not None and shared.gate.is_held_here:  # as _place() asks, before it waits
-        raise engaged("open", path)
+        raise in_use_error("open", path)
     if shared is not None and shared.add_user():
         try:
             if shared.is_there():

@@ -26,7 +26,7 @@ from ..system.queue_files import DATA_FILE
 from ..system.scope import scope
 from .damage import of_rows
 from .directory import REPLAY_LOCK, advice_on, lock
-from .environment import Environment, engaged, suspect
+from .environment import Environment, in_use_error, suspect_environment
 from .gate import GateEntry
 from .opened_files import forget_frames
 from .registry import acquire, make_passing
@@ -85,7 +85,7 @@ class Store:
     @classmethod
     def open_suspect(cls, path: Path) -> "Store":
         """Open a store whose file may be damaged, to be read, in a process that may end of it; raises StoreError."""
-        return cls(path, suspect(path), read_only=True)
+        return cls(path, suspect_environment(path), read_only=True)
 
     def close(self) -> None:
         """Let go of the environment, which closes with its last user; doing so twice is harmless."""
@@ -248,7 +248,7 @@ class Store:
         """
         self.check_process()  # it may be that of a thread which no forked child has
         if self._shared.gate.is_held_here or is_loading_here():  # and whoever has the turn may wait for that
-            raise engaged("write to", self.path)
+            raise in_use_error("write to", self.path)
         return self._shared.turn
 
     def _check_turn(self) -> None:

@@ -57,7 +57,7 @@ def import_export(path: Path, source: IO[bytes], name: str, *, progress: PartPro
         if before != _stat(path):
             raise _not_empty(path)
         lines = _Lines(source, name)
-        with lines.told(), Store.open(staged, create=True) as store:
+        with lines.errors_with_line(), Store.open(staged, create=True) as store:
             done = _Import(store, lines, progress).run()
         aside = install(path)
     if aside is not None:
@@ -119,7 +119,7 @@ class _Lines:
         return f"cannot import {self._name}: " + (f"line {self.number}" if self.number else "the file is empty")
 
     @contextmanager
-    def told(self) -> Iterator[None]:
+    def errors_with_line(self) -> Iterator[None]:
         """Raise whatever goes wrong as one line, with the line it went wrong in."""
         try:
             yield
@@ -162,7 +162,7 @@ class _Import:
                 self._add_output(line)
             elif "end" in line:
                 self._flush()
-                self._check(line)
+                self._check_end(line)
                 return self._finish(header or {}, line)
             else:
                 raise ValueError("it is neither an event, an output nor the end")
@@ -249,7 +249,7 @@ class _Import:
         if self._progress:
             self._progress("Importing", self._position, self._head)
 
-    def _check(self, end: dict[str, Any]) -> None:
+    def _check_end(self, end: dict[str, Any]) -> None:
         for what, found in (("events", self._events), ("head", self._position)):
             if end[what] != found:
                 told = f"it says {what} {shown(end[what])}, and there were {found}"

@@ -15,8 +15,8 @@ from ..queue import Queue
 from . import actions, reads
 from .access import Admission, Rules
 from .http import (
-    Desk,
     Endpoint,
+    ServedQueue,
     change_endpoint,
     read_endpoint,
     tell_nobody,
@@ -75,7 +75,7 @@ def make_app(queue: Queue, rules: Rules) -> ASGIApp:
         },
     )
     app.router.redirect_slashes = False
-    app.state.desk = Desk(queue, Lock(), rules.is_read_only)
+    app.state.served = ServedQueue(queue, Lock(), rules.is_read_only)
     return Admission(app, rules)
 
 

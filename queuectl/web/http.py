@@ -40,7 +40,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 Body = dict[str, Any]
 
 
-class Desk(NamedTuple):
+class ServedQueue(NamedTuple):
     """What all requests share: the queue, and the lock that those which change it take turns by."""
 
     queue: Queue
@@ -67,14 +67,14 @@ def error_response(status: int, why: str) -> Response:
     return json_response({"error": why}, status, **headers)
 
 
-def read_endpoint(look: Callable[[Desk, WebRequest], Any], *keys: str) -> Endpoint:
+def read_endpoint(look: Callable[[ServedQueue, WebRequest], Any], *keys: str) -> Endpoint:
     """Make an endpoint of a question to the queue, whose query may have these keys, each once."""
 
     async def endpoint(request: Request) -> Response:
         _check_query([key for key, _ in request.query_params.multi_items()], keys)
         known = request.headers.get("if-none-match", "")
         asked = WebRequest(_parts(request), request.query_params, known)
-        found = await run_in_threadpool(look, request.app.state.desk, asked)
+        found = await run_in_threadpool(look, request.app.state.served, asked)
         return found if isinstance(found, Response) else json_response(found)
 
     return endpoint
@@ -84,12 +84,12 @@ def change_endpoint(change: Callable[..., Any], status: int = 200) -> Endpoint:
     """Make an endpoint of a change: a call with the queue, the body, and the parts of the path by name."""
 
     async def endpoint(request: Request) -> Response:
-        desk, parts = request.app.state.desk, _parts(request)
+        served, parts = request.app.state.served, _parts(request)
         body = await _body(request)
 
         def in_turn() -> Any:
-            with desk.turn:
-                return change(desk.queue, body, **parts)
+            with served.turn:
+                return change(served.queue, body, **parts)
 
         return json_response(await run_in_threadpool(in_turn), status)
 

@@ -18,7 +18,7 @@ from ..store.writable import why_not
 from ..system.clock import SystemClock
 from ..system.host import directory
 from ..version import __version__
-from .http import Desk, WebRequest, json_response
+from .http import ServedQueue, WebRequest, json_response
 from .job_search import JobQuery, search
 from .output_slice import last_of, slice_of
 
@@ -33,73 +33,73 @@ LIVES: Final = 10
 OUTPUT_BYTES: Final = 256 << 10
 
 
-def status(desk: Desk, asked: WebRequest) -> dict[str, Any]:
+def status(served: ServedQueue, asked: WebRequest) -> dict[str, Any]:
     """Return the counts, and what the page says of the dashboard itself."""
     return {
-        **status_json(desk.queue.status()),
+        **status_json(served.queue.status()),
         "now": time_json(SystemClock().now_us()),
-        "path": str(desk.queue.path),
+        "path": str(served.queue.path),
         "directory": directory(),
-        "actor": desk.queue.actor,
-        "read_only": desk.is_read_only,
-        "unwritable": why_not(desk.queue.path),
+        "actor": served.queue.actor,
+        "read_only": served.is_read_only,
+        "unwritable": why_not(served.queue.path),
         "version": __version__,
     }
 
 
-def jobs(desk: Desk, asked: WebRequest) -> dict[str, Any]:
+def jobs(served: ServedQueue, asked: WebRequest) -> dict[str, Any]:
     """Return a page of jobs by `state`, `queue` and `text`, after the job `after`."""
     wanted = JobQuery(**{key: asked.query.get(key) or None for key in JobQuery._fields})
-    found = search(desk.queue, wanted, limit=_number(asked.query, "limit", PAGE_ROWS, MOST_ROWS))
+    found = search(served.queue, wanted, limit=_number(asked.query, "limit", PAGE_ROWS, MOST_ROWS))
     return {"jobs": [job_json(job) for job in found.jobs], "next": found.next, "searched": found.searched}
 
 
-def dead(desk: Desk, asked: WebRequest) -> dict[str, Any]:
+def dead(served: ServedQueue, asked: WebRequest) -> dict[str, Any]:
     """Return a page of the dead letter queue after the job `after`, last to die first, and how many are in it."""
     limit = _number(asked.query, "limit", PAGE_ROWS, MOST_ROWS)
-    found = search(desk.queue, JobQuery(JobState.DEAD, after=asked.query.get("after") or None), limit=limit)
-    count = desk.queue.status().jobs[JobState.DEAD]
+    found = search(served.queue, JobQuery(JobState.DEAD, after=asked.query.get("after") or None), limit=limit)
+    count = served.queue.status().jobs[JobState.DEAD]
     return {"jobs": [job_json(job) for job in found.jobs], "next": found.next, "count": count}
 
 
-def job(desk: Desk, asked: WebRequest) -> dict[str, Any]:
+def job(served: ServedQueue, asked: WebRequest) -> dict[str, Any]:
     """Return a job and its runs."""
     job_id = asked.path["job_id"]
-    found = desk.queue.job(job_id)
-    return {**job_json(found), "runs": [run_json(*each) for each in enumerate(desk.queue.runs(job_id), 1)]}
+    found = served.queue.job(job_id)
+    return {**job_json(found), "runs": [run_json(*each) for each in enumerate(served.queue.runs(job_id), 1)]}
 
 
-def history(desk: Desk, asked: WebRequest) -> dict[str, Any]:
+def history(served: ServedQueue, asked: WebRequest) -> dict[str, Any]:
     """Return the newest events of a job, and how many older ones were left out."""
-    found = desk.queue.history(asked.path["job_id"], lives=LIVES)
-    shown = found[-EVENTS_OF_A_JOB:]
-    return {"events": _events_json(desk.queue, shown), "left_out": len(found) - len(shown)}
+    found = served.queue.history(asked.path["job_id"], lives=LIVES)
+    newest = found[-EVENTS_OF_A_JOB:]
+    return {"events": _events_json(served.queue, newest), "left_out": len(found) - len(newest)}
 
 
-def output(desk: Desk, asked: WebRequest) -> dict[str, Any]:
+def output(served: ServedQueue, asked: WebRequest) -> dict[str, Any]:
     """Return what a run printed: from `offset`, or the last `tail` bytes; where to go on, and how much lies before."""
-    number, run = _chosen_run(desk.queue, asked)
+    number, run = _chosen_run(served.queue, asked)
     skipped = 0
     start = _number(asked.query, "offset", 0)
     if "tail" in asked.query:
-        start, skipped = last_of(desk.queue, run, _number(asked.query, "tail", 0, OUTPUT_BYTES))
-    found = slice_of(desk.queue, run, start, limit=OUTPUT_BYTES)
+        start, skipped = last_of(served.queue, run, _number(asked.query, "tail", 0, OUTPUT_BYTES))
+    found = slice_of(served.queue, run, start, limit=OUTPUT_BYTES)
     pieces = [{"stream": stream, "text": text} for stream, text in found.pieces]
     more = {"pieces": pieces, "offset": found.end, "skipped_bytes": skipped, "is_end": found.is_last}
     return {**run_json(number, run), **more}
 
 
-def workers(desk: Desk, asked: WebRequest) -> list[dict[str, Any]]:
+def workers(served: ServedQueue, asked: WebRequest) -> list[dict[str, Any]]:
     """Return the workers, and what each runs since when."""
-    return [worker_json(info) for info in desk.queue.workers()]
+    return [worker_json(info) for info in served.queue.workers()]
 
 
-def events(desk: Desk, asked: WebRequest) -> Any:
+def events(served: ServedQueue, asked: WebRequest) -> Any:
     """Return the newest events after the position `since`, but those of a type `without`; the ETag is the log's head.
 
     304 where that is what was sent.
     """
-    head = desk.queue.log.head()
+    head = served.queue.log.head()
     tag = f'"{head}"'
     if asked.known == tag:
         return Response(status_code=304, headers={"ETag": tag})
@@ -107,8 +107,8 @@ def events(desk: Desk, asked: WebRequest) -> Any:
     count = _number(asked.query, "limit", PAGE_ROWS, MOST_ROWS)
     without = asked.query.get("without")
     types = [name for name in EVENT_NAMES if name != without] if without else None
-    found = list(desk.queue.events(after=since, until=head, types=types, last=count)) if since < head else []
-    return json_response({"head": head, "events": _events_json(desk.queue, found)}, ETag=tag)
+    found = list(served.queue.events(after=since, until=head, types=types, last=count)) if since < head else []
+    return json_response({"head": head, "events": _events_json(served.queue, found)}, ETag=tag)
 
 
 def _events_json(queue: Queue, found: list[Recorded]) -> list[dict[str, Any]]:

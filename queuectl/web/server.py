@@ -67,7 +67,7 @@ def serve(queue: Queue, site: Site, *, announce: Callable[[], None]) -> None:
     config = uvicorn.Config(
         make_app(queue, site.rules),
         loop="asyncio",
-        http=_with(Visitors()),
+        http=_connections_of(Visitors()),
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -87,7 +87,7 @@ def serve(queue: Queue, site: Site, *, announce: Callable[[], None]) -> None:
         signal.signal(signal.SIGTERM, before)
 
 
-def _with(all_visitors: Visitors) -> type[Connection]:
+def _connections_of(all_visitors: Visitors) -> type[Connection]:
     """Return the class of a server's connections, which share what is known of its visitors."""
 
     class Ours(Connection):

@@ -316,7 +316,7 @@ class Slow:
 
     def find_spec(self, name: str, path: Sequence[str] | None, _: object = None) -> ModuleSpec | None:
         """Find the module as others do, to be loaded a bit later."""
-        spec = PathFinder.find_spec(name, path) if name == "queuectl.outputs.check" else None
+        spec = PathFinder.find_spec(name, path) if name == "queuectl.outputs.frame_check" else None
         if spec and spec.loader:
             load = spec.loader.exec_module
 
@@ -331,15 +331,15 @@ class Slow:
 
 def fork_in_import() -> None:
     """Fork while another thread imports, and print how the child ended that asks for the same module."""
-    assert "queuectl.outputs.check" not in sys.modules
-    slow, module = Slow(), Later("outputs.check")
+    assert "queuectl.outputs.frame_check" not in sys.modules
+    slow, module = Slow(), Later("outputs.frame_check")
     sys.meta_path.insert(0, slow)
-    other = Thread(target=lambda: module.weigh)
+    other = Thread(target=lambda: module.measure)
     other.start()
     assert slow.begun.wait(10)
     if not (child := os.fork()):
         alarm(10)
-        os._exit(0 if module.weigh else 1)
+        os._exit(0 if module.measure else 1)
     slow.forked.set()
     print(exit_code_of(child))
     other.join()

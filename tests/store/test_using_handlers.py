@@ -171,12 +171,12 @@ def test_a_handler_finds_no_half_of_a_module() -> None:
 
 def load_halfway() -> None:
     """Use the package in a handler while a module is loaded, and print how that went, and what became of the module."""
-    halfway, unknown, loaded = Later("outputs.check"), Later("retention.shrink"), Later("errors")
-    assert not {"queuectl.outputs.check", "queuectl.retention.shrink"} & set(sys.modules)
+    halfway, unknown, loaded = Later("outputs.frame_check"), Later("retention.shrink"), Later("errors")
+    assert not {"queuectl.outputs.frame_check", "queuectl.retention.shrink"} & set(sys.modules)
 
     class Finder:
         def find_spec(self, name: str, path: Sequence[str] | None, _: object = None) -> ModuleSpec | None:
-            spec = PathFinder.find_spec(name, path) if name == "queuectl.outputs.check" else None
+            spec = PathFinder.find_spec(name, path) if name == "queuectl.outputs.frame_check" else None
             if spec and spec.loader:
                 load = spec.loader.exec_module
 
@@ -195,10 +195,10 @@ def load_halfway() -> None:
         return "done"
 
     def handle(*_: object) -> None:
-        uses = (lambda: halfway.weigh, lambda: unknown.shrink, lambda: loaded.StoreError, store.turn)
+        uses = (lambda: halfway.measure, lambda: unknown.shrink, lambda: loaded.StoreError, store.turn)
         print(*map(told, uses), end=" ")
 
     sys.meta_path.insert(0, Finder())
     with TemporaryDirectory() as path, Store.open(Path(path), create=True) as store:
         signal.signal(signal.SIGUSR1, handle)
-        print("whole" if halfway.weigh and unknown.shrink else "half")
+        print("whole" if halfway.measure and unknown.shrink else "half")

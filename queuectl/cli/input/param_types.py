@@ -166,7 +166,7 @@ def _number(field: str, text: str) -> float:
 
 def whole(least: int | None = None, most: int | None = None) -> JobValue:
     """Return the type of a whole number."""
-    bounds = "" if least is None else f", {least} or more" if most is None else f" from {least:,} to {most:,}"
+    bounds = "" if least is None else f", {least} or more" if most is None else f" from {least} to {most}"
 
     def read(field: str, text: str) -> int:
         number = int(text) if _WHOLE.fullmatch(text) else None

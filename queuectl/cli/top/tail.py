@@ -36,7 +36,7 @@ class Tail:
     def __init__(self) -> None:
         self._position: int | None = None
         self._seconds: dict[int, list[int]] = {}
-        self._is_partial_until = 0
+        self._partial_until = 0
         self.failures: deque[FailedRun] = deque(maxlen=50)
         self.ended: deque[int] = deque(maxlen=100)
 
@@ -49,7 +49,7 @@ class Tail:
             self._position = max(0, min(before, head - PAST_EVENTS))
         if head - self._position > MOST_EVENTS:
             self._position = head - MOST_EVENTS
-            self._is_partial_until = now_us // _SECOND_US + WINDOW_S
+            self._partial_until = now_us // _SECOND_US + WINDOW_S
         for recorded in queue.events(after=self._position, until=head):
             self._take(queue, recorded)
         self._position = head
@@ -73,4 +73,4 @@ class Tail:
         seconds = range(last - WINDOW_S + 1, last + 1)
         for kind, name in enumerate(COUNTED_EVENTS):
             counts = [self._seconds.get(second, (0, 0, 0))[kind] for second in seconds]
-            yield name, sum(counts) / WINDOW_S, last < self._is_partial_until, counts
+            yield name, sum(counts) / WINDOW_S, last < self._partial_until, counts

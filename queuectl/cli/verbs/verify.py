@@ -68,7 +68,7 @@ def command(
 
     with progress(doing, left=left) as shown:
 
-        def far(part: str, done: int, total: int | None) -> None:
+        def on_progress(part: str, done: int, total: int | None) -> None:
             nonlocal doing
             doing = TITLES[part]
             shown.done(done, total, doing)
@@ -78,7 +78,7 @@ def command(
             log_only=log_only,
             against=[Path(each) for each in against],
             write_to=None if checkpoint is None else Path(checkpoint),
-            progress=far,
+            progress=on_progress,
         )
     if as_json:
         document(_document(found))

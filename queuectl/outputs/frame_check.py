@@ -14,20 +14,20 @@ _PIECE_BYTES: Final = 1 << 20
 _LOOK_BYTES: Final = 1 << 16
 _CUT_DIGITS: Final = 20
 
-Told = tuple[int, bytes]
+SizeAndDigest = tuple[int, bytes]
 """What an event says of a stream: size and SHA-256."""
 
 
-class Weighed(NamedTuple):
+class Measured(NamedTuple):
     """What frames hold of each stream, how many bytes were cut, and whether the last frame is whole."""
 
-    stdout: Told
-    stderr: Told
+    stdout: SizeAndDigest
+    stderr: SizeAndDigest
     cut: int
     is_whole: bool
 
 
-class _Scale:
+class _Totals:
     """Sizes and digests of the streams as their frames pass."""
 
     def __init__(self) -> None:
@@ -43,15 +43,15 @@ class _Scale:
             self._sizes[kind] += len(piece)
             self._hashes[kind].update(piece)
 
-    def weighed(self, *, is_whole: bool) -> Weighed:
+    def measured(self, *, is_whole: bool) -> Measured:
         """Return what has passed."""
         stdout, stderr = ((self._sizes[kind], self._hashes[kind].digest()) for kind in (STDOUT, STDERR))
-        return Weighed(stdout, stderr, _count(self._cut), is_whole)
+        return Measured(stdout, stderr, _count(self._cut), is_whole)
 
 
-def weigh(file: BinaryIO) -> Weighed:
+def measure(file: BinaryIO) -> Measured:
     """Read frames to their end, or to where they are not whole."""
-    scale = _Scale()
+    totals = _Totals()
     while header := file.read(HEADER_BYTES):
         kind, left = header[:1], content_bytes(header)
         if (
@@ -59,14 +59,14 @@ def weigh(file: BinaryIO) -> Weighed:
             or kind not in (STDOUT, STDERR, CUT_FRAME)
             or (kind == CUT_FRAME and left > _CUT_DIGITS)
         ):
-            return scale.weighed(is_whole=False)
+            return totals.measured(is_whole=False)
         while left:
             piece = file.read(min(left, _PIECE_BYTES))
             if not piece:
-                return scale.weighed(is_whole=False)
+                return totals.measured(is_whole=False)
             left -= len(piece)
-            scale.add(kind, piece)
-    return scale.weighed(is_whole=True)
+            totals.add(kind, piece)
+    return totals.measured(is_whole=True)
 
 
 def cut_bytes(read: Callable[[int, int], bytes]) -> int:
@@ -91,14 +91,14 @@ def _count(digits: bytes) -> int:
     return int(digits) if len(digits) <= _CUT_DIGITS and digits.isdigit() else 0
 
 
-def fault(found: BinaryIO | bytes, stdout: Told | None, stderr: Told | None) -> str:
+def fault(found: BinaryIO | bytes, stdout: SizeAndDigest | None, stderr: SizeAndDigest | None) -> str:
     """Return what is wrong with the frames of a run of which these sizes and digests are known; "" where nothing is."""
-    weighed = weigh(BytesIO(found) if isinstance(found, bytes) else found)
-    if not weighed.is_whole:
+    measured = measure(BytesIO(found) if isinstance(found, bytes) else found)
+    if not measured.is_whole:
         return "what it printed is cut off or damaged"
-    streams = (("stdout", weighed.stdout, stdout), ("stderr", weighed.stderr, stderr))
-    if weighed.cut:
-        kept = weighed.stdout[0] + weighed.stderr[0] + weighed.cut
+    streams = (("stdout", measured.stdout, stdout), ("stderr", measured.stderr, stderr))
+    if measured.cut:
+        kept = measured.stdout[0] + measured.stderr[0] + measured.cut
         told = sum(each[0] for each in (stdout, stderr) if each)
         return "" if kept == told else f"what it printed has {kept:,} bytes with those cut; the log says {told:,}"
     for name, have, want in streams:
