@@ -48,8 +48,8 @@ def staging(path: Path, what: str) -> Iterator[Path]:
                     hint=hints.FINISH,
                 )
             shutil.rmtree(staged, ignore_errors=True)
-            make_private(staged)
             try:
+                make_private(staged)
                 yield staged
             finally:
                 if not exists(staged / JOURNAL):
