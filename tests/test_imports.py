@@ -152,6 +152,14 @@ def test_the_architecture_names_what_is_there() -> None:
     assert sorted(named) == sorted(rooms)
 
 
+@pytest.mark.parametrize("package", ["worker", "api"])
+def test_the_architecture_names_the_modules_of_large_rooms(package: str) -> None:
+    """Of the rooms with many modules side by side, docs/architecture.md says of each what it is for."""
+    page = (ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+)`", page.partition("### Inside `worker/`")[2].partition("\n## ")[0]))
+    assert {module.partition(".")[2] for module in MODULES if room(module) == package and "." in module} <= named
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pages_name_modules_that_are_there(page: Path) -> None:
     """No page, decisions included, names a module that is not there: as a path, or by its dotted name."""

@@ -3,7 +3,7 @@
 Its life, in order, and who takes each step:
 
 1. ordered: the job is claimed and waits for a slot (`slots.line_up`, from `exchanger`);
-2. launched: a slot's thread starts the command, and waits for its end (`spawner`, `launcher`);
+2. launched: a slot's thread starts the command, and waits for its end (`slot_threads`, `launcher`);
 3. begun: it has its process (`begin`, from `slots.step`);
 4. read: what it prints is taken in as it comes (`read`, from `waiter`), and shown once that is worth it (`step`);
 5. stopped, where it is: at its time limit (`step`), or since it was cancelled, taken away or given back (`stop`);

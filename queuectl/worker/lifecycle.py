@@ -27,8 +27,8 @@ from .options import Options
 from .queue_watch import QueueWatch
 from .shutdown import Shutdown
 from .signals import Signals
+from .slot_threads import quick_switches
 from .slots import Slots, entries_for
-from .spawner import quick_switches
 from .start_errors import shortage_of_descriptors, shortage_when_starting
 from .systemd import Notifier
 from .waiter import Waiter

@@ -110,13 +110,13 @@ class Loop:
     def _pause(self, now: float) -> None:
         """Let a little more happen before the next tick, for each takes the processor from a command."""
         since_s = time.monotonic() - now
-        if self._slots.go_alone:
+        if self._slots.has_backlog:
             self._slots.pause(max(0.0, TICK_S - since_s))
         elif since_s < self._pace_s:
             time.sleep(self._pace_s - since_s)
 
     def _next_at(self) -> float:
-        if self._slots.go_alone:
+        if self._slots.has_backlog:
             return 0.0
         kept_at = min(self._slots.wake_at(), self._watch.wake_at(), self._maintenance.wake_at())
         wants = not self._shutdown and self._slots.free and not self._slots.lined_up

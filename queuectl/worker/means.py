@@ -10,7 +10,7 @@ from typing import Final
 
 from .attempt import NEVER
 from .posix_spawn import close
-from .spawner import Spawner
+from .slot_threads import SlotThreads
 from .start_errors import NO_DESCRIPTORS, Shortage, shortage_of_all
 
 SHORTAGE_PAUSE_S: Final = 1.0
@@ -36,10 +36,10 @@ _MOST_TASKS: Final = 64
 
 
 class Means:
-    """How many of `count` slots may be taken, which is told to the spawner as its `cap`."""
+    """How many of `count` slots may be taken, which the slots' threads are told as their `cap`."""
 
-    def __init__(self, spawner: Spawner, count: int) -> None:
-        self._spawner = spawner
+    def __init__(self, threads: SlotThreads, count: int) -> None:
+        self._threads = threads
         self._count = count
         self._pause_s = SHORTAGE_PAUSE_S
         self._vain_since = NEVER  # that long there has not been enough for a single command
@@ -50,7 +50,7 @@ class Means:
     @property
     def are_short(self) -> bool:
         """Whether means do not go as far as they should."""
-        return self._spawner.cap < self._count
+        return self._threads.cap < self._count
 
     def fit(self, *, now: float) -> None:
         """Take no more slots than there are means for, before there are jobs; raises OSError where that is none.
@@ -62,7 +62,7 @@ class Means:
         if not cap:
             lacking = errno.EMFILE if self._count else errno.EAGAIN
             raise OSError(lacking, os.strerror(lacking))
-        self._spawner.cap, self.ease_at = cap, now + self._pause_s if cap < self._count else NEVER
+        self._threads.cap, self.ease_at = cap, now + self._pause_s if cap < self._count else NEVER
 
     def sufficed(self) -> None:
         """Take note that a command could be started."""
@@ -71,8 +71,8 @@ class Means:
     def take_fewer(self, error: Shortage, now: float) -> Shortage | None:
         """Run no more than do now for a while; returns why to give up where that is none, time and again."""
         self._lack = error
-        self._spawner.cap, self.ease_at = self._spawner.busy, now + self._pause_s
-        if self._spawner.busy:
+        self._threads.cap, self.ease_at = self._threads.busy, now + self._pause_s
+        if self._threads.busy:
             self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
         else:
             self._vain_since = min(self._vain_since, now)
@@ -80,10 +80,10 @@ class Means:
 
     def ease(self, now: float) -> Shortage | None:
         """Have a few more run, where there are descriptors for them; returns why to give up where there never are."""
-        cap, busy = self._spawner.cap, self._spawner.busy
+        cap, busy = self._threads.cap, self._threads.busy
         wanted = min(self._count, cap + cap // 8 + 1)
-        self._spawner.cap = max(cap, min(wanted, busy + _room_in_descriptors(wanted - busy)))
-        why = None if self._spawner.cap else self._in_vain(now)
+        self._threads.cap = max(cap, min(wanted, busy + _room_in_descriptors(wanted - busy)))
+        why = None if self._threads.cap else self._in_vain(now)
         if not self.are_short:
             self._pause_s = SHORTAGE_PAUSE_S
         self.ease_at = now + SHORTAGE_PAUSE_S if self.are_short else NEVER

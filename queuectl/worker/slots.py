@@ -25,7 +25,7 @@ from .leftovers import Leftovers
 from .means import Means
 from .outcome import Stop
 from .prefetch import MOST_AHEAD
-from .spawner import Begun, RunOrder, Spawner
+from .slot_threads import Begun, RunOrder, SlotThreads
 from .start_errors import Shortage, SpawnError
 from .waiter import Waiter
 
@@ -69,13 +69,13 @@ class Slots:
         self._launcher = Launcher(without_settings(os.environb), is_sole=is_sole)
         self._invocations = Invocations(self._launcher, db_path=db_path, inherited_env=inherited_env)
         try:
-            self._spawner = Spawner(self._launcher, lock, slots=count, entries=entries_for(count))
+            self._threads = SlotThreads(self._launcher, lock, slots=count, entries=entries_for(count))
         except BaseException:
             self._launcher.close()
             raise
-        self._means = Means(self._spawner, count)
+        self._means = Means(self._threads, count)
         self._leftovers = Leftovers(self._commands, is_sole=is_sole)
-        self._waiter.add_source(self._spawner)
+        self._waiter.add_source(self._threads)
         self._attempts: dict[int, Attempt] = {}
         self._unsaid: dict[Attempt, None] = {}  # in the order in which they were lined up
         self._fresh: dict[Attempt, float] = {}  # begun at that moment, and not watched yet
@@ -100,7 +100,7 @@ class Slots:
     @property
     def lined_up(self) -> int:
         """Return how many jobs wait for a slot."""
-        return self._spawner.lined_up
+        return self._threads.lined_up
 
     @property
     def are_starting(self) -> bool:
@@ -108,24 +108,24 @@ class Slots:
         return self.lined_up > 0 and self.free > 0
 
     @property
-    def go_alone(self) -> bool:
-        """Return whether slots have jobs to go on with, of which they need not tell at once."""
-        return self._spawner.go_alone
+    def has_backlog(self) -> bool:
+        """Whether slots have jobs to go on with, so that they need not tell at once how one ended."""
+        return self._threads.has_backlog
 
     @property
     def valid_until(self) -> float:
         """Return the moment after which the first of those that wait is not started any more."""
-        return self._spawner.valid_until
+        return self._threads.valid_until
 
     @property
     def free(self) -> int:
         """Return how many slots are."""
-        return max(0, self._spawner.cap - self._spawner.busy)
+        return max(0, self._threads.cap - self._threads.busy)
 
     @property
     def cap(self) -> int:
         """Return how many slots may be taken, as far as means go."""
-        return self._spawner.cap
+        return self._threads.cap
 
     @property
     def is_short(self) -> bool:
@@ -160,22 +160,22 @@ class Slots:
             orders.append(RunOrder(attempt, token, self._invocations.of(job, mark=mark), until))
             self._unsaid[attempt] = None
         if orders:
-            self._spawner.line_up(orders)
+            self._threads.line_up(orders)
 
     def withdraw(self, job: Job | None = None) -> list[Job]:
         """Take back a job that waits for a slot, or all that do; returns those that were not taken meanwhile."""
         if job is None:
-            attempts = self._spawner.withdraw()
+            attempts = self._threads.withdraw()
         else:
             attempt = self._attempts.get(lease_token(job))
-            attempts = [] if attempt is None else self._spawner.withdraw([attempt])
+            attempts = [] if attempt is None else self._threads.withdraw([attempt])
         for attempt in attempts:
             del self._attempts[lease_token(attempt.job)], self._unsaid[attempt]
         return [attempt.job for attempt in attempts]
 
     def pause(self, pause_s: float) -> None:
         """Let the slots go on with what is lined up for so long, or until they need more, or much has happened."""
-        self._spawner.pause(pause_s)
+        self._threads.pause(pause_s)
 
     def step(self, moved: Iterable[Attempt], *, now: float) -> StepOutcome:
         """Move on the runs that something happened to, and those whose moment has come."""
@@ -185,7 +185,7 @@ class Slots:
         begun: list[Job] = []
         ended: list[Result] = []
         touched = dict.fromkeys(moved)
-        for news in self._spawner.take():
+        for news in self._threads.take():
             if isinstance(news, Begun):
                 begun += self._up_to(news.attempt)
                 ended += self._begin(news, now)
@@ -196,10 +196,10 @@ class Slots:
             else:
                 self._leftovers.exited(news.attempt)
         self._leftovers.tidy(now)
-        self.error = self.error or self._spawner.error
+        self.error = self.error or self._threads.error
         if self._fresh:
             self._watch_pipes(now)
-        self._spawner.set_patient(self.patience_s > 0 and now >= self._flooded_until)
+        self._threads.set_patient(self.patience_s > 0 and now >= self._flooded_until)
         for attempt in (touched | dict.fromkeys(self._due(now))) if now >= self._look_at else touched:
             if attempt.step(now=now):
                 ended += self._end(attempt, now)
@@ -250,7 +250,7 @@ class Slots:
     def close(self) -> None:
         """Let go of what all commands share."""
         self._leftovers.close()
-        if self._spawner.close():
+        if self._threads.close():
             self._launcher.close()
 
     def _capture(self, job: Job) -> Capture:
@@ -288,7 +288,7 @@ class Slots:
 
     def _watch_pipes(self, now: float) -> None:
         """Have read what runs print as it comes, which is not worth it for those that will be over at the next look."""
-        begun_by = now - self.patience_s if self.go_alone else NEVER
+        begun_by = now - self.patience_s if self.has_backlog else NEVER
         for attempt in [attempt for attempt, begun_at in self._fresh.items() if begun_at <= begun_by]:
             del self._fresh[attempt]
             self._waiter.add(attempt)
@@ -322,7 +322,7 @@ class Slots:
     def _forget(self, attempt: Attempt) -> None:
         del self._attempts[lease_token(attempt.job)]
         self._fresh.pop(attempt, None)
-        self._spawner.let_go(attempt, is_stuck=attempt.has_begun and not attempt.has_exited)
+        self._threads.let_go(attempt, is_stuck=attempt.has_begun and not attempt.has_exited)
 
     def _commands(self) -> set[int]:
         """Return the ids of the commands that have begun."""

@@ -50,7 +50,7 @@ class Ended(NamedTuple):
     at: float
 
 
-class Spawner:
+class SlotThreads:
     """As many threads as there are slots, each made when there is something for it, and the runs lined up for them.
 
     `entries` is how many runs the lock file has room for: those that run, and those that ended and
@@ -103,8 +103,8 @@ class Spawner:
         return len(self._orders)
 
     @property
-    def go_alone(self) -> bool:
-        """Return whether slots have runs to go on with, of which they need not tell at once."""
+    def has_backlog(self) -> bool:
+        """Whether slots have runs to go on with, so that they need not tell at once how one ended."""
         return self._is_patient and bool(self._orders)
 
     @property
@@ -179,7 +179,7 @@ class Spawner:
                 self._changed.notify()
 
     def close(self) -> bool:
-        """End the threads, of which every run must have ended or have been abandoned; tell whether all have.
+        """End the threads, of which every run must have ended or have been abandoned; returns whether all have.
 
         One may wait for a command that not even KILL ends, and will ring once it has.
         """
@@ -259,7 +259,7 @@ class Spawner:
 
     def _tell(self, news: Begun | Ended, *, is_urgent: bool = False) -> None:
         self._news.append(news)
-        if is_urgent or not self.go_alone or len(self._news) >= 2 * TOGETHER:
+        if is_urgent or not self.has_backlog or len(self._news) >= 2 * TOGETHER:
             self._ring()
 
     def _ring(self) -> None:
