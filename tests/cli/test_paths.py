@@ -32,6 +32,7 @@ KINDS = {
 }
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("verb", WRITERS)
 def test_no_file_takes_the_place_of_something_else(cli: CommandLine, tmp_path: Path, verb: str, kind: str) -> None:

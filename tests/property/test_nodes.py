@@ -248,7 +248,7 @@ def some_nodes(seed: int, count: int = 2, *, skew_s: float = 0.0) -> Iterator[No
         nodes.close()
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("skew_s", SKEWS_S)
 @pytest.mark.parametrize("seed", range(tries(5)))
 def test_nodes_agree(seed: int, skew_s: float) -> None:
@@ -314,6 +314,7 @@ MUTANTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutate", MUTANTS)
 def test_a_broken_door_is_found(mutate: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """What holds nodes against each other finds each way in which the door could be wrong."""
