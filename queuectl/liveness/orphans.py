@@ -1,6 +1,6 @@
 """What belongs to a run, wherever it has gone, and how what a dead worker left running is killed.
 
-A run's are: its command, all that descends from it, the sessions and the group that these began, and
+To a run belong its command, all that descends from it, the sessions and the group that these began, and
 whatever carries the run's mark in its environment. Where there is no /proc the process groups are
 signalled, and what became of them is not known.
 """

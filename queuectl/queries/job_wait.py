@@ -1,4 +1,4 @@
-"""Until jobs have ended: those named, or those that a filter meant when the waiting began.
+"""Waits until jobs have ended: those named, or those that a filter meant when the waiting began.
 
 Those named are read again at each change of the log. Those that a filter meant may be many: they are
 read once, and then only where an event is about one of them. Changes nothing.
@@ -55,7 +55,7 @@ def until_over(
 ) -> None:
     """Wait until all have ended; raises WaitTimeout after `timeout_s`, None being never.
 
-    `head` gives the log's last position, `change` waits for one after it, for so many seconds at the most.
+    `head` returns the log's last position, `change` waits for one after it, for so many seconds at the most.
     """
     deadline = time.monotonic() + (FOR_EVER_S if timeout_s is None else timeout_s)
     look_at = 0.0
@@ -137,7 +137,7 @@ class Meant:
         return Waited(counts, named, found[None])
 
     def _step(self) -> bool:
-        """Take in what a batch of events changed; whether there may be more."""
+        """Take in what a batch of events changed, and return whether there may be more."""
         with self._read() as txn:
             batch = list(EventReader(txn).read(self._after, EVENTS_AT_ONCE))
             removed = {each.stream: each.event.state for each in batch if isinstance(each.event, Removed)}

@@ -58,7 +58,7 @@ class Loop:
         self._maintenance = maintenance
         self._full_disk = full_disk
         self._lines = lines
-        self._live_at = self._kept_at = 0.0
+        self._live_at = self._upkeep_done_at = 0.0
         self._pace_s = PACE_S if slot_count > processors() else 0.0
 
     def run(self) -> str:
@@ -76,12 +76,10 @@ class Loop:
         self._collector.collect(news.moved, now)
         if self._shutdown or self._collector.are_gathered(now):
             self._exchanger.step(now, claims=not self._shutdown)
-        if not self._slots.are_starting or now >= self._kept_at + STARTS_FIRST_S:
-            self._keep_time(now)
-        if (
-            not self._collector or self._full_disk.is_there
-        ):  # what has ended is told, with all else, once it is recorded
-            self._lines.flush()
+        if not self._slots.are_starting or now >= self._upkeep_done_at + STARTS_FIRST_S:
+            self._do_upkeep(now)
+        if not self._collector or self._full_disk.is_there:
+            self._lines.flush()  # what has ended is told, with all else, once it is recorded
         self._pause(now)
         return self._next_at()
 
@@ -96,9 +94,9 @@ class Loop:
             self._watch.rung()
         self._maintenance.heed(news.ready)
 
-    def _keep_time(self, now: float) -> None:
+    def _do_upkeep(self, now: float) -> None:
         """Do what is done from time to time."""
-        self._kept_at = now
+        self._upkeep_done_at = now
         self._watch.step(now)
         if now >= self._exchanger.due_at:
             self._exchanger.is_hungry = True
@@ -118,13 +116,13 @@ class Loop:
     def _next_at(self) -> float:
         if self._slots.has_backlog:
             return 0.0
-        kept_at = min(self._slots.wake_at(), self._watch.wake_at(), self._maintenance.wake_at())
+        upkeep_at = min(self._slots.wake_at(), self._watch.wake_at(), self._maintenance.wake_at())
         wants = not self._shutdown and self._slots.free and not self._slots.lined_up
         if self._full_disk.is_there:
-            return min(kept_at, self._full_disk.try_at)
+            return min(upkeep_at, self._full_disk.try_at)
         if self._collector and not self._shutdown:
             return self._collector.gather_until
         if self._collector or (wants and self._exchanger.is_hungry):
             return 0.0
         due_at = self._exchanger.due_at if wants else self._slots.valid_until
-        return min(kept_at, due_at, self._exchanger.wake_at())
+        return min(upkeep_at, due_at, self._exchanger.wake_at())

@@ -144,3 +144,13 @@ def test_any_row_is_read_or_refused(row: dict[str, Any]) -> None:
     assert set(job.unmapped) <= set(row)
     assert job.duration_ms is None or 0 <= job.duration_ms < 2**63
     assert ("other" in job.unmapped) == (row.get("other") not in (None, ""))
+
+
+def test_a_row_has_the_names_that_a_job_is_enqueued_by() -> None:
+    """A time limit and a time to wait for by any of them; of a delay nobody knows since when it counts: it is reported."""
+    for name in ("run_at", "at", "run_at_us"):
+        run_at = told({name: 1_893_456_000_000_000}).request.run_at
+        assert isinstance(run_at, datetime)
+        assert time_us(run_at) == 1_893_456_000_000_000
+    assert [told({name: 90}).request.timeout for name in ("timeout", "timeout_s")] == [90, 90]
+    assert told({"delay": 5, "delay_s": 6}).unmapped == {"delay": 5, "delay_s": 6}
