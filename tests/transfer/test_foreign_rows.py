@@ -147,7 +147,7 @@ def test_any_row_is_read_or_refused(row: dict[str, Any]) -> None:
 
 
 def test_a_row_has_the_names_that_a_job_is_enqueued_by() -> None:
-    """A time limit and a time to wait for by any of them; of a delay nobody knows since when it counts: it is reported."""
+    """Each is taken but a delay, of which nobody knows since when it counts: that is reported."""
     for name in ("run_at", "at", "run_at_us"):
         run_at = told({name: 1_893_456_000_000_000}).request.run_at
         assert isinstance(run_at, datetime)
