@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from .core.progress import Progress
     from .core.times import Duration
     from .engine import streamed_writer
     from .engine.writer import Writer
@@ -116,6 +117,7 @@ class Queue(Actions, Directories, Deprecated):
         clock: Clock | None = None,
         environ: Mapping[str, str] | None = None,
         stream: EventStream | None = None,
+        progress: Progress | None = None,
     ) -> Queue:
         """Open the queue in a directory, made on first use unless `create` is False or `read_only` is True.
 
@@ -128,6 +130,7 @@ class Queue(Actions, Directories, Deprecated):
             clock: What tells the time.
             environ: Where QUEUECTL_MAX_RETRIES and the like count; this process's environment unless given.
             stream: What orders the events, where this directory is one of several nodes' that share a log.
+            progress: Called with how many events are done, and of how many, as views of an older release are made anew.
 
         Raises NoQueue, NotAQueue, NewerFormat or StoreError.
         """
@@ -135,7 +138,7 @@ class Queue(Actions, Directories, Deprecated):
         try:
             if layout.is_outdated(store):
                 with Store.open(store.path, create=False) as writable:
-                    rebuild.bring_up_to_date(writable)
+                    rebuild.bring_up_to_date(writable, progress)
             _check_end_of_log(store)
             who = check_text("actor", actor or host.user_at_host())
             cause = host.run_of(store.path) if cause is None else cause

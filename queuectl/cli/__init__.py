@@ -5,3 +5,14 @@ INTERRUPTED = 130
 
 KILLED = 128
 """What the exit code of what a signal ended begins from."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came while something went on that ends by it as by Ctrl-C."""
+
+    code = KILLED + 15
+
+
+def code_of_interrupt(error: KeyboardInterrupt) -> int:
+    """Return the exit code of what Ctrl-C or SIGTERM ended."""
+    return error.code if isinstance(error, Terminated) else INTERRUPTED

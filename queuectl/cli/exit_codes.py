@@ -12,7 +12,7 @@ from typing import TextIO, TypeVar
 import click
 
 from ..errors import InvalidInput, QueuectlError, Unusable, WaitTimeout
-from . import INTERRUPTED
+from . import code_of_interrupt
 from .output.format import escape
 
 REFUSED = 1
@@ -111,8 +111,8 @@ def guarded() -> Iterator[None]:
     except click.ClickException as error:
         hint(f"Error: {escape(_in_one_line(error))}")
         raise click.exceptions.Exit(REFUSED if _is_of_file(error) else error.exit_code) from None
-    except KeyboardInterrupt:
-        raise click.exceptions.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt as error:
+        raise click.exceptions.Exit(code_of_interrupt(error)) from None
     except BrokenPipeError:
         discard(sys.stdout)
         raise click.exceptions.Exit(0) from None

@@ -70,6 +70,7 @@ CODES = (
     ("124", "wait: the time ran out"),
     ("126, 127", "run --wait, logs --follow: the program may not be executed, or is not there"),
     ("130", "interrupted"),
+    ("143", "ended by SIGTERM"),
 )
 
 VERBS = tuple(verb for verbs in SECTIONS.values() for verb in verbs)

@@ -7,7 +7,7 @@ import gc
 import sys
 from os import environ
 
-from . import INTERRUPTED
+from . import code_of_interrupt
 
 OBJECTS_A_COLLECTION = 100_000
 """Imports make objects by the ten thousand and no garbage; Python's own 700 would look through them in vain."""
@@ -17,8 +17,8 @@ def main() -> None:
     """Run the command line on this process's arguments and exit."""
     try:
         _run()
-    except KeyboardInterrupt:  # it came outside of any verb
-        _end(INTERRUPTED)
+    except KeyboardInterrupt as error:  # it came outside of any verb
+        _end(code_of_interrupt(error))
     except SystemExit as end:
         _end(end.code)
 

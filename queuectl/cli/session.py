@@ -11,9 +11,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .. import Shrunk
+    from ..core.progress import Progress
     from ..history.past import Past
     from ..queue import Queue
     from .input.param_types import LogPoint
+    from .output.progress import Shown
+
+
+_LEFT = (
+    "{:,} events of the views of an older release made anew; the store is as it was; the next command begins that "
+    "anew, as queuectl migrate does"
+)
 
 
 class Session:
@@ -86,8 +94,26 @@ class Session:
         if self._queue is None:
             from ..queue import Queue
 
-            self._queue = Queue.open(self.path, create=create, read_only=read_only, actor=actor)
+            with ExitStack() as shown:
+                self._queue = Queue.open(
+                    self.path, create=create, read_only=read_only, actor=actor, progress=_migration(shown)
+                )
         return self._queue
+
+
+def _migration(shown: ExitStack) -> "Progress":
+    """Return what shows that the views of an older release are made anew, from the moment when that begins."""
+    bar: Shown | None = None
+
+    def done(done: int, total: int) -> None:
+        nonlocal bar
+        if bar is None:
+            from .output.progress import progress
+
+            bar = shown.enter_context(progress("Making the views", left=_LEFT.format))
+        bar.done(done, total)
+
+    return done
 
 
 pass_session = click.make_pass_decorator(Session)

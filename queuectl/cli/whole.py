@@ -19,10 +19,10 @@ def write_whole(name: str, *, directory: Path, force: bool) -> Iterator[IO[bytes
     target = Path(name)
     if kind := files.obstacle(target):
         raise StoreError(f"cannot write {name}: it is {kind}", hint=hints.in_place_of(kind))
-    if target.exists() and not force:
-        raise StoreError(f"cannot write {name}: it is there already", hint=hints.FORCE)
-    files.sweep_scratch(target.parent)
     try:
+        if target.exists() and not force:
+            raise StoreError(f"cannot write {name}: it is there already", hint=hints.FORCE)
+        files.sweep_scratch(target.parent)
         draft, is_named = files.scratch_path(target.parent), not files.is_below(target, directory)
         with files.whole_file(target, draft, is_named=is_named) as sink:
             yield sink

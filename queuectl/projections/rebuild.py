@@ -92,17 +92,19 @@ def rebuild(store: Store, *, swap: bool, progress: Progress | None = None, waits
         return _rebuild(store, swap, progress)
 
 
-def bring_up_to_date(store: Store) -> None:
+def bring_up_to_date(store: Store, progress: Progress | None = None) -> None:
     """Rebuild the views in this release's layout, unless another process is doing so: then wait for it."""
     with store.read() as txn:
-        is_empty = EventReader(txn).head() == 0
+        is_empty, stored = EventReader(txn).head() == 0, txn.count(LOG)
     if is_empty:
         with store.write() as txn:
             stamp(txn)
         return
+    if progress:
+        progress(0, stored)
     with store.sole(REPLAY_LOCK):
         if is_outdated(store):
-            _rebuild(store, True, None)
+            _rebuild(store, True, progress)
 
 
 def _rebuild(store: Store, swap: bool, progress: Progress | None) -> Rebuilt:

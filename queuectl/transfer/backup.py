@@ -65,7 +65,8 @@ def back_up(store: Store, file: str, *, force: bool, progress: PartProgress | No
         with _workshop(None) as shop:
             return _write(store, sys.stdout.buffer, shop, compression=None, progress=progress)
     target = Path(os.path.normpath(absolute(file)))  # symbolic links stay
-    _check_target(target, force)
+    with _told(target):
+        _check_target(target, force)
     with _workshop(target.parent, is_named=not is_below(target, store.path)) as shop:
         with _told(target), new_file(shop / "backup") as sink:
             done = _write(store, sink, shop, compression=_compression_of(target.suffix), progress=progress)

@@ -59,13 +59,13 @@ def sqlite_rows(file: str, tables: Sequence[str]) -> Iterator[ReadRows]:
 
 def _check_file(file: str) -> None:
     try:
-        kind = other_kind(file)
+        if kind := other_kind(file):
+            raise StoreError(f"cannot import {file}: it is {kind}; it is to be a SQLite file that can be read")
+        Path(file).open("rb").close()  # SQLite does not say why a file cannot be read
     except FileNotFoundError:
         raise StoreError(f"cannot import {file}: there is no such file") from None
     except own(OSError) as error:
         raise StoreError(f"cannot import {file}: {error.strerror}") from None
-    if kind:
-        raise StoreError(f"cannot import {file}: it is {kind}; it is to be a SQLite file that can be read")
 
 
 def _json_file(name: str, default: ForeignKind) -> Iterator[ForeignRow]:

@@ -11,12 +11,14 @@ import pytest
 
 from queuectl import Queue
 from queuectl.core.job_request import JobRequest
+from queuectl.store.store import REPLAY_LOCK, Store
 from tests.waiting import wait_until
 
 from .conftest import CommandLine
 from .tty import INTERRUPT, Terminal
 
 INTERRUPTED = 130
+TERMINATED = 143
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 
 
@@ -146,6 +148,58 @@ def test_demo_terminated(cli: CommandLine, tmp_path: Path) -> None:
         subprocess.run(["kill", str(terminal.process.pid)], check=True)
         assert terminal.end() == INTERRUPTED
     assert list(place.iterdir()) == []
+
+
+ENDS = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.name)
+def test_the_making_of_older_views(cli: CommandLine, end: signal.Signals) -> None:
+    """A verb that only reads, broken off while it brings the views up to date, says so; the next one does it anew."""
+    cli("enqueue", "a", "true")
+    with Store.open(cli.db, create=False) as store:
+        with store.write() as txn:
+            txn.put("meta", b"views", b"1")
+        with store.sole(REPLAY_LOCK):  # which that waits for
+            process = cli.spawn("list")
+            wait_until(lambda: is_open(process, cli.db / REPLAY_LOCK))
+            process.send_signal(end)
+            out, errors = process.communicate(timeout=20)
+    assert (process.returncode, out) == (ENDS[end], "")
+    assert errors.startswith(
+        "Interrupted: 0 events of the views of an older release made anew; the store is as it was; "
+    )
+    assert errors.count("\n") == 1
+    assert [job["id"] for job in cli.jobs()] == ["a"]
+    assert is_whole(cli)
+
+
+def is_open(process: "subprocess.Popen[str]", file: Path) -> bool:
+    """Whether a process has a file open."""
+    found = []
+    for each in Path(f"/proc/{process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found.append(each.readlink())
+    return file in found
+
+
+@pytest.mark.parametrize("words", ["replay", "backup FILE", "export FILE", "migrate"])
+def test_term_in_long_work(cli: CommandLine, tmp_path: Path, words: str) -> None:
+    """SIGTERM ends long work as Ctrl-C does, with a line and soon, also where there is no terminal."""
+    with cli.queue() as queue:
+        queue.enqueue_many([JobRequest("true")] * 100_000)
+    with Store.open(cli.db, create=False) as store, store.write() as txn:
+        if words == "migrate":
+            txn.put("meta", b"views", b"1")
+    process = cli.spawn(*words.replace("FILE", str(tmp_path / "file")).split())
+    wait_until(lambda: is_at_work(process, cli.db) or is_open(process, cli.db / REPLAY_LOCK))
+    process.send_signal(signal.SIGTERM)
+    out, errors = process.communicate(timeout=2)
+    assert (process.returncode, out) == (TERMINATED, "")
+    assert errors.startswith("Interrupted: ")
+    assert errors.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["q"]
+    assert cli.json("status")["jobs"]["pending"] == 100_000
 
 
 @pytest.mark.sampled(1)

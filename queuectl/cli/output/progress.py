@@ -3,13 +3,13 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from .. import KILLED
+from .. import Terminated
 from .format import duration, escape
 from .table import note
 
@@ -92,10 +92,10 @@ def progress(
 ) -> Iterator[Shown]:
     """Show a bar while something goes on, which is counted, in bytes or by the piece: its rate, and the time left.
 
-    `left` returns, of how much was done, what is to be said where Ctrl-C breaks it off: what there is now, and
-    what to do next. That is said whether there is a terminal or not.
+    `left` returns, of how much was done, what is to be said where Ctrl-C or SIGTERM breaks it off: what there is now,
+    and what to do next. That is said whether there is a terminal or not.
     """
-    with _bar(title, total, in_bytes=in_bytes) as shown:
+    with _ending_on_term(), _bar(title, total, in_bytes=in_bytes) as shown:
         try:
             yield shown
         except KeyboardInterrupt:
@@ -133,7 +133,7 @@ def _bar(title: str, total: int | None, *, in_bytes: bool) -> Iterator[Shown]:
     told = Told("", table_column=Column(no_wrap=True))
     columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=None), told)
     bar = Progress(*columns, console=console, transient=True, expand=True, speed_estimate_period=SPEED_OVER_S)
-    with _ending_on((signal.SIGTERM,)), bar:  # it hides the cursor
+    with bar:  # it hides the cursor
         yield Shown(bar, bar.add_task(title, total=total))
 
 
@@ -158,15 +158,14 @@ def _bytes(count: float) -> str:
 
 
 @contextmanager
-def _ending_on(numbers: Sequence[signal.Signals]) -> Iterator[None]:
-    """End as on Ctrl-C when told to by a signal, so that what was done to the terminal is undone."""
+def _ending_on_term() -> Iterator[None]:
+    """End by SIGTERM as by Ctrl-C, so that what there is now is said, and what was done to the terminal is undone."""
 
     def end(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(KILLED + number)
+        raise Terminated
 
-    before = {number: signal.signal(number, end) for number in numbers}
+    before = signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGTERM, before)
