@@ -278,7 +278,8 @@ def test_a_worker_is_stopped_on_a_full_disk(disk: Path, tmp_path: Path, start: S
             worker.signal(signal.SIGTERM)
             wait_until(lambda: "no space left" in worker.said())
             assert worker.process.poll() is None
-            worker.kill()
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                worker.signal(number)
             assert worker.exit_code() != 0
             assert "a: completed, but that could not be recorded" in worker.said()
         [recovered] = wait_until(lambda: queue.worker(queue.actor).recover().jobs)

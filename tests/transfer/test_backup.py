@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from queuectl import JobRequest, Queue
 from queuectl.errors import NewerFormat, StoreError
@@ -253,11 +254,26 @@ def test_a_backup_compressed_by_zstd_comes_back(lived: Path, tmp_path: Path) -> 
     for length in [4, 100, len(packed) - 5, *(chance.randrange(len(packed)) for _ in range(5))]:
         spoilt.write_bytes(packed[:length])
         assert f"cannot use {spoilt} as a backup" in refused(spoilt, tmp_path / "new")
+    content = unpacked(packed)
+    counting = content[: content.rindex(b"}\n") + 2]  # behind it there is only padding
+    told = 0
     for _ in range(10):
         changed = bytearray(packed)
         changed[chance.randrange(20, len(packed) - 20)] ^= 1 << chance.randrange(8)
         spoilt.write_bytes(changed)
-        assert f"cannot use {spoilt} as a backup" in refused(spoilt, tmp_path / "new")
+        if unpacked(changed, len(counting)) != counting:
+            assert f"cannot use {spoilt} as a backup" in refused(spoilt, tmp_path / "new")
+            told += 1
+    assert told > 5
+
+
+def unpacked(packed: bytes, count: int = -1) -> bytes:
+    """Return what was compressed, so many bytes of it; nothing where it is no longer to be read."""
+    try:
+        with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(packed)) as plain:
+            return plain.read(count)
+    except zstandard.ZstdError:
+        return b""
 
 
 def test_what_is_no_backup_is_refused(tmp_path: Path) -> None:
