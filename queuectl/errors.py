@@ -374,6 +374,7 @@ class WriteFailed(StoreError):
 
     def __init__(self, path: str, found: str, hint: str, *, is_full: bool = False) -> None:
         self.path = path
+        self.found = found
         self.is_full = is_full
         super().__init__(f"cannot write to the queue at {path}: {found}; nothing of this change was kept", hint=hint)
 

@@ -45,6 +45,7 @@ MOVE_TO_LOCAL_DISK: Final = "keep the queue in a directory on a local disk, and 
 NAME_QUEUE: Final = "name one with --db or QUEUECTL_DB"
 NEW_DIRECTORY: Final = "name a new directory (`queuectl --db NEW import FILE`)"
 STOP_WORKERS: Final = "stop the workers (`queuectl worker stop --wait`) and whatever else has it open, then try again"
+ROOM_FOR_A_WHILE: Final = "free some disk space there, or let TMPDIR name a directory with more, then try again"
 DELETE_SNAPSHOTS: Final = "free some disk space, or type `queuectl snapshot delete --all`"
 FORCE: Final = "--force replaces it"
 FORCE_OR_ELSEWHERE: Final = "--force replaces it and keeps it aside, --db names another place"

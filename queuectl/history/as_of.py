@@ -26,6 +26,7 @@ from ..store.event_reader import EventReader
 from ..store.store import Row, Store, Transaction
 from ..system.files import scratch_directory
 from ..system.interrupts import suppress_own
+from ..system.shortage import hindrance
 from . import snapshot_files
 from .snapshot_files import Snapshot
 
@@ -210,7 +211,9 @@ def _unpacked(found: Snapshot, scratch: Path | None) -> Store | None:
             if not snapshot_files.unpack_into(found, directory):
                 return None
             views = Store.passing(directory)
-    except (NotAQueue, StoreError):
+    except (NotAQueue, StoreError) as error:
+        if hindrance(error):  # it says nothing of the snapshot, which stays
+            raise
         return None
     with views.read() as txn:
         is_of_then = marks.get(txn, marks.APPLIED) == found.position

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..core.progress import Progress
-from ..errors import StoreError, Unusable
+from ..errors import StoreError, Unusable, WriteFailed
 from ..events.codec import decode_all
 from ..events.types import RETENTION_STREAM, Cancelled, Completed, Failed, Recorded, RetentionApplied
 from ..outputs import storage as outputs
@@ -54,9 +54,9 @@ def branch(store: Store, moment: Moment, into: Path, progress: Progress | None =
     retention let go up to the cut; StoreError where the disk takes no more.
     """
     into = absolute(into)
-    _check(into)
     _check_cut(store, moment)
     try:
+        _check(into)
         with scratch_directory(into.parent, is_named=not is_below(into, store.path)) as name:
             making = Path(name)
             with views_at(store, moment.position, scratch=into.parent) as made:
@@ -70,6 +70,8 @@ def branch(store: Store, moment: Moment, into: Path, progress: Progress | None =
             flush_all(making)
             _check(into)  # a rename would replace an empty directory
             rename(making, into)
+    except WriteFailed as error:  # in a directory that nobody named, and that is gone by now
+        raise StoreError(f"cannot make the queue {into}: {error.found}; nothing was made", hint=error.hint) from error
     except own(OSError) as error:
         raise StoreError(f"cannot make the queue {into}: {error.strerror or error}; nothing was made") from error
     return Branch(str(into), moment.position, moment.at_us, found, len(runs) - found)

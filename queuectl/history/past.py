@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import islice
 from types import TracebackType
 
+from .. import hints
 from ..core.due_times import DueTimes
 from ..core.job import Job, JobState, id_of
 from ..core.job_filter import Filter, one_filter, order_of
@@ -13,9 +14,11 @@ from ..core.progress import Progress
 from ..core.request import check_count, check_queue
 from ..core.results import Status, WorkerInfo
 from ..core.times import When
+from ..errors import StoreError, WriteFailed
 from ..projections.views import Views
 from ..queries import job_list, jobs
 from ..store.store import Store, Transaction
+from ..system.interrupts import own
 from .as_of import Moment, job_at, views_at
 
 
@@ -121,11 +124,26 @@ class Past:
     @contextmanager
     def _read(self) -> Iterator[Transaction]:
         if self._views is None:
-            self._views = self._opened.enter_context(views_at(self._store, self.moment.position, self._progress))
-            with self._views.write() as txn:
-                Views(txn).promote_to(self.moment.at_us)
+            self._views = self._made()
         with self._views.read() as txn:
             yield txn
+
+    def _made(self) -> Store:
+        """Return the views as they were, made now; raises StoreError where there is no room for them."""
+        try:
+            views = self._opened.enter_context(views_at(self._store, self.moment.position, self._progress))
+            with views.write() as txn:
+                Views(txn).promote_to(self.moment.at_us)
+        except WriteFailed as error:  # in a directory for a while, which nobody named
+            raise _cannot_make(self.moment, error.found) from error
+        except own(OSError) as error:
+            raise _cannot_make(self.moment, error.strerror or str(error)) from error
+        return views
+
+
+def _cannot_make(moment: Moment, found: str) -> StoreError:
+    told = f"cannot make the views of position {moment.position} among temporary files: {found}; the queue is as it was"
+    return StoreError(told, hint=hints.ROOM_FOR_A_WHILE)
 
 
 class PastDeadLetters:

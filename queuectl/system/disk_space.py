@@ -34,6 +34,7 @@ def is_out_of_room(directory: Path, code: int) -> bool:
     """
     if code in _NO_ROOM:
         return True
+    directory = directory if directory.exists() else directory.parent  # that of a store for a while is gone at once
     return code == errno.EIO and not (
         _has_free(directory) and _may_grow(directory / DATA_FILE) and _can_take(directory)
     )

@@ -16,7 +16,7 @@ from .. import hints
 from ..core.event_check import check_event
 from ..core.progress import PartProgress
 from ..display import named, shown
-from ..errors import CorruptLog, NewerFormat, StoreError
+from ..errors import CorruptLog, NewerFormat, StoreError, WriteFailed
 from ..events.codec import decode
 from ..events.hash_chain import GENESIS, Chain, link
 from ..events.types import Enqueued, Recorded
@@ -123,6 +123,9 @@ class _Lines:
         """Raise whatever goes wrong as one line, with the line it went wrong in."""
         try:
             yield
+        except WriteFailed as error:  # to a queue half made, whose directory nobody named
+            told = f"cannot import {self._name}: {error.found}; nothing was imported"
+            raise StoreError(told, hint=error.hint) from error
         except KeyError as error:
             raise StoreError(f"{self._where()} lacks {error}; nothing was imported") from None
         except CorruptLog as error:

@@ -181,6 +181,44 @@ def test_a_lock_file_without_room_is_no_damage(disk: Path, verb: str) -> None:
     assert "Sound" in say(disk, "verify", code=0)
 
 
+NO_ROOM = "no space left on the disk; "
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            "replay --until 19000 --into {disk}/new",
+            "cannot make the queue {disk}/new: " + NO_ROOM + "nothing was made; free",
+        ),
+        (
+            "list --as-of 19000",
+            "cannot make the views of position 19000 among temporary files: " + NO_ROOM + "the queue is",
+        ),
+        ("--db {disk}/new import {file}", "cannot import {file}: " + NO_ROOM + "nothing was imported; free"),
+    ],
+    ids=["replay --into", "--as-of", "import"],
+)
+def test_what_found_no_room_is_called_as_it_was_typed(disk: Path, tmp_path: Path, words: str, told: str) -> None:
+    """No directory that nobody named is in the message; the one that is wanted is, and nothing is left behind."""
+    path, file = tmp_path / "long", tmp_path / "export"
+    with Queue.open(path) as queue:
+        queue.enqueue_many(["true"] * 20_000)
+        with file.open("wb") as sink:
+            queue.admin.export(sink.write)
+    filler = disk / "filler"
+    filler.write_bytes(bytes(3_500_000))
+    typed = [word.format(disk=disk, file=file) for word in words.split()]
+    command = [sys.executable, "-m", "queuectl", *([] if typed[0] == "--db" else ["--db", str(path)]), *typed]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env=os.environ | {"TMPDIR": str(disk)}
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: " + told.format(disk=disk, file=file))
+    assert done.stderr.count("\n") == 1
+    assert [each.name for each in disk.iterdir()] == ["filler"]
+
+
 @contextmanager
 def filled(queue: Queue) -> Iterator[None]:
     """Fill a queue's disk to its last page, and what is free within its file, for a while."""
