@@ -48,6 +48,15 @@ class MemoryStream:
         with self._lock:
             return len(self._messages)
 
+    def be_quiet(self) -> None:
+        """Have no more faults."""
+        self._chaos = None
+
+    def payloads(self) -> list[bytes]:
+        """Return all messages, whatever the faults."""
+        with self._lock:
+            return list(self._messages)
+
     def _taken(self, batch: Sequence[Message], *, whole: bool) -> list[Published | Outrun]:
         late = [self._is_late(message) for message in batch]
         told: list[Published | Outrun] = []

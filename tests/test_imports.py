@@ -68,7 +68,7 @@ HOMES = {  # library -> the modules that know it
 }
 WRITERS = {  # what changes the log -> the modules that import it
     "store.event_writer": "engine.writer",
-    "store.log_rows": "transfer.import_log history.branch retention.compact",
+    "store.log_rows": "transfer.import_log history.branch engine.leaving_streams",
 }
 WRITES = {"append", "put", "put_many", "delete", "delete_many"}
 PURE = "events.types events.codec events.append core.job core.commands core.retry core.decider"

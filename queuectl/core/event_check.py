@@ -195,5 +195,7 @@ def _fits(kind: type, name: str, value: Any) -> bool:
 def _check_retention(position: int, event: RetentionApplied) -> None:
     word = event.archive.rpartition("/")[2].partition("-")[0]
     is_named = word.isascii() and word.isdigit() and len(word) <= 18 and 0 < int(word) <= position
+    if odd := [name for name in event.names if name != RETENTION_STREAM and not name.startswith(WORKER_STREAM)]:
+        raise CorruptLog(position, f"it lets stream {odd[0][:60]!r} go, which always stays")
     if not is_named or event.upto > position:
         raise CorruptLog(position, f"it names {event.archive[:60]!r}, up to {event.upto}, as an archive segment")

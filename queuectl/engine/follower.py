@@ -4,17 +4,20 @@ So whatever reads a queue reads here, locally, also while the stream is out of r
 follow: they take turns by the store's write lock, and what one has adopted the others find.
 """
 
+from collections.abc import Sequence
 from time import monotonic, sleep
 from typing import Final
 
 from ..errors import StoreError
 from ..events.append import Append
 from ..events.event_stream import EventStream, from_payload
-from ..events.types import Enqueued
+from ..events.types import Enqueued, Recorded, Removed, RetentionApplied
+from ..outputs import storage
 from ..store import adopted
 from ..store.store import Store
 from ..system import wakeup
 from ..system.clock import Clock
+from .leaving_streams import meant_by
 from .writer import EmbeddedSession, EmbeddedWriter
 
 MESSAGES_AT_ONCE: Final = 1_000
@@ -63,22 +66,32 @@ class Follower:
         return reached
 
     def _adopt(self, messages: list[tuple[int, bytes]]) -> int:
+        removed: list[int] = []
         with self._writer.session() as session:
             reached = adopted.last(session.txn)
             for sequence, payload in messages:
                 if sequence > reached:  # another process may have adopted some meanwhile
-                    self._append(session, payload)
+                    events = from_payload(payload)
+                    self._append(session, events)
                     reached = sequence
                     adopted.note(session.txn, sequence, session.log.head())
+                    removed += [int(each.stream) for each in events if isinstance(each.event, Removed)]
+            storage.forget(session.txn, removed)
+        storage.remove_files(self._store.path, removed)
         wakeup.ring(self._store.path)
         return reached
 
     @staticmethod
-    def _append(session: EmbeddedSession, payload: bytes) -> None:
-        events = from_payload(payload)
+    def _append(session: EmbeddedSession, events: Sequence[Recorded]) -> None:
+        if not events:  # a guard: it moves its subject on, so that nobody adds to a job that retention lets go
+            return
         first = events[0]
         stream = first.stream
         before = session.views.removed(first.event.spec.id) if isinstance(first.event, Enqueued) else stream
         expected = 0 if before is None else session.log.version(before)
         batch = [Append(stream, expected, tuple(each.event for each in events), first.reason)]
-        session.append(batch, at_us=first.at_us, actor=first.actor, cause=first.cause, whole=True)
+        if isinstance(first.event, RetentionApplied):
+            session.views.flush()
+            session.let_go(batch, meant_by(session.txn, first.event), at_us=first.at_us, actor=first.actor)
+        else:
+            session.append(batch, at_us=first.at_us, actor=first.actor, cause=first.cause, whole=True)

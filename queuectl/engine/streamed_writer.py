@@ -21,6 +21,7 @@ from ..store.store import Store, Transaction
 from ..system.clock import Clock
 from ..system.scope import scope
 from .follower import Follower
+from .leaving_streams import LeavingStream
 from .log_clock import anchored_us, now_us
 from .writer import Appended
 
@@ -49,6 +50,10 @@ class StreamedWriter:
             yield session
         finally:
             session.close()
+
+    def catch_up(self) -> None:
+        """Adopt what the stream has by now."""
+        self.follower.catch_up()
 
     def publish(self, batch: Sequence[Message], *, whole: bool) -> list[Published | Outrun]:
         """Publish messages, again where no answer came; raises StoreError where none ever comes."""
@@ -125,10 +130,14 @@ class StreamedSession:
             lost.append((each.append, Conflict(each.append.stream, each.message.expected, answer.actual)))
         return Appended(jobs, lost)
 
+    def let_go(self, batch: Sequence[Append], going: Sequence[LeavingStream], *, at_us: int, actor: str) -> Appended:
+        """Publish what retention says as a whole with the guards; the follower drops what goes, here as elsewhere."""
+        return self.append(batch, at_us=at_us, actor=actor, cause=0, whole=True)
+
     def _message(self, append: Append, *, at_us: int, actor: str, cause: int) -> _Sent:
         stream, expected, events, reason = append
         job = self.views.job(stream) if isinstance(stream, int) and stream != NEW_STREAM else None
-        first = events[0]
+        first = events[0] if events else None
         job_id = first.spec.id if isinstance(first, Enqueued) else job.id if job is not None else ""
         subject = subject_of(stream, job_id)
         payload = to_payload(stream, events, at_us=at_us, actor=actor, reason=reason, cause=cause)
@@ -141,7 +150,7 @@ class StreamedSession:
     def _after(self, sent: _Sent, sequence: int) -> Job | None:
         """Return a job as it was after an append, whatever came since."""
         end, job = adopted.position_of(self.txn, sequence), sent.job
-        if not isinstance(sent.append.stream, int):
+        if not isinstance(sent.append.stream, int) or not sent.append.events:
             return None
         for position in range(end - len(sent.append.events) + 1, end + 1):
             job = evolve(job, self.log.at(position))

@@ -25,10 +25,12 @@ from ..events.types import (
     CONFIG_STREAM,
     ENVIRONMENT_STREAM,
     NEW_STREAM,
+    RETENTION_STREAM,
     WORKER_STREAM,
     EnvironmentKept,
     Event,
     JobSpec,
+    RetentionApplied,
     Value,
     WorkerStopped,
 )
@@ -42,6 +44,7 @@ from ..system import wakeup
 from ..system.clock import Clock
 from ..system.scope import scope
 from .decisions import Decided, JobOrder, Refusal, decide_all
+from .leaving_streams import LeavingStream
 from .log_clock import now_us
 from .writer import Appended, EmbeddedWriter, Session, Writer
 
@@ -316,6 +319,19 @@ class Unit:
             if not appended.lost:
                 return True
         raise appended.lost[0][1]
+
+    def let_go(self, event: RetentionApplied, going: Sequence[LeavingStream]) -> bool:
+        """Append what retention says and drop the streams that go; returns False where one has moved on meanwhile.
+
+        The last event of each job that goes is compared, without one more: so nobody who decided on the job as it was
+        can add to it once it is gone. To one that was removed nobody can, and its id may have another job by now.
+        """
+        of_jobs = [(each, each.stream) for each in going if isinstance(each.stream, int)]
+        there = self.views.jobs([number for _, number in of_jobs])
+        guarded = (each for each, job in zip(of_jobs, there, strict=True) if job is not None)
+        batch = [Append(number, each.last, ()) for each, number in guarded]
+        batch.append(Append(RETENTION_STREAM, self.log.version(RETENTION_STREAM), (event,), self._reason))
+        return not self._session.let_go(batch, going, at_us=self.now_us, actor=self._actor).lost
 
     def end_worker(self, worker: str, why: str) -> bool:
         """Record that a worker ended, unless someone did already; returns whether."""

@@ -14,12 +14,14 @@ from .. import hints
 from ..core.job import Job
 from ..errors import Conflict, StoreError
 from ..events.append import Append
+from ..events.types import RetentionApplied
 from ..projections.views import Views
 from ..store.event_reader import EventReader
 from ..store.event_writer import EventWriter
 from ..store.store import Store, Transaction
 from ..system.clock import Clock
 from ..system.scope import scope
+from .leaving_streams import LeavingStream, expunge
 from .log_clock import anchored_us
 
 JOBS_AT_ONCE: Final = 10_000
@@ -68,6 +70,9 @@ class Session(Protocol):
     def append(self, batch: Sequence[Append], *, at_us: int, actor: str, cause: int, whole: bool) -> Appended:
         """Append to several streams and apply it; `whole`: all of it or none."""
 
+    def let_go(self, batch: Sequence[Append], going: Sequence[LeavingStream], *, at_us: int, actor: str) -> Appended:
+        """Append what retention says, last in a batch that also guards each job that goes, and drop what goes."""
+
     def catch_up(self) -> bool:
         """Read what others have appended by now; returns whether that was more than was read before."""
 
@@ -92,6 +97,9 @@ class Writer(Protocol):
 
     def session(self) -> AbstractContextManager[Session]:
         """Open a session; what it appended is kept at its end, at the latest."""
+
+    def catch_up(self) -> None:
+        """Have in the store what others have appended by now."""
 
 
 class EmbeddedSession:
@@ -126,6 +134,14 @@ class EmbeddedSession:
             ) from error
         return Appended(self.views.apply(recorded))
 
+    def let_go(self, batch: Sequence[Append], going: Sequence[LeavingStream], *, at_us: int, actor: str) -> Appended:
+        """Append what retention says, and drop what goes, in the same transaction."""
+        appended = self.append(batch, at_us=at_us, actor=actor, cause=0, whole=True)
+        [event] = batch[-1].events
+        assert isinstance(event, RetentionApplied), "retention says what goes"
+        expunge(self.txn, self.views, going, event.upto)
+        return appended
+
     def catch_up(self) -> bool:
         """Return False: nobody else writes meanwhile."""
         return False
@@ -149,6 +165,9 @@ class EmbeddedWriter:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+
+    def catch_up(self) -> None:
+        """Do nothing: what others append is in the store with their commit."""
 
     @scope
     def session(self) -> Iterator[EmbeddedSession]:

@@ -265,9 +265,9 @@ class RetentionApplied(Frozen):
     """Jobs that had ended left the views and the log: their events lie in a sealed archive segment.
 
     It speaks of the jobs numbered above `after`, up to and with `through`, whose last event is not
-    after `upto` and that have ended, `keep_dead` leaving the dead ones; and of old events of workers
-    and of retention, where `after` is 0. `removed` events went. `chain` is the digest of the log's chain
-    at `upto`; `archive` names the segment and `sha256` is its file's.
+    after `upto` and that have ended, `keep_dead` leaving the dead ones; and of the streams of `names`, those of
+    workers whole and of retention itself what it supersedes; an older release named none. `removed` events went.
+    `chain` is the digest of the log's chain at `upto`; `archive` names the segment and `sha256` is its file's.
     """
 
     upto: int
@@ -278,6 +278,7 @@ class RetentionApplied(Frozen):
     archive: str = field(name="arc")
     sha256: bytes = field(name="sha")
     keep_dead: bool = field(default=False, name="dead")
+    names: tuple[str, ...] = ()
 
 
 JobEvent: TypeAlias = (

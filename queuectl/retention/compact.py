@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from ..display import shown
+from ..engine.leaving_streams import LeavingStream
 from ..engine.unit_of_work import Engine
 from ..errors import CompactBusy, InvalidInput, StoreError
 from ..events.codec import unpack_envelope
 from ..events.types import RETENTION_STREAM, RetentionApplied
 from ..outputs import storage
-from ..projections import archives, children
-from ..projections.views import Views
-from ..store import log_rows
+from ..projections import archives
 from ..store.directory import COMPACT_LOCK, lock
 from ..store.event_reader import EventReader, stream_key
 from ..store.store import Row, Store, Transaction, key_of
@@ -31,13 +30,12 @@ from .archived_history import origin_of
 from .policy import (
     ChosenStreams,
     Compacted,
-    LeavingStream,
     Limits,
     Rule,
     check_streams,
     counted,
     next_streams,
-    superseded,
+    superseded_rows,
 )
 from .segment import BlockEntry, Header, Piece, Segment, SegmentWriter
 
@@ -78,6 +76,7 @@ class Retention:
 
     def steps(self) -> Generator[Compacted, None, None]:
         """Do all of it; yields step by step what went so far. Raises CompactBusy or StoreError."""
+        self._engine.writer.catch_up()
         through: bytes | None = b""
         while through is not None:
             with lock(self._store.path / COMPACT_LOCK, wait=False) as is_ours:
@@ -109,7 +108,7 @@ class Retention:
             yield self.done
         if through is None and (events or self.done.events):
             old: list[Row] = []
-            for rows in superseded(self._store, self._rule.upto, self._name):
+            for rows in superseded_rows(self._store, self._rule.upto, self._name):
                 old += rows
                 yield self.done
             if old:
@@ -128,9 +127,26 @@ class Retention:
         self.done = self.done._replace(segments=(*self.done.segments, str(path)))
         half = (begin + end) // 2
         for part in parts:
-            gone = self._cut(part.going, header, f"{self._name}/{path.name}", digest) if part.going else []
+            try:
+                gone = self._cut(part.going, header, f"{self._name}/{path.name}", digest) if part.going else []
+            except CompactBusy:
+                self._discard_unused(path, digest)
+                raise
             self.done = counted(self.done, ChosenStreams(gone, part.through))
             yield self.done._replace(position=half + (self.done.position - begin) // 2)
+
+    def _check_next(self, txn: Transaction, header: Header, digest: bytes) -> None:
+        """Raise CompactBusy where another node of a shared log has sealed a segment since this one was begun."""
+        last = archives.last(txn)
+        if last is not None and last.sha256 not in (header.previous, digest):
+            raise CompactBusy(str(self._store.path))
+
+    def _discard_unused(self, path: Path, digest: bytes) -> None:
+        """Remove a segment that no event names; what it holds is in the log."""
+        with self._store.read() as txn:
+            last = archives.last(txn)
+        if last is None or last.sha256 != digest:
+            path.unlink()
 
     def _prepare(self) -> Header:
         """Make the directory, clear it of what an interrupted compact left, and give the next segment's header."""
@@ -182,18 +198,20 @@ class Retention:
         """Archive and drop what was chosen and has not moved on, in one transaction; returns what went."""
         rule = self._rule
         with self._engine.unit(actor=self._actor, reason=self._reason) as unit:
+            self._check_next(unit.txn, header, digest)
             going = [each for each in chosen if _is_as_it_was(unit.txn, each)]
             if not going:
                 return []
             numbers = [each.stream for each in going if isinstance(each.stream, int)]
             after, through = (numbers[0] - 1, numbers[-1]) if numbers else (rule.upto, rule.upto)
             removed = sum(len(each.rows) for each in going)
+            names = tuple(each.stream for each in going if isinstance(each.stream, str))
             event = RetentionApplied(
-                rule.upto, after, through, removed, header.chain, segment, digest, keep_dead=rule.keep_dead
+                rule.upto, after, through, removed, header.chain, segment, digest, rule.keep_dead, names
             )
-            unit.append_named(RETENTION_STREAM, lambda: (event,))
-            unit.local(lambda txn: _delete(txn, unit.views, going, numbers))
-            unit.local(lambda txn: log_rows.set_cut(txn, header.cut, header.origin))
+            if not unit.let_go(event, going):
+                raise CompactBusy(str(self._store.path))
+            unit.local(lambda txn: storage.forget(txn, numbers))
         storage.remove_files(self._store.path, numbers)
         return going
 
@@ -214,15 +232,6 @@ def _is_as_it_was(txn: Transaction, going: LeavingStream) -> bool:
     if going.stream == RETENTION_STREAM:
         return True  # what goes of it is not its end
     return txn.get(STREAMS, stream_key(going.stream)) == key_of(going.last)
-
-
-def _delete(txn: Transaction, views: Views, going: Sequence[LeavingStream], numbers: Sequence[int]) -> None:
-    rows = [key for each in going for key, _ in each.rows]
-    log_rows.remove(txn, rows, [stream_key(each.stream) for each in going if each.stream != RETENTION_STREAM])
-    storage.forget(txn, numbers)
-    jobs = [each for each in going if isinstance(each.stream, int)]
-    born = [children.row(each.cause, int(each.stream)) for each in jobs if each.cause]
-    views.forget([(each.id, int(each.stream)) for each in jobs], born)
 
 
 def _outputs(store: Store, numbers: Sequence[int]) -> Iterator[Piece | None]:

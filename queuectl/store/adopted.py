@@ -17,9 +17,10 @@ def last(txn: Transaction) -> int:
 
 
 def note(txn: Transaction, sequence: int, position: int) -> None:
-    """Note that the events of a message end at a position."""
+    """Note that the log ends at a position with a message; one without events leaves it where it was."""
     txn.put(TABLE, _OF_SEQUENCE + key_of(sequence), key_of(position))
-    txn.put(TABLE, _OF_POSITION + key_of(position), key_of(sequence))
+    if txn.get(TABLE, _OF_POSITION + key_of(position)) is None:
+        txn.put(TABLE, _OF_POSITION + key_of(position), key_of(sequence))
 
 
 def node(txn: Transaction) -> str | None:

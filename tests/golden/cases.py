@@ -96,6 +96,14 @@ CASES: dict[str, Recorded] = {
     "retention_applied-full": Recorded(
         14, AT_US, "retention", 3, "ann@host", RetentionApplied(9, 4, 8, 5, OUT.sha256, "1-9.seg", ERR.sha256, True)
     ),
+    "retention_applied-full-names": Recorded(
+        14,
+        AT_US,
+        "retention",
+        3,
+        "ann@host",
+        RetentionApplied(9, 4, 8, 5, OUT.sha256, "1-9.seg", ERR.sha256, True, ("worker:w1", "retention")),
+    ),
     "edited": Recorded(16, AT_US, 1, 8, "ann@host", Edited(priority=5)),
     "edited-full": Recorded(
         16,

@@ -11,12 +11,25 @@ from typing import Any
 
 import pytest
 
-from queuectl import Captured, Job, JobRequest, Queue, QueuectlError, Result
+from queuectl import Captured, Job, JobNotFound, JobRequest, Queue, QueuectlError, Result
 from queuectl.core.job_filter import filter_of
 from queuectl.engine import streamed_writer, writer
+from queuectl.engine.streamed_writer import StreamedSession
 from queuectl.errors import CorruptLog, IllegalTransition, StoreError
+from queuectl.events.append import with_tokens
 from queuectl.events.event_stream import Message, Outrun, Published, from_payload, to_payload
-from queuectl.events.types import Cancelled, Claimed, Completed, Enqueued, Failed, Recorded, Released, Removed
+from queuectl.events.types import (
+    Cancelled,
+    Claimed,
+    Completed,
+    Enqueued,
+    Event,
+    Failed,
+    Recorded,
+    Released,
+    Removed,
+    RetentionApplied,
+)
 from queuectl.projections import marks
 from queuectl.projections.views import Views
 from queuectl.store.event_writer import EventWriter
@@ -49,6 +62,7 @@ class Nodes:
         self.held: list[list[Job]] = [[] for _ in range(count)]
         self.claimed: list[int] = []
         self.told: Counter[str] = Counter()
+        self.verbs = VERBS if seed % 2 else [*VERBS, Nodes.compact, Nodes.compact]
 
     def open(self, n: int) -> Queue:
         directory = self.directory / f"node{n}"
@@ -62,7 +76,7 @@ class Nodes:
     def step(self) -> None:
         """Do something at random on one of the nodes."""
         n = self.random.randrange(len(self.queues))
-        verb = self.random.choice(VERBS)
+        verb = self.random.choice(self.verbs)
         try:
             verb(self, n)
         except QueuectlError as error:
@@ -114,6 +128,9 @@ class Nodes:
 
     def configure(self, n: int) -> None:
         self.queues[n].admin.config_set("max_retries", self.random.randrange(5))
+
+    def compact(self, n: int) -> None:
+        self.queues[n].admin.compact(older_than_s=self.random.choice([1, 5]), keep_dead=self.random.random() < 0.3)
 
     # What workers do
 
@@ -193,29 +210,43 @@ class Nodes:
 
     def check_events(self, queue: Queue) -> None:
         """Hold the log to what was promised: no claim of what is held, and whoever won a claim was told so."""
+        times = [recorded.at_us for recorded in queue.events()]
+        assert times == sorted(times)
         holds: dict[int | str, int] = {}
-        times, claims = [], []
+        claims, links = [], {}
         lives: dict[str, int | str] = {}
         removals: dict[int | str, int] = {}
-        for recorded in queue.events():
-            times.append(recorded.at_us)
-            if isinstance(recorded.event, Claimed):
-                assert recorded.stream not in holds
-                holds[recorded.stream] = recorded.position
-                claims.append(recorded.position)
-            elif isinstance(recorded.event, Enqueued):
-                earlier = lives.get(recorded.event.spec.id)
-                assert recorded.prev == (removals[earlier] if earlier else 0), "a life links to the one before it"
-                lives[recorded.event.spec.id] = recorded.stream
-            elif isinstance(recorded.event, Removed):
-                removals[recorded.stream] = recorded.position
-            elif isinstance(recorded.event, Completed | Failed | Released | Cancelled) and recorded.event.token:
-                assert holds.pop(recorded.stream) == recorded.event.token
-        assert times == sorted(times)
+        whole = list(self.published())
+        for position, stream, event in whole:
+            if isinstance(event, Claimed):
+                assert stream not in holds
+                holds[stream] = position
+                claims.append(position)
+            elif isinstance(event, Enqueued):
+                earlier = lives.get(event.spec.id)
+                links[position] = removals.get(earlier, 0) if earlier else 0
+                lives[event.spec.id] = stream
+            elif isinstance(event, Removed):
+                removals[stream] = position
+            elif isinstance(event, Completed | Failed | Released | Cancelled) and event.token:
+                assert holds.pop(stream) == event.token
         assert sorted(self.claimed) == claims
+        if not any(isinstance(event, RetentionApplied) for _, _, event in whole):
+            born = {each.position: each.prev for each in queue.events() if isinstance(each.event, Enqueued)}
+            assert born == links, "a life links to the one before it"
         with queue._store.read() as txn:
             assert txn.count("ids") == txn.count("jobs"), "an id has one live job"
         assert not [what for what in self.told if "Conflict" in what or "StoreError" in what]
+
+    def published(self) -> Iterator[tuple[int, int | str, Event]]:
+        """Yield each event of the stream with its position and its stream of the log, those let go too."""
+        position = 0
+        for payload in self.stream.payloads():
+            recorded = from_payload(payload)
+            begun = position + 1
+            for each, event in zip(recorded, with_tokens([one.event for one in recorded], position), strict=True):
+                position += 1
+                yield position, each.stream or begun, event
 
 
 VERBS: list[Callable[[Nodes, int], None]] = [
@@ -304,7 +335,17 @@ def alone(one: Recorded) -> bytes:
     return to_payload(one.stream, [one.event], **told)
 
 
+def _let_go_unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    append = StreamedSession.append
+    monkeypatch.setattr(
+        StreamedSession,
+        "append",
+        lambda self, batch, **options: append(self, [each for each in batch if each.events], **options),
+    )
+
+
 MUTANTS = [
+    _let_go_unguarded,
     _set_without_comparing,
     _take_an_id_twice,
     _compare_by_number,
@@ -324,9 +365,27 @@ def test_a_broken_door_is_found(mutate: Callable[[pytest.MonkeyPatch], None], mo
 
 
 def live(times: int) -> None:
-    """Let nodes live so many times, and check each."""
+    """Let nodes live so many times, and check each; before that what comes about seldom."""
+    test_nobody_adds_to_a_job_that_another_node_has_let_go()
     for seed in range(times):
         with some_nodes(seed, skew_s=-7.0) as nodes:
             for _ in range(STEPS):
                 nodes.step()
             nodes.check()
+
+
+def test_nobody_adds_to_a_job_that_another_node_has_let_go() -> None:
+    """A node that is behind finds the job gone, and the log goes on everywhere."""
+    with some_nodes(0) as nodes:
+        here, there = nodes.queues
+        nodes.stream.be_quiet()
+        here.enqueue("true", id="a")
+        here.cancel("a")
+        there._engine.writer.catch_up()
+        nodes.clocks[0].advance(60)
+        assert here.admin.compact(older_than_s=1).jobs == 1
+        assert there.job("a").state == "cancelled"
+        with pytest.raises(JobNotFound):
+            there.retry("a")
+        assert there.enqueue("true", id="a").number == 4
+        nodes.check()
