@@ -1,6 +1,6 @@
 """A log with something of everything in it, and ways to damage it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -88,13 +88,14 @@ def rewritten(rows: list[Row], position: int, **changes: Any) -> list[Row]:
     return [*rows[: position - 1], (key_of(position), sealed(position, envelope)), *rows[position:]]
 
 
-def rechained(rows: list[Row]) -> list[Row]:
-    """Return a log whose kept digests are all made to fit."""
+def rechained(rows: list[Row], *, keeps: Callable[[int], bool] | None = None) -> list[Row]:
+    """Return a log whose kept digests are all made to fit; `keeps` says which positions keep one, if not the same."""
     digest, found = bytes(32), []
     for position, (key, value) in enumerate(rows, 1):
         envelope = msgpack.unpackb(value[4:])
-        if "h" in envelope:
-            value = sealed(position, envelope | {"h": digest})
+        kept = envelope.pop("h", None)
+        is_to_keep = kept is not None if keeps is None else keeps(position)
+        value = sealed(position, envelope | ({"h": digest} if is_to_keep else {}))
         digest = sha256(digest + value).digest()
         found.append((key, value))
     return found

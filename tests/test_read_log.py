@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from queuectl.events.hash_chain import KEPT_EVERY
 from tests.cli.conftest import CommandLine, cli
 from tests.logs import fill, replace, rewritten, rows_of
 
@@ -58,10 +59,11 @@ def test_it_finds_what_is_damaged(filled: CommandLine) -> None:
     """A flipped byte, a gap and a rewritten event are named."""
     rows = rows_of(filled.db)
     key, value = rows[9]
+    kept = len(rows) // KEPT_EVERY * KEPT_EVERY
     for damaged, position in (
         ([*rows[:9], (key, value[:-1] + bytes([value[-1] ^ 1])), *rows[10:]], 10),
         (rows[:19] + rows[20:], 20),
-        (rewritten(rows, len(rows) - 1, a="nobody"), len(rows)),
+        (rewritten(rows, kept - 1, a="nobody"), kept),
     ):
         replace(filled.db, damaged)
         done = read(filled.db)

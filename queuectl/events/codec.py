@@ -95,6 +95,9 @@ StoredEvent = tuple[bytes, bytes]
 
 EVENT_NAMES: tuple[str, ...] = tuple(layout.name for layout in LAYOUTS)
 
+_DIGEST_FIELD: Final = b"\xa1h\xc4\x20"
+"""What stands before a digest that an event keeps: the key `h`, and that 32 bytes follow."""
+
 _BY_TYPE: Mapping[type[Any], Layout] = {layout.type: layout for layout in LAYOUTS}
 _BY_NAME: Mapping[str, Layout] = {layout.name: layout for layout in LAYOUTS}
 
@@ -148,16 +151,13 @@ def name_of_type(kind: type[Any]) -> str:
     return _BY_TYPE[kind].name
 
 
-def encode(recorded: Recorded, key: bytes, chain: bytes | None = None) -> bytes:
-    """Turn a recorded event into the bytes stored under `key`, its position in 8 bytes.
-
-    `chain` is the digest of the log before it, where the event is to keep that.
-    """
-    return encode_all(((key, recorded),), chain)[0][1]
+def encode(recorded: Recorded, key: bytes) -> bytes:
+    """Turn a recorded event into the bytes stored under `key`, its position in 8 bytes."""
+    return encode_all(((key, recorded),))[0][1]
 
 
-def encode_all(batch: Iterable[tuple[bytes, Recorded]], chain: bytes | None = None) -> list[tuple[bytes, bytes]]:
-    """Turn recorded events, each with its key, into rows of the log; each keeps `chain`, if any, as encode() does."""
+def encode_all(batch: Iterable[tuple[bytes, Recorded]]) -> list[StoredEvent]:
+    """Turn recorded events, each with its key, into rows of the log, none of which keeps a digest."""
     keys: list[bytes] = []
     envelopes: list[Envelope] = []
     for key, each in batch:
@@ -170,7 +170,7 @@ def encode_all(batch: Iterable[tuple[bytes, Recorded]], chain: bytes | None = No
                 stream = None
         keys.append(key)
         envelopes.append(
-            Envelope(each.at_us, name, version, each.actor, event, stream, each.prev, each.reason, each.cause, chain)
+            Envelope(each.at_us, name, version, each.actor, event, stream, each.prev, each.reason, each.cause)
         )
     payloads = zip(keys, pack_all(envelopes), strict=True)
     return [(key, with_checksum(key, payload)) for key, payload in payloads]
@@ -178,6 +178,12 @@ def encode_all(batch: Iterable[tuple[bytes, Recorded]], chain: bytes | None = No
 
 def with_checksum(key: bytes, payload: bytes) -> bytes:
     """Return an event's bytes as they are stored under a key."""
+    return crc32(payload, crc32(key)).to_bytes(4, "big") + payload
+
+
+def with_digest(key: bytes, value: bytes, digest: bytes) -> bytes:
+    """Return the stored bytes of an event, which keeps none, with the digest of the log before it as its last field."""
+    payload = bytes((value[4] + 1,)) + value[5:] + _DIGEST_FIELD + digest  # the first byte has the number of fields
     return crc32(payload, crc32(key)).to_bytes(4, "big") + payload
 
 

@@ -1,18 +1,23 @@
 """The hash chain over stored events: what was written can not be changed afterwards without showing.
 
 The digest at position n is SHA-256 of the digest at n - 1 followed by the stored bytes of event n.
-The last event of each batch appended keeps the digest before it, so that the chain goes on from the
-last event alone. Pure; knows nothing of storage.
+Each event whose position is a multiple of KEPT_EVERY keeps the digest before it, and no other does: the
+same events have the same bytes however they were batched. Events of earlier releases keep it at the end
+of each batch, or nowhere, and are read all the same. Pure; knows nothing of storage.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import Final
 
-from .codec import header_of
+from .codec import StoredEvent, encode_all, header_of, with_digest
+from .types import Recorded
 
 GENESIS: Final = bytes(32)
 """The digest at position 0."""
+
+KEPT_EVERY: Final = 16
+"""An event keeps the digest before it where its position is a multiple of this: part of the format."""
 
 
 def link(before: bytes, value: bytes) -> bytes:
@@ -30,6 +35,21 @@ def link_all(before: bytes, values: Iterable[bytes]) -> bytes:
 def kept_by(key: bytes, value: bytes) -> bytes | None:
     """Return the digest before an event, where the event keeps it; raises CorruptLog."""
     return header_of(key, value).h
+
+
+def encode_chained(events: Sequence[Recorded], before: Callable[[], bytes]) -> list[StoredEvent]:
+    """Return the rows of events that follow each other in the log, with the digest in those that are to keep it.
+
+    `before` returns the digest before the first of them; it is called only where one of them keeps its own.
+    """
+    rows = encode_all([(each.position.to_bytes(8, "big"), each) for each in events])
+    digest, linked = None, 0
+    for index in range(-events[0].position % KEPT_EVERY, len(rows), KEPT_EVERY):
+        digest = link_all(before() if digest is None else digest, [value for _, value in rows[linked:index]])
+        key, value = rows[index]
+        rows[index] = key, with_digest(key, value, digest)
+        linked = index
+    return rows
 
 
 class Chain:

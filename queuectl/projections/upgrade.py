@@ -11,10 +11,10 @@ from typing import NamedTuple
 from ..core.progress import Progress
 from ..errors import NewerFormat
 from ..events.codec import decode
-from ..events.hash_chain import kept_by
+from ..events.hash_chain import KEPT_EVERY, kept_by
 from ..store.data_file import Peeked, peek
 from ..store.store import Store
-from ..store.tables import VERSION_OF_VIEWS
+from ..store.tables import CUT, VERSION_OF_VIEWS
 from .layout import VIEWS_VERSION, is_outdated
 from .rebuild import rebuild
 
@@ -28,7 +28,7 @@ class Migrated(NamedTuple):
 
 def needed(path: Path) -> Migrated:
     """Return what is to be done, writing nothing; raises NewerFormat, NoQueue, NotAQueue or StoreError."""
-    found = peek(path)
+    found = peek(path, KEPT_EVERY)
     steps: list[str] = []
     notes: list[str] = []
     if found.missing:
@@ -39,7 +39,7 @@ def needed(path: Path) -> Migrated:
     if views < VIEWS_VERSION:
         steps.append(f"make the views anew from the log: they are of version {views}, this release's {VIEWS_VERSION}")
     if not _is_anchored(found):
-        notes.append("the hash chain begins with the next event; events so far keep no digest, and need none")
+        notes.append("the hash chain begins with the events to come; those so far keep no digest, and need none")
     return Migrated(steps, notes)
 
 
@@ -53,7 +53,8 @@ def migrate(path: Path, *, progress: Progress | None = None) -> Migrated:
 
 
 def _is_anchored(found: Peeked) -> bool:
-    if found.last is None:
-        return True
-    decode(*found.last)  # refuses what a newer release wrote
-    return kept_by(*found.last) is not None
+    """Whether the hash chain is kept already, or is yet to be as in any young log."""
+    if found.latest:
+        decode(*found.latest[0])  # refuses what a newer release wrote
+    is_young = len(found.latest) < KEPT_EVERY
+    return is_young or CUT in found.meta or any(kept_by(*row) is not None for row in found.latest)

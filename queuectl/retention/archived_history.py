@@ -55,7 +55,7 @@ def origin_of(txn: Transaction, path: Path) -> bytes:
         with suppress(BadSegment):  # of which those tell who read it
             sealed = archive.found([place]).get(last.sequence) if last is not None else None
             header = None if sealed is None else _header(sealed, _stamp(sealed))
-            if header is not None and header.origin != origin and header.chain == log.digest_at(cut):
+            if header is not None and header.origin != origin and header.chain == log.digest(cut):
                 raise StoreError(
                     f"the queue at {path} is damaged: the archive segment {sealed} is its own, and `origin` in its "
                     "table `meta` is another's",

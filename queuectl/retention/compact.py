@@ -156,7 +156,7 @@ class Retention:
             log, last, origin = EventReader(txn), archives.last(txn), origin_of(txn, home)
             cut = max(log.cut(), self._rule.upto)
             header = Header(origin, last.sequence + 1 if last else 1, last.sha256 if last else NONE_BEFORE, cut, b"")
-            header = header._replace(chain=log.digest_at(cut))
+            header = header._replace(chain=log.digest(cut))
         archive.tidy(self._directory, origin, header.sequence - 1, self._is_in_log)
         return header
 

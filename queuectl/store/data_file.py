@@ -5,8 +5,9 @@ For those who do not keep it open; whoever works with it has an `environment`.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import lmdb
 
@@ -19,7 +20,7 @@ from ..system.shortage import hindrance
 from .directory import advice_on, check_new, hold_files, refuse_irregular
 from .half_made import holds_nothing, refuse_lost
 from .lmdb_file import opened_file
-from .tables import check_format, checked_meta, refuse_lost_tables, table_names
+from .tables import LOG, check_format, checked_meta, refuse_lost_tables, table_names
 
 
 def faults(path: Path) -> list[str]:
@@ -69,15 +70,18 @@ def check_length(path: Path, env: lmdb.Environment) -> None:
 
 
 class Peeked(NamedTuple):
-    """What an environment holds: rows of `meta`, the last row of `log`, and the tables it lacks."""
+    """What an environment holds: rows of `meta`, the last rows of `log`, last first, and the tables it lacks."""
 
     meta: dict[bytes, bytes]
-    last: tuple[bytes, bytes] | None
+    latest: list[tuple[bytes, bytes]]
     missing: list[str]
 
 
-def peek(path: Path) -> Peeked:
-    """Look into an environment without writing anything; raises NoQueue, NotAQueue, NewerFormat or StoreError."""
+def peek(path: Path, latest: int) -> Peeked:
+    """Look into an environment without writing anything, for the `latest` rows of its log among others.
+
+    Raises NoQueue, NotAQueue, NewerFormat or StoreError.
+    """
     refuse_irregular(path)
     if not exists(path / DATA_FILE):
         check_new(path)
@@ -93,10 +97,13 @@ def peek(path: Path) -> Peeked:
             check_format(env, path, None)
             with env.begin() as txn:
                 there = set(txn.cursor().iternext(values=False))
-            rows, last = checked_meta(env, path, None)
+            rows, _ = checked_meta(env, path, None)
+            log = env.open_db(LOG.encode(), create=False)
+            with env.begin() as txn:
+                found: Any = list(islice(txn.cursor(log).iterprev(), latest))
         missing = [name for name in table_names() if name.encode() not in there]
         refuse_lost_tables(rows.get(b"tables", b""), len(missing), path)
-        return Peeked(rows, last, missing)
+        return Peeked(rows, found, missing)
     finally:
         if held is not None:
             held.let_go()

@@ -10,7 +10,7 @@ from itertools import islice
 
 from ..errors import CorruptLog
 from ..events.codec import decode, header_of
-from ..events.hash_chain import GENESIS, kept_by, link, link_all
+from ..events.hash_chain import GENESIS, KEPT_EVERY, kept_by, link_all
 from ..events.types import RETENTION_STREAM, Claimed, Enqueued, Recorded, Removed, RetentionApplied, Stream
 from .store import Row, Transaction, key_of
 from .tables import CUT, LOG, META, ORIGIN, STREAMS
@@ -24,11 +24,9 @@ class EventReader:
 
     def __init__(self, txn: Transaction) -> None:
         self._txn = txn
-        self._tail = last = txn.last(LOG)
+        last = txn.last(LOG)
         self._head = int.from_bytes(last[0], "big") if last else 0
-        tail = header_of(*last) if last else None
-        self.last_at_us = tail.t if tail else 0
-        self._kept = tail.h if tail else GENESIS  # the digest that the last event keeps, of all before it
+        self.last_at_us = header_of(*last).t if last else 0
 
     def head(self) -> int:
         """Return the position of the last event."""
@@ -46,34 +44,38 @@ class EventReader:
         return position
 
     def digest(self, position: int | None = None) -> bytes:
-        """Return the chain's digest at a position, or at the head."""
-        # At most a batch, unless the log was begun by a release that kept no digests in its events.
-        behind: list[Row] = []
-        below = None if position is None else key_of(position + 1)
-        for key, value in self._txn.scan_back(LOG, below):
-            behind.append((key, value))
+        """Return the chain's digest at a position, or at the head; at the cut where that is beyond it.
+
+        Raises CorruptLog where an event is missing that it takes, or the one that keeps a digest is damaged.
+        """
+        cut, end = self.cut(), self._head if position is None else position
+        first = max(end - end % KEPT_EVERY, cut + 1)
+        rows = self.stored(first - 1, max(end - first + 1, 0))
+        digest = kept_by(*rows[0]) if rows else None
+        if digest is None and first > cut + 1:
+            return self._digest_by_batch(end, cut)
+        return link_all(digest or self._digest_at(cut), [value for _, value in rows])
+
+    def _digest_by_batch(self, end: int, cut: int) -> bytes:
+        """Return digest() of events that an earlier release wrote: the last of each batch keeps one, or none does."""
+        behind: list[bytes] = []
+        for key, value in islice(self._txn.scan_back(LOG, key_of(end + 1)), end - cut):
+            behind.append(value)
             if (digest := kept_by(key, value)) is not None:
                 break
         else:
-            digest = GENESIS
-        return link_all(digest, [value for _, value in reversed(behind)])
+            digest = self._digest_at(cut)
+        return link_all(digest, reversed(behind))
 
-    def digest_at(self, position: int) -> bytes:
-        """Return the chain's digest at a position, or at the cut where that is beyond it.
-
-        The position must be the last of its batch, as the last one of a moment is.
-        """
-        start, digest = self.cut(), GENESIS
-        if start:
-            applied = self.at(self.version(RETENTION_STREAM)).event
-            assert isinstance(applied, RetentionApplied), "nothing else belongs to that stream"
-            digest = applied.chain
-        if position <= start:
-            return digest
-        row = (key_of(position), self._stored(position))
-        if (kept := kept_by(*row)) is not None:
-            return link(kept, row[1])
-        return link_all(digest, (value for _, value in self._txn.scan(LOG, key_of(start + 1), key_of(position + 1))))
+    def _digest_at(self, cut: int) -> bytes:
+        """Return the chain's digest at the cut, which the last retention event has."""
+        if not cut:
+            return GENESIS
+        last = self.version(RETENTION_STREAM)
+        applied = self.at(last).event if last else None
+        if not isinstance(applied, RetentionApplied):
+            raise CorruptLog(cut, "events up to here may be missing, but no retention event says so")
+        return applied.chain
 
     def is_claim(self, position: int) -> bool:
         """Return whether the event at a position is a claim."""
@@ -138,7 +140,7 @@ class EventReader:
 
     def origin(self) -> bytes:
         """Return what tells this log from others: the chain's digest at position 1, kept once events may be missing."""
-        return self._txn.get(META, ORIGIN) or self.digest_at(1)
+        return self._txn.get(META, ORIGIN) or self.digest(1)
 
     def read_back(self, below: int) -> Iterator[Recorded]:
         """Yield the events below a position, last first; raises CorruptLog as read() does."""

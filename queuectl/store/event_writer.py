@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from ..errors import Conflict
 from ..events.append import Append, with_tokens
-from ..events.codec import encode_all
-from ..events.hash_chain import link, link_all
+from ..events.hash_chain import encode_chained
 from ..events.types import NEW_STREAM, Recorded
 from .event_reader import EventReader, stream_key, stream_of_key
 from .store import Row
@@ -42,10 +41,8 @@ class EventWriter(EventReader):
         if expected:
             self._check_versions(expected)
         if recorded:
-            rows = self._chained(recorded)
-            self._txn.append(LOG, rows)
+            self._txn.append(LOG, encode_chained(recorded, self.digest))
             self._txn.put_many(STREAMS, sorted([(key, end.to_bytes(8, "big")) for key, end in ends.items()]))
-            self._tail = rows[-1]
             self._head, self.last_at_us = position, at_us
         return recorded
 
@@ -57,12 +54,3 @@ class EventWriter(EventReader):
             for key, version in expected:
                 if (last := known.get(key, _NO_VERSION)) != version:
                     raise Conflict(stream_of_key(key), int.from_bytes(version, "big"), int.from_bytes(last, "big"))
-
-    def _chained(self, batch: Sequence[Recorded]) -> list[Row]:
-        """Return the rows of a batch, the last with the digest of all before it."""
-        tail, kept = self._tail, self._kept
-        digest = self.digest() if kept is None else link(kept, tail[1]) if tail else kept
-        keys = [recorded.position.to_bytes(8, "big") for recorded in batch]
-        rows = encode_all(zip(keys[:-1], batch[:-1], strict=True))
-        self._kept = digest = link_all(digest, [value for _, value in rows])
-        return rows + encode_all([(keys[-1], batch[-1])], digest)

@@ -267,9 +267,9 @@ class _Import:
     def _finish(self, header: dict[str, Any], end: dict[str, Any]) -> Exported:
         with self._store.write() as txn:
             log = EventReader(txn)
-            digest = log.digest().hex()
             if end["cut"]:
                 self._set_cut(txn, end["cut"], bytes.fromhex(end["origin"]))
+            digest = log.digest().hex()
             # A rebuild promotes as far as the live views are: that gives the rows of the queue exported.
             soon_us = max(log.last_at_us, time.time_ns() // 1000) + LATE_US
             promoted_us = whole_number(header.get("promoted_us", 0), "promoted_us", most=soon_us)

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from queuectl import Queue
 from queuectl.errors import InvalidInput, NoQueue
 from queuectl.events.append import Append
-from queuectl.events.hash_chain import link
+from queuectl.events.hash_chain import KEPT_EVERY, link
 from queuectl.events.types import Enqueued, Recorded, Removed, RetentionApplied
 from queuectl.integrity import data_file_check, log_check, verify_task
 from queuectl.integrity.verify import Verified, verify
@@ -177,7 +177,16 @@ def test_a_swapped_pair(path: Path) -> None:
 
 
 def test_a_rewritten_event(path: Path) -> None:
-    """One whose checksum was made to match is named, alone where it was appended alone."""
+    """One whose checksum was made to match is named as one between two that keep the digest."""
+    kept = len(rows_of(path)) // KEPT_EVERY * KEPT_EVERY
+    replace(path, rewritten(rows_of(path), kept - 1, a="nobody"))
+    report = verify(path)
+    assert [(each.position, each.until) for each in report.problems] == [(kept - KEPT_EVERY, kept)]
+
+
+def test_a_rewritten_event_of_an_earlier_release(path: Path) -> None:
+    """Where each event was appended alone, and so kept the digest, it is named alone."""
+    replace(path, rechained(rows_of(path), keeps=lambda _: True))
     last = len(rows_of(path))
     replace(path, rewritten(rows_of(path), last - 1, a="nobody"))
     report = verify(path)

@@ -9,7 +9,7 @@ from hypothesis.stateful import invariant, rule
 
 from queuectl import JobNotFound, Recorded
 from queuectl.events.codec import decode
-from queuectl.events.hash_chain import GENESIS, link
+from queuectl.events.hash_chain import GENESIS, KEPT_EVERY, kept_by, link
 from queuectl.events.types import RETENTION_STREAM, RetentionApplied
 from queuectl.projections import counts
 from queuectl.projections.views import Views
@@ -82,6 +82,9 @@ class RetentionMachine(QueueMachine):
             last = log.version(RETENTION_STREAM)
             event = log.at(last).event if last else None
             cut = log.cut()
+            assert log.digest() == (digests or [GENESIS])[-1]
+        keeping = {position: kept for position, row in enumerate(sorted(found.items()), 1) if (kept := kept_by(*row))}
+        assert keeping == {n: digests[n - 2] for n in range(KEPT_EVERY, len(digests) + 1, KEPT_EVERY)}
         assert (event is None) == (cut == 0)
         if isinstance(event, RetentionApplied):
             assert event.chain == digests[cut - 1]

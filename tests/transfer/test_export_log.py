@@ -228,7 +228,8 @@ def test_a_gap_that_retention_did_not_leave_is_refused(queue: Queue, tmp_path: P
     completed(queue, "gone")
     queue.clear(all=True)
     completed(queue, "kept")
-    cancelled(queue, "last")
+    for number in range(4):
+        cancelled(queue, f"later{number}")
     queue.close()
     with Store.open(queue.path, create=False) as store, store.write() as txn:
         for position in range(1, 6):
