@@ -47,6 +47,10 @@ class Kind(NamedTuple):
     made: Callable[[Any], Any] | None = None
 
 
+IN_UTF8: Final = "text that UTF-8 can hold"
+"""What is wanted where a text has bytes that are no UTF-8, or half characters."""
+
+
 def is_text(value: object) -> bool:
     """Return whether a value is a text, and one that UTF-8 can write."""
     if not isinstance(value, str):
@@ -312,10 +316,10 @@ def checked(function: Callable[..., T]) -> Callable[..., T]:
     def call(*given: Any, **named: Any) -> T:
         for value, (name, kind) in zip(given, in_order, strict=False):
             if kind is not None and not kind.holds(value):
-                raise InvalidInput(name, _found(value), kind.words)
+                raise InvalidInput(name, _found(value), _wanted(kind, value))
         for name, value in named.items():
             if (kind := kinds.get(name)) is not None and not kind.holds(value):
-                raise InvalidInput(name, _found(value), kind.words)
+                raise InvalidInput(name, _found(value), _wanted(kind, value))
         for name, place, make in makers:
             if name in named:
                 named[name] = make(named[name])
@@ -337,6 +341,11 @@ def check_methods(cls: type, called: str) -> None:
             setattr(cls, name, type(method)(checked(method.__func__)))
         elif hasattr(method, "__code__"):
             setattr(cls, name, checked(method))
+
+
+def _wanted(kind: Kind, value: object) -> str:
+    """Return what would do in place of a value; of a text that is refused for its characters alone, that."""
+    return IN_UTF8 if isinstance(value, str) and kind.holds("") and not is_text(value) else kind.words
 
 
 def _found(value: object) -> str:

@@ -17,7 +17,7 @@ from ..display import shown
 from ..errors import InvalidInput
 from ..events.types import Command, JobSpec
 from ..system.interrupts import own
-from .argument_kinds import SLOTS, is_slots
+from .argument_kinds import IN_UTF8, SLOTS, is_slots
 from .inherited_env import DIGEST_BYTES, Inheritance
 from .job import JobState
 from .job_request import JobRequest
@@ -203,7 +203,7 @@ def check_text(field: str, text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InvalidInput(field, shown(text[:40]), "valid UTF-8") from None
+        raise InvalidInput(field, shown(text[:40]), IN_UTF8) from None
     return text
 
 
@@ -369,5 +369,6 @@ def _size(field: str, text: str) -> int:
         return len(text)
     try:
         return len(text.encode(errors="surrogateescape"))
-    except UnicodeEncodeError:
-        raise InvalidInput(field, shown(text[:40]), "text, or bytes as os.fsdecode gives them") from None
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(text[error.start]):04x}"  # bytes that are not UTF-8, which a system has in names, are no such
+        raise InvalidInput(field, shown(text[:40]), f"text that UTF-8 can hold ({half} is half a character)") from None

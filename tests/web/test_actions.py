@@ -32,7 +32,7 @@ def test_a_job_is_enqueued_with_the_keys_of_the_command_line(dashboard: Dashboar
         ({"command": "true", "odd": 1}, 400, "key: found 'odd'"),
         ({"command": "true", "priority": "high"}, 400, "priority"),
         ({"command": "true", "reason": 7}, 400, "reason"),
-        ({"command": "x\ud800"}, 400, "text, or bytes as os.fsdecode gives them"),
+        ({"command": "x\ud800"}, 400, "text that UTF-8 can hold (\\ud800 is half a character)"),
         ({"command": "x" * 70_000}, 400, "at most 65,536"),
         ({"id": "there", "command": "true"}, 409, "a job of that id exists"),
         ([], 400, "a JSON object"),
