@@ -47,11 +47,11 @@ def request_of(request: JobRequest | Mapping[str, Any] | str, *, now_us: int) ->
     """Return a request, from one, from a mapping with the keys of the JSON form, or from a shell line."""
     if isinstance(request, JobRequest):
         return request
-    if isinstance(request, Mapping):
-        return request_from_mapping(request, now_us=now_us)
-    if not isinstance(request, str):
+    if isinstance(request, str):
+        return request_of_fields(request)
+    if not isinstance(request, Mapping):
         raise InvalidInput("request", shown_with_kind(request), "a JobRequest, a mapping or a text")
-    return JobRequest(request)
+    return request_from_mapping(request, now_us=now_us)
 
 
 def _read_text(key: str, value: Any) -> str:

@@ -182,15 +182,13 @@ class Unit:
         any_removed = self.txn.count(removed.TABLE) > 0
         known = ids.taken(self.txn, [spec.id for index, spec in enumerate(specs) if index in generated])
         for index, spec in enumerate(specs):
-            job_id, number = spec.id, None
-            if index not in generated:
-                number = ids.find(self.txn, job_id)
-            else:
+            job_id = spec.id
+            if index in generated:
                 while job_id in taken or job_id in known:
                     job_id = self._clock.job_ids(1)[0]
                     spec = replace(spec, id=job_id)
                     known |= ids.taken(self.txn, [job_id])
-            if number is not None or job_id in taken:
+            elif (number := ids.find(self.txn, job_id)) is not None or job_id in taken:
                 if skip_existing:
                     continue
                 job = None if number is None else self.views.job(number) or next(jobs.each(self.txn, [number]))

@@ -173,11 +173,11 @@ def encode_all(batch: Iterable[tuple[bytes, Recorded]]) -> list[StoredEvent]:
             Envelope(each.at_us, name, version, each.actor, event, stream, each.prev, each.reason, each.cause)
         )
     payloads = zip(keys, pack_all(envelopes), strict=True)
-    return [(key, with_checksum(key, payload)) for key, payload in payloads]
+    return [(key, crc32(payload, crc32(key)).to_bytes(4, "big") + payload) for key, payload in payloads]
 
 
 def with_checksum(key: bytes, payload: bytes) -> bytes:
-    """Return an event's bytes as they are stored under a key."""
+    """Return a payload as it is stored under a key; encode_all says the same in place, once an event."""
     return crc32(payload, crc32(key)).to_bytes(4, "big") + payload
 
 
