@@ -4,6 +4,7 @@ A test module for a log subclasses EventLogContract and gives it a fixture `log`
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Protocol
 
 import pytest
@@ -13,6 +14,7 @@ from queuectl.events.append import OF_ITS_CLAIM, Append
 from queuectl.events.types import (
     CONFIG_STREAM,
     NEW_STREAM,
+    Cancelled,
     Claimed,
     ConfigChanged,
     Enqueued,
@@ -26,10 +28,11 @@ from queuectl.events.types import (
 )
 from tests.decider_spec import typed
 
-JOB = Enqueued(JobSpec("job1", "true"))
+JOB, OTHER = (Enqueued(JobSpec(job_id, "true")) for job_id in ("job1", "job2"))
 CLAIMED = Claimed("w1", 30)
 RENEWED = Renewed(2, 60)
-REMOVED = Removed("completed")
+CANCELLED = Cancelled()
+REMOVED = Removed("cancelled")
 SET = ConfigChanged("max_retries", None, 5)
 
 
@@ -62,9 +65,12 @@ class EventLog(Protocol):
         """Return the position of a stream's last event, 0 when it has none."""
 
 
+_numbers = count()
+
+
 def new(*events: Event, expected: int = 0) -> Append:
-    """Begin a job."""
-    return Append(NEW_STREAM, expected, events or (JOB,))
+    """Begin a job: of an id that no other has, unless the events say which."""
+    return Append(NEW_STREAM, expected, events or (Enqueued(JobSpec(f"new{next(_numbers)}", "true")),))
 
 
 def append(log: EventLog, *batch: Append, at_us: int = 1000) -> list[Recorded]:
@@ -99,9 +105,9 @@ class EventLogContract:
 
     def test_append_gives_what_is_read_later(self, log: EventLog) -> None:
         """The events as recorded are those that a reader gets, in order."""
-        recorded = append(log, new(JOB, CLAIMED), new()) + append(log, Append(3, 3, (CLAIMED,)))
+        recorded = append(log, new(JOB, CLAIMED), new(OTHER)) + append(log, Append(3, 3, (CLAIMED,)))
         assert list(log.read()) == recorded
-        assert events_of(recorded) == typed([JOB, CLAIMED, JOB, CLAIMED])
+        assert events_of(recorded) == typed([JOB, CLAIMED, OTHER, CLAIMED])
 
     def test_read_begins_behind_a_position_and_stops_at_the_limit(self, log: EventLog) -> None:
         """`after` itself is left out, and no more than `limit` events come."""
@@ -140,7 +146,8 @@ class EventLogContract:
 
     def test_an_event_without_its_claim_keeps_its_token(self, log: EventLog) -> None:
         """Only in the append of a claim is a token filled in."""
-        append(log, new(JOB, CLAIMED), Append(1, 2, (RENEWED, Started(OF_ITS_CLAIM, 1, "host", 7))))
+        append(log, new(JOB, CLAIMED))
+        append(log, Append(1, 2, (RENEWED, Started(OF_ITS_CLAIM, 1, "host", 7))))
         assert [each.event.token for each in log.read(2) if isinstance(each.event, Renewed | Started)] == [2, 0]
 
     @pytest.mark.parametrize("expected", [0, 1, 3, 99])
@@ -169,7 +176,7 @@ class EventLogContract:
 
     def test_a_batch_goes_to_many_streams(self, log: EventLog) -> None:
         """One batch carries several events for each of several streams, in the order given."""
-        append(log, new(), new())
+        append(log, new(), new(JOB))
         append(log, Append(2, 2, (CLAIMED, RENEWED)), Append(1, 1, (CLAIMED, RENEWED)), new())
         assert [each.stream for each in log.read(2)] == [2, 2, 1, 1, 7]
         assert events_of(log.read_stream(2)) == typed([JOB, CLAIMED, RENEWED])
@@ -186,13 +193,13 @@ class EventLogContract:
 
     def test_a_job_is_linked_to_the_earlier_one_of_its_id(self, log: EventLog) -> None:
         """A new stream that expects an earlier one's end keeps it as its past; the earlier one stays as it was."""
-        append(log, new(JOB, REMOVED))
+        append(log, new(JOB, CANCELLED, REMOVED))
         append(log, new())
-        [recorded] = append(log, new(expected=2))
-        assert (recorded.stream, recorded.prev) == (4, 2)
-        assert [each.position for each in log.read_stream(4)] == [1, 2, 4]
-        assert [each.position for each in log.read_stream(1)] == [1, 2]
-        assert log.version(1) == 2
+        [recorded] = append(log, new(JOB, expected=3))
+        assert (recorded.stream, recorded.prev) == (5, 3)
+        assert [each.position for each in log.read_stream(5)] == [1, 2, 3, 5]
+        assert [each.position for each in log.read_stream(1)] == [1, 2, 3]
+        assert log.version(1) == 3
 
     def test_named_streams_are_apart(self, log: EventLog) -> None:
         """Each named stream has a version of its own, and mixes with no job's number."""

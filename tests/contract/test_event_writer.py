@@ -9,7 +9,7 @@ from queuectl.errors import CorruptLog
 from queuectl.store.event_reader import EventReader
 from queuectl.store.event_writer import EventWriter
 from queuectl.store.store import Store, key_of
-from tests.contract.event_log import JOB, EventLogContract, append, new
+from tests.contract.event_log import JOB, OTHER, EventLogContract, append, new
 
 
 class TestEventWriter(EventLogContract):
@@ -27,7 +27,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     """Yield a store of two events."""
     with Store.open(tmp_path / "queue", create=True) as store:
         with store.write() as txn:
-            append(EventWriter(txn), new(), new(), at_us=5000)
+            append(EventWriter(txn), new(JOB), new(OTHER), at_us=5000)
         yield store
 
 
@@ -36,9 +36,9 @@ def test_what_was_committed_is_there_when_opened_again(store: Store) -> None:
     store.close()
     with Store.open(store.path, create=False) as again, again.write() as txn:
         log = EventWriter(txn)
-        [third] = append(log, new(), at_us=1)
+        [third] = append(log, new(JOB), at_us=1)
         assert (third.position, third.at_us, log.version(2)) == (3, 5000, 2)
-        assert [each.event for each in log.read()] == [JOB] * 3
+        assert [each.event for each in log.read()] == [JOB, OTHER, JOB]
 
 
 def test_what_was_not_committed_never_was(store: Store) -> None:
