@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from hashlib import file_digest, sha256
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import IO, Final, NamedTuple
 
 from .. import hints
 from ..errors import StoreError
 from ..store.directory import advice_on, lock
 from ..store.store import Store
-from ..system.files import make_private, new_file, whole_file
+from ..system.files import make_private, new_file, open_private, whole_file
 from ..system.interrupts import own, suppress_own
 from ..system.queue_files import DATA_FILE, MAKING, SNAPSHOTS
 from ..system.untrusted import json_object, position_of, whole_number
@@ -65,7 +65,7 @@ def read(queue_path: Path, position: int) -> Snapshot | None:
     """Return the snapshot of a position, None where there is none that can be read."""
     path = _file_of(queue_path, position)
     try:
-        with path.open("rb") as file:
+        with _opened(path) as file:
             header = json_object(file.readline(_HEADER_BYTES))
         if header["format"] != FORMAT or header["position"] != position:
             return None
@@ -76,12 +76,17 @@ def read(queue_path: Path, position: int) -> Snapshot | None:
         return None
 
 
+def _opened(path: Path) -> IO[bytes]:
+    """Open a snapshot; raises OSError where that is no regular file, as a pipe that would be waited for."""
+    return os.fdopen(open_private(path, os.O_RDONLY), "rb")
+
+
 def unpack_into(snapshot: Snapshot, directory: Path) -> bool:
     """Write the store in a snapshot into a directory; returns whether the content was what was written."""
     import zstandard  # here and below: a worker, which only asks what there is, has no use for them
 
     try:
-        with snapshot.path.open("rb") as file:
+        with _opened(snapshot.path) as file:
             start = len(file.readline(_HEADER_BYTES))
             if file_digest(file, "sha256").digest() != snapshot.sha256:
                 return False

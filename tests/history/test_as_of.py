@@ -168,6 +168,26 @@ def test_snapshots_are_made_where_they_are_missing(long_queue: Queue) -> None:
     assert [each.position for each in long_queue.admin.make_snapshots() or ()] == [long_queue.log.head()]
 
 
+@pytest.mark.parametrize("kind", ["a pipe", "a link"])
+def test_a_snapshot_that_is_no_file_is_replaced(long_queue: Queue, tmp_path: Path, kind: str) -> None:
+    """A named pipe is not waited for, and a link not followed: both are passed over, and the snapshot is made again."""
+    long_queue.admin.make_snapshots(with_head=False)
+    with long_queue.as_of(25) as then:
+        right = then.jobs(), then.status()
+    path = files(long_queue)[1]
+    path.rename(tmp_path / "precious")
+    if kind == "a pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(tmp_path / "precious")
+    with long_queue.as_of(25) as then:
+        assert (then.jobs(), then.status()) == right
+    long_queue.admin.make_snapshots(with_head=False)
+    assert path.is_file()
+    assert not path.is_symlink()
+    assert (tmp_path / "precious").exists()
+
+
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("how", ["cut", "flipped", "header", "other views", "foreign", "renamed", "not one"])
 def test_a_snapshot_that_is_not_right_is_replaced(long_queue: Queue, how: str) -> None:
