@@ -10,9 +10,10 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import file_digest, sha256
+from io import BufferedReader
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from .. import hints
 from ..errors import StoreError
@@ -76,7 +77,7 @@ def read(queue_path: Path, position: int) -> Snapshot | None:
         return None
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> BufferedReader:
     """Open a snapshot; raises OSError where that is no regular file, as a pipe that would be waited for."""
     return os.fdopen(open_private(path, os.O_RDONLY), "rb")
 
