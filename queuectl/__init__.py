@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .core.job_filter import Filter as Filter
     from .core.job_request import JobRequest as JobRequest
     from .core.results import Acted as Acted
+    from .core.results import Blocker as Blocker
     from .core.results import Bulk as Bulk
     from .core.results import Captured as Captured
     from .core.results import Cause as Cause
@@ -92,8 +93,8 @@ _HOMES = {
     "api.log": "Log",
     "api.ui": "Ui",
     "transfer.import_jobs": "Adopted ImportRefused",
-    "core.results": "Acted Bulk Captured Cause ConfigValue Exchange Family Kin Overview Recovered Result Run Running "
-    "Status Subscriber Unserved Waited WorkerInfo",
+    "core.results": "Acted Blocker Bulk Captured Cause ConfigValue Exchange Family Kin Overview Recovered Result Run "
+    "Running Status Subscriber Unserved Waited WorkerInfo",
     "history.past": "Past",
     "transfer.backup": "BackedUp",
     "history.branch": "Branch",

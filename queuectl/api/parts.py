@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..integrity import verify
     from ..outputs import frame_check, frames, storage
     from ..projections import rebuild, upgrade
-    from ..queries import job_ids, job_list, job_wait, jobs, no_worker, overview
+    from ..queries import blockers, job_ids, job_list, job_wait, jobs, no_worker, overview
     from ..retention import archived_history, background, compact, policy, shrink
     from ..transfer import backup, export_log, foreign_files, import_jobs, import_log, restore, swap
 else:
@@ -23,7 +23,7 @@ else:
         "integrity": "verify",
         "outputs": "frame_check frames storage",
         "projections": "rebuild upgrade",
-        "queries": "job_ids job_list job_wait jobs no_worker overview",
+        "queries": "blockers job_ids job_list job_wait jobs no_worker overview",
         "retention": "archived_history background compact policy shrink",
         "transfer": "backup export_log foreign_files import_jobs import_log restore swap",
     }

@@ -14,14 +14,14 @@ from ..errors import JobNotFound, StoreError
 from ..queries import presence
 from .base import ids_of, once
 from .history import History
-from .parts import archived_history, as_of, frames, job_filter, job_wait, no_worker, past
+from .parts import archived_history, as_of, blockers, frames, job_filter, job_wait, no_worker, past
 from .parts import jobs as reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from ..core.job_filter import Filter
-    from ..core.results import Run, Status, Waited, WorkerInfo
+    from ..core.results import Blocker, Run, Status, Waited, WorkerInfo
     from ..core.times import Duration, When
     from ..queries.job_wait import OnLook
     from .log import Log
@@ -84,6 +84,19 @@ class Reads(History):
         times = self.log.due_times()
         with self._store.read() as txn:
             return reading.status(txn, self.path, times, queue)
+
+    def why(self, job_id: Job | str) -> list[Blocker]:
+        """Return what a job waits for: its time, a worker, a slot; nothing where it waits for none. Raises JobNotFound.
+
+        >>> from queuectl import Queue
+        >>> with Queue.open("q") as queue:
+        ...     job = queue.enqueue("true", delay="1h")
+        ...     print([blocker.code for blocker in queue.why(job)])
+        ['time', 'no_worker']
+        """
+        times = self.log.due_times()
+        with self._store.read() as txn:
+            return blockers.blockers(txn, self.path, reading.find(txn, id_of(job_id)), times)
 
     def backlog(self, queues: Sequence[str] | None = None) -> int:
         """Count the jobs that have not ended, in these queues or in all; raises StoreError where none can ever run."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Enqueue": ("enqueue", "run"),
     "Workers": ("worker",),
-    "Look": ("status", "top", "list", "show", "logs", "wait", "dashboard"),
+    "Look": ("status", "top", "list", "show", "why", "logs", "wait", "dashboard"),
     "Act": ("dlq", "retry", "cancel", "edit", "remove", "clear", "config"),
     "The log": ("history", "events", "subscriptions", "replay", "snapshot", "verify", "doctor", "compact"),
     "Keep and move": ("backup", "restore", "export", "import", "migrate"),

@@ -145,6 +145,20 @@ class Unserved(NamedTuple):
         return hints.start_worker(self.queue)
 
 
+class Blocker(NamedTuple):
+    """One thing that a waiting job waits for.
+
+    `code` is `time` (it is not due before `until_us`), `no_worker` (no running worker serves its queue) or `slots` (all
+    `slots` of the workers that do are taken, by the jobs of the ids in `holders`, and `before` jobs run before it).
+    """
+
+    code: Literal["time", "no_worker", "slots"]
+    until_us: int | None = None
+    slots: int = 0
+    holders: tuple[str, ...] = ()
+    before: int = 0
+
+
 class Status(NamedTuple):
     """The queue at a glance. `oldest_pending_s`: how long the longest waiting runnable job has waited.
 

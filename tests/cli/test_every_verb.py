@@ -38,6 +38,7 @@ WORDS = {  # what a verb needs beside its options
     "run": ["true"],
     "worker start": ["--drain"],
     "show": ["good"],
+    "why": ["later"],
     "logs": ["good"],
     "wait": ["good"],
     "top": ["--once"],
@@ -59,7 +60,20 @@ WORDS = {  # what a verb needs beside its options
     "compact": ["--older-than", "1d"],
     "completion": ["bash"],
 }
-OF_JOBS = ["show", "logs", "wait", "dlq show", "dlq retry", "dlq purge", "retry", "cancel", "edit", "remove", "history"]
+OF_JOBS = [
+    "show",
+    "why",
+    "logs",
+    "wait",
+    "dlq show",
+    "dlq retry",
+    "dlq purge",
+    "retry",
+    "cancel",
+    "edit",
+    "remove",
+    "history",
+]
 WRITERS = {"enqueue", "run", "worker start", "config set", "completion"}
 """Verbs for which it is no error that there is no queue yet."""
 

@@ -1,0 +1,69 @@
+"""Why a job does not run, in words and in JSON: each thing that it waits for, with the command that changes it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ... import hints
+from ...core.job import Job, JobState
+from ...core.times import time_json
+from ...display import as_typed
+from .format import duration, escape, moment, plural
+
+if TYPE_CHECKING:
+    from ...core.results import Blocker
+
+SHOWN_HOLDERS = 5
+
+
+def text(blocker: "Blocker", job: Job, now_us: int) -> str:
+    """Return what a job waits for, with figures."""
+    queue = escape(job.spec.queue)
+    if blocker.code == "time":
+        until_us = blocker.until_us or now_us
+        what = "its next attempt" if job.state is JobState.FAILED else "its time"
+        return f"it waits for {what}: in {duration(max(0, until_us - now_us) / 1_000_000)}, at {moment(until_us)}"
+    if blocker.code == "no_worker":
+        return f"no running worker serves queue {queue}"
+    named = ", ".join(map(escape, blocker.holders[:SHOWN_HOLDERS])) + (
+        " ..." if blocker.holders[SHOWN_HOLDERS:] else ""
+    )
+    slots = plural(blocker.slots, "slot")
+    line = f"; {plural(blocker.before, 'job')} of the queue run before it" if blocker.before else "; it is the next"
+    return f"all {slots} of the workers that serve queue {queue} are taken by {named}{line}"
+
+
+def command(blocker: "Blocker", job: Job) -> str:
+    """Return what to type so that a job no longer waits for something."""
+    if blocker.code == "time":
+        if job.state is JobState.FAILED:
+            return f"queuectl retry {as_typed(job.id)}"
+        return f"queuectl edit {as_typed(job.id)} --set delay=0"
+    return hints.start_worker(job.spec.queue)
+
+
+def blocker_json(blocker: "Blocker", job: Job, now_us: int) -> dict[str, Any]:
+    """Return what a job waits for as a JSON object."""
+    return {
+        "code": blocker.code,
+        "text": text(blocker, job, now_us),
+        "until": time_json(blocker.until_us),
+        "holders": list(blocker.holders),
+        "command": command(blocker, job),
+    }
+
+
+def lines(job: Job, blockers: "Sequence[Blocker]", now_us: int, *, is_abandoned: bool) -> list[str]:
+    """Return why a job does not run, or that it does; `is_abandoned`: the worker that held it is gone."""
+    job_id = escape(job.id)
+    if blockers:
+        told = [f"{text(each, job, now_us)}; to change that: {command(each, job)}" for each in blockers]
+        return [f"{job_id} is {job.state}: {told[0]}", *(f"  and {each}" for each in told[1:])]
+    if is_abandoned:
+        return [f"{job_id} is held by a worker that is gone; the next worker takes it over: {hints.start_worker()}"]
+    if job.state is JobState.PROCESSING:
+        return [f"{job_id} runs; to see what it prints: queuectl logs {as_typed(job.id)} --follow"]
+    if job.state is JobState.DEAD:
+        return [f"{job_id} is dead, and runs no more; to run it again: queuectl dlq retry {as_typed(job.id)}"]
+    if job.state in (JobState.COMPLETED, JobState.CANCELLED):
+        return [f"{job_id} is {job.state}, and runs no more; to run it again: queuectl retry {as_typed(job.id)}"]
+    return [f"{job_id} waits for nothing: a worker takes it next"]
