@@ -57,8 +57,8 @@ JSON: Mapping[str, str] = {
     "status": '`{"jobs", "active_workers", "queues", "head", "oldest_pending_s", "unserved"}`; with `--watch` one a '
     "line",
     "list": "a list of jobs",
-    "why": "a list of what it waits for: `code` (`time`, `no_worker`, `slots`), `text`, `until`, `holders` (ids of the jobs "
-    "that have the slots) and `command`; empty where it waits for nothing",
+    "why": 'a list of `{"code", "text", "until", "holders", "command"}`, empty where it waits for nothing; `code` is '
+    "time, no_worker or slots, and `holders` are the ids of those that have the slots",
     "show": "a job, `inherited` (its variables by name), `caused_by` and `earlier` (the position at which an earlier "
     "job of its id was removed, or null), `output_cut_bytes` (how much of what its last run printed was not kept; "
     "null before one has ended, and with `--as-of`) and `output_error` (what kept the disk from taking it, null where "
