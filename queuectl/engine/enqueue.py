@@ -10,7 +10,7 @@ from ..core.job_mapping import request_of
 from ..core.job_request import JobRequest
 from ..core.request import Intake
 from ..core.settings import Settings
-from ..errors import BulkStopped, DuplicateJob, InvalidInput, InvalidLine, StoreError
+from ..errors import BulkStopped, DuplicateJob, InvalidInput, InvalidLine, JobNotFound, StoreError, WrongState
 from ..events.types import JobSpec
 from ..outputs import storage
 from ..projections import ids, jobs
@@ -18,7 +18,7 @@ from ..store.store import Store
 from ..system.clock import Clock
 from ..system.host import directory, environment
 from .group_commit import GroupCommit
-from .unit_of_work import Engine, Unit
+from .unit_of_work import TRIES, Engine, Unit
 from .writer import JOBS_AT_ONCE
 
 if TYPE_CHECKING:
@@ -136,6 +136,26 @@ def _remove_replaced(unit: Unit, specs: Sequence[JobSpec], indexes: Sequence[int
 
     Raises DuplicateJob for one that has not ended, unless such are to be skipped.
     """
+    for _ in range(TRIES):
+        numbers = _replaced(unit, specs, indexes, skip_existing=skip_existing)
+        try:
+            _remove(unit, numbers)
+        except (JobNotFound, WrongState) as error:  # others were quicker, and the ids have other jobs by now, or none
+            refusal = error
+        else:
+            return numbers
+    raise refusal
+
+
+def _remove(unit: Unit, numbers: Sequence[int]) -> None:
+    if numbers:
+        unit.execute([(number, RemoveJob(replaced=True)) for number in numbers])
+        unit.local(lambda txn: storage.forget(txn, numbers))
+        unit.views.flush()  # whoever looks for the ids finds them free
+
+
+def _replaced(unit: Unit, specs: Sequence[JobSpec], indexes: Sequence[int], *, skip_existing: bool) -> list[int]:
+    """Return the numbers of the ended jobs that have these ids."""
     numbers: list[int] = []
     for index in indexes:
         number = ids.find(unit.txn, specs[index].id)
@@ -144,10 +164,6 @@ def _remove_replaced(unit: Unit, specs: Sequence[JobSpec], indexes: Sequence[int
             numbers.append(job.number)
         elif job is not None and not skip_existing:
             raise DuplicateJob(job.id, job.state, index=index, replace=True)
-    if numbers:
-        unit.execute([(number, RemoveJob(replaced=True)) for number in numbers])
-        unit.local(lambda txn: storage.forget(txn, numbers))
-        unit.views.flush()  # whoever looks for the ids finds them free
     return numbers
 
 

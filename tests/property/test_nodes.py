@@ -1,5 +1,6 @@
 """Random lives on nodes that share a stream, held against each other, against a late joiner and a replay of each."""
 
+import json
 import shutil
 import tempfile
 from collections import Counter
@@ -30,21 +31,18 @@ from queuectl.events.types import (
     Removed,
     RetentionApplied,
 )
-from queuectl.projections import marks
 from queuectl.projections.views import Views
 from queuectl.store.event_writer import EventWriter
-from queuectl.store.store import VIEW_TABLES
 from tests.clocks import FakeClock
 from tests.depth import tries
+from tests.nodes import check_alike, killed_while_adopting
 from tests.streams import MemoryStream
-
-BY_PROMOTION = ("ready", "scheduled", "marks")
-"""What depends on which jobs a node has made ready, which each does for itself."""
 
 STEPS = 200
 SKEWS_S = (0.0, 0.3, -7.0, 3600.0)
 PRINTED = Captured(frames=b"o\0\0\0\1x")
 QUEUES = ("default", "other")
+ENVIRONMENT = ("HOME", "PATH", "SHELL", "LANG")
 STATES = ("completed", "cancelled", "dead")
 
 
@@ -75,13 +73,15 @@ class Nodes:
 
     def step(self) -> None:
         """Do something at random on one of the nodes."""
-        n = self.random.randrange(len(self.queues))
-        verb = self.random.choice(self.verbs)
+        self.step_on(self.random.randrange(len(self.queues)), self.random.choice(self.verbs))
+        assert self.ends_whole(self.random.choice(self.queues)), "half of an append is shown"
+
+    def step_on(self, n: int, verb: "Callable[[Nodes, int], None]") -> None:
+        """Do something on a node; what it is refused with is counted."""
         try:
             verb(self, n)
         except QueuectlError as error:
             self.told[f"{verb.__name__}: {type(error).__name__}"] += 1
-        assert self.ends_whole(self.random.choice(self.queues)), "half of an append is shown"
 
     @staticmethod
     def ends_whole(queue: Queue) -> bool:
@@ -97,6 +97,8 @@ class Nodes:
     def enqueue(self, n: int) -> None:
         options: dict[str, Any] = {"queue": self.random.choice(QUEUES), "priority": self.random.randrange(2)}
         options |= {"max_retries": self.random.randrange(3), "delay_s": self.random.choice([0, 0, 3])}
+        if self.random.random() < 0.3:
+            options["inherit_env"] = self.random.sample(sorted(ENVIRONMENT), self.random.randrange(3))
         self.queues[n].enqueue("true", id=self.job_id() if self.random.random() < 0.8 else None, **options)
 
     def enqueue_many(self, n: int) -> None:
@@ -122,9 +124,26 @@ class Nodes:
     def clear(self, n: int) -> None:
         self.queues[n].clear(all=True, state=self.random.choice(STATES))
 
-    def cancel_all(self, n: int) -> None:
+    def act_on_all(self, n: int) -> None:
+        """Choose on what this node has; others may act meanwhile, and it may be behind."""
+        verb: Any = self.random.choice(["cancel", "retry", "remove"])
         ui = self.queues[n].ui
-        ui.act_on_all(ui.choose("cancel", filter_of(queue="other")))
+        chosen = ui.choose(verb, filter_of(queue="other"))
+        if self.random.random() < 0.5:
+            self.step_on(self.random.randrange(len(self.queues)), self.random.choice(CALM))
+        ui.act_on_all(chosen)
+
+    def import_jobs(self, n: int) -> None:
+        """Take in jobs of every state, with ids that others may use."""
+        rows = [self.foreign_job() for _ in range(3)]
+        file = self.directory / "jobs.json"
+        file.write_text(json.dumps(list({row["id"]: row for row in rows}.values())))
+        how = {"skip_existing": self.random.random() < 0.8, "waiting_only": self.random.random() < 0.3}
+        self.queues[n].admin.import_jobs([file], format="jobs-json", **how)
+
+    def foreign_job(self) -> dict[str, Any]:
+        state = self.random.choice(["pending", "processing", "completed", "failed", "dead"])
+        return {"id": self.job_id(), "command": "true", "state": state, "attempts": self.random.randrange(3)}
 
     def configure(self, n: int) -> None:
         self.queues[n].admin.config_set("max_retries", self.random.randrange(5))
@@ -179,6 +198,12 @@ class Nodes:
     def follow(self, n: int) -> None:
         self.queues[n]._engine.writer.follower.catch_up(limit=self.random.randrange(1, 40))
 
+    def be_killed(self, n: int) -> None:
+        """Die while following; whoever opens the queue after that goes on from there."""
+        with killed_while_adopting(after=self.random.randrange(5)):
+            self.follow(n)
+        self.reopen(n)
+
     def time_passes(self, n: int) -> None:
         seconds = self.random.choice([0.5, 2, 11])
         for clock in self.clocks:
@@ -196,16 +221,8 @@ class Nodes:
         self.queues.append(self.open(len(self.queues)))
         for queue in self.queues:
             queue._engine.writer.follower.catch_up(limit=self.random.randrange(1, 30))
-            assert queue.admin.replay(check=True).differences == []
             assert queue.admin.verify().problems == []
-        first, *others = map(tables, self.queues)
-        for other in others:
-            assert [name for name in first if first[name] != other[name] and name not in BY_PROMOTION] == []
-        top = max(marks_of(queue) for queue in self.queues)
-        for queue in self.queues:
-            with queue._store.write() as txn:
-                Views(txn).promote_to(top)
-        assert all(tables(queue) == tables(self.queues[0]) for queue in self.queues), "promoted alike, all tables are"
+        check_alike(self.queues)
         self.check_events(self.queues[-1])
 
     def check_events(self, queue: Queue) -> None:
@@ -221,7 +238,7 @@ class Nodes:
             if isinstance(event, Claimed):
                 assert stream not in holds
                 holds[stream] = position
-                claims.append(position)
+                claims += [position] if event.worker in ("w0", "w1", "w2") else []  # what is imported has run elsewhere
             elif isinstance(event, Enqueued):
                 earlier = lives.get(event.spec.id)
                 links[position] = removals.get(earlier, 0) if earlier else 0
@@ -237,6 +254,9 @@ class Nodes:
         with queue._store.read() as txn:
             assert txn.count("ids") == txn.count("jobs"), "an id has one live job"
         assert not [what for what in self.told if "Conflict" in what or "StoreError" in what]
+        assert not {"enqueue_many: JobNotFound", "enqueue_many: WrongState"} & set(self.told), (
+            "one to be replaced is gone"
+        )
 
     def published(self) -> Iterator[tuple[int, int | str, Event]]:
         """Yield each event of the stream with its position and its stream of the log, those let go too."""
@@ -249,24 +269,22 @@ class Nodes:
                 yield position, each.stream or begun, event
 
 
+CALM = (Nodes.cancel, Nodes.retry, Nodes.edit, Nodes.exchange, Nodes.enqueue)
 VERBS: list[Callable[[Nodes, int], None]] = [
     *[Nodes.enqueue, Nodes.exchange, Nodes.time_passes] * 3,
     *[Nodes.enqueue_many, Nodes.claim, Nodes.report, Nodes.cancel, Nodes.retry] * 2,
-    *[Nodes.retry_several, Nodes.edit, Nodes.purge, Nodes.clear, Nodes.cancel_all, Nodes.configure],
-    *[Nodes.complete_many, Nodes.come, Nodes.leave, Nodes.stop, Nodes.recover, Nodes.follow, Nodes.reopen],
+    *[Nodes.retry_several, Nodes.edit, Nodes.purge, Nodes.clear, Nodes.act_on_all, Nodes.import_jobs, Nodes.configure],
+    *[
+        Nodes.complete_many,
+        Nodes.come,
+        Nodes.leave,
+        Nodes.stop,
+        Nodes.recover,
+        Nodes.follow,
+        Nodes.be_killed,
+        Nodes.reopen,
+    ],
 ]
-
-
-def tables(queue: Queue) -> dict[str, list[tuple[bytes, bytes]]]:
-    """Return the rows of the log and of each view."""
-    with queue._store.read() as txn:
-        return {name: list(txn.scan(name)) for name in (*VIEW_TABLES, "log", "streams")}
-
-
-def marks_of(queue: Queue) -> int:
-    """Return up to when a node has made jobs ready."""
-    with queue._store.read() as txn:
-        return marks.get(txn, marks.PROMOTED)
 
 
 @contextmanager

@@ -39,12 +39,15 @@ class QueueMachine(RuleBasedStateMachine):
     def make(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="queuectl-machine-"))
         self.clock = FakeClock()
-        self.queue = Queue.open(self.directory / "q", clock=self.clock, actor="machine")
+        self.queue = self.open_queue()
         self.jobs: dict[str, Model] = {}
         self.held: list[Job] = []  # every lease ever given, the stale ones too
         self.present: dict[str, int] = {}
         self.base = 2
         self.promoted = 0
+
+    def open_queue(self) -> Queue:
+        return Queue.open(self.directory / "q", clock=self.clock, actor="machine")
 
     def teardown(self) -> None:
         self.queue.close()
@@ -262,7 +265,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         self.queue.close()
-        self.queue = Queue.open(self.directory / "q", clock=self.clock, actor="machine", create=False)
+        self.queue = self.open_queue()
 
     @rule()
     def crash(self) -> None:
