@@ -224,6 +224,7 @@ class Admin(Opened, called="Queue.admin"):
         before_us = cut_us(older_than, older_than_s, now_us=self._engine.now_us())
         if before_us is None:
             raise InvalidInput("older_than", "none", "how long ago a job must have ended, for example 30d")
+        self._engine.writer.catch_up()
         with self._store.read() as txn:
             rule = policy.Rule(jobs.position_at(txn, before_us), keep_dead)
         if dry_run:

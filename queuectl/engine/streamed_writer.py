@@ -6,6 +6,7 @@ takes it only if that still is the last one: so of two nodes that decide at once
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Final, NamedTuple
 
 from ..core.job import Job, evolve
@@ -84,17 +85,21 @@ class StreamedSession:
     def __init__(self, writer: StreamedWriter) -> None:
         self._writer = writer
         self._last: dict[str, int] = {}
+        self._reading: AbstractContextManager[Transaction] | None = None
         self._open()
 
     def _open(self) -> None:
-        self._reading = self._writer.store.read()
-        self.txn = self._reading.__enter__()
+        reading = self._writer.store.read()
+        self.txn = reading.__enter__()
+        self._reading = reading
         self.log = EventReader(self.txn)
         self.views = Views(self.txn)
 
     def close(self) -> None:
-        """End the snapshot: none may outlive a wait for the stream, nor a write of this thread."""
-        self._reading.__exit__(None, None, None)
+        """End the snapshot, if one is open: none may outlive a wait for the stream, nor a write of this thread."""
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            reading.__exit__(None, None, None)
 
     def now_us(self) -> int:
         """Return the log's time now; where it would stand still, as another node's clock is ahead, it is anchored."""

@@ -67,7 +67,8 @@ class Retention:
         self._engine = engine
         self._store = engine.store
         self._rule = rule
-        self._limits = limits
+        # What goes in a step goes as a whole, with what is said of it.
+        self._limits = limits._replace(step_jobs=min(limits.step_jobs, engine.writer.jobs_at_once - 1))
         self._actor = actor
         self._reason = reason
         self._directory = (directory or self._store.path / ARCHIVE).absolute()

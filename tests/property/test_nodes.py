@@ -407,3 +407,17 @@ def test_nobody_adds_to_a_job_that_another_node_has_let_go() -> None:
             there.retry("a")
         assert there.enqueue("true", id="a").number == 4
         nodes.check()
+
+
+def test_more_jobs_leave_than_a_stream_takes_as_a_whole() -> None:
+    """A pass of retention over thousands of jobs is told in steps that a stream takes as a whole."""
+    with some_nodes(0) as nodes:
+        here, there = nodes.queues
+        nodes.stream.be_quiet()
+        here.enqueue_many(["true"] * 2_500)
+        there._engine.writer.catch_up()
+        there.ui.act_on_all(there.ui.choose("cancel", filter_of(state="pending")))
+        for clock in nodes.clocks:
+            clock.advance(60)
+        assert here.admin.compact(older_than_s=1).jobs == 2_500
+        nodes.check()
