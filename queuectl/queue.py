@@ -25,9 +25,11 @@ from .core.request import POLL_S, check_text, check_worker
 from .core.settings import ALL_VARIABLES
 from .engine.group_commit import GroupCommit
 from .engine.unit_of_work import Engine
+from .engine.writer import DetachedWriter
 from .errors import CorruptLog, StoreError
 from .escaping import escape
 from .projections import layout, marks
+from .store import adopted
 from .store.event_reader import EventReader
 from .store.store import Store
 from .system import host
@@ -139,13 +141,17 @@ class Queue(Actions, Directories, Deprecated):
             if layout.is_outdated(store):
                 with Store.open(store.path, create=False) as writable:
                     rebuild.bring_up_to_date(writable, progress)
-            _check_end_of_log(store)
+            node = _checked_node(store)
             who = check_text("actor", actor or host.user_at_host())
             cause = host.run_of(store.path) if cause is None else cause
             environ = os.environ if environ is None else environ
             settings = {name: environ[name] for name in ALL_VARIABLES if name in environ}
             clock = clock or SystemClock()
-            writer = None if stream is None else streamed_writer.StreamedWriter(store, clock, stream)
+            writer: Writer | None = None
+            if stream is not None:
+                writer = streamed_writer.StreamedWriter(store, clock, stream)
+            elif node is not None:
+                writer = DetachedWriter(store, node)
             return cls(store, clock, who, cause, settings, writer)
         except BaseException:
             store.close()
@@ -230,8 +236,12 @@ def _each_line(report: Callable[[str], object] | None) -> Callable[[Sequence[Any
     return tell
 
 
-def _check_end_of_log(store: Store) -> None:
-    """Refuse a log that a newer release goes on with, or whose end is gone; other damage is for those who read it."""
+def _checked_node(store: Store) -> str | None:
+    """Return the name of a store among those that share a log, None where it has one of its own.
+
+    Refuses a log that a newer release goes on with, or whose end is gone; other damage is for those who read it.
+    """
+    node: str | None = None
     with suppress(CorruptLog), store.read() as txn:
         head, applied = EventReader(txn).head(), marks.get_anyhow(txn, marks.APPLIED)
         if head < applied:
@@ -240,3 +250,5 @@ def _check_end_of_log(store: Store) -> None:
                 f"{applied}: data.mdb is damaged",
                 hint=hints.VERIFY_THEN_RESTORE,
             )
+        node = adopted.node(txn)
+    return node

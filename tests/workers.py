@@ -19,7 +19,7 @@ import json, sys
 {prelude}
 from queuectl import Queue
 from queuectl.worker import start_worker
-with Queue.open(sys.argv[1]) as queue:
+with Queue.open(sys.argv[1], {opened_with}) as queue:
     def say(lines): [print(each.text, flush=True) for each in lines]
     sys.exit(start_worker(queue, report=say, **json.loads(sys.argv[2])))
 """
@@ -40,11 +40,17 @@ class LiveWorker:
         path: Path,
         *,
         prelude: str = "",
+        stream: Path | None = None,
         unreaped: bool = False,
         pass_fds: Collection[int] = (),
         **options: Any,
     ) -> None:
-        words = ["-c", _SCRIPT.replace("{prelude}", prelude), str(path), json.dumps({"poll_s": 0.5, **options})]
+        script = _SCRIPT
+        if stream is not None:  # the socket of one that nodes share
+            prelude = f"from tests.stream_server import StreamClient; {prelude}"
+            script = script.replace("{opened_with}", f"stream=StreamClient({str(stream)!r})")
+        script = script.replace("{prelude}", prelude).replace("{opened_with}", "")
+        words = ["-c", script, str(path), json.dumps({"poll_s": 0.5, **options})]
         command = [sys.executable, *(["-c", _UNREAPED, sys.executable] if unreaped else []), *words]
         self._log = path.parent / f"worker-{time.monotonic_ns()}.log"
         with self._log.open("wb") as log:

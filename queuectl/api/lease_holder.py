@@ -202,12 +202,17 @@ class LeaseHolder(Opened, called="Queue.worker()"):
 
         `actor` is who asks, this queue's actor unless given. Raises InvalidInput if no such worker runs.
         """
-        with self._store.read() as txn:
-            there = [info.id for info in jobs.list_workers(txn, self._store.path, self._clock.now_us())]
-        if self.id not in there:
+        if not self._is_there():
+            self._engine.writer.catch_up()  # it may have started on another node
+        if not self._is_there():
             raise Unusable("worker", shown(self.id), "a worker that has not stopped", hint=hints.A_WORKER)
         with self._engine.unit(reason=reason, actor=actor, rings=True) as unit:
             unit.append_named(WORKER_STREAM + self.id, lambda: (WorkerStopping(now),))
+
+    def _is_there(self) -> bool:
+        with self._store.read() as txn:
+            there = jobs.list_workers(txn, self._store.path, self._clock.now_us())
+        return self.id in [info.id for info in there]
 
     def stop_requested(self) -> Literal["", "finish", "now"]:
         """Return what the worker was asked to do: nothing, to finish what it runs, or to give it back now."""

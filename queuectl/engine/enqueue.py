@@ -10,7 +10,16 @@ from ..core.job_mapping import request_of
 from ..core.job_request import JobRequest
 from ..core.request import Intake
 from ..core.settings import Settings
-from ..errors import BulkStopped, DuplicateJob, InvalidInput, InvalidLine, JobNotFound, StoreError, WrongState
+from ..errors import (
+    BulkStopped,
+    DuplicateJob,
+    InvalidInput,
+    InvalidLine,
+    JobNotFound,
+    QueuectlError,
+    StoreError,
+    WrongState,
+)
 from ..events.types import JobSpec
 from ..outputs import storage
 from ..projections import ids, jobs
@@ -77,6 +86,7 @@ def enqueue_all(
     specs = specify_all(given, clock=engine.clock, settings=settings, now_us=now_us, inheritance=taken)
     at_once = engine.writer.jobs_at_once
     if len(specs) > at_once and not skip_existing:
+        engine.writer.catch_up()
         _check_ids(engine.store, given)
     done: list[str] = []
     replacing = _replacing(given)
@@ -136,11 +146,16 @@ def _remove_replaced(unit: Unit, specs: Sequence[JobSpec], indexes: Sequence[int
 
     Raises DuplicateJob for one that has not ended, unless such are to be skipped.
     """
+    refusal: QueuectlError
     for _ in range(TRIES):
-        numbers = _replaced(unit, specs, indexes, skip_existing=skip_existing)
         try:
+            numbers = _replaced(unit, specs, indexes, skip_existing=skip_existing)
             _remove(unit, numbers)
         except (JobNotFound, WrongState) as error:  # others were quicker, and the ids have other jobs by now, or none
+            refusal = error
+        except DuplicateJob as error:
+            if not unit.catch_up():
+                raise
             refusal = error
         else:
             return numbers

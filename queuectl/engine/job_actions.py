@@ -9,12 +9,12 @@ from ..core.job import ENDED, WAITING, Job, JobState
 from ..core.job_filter import Act, Chosen, Filter
 from ..core.results import Acted
 from ..display import shown
-from ..errors import InvalidInput
+from ..errors import InvalidInput, JobNotFound
 from ..outputs import storage
 from ..queries import job_list
 from ..store.store import Store
 from .decisions import JobOrder
-from .unit_of_work import Engine, Unit
+from .unit_of_work import TRIES, Engine, Unit
 
 JOBS_AT_ONCE: Final = 1_000
 """Jobs in a transaction."""
@@ -33,8 +33,7 @@ DONE: Final[Mapping[Act, str]] = {"cancel": "cancelled", "retry": "retried", "re
 def act(engine: Engine, job_ids: Sequence[str], command: JobCommand, *, reason: str | None) -> list[Job]:
     """Carry out a command on the jobs named, all or none; raises JobNotFound or WrongState."""
     with engine.unit(reason=reason, rings=True) as unit:
-        found = [unit.find(job_id) for job_id in dict.fromkeys(job_ids)]
-        after = unit.execute([(job.number, command) for job in found])
+        found, after = _execute_on(unit, job_ids, lambda job: [(job.number, command)])
         _forget(unit, found, command)
     _forget_files(engine, found, command)
     return after or found
@@ -53,12 +52,28 @@ def edit(engine: Engine, job_id: str, changes: Mapping[str, Any], *, again: bool
     Raises JobNotFound, WrongState or InvalidInput.
     """
     with engine.unit(reason=reason, rings=True) as unit:
-        job = unit.find(job_id)
-        orders: list[JobOrder] = [(job.number, RequeueJob())] if again else []
-        orders.append(
-            (job.number, EditJob(edit_from(job.spec, changes, now_us=unit.now_us, wall_us=engine.clock.now_us())))
-        )
-        return unit.execute(orders)[-1]
+
+        def orders(job: Job) -> list[JobOrder]:
+            edit_job = EditJob(edit_from(job.spec, changes, now_us=unit.now_us, wall_us=engine.clock.now_us()))
+            return [(job.number, each) for each in ((RequeueJob(), edit_job) if again else (edit_job,))]
+
+        return _execute_on(unit, [job_id], orders)[1][-1]
+
+
+def _execute_on(
+    unit: Unit, job_ids: Sequence[str], orders: Callable[[Job], list[JobOrder]]
+) -> tuple[list[Job], list[Job]]:
+    """Carry out orders on the jobs that have some ids, all or none; returns the jobs before and after.
+
+    Raises JobNotFound or WrongState.
+    """
+    for _ in range(TRIES):
+        found = [unit.find(job_id) for job_id in dict.fromkeys(job_ids)]
+        try:
+            return found, unit.execute([order for job in found for order in orders(job)])
+        except JobNotFound as error:  # removed by another node since: the id has another job by now, or none
+            refusal = error
+    raise refusal
 
 
 def choose(store: Store, verb: Act, where: Filter) -> Chosen:

@@ -37,6 +37,8 @@ def recover_jobs(engine: Engine, *, actor: str | None = None) -> Recovered:
     """
     found, path = Recovered([], []), engine.store.path
     gone = [worker for worker in lock_file.workers(path) if lock_file.is_held(path, worker) is False]
+    if gone:
+        engine.writer.catch_up()  # what such a worker claimed last may be in the shared log, and not here yet
     ends_by_s = awake_s() + _NAMESPACE_ENDS_S  # for all of them: who dies from now on is found the next time
     for worker in gone:
         if (seized := lock_file.seize(path, worker)) is not None:

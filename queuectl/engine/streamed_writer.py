@@ -186,9 +186,17 @@ class StreamedSession:
 
 
 def _node(store: Store) -> str:
-    """Return the name of a store among those that share a log, which it is given once."""
+    """Return the name of a store among those that share a log, which it is given once.
+
+    Raises StoreError where it has a log of its own.
+    """
     with store.read() as txn:
-        name = adopted.node(txn)
+        name, head = adopted.node(txn), EventReader(txn).head()
+    if name is None and head:
+        raise StoreError(
+            f"cannot make the queue at {store.path} a node of several that share a log: it has {head:,} events of its "
+            "own; name a new directory"
+        )
     if name is None:
         with store.write() as txn:
             name = adopted.node(txn) or os.urandom(8).hex()

@@ -95,6 +95,13 @@ class Unit:
         """Whether what the unit has appended is on disk for good."""
         return self._session.is_kept
 
+    def catch_up(self) -> bool:
+        """Read what is newer, if anything; returns whether there is something else to decide on."""
+        if not self._session.catch_up():
+            return False
+        self.now_us = max(self.now_us, self._session.now_us())
+        return True
+
     def local(self, write: Callable[[Transaction], object]) -> None:
         """Write what is this store's alone, beside the log."""
         self._session.local(write)
@@ -112,7 +119,7 @@ class Unit:
     def find(self, job_id: str) -> Job:
         """Return a job by its id; raises JobNotFound."""
         number = ids.find(self.txn, job_id)
-        if number is None and self._catch_up():
+        if number is None and self.catch_up():
             return self.find(job_id)
         if number is None:
             check_all(self.txn, ids.TABLE)
@@ -126,7 +133,7 @@ class Unit:
         """
         for _ in range(TRIES):
             decided = self._decide(orders)
-            if decided.refused and self._catch_up():
+            if decided.refused and self.catch_up():
                 continue
             if decided.refused:
                 raise decided.refused[0][1]
@@ -146,7 +153,7 @@ class Unit:
         refused: list[Refusal] = []
         for _ in range(TRIES):
             decided = self._decide(orders, meant)
-            if decided.refused and self._catch_up():
+            if decided.refused and self.catch_up():
                 continue
             appended = self._append(decided.batch, whole=False)
             jobs += decided.unchanged + appended.jobs
@@ -168,7 +175,7 @@ class Unit:
             try:
                 batch = self._births(specs, skip_existing, generated)
             except DuplicateJob:
-                if self._catch_up():
+                if self.catch_up():
                     continue
                 raise
             appended = self._append(batch, whole=True)
@@ -203,7 +210,7 @@ class Unit:
         for _ in range(TRIES):
             number = ids.find(self.txn, spec.id)
             if number is not None or spec.id in self._brought:
-                if self._catch_up():
+                if self.catch_up():
                     continue
                 job = self.views.job(number) if number is not None else None
                 raise DuplicateJob(spec.id, job.state if job else "in this very import")
@@ -227,7 +234,12 @@ class Unit:
         return self._lease(TakeJob(worker, self.lease_until_us(lease_s), host, pid), count, queues)
 
     def _lease(self, command: JobCommand, count: int, queues: Sequence[str] | None) -> list[Job]:
-        """Lease the next jobs; where another was quicker, those after them."""
+        """Lease the next jobs; that there is none is told only if it stands."""
+        leased = self._lease_known(command, count, queues)
+        return leased if leased or not self.catch_up() else self._lease_known(command, count, queues)
+
+    def _lease_known(self, command: JobCommand, count: int, queues: Sequence[str] | None) -> list[Job]:
+        """Lease the next of the jobs that are known here; where another was quicker, those after them."""
         leased: list[Job] = []
         tried: set[int] = set()
         self._session.promote(self.now_us)
@@ -351,13 +363,6 @@ class Unit:
         if not batch:
             return _NOTHING
         return self._session.append(batch, at_us=self.now_us, actor=self._actor, cause=self._cause, whole=whole)
-
-    def _catch_up(self) -> bool:
-        """Read what is newer, if anything; returns whether there is something else to decide on."""
-        if not self._session.catch_up():
-            return False
-        self.now_us = max(self.now_us, self._session.now_us())
-        return True
 
     def _last_event_of_removed(self, job_id: str) -> int:
         number = self.views.removed(job_id)

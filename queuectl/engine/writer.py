@@ -8,7 +8,7 @@ So no unit may take for granted that what it appends is taken: what is not is in
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, NoReturn, Protocol
 
 from .. import hints
 from ..core.job import Job
@@ -153,6 +153,27 @@ class EmbeddedSession:
     def local(self, write: Callable[[Transaction], object]) -> None:
         """Write in the same transaction."""
         write(self.txn)
+
+
+class DetachedWriter:
+    """A node without the stream that orders its log: what it has adopted is read, and nothing is appended."""
+
+    jobs_at_once = JOBS_AT_ONCE
+    works_at_once = 1
+
+    def __init__(self, store: Store, node: str) -> None:
+        self._store = store
+        self.node: str | None = node
+
+    def catch_up(self) -> None:
+        """Do nothing: what others append is not within reach."""
+
+    def session(self) -> NoReturn:
+        """Raise StoreError: what was appended here alone would be in no other node's log."""
+        raise StoreError(
+            f"cannot change the queue at {self._store.path}: it is a node of several that share a log, and was opened "
+            "without the stream that orders it; in Python, Queue.open(stream=...) names that"
+        )
 
 
 class EmbeddedWriter:

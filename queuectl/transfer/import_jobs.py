@@ -210,7 +210,12 @@ class _Adopter:
         job, spec = self._read(row)
         if self._is_left_out(job) or (self._wanted.skip_existing and ids.find(unit.txn, spec.id) is not None):
             return
-        brought = unit.bring_in(spec, life(job, spec, unit.now_us), self._reason(job))
+        try:
+            brought = unit.bring_in(spec, life(job, spec, unit.now_us), self._reason(job))
+        except DuplicateJob:  # brought in since, by another node of a shared log
+            if self._wanted.skip_existing:
+                return
+            raise
         frames = _frames(job)
         if frames and _gets_a_run(job):
             claim = brought.number + 1  # its claim is its second event

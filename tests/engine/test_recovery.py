@@ -6,12 +6,16 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from queuectl import Queue
+from queuectl.engine.follower import Follower
 from queuectl.liveness import lock_file
 from queuectl.system.boot import boot
+from tests.nodes import Killed
+from tests.streams import MemoryStream
 
 WORKERS = 4
 
@@ -67,3 +71,15 @@ def test_who_has_no_descriptor_left_takes_nobody_for_gone(queue: Queue) -> None:
         found = queue.job(job.id)
         assert found is not None
         assert found.state == "processing"
+
+
+def test_what_a_killed_worker_claimed_last_is_found(tmp_path: Path) -> None:
+    """On a node of a shared log its claim may be published, and not in the node's store yet."""
+    stream = MemoryStream()
+    with Queue.open(tmp_path / "q", stream=stream) as queue:
+        queue.enqueue("true", id="a")
+        with patch.object(Follower, "catch_up", side_effect=Killed), suppress(Killed):
+            queue.worker("w").exchange([], want=1, lease_s=600)
+        assert queue.job("a").state == "pending"
+        leave_lock_file(queue.path, "w")
+        assert [job.id for job in queue.worker("other").recover().jobs] == ["a"]
