@@ -19,6 +19,7 @@ NAMES = {
     "asof": "status, list and show --as-of at random positions of 1M events, as whole processes",
     "retention": "events let go a second, the longest transaction, a worker beside it, the file's size under churn",
     "verify": "verify at 1M events: all of it, and its parts, which work beside each other",
+    "nodes": "1, 2 and 4 nodes that share a log: enqueue and claim + complete rates, and claims that come too late",
     "workers": "1, 2 and 4 worker processes on one store: rate, shares, and that nothing runs twice",
 }
 

@@ -101,9 +101,10 @@ def run_apart(name: str, size: int, directory: Path | None) -> dict[str, float]:
     return dict(json.loads(done.stdout))
 
 
-def median_and_range(values: Sequence[float]) -> str:
+def median_and_range(values: Sequence[float], *, decimals: int = 2) -> str:
     """Return a median with its range, for people."""
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+    middle, least, most = (f"{each:,.{decimals}f}" for each in (statistics.median(values), min(values), max(values)))
+    return f"{middle} ({least} to {most})"
 
 
 def family(pid: int) -> list[Process]:
