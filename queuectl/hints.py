@@ -72,6 +72,10 @@ def trust(path: str) -> str:
     )
 
 
+# A log that nodes share
+
+SHARED_LOG_AWAY: Final = "see that its server is there and can be reached, then look whether it was done, and try again"
+
 # Jobs
 
 LIST: Final = "`queuectl list` shows those there are"

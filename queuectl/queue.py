@@ -23,8 +23,8 @@ from .api.log import Log
 from .api.ui import Ui
 from .core.request import POLL_S, check_text, check_worker
 from .core.settings import ALL_VARIABLES
+from .engine.engine import Engine
 from .engine.group_commit import GroupCommit
-from .engine.unit_of_work import Engine
 from .engine.writer import DetachedWriter
 from .errors import CorruptLog, StoreError
 from .escaping import escape
@@ -148,7 +148,8 @@ class Queue(Actions, Directories, Deprecated):
             settings = {name: environ[name] for name in ALL_VARIABLES if name in environ}
             clock = clock or SystemClock()
             writer: Writer | None = None
-            if stream is not None:
+            if stream is not None and not read_only:
+                clock = streamed_writer.StreamClock(clock, stream)
                 writer = streamed_writer.StreamedWriter(store, clock, stream)
             elif node is not None:
                 writer = DetachedWriter(store, node)

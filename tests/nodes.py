@@ -25,8 +25,8 @@ def killed_while_adopting(after: int) -> Iterator[None]:
     """Let whoever follows die in the middle of a transaction, once it has adopted so many messages, if it comes to."""
     note, numbers = adopted.note, count()
 
-    def die_in_time(*args: Any) -> None:
-        note(*args)
+    def die_in_time(*args: Any, **options: Any) -> None:
+        note(*args, **options)
         if next(numbers) == after:
             raise Killed
 

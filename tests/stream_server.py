@@ -59,6 +59,10 @@ class StreamClient:
     def last(self) -> int:
         return int(self._ask("last"))
 
+    def now_us(self) -> int:
+        """Return the server's time."""
+        return int(self._ask("now_us"))
+
     def _ask(self, *request: Any) -> Any:
         with self._lock:
             try:
@@ -102,7 +106,8 @@ class _Server(ThreadingMixIn, UnixStreamServer):
             whole, batch = arguments
             told = self._stream.publish([Message(*each) for each in batch], whole=whole)
             return [(_KINDS.index(type(each)), *each) for each in told]
-        return self._stream.read(*arguments) if kind == "read" else self._stream.last()
+        answers = {"read": self._stream.read, "last": self._stream.last, "now_us": self._stream.now_us}
+        return answers[kind](*arguments)
 
 
 def main(path: Path) -> None:

@@ -5,6 +5,7 @@ from random import Random
 from threading import Lock
 
 from queuectl.events.event_stream import Message, NoAnswer, Outrun, Published
+from queuectl.system.clock import Clock, SystemClock
 
 
 class MemoryStream:
@@ -15,7 +16,8 @@ class MemoryStream:
 
     most_as_a_whole = 1_000
 
-    def __init__(self, chaos: Random | None = None) -> None:
+    def __init__(self, chaos: Random | None = None, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
         self._messages: list[bytes] = []
         self._last: dict[str, int] = {}
         self._by_id: dict[str, int] = {}
@@ -47,6 +49,10 @@ class MemoryStream:
         """Return the sequence of the last message."""
         with self._lock:
             return len(self._messages)
+
+    def now_us(self) -> int:
+        """Return the time of the clock that the stream goes by."""
+        return self._clock.now_us()
 
     def be_quiet(self) -> None:
         """Have no more faults."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ..core.times import Duration
-    from ..engine.unit_of_work import Engine
+    from ..engine.engine import Engine
 
 
 _OURS: Final = __name__.partition(".")[0] + "."

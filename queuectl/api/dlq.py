@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..core.job import Job
     from ..core.job_filter import Act
-    from ..engine.unit_of_work import Engine
+    from ..engine.engine import Engine
     from .ui import Ui
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..core.job import Job
     from ..core.results import Captured, Exchange, Recovered, Result
     from ..core.times import Duration
-    from ..engine.unit_of_work import Engine
+    from ..engine.engine import Engine
 
 
 from .base import Opened
@@ -147,6 +147,7 @@ class LeaseHolder(Opened, called="Queue.worker()"):
         lease_s: float,
         queues: Sequence[str] | None = None,
         hold: bool = False,
+        held: Sequence[Job] = (),
     ) -> Exchange:
         """Hand in results and take out started jobs, in one transaction.
 
@@ -158,6 +159,7 @@ class LeaseHolder(Opened, called="Queue.worker()"):
             lease_s: How long the leases of those taken hold, in seconds.
             queues: The names of the queues to take from; None is all.
             hold: Let all its leases hold for `lease_s` seconds from now, by its presence, without an event.
+            held: The jobs that it has, where several nodes share the log: `hold` renews their leases, by events.
         """
         with self._engine.unit(actor=self.id) as unit:
             return exchange.exchange(
@@ -168,6 +170,7 @@ class LeaseHolder(Opened, called="Queue.worker()"):
                 queues=queues,
                 lease_s=lease_s,
                 hold=hold,
+                held=held,
                 host=surroundings.host(),
                 pid=os.getpid(),
             )

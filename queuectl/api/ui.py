@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ..core.job_filter import Act, Chosen, Filter
     from ..core.job_request import JobRequest
     from ..core.results import Acted, Overview, Run, Unserved
+    from ..engine.engine import Engine
     from ..engine.group_commit import GroupCommit
-    from ..engine.unit_of_work import Engine
     from ..retention.archived_history import ArchivedOutput
     from .log import Log
 

@@ -23,6 +23,11 @@ class Decided(NamedTuple):
     unchanged: list[Job]
     refused: list[Refusal]
 
+    @property
+    def is_to_be_looked_at_again(self) -> bool:
+        """Whether it says of a job that there is nothing to do, or nothing to be done: on newer state it may be."""
+        return bool(self.refused or self.unchanged)
+
 
 def decide_all(
     orders: Sequence[JobOrder],

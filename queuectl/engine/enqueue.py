@@ -3,31 +3,23 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..core.commands import RemoveJob
 from ..core.inherited_env import Inheritance
 from ..core.job import ENDED, Job
 from ..core.job_mapping import request_of
 from ..core.job_request import JobRequest
 from ..core.request import Intake
 from ..core.settings import Settings
-from ..errors import (
-    BulkStopped,
-    DuplicateJob,
-    InvalidInput,
-    InvalidLine,
-    JobNotFound,
-    QueuectlError,
-    StoreError,
-    WrongState,
-)
+from ..errors import BulkStopped, DuplicateJob, InvalidInput, InvalidLine, StoreError
 from ..events.types import JobSpec
 from ..outputs import storage
 from ..projections import ids, jobs
 from ..store.store import Store
 from ..system.clock import Clock
 from ..system.host import directory, environment
+from .engine import Engine
 from .group_commit import GroupCommit
-from .unit_of_work import TRIES, Engine, Unit
+from .new_jobs import Enqueuing
+from .unit_of_work import Unit
 from .writer import JOBS_AT_ONCE
 
 if TYPE_CHECKING:
@@ -51,20 +43,19 @@ def specify_all(
 def enqueue_one(engine: Engine, commits: GroupCommit, request: JobRequest, *, reason: str | None) -> Job:
     """Enqueue one request; raises InvalidInput or DuplicateJob."""
 
-    def enqueue(unit: Unit) -> tuple[Job, list[int]]:
+    def enqueue(unit: Unit) -> Enqueuing:
         settings = unit.settings()
         taken = Inheritance(environment(), settings.inherit_env)
         try:
             specs = specify_all([request], clock=engine.clock, settings=settings, now_us=unit.now_us, inheritance=taken)
         except InvalidLine as error:
             raise error.error from None
-        removed_numbers = _remove_replaced(unit, specs, _replacing([request]), skip_existing=False)
         unit.keep_environments(taken.kept)
-        return unit.enqueue(specs, generated=_generated([request]))[0], removed_numbers
+        return unit.enqueue_in_place(specs, generated=_generated([request]), replacing=_replacing([request]))
 
-    job, removed_numbers = commits.run(enqueue, reason=reason)
-    storage.remove_files(engine.store.path, removed_numbers)
-    return job
+    enqueued = commits.run(enqueue, reason=reason)
+    storage.remove_files(engine.store.path, enqueued.replaced)
+    return enqueued.jobs[0]
 
 
 def enqueue_all(
@@ -96,11 +87,12 @@ def enqueue_all(
         try:
             with engine.unit(reason=reason, rings=True) as unit:
                 generated = _generated(given[start : start + at_once])
-                indexes = [index - start for index in replacing if start <= index < start + at_once]
-                removed_numbers = _remove_replaced(unit, chunk, indexes, skip_existing=skip_existing)
+                indexes = {index - start for index in replacing if start <= index < start + at_once}
                 unit.keep_environments(taken.kept)
-                enqueued = unit.enqueue(chunk, skip_existing=skip_existing, generated=generated)
-            storage.remove_files(engine.store.path, removed_numbers)
+                enqueued = unit.enqueue_in_place(
+                    chunk, skip_existing=skip_existing, generated=generated, replacing=indexes
+                )
+            storage.remove_files(engine.store.path, enqueued.replaced)
         except StoreError as error:
             raise (BulkStopped(start, len(specs), error) if start else error) from None
         except DuplicateJob as error:
@@ -109,7 +101,7 @@ def enqueue_all(
             if progress and unit is not None and unit.is_kept:
                 progress(start + len(chunk))  # it came between the commit and the word of it
             raise
-        done += [job.id for job in enqueued]
+        done += [job.id for job in enqueued.jobs]
         if progress:
             progress(start + len(chunk))
     return Bulk(len(done), len(specs) - len(done), done)
@@ -139,47 +131,6 @@ def _replacing(requests: Sequence[JobRequest]) -> list[int]:
         if request.id is not None:
             first.setdefault(request.id, index)
     return [index for index in first.values() if requests[index].replace]
-
-
-def _remove_replaced(unit: Unit, specs: Sequence[JobSpec], indexes: Sequence[int], *, skip_existing: bool) -> list[int]:
-    """Remove the ended jobs that have the ids of specs at these indexes; returns their numbers.
-
-    Raises DuplicateJob for one that has not ended, unless such are to be skipped.
-    """
-    refusal: QueuectlError
-    for _ in range(TRIES):
-        try:
-            numbers = _replaced(unit, specs, indexes, skip_existing=skip_existing)
-            _remove(unit, numbers)
-        except (JobNotFound, WrongState) as error:  # others were quicker, and the ids have other jobs by now, or none
-            refusal = error
-        except DuplicateJob as error:
-            if not unit.catch_up():
-                raise
-            refusal = error
-        else:
-            return numbers
-    raise refusal
-
-
-def _remove(unit: Unit, numbers: Sequence[int]) -> None:
-    if numbers:
-        unit.execute([(number, RemoveJob(replaced=True)) for number in numbers])
-        unit.local(lambda txn: storage.forget(txn, numbers))
-        unit.views.flush()  # whoever looks for the ids finds them free
-
-
-def _replaced(unit: Unit, specs: Sequence[JobSpec], indexes: Sequence[int], *, skip_existing: bool) -> list[int]:
-    """Return the numbers of the ended jobs that have these ids."""
-    numbers: list[int] = []
-    for index in indexes:
-        number = ids.find(unit.txn, specs[index].id)
-        job = None if number is None else unit.views.job(number)
-        if job is not None and job.state in ENDED:
-            numbers.append(job.number)
-        elif job is not None and not skip_existing:
-            raise DuplicateJob(job.id, job.state, index=index, replace=True)
-    return numbers
 
 
 def _check_ids(store: Store, requests: Sequence[JobRequest]) -> None:

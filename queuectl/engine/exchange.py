@@ -43,13 +43,14 @@ def exchange(
     queues: Sequence[str] | None,
     lease_s: float,
     hold: bool,
+    held: Sequence[Job],
     host: str,
     pid: int,
 ) -> Exchange:
     """Record results, `hold` the worker's leases, then claim and start up to `want` jobs; refusals are collected."""
     settled, refused = settle(unit, results)
     if hold:
-        unit.hold(worker, lease_s)
+        unit.hold(worker, lease_s, held)
     claimed: list[Job] = []
     if want:
         claimed = unit.take(worker, want, lease_s=lease_s, queues=queues, host=host, pid=pid)

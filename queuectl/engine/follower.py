@@ -5,12 +5,14 @@ follow: they take turns by the store's write lock, and what one has adopted the 
 """
 
 from collections.abc import Sequence
+from itertools import groupby
 from time import monotonic, sleep
 from typing import Final
 
+from .. import hints
 from ..errors import StoreError
-from ..events.append import Append
-from ..events.event_stream import EventStream, from_payload
+from ..events.append import AFTER_PREVIOUS, Append
+from ..events.event_stream import EventStream, NoAnswer, from_payload
 from ..events.types import Enqueued, Recorded, Removed, RetentionApplied
 from ..outputs import storage
 from ..store import adopted
@@ -47,18 +49,23 @@ class Follower:
 
         `limit` is how many a transaction has at the most. Raises StoreError where the stream does not show them.
         """
-        until = self._stream.last() if until is None else until
         ends_at = monotonic() + PATIENCE_S
-        reached = self.reached()
-        while reached < until:
-            messages = self._stream.read(reached, limit)
+        reached, refusal = self.reached(), "it shows no more"
+        while until is None or reached < until:
+            messages: list[tuple[int, bytes]] = []
+            try:
+                until = self._stream.last() if until is None else until
+                messages = self._stream.read(reached, limit) if reached < until else []
+            except NoAnswer as error:
+                refusal = str(error)
             if messages:
-                reached = self._adopt(messages)
-                ends_at = monotonic() + PATIENCE_S
+                reached, ends_at = self._adopt(messages), monotonic() + PATIENCE_S
+            elif until is not None and reached >= until:
+                break
             elif monotonic() > ends_at:
                 raise StoreError(
-                    f"cannot follow the stream: it has {until:,} messages and shows none after {reached:,} for "
-                    f"{PATIENCE_S:.0f} s; check its server, then try again"
+                    f"cannot follow the shared log beyond message {reached:,} for {PATIENCE_S:.0f} s: {refusal}",
+                    hint=hints.SHARED_LOG_AWAY,
                 )
             else:
                 sleep(PAUSE_S)
@@ -74,7 +81,7 @@ class Follower:
                     events = from_payload(payload)
                     self._append(session, events)
                     reached = sequence
-                    adopted.note(session.txn, sequence, session.log.head())
+                    adopted.note(session.txn, sequence, session.log.head(), has_events=bool(events))
                     removed += [int(each.stream) for each in events if isinstance(each.event, Removed)]
             storage.forget(session.txn, removed)
         storage.remove_files(self._store.path, removed)
@@ -86,12 +93,29 @@ class Follower:
         if not events:  # a guard: it moves its subject on, so that nobody adds to a job that retention lets go
             return
         first = events[0]
-        stream = first.stream
-        before = session.views.removed(first.event.spec.id) if isinstance(first.event, Enqueued) else stream
-        expected = 0 if before is None else session.log.version(before)
-        batch = [Append(stream, expected, tuple(each.event for each in events), first.reason)]
+        batch: list[Append] = []
+        for _, each in groupby(events, key=lambda each: each.stream):
+            batch.append(_as_append(session, list(each), is_next=bool(batch)))
         if isinstance(first.event, RetentionApplied):
             session.views.flush()
-            session.let_go(batch, meant_by(session.txn, first.event), at_us=first.at_us, actor=first.actor)
+            going = meant_by(session.txn, first.event)
+            session.let_go(batch, going, at_us=first.at_us, actor=first.actor)
+            adopted.forget(session.txn, [key for each in going for key, _ in each.rows])
         else:
             session.append(batch, at_us=first.at_us, actor=first.actor, cause=first.cause, whole=True)
+
+
+def _as_append(session: EmbeddedSession, events: Sequence[Recorded], *, is_next: bool) -> Append:
+    """Return events of one stream as they are appended here: linked to what this node's log has before them.
+
+    `is_next`: they are taken together with those before them in their message.
+    """
+    stream, first = events[0].stream, events[0].event
+    if is_next:
+        expected = AFTER_PREVIOUS
+    elif isinstance(first, Enqueued):
+        number = session.views.removed(first.spec.id)
+        expected = 0 if number is None else session.log.version(number)
+    else:
+        expected = session.log.version(stream)
+    return Append(stream, expected, tuple(each.event for each in events), events[0].reason)

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from threading import get_ident, main_thread
 from typing import Any, TypeVar
 
-from .unit_of_work import Engine, Unit
+from .engine import Engine
+from .unit_of_work import Unit
 
 _Value = TypeVar("_Value")
 

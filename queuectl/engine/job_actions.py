@@ -9,12 +9,13 @@ from ..core.job import ENDED, WAITING, Job, JobState
 from ..core.job_filter import Act, Chosen, Filter
 from ..core.results import Acted
 from ..display import shown
-from ..errors import InvalidInput, JobNotFound
+from ..errors import InvalidInput
 from ..outputs import storage
 from ..queries import job_list
 from ..store.store import Store
 from .decisions import JobOrder
-from .unit_of_work import TRIES, Engine, Unit
+from .engine import Engine
+from .unit_of_work import Unit
 
 JOBS_AT_ONCE: Final = 1_000
 """Jobs in a transaction."""
@@ -33,7 +34,8 @@ DONE: Final[Mapping[Act, str]] = {"cancel": "cancelled", "retry": "retried", "re
 def act(engine: Engine, job_ids: Sequence[str], command: JobCommand, *, reason: str | None) -> list[Job]:
     """Carry out a command on the jobs named, all or none; raises JobNotFound or WrongState."""
     with engine.unit(reason=reason, rings=True) as unit:
-        found, after = _execute_on(unit, job_ids, lambda job: [(job.number, command)])
+        ids = list(dict.fromkeys(job_ids))
+        found, after = unit.execute_on(ids, lambda jobs: [(job.number, command) for job in jobs])
         _forget(unit, found, command)
     _forget_files(engine, found, command)
     return after or found
@@ -53,27 +55,12 @@ def edit(engine: Engine, job_id: str, changes: Mapping[str, Any], *, again: bool
     """
     with engine.unit(reason=reason, rings=True) as unit:
 
-        def orders(job: Job) -> list[JobOrder]:
-            edit_job = EditJob(edit_from(job.spec, changes, now_us=unit.now_us, wall_us=engine.clock.now_us()))
-            return [(job.number, each) for each in ((RequeueJob(), edit_job) if again else (edit_job,))]
+        def orders(jobs: Sequence[Job]) -> list[JobOrder]:
+            [job] = jobs
+            edited = edit_from(job.spec, changes, now_us=unit.now_us, wall_us=engine.clock.now_us())
+            return [*([(job.number, RequeueJob())] if again else []), (job.number, EditJob(edited))]
 
-        return _execute_on(unit, [job_id], orders)[1][-1]
-
-
-def _execute_on(
-    unit: Unit, job_ids: Sequence[str], orders: Callable[[Job], list[JobOrder]]
-) -> tuple[list[Job], list[Job]]:
-    """Carry out orders on the jobs that have some ids, all or none; returns the jobs before and after.
-
-    Raises JobNotFound or WrongState.
-    """
-    for _ in range(TRIES):
-        found = [unit.find(job_id) for job_id in dict.fromkeys(job_ids)]
-        try:
-            return found, unit.execute([order for job in found for order in orders(job)])
-        except JobNotFound as error:  # removed by another node since: the id has another job by now, or none
-            refusal = error
-    raise refusal
+        return unit.execute_on([job_id], orders)[1][-1]
 
 
 def choose(store: Store, verb: Act, where: Filter) -> Chosen:

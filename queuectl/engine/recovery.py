@@ -21,7 +21,8 @@ from ..queries import presence
 from ..store.store import Transaction
 from ..system.boot import awake_s
 from ..system.host import host, is_process
-from .unit_of_work import Engine, token_of
+from .engine import Engine
+from .unit_of_work import token_of
 
 _PATIENCE_S: Final = 0.1
 """How long it is tried to kill what a worker left running; what is left then is met again the next time."""

@@ -10,13 +10,19 @@ from functools import partial
 from itertools import islice
 from typing import Final
 
-from msgspec.structs import replace
-
 from .. import hints
-from ..core.commands import ClaimJob, EnqueueJob, JobCommand, RecoverJob, RenewLease, RetryPolicy, StartJob, TakeJob
-from ..core.decider import decide, decide_config
+from ..core.commands import (
+    ClaimJob,
+    JobCommand,
+    RecoverJob,
+    RenewLease,
+    RetryPolicy,
+    StartJob,
+    TakeJob,
+)
+from ..core.decider import decide_config
 from ..core.job import Job
-from ..core.request import check_lease_s, check_text, check_worker
+from ..core.request import check_lease_s, check_worker
 from ..core.settings import Settings, from_environment
 from ..core.times import wall_time_us
 from ..errors import DuplicateJob, JobNotFound, StoreError
@@ -34,22 +40,21 @@ from ..events.types import (
     Value,
     WorkerStopped,
 )
-from ..projections import config, environments, ids, jobs, leases, ready, removed, workers
+from ..outputs import storage
+from ..projections import config, environments, ids, jobs, ready, workers
 from ..projections.row_codec import check_all
 from ..projections.views import Views
 from ..queries import presence
 from ..store.event_reader import EventReader
-from ..store.store import Store, Transaction
-from ..system import wakeup
+from ..store.store import Transaction
 from ..system.clock import Clock
-from ..system.scope import scope
 from .decisions import Decided, JobOrder, Refusal, decide_all
 from .leaving_streams import LeavingStream
-from .log_clock import now_us
-from .writer import Appended, EmbeddedWriter, Session, Writer
+from .new_jobs import Enqueuing, last_event_of_removed, new_jobs
+from .writer import Appended, Session
 
-TRIES: Final = 50
-"""How often what came too late is decided again."""
+_TRIES_LEFT: Final = tuple(range(49, -1, -1))
+"""What came too late is decided again as often as this; at the last time nothing newer is waited for."""
 
 _NOTHING: Final = Appended([])
 
@@ -95,13 +100,6 @@ class Unit:
         """Whether what the unit has appended is on disk for good."""
         return self._session.is_kept
 
-    def catch_up(self) -> bool:
-        """Read what is newer, if anything; returns whether there is something else to decide on."""
-        if not self._session.catch_up():
-            return False
-        self.now_us = max(self.now_us, self._session.now_us())
-        return True
-
     def local(self, write: Callable[[Transaction], object]) -> None:
         """Write what is this store's alone, beside the log."""
         self._session.local(write)
@@ -118,22 +116,23 @@ class Unit:
 
     def find(self, job_id: str) -> Job:
         """Return a job by its id; raises JobNotFound."""
-        number = ids.find(self.txn, job_id)
-        if number is None and self.catch_up():
-            return self.find(job_id)
-        if number is None:
-            check_all(self.txn, ids.TABLE)
-            raise JobNotFound(job_id, removed=self.views.removed(job_id) is not None)
-        return self.views.job(number) or next(jobs.each(self.txn, [number]))
+        for left in _TRIES_LEFT:
+            number = ids.find(self.txn, job_id)
+            if number is not None:
+                return self.views.job(number) or next(jobs.each(self.txn, [number]))
+            if not (left and self._catch_up()):
+                break
+        check_all(self.txn, ids.TABLE)
+        raise JobNotFound(job_id, removed=self.views.removed(job_id) is not None)
 
     def execute(self, orders: Sequence[JobOrder]) -> list[Job]:
         """Carry out orders, all or none; returns the jobs afterwards.
 
         Raises the first refusal.
         """
-        for _ in range(TRIES):
+        for left in _TRIES_LEFT:
             decided = self._decide(orders)
-            if decided.refused and self.catch_up():
+            if left and decided.is_to_be_looked_at_again and self._catch_up():
                 continue
             if decided.refused:
                 raise decided.refused[0][1]
@@ -141,6 +140,22 @@ class Unit:
             if not appended.lost:
                 return decided.unchanged + appended.jobs
         raise appended.lost[0][1]
+
+    def execute_on(
+        self, job_ids: Sequence[str], orders_for: Callable[[Sequence[Job]], Sequence[JobOrder]]
+    ) -> tuple[list[Job], list[Job]]:
+        """Carry out orders for the jobs of some ids, all or none; returns those jobs as they were and as they are.
+
+        An id may be another job's by the time that the first is found gone. Raises the first refusal.
+        """
+        for left in _TRIES_LEFT:
+            found = [self.find(job_id) for job_id in job_ids]
+            try:
+                return found, self.execute(orders_for(found))
+            except JobNotFound:
+                if not left or [self.find(job.id).number for job in found] == [job.number for job in found]:
+                    raise
+        raise AssertionError("the last time returns or raises")
 
     def execute_each(
         self, orders: Sequence[JobOrder], *, meant: Callable[[Job], bool] | None = None
@@ -151,9 +166,9 @@ class Unit:
         """
         jobs: list[Job] = []
         refused: list[Refusal] = []
-        for _ in range(TRIES):
+        for left in _TRIES_LEFT:
             decided = self._decide(orders, meant)
-            if decided.refused and self.catch_up():
+            if left and decided.is_to_be_looked_at_again and self._catch_up():
                 continue
             appended = self._append(decided.batch, whole=False)
             jobs += decided.unchanged + appended.jobs
@@ -171,50 +186,43 @@ class Unit:
 
         `generated` are the indexes of specs whose id was generated: those get another one instead.
         """
-        for _ in range(TRIES):
+        return list(self.enqueue_in_place(specs, skip_existing=skip_existing, generated=generated).jobs)
+
+    def enqueue_in_place(
+        self,
+        specs: Sequence[JobSpec],
+        *,
+        skip_existing: bool = False,
+        generated: Container[int] = (),
+        replacing: Container[int] = (),
+    ) -> Enqueuing:
+        """Bring jobs into being as enqueue() does, `replacing` at some indexes the ended job that has the id."""
+        for left in _TRIES_LEFT:
             try:
-                batch = self._births(specs, skip_existing, generated)
+                found = new_jobs(
+                    self.txn, self.views, self._clock, specs, skip_existing, generated, replacing, self._reason
+                )
             except DuplicateJob:
-                if self.catch_up():
+                if left and self._catch_up():
                     continue
                 raise
-            appended = self._append(batch, whole=True)
+            appended = self._append(found.batch, whole=True)
             if not appended.lost:
-                return appended.jobs
+                if found.replaced:
+                    self.local(partial(storage.forget, numbers=found.replaced))
+                return found._replace(jobs=appended.jobs)
         raise appended.lost[0][1]
-
-    def _births(self, specs: Sequence[JobSpec], skip_existing: bool, generated: Container[int]) -> list[Append]:
-        batch = []
-        taken: set[str] = set()
-        any_removed = self.txn.count(removed.TABLE) > 0
-        known = ids.taken(self.txn, [spec.id for index, spec in enumerate(specs) if index in generated])
-        for index, spec in enumerate(specs):
-            job_id = spec.id
-            if index in generated:
-                while job_id in taken or job_id in known:
-                    job_id = self._clock.job_ids(1)[0]
-                    spec = replace(spec, id=job_id)
-                    known |= ids.taken(self.txn, [job_id])
-            elif (number := ids.find(self.txn, job_id)) is not None or job_id in taken:
-                if skip_existing:
-                    continue
-                job = None if number is None else self.views.job(number) or next(jobs.each(self.txn, [number]))
-                raise DuplicateJob(job_id, job.state if job else "in this very batch", index=index)
-            taken.add(job_id)
-            earlier = self._last_event_of_removed(job_id) if any_removed else 0
-            batch.append(Append(NEW_STREAM, earlier, decide(EnqueueJob(spec), None), self._reason))
-        return batch
 
     def bring_in(self, spec: JobSpec, events: tuple[Event, ...], reason: str) -> Job:
         """Bring a job into being with the life it had elsewhere; raises DuplicateJob."""
-        for _ in range(TRIES):
+        for left in _TRIES_LEFT:
             number = ids.find(self.txn, spec.id)
             if number is not None or spec.id in self._brought:
-                if self.catch_up():
+                if left and self._catch_up():
                     continue
                 job = self.views.job(number) if number is not None else None
                 raise DuplicateJob(spec.id, job.state if job else "in this very import")
-            append = Append(NEW_STREAM, self._last_event_of_removed(spec.id), events, reason)
+            append = Append(NEW_STREAM, last_event_of_removed(self.txn, self.views, spec.id), events, reason)
             appended = self._append([append], whole=True)
             if not appended.lost:
                 self._brought.add(spec.id)
@@ -234,16 +242,11 @@ class Unit:
         return self._lease(TakeJob(worker, self.lease_until_us(lease_s), host, pid), count, queues)
 
     def _lease(self, command: JobCommand, count: int, queues: Sequence[str] | None) -> list[Job]:
-        """Lease the next jobs; that there is none is told only if it stands."""
-        leased = self._lease_known(command, count, queues)
-        return leased if leased or not self.catch_up() else self._lease_known(command, count, queues)
-
-    def _lease_known(self, command: JobCommand, count: int, queues: Sequence[str] | None) -> list[Job]:
-        """Lease the next of the jobs that are known here; where another was quicker, those after them."""
+        """Lease the next jobs; where another was quicker, those after them. That there is none holds of newer state."""
         leased: list[Job] = []
         tried: set[int] = set()
-        self._session.promote(self.now_us)
-        while True:
+        for left in _TRIES_LEFT:
+            self._session.promote(self.now_us)
             free = (number for number in ready.numbers(self.txn, queues) if number not in tried)
             numbers = list(islice(free, count - len(leased)))
             decided = self._decide([(number, command) for number in numbers])
@@ -251,22 +254,25 @@ class Unit:
                 raise decided.refused[0][1]
             appended = self._append(decided.batch, whole=False)
             leased += appended.jobs
-            if not appended.lost:
-                return leased
             tried.update(numbers)
+            if not (left and (appended.lost or not leased) and (appended.lost or self._catch_up())):
+                break
+        return leased
 
     def lease_until_us(self, lease_s: float) -> int:
         """Return when a lease taken now ends; raises InvalidInput."""
         return self.now_us + int(check_lease_s(lease_s) * 1_000_000)
 
-    def hold(self, worker: str, lease_s: float) -> None:
-        """Make all leases of a worker hold for `lease_s` seconds from now, by its presence; raises InvalidInput."""
+    def hold(self, worker: str, lease_s: float, held: Sequence[Job] = ()) -> None:
+        """Make all leases of a worker hold for `lease_s` seconds from now, by its presence; raises InvalidInput.
+
+        Where others share the log, those of the jobs that it says are `held`, by events.
+        """
         until_us = self.lease_until_us(lease_s)
         said = presence.Presence(self._clock.now_us(), until_us)
         check_worker(worker)
         self.local(lambda txn: presence.put(txn, worker, said, now_us=self.now_us))
         if self._session.is_shared:  # elsewhere nobody reads this store's presence
-            held = jobs.each(self.txn, leases.held_by(self.txn, worker))
             self.execute_each([(job.number, RenewLease(token_of(job), until_us)) for job in held])
 
     def start(self, jobs: Sequence[Job], *, host: str, pid: int) -> list[Job]:
@@ -297,7 +303,8 @@ class Unit:
         What is kept already is compared: a log from elsewhere may say anything, and jobs would run by it.
         """
         for digest, entries in kept.items():
-            self.append_named(ENVIRONMENT_STREAM + digest.hex(), partial(self._kept_as, digest, entries))
+            if self._kept_as(digest, entries):  # what is kept is so for good
+                self.append_named(ENVIRONMENT_STREAM + digest.hex(), partial(self._kept_as, digest, entries))
 
     def _kept_as(self, digest: bytes, entries: Mapping[str, str | None]) -> tuple[EnvironmentKept, ...]:
         found = environments.find(self.txn, digest)
@@ -320,8 +327,10 @@ class Unit:
 
     def append_named(self, stream: str, decide_now: Callable[[], tuple[Event, ...]]) -> bool:
         """Append to a named stream what is decided, again where it has moved on; returns whether that was anything."""
-        for _ in range(TRIES):
+        for left in _TRIES_LEFT:
             events = decide_now()
+            if not events and left and self._catch_up():
+                continue
             if not events:
                 return False
             append = Append(stream, self.log.version(stream), events, self._reason)
@@ -339,8 +348,9 @@ class Unit:
         of_jobs = [(each, each.stream) for each in going if isinstance(each.stream, int)]
         there = self.views.jobs([number for _, number in of_jobs])
         guarded = (each for each, job in zip(of_jobs, there, strict=True) if job is not None)
-        batch = [Append(number, each.last, ()) for each, number in guarded]
-        batch.append(Append(RETENTION_STREAM, self.log.version(RETENTION_STREAM), (event,), self._reason))
+        told = Append(RETENTION_STREAM, self.log.version(RETENTION_STREAM), (event,), self._reason)
+        # Whoever is outrun by a guard catches up to it: what retention says comes before it.
+        batch = [told, *(Append(number, each.last, ()) for each, number in guarded)]
         return not self._session.let_go(batch, going, at_us=self.now_us, actor=self._actor).lost
 
     def end_worker(self, worker: str, why: str) -> bool:
@@ -364,9 +374,12 @@ class Unit:
             return _NOTHING
         return self._session.append(batch, at_us=self.now_us, actor=self._actor, cause=self._cause, whole=whole)
 
-    def _last_event_of_removed(self, job_id: str) -> int:
-        number = self.views.removed(job_id)
-        return 0 if number is None else self.log.version(number)
+    def _catch_up(self) -> bool:
+        """Read what is newer, if anything; returns whether there is something else to decide on."""
+        if not self._session.catch_up():
+            return False
+        self.now_us = max(self.now_us, self._session.now_us())
+        return True
 
 
 def settings_of(txn: Transaction, environ: Mapping[str, str]) -> Settings:
@@ -377,49 +390,3 @@ def settings_of(txn: Transaction, environ: Mapping[str, str]) -> Settings:
 def token_of(job: Job) -> int:
     """Return the token of a job's current lease, 0 when it has none."""
     return job.lease.token if job.lease else 0
-
-
-class Engine:
-    """A store, a clock, who acts, and an environment whose settings count: opens units of work."""
-
-    def __init__(
-        self,
-        store: Store,
-        clock: Clock,
-        actor: str,
-        cause: int = 0,
-        environ: Mapping[str, str] | None = None,
-        writer: Writer | None = None,
-    ) -> None:
-        self.store = store
-        self.environ = environ or {}
-        self.clock = clock
-        self.actor = actor
-        self.cause = cause
-        self.writer = writer or EmbeddedWriter(store, clock)
-
-    @scope
-    def unit(self, *, actor: str | None = None, reason: str | None = None, rings: bool = False) -> Iterator[Unit]:
-        """Open a unit of work; at its end everything is on disk, or nothing is.
-
-        `rings`: idle workers are woken after it. Raises InvalidInput for an actor or a reason that
-        the log cannot keep.
-        """
-        if reason is not None:
-            check_text("reason", reason)
-        if actor is not None:
-            check_text("actor", actor)
-        with self.writer.session() as session:
-            cause = self.cause if actor in (None, self.actor) else 0
-            yield Unit(session, self.clock, actor or self.actor, reason, cause, self.environ)
-        if rings:
-            wakeup.ring(self.store.path)
-
-    def now_us(self) -> int:
-        """Return the time that an event appended now would have: never before what was promoted or recorded."""
-        with self.store.read() as txn:
-            return self.now_us_in(txn)
-
-    def now_us_in(self, txn: Transaction) -> int:
-        """Return now_us() as a transaction has it."""
-        return now_us(txn, self.clock, max(EventReader(txn).last_at_us, Views(txn).promoted_us))

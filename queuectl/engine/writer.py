@@ -71,7 +71,7 @@ class Session(Protocol):
         """Append to several streams and apply it; `whole`: all of it or none."""
 
     def let_go(self, batch: Sequence[Append], going: Sequence[LeavingStream], *, at_us: int, actor: str) -> Appended:
-        """Append what retention says, last in a batch that also guards each job that goes, and drop what goes."""
+        """Append what retention says, first in a batch that also guards each job that goes, and drop what goes."""
 
     def catch_up(self) -> bool:
         """Read what others have appended by now; returns whether that was more than was read before."""
@@ -137,7 +137,7 @@ class EmbeddedSession:
     def let_go(self, batch: Sequence[Append], going: Sequence[LeavingStream], *, at_us: int, actor: str) -> Appended:
         """Append what retention says, and drop what goes, in the same transaction."""
         appended = self.append(batch, at_us=at_us, actor=actor, cause=0, whole=True)
-        [event] = batch[-1].events
+        [event] = batch[0].events
         assert isinstance(event, RetentionApplied), "retention says what goes"
         expunge(self.txn, self.views, going, event.upto)
         return appended

@@ -15,11 +15,15 @@ OF_ITS_CLAIM: Final = 0
 """The token of an event that is appended together with its claim: it is known once the claim has its position."""
 
 
+AFTER_PREVIOUS: Final = -1
+"""What a job expects that takes the id of one removed by the append before it: that removal is its link."""
+
+
 class Append(NamedTuple):
     """Events for one stream, and the position its last event must have.
 
     For a NEW stream `expected` is the last event of an earlier job of the same id, or 0; the log
-    keeps it as the link between the two.
+    keeps it as the link between the two; or AFTER_PREVIOUS, and then the two appends are taken together.
     """
 
     stream: Stream

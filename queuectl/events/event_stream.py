@@ -1,6 +1,7 @@
 """An ordered stream that nodes share: what is published to it, and what it answers; pure.
 
-A message has the events of one append to one stream of the log, so that nobody ever sees half of them. It has no
+A message has the events of one append to one stream of the log, so that nobody ever sees half of them, or of two that
+are taken together: a job's removal and the next one's beginning. It has no
 positions: those are counted by each node as it adopts messages in their order, and come out the same everywhere.
 """
 
@@ -11,8 +12,9 @@ from msgspec import Raw
 from msgspec.msgpack import Decoder, Encoder
 
 from ..errors import QueuectlError
+from .append import Append
 from .codec import decode, encode_all, with_checksum
-from .types import Event, Recorded, Stream
+from .types import Recorded, Stream
 
 _KEY: Final = bytes(8)
 """The key of an event that has no position yet."""
@@ -47,7 +49,7 @@ class Published(NamedTuple):
 class Outrun(NamedTuple):
     """A message that came too late, and so is not in the stream; `actual` is the sequence of its subject's last one.
 
-    0 where that is not known: it was to be published as a whole with another that came too late.
+    0 where the subject has none, and where that is not known: it was to be taken as a whole with another too late.
     """
 
     actual: int
@@ -64,17 +66,25 @@ class EventStream(Protocol):
         """Publish messages, each only if its subject is where it expects; `whole`: all or none. Raises NoAnswer."""
 
     def read(self, after: int, limit: int) -> list[tuple[int, bytes]]:
-        """Return the sequence and payload of the next messages; what was published last may not be there yet."""
+        """Return the sequence and payload of the next messages; what was published last may not be there yet.
+
+        Raises NoAnswer.
+        """
 
     def last(self) -> int:
-        """Return the sequence of the last message that is known to be there."""
+        """Return the sequence of the last message that is known to be there. Raises NoAnswer."""
+
+    def now_us(self) -> int:
+        """Return the time of whoever keeps the stream, in microseconds since the epoch. Raises NoAnswer."""
 
 
-def to_payload(
-    stream: Stream, events: Sequence[Event], *, at_us: int, actor: str, reason: str | None, cause: int
-) -> bytes:
-    """Return the events of one append as a message has them: as the log stores them, without what needs a position."""
-    recorded = [Recorded(0, at_us, stream, 0, actor, event, reason, cause) for event in events]
+def to_payload(appends: Sequence[Append], *, at_us: int, actor: str, cause: int) -> bytes:
+    """Return the events of appends as a message has them: as the log stores them, without what needs a position."""
+    recorded = [
+        Recorded(0, at_us, append.stream, 0, actor, event, append.reason, cause)
+        for append in appends
+        for event in append.events
+    ]
     stored = encode_all([(_KEY, each) for each in recorded])
     payload: bytes = _array([Raw(value[_CHECKSUM_BYTES:]) for _, value in stored])
     return payload

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Final
 
 from ..core.settings import Settings
-from ..engine.unit_of_work import Engine
+from ..engine.engine import Engine
 from ..errors import CompactBusy
 from ..events.types import RETENTION_STREAM
 from ..projections import config

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from ..display import shown
+from ..engine.engine import Engine
 from ..engine.leaving_streams import LeavingStream
-from ..engine.unit_of_work import Engine
 from ..errors import CompactBusy, InvalidInput, StoreError
 from ..events.codec import unpack_envelope
 from ..events.types import RETENTION_STREAM, RetentionApplied
@@ -127,27 +127,25 @@ class Retention:
             yield self.done
         self.done = self.done._replace(segments=(*self.done.segments, str(path)))
         half = (begin + end) // 2
+        is_named = False
         for part in parts:
             try:
                 gone = self._cut(part.going, header, f"{self._name}/{path.name}", digest) if part.going else []
             except CompactBusy:
-                self._discard_unused(path, digest)
+                if not is_named:
+                    path.unlink()
                 raise
+            is_named = is_named or bool(gone)
             self.done = counted(self.done, ChosenStreams(gone, part.through))
             yield self.done._replace(position=half + (self.done.position - begin) // 2)
+        if not is_named:  # all of it has moved on, or another node has let it go: no event tells of the segment
+            path.unlink()
 
     def _check_next(self, txn: Transaction, header: Header, digest: bytes) -> None:
         """Raise CompactBusy where another node of a shared log has sealed a segment since this one was begun."""
         last = archives.last(txn)
         if last is not None and last.sha256 not in (header.previous, digest):
             raise CompactBusy(str(self._store.path))
-
-    def _discard_unused(self, path: Path, digest: bytes) -> None:
-        """Remove a segment that no event names; what it holds is in the log."""
-        with self._store.read() as txn:
-            last = archives.last(txn)
-        if last is None or last.sha256 != digest:
-            path.unlink()
 
     def _prepare(self) -> Header:
         """Make the directory, clear it of what an interrupted compact left, and give the next segment's header."""

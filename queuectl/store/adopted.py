@@ -1,26 +1,20 @@
 """Which messages of a shared stream this store has adopted, and where in its log their events stand."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from .store import Transaction, key_of
 
 TABLE: Final = "adopted"
 _NODE: Final = b"n"
+_LAST: Final = b"l"
 _OF_SEQUENCE: Final = b"s"
 _OF_POSITION: Final = b"p"
 
 
 def last(txn: Transaction) -> int:
     """Return the sequence of the last message adopted, 0 for none."""
-    row = txn.last(TABLE)  # those by sequence sort after all others
-    return int.from_bytes(row[0][1:], "big") if row and row[0][:1] == _OF_SEQUENCE else 0
-
-
-def note(txn: Transaction, sequence: int, position: int) -> None:
-    """Note that the log ends at a position with a message; one without events leaves it where it was."""
-    txn.put(TABLE, _OF_SEQUENCE + key_of(sequence), key_of(position))
-    if txn.get(TABLE, _OF_POSITION + key_of(position)) is None:
-        txn.put(TABLE, _OF_POSITION + key_of(position), key_of(sequence))
+    return int.from_bytes(txn.get(TABLE, _LAST) or b"", "big")
 
 
 def node(txn: Transaction) -> str | None:
@@ -34,8 +28,25 @@ def name_node(txn: Transaction, name: str) -> None:
     txn.put(TABLE, _NODE, name.encode())
 
 
+def note(txn: Transaction, sequence: int, position: int, *, has_events: bool) -> None:
+    """Note a message as adopted; one that `has_events` has the last of them at a position."""
+    txn.put(TABLE, _LAST, key_of(sequence))
+    if has_events:
+        txn.put(TABLE, _OF_SEQUENCE + key_of(sequence), key_of(position))
+        txn.put(TABLE, _OF_POSITION + key_of(position), key_of(sequence))
+
+
+def forget(txn: Transaction, positions: Iterable[bytes]) -> None:
+    """Forget where messages are whose events leave the log, by the keys of those."""
+    for key in positions:
+        sequence = txn.get(TABLE, _OF_POSITION + key)
+        if sequence is not None:
+            txn.delete(TABLE, _OF_POSITION + key)
+            txn.delete(TABLE, _OF_SEQUENCE + sequence)
+
+
 def position_of(txn: Transaction, sequence: int) -> int:
-    """Return the position of the last event of a message, 0 where it is not adopted."""
+    """Return the position of the last event of a message, 0 where it is not there, or has none."""
     return int.from_bytes(txn.get(TABLE, _OF_SEQUENCE + key_of(sequence)) or b"", "big")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..errors import Conflict
-from ..events.append import Append, with_tokens
+from ..events.append import AFTER_PREVIOUS, Append, with_tokens
 from ..events.hash_chain import encode_chained
 from ..events.types import NEW_STREAM, Recorded
 from .event_reader import EventReader, stream_key, stream_of_key
@@ -28,6 +28,7 @@ class EventWriter(EventReader):
                 continue
             if stream == NEW_STREAM:
                 stream = position + 1
+                prev = position if prev == AFTER_PREVIOUS else prev
                 key = stream.to_bytes(8, "big")
             elif (key := stream_key(stream)) not in ends:
                 expected.append((key, prev.to_bytes(8, "big")))

@@ -16,7 +16,8 @@ from ..core.progress import OpenProgress
 from ..core.request import specify
 from ..core.settings import Settings
 from ..display import shown
-from ..engine.unit_of_work import Engine, Unit
+from ..engine.engine import Engine
+from ..engine.unit_of_work import Unit
 from ..errors import DuplicateJob, InvalidInput, QueuectlError
 from ..events.append import OF_ITS_CLAIM
 from ..events.types import (

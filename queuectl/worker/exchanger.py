@@ -79,6 +79,7 @@ class Exchanger:
                 queues=self._options.queues,
                 lease_s=self._options.lease_s,
                 hold=hold,
+                held=self._slots.jobs() if hold else (),
             )
         if answer is None:
             return

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from queuectl.errors import Conflict
-from queuectl.events.append import Append, with_tokens
+from queuectl.events.append import AFTER_PREVIOUS, Append, with_tokens
 from queuectl.events.types import NEW_STREAM, Recorded, Stream
 
 
@@ -35,6 +35,7 @@ class MemoryLog:
                 continue
             if stream == NEW_STREAM:
                 stream = position + 1
+                expected = position if expected == AFTER_PREVIOUS else expected
             elif (last := versions.get(stream, self.version(stream))) != expected:
                 raise Conflict(stream, expected, last)
             prev = expected

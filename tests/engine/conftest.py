@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from queuectl.engine.unit_of_work import Engine
+from queuectl.engine.engine import Engine
 from queuectl.store.store import Store
 from tests.clocks import FakeClock
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from queuectl import Queue
 from queuectl.core.times import PACE, log_time_us
-from queuectl.engine.unit_of_work import Engine
+from queuectl.engine.engine import Engine
 from queuectl.events.types import JobSpec
 from queuectl.store.store import Store
 from tests.clocks import START_US, FakeClock

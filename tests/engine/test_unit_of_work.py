@@ -4,7 +4,8 @@ import pytest
 
 from queuectl.core.commands import CancelJob, ClaimJob, CompleteJob, RemoveJob, RequeueJob
 from queuectl.core.job import Job
-from queuectl.engine.unit_of_work import Engine, token_of
+from queuectl.engine.engine import Engine
+from queuectl.engine.unit_of_work import token_of
 from queuectl.errors import DuplicateJob, JobNotFound, StaleLease, WrongState
 from queuectl.events.types import Claimed, ConfigChanged, Enqueued, JobSpec, Started
 from queuectl.projections import config, jobs

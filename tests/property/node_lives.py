@@ -41,7 +41,8 @@ class Nodes:
 
     def __init__(self, seed: int, count: int = 2, *, skew_s: float = 0.0, chaos: bool = True) -> None:
         self.random = Random(seed)
-        self.stream = MemoryStream(Random(seed + 1) if chaos else None)
+        self.clock = FakeClock()
+        self.stream = MemoryStream(Random(seed + 1) if chaos else None, self.clock)
         self.directory = Path(tempfile.mkdtemp(prefix="queuectl-nodes-"))
         self.clocks = [FakeClock() for _ in range(count)]
         for n, clock in enumerate(self.clocks):
@@ -196,7 +197,11 @@ class Nodes:
 
     def time_passes(self, n: int) -> None:
         seconds = self.random.choice([0.5, 2, 11])
-        for clock in self.clocks:
+        self.pass_time(seconds)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, everywhere."""
+        for clock in (self.clock, *self.clocks):
             clock.advance(seconds)
 
     def reopen(self, n: int) -> None:

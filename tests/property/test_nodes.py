@@ -11,6 +11,7 @@ from queuectl.engine import streamed_writer, writer
 from queuectl.engine.streamed_writer import StreamedSession
 from queuectl.errors import Conflict, CorruptLog, IllegalTransition, StoreError
 from queuectl.events import hash_chain
+from queuectl.events.append import Append
 from queuectl.events.event_stream import Message, Outrun, Published, from_payload, to_payload
 from queuectl.events.types import Recorded
 from queuectl.projections.views import Views
@@ -74,8 +75,8 @@ def _send_each_event_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def alone(one: Recorded) -> bytes:
     """Return a message with one event."""
-    told: dict[str, Any] = {"at_us": one.at_us, "actor": one.actor, "reason": one.reason, "cause": one.cause}
-    return to_payload(one.stream, [one.event], **told)
+    told: dict[str, Any] = {"at_us": one.at_us, "actor": one.actor, "cause": one.cause}
+    return to_payload([Append(one.stream, 0, (one.event,), one.reason)], **told)
 
 
 def _let_go_unguarded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +141,7 @@ def test_nobody_adds_to_a_job_that_another_node_has_let_go() -> None:
         here.enqueue("true", id="a")
         here.cancel("a")
         there._engine.writer.catch_up()
-        nodes.clocks[0].advance(60)
+        nodes.pass_time(60)
         assert here.admin.compact(older_than_s=1).jobs == 1
         assert there.job("a").state == "cancelled"
         with pytest.raises(JobNotFound):
@@ -157,7 +158,6 @@ def test_more_jobs_leave_than_a_stream_takes_as_a_whole() -> None:
         here.enqueue_many(["true"] * 2_500)
         there._engine.writer.catch_up()
         there.ui.act_on_all(there.ui.choose("cancel", filter_of(state="pending")))
-        for clock in nodes.clocks:
-            clock.advance(60)
+        nodes.pass_time(60)
         assert here.admin.compact(older_than_s=1).jobs == 2_500
         nodes.check()

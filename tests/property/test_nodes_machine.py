@@ -24,12 +24,13 @@ class NodesMachine(QueueMachine):
 
     @initialize(seed=st.none() | st.integers(0, 999), skew_s=st.sampled_from([0, -7, 3600]))
     def make(self, seed: int | None, skew_s: int) -> None:
-        self.stream = MemoryStream(None if seed is None else Random(seed))
+        self.time = FakeClock()
+        self.stream = MemoryStream(None if seed is None else Random(seed), self.time)
         self.acting = 0
         self.clocks = [FakeClock(), FakeClock()]
         self.clocks[1].jump(skew_s)
         super().make()
-        self.clock = self.clocks[0]
+        self.clock = self.time  # nodes go by that of the stream
         self.nodes = [self.queue, self.open_node(1)]
         self.promoted_by = [0, 0]
         self.present_at: list[dict[str, int]] = [{}, {}]
@@ -56,7 +57,7 @@ class NodesMachine(QueueMachine):
         """It catches up first, as the model does not lag; what it has promoted and who was present there is its own."""
         self.promoted_by[self.acting], self.present_at[self.acting] = self.promoted, self.present
         self.acting = 1 - self.acting
-        self.queue, self.clock = self.nodes[self.acting], self.clocks[self.acting]
+        self.queue = self.nodes[self.acting]
         self.promoted, self.present = self.promoted_by[self.acting], self.present_at[self.acting]
         self.queue._engine.writer.catch_up()
 
@@ -71,8 +72,17 @@ class NodesMachine(QueueMachine):
 
     @rule(seconds=st.sampled_from([1, 3, 12]))
     def time_passes(self, seconds: int) -> None:
-        for clock in self.clocks:
+        for clock in (self.time, *self.clocks):
             clock.advance(seconds)
+
+    @rule(seconds=st.sampled_from([-60, 1, 60]))
+    def clock_jumps_ahead(self, seconds: int) -> None:
+        """A node's own clock is set, which makes no difference."""
+        self.clocks[self.acting].jump(seconds)
+
+    @rule()
+    def clock_goes_back(self) -> None:
+        """As above."""
 
     @rule()
     def reopen(self) -> None:

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from queuectl import DuplicateJob, InvalidLine, JobNotFound, JobRequest, JobState, Queue, StaleLease, WrongState
 from queuectl.core.job import Job
 from queuectl.core.job_filter import filter_of
-from queuectl.engine.unit_of_work import Engine
+from queuectl.engine.engine import Engine
 from queuectl.projections import dead, ended, leases, ready, row_codec, scheduled
 from tests.clocks import FakeClock
 from tests.depth import tries

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from queuectl import Queue
-from queuectl.engine.unit_of_work import Engine
+from queuectl.engine.engine import Engine
 from queuectl.errors import JobNotFound, StoreError
 from queuectl.events.types import RetentionApplied, WorkerStarted
 from queuectl.integrity import doctor

@@ -1,0 +1,85 @@
+"""What is appended so that jobs come into being, each under an id that is free or becomes free with it."""
+
+from collections.abc import Container, Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from ..core.commands import EnqueueJob, RemoveJob
+from ..core.decider import decide
+from ..core.job import ENDED, Job
+from ..errors import DuplicateJob
+from ..events.append import AFTER_PREVIOUS, Append
+from ..events.types import NEW_STREAM, JobSpec
+from ..projections import ids, jobs, removed
+from ..projections.views import Views
+from ..store.event_reader import EventReader
+from ..store.store import Transaction
+from ..system.clock import Clock
+
+
+class Enqueuing(NamedTuple):
+    """Jobs brought into being, the batch that says so, and the numbers of the ended jobs that they replace."""
+
+    batch: list[Append]
+    replaced: list[int]
+    jobs: Sequence[Job] = ()
+
+
+def new_jobs(
+    txn: Transaction,
+    views: Views,
+    clock: Clock,
+    specs: Sequence[JobSpec],
+    skip_existing: bool,
+    generated: Container[int],
+    replacing: Container[int],
+    reason: str | None,
+) -> Enqueuing:
+    """Return what is appended so that jobs come into being; raises DuplicateJob.
+
+    Args:
+        txn: What is read.
+        views: The views, with what was applied already.
+        clock: Makes an id anew that turns out to be taken.
+        specs: The jobs.
+        skip_existing: Leave those out whose id is taken.
+        generated: The indexes of those whose id was generated.
+        replacing: The indexes of those that may replace an ended job of their id.
+        reason: Why, if it was said.
+
+    """
+    batch: list[Append] = []
+    replaced: list[int] = []
+    taken: set[str] = set()
+    any_removed = txn.count(removed.TABLE) > 0
+    known = ids.taken(txn, [spec.id for index, spec in enumerate(specs) if index in generated])
+    for index, spec in enumerate(specs):
+        job_id, earlier = spec.id, None
+        if index in generated:
+            while job_id in taken or job_id in known:
+                job_id = clock.job_ids(1)[0]
+                spec = replace(spec, id=job_id)
+                known |= ids.taken(txn, [job_id])
+        elif (number := ids.find(txn, job_id)) is not None or job_id in taken:
+            job = None if number is None else views.job(number) or next(jobs.each(txn, [number]))
+            if job is not None and index in replacing and job.state in ENDED and job_id not in taken:
+                batch.append(Append(job.number, job.version, decide(RemoveJob(replaced=True), job), reason))
+                replaced.append(job.number)
+                earlier = AFTER_PREVIOUS
+            elif skip_existing:
+                continue
+            else:
+                state = job.state if job and job_id not in taken else "in this very batch"
+                raise DuplicateJob(job_id, state, index=index, replace=job is not None and index in replacing)
+        taken.add(job_id)
+        if earlier is None:
+            earlier = last_event_of_removed(txn, views, job_id) if any_removed else 0
+        batch.append(Append(NEW_STREAM, earlier, decide(EnqueueJob(spec), None), reason))
+    return Enqueuing(batch, replaced)
+
+
+def last_event_of_removed(txn: Transaction, views: Views, job_id: str) -> int:
+    """Return the position of the last event of the removed job that had an id last, 0 for none."""
+    number = views.removed(job_id)
+    return 0 if number is None else EventReader(txn).version(number)
