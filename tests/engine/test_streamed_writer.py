@@ -1,12 +1,21 @@
 """What a node of a shared log does where others act too, and what it refuses."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from queuectl import Job, JobNotFound, JobRequest, Queue
+from queuectl import CompactBusy, DuplicateJob, InvalidLine, Job, JobNotFound, JobRequest, Queue, WrongState
 from queuectl.errors import StoreError
+from queuectl.events.append import Append
+from queuectl.events.codec import name_of
+from queuectl.events.event_stream import Message, to_payload
+from queuectl.events.types import WorkerStopped
+from queuectl.retention.compact import Retention
+from queuectl.retention.policy import Limits, Rule
+from tests.clocks import FakeClock
+from tests.nodes import check_alike
 from tests.streams import MemoryStream
 
 
@@ -103,3 +112,172 @@ def test_workers_of_other_nodes_are_not_taken_for_gone(nodes: list[Queue]) -> No
     here._engine.writer.catch_up()
     assert here.worker("me").recover() == ([], [])
     assert [(info.id, info.state, len(info.runs)) for info in here.workers()] == [("w", "running", 1)]
+
+
+class Busy(MemoryStream):
+    """Something new is there at each look, and a reader is shown one message at a time."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock=clock)
+        self.is_busy = self.is_slow = False
+
+    def last(self) -> int:
+        if self.is_busy:
+            count = super().last()
+            payload = to_payload([Append(f"worker:w{count}", 0, (WorkerStopped("gone"),))], at_us=0, actor="x", cause=0)
+            self.publish([Message(f"named.worker:w{count}", 0, f"id{count}", payload)], whole=False)
+        return super().last()
+
+    def read(self, after: int, limit: int) -> list[tuple[int, bytes]]:
+        return super().read(after, 1 if self.is_slow else limit)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def busy(clock: FakeClock) -> Busy:
+    return Busy(clock)
+
+
+@pytest.fixture
+def busy_nodes(tmp_path: Path, busy: Busy, clock: FakeClock) -> Iterator[list[Queue]]:
+    """Yield two nodes on a stream that can be busy and slow."""
+    with (
+        Queue.open(tmp_path / "a", stream=busy, clock=clock) as a,
+        Queue.open(tmp_path / "b", stream=busy, clock=clock) as b,
+    ):
+        yield [a, b]
+
+
+def test_a_refusal_stands_though_something_is_always_new(busy_nodes: list[Queue], busy: Busy) -> None:
+    """After as many looks as it takes a refusal is told as what it is."""
+    here, _ = busy_nodes
+    here.enqueue("true", id="a")
+    here.cancel("a")
+    busy.is_busy = True
+    with pytest.raises(WrongState):
+        here.cancel("a")
+    with pytest.raises(DuplicateJob):
+        here.enqueue("true", id="a")
+    with pytest.raises(JobNotFound):
+        here.cancel("nothing")
+    assert here.worker("w").claim() == []
+    assert here.admin.config_set("max_retries", 3) == 3
+
+
+def test_a_guard_is_never_seen_before_what_it_guards(busy_nodes: list[Queue], busy: Busy, clock: FakeClock) -> None:
+    """A node that reads one message at a time does not retry a job that another has let go."""
+    here, there = busy_nodes
+    here.enqueue("true", id="a")
+    here.cancel("a")
+    there._engine.writer.catch_up()
+    clock.advance(60)
+    assert here.admin.compact(older_than_s=1).jobs == 1
+    busy.is_slow = True
+    with pytest.raises(JobNotFound):
+        there.retry("a")
+    assert there.enqueue("true", id="a").state == "pending"
+    check_alike(caught_up(busy_nodes))
+
+
+def caught_up(nodes: list[Queue]) -> list[Queue]:
+    for queue in nodes:
+        queue._engine.writer.catch_up()
+    return nodes
+
+
+def test_nothing_to_do_is_decided_on_what_is_there(nodes: list[Queue]) -> None:
+    """A node that is behind sets a setting, or edits a job, to what it has here: elsewhere it was changed since."""
+    here, there = nodes
+    here.enqueue("true", id="a", priority=1)
+    here.admin.config_set("max_retries", 4)
+    there._engine.writer.catch_up()
+    here.edit("a", priority=5)
+    here.admin.config_set("max_retries", 7)
+    there.edit("a", priority=1)
+    there.admin.config_set("max_retries", 4)
+    here._engine.writer.catch_up()
+    assert (here.job("a").priority, here.admin.config_get("max_retries")) == (1, 4)
+
+
+def test_what_is_refused_replaces_nothing(nodes: list[Queue]) -> None:
+    """Of several jobs of which one is refused none is enqueued, and none that was to be replaced is removed."""
+    here, there = nodes
+    here.enqueue("true", id="a")
+    here.cancel("a")
+    here.enqueue("true", id="b")
+    with pytest.raises(InvalidLine):
+        there.enqueue_many([JobRequest("true", id="a", replace=True), JobRequest("true", id="b", replace=True)])
+    assert {job.id: str(job.state) for job in there.jobs()} == {"a": "cancelled", "b": "pending"}
+
+
+def test_a_segment_that_an_event_names_stays(busy_nodes: list[Queue], clock: FakeClock) -> None:
+    """Another node compacts between two parts of a pass: what the first part archived is there, and the rest stays."""
+    here, there = busy_nodes
+    for n in range(8):
+        here.enqueue("true", id=f"j{n}")
+        here.cancel(f"j{n}")
+    clock.advance(60)
+    limits = Limits(step_jobs=1, step_events=4, segment_events=100, segment_bytes=1 << 20)
+    steps = Retention(here._engine, Rule(here.log.head() - 4, False), None, limits=limits).steps()
+    while "retention_applied" not in [name_of(each.event) for each in here.events(last=1)]:
+        next(steps)
+    assert there.admin.compact(older_than_s=1).jobs > 0
+    here._engine.writer.catch_up()
+    with pytest.raises(CompactBusy):
+        list(steps)
+    assert [name_of(each.event) for each in here.history("j0")] == ["enqueued", "cancelled"]
+    assert here.admin.compact(older_than_s=1).jobs == 0
+    check_alike(caught_up(busy_nodes))
+
+
+def test_a_segment_of_which_nothing_went_is_not_left(busy_nodes: list[Queue], clock: FakeClock) -> None:
+    """Where another node let all of it go meanwhile, the segment is removed, and the next pass goes on."""
+    here, there = busy_nodes
+    here.enqueue("true", id="a")
+    here.cancel("a")
+    clock.advance(60)
+    steps = Retention(here._engine, Rule(2, False), None, limits=Limits()).steps()
+    while not list(here.path.glob("archive/*.seg")):
+        next(steps)
+    assert there.admin.compact(older_than_s=1).jobs == 1
+    here._engine.writer.catch_up()
+    with suppress(CompactBusy):
+        list(steps)
+    assert not list(here.path.glob("archive/*.seg"))
+    here.enqueue("true", id="b")
+    here.cancel("b")
+    clock.advance(60)
+    assert here.admin.compact(older_than_s=1).jobs == 1
+
+
+def test_a_lease_is_renewed_of_the_jobs_that_a_worker_has(busy_nodes: list[Queue], clock: FakeClock) -> None:
+    """A claim that never reached its worker is taken back when its lease is over, whatever the worker holds else."""
+    here, there = busy_nodes
+    for job_id in "ab":
+        here.enqueue("true", id=job_id)
+    worker = here.worker("w")
+    lost, had = worker.exchange([], want=2, lease_s=10).claimed
+    for _ in range(3):
+        clock.advance(8)
+        worker.exchange([], want=0, lease_s=10, hold=True, held=[had])
+    there._engine.writer.catch_up()
+    assert [job.id for job in there.worker("v").recover().jobs] == [lost.id]
+
+
+def test_nodes_go_by_the_time_of_their_stream(tmp_path: Path, busy: Busy) -> None:
+    """One whose clock is an hour ahead takes no job from a worker that goes on."""
+    ahead = FakeClock()
+    ahead.jump(3600)
+    with (
+        Queue.open(tmp_path / "a", stream=busy, clock=FakeClock()) as here,
+        Queue.open(tmp_path / "b", stream=busy, clock=ahead) as there,
+    ):
+        here.enqueue("true", id="a")
+        here.worker("w").exchange([], want=1, lease_s=30)
+        there._engine.writer.catch_up()
+        assert there.worker("v").recover() == ([], [])
+        assert there.enqueue("true").created_at_us < ahead.now_us() - 3_000_000_000

@@ -254,26 +254,26 @@ def test_a_backup_compressed_by_zstd_comes_back(lived: Path, tmp_path: Path) -> 
     for length in [4, 100, len(packed) - 5, *(chance.randrange(len(packed)) for _ in range(5))]:
         spoilt.write_bytes(packed[:length])
         assert f"cannot use {spoilt} as a backup" in refused(spoilt, tmp_path / "new")
-    content = unpacked(packed)
-    counting = content[: content.rindex(b"}\n") + 2]  # behind it there is only padding
-    told = 0
+    whole, told = files_in(packed), 0
     for _ in range(10):
         changed = bytearray(packed)
         changed[chance.randrange(20, len(packed) - 20)] ^= 1 << chance.randrange(8)
         spoilt.write_bytes(changed)
-        if unpacked(changed, len(counting)) != counting:
+        if files_in(changed) != whole:  # what stands between files is only padding
             assert f"cannot use {spoilt} as a backup" in refused(spoilt, tmp_path / "new")
             told += 1
     assert told > 5
 
 
-def unpacked(packed: bytes, count: int = -1) -> bytes:
-    """Return what was compressed, so many bytes of it; nothing where it is no longer to be read."""
+def files_in(packed: bytes) -> dict[str, bytes]:
+    """Return the files of a compressed backup by their names; nothing where they are no longer to be read."""
     try:
         with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(packed)) as plain:
-            return plain.read(count)
-    except zstandard.ZstdError:
-        return b""
+            content = plain.read()
+        with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+            return {each.name: tar.extractfile(each).read() for each in tar if each.isfile()}
+    except (zstandard.ZstdError, tarfile.TarError, OSError):
+        return {}
 
 
 def test_what_is_no_backup_is_refused(tmp_path: Path) -> None:
