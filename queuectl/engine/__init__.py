@@ -1,1 +1,1 @@
-"""The only place where a decision is made, appended to the log and applied to the views, in one transaction."""
+"""The only place where a decision is made, appended to the log and applied to the views."""

@@ -35,7 +35,7 @@ class Engine:
 
     @scope
     def unit(self, *, actor: str | None = None, reason: str | None = None, rings: bool = False) -> Iterator[Unit]:
-        """Open a unit of work; at its end everything is on disk, or nothing is.
+        """Open a unit of work; at its end everything is on disk, or nothing is; of a shared log, what it appended.
 
         `rings`: idle workers are woken after it. Raises InvalidInput for an actor or a reason that
         the log cannot keep.

@@ -46,7 +46,7 @@ class GroupCommit:
     def run(self, work: Callable[[Unit], _Value], *, reason: str | None) -> _Value:
         """Do work in a unit, perhaps in another thread's, and return its value once it is on disk.
 
-        Raises what the work raises, and then nothing of it is there.
+        Raises what the work raises, and then nothing of it is there; of a shared log, what it appended before.
         """
         asked = _Asked(work, reason)
         try:

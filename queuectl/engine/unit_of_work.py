@@ -1,7 +1,8 @@
 """Where decider, log and projections meet: a unit of work decides, and appends through a session of the writer.
 
-What it decides goes into the log together, so that nothing is ever half visible. Where the log is shared, what it
-decided may come too late: then it is decided again, on what is there by then, and a refusal is told only if it stands.
+What it appends at once goes into the log together, and in a store with a log of its own all of the unit does, so that
+nothing is ever half visible. Where the log is shared, what it decided may come too late: then it is decided again, on
+what is there by then, and a refusal is told only if it stands.
 Whoever claims makes due jobs ready first. Reads a clock only through the Clock it was given.
 """
 
