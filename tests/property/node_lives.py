@@ -30,6 +30,7 @@ from tests.nodes import check_alike, killed_while_adopting
 from tests.streams import MemoryStream
 
 STEPS = 200
+DRIFT = 0.05
 PRINTED = Captured(frames=b"o\0\0\0\1x")
 QUEUES = ("default", "other")
 ENVIRONMENT = ("HOME", "PATH", "SHELL", "LANG")
@@ -155,8 +156,8 @@ class Nodes:
             kind = self.random.choice(["completed", "failed", "released", "cancelled"])
             results.append(Result(job, kind, 0 if kind == "completed" else 1, output=PRINTED))
             held.remove(job)
-        hold = self.random.random() < 0.3
-        done = self.queues[n].worker(f"w{n}").exchange(results, want=self.random.randrange(4), lease_s=10, hold=hold)
+        options: dict[str, Any] = {"hold": self.random.random() < 0.3, "want": self.random.randrange(4), "lease_s": 10}
+        done = self.queues[n].worker(f"w{n}").exchange(results, held=held, **options)
         self.claimed += [job.lease.token for job in done.claimed if job.lease]
         held += done.claimed
 
@@ -200,9 +201,9 @@ class Nodes:
         self.pass_time(seconds)
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass, everywhere."""
-        for clock in (self.clock, *self.clocks):
-            clock.advance(seconds)
+        """Let time pass everywhere, on each node a little faster than on the one before, until it asks for the time."""
+        for n, clock in enumerate((self.clock, *self.clocks)):
+            clock.advance(seconds * (1 + n * DRIFT))
 
     def reopen(self, n: int) -> None:
         self.queues[n].close()
@@ -255,12 +256,12 @@ class Nodes:
 
     def published(self) -> Iterator[tuple[int, int | str, Event]]:
         """Yield each event of the stream with its position and its stream of the log, those let go too."""
-        position = 0
+        position = begun = 0
         for payload in self.stream.payloads():
             recorded = from_payload(payload)
-            begun = position + 1
             for each, event in zip(recorded, with_tokens([one.event for one in recorded], position), strict=True):
                 position += 1
+                begun = position if isinstance(event, Enqueued) else begun
                 yield position, each.stream or begun, event
 
 

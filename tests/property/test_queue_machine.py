@@ -214,7 +214,8 @@ class QueueMachine(RuleBasedStateMachine):
     def hold(self, worker: str) -> None:
         """Be present: all leases of the worker hold, those that are over too while nobody took the jobs back."""
         self.present[worker] = self.now() + LEASE_S * SECOND
-        self.queue.worker(worker).exchange([], want=0, lease_s=LEASE_S, hold=True)
+        held = [job for job in self.held if (lease := self.lease_of(job)) and lease["worker"] == worker]
+        self.queue.worker(worker).exchange([], want=0, lease_s=LEASE_S, hold=True, held=held)
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
