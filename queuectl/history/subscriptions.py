@@ -138,11 +138,6 @@ def listed(txn: Transaction, now_us: int) -> list[Subscriber]:
     return found
 
 
-def lowest(txn: Transaction) -> int | None:
-    """Return the position up to which every subscription has read, None where there is none: retention asks."""
-    return min((at.position for _, at in _all(txn)), default=None)
-
-
 def rewind(store: Store, name: str, position: int, now_us: int) -> None:
     """Set a subscription back: the next event it gives is the one after `position`; its reader is refused.
 

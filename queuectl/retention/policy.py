@@ -22,7 +22,6 @@ _WORKERS: Final = NAMED_STREAM + WORKER_STREAM.encode()
 _LOOKED_A_JOB: Final = 25
 """Streams that are passed over take no more time than to look at one job's row."""
 
-ROWS_AT_ONCE: Final = 2_000
 STREAMS_AT_ONCE: Final = 10_000
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from queuectl import CheckpointMoved, InvalidInput, JobRequest, Queue, StoreError, Subscription
 from queuectl.errors import Conflict
-from queuectl.history.subscriptions import EVENTS_AT_ONCE, lowest
+from queuectl.history.subscriptions import EVENTS_AT_ONCE
 from queuectl.store import log_rows
 from queuectl.store.store import key_of
 from tests.clocks import FakeClock
@@ -197,17 +197,6 @@ def test_the_list_tells_the_lag(queue: Queue, clock: FakeClock) -> None:
     assert (found["all"].position, found["all"].lag, found["all"].lag_s) == (2, 1, 5.0)
     assert (found["none"].position, found["none"].lag, found["none"].lag_s) == (0, 3, 15.0)
     assert found["none"].moved_at_us - found["all"].moved_at_us == 10_000_000
-
-
-def test_the_lowest_is_what_retention_may_not_pass(queue: Queue) -> None:
-    """Retention can ask up to where every subscriber has read; without one, nobody is in its way."""
-    fill(queue, 5)
-    with queue._store.read() as txn:
-        assert lowest(txn) is None
-    reading(queue, "a", start=4)
-    reading(queue, "b", start=2)
-    with queue._store.read() as txn:
-        assert lowest(txn) == 2
 
 
 def test_events_that_retention_let_go_are_counted(queue: Queue) -> None:
