@@ -128,7 +128,7 @@ class Nodes:
     def import_jobs(self, n: int) -> None:
         """Take in jobs of every state, with ids that others may use."""
         rows = [self.foreign_job() for _ in range(3)]
-        file = self.directory / "jobs.json"
+        file = self.directory / f"jobs{n}.json"
         file.write_text(json.dumps(list({row["id"]: row for row in rows}.values())))
         how = {"skip_existing": self.random.random() < 0.8, "waiting_only": self.random.random() < 0.3}
         self.queues[n].admin.import_jobs([file], format="jobs-json", **how)

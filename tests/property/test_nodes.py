@@ -1,6 +1,7 @@
 """Random lives on nodes that share a stream, held against each other, against a late joiner and a replay of each."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from queuectl.events.types import Recorded
 from queuectl.projections.views import Views
 from queuectl.store.event_writer import EventWriter
 from tests.depth import tries
-from tests.property.node_lives import STEPS, some_nodes
+from tests.property.node_lives import STEPS, Nodes, some_nodes
 from tests.streams import MemoryStream
 
 SKEWS_S = (0.0, 0.3, -7.0, 3600.0)
@@ -31,6 +32,23 @@ def test_nodes_agree(seed: int, skew_s: float) -> None:
     with some_nodes(seed, 2 + seed % 2, skew_s=skew_s) as nodes:
         for _ in range(STEPS):
             nodes.step()
+        nodes.check()
+
+
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("seed", range(tries(10)))
+def test_nodes_that_act_at_once_agree(seed: int) -> None:
+    """A thread a node: what one decides comes too late in the middle of what another does."""
+    with some_nodes(seed, 3) as nodes:
+        verbs = [verb for verb in nodes.verbs if verb not in (Nodes.be_killed, Nodes.act_on_all)]
+
+        def live_on(n: int) -> None:
+            for _ in range(STEPS // 3):
+                nodes.step_on(n, nodes.random.choice(verbs))
+
+        with ThreadPoolExecutor(3) as threads:
+            list(threads.map(live_on, range(3)))
+        assert nodes.stream.outrun
         nodes.check()
 
 
