@@ -74,6 +74,7 @@ def trust(path: str) -> str:
 
 # A log that nodes share
 
+SHARED_LOG_BAD: Final = "reading goes on here; update queuectl if a newer one wrote it, or make the node anew"
 SHARED_LOG_AWAY: Final = "see that its server is there and can be reached, then look whether it was done, and try again"
 
 # Jobs

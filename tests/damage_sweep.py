@@ -31,7 +31,7 @@ MEMORY_BYTES: Final = 1 << 30
 
 VERBS: Final = {
     "reading": "status|list|list --limit 0|list --state dead|list --state completed|list --queue a --limit 0|"
-    "list --order -priority|list --order -updated|show many0098|show stays0003|show bulk5|history last|"
+    "list --order -priority|list --order -updated|show many0098|show stays0003|show bulk5|why stays0003|history last|"
     "history many0098|logs last|logs bulk1|events|events --limit 5|dlq list|dlq show many0103|worker list|"
     "config show|config get max_retries|subscriptions list|snapshot list|export|list --as-of 1700|replay --check|"
     "backup {out}/b|wait many0098|wait few0 --timeout 0.1",

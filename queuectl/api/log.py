@@ -26,6 +26,10 @@ _POLL_S: Final = 0.05
 class Log(History, called="Queue.log"):
     """`queue.log`: the log of a queue, its events and its readers."""
 
+    def catch_up(self) -> None:
+        """Have here what other nodes of a shared log have appended by now; a log of this queue's own always has all."""
+        self._engine.writer.catch_up()
+
     def head(self) -> int:
         """Return the position of the last event."""
         with self._store.read() as txn:

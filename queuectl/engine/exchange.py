@@ -71,20 +71,27 @@ def settle(unit: Unit, results: Sequence[Result]) -> tuple[list[Job], list[tuple
         check_result(result)
     policies = unit.retry_policies()
     orders = [(result.job.number, command_of(result, policies)) for result in results]
-    if printed := [result for result in results if result.output.frames]:
-        _keep(unit, printed)
+    if any(result.output.frames for result in results):
+        _keep(unit, results)
     settled, refused = unit.execute_each(orders)
     return settled, _with_jobs([result.job for result in results], refused)
 
 
-def _keep(unit: Unit, printed: Sequence[Result]) -> None:
-    """Keep what runs printed whose lease still holds here: before their end is recorded, which speaks of it."""
-    jobs = unit.views.jobs([result.job.number for result in printed])
+def _keep(unit: Unit, results: Sequence[Result]) -> None:
+    """Keep what runs printed whose lease still holds here: before their end is recorded, which speaks of it.
+
+    Of several results of one run the first is the one that is recorded.
+    """
+    found = unit.views.jobs([result.job.number for result in results])
+    printed: dict[int, bytes] = {}
+    for result, job in zip(results, found, strict=True):
+        if job is not None and job.lease is not None and job.lease.token == token_of(result.job):
+            printed.setdefault(job.number, result.output.frames or b"")
 
     def keep(txn: Transaction) -> None:
-        for result, job in zip(printed, jobs, strict=True):
-            if job is not None and job.lease is not None and job.lease.token == token_of(result.job):
-                storage.keep(txn, job.number, job.lease.token, result.output.frames or b"")
+        for result in results:
+            if frames := printed.pop(result.job.number, b""):
+                storage.keep(txn, result.job.number, token_of(result.job), frames)
 
     unit.local(keep)
 

@@ -10,7 +10,7 @@ from time import monotonic, sleep
 from typing import Final
 
 from .. import hints
-from ..errors import StoreError
+from ..errors import CorruptLog, IllegalTransition, NewerFormat, StoreError
 from ..events.append import AFTER_PREVIOUS, Append
 from ..events.event_stream import EventStream, NoAnswer, from_payload
 from ..events.types import Enqueued, Recorded, Removed, RetentionApplied
@@ -75,11 +75,21 @@ class Follower:
     def _adopt(self, messages: list[tuple[int, bytes]]) -> int:
         removed: list[int] = []
         with self._writer.session() as session:
-            reached = adopted.last(session.txn)
+            reached, before = adopted.last(session.txn), 0
             for sequence, payload in messages:
+                if sequence <= before:
+                    raise StoreError(f"cannot follow the shared log: it shows message {sequence:,} after {before:,}")
+                before = sequence
                 if sequence > reached:  # another process may have adopted some meanwhile
-                    events = from_payload(payload)
-                    self._append(session, events)
+                    try:
+                        events = from_payload(payload)
+                        self._append(session, events)
+                    except (CorruptLog, IllegalTransition, NewerFormat) as error:
+                        raise StoreError(
+                            f"cannot follow the shared log beyond message {reached:,}: the next cannot be what a node "
+                            f"wrote ({error.message})",
+                            hint=hints.SHARED_LOG_BAD,
+                        ) from error
                     reached = sequence
                     adopted.note(session.txn, sequence, session.log.head(), has_events=bool(events))
                     removed += [int(each.stream) for each in events if isinstance(each.event, Removed)]

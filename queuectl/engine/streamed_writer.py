@@ -131,9 +131,15 @@ class StreamedSession:
                 f"cannot change {len(sent):,} jobs at once: a shared log takes {self._writer.jobs_at_once:,} as a whole"
                 "; name fewer"
             )
+        known = adopted.last(self.txn)
         self.close()
         try:
             told = self._writer.publish([each.message for each in sent], whole=whole)
+            if any(isinstance(each, Published) and each.sequence <= known for each in told):
+                raise StoreError(
+                    f"cannot write to the shared log: the queue at {self._writer.store.path} has {known:,} messages of "
+                    "another one; give it the stream that it follows"
+                )
             self.is_kept = True
             self._writer.follower.catch_up(max(each[0] for each in told))
         finally:

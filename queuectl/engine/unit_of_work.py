@@ -351,7 +351,9 @@ class Unit:
         guarded = (each for each, job in zip(of_jobs, there, strict=True) if job is not None)
         told = Append(RETENTION_STREAM, self.log.version(RETENTION_STREAM), (event,), self._reason)
         # Whoever is outrun by a guard catches up to it: what retention says comes before it.
-        batch = [told, *(Append(number, each.last, ()) for each, number in guarded)]
+        named = [each for each in going if isinstance(each.stream, str) and each.stream != RETENTION_STREAM]
+        of_workers = (Append(each.stream, each.last, ()) for each in named)
+        batch = [told, *(Append(number, each.last, ()) for each, number in guarded), *of_workers]
         return not self._session.let_go(batch, going, at_us=self.now_us, actor=self._actor).lost
 
     def end_worker(self, worker: str, why: str) -> bool:

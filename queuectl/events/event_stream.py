@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple, Protocol
 from msgspec import Raw
 from msgspec.msgpack import Decoder, Encoder
 
-from ..errors import QueuectlError
+from ..errors import CorruptLog, QueuectlError
+from ..system.interrupts import own
 from .append import Append
 from .codec import decode, encode_all, with_checksum
 from .types import Recorded, Stream
@@ -95,7 +96,11 @@ def from_payload(payload: bytes) -> list[Recorded]:
 
     Raises CorruptLog or NewerFormat, as decoding the log does.
     """
-    return [decode(_KEY, with_checksum(_KEY, bytes(each))) for each in _split(payload)]
+    try:
+        events = _split(payload)
+    except own(ValueError) as error:  # MsgspecError among them
+        raise CorruptLog(0, "a message of the shared log is no list of events") from error
+    return [decode(_KEY, with_checksum(_KEY, bytes(each))) for each in events]
 
 
 def subject_of(stream: Stream, job_id: str) -> str:

@@ -5,20 +5,26 @@ those of one queue overlap, since jobs do. Changes nothing but what a compact le
 interrupted. Knows nothing of the store.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from errno import ENAMETOOLONG
 from heapq import heappop, heappush
 from itertools import islice
 from pathlib import Path
+from typing import Final
 
 from .. import hints
 from ..errors import BadSegment, StoreError
 from ..events.codec import StoredEvent, decode
 from ..events.types import Recorded
+from ..system.files import rename
 from ..system.interrupts import own
-from ..system.queue_files import PARTIAL, SEGMENT
+from ..system.queue_files import PARTIAL, PENDING, SEGMENT
 from ..system.untrusted import position_of
 from .segment import Segment
+
+UNKNOWN_S: Final = 3600.0
+"""How long a message may be on its way to a shared log: after that it is not there."""
 
 
 def segment_name(sequence: int, first: int, last: int) -> str:
@@ -29,6 +35,33 @@ def segment_name(sequence: int, first: int, last: int) -> str:
 def partial_of(directory: Path, origin: bytes) -> Path:
     """Return where a queue's next segment is written until it is whole."""
     return directory / f"{origin.hex()[:16]}{PARTIAL}"
+
+
+def pending_of(path: Path, digest: bytes) -> Path:
+    """Return where a segment lies that is whole, until it is known whether a shared log has the event that names it."""
+    return path.parent / f"{digest.hex()}{PENDING}" / path.name
+
+
+def place(pending: Path, path: Path) -> None:
+    """Give a segment that was pending its place."""
+    rename(pending, path)
+    pending.parent.rmdir()
+
+
+def discard(pending: Path) -> None:
+    """Remove a segment that no event names."""
+    pending.unlink()
+    if pending.parent.suffix == PENDING:
+        pending.parent.rmdir()
+
+
+def settle_pending(directory: Path, named: Collection[bytes]) -> None:
+    """Place the segments that events name, by their SHA-256, and remove those that none can name any more."""
+    for pending in directory.glob(f"*{PENDING}/*{SEGMENT}"):
+        if pending.parent.stem in [digest.hex() for digest in named]:
+            place(pending, directory / pending.name)
+        elif time.time() - pending.stat().st_mtime > UNKNOWN_S:
+            discard(pending)
 
 
 def segments(directories: Iterable[Path], origin: bytes | None = None) -> Iterator[Segment]:

@@ -71,6 +71,9 @@ class Retention:
         self._limits = limits._replace(step_jobs=min(limits.step_jobs, engine.writer.jobs_at_once - 1))
         self._actor = actor
         self._reason = reason
+        node = engine.writer.node
+        if directory is not None and node is not None:
+            directory = directory / node  # two nodes never write to one directory
         self._directory = (directory or self._store.path / ARCHIVE).absolute()
         self._name = _name_of(self._store.path, self._directory)
         self.done = Compacted(rule.upto)
@@ -123,7 +126,8 @@ class Retention:
         begin, end = self.done.position, counted(self.done, parts[-1]).position
         header = self._prepare()
         path, digest = yield from self._seal(header, going, end)
-        for _ in Segment(path).check(digest, unpack_envelope):
+        rests = archive.pending_of(path, digest) if self._engine.writer.node else path
+        for _ in Segment(rests).check(digest, unpack_envelope):
             yield self.done
         self.done = self.done._replace(segments=(*self.done.segments, str(path)))
         half = (begin + end) // 2
@@ -133,13 +137,16 @@ class Retention:
                 gone = self._cut(part.going, header, f"{self._name}/{path.name}", digest) if part.going else []
             except CompactBusy:
                 if not is_named:
-                    path.unlink()
+                    archive.discard(rests)
                 raise
-            is_named = is_named or bool(gone)
+            if gone and not is_named:
+                is_named = True
+                if rests != path:
+                    archive.place(rests, path)
             self.done = counted(self.done, ChosenStreams(gone, part.through))
             yield self.done._replace(position=half + (self.done.position - begin) // 2)
         if not is_named:  # all of it has moved on, or another node has let it go: no event tells of the segment
-            path.unlink()
+            archive.discard(rests)
 
     def _check_next(self, txn: Transaction, header: Header, digest: bytes) -> None:
         """Raise CompactBusy where another node of a shared log has sealed a segment since this one was begun."""
@@ -153,9 +160,11 @@ class Retention:
         make_private(self._directory, is_named=self._directory.parent != home, like=home)
         with self._store.read() as txn:
             log, last, origin = EventReader(txn), archives.last(txn), origin_of(txn, home)
+            told = [each.event for each in log.read_stream(RETENTION_STREAM)] if self._engine.writer.node else []
             cut = max(log.cut(), self._rule.upto)
             header = Header(origin, last.sequence + 1 if last else 1, last.sha256 if last else NONE_BEFORE, cut, b"")
             header = header._replace(chain=log.digest(cut))
+        archive.settle_pending(self._directory, [each.sha256 for each in told if isinstance(each, RetentionApplied)])
         archive.tidy(self._directory, origin, header.sequence - 1, self._is_in_log)
         return header
 
@@ -187,7 +196,9 @@ class Retention:
                 else:
                     writer.output(piece)
             digest = writer.seal([BlockEntry(each.id, each.first, each.last) for each in going if each.id])
-            rename(writer.path, path)
+            rests = archive.pending_of(path, digest) if self._engine.writer.node else path
+            rests.parent.mkdir(exist_ok=True)
+            rename(writer.path, rests)
         except BaseException:
             writer.discard()
             raise

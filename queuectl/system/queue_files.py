@@ -26,6 +26,7 @@ DIRECTORIES: Final = (OUTPUTS, WORKERS, DOORBELLS, ARCHIVE, SNAPSHOTS, LOGS)
 SEGMENT: Final = ".seg"
 """How the name of a sealed segment ends."""
 
+PENDING: Final = ".pending"
 PARTIAL: Final = ".partial"
 MAKING: Final = ".making-"
 NEW: Final = ".new"

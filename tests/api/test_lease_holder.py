@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from queuectl.core.job import Outcome
 from queuectl.events.types import Cancelled, Claimed, Failed, Output, Released, Renewed, Started
 from queuectl.outputs.frames import encode_frame
 from tests.clocks import START_US, FakeClock
-from tests.lives import PRINTED, dead, failed, holder, running, state_of
+from tests.lives import PRINTED, dead, failed, holder, processing, running, state_of
 
 SECOND = 1_000_000
 VERBS: dict[str, Callable[[Queue, Job], object]] = {
@@ -604,3 +605,22 @@ def test_the_last_lines_of_what_was_printed(queue: Queue) -> None:
     assert queue.output_bytes(run, last_lines=0) == b""
     with pytest.raises(InvalidInput, match="last_lines"):
         queue.output_bytes(run, last_lines=-1)
+
+
+def test_of_two_results_of_one_run_the_first_counts(queue: Queue) -> None:
+    """What the second one printed is not kept in its place, nor in its stead where the first printed nothing."""
+    for first, kept in ((b"first", b"first"), (b"", b"")):
+        job = processing(queue, f"job{len(first)}")
+        told = [Result(job, "completed", 0, output=captured(text)) for text in (first, b"the second")]
+        done = queue.worker("w1").exchange(told, want=0, lease_s=10)
+        assert ([each.id for each in done.settled], len(done.refused)) == ([job.id], 1)
+        assert queue.output_bytes(job) == kept
+    assert queue.admin.verify().problems == []
+
+
+def captured(text: bytes) -> Captured:
+    """Return what a run printed to stdout, if anything."""
+    if not text:
+        return Captured()
+    frames = b"o" + len(text).to_bytes(4, "big") + text
+    return Captured(frames, Output(len(text), sha256(text).digest()), Output(0, sha256().digest()))

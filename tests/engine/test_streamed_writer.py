@@ -3,19 +3,21 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from queuectl import CompactBusy, DuplicateJob, InvalidLine, Job, JobNotFound, JobRequest, Queue, WrongState
+from queuectl.engine.follower import Follower
 from queuectl.errors import StoreError
 from queuectl.events.append import Append
 from queuectl.events.codec import name_of
-from queuectl.events.event_stream import Message, to_payload
+from queuectl.events.event_stream import Message, Outrun, Published, to_payload
 from queuectl.events.types import WorkerStopped
 from queuectl.retention.compact import Retention
 from queuectl.retention.policy import Limits, Rule
 from tests.clocks import FakeClock
-from tests.nodes import check_alike
+from tests.nodes import Killed, check_alike
 from tests.streams import MemoryStream
 
 
@@ -241,13 +243,13 @@ def test_a_segment_of_which_nothing_went_is_not_left(busy_nodes: list[Queue], cl
     here.cancel("a")
     clock.advance(60)
     steps = Retention(here._engine, Rule(2, False), None, limits=Limits()).steps()
-    while not list(here.path.glob("archive/*.seg")):
+    while not list(here.path.rglob("*.seg")):
         next(steps)
     assert there.admin.compact(older_than_s=1).jobs == 1
     here._engine.writer.catch_up()
     with suppress(CompactBusy):
         list(steps)
-    assert not list(here.path.glob("archive/*.seg"))
+    assert not list(here.path.rglob("*.seg"))
     here.enqueue("true", id="b")
     here.cancel("b")
     clock.advance(60)
@@ -281,3 +283,53 @@ def test_nodes_go_by_the_time_of_their_stream(tmp_path: Path, busy: Busy) -> Non
         there._engine.writer.catch_up()
         assert there.worker("v").recover() == ([], [])
         assert there.enqueue("true").created_at_us < ahead.now_us() - 3_000_000_000
+
+
+def test_a_pass_that_dies_as_it_has_told_leaves_its_segment(
+    busy_nodes: list[Queue], busy: Busy, clock: FakeClock
+) -> None:
+    """Its message arrives late: the segment that it names is there, whatever passes there were since."""
+    here, there = busy_nodes
+    here.enqueue("true", id="a")
+    here.cancel("a")
+    there.log.catch_up()
+    clock.advance(60)
+    sent: list[list[Message]] = []
+
+    def die(batch: list[Message], *, whole: bool) -> list[Published | Outrun]:
+        sent.append(batch)
+        raise Killed
+
+    with patch.object(busy, "publish", die), pytest.raises(Killed):
+        here.admin.compact(older_than_s=1)
+    with patch.object(Follower, "catch_up", lambda self, *args, **options: 0):
+        busy.publish(sent[0], whole=True)
+    assert here.admin.compact(older_than_s=1).jobs == 0
+    here.enqueue("true", id="b")
+    here.cancel("b")
+    clock.advance(60)
+    assert here.admin.compact(older_than_s=1).jobs == 1
+    assert [name_of(each.event) for each in here.history("a")] == ["enqueued", "cancelled"]
+    assert here.admin.verify().problems == []
+
+
+def test_a_stream_that_is_another_is_told(tmp_path: Path, nodes: list[Queue]) -> None:
+    """Nothing is acknowledged by what stands elsewhere under the same number."""
+    here, _ = nodes
+    for job_id in "ab":
+        here.enqueue("true", id=job_id)
+    with (
+        Queue.open(here.path, stream=MemoryStream()) as queue,
+        pytest.raises(StoreError, match="has 2 messages of another one"),
+    ):
+        queue.enqueue("true", id="c")
+
+
+def test_a_message_that_no_node_wrote_is_told(nodes: list[Queue], stream: MemoryStream) -> None:
+    """It says which, and reading goes on."""
+    here, _ = nodes
+    here.enqueue("true", id="a")
+    stream.publish([Message("job.b", 0, "garbage", b"\xc1")], whole=False)
+    with pytest.raises(StoreError, match="cannot follow the shared log beyond message 1: the next"):
+        here.log.catch_up()
+    assert [job.id for job in here.jobs()] == ["a"]
