@@ -80,6 +80,7 @@ SHARED_LOG_AWAY: Final = "see that its server is there and can be reached, then 
 # Jobs
 
 LIST: Final = "`queuectl list` shows those there are"
+WHY_OR_CANCEL: Final = "it waits to be run, `queuectl why` says for what; or cancel it first"
 WAIT_AGAIN: Final = "nothing is stopped by that: wait again, or see `queuectl show`"
 RETRY: Final = "`queuectl retry` runs it again"
 RETRY_OR_CANCEL: Final = "it waits for its next attempt; `queuectl retry` runs it now, `queuectl cancel` stops it"

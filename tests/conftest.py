@@ -2,8 +2,10 @@
 
 import gc
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,21 @@ if sys.dont_write_bytecode:
     # The thousands of processes that tests start would each compile what they load: more work than all the rest.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+
+
+_theirs = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let no test reach the queue of whoever runs it: not by its default place, nor by what is set for them."""
+    for name in [name for name in os.environ if name.startswith("QUEUECTL_")]:
+        del os.environ[name]
+    config.stash[_theirs] = os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="queuectl-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove what tests left in the place of the user's queue."""
+    shutil.rmtree(config.stash[_theirs], ignore_errors=True)
 
 
 @pytest.hookimpl(tryfirst=True)  # before those that are slow are left out

@@ -61,7 +61,7 @@ class Actions(Reads):
 
         Args:
             command: A shell line, or a list of words that runs without a shell; a word may be a Path.
-            id: 1 to 200 characters; None is a generated one.
+            id: 1 to 120 printable characters; None is a generated one.
             queue: The name of its queue.
             priority: A higher one runs first.
             max_retries: Attempts after the first; None is as configured.

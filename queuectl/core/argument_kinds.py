@@ -202,7 +202,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "int": Kind(is_count, "a whole number, 0 or more"),
     "float": Kind(_is_span, "a number, 0 or more"),
     "bool": Kind(lambda value: value is True or value is False, "True or False"),
-    "Duration": Kind(_is_duration, "seconds, a text such as 10m, or a timedelta"),
+    "Duration": Kind(_is_duration, "seconds, 0 or more, a text such as 10m, or a timedelta"),
     "When": Kind(_is_when, "a datetime, a text such as tomorrow 9am, a timedelta, or seconds since 1970"),
     "str | float | timedelta": Kind(
         lambda value: is_text(value) or is_finite(value) or isinstance(value, timedelta),

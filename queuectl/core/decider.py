@@ -55,7 +55,7 @@ from .retry import delay_us, is_exhausted
 Events = tuple[JobEvent, ...]
 
 _HINT: Mapping[JobState, str] = {
-    JobState.PENDING: "it will run when a worker is free, or cancel it first",
+    JobState.PENDING: hints.WHY_OR_CANCEL,
     JobState.PROCESSING: "wait for it, or cancel it first",
     JobState.COMPLETED: hints.RETRY,
     JobState.FAILED: hints.RETRY_OR_CANCEL,

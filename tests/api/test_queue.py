@@ -548,3 +548,8 @@ def test_a_change_is_waited_for(queue: Queue) -> None:
     begun = time.monotonic()
     assert queue.log.wait_for_change(1, 0.01) is False
     assert time.monotonic() - begun < 10
+
+
+def test_no_test_reaches_the_queue_of_whoever_runs_it() -> None:
+    """Where no directory is named, tests have one of their own."""
+    assert Path(default_path()).parent.name.startswith("queuectl-tests-")

@@ -21,7 +21,9 @@ def text(blocker: "Blocker", job: Job, now_us: int) -> str:
     if blocker.code == "time":
         until_us = blocker.until_us or now_us
         what = "its next attempt" if job.state is JobState.FAILED else "its time"
-        return f"it waits for {what}: in {duration(max(0, until_us - now_us) / 1_000_000)}, at {moment(until_us)}"
+        failed = _failed(job) if job.state is JobState.FAILED else ""
+        left_s = max(0, until_us - now_us) / 1_000_000
+        return f"it waits for {what}{failed}: in {duration(left_s)}, at {moment(until_us)}"
     if blocker.code == "no_worker":
         return f"no running worker serves queue {queue}"
     named = ", ".join(map(escape, blocker.holders[:SHOWN_HOLDERS])) + (
@@ -30,6 +32,11 @@ def text(blocker: "Blocker", job: Job, now_us: int) -> str:
     slots = plural(blocker.slots, "slot")
     line = f"; {plural(blocker.before, 'job')} of the queue run before it" if blocker.before else "; it is the next"
     return f"all {slots} of the workers that serve queue {queue} are taken by {named}{line}"
+
+
+def _failed(job: Job) -> str:
+    """Return how the last run ended, in brackets."""
+    return f" ({escape(job.last.error)})" if job.last is not None and job.last.error else ""
 
 
 def command(blocker: "Blocker", job: Job) -> str:
@@ -63,7 +70,9 @@ def lines(job: Job, blockers: "Sequence[Blocker]", now_us: int, *, is_abandoned:
     if job.state is JobState.PROCESSING:
         return [f"{job_id} runs; to see what it prints: queuectl logs {as_typed(job.id)} --follow"]
     if job.state is JobState.DEAD:
-        return [f"{job_id} is dead, and runs no more; to run it again: queuectl dlq retry {as_typed(job.id)}"]
+        return [
+            f"{job_id} is dead{_failed(job)}, and runs no more; to run it again: queuectl dlq retry {as_typed(job.id)}"
+        ]
     if job.state in (JobState.COMPLETED, JobState.CANCELLED):
         return [f"{job_id} is {job.state}, and runs no more; to run it again: queuectl retry {as_typed(job.id)}"]
     return [f"{job_id} waits for nothing: a worker takes it next"]

@@ -28,7 +28,10 @@ def test_one_refused(cli: CommandLine) -> None:
     ended(cli)
     done = cli("remove", "d", "a", code=1)
     assert done.stdout == "Removed a\n"
-    assert "cannot remove 'd': it is pending; it will run when a worker is free, or cancel it first" in done.stderr
+    assert (
+        "cannot remove 'd': it is pending; it waits to be run, `queuectl why` says for what; or cancel it first"
+        in done.stderr
+    )
     assert cli.json("remove", "b") == {"ids": ["b"], "left": 0}
 
 
