@@ -31,7 +31,10 @@ def test_a_job_that_is_not_due(cli: CommandLine) -> None:
         serve(queue, "w", slots=2)
         [job] = queue.worker("w").claim()
         queue.worker("w").fail(queue.worker("w").start(job), "exit code 1", return_code=1)
-    for job_id, told in (("a", "it waits for its time: in 59m"), ("b", "it waits for its next attempt (exit code 1): in 8m")):
+    for job_id, told in (
+        ("a", "it waits for its time: in 59m"),
+        ("b", "it waits for its next attempt (exit code 1): in 8m"),
+    ):
         [found] = cli.json("why", job_id)
         assert found["code"] == "time"
         assert found["text"].startswith(told)
