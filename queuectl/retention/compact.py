@@ -197,7 +197,7 @@ class Retention:
                     writer.output(piece)
             digest = writer.seal([BlockEntry(each.id, each.first, each.last) for each in going if each.id])
             rests = archive.pending_of(path, digest) if self._engine.writer.node else path
-            rests.parent.mkdir(exist_ok=True)
+            make_private(rests.parent)
             rename(writer.path, rests)
         except BaseException:
             writer.discard()

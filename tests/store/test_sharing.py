@@ -255,7 +255,9 @@ def fork_on() -> None:
     print(codes)
 
 
-@pytest.mark.parametrize("way", [lambda path: Store.open(path, create=False).close(), peek], ids=["open", "peek"])
+@pytest.mark.parametrize(
+    "way", [lambda path: Store.open(path, create=False).close(), lambda path: peek(path, 1)], ids=["open", "peek"]
+)
 def test_a_child_forked_in_an_opening_opens_its_own(tmp_path: Path, way: Callable[[Path], object]) -> None:
     """What a thread that the child lacks was opening is nothing to the child, also where nothing else is open."""
     Store.open(tmp_path, create=True).close()

@@ -223,7 +223,7 @@ def test_an_event_that_cannot_be_is_refused(tmp_path: Path) -> None:
     }
     contents = []
     for recorded in events.values():
-        raw = base64.b64encode(encode_event(recorded, key_of(1), bytes(32))).decode()
+        raw = base64.b64encode(encode_event(recorded, key_of(1))).decode()
         lines: list[dict[str, Any]] = [{"queuectl_export": 1, "head": 1, "digest": ""}, {"position": 1, "raw": raw}]
         contents.append(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
     check_refused("export", contents, tmp_path, list(events))

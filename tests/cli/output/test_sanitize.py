@@ -50,6 +50,8 @@ list --columns {h}
 list --state {h}
 show bad
 show {h}
+why bad
+why {h}
 logs bad
 logs {h}
 wait bad
