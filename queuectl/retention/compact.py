@@ -197,7 +197,8 @@ class Retention:
                     writer.output(piece)
             digest = writer.seal([BlockEntry(each.id, each.first, each.last) for each in going if each.id])
             rests = archive.pending_of(path, digest) if self._engine.writer.node else path
-            make_private(rests.parent)
+            if rests.parent != path.parent:
+                make_private(rests.parent)
             rename(writer.path, rests)
         except BaseException:
             writer.discard()
