@@ -71,7 +71,7 @@ def settle(unit: Unit, results: Sequence[Result]) -> tuple[list[Job], list[tuple
         check_result(result)
     policies = unit.retry_policies()
     orders = [(result.job.number, command_of(result, policies)) for result in results]
-    if any(result.output.frames for result in results):
+    if [result for result in results if result.output.frames]:
         _keep(unit, results)
     settled, refused = unit.execute_each(orders)
     return settled, _with_jobs([result.job for result in results], refused)

@@ -8,7 +8,7 @@ Whoever claims makes due jobs ready first. Reads a clock only through the Clock 
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import islice
+from itertools import filterfalse, islice
 from typing import Final
 
 from .. import hints
@@ -248,7 +248,7 @@ class Unit:
         tried: set[int] = set()
         for left in _TRIES_LEFT:
             self._session.promote(self.now_us)
-            free = (number for number in ready.numbers(self.txn, queues) if number not in tried)
+            free = filterfalse(tried.__contains__, ready.numbers(self.txn, queues))
             numbers = list(islice(free, count - len(leased)))
             decided = self._decide([(number, command) for number in numbers])
             if decided.refused:  # by the views it is ready

@@ -36,13 +36,10 @@ def with_tokens(events: Sequence[Event], after: int) -> Sequence[Event]:
     """Return the events of one append as they stand in the log after a position: with tokens OF_ITS_CLAIM filled in."""
     if len(events) < 2:
         return events
-    token = OF_ITS_CLAIM
-    filled: list[Event] = []
-    for position, event in enumerate(events, after + 1):
+    for count, event in enumerate(events, 1):
         if type(event) is Claimed:
-            token = position
-        filled.append(_under(event, token) if token else event)
-    return filled
+            return [*events[:count], *[_under(each, after + count) for each in events[count:]]]
+    return events
 
 
 def _under(event: Any, token: int) -> Event:
