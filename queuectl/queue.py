@@ -18,7 +18,6 @@ from .api.deprecated import Deprecated
 from .api.directories import Directories
 from .api.dlq import DeadLetters
 from .api.jobs import Actions
-from .api.lease_holder import LeaseHolder
 from .api.log import Log
 from .api.ui import Ui
 from .core.request import POLL_S, check_text, check_worker
@@ -41,6 +40,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from .api import lease_holder
+    from .api.lease_holder import LeaseHolder
     from .core.progress import Progress
     from .core.times import Duration
     from .engine import streamed_writer
@@ -54,6 +55,7 @@ else:
     workers = Later("worker")  # a room above: known by its name alone, and only to whoever runs one here
     rebuild = Later("projections.rebuild")
     streamed_writer = Later("engine.streamed_writer")
+    lease_holder = Later("api.lease_holder")
 
 
 class Queue(Actions, Directories, Deprecated):
@@ -164,7 +166,7 @@ class Queue(Actions, Directories, Deprecated):
         The id is whatever the program calls itself, 1 to 200 printable characters, and is who the log names. Whether a
         claim is still good its fencing token says alone, so any worker may report on a job it has. Raises InvalidInput.
         """
-        return LeaseHolder(self._engine, check_worker(id))
+        return lease_holder.LeaseHolder(self._engine, check_worker(id))
 
     def run_worker(
         self,

@@ -28,6 +28,11 @@ def is_stopped(pid: int) -> bool:
     return stat_fields(pid)[0] == "T"
 
 
+def is_asleep(pid: int) -> bool:
+    """Whether a process waits for something that a signal can break off."""
+    return stat_fields(pid)[0] == "S"
+
+
 def cpu_s(pid: int) -> float:
     """Return the processor time that a process has used."""
     fields = stat_fields(pid)

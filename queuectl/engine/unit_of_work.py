@@ -9,7 +9,7 @@ Whoever claims makes due jobs ready first. Reads a clock only through the Clock 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import filterfalse, islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from .. import hints
 from ..core.commands import (
@@ -50,9 +50,11 @@ from ..store.event_reader import EventReader
 from ..store.store import Transaction
 from ..system.clock import Clock
 from .decisions import Decided, JobOrder, Refusal, decide_all
-from .leaving_streams import LeavingStream
 from .new_jobs import Enqueuing, last_event_of_removed, new_jobs
 from .writer import Appended, Session
+
+if TYPE_CHECKING:
+    from .leaving_streams import LeavingStream
 
 _TRIES_LEFT: Final = tuple(range(49, -1, -1))
 """What came too late is decided again as often as this; at the last time nothing newer is waited for."""
@@ -340,7 +342,7 @@ class Unit:
                 return True
         raise appended.lost[0][1]
 
-    def let_go(self, event: RetentionApplied, going: Sequence[LeavingStream]) -> bool:
+    def let_go(self, event: RetentionApplied, going: "Sequence[LeavingStream]") -> bool:
         """Append what retention says and drop the streams that go; returns False where one has moved on meanwhile.
 
         The last event of each job that goes is compared, without one more: so nobody who decided on the job as it was

@@ -8,7 +8,7 @@ So no unit may take for granted that what it appends is taken: what is not is in
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Final, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol
 
 from .. import hints
 from ..core.job import Job
@@ -20,9 +20,15 @@ from ..store.event_reader import EventReader
 from ..store.event_writer import EventWriter
 from ..store.store import Store, Transaction
 from ..system.clock import Clock
+from ..system.lazy import Later
 from ..system.scope import scope
-from .leaving_streams import LeavingStream, expunge
 from .log_clock import anchored_us
+
+if TYPE_CHECKING:
+    from . import leaving_streams
+    from .leaving_streams import LeavingStream
+else:
+    leaving_streams = Later("engine.leaving_streams")  # for retention alone
 
 JOBS_AT_ONCE: Final = 10_000
 """Jobs in a transaction."""
@@ -70,7 +76,7 @@ class Session(Protocol):
     def append(self, batch: Sequence[Append], *, at_us: int, actor: str, cause: int, whole: bool) -> Appended:
         """Append to several streams and apply it; `whole`: all of it or none."""
 
-    def let_go(self, batch: Sequence[Append], going: Sequence[LeavingStream], *, at_us: int, actor: str) -> Appended:
+    def let_go(self, batch: Sequence[Append], going: "Sequence[LeavingStream]", *, at_us: int, actor: str) -> Appended:
         """Append what retention says, first in a batch that also guards each job that goes, and drop what goes."""
 
     def catch_up(self) -> bool:
@@ -134,12 +140,12 @@ class EmbeddedSession:
             ) from error
         return Appended(self.views.apply(recorded))
 
-    def let_go(self, batch: Sequence[Append], going: Sequence[LeavingStream], *, at_us: int, actor: str) -> Appended:
+    def let_go(self, batch: Sequence[Append], going: "Sequence[LeavingStream]", *, at_us: int, actor: str) -> Appended:
         """Append what retention says, and drop what goes, in the same transaction."""
         appended = self.append(batch, at_us=at_us, actor=actor, cause=0, whole=True)
         [event] = batch[0].events
         assert isinstance(event, RetentionApplied), "retention says what goes"
-        expunge(self.txn, self.views, going, event.upto)
+        leaving_streams.expunge(self.txn, self.views, going, event.upto)
         return appended
 
     def catch_up(self) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from queuectl import Queue
 from queuectl.core.job_request import JobRequest
 from queuectl.store.store import REPLAY_LOCK, Store
+from tests.processes import is_asleep
 from tests.waiting import wait_until
 
 from .conftest import CommandLine
@@ -252,7 +253,7 @@ def is_at_work(process: "subprocess.Popen[str]", db: Path) -> bool:
 def test_a_file_into_a_pipe(cli: CommandLine) -> None:
     """Of a file that is broken off while it is read nothing is enqueued, and one line says so without a terminal."""
     process = cli.spawn("enqueue", "--lines", "--file", "-", stdin=subprocess.PIPE)
-    wait_until(cli.is_made)
+    wait_until(lambda: cli.is_made() and is_asleep(process.pid))  # it reads: before that there is nothing to tell of
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=20)
     assert (process.returncode, out) == (INTERRUPTED, "")

@@ -18,6 +18,7 @@ from tests.cli.conftest import CommandLine
 HEAVY = {
     *("asyncio", "dataclasses", "logging", "random", "rich", "socket", "subprocess", "tempfile", "textual"),
     *("queuectl.liveness.orphans", "queuectl.engine.exchange", "queuectl.engine.recovery", "queuectl.worker"),
+    *("queuectl.engine.leaving_streams", "queuectl.api.lease_holder"),
 }
 """Each takes Python 1 to 30 ms to load, of the 20 that a verb takes beyond `import click`."""
 
