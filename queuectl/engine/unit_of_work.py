@@ -272,7 +272,7 @@ class Unit:
         Where others share the log, those of the jobs that it says are `held`, by events.
         """
         until_us = self.lease_until_us(lease_s)
-        said = presence.Presence(self._clock.now_us(), until_us)
+        said = presence.Presence(self._clock.now_us(), 0 if self._session.is_shared else until_us)
         check_worker(worker)
         self.local(lambda txn: presence.put(txn, worker, said, now_us=self.now_us))
         if self._session.is_shared:  # elsewhere nobody reads this store's presence

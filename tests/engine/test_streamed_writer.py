@@ -266,8 +266,7 @@ def test_a_lease_is_renewed_of_the_jobs_that_a_worker_has(busy_nodes: list[Queue
     for _ in range(3):
         clock.advance(8)
         worker.exchange([], want=0, lease_s=10, hold=True, held=[had])
-    there._engine.writer.catch_up()
-    assert [job.id for job in there.worker("v").recover().jobs] == [lost.id]
+    assert [job.id for job in here.worker("v").recover().jobs] == [lost.id]
 
 
 def test_nodes_go_by_the_time_of_their_stream(tmp_path: Path, busy: Busy) -> None:
