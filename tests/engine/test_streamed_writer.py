@@ -258,7 +258,7 @@ def test_a_segment_of_which_nothing_went_is_not_left(busy_nodes: list[Queue], cl
 
 def test_a_lease_is_renewed_of_the_jobs_that_a_worker_has(busy_nodes: list[Queue], clock: FakeClock) -> None:
     """A claim that never reached its worker is taken back when its lease is over, whatever the worker holds else."""
-    here, there = busy_nodes
+    here, _there = busy_nodes
     for job_id in "ab":
         here.enqueue("true", id=job_id)
     worker = here.worker("w")
