@@ -86,6 +86,7 @@ class Retention:
             with lock(self._store.path / COMPACT_LOCK, wait=False) as is_ours:
                 if not is_ours:
                     raise CompactBusy(str(self._store.path))
+                self._settle_pending()
                 parts: list[ChosenStreams] = []
                 yield from self._gather(through, parts)
                 through = parts[-1].through
@@ -136,8 +137,7 @@ class Retention:
             try:
                 gone = self._cut(part.going, header, f"{self._name}/{path.name}", digest) if part.going else []
             except CompactBusy:
-                if not is_named:
-                    archive.discard(rests)
+                self._discard(rests, is_named=is_named)
                 raise
             if gone and not is_named:
                 is_named = True
@@ -145,8 +145,21 @@ class Retention:
                     archive.place(rests, path)
             self.done = counted(self.done, ChosenStreams(gone, part.through))
             yield self.done._replace(position=half + (self.done.position - begin) // 2)
-        if not is_named:  # all of it has moved on, or another node has let it go: no event tells of the segment
-            archive.discard(rests)
+        self._discard(rests, is_named=is_named)  # all of it may have moved on, or another node have let it go
+
+    def _settle_pending(self) -> None:
+        """On a node of a shared log, place the segments that this names by now, of passes that were killed as well."""
+        if self._engine.writer.node:
+            with self._store.read() as txn:
+                told = [each.event for each in EventReader(txn).read_stream(RETENTION_STREAM)]
+            named = [each.sha256 for each in told if isinstance(each, RetentionApplied)]
+            archive.settle_pending(self._directory, named)
+
+    def _discard(self, segment: Path, *, is_named: bool) -> None:
+        """Remove a segment unless an event names it: one of this pass, or of one that was killed with the same jobs."""
+        self._settle_pending()
+        if not is_named and segment.exists():
+            archive.discard(segment)
 
     def _check_next(self, txn: Transaction, header: Header, digest: bytes) -> None:
         """Raise CompactBusy where another node of a shared log has sealed a segment since this one was begun."""
@@ -160,11 +173,9 @@ class Retention:
         make_private(self._directory, is_named=self._directory.parent != home, like=home)
         with self._store.read() as txn:
             log, last, origin = EventReader(txn), archives.last(txn), origin_of(txn, home)
-            told = [each.event for each in log.read_stream(RETENTION_STREAM)] if self._engine.writer.node else []
             cut = max(log.cut(), self._rule.upto)
             header = Header(origin, last.sequence + 1 if last else 1, last.sha256 if last else NONE_BEFORE, cut, b"")
             header = header._replace(chain=log.digest(cut))
-        archive.settle_pending(self._directory, [each.sha256 for each in told if isinstance(each, RetentionApplied)])
         archive.tidy(self._directory, origin, header.sequence - 1, self._is_in_log)
         return header
 
