@@ -126,8 +126,7 @@ class Retention:
             return
         begin, end = self.done.position, counted(self.done, parts[-1]).position
         header = self._prepare()
-        path, digest = yield from self._seal(header, going, end)
-        rests = archive.pending_of(path, digest) if self._engine.writer.node else path
+        path, rests, digest = yield from self._seal(header, going, end)
         for _ in Segment(rests).check(digest, unpack_envelope):
             yield self.done
         self.done = self.done._replace(segments=(*self.done.segments, str(path)))
@@ -185,8 +184,8 @@ class Retention:
 
     def _seal(
         self, header: Header, going: Sequence[LeavingStream], end: int
-    ) -> Generator[Compacted, None, tuple[Path, bytes]]:
-        """Write a segment, have it on disk under its name; yields that and its SHA-256 at the end.
+    ) -> Generator[Compacted, None, tuple[Path, Path, bytes]]:
+        """Write a segment, have it on disk; returns the name it is to have, where it rests until then, and its SHA-256.
 
         For whoever watches, that is half of the way to the position `end`.
         """
@@ -214,7 +213,7 @@ class Retention:
         except BaseException:
             writer.discard()
             raise
-        return path, digest
+        return path, rests, digest
 
     def _cut(self, chosen: Sequence[LeavingStream], header: Header, segment: str, digest: bytes) -> list[LeavingStream]:
         """Archive and drop what was chosen and has not moved on, in one transaction; returns what went."""
