@@ -8,7 +8,7 @@ from ..core.decider import decide
 from ..core.job import Job, evolve
 from ..errors import QueuectlError
 from ..events.append import Append
-from ..events.types import JobEvent, Recorded
+from ..events.types import Event, Recorded
 
 JobOrder = tuple[int, JobCommand]
 """A job's number and what to do with it."""
@@ -41,15 +41,12 @@ def decide_all(
     An order for a job that is not `meant` is left out.
     """
     batch: dict[int, Append] = {}
-    foreseen: dict[int, Job | None] = {}
     unchanged: list[Job] = []
     refused: list[Refusal] = []
-    is_each_once = len({number for number, _ in orders}) == len(orders)
-    for order, job in zip(orders, found, strict=True):
+    for order, was in zip(orders, found, strict=True):
         number, command = order
-        expected = 0 if job is None else job.version
-        if number in foreseen:
-            job = foreseen[number]
+        before = batch[number].events if number in batch else ()
+        job = was if was is None or not before else _foresee(was, before)
         if meant is not None and job is not None and not meant(job):
             continue
         try:
@@ -57,18 +54,16 @@ def decide_all(
         except QueuectlError as refusal:
             refused.append((order, refusal))
             continue
-        assert job is not None, "decide refuses a job that is not there"
-        if not events:
+        assert was is not None, "decide refuses a job that is not there"
+        assert job is not None, "decide refuses a job that an order before removes"
+        if events:
+            batch[number] = Append(number, was.version, before + events, reason)
+        else:
             unchanged.append(job)
-            continue
-        before = () if is_each_once or number not in batch else batch[number].events
-        batch[number] = Append(number, expected, before + events, reason)
-        if not is_each_once:
-            foreseen[number] = _foresee(job, events)
     return Decided(list(batch.values()), unchanged, refused)
 
 
-def _foresee(job: Job, events: Sequence[JobEvent]) -> Job | None:
+def _foresee(job: Job, events: Sequence[Event]) -> Job | None:
     """Return what a job will be after events, but for the positions and the time that those will have."""
     after: Job | None = job
     for event in events:

@@ -101,7 +101,7 @@ def enqueue_all(
             if progress and unit is not None and unit.is_kept:
                 progress(start + len(chunk))  # it came between the commit and the word of it
             raise
-        done += [job.id for job in enqueued.jobs]
+        done += [job.spec.id for job in enqueued.jobs]
         if progress:
             progress(start + len(chunk))
     return Bulk(len(done), len(specs) - len(done), done)

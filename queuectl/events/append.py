@@ -5,11 +5,11 @@ that whoever decides knows at which positions its events will stand.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from msgspec.structs import replace
 
-from .types import Claimed, Event, Stream
+from .types import Claimed, Event, Frozen, Stream
 
 OF_ITS_CLAIM: Final = 0
 """The token of an event that is appended together with its claim: it is known once the claim has its position."""
@@ -19,7 +19,7 @@ AFTER_PREVIOUS: Final = -1
 """What a job expects that takes the id of one removed by the append before it: that removal is its link."""
 
 
-class Append(NamedTuple):
+class Append(Frozen):
     """Events for one stream, and the position its last event must have.
 
     For a NEW stream `expected` is the last event of an earlier job of the same id, or 0; the log

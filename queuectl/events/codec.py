@@ -153,14 +153,13 @@ def name_of_type(kind: type[Any]) -> str:
 
 def encode(recorded: Recorded, key: bytes) -> bytes:
     """Turn a recorded event into the bytes stored under `key`, its position in 8 bytes."""
-    return encode_all(((key, recorded),))[0][1]
+    return with_checksum(key, payloads_of((recorded,))[0])
 
 
-def encode_all(batch: Iterable[tuple[bytes, Recorded]]) -> list[StoredEvent]:
-    """Turn recorded events, each with its key, into rows of the log, none of which keeps a digest."""
-    keys: list[bytes] = []
+def payloads_of(batch: Iterable[Recorded]) -> list[bytes]:
+    """Return what is stored of recorded events, but for the checksums; none keeps a digest."""
     envelopes: list[Envelope] = []
-    for key, each in batch:
+    for each in batch:
         event: Any = each.event
         stream: Stream | None = each.stream
         _, name, version, _ = _BY_TYPE[type(event)]
@@ -168,23 +167,20 @@ def encode_all(batch: Iterable[tuple[bytes, Recorded]]) -> list[StoredEvent]:
             event = event.spec
             if stream == each.position:
                 stream = None
-        keys.append(key)
         envelopes.append(
             Envelope(each.at_us, name, version, each.actor, event, stream, each.prev, each.reason, each.cause)
         )
-    payloads = zip(keys, pack_all(envelopes), strict=True)
-    return [(key, crc32(payload, crc32(key)).to_bytes(4, "big") + payload) for key, payload in payloads]
+    return pack_all(envelopes)
 
 
 def with_checksum(key: bytes, payload: bytes) -> bytes:
-    """Return a payload as it is stored under a key; encode_all says the same in place, once an event."""
+    """Return a payload as it is stored under a key."""
     return crc32(payload, crc32(key)).to_bytes(4, "big") + payload
 
 
-def with_digest(key: bytes, value: bytes, digest: bytes) -> bytes:
-    """Return the stored bytes of an event, which keeps none, with the digest of the log before it as its last field."""
-    payload = bytes((value[4] + 1,)) + value[5:] + _DIGEST_FIELD + digest  # the first byte has the number of fields
-    return crc32(payload, crc32(key)).to_bytes(4, "big") + payload
+def with_digest(payload: bytes, digest: bytes) -> bytes:
+    """Return the payload of an event, which keeps none, with the digest of the log before it as its last field."""
+    return bytes((payload[0] + 1,)) + payload[1:] + _DIGEST_FIELD + digest  # the first byte has the number of fields
 
 
 def decode(key: bytes, value: bytes, *, upcasts: Mapping[tuple[str, int], Upcast] = UPCASTS) -> Recorded:

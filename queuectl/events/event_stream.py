@@ -14,13 +14,11 @@ from msgspec.msgpack import Decoder, Encoder
 from ..errors import CorruptLog, QueuectlError
 from ..system.interrupts import own
 from .append import Append
-from .codec import decode, encode_all, with_checksum
+from .codec import decode, payloads_of, with_checksum
 from .types import Recorded, Stream
 
 _KEY: Final = bytes(8)
 """The key of an event that has no position yet."""
-
-_CHECKSUM_BYTES: Final = 4
 
 _array: Any = Encoder().encode
 _split: Any = Decoder(list[Raw]).decode
@@ -86,8 +84,7 @@ def to_payload(appends: Sequence[Append], *, at_us: int, actor: str, cause: int)
         for append in appends
         for event in append.events
     ]
-    stored = encode_all([(_KEY, each) for each in recorded])
-    payload: bytes = _array([Raw(value[_CHECKSUM_BYTES:]) for _, value in stored])
+    payload: bytes = _array(list(map(Raw, payloads_of(recorded))))
     return payload
 
 

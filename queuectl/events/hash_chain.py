@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import Final
 
-from .codec import StoredEvent, encode_all, header_of, with_digest
+from .codec import StoredEvent, header_of, payloads_of, with_checksum, with_digest
 from .types import Recorded
 
 GENESIS: Final = bytes(32)
@@ -42,13 +42,14 @@ def encode_chained(events: Sequence[Recorded], before: Callable[[], bytes]) -> l
 
     `before` returns the digest before the first of them; it is called only where one of them keeps its own.
     """
-    rows = encode_all([(each.position.to_bytes(8, "big"), each) for each in events])
+    rows: list[StoredEvent] = []
     digest, linked = None, 0
-    for index in range(-events[0].position % KEPT_EVERY, len(rows), KEPT_EVERY):
-        digest = link_all(before() if digest is None else digest, [value for _, value in rows[linked:index]])
-        key, value = rows[index]
-        rows[index] = key, with_digest(key, value, digest)
-        linked = index
+    for each, payload in zip(events, payloads_of(events), strict=True):
+        if each.position % KEPT_EVERY == 0:
+            digest = link_all(before() if digest is None else digest, [value for _, value in rows[linked:]])
+            payload, linked = with_digest(payload, digest), len(rows)
+        key = each.position.to_bytes(8, "big")
+        rows.append((key, with_checksum(key, payload)))
     return rows
 
 

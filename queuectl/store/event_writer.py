@@ -23,7 +23,8 @@ class EventWriter(EventReader):
         ends: dict[bytes, int] = {}
         expected: list[Row] = []
         position = self._head
-        for stream, prev, events, reason in batch:
+        for append in batch:
+            stream, prev, events = append.stream, append.expected, append.events
             if not events:
                 continue
             if stream == NEW_STREAM:
@@ -34,9 +35,9 @@ class EventWriter(EventReader):
                 expected.append((key, prev.to_bytes(8, "big")))
             elif ends[key] != prev:
                 raise Conflict(stream, prev, ends[key])
-            for event in with_tokens(events, position):
+            for event in events if len(events) == 1 else with_tokens(events, position):
                 position += 1
-                recorded.append(Recorded(position, at_us, stream, prev, actor, event, reason, cause))
+                recorded.append(Recorded(position, at_us, stream, prev, actor, event, append.reason, cause))
                 prev = position
             ends[key] = position
         if expected:

@@ -8,6 +8,7 @@ from itertools import count
 from typing import Protocol
 
 import pytest
+from msgspec.structs import replace
 
 from queuectl.errors import Conflict
 from queuectl.events.append import OF_ITS_CLAIM, Append
@@ -211,7 +212,7 @@ class EventLogContract:
 
     def test_who_and_why_are_kept(self, log: EventLog) -> None:
         """Each event keeps its actor, and the reason given for its stream in that batch."""
-        log.append([new()._replace(reason="nightly"), new()], at_us=1, actor="ann@host")
+        log.append([replace(new(), reason="nightly"), new()], at_us=1, actor="ann@host")
         log.append([Append(1, 1, (CLAIMED, RENEWED), "by hand")], at_us=2, actor="bob@host")
         who_and_why = [(each.actor, each.reason) for each in log.read()]
         assert who_and_why == [("ann@host", "nightly"), ("ann@host", None)] + [("bob@host", "by hand")] * 2

@@ -30,7 +30,8 @@ class MemoryLog:
         recorded: list[Recorded] = []
         versions: dict[Stream, int] = {}
         position = self.head()
-        for stream, expected, events, reason in batch:
+        for append in batch:
+            stream, expected, events = append.stream, append.expected, append.events
             if not events:
                 continue
             if stream == NEW_STREAM:
@@ -41,7 +42,7 @@ class MemoryLog:
             prev = expected
             for event in with_tokens(events, position):
                 position += 1
-                recorded.append(Recorded(position, at_us, stream, prev, actor, event, reason, cause))
+                recorded.append(Recorded(position, at_us, stream, prev, actor, event, append.reason, cause))
                 prev = position
             versions[stream] = position
         self._events += recorded

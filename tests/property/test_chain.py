@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from queuectl.events.append import Append
 from queuectl.events.audit import Audit, Problem
-from queuectl.events.codec import StoredEvent, decode_all, encode_all, with_digest
+from queuectl.events.codec import StoredEvent, decode_all, encode, payloads_of, with_checksum, with_digest
 from queuectl.events.hash_chain import GENESIS, KEPT_EVERY, Chain, encode_chained, kept_by, link, link_all
 from queuectl.events.types import NEW_STREAM, Enqueued, JobSpec, Recorded, Stream
 from queuectl.store import event_writer, log_rows
@@ -162,17 +162,19 @@ def check_chain(rows: list[Row]) -> None:
 
 def by_batch(batch: Sequence[Recorded], before: Callable[[], bytes]) -> list[StoredEvent]:
     """Encode as an earlier release did: the last event of a batch keeps the digest."""
-    *rows, (key, value) = encode_all((key_of(each.position), each) for each in batch)
+    *others, last = batch
+    rows = [(key_of(each.position), encode(each, key_of(each.position))) for each in others]
     digest = link_all(before(), (value for _, value in rows))
-    return [*rows, (key, with_digest(key, value, digest))]
+    key = key_of(last.position)
+    return [*rows, (key, with_checksum(key, with_digest(payloads_of([last])[0], digest)))]
 
 
 def test_a_digest_by_batch_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rows compared above are others then."""
     wanted = [Append(NEW_STREAM, 0, (Enqueued(JobSpec("job1", "true")),))] * 20
     found = []
-    for encode in (encode_chained, by_batch):
-        monkeypatch.setattr(event_writer, "encode_chained", encode)
+    for encoding in (encode_chained, by_batch):
+        monkeypatch.setattr(event_writer, "encode_chained", encoding)
         with empty() as one, empty() as other:
             found.append(written(one, parted(wanted, [3, 5])) == written(other, parted(wanted, [20])))
     assert found == [True, False]
