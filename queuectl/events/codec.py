@@ -6,7 +6,7 @@ equals its default is left out, so a default never changes within a version. doc
 tells all of it; tests/golden keeps the bytes of every version.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, reduce
 from operator import or_
 from typing import Any, Final, Literal, NamedTuple
@@ -18,7 +18,7 @@ from msgspec.msgpack import Decoder
 
 from ..errors import CorruptLog, NewerFormat
 from ..system.interrupts import let_out, own
-from ..system.packing import pack_all, pack_utf8
+from ..system.packing import pack_all
 from ..system.packing import unpack as _unpack
 from .types import (
     Cancelled,
@@ -102,19 +102,6 @@ _BY_TYPE: Mapping[type[Any], Layout] = {layout.type: layout for layout in LAYOUT
 _BY_NAME: Mapping[str, Layout] = {layout.name: layout for layout in LAYOUTS}
 
 
-_WIDE: Final = frozenset(layout.type for layout in LAYOUTS if len(layout.data.__struct_fields__) > 15)
-"""Types of events that have more fields than msgpack counts within the byte that a map begins with."""
-
-_WIDE_DATA: Final = b"\xa1d\xde\x00"
-"""What stands before the number of fields of such an event's data."""
-
-_NARROW_DATA: Final = tuple(b"\xa1d" + bytes((0x80 | count,)) for count in range(16))
-"""What stands in place of that, and of the number, where it is this one."""
-
-_AFTER_TIME: Final = 12
-"""Where in a payload its time has ended, whose bytes may be anything."""
-
-
 class Envelope(Struct, omit_defaults=True, gc=False):
     """The map that a stored event is, in the order in which it is stored; its one-letter keys are the stored ones."""
 
@@ -172,13 +159,10 @@ def encode(recorded: Recorded, key: bytes) -> bytes:
 def payloads_of(batch: Iterable[Recorded]) -> list[bytes]:
     """Return what is stored of recorded events, but for the checksums; none keeps a digest."""
     envelopes: list[Envelope] = []
-    wide: list[int] = []
     for each in batch:
         event: Any = each.event
         stream: Stream | None = each.stream
         _, name, version, _ = _BY_TYPE[type(event)]
-        if type(event) in _WIDE:
-            wide.append(len(envelopes))
         if type(event) is Enqueued:
             event = event.spec
             if stream == each.position:
@@ -186,28 +170,7 @@ def payloads_of(batch: Iterable[Recorded]) -> list[bytes]:
         envelopes.append(
             Envelope(each.at_us, name, version, each.actor, event, stream, each.prev, each.reason, each.cause)
         )
-    return _packed_narrow(envelopes, wide) if wide else pack_all(envelopes)
-
-
-def _packed_narrow(envelopes: Sequence[Envelope], wide: Iterable[int]) -> list[bytes]:
-    """Return the payloads of envelopes, those in the places `wide` with as few bytes as their fields can be counted in.
-
-    msgspec goes by the fields that a type has, not by those it writes: without this, every event would change its
-    bytes with the 16th field that its type is given.
-    """
-    try:
-        payloads = list(map(pack_utf8, envelopes))
-    except UnicodeEncodeError:  # what is packed otherwise is narrow by itself
-        if len(envelopes) == 1:
-            return pack_all(envelopes)
-        places = set(wide)
-        return [_packed_narrow([each], [0] if n in places else [])[0] for n, each in enumerate(envelopes)]
-    for place in wide:
-        payload = payloads[place]
-        at = payload.index(_WIDE_DATA, _AFTER_TIME)  # its first, for no text in UTF-8 has these bytes
-        if (count := payload[at + 4]) < len(_NARROW_DATA):
-            payloads[place] = payload[:at] + _NARROW_DATA[count] + payload[at + 5 :]
-    return payloads
+    return pack_all(envelopes)
 
 
 def with_checksum(key: bytes, payload: bytes) -> bytes:

@@ -31,14 +31,13 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} cannot be packed")
 
 
-pack_utf8: Final[Callable[[Any], bytes]] = Encoder(enc_hook=_plain).encode
-"""Turn a value of which every text is UTF-8 into msgpack; raises UnicodeEncodeError for another."""
+_encode: Final[Callable[[Any], bytes]] = Encoder(enc_hook=_plain).encode
 
 
 def pack(value: Any) -> bytes:
     """Turn a value into msgpack."""
     try:
-        return pack_utf8(value)
+        return _encode(value)
     except UnicodeEncodeError:  # the one text in millions
         packed: bytes = msgpack.packb(_coded(to_builtins(value, builtin_types=(bytes,), enc_hook=_plain)))
         return packed
@@ -47,7 +46,7 @@ def pack(value: Any) -> bytes:
 def pack_all(values: Sequence[Any]) -> list[bytes]:
     """Turn values into msgpack, each by itself."""
     try:
-        return list(map(pack_utf8, values))
+        return list(map(_encode, values))
     except UnicodeEncodeError:
         return list(map(pack, values))
 
