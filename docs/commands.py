@@ -33,7 +33,7 @@ CONVENTIONS = """\
 JOB = (
     '{"id", "queue", "command", "state", "priority", "attempts", "max_retries", "timeout_s", '
     '"timeout_is_default", "backoff_base", "cwd", '
-    '"env", "merge", "shell", "inherited_env", "created_at", "updated_at", "run_at", "started_at", '
+    '"env", "merge", "paused", "shell", "inherited_env", "created_at", "updated_at", "run_at", "started_at", '
     '"finished_at", "worker_id", "lease_expires_at", '
     '"return_code", "signal", "duration_ms", "last_error", "version"}'
 )
@@ -54,11 +54,13 @@ JSON: Mapping[str, str] = {
     "worker stop": '`{"ids"}` of the workers that were asked',
     "worker list": 'a list of `{"id", "pid", "host", "slots", "queues", "running", "runs", "started_at", '
     '"heartbeat_at", "state"}`; `state` is running, stopping or dead',
-    "status": '`{"jobs", "active_workers", "queues", "head", "oldest_pending_s", "unserved"}`; with `--watch` one a '
-    "line",
+    "status": '`{"jobs", "active_workers", "queues", "head", "oldest_pending_s", "unserved", "waiting", "paused"}`; '
+    "`waiting` has how many jobs wait for what, by the codes of `why` but slots, one that waits for two in both, and "
+    "`paused` is as `queue list`; with `--watch` one a line",
     "list": "a list of jobs",
-    "why": 'a list of `{"code", "text", "until", "holders", "command"}`, empty where it waits for nothing; `code` is '
-    "time, no_worker or slots, and `holders` are the ids of those that have the slots",
+    "why": 'a list of `{"code", "text", "since", "until", "by", "reason", "holders", "command"}`, empty where it waits '
+    "for nothing; `code` is paused, queue_paused, time, no_worker or slots, `holders` are the ids of those that have "
+    "the slots, and `by` says who paused it",
     "show": "a job, `inherited` (its variables by name), `caused_by` and `earlier` (the position at which an earlier "
     "job of its id was removed, or null), `output_cut_bytes` (how much of what its last run printed was not kept; "
     "null before one has ended, and with `--as-of`) and `output_error` (what kept the disk from taking it, null where "
@@ -74,6 +76,12 @@ JSON: Mapping[str, str] = {
     "dlq purge": _ACTED,
     "retry": f"of jobs that are named a list of jobs; else {_ACTED}",
     "cancel": f"of jobs that are named a list of jobs; else {_ACTED}",
+    "pause": f"of jobs that are named a list of jobs; else {_ACTED}",
+    "resume": f"of jobs that are named a list of jobs; else {_ACTED}",
+    "queue": "as `queue list`",
+    "queue list": 'a list of `{"queue", "paused_at", "until", "by", "reason"}`',
+    "queue pause": '`{"queue", "paused", "changed"}`; `changed` is false where it was so already',
+    "queue resume": '`{"queue", "paused", "changed"}`',
     "edit": "a job",
     "remove": _ACTED,
     "clear": '`{"cleared"}`, how many; with `--dry-run` `{"would_clear", "ids"}`',

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .api.dlq import DeadLetters as DeadLetters
     from .api.lease_holder import LeaseHolder as LeaseHolder
     from .api.log import Log as Log
+    from .api.queues import Queues as Queues
     from .api.ui import Ui as Ui
     from .core.job import Job as Job
     from .core.job import JobState as JobState
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from .core.results import Family as Family
     from .core.results import Kin as Kin
     from .core.results import Overview as Overview
+    from .core.results import PausedQueue as PausedQueue
     from .core.results import Recovered as Recovered
     from .core.results import Result as Result
     from .core.results import Run as Run
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from .errors import Unusable as Unusable
     from .errors import WaitTimeout as WaitTimeout
     from .errors import WrongState as WrongState
+    from .events.types import JobOptions as JobOptions
     from .events.types import JobSpec as JobSpec
     from .events.types import Recorded as Recorded
     from .history.branch import Branch as Branch
@@ -91,10 +94,11 @@ _HOMES = {
     "api.dlq": "DeadLetters",
     "api.lease_holder": "LeaseHolder",
     "api.log": "Log",
+    "api.queues": "Queues",
     "api.ui": "Ui",
     "transfer.import_jobs": "Adopted ImportRefused",
-    "core.results": "Acted Blocker Bulk Captured Cause ConfigValue Exchange Family Kin Overview Recovered Result Run "
-    "Running Status Subscriber Unserved Waited WorkerInfo",
+    "core.results": "Acted Blocker Bulk Captured Cause ConfigValue Exchange Family Kin Overview PausedQueue Recovered "
+    "Result Run Running Status Subscriber Unserved Waited WorkerInfo",
     "history.past": "Past",
     "transfer.backup": "BackedUp",
     "history.branch": "Branch",
@@ -102,7 +106,7 @@ _HOMES = {
     "errors": "AmbiguousJob Archived BadSegment BulkStopped CheckpointMoved CompactBusy CorruptLog DuplicateJob "
     "IllegalTransition InvalidInput InvalidLine JobNotFound NewerFormat NoQueue NotAQueue QueuectlError "
     "StaleLease StoreError Untrusted Unusable WaitTimeout WrongState",
-    "events.types": "JobSpec Recorded",
+    "events.types": "JobOptions JobSpec Recorded",
     "retention.policy": "Compacted",
     "transfer.export_log": "Exported",
     "core.job_filter": "Chosen Filter",

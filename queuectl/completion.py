@@ -10,6 +10,7 @@ from typing import Final
 
 from .core.job import JobState
 from .projections import counts, dead, ids, jobs, leases, ready, scheduled, workers
+from .projections import queues as queue_rows
 from .store.store import Store, Transaction
 from .system.host import absolute, default_path
 
@@ -59,6 +60,11 @@ def job_ids(
 def queues(txn: Transaction, start: str) -> list[str]:
     """Return the names of queues that have jobs."""
     return list(islice(counts.names(txn, start), MOST_OFFERED))
+
+
+def paused_queues(txn: Transaction, start: str) -> list[str]:
+    """Return the names of queues that were paused."""
+    return [row.name for row in islice(queue_rows.paused(txn, 0), LOOKED) if row.name.startswith(start)][:MOST_OFFERED]
 
 
 def worker_ids(txn: Transaction, start: str) -> list[str]:

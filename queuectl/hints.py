@@ -35,6 +35,11 @@ def begin_anew(restore: str) -> str:
     return f"restore a backup (`{restore}`), or move the directory away to begin anew"
 
 
+# What waits
+
+RESUME: Final = "`queuectl resume` lets it go on"
+
+
 # A queue and who has it open
 
 NO_QUEUE: Final = "`queuectl enqueue` makes one there, --db or QUEUECTL_DB names another"

@@ -19,6 +19,7 @@ from .api.directories import Directories
 from .api.dlq import DeadLetters
 from .api.jobs import Actions
 from .api.log import Log
+from .api.queues import Queues
 from .api.ui import Ui
 from .core.request import POLL_S, check_text, check_worker
 from .core.settings import ALL_VARIABLES
@@ -108,6 +109,7 @@ class Queue(Actions, Directories, Deprecated):
         self.admin = Admin(engine)
         self.ui = Ui(engine, self.log, GroupCommit(engine))
         self.dlq = DeadLetters(engine, self.ui)
+        self.queues = Queues(engine, self.log)
 
     @classmethod
     def open(

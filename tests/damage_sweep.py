@@ -33,9 +33,11 @@ VERBS: Final = {
     "reading": "status|list|list --limit 0|list --state dead|list --state completed|list --queue a --limit 0|"
     "list --order -priority|list --order -updated|show many0098|show stays0003|show bulk5|why stays0003|history last|"
     "history many0098|logs last|logs bulk1|events|events --limit 5|dlq list|dlq show many0103|worker list|"
-    "config show|config get max_retries|subscriptions list|snapshot list|export|list --as-of 1700|replay --check|"
+    "config show|config get max_retries|queue list|subscriptions list|snapshot list|export|list --as-of 1700|"
+    "replay --check|"
     "backup {out}/b|wait many0098|wait few0 --timeout 0.1",
     "writing": "enqueue new true|run true --id new|enqueue stays0005 true|cancel stays0020|retry many0098|"
+    "pause stays0022|resume stays0022|queue pause b|queue resume b|"
     "edit stays0021 --set priority=3|config set max_retries 2|config unset max_retries|clear|dlq retry --all|"
     "dlq purge --all --yes|remove many0088|compact --older-than 0s|compact --older-than 0s --shrink|replay|migrate|"
     "snapshot|snapshot delete --all|subscriptions rewind reader 1|subscriptions remove reader|worker stop w9|"

@@ -27,6 +27,7 @@ from queuectl.events.types import (
     Failed,
     JobEvent,
     JobSpec,
+    Paused,
     Started,
 )
 from tests.contract.memory_log import MemoryLog
@@ -54,8 +55,10 @@ HISTORIES: dict[str, tuple[JobEvent, ...]] = {
     "completed": (ENQUEUED, CLAIMED, STARTED, Completed(2, 1)),
     "dead": (ENQUEUED, CLAIMED, STARTED, replace(FAILED, retry_at_us=None), Dead(1, "exit_code")),
     "cancelled": (ENQUEUED, Cancelled()),
+    "paused": (ENQUEUED, Paused()),
+    "frozen": (ENQUEUED, CLAIMED, Paused()),
 }
-"""Every situation a job can be in; claimed, running and stopping are all `processing`."""
+"""Every situation a job can be in; claimed, running, stopping and frozen are all `processing`."""
 
 
 def typed(events: Any) -> list[tuple[type[Any], Any]]:

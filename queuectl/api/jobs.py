@@ -5,7 +5,7 @@ from __future__ import annotations  # evaluated, those of so many methods cost a
 import os
 from typing import TYPE_CHECKING, Any
 
-from ..core.commands import CancelJob, RemoveJob, RequeueJob
+from ..core.commands import CancelJob, PauseJob, RemoveJob, RequeueJob, ResumeJob
 from ..core.job import JobState, id_of
 from ..core.job_request import by_one_name, request_of_fields
 from ..errors import InvalidInput
@@ -51,6 +51,7 @@ class Actions(Reads):
         shell: str | None = None,
         inherit_env: str | Sequence[str] | None = None,
         merge: bool = False,
+        paused: bool = False,
         reason: str | None = None,
         timeout_s: Duration | None = None,
         delay_s: Duration | None = None,
@@ -76,6 +77,7 @@ class Actions(Reads):
             inherit_env: What of this process's environment it takes along: names, `all`, or `configured`, what
                 the setting says; None is nothing.
             merge: Send stderr into the pipe of stdout, for the exact order of both: all of it counts as stdout.
+            paused: Let it wait until it is resumed.
             reason: Kept in the log with the change.
             timeout_s: The same as `timeout`.
             delay_s: The same as `delay`.
@@ -101,6 +103,7 @@ class Actions(Reads):
             shell=shell,
             inherit_env=inherit_env,
             merge=merge,
+            paused=paused,
             **times,
         )
         return self.ui.enqueue_request(request, reason=reason)
@@ -140,6 +143,17 @@ class Actions(Reads):
         Raises JobNotFound, or WrongState when it has ended.
         """
         return job_actions.act(self._engine, [id_of(job_id)], CancelJob(), reason=reason)[0]
+
+    def pause(self, job_id: Job | str, *, reason: str | None = None) -> Job:
+        """Keep a waiting job from running until it is resumed; have a running one stand still, and its time limit too.
+
+        Raises JobNotFound, or WrongState when it has ended.
+        """
+        return job_actions.act(self._engine, [id_of(job_id)], PauseJob(), reason=reason)[0]
+
+    def resume(self, job_id: Job | str, *, reason: str | None = None) -> Job:
+        """Let a paused job go on, in the place that it had; raises JobNotFound."""
+        return job_actions.act(self._engine, [id_of(job_id)], ResumeJob(), reason=reason)[0]
 
     def retry(self, job_id: Job | str, *, reason: str | None = None) -> Job:
         """Run a job again now that failed, completed, died or was cancelled.

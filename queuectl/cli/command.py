@@ -73,6 +73,16 @@ ALIASES = {"ls": ("list", "show"), "ps": ("list",), "rm": ("remove", "delete", "
 """What the verbs of a verb are called in other programs -> what they may be called here."""
 
 
+class ListingSet(VerbSet):
+    """A set of verbs that lists where none is typed."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take no verb for the one that lists."""
+        if all(word == "--json" for word in args) and not ctx.resilient_parsing:
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
 def suggestion(typed: str, words: Sequence[str], elsewhere: Mapping[str, str] | None = None) -> str:
     """Return a question for what may have been meant: the same under another name, or what looks like it; else ""."""
     if elsewhere and typed in elsewhere:

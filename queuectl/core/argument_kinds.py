@@ -155,8 +155,16 @@ def _is_whole_job(job: Any) -> bool:
     return is_count(job.number) and (lease is None or (_is_lease(lease) and is_count(lease.token)))
 
 
-_FILTERED: Final[Mapping[str, Callable[[Any], bool]]] = {"queue": is_text, "match": is_text, "began": callable}
+_FILTERED: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "queue": is_text,
+    "match": is_text,
+    "began": callable,
+    "paused": lambda value: isinstance(value, bool),
+}
 """What is not a time in a filter -> whether a value is of its kind."""
+
+
+_ACTS: Final = ("cancel", "retry", "remove", "pause", "resume")
 
 
 def _is_filter(value: object) -> bool:
@@ -209,7 +217,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "a text, a number or a timedelta",
     ),
     "str | Sequence[str]": Kind(_may_be_one(is_text), "a text, or a list of texts"),
-    "Act": Kind(lambda value: is_text(value) and value in ("cancel", "retry", "remove"), "cancel, retry or remove"),
+    "Act": Kind(lambda value: is_text(value) and value in _ACTS, f"{', '.join(_ACTS[:-1])} or {_ACTS[-1]}"),
     "ImportFormat": Kind(lambda value: is_text(value) and value in IMPORT_FORMATS, " or ".join(IMPORT_FORMATS)),
     "str | os.PathLike[str]": Kind(_is_path, "a path"),
     "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]": Kind(

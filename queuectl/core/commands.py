@@ -6,7 +6,7 @@ Time, ids, jitter and policy arrive inside the command, so that deciding needs n
 
 from typing import TypeAlias
 
-from ..events.types import Edited, Frozen, JobSpec, Output
+from ..events.types import Edited, Frozen, JobOptions, JobSpec, Output
 from .job import JobState
 
 
@@ -23,6 +23,7 @@ class EnqueueJob(Frozen):
     """Bring a job into being."""
 
     spec: JobSpec
+    options: JobOptions | None = None
 
 
 class ClaimJob(Frozen):
@@ -129,6 +130,14 @@ class RequeueJob(Frozen):
     only: JobState | None = None
 
 
+class PauseJob(Frozen):
+    """Keep a waiting job from running, and have a running one stand still, until it is resumed."""
+
+
+class ResumeJob(Frozen):
+    """Let a paused job go on."""
+
+
 class EditJob(Frozen):
     """Change what a job is to do, of one that runs its timeout alone; what already is so makes no change."""
 
@@ -155,6 +164,8 @@ JobCommand: TypeAlias = (
     | CancelJob
     | ConfirmCancel
     | RequeueJob
+    | PauseJob
+    | ResumeJob
     | EditJob
     | RemoveJob
 )

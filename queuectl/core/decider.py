@@ -24,10 +24,12 @@ from ..events.types import (
     Failed,
     Failure,
     JobEvent,
+    Paused,
     Released,
     Removed,
     Renewed,
     Requeued,
+    Resumed,
     Started,
     Value,
 )
@@ -40,11 +42,13 @@ from .commands import (
     EnqueueJob,
     FailJob,
     JobCommand,
+    PauseJob,
     RecoverJob,
     ReleaseJob,
     RemoveJob,
     RenewLease,
     RequeueJob,
+    ResumeJob,
     RetryPolicy,
     StartJob,
     TakeJob,
@@ -72,7 +76,7 @@ def decide(command: JobCommand, job: Job | None) -> Events:
     """
     if job is None:
         if isinstance(command, EnqueueJob):
-            return (Enqueued(command.spec),)
+            return (Enqueued(command.spec, command.options),)
         raise JobNotFound("", is_numbered=True)
     return _DECIDE[type(command)](command, job)
 
@@ -83,7 +87,7 @@ def decide_config(key: str, old: Value | None, new: Value | None) -> tuple[Confi
 
 
 def _claim(command: ClaimJob, job: Job) -> Events:
-    _require(job, "claim", WAITING)
+    _require_claimable(job)
     return (Claimed(command.worker, command.expires_at_us),)
 
 
@@ -95,7 +99,7 @@ def _start(command: StartJob, job: Job) -> Events:
 
 
 def _take(command: TakeJob, job: Job) -> Events:
-    _require(job, "claim", WAITING)
+    _require_claimable(job)
     started = Started(OF_ITS_CLAIM, job.attempts + 1, command.host, command.pid)
     return (Claimed(command.worker, command.expires_at_us), started)
 
@@ -164,6 +168,15 @@ def _requeue(command: RequeueJob, job: Job) -> Events:
     return (Requeued(job.attempts if job.state is JobState.FAILED else 0),)
 
 
+def _pause(command: PauseJob, job: Job) -> Events:
+    _require(job, "pause", WAITING | {JobState.PROCESSING})
+    return () if job.is_paused else (Paused(),)
+
+
+def _resume(command: ResumeJob, job: Job) -> Events:
+    return (Resumed(),) if job.is_paused else ()
+
+
 def _edit(command: EditJob, job: Job) -> Events:
     wanted = command.edit
     if job.lease is not None:
@@ -205,6 +218,12 @@ def _narrowed(states: frozenset[JobState], only: JobState | None) -> frozenset[J
 def _require(job: Job, verb: str, states: frozenset[JobState]) -> None:
     if job.state not in states:
         raise WrongState(verb, job.id, job.state, _HINT[job.state])
+
+
+def _require_claimable(job: Job) -> None:
+    _require(job, "claim", WAITING)
+    if job.is_paused:
+        raise WrongState("claim", job.id, f"{job.state} and paused", hints.RESUME)
 
 
 def _lease(job: Job, verb: str, token: int) -> Lease:
@@ -268,6 +287,8 @@ _DECIDE: Mapping[type[Any], Callable[[Any, Job], Events]] = {
     CancelJob: _cancel,
     ConfirmCancel: _confirm_cancel,
     RequeueJob: _requeue,
+    PauseJob: _pause,
+    ResumeJob: _resume,
     EditJob: _edit,
     RemoveJob: _remove,
 }

@@ -57,7 +57,7 @@ def edit_from(spec: JobSpec, changes: Mapping[str, Any], *, now_us: int, wall_us
         raise InvalidInput(key, "nothing", "a value, or the key left out to keep what it has")
     named_us = now_us if wall_us is None else wall_us
     request = request_from_mapping({"timeout": 0, **kept, **asked}, now_us=named_us)
-    after = specify(request, fresh_id=spec.id, settings=Settings(), now_us=now_us, cwd="/", wall_us=wall_us)
+    after = specify(request, fresh_id=spec.id, settings=Settings(), now_us=now_us, cwd="/", wall_us=wall_us).spec
     return Edited(
         after.command if "command" in asked else None,
         after.queue if "queue" in asked else None,

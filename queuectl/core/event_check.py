@@ -16,6 +16,7 @@ from ..errors import CorruptLog, InvalidInput
 from ..events.types import (
     CONFIG_STREAM,
     ENVIRONMENT_STREAM,
+    QUEUE_STREAM,
     RETENTION_STREAM,
     WORKER_STREAM,
     Claimed,
@@ -27,8 +28,10 @@ from ..events.types import (
     Failed,
     Failure,
     JobSpec,
+    Paused,
     Recorded,
     Removed,
+    Resumed,
     RetentionApplied,
     WorkerStarted,
     WorkerStopped,
@@ -37,7 +40,7 @@ from ..events.types import (
 from .argument_kinds import LARGEST, MOST_PID, MOST_SLOTS, PATH_BYTES, is_finite
 from .inherited_env import digest_of
 from .job import ENDED
-from .request import check_queues, check_spec, check_worker, known_here
+from .request import check_queue, check_queues, check_spec, check_worker, known_here
 from .settings import check_value
 from .times import LATEST_US
 
@@ -63,6 +66,7 @@ BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
     "at_us": _TIME,
     "expires_at_us": _TIME,
     "retry_at_us": _TIME,
+    "until_us": _TIME,
     "upto": _COUNT,
     "after": _COUNT,
     "through": _COUNT,
@@ -94,6 +98,9 @@ _STREAMS: Final[dict[type, str]] = {
 }
 """What named stream an event is of, or how its name begins; the others are jobs'."""
 
+_OF_QUEUES: Final = frozenset({Paused, Resumed})
+"""Events of jobs that are of queues' streams too."""
+
 
 def check_event(recorded: Recorded, kept_at: Callable[[str], int]) -> None:
     """Refuse an event that queuectl cannot have written; raises CorruptLog, naming what is wrong with it.
@@ -112,6 +119,8 @@ def _check_limits(recorded: Recorded, kept_at: Callable[[str], int]) -> None:
     _check_stream(recorded)
     if isinstance(recorded.stream, str) and recorded.stream.startswith(WORKER_STREAM):
         check_worker(known_here(recorded.stream.removeprefix(WORKER_STREAM)))
+    if isinstance(recorded.stream, str) and recorded.stream.startswith(QUEUE_STREAM):
+        check_queue(recorded.stream.removeprefix(QUEUE_STREAM))
     if isinstance(event, Claimed):
         check_worker(known_here(event.worker))
     elif isinstance(event, Enqueued):
@@ -137,6 +146,8 @@ def _check_stream(recorded: Recorded) -> None:
     stream, begin = recorded.stream, _STREAMS.get(type(recorded.event))
     if isinstance(stream, int):
         fits = begin is None
+    elif type(recorded.event) in _OF_QUEUES:
+        fits = stream.startswith(QUEUE_STREAM)
     else:
         fits = begin is not None and (stream.startswith(begin) if begin.endswith(":") else stream == begin)
     if not fits:

@@ -23,12 +23,15 @@ from ..events.types import (
     Event,
     Failed,
     Frozen,
+    JobOptions,
     JobSpec,
+    Paused,
     Recorded,
     Released,
     Removed,
     Renewed,
     Requeued,
+    Resumed,
     Started,
 )
 from .retry import is_exhausted
@@ -70,6 +73,8 @@ TRANSITIONS: Mapping[type[Any], Mapping[JobState | None, JobState | None]] = {
     Requeued: {_F: _P, _C: _P, _D: _P, _X: _P},
     Edited: {_P: _P, _R: _R, _C: _C, _F: _F, _D: _D, _X: _X},
     Removed: {_C: None, _D: None, _X: None},
+    Paused: {_P: _P, _F: _F, _R: _R},
+    Resumed: {state: state for state in JobState},
 }
 """Event -> state before -> state after. None before: there is no such job; None after: it is gone."""
 
@@ -90,6 +95,12 @@ TIMED_OUT: Final = "timed out after "
 
 NOT_KNOWN: Final = "ended is not known"
 """What the error says of a run whose end nobody saw."""
+
+
+class Wait(StrEnum):
+    """What a waiting job waits for by its own word, whatever its queue and the workers do."""
+
+    PAUSED = "paused"
 
 
 class Outcome(Frozen, array_like=True):
@@ -116,7 +127,7 @@ class Job(Frozen, array_like=True):
     """One job as it stands at `version`, the position of its last event.
 
     `number` is the position of its first. `due_us`: when it may run, or could have (0: at once).
-    `lease` is set exactly while it is processing.
+    `lease` is set exactly while it is processing. `paused_at_us`: since when it is not to run, None where it may.
     """
 
     number: int
@@ -131,6 +142,8 @@ class Job(Frozen, array_like=True):
     started_at_us: int | None = None
     finished_at_us: int | None = None
     last: Outcome | None = None
+    options: JobOptions | None = None
+    paused_at_us: int | None = None
 
     @property
     def id(self) -> str:
@@ -224,6 +237,16 @@ class Job(Frozen, array_like=True):
         return self.started_at_us if self.lease is not None and self.lease.attempt else None
 
     @property
+    def is_paused(self) -> bool:
+        """Whether it was paused, and not resumed."""
+        return self.paused_at_us is not None
+
+    @property
+    def parked(self) -> Wait | None:
+        """What it waits for that no time ends; None where it does not wait, or for its time and its turn alone."""
+        return Wait.PAUSED if self.paused_at_us is not None and self.lease is None and self.state in WAITING else None
+
+    @property
     def is_last_attempt(self) -> bool:
         """Return whether the job is dead if its current attempt fails."""
         return is_exhausted(self.attempts, self.spec.max_retries)
@@ -251,7 +274,11 @@ def evolve(job: Job | None, recorded: Recorded) -> Job | None:
 
 def _enqueued(job: Job | None, event: Enqueued, at: Recorded, state: JobState) -> Job:
     spec, position, at_us = event.spec, at.position, at.at_us
-    return Job(position, spec, state, position, at_us, at_us, spec.due_us or spec.run_at_us or 0)
+    due_us, options = spec.due_us or spec.run_at_us or 0, event.options
+    if options is None:
+        return Job(position, spec, state, position, at_us, at_us, due_us)
+    paused_at_us = at_us if options.paused else None
+    return Job(position, spec, state, position, at_us, at_us, due_us, options=options, paused_at_us=paused_at_us)
 
 
 def _claimed(job: Job, event: Claimed, at: Recorded, state: JobState) -> Job:
@@ -356,6 +383,14 @@ def _removed(job: Job, event: Removed, at: Recorded, state: None) -> None:
     return None
 
 
+def _paused(job: Job, event: Paused, at: Recorded, state: JobState) -> Job:
+    return _moved(job, at, state, paused_at_us=at.at_us)
+
+
+def _resumed(job: Job, event: Resumed, at: Recorded, state: JobState) -> Job:
+    return _moved(job, at, state, paused_at_us=None)
+
+
 def _held(lease: Lease | None) -> Lease:
     assert lease is not None, "a processing job has a lease"
     return lease
@@ -375,4 +410,6 @@ _EVOLVE: Mapping[type[Event], Callable[[Any, Any, Recorded, Any], Job | None]] =
     Requeued: _requeued,
     Edited: _edited,
     Removed: _removed,
+    Paused: _paused,
+    Resumed: _resumed,
 }

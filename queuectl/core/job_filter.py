@@ -12,13 +12,13 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from ..display import shown
 from ..errors import InvalidInput
 from .comma_list import words_of
-from .job import Job, JobState
+from .job import ENDED, Job, JobState
 from .request import check_queue, check_state, check_text
 from .times import When, when_us
 
 States: TypeAlias = "JobState | str | Iterable[JobState | str] | None"
 
-Act: TypeAlias = Literal["cancel", "retry", "remove"]
+Act: TypeAlias = Literal["cancel", "retry", "remove", "pause", "resume"]
 """What many jobs can be told."""
 
 
@@ -28,6 +28,7 @@ class Filter(NamedTuple):
     Since and until speak of its last change, both inclusive: of when it was enqueued, claimed, ended or
     edited last. `match` is looked for in its id and its command, whatever the case. `running_since_us`: its
     run goes on, and began then or before; `began` says when a time of the log was, where that is ahead of the clock.
+    `paused`: it is paused, and has not ended.
     """
 
     states: frozenset[JobState] | None = None
@@ -37,10 +38,11 @@ class Filter(NamedTuple):
     match: str | None = None
     running_since_us: int | None = None
     began: Callable[[int], int] | None = None
+    paused: bool = False
 
     def fits(self, job: Job) -> bool:
         """Whether a job is one of those meant."""
-        states, queue, since_us, until_us, match, running_since_us, began = self
+        states, queue, since_us, until_us, match, running_since_us, began, paused = self
         return (
             (states is None or job.state in states)
             and queue in (None, job.spec.queue)
@@ -48,6 +50,7 @@ class Filter(NamedTuple):
             and (until_us is None or job.updated_at_us <= until_us)
             and (match is None or _has(job, match))
             and (running_since_us is None or _runs_since(job, running_since_us, began))
+            and (not paused or (job.is_paused and job.state not in ENDED))
         )
 
     @property
@@ -59,7 +62,7 @@ class Filter(NamedTuple):
     def is_counted(self) -> bool:
         """Whether the counts of the queues already say how many there are."""
         asked = (self.since_us, self.until_us, self.match, self.running_since_us)
-        return asked == (None,) * len(asked)
+        return asked == (None,) * len(asked) and not self.paused
 
 
 class Chosen(NamedTuple):
@@ -78,6 +81,7 @@ def filter_of(
     until: When | None = None,
     match: str | None = None,
     running_since: int | None = None,
+    paused: bool = False,
     since_us: int | None = None,
     until_us: int | None = None,
     now_us: int = 0,
@@ -100,6 +104,7 @@ def filter_of(
         until_us if until is None else when_us(until, now_us=now_us, ahead=False, field="until"),
         check_text("match", match) if match else None,
         running_since,
+        paused=paused,
     )
 
 

@@ -123,6 +123,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "shell": _read_text,
     "inherit_env": _read_choice,
     "merge": _read_flag,
+    "paused": _read_flag,
     "replace": _read_flag,
 }
 """JSON key, and field of the request, -> the reader of its value; a key may be one of OTHER_NAMES too."""

@@ -31,7 +31,7 @@ class JobRequest(NamedTuple):
     `replace`: an ended job of this id is removed first. `shell` is a program and its
     options. `inherit_env` names what of this process's environment the job takes along: a list of names, such a list
     as text, `all`, or `configured`, which is what the setting says; None is nothing, as is `none`. `merge` sends
-    stderr to stdout.
+    stderr to stdout. `paused`: it waits until it is resumed.
     """
 
     command: Command
@@ -49,6 +49,7 @@ class JobRequest(NamedTuple):
     shell: str | None = None
     inherit_env: EnvChoice | None = None
     merge: bool = False
+    paused: bool = False
 
 
 if TYPE_CHECKING:

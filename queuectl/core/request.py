@@ -15,9 +15,10 @@ from msgspec.structs import replace
 from .. import hints
 from ..display import shown
 from ..errors import InvalidInput
-from ..events.types import Command, JobSpec
+from ..events.types import Command, JobOptions, JobSpec
 from ..system.interrupts import own
 from .argument_kinds import IN_UTF8, SLOTS, is_slots
+from .commands import EnqueueJob
 from .inherited_env import DIGEST_BYTES, Inheritance
 from .job import JobState
 from .job_request import JobRequest
@@ -50,7 +51,7 @@ def specify(
     cwd: str,
     inheritance: Inheritance | None = None,
     wall_us: int | None = None,
-) -> JobSpec:
+) -> EnqueueJob:
     """Check one request and fill it in, as Intake does; raises InvalidInput."""
     return Intake(settings, now_us=now_us, cwd=cwd, inheritance=inheritance, wall_us=wall_us).specify(request, fresh_id)
 
@@ -77,17 +78,18 @@ class Intake:
         self._inheritance = inheritance
         self._asked: tuple[Any, ...] = ()
         self._kinds: tuple[type, ...] = ()
-        self._like = JobSpec("", "")
+        self._like = EnqueueJob(JobSpec("", ""))
 
-    def specify(self, request: JobRequest, fresh_id: str) -> JobSpec:
+    def specify(self, request: JobRequest, fresh_id: str) -> EnqueueJob:
         """Return what a request asks for; raises InvalidInput."""
         command, asked = request.command, request[2:]
         kinds = tuple(map(type, request))
         if asked != self._asked or kinds != self._kinds:  # True equals 1, and is no number
-            self._like = self._fill(request)
+            self._like = EnqueueJob(self._fill(request), _options_of(request))
             self._asked, self._kinds = asked, kinds
         job_id = fresh_id if request.id is None else check_id(request.id)
-        return replace(self._like, id=job_id, command=check_command(command))
+        like = self._like
+        return EnqueueJob(replace(like.spec, id=job_id, command=check_command(command)), like.options)
 
     def _fill(self, request: JobRequest) -> JobSpec:
         """Return what a request asks for beside its id and command."""
@@ -98,7 +100,7 @@ class Intake:
         max_retries = settings.max_retries if request.max_retries is None else request.max_retries
         base = settings.backoff_base if request.backoff_base is None else request.backoff_base
         _check_numbers(request.priority, max_retries, timeout_s, base)
-        for name in ("replace", "merge"):
+        for name in ("replace", "merge", "paused"):
             if (flag := getattr(request, name)) is not False and flag is not True:
                 raise InvalidInput(name, shown(flag), "true or false")
         choice, inheritance = request.inherit_env, self._inheritance
@@ -119,6 +121,11 @@ class Intake:
             None if run_at_us is None or self._wall_us is None else _due_us(run_at_us, self._now_us, wall_us),
             request.merge,
         )
+
+
+def _options_of(request: JobRequest) -> JobOptions | None:
+    """Return what a request asks for beside a spec, None where that is nothing."""
+    return JobOptions(paused=True) if request.paused else None
 
 
 def check_spec(spec: JobSpec) -> None:

@@ -148,21 +148,37 @@ class Unserved(NamedTuple):
 class Blocker(NamedTuple):
     """One thing that a waiting job waits for.
 
-    `code` is `time` (it is not due before `until_us`), `no_worker` (no running worker serves its queue) or `slots` (all
-    `slots` of the workers that do are taken, by the jobs of the ids in `holders`, and `before` jobs run before it).
+    `code` is `paused` (it is not to run), `queue_paused` (nor is its queue to start any), `time` (it is not due before
+    `until_us`), `no_worker` (no running worker serves its queue) or `slots` (all `slots` of the workers that do are
+    taken, by the jobs of the ids in `holders`, and `before` jobs run before it). A pause began at `since_us`, told `by`
+    somebody for a `reason`, and ends at `until_us`, or once it is resumed.
     """
 
-    code: Literal["time", "no_worker", "slots"]
+    code: Literal["paused", "queue_paused", "time", "no_worker", "slots"]
     until_us: int | None = None
     slots: int = 0
     holders: tuple[str, ...] = ()
     before: int = 0
+    since_us: int | None = None
+    by: str | None = None
+    reason: str | None = None
+
+
+class PausedQueue(NamedTuple):
+    """A queue whose jobs are not to start: since when, until when (None: once it is resumed), who said so, and why."""
+
+    name: str
+    paused_at_us: int
+    until_us: int | None
+    by: str
+    reason: str | None
 
 
 class Status(NamedTuple):
     """The queue at a glance. `oldest_pending_s`: how long the longest waiting runnable job has waited.
 
-    `unserved` are the queues where jobs wait and that no running worker serves.
+    `unserved` are the queues where jobs wait and that no running worker serves. `waiting`: how many jobs wait for
+    each thing, by the codes of Blocker but `slots`; one that waits for two counts for both.
     """
 
     jobs: dict[JobState, int]
@@ -171,6 +187,8 @@ class Status(NamedTuple):
     head: int
     oldest_pending_s: float | None
     unserved: list[Unserved]
+    waiting: dict[str, int]
+    paused: list[PausedQueue]
 
 
 class Overview(NamedTuple):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..core.commands import EnqueueJob
 from ..core.inherited_env import Inheritance
 from ..core.job import ENDED, Job
 from ..core.job_mapping import request_of
@@ -10,7 +11,6 @@ from ..core.job_request import JobRequest
 from ..core.request import Intake
 from ..core.settings import Settings
 from ..errors import BulkStopped, DuplicateJob, InvalidInput, InvalidLine, StoreError
-from ..events.types import JobSpec
 from ..outputs import storage
 from ..projections import ids, jobs
 from ..store.store import Store
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
 def specify_all(
     requests: Sequence[JobRequest], *, clock: Clock, settings: Settings, now_us: int, inheritance: Inheritance
-) -> list[JobSpec]:
+) -> list[EnqueueJob]:
     """Check requests and fill them in; raises InvalidLine with the number of the first bad one, from 1."""
     intake = Intake(settings, now_us=now_us, cwd=directory(), inheritance=inheritance, wall_us=clock.now_us())
-    specs: list[JobSpec] = []
+    orders: list[EnqueueJob] = []
     try:
         for request, fresh_id in zip(requests, clock.job_ids(len(requests)), strict=True):
-            specs.append(intake.specify(request, fresh_id))
+            orders.append(intake.specify(request, fresh_id))
     except InvalidInput as error:
-        raise InvalidLine(len(specs) + 1, error) from error
-    return specs
+        raise InvalidLine(len(orders) + 1, error) from error
+    return orders
 
 
 def enqueue_one(engine: Engine, commits: GroupCommit, request: JobRequest, *, reason: str | None) -> Job:
@@ -47,11 +47,11 @@ def enqueue_one(engine: Engine, commits: GroupCommit, request: JobRequest, *, re
         settings = unit.settings()
         taken = Inheritance(environment(), settings.inherit_env)
         try:
-            specs = specify_all([request], clock=engine.clock, settings=settings, now_us=unit.now_us, inheritance=taken)
+            order = specify_all([request], clock=engine.clock, settings=settings, now_us=unit.now_us, inheritance=taken)
         except InvalidLine as error:
             raise error.error from None
         unit.keep_environments(taken.kept)
-        return unit.enqueue_in_place(specs, generated=_generated([request]), replacing=_replacing([request]))
+        return unit.enqueue_in_place(order, generated=_generated([request]), replacing=_replacing([request]))
 
     enqueued = commits.run(enqueue, reason=reason)
     storage.remove_files(engine.store.path, enqueued.replaced)
@@ -74,15 +74,15 @@ def enqueue_all(
     wall_us = engine.clock.now_us()
     given = _requests_of(requests, now_us=wall_us)
     taken = Inheritance(environment(), settings.inherit_env)
-    specs = specify_all(given, clock=engine.clock, settings=settings, now_us=now_us, inheritance=taken)
+    orders = specify_all(given, clock=engine.clock, settings=settings, now_us=now_us, inheritance=taken)
     at_once = engine.writer.jobs_at_once
-    if len(specs) > at_once and not skip_existing:
+    if len(orders) > at_once and not skip_existing:
         engine.writer.catch_up()
         _check_ids(engine.store, given)
     done: list[str] = []
     replacing = _replacing(given)
-    for start in range(0, len(specs), at_once):
-        chunk = specs[start : start + at_once]
+    for start in range(0, len(orders), at_once):
+        chunk = orders[start : start + at_once]
         unit = None
         try:
             with engine.unit(reason=reason, rings=True) as unit:
@@ -94,7 +94,7 @@ def enqueue_all(
                 )
             storage.remove_files(engine.store.path, enqueued.replaced)
         except StoreError as error:
-            raise (BulkStopped(start, len(specs), error) if start else error) from None
+            raise (BulkStopped(start, len(orders), error) if start else error) from None
         except DuplicateJob as error:
             raise InvalidLine(start + error.index + 1, error, enqueued=len(done)) from error
         except KeyboardInterrupt:
@@ -104,7 +104,7 @@ def enqueue_all(
         done += [job.spec.id for job in enqueued.jobs]
         if progress:
             progress(start + len(chunk))
-    return Bulk(len(done), len(specs) - len(done), done)
+    return Bulk(len(done), len(orders) - len(done), done)
 
 
 def _requests_of(given: Iterable[JobRequest | Mapping[str, Any] | str], *, now_us: int) -> list[JobRequest]:

@@ -13,6 +13,7 @@ from ..display import shown
 from ..errors import InvalidInput, QueuectlError
 from ..events.types import Failure, Output
 from ..outputs import storage
+from ..projections import queues as queue_rows
 from ..projections import scheduled
 from ..store.store import Transaction
 from .decisions import JobOrder
@@ -59,8 +60,11 @@ def exchange(
 
 
 def _until_next_due_s(unit: Unit) -> float | None:
+    """Return how soon there may be a job to claim that nobody tells of: one becomes due, or a queue's pause ends."""
     due_us = scheduled.next_due_us(unit.txn)
-    return None if due_us is None else unit.until_s(due_us)
+    ends = [row.until_us for row in queue_rows.paused(unit.txn, unit.now_us) if row.until_us is not None]
+    soonest_us = min(ends if due_us is None else [*ends, due_us], default=None)
+    return None if soonest_us is None else unit.until_s(soonest_us)
 
 
 def settle(unit: Unit, results: Sequence[Result]) -> tuple[list[Job], list[tuple[Job, QueuectlError]]]:

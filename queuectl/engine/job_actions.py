@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from ..core.commands import CancelJob, EditJob, JobCommand, RemoveJob, RequeueJob
+from ..core.commands import CancelJob, EditJob, JobCommand, PauseJob, RemoveJob, RequeueJob, ResumeJob
 from ..core.edit import edit_from
 from ..core.job import ENDED, WAITING, Job, JobState
 from ..core.job_filter import Act, Chosen, Filter
@@ -20,15 +20,29 @@ from .unit_of_work import Unit
 JOBS_AT_ONCE: Final = 1_000
 """Jobs in a transaction."""
 
-COMMANDS: Final[Mapping[Act, JobCommand]] = {"cancel": CancelJob(), "retry": RequeueJob(), "remove": RemoveJob()}
+COMMANDS: Final[Mapping[Act, JobCommand]] = {
+    "cancel": CancelJob(),
+    "retry": RequeueJob(),
+    "remove": RemoveJob(),
+    "pause": PauseJob(),
+    "resume": ResumeJob(),
+}
 STATES: Final[Mapping[Act, frozenset[JobState]]] = {
     "cancel": WAITING | {JobState.PROCESSING},
     "retry": ENDED | {JobState.FAILED},
     "remove": ENDED,
+    "pause": WAITING | {JobState.PROCESSING},
+    "resume": WAITING | {JobState.PROCESSING},
 }
 """What many jobs can be told to do -> the states in which they can."""
 
-DONE: Final[Mapping[Act, str]] = {"cancel": "cancelled", "retry": "retried", "remove": "removed"}
+DONE: Final[Mapping[Act, str]] = {
+    "cancel": "cancelled",
+    "retry": "retried",
+    "remove": "removed",
+    "pause": "paused",
+    "resume": "resumed",
+}
 
 
 def act(engine: Engine, job_ids: Sequence[str], command: JobCommand, *, reason: str | None) -> list[Job]:
@@ -70,6 +84,8 @@ def choose(store: Store, verb: Act, where: Filter) -> Chosen:
         expected = ", ".join(each for each in JobState if each in possible)
         raise InvalidInput("state", shown(state), f"one in which a job can be {DONE[verb]}: {expected}")
     where = where._replace(states=possible if where.states is None else where.states)
+    if verb == "resume":
+        where = where._replace(paused=True)
     return Chosen(verb, where, job_list.numbers(store.read, where))
 
 

@@ -10,7 +10,7 @@ from ..core.decider import decide
 from ..core.job import ENDED, Job
 from ..errors import DuplicateJob
 from ..events.append import AFTER_PREVIOUS, Append
-from ..events.types import NEW_STREAM, JobSpec
+from ..events.types import NEW_STREAM
 from ..projections import ids, jobs, removed
 from ..projections.views import Views
 from ..store.event_reader import EventReader
@@ -30,7 +30,7 @@ def new_jobs(
     txn: Transaction,
     views: Views,
     clock: Clock,
-    specs: Sequence[JobSpec],
+    orders: Sequence[EnqueueJob],
     skip_existing: bool,
     generated: Container[int],
     replacing: Container[int],
@@ -42,7 +42,7 @@ def new_jobs(
         txn: What is read.
         views: The views, with what was applied already.
         clock: Makes an id anew that turns out to be taken.
-        specs: The jobs.
+        orders: The jobs.
         skip_existing: Leave those out whose id is taken.
         generated: The indexes of those whose id was generated.
         replacing: The indexes of those that may replace an ended job of their id.
@@ -53,13 +53,13 @@ def new_jobs(
     replaced: list[int] = []
     taken: set[str] = set()
     any_removed = txn.count(removed.TABLE) > 0
-    known = ids.taken(txn, [spec.id for index, spec in enumerate(specs) if index in generated])
-    for index, spec in enumerate(specs):
-        job_id, earlier = spec.id, None
+    known = ids.taken(txn, [order.spec.id for index, order in enumerate(orders) if index in generated])
+    for index, order in enumerate(orders):
+        job_id, earlier = order.spec.id, None
         if index in generated:
             while job_id in taken or job_id in known:
                 job_id = clock.job_ids(1)[0]
-                spec = replace(spec, id=job_id)
+                order = replace(order, spec=replace(order.spec, id=job_id))
                 known |= ids.taken(txn, [job_id])
         elif (number := ids.find(txn, job_id)) is not None or job_id in taken:
             job = None if number is None else views.job(number) or next(jobs.each(txn, [number]))
@@ -75,7 +75,7 @@ def new_jobs(
         taken.add(job_id)
         if earlier is None:
             earlier = last_event_of_removed(txn, views, job_id) if any_removed else 0
-        batch.append(Append(NEW_STREAM, earlier, decide(EnqueueJob(spec), None), reason))
+        batch.append(Append(NEW_STREAM, earlier, decide(order, None), reason))
     return Enqueuing(batch, replaced)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from .. import hints
 from ..core.commands import (
     ClaimJob,
+    EnqueueJob,
     JobCommand,
     RecoverJob,
     RenewLease,
@@ -36,13 +37,12 @@ from ..events.types import (
     WORKER_STREAM,
     EnvironmentKept,
     Event,
-    JobSpec,
     RetentionApplied,
     Value,
     WorkerStopped,
 )
 from ..outputs import storage
-from ..projections import config, environments, ids, jobs, ready, workers
+from ..projections import config, environments, ids, jobs, queues, ready, workers
 from ..projections.row_codec import check_all
 from ..projections.views import Views
 from ..queries import presence
@@ -183,17 +183,17 @@ class Unit:
         raise appended.lost[0][1]
 
     def enqueue(
-        self, specs: Sequence[JobSpec], *, skip_existing: bool = False, generated: Container[int] = ()
+        self, orders: Sequence[EnqueueJob], *, skip_existing: bool = False, generated: Container[int] = ()
     ) -> list[Job]:
         """Bring jobs into being; raises DuplicateJob, or leaves those out, whose id is taken.
 
-        `generated` are the indexes of specs whose id was generated: those get another one instead.
+        `generated` are the indexes of orders whose id was generated: those get another one instead.
         """
-        return list(self.enqueue_in_place(specs, skip_existing=skip_existing, generated=generated).jobs)
+        return list(self.enqueue_in_place(orders, skip_existing=skip_existing, generated=generated).jobs)
 
     def enqueue_in_place(
         self,
-        specs: Sequence[JobSpec],
+        orders: Sequence[EnqueueJob],
         *,
         skip_existing: bool = False,
         generated: Container[int] = (),
@@ -203,7 +203,7 @@ class Unit:
         for left in _TRIES_LEFT:
             try:
                 found = new_jobs(
-                    self.txn, self.views, self._clock, specs, skip_existing, generated, replacing, self._reason
+                    self.txn, self.views, self._clock, orders, skip_existing, generated, replacing, self._reason
                 )
             except DuplicateJob:
                 if left and self._catch_up():
@@ -216,19 +216,19 @@ class Unit:
                 return found._replace(jobs=appended.jobs)
         raise appended.lost[0][1]
 
-    def bring_in(self, spec: JobSpec, events: tuple[Event, ...], reason: str) -> Job:
+    def bring_in(self, job_id: str, events: tuple[Event, ...], reason: str) -> Job:
         """Bring a job into being with the life it had elsewhere; raises DuplicateJob."""
         for left in _TRIES_LEFT:
-            number = ids.find(self.txn, spec.id)
-            if number is not None or spec.id in self._brought:
+            number = ids.find(self.txn, job_id)
+            if number is not None or job_id in self._brought:
                 if left and self._catch_up():
                     continue
                 job = self.views.job(number) if number is not None else None
-                raise DuplicateJob(spec.id, job.state if job else "in this very import")
-            append = Append(NEW_STREAM, last_event_of_removed(self.txn, self.views, spec.id), events, reason)
+                raise DuplicateJob(job_id, job.state if job else "in this very import")
+            append = Append(NEW_STREAM, last_event_of_removed(self.txn, self.views, job_id), events, reason)
             appended = self._append([append], whole=True)
             if not appended.lost:
-                self._brought.add(spec.id)
+                self._brought.add(job_id)
                 return appended.jobs[0]
         raise appended.lost[0][1]
 
@@ -244,13 +244,14 @@ class Unit:
         check_worker(worker)
         return self._lease(TakeJob(worker, self.lease_until_us(lease_s), host, pid), count, queues)
 
-    def _lease(self, command: JobCommand, count: int, queues: Sequence[str] | None) -> list[Job]:
+    def _lease(self, command: JobCommand, count: int, served: Sequence[str] | None) -> list[Job]:
         """Lease the next jobs; where another was quicker, those after them. That there is none holds of newer state."""
         leased: list[Job] = []
         tried: set[int] = set()
         for left in _TRIES_LEFT:
             self._session.promote(self.now_us)
-            free = filterfalse(tried.__contains__, ready.numbers(self.txn, queues))
+            paused = {row.name for row in queues.paused(self.txn, self.now_us)}
+            free = filterfalse(tried.__contains__, ready.numbers(self.txn, served, but=paused))
             numbers = list(islice(free, count - len(leased)))
             decided = self._decide([(number, command) for number in numbers])
             if decided.refused:  # by the views it is ready

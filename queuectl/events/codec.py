@@ -32,12 +32,15 @@ from .types import (
     EnvironmentKept,
     Event,
     Failed,
+    JobOptions,
     JobSpec,
+    Paused,
     Recorded,
     Released,
     Removed,
     Renewed,
     Requeued,
+    Resumed,
     RetentionApplied,
     Started,
     Stream,
@@ -54,16 +57,21 @@ Upcast = Callable[[Data], Data]
 
 
 class Layout(NamedTuple):
-    """How one type of event is stored: its explicit name, its current version, and the type of what the event says."""
+    """How one type of event is stored: its explicit name, its newest version, and the type of what the event says.
+
+    Versions `since` one differ by what may be there alone. Where it is not, the event has that version: older releases
+    know it.
+    """
 
     type: Any
     name: str
     version: int
     data: Any
+    since: int
 
 
 LAYOUTS: tuple[Layout, ...] = tuple(
-    Layout(kind, name, 1, JobSpec if kind is Enqueued else kind)
+    Layout(kind, name, 2 if kind is Enqueued else 1, JobSpec if kind is Enqueued else kind, 1)
     for kind, name in (
         (Enqueued, "enqueued"),
         (Claimed, "claimed"),
@@ -78,6 +86,8 @@ LAYOUTS: tuple[Layout, ...] = tuple(
         (Requeued, "requeued"),
         (Edited, "edited"),
         (Removed, "removed"),
+        (Paused, "paused"),
+        (Resumed, "resumed"),
         (ConfigChanged, "config_changed"),
         (EnvironmentKept, "environment_kept"),
         (WorkerStarted, "worker_started"),
@@ -114,6 +124,7 @@ class Envelope(Struct, omit_defaults=True, gc=False):
     p: int = 0  # position of the stream's event before it
     r: str | None = None  # reason
     c: int = 0  # cause
+    o: JobOptions | None = None  # options, of an event by which a job came to be
     h: bytes | None = None  # hash: the digest of the log before it, where the event keeps that
 
 
@@ -162,13 +173,16 @@ def payloads_of(batch: Iterable[Recorded]) -> list[bytes]:
     for each in batch:
         event: Any = each.event
         stream: Stream | None = each.stream
-        _, name, version, _ = _BY_TYPE[type(event)]
+        _, name, version, _, since = _BY_TYPE[type(event)]
+        options: JobOptions | None = None
         if type(event) is Enqueued:
-            event = event.spec
+            event, options = event.spec, event.options
+            if options is None:
+                version = since
             if stream == each.position:
                 stream = None
         envelopes.append(
-            Envelope(each.at_us, name, version, each.actor, event, stream, each.prev, each.reason, each.cause)
+            Envelope(each.at_us, name, version, each.actor, event, stream, each.prev, each.reason, each.cause, options)
         )
     return pack_all(envelopes)
 
@@ -208,7 +222,7 @@ def decode_all(
             found = _decode_slowly(position, payload, upcasts)
         event, stream, prev = found.d, found.s, found.p
         if type(event) is JobSpec:
-            event = Enqueued(event)
+            event = Enqueued(event, found.o)
         if stream is None:
             stream = position
         if prev >= position > 0:  # whoever follows a stream back would never come to its beginning
@@ -228,7 +242,8 @@ def header_of(key: bytes, value: bytes) -> EventHeader:
         found = _header(_payload(key, value))
     except _NO_EVENT as error:
         raise CorruptLog(int.from_bytes(key, "big"), "its bytes are no event") from error
-    if found.y not in _BY_NAME or found.v != _BY_NAME[found.y].version:
+    layout = _BY_NAME.get(found.y)
+    if layout is None or not layout.since <= found.v <= layout.version:
         decode(key, value)  # which says what is wrong with it, if anything
     return found
 
@@ -265,7 +280,8 @@ def name_of_envelope(found: Any) -> str:
 
 def _whole(layout: Layout) -> Any:
     """Return the type of a whole envelope of one type and version."""
-    types = Envelope.__annotations__ | {"v": Literal[layout.version], "d": layout.data}
+    versions = tuple(range(layout.since, layout.version + 1))
+    types = Envelope.__annotations__ | {"v": Literal[versions], "d": layout.data}
     defaults = (*(NODEFAULT,) * (len(types) - len(Envelope.__struct_defaults__)), *Envelope.__struct_defaults__)
     fields = [(name, types[name], default) for name, default in zip(types, defaults, strict=True) if name != "y"]
     return defstruct(layout.name, fields, tag_field="y", tag=layout.name, gc=False)
@@ -277,7 +293,7 @@ def _decode_slowly(position: int, payload: bytes, upcasts: Mapping[tuple[str, in
         layout = _BY_NAME.get(found.y)
         if layout is None:
             raise NewerFormat(f"the event type at position {position}", repr(found.y)[:60], "no such type")
-        if found.v != layout.version:
+        if not layout.since <= found.v <= layout.version:
             found.d = _upcast(layout, found.v, found.d, position, upcasts)
         found.d = convert(found.d, layout.data)
     except own(AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:  # MsgspecError: a ValueError
@@ -296,7 +312,7 @@ def _unpacked(position: int, payload: bytes) -> Data:
 def _upcast(layout: Layout, version: int, data: Data, position: int, upcasts: Mapping[tuple[str, int], Upcast]) -> Data:
     if version > layout.version:
         raise NewerFormat(f"the version of {layout.name!r} at position {position}", version, layout.version)
-    for step in range(version, layout.version):
+    for step in range(version, layout.since):
         if (layout.name, step) not in upcasts:
             raise CorruptLog(position, f"there never was a version {step} of {layout.name!r}")
         data = upcasts[layout.name, step](data)

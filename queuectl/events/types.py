@@ -29,6 +29,9 @@ RETENTION_STREAM: Final = "retention"
 WORKER_STREAM: Final = "worker:"
 """Prefix of each worker's own stream."""
 
+QUEUE_STREAM: Final = "queue:"
+"""Prefix of the stream of what was told of a queue; the queue's name follows."""
+
 ENVIRONMENT_STREAM: Final = "environment:"
 """Prefix of the stream of one environment that jobs took along; the digest of its entries follows, in hexadecimal."""
 
@@ -60,7 +63,8 @@ class JobSpec(Frozen):
     `due_us` the same by the log's time, where that is ahead.
     """
 
-    # A new field goes last, with a default that leaves the stored bytes of jobs without it as they are. It needs: a
+    # There are no new fields: msgspec chooses the form of a map's header by how many fields the type has, so that a
+    # 16th changes the bytes of every job. What else is asked of a job is a field of JobOptions. That needs: a
     # field of JobRequest, its check, and Intake.specify (core/request.py); a key in mappings (core/job_mapping.py)
     # and an argument of Queue.enqueue (api/jobs.py); an option (cli/input/job_options.py); limits for an event from a
     # file (core/event_check.py); its JSON form (queries/json_form.py) and its line of `show`
@@ -96,6 +100,18 @@ class JobSpec(Frozen):
             force_setattr(self, "backoff_base", DEFAULT_BACKOFF_BASE)
 
 
+class JobOptions(Frozen):
+    """What else was asked for of a job, where anything was; only an edit changes it.
+
+    `paused`: it is not to run before it is resumed.
+    """
+
+    paused: bool = field(default=False, name="psd")
+
+
+NO_OPTIONS: Final = JobOptions()
+
+
 class Output(Frozen, array_like=True):
     """What one output stream of an attempt amounted to; the content lies beside the log."""
 
@@ -107,6 +123,7 @@ class Enqueued(Frozen):
     """A job came to be."""
 
     spec: JobSpec
+    options: JobOptions | None = None
 
 
 class Claimed(Frozen):
@@ -225,6 +242,16 @@ class Removed(Frozen):
     replaced: bool = field(default=False, name="rep")
 
 
+class Paused(Frozen):
+    """A job is not to run, or none of a queue to start, until it is resumed, or until `until_us`."""
+
+    until_us: int | None = field(default=None, name="until")
+
+
+class Resumed(Frozen):
+    """What was paused goes on."""
+
+
 class ConfigChanged(Frozen):
     """A configuration key got a value of its own, or lost it (`new` is None)."""
 
@@ -295,6 +322,8 @@ JobEvent: TypeAlias = (
     | Requeued
     | Edited
     | Removed
+    | Paused
+    | Resumed
 )
 Event: TypeAlias = (
     JobEvent | ConfigChanged | EnvironmentKept | WorkerStarted | WorkerStopping | WorkerStopped | RetentionApplied

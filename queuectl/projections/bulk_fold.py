@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from ..core.job import Job, JobState
+from ..core.job import Job
 from ..events.codec import decode_all
 from ..events.types import Enqueued, EnvironmentKept, Recorded, RetentionApplied
 from ..store.event_reader import EventReader
@@ -176,7 +176,7 @@ def fronts_of_all(shadow: Transaction) -> Iterator[WriteStep]:
 
 
 def _add(changes_of: Sequence[tuple[str, str, int]], shadow: Transaction) -> None:
-    counts.add(shadow, {(queue, JobState(state)): number for queue, state, number in changes_of})
+    counts.add(shadow, {(queue, kind): number for queue, kind, number in changes_of})
 
 
 def _finish(

@@ -15,9 +15,9 @@ from itertools import islice
 from typing import Final
 
 from ..store.store import VIEW_TABLES, Transaction
-from . import config, environments, marks, workers
+from . import config, environments, marks, queues, workers
 
-SMALL_TABLES: Final = frozenset({config.TABLE, marks.TABLE, workers.TABLE})
+SMALL_TABLES: Final = frozenset({config.TABLE, marks.TABLE, queues.TABLE, workers.TABLE})
 """Tables with few rows, however many jobs there are: compared whole, at the end.
 
 `marks` has a row for each queue that has jobs: 20,000 queues keep writers waiting for 30 ms.

@@ -1,5 +1,7 @@
 """How many jobs are in each state? `marks`, beside the marks: a queue's name after `queue ` -> one number a state.
 
+Then one number for each thing that waiting jobs wait for in place of a time.
+
 In that table, since each commit changes both, and a table of its own would cost each one more page to write.
 """
 
@@ -7,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from typing import Final
 
-from ..core.job import JobState
+from ..core.job import JobState, Wait
 from ..store.store import Row, Transaction
 from .row_codec import pack, read_row, scan, unpacker, write_row
 
@@ -18,13 +20,14 @@ LONGEST_BYTES: Final = 64
 
 _PREFIX: Final = b"queue "
 _STATES: Final = tuple(JobState)
-_PLACES: Final = {state: place for place, state in enumerate(_STATES)}
+_KINDS: Final = (*_STATES, *Wait)
+_PLACES: Final[Mapping[str, int]] = {kind: place for place, kind in enumerate(_KINDS)}
 
 _unpack: Final = unpacker(list[int])
 
 Counts = dict[JobState, int]
-CountChange = tuple[str, JobState]
-"""A queue and a state in it."""
+CountChange = tuple[str, str]
+"""A queue, and a state or a thing waited for in it, by its word."""
 
 
 def add(txn: Transaction, changes: Mapping[CountChange, int]) -> None:
@@ -32,7 +35,7 @@ def add(txn: Transaction, changes: Mapping[CountChange, int]) -> None:
     added: dict[str, list[int]] = {}
     for (queue, state), change in changes.items():
         if change:
-            added.setdefault(queue, [0] * len(_STATES))[_PLACES[state]] += change
+            added.setdefault(queue, [0] * len(_KINDS))[_PLACES[state]] += change
     for queue in sorted(added):
         key, numbers = _key(queue), added[queue]
         if (row := read_row(txn, TABLE, key)) is not None:
@@ -51,8 +54,16 @@ def get(txn: Transaction, queue: str) -> Counts:
 
 def total(txn: Transaction) -> Counts:
     """Return the counts of all queues together."""
-    columns = zip(*(_unpack(row) for _, row in _rows(txn)), strict=True)
+    columns = zip(*(_unpack(row)[: len(_STATES)] for _, row in _rows(txn)), strict=True)
     return dict.fromkeys(JobState, 0) | dict(zip(JobState, map(sum, columns), strict=False))  # none: no columns
+
+
+def parked(txn: Transaction, queue: str | None = None) -> dict[Wait, int]:
+    """Return how many jobs of a queue, or of all, wait for each thing in place of a time."""
+    key = None if queue is None else _key(queue)
+    rows = [row for _, row in _rows(txn)] if key is None else [read_row(txn, TABLE, key) or b""]
+    columns = zip(*(_unpack(row)[len(_STATES) :] for row in rows if row), strict=True)
+    return dict.fromkeys(Wait, 0) | dict(zip(Wait, map(sum, columns), strict=False))
 
 
 def all_queues(txn: Transaction) -> dict[str, Counts]:
@@ -79,4 +90,4 @@ def _rows(txn: Transaction) -> Iterator[Row]:
 
 
 def _counts(row: bytes) -> Counts:
-    return dict(zip(JobState, _unpack(row), strict=True))
+    return dict(zip(_STATES, _unpack(row), strict=False))  # what is waited for stands after the states

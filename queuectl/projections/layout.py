@@ -6,7 +6,7 @@ from ..errors import NewerFormat
 from ..store.store import Store, Transaction
 from ..store.tables import META, VERSION_OF_VIEWS
 
-VIEWS_VERSION: Final = 12
+VIEWS_VERSION: Final = 13
 """The layout of the views; raised when a row or a table of them changes, so that they are rebuilt.
 
 A new view needs a module here for its table; the table's name in VIEW_TABLES (`store/tables.py`); its rows, from

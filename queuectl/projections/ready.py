@@ -67,16 +67,25 @@ def fronts(txn: Transaction, queues: Iterable[bytes]) -> list[Row]:
     return [(_FRONT + first[0][-_RANK:], first[0][:-_TAIL]) for first in firsts if first is not None]
 
 
-def numbers(txn: Transaction, queues: Sequence[str] | None = None, behind: Job | None = None) -> Iterator[int]:
-    """Return the numbers of the jobs to run next, in order, from these queues or all, after the place of `behind`."""
+def numbers(
+    txn: Transaction,
+    queues: Sequence[str] | None = None,
+    behind: Job | None = None,
+    *,
+    but: Collection[str] = (),
+) -> Iterator[int]:
+    """Return the numbers of the jobs to run next, in order, from these queues or all, after the place of `behind`.
+
+    Of the queues `but` there are none.
+    """
     after = b"" if behind is None else key(behind.spec, key_of(behind.number))[-_RANK:] + b"\0"
     if queues is None:
-        found = list(islice(scan(txn, TABLE, _FRONT, _JOBS), 2))
+        found = list(islice(_fronts(txn, but), 2))
         if len(found) > 1:
-            return _in_turn(txn, after)
+            return _in_turn(txn, after, but)
         names = [name for _, name in found]
     else:
-        names = [name.encode(errors="surrogatepass") for name in set(queues)]
+        names = [name.encode(errors="surrogatepass") for name in set(queues) if name not in but]
     scans = [scan(txn, TABLE, name + b"\0" + after, name + b"\1") for name in names]
     return (_number(key) for key, _ in (scans[0] if len(scans) == 1 else _merged(scans)))
 
@@ -103,7 +112,12 @@ def firsts(txn: Transaction, queue: str | None = None) -> Iterator[int]:
             start = found[0][:-8] + b"\xff" * 9  # after every number
 
 
-def _in_turn(txn: Transaction, after: bytes) -> Iterator[int]:
+def _fronts(txn: Transaction, but: Collection[str]) -> Iterator[Row]:
+    rows = scan(txn, TABLE, _FRONT, _JOBS)
+    return (row for row in rows if row[1].decode() not in but) if but else rows
+
+
+def _in_turn(txn: Transaction, after: bytes, but: Collection[str]) -> Iterator[int]:
     """Merge all queues, looking into each only when it is the turn of its first job."""
     from heapq import heappop, heappush, heapreplace  # only with several queues: it costs a command its start
 
@@ -118,7 +132,7 @@ def _in_turn(txn: Transaction, after: bytes) -> Iterator[int]:
             else:
                 heapreplace(going, (following[0][-_RANK:], rows))
 
-    for key, queue in scan(txn, TABLE, _FRONT, _JOBS):
+    for key, queue in _fronts(txn, but):
         rank = key[-_RANK:]
         yield from until(rank)
         rows = scan(txn, TABLE, queue + b"\0" + max(rank, after), queue + b"\1")

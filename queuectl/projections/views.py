@@ -14,8 +14,10 @@ from ..events.types import (
     ConfigChanged,
     Enqueued,
     EnvironmentKept,
+    Paused,
     Recorded,
     Removed,
+    Resumed,
     RetentionApplied,
     Stream,
     WorkerStarted,
@@ -36,6 +38,7 @@ from . import (
     jobs,
     leases,
     marks,
+    queues,
     ready,
     removed,
     scheduled,
@@ -58,7 +61,7 @@ def place(job: Job, number: bytes, promoted_us: int) -> Placed:
 
 
 def _waiting(job: Job, number: bytes, promoted_us: int) -> Placed:
-    if job.due_us <= promoted_us:
+    if job.due_us <= promoted_us and job.parked is None:
         return ready.TABLE, ready.key(job.spec, number), b""
     return scheduled.TABLE, scheduled.key(job, number), ready.key(job.spec, number)
 
@@ -215,6 +218,8 @@ class Views:
             archives.apply(self._txn, event)
             for job in self._meant_by(event):
                 self._moved.before[job.number], self._moved.after[job.number] = job, None
+        elif isinstance(event, Paused | Resumed):
+            queues.apply(self._txn, recorded)
         elif isinstance(event, WorkerStarted | WorkerStopping | WorkerStopped):
             workers.apply(self._txn, recorded)
         else:
@@ -260,7 +265,10 @@ def changes(moved: Moved, promoted_us: int) -> dict[str, Change]:
 
 def recounted(moved: Moved) -> dict[counts.CountChange, int]:
     """Return how the counts change when jobs become what they are after."""
-    found = Counter([(job.spec.queue, job.state) for job in moved.after.values() if job is not None])
+    now = [job for job in moved.after.values() if job is not None]
     left = [was for number in moved.after if (was := moved.before.get(number)) is not None]
-    found.subtract(Counter([(was.spec.queue, was.state) for was in left]))
+    found: Counter[counts.CountChange] = Counter([(job.spec.queue, job.state) for job in now])
+    found.update([(job.spec.queue, wait) for job in now if (wait := job.parked) is not None])
+    found.subtract([(was.spec.queue, was.state) for was in left])
+    found.subtract([(was.spec.queue, wait) for was in left if (wait := was.parked) is not None])
     return found

@@ -9,6 +9,7 @@ from ..core.job import WAITING, Job
 from ..core.results import Blocker
 from ..projections import ready
 from ..store.store import Transaction
+from . import paused
 from .jobs import list_workers
 
 MOST_BEFORE: Final = 10_000
@@ -20,6 +21,14 @@ def blockers(txn: Transaction, path: Path, job: Job, times: DueTimes) -> list[Bl
     if job.state not in WAITING:
         return []
     found: list[Blocker] = []
+    if job.is_paused:
+        told = paused.told_by(txn, job)
+        since_us = times.began_us(told.at_us)
+        found.append(Blocker("paused", since_us=since_us, by=told.actor, reason=told.reason))
+    if (pause := paused.queue(txn, job.spec.queue, times)) is not None:
+        found.append(
+            Blocker("queue_paused", pause.until_us, since_us=pause.paused_at_us, by=pause.by, reason=pause.reason)
+        )
     if job.due_us > times.log_us:
         found.append(Blocker("time", times.shown(job).due_us))
     serving = [

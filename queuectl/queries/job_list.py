@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from itertools import chain, islice
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from ..core.job import ENDED, WAITING, Job, JobState, evolve
+from ..core.job import ENDED, WAITING, Job, JobState, Wait, evolve
 from ..core.job_filter import Filter, SortOrder
 from ..projections import counts, dead, ended, jobs, leases, marks, ready, scheduled
 from ..store.event_reader import EventReader
@@ -101,11 +101,12 @@ def _plan(txn: Transaction, where: Filter, order: SortOrder | None, last: Job | 
     states = where.states
     if not count(txn, where):
         return _of([])
-    if order is None:
+    if order is None and not where.paused:
         if states and states <= WAITING:
             return _waiting(txn, where, last)
         if states and states <= ENDED:
             return _by_change(txn, where, reverse=True, last=last)
+    if order is None:
         return _by_age(txn, where, reverse=True, last=last)
     if order.by == "enqueued":
         return _by_age(txn, where, reverse=order.reverse, last=last)
@@ -121,7 +122,7 @@ def _waiting(txn: Transaction, where: Filter, last: Job | None) -> Walk:
     queues = None if where.queue is None else [where.queue]
 
     def steps(txn: Transaction, behind: Job | None) -> Iterator[Step]:
-        if behind is not None and behind.due_us > marks.get(txn, marks.PROMOTED):
+        if behind is not None and (behind.parked or behind.due_us > marks.get(txn, marks.PROMOTED)):
             found = scheduled.numbers(txn, behind)
         else:
             found = chain(ready.numbers(txn, queues, behind), scheduled.numbers(txn))
@@ -205,6 +206,8 @@ def _delayed(txn: Transaction, where: Filter) -> list[int] | None:
 def _gathered(txn: Transaction, where: Filter) -> list[int] | None:
     """Return the numbers of all jobs in the states meant, from the tables these lie in, where that are few."""
     states = where.states
+    if where.paused and counts.parked(txn)[Wait.PAUSED] <= GATHERED:
+        return [*chain.from_iterable(leases.held(txn).values()), *scheduled.parked(txn, Wait.PAUSED)]
     wanted = count(txn, Filter(states))
     if not states or wanted > GATHERED or wanted * SCARCE > txn.count(jobs.TABLE):
         return None

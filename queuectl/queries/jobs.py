@@ -7,7 +7,7 @@ from typing import Literal
 
 from .. import hints
 from ..core.due_times import DueTimes
-from ..core.job import Job, JobState
+from ..core.job import Job, JobState, Wait
 from ..core.results import ConfigValue, Run, Running, Status, Unserved, WorkerInfo
 from ..core.settings import KEYS, from_environment
 from ..errors import JobNotFound, Unusable
@@ -33,7 +33,7 @@ from ..store.event_reader import EventReader
 from ..store.store import Transaction
 from ..system.boot import booted_s
 from ..system.host import host, is_process
-from . import presence
+from . import paused, presence
 
 FIRSTS = 1_000
 """Queues and priorities that are looked at for the job that has waited longest."""
@@ -113,7 +113,24 @@ def status(txn: Transaction, path: Path | None, times: DueTimes, queue: str | No
     active = sum(info.state != "dead" for info in found)
     lacking = _unserved((info.queues for info in found if info.state == "running"), queues)
     total = counts.total(txn) if queue is None else queues[queue]
-    return Status(total, active, queues, marks.get(txn, marks.APPLIED), _longest_wait_s(txn, times, queue), lacking)
+    there = [each for each in paused.queues(txn, times) if queue in (None, each.name)]
+    waiting = {
+        "paused": counts.parked(txn, queue)[Wait.PAUSED],
+        "queue_paused": sum(paused.waiting(queues[each.name]) for each in there if each.name in queues),
+        "time": _wait_for_their_time(txn, times, queue),
+        "no_worker": sum(each.waiting for each in lacking),
+    }
+    longest_s = _longest_wait_s(txn, times, queue)
+    return Status(total, active, queues, marks.get(txn, marks.APPLIED), longest_s, lacking, waiting, there)
+
+
+def _wait_for_their_time(txn: Transaction, times: DueTimes, queue: str | None) -> int:
+    """Count the jobs that are not due; of one queue, and of those that are due and not seen to be, the first only."""
+    if queue is not None:
+        keys = islice(scheduled.later(txn, times.log_us), SCHEDULED_LOOKED_AT)
+        return sum(ready.queue_of(ready_key) == queue for ready_key in keys)
+    due = sum(1 for _ in islice(scheduled.due(txn, times.log_us, SCHEDULED_LOOKED_AT), SCHEDULED_LOOKED_AT))
+    return txn.count(scheduled.TABLE) - sum(counts.parked(txn).values()) - due
 
 
 def settings(txn: Transaction, environ: Mapping[str, str]) -> dict[str, ConfigValue]:
@@ -242,9 +259,14 @@ def _unserved(serving: Iterable[tuple[str, ...] | None], queues: Mapping[str, co
 
 
 def _longest_wait_s(txn: Transaction, times: DueTimes, queue: str | None) -> float | None:
-    """Return how long the first of each queue and priority has waited, or one not yet promoted, at the most."""
+    """Return how long the first of each queue and priority has waited, or one not yet promoted, at the most.
+
+    Those of paused queues wait for something else.
+    """
+    held = {each.name for each in paused.queues(txn, times)}
     found = jobs.each(txn, chain(islice(ready.firsts(txn, queue), FIRSTS), islice(scheduled.numbers(txn), 1)))
-    due = (job for job in found if job.due_us <= times.log_us and queue in (None, job.spec.queue))
+    may_run = (job for job in found if job.parked is None and job.spec.queue not in held)
+    due = (job for job in may_run if job.due_us <= times.log_us and queue in (None, job.spec.queue))
     waits = [times.passed_us(max(job.updated_at_us, job.due_us)) for job in due]
     return max(0, *waits) / 1_000_000 if waits else None
 

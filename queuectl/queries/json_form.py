@@ -5,11 +5,11 @@ from typing import Any
 from msgspec.structs import asdict
 
 from ..core.job import Job, JobState
-from ..core.results import Cause, Family, Kin, Run, Status, Subscriber, WorkerInfo
+from ..core.results import Cause, Family, Kin, PausedQueue, Run, Status, Subscriber, WorkerInfo
 from ..core.shells import DEFAULT as DEFAULT_SHELL
 from ..core.times import time_json
 from ..events.codec import name_of
-from ..events.types import Edited, Enqueued, Event, JobSpec, Output, Recorded
+from ..events.types import NO_OPTIONS, Edited, Enqueued, Event, JobSpec, Output, Recorded
 
 _KEYS = {"failure": "reason", "why": "cause"}
 """A field of an event -> its key in JSON, where that is not the field's name without its unit."""
@@ -32,6 +32,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "cwd": spec.cwd,
         "env": dict(spec.env or {}),
         "merge": spec.merge,
+        "paused": job.is_paused,
         "shell": (spec.shell or DEFAULT_SHELL) if isinstance(spec.command, str) else None,
         "inherited_env": None if spec.inherited is None else spec.inherited.hex(),
         "created_at": time_json(job.created_at_us),
@@ -87,8 +88,10 @@ def event_json(recorded: Recorded, job_id: str | None = None, cause: Cause | Non
 
 def event_values(event: Event) -> dict[str, Any]:
     """Return every field of an event by the name it has in `data`, also those of an edit that it left as they were."""
-    fields: Any = event.spec if isinstance(event, Enqueued) else event
-    return {_KEYS.get(name, name.removesuffix("_us")): _plain(name, value) for name, value in asdict(fields).items()}
+    fields = asdict(event)
+    if isinstance(event, Enqueued):
+        fields = asdict(event.spec) | asdict(event.options or NO_OPTIONS)
+    return {_KEYS.get(name, name.removesuffix("_us")): _plain(name, value) for name, value in fields.items()}
 
 
 def _changes(edited: Edited) -> dict[str, Any]:
@@ -128,6 +131,19 @@ def status_json(status: Status) -> dict[str, Any]:
         "head": status.head,
         "oldest_pending_s": status.oldest_pending_s,
         "unserved": [each.queue for each in status.unserved],
+        "waiting": status.waiting,
+        "paused": [paused_queue_json(each) for each in status.paused],
+    }
+
+
+def paused_queue_json(paused: PausedQueue) -> dict[str, Any]:
+    """Return a queue that is paused."""
+    return {
+        "queue": paused.name,
+        "paused_at": time_json(paused.paused_at_us),
+        "until": time_json(paused.until_us),
+        "by": paused.by,
+        "reason": paused.reason,
     }
 
 

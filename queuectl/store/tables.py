@@ -52,6 +52,7 @@ VIEW_TABLES: Final = (  # what else a new view needs is said at VIEWS_VERSION (`
     "children",
     "archives",
     "environments",
+    "named",
 )
 """Tables computed from the log: there are two of each, `name.a` and `name.b`."""
 

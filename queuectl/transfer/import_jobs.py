@@ -11,6 +11,7 @@ from itertools import chain, repeat
 from typing import Final, NamedTuple
 
 from .. import hints
+from ..core.commands import EnqueueJob
 from ..core.job import NOT_KNOWN, JobState
 from ..core.progress import OpenProgress
 from ..core.request import specify
@@ -29,7 +30,6 @@ from ..events.types import (
     Failed,
     Failure,
     JobEvent,
-    JobSpec,
     Output,
     Started,
 )
@@ -145,16 +145,16 @@ class _Adopter:
         for row, id_state in self._with_id_states(rows):
             count += 1
             try:
-                job, spec = self._read(row)
-                if job.request.id is not None and spec.id in seen:
-                    raise InvalidInput("id", shown(spec.id), "one that no row before it has")
+                job, order = self._read(row)
+                if job.request.id is not None and order.spec.id in seen:
+                    raise InvalidInput("id", shown(order.spec.id), "one that no row before it has")
                 is_there = id_state is not None
                 if is_there and not self._wanted.skip_existing:
-                    raise DuplicateJob(spec.id, id_state or "")
+                    raise DuplicateJob(order.spec.id, id_state or "")
             except QueuectlError as error:
                 rejected.append((row.where, _shown_id(row), str(error), row.fields))
                 continue
-            seen.add(spec.id)
+            seen.add(order.spec.id)
             _count_unmapped(job, unmapped)
             if is_there:
                 existing += 1
@@ -186,7 +186,7 @@ class _Adopter:
                 id_states = [_id_state(txn, _shown_id(row)) for row in chunk]
             yield from zip(chunk, id_states, strict=True)
 
-    def _read(self, row: ForeignRow) -> tuple[ForeignJob, JobSpec]:
+    def _read(self, row: ForeignRow) -> tuple[ForeignJob, EnqueueJob]:
         if not isinstance(row.fields, Mapping):
             raise InvalidInput("row", type(row.fields).__name__, "an object")
         job = foreign_job(row.fields, default=row.default)
@@ -195,10 +195,10 @@ class _Adopter:
         fresh = "" if job.request.id is not None else next(self._fresh_ids)
         if fresh:
             job.notes.append("had no id: got a generated id")
-        spec = specify(job.request, fresh_id=fresh, settings=self._settings, now_us=self._now_us, cwd=self._cwd)
+        order = specify(job.request, fresh_id=fresh, settings=self._settings, now_us=self._now_us, cwd=self._cwd)
         if not _gets_a_run(job):  # what it printed belongs to a run, and it had none
             job.unmapped.update({name: text for name, text in (("output", job.stdout), ("stderr", job.stderr)) if text})
-        return job, spec
+        return job, order
 
     def _is_left_out(self, job: ForeignJob) -> bool:
         return self._wanted.waiting_only and job.kind in (
@@ -208,11 +208,12 @@ class _Adopter:
         )
 
     def _bring_in(self, unit: Unit, row: ForeignRow) -> None:
-        job, spec = self._read(row)
-        if self._is_left_out(job) or (self._wanted.skip_existing and ids.find(unit.txn, spec.id) is not None):
+        job, order = self._read(row)
+        job_id = order.spec.id
+        if self._is_left_out(job) or (self._wanted.skip_existing and ids.find(unit.txn, job_id) is not None):
             return
         try:
-            brought = unit.bring_in(spec, life(job, spec, unit.now_us), self._reason(job))
+            brought = unit.bring_in(job_id, life(job, order, unit.now_us), self._reason(job))
         except DuplicateJob:  # brought in since, by another node of a shared log
             if self._wanted.skip_existing:
                 return
@@ -229,9 +230,9 @@ class _Adopter:
         return f"{self._because}: {'; '.join(told)}"[:REASON_CHARS].encode(errors="replace").decode()
 
 
-def life(job: ForeignJob, spec: JobSpec, now_us: int) -> tuple[JobEvent, ...]:
+def life(job: ForeignJob, order: EnqueueJob, now_us: int) -> tuple[JobEvent, ...]:
     """Return the events of a job: what is known of it, and nothing else."""
-    born = Enqueued(spec)
+    spec, born = order.spec, Enqueued(order.spec, order.options)
     if not _gets_a_run(job):
         return (born, Cancelled()) if job.kind is ForeignKind.CANCELLED else (born,)
     token, attempt = OF_ITS_CLAIM, max(job.attempts, 1)

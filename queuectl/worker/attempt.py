@@ -6,6 +6,7 @@ Its life, in order, and who takes each step:
 2. launched: a slot's thread starts the command, and waits for its end (`slot_threads`, `launcher`);
 3. begun: it has its process (`begin`, from `slots.step`);
 4. read: what it prints is taken in as it comes (`read`, from `waiter`), and shown once that is worth it (`step`);
+   meanwhile it stands still where its job is paused (`freeze`, `thaw`);
 5. stopped, where it is: at its time limit (`step`), or since it was cancelled, taken away or given back (`stop`);
    its processes are asked to end, and killed after the grace (`kill`, `run_processes`);
 6. exited: its command has (`ended`, from `slots.step`), and what a failed one left behind is killed (`step`);
@@ -83,6 +84,8 @@ class Attempt:
         self._kill_at = NEVER
         self._killed_at = NEVER
         self._look_at = NEVER
+        self._frozen_at = NEVER
+        self._stood_s = 0.0  # how long it stood still before
         self.has_filled_a_pipe = False
         """Whether it has printed so much at a time that it may have had to wait until it was read."""
         self.unread: list[int] = []
@@ -133,6 +136,11 @@ class Attempt:
         return self._stop is not None
 
     @property
+    def is_frozen(self) -> bool:
+        """Return whether it stands still since its job is paused."""
+        return self._frozen_at < NEVER
+
+    @property
     def is_hiding(self) -> bool:
         """Return whether it has printed what nobody outside can see yet."""
         return self._capture is not None and self._capture.is_hidden
@@ -159,9 +167,27 @@ class Attempt:
         self._notice_exit(now)
         if self._status is not None or self._stop is not None:
             return False
+        self._stand(still=False, now=now)
         self._stop = kind
         self._kill_at = now + self._grace_s
         self._signal_stop()
+        return True
+
+    def freeze(self, *, now: float) -> bool:
+        """Have all of it stand still from the next step on, and its time limit too; returns whether that was news."""
+        if self.is_frozen or self._stop is not None or self._status is not None:
+            return False
+        self._stand(still=True, now=now)
+        self._look_at = now
+        return True
+
+    def thaw(self, *, now: float) -> bool:
+        """Let it go on; returns whether that was news."""
+        if not self.is_frozen:
+            return False
+        self._stand(still=False, now=now)
+        if self._process is not None:
+            self.processes.go_on()
         return True
 
     def kill(self, *, now: float) -> None:
@@ -188,7 +214,8 @@ class Attempt:
             self._capture.show()
         if not self._is_over(now):
             is_ending = self._status is not None or self._killed_at < NEVER
-            self._look_at = now + GROUP_LOOK_S if is_ending else NEVER
+            is_stopping = self.is_frozen and not is_ending and not self.processes.stand_still()
+            self._look_at = now + GROUP_LOOK_S if is_ending or is_stopping else NEVER
             return False
         self._ended_at = min(now, self._ended_at)
         return True
@@ -201,7 +228,8 @@ class Attempt:
         left = () if self._processes is None else self._processes.left
         verdict = judge(self._status, self._stop, spec=self.job.spec, stderr_tail=captured.stderr_tail, left=left)
         # A slot may have started it within the look that sees it ended, and that began before.
-        duration_ms = round(max(0.0, self._ended_at - self._started_at) * 1000)
+        stood_s = self._stood_s + (self._ended_at - self._frozen_at if self.is_frozen else 0.0)
+        duration_ms = round(max(0.0, self._ended_at - self._started_at - stood_s) * 1000)
         return Result(self.job, *verdict, duration_ms, captured, bool(self.unread))
 
     @property
@@ -233,9 +261,14 @@ class Attempt:
 
     def _timeout_at(self) -> float:
         timeout_ms = self.job.spec.timeout_ms  # an edit may change it while the command runs
-        if not timeout_ms or self._stop is not None or self._status is not None:
+        if not timeout_ms or self.is_frozen or self._stop is not None or self._status is not None:
             return NEVER
-        return self._started_at + timeout_ms / 1000
+        return self._started_at + self._stood_s + timeout_ms / 1000
+
+    def _stand(self, *, still: bool, now: float) -> None:
+        if self.is_frozen:
+            self._stood_s += now - self._frozen_at
+        self._frozen_at = now if still else NEVER
 
     def _notice_exit(self, now: float) -> None:
         if self._process is None or self._status is not None:

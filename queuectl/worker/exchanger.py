@@ -100,6 +100,16 @@ class Exchanger:
         if self._slots.stop(job, Stop.ABANDONED, now=now):
             self._say(log_lines.taken_away(job))
 
+    def freeze(self, job: Job, now: float) -> None:
+        """Have the run of a job stand still that was paused."""
+        if self._slots.freeze(job, now=now):
+            self._say(log_lines.frozen(), job)
+
+    def thaw(self, job: Job, now: float) -> None:
+        """Let the run of a job go on that was resumed."""
+        if self._slots.thaw(job, now=now):
+            self._say(log_lines.thawed(), job)
+
     def _wanted(self) -> int:
         slots = self._slots
         return self._ahead.wanted(slots.free, waiting=slots.lined_up, slots=slots.cap)

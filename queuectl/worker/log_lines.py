@@ -153,6 +153,21 @@ def taken_away(job: Job) -> str:
     return f"{job.id}: the lease was lost, the command is killed and its result dropped"
 
 
+def frozen() -> str:
+    """Return what the line of a job says whose run stands still."""
+    return "paused: all of it stands still, and so does its time limit"
+
+
+def thawed() -> str:
+    """Return what the line of a job says whose run goes on."""
+    return "resumed: it goes on"
+
+
+def held_back(left: int) -> str:
+    """Return the line that says what a worker leaves that was to drain its queues."""
+    return f"nothing to run: {'1 job is' if left == 1 else f'{left:,} jobs are'} left, paused or of a paused queue"
+
+
 def not_compacted(error: Exception) -> str:
     """Return the line that old events could not be let go."""
     return f"retention_s: {error}"

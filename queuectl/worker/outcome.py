@@ -26,6 +26,7 @@ class Stop(StrEnum):
     CANCELLED = "cancelled"
     RELEASED = "released"
     ABANDONED = "abandoned"
+    FROZEN = "frozen"
 
 
 class Verdict(NamedTuple):
@@ -61,6 +62,8 @@ def _judge(status: int | None, stop: Stop | None, *, spec: JobSpec, stderr_tail:
         return Verdict("failed", return_code, signal, Failure.TIMEOUT, _timed_out(spec))
     if stop is Stop.CANCELLED:
         return Verdict("cancelled", return_code, signal)
+    if stop is Stop.FROZEN:
+        return Verdict("released", return_code, signal, error="it was paused when its worker was told to stop")
     if stop is not None:
         return Verdict("released", return_code, signal, error="the worker was told to stop at once")
     if status == UNKNOWN:

@@ -84,6 +84,7 @@ class RunProcesses:
         self._since = -1.0
         self._has_exited = False
         self._is_killing = False
+        self._frozen_since = -1.0
         self._empty_looks = 0
         self.left: tuple[int, ...] = ()
         """The ids of the processes that were there at the last look."""
@@ -97,6 +98,29 @@ class RunProcesses:
         for each in self._found(self._looks.fresh()):
             if each.group != self._process.pid:
                 send(each, signal.SIGTERM)
+                send(each, signal.SIGCONT)
+
+    def stand_still(self) -> bool:
+        """Send STOP to each process that goes; returns whether none did at a look after the last that was sent."""
+        if self._frozen_since < 0:
+            self._process.signal_group(signal.SIGSTOP)
+            self._frozen_since = time.monotonic()
+        if not sees_processes():
+            return True
+        there = self._looks.since(self._frozen_since)
+        going = None if there is None else [each for each in self._found(there) if not each.is_stopped]
+        for each in going or ():
+            send(each, signal.SIGSTOP)
+        if going:
+            self._frozen_since = time.monotonic()
+        return going == []
+
+    def go_on(self) -> None:
+        """Send CONT to each process."""
+        self._frozen_since = -1.0
+        self._process.signal_group(signal.SIGCONT)
+        for each in self._found(self._looks.fresh()):
+            if each.group != self._process.pid:
                 send(each, signal.SIGCONT)
 
     def kill(self) -> None:

@@ -130,6 +130,8 @@ class Shutdown:
         running = self._slots.running
         if self._urgency is Urgency.FINISH:
             self._lines.say(log_lines.stopping(running))
+            for job in self._slots.frozen():  # it would never end
+                self._slots.stop(job, Stop.FROZEN, now=now)
             return
         self._lines.say(log_lines.giving_back(running))
         self._slots.stop_all(Stop.RELEASED, now=now)
@@ -140,8 +142,13 @@ class Shutdown:
         if not self._options.drain or self._exchanger.is_hungry:
             return ""
         if left := self._queue.backlog(self._options.queues):
-            self._tell_of_waiting(left)
-            return ""
+            held = self._queue.ui.held_back(
+                self._options.queues
+            )  # read after it: what was resumed since is not in both
+            if left > held:
+                self._tell_of_waiting(left - held)
+                return ""
+            self._lines.say(log_lines.held_back(left))
         return "drained"
 
     def _tell_of_waiting(self, left: int) -> None:

@@ -221,6 +221,26 @@ class Slots:
         self._watch(attempt)
         return True
 
+    def freeze(self, job: Job, *, now: float) -> bool:
+        """Have one run stand still; tell whether there is one under the job's token to which that was news."""
+        attempt = self._attempts.get(lease_token(job))
+        if attempt is None or not attempt.freeze(now=now):
+            return False
+        self._watch(attempt)
+        return True
+
+    def thaw(self, job: Job, *, now: float) -> bool:
+        """Let one run go on; tell whether there is one under the job's token to which that was news."""
+        attempt = self._attempts.get(lease_token(job))
+        if attempt is None or not attempt.thaw(now=now):
+            return False
+        self._watch(attempt)
+        return True
+
+    def frozen(self) -> list[Job]:
+        """Return the jobs whose runs stand still."""
+        return [attempt.job for attempt in self._attempts.values() if attempt.is_frozen]
+
     def stop_all(self, kind: Stop, *, now: float) -> None:
         """Stop every run, each with its grace."""
         for attempt in self._attempts.values():

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 import queuectl
-from queuectl import Admin, DeadLetters, LeaseHolder, Log, Queue, Ui
+from queuectl import Admin, DeadLetters, LeaseHolder, Log, Queue, Queues, Ui
 
 PAGE = Path(queuectl.__file__).parents[1] / "docs" / "python.md"
 METHODS = [name for name in dir(Queue) if not name.startswith("_")]
-MOST = 32
+MOST = 34
 
 
 def test_class_queue_can_be_looked_over() -> None:
@@ -30,7 +30,7 @@ def test_a_method_of_class_queue_is_documented(name: str) -> None:
 
 CALLABLES: list[Any] = [
     getattr(kind, name)
-    for kind in (Queue, LeaseHolder, Log, Admin, DeadLetters, Ui)
+    for kind in (Queue, LeaseHolder, Log, Admin, DeadLetters, Queues, Ui)
     for name in dir(kind)
     if not name.startswith("_") and inspect.isroutine(getattr(kind, name))
 ]

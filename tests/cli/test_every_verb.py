@@ -48,6 +48,10 @@ WORDS = {  # what a verb needs beside its options
     "dlq purge": ["bad"],
     "retry": ["bad"],
     "cancel": ["later"],
+    "pause": ["later"],
+    "resume": ["later"],
+    "queue pause": ["mail"],
+    "queue resume": ["mail"],
     "remove": ["bad"],
     "edit": ["later", "--set", "priority=2"],
     "config get": ["max_retries"],
@@ -70,6 +74,8 @@ OF_JOBS = [
     "dlq purge",
     "retry",
     "cancel",
+    "pause",
+    "resume",
     "edit",
     "remove",
     "history",
@@ -80,7 +86,7 @@ WRITERS = {"enqueue", "run", "worker start", "config set", "completion"}
 
 @pytest.fixture
 def filled(cli: CommandLine) -> CommandLine:
-    """Return a queue with a completed job, a dead one, a delayed one, a worker, a snapshot and a subscription."""
+    """Return a queue with a job completed, dead and delayed, a worker, a paused queue, a snapshot, a subscription."""
     with cli.queue() as queue:
         queue.enqueue("true", id="good")
         (job,) = queue.worker("w").claim(1)
@@ -90,6 +96,7 @@ def filled(cli: CommandLine) -> CommandLine:
         queue.worker("w").fail(queue.worker("w").start(job), "exit code 1", return_code=1)
         queue.enqueue("true", id="later", delay_s=3600)
         queue.worker("w").started(host="elsewhere", pid=1, slots=2)
+        queue.queues.pause("held")
         queue.admin.make_snapshots()
         with queue.subscribe("mailer", follow=False) as subscription:
             list(subscription)

@@ -76,7 +76,7 @@ def test_bare_and_empty(cli: CommandLine) -> None:
 
 def test_mistyped_verb(cli: CommandLine) -> None:
     """A verb that is none exits 2 and gets the nearest named."""
-    assert "did you mean enqueue?" in cli("enqueu", code=2).stderr
+    assert "did you mean enqueue or queue?" in cli("enqueu", code=2).stderr
     assert "did you mean --version?" in cli("version", code=2).stderr
 
 

@@ -12,11 +12,13 @@ from queuectl.core.commands import (
     EnqueueJob,
     FailJob,
     JobCommand,
+    PauseJob,
     RecoverJob,
     ReleaseJob,
     RemoveJob,
     RenewLease,
     RequeueJob,
+    ResumeJob,
     RetryPolicy,
     StartJob,
     TakeJob,
@@ -65,22 +67,43 @@ COMMANDS: dict[str, JobCommand] = {
     "Requeue": RequeueJob(),
     "Edit": EditJob(Edited(priority=5)),
     "Remove": RemoveJob(),
+    "Pause": PauseJob(),
+    "Resume": ResumeJob(),
 }
 MATRIX = """
-          absent    pending    claimed          running          stopping   failed     completed  dead      cancelled
-Claim     unknown   Claimed    wrong            wrong            wrong      Claimed    wrong      wrong     wrong
-Start     unknown   stale      Started          stale            stale      stale      stale      stale     stale
-Take      unknown   taken      wrong            wrong            wrong      taken      wrong      wrong     wrong
-Renew     unknown   stale      Renewed          Renewed          Renewed    stale      stale      stale     stale
-Complete  unknown   stale      Completed        Completed        Completed  stale      stale      stale     stale
-Fail      unknown   stale      Failed           Failed           Cancelled  stale      stale      stale     stale
-Recover   unknown   stale      Released         Failed           Cancelled  stale      stale      stale     stale
-Release   unknown   stale      Released         Released         Cancelled  stale      stale      stale     stale
-Cancel    unknown   Cancelled  CancelRequested  CancelRequested  nothing    Cancelled  wrong      wrong     wrong
-Confirm   unknown   stale      Cancelled        Cancelled        Cancelled  stale      stale      stale     stale
-Requeue   unknown   wrong      wrong            wrong            wrong      Requeued   Requeued   Requeued  Requeued
-Edit      unknown   Edited     wrong            wrong            wrong      Edited     Edited     Edited    Edited
-Remove    unknown   wrong      wrong            wrong            wrong      wrong      Removed    Removed   Removed
+          absent   pending    claimed          running          stopping   failed     completed  dead      cancelled
+Claim     unknown  Claimed    wrong            wrong            wrong      Claimed    wrong      wrong     wrong
+Start     unknown  stale      Started          stale            stale      stale      stale      stale     stale
+Take      unknown  taken      wrong            wrong            wrong      taken      wrong      wrong     wrong
+Renew     unknown  stale      Renewed          Renewed          Renewed    stale      stale      stale     stale
+Complete  unknown  stale      Completed        Completed        Completed  stale      stale      stale     stale
+Fail      unknown  stale      Failed           Failed           Cancelled  stale      stale      stale     stale
+Recover   unknown  stale      Released         Failed           Cancelled  stale      stale      stale     stale
+Release   unknown  stale      Released         Released         Cancelled  stale      stale      stale     stale
+Cancel    unknown  Cancelled  CancelRequested  CancelRequested  nothing    Cancelled  wrong      wrong     wrong
+Confirm   unknown  stale      Cancelled        Cancelled        Cancelled  stale      stale      stale     stale
+Requeue   unknown  wrong      wrong            wrong            wrong      Requeued   Requeued   Requeued  Requeued
+Edit      unknown  Edited     wrong            wrong            wrong      Edited     Edited     Edited    Edited
+Remove    unknown  wrong      wrong            wrong            wrong      wrong      Removed    Removed   Removed
+Pause     unknown  Paused     Paused           Paused           Paused     Paused     wrong      wrong     wrong
+Resume    unknown  nothing    nothing          nothing          nothing    nothing    nothing    nothing   nothing
+
+          paused     frozen
+Claim     wrong      wrong
+Start     stale      Started
+Take      wrong      wrong
+Renew     stale      Renewed
+Complete  stale      Completed
+Fail      stale      Failed
+Recover   stale      Released
+Release   stale      Released
+Cancel    Cancelled  CancelRequested
+Confirm   stale      Cancelled
+Requeue   wrong      wrong
+Edit      Edited     wrong
+Remove    wrong      wrong
+Pause     nothing    nothing
+Resume    Resumed    Resumed
 """
 REFUSALS: dict[str, type[QueuectlError]] = {
     "unknown": JobNotFound,
@@ -92,8 +115,11 @@ SEVERAL = {"nothing": [], "taken": ["Claimed", "Started"]}
 
 
 def _cells() -> list[tuple[str, str, str]]:
-    head, *rows = (line.split() for line in MATRIX.strip().splitlines())
-    return [(row[0], state, answer) for row in rows for state, answer in zip(head, row[1:], strict=True)]
+    cells: list[tuple[str, str, str]] = []
+    for block in MATRIX.split("\n\n"):
+        head, *rows = (line.split() for line in block.strip().splitlines())
+        cells += [(row[0], state, answer) for row in rows for state, answer in zip(head, row[1:], strict=True)]
+    return cells
 
 
 @pytest.mark.parametrize(("command", "situation", "answer"), _cells())

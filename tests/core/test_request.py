@@ -22,7 +22,7 @@ NEW_YEAR_US = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
 
 def spec_of(request: JobRequest, *, settings: Settings = Settings(), cwd: str = "/here") -> JobSpec:
     """Make a request into a spec at NOW_US."""
-    return specify(request, fresh_id="fresh", settings=settings, now_us=NOW_US, cwd=cwd)
+    return specify(request, fresh_id="fresh", settings=settings, now_us=NOW_US, cwd=cwd).spec
 
 
 def spec_of_json(**keys: Any) -> JobSpec:
@@ -239,8 +239,8 @@ def test_a_reason_that_the_log_cannot_keep_is_refused(text: str) -> None:
 def test_what_only_equals_the_request_before_it_is_looked_at() -> None:
     """Requests that ask alike are checked once; one whose values are equal and of another kind is not like them."""
     intake = Intake(Settings(), now_us=NOW_US, cwd="/")
-    assert intake.specify(JobRequest("true", priority=1), "a").priority == 1
-    assert intake.specify(JobRequest("false", id="b", priority=1), "x") == JobSpec(
+    assert intake.specify(JobRequest("true", priority=1), "a").spec.priority == 1
+    assert intake.specify(JobRequest("false", id="b", priority=1), "x").spec == JobSpec(
         "b", "false", priority=1, timeout_ms=300_000, cwd="/", timeout_is_default=True
     )
     with pytest.raises(InvalidInput, match="priority: found True"):

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queuectl import Queue
+from queuectl.core.commands import EnqueueJob
 from queuectl.core.times import PACE, log_time_us
 from queuectl.engine.engine import Engine
 from queuectl.events.types import JobSpec
@@ -24,7 +25,7 @@ HOUR_S = 3600
 def write(engine: Engine) -> int:
     """Append an event and give its time."""
     with engine.unit() as unit:
-        [job] = unit.enqueue([JobSpec(f"job{unit.log.head()}", "true")])
+        [job] = unit.enqueue([EnqueueJob(JobSpec(f"job{unit.log.head()}", "true"))])
         return job.created_at_us
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from queuectl.core.commands import CancelJob, ClaimJob, CompleteJob, RemoveJob, RequeueJob
+from queuectl.core.commands import CancelJob, ClaimJob, CompleteJob, EnqueueJob, RemoveJob, RequeueJob
 from queuectl.core.job import Job
 from queuectl.engine.engine import Engine
 from queuectl.engine.unit_of_work import token_of
@@ -19,7 +19,7 @@ SECOND = 1_000_000
 def enqueue(engine: Engine, *ids: str) -> list[int]:
     """Enqueue jobs and give their numbers."""
     with engine.unit() as unit:
-        return [job.number for job in unit.enqueue([JobSpec(job_id, "true") for job_id in ids])]
+        return [job.number for job in unit.enqueue([EnqueueJob(JobSpec(job_id, "true")) for job_id in ids])]
 
 
 def claim(engine: Engine, count: int = 1, *, lease_s: float = 30) -> list[Job]:
@@ -47,7 +47,7 @@ class Unwell(Exception):
 def die(engine: Engine) -> None:
     """Do all kinds of things in a unit that comes to nothing."""
     with engine.unit() as unit:
-        unit.enqueue([JobSpec("new", "true")])
+        unit.enqueue([EnqueueJob(JobSpec("new", "true"))])
         unit.claim("w1", 5, lease_s=30)
         unit.configure("max_retries", 9)
         unit.views.flush()
@@ -68,7 +68,7 @@ def test_a_unit_that_fails_leaves_no_trace(engine: Engine) -> None:
 def test_a_unit_sees_what_it_has_done(engine: Engine) -> None:
     """Within a unit each step builds on those before it, written or not."""
     with engine.unit() as unit:
-        [job] = unit.enqueue([JobSpec("a", "true")])
+        [job] = unit.enqueue([EnqueueJob(JobSpec("a", "true"))])
         unit.execute([(job.number, CancelJob())])
         [job] = unit.execute([(job.number, RequeueJob())])
         assert unit.views.job(job.number) == job
@@ -122,7 +122,7 @@ def test_claiming_wakes_first(engine: Engine, clock: FakeClock) -> None:
     """A claim finds those jobs too that just became due, in their order."""
     enqueue(engine, "ready")
     with engine.unit() as unit:
-        unit.enqueue([JobSpec("due", "true", priority=1, run_at_us=START_US + 10 * SECOND)])
+        unit.enqueue([EnqueueJob(JobSpec("due", "true", priority=1, run_at_us=START_US + 10 * SECOND))])
     clock.advance(10)
     assert [job.id for job in claim(engine, 5)] == ["due", "ready"]
 

@@ -8,8 +8,8 @@ import msgpack
 import pytest
 
 from queuectl.errors import CorruptLog, NewerFormat
-from queuectl.events.codec import LAYOUTS, Data, decode, encode, name_of, unpack_envelope
-from queuectl.events.types import Claimed, Enqueued, Event, JobSpec, Recorded, Renewed
+from queuectl.events.codec import LAYOUTS, Data, Layout, decode, encode, name_of, unpack_envelope
+from queuectl.events.types import Claimed, Enqueued, Event, JobOptions, JobSpec, Recorded, Renewed
 
 KEY = (7).to_bytes(8, "big")
 CLAIM: Data = {"w": "w1", "exp": 30}
@@ -64,15 +64,27 @@ def test_a_usual_event_is_small() -> None:
 
 def test_an_unknown_type_stops_with_a_hint() -> None:
     """An event type that is not known means a newer writer, and the message says so."""
-    with pytest.raises(NewerFormat, match=r"position 7 is 'paused'.*written by a newer queuectl"):
-        decode(KEY, stored("paused", 1, {}))
+    with pytest.raises(NewerFormat, match=r"position 7 is 'no_such'.*written by a newer queuectl"):
+        decode(KEY, stored("no_such", 1, {}))
 
 
-@pytest.mark.parametrize("name", [layout.name for layout in LAYOUTS])
-def test_a_newer_version_stops_with_a_hint(name: str) -> None:
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda each: each.name)
+def test_a_newer_version_stops_with_a_hint(layout: Layout) -> None:
     """A version beyond the one known, of any event type, means a newer writer."""
-    with pytest.raises(NewerFormat, match=f"version of '{name}' at position 7 is 2, this queuectl knows 1"):
-        decode(KEY, stored(name, 2, CLAIM))
+    newer, told = layout.version + 1, f"version of '{layout.name}' at position 7 is"
+    with pytest.raises(NewerFormat, match=f"{told} {newer}, this queuectl knows {layout.version}"):
+        decode(KEY, stored(layout.name, newer, CLAIM))
+
+
+def test_a_job_with_options_has_a_version_that_older_releases_refuse() -> None:
+    """They would pass options over, and run a paused job; one without any they read as ever."""
+    spec, versions = JobSpec("a", "true"), []
+    for options in (None, JobOptions(paused=True)):
+        event = Recorded(7, 1, 7, 0, "ann", Enqueued(spec, options))
+        stored_bytes = encode(event, KEY)
+        assert decode(KEY, stored_bytes) == event
+        versions.append(unpack_envelope(KEY, stored_bytes)["v"])
+    assert versions == [1, 2]
 
 
 def test_a_key_added_by_a_newer_writer_is_passed_over() -> None:
@@ -145,7 +157,8 @@ def test_names_are_explicit_and_never_change() -> None:
     """The names in the log are these, whatever the classes are called."""
     names = (
         "enqueued claimed started renewed completed failed dead released cancel_requested cancelled requeued edited "
-        "removed config_changed environment_kept worker_started worker_stopping worker_stopped retention_applied"
+        "removed paused resumed config_changed environment_kept worker_started worker_stopping worker_stopped "
+        "retention_applied"
     )
     assert " ".join(layout.name for layout in LAYOUTS) == names
 

@@ -17,13 +17,16 @@ from queuectl.events.types import (
     Enqueued,
     EnvironmentKept,
     Failed,
+    JobOptions,
     JobSpec,
     Output,
+    Paused,
     Recorded,
     Released,
     Removed,
     Renewed,
     Requeued,
+    Resumed,
     RetentionApplied,
     Started,
     WorkerStarted,
@@ -205,5 +208,11 @@ CASES: dict[str, Recorded] = {
         Failed(2, 1, "signal", "killed", 137, "SIGKILL", 99, AT_US + 2_000_000, OUT, ERR, "last line\n", NO_ROOM),
     ),
     "cancelled-full-lost": Recorded(5, AT_US, 1, 4, "host-12-abcd", Cancelled(2, 1, 800, OUT, ERR, NO_ROOM)),
+    "enqueued-paused": Recorded(
+        1, AT_US, 1, 0, "ann@host", Enqueued(JobSpec("job1", "echo hi"), JobOptions(paused=True))
+    ),
+    "paused": Recorded(3, AT_US, 1, 1, "ann@host", Paused(), "the disk is full"),
+    "paused-full": Recorded(3, AT_US, "queue:mail", 0, "ann@host", Paused(AT_US + 60_000_000), "an upgrade"),
+    "resumed": Recorded(4, AT_US, 1, 3, "ann@host", Resumed()),
 }
 """Name, which begins with the event's stored name, -> the event."""

@@ -37,6 +37,7 @@ LATER_OF_A_JOB = {
     "replaced",
     "output_error",
     "node",
+    "paused",
 }
 """Keys that later releases tell of a job, and of what the events say of it or of its worker."""
 

@@ -38,13 +38,16 @@ from queuectl.events.types import (
     Event,
     Failed,
     Failure,
+    JobOptions,
     JobSpec,
     Output,
+    Paused,
     Recorded,
     Released,
     Removed,
     Renewed,
     Requeued,
+    Resumed,
     RetentionApplied,
     Started,
     WorkerStarted,
@@ -89,7 +92,9 @@ specs = st.builds(
 values = signed | floats | texts
 
 EVENTS: dict[type[Any], st.SearchStrategy[Any]] = {
-    Enqueued: st.builds(Enqueued, specs),
+    Enqueued: st.builds(Enqueued, specs, st.none() | st.builds(JobOptions, st.booleans())),
+    Paused: st.builds(Paused, st.none() | times),
+    Resumed: st.builds(Resumed),
     Claimed: st.builds(Claimed, texts, times),
     Started: st.builds(Started, positions, counts, texts, counts),
     Renewed: st.builds(Renewed, positions, times),

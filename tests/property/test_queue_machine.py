@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.jobs: dict[str, Model] = {}
         self.held: list[Job] = []  # every lease ever given, the stale ones too
         self.present: dict[str, int] = {}
+        self.paused_queues: dict[str, int | None] = {}  # until when; None: until they are resumed
         self.base = 2
         self.promoted = 0
 
@@ -55,16 +57,23 @@ class QueueMachine(RuleBasedStateMachine):
 
     # What users do
 
-    @rule(job_id=IDS, queue=QUEUES, priority=st.integers(-2, 2), retries=st.integers(0, 2), delay=st.integers(0, 5))
-    def enqueue(self, job_id: str, queue: str, priority: int, retries: int, delay: int) -> None:
+    @rule(
+        job_id=IDS,
+        queue=QUEUES,
+        priority=st.integers(-2, 2),
+        retries=st.integers(0, 2),
+        delay=st.integers(0, 5),
+        paused=st.booleans(),
+    )
+    def enqueue(self, job_id: str, queue: str, priority: int, retries: int, delay: int, paused: bool) -> None:
         options = {"queue": queue, "priority": priority, "max_retries": retries}
         if job_id in self.jobs:
             with pytest.raises(DuplicateJob):
                 self.queue.enqueue("true", id=job_id, **options)
             return
         due = self.due_in(delay)
-        job = self.queue.enqueue("true", id=job_id, delay_s=delay, **options)
-        self.jobs[job_id] = self.born(job, due=due, **options)
+        job = self.queue.enqueue("true", id=job_id, delay_s=delay, paused=paused, **options)
+        self.jobs[job_id] = self.born(job, due=due, **options) | {"paused": paused}
 
     @rule(ids=st.lists(IDS, min_size=1, max_size=4), skip=st.booleans())
     def enqueue_many(self, ids: list[str], skip: bool) -> None:
@@ -104,6 +113,46 @@ class QueueMachine(RuleBasedStateMachine):
             job["lease"]["cancel"] = True
         else:
             job["state"] = "cancelled"
+
+    @rule(job_id=IDS)
+    def pause(self, job_id: str) -> None:
+        job = self.jobs.get(job_id)
+        if job is None or job["state"] in ENDED:
+            with pytest.raises((JobNotFound, WrongState)):
+                self.queue.pause(job_id)
+            return
+        assert self.queue.pause(job_id).is_paused
+        job["paused"] = True
+
+    @rule(job_id=IDS)
+    def resume(self, job_id: str) -> None:
+        """Also of one that has ended: a pause stays over its retry."""
+        if job_id not in self.jobs:
+            with pytest.raises(JobNotFound):
+                self.queue.resume(job_id)
+            return
+        assert not self.queue.resume(job_id).is_paused
+        self.jobs[job_id]["paused"] = False
+
+    @rule()
+    def resume_chosen(self) -> None:
+        """Resume all that are paused and have not ended."""
+        paused = [job_id for job_id in self.ids_in("pending", "processing", "failed") if self.jobs[job_id]["paused"]]
+        acted = self.queue.ui.act_on_all(self.queue.ui.choose("resume", filter_of()))
+        assert sorted(acted.ids) == sorted(paused)
+        for job_id in paused:
+            self.jobs[job_id]["paused"] = False
+
+    @rule(queue=QUEUES, seconds=st.none() | st.sampled_from([2, 30]))
+    def pause_queue(self, queue: str, seconds: int | None) -> None:
+        until = None if seconds is None else self.due_in(seconds)
+        self.queue.queues.pause(queue, until=None if seconds is None else timedelta(seconds=seconds))
+        self.paused_queues[queue] = until
+
+    @rule(queue=QUEUES)
+    def resume_queue(self, queue: str) -> None:
+        assert self.queue.queues.resume(queue) == self.is_paused_queue(queue, self.now())
+        self.paused_queues.pop(queue, None)
 
     @rule(job_id=IDS)
     def retry(self, job_id: str) -> None:
@@ -294,6 +343,8 @@ class QueueMachine(RuleBasedStateMachine):
         counted = {str(state): count for state, count in self.queue.status().jobs.items() if count}
         states = [job["state"] for job in self.jobs.values()]
         assert counted == {state: states.count(state) for state in states}
+        waiting = [self.jobs[job_id] for job_id in self.ids_in("pending", "failed")]
+        assert self.queue.status().waiting["paused"] == sum(job["paused"] for job in waiting)
 
     @invariant()
     def each_job_lies_in_the_one_table_of_its_state(self) -> None:
@@ -340,6 +391,7 @@ class QueueMachine(RuleBasedStateMachine):
             "priority": priority,
             "max_retries": max_retries,
             "base": self.base,
+            "paused": False,
         }
 
     def ids_in(self, *states: str) -> list[str]:
@@ -353,10 +405,24 @@ class QueueMachine(RuleBasedStateMachine):
         return lease if lease and lease["token"] == job.lease.token else None
 
     def next_to_run(self, now: int, only: str | None) -> list[str]:
-        waiting = [self.jobs[job_id] | {"id": job_id} for job_id in self.ids_in("pending", "failed")]
+        waiting = [
+            self.jobs[job_id] | {"id": job_id}
+            for job_id in self.ids_in("pending", "failed")
+            if not self.jobs[job_id]["paused"]
+        ]
         self.promoted = max([self.promoted, *(job["due"] for job in waiting if job["due"] <= now)])
-        due = [job for job in waiting if job["due"] <= self.promoted and only in (None, job["queue"])]
+        due = [
+            job
+            for job in waiting
+            if job["due"] <= self.promoted
+            and only in (None, job["queue"])
+            and not self.is_paused_queue(job["queue"], now)
+        ]
         return [job["id"] for job in sorted(due, key=lambda job: (-job["priority"], job["number"]))]
+
+    def is_paused_queue(self, queue: str, now: int) -> bool:
+        until = self.paused_queues.get(queue, 0)
+        return until is None or until > now
 
     def expire_leases(self, now: int) -> None:
         for job_id in self.ids_in("processing"):

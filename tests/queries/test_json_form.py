@@ -21,6 +21,9 @@ KEYS = [
 ]  # fmt: skip
 """The keys of a job that the command line's contract fixes."""
 
+LATER_KEYS = ["backoff_base", "timeout_is_default", "shell", "merge", "inherited_env", "paused"]
+"""Those that came to be beside them."""
+
 START = "2027-01-15T08:00:00.000000Z"
 
 
@@ -48,9 +51,17 @@ def test_a_time_is_iso_8601_in_utc(at_us: int | None, text: str | None) -> None:
     "live", [completed, failed, dead, cancelled, lambda queue, job_id: queue.enqueue("true", id=job_id)]
 )
 def test_a_job_has_the_keys_of_the_contract(queue: Queue, live: Any) -> None:
-    """In every state a job has each fixed key, and no more than the backoff beside them."""
+    """In every state a job has each fixed key, and no more than these beside them."""
     live(queue, "a")
-    assert shown(queue, "a").keys() == {*KEYS, "backoff_base", "timeout_is_default", "shell", "merge", "inherited_env"}
+    assert shown(queue, "a").keys() == {
+        *KEYS,
+        "backoff_base",
+        "timeout_is_default",
+        "shell",
+        "merge",
+        "paused",
+        "inherited_env",
+    }
 
 
 def test_a_pending_job_in_json(queue: Queue) -> None:
@@ -60,6 +71,7 @@ def test_a_pending_job_in_json(queue: Queue) -> None:
         "id": "a", "queue": "q", "command": ["echo", "a b"], "state": "pending", "priority": 5, "attempts": 0,
         "max_retries": 0, "timeout_s": 1.5, "backoff_base": 2.0, "cwd": "/", "env": {"A": "1"}, "created_at": START,
         "updated_at": START, "run_at": START, "version": 1, "timeout_is_default": False, "merge": False,
+        "paused": False,
         "shell": None,
         "inherited_env": None,
     }  # fmt: skip
@@ -150,6 +162,8 @@ def test_the_status_has_the_keys_of_the_contract(queue: Queue, clock: FakeClock)
         "head": 1,
         "oldest_pending_s": 1.5,
         "unserved": ["mail"],
+        "waiting": {"paused": 0, "queue_paused": 0, "time": 0, "no_worker": 1},
+        "paused": [],
     }
     assert list(status_json(queue.status())["jobs"]) == [str(state) for state in JobState]
 

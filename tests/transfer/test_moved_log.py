@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from queuectl import Queue
+from queuectl.core.commands import EnqueueJob
 from queuectl.events.types import JobSpec
 from tests.clocks import FakeClock
 from tests.lives import completed
@@ -35,7 +36,7 @@ def go_on(path: Path, clock: FakeClock, *counts: int) -> None:
         number = queue.log.head()
         for count in counts:
             with queue._engine.unit() as unit:
-                unit.enqueue([_spec(number + n) for n in range(count)])
+                unit.enqueue([EnqueueJob(_spec(number + n)) for n in range(count)])
             number += count
 
 

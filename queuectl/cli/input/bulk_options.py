@@ -17,13 +17,15 @@ from ..exit_codes import REFUSED, hint
 from ..output.format import escape, plural
 from ..output.table import document, line, note
 from . import completions
-from .job_ref import tell_unknown
+from .job_ref import each_named_job, tell_unknown
 from .param_types import StateList, ago_us, joined, json_option, past_us, queue_option, reason_option, sought
 
 if TYPE_CHECKING:
+    from ...core.job import Job
     from ...core.job_filter import Act
     from ...core.results import Acted
     from ...queue import Queue
+    from ..session import Session
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -60,6 +62,8 @@ def filter_options(states: Collection[JobState] = tuple(JobState)) -> Callable[[
         ),
         click.option("--match", type=sought, metavar="TEXT", help="Only those with it in their id or command."),
     ]
+    if JobState.PENDING in states:
+        options.append(click.option("--paused", is_flag=True, default=None, help="Only those that are paused."))
     if JobState.PROCESSING in states:
         options.append(
             click.option(
@@ -158,6 +162,40 @@ def act_on_all(
 
     with progress(f"{said[0]} {plural(count, 'job')}", count, left=left) as shown:
         return queue.ui.act_on_all(chosen, reason=reason, progress=shown.done)
+
+
+def act_on(
+    session: "Session",
+    verb: "Act",
+    job_ids: Collection[str],
+    options: dict[str, Any],
+    *,
+    said: tuple[str, str],
+    told: "Callable[[Job], str]",
+    state: Collection[JobState] | None = None,
+) -> int:
+    """Do to the jobs named, or to all that options mean, what a verb says; returns the exit code.
+
+    `told` says what became of one that was named; `state` is as meant() has it.
+    """
+    as_json, reason = options.pop("as_json"), options.pop("reason")
+    where, consent = meant(job_ids, options, state=state)
+    queue = session.existing()
+    if where is not None:
+        say_acted(
+            act_on_all(queue, verb, where, said=said, consent=consent, reason=reason), said, consent, as_json=as_json
+        )
+        return 0
+    act: Callable[..., Job] = getattr(queue, verb)
+    jobs, code = each_named_job(queue, job_ids, lambda job_id: act(job_id, reason=reason))
+    if as_json:
+        from ...queries.json_form import job_json
+
+        document([job_json(job) for job in jobs])
+    else:
+        for job in jobs:
+            line(told(job))
+    return code
 
 
 def tell_acted(acted: "Acted", said: tuple[str, str], consent: Consent, *, noun: str = "job") -> None:

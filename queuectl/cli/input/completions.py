@@ -42,6 +42,15 @@ def queues(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
         return named(txn, incomplete)
 
 
+def paused_queues(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Offer the queues that are paused."""
+    from ...completion import opened_to_read
+    from ...completion import paused_queues as named
+
+    with opened_to_read(_db(ctx)) as txn:
+        return named(txn, incomplete)
+
+
 def workers(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Offer the workers there are."""
     from ...completion import opened_to_read, worker_ids

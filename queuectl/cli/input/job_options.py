@@ -56,6 +56,7 @@ _OPTIONS = (
     click.option(
         "--merge", is_flag=True, default=None, help="One pipe for stdout and stderr: their exact order, all as stdout."
     ),
+    click.option("--paused", is_flag=True, default=None, help="Let it wait until it is resumed: queuectl resume JOB."),
     click.option("--backoff-base", type=number, metavar="X", help="A retry waits X ** attempt seconds."),
     click.option(
         "--replace",

@@ -18,6 +18,11 @@ SHOWN_HOLDERS = 5
 def text(blocker: "Blocker", job: Job, now_us: int) -> str:
     """Return what a job waits for, with figures."""
     queue = escape(job.spec.queue)
+    if blocker.code == "paused":
+        return f"it is paused{pause_text(blocker.since_us, None, blocker.by, blocker.reason, now_us)}"
+    if blocker.code == "queue_paused":
+        pause = pause_text(blocker.since_us, blocker.until_us, blocker.by, blocker.reason, now_us)
+        return f"its queue {queue} is paused{pause}"
     if blocker.code == "time":
         until_us = blocker.until_us or now_us
         what = "its next attempt" if job.state is JobState.FAILED else "its time"
@@ -34,6 +39,14 @@ def text(blocker: "Blocker", job: Job, now_us: int) -> str:
     return f"all {slots} of the workers that serve queue {queue} are taken by {named}{line}"
 
 
+def pause_text(since_us: int | None, until_us: int | None, by: str | None, reason: str | None, now_us: int) -> str:
+    """Return since when something is paused and until when, who said so, and why, as far as that is known."""
+    told = "" if since_us is None else f" for {duration(max(0, now_us - since_us) / 1_000_000)}"
+    told += "" if until_us is None else f" and until {moment(until_us)}"
+    told += "" if by is None else f" by {escape(by)}"
+    return told + ("" if reason is None else f": {escape(reason)}")
+
+
 def _failed(job: Job) -> str:
     """Return how the last run ended, in brackets."""
     return f" ({escape(job.last.error)})" if job.last is not None and job.last.error else ""
@@ -41,6 +54,10 @@ def _failed(job: Job) -> str:
 
 def command(blocker: "Blocker", job: Job) -> str:
     """Return what to type so that a job no longer waits for something."""
+    if blocker.code == "paused":
+        return f"queuectl resume {as_typed(job.id)}"
+    if blocker.code == "queue_paused":
+        return f"queuectl queue resume {as_typed(job.spec.queue)}"
     if blocker.code == "time":
         if job.state is JobState.FAILED:
             return f"queuectl retry {as_typed(job.id)}"
@@ -53,7 +70,10 @@ def blocker_json(blocker: "Blocker", job: Job, now_us: int) -> dict[str, Any]:
     return {
         "code": blocker.code,
         "text": text(blocker, job, now_us),
+        "since": time_json(blocker.since_us),
         "until": time_json(blocker.until_us),
+        "by": blocker.by,
+        "reason": blocker.reason,
         "holders": list(blocker.holders),
         "command": command(blocker, job),
     }
@@ -67,6 +87,8 @@ def lines(job: Job, blockers: "Sequence[Blocker]", now_us: int, *, is_abandoned:
         return [f"{job_id} is {job.state}: {told[0]}", *(f"  and {each}" for each in told[1:])]
     if is_abandoned:
         return [f"{job_id} is held by a worker that is gone; the next worker takes it over: {hints.start_worker()}"]
+    if job.state is JobState.PROCESSING and job.is_paused:
+        return [f"{job_id} runs and is paused: all that is of it stands still; queuectl resume {as_typed(job.id)}"]
     if job.state is JobState.PROCESSING:
         return [f"{job_id} runs; to see what it prints: queuectl logs {as_typed(job.id)} --follow"]
     if job.state is JobState.DEAD:

@@ -18,6 +18,7 @@ from ...events.types import (
     Enqueued,
     EnvironmentKept,
     Failed,
+    Paused,
     Recorded,
     Released,
     Removed,
@@ -153,7 +154,8 @@ def _enqueued(event: Enqueued, at_us: int) -> str:
     due = f", not before {_at(spec.run_at_us)}" if spec.run_at_us else ""
     first = f", priority {spec.priority}" if spec.priority else ""
     by = f", by {spec.shell}" if spec.shell else ""
-    return f"{command_text(spec.command)}, queue {spec.queue}{first}{by}{due}"
+    paused = ", paused" if event.options is not None and event.options.paused else ""
+    return f"{command_text(spec.command)}, queue {spec.queue}{first}{by}{due}{paused}"
 
 
 def _leased(event: Claimed | Renewed, at_us: int) -> str:
@@ -254,6 +256,7 @@ _TOLD: Mapping[type[Any], Callable[[Any, int], str]] = {
     Requeued: lambda event, at_us: f"attempts {event.attempts}",
     Edited: _edited,
     Removed: _removed,
+    Paused: lambda event, at_us: "" if event.until_us is None else f"until {_at(event.until_us)}",
     ConfigChanged: _config,
     EnvironmentKept: lambda event, at_us: " ".join(event.entries),
     RetentionApplied: _retention,

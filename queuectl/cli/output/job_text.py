@@ -62,12 +62,13 @@ def state_text(job: Job, now_us: int | None = None, *, gone: Collection[str] = (
     """
     if job.lease is not None and job.lease.worker in gone:
         return f"{job.state} (worker gone)"
+    paused = ", paused" if job.is_paused and job.state not in ENDED else ""
     if job.state not in (JobState.FAILED, JobState.DEAD):
-        return str(job.state)
+        return f"{job.state}{paused}"
     why = None if job.last is None else job.last.why
     told = str(job.state) if why is None else f"{job.state} ({escape(str(why))})"
-    if now_us is None or job.state is JobState.DEAD:
-        return told
+    if now_us is None or paused or job.state is JobState.DEAD:
+        return told + paused
     return (
         f"{told}, retry in {coarse((job.runs_at_us - now_us) / 1_000_000)}"
         if job.runs_at_us > now_us
@@ -222,6 +223,7 @@ def job_details(
     yield "finished", moment(job.finished_at_us)
     yield "worker", escape(lease.worker if lease else last.worker if last else "")
     yield "lease until", moment(lease.expires_at_us) if lease else ""
+    yield "paused since", moment(job.paused_at_us)
     yield "cancelling", "asked for" if lease and lease.cancel_requested else ""
     if last is not None and lease is not None:  # how the run before ended, beside one that goes on
         yield "last run", _ending(last)

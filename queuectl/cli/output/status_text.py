@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ...core.job import JobState
 from ...display import as_typed
 from .advice import no_workers, start_lines, unserved_lines
+from .blocker_text import pause_text
 from .format import cells, coarse, cut, duration, escape, moment, plural
 from .table import SCREENFUL, STATE_COLOURS, on_terminal, paint, terminal_width
 
@@ -53,6 +54,9 @@ def _lines(queue: "Queue | Past", name: str | None, past: str) -> Iterator[str]:
         yield said.replace(state, paint(state, colour), 1)
     if name is None and set(status.queues) - {"default"}:
         yield from _queues(status.queues)
+    if status.paused:
+        yield ""
+        yield from (paint(cut(told, room), "yellow") for told in _paused(status, past, queue.ui.now_us()))
     yield ""
     if workers or not past:
         yield from _workers(queue.path, workers, name)
@@ -74,12 +78,30 @@ def _remark(state: JobState, count: int, status: "Status", lost: int) -> str:
     if state is JobState.PROCESSING and lost:
         return f"  {lost:,} of a worker that is gone"
     if state is JobState.PENDING and status.oldest_pending_s is not None:
-        return f"  the oldest has waited {duration(status.oldest_pending_s)}"
+        return f"  the oldest has waited {duration(status.oldest_pending_s)}{_held(status)}"
+    if state is JobState.PENDING and status.waiting["paused"]:
+        return f"  {_held(status).lstrip('; ')}"
     if state is JobState.FAILED and count:
         return "  waiting for a retry"
     if state is JobState.DEAD and count:
         return "  see: queuectl dlq list"
     return ""
+
+
+def _held(status: "Status") -> str:
+    paused = status.waiting["paused"]
+    return f"; {paused:,} of these and of the failed paused" if paused else ""
+
+
+def _paused(status: "Status", past: str, now_us: int) -> Iterator[str]:
+    """Return a line for each queue that is paused, a screenful at the most on a terminal."""
+    some = status.paused[: SCREENFUL if on_terminal() else None]
+    for each in some:
+        told = pause_text(each.paused_at_us, each.until_us, each.by, each.reason, now_us)
+        go_on = "" if past else f"; queuectl queue resume {as_typed(each.name)}"
+        yield f"Queue {escape(each.name)} is paused{told}{go_on}"
+    if left := len(status.paused) - len(some):
+        yield f"... and {left:,} more: queuectl queue list"
 
 
 def _queues(every: "Mapping[str, Mapping[JobState, int]]") -> Iterator[str]:

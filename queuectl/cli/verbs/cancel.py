@@ -7,10 +7,8 @@ import click
 from ...core.job import Job, JobState
 from ..command import Verb
 from ..input import completions
-from ..input.bulk_options import act_on_all, acting_options, meant, say_acted
-from ..input.job_ref import each_named_job
+from ..input.bulk_options import act_on, acting_options
 from ..output.format import escape
-from ..output.table import document, line
 from ..session import Session, pass_session
 
 SAID = ("Cancel", "Cancelled")
@@ -28,36 +26,13 @@ SAID = ("Cancel", "Cancelled")
 @acting_options(completions.UNFINISHED)
 @pass_session
 @click.pass_context
-def command(
-    ctx: click.Context,
-    session: Session,
-    /,
-    *,
-    job_ids: tuple[str, ...],
-    reason: str | None,
-    as_json: bool,
-    **options: Any,
-) -> None:
+def command(ctx: click.Context, session: Session, /, *, job_ids: tuple[str, ...], **options: Any) -> None:
     """Cancel waiting jobs at once; have the workers stop running ones.
 
     Name the jobs, or say which: these are counted, and it asks first. Exits 1 when one of those
     named was refused; the others are cancelled all the same.
     """
-    where, consent = meant(job_ids, options)
-    queue = session.existing()
-    if where is not None:
-        acted = act_on_all(queue, "cancel", where, said=SAID, consent=consent, reason=reason)
-        say_acted(acted, SAID, consent, as_json=as_json)
-        return
-    jobs, code = each_named_job(queue, job_ids, lambda job_id: queue.cancel(job_id, reason=reason))
-    if as_json:
-        from ...queries.json_form import job_json
-
-        document([job_json(job) for job in jobs])
-    else:
-        for job in jobs:
-            line(_told(job))
-    ctx.exit(code)
+    ctx.exit(act_on(session, "cancel", job_ids, options, said=SAID, told=_told))
 
 
 def _told(job: Job) -> str:

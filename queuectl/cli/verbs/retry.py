@@ -9,8 +9,8 @@ from ...display import as_typed
 from ...errors import WrongState
 from ..command import Verb
 from ..input import completions
-from ..input.bulk_options import act_on_all, acting_options, meant, say_acted
-from ..input.job_ref import each_named_job, named_job
+from ..input.bulk_options import act_on, acting_options, meant
+from ..input.job_ref import named_job
 from ..output.format import escape
 from ..output.table import document, line
 from ..session import Session, pass_session
@@ -42,8 +42,6 @@ def command(
     *,
     job_ids: tuple[str, ...],
     edits: bool,
-    reason: str | None,
-    as_json: bool,
     **options: Any,
 ) -> None:
     """Run jobs again, now.
@@ -52,18 +50,11 @@ def command(
     asks first; without --state they are those that failed or died. Exits 1 when one of those named
     was refused; the others run all the same.
     """
-    where, consent = meant(job_ids, options, state=BADLY)
-    queue = session.existing()
-    if edits:
-        tell_retried([retry_edited(queue, job_ids, reason=reason)], as_json=as_json)
-        return
-    if where is not None:
-        acted = act_on_all(queue, "retry", where, said=SAID, consent=consent, reason=reason)
-        say_acted(acted, SAID, consent, as_json=as_json)
-        return
-    jobs, code = each_named_job(queue, job_ids, lambda job_id: queue.retry(job_id, reason=reason))
-    tell_retried(jobs, as_json=as_json)
-    ctx.exit(code)
+    if not edits:
+        ctx.exit(act_on(session, "retry", job_ids, options, said=SAID, told=told_retried, state=BADLY))
+    as_json, reason = options.pop("as_json"), options.pop("reason")
+    meant(job_ids, options, state=BADLY)
+    tell_retried([retry_edited(session.existing(), job_ids, reason=reason)], as_json=as_json)
 
 
 def retry_edited(queue: "Queue", job_ids: tuple[str, ...], *, reason: str | None) -> Job:
@@ -95,4 +86,11 @@ def tell_retried(jobs: list[Job], *, as_json: bool) -> None:
         document([job_json(job) for job in jobs])
     else:
         for job in jobs:
-            line(f"Requeued {escape(job.id)}")
+            line(told_retried(job))
+
+
+def told_retried(job: Job) -> str:
+    """Return that a job is to run again, and what of it did not change."""
+    if job.is_paused:
+        return f"Requeued {escape(job.id)}, which is still paused; queuectl resume {as_typed(job.id)}"
+    return f"Requeued {escape(job.id)}"

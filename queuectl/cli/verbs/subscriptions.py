@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..command import VerbSet
+from ..command import ListingSet
 from ..input import completions
 from ..input.param_types import json_option, whole
 from ..output.format import duration, escape, moment
@@ -24,17 +24,7 @@ COLUMNS = (
 )
 
 
-class Listing(VerbSet):
-    """A set of verbs that lists where none is typed."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take no verb for the one that lists."""
-        if all(word == "--json" for word in args) and not ctx.resilient_parsing:
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
-
-
-@click.group(cls=Listing)
+@click.group(cls=ListingSet)
 def command() -> None:
     """See how far programs that subscribed to the log have read.
 

@@ -69,6 +69,15 @@ cancel waits
 cancel idle{h}
 cancel {h}
 cancel --queue {h} --yes
+pause waits
+pause idle{h}
+resume waits
+resume {h}
+queue
+queue list
+queue pause default --reason {h}
+queue pause {h}
+queue resume {h}
 edit waits --set command={h}
 edit waits --set {h}=1
 edit idle{h} --priority 3
@@ -126,6 +135,9 @@ SILENT = {
     "retry bad": "the id",
     "remove bad": "the id",
     "cancel waits": "the id",
+    "pause waits": "the id",
+    "resume waits": "the id",
+    "queue pause default --reason {h}": "the queue's name, which is checked",
     "edit waits --set command={h}": "that the command was that before",
     "dlq purge": "what to name",
     "dlq retry": "what to name",
@@ -160,6 +172,7 @@ def hostile(tmp_path: Path) -> Iterator[CommandLine]:
         queue.enqueue([HOSTILE, HOSTILE], id="gone", shell=None, reason=HOSTILE)
         queue.cancel("gone", reason=HOSTILE)
         queue.worker("w2").started(host=HOSTILE, pid=1, slots=1)
+        queue.queues.pause("held", reason=HOSTILE)
         queue.enqueue(HOSTILE, id="runs", max_retries=0)
         queue.enqueue(HOSTILE, id="waits", queue="later", delay_s=3600)
     (tmp_path / f"file{HOSTILE}").write_text(HOSTILE)

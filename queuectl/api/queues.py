@@ -1,0 +1,41 @@
+"""What whole queues are told: that their jobs are not to start for now, and that they may again."""
+
+from __future__ import annotations  # evaluated, those of so many methods cost a command its start
+
+from typing import TYPE_CHECKING
+
+from ..core.times import when_us
+from .base import Opened
+from .parts import paused, queue_actions
+
+if TYPE_CHECKING:
+    from ..core.results import PausedQueue
+    from ..core.times import When
+    from ..engine.engine import Engine
+    from .log import Log
+
+
+class Queues(Opened, called="Queue.queues"):
+    """`queue.queues`: the queues by their names, paused and resumed."""
+
+    def __init__(self, engine: Engine, log: Log) -> None:
+        super().__init__(engine)
+        self._log = log
+
+    def pause(self, name: str, *, until: When | None = None, reason: str | None = None) -> bool:
+        """Let no job of a queue start until a time, None: until it is resumed; what runs goes on.
+
+        Returns whether that is news. Raises InvalidInput.
+        """
+        until_us = None if until is None else when_us(until, now_us=self._clock.now_us(), ahead=True, field="until")
+        return queue_actions.pause(self._engine, name, until_us=until_us, reason=reason)
+
+    def resume(self, name: str, *, reason: str | None = None) -> bool:
+        """Let the jobs of a queue start again; returns whether it was paused. Raises InvalidInput."""
+        return queue_actions.resume(self._engine, name, reason=reason)
+
+    def paused(self) -> list[PausedQueue]:
+        """Return the queues that are paused, by name."""
+        times = self._log.due_times()
+        with self._store.read() as txn:
+            return paused.queues(txn, times)
