@@ -33,7 +33,8 @@ CONVENTIONS = """\
 JOB = (
     '{"id", "queue", "command", "state", "priority", "attempts", "max_retries", "timeout_s", '
     '"timeout_is_default", "backoff_base", "cwd", '
-    '"env", "merge", "paused", "shell", "inherited_env", "created_at", "updated_at", "run_at", "started_at", '
+    '"env", "merge", "paused", "labels", "meta", "shell", "inherited_env", "created_at", "updated_at", "run_at", '
+    '"started_at", '
     '"finished_at", "worker_id", "lease_expires_at", '
     '"return_code", "signal", "duration_ms", "last_error", "version"}'
 )

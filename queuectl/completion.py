@@ -9,7 +9,7 @@ from itertools import chain, islice
 from typing import Final
 
 from .core.job import JobState
-from .projections import counts, dead, ids, jobs, leases, ready, scheduled, workers
+from .projections import counts, dead, ids, jobs, leases, ready, scheduled, tags, workers
 from .projections import queues as queue_rows
 from .store.store import Store, Transaction
 from .system.host import absolute, default_path
@@ -65,6 +65,12 @@ def queues(txn: Transaction, start: str) -> list[str]:
 def paused_queues(txn: Transaction, start: str) -> list[str]:
     """Return the names of queues that were paused."""
     return [row.name for row in islice(queue_rows.paused(txn, 0), LOOKED) if row.name.startswith(start)][:MOST_OFFERED]
+
+
+def labels(txn: Transaction, start: str) -> list[str]:
+    """Return labels that jobs have, as `key=value`, after their keys where `start` has no `=` yet."""
+    keys = [] if "=" in start else [f"{key}=" for key in islice(tags.label_keys(txn, start), MOST_OFFERED)]
+    return [*keys, *islice(tags.labels(txn, start), MOST_OFFERED - len(keys))]
 
 
 def worker_ids(txn: Transaction, start: str) -> list[str]:

@@ -68,7 +68,9 @@ def long_life(queue: Queue, clock: FakeClock) -> None:
     queue.admin.config_set("max_retries", 1)
     queue.admin.config_unset("max_retries")
     queue.enqueue_many([JobRequest("true", f"job{n}", "other" if n % 3 else "default", n % 4) for n in range(20)])
-    queue.enqueue("true", id="later", delay_s=50, shell="bash -e", inherit_env=["PATH", "NO_SUCH_VARIABLE"])
+    queue.enqueue(
+        "true", id="later", delay_s=50, shell="bash -e", inherit_env=["PATH", "NO_SUCH_VARIABLE"], labels={"team": "a"}
+    )
     taken = queue.worker("w1").exchange([], want=6, lease_s=30).claimed
     clock.advance(5)
     with Queue.open(queue.path, clock=clock, actor="w1", cause=taken[3].lease.token if taken[3].lease else 0) as inside:

@@ -52,6 +52,8 @@ class Actions(Reads):
         inherit_env: str | Sequence[str] | None = None,
         merge: bool = False,
         paused: bool = False,
+        labels: Mapping[str, str] | None = None,
+        meta: Mapping[str, Any] | None = None,
         reason: str | None = None,
         timeout_s: Duration | None = None,
         delay_s: Duration | None = None,
@@ -78,6 +80,8 @@ class Actions(Reads):
                 the setting says; None is nothing.
             merge: Send stderr into the pipe of stdout, for the exact order of both: all of it counts as stdout.
             paused: Let it wait until it is resumed.
+            labels: What it is found by: at most 16 texts of up to 63 characters, each under a key.
+            meta: What is kept and shown with it: an object as in JSON, at most 1 KiB.
             reason: Kept in the log with the change.
             timeout_s: The same as `timeout`.
             delay_s: The same as `delay`.
@@ -104,6 +108,8 @@ class Actions(Reads):
             inherit_env=inherit_env,
             merge=merge,
             paused=paused,
+            labels=labels,
+            meta=meta,
             **times,
         )
         return self.ui.enqueue_request(request, reason=reason)
@@ -163,11 +169,12 @@ class Actions(Reads):
         return job_actions.act(self._engine, [id_of(job_id)], RequeueJob(), reason=reason)[0]
 
     def edit(self, job_id: Job | str, *, again: bool = False, reason: str | None = None, **changes: Any) -> Job:
-        """Change what a job is to do, of one that runs its timeout; `again` also lets one run again, now.
+        """Change what a job is to do, of one that runs its timeout, labels and meta; `again` lets one run again, now.
 
-        `changes` are command, queue, priority, max_retries, timeout, backoff_base, cwd, env, shell, run_at or
-        delay, as `enqueue` takes them; None is no timeout, directory, environment or time, and
-        the usual shell. It keeps its id and its history. Raises JobNotFound, WrongState or InvalidInput.
+        `changes` are command, queue, priority, max_retries, timeout, backoff_base, cwd, env, shell, run_at,
+        delay, labels or meta, as `enqueue` takes them; None is no timeout, directory, environment, time, labels or
+        meta, and the usual shell. Labels and meta take the place of all that it had. It keeps its id and its
+        history. Raises JobNotFound, WrongState or InvalidInput.
         """
         return job_actions.edit(self._engine, id_of(job_id), changes, again=again, reason=reason)
 

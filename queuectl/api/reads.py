@@ -18,7 +18,7 @@ from .parts import archived_history, as_of, blockers, frames, job_filter, job_wa
 from .parts import jobs as reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ..core.job_filter import Filter
     from ..core.results import Blocker, Run, Status, Waited, WorkerInfo
@@ -53,6 +53,7 @@ class Reads(History):
         since: When | None = None,
         until: When | None = None,
         match: str | None = None,
+        labels: Mapping[str, str | None] | str | Iterable[str] | None = None,
         order: str | None = None,
         limit: int | None = None,
         after: Job | str | None = None,
@@ -60,12 +61,14 @@ class Reads(History):
         """Return jobs: waiting ones by when they run, ended ones by their last change, newest first, others by age.
 
         Args:
-            where: A Filter, in the place of the five that follow.
+            where: A Filter, in the place of the six that follow.
             state: One, several, or a text of several with commas between them.
             queue: The name of their queue.
             since: Not changed last before this time.
             until: Not changed last after this time.
             match: A text that is looked for in id and command.
+            labels: Labels that they have, all of them: `{"team": "a"}`, `team=a`, or a key alone for any value of
+                it; or a list of such texts.
             order: One of enqueued, updated, due, priority, attempts, took and id, with `-` before it for the
                 largest first.
             limit: How many at the most.
@@ -74,7 +77,14 @@ class Reads(History):
         Raises InvalidInput and JobNotFound.
         """
         where = job_filter.one_filter(
-            where, state=state, queue=queue, since=since, until=until, match=match, now_us=self._clock.now_us()
+            where,
+            state=state,
+            queue=queue,
+            since=since,
+            until=until,
+            match=match,
+            labels=labels,
+            now_us=self._clock.now_us(),
         )
         return list(self.ui.each_job(where, order=order, limit=limit, after=after))
 

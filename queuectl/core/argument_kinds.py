@@ -160,11 +160,19 @@ _FILTERED: Final[Mapping[str, Callable[[Any], bool]]] = {
     "match": is_text,
     "began": callable,
     "paused": lambda value: isinstance(value, bool),
+    "labels": lambda labels: _are(_is_label)(labels),
 }
 """What is not a time in a filter -> whether a value is of its kind."""
 
 
 _ACTS: Final = ("cancel", "retry", "remove", "pause", "resume")
+
+
+def _is_label(value: object) -> bool:
+    """Return whether a value is what a filter asks of a label: its key, and its value or None."""
+    if not isinstance(value, tuple) or len(value) != 2:
+        return False
+    return is_text(value[0]) and (value[1] is None or is_text(value[1]))
 
 
 def _is_filter(value: object) -> bool:
@@ -230,6 +238,11 @@ KINDS: Final[Mapping[str, Kind]] = {
     "list[Recorded]": Kind(_are(_is_named("Recorded")), "a list of events"),
     "Mapping[str, str]": Kind(lambda value: isinstance(value, Mapping), "a mapping of texts"),
     "Mapping[str, str | os.PathLike[str]]": Kind(lambda value: isinstance(value, Mapping), "a mapping of texts"),
+    "Mapping[str, Any]": Kind(lambda value: isinstance(value, Mapping), "a mapping, an object in JSON"),
+    "Mapping[str, str | None] | str | Iterable[str]": Kind(
+        lambda value: is_text(value) or (isinstance(value, Iterable) and not isinstance(value, bytes | bytearray)),
+        "a mapping of texts, a text such as team=a, or several",
+    ),
     "Iterable[JobRequest | Mapping[str, Any] | str]": Kind(
         lambda value: isinstance(value, Iterable) and not isinstance(value, bytes), "a request, or several", _requests
     ),

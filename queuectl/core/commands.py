@@ -139,7 +139,7 @@ class ResumeJob(Frozen):
 
 
 class EditJob(Frozen):
-    """Change what a job is to do, of one that runs its timeout alone; what already is so makes no change."""
+    """Change what a job is to do, of one that runs its timeout, labels and meta; what already is so makes no change."""
 
     edit: Edited
 

@@ -5,14 +5,13 @@ an event leads to is not said here but in job.TRANSITIONS.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
-
-from msgspec.structs import asdict
+from typing import Any, Final
 
 from .. import hints
 from ..errors import JobNotFound, StaleLease, WrongState
 from ..events.append import OF_ITS_CLAIM
 from ..events.types import (
+    NO_OPTIONS,
     Cancelled,
     CancelRequested,
     Claimed,
@@ -24,6 +23,7 @@ from ..events.types import (
     Failed,
     Failure,
     JobEvent,
+    JobOptions,
     Paused,
     Released,
     Removed,
@@ -53,7 +53,8 @@ from .commands import (
     StartJob,
     TakeJob,
 )
-from .job import ENDED, NOT_KNOWN, WAITING, Job, JobState, Lease, edited
+from .edited import asked_of, edited, options_of
+from .job import ENDED, NOT_KNOWN, WAITING, Job, JobState, Lease
 from .retry import delay_us, is_exhausted
 
 Events = tuple[JobEvent, ...]
@@ -180,15 +181,17 @@ def _resume(command: ResumeJob, job: Job) -> Events:
 def _edit(command: EditJob, job: Job) -> Events:
     wanted = command.edit
     if job.lease is not None:
-        _require_timeout_alone(job, wanted)
+        _require_of_a_run(job, wanted)
     if wanted.run_at_us is not None and job.state in ENDED:
         raise WrongState("set when to run", job.id, job.state, "it runs again when it is retried; set it then")
     after = edited(job.spec, wanted)
     changes = {
-        field: value
-        for field, value in asdict(wanted).items()
-        if value is not None and getattr(after, field) != getattr(job.spec, field)
+        field: value for field, value in asked_of(wanted).items() if getattr(after, field) != getattr(job.spec, field)
     }
+    before = job.options or NO_OPTIONS
+    others = {field: value for field, value in options_of(wanted).items() if (value or None) != getattr(before, field)}
+    if others:
+        changes["options"] = JobOptions(**others)
     if wanted.timeout_ms is not None and job.spec.timeout_is_default:  # the same length, and now somebody's word
         changes["timeout_ms"] = wanted.timeout_ms
     if wanted.run_at_us is not None:  # a retry or a delay may have moved it since it was asked for
@@ -198,11 +201,15 @@ def _edit(command: EditJob, job: Job) -> Events:
     return (Edited(**changes),) if changes else ()
 
 
-def _require_timeout_alone(job: Job, wanted: Edited) -> None:
-    """Refuse an edit of a running job but for its time limit, the one thing that its worker looks at again."""
-    others = [field for field, value in asdict(wanted).items() if value is not None and field != "timeout_ms"]
+_OF_A_RUN: Final = ("timeout_ms", "labels", "meta")
+"""What can be changed of a job that runs: its worker looks at its time limit again, and at the others nobody does."""
+
+
+def _require_of_a_run(job: Job, wanted: Edited) -> None:
+    """Refuse an edit of a running job that its run would not heed."""
+    others = [field for field in asked_of(wanted) | options_of(wanted) if field not in _OF_A_RUN]
     if others:
-        hint = "while it runs only its timeout can be changed; wait for its end, or cancel it first"
+        hint = "while it runs only its timeout, labels and meta can be changed; wait for its end, or cancel it first"
         raise WrongState(f"change {', '.join(others)} of", job.id, job.state, hint)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ..display import shown
 from ..errors import InvalidInput
-from ..events.types import Edited, JobSpec
+from ..events.types import NO_OPTIONS, Edited, JobOptions, JobSpec
 from .job_mapping import request_from_mapping
 from .job_request import OTHER_NAMES, instant_of
 from .request import specify
@@ -19,15 +19,15 @@ from .times import time_json
 
 FIELDS: Final = (
     *("command", "queue", "priority", "max_retries", "timeout", "backoff_base"),
-    *("cwd", "env", "shell", "run_at"),
+    *("cwd", "env", "shell", "run_at", "labels", "meta"),
 )
 """What can be changed."""
 
-_EMPTY: Final = {"timeout": 0, "env": {}, "run_at": 0, "cwd": "", "shell": ""}
+_EMPTY: Final = {"timeout": 0, "env": {}, "run_at": 0, "cwd": "", "shell": "", "labels": {}, "meta": {}}
 """Fields that can be empty -> what an edit says then."""
 
 
-def form_of(spec: JobSpec, due_us: int | None) -> dict[str, Any]:
+def form_of(spec: JobSpec, due_us: int | None, options: JobOptions | None = None) -> dict[str, Any]:
     """Return what can be changed of a job as JSON has it; `due_us` None leaves out when it runs, 0 is at once."""
     form = {
         "command": spec.command if isinstance(spec.command, str) else list(spec.command),
@@ -39,6 +39,8 @@ def form_of(spec: JobSpec, due_us: int | None) -> dict[str, Any]:
         "cwd": spec.cwd,
         "env": dict(spec.env or {}),
         "shell": (spec.shell or DEFAULT_SHELL) if isinstance(spec.command, str) else None,
+        "labels": dict((options and options.labels) or {}),
+        "meta": dict((options and options.meta) or {}),
     }
     return form if due_us is None else {**form, "run_at": time_json(due_us or None)}
 
@@ -57,7 +59,12 @@ def edit_from(spec: JobSpec, changes: Mapping[str, Any], *, now_us: int, wall_us
         raise InvalidInput(key, "nothing", "a value, or the key left out to keep what it has")
     named_us = now_us if wall_us is None else wall_us
     request = request_from_mapping({"timeout": 0, **kept, **asked}, now_us=named_us)
-    after = specify(request, fresh_id=spec.id, settings=Settings(), now_us=now_us, cwd="/", wall_us=wall_us).spec
+    order = specify(request, fresh_id=spec.id, settings=Settings(), now_us=now_us, cwd="/", wall_us=wall_us)
+    after, more = order.spec, order.options or NO_OPTIONS
+    options = JobOptions(
+        labels=(more.labels or {}) if "labels" in wanted else None,
+        meta=(more.meta or {}) if "meta" in wanted else None,
+    )
     return Edited(
         after.command if "command" in asked else None,
         after.queue if "queue" in asked else None,
@@ -70,6 +77,7 @@ def edit_from(spec: JobSpec, changes: Mapping[str, Any], *, now_us: int, wall_us
         (after.run_at_us or 0) if wanted.keys() & {"run_at", "delay"} else None,
         (after.shell or "") if "shell" in wanted else None,
         after.due_us,
+        None if options == NO_OPTIONS else options,
     )
 
 

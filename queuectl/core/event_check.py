@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from msgspec import Struct
-from msgspec.structs import asdict
 
 from ..errors import CorruptLog, InvalidInput
 from ..events.types import (
     CONFIG_STREAM,
     ENVIRONMENT_STREAM,
+    NO_OPTIONS,
     QUEUE_STREAM,
     RETENTION_STREAM,
     WORKER_STREAM,
@@ -38,9 +38,10 @@ from ..events.types import (
     WorkerStopping,
 )
 from .argument_kinds import LARGEST, MOST_PID, MOST_SLOTS, PATH_BYTES, is_finite
+from .edited import asked_of
 from .inherited_env import digest_of
 from .job import ENDED
-from .request import check_queue, check_queues, check_spec, check_worker, known_here
+from .request import check_options, check_queue, check_queues, check_spec, check_worker, known_here
 from .settings import check_value
 from .times import LATEST_US
 
@@ -125,11 +126,13 @@ def _check_limits(recorded: Recorded, kept_at: Callable[[str], int]) -> None:
         check_worker(known_here(event.worker))
     elif isinstance(event, Enqueued):
         check_spec(event.spec)
+        check_options(event.options or NO_OPTIONS)
         digest = event.spec.inherited
         if digest is not None and not 0 < kept_at(ENVIRONMENT_STREAM + digest.hex()) < position:
             raise CorruptLog(position, f"it takes along environment {digest.hex()}, which is not kept before it")
     elif isinstance(event, Edited):
         check_spec(_spec_of(event))
+        check_options(event.options or NO_OPTIONS)
     elif isinstance(event, ConfigChanged) and event.new is not None:
         check_value(event.key, event.new)
     elif isinstance(event, WorkerStarted):
@@ -157,7 +160,7 @@ def _check_stream(recorded: Recorded) -> None:
 
 def _spec_of(edited: Edited) -> JobSpec:
     """Return what an edit says as a job's: an empty directory or shell is none."""
-    said = {name: value for name, value in asdict(edited).items() if value not in (None, "")}
+    said = {name: value for name, value in asked_of(edited).items() if value != ""}
     return JobSpec(**{"id": "x", "command": "true"} | said)
 
 

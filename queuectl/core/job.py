@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from ..errors import IllegalTransition
 from ..events.types import (
@@ -34,6 +34,7 @@ from ..events.types import (
     Resumed,
     Started,
 )
+from .edited import edited, edited_options
 from .retry import is_exhausted
 from .times import Instant, moment_of
 
@@ -189,6 +190,16 @@ class Job(Frozen, array_like=True):
     def env(self) -> Mapping[str, str]:
         """What it adds to its worker's environment."""
         return self.spec.env or {}
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What it is found by, beside its id and its queue."""
+        return (self.options and self.options.labels) or {}
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """What is kept and shown with it, as JSON has it."""
+        return (self.options and self.options.meta) or {}
 
     @property
     def created_at(self) -> Instant:
@@ -359,24 +370,8 @@ def _dead(job: Job, event: Dead, at: Recorded, state: JobState) -> Job:
 
 def _edited(job: Job, event: Edited, at: Recorded, state: JobState) -> Job:
     due_us = job.due_us if event.run_at_us is None else event.due_us or event.run_at_us
-    return _moved(job, at, state, spec=edited(job.spec, event), due_us=due_us)
-
-
-def edited(spec: JobSpec, edit: Edited) -> JobSpec:
-    """Return what is asked for after an edit."""
-    changed = {field: value for field, value in asdict(edit).items() if value is not None}
-    for field, nothing in _NOTHING.items():
-        if changed.get(field) == nothing:
-            changed[field] = None
-    if edit.run_at_us is not None:
-        changed["due_us"] = edit.due_us
-    if edit.timeout_ms is not None:
-        changed["timeout_is_default"] = False
-    return replace(spec, **changed)
-
-
-_NOTHING: Mapping[str, object] = {"timeout_ms": 0, "cwd": "", "env": {}, "run_at_us": 0, "shell": ""}
-"""Fields that an edit can empty -> the value that says so."""
+    options = edited_options(job.options, event)
+    return _moved(job, at, state, spec=edited(job.spec, event), options=options, due_us=due_us)
 
 
 def _removed(job: Job, event: Removed, at: Recorded, state: None) -> None:

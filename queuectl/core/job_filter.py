@@ -13,6 +13,7 @@ from ..display import shown
 from ..errors import InvalidInput
 from .comma_list import words_of
 from .job import ENDED, Job, JobState
+from .labels import LabelFilter, Labels, has_labels, label_filter
 from .request import check_queue, check_state, check_text
 from .times import When, when_us
 
@@ -28,7 +29,8 @@ class Filter(NamedTuple):
     Since and until speak of its last change, both inclusive: of when it was enqueued, claimed, ended or
     edited last. `match` is looked for in its id and its command, whatever the case. `running_since_us`: its
     run goes on, and began then or before; `began` says when a time of the log was, where that is ahead of the clock.
-    `paused`: it is paused, and has not ended.
+    `paused`: it is paused, and has not ended. `labels`: it has all of these, each with this value, or with any where
+    that is None.
     """
 
     states: frozenset[JobState] | None = None
@@ -39,10 +41,11 @@ class Filter(NamedTuple):
     running_since_us: int | None = None
     began: Callable[[int], int] | None = None
     paused: bool = False
+    labels: LabelFilter | None = None
 
     def fits(self, job: Job) -> bool:
         """Whether a job is one of those meant."""
-        states, queue, since_us, until_us, match, running_since_us, began, paused = self
+        states, queue, since_us, until_us, match, running_since_us, began, paused, labels = self
         return (
             (states is None or job.state in states)
             and queue in (None, job.spec.queue)
@@ -51,6 +54,7 @@ class Filter(NamedTuple):
             and (match is None or _has(job, match))
             and (running_since_us is None or _runs_since(job, running_since_us, began))
             and (not paused or (job.is_paused and job.state not in ENDED))
+            and (labels is None or has_labels(job.labels, labels))
         )
 
     @property
@@ -61,7 +65,7 @@ class Filter(NamedTuple):
     @property
     def is_counted(self) -> bool:
         """Whether the counts of the queues already say how many there are."""
-        asked = (self.since_us, self.until_us, self.match, self.running_since_us)
+        asked = (self.since_us, self.until_us, self.match, self.running_since_us, self.labels)
         return asked == (None,) * len(asked) and not self.paused
 
 
@@ -82,6 +86,7 @@ def filter_of(
     match: str | None = None,
     running_since: int | None = None,
     paused: bool = False,
+    labels: Labels = None,
     since_us: int | None = None,
     until_us: int | None = None,
     now_us: int = 0,
@@ -105,6 +110,7 @@ def filter_of(
         check_text("match", match) if match else None,
         running_since,
         paused=paused,
+        labels=label_filter(labels),
     )
 
 

@@ -13,6 +13,7 @@ from ..display import shown, shown_with_kind
 from ..errors import InvalidInput
 from ..events.types import Command
 from .job_request import OTHER_NAMES, JobRequest, instant_of, request_of_fields
+from .labels import check_labels, check_meta
 from .request import check_env, is_number
 from .times import When, duration_s, moment_of, when_us
 
@@ -125,5 +126,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "merge": _read_flag,
     "paused": _read_flag,
     "replace": _read_flag,
+    "labels": lambda key, value: check_labels(value),
+    "meta": lambda key, value: check_meta(value),
 }
 """JSON key, and field of the request, -> the reader of its value; a key may be one of OTHER_NAMES too."""

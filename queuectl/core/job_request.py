@@ -31,7 +31,8 @@ class JobRequest(NamedTuple):
     `replace`: an ended job of this id is removed first. `shell` is a program and its
     options. `inherit_env` names what of this process's environment the job takes along: a list of names, such a list
     as text, `all`, or `configured`, which is what the setting says; None is nothing, as is `none`. `merge` sends
-    stderr to stdout. `paused`: it waits until it is resumed.
+    stderr to stdout. `paused`: it waits until it is resumed. `labels` are what the job is found by, `meta` is JSON that
+    is kept with it.
     """
 
     command: Command
@@ -50,6 +51,8 @@ class JobRequest(NamedTuple):
     inherit_env: EnvChoice | None = None
     merge: bool = False
     paused: bool = False
+    labels: Mapping[str, str] | None = None
+    meta: Mapping[str, Any] | None = None
 
 
 if TYPE_CHECKING:

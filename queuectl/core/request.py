@@ -15,13 +15,14 @@ from msgspec.structs import replace
 from .. import hints
 from ..display import shown
 from ..errors import InvalidInput
-from ..events.types import Command, JobOptions, JobSpec
+from ..events.types import NO_OPTIONS, Command, JobOptions, JobSpec
 from ..system.interrupts import own
 from .argument_kinds import IN_UTF8, SLOTS, is_slots
 from .commands import EnqueueJob
 from .inherited_env import DIGEST_BYTES, Inheritance
 from .job import JobState
 from .job_request import JobRequest
+from .labels import check_labels, check_meta
 from .settings import Settings, check_value
 from .shells import DEFAULT as DEFAULT_SHELL
 from .shells import check_shell
@@ -84,7 +85,7 @@ class Intake:
         """Return what a request asks for; raises InvalidInput."""
         command, asked = request.command, request[2:]
         kinds = tuple(map(type, request))
-        if asked != self._asked or kinds != self._kinds:  # True equals 1, and is no number
+        if asked != self._asked or kinds != self._kinds or request.meta is not None:  # True equals 1, and is no number
             self._like = EnqueueJob(self._fill(request), _options_of(request))
             self._asked, self._kinds = asked, kinds
         job_id = fresh_id if request.id is None else check_id(request.id)
@@ -125,7 +126,10 @@ class Intake:
 
 def _options_of(request: JobRequest) -> JobOptions | None:
     """Return what a request asks for beside a spec, None where that is nothing."""
-    return JobOptions(paused=True) if request.paused else None
+    labels = None if request.labels is None else check_labels(request.labels) or None
+    meta = None if request.meta is None else check_meta(request.meta) or None
+    found = JobOptions(request.paused, labels, meta)
+    return None if found == NO_OPTIONS else found
 
 
 def check_spec(spec: JobSpec) -> None:
@@ -146,6 +150,14 @@ def check_spec(spec: JobSpec) -> None:
         check_shell(known_here(spec.shell))
     if spec.inherited is not None and len(spec.inherited) != DIGEST_BYTES:
         raise InvalidInput("inherited", shown(spec.inherited), f"a digest of {DIGEST_BYTES} bytes")
+
+
+def check_options(options: JobOptions) -> None:
+    """Refuse what no request asks for beside a spec, of a job that is not from here; raises InvalidInput."""
+    if options.labels is not None:
+        check_labels({key: known_here(value) for key, value in options.labels.items()})
+    if options.meta is not None:
+        check_meta(options.meta)
 
 
 def known_here(text: str) -> str:

@@ -71,7 +71,7 @@ class Layout(NamedTuple):
 
 
 LAYOUTS: tuple[Layout, ...] = tuple(
-    Layout(kind, name, 2 if kind is Enqueued else 1, JobSpec if kind is Enqueued else kind, 1)
+    Layout(kind, name, 2 if kind in (Enqueued, Edited) else 1, JobSpec if kind is Enqueued else kind, 1)
     for kind, name in (
         (Enqueued, "enqueued"),
         (Claimed, "claimed"),
@@ -175,10 +175,10 @@ def payloads_of(batch: Iterable[Recorded]) -> list[bytes]:
         stream: Stream | None = each.stream
         _, name, version, _, since = _BY_TYPE[type(event)]
         options: JobOptions | None = None
+        if version != since and event.options is None:
+            version = since
         if type(event) is Enqueued:
             event, options = event.spec, event.options
-            if options is None:
-                version = since
             if stream == each.position:
                 stream = None
         envelopes.append(

@@ -7,7 +7,7 @@ Times are integer microseconds since the epoch, UTC; durations carry their unit 
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final, TypeAlias, dataclass_transform
+from typing import Any, Final, TypeAlias, dataclass_transform
 
 from msgspec import Struct, field
 from msgspec.structs import force_setattr
@@ -103,10 +103,12 @@ class JobSpec(Frozen):
 class JobOptions(Frozen):
     """What else was asked for of a job, where anything was; only an edit changes it.
 
-    `paused`: it is not to run before it is resumed.
+    `paused`: it is not to run before it is resumed. `labels` are what it is found by; `meta` is JSON that is kept.
     """
 
     paused: bool = field(default=False, name="psd")
+    labels: Mapping[str, str] | None = field(default=None, name="lab")
+    meta: Mapping[str, Any] | None = None
 
 
 NO_OPTIONS: Final = JobOptions()
@@ -218,8 +220,8 @@ class Requeued(Frozen):
 class Edited(Frozen):
     """What the job is to do was changed; a field that is None stayed as it was.
 
-    No timeout is a `timeout_ms` of 0, no directory an empty one, no time to wait for a `run_at_us` of 0, and
-    an empty shell is the one there is by default.
+    No timeout is a `timeout_ms` of 0, no directory an empty one, no time to wait for a `run_at_us` of 0, no labels
+    and no meta an empty mapping, and an empty shell is the one there is by default. `options` never say `paused`.
     """
 
     command: Command | None = field(default=None, name="cmd")
@@ -233,6 +235,7 @@ class Edited(Frozen):
     run_at_us: int | None = field(default=None, name="run")
     shell: str | None = field(default=None, name="sh")
     due_us: int | None = field(default=None, name="due")
+    options: JobOptions | None = field(default=None, name="opt")
 
 
 class Removed(Frozen):

@@ -1,7 +1,7 @@
 """A queue as it was at a moment: the questions that can be asked of it."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import islice
 from types import TracebackType
@@ -76,15 +76,17 @@ class Past:
         since: When | None = None,
         until: When | None = None,
         match: str | None = None,
+        labels: Mapping[str, str | None] | str | Iterable[str] | None = None,
         order: str | None = None,
         limit: int | None = None,
         after: Job | str | None = None,
     ) -> list[Job]:
         """Return jobs as class Queue does: waiting ones by when they would have run, and so on.
 
-        `since`, `until` and `match` are as there.
+        `since`, `until`, `match` and `labels` are as there.
         """
-        where = one_filter(where, state=state, queue=queue, since=since, until=until, match=match, now_us=self.now_us())
+        said = {"state": state, "queue": queue, "since": since, "until": until, "match": match, "labels": labels}
+        where = one_filter(where, **said, now_us=self.now_us())
         return list(self.each_job(where, order=order, limit=limit, after=after))
 
     def each_job(

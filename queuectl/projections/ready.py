@@ -28,6 +28,11 @@ def key(spec: JobSpec, number: bytes) -> bytes:
     return _lead(spec.queue, spec.priority) + number
 
 
+def rank(job: Job) -> bytes:
+    """Return what orders jobs that may run, of whatever queue."""
+    return key(job.spec, key_of(job.number))[-_RANK:]
+
+
 @lru_cache(maxsize=256)
 def _lead(queue: str, priority: int) -> bytes:
     """Return how the keys of a queue's jobs of a priority begin."""
@@ -78,7 +83,7 @@ def numbers(
 
     Of the queues `but` there are none.
     """
-    after = b"" if behind is None else key(behind.spec, key_of(behind.number))[-_RANK:] + b"\0"
+    after = b"" if behind is None else rank(behind) + b"\0"
     if queues is None:
         found = list(islice(_fronts(txn, but), 2))
         if len(found) > 1:

@@ -42,6 +42,7 @@ from . import (
     ready,
     removed,
     scheduled,
+    tags,
     workers,
 )
 from .row_codec import write_many
@@ -256,6 +257,12 @@ def changes(moved: Moved, promoted_us: int) -> dict[str, Change]:
                 found[old[0]][0].append(old[1])
             if new is not None:
                 found[new[0]][1].append(new[1:])
+        was_options = None if was is None else was.options
+        options = None if job is None else job.options
+        if options is not was_options:
+            was_tags, is_tags = tags.keys(was_options, key), tags.keys(options, key)
+            found[tags.TABLE][0].extend(was_tags - is_tags)
+            found[tags.TABLE][1].extend((each, b"") for each in is_tags - was_tags)
     if moved.removed:
         found[removed.TABLE][1].extend(removed.row(job_id, number) for job_id, number in moved.removed.items())
     if moved.children:

@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..core.job import ENDED, WAITING, Job, JobState, Wait, evolve
 from ..core.job_filter import Filter, SortOrder
-from ..projections import counts, dead, ended, jobs, leases, marks, ready, scheduled
+from ..projections import counts, dead, ended, jobs, leases, marks, ready, scheduled, tags
 from ..store.event_reader import EventReader
-from ..store.store import Transaction
+from ..store.store import Transaction, key_of
 from . import presence
 from .jobs import find, position_at
 
@@ -119,6 +119,9 @@ def _waiting(txn: Transaction, where: Filter, last: Job | None) -> Walk:
     """Go through those that wait by when they run; failed ones mostly wait for their time, behind many ready ones."""
     if last is None and (delayed := _delayed(txn, where)) is not None:
         return _of(delayed)
+    if (few := _labelled_jobs(txn, where)) is not None:
+        promoted_us = marks.get(txn, marks.PROMOTED)
+        return _of(_numbers_behind(few, lambda job: _turn(job, promoted_us), last and _turn(last, promoted_us)))
     queues = None if where.queue is None else [where.queue]
 
     def steps(txn: Transaction, behind: Job | None) -> Iterator[Step]:
@@ -136,6 +139,8 @@ def _by_change(txn: Transaction, where: Filter, *, reverse: bool, last: Job | No
     states = [state for state in JobState if state in where.named_states & _WENT]
     since_us, until_us = where.since_us, where.until_us
     start = None if last is None else _place_of(txn, last, where)
+    if (few := _labelled_jobs(txn, where)) is not None:
+        return _of(_numbers_behind(few, lambda job: job.version, start, reverse=reverse))
 
     def newest_first(txn: Transaction, below: int | None) -> Iterator[Step]:
         tables = [ended.newest_first(txn, states, below)] if states else []
@@ -163,7 +168,8 @@ def _by_change(txn: Transaction, where: Filter, *, reverse: bool, last: Job | No
 
 def _by_age(txn: Transaction, where: Filter, *, reverse: bool, last: Job | None) -> Walk:
     """Go through jobs by their number: all there are, or those in the states meant if these are few."""
-    if (few := _gathered(txn, where)) is not None:
+    few = _labelled(txn, where, GATHERED)
+    if few is not None or (few := _gathered(txn, where)) is not None:
         few = [n for n in few if last is None or (n < last.number if reverse else n > last.number)]
         return _of(sorted(few, reverse=reverse))
 
@@ -189,6 +195,36 @@ def _of(found: Sequence[int]) -> Walk:
                 yield place + 1, job
 
     return Walk(steps)
+
+
+def _labelled(txn: Transaction, where: Filter, most: int) -> list[int] | None:
+    """Return the numbers of the jobs with one of the labels asked for, the rarest of them, where these are few."""
+    few, found = min(most, txn.count(jobs.TABLE) // SCARCE), None
+    for key, value in where.labels or ():
+        some = list(islice(tags.numbers(txn, key, value), few + 1))
+        if len(some) <= few:
+            few, found = len(some), some
+    return found
+
+
+def _labelled_jobs(txn: Transaction, where: Filter) -> list[Job] | None:
+    """Return the jobs meant that _labelled() leads to, where that are few enough to be put in order."""
+    few = _labelled(txn, where, LOOKED_AT)
+    return None if few is None else [job for job in jobs.each(txn, few) if where.fits(job)]
+
+
+def _turn(job: Job, promoted_us: int) -> tuple[bool, bytes]:
+    """Return what orders jobs that wait: those that are ready by rank, then the others by their time."""
+    is_later = job.parked is not None or job.due_us > promoted_us
+    return is_later, scheduled.key(job, key_of(job.number)) if is_later else ready.rank(job)
+
+
+def _numbers_behind(
+    found: Sequence[Job], place: Callable[[Job], Any], last: Any, *, reverse: bool = False
+) -> list[int]:
+    """Return the numbers of jobs in the order of their places, those behind a place alone; None is before all."""
+    behind = (job for job in found if last is None or (place(job) < last if reverse else place(job) > last))
+    return [job.number for job in sorted(behind, key=place, reverse=reverse)]
 
 
 def _delayed(txn: Transaction, where: Filter) -> list[int] | None:

@@ -33,6 +33,8 @@ def job_json(job: Job) -> dict[str, Any]:
         "env": dict(spec.env or {}),
         "merge": spec.merge,
         "paused": job.is_paused,
+        "labels": dict(job.labels),
+        "meta": dict(job.meta),
         "shell": (spec.shell or DEFAULT_SHELL) if isinstance(spec.command, str) else None,
         "inherited_env": None if spec.inherited is None else spec.inherited.hex(),
         "created_at": time_json(job.created_at_us),
@@ -91,6 +93,10 @@ def event_values(event: Event) -> dict[str, Any]:
     fields = asdict(event)
     if isinstance(event, Enqueued):
         fields = asdict(event.spec) | asdict(event.options or NO_OPTIONS)
+    elif isinstance(event, Edited):
+        options = asdict(fields.pop("options") or NO_OPTIONS)
+        del options["paused"]
+        fields |= options
     return {_KEYS.get(name, name.removesuffix("_us")): _plain(name, value) for name, value in fields.items()}
 
 

@@ -53,6 +53,7 @@ VIEW_TABLES: Final = (  # what else a new view needs is said at VIEWS_VERSION (`
     "archives",
     "environments",
     "named",
+    "tags",
 )
 """Tables computed from the log: there are two of each, `name.a` and `name.b`."""
 

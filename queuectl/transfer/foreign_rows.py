@@ -5,12 +5,13 @@ that is not listed is never guessed at: it is reported.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from ..core.job_request import JobRequest, instant_of
+from ..core.labels import check_labels, check_meta
 from ..core.request import check_text
 from ..core.retry import is_exhausted
 from ..core.settings import number_in
@@ -18,7 +19,7 @@ from ..core.times import LONGEST_S, Instant, parse_duration_s
 from ..display import shown, shown_with_kind
 from ..errors import InvalidInput
 from ..system.interrupts import own
-from ..system.untrusted import json_value
+from ..system.untrusted import Malformed, json_value
 
 ERROR_CHARS: Final = 1_000
 """The longest error kept in an event."""
@@ -69,6 +70,8 @@ _NAMES: Final[Mapping[str, str]] = {
     "cwd": "cwd working_dir working_directory workdir directory",
     "env": "env envs environment",
     "backoff_base": "backoff_base",
+    "labels": "labels",
+    "meta": "meta metadata",
     "error": "last_error error error_message failure_reason failed_reason failed_error last_err err",
     "return_code": "return_code exit_code exit_status rc last_exit_code",
     "duration_ms": "duration_ms",
@@ -82,6 +85,9 @@ _NAMES: Final[Mapping[str, str]] = {
     "worker": "worker worker_id locked_by claimed_by picked_by",
 }
 """Field -> the names it goes by; case and separators do not count: maxRetries is max_retries."""
+
+_READ_IF_FITTING: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = {"labels": check_labels, "meta": check_meta}
+"""Fields by whose names other tools mean many things -> what takes those that can be a job's here."""
 
 _FIELD_OF: Final = {name.replace("_", ""): field for field, names in _NAMES.items() for name in names.split()}
 
@@ -141,8 +147,10 @@ def _sorted_out(row: Fields) -> tuple[dict[str, Any], dict[str, Any]]:
         if value is None or value == "":
             continue
         field = _FIELD_OF.get(_plain(str(name)).replace("_", ""))
-        if field is None or field in fields:  # a second name of a field already taken
-            unmapped[str(name)] = value
+        if field is not None and field in _READ_IF_FITTING:
+            value = _fitting(field, value)
+        if field is None or field in fields or value is None:  # a second name of a field already taken
+            unmapped[str(name)] = row[name]
         else:
             fields[field] = value
     return fields, unmapped
@@ -198,6 +206,8 @@ def _request(fields: Fields, max_retries: int | None, notes: list[str]) -> JobRe
         None if "cwd" not in fields else _as_text("cwd", fields["cwd"]),
         _env(fields),
         _time(fields, notes),
+        labels=fields.get("labels"),
+        meta=fields.get("meta"),
     )
 
 
@@ -287,13 +297,27 @@ def _duration_ms(fields: Fields) -> int | None:
     return None if seconds is None else round(seconds * 1000)
 
 
+def _from_json(value: Any) -> Any:
+    """Return the value in a text of JSON, and anything else as it is; raises ValueError."""
+    if not isinstance(value, (str, bytes)):
+        return value
+    return json_value(value.encode(errors="surrogateescape") if isinstance(value, str) else value)
+
+
+def _fitting(field: str, value: Any) -> dict[str, Any] | None:
+    """Return what a job here can have of a field, None where the value is nothing of that kind."""
+    try:
+        return _READ_IF_FITTING[field](_from_json(value)) or None
+    except (InvalidInput, Malformed):
+        return None
+
+
 def _env(fields: Fields) -> dict[str, str] | None:
     value = fields.get("env")
-    if isinstance(value, (str, bytes)):
-        try:
-            value = json_value(value.encode(errors="surrogateescape") if isinstance(value, str) else value)
-        except own(ValueError):
-            raise InvalidInput("env", shown(value)[:80], "an object of texts") from None
+    try:
+        value = _from_json(value)
+    except own(ValueError):
+        raise InvalidInput("env", shown(value)[:80], "an object of texts") from None
     if value is not None and not isinstance(value, dict):
         raise InvalidInput("env", type(value).__name__, "an object of texts")
     return value or None

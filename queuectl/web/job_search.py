@@ -15,12 +15,14 @@ MOST_SEARCHED: Final = 20_000
 class JobQuery(NamedTuple):
     """Which jobs; None is any. `state` is one, or several with commas between them.
 
-    `text` is looked for in id, command and error; `after` is the id a page ended with.
+    `text` is looked for in id, command and error; `label` is `key=value` or a key, or several with commas between
+    them; `after` is the id a page ended with.
     """
 
     state: str | None = None
     queue: str | None = None
     text: str | None = None
+    label: str | None = None
     after: str | None = None
 
 
@@ -35,15 +37,16 @@ class JobPage(NamedTuple):
 def search(queue: Queue, wanted: JobQuery, *, limit: int) -> JobPage:
     """Return the next jobs that are wanted.
 
-    Raises InvalidInput for a state that is none, and JobNotFound where `after` is gone.
+    Raises InvalidInput for a state or a label that is none, and JobNotFound where `after` is gone.
     """
     states = None if wanted.state is None else frozenset(map(check_state, words_of(wanted.state)))
+    labels = None if wanted.label is None else words_of(wanted.label)
     size = limit + 1 if wanted.text is None else JOBS_AT_ONCE
     after = wanted.after
     found: list[Job] = []
     searched = 0
     while True:
-        batch = queue.jobs(state=states, queue=wanted.queue, limit=size, after=after)
+        batch = queue.jobs(state=states, queue=wanted.queue, labels=labels, limit=size, after=after)
         for job in batch:
             if wanted.text is None or _has(job, wanted.text):
                 if len(found) == limit:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from queuectl.core.edit import FIELDS, edit_from, form_of
-from queuectl.core.job import edited
+from queuectl.core.edited import edited, edited_options
 from queuectl.errors import InvalidInput
-from queuectl.events.types import Edited, JobSpec
+from queuectl.events.types import Edited, JobOptions, JobSpec
 from tests.property.strategies import brief
 
 NOW_US = 1_767_225_600_000_000
@@ -96,3 +96,29 @@ def test_what_an_enqueue_would_refuse_an_edit_refuses(wanted: dict[str, Any], sa
     """What an enqueue would refuse, an edit refuses, and an id or an unknown key as well."""
     with pytest.raises(InvalidInput, match=says):
         edit_from(FULL, wanted, now_us=NOW_US)
+
+
+def test_labels_and_meta_are_changed_whole() -> None:
+    """What is named takes the place of all there were, nothing empties them, and what is not named stays."""
+    spec, options = JobSpec("a", "true"), JobOptions(True, {"team": "a"}, {"build": 7})
+
+    def after(**changes: Any) -> JobOptions | None:
+        return edited_options(options, edit_from(spec, changes, now_us=NOW_US))
+
+    assert after(priority=3) == options
+    assert after(labels={"urgent": ""}) == JobOptions(True, {"urgent": ""}, {"build": 7})
+    assert after(labels=None) == after(labels={}) == JobOptions(True, None, {"build": 7})
+    assert after(labels=None, meta=None) == JobOptions(True)
+    assert edited_options(JobOptions(meta={"a": 1}), edit_from(spec, {"meta": {}}, now_us=NOW_US)) is None
+    form = form_of(spec, None, options)
+    assert (form["labels"], form["meta"]) == ({"team": "a"}, {"build": 7})
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [({"labels": ["a"]}, "labels: found"), ({"labels": {"a": 1}}, "labels: found"), ({"meta": "x"}, "meta: found")],
+)
+def test_labels_and_meta_are_checked(changes: dict[str, Any], told: str) -> None:
+    """As an enqueue checks them."""
+    with pytest.raises(InvalidInput, match=told):
+        edit_from(JobSpec("a", "true"), changes, now_us=NOW_US)

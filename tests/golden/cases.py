@@ -50,6 +50,8 @@ FULL_SPEC = JobSpec(
     env={"LANG": "C", "GREETING": "grüß \U0001f44b"},
     run_at_us=AT_US + 1,
 )
+LABELS = {"team": "größe", "a/b.c": ""}
+META = {"build": 7, "of": [None, True, 1.5, {"é": "\0"}]}
 
 CASES: dict[str, Recorded] = {
     "enqueued": Recorded(1, AT_US, 1, 0, "ann@host", Enqueued(JobSpec("job1", "echo hi"))),
@@ -174,6 +176,24 @@ CASES: dict[str, Recorded] = {
         8,
         "ann@host",
         Edited(("rsync",), "mail", -5, 0, 30_000, 1.5, "/srv", {"LANG": "C"}, AT_US + 1, "bash", AT_US + 9),
+    ),
+    "edited-full-labels": Recorded(
+        16,
+        AT_US,
+        1,
+        8,
+        "ann@host",
+        Edited(
+            ("rsync",),
+            *("mail", -5, 0, 30_000, 1.5, "/srv"),
+            {"LANG": "C"},
+            *(AT_US + 1, "bash", AT_US + 9),
+            JobOptions(labels=LABELS, meta=META),
+        ),
+    ),
+    "edited-no-labels": Recorded(16, AT_US, 1, 8, "ann@host", Edited(options=JobOptions(labels={}, meta={}))),
+    "enqueued-labels": Recorded(
+        1, AT_US, 1, 0, "ann@host", Enqueued(JobSpec("job1", "echo hi"), JobOptions(True, LABELS, META))
     ),
     "enqueued-bytes": Recorded(
         1,

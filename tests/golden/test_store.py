@@ -34,6 +34,8 @@ LATER_OF_A_JOB = {
     "inherited_env",
     "due",
     "merge",
+    "labels",
+    "meta",
     "replaced",
     "output_error",
     "node",

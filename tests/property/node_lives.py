@@ -89,6 +89,7 @@ class Nodes:
     def enqueue(self, n: int) -> None:
         options: dict[str, Any] = {"queue": self.random.choice(QUEUES), "priority": self.random.randrange(2)}
         options |= {"max_retries": self.random.randrange(3), "delay_s": self.random.choice([0, 0, 3])}
+        options["labels"] = {"retries": str(options["max_retries"])} if options["priority"] else None
         if self.random.random() < 0.3:
             options["inherit_env"] = self.random.sample(sorted(ENVIRONMENT), self.random.randrange(3))
         self.queues[n].enqueue("true", id=self.job_id() if self.random.random() < 0.8 else None, **options)

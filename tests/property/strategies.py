@@ -71,6 +71,19 @@ outputs = st.none() | st.builds(Output, counts, st.binary(min_size=32, max_size=
 commands_to_run = texts | st.lists(texts, min_size=1, max_size=5).map(tuple)
 states = st.sampled_from([state.value for state in JobState])
 
+metas = st.dictionaries(
+    texts,
+    st.recursive(
+        st.none() | st.booleans() | signed | floats | texts,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+        max_leaves=6,
+    ),
+    max_size=4,
+)
+options = st.builds(JobOptions, st.booleans(), st.none() | st.dictionaries(texts, texts, max_size=4), st.none() | metas)
+few_metas = st.sampled_from([None, {}, {"a": [1, None]}])
+few_labels = st.sampled_from([None, {}, {"team": "a"}, {"team": "b", "urgent": ""}, {"urgent": "yes"}])
+
 specs = st.builds(
     JobSpec,
     id=texts,
@@ -92,7 +105,7 @@ specs = st.builds(
 values = signed | floats | texts
 
 EVENTS: dict[type[Any], st.SearchStrategy[Any]] = {
-    Enqueued: st.builds(Enqueued, specs, st.none() | st.builds(JobOptions, st.booleans())),
+    Enqueued: st.builds(Enqueued, specs, st.none() | options),
     Paused: st.builds(Paused, st.none() | times),
     Resumed: st.builds(Resumed),
     Claimed: st.builds(Claimed, texts, times),
@@ -134,6 +147,7 @@ EVENTS: dict[type[Any], st.SearchStrategy[Any]] = {
         st.none() | times,
         st.none() | texts,
         st.none() | times,
+        st.none() | options,
     ),
     Removed: st.builds(Removed, states),
     ConfigChanged: st.builds(ConfigChanged, texts, st.none() | values, st.none() | values),
@@ -197,9 +211,11 @@ edits = st.builds(
     run_at_us=st.none() | moments,
     shell=st.none() | st.sampled_from(["", "bash"]),
     due_us=st.none() | moments,
+    options=st.none() | st.builds(JobOptions, st.just(False), few_labels, few_metas),
 )
 
-enqueues = st.builds(EnqueueJob, small_specs)
+few_options = st.none() | st.builds(JobOptions, st.just(False), few_labels.filter(bool) | st.none(), few_metas)
+enqueues = st.builds(EnqueueJob, small_specs, few_options)
 commands: st.SearchStrategy[JobCommand] = st.one_of(
     enqueues,
     st.builds(ClaimJob, short, moments),

@@ -31,7 +31,7 @@ STEPS: dict[str, Step] = {
     "enqueue": lambda queue, clock: queue.enqueue_many(
         [JobRequest("true", priority=n, max_retries=0) for n in range(3)]
     ),
-    "later": lambda queue, clock: queue.enqueue("true", delay_s=10, queue="other"),
+    "later": lambda queue, clock: queue.enqueue("true", delay_s=10, queue="other", labels={"n": "1"}),
     "work": lambda queue, clock: queue.worker("w1").complete_many(queue.worker("w1").claim(2)),
     "claim": lambda queue, clock: queue.worker("w2").claim(1, lease_s=5),
     "fail": lambda queue, clock: [

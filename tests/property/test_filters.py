@@ -21,7 +21,7 @@ QUEUES = ("default", "mail", "m")
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["enqueue", "delay", "claim", "complete", "fail", "cancel", "retry", "clear", "wait"]),
+        st.sampled_from(["enqueue", "delay", "claim", "complete", "fail", "cancel", "retry", "clear", "wait", "label"]),
         st.integers(0, 30),
     ),
     min_size=5,
@@ -36,6 +36,8 @@ wheres = st.builds(
     moments,
     st.none() | st.sampled_from(["J1", "echo", "ÉCHO", "9", "nothing"]),
     moments,
+    labels=st.none()
+    | st.sampled_from([(("n", "1"),), (("n", None),), (("n", "0"), ("odd", None)), (("odd", ""), ("x", None))]),
 )
 orders = st.none() | st.builds(SortOrder, st.sampled_from(list(ORDER_KEYS)), st.booleans())
 
@@ -50,8 +52,14 @@ def live(queue: Queue, clock: FakeClock, plan: list[tuple[str, int]]) -> None:
         if verb in ("enqueue", "delay"):
             words = ("écho", f"arg{n}") if n % 2 else f"echo {n}"
             delay_s = 50.0 if verb == "delay" else None
+            labels = (None, {"n": str(n % 2)}, {"n": "0", "odd": "" if n % 5 else "no"})[n % 3]
             queue.ui.enqueue_request(
-                JobRequest(words, f"j{number}", QUEUES[n % 3], n % 4, n % 2, delay=delay_s, backoff_base=n % 3 * 20)
+                JobRequest(
+                    *(words, f"j{number}", QUEUES[n % 3], n % 4, n % 2),
+                    delay=delay_s,
+                    backoff_base=n % 3 * 20,
+                    labels=labels,
+                )
             )
         elif verb == "claim":
             held += queue.worker("w").claim(1 + n % 3, lease_s=5_000)
@@ -64,6 +72,8 @@ def live(queue: Queue, clock: FakeClock, plan: list[tuple[str, int]]) -> None:
             queue.cancel(name)
         elif verb == "retry" and name and queue.job(name).state in ENDED:
             queue.retry(name)
+        elif verb == "label" and name:
+            queue.edit(name, labels={"n": str(n % 2)} if n % 4 else None)
         elif verb == "clear":
             queue.clear(state=("completed", "dead", "cancelled")[n % 3], older_than_s=20)
 
@@ -82,7 +92,7 @@ def natural(where: Filter, found: list[Job], promoted_us: int) -> list[Job]:
 
 
 @brief
-@given(steps, wheres, orders, st.integers(1, 4), st.sampled_from([1, 3, 10_000]), st.sampled_from([0, 8]))
+@given(steps, wheres, orders, st.integers(1, 4), st.sampled_from([1, 3, 10_000]), st.sampled_from([1, 8]))
 def test_a_list_is_what_looking_at_every_job_gives(
     plan: list[tuple[str, int]], where: Filter, order: SortOrder | None, limit: int, looked_at: int, scarce: int
 ) -> None:

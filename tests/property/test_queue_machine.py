@@ -15,13 +15,15 @@ from queuectl import DuplicateJob, InvalidLine, JobNotFound, JobRequest, JobStat
 from queuectl.core.job import Job
 from queuectl.core.job_filter import filter_of
 from queuectl.engine.engine import Engine
-from queuectl.projections import dead, ended, leases, ready, row_codec, scheduled
+from queuectl.projections import dead, ended, leases, ready, row_codec, scheduled, tags
 from tests.clocks import FakeClock
 from tests.depth import tries
 from tests.lives import holder
 
 IDS = st.sampled_from([f"job{n}" for n in range(8)])
 QUEUES = st.sampled_from(["default", "other"])
+LABELS = st.sampled_from([None, {"team": "a"}, {"team": "b", "urgent": ""}])
+ASKED = st.sampled_from([None, "team=a", "team", "urgent="])
 SECOND = 1_000_000
 LEASE_S = 10
 ENDED = ("completed", "dead", "cancelled")
@@ -64,9 +66,19 @@ class QueueMachine(RuleBasedStateMachine):
         retries=st.integers(0, 2),
         delay=st.integers(0, 5),
         paused=st.booleans(),
+        labels=LABELS,
     )
-    def enqueue(self, job_id: str, queue: str, priority: int, retries: int, delay: int, paused: bool) -> None:
-        options = {"queue": queue, "priority": priority, "max_retries": retries}
+    def enqueue(
+        self,
+        job_id: str,
+        queue: str,
+        priority: int,
+        retries: int,
+        delay: int,
+        paused: bool = False,
+        labels: dict[str, str] | None = None,
+    ) -> None:
+        options: dict[str, Any] = {"queue": queue, "priority": priority, "max_retries": retries, "labels": labels}
         if job_id in self.jobs:
             with pytest.raises(DuplicateJob):
                 self.queue.enqueue("true", id=job_id, **options)
@@ -201,15 +213,25 @@ class QueueMachine(RuleBasedStateMachine):
             job.update(state="pending", attempts=attempts, due=now)
         job.update(changes if delay is None else changes | {"due": due})
 
-    @rule(states=st.none() | st.sets(st.sampled_from([*ENDED, "failed"])), queue=st.none() | QUEUES)
-    def retry_chosen(self, states: set[str] | None, queue: str | None) -> None:
+    @rule(job_id=IDS, labels=LABELS)
+    def label(self, job_id: str, labels: dict[str, str] | None) -> None:
+        """Change a job's labels, whatever its state."""
+        if job_id not in self.jobs:
+            with pytest.raises(JobNotFound):
+                self.queue.edit(job_id, labels=labels)
+            return
+        self.queue.edit(job_id, labels=labels)
+        self.jobs[job_id]["labels"] = labels or {}
+
+    @rule(states=st.none() | st.sets(st.sampled_from([*ENDED, "failed"])), queue=st.none() | QUEUES, label=ASKED)
+    def retry_chosen(self, states: set[str] | None, queue: str | None, label: str | None) -> None:
         """Retry all jobs that a filter means: those a look at each finds. No state is none, and None is any."""
         now = self.now()
-        chosen = self.queue.ui.choose("retry", filter_of(state=states, queue=queue))
+        chosen = self.queue.ui.choose("retry", filter_of(state=states, queue=queue, labels=label))
         meant = [
             job_id
             for job_id in self.ids_in(*((*ENDED, "failed") if states is None else states))
-            if queue in (None, self.jobs[job_id]["queue"])
+            if queue in (None, self.jobs[job_id]["queue"]) and self.bears(job_id, label)
         ]
         acted = self.queue.ui.act_on_all(chosen)
         assert (sorted(acted.ids), acted.left) == (sorted(meant), 0)
@@ -360,6 +382,16 @@ class QueueMachine(RuleBasedStateMachine):
         assert sorted(lying) == self.numbers_in("dead")
 
     @invariant()
+    def each_label_leads_to_the_jobs_that_have_it(self) -> None:
+        with self.queue._store.read() as txn:
+            found = {label: list(tags.numbers(txn, *label.split("="))) for label in tags.labels(txn)}
+        borne = {f"{key}={value}" for job in self.jobs.values() for key, value in job["labels"].items()}
+        numbers = {
+            label: [job["number"] for name, job in self.jobs.items() if self.bears(name, label)] for label in borne
+        }
+        assert found == {label: sorted(each) for label, each in numbers.items()}
+
+    @invariant()
     def positions_are_gapless_and_times_never_go_back(self) -> None:
         events = list(self.queue.events())
         assert [event.position for event in events] == list(range(1, self.queue.log.head() + 1))
@@ -380,7 +412,20 @@ class QueueMachine(RuleBasedStateMachine):
         wall, log = self.clock.now_us(), self.now()
         return max(wall + delay * SECOND, log + delay * SECOND // 2) if delay and log > wall else wall + delay * SECOND
 
-    def born(self, job: Job, *, due: int, queue: str, priority: int, max_retries: int) -> Model:
+    def bears(self, job_id: str, label: str | None) -> bool:
+        labels = self.jobs[job_id]["labels"]
+        return label is None or label in labels or label in [f"{key}={value}" for key, value in labels.items()]
+
+    def born(
+        self,
+        job: Job,
+        *,
+        due: int,
+        queue: str,
+        priority: int,
+        max_retries: int,
+        labels: dict[str, str] | None = None,
+    ) -> Model:
         return {
             "number": job.number,
             "state": "pending",
@@ -390,6 +435,7 @@ class QueueMachine(RuleBasedStateMachine):
             "queue": queue,
             "priority": priority,
             "max_retries": max_retries,
+            "labels": labels or {},
             "base": self.base,
             "paused": False,
         }

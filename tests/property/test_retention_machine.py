@@ -24,7 +24,7 @@ from tests.property.test_queue_machine import ENDED, IDS, QueueMachine
 
 ALL_IDS = [f"job{n}" for n in range(8)]
 TINY = Limits(step_jobs=2, step_events=5, segment_events=12, segment_bytes=100_000)
-TOLD_AGAIN = ("jobs", "ids", "dead", "leases", "workers", "config", "archives")
+TOLD_AGAIN = ("jobs", "ids", "dead", "leases", "workers", "config", "archives", "tags")
 """Views that a log put together again with its archive gives as they are."""
 
 

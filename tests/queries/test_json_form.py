@@ -53,15 +53,8 @@ def test_a_time_is_iso_8601_in_utc(at_us: int | None, text: str | None) -> None:
 def test_a_job_has_the_keys_of_the_contract(queue: Queue, live: Any) -> None:
     """In every state a job has each fixed key, and no more than these beside them."""
     live(queue, "a")
-    assert shown(queue, "a").keys() == {
-        *KEYS,
-        "backoff_base",
-        "timeout_is_default",
-        "shell",
-        "merge",
-        "paused",
-        "inherited_env",
-    }
+    later = {"backoff_base", "timeout_is_default", "shell", "merge", "paused", "inherited_env", "labels", "meta"}
+    assert shown(queue, "a").keys() == {*KEYS, *later}
 
 
 def test_a_pending_job_in_json(queue: Queue) -> None:
@@ -74,6 +67,7 @@ def test_a_pending_job_in_json(queue: Queue) -> None:
         "paused": False,
         "shell": None,
         "inherited_env": None,
+        "labels": {}, "meta": {},
     }  # fmt: skip
 
 

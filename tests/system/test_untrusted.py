@@ -43,6 +43,7 @@ from queuectl.events.types import (
     EnvironmentKept,
     Event,
     Failed,
+    JobOptions,
     JobSpec,
     Output,
     Recorded,
@@ -248,6 +249,11 @@ BEYOND: dict[str, tuple[int | str, Event]] = {
     'shell: found "\'"': (1, Enqueued(replace(SPEC, shell="'"))),
     "run_at: found 4611686018427387904": (1, Enqueued(replace(SPEC, run_at_us=1 << 62))),
     "inherited: found b'x'": (1, Enqueued(replace(SPEC, inherited=b"x"))),
+    "labels: found 'a b'": (1, Enqueued(SPEC, JobOptions(labels={"a b": "c"}))),
+    "labels: found a = '\\n'": (1, Enqueued(SPEC, JobOptions(labels={"a": "\n"}))),
+    "labels: found 17 of them": (1, Enqueued(SPEC, JobOptions(labels={f"k{n}": "" for n in range(17)}))),
+    "meta: found 1,032 bytes": (1, Enqueued(SPEC, JobOptions(meta={"a": "x" * 1024}))),
+    "meta: found b'x'": (1, Enqueued(SPEC, JobOptions(meta={"a": b"x"}))),
     "environment 78787878787878787878787878787878, which is not": (1, Enqueued(replace(SPEC, inherited=b"x" * 16))),
     "max_retries: found 'abc'": ("config", ConfigChanged("max_retries", None, "abc")),
     "max_retries: found 1.5": ("config", ConfigChanged("max_retries", None, 1.5)),
@@ -353,6 +359,9 @@ def test_an_edit_beyond_what_intake_takes_is_refused(tmp_path: Path) -> None:
         ({"priority": 1 << 40}, "priority: found"),
         ({"queue": "a b"}, "queue: found 'a b'"),
         ({"max_retries": -5}, "max_retries: found -5"),
+        ({"options": JobOptions(labels={"a": "\0"})}, "labels: found"),
+        ({"options": JobOptions(meta={"a": [b"x"]})}, "meta: found"),
+        ({"options": JobOptions(labels={}, meta={})}, ""),
         ({"cwd": "", "shell": "", "timeout_ms": 0, "run_at_us": 0}, ""),
     ):
         recorded = Recorded(2, 5, 1, 1, "me", Edited(**fields))  # type: ignore[arg-type]
@@ -363,6 +372,8 @@ def test_an_edit_beyond_what_intake_takes_is_refused(tmp_path: Path) -> None:
 def test_ids_of_a_newer_unicode_are_taken(tmp_path: Path) -> None:
     """An id with a character that this Python does not know, which a newer one had let in, is restored and imported."""
     check_event(Recorded(1, 5, 1, 0, "me", Enqueued(replace(SPEC, id="a\U0003fffd"))), lambda stream: 0)
+    labelled = Enqueued(SPEC, JobOptions(labels={"a": "\U0003fffd"}))
+    check_event(Recorded(1, 5, 1, 0, "me", labelled), lambda stream: 0)
     check_event(Recorded(2, 5, 1, 1, "me", Claimed("w\U0003fffd", 7)), lambda stream: 0)
 
 

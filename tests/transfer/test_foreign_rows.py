@@ -110,6 +110,16 @@ def test_a_value_that_cannot_be_read_is_refused(row: dict[str, Any], field: str)
     assert caught.value.field == field
 
 
+def test_labels_and_meta_that_a_job_can_have_are_taken() -> None:
+    """As objects or as texts of JSON; what else these names mean elsewhere is listed as it is."""
+    job = told({"labels": {"team": "a"}, "metadata": '{"build": 7}'})
+    assert (job.request.labels, job.request.meta, job.unmapped) == ({"team": "a"}, {"build": 7}, {})
+    row = {"labels": ["red", "blue"], "Meta": "x" * 9, "metadata": {"a": "b" * 2000}}
+    job = told(row)
+    assert (job.request.labels, job.request.meta, job.unmapped) == (None, None, row)
+    assert told({"labels": {"a b": "c"}, "meta": {}}).unmapped == {"labels": {"a b": "c"}, "meta": {}}
+
+
 def test_what_has_no_place_is_listed() -> None:
     """Fields that nobody knows, and a second name of one that is known, are unmapped; empty ones are nothing."""
     job = told({"color": "red", "cmd": "false", "tag": None, "note": ""})

@@ -72,6 +72,24 @@ def test_state_queue_and_text_each_narrow_the_list(dashboard: Dashboard, store: 
     assert ids("state=completed") == ids("queue=none") == []
 
 
+def test_labels_narrow_the_list(dashboard: Dashboard, store: Queue) -> None:
+    """By a key or a key with its value, several with commas between them; what can be none is refused by name."""
+    store.enqueue("true", id="a", labels={"team": "a"}, meta={"build": 7})
+    store.enqueue("true", id="b", labels={"team": "b", "urgent": ""})
+    store.enqueue("true", id="none")
+
+    def ids(query: str) -> list[str]:
+        return [job["id"] for job in dashboard.get(f"/api/jobs?{query}")["jobs"]]
+
+    assert ids("label=team") == ["b", "a"]
+    assert ids("label=team%3Da") == ids("label=team&text=a&state=pending&limit=1") == ["a"]
+    assert ids("label=team,%20urgent%3D") == ["b"]
+    assert ids("label=none") == []
+    found = dashboard.get("/api/jobs/a")
+    assert (found["labels"], found["meta"]) == ({"team": "a"}, {"build": 7})
+    assert dashboard("GET", "/api/jobs?label=a%20b").status == 400
+
+
 def test_a_search_is_bounded(dashboard: Dashboard, store: Queue) -> None:
     """A request looks at no more than 20,000 jobs; it says where to go on, and going on finds the rest."""
     store.enqueue("true", id="needle")
@@ -242,7 +260,11 @@ def test_a_follower_hears_each_event_once(dashboard: Dashboard, store: Queue) ->
         ("/api/jobs?limit=-1", 400, "limit: found '-1'"),
         ("/api/events?since=x", 400, "since: found 'x'"),
         ("/api/events?without=odd", 200, ""),
-        ("/api/jobs?status=dead", 400, "query: found 'status'; expected one of state, queue, text, after, limit"),
+        (
+            "/api/jobs?status=dead",
+            400,
+            "query: found 'status'; expected one of state, queue, text, label, after, limit",
+        ),
         ("/api/jobs?state=dead&state=pending", 400, "query: found 'state'; expected one of"),
         ("/api/status?" + "x" * 2_000, 400, "expected a path without a query"),
         ("/api/odd", 404, "Not Found"),

@@ -18,7 +18,18 @@ from ..output.format import escape, plural
 from ..output.table import document, line, note
 from . import completions
 from .job_ref import each_named_job, tell_unknown
-from .param_types import StateList, ago_us, joined, json_option, past_us, queue_option, reason_option, sought
+from .param_types import (
+    StateList,
+    ago_us,
+    asked_label,
+    joined,
+    json_option,
+    label_option,
+    past_us,
+    queue_option,
+    reason_option,
+    sought,
+)
 
 if TYPE_CHECKING:
     from ...core.job import Job
@@ -31,6 +42,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 TOLD = 20
 """Ids that a dry run tells people."""
+
+
+label_filter_option = label_option(
+    type=asked_label,
+    metavar="K[=V]",
+    help="Only those with this label, or with any value of its key; may be repeated: those with all of them.",
+)
 
 
 class Consent(NamedTuple):
@@ -61,6 +79,7 @@ def filter_options(states: Collection[JobState] = tuple(JobState)) -> Callable[[
             "--until", "until_us", type=past_us, metavar="TIME", help="Only those that last changed at or before it."
         ),
         click.option("--match", type=sought, metavar="TEXT", help="Only those with it in their id or command."),
+        label_filter_option,
     ]
     if JobState.PENDING in states:
         options.append(click.option("--paused", is_flag=True, default=None, help="Only those that are paused."))

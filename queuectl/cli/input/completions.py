@@ -51,6 +51,15 @@ def paused_queues(ctx: click.Context, param: click.Parameter, incomplete: str) -
         return named(txn, incomplete)
 
 
+def labels(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Offer the labels that jobs have, and their keys."""
+    from ...completion import labels as found
+    from ...completion import opened_to_read
+
+    with opened_to_read(_db(ctx)) as txn:
+        return found(txn, incomplete)
+
+
 def workers(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Offer the workers there are."""
     from ...completion import opened_to_read, worker_ids

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ...core.labels import labels_of
 from ...core.times import time_json
 from ...display import as_typed, shown
 from ...errors import InvalidInput
@@ -13,7 +14,7 @@ from ..command import Verb
 from ..output.format import escape, moment
 from ..output.table import note
 from . import completions
-from .param_types import duration_s, filled, now_us, number, queue_option, time_us, whole
+from .param_types import duration_s, filled, label_option, now_us, number, queue_option, time_us, whole
 
 if TYPE_CHECKING:
     from ...core.job_request import JobRequest
@@ -57,6 +58,8 @@ _OPTIONS = (
         "--merge", is_flag=True, default=None, help="One pipe for stdout and stderr: their exact order, all as stdout."
     ),
     click.option("--paused", is_flag=True, default=None, help="Let it wait until it is resumed: queuectl resume JOB."),
+    label_option(metavar="K=V", help="What it is found by, for example team=a; may be repeated."),
+    click.option("--meta", metavar="JSON", help="An object that is kept and shown with it, at most 1 KiB."),
     click.option("--backoff-base", type=number, metavar="X", help="A retry waits X ** attempt seconds."),
     click.option(
         "--replace",
@@ -115,6 +118,10 @@ def asked(options: Mapping[str, Any]) -> dict[str, Any]:
     said = {key: value for key, value in options.items() if value is not None and value != ()}
     if "env" in said:
         said["env"] = dict(_pair(text) for text in said["env"])
+    if "labels" in said:
+        said["labels"] = labels_of(said["labels"], field="label")
+    if "meta" in said:
+        said["meta"] = _object(said["meta"])
     if "cwd" in said:
         said["cwd"] = str(absolute(said["cwd"]))
     if "at" in said:
@@ -152,6 +159,15 @@ def tell_passed(run_at_us: int | None, job_id: str) -> None:
     if run_at_us is not None and run_at_us < now_us() - 1_000_000:  # by a second: `now` was read a moment ago
         at = moment(run_at_us)
         note(f"{escape(job_id)} runs at once: the time it was to wait for, {at}, has passed")
+
+
+def _object(text: str) -> Any:
+    from ...system.untrusted import Malformed, json_object
+
+    try:
+        return json_object(text.encode(errors="surrogateescape"))
+    except Malformed as error:
+        raise InvalidInput("meta", shown(text), f'an object as in JSON, for example {{"build": 7}}: {error}') from None
 
 
 def _pair(text: str) -> tuple[str, str]:

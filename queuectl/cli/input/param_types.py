@@ -189,6 +189,13 @@ def _text(field: str, text: str) -> str:
     return check_text(field, text)
 
 
+def _asked_label(field: str, text: str) -> str:
+    from ...core.labels import label_filter
+
+    label_filter(text, field=field)
+    return text
+
+
 def _sought(field: str, text: str) -> str:
     if not text:  # mostly a variable that is not set: every job has nothing in it somewhere
         raise InvalidInput(field, shown(text), "a text to look for")
@@ -209,6 +216,7 @@ log_point = JobValue(_place)
 number = JobValue(_number)
 as_of_option = click.option("--as-of", type=log_point, metavar="POS|TIME", help="As it was then: 1200, 5m ago, 17:30.")
 sought = JobValue(_sought)
+asked_label = JobValue(_asked_label)
 filled = JobValue(_filled)
 _queue_name, _queue_names, _said = JobValue(_queue), Words(_queue), JobValue(_text)
 
@@ -220,6 +228,11 @@ def queue_option(*names: str, **about: Any) -> Callable[[F], F]:
     return click.option(
         "--queue", "-q", *names, **{"type": _queue_name} | about, metavar="NAME", shell_complete=completions.queues
     )
+
+
+def label_option(**about: Any) -> Callable[[F], F]:
+    """Return a decorator that adds `--label` to a verb; Tab completes it from the labels that jobs have."""
+    return click.option("--label", "labels", multiple=True, **about, shell_complete=completions.labels)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import asdict
-
+from ...core.edited import asked_of, options_of
+from ...core.labels import json_text
 from ...core.shells import DEFAULT as DEFAULT_SHELL
 from ...events.codec import name_of
 from ...events.types import (
+    NO_OPTIONS,
     Cancelled,
     Claimed,
     Completed,
@@ -31,7 +32,7 @@ from ...events.types import (
     WorkerStopped,
     WorkerStopping,
 )
-from .format import command_text, duration, escape, moment, plural
+from .format import command_text, duration, escape, labels_text, moment, plural
 from .table import Column, on_terminal
 
 if TYPE_CHECKING:
@@ -154,8 +155,11 @@ def _enqueued(event: Enqueued, at_us: int) -> str:
     due = f", not before {_at(spec.run_at_us)}" if spec.run_at_us else ""
     first = f", priority {spec.priority}" if spec.priority else ""
     by = f", by {spec.shell}" if spec.shell else ""
-    paused = ", paused" if event.options is not None and event.options.paused else ""
-    return f"{command_text(spec.command)}, queue {spec.queue}{first}{by}{due}{paused}"
+    options = event.options or NO_OPTIONS
+    paused = ", paused" if options.paused else ""
+    labels = f", labels {labels_text(options.labels)}" if options.labels else ""
+    meta = f", meta {json_text(options.meta)}" if options.meta else ""
+    return f"{command_text(spec.command)}, queue {spec.queue}{first}{by}{due}{paused}{labels}{meta}"
 
 
 def _leased(event: Claimed | Renewed, at_us: int) -> str:
@@ -184,7 +188,7 @@ def _cancelled(event: Cancelled, at_us: int) -> str:
 
 
 def _edited(event: Edited, at_us: int) -> str:
-    told = {field: value for field, value in asdict(event).items() if value is not None and field != "due_us"}
+    told = {field: value for field, value in (asked_of(event) | options_of(event)).items() if field != "due_us"}
     shown = [f"{_FIELDS.get(field, field)} {_value(field, value)}" for field, value in told.items()]
     return ", ".join(shown)
 
@@ -194,7 +198,7 @@ _FIELDS |= {"env": "environment", "run_at_us": "not before"}
 
 
 def _value(field: str, value: Any) -> str:
-    if not value and field in ("timeout_ms", "cwd", "env", "run_at_us"):
+    if not value and field in ("timeout_ms", "cwd", "env", "run_at_us", "labels", "meta"):
         return "none"
     if field == "shell":
         return value or DEFAULT_SHELL
@@ -204,6 +208,10 @@ def _value(field: str, value: Any) -> str:
         return duration(value / 1000)
     if field == "env":
         return " ".join(f"{name}={text}" for name, text in value.items())
+    if field == "labels":
+        return labels_text(value)
+    if field == "meta":
+        return json_text(value)
     return _at(value) if field == "run_at_us" else str(value)
 
 

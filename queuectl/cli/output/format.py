@@ -1,8 +1,9 @@
 """Values as text for people: escaped, measured, cut; times and durations. Prints nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+from ...core.labels import label_text
 from ...escaping import JOINER
 from ...escaping import escape as escape  # the verbs take all that makes text from here
 
@@ -16,6 +17,11 @@ def command_text(command: str | Sequence[str]) -> str:
     from shlex import join
 
     return escape(join(command))
+
+
+def labels_text(labels: Mapping[str, str]) -> str:
+    """Return labels as one would type them, on one line."""
+    return command_text([label_text(key, value) for key, value in labels.items()])
 
 
 def flat(text: str) -> str:

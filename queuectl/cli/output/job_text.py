@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from ...core.comma_list import words_of
 from ...core.job import ENDED, Job, JobState, Outcome
+from ...core.labels import json_text
 from ...display import shown
 from ...errors import InvalidInput
 from ...events.types import JobSpec
-from .format import coarse, command_text, duration, escape, moment
+from .format import coarse, command_text, duration, escape, labels_text, moment
 from .table import Column, fits, on_terminal, state_colour, table
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ EVERY_COLUMN = (
     *(Column(title) for title in ("ENQUEUED", "STARTED", "FINISHED", "DUE", "WORKER")),
     Column("EXIT", right=True),
     Column("DIRECTORY", wide=True),
+    Column("LABELS", wide=True),
 )
 
 NAMES = {"PRIO": "priority", "LAST ERROR": "error"}
@@ -164,6 +166,7 @@ CELLS: Mapping[str, Cell] = {
     "worker": _worker,
     "exit": _exit,
     "directory": lambda job, now_us: escape(job.spec.cwd or ""),
+    "labels": lambda job, now_us: labels_text(job.labels),
 }
 
 
@@ -217,6 +220,8 @@ def job_details(
         yield "inherits", escape(f"{name} (not set)" if told is None else f"{name}={told}")
     for name, value in (spec.env or {}).items():
         yield "environment", escape(f"{name}={value}")
+    yield "labels", labels_text(job.labels)
+    yield "meta", escape(json_text(job.meta)) if job.meta else ""
     yield "created", moment(job.created_at_us)
     yield "due", moment(job.runs_at_us) if job.due_us and job.state not in ENDED else ""
     yield "started", moment(job.started_at_us) if lease is None or lease.attempt else ""

@@ -20,6 +20,7 @@ SAID = ("Cancel", "Cancelled")
         "queuectl cancel job1 job2",
         "queuectl cancel --queue mail --state pending",
         "queuectl cancel --match rsync --dry-run",
+        "queuectl cancel --label release=7",
         "queuectl cancel --running-longer-than 2h",
     ),
 )

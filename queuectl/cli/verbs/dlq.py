@@ -15,7 +15,7 @@ from ...errors import WrongState
 from ..command import VerbSet
 from ..exit_codes import do_each
 from ..input import completions
-from ..input.bulk_options import Consent, act_on_all, acting_options, meant, say_acted
+from ..input.bulk_options import Consent, act_on_all, acting_options, label_filter_option, meant, say_acted
 from ..input.job_ref import named_jobs, tell_unknown
 from ..input.param_types import LogPoint, as_of_option, json_option, queue_option, whole
 from ..output.table import document_of_each, json_array, line, note, pairs
@@ -50,11 +50,20 @@ def command() -> None:
     examples=("queuectl dlq list", "queuectl dlq list --queue mail", "queuectl dlq list --as-of yesterday"),
 )
 @queue_option(help="Only those of this queue.")
+@label_filter_option
 @click.option("--limit", "-n", type=whole(1), metavar="N", help="At most so many.")
 @as_of_option
 @json_option
 @pass_session
-def list_dead(session: Session, *, queue: str | None, limit: int | None, as_of: LogPoint | None, as_json: bool) -> None:
+def list_dead(
+    session: Session,
+    *,
+    queue: str | None,
+    labels: tuple[str, ...],
+    limit: int | None,
+    as_of: LogPoint | None,
+    as_json: bool,
+) -> None:
     """List dead jobs and their last errors, the last to die first.
 
     An error is told without the exit code or signal before it, which the state has, and under its job where
@@ -62,7 +71,7 @@ def list_dead(session: Session, *, queue: str | None, limit: int | None, as_of: 
     """
     opened = session.seen(as_of)
     is_unknown = tell_unknown(session.reading(), queue, opened)
-    jobs = opened.ui.each_job(filter_of(state=JobState.DEAD, queue=queue), limit=limit)
+    jobs = opened.ui.each_job(filter_of(state=JobState.DEAD, queue=queue, labels=labels or None), limit=limit)
     if as_json:
         from ...queries.json_form import job_json
 
@@ -75,7 +84,7 @@ def list_dead(session: Session, *, queue: str | None, limit: int | None, as_of: 
         print_dead(page, opened.ui.now_us(), titled=is_first)
         is_first = False
     if is_first and not is_unknown:
-        note("No dead jobs.")
+        note("No such jobs." if labels else "No dead jobs.")
 
 
 @command.command(

@@ -25,6 +25,8 @@ _WORDS = {
     "backoff_base": "a number, for example 1.5",
     "run_at_us": "a whole number of microseconds since 1970",
     "env": 'an object of texts as in JSON, for example {"NAME": "value"}',
+    "labels": 'an object of texts as in JSON, for example {"team": "a"}',
+    "meta": 'an object as in JSON, for example {"build": 7}',
 }
 """Keys whose values are no texts, and what those are."""
 
@@ -35,6 +37,7 @@ _WORDS = {
         "queuectl edit job1",
         "queuectl edit job1 --priority 10",
         "queuectl edit job1 --set timeout=2h",
+        """queuectl edit job1 --set 'labels={"team": "a"}'""",
         "queuectl edit job1 --set 'command=rsync -a here there' --reason 'the host moved'",
     ),
 )
@@ -49,11 +52,12 @@ _WORDS = {
 def command(
     session: Session, /, *, job_id: str, settings: tuple[str, ...], reason: str | None, as_json: bool, **options: Any
 ) -> None:
-    """Change a job that waits or has ended, or the timeout of one that runs.
+    """Change a job; of one that runs its timeout, labels and meta.
 
     In your editor (VISUAL or EDITOR), or by the options. It keeps its id, its state and its history, where the
-    change is told. A timeout counts from the start of the run, and for a run that goes on at once; all
-    else has to wait for its end. To run it again at once: queuectl retry --edit JOB.
+    change is told. A timeout counts from the start of the run, and for a run that goes on at once; labels
+    and meta are given whole, as JSON. All else has to wait for the run's end. To run it again at once: queuectl
+    retry --edit JOB.
     """
     wanted = _wanted(settings, options)
     queue = session.existing()
@@ -63,7 +67,7 @@ def command(
     else:
         from ..input.editor import changed, edit_until_done
 
-        form = form_of(job.spec, None if job.state in ENDED else job.runs_at_us)
+        form = form_of(job.spec, None if job.state in ENDED else job.runs_at_us, job.options)
         after = edit_until_done(
             form,
             f"Job {job.id}, {job.state}",

@@ -30,6 +30,7 @@ ROWS_AT_ONCE = 500
         "queuectl list",
         "queuectl list --state dead --json",
         "queuectl list --queue mail --limit 20",
+        "queuectl list --label team=a --label urgent",
         "queuectl list --state failed --state dead --since yesterday --match rsync",
         "queuectl list --state completed --order -took --columns id,took,command",
         "queuectl list --running-longer-than 10m",

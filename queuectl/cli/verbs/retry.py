@@ -70,7 +70,7 @@ def retry_edited(queue: "Queue", job_ids: tuple[str, ...], *, reason: str | None
     job = queue.job(named_job(queue, job_ids[0]))
     if job.state not in completions.AGAIN:
         raise WrongState("retry", job.id, job.state, f"`queuectl edit {as_typed(job.id)}` changes one that waits")
-    form = form_of(job.spec, 0)
+    form = form_of(job.spec, 0, job.options)
     return edit_until_done(
         form,
         f"Job {job.id}, {job.state}, to be run again",

@@ -3,6 +3,7 @@
 import { h } from "./elements.js";
 import { stateOf, told } from "./jobcells.js";
 import { runDetails } from "./output.js";
+import { jobsLink } from "./route.js";
 import { confirm, say } from "./said.js";
 import { Refused, ask, pathOf } from "./server.js";
 import { app } from "./state.js";
@@ -51,9 +52,18 @@ function jobFields(job) {
     ["Lease", job.lease_expires_at && since(job.lease_expires_at)],
     ["Timeout", job.timeout_s === null ? "none" : length(job.timeout_s * 1000)],
     ["Directory", h("code", null, visible(job.cwd))],
+    ["Labels", Object.keys(job.labels).length ? labelLinks(job.labels) : null],
+    ["Meta", Object.keys(job.meta).length ? h("code", null, visible(JSON.stringify(job.meta))) : null],
     ["Environment", Object.keys(job.env).length ? h("code", null, Object.entries(job.env).map(([name, value]) => visible(`${name}=${value}`)).join("\n")) : null],
   ];
   return h("div", { class: "box" }, h("dl", { class: "fields" }, fields.filter(([, value]) => value !== null && value !== "" && value !== undefined).map(([name, value]) => [h("dt", { "data-key": `t${name}` }, name), h("dd", { "data-key": `d${name}` }, value)])));
+}
+
+function labelLinks(labels) {
+  return Object.entries(labels).map(([key, value]) => {
+    const label = `${key}=${value}`; // a comma would part it where it is looked for: then its key will do
+    return h("a", { class: "mono label", href: jobsLink({ label: label.includes(",") ? key : label }) }, visible(label));
+  });
 }
 
 function timeline({ events, left_out: leftOut }) {

@@ -22,6 +22,8 @@ export async function newPage() {
       field("delay", "Delay", { hint: "90s, 5m, 1h30m" }),
       field("run_at", "Not before", { hint: "2026-12-31T17:30:00Z" }),
       field("cwd", "Directory", { hint: visible(app.status.directory) }),
+      field("labels", "Labels, key=value a line", { lines: 2, whole: true, mono: true }),
+      field("meta", "Meta, a JSON object", { whole: true, mono: true }),
       field("env", "Environment, NAME=value a line", { lines: 2, whole: true, mono: true }),
       field("reason", "Reason, kept in the log", { whole: true }),
       h("div", { class: "whole buttons" }, h("button", { class: "main", type: "submit" }, "Enqueue"))),
@@ -32,6 +34,21 @@ function numberIn(text) {
   return /^-?[0-9]{1,15}$/.test(text) ? Number(text) : text; // what is no number is refused by the server, by name
 }
 
+function pairsIn(text) {
+  return Object.fromEntries(text.split("\n").filter((line) => line.trim()).map((line) => {
+    const at = line.indexOf("=");
+    return at < 0 ? [line.trim(), null] : [line.slice(0, at).trim(), line.slice(at + 1).replace(/\r$/, "")];
+  }));
+}
+
+function jsonIn(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text; // which is no object: refused by name as well
+  }
+}
+
 async function enqueue(form) {
   const body = {};
   for (const [name, value] of new FormData(form)) {
@@ -39,12 +56,9 @@ async function enqueue(form) {
     if (!text) continue;
     body[name] = ["priority", "max_retries"].includes(name) ? numberIn(text) : text;
   }
-  if (body.env) {
-    body.env = Object.fromEntries(body.env.split("\n").filter((line) => line.trim()).map((line) => {
-      const at = line.indexOf("=");
-      return at < 0 ? [line.trim(), null] : [line.slice(0, at).trim(), line.slice(at + 1).replace(/\r$/, "")];
-    }));
-  }
+  if (body.env) body.env = pairsIn(body.env);
+  if (body.labels) body.labels = pairsIn(body.labels);
+  if (body.meta) body.meta = jsonIn(body.meta);
   const button = form.querySelector("button[type=submit]");
   button.disabled = true; // twice pressed is not twice enqueued
   try {

@@ -138,6 +138,17 @@ def test_the_shell_offers_its_own_files_where_one_is_to_be_named(jobs: CommandLi
     assert offered(jobs, line) == rows
 
 
+def test_labels(cli: CommandLine) -> None:
+    """Keys, and the labels that go on as typed; behind a = bash takes what follows it alone."""
+    for n, labels in enumerate((["team=a", "note=x y"], ["team=b"], ["temp=1"])):
+        cli("enqueue", f"j{n}", "true", *(f"--label={label}" for label in labels))
+    assert plain(cli, "queuectl list --label te") == {"team=", "team=a", "team=b", "temp=", "temp=1"}
+    assert plain(cli, "queuectl enqueue --label team=") == {"a", "b"}
+    assert plain(cli, "queuectl cancel --label note=x") == {"x\\ y"}
+    assert plain(cli, "queuectl wait --label=tem") == {"temp=", "temp=1"}
+    assert offered(cli, "queuectl list --label no-such") == []
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_nothing_goes_wrong_on_the_screen(cli: CommandLine, tmp_path: Path, shell: str) -> None:
     """Without a queue, with one that is none, and for a shell nobody knows, nothing is offered, said or made."""
