@@ -12,14 +12,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from . import hints
-from .api.admin import Admin
 from .api.base import queue_directory
 from .api.deprecated import Deprecated
 from .api.directories import Directories
-from .api.dlq import DeadLetters
 from .api.jobs import Actions
-from .api.log import Log
-from .api.queues import Queues
 from .api.ui import Ui
 from .core.request import POLL_S, check_text, check_worker
 from .core.settings import ALL_VARIABLES
@@ -105,11 +101,7 @@ class Queue(Actions, Directories, Deprecated):
         super().__init__(engine)
         self.path = store.path
         self.actor = actor
-        self.log = Log(engine)
-        self.admin = Admin(engine)
-        self.ui = Ui(engine, self.log, GroupCommit(engine))
-        self.dlq = DeadLetters(engine, self.ui)
-        self.queues = Queues(engine, self.log)
+        self.ui = Ui(engine, GroupCommit(engine))
 
     @classmethod
     def open(

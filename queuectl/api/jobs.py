@@ -9,6 +9,7 @@ from ..core.commands import CancelJob, PauseJob, RemoveJob, RequeueJob, ResumeJo
 from ..core.job import JobState, id_of
 from ..core.job_request import by_one_name, request_of_fields
 from ..errors import InvalidInput
+from ..system.lazy import Later
 from .base import cut_us, ids_of
 from .parts import enqueue, job_actions, job_filter
 
@@ -20,8 +21,14 @@ if TYPE_CHECKING:
     from ..core.results import Bulk
     from ..core.times import Duration, When
     from ..events.types import Command
+    from . import admin, dlq, queues
     from .admin import Admin
     from .dlq import DeadLetters
+    from .queues import Queues
+else:
+    admin = Later("api.admin")
+    dlq = Later("api.dlq")
+    queues = Later("api.queues")
 
 
 from .reads import Reads
@@ -30,8 +37,20 @@ from .reads import Reads
 class Actions(Reads):
     """What users change in a queue: its jobs."""
 
-    admin: Admin
-    dlq: DeadLetters
+    @property
+    def admin(self) -> Admin:
+        """What keeps the queue in order."""
+        return admin.Admin(self._engine)
+
+    @property
+    def dlq(self) -> DeadLetters:
+        """The dead letter queue."""
+        return dlq.DeadLetters(self._engine, self.ui)
+
+    @property
+    def queues(self) -> Queues:
+        """The queues by their names."""
+        return queues.Queues(self._engine)
 
     def enqueue(
         self,

@@ -5,22 +5,20 @@ from __future__ import annotations  # evaluated, those of so many methods cost a
 from typing import TYPE_CHECKING
 
 from ..core.times import when_us
+from ..system.lazy import Later
 from .base import Opened
 from .parts import paused, queue_actions
 
 if TYPE_CHECKING:
     from ..core.results import PausedQueue
     from ..core.times import When
-    from ..engine.engine import Engine
-    from .log import Log
+    from . import log
+else:
+    log = Later("api.log")
 
 
 class Queues(Opened, called="Queue.queues"):
     """`queue.queues`: the queues by their names, paused and resumed."""
-
-    def __init__(self, engine: Engine, log: Log) -> None:
-        super().__init__(engine)
-        self._log = log
 
     def pause(self, name: str, *, until: When | None = None, reason: str | None = None) -> bool:
         """Let no job of a queue start until a time, None: until it is resumed; what runs goes on.
@@ -36,6 +34,6 @@ class Queues(Opened, called="Queue.queues"):
 
     def paused(self) -> list[PausedQueue]:
         """Return the queues that are paused, by name."""
-        times = self._log.due_times()
+        times = log.Log(self._engine).due_times()
         with self._store.read() as txn:
             return paused.queues(txn, times)

@@ -11,7 +11,7 @@ from ..core.job import Job, JobState, id_of
 from ..core.request import check_queue
 from ..core.times import duration_s
 from ..errors import JobNotFound, StoreError
-from ..queries import presence
+from ..system.lazy import Later
 from .base import ids_of, once
 from .history import History
 from .parts import archived_history, as_of, blockers, frames, job_filter, job_wait, no_worker, past
@@ -23,17 +23,26 @@ if TYPE_CHECKING:
     from ..core.job_filter import Filter
     from ..core.results import Blocker, Run, Status, Waited, WorkerInfo
     from ..core.times import Duration, When
+    from ..queries import presence
     from ..queries.job_wait import OnLook
+    from . import log
     from .log import Log
     from .ui import Ui
+else:
+    log = Later("api.log")
+    presence = Later("queries.presence")
 
 
 class Reads(History):
     """The questions that can be asked of a queue."""
 
-    log: Log
     path: Path
     ui: Ui
+
+    @property
+    def log(self) -> Log:
+        """The log as a whole."""
+        return log.Log(self._engine)
 
     def job(self, job_id: Job | str) -> Job:
         """Return a job by its id; raises JobNotFound, which says where it is archived if it is."""

@@ -9,6 +9,7 @@ from ..core.request import check_state
 from ..errors import JobNotFound
 from ..projections import environments
 from ..store.event_reader import EventReader
+from ..system.lazy import Later
 from .base import Opened
 from .parts import archived_history, enqueue, frame_check, job_actions, job_filter, job_list, paused, storage
 from .parts import job_ids as matching
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from ..engine.engine import Engine
     from ..engine.group_commit import GroupCommit
     from ..retention.archived_history import ArchivedOutput
-    from .log import Log
+    from . import log
+else:
+    log = Later("api.log")
 
 OUTPUT_BYTES_AT_ONCE: Final = 1 << 20
 
@@ -33,9 +36,8 @@ OUTPUT_BYTES_AT_ONCE: Final = 1 << 20
 class Ui(Opened, called="Queue.ui"):
     """`queue.ui`: what a user interface asks beyond; the command line, `top` and the dashboard are made with it."""
 
-    def __init__(self, engine: Engine, log: Log, commits: GroupCommit) -> None:
+    def __init__(self, engine: Engine, commits: GroupCommit) -> None:
         super().__init__(engine)
-        self._log = log
         self._commits = commits
         self._printed: ArchivedOutput | None = None
 
@@ -70,7 +72,7 @@ class Ui(Opened, called="Queue.ui"):
 
         Each is as it was when it was looked at. Raises as `Queue.jobs` does, before the first.
         """
-        times = self._log.due_times()
+        times = log.Log(self._engine).due_times()
         where = times.meant(where)
         found = job_list.each(
             self._store.read,
@@ -105,7 +107,7 @@ class Ui(Opened, called="Queue.ui"):
             just_ended: Numbers of jobs to look at beside.
         """
         wanted = None if state is None else check_state(state)
-        times = self._log.due_times()
+        times = log.Log(self._engine).due_times()
         with self._store.read() as txn:
             found = overviews.overview(
                 txn, self._store.path, times, state=wanted, queue=queue, limit=limit, just_ended=just_ended
@@ -134,7 +136,7 @@ class Ui(Opened, called="Queue.ui"):
 
     def held_back(self, queues: Sequence[str] | None = None) -> int:
         """Count the jobs of these queues, or of all, that wait until somebody resumes them, or their queue."""
-        times = self._log.due_times()
+        times = log.Log(self._engine).due_times()
         with self._store.read() as txn:
             return paused.held_back(txn, times, queues)
 
@@ -183,7 +185,7 @@ class Ui(Opened, called="Queue.ui"):
 
         `verb` is cancel, retry or remove. Raises InvalidInput where the filter names a state in which they can not.
         """
-        return job_actions.choose(self._store, verb, self._log.due_times().meant(where))
+        return job_actions.choose(self._store, verb, log.Log(self._engine).due_times().meant(where))
 
     def act_on_all(
         self, chosen: Chosen, *, reason: str | None = None, progress: Callable[[int], None] | None = None

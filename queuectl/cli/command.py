@@ -1,12 +1,38 @@
 """What every verb's help has in common: examples, as typed, under the options."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import click
 
 
-class Verb(click.Command):
+class WithHelp(click.Command):
+    """A command with its own --help: to make click's, Python looks for translations first, which costs a start."""
+
+    @cached_property
+    def _help(self) -> click.Option:
+        return click.Option(
+            ["-h", "--help"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_show_help,
+            help="Show this message and exit.",
+        )
+
+    def get_help_option(self, ctx: click.Context) -> click.Option:
+        """Return the option that shows the help."""
+        return self._help
+
+
+def _show_help(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        click.echo(ctx.get_help(), color=ctx.color)
+        ctx.exit()
+
+
+class Verb(WithHelp):
     """A command with examples in its help."""
 
     def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
@@ -26,7 +52,7 @@ class Verb(click.Command):
         write_examples(self.examples, formatter)
 
 
-class VerbSet(click.Group):
+class VerbSet(WithHelp, click.Group):
     """A verb with verbs of its own, whose help shows the first example of each."""
 
     command_class = Verb

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..display import shown
-from .command import suggestion, write_examples
+from .command import WithHelp, suggestion, write_examples
 from .exit_codes import guarded
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ CODES = (
 VERBS = tuple(verb for verbs in SECTIONS.values() for verb in verbs)
 
 
-class VerbGroup(click.Group):
+class VerbGroup(WithHelp, click.Group):
     """A click group that finds its commands by name, on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 from ..display import shown, shown_with_kind
@@ -327,14 +327,18 @@ def checked(function: Callable[..., T]) -> Callable[..., T]:
 
     It raises InvalidInput.
     """
-    code, annotations = function.__code__, function.__annotations__
-    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    kinds = {name: kind_of(name, annotations[name]) for name in names if name in annotations}
-    in_order = [(name, kinds.get(name)) for name in names[: code.co_argcount]]
-    makers = [(name, names.index(name), kind.made) for name, kind in kinds.items() if kind.made is not None]
+
+    @cache  # at the first call: a command calls a few of all there are
+    def looked_up() -> tuple[dict[str, Kind], list[tuple[str, Kind | None]], list[tuple[str, int, Callable[..., Any]]]]:
+        code, annotations = function.__code__, function.__annotations__
+        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        kinds = {name: kind_of(name, annotations[name]) for name in names if name in annotations}
+        in_order = [(name, kinds.get(name)) for name in names[: code.co_argcount]]
+        return kinds, in_order, [(name, names.index(name), kind.made) for name, kind in kinds.items() if kind.made]
 
     @wraps(function)
     def call(*given: Any, **named: Any) -> T:
+        kinds, in_order, makers = looked_up()
         for value, (name, kind) in zip(given, in_order, strict=False):
             if kind is not None and not kind.holds(value):
                 raise InvalidInput(name, _found(value), _wanted(kind, value))

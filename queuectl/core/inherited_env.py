@@ -6,7 +6,6 @@ entry whose value is None is a variable that was not set there, and so is not to
 
 import re
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from typing import Final, TypeAlias
 
 from .. import hints
@@ -90,6 +89,8 @@ def names_of(choice: EnvChoice, field: str = "inherit_env") -> list[str]:
 
 def digest_of(entries: Entries) -> bytes:
     """Return the digest of entries: of each name, = and value, or the name alone, a NUL after it, by name."""
+    from hashlib import sha256  # only for who enqueues: it costs a command its start
+
     texts = (name if value is None else f"{name}={value}" for name, value in sorted(entries.items()))
     joined = "".join(f"{text}\0" for text in texts).encode(errors="surrogateescape")
     if len(joined) > ENTRIES_BYTES:

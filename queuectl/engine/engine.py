@@ -1,6 +1,7 @@
 """A store, a clock and who acts: what units of work are opened with."""
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from ..core.request import check_text
 from ..projections.views import Views
@@ -8,10 +9,16 @@ from ..store.event_reader import EventReader
 from ..store.store import Store, Transaction
 from ..system import wakeup
 from ..system.clock import Clock
+from ..system.lazy import Later
 from ..system.scope import scope
 from .log_clock import now_us
-from .unit_of_work import Unit
 from .writer import EmbeddedWriter, Writer
+
+if TYPE_CHECKING:
+    from . import unit_of_work
+    from .unit_of_work import Unit
+else:
+    unit_of_work = Later("engine.unit_of_work")  # who only reads opens none
 
 
 class Engine:
@@ -34,7 +41,7 @@ class Engine:
         self.writer = writer or EmbeddedWriter(store, clock)
 
     @scope
-    def unit(self, *, actor: str | None = None, reason: str | None = None, rings: bool = False) -> Iterator[Unit]:
+    def unit(self, *, actor: str | None = None, reason: str | None = None, rings: bool = False) -> Iterator["Unit"]:
         """Open a unit of work; at its end everything is on disk, or nothing is; of a shared log, what it appended.
 
         `rings`: idle workers are woken after it. Raises InvalidInput for an actor or a reason that
@@ -46,7 +53,7 @@ class Engine:
             check_text("actor", actor)
         with self.writer.session() as session:
             cause = self.cause if actor in (None, self.actor) else 0
-            yield Unit(session, self.clock, actor or self.actor, reason, cause, self.environ)
+            yield unit_of_work.Unit(session, self.clock, actor or self.actor, reason, cause, self.environ)
         if rings:
             wakeup.ring(self.store.path)
 

@@ -11,11 +11,11 @@ from ..core.job_request import JobRequest
 from ..core.request import Intake
 from ..core.settings import Settings
 from ..errors import BulkStopped, DuplicateJob, InvalidInput, InvalidLine, StoreError
-from ..outputs import storage
 from ..projections import ids, jobs
 from ..store.store import Store
 from ..system.clock import Clock
 from ..system.host import directory, environment
+from ..system.lazy import Later
 from .engine import Engine
 from .group_commit import GroupCommit
 from .new_jobs import Enqueuing
@@ -24,6 +24,9 @@ from .writer import JOBS_AT_ONCE
 
 if TYPE_CHECKING:
     from ..core.results import Bulk
+    from ..outputs import storage
+else:
+    storage = Later("outputs.storage")  # only where a job replaces another
 
 
 def specify_all(
@@ -54,7 +57,7 @@ def enqueue_one(engine: Engine, commits: GroupCommit, request: JobRequest, *, re
         return unit.enqueue_in_place(order, generated=_generated([request]), replacing=_replacing([request]))
 
     enqueued = commits.run(enqueue, reason=reason)
-    storage.remove_files(engine.store.path, enqueued.replaced)
+    _remove_output(engine.store, enqueued)
     return enqueued.jobs[0]
 
 
@@ -92,7 +95,7 @@ def enqueue_all(
                 enqueued = unit.enqueue_in_place(
                     chunk, skip_existing=skip_existing, generated=generated, replacing=indexes
                 )
-            storage.remove_files(engine.store.path, enqueued.replaced)
+            _remove_output(engine.store, enqueued)
         except StoreError as error:
             raise (BulkStopped(start, len(orders), error) if start else error) from None
         except DuplicateJob as error:
@@ -105,6 +108,11 @@ def enqueue_all(
         if progress:
             progress(start + len(chunk))
     return Bulk(len(done), len(orders) - len(done), done)
+
+
+def _remove_output(store: Store, enqueued: Enqueuing) -> None:
+    if enqueued.replaced:
+        storage.remove_files(store.path, enqueued.replaced)
 
 
 def _requests_of(given: Iterable[JobRequest | Mapping[str, Any] | str], *, now_us: int) -> list[JobRequest]:

@@ -9,10 +9,12 @@ else's work. Whether a piece is done its unit says, so nobody has to be told, an
 
 from collections.abc import Callable
 from threading import get_ident, main_thread
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .engine import Engine
-from .unit_of_work import Unit
+
+if TYPE_CHECKING:
+    from .unit_of_work import Unit
 
 _Value = TypeVar("_Value")
 
@@ -22,7 +24,7 @@ class _Asked:
 
     __slots__ = ("error", "is_wanted", "reason", "unit", "value", "work")
 
-    def __init__(self, work: Callable[[Unit], Any], reason: str | None) -> None:
+    def __init__(self, work: "Callable[[Unit], Any]", reason: str | None) -> None:
         self.work = work
         self.reason = reason
         self.is_wanted = True
@@ -43,7 +45,7 @@ class GroupCommit:
         self._engine = engine
         self._waiting: list[_Asked] = []
 
-    def run(self, work: Callable[[Unit], _Value], *, reason: str | None) -> _Value:
+    def run(self, work: "Callable[[Unit], _Value]", *, reason: str | None) -> _Value:
         """Do work in a unit, perhaps in another thread's, and return its value once it is on disk.
 
         Raises what the work raises, and then nothing of it is there; of a shared log, what it appended before.

@@ -12,16 +12,7 @@ from itertools import filterfalse, islice
 from typing import TYPE_CHECKING, Final
 
 from .. import hints
-from ..core.commands import (
-    ClaimJob,
-    EnqueueJob,
-    JobCommand,
-    RecoverJob,
-    RenewLease,
-    RetryPolicy,
-    StartJob,
-    TakeJob,
-)
+from ..core.commands import ClaimJob, EnqueueJob, JobCommand, RecoverJob, RenewLease, RetryPolicy, StartJob, TakeJob
 from ..core.decider import decide_config
 from ..core.job import Job
 from ..core.request import check_lease_s, check_worker
@@ -41,20 +32,24 @@ from ..events.types import (
     Value,
     WorkerStopped,
 )
-from ..outputs import storage
 from ..projections import config, environments, ids, jobs, queues, ready, workers
 from ..projections.row_codec import check_all
 from ..projections.views import Views
-from ..queries import presence
 from ..store.event_reader import EventReader
 from ..store.store import Transaction
 from ..system.clock import Clock
+from ..system.lazy import Later
 from .decisions import Decided, JobOrder, Refusal, decide_all
 from .new_jobs import Enqueuing, last_event_of_removed, new_jobs
 from .writer import Appended, Session
 
 if TYPE_CHECKING:
+    from ..outputs import storage
+    from ..queries import presence
     from .leaving_streams import LeavingStream
+else:  # an enqueue has no use for them
+    storage = Later("outputs.storage")
+    presence = Later("queries.presence")
 
 _TRIES_LEFT: Final = tuple(range(49, -1, -1))
 """What came too late is decided again as often as this; at the last time nothing newer is waited for."""

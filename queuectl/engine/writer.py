@@ -17,7 +17,6 @@ from ..events.append import Append
 from ..events.types import RetentionApplied
 from ..projections.views import Views
 from ..store.event_reader import EventReader
-from ..store.event_writer import EventWriter
 from ..store.store import Store, Transaction
 from ..system.clock import Clock
 from ..system.lazy import Later
@@ -25,9 +24,11 @@ from ..system.scope import scope
 from .log_clock import anchored_us
 
 if TYPE_CHECKING:
+    from ..store import event_writer
     from . import leaving_streams
     from .leaving_streams import LeavingStream
 else:
+    event_writer = Later("store.event_writer")  # not for who only reads
     leaving_streams = Later("engine.leaving_streams")  # for retention alone
 
 JOBS_AT_ONCE: Final = 10_000
@@ -115,7 +116,7 @@ class EmbeddedSession:
 
     def __init__(self, txn: Transaction, clock: Clock) -> None:
         self.txn = txn
-        self.log = EventWriter(txn)
+        self.log = event_writer.EventWriter(txn)
         self.views = Views(txn)
         self._clock = clock
 

@@ -6,6 +6,7 @@ What only compares whole rows, or deletes them, need not come by here.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any, Final
 from zlib import crc32
 
@@ -142,11 +143,14 @@ def check_all(txn: Transaction, table: str) -> None:
 
 def unpacker(kind: Any) -> Callable[[bytes], Any]:
     """Return what turns a value into one of a type; it raises StoreError where it is none that was written."""
-    decode = Decoder(kind).decode
+
+    @cache  # at the first value: to make one takes a command longer than to read a row
+    def decoder() -> Callable[[bytes], Any]:
+        return Decoder(kind).decode
 
     def unpack(value: bytes) -> Any:
         try:
-            return decode(value)
+            return decoder()(value)
         except MsgspecError as error:  # with a text that is not UTF-8, or damaged
             let_out(error)
             return _unpack_slowly(kind, value)

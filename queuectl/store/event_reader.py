@@ -7,13 +7,19 @@ of `meta`, events may be missing: retention let them go.
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from ..errors import CorruptLog
 from ..events.codec import decode, header_of
-from ..events.hash_chain import GENESIS, KEPT_EVERY, kept_by, link_all
 from ..events.types import RETENTION_STREAM, Claimed, Enqueued, Recorded, Removed, RetentionApplied, Stream
+from ..system.lazy import Later
 from .store import Row, Transaction, key_of
 from .tables import CUT, LOG, META, ORIGIN, STREAMS
+
+if TYPE_CHECKING:
+    from ..events import hash_chain
+else:
+    hash_chain = Later("events.hash_chain")  # for who appends, or asks for a digest
 
 NAMED_STREAM = b"\xff"
 """The first byte of the keys of streams that are not jobs'."""
@@ -49,28 +55,28 @@ class EventReader:
         Raises CorruptLog where an event is missing that it takes, or the one that keeps a digest is damaged.
         """
         cut, end = self.cut(), self._head if position is None else position
-        first = max(end - end % KEPT_EVERY, cut + 1)
+        first = max(end - end % hash_chain.KEPT_EVERY, cut + 1)
         rows = self.stored(first - 1, max(end - first + 1, 0))
-        digest = kept_by(*rows[0]) if rows else None
+        digest = hash_chain.kept_by(*rows[0]) if rows else None
         if digest is None and first > cut + 1:
             return self._digest_by_batch(end, cut)
-        return link_all(digest or self._digest_at(cut), [value for _, value in rows])
+        return hash_chain.link_all(digest or self._digest_at(cut), [value for _, value in rows])
 
     def _digest_by_batch(self, end: int, cut: int) -> bytes:
         """Return digest() of events that an earlier release wrote: the last of each batch keeps one, or none does."""
         behind: list[bytes] = []
         for key, value in islice(self._txn.scan_back(LOG, key_of(end + 1)), end - cut):
             behind.append(value)
-            if (digest := kept_by(key, value)) is not None:
+            if (digest := hash_chain.kept_by(key, value)) is not None:
                 break
         else:
             digest = self._digest_at(cut)
-        return link_all(digest, reversed(behind))
+        return hash_chain.link_all(digest, reversed(behind))
 
     def _digest_at(self, cut: int) -> bytes:
         """Return the chain's digest at the cut, which the last retention event has."""
         if not cut:
-            return GENESIS
+            return hash_chain.GENESIS
         last = self.version(RETENTION_STREAM)
         applied = self.at(last).event if last else None
         if not isinstance(applied, RetentionApplied):

@@ -52,10 +52,10 @@ def user_at_host() -> str:
     """Return who acts, as the log names them."""
     user = os.environ.get("USER") or os.environ.get("LOGNAME")
     if not user:
-        import getpass  # its last resort, the password database, is slow to import
+        import pwd  # the last resort; Python's getpass, which goes there too, takes longer to import
 
         try:
-            user = getpass.getuser()
+            user = pwd.getpwuid(os.getuid()).pw_name
         except own(KeyError, OSError):
             user = str(os.getuid())
     # A name may be any bytes; what is not UTF-8 is named by its escapes.

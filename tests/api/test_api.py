@@ -81,7 +81,10 @@ def test_the_page_has_every_public_name() -> None:
     """Each name, and each method of Queue, is in docs/python.md; no address or path of this machine is."""
     page = PAGE.page()
     assert all(f"`{name}" in page for name in PUBLIC if name != "Queue")
-    assert all(f"`{name.removeprefix('Queue.')}(" in page for name in callables() if name.startswith("Queue."))
+    names = {name: "" if isinstance(each, property) else "(" for name, each in callables().items()}
+    assert all(
+        f"{name.removeprefix('Queue.')}{end}" in page for name, end in names.items() if name.startswith("Queue.")
+    )
     assert " at 0x" not in page
 
 

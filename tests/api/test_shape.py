@@ -11,7 +11,8 @@ import queuectl
 from queuectl import Admin, DeadLetters, LeaseHolder, Log, Queue, Queues, Ui
 
 PAGE = Path(queuectl.__file__).parents[1] / "docs" / "python.md"
-METHODS = [name for name in dir(Queue) if not name.startswith("_")]
+NAMES = [name for name in dir(Queue) if not name.startswith("_")]
+METHODS = [name for name in NAMES if not isinstance(getattr(Queue, name), property)]
 MOST = 34
 
 
@@ -19,6 +20,7 @@ def test_class_queue_can_be_looked_over() -> None:
     """What is for a worker, for whoever keeps the log or shows it, is behind a name of its own."""
     assert len(METHODS) <= MOST
     assert all(inspect.isroutine(getattr(Queue, name)) for name in METHODS)
+    assert set(NAMES) - set(METHODS) == {"admin", "dlq", "log", "queues"}
 
 
 @pytest.mark.parametrize("name", METHODS)
