@@ -235,7 +235,7 @@ class LeaseHolder(Opened, called="Queue.worker()"):
         """Note that the worker, which holds no lock file, is alive: presence, not history."""
         with self._store.write() as txn:
             now_us = self._clock.now_us()
-            heard = presence.get(txn, self.id)._replace(heard_at_us=now_us)
+            heard = presence.Presence(now_us, presence.get(txn, self.id).holds_until_us)
             presence.put(txn, self.id, heard, now_us=now_us)
 
     def output_path(self, job: Job) -> Path:

@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from functools import cache, wraps
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, get_args
+from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args
 
 from ..display import shown, shown_with_kind
 from ..errors import InvalidInput
+from ..events.types import Frozen
 from .comma_list import words_of
 
 ImportFormat: TypeAlias = Literal["jobs-json", "sqlite-jobs"]
@@ -39,7 +40,7 @@ _SIGNED: Final = frozenset({"priority", "value"})
 T = TypeVar("T")
 
 
-class Kind(NamedTuple):
+class Kind(Frozen):
     """What a parameter takes: whether a value is such, and the words for it; `made` is what a method gets of it."""
 
     holds: Callable[[Any], bool]

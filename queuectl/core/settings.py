@@ -7,18 +7,20 @@ one, else the default here.
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec.structs import asdict
 
 from ..display import shown
 from ..errors import InvalidInput
-from ..events.types import Value
+from ..events.types import Frozen, Value
 from ..system.interrupts import own
 from .inherited_env import check_choice
 from .shells import DEFAULT as SHELL
 from .shells import check_shell
 
 
-class Key(NamedTuple):
+class Key(Frozen):
     """One configuration key. `whole`: only whole numbers; `minimum` and `maximum` are allowed.
 
     A key with `check` is a text instead, which that gives back where it can be one.
@@ -75,7 +77,7 @@ _ALIASES: Mapping[str, str] = {
 }
 
 
-class Settings(NamedTuple):
+class Settings(Frozen):
     """Every setting, with the value that counts now."""
 
     max_retries: int = 3
@@ -98,7 +100,7 @@ class Settings(NamedTuple):
         return cls(**{key: value for key, value in values.items() if key in KEYS})  # type: ignore[arg-type]
 
 
-assert Settings()._asdict() == {key.name: key.default for key in KEYS.values()}
+assert asdict(Settings()) == {key.name: key.default for key in KEYS.values()}
 
 
 def canonical(name: str) -> str:

@@ -5,9 +5,10 @@ from an anchor in the store at half the pace of a clock that nobody sets: delays
 twice as long, and the machine's clock catches up.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from ..core.times import PACE
+from ..events.types import Frozen
 from ..store.store import Transaction, key_of
 from ..system.clock import Clock
 
@@ -15,7 +16,7 @@ _TABLE: Final = "meta"
 _KEY: Final = b"anchor"
 
 
-class _Anchor(NamedTuple):
+class _Anchor(Frozen):
     """A moment of the steady clock of one boot, and the log's time then."""
 
     steady_us: int

@@ -1,7 +1,6 @@
 """What is appended so that jobs come into being, each under an id that is free or becomes free with it."""
 
 from collections.abc import Container, Sequence
-from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -10,7 +9,7 @@ from ..core.decider import decide
 from ..core.job import ENDED, Job
 from ..errors import DuplicateJob
 from ..events.append import AFTER_PREVIOUS, Append
-from ..events.types import NEW_STREAM
+from ..events.types import NEW_STREAM, Frozen
 from ..projections import ids, jobs, removed
 from ..projections.views import Views
 from ..store.event_reader import EventReader
@@ -18,7 +17,7 @@ from ..store.store import Transaction
 from ..system.clock import Clock
 
 
-class Enqueuing(NamedTuple):
+class Enqueuing(Frozen):
     """Jobs brought into being, the batch that says so, and the numbers of the ended jobs that they replace."""
 
     batch: list[Append]

@@ -11,6 +11,8 @@ from functools import partial
 from itertools import filterfalse, islice
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from .. import hints
 from ..core.commands import ClaimJob, EnqueueJob, JobCommand, RecoverJob, RenewLease, RetryPolicy, StartJob, TakeJob
 from ..core.decider import decide_config
@@ -208,7 +210,7 @@ class Unit:
             if not appended.lost:
                 if found.replaced:
                     self.local(partial(storage.forget, numbers=found.replaced))
-                return found._replace(jobs=appended.jobs)
+                return replace(found, jobs=appended.jobs)
         raise appended.lost[0][1]
 
     def bring_in(self, job_id: str, events: tuple[Event, ...], reason: str) -> Job:

@@ -9,7 +9,7 @@ tells all of it; tests/golden keeps the bytes of every version.
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, reduce
 from operator import or_
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 from zlib import crc32
 
 import msgpack
@@ -32,6 +32,7 @@ from .types import (
     EnvironmentKept,
     Event,
     Failed,
+    Frozen,
     JobOptions,
     JobSpec,
     Paused,
@@ -56,7 +57,7 @@ Data = dict[str, Any]
 Upcast = Callable[[Data], Data]
 
 
-class Layout(NamedTuple):
+class Layout(Frozen):
     """How one type of event is stored: its explicit name, its newest version, and the type of what the event says.
 
     Versions `since` one differ by what may be there alone. Where it is not, the event has that version: older releases
@@ -173,16 +174,18 @@ def payloads_of(batch: Iterable[Recorded]) -> list[bytes]:
     for each in batch:
         event: Any = each.event
         stream: Stream | None = each.stream
-        _, name, version, _, since = _BY_TYPE[type(event)]
-        options: JobOptions | None = None
-        if version != since and event.options is None:
-            version = since
+        layout, options = _BY_TYPE[type(event)], None
+        version = layout.version
+        if version != layout.since and event.options is None:
+            version = layout.since
         if type(event) is Enqueued:
             event, options = event.spec, event.options
             if stream == each.position:
                 stream = None
         envelopes.append(
-            Envelope(each.at_us, name, version, each.actor, event, stream, each.prev, each.reason, each.cause, options)
+            Envelope(
+                each.at_us, layout.name, version, each.actor, event, stream, each.prev, each.reason, each.cause, options
+            )
         )
     return pack_all(envelopes)
 

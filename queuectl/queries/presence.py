@@ -5,11 +5,12 @@ that goes on holds all its leases by one row here, which it writes anew.
 """
 
 from itertools import chain, islice
-from typing import Final, NamedTuple
+from typing import Final
 
 from msgspec.structs import replace
 
 from ..core.job import Job
+from ..events.types import Frozen
 from ..projections import leases, workers
 from ..store.store import Transaction, key_of
 
@@ -22,7 +23,7 @@ _SWEPT: Final = 8
 """How many rows each write looks at beside its own: more than it can add."""
 
 
-class Presence(NamedTuple):
+class Presence(Frozen):
     """When a worker was last heard of, by the machine's clock, and until when its leases hold, by the log's time.
 
     Either is 0 where the worker never said so.
@@ -54,8 +55,8 @@ def put(txn: Transaction, worker: str, presence: Presence, *, now_us: int) -> No
 
 def _is_over(txn: Transaction, worker: str, now_us: int) -> bool:
     """Whether a worker that never said it started has long been silent and holds nothing; `workers` has the others."""
-    heard_at_us, holds_until_us = get(txn, worker)
-    is_silent = heard_at_us + SILENT_US < now_us and holds_until_us < now_us
+    said = get(txn, worker)
+    is_silent = said.heard_at_us + SILENT_US < now_us and said.holds_until_us < now_us
     return is_silent and workers.get(txn, worker) is None and not leases.held_by(txn, worker)
 
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import lmdb
 
 from .. import hints
 from ..errors import NoQueue, StoreError
+from ..events.types import Frozen
 from ..system.files import exists
 from ..system.interrupts import own
 from ..system.queue_files import DATA_FILE
@@ -69,7 +70,7 @@ def check_length(path: Path, env: lmdb.Environment) -> None:
         )
 
 
-class Peeked(NamedTuple):
+class Peeked(Frozen):
     """What an environment holds: rows of `meta`, the last rows of `log`, last first, and the tables it lacks."""
 
     meta: dict[bytes, bytes]

@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain
 from math import isfinite
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ...core.comma_list import words_of
 from ...display import shown
 from ...errors import InvalidInput
+from ...events.types import Frozen
 from . import completions
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 
 
-class LogPoint(NamedTuple):
+class LogPoint(Frozen):
     """A place in the log: a position, or a time."""
 
     position: int | None
