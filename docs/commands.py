@@ -33,8 +33,8 @@ CONVENTIONS = """\
 JOB = (
     '{"id", "queue", "command", "state", "priority", "attempts", "max_retries", "timeout_s", '
     '"timeout_is_default", "backoff_base", "cwd", '
-    '"env", "merge", "paused", "labels", "meta", "shell", "inherited_env", "created_at", "updated_at", "run_at", '
-    '"started_at", '
+    '"env", "merge", "paused", "labels", "meta", "policy", "expires_at", "if_expired", "max_time_s", "snoozes", '
+    '"ended_by", "shell", "inherited_env", "created_at", "updated_at", "run_at", "started_at", '
     '"finished_at", "worker_id", "lease_expires_at", '
     '"return_code", "signal", "duration_ms", "last_error", "version"}'
 )
@@ -42,7 +42,8 @@ EVENT = '{"position", "time", "type", "job", "stream", "actor", "reason", "cause
 SHAPES: Mapping[str, str] = {"job": JOB, "event": EVENT}
 SHAPES_TOLD = {
     "job": "`command` is a string, or a list for an argument vector; `version` is the position of its last event;"
-    " `inherited_env` is the digest of what it took along.",
+    " `inherited_env` is the digest of what it took along; `policy` has what was said of how its runs end, by the"
+    " names of the options, and `ended_by` what of that, or of its time, ended it or its last run.",
     "event": '`caused_by` is the run whose command did it, `{"job", "attempt", "position"}`, or null; '
     "`data` is what the event says, by its type.",
 }

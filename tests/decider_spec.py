@@ -24,10 +24,14 @@ from queuectl.events.types import (
     Completed,
     Dead,
     Enqueued,
+    Expiry,
     Failed,
     JobEvent,
+    JobOptions,
     JobSpec,
     Paused,
+    Policy,
+    Snoozed,
     Started,
 )
 from tests.contract.memory_log import MemoryLog
@@ -43,6 +47,7 @@ ENQUEUED = Enqueued(SPEC)
 CLAIMED = Claimed("w1", at(30))
 STARTED = Started(2, 1, "host", 10)
 FAILED = Failed(2, 1, "exit_code", "boom", return_code=1, retry_at_us=at(5))
+SNOOZED = Snoozed(2, 1, "exit_code", "boom", at(5), "snooze_on 1", return_code=1)
 POLICY = RetryPolicy(now_us=at(3))
 
 HISTORIES: dict[str, tuple[JobEvent, ...]] = {
@@ -59,6 +64,17 @@ HISTORIES: dict[str, tuple[JobEvent, ...]] = {
     "frozen": (ENQUEUED, CLAIMED, Paused()),
 }
 """Every situation a job can be in; claimed, running, stopping and frozen are all `processing`."""
+
+RULED = JobOptions(
+    policy=Policy("1", "65-66", "75", snooze_ms=4_000, max_snoozes=2), expiry=Expiry(at(20), max_time_ms=60_000)
+)
+RULED_HISTORIES: dict[str, tuple[JobEvent, ...]] = {
+    "ruled": (Enqueued(SPEC, RULED),),
+    "ruled, running": (Enqueued(SPEC, RULED), CLAIMED, STARTED),
+    "ruled, snoozed": (Enqueued(SPEC, RULED), CLAIMED, STARTED, SNOOZED),
+    "ruled, dead": (Enqueued(SPEC, RULED), Dead(0, "expired")),
+}
+"""Situations of a job that says what follows from how its runs end, and until when they may start."""
 
 
 def typed(events: Any) -> list[tuple[type[Any], Any]]:

@@ -67,7 +67,7 @@ def test_a_changed_table_makes_the_page_stale(tree: Path) -> None:
     """A new arrow in the transition table is noticed."""
     job = tree / "queuectl" / "core" / "job.py"
     job.write_text(
-        job.read_text(encoding="utf-8").replace("Dead: {_F: _D}", "Dead: {_F: _D, _P: _D}"), encoding="utf-8"
+        job.read_text(encoding="utf-8").replace("Snoozed: {_R: _P}", "Snoozed: {_R: _P, _P: _P}"), encoding="utf-8"
     )
     assert generate(tree, "--check").returncode == 1
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ..core.job import Job
-    from ..core.job_request import JobRequest
+    from ..core.job_request import Ends, JobRequest
     from ..core.results import Bulk
     from ..core.times import Duration, When
     from ..events.types import Command
@@ -73,6 +73,18 @@ class Actions(Reads):
         paused: bool = False,
         labels: Mapping[str, str] | None = None,
         meta: Mapping[str, Any] | None = None,
+        ok_on: Ends | None = None,
+        dead_on: Ends | None = None,
+        snooze_on: Ends | None = None,
+        retry_on: Ends | None = None,
+        snooze: Duration | None = None,
+        max_snoozes: int | None = None,
+        backoff: str | None = None,
+        backoff_max: Duration | None = None,
+        expire_in: Duration | None = None,
+        expire_at: When | None = None,
+        if_expired: str | None = None,
+        max_time: Duration | None = None,
         reason: str | None = None,
         timeout_s: Duration | None = None,
         delay_s: Duration | None = None,
@@ -101,6 +113,19 @@ class Actions(Reads):
             paused: Let it wait until it is resumed.
             labels: What it is found by: at most 16 texts of up to 63 characters, each under a key.
             meta: What is kept and shown with it: an object as in JSON, at most 1 KiB.
+            ok_on: Ends that count as completed: exit codes, ranges, signals, `signal`, `timeout`, `lost`, `spawn`,
+                as `1,64-68,SIGTERM`, a number, or a list of these.
+            dead_on: Ends after which no attempt follows.
+            snooze_on: Ends after which it tries again and no attempt is used up.
+            retry_on: The only ends after which it is tried again. The lists are looked at in this order.
+            snooze: How long a snooze is; None is as long as a retry would wait.
+            max_snoozes: After so many a run counts as failed instead; None is 100.
+            backoff: What retries wait: `exp:2`, as `backoff_base`, or `fixed:30s`, or one by one `list:1s,10s,1m`.
+            backoff_max: The longest wait before a retry.
+            expire_in: No attempt starts later than so many seconds from now.
+            expire_at: No attempt starts later than this time.
+            if_expired: What becomes of it then: `dead`, or `cancel`.
+            max_time: How many seconds all attempts together have, from now on.
             reason: Kept in the log with the change.
             timeout_s: The same as `timeout`.
             delay_s: The same as `delay`.
@@ -129,6 +154,18 @@ class Actions(Reads):
             paused=paused,
             labels=labels,
             meta=meta,
+            ok_on=ok_on,
+            dead_on=dead_on,
+            snooze_on=snooze_on,
+            retry_on=retry_on,
+            snooze=snooze,
+            max_snoozes=max_snoozes,
+            backoff=backoff,
+            backoff_max=backoff_max,
+            expire_in=expire_in,
+            expire_at=expire_at,
+            if_expired=if_expired,
+            max_time=max_time,
             **times,
         )
         return self.ui.enqueue_request(request, reason=reason)
@@ -190,9 +227,9 @@ class Actions(Reads):
     def edit(self, job_id: Job | str, *, again: bool = False, reason: str | None = None, **changes: Any) -> Job:
         """Change what a job is to do, of one that runs its timeout, labels and meta; `again` lets one run again, now.
 
-        `changes` are command, queue, priority, max_retries, timeout, backoff_base, cwd, env, shell, run_at,
-        delay, labels or meta, as `enqueue` takes them; None is no timeout, directory, environment, time, labels or
-        meta, and the usual shell. Labels and meta take the place of all that it had. It keeps its id and its
+        `changes` are what `enqueue` takes but for id, replace, inherit_env, merge and paused. None is no timeout,
+        directory, environment, time, labels, meta, list of ends or backoff of its own, and the usual shell. Labels and
+        meta take the place of all that it had. It keeps its id and its
         history. Raises JobNotFound, WrongState or InvalidInput.
         """
         return job_actions.edit(self._engine, id_of(job_id), changes, again=again, reason=reason)

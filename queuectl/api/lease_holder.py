@@ -17,7 +17,7 @@ from ..projections import jobs as job_rows
 from ..projections import workers
 from ..queries import presence
 from ..system import host as surroundings
-from .parts import exchange, jobs, recovery, storage
+from .parts import exchange, expiry, jobs, recovery, storage
 from .parts import results as answers
 
 if TYPE_CHECKING:
@@ -138,6 +138,10 @@ class LeaseHolder(Opened, called="Queue.worker()"):
         """
         self._store.free_readers()
         return recovery.recover_jobs(self._engine, actor=self.id)
+
+    def expire(self) -> list[Job]:
+        """End the waiting jobs whose time is over, and return them; claim() does so with those that it meets."""
+        return expiry.expire_jobs(self._engine, actor=self.id)
 
     def exchange(
         self,

@@ -7,7 +7,7 @@ from ..system.lazy import Later
 
 if TYPE_CHECKING:
     from ..core import due_times, job_filter, results
-    from ..engine import enqueue, exchange, job_actions, queue_actions, recovery
+    from ..engine import enqueue, exchange, expiry, job_actions, queue_actions, recovery
     from ..history import as_of, branch, event_search, lineage, past, subscriptions
     from ..integrity import verify
     from ..outputs import frame_check, frames, storage
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 else:
     _ROOMS = {
         "core": "due_times job_filter results",
-        "engine": "enqueue exchange job_actions queue_actions recovery",
+        "engine": "enqueue exchange expiry job_actions queue_actions recovery",
         "history": "as_of branch event_search lineage past subscriptions",
         "integrity": "verify",
         "outputs": "frame_check frames storage",

@@ -103,6 +103,10 @@ def _is_id(value: object) -> bool:
     return _is_named_text(value) or is_job(value)
 
 
+def _is_end(value: object) -> bool:
+    return is_text(value) or is_count(value)
+
+
 def _are_ids(value: object) -> bool:
     """Return whether a value is one job or several; what an iterator yields is looked at when it is asked."""
     if isinstance(value, Collection) and not isinstance(value, str | bytes | bytearray | Mapping):
@@ -225,6 +229,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         lambda value: is_text(value) or is_finite(value) or isinstance(value, timedelta),
         "a text, a number or a timedelta",
     ),
+    "Ends": Kind(lambda value: _is_end(value) or _are(_is_end)(value), "a text, a whole number, or a list of them"),
     "str | Sequence[str]": Kind(_may_be_one(is_text), "a text, or a list of texts"),
     "Act": Kind(lambda value: is_text(value) and value in _ACTS, f"{', '.join(_ACTS[:-1])} or {_ACTS[-1]}"),
     "ImportFormat": Kind(lambda value: is_text(value) and value in IMPORT_FORMATS, " or ".join(IMPORT_FORMATS)),

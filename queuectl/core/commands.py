@@ -27,10 +27,11 @@ class EnqueueJob(Frozen):
 
 
 class ClaimJob(Frozen):
-    """Lease a waiting job to a worker until `expires_at_us`."""
+    """Lease a waiting job to a worker until `expires_at_us`; of one whose time is over by `now_us`, end it."""
 
     worker: str
     expires_at_us: int
+    now_us: int = 0
 
 
 class StartJob(Frozen):
@@ -42,12 +43,19 @@ class StartJob(Frozen):
 
 
 class TakeJob(Frozen):
-    """Lease a waiting job and count an attempt at once."""
+    """Lease a waiting job and count an attempt at once; of one whose time is over by `now_us`, end it."""
 
     worker: str
     expires_at_us: int
     host: str
     pid: int
+    now_us: int = 0
+
+
+class ExpireJob(Frozen):
+    """End a waiting job whose time is over by `now_us`."""
+
+    now_us: int
 
 
 class RenewLease(Frozen):
@@ -156,6 +164,7 @@ JobCommand: TypeAlias = (
     | ClaimJob
     | StartJob
     | TakeJob
+    | ExpireJob
     | RenewLease
     | CompleteJob
     | FailJob

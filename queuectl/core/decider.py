@@ -17,10 +17,8 @@ from ..events.types import (
     Claimed,
     Completed,
     ConfigChanged,
-    Dead,
     Edited,
     Enqueued,
-    Failed,
     Failure,
     JobEvent,
     JobOptions,
@@ -40,6 +38,7 @@ from .commands import (
     ConfirmCancel,
     EditJob,
     EnqueueJob,
+    ExpireJob,
     FailJob,
     JobCommand,
     PauseJob,
@@ -49,13 +48,13 @@ from .commands import (
     RenewLease,
     RequeueJob,
     ResumeJob,
-    RetryPolicy,
     StartJob,
     TakeJob,
 )
-from .edited import asked_of, edited, options_of
-from .job import ENDED, NOT_KNOWN, WAITING, Job, JobState, Lease
-from .retry import delay_us, is_exhausted
+from .edited import asked_of, edited, kept, options_of
+from .held import NOT_KNOWN, Lease
+from .job import ENDED, WAITING, Job, JobState
+from .run_end import failed, over_by
 
 Events = tuple[JobEvent, ...]
 
@@ -89,6 +88,8 @@ def decide_config(key: str, old: Value | None, new: Value | None) -> tuple[Confi
 
 def _claim(command: ClaimJob, job: Job) -> Events:
     _require_claimable(job)
+    if job.options is not None and (over := over_by(job, command.now_us)):
+        return over
     return (Claimed(command.worker, command.expires_at_us),)
 
 
@@ -101,8 +102,14 @@ def _start(command: StartJob, job: Job) -> Events:
 
 def _take(command: TakeJob, job: Job) -> Events:
     _require_claimable(job)
+    if job.options is not None and (over := over_by(job, command.now_us)):
+        return over
     started = Started(OF_ITS_CLAIM, job.attempts + 1, command.host, command.pid)
     return (Claimed(command.worker, command.expires_at_us), started)
+
+
+def _expire(command: ExpireJob, job: Job) -> Events:
+    return over_by(job, command.now_us) if job.state in WAITING else ()
 
 
 def _renew(command: RenewLease, job: Job) -> Events:
@@ -129,7 +136,7 @@ def _fail(command: FailJob, job: Job) -> Events:
     lease = _lease(job, "fail", command.token)
     if lease.cancel_requested:
         return (_cancelled(command, job, lease),)
-    return _failed(command, job, _attempt(job, lease))
+    return failed(command, job, _attempt(job, lease))
 
 
 def _recover(command: RecoverJob, job: Job) -> Events:
@@ -143,7 +150,7 @@ def _recover(command: RecoverJob, job: Job) -> Events:
     if not lease.attempt or not command.launched:
         return (Released(command.token, f"{found} before it started the command"),)
     error = f"{found}; how the command {NOT_KNOWN}"
-    return _failed(FailJob(command.token, command.retry, Failure.LOST, error), job, lease.attempt)
+    return failed(FailJob(command.token, command.retry, Failure.LOST, error), job, lease.attempt)
 
 
 def _release(command: ReleaseJob, job: Job) -> Events:
@@ -189,7 +196,7 @@ def _edit(command: EditJob, job: Job) -> Events:
         field: value for field, value in asked_of(wanted).items() if getattr(after, field) != getattr(job.spec, field)
     }
     before = job.options or NO_OPTIONS
-    others = {field: value for field, value in options_of(wanted).items() if (value or None) != getattr(before, field)}
+    others = {field: value for field, value in options_of(wanted).items() if kept(value) != getattr(before, field)}
     if others:
         changes["options"] = JobOptions(**others)
     if wanted.timeout_ms is not None and job.spec.timeout_is_default:  # the same length, and now somebody's word
@@ -258,34 +265,11 @@ def _cancelled(command: FailJob | ConfirmCancel, job: Job, lease: Lease) -> Canc
     )
 
 
-def _failed(command: FailJob, job: Job, attempt: int) -> Events:
-    exhausted = is_exhausted(attempt, job.spec.max_retries)
-    failed = Failed(
-        command.token,
-        attempt,
-        command.failure,
-        command.error,
-        command.return_code,
-        command.signal,
-        command.duration_ms,
-        None if exhausted else _retry_at_us(attempt, job.spec.backoff_base, command.retry),
-        command.stdout,
-        command.stderr,
-        command.stderr_tail,
-        command.output_error,
-    )
-    return (failed, Dead(attempt, command.failure)) if exhausted else (failed,)
-
-
-def _retry_at_us(attempt: int, base: float, policy: RetryPolicy) -> int:
-    wait_us = delay_us(attempt, base, max_delay_s=policy.max_delay_s, jitter=policy.jitter, roll=policy.roll)
-    return policy.now_us + wait_us
-
-
 _DECIDE: Mapping[type[Any], Callable[[Any, Job], Events]] = {
     ClaimJob: _claim,
     StartJob: _start,
     TakeJob: _take,
+    ExpireJob: _expire,
     RenewLease: _renew,
     CompleteJob: _complete,
     FailJob: _fail,

@@ -9,9 +9,13 @@ from typing import Any, Final
 
 from ..display import shown
 from ..errors import InvalidInput
-from ..events.types import NO_OPTIONS, Edited, JobOptions, JobSpec
+from ..events.types import NO_OPTIONS, Edited, Expiry, JobOptions, JobSpec, Policy
+from .expiry import FIELDS as EXPIRY
+from .expiry import expiry_form, with_time_of
 from .job_mapping import request_from_mapping
-from .job_request import OTHER_NAMES, instant_of
+from .job_request import EITHER, OTHER_NAMES, instant_of
+from .policy import FIELDS as POLICY
+from .policy import policy_form
 from .request import specify
 from .settings import Settings
 from .shells import DEFAULT as DEFAULT_SHELL
@@ -20,11 +24,15 @@ from .times import time_json
 FIELDS: Final = (
     *("command", "queue", "priority", "max_retries", "timeout", "backoff_base"),
     *("cwd", "env", "shell", "run_at", "labels", "meta"),
+    *POLICY,
+    *EXPIRY,
 )
 """What can be changed."""
 
-_EMPTY: Final = {"timeout": 0, "env": {}, "run_at": 0, "cwd": "", "shell": "", "labels": {}, "meta": {}}
-"""Fields that can be empty -> what an edit says then."""
+_EMPTY: Final = frozenset({"timeout", "env", "run_at", "cwd", "shell", "labels", "meta", *POLICY, *EXPIRY})
+"""Fields that can be empty."""
+
+_EXPIRES: Final = frozenset({"expire_in", "expire_at"})
 
 
 def form_of(spec: JobSpec, due_us: int | None, options: JobOptions | None = None) -> dict[str, Any]:
@@ -41,29 +49,52 @@ def form_of(spec: JobSpec, due_us: int | None, options: JobOptions | None = None
         "shell": (spec.shell or DEFAULT_SHELL) if isinstance(spec.command, str) else None,
         "labels": dict((options and options.labels) or {}),
         "meta": dict((options and options.meta) or {}),
+        **({} if options is None or options.policy is None else policy_form(options.policy)),
+        **({} if options is None or options.expiry is None else expiry_form(options.expiry)),
     }
+    if "backoff" in form:
+        del form["backoff_base"]
     return form if due_us is None else {**form, "run_at": time_json(due_us or None)}
 
 
-def edit_from(spec: JobSpec, changes: Mapping[str, Any], *, now_us: int, wall_us: int | None = None) -> Edited:
+def edit_from(
+    spec: JobSpec,
+    changes: Mapping[str, Any],
+    *,
+    now_us: int,
+    wall_us: int | None = None,
+    options: JobOptions | None = None,
+) -> Edited:
     """Check changes to a job, and return the edit that makes them; raises InvalidInput.
 
     `now_us` is the log's time. Times and delays count from `wall_us`, the machine's, which is the same unless given.
     """
     wanted = _named(changes)
-    kept = {key: value for key, value in form_of(spec, None).items() if key not in wanted and value is not None}
+    form = form_of(spec, None, options)
+    kept = {key: value for key, value in form.items() if key not in wanted and value is not None}
     asked = {key: value for key, value in wanted.items() if value is not None}
     if isinstance(asked.get("command"), list):
         kept.pop("shell", None)  # it has no use for the one it had
-    for key in wanted.keys() - asked.keys() - _EMPTY.keys():
+    dropped = {name for pair in EITHER if wanted.keys() & set(pair) for name in pair}
+    if wanted.keys() & _EXPIRES and not asked.keys() & _EXPIRES:
+        dropped.add("if_expired")  # what says what happens then goes with the time
+    if "snooze_on" in wanted and "snooze_on" not in asked:
+        dropped |= {"snooze", "max_snoozes"}
+    kept = {key: value for key, value in kept.items() if key not in dropped}
+    for key in wanted.keys() - asked.keys() - _EMPTY:
         raise InvalidInput(key, "nothing", "a value, or the key left out to keep what it has")
     named_us = now_us if wall_us is None else wall_us
     request = request_from_mapping({"timeout": 0, **kept, **asked}, now_us=named_us)
     order = specify(request, fresh_id=spec.id, settings=Settings(), now_us=now_us, cwd="/", wall_us=wall_us)
-    after, more = order.spec, order.options or NO_OPTIONS
-    options = JobOptions(
+    after, more, before = order.spec, order.options or NO_OPTIONS, options or NO_OPTIONS
+    is_exp = more.policy is None or more.policy.waits_ms is None
+    changes_policy = wanted.keys() & set(POLICY) or (before.policy is not None and "backoff_base" in wanted)
+    expiry = with_time_of(more.expiry, before.expiry, list(wanted)) or Expiry()
+    changed = JobOptions(
         labels=(more.labels or {}) if "labels" in wanted else None,
         meta=(more.meta or {}) if "meta" in wanted else None,
+        policy=(more.policy or Policy()) if changes_policy else None,
+        expiry=expiry if wanted.keys() & set(EXPIRY) else None,
     )
     return Edited(
         after.command if "command" in asked else None,
@@ -71,13 +102,13 @@ def edit_from(spec: JobSpec, changes: Mapping[str, Any], *, now_us: int, wall_us
         after.priority if "priority" in asked else None,
         after.max_retries if "max_retries" in asked else None,
         (after.timeout_ms or 0) if "timeout" in wanted else None,
-        after.backoff_base if "backoff_base" in asked else None,
+        after.backoff_base if "backoff_base" in asked or (is_exp and "backoff" in asked) else None,
         (after.cwd if "cwd" in asked else "") if "cwd" in wanted else None,
         (after.env or {}) if "env" in wanted else None,
         (after.run_at_us or 0) if wanted.keys() & {"run_at", "delay"} else None,
         (after.shell or "") if "shell" in wanted else None,
         after.due_us,
-        None if options == NO_OPTIONS else options,
+        None if changed == NO_OPTIONS else changed,
     )
 
 

@@ -5,10 +5,17 @@ from typing import Any, Final
 
 from msgspec.structs import asdict, replace
 
-from ..events.types import NO_OPTIONS, Edited, JobOptions, JobSpec
+from ..events.types import NO_OPTIONS, Edited, Expiry, JobOptions, JobSpec, Policy
 
 _NOTHING: Final[Mapping[str, object]] = {"timeout_ms": 0, "cwd": "", "env": {}, "run_at_us": 0, "shell": ""}
 """Fields that an edit can empty -> the value that says so."""
+
+_EMPTY: Final[tuple[object, ...]] = ({}, Policy(), Expiry())
+
+
+def kept(option: Any) -> Any:
+    """Return what is kept of an option that an edit names: None for an empty one."""
+    return None if option in _EMPTY else option
 
 
 def asked_of(edit: Edited) -> dict[str, Any]:
@@ -36,9 +43,18 @@ def edited(spec: JobSpec, edit: Edited) -> JobSpec:
 
 
 def edited_options(options: JobOptions | None, edit: Edited) -> JobOptions | None:
-    """Return what else is asked for after an edit, where an empty mapping is none; None if that is nothing."""
+    """Return what else is asked for after an edit; None if that is nothing."""
     if edit.options is None:
         return options
-    changed = {field: value or None for field, value in options_of(edit).items()}
+    changed = {field: kept(value) for field, value in options_of(edit).items()}
     after = replace(options or NO_OPTIONS, **changed)
+    return None if after == NO_OPTIONS else after
+
+
+def lifted(options: JobOptions | None) -> JobOptions | None:
+    """Return the options of a job that is run again: of its time the total is left, which begins anew."""
+    if options is None or options.expiry is None:
+        return options
+    most_ms = options.expiry.max_time_ms
+    after = replace(options, expiry=None if most_ms is None else Expiry(max_time_ms=most_ms))
     return None if after == NO_OPTIONS else after

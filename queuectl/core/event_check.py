@@ -33,12 +33,14 @@ from ..events.types import (
     Removed,
     Resumed,
     RetentionApplied,
+    Snoozed,
     WorkerStarted,
     WorkerStopped,
     WorkerStopping,
 )
 from .argument_kinds import LARGEST, MOST_PID, MOST_SLOTS, PATH_BYTES, is_finite
 from .edited import asked_of
+from .expiry import ENDINGS
 from .inherited_env import digest_of
 from .job import ENDED
 from .request import check_options, check_queue, check_queues, check_spec, check_worker, known_here
@@ -85,7 +87,8 @@ _OF_A_JOB: Final = frozenset({JobSpec, Edited})
 
 _WORDS: Final[Mapping[tuple[type, str], frozenset[str]]] = {
     (Failed, "failure"): frozenset(Failure),
-    (Dead, "failure"): frozenset(Failure),
+    (Snoozed, "failure"): frozenset(Failure),
+    (Dead, "failure"): frozenset((*Failure, *ENDINGS)),
 }
 """A type and a field of it that is one of a few words -> those."""
 

@@ -6,7 +6,7 @@ of its events; the diagram in docs/lifecycle.md is printed from TRANSITIONS.
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -21,20 +21,25 @@ from ..events.types import (
     Edited,
     Enqueued,
     Event,
+    Expiry,
     Failed,
     Frozen,
     JobOptions,
     JobSpec,
     Paused,
+    Policy,
     Recorded,
     Released,
     Removed,
     Renewed,
     Requeued,
     Resumed,
+    Snoozed,
     Started,
 )
-from .edited import edited, edited_options
+from .edited import edited, edited_options, lifted
+from .expiry import ENDINGS
+from .held import Lease, Outcome, Wait
 from .retry import is_exhausted
 from .times import Instant, moment_of
 
@@ -67,7 +72,8 @@ TRANSITIONS: Mapping[type[Any], Mapping[JobState | None, JobState | None]] = {
     Renewed: {_R: _R},
     Completed: {_R: _C},
     Failed: {_R: _F},
-    Dead: {_F: _D},
+    Snoozed: {_R: _P},
+    Dead: {_P: _D, _F: _D},
     Released: {_R: _P},
     CancelRequested: {_R: _R},
     Cancelled: {_P: _X, _F: _X, _R: _X},
@@ -80,55 +86,13 @@ TRANSITIONS: Mapping[type[Any], Mapping[JobState | None, JobState | None]] = {
 """Event -> state before -> state after. None before: there is no such job; None after: it is gone."""
 
 
-class Lease(Frozen, array_like=True):
-    """A worker's hold on a job. `attempt` is 0 until the command starts."""
-
-    token: int
-    worker: str
-    expires_at_us: int
-    attempt: int = 0
-    cancel_requested: bool = False
-
-
-TIMED_OUT: Final = "timed out after "
-"""How the error begins of a run that hit its time limit."""
-
-
-NOT_KNOWN: Final = "ended is not known"
-"""What the error says of a run whose end nobody saw."""
-
-
-class Wait(StrEnum):
-    """What a waiting job waits for by its own word, whatever its queue and the workers do."""
-
-    PAUSED = "paused"
-
-
-class Outcome(Frozen, array_like=True):
-    """How the last run ended; `error` is None when it ended well or was cancelled."""
-
-    worker: str
-    return_code: int | None
-    signal: str | None
-    duration_ms: int | None
-    error: str | None
-
-    @property
-    def why(self) -> str | int | None:
-        """Why it ended badly, in a word: the time limit, a signal, an exit code, or lost; None if none of them says."""
-        error = self.error or ""
-        if error.startswith(TIMED_OUT):
-            return "timeout"
-        if self.signal is None and self.return_code is None and NOT_KNOWN in error:
-            return "lost"
-        return self.signal or self.return_code
-
-
 class Job(Frozen, array_like=True):
     """One job as it stands at `version`, the position of its last event.
 
     `number` is the position of its first. `due_us`: when it may run, or could have (0: at once).
     `lease` is set exactly while it is processing. `paused_at_us`: since when it is not to run, None where it may.
+    `snoozes` are those since it was enqueued or run again, and `ended_by` says what of its policy or its time ended it
+    or its last run. `restarted_us`: from when its total time counts (0: since it was enqueued).
     """
 
     number: int
@@ -145,6 +109,9 @@ class Job(Frozen, array_like=True):
     last: Outcome | None = None
     options: JobOptions | None = None
     paused_at_us: int | None = None
+    snoozes: int = 0
+    ended_by: str | None = None
+    restarted_us: int = 0
 
     @property
     def id(self) -> str:
@@ -243,6 +210,16 @@ class Job(Frozen, array_like=True):
         return spec.run_at_us or 0 if spec.due_us is not None and spec.due_us == self.due_us else self.due_us
 
     @property
+    def policy(self) -> Policy | None:
+        """What follows from how its runs end, where that was said."""
+        return None if self.options is None else self.options.policy
+
+    @property
+    def expiry(self) -> Expiry | None:
+        """Until when its attempts may start, where that was said."""
+        return None if self.options is None else self.options.expiry
+
+    @property
     def running_since_us(self) -> int | None:
         """When the run began that goes on now; None if none does, also if it was claimed and did not start yet."""
         return self.started_at_us if self.lease is not None and self.lease.attempt else None
@@ -312,8 +289,8 @@ def _started(job: Job, event: Started, at: Recorded, state: JobState) -> Job:
 
 
 def _completed(job: Job, event: Completed, at: Recorded, state: JobState) -> Job:
-    last = Outcome(_held(job.lease).worker, event.return_code, None, event.duration_ms, None)
-    return _ended(job, event.attempt, at, state, last, job.due_us)
+    last = Outcome(_held(job.lease).worker, event.return_code, event.signal, event.duration_ms, None)
+    return _ended(job, event.attempt, at, state, last, job.due_us, event.ended_by)
 
 
 def _failed(job: Job, event: Failed, at: Recorded, state: JobState) -> Job:
@@ -322,7 +299,9 @@ def _failed(job: Job, event: Failed, at: Recorded, state: JobState) -> Job:
     return _ended(job, event.attempt, at, state, last, due_us)
 
 
-def _ended(job: Job, attempt: int, at: Recorded, state: JobState, last: Outcome, due_us: int) -> Job:
+def _ended(
+    job: Job, attempt: int, at: Recorded, state: JobState, last: Outcome, due_us: int, ended_by: str | None = None
+) -> Job:
     return replace(
         job,
         state=state,
@@ -333,7 +312,14 @@ def _ended(job: Job, attempt: int, at: Recorded, state: JobState, last: Outcome,
         lease=None,
         finished_at_us=at.at_us,
         last=last,
+        ended_by=ended_by,
     )
+
+
+def _snoozed(job: Job, event: Snoozed, at: Recorded, state: JobState) -> Job:
+    last = Outcome(_held(job.lease).worker, event.return_code, event.signal, event.duration_ms, event.error)
+    snoozed = _ended(job, event.attempt - 1, at, state, last, event.until_us, event.ended_by)
+    return replace(snoozed, finished_at_us=None, snoozes=job.snoozes + 1)
 
 
 def _moved(job: Job, at: Recorded, state: JobState, **changes: Any) -> Job:
@@ -357,21 +343,24 @@ def _cancelled(job: Job, event: Cancelled, at: Recorded, state: JobState) -> Job
     lease, last = job.lease, job.last
     if lease is not None and lease.attempt:
         last = Outcome(lease.worker, None, None, event.duration_ms, None)
-    return _moved(job, at, state, lease=None, finished_at_us=at.at_us, last=last)
+    return _moved(job, at, state, lease=None, finished_at_us=at.at_us, last=last, ended_by=event.ended_by)
 
 
 def _requeued(job: Job, event: Requeued, at: Recorded, state: JobState) -> Job:
-    return _moved(job, at, state, attempts=event.attempts, due_us=at.at_us, finished_at_us=None)
+    at_us, options = at.at_us, lifted(job.options)
+    begun = {"attempts": event.attempts, "snoozes": 0, "ended_by": None, "due_us": at_us, "restarted_us": at_us}
+    return _moved(job, at, state, options=options, finished_at_us=None, **begun)
 
 
 def _dead(job: Job, event: Dead, at: Recorded, state: JobState) -> Job:
-    return _moved(job, at, state)
+    ended_by = event.ended_by or (event.failure if event.failure in ENDINGS else None)
+    return _moved(job, at, state, finished_at_us=job.finished_at_us or at.at_us, ended_by=ended_by)
 
 
 def _edited(job: Job, event: Edited, at: Recorded, state: JobState) -> Job:
     due_us = job.due_us if event.run_at_us is None else event.due_us or event.run_at_us
-    options = edited_options(job.options, event)
-    return _moved(job, at, state, spec=edited(job.spec, event), options=options, due_us=due_us)
+    spec, options = edited(job.spec, event), edited_options(job.options, event)
+    return _moved(job, at, state, spec=spec, options=options, due_us=due_us)
 
 
 def _removed(job: Job, event: Removed, at: Recorded, state: None) -> None:
@@ -398,6 +387,7 @@ _EVOLVE: Mapping[type[Event], Callable[[Any, Any, Recorded, Any], Job | None]] =
     Renewed: _renewed,
     Completed: _completed,
     Failed: _failed,
+    Snoozed: _snoozed,
     Dead: _dead,
     Released: _released,
     CancelRequested: _cancel_requested,

@@ -37,7 +37,7 @@ def request_from_mapping(mapping: Mapping[str, Any], *, now_us: int) -> JobReque
             if field in fields:
                 raise InvalidInput(key, shown(value), f"{field} to be given once")
             fields[field] = _READERS[field](key, value)
-            if field == "run_at":
+            if field in ("run_at", "expire_at"):
                 fields[field] = moment_of(when_us(fields[field], now_us=now_us, ahead=True, field=key))
     if "command" not in fields:
         raise InvalidInput("command", "null", "a line of text or a list of words")
@@ -97,6 +97,16 @@ def _read_time(key: str, value: Any) -> When:
     return value if isinstance(value, datetime | timedelta) or is_number(value) else _read_text(key, value)
 
 
+def _read_ends(key: str, value: Any) -> str | int | tuple[str | int, ...]:
+    if type(value) is int:
+        return value
+    return tuple(_read_end(key, each) for each in value) if isinstance(value, list) else _read_text(key, value)
+
+
+def _read_end(key: str, value: Any) -> str | int:
+    return value if type(value) is int else _read_text(key, value)
+
+
 def _read_flag(key: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise InvalidInput(key, shown_with_kind(value), "true or false")
@@ -128,5 +138,17 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "replace": _read_flag,
     "labels": lambda key, value: check_labels(value),
     "meta": lambda key, value: check_meta(value),
+    "ok_on": _read_ends,
+    "dead_on": _read_ends,
+    "snooze_on": _read_ends,
+    "retry_on": _read_ends,
+    "snooze": _read_duration,
+    "max_snoozes": _read_int,
+    "backoff": _read_text,
+    "backoff_max": _read_duration,
+    "expire_in": _read_duration,
+    "expire_at": _read_time,
+    "if_expired": _read_text,
+    "max_time": _read_duration,
 }
 """JSON key, and field of the request, -> the reader of its value; a key may be one of OTHER_NAMES too."""

@@ -4,9 +4,9 @@ It is checked, and filled in from the configuration, by `request`.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from ..display import shown
 from ..errors import InvalidInput
@@ -23,6 +23,13 @@ OTHER_NAMES: Final[Mapping[str, str]] = {
 """What else a field of a job that is asked for may be called, wherever one is -> its name."""
 
 
+Ends: TypeAlias = str | int | Sequence[str | int]
+"""What a list of ends may be in Python: an exit code, a text such as `1,64-68,timeout`, or several of these."""
+
+EITHER: Final = (("run_at", "delay"), ("expire_at", "expire_in"), ("backoff", "backoff_base"))
+"""Fields that say the same in two ways: whoever says one of them has not left the other to a default."""
+
+
 class JobRequest(NamedTuple):
     """What someone asked for; None leaves it to the configuration.
 
@@ -32,7 +39,8 @@ class JobRequest(NamedTuple):
     options. `inherit_env` names what of this process's environment the job takes along: a list of names, such a list
     as text, `all`, or `configured`, which is what the setting says; None is nothing, as is `none`. `merge` sends
     stderr to stdout. `paused`: it waits until it is resumed. `labels` are what the job is found by, `meta` is JSON that
-    is kept with it.
+    is kept with it. `ok_on`, `dead_on`, `snooze_on` and `retry_on` are exit codes, ranges of them, words (`signal`,
+    `timeout`, `lost`, `spawn`) and signals' names; `backoff` is `exp:2`, `fixed:30s` or `list:1s,10s,1m`.
     """
 
     command: Command
@@ -53,6 +61,18 @@ class JobRequest(NamedTuple):
     paused: bool = False
     labels: Mapping[str, str] | None = None
     meta: Mapping[str, Any] | None = None
+    ok_on: Ends | None = None
+    dead_on: Ends | None = None
+    snooze_on: Ends | None = None
+    retry_on: Ends | None = None
+    snooze: Duration | None = None
+    max_snoozes: int | None = None
+    backoff: str | None = None
+    backoff_max: Duration | None = None
+    expire_in: Duration | None = None
+    expire_at: When | None = None
+    if_expired: str | None = None
+    max_time: Duration | None = None
 
 
 if TYPE_CHECKING:

@@ -15,14 +15,17 @@ from msgspec.structs import replace
 from .. import hints
 from ..display import shown
 from ..errors import InvalidInput
-from ..events.types import NO_OPTIONS, Command, JobOptions, JobSpec
+from ..events.types import Command, JobOptions, JobSpec
 from ..system.interrupts import own
 from .argument_kinds import IN_UTF8, SLOTS, is_slots
 from .commands import EnqueueJob
+from .expiry import check_expiry
 from .inherited_env import DIGEST_BYTES, Inheritance
 from .job import JobState
+from .job_options import options_of
 from .job_request import JobRequest
 from .labels import check_labels, check_meta
+from .policy import base_of, check_policy
 from .settings import Settings, check_value
 from .shells import DEFAULT as DEFAULT_SHELL
 from .shells import check_shell
@@ -86,7 +89,9 @@ class Intake:
         command, asked = request.command, request[2:]
         kinds = tuple(map(type, request))
         if asked != self._asked or kinds != self._kinds or request.meta is not None:  # True equals 1, and is no number
-            self._like = EnqueueJob(self._fill(request), _options_of(request))
+            wall_us = self._now_us if self._wall_us is None else self._wall_us
+            options = options_of(request, now_us=self._now_us, wall_us=wall_us)
+            self._like = EnqueueJob(self._fill(request), options)
             self._asked, self._kinds = asked, kinds
         job_id = fresh_id if request.id is None else check_id(request.id)
         like = self._like
@@ -99,7 +104,8 @@ class Intake:
         run_at_us = _run_at_us(request, wall_us)
         timeout_s = settings.job_timeout_s if request.timeout is None else _plain_s("timeout", request.timeout)
         max_retries = settings.max_retries if request.max_retries is None else request.max_retries
-        base = settings.backoff_base if request.backoff_base is None else request.backoff_base
+        own_base = request.backoff_base if request.backoff is None else base_of(request)
+        base = settings.backoff_base if own_base is None else own_base
         _check_numbers(request.priority, max_retries, timeout_s, base)
         for name in ("replace", "merge", "paused"):
             if (flag := getattr(request, name)) is not False and flag is not True:
@@ -122,14 +128,6 @@ class Intake:
             None if run_at_us is None or self._wall_us is None else _due_us(run_at_us, self._now_us, wall_us),
             request.merge,
         )
-
-
-def _options_of(request: JobRequest) -> JobOptions | None:
-    """Return what a request asks for beside a spec, None where that is nothing."""
-    labels = None if request.labels is None else check_labels(request.labels) or None
-    meta = None if request.meta is None else check_meta(request.meta) or None
-    found = JobOptions(request.paused, labels, meta)
-    return None if found == NO_OPTIONS else found
 
 
 def check_spec(spec: JobSpec) -> None:
@@ -158,6 +156,10 @@ def check_options(options: JobOptions) -> None:
         check_labels({key: known_here(value) for key, value in options.labels.items()})
     if options.meta is not None:
         check_meta(options.meta)
+    if options.policy is not None:
+        check_policy(options.policy)
+    if options.expiry is not None:
+        check_expiry(options.expiry)
 
 
 def known_here(text: str) -> str:

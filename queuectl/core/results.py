@@ -212,7 +212,7 @@ class Run(NamedTuple):
     token: int
     worker: str
     started_at_us: int
-    state: Literal["running", "completed", "failed", "cancelled", "released"]
+    state: Literal["running", "completed", "failed", "snoozed", "cancelled", "released"]
     summary: str
     output_error: str | None = None
 

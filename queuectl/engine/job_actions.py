@@ -71,7 +71,8 @@ def edit(engine: Engine, job_id: str, changes: Mapping[str, Any], *, again: bool
 
         def orders(jobs: Sequence[Job]) -> list[JobOrder]:
             [job] = jobs
-            edited = edit_from(job.spec, changes, now_us=unit.now_us, wall_us=engine.clock.now_us())
+            wall_us = engine.clock.now_us()
+            edited = edit_from(job.spec, changes, now_us=unit.now_us, wall_us=wall_us, options=job.options)
             return [*([(job.number, RequeueJob())] if again else []), (job.number, EditJob(edited))]
 
         return unit.execute_on([job_id], orders)[1][-1]

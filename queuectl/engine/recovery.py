@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Final
 
+from ..core.commands import RecoverJob
 from ..core.job import Job
 from ..core.results import Recovered
 from ..liveness import lock_file
@@ -21,8 +22,9 @@ from ..queries import presence
 from ..store.store import Transaction
 from ..system.boot import awake_s
 from ..system.host import host, is_process
+from .decisions import JobOrder
 from .engine import Engine
-from .unit_of_work import token_of
+from .unit_of_work import Unit, token_of
 
 _PATIENCE_S: Final = 0.1
 """How long it is tried to kill what a worker left running; what is left then is met again the next time."""
@@ -52,6 +54,25 @@ def recover_jobs(engine: Engine, *, actor: str | None = None) -> Recovered:
     for worker in unseen:
         _record_gone(engine, worker, [], found, actor)
     return found
+
+
+def recover(unit: Unit, held: Sequence[Job], *, gone: bool = False, launched: int | None = None) -> list[Job]:
+    """Recover jobs whose lease has expired, or whose worker is `gone`; those that have moved on are left.
+
+    `launched` is the highest token for which the worker had come to start a command, where that is known.
+    """
+    policies = unit.retry_policies()
+    orders: list[JobOrder] = []
+    for job in held:
+        worker = job.lease.worker if job.lease else ""
+        row = workers.get(unit.txn, worker)
+        pid = None if row is None else row.pid
+        until_us = presence.get(unit.txn, worker).holds_until_us
+        token = token_of(job)
+        was_launched = launched is None or token <= launched
+        orders.append((job.number, RecoverJob(token, next(policies), gone, pid, was_launched, until_us)))
+    recovered, _ = unit.execute_each(orders)
+    return recovered
 
 
 def _look(engine: Engine) -> tuple[list[Job], list[str]]:
@@ -104,7 +125,7 @@ def _recover_expired(engine: Engine, expired: Sequence[Job], found: Recovered, a
     for worker, theirs in due.items():
         sighting = _living(engine, worker)
         with engine.unit(actor=actor, rings=True) as unit:
-            found.jobs.extend(unit.recover(theirs, launched=sighting.launched if sighting else None))
+            found.jobs.extend(recover(unit, theirs, launched=sighting.launched if sighting else None))
 
 
 def _living(engine: Engine, worker: str) -> Sighting | None:
@@ -130,7 +151,7 @@ def _record_gone(
     engine: Engine, worker: str, held: list[Job], found: Recovered, actor: str | None, *, launched: int | None = None
 ) -> None:
     with engine.unit(actor=actor, rings=bool(held)) as unit:
-        found.jobs.extend(unit.recover(held, gone=True, launched=launched))
+        found.jobs.extend(recover(unit, held, gone=True, launched=launched))
         if unit.end_worker(worker, "found gone"):
             found.workers.append(worker)
 

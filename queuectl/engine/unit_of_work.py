@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from .. import hints
-from ..core.commands import ClaimJob, EnqueueJob, JobCommand, RecoverJob, RenewLease, RetryPolicy, StartJob, TakeJob
+from ..core.commands import ClaimJob, EnqueueJob, ExpireJob, RenewLease, RetryPolicy, StartJob, TakeJob
 from ..core.decider import decide_config
-from ..core.job import Job
+from ..core.job import ENDED, Job
 from ..core.request import check_lease_s, check_worker
 from ..core.settings import Settings, from_environment
 from ..core.times import wall_time_us
@@ -34,7 +34,7 @@ from ..events.types import (
     Value,
     WorkerStopped,
 )
-from ..projections import config, environments, ids, jobs, queues, ready, workers
+from ..projections import config, environments, ids, jobs, queues, ready, timers, workers
 from ..projections.row_codec import check_all
 from ..projections.views import Views
 from ..store.event_reader import EventReader
@@ -57,6 +57,9 @@ _TRIES_LEFT: Final = tuple(range(49, -1, -1))
 """What came too late is decided again as often as this; at the last time nothing newer is waited for."""
 
 _NOTHING: Final = Appended([])
+
+EXPIRED_AT_ONCE: Final = 1_000
+"""How many jobs whose time is over are ended at once."""
 
 
 class Unit:
@@ -232,17 +235,20 @@ class Unit:
     def claim(self, worker: str, count: int, *, lease_s: float, queues: Sequence[str] | None = None) -> list[Job]:
         """Lease the next `count` jobs to a worker; those due by now are among them."""
         check_worker(worker)
-        return self._lease(ClaimJob(worker, self.lease_until_us(lease_s)), count, queues)
+        return self._lease(ClaimJob(worker, self.lease_until_us(lease_s), self.now_us), count, queues)
 
     def take(
         self, worker: str, count: int, *, lease_s: float, queues: Sequence[str] | None, host: str, pid: int
     ) -> list[Job]:
         """Lease the next `count` jobs to a worker and count an attempt of each, as claim() and start() would."""
         check_worker(worker)
-        return self._lease(TakeJob(worker, self.lease_until_us(lease_s), host, pid), count, queues)
+        return self._lease(TakeJob(worker, self.lease_until_us(lease_s), host, pid, self.now_us), count, queues)
 
-    def _lease(self, command: JobCommand, count: int, served: Sequence[str] | None) -> list[Job]:
-        """Lease the next jobs; where another was quicker, those after them. That there is none holds of newer state."""
+    def _lease(self, command: ClaimJob | TakeJob, count: int, served: Sequence[str] | None) -> list[Job]:
+        """Lease the next jobs; where another was quicker, those after them. That there is none holds of newer state.
+
+        Those whose time is over are met and ended on the way.
+        """
         leased: list[Job] = []
         tried: set[int] = set()
         for left in _TRIES_LEFT:
@@ -254,11 +260,22 @@ class Unit:
             if decided.refused:  # by the views it is ready
                 raise decided.refused[0][1]
             appended = self._append(decided.batch, whole=False)
-            leased += appended.jobs
+            found = [job for job in appended.jobs if job.lease is not None]
+            leased += found
             tried.update(numbers)
-            if not (left and (appended.lost or not leased) and (appended.lost or self._catch_up())):
+            if len(found) < len(appended.jobs):
+                self.expire()
+            elif not (left and (appended.lost or not leased) and (appended.lost or self._catch_up())):
                 break
+            command = replace(command, now_us=self.now_us)
         return leased
+
+    def expire(self) -> list[Job]:
+        """End waiting jobs whose time is over, some at once; returns them."""
+        self.views.flush()
+        numbers = list(islice(timers.over(self.txn, self.now_us), EXPIRED_AT_ONCE))
+        expired, _ = self.execute_each([(number, ExpireJob(self.now_us)) for number in numbers])
+        return [job for job in expired if job.state in ENDED]
 
     def lease_until_us(self, lease_s: float) -> int:
         """Return when a lease taken now ends; raises InvalidInput."""
@@ -279,24 +296,6 @@ class Unit:
     def start(self, jobs: Sequence[Job], *, host: str, pid: int) -> list[Job]:
         """Count an attempt of jobs just claimed."""
         return self.execute([(job.number, StartJob(token_of(job), host, pid)) for job in jobs])
-
-    def recover(self, held: Sequence[Job], *, gone: bool = False, launched: int | None = None) -> list[Job]:
-        """Recover jobs whose lease has expired, or whose worker is `gone`; those that have moved on are left.
-
-        `launched` is the highest token for which the worker had come to start a command, where that is known.
-        """
-        policies = self.retry_policies()
-        orders: list[JobOrder] = []
-        for job in held:
-            worker = job.lease.worker if job.lease else ""
-            row = workers.get(self.txn, worker)
-            pid = None if row is None else row.pid
-            until_us = presence.get(self.txn, worker).holds_until_us
-            token = token_of(job)
-            was_launched = launched is None or token <= launched
-            orders.append((job.number, RecoverJob(token, next(policies), gone, pid, was_launched, until_us)))
-        recovered, _ = self.execute_each(orders)
-        return recovered
 
     def keep_environments(self, kept: Mapping[bytes, Mapping[str, str | None]]) -> None:
         """Keep the environments that jobs about to be enqueued take along, each once and for good; raises StoreError.

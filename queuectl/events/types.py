@@ -7,10 +7,14 @@ Times are integer microseconds since the epoch, UTC; durations carry their unit 
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Final, TypeAlias, dataclass_transform
+from typing import Any, Final, TypeAlias
 
-from msgspec import Struct, field
+from msgspec import field
 from msgspec.structs import force_setattr
+
+from .frozen import Frozen as Frozen
+from .policy import Expiry as Expiry
+from .policy import Policy as Policy
 
 Command: TypeAlias = str | tuple[str, ...]
 """A shell line, or an argument vector that runs without a shell."""
@@ -37,11 +41,6 @@ ENVIRONMENT_STREAM: Final = "environment:"
 
 DEFAULT_QUEUE: Final = "default"
 DEFAULT_BACKOFF_BASE: Final = 2.0
-
-
-@dataclass_transform(frozen_default=True, field_specifiers=(field,))
-class Frozen(Struct, frozen=True, gc=False, omit_defaults=True):
-    """An immutable value: never part of a cycle, and packed without the fields that have their default."""
 
 
 class Failure(StrEnum):
@@ -101,7 +100,7 @@ class JobSpec(Frozen):
 
 
 class JobOptions(Frozen):
-    """What else was asked for of a job, where anything was; only an edit changes it.
+    """What else was asked for of a job, where anything was; only an edit changes it, and a requeue lifts its expiry.
 
     `paused`: it is not to run before it is resumed. `labels` are what it is found by; `meta` is JSON that is kept.
     """
@@ -109,6 +108,8 @@ class JobOptions(Frozen):
     paused: bool = field(default=False, name="psd")
     labels: Mapping[str, str] | None = field(default=None, name="lab")
     meta: Mapping[str, Any] | None = None
+    policy: Policy | None = field(default=None, name="pol")
+    expiry: Expiry | None = field(default=None, name="exp")
 
 
 NO_OPTIONS: Final = JobOptions()
@@ -152,15 +153,20 @@ class Renewed(Frozen):
 
 
 class Completed(Frozen):
-    """The command ended well; `output_error` says what kept the disk from taking all that it printed."""
+    """The command ended well; `output_error` says what kept the disk from taking all that it printed.
+
+    `ended_by` is what of the job's policy took its end for a good one; `return_code` is None where it had none.
+    """
 
     token: int = field(name="tok")
     attempt: int = field(name="n")
     duration_ms: int | None = field(default=None, name="ms")
-    return_code: int = field(default=0, name="rc")
+    return_code: int | None = field(default=0, name="rc")
     stdout: Output | None = field(default=None, name="out")
     stderr: Output | None = field(default=None, name="err")
     output_error: str | None = field(default=None, name="oerr")
+    signal: str | None = field(default=None, name="sig")
+    ended_by: str | None = field(default=None, name="by")
 
 
 class Failed(Frozen):
@@ -180,11 +186,35 @@ class Failed(Frozen):
     output_error: str | None = field(default=None, name="oerr")
 
 
+class Snoozed(Frozen):
+    """The run ended in a way after which the job tries again at `until_us`; no attempt was used up.
+
+    `failure` and `error` say how it ended, and `ended_by` what of the job's policy says that it is no failure.
+    """
+
+    token: int = field(name="tok")
+    attempt: int = field(name="n")
+    failure: str = field(name="why")
+    error: str = field(name="msg")
+    until_us: int = field(name="until")
+    ended_by: str = field(name="by")
+    return_code: int | None = field(default=None, name="rc")
+    signal: str | None = field(default=None, name="sig")
+    duration_ms: int | None = field(default=None, name="ms")
+    stdout: Output | None = field(default=None, name="out")
+    stderr: Output | None = field(default=None, name="err")
+    output_error: str | None = field(default=None, name="oerr")
+
+
 class Dead(Frozen):
-    """The job went to the dead letter queue; `failure` is how its last attempt failed."""
+    """The job went to the dead letter queue; `failure` is how its last attempt failed, or `expired` or `max_time`.
+
+    `ended_by` is what of the job's policy said that no other attempt follows.
+    """
 
     attempts: int = field(name="n")
     failure: str = field(name="why")
+    ended_by: str | None = field(default=None, name="by")
 
 
 class Released(Frozen):
@@ -201,7 +231,10 @@ class CancelRequested(Frozen):
 
 
 class Cancelled(Frozen):
-    """The job will not run, or its run was stopped on request; `token` is set in the second case."""
+    """The job will not run, or its run was stopped on request; `token` is set in the second case.
+
+    `ended_by` is `expired` where its time cancelled it, and None where somebody did.
+    """
 
     token: int | None = field(default=None, name="tok")
     attempt: int | None = field(default=None, name="n")
@@ -209,6 +242,7 @@ class Cancelled(Frozen):
     stdout: Output | None = field(default=None, name="out")
     stderr: Output | None = field(default=None, name="err")
     output_error: str | None = field(default=None, name="oerr")
+    ended_by: str | None = field(default=None, name="why")
 
 
 class Requeued(Frozen):
@@ -221,7 +255,8 @@ class Edited(Frozen):
     """What the job is to do was changed; a field that is None stayed as it was.
 
     No timeout is a `timeout_ms` of 0, no directory an empty one, no time to wait for a `run_at_us` of 0, no labels
-    and no meta an empty mapping, and an empty shell is the one there is by default. `options` never say `paused`.
+    and no meta an empty mapping, no policy and no expiry an empty one, and an empty shell is the one there is by
+    default. `options` never say `paused`.
     """
 
     command: Command | None = field(default=None, name="cmd")
@@ -318,6 +353,7 @@ JobEvent: TypeAlias = (
     | Renewed
     | Completed
     | Failed
+    | Snoozed
     | Dead
     | Released
     | CancelRequested

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ..core.progress import Progress
 from ..errors import StoreError, Unusable, WriteFailed
 from ..events.codec import decode_all
-from ..events.types import RETENTION_STREAM, Cancelled, Completed, Failed, Recorded, RetentionApplied
+from ..events.types import RETENTION_STREAM, Cancelled, Completed, Failed, Recorded, RetentionApplied, Snoozed
 from ..outputs import storage as outputs
 from ..projections.layout import stamp
 from ..projections.views import Views
@@ -120,7 +120,7 @@ def _printed(copied: Sequence[Recorded]) -> list[RunKey]:
     return [
         (each.stream, each.event.token)
         for each in copied
-        if isinstance(each.event, Completed | Failed | Cancelled)
+        if isinstance(each.event, Completed | Failed | Snoozed | Cancelled)
         and isinstance(each.stream, int)
         and each.event.token is not None
         and (each.event.stdout is not None or each.event.stderr is not None)

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from typing import Final
 
-from ..core.job import JobState, Wait
+from ..core.held import Wait
+from ..core.job import JobState
 from ..store.store import Row, Transaction
 from .row_codec import pack, read_row, scan, unpacker, write_row
 

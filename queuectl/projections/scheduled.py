@@ -6,7 +6,8 @@ After every time come the jobs that wait for something else, each kind in a plac
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from ..core.job import Job, Wait
+from ..core.held import Wait
+from ..core.job import Job
 from ..store.store import Row, Transaction, key_of
 from .row_codec import scan
 

@@ -43,6 +43,7 @@ from . import (
     removed,
     scheduled,
     tags,
+    timers,
     workers,
 )
 from .row_codec import write_many
@@ -263,11 +264,24 @@ def changes(moved: Moved, promoted_us: int) -> dict[str, Change]:
             was_tags, is_tags = tags.keys(was_options, key), tags.keys(options, key)
             found[tags.TABLE][0].extend(was_tags - is_tags)
             found[tags.TABLE][1].extend((each, b"") for each in is_tags - was_tags)
+        if (job is not None and job.options is not None) or (was is not None and was.options is not None):
+            _time(found[timers.TABLE], was, job, key)
     if moved.removed:
         found[removed.TABLE][1].extend(removed.row(job_id, number) for job_id, number in moved.removed.items())
     if moved.children:
         found[children.TABLE][1].extend(moved.children)
     return found
+
+
+def _time(timed: Change, was: Job | None, job: Job | None, number: bytes) -> None:
+    """Add what changes in `timers` when a job becomes what it is after."""
+    old = None if was is None else timers.key(was, number)
+    new = None if job is None else timers.key(job, number)
+    if old != new:
+        if old is not None:
+            timed[0].append(old)
+        if new is not None:
+            timed[1].append((new, b""))
 
 
 def recounted(moved: Moved) -> dict[counts.CountChange, int]:

@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager
 from itertools import chain, islice
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from ..core.job import ENDED, WAITING, Job, JobState, Wait, evolve
+from ..core.held import Wait
+from ..core.job import ENDED, WAITING, Job, JobState, evolve
 from ..core.job_filter import Filter, SortOrder
 from ..projections import counts, dead, ended, jobs, leases, marks, ready, scheduled, tags
 from ..store.event_reader import EventReader

@@ -7,7 +7,8 @@ from typing import Literal
 
 from .. import hints
 from ..core.due_times import DueTimes
-from ..core.job import Job, JobState, Wait
+from ..core.held import Wait
+from ..core.job import Job, JobState
 from ..core.results import ConfigValue, Run, Running, Status, Unserved, WorkerInfo
 from ..core.settings import KEYS, from_environment
 from ..errors import JobNotFound, Unusable
@@ -22,6 +23,7 @@ from ..events.types import (
     Failed,
     Recorded,
     Released,
+    Snoozed,
     Started,
     Stream,
 )
@@ -226,9 +228,11 @@ def runs_of(number: int, events: Iterable[Recorded]) -> list[Run]:
             claims[recorded.position] = recorded
         elif isinstance(event, Started):
             begun[event.token] = event.attempt, recorded
-        elif isinstance(event, Completed | Failed | Released | Cancelled) and event.token is not None:
+        elif isinstance(event, Completed | Failed | Snoozed | Released | Cancelled) and event.token is not None:
             ended[event.token] = recorded
-            if isinstance(event, Completed | Failed):  # one that ended counts, though nobody said that it started
+            if isinstance(
+                event, Completed | Failed | Snoozed
+            ):  # one that ended counts, though nobody said that it started
                 begun.setdefault(event.token, (event.attempt, claims[event.token]))
     return [_run(number, token, *start, ended.get(token)) for token, start in begun.items()]
 
@@ -321,14 +325,17 @@ def _run(number: int, token: int, attempt: int, begun: Recorded, end: Recorded |
 
 def _ending(
     end: Recorded | None,
-) -> tuple[Literal["running", "completed", "failed", "cancelled", "released"], str]:
+) -> tuple[Literal["running", "completed", "failed", "snoozed", "cancelled", "released"], str]:
     if end is None:
         return "running", "running"
     event = end.event
     if isinstance(event, Completed):
-        return "completed", "completed" + _took(event.duration_ms)
+        by = "" if event.ended_by is None else f" [{event.ended_by}]"
+        return "completed", "completed" + _took(event.duration_ms) + by
     if isinstance(event, Failed):
         return "failed", f"failed{_took(event.duration_ms)}: {event.error}"
+    if isinstance(event, Snoozed):
+        return "snoozed", f"snoozed{_took(event.duration_ms)} [{event.ended_by}]: {event.error}"
     if isinstance(event, Cancelled):
         return "cancelled", "cancelled" + _took(event.duration_ms)
     return "released", "given back"

@@ -4,12 +4,14 @@ from typing import Any
 
 from msgspec.structs import asdict
 
+from ..core.expiry import expiry_form
 from ..core.job import Job, JobState
+from ..core.policy import policy_form
 from ..core.results import Cause, Family, Kin, PausedQueue, Run, Status, Subscriber, WorkerInfo
 from ..core.shells import DEFAULT as DEFAULT_SHELL
 from ..core.times import time_json
 from ..events.codec import name_of
-from ..events.types import NO_OPTIONS, Edited, Enqueued, Event, JobSpec, Output, Recorded
+from ..events.types import NO_OPTIONS, Edited, Enqueued, Event, Expiry, JobSpec, Output, Policy, Recorded
 
 _KEYS = {"failure": "reason", "why": "cause"}
 """A field of an event -> its key in JSON, where that is not the field's name without its unit."""
@@ -35,6 +37,10 @@ def job_json(job: Job) -> dict[str, Any]:
         "paused": job.is_paused,
         "labels": dict(job.labels),
         "meta": dict(job.meta),
+        "policy": None if job.policy is None else policy_form(job.policy),
+        **_time_json(job.expiry),
+        "snoozes": job.snoozes,
+        "ended_by": job.ended_by,
         "shell": (spec.shell or DEFAULT_SHELL) if isinstance(spec.command, str) else None,
         "inherited_env": None if spec.inherited is None else spec.inherited.hex(),
         "created_at": time_json(job.created_at_us),
@@ -49,6 +55,15 @@ def job_json(job: Job) -> dict[str, Any]:
         "duration_ms": last.duration_ms if last else None,
         "last_error": last.error if last else None,
         "version": job.version,
+    }
+
+
+def _time_json(expiry: Expiry | None) -> dict[str, Any]:
+    said = {} if expiry is None else expiry_form(expiry)
+    return {
+        "expires_at": said.get("expire_at"),
+        "if_expired": said.get("if_expired"),
+        "max_time_s": said.get("max_time"),
     }
 
 
@@ -205,7 +220,11 @@ def _counts(counts: dict[JobState, int]) -> dict[str, int]:
 def _plain(name: str, value: Any) -> Any:
     if isinstance(value, Output):
         return {"size": value.size_bytes, "sha256": value.sha256.hex()}
-    if name.endswith("_at_us"):
+    if isinstance(value, Policy):
+        return policy_form(value)
+    if isinstance(value, Expiry):
+        return expiry_form(value)
+    if name.endswith("_at_us") or name == "until_us":
         return time_json(value)
     if isinstance(value, bytes):
         return value.hex()

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from ..core.due_times import DueTimes
-from ..core.job import WAITING, Job, JobState, Wait
+from ..core.held import Wait
+from ..core.job import WAITING, Job, JobState
 from ..core.results import PausedQueue
 from ..core.times import wall_time_us
 from ..events.types import Enqueued, Paused, Recorded

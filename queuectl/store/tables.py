@@ -54,6 +54,7 @@ VIEW_TABLES: Final = (  # what else a new view needs is said at VIEWS_VERSION (`
     "environments",
     "named",
     "tags",
+    "timers",
 )
 """Tables computed from the log: there are two of each, `name.a` and `name.b`."""
 

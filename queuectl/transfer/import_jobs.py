@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 
 from .. import hints
 from ..core.commands import EnqueueJob
-from ..core.job import NOT_KNOWN, JobState
+from ..core.held import NOT_KNOWN
+from ..core.job import JobState
 from ..core.progress import OpenProgress
 from ..core.request import specify
 from ..core.settings import Settings

@@ -26,6 +26,7 @@ from typing import Final
 
 from ..core.job import Job
 from ..core.results import Captured, Result
+from ..core.run_end import attempt_ms
 from ..outputs.frames import STDERR, STDOUT, OutputStream
 from .arrivals import interleave
 from .capture import Capture
@@ -226,7 +227,8 @@ class Attempt:
         self.unread = self.process.close(but=self._flowing)
         captured = Captured() if self._capture is None else self._capture.finish()
         left = () if self._processes is None else self._processes.left
-        verdict = judge(self._status, self._stop, spec=self.job.spec, stderr_tail=captured.stderr_tail, left=left)
+        job, tail = self.job, captured.stderr_tail
+        verdict = judge(self._status, self._stop, spec=job.spec, stderr_tail=tail, left=left, limit_ms=attempt_ms(job))
         # A slot may have started it within the look that sees it ended, and that began before.
         stood_s = self._stood_s + (self._ended_at - self._frozen_at if self.is_frozen else 0.0)
         duration_ms = round(max(0.0, self._ended_at - self._started_at - stood_s) * 1000)
@@ -260,7 +262,7 @@ class Attempt:
             self.processes.ask()
 
     def _timeout_at(self) -> float:
-        timeout_ms = self.job.spec.timeout_ms  # an edit may change it while the command runs
+        timeout_ms = attempt_ms(self.job)  # an edit may change it while the command runs
         if not timeout_ms or self.is_frozen or self._stop is not None or self._status is not None:
             return NEVER
         return self._started_at + self._stood_s + timeout_ms / 1000

@@ -43,6 +43,11 @@ def recovered(job: Job) -> str:
     return f"{job.id}: taken back, {job.state}" + (f": {job.last.error}" if job.last and has_failed else "")
 
 
+def expired(job: Job) -> str:
+    """Return the line that a job which waited has ended, since its time was over."""
+    return f"{job.id}: {job.state}, {job.ended_by}: no attempt may start any more"
+
+
 def guardian_gone() -> str:
     """Return the line that nobody would end the commands if this worker were killed now."""
     return "the guardian of this worker is gone; starting another"
@@ -110,15 +115,20 @@ def ended(result: Result, job: Job) -> str:
     """Return what the line of a job says whose run ended: how it did, and what became of the job."""
     took = "" if result.duration_ms is None else f" in {result.duration_ms / 1000:.2f} s"
     if job.state is JobState.COMPLETED:
-        return f"completed{took}" + (_BACKGROUND if result.leaves_processes else "")
+        by = "" if job.ended_by is None else f" [{job.ended_by}]"
+        return f"completed{took}{by}" + (_BACKGROUND if result.leaves_processes else "")
     if job.state is JobState.CANCELLED:
         return "cancelled" + (f"; {result.error}" if result.error else "")
+    if job.state is JobState.PENDING and result.kind == "failed":
+        then_s = max(0.0, (job.due_us - job.updated_at_us) / 1_000_000)
+        return f"snoozed{took} [{job.ended_by}], again in {then_s:.3g} s, no attempt used up: {result.error}"
     if job.state is JobState.PENDING:
         return "given back, no attempt used up"
     failed = f"attempt {result.job.attempts} of {job.spec.max_retries + 1} failed{took}"
     then = f"next attempt in {max(0.0, (job.due_us - job.updated_at_us) / 1_000_000):.3g} s"
     if job.state is JobState.DEAD:
-        then = f"dead ({hints.show_dead(job.id)})"
+        by = "" if job.ended_by is None else f" [{job.ended_by}]"
+        then = f"dead{by} ({hints.show_dead(job.id)})"
     # The error stands last: it ends in what the command said, and nobody could tell what goes on after it.
     return f"{failed}, {then}: {result.error}"
 

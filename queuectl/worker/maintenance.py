@@ -1,7 +1,7 @@
 """What a worker does from time to time beside its jobs.
 
-It recovers jobs of workers that are gone, lets old events go, has snapshots made, replaces its guardian, and tells
-the service manager how it is. Knows nothing of slots and commands.
+It recovers jobs of workers that are gone, ends those whose time is over, lets old events go, has snapshots made,
+replaces its guardian, and tells the service manager how it is. Knows nothing of slots and commands.
 """
 
 import time
@@ -103,6 +103,7 @@ class Maintenance:
         try:
             with self._lock.writing():
                 recovered = self._leases.recover()
+                expired = self._leases.expire()
         except OSError as error:
             if error.errno not in NO_DESCRIPTORS:
                 raise
@@ -111,6 +112,8 @@ class Maintenance:
             self._say(log_lines.found_gone(worker))
         for job in recovered.jobs:
             self._say(log_lines.recovered(job))
+        for job in expired:
+            self._say(log_lines.expired(job))
         self._snapshots.step(now)
         return bool(recovered.jobs)
 

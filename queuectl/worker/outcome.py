@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
 from .. import hints
-from ..core.job import NOT_KNOWN, TIMED_OUT
+from ..core.held import NOT_KNOWN, TIMED_OUT
 from ..core.results import Result
 from ..events.types import Failure, JobSpec
 from .process import UNKNOWN, signal_name
@@ -40,13 +40,20 @@ class Verdict(NamedTuple):
 
 
 def judge(
-    status: int | None, stop: Stop | None, *, spec: JobSpec, stderr_tail: str | None, left: Collection[int] = ()
+    status: int | None,
+    stop: Stop | None,
+    *,
+    spec: JobSpec,
+    stderr_tail: str | None,
+    left: Collection[int] = (),
+    limit_ms: int | None = None,
 ) -> Verdict:
     """Judge a run by its exit status (minus the number of the signal that killed it) and why it was stopped.
 
-    The status is None where it could not be ended; `left` are the ids of processes that could not be.
+    The status is None where it could not be ended; `left` are the ids of processes that could not be. `limit_ms` is
+    how long it was allowed, where that was less than the job's timeout.
     """
-    verdict = _judge(status, stop, spec=spec, stderr_tail=stderr_tail)
+    verdict = _judge(status, stop, spec=spec, stderr_tail=stderr_tail, limit_ms=limit_ms)
     if not left:
         return verdict
     which = f"process {min(left)}" if len(left) == 1 else f"{len(left)} processes ({', '.join(map(str, left))})"
@@ -54,12 +61,14 @@ def judge(
     return verdict._replace(error=told if verdict.error is None else f"{verdict.error}; {told}")
 
 
-def _judge(status: int | None, stop: Stop | None, *, spec: JobSpec, stderr_tail: str | None) -> Verdict:
+def _judge(
+    status: int | None, stop: Stop | None, *, spec: JobSpec, stderr_tail: str | None, limit_ms: int | None
+) -> Verdict:
     return_code = status if status is not None and 0 <= status < UNKNOWN else None
     signal = signal_name(-status) if status is not None and status < 0 else None
     if stop is Stop.TIMEOUT:
         # Behind a TERM the last line is mostly the shell saying "Terminated": not worth repeating.
-        return Verdict("failed", return_code, signal, Failure.TIMEOUT, _timed_out(spec))
+        return Verdict("failed", return_code, signal, Failure.TIMEOUT, _timed_out(spec, limit_ms))
     if stop is Stop.CANCELLED:
         return Verdict("cancelled", return_code, signal)
     if stop is Stop.FROZEN:
@@ -92,7 +101,9 @@ def spared(result: Result, *, now: float, interrupted_at: float) -> Result:
     return Result(result.job, "released", error="it was being started when its worker was interrupted")
 
 
-def _timed_out(spec: JobSpec) -> str:
+def _timed_out(spec: JobSpec, limit_ms: int | None) -> str:
+    if limit_ms is not None and limit_ms != spec.timeout_ms:
+        return f"{TIMED_OUT}{limit_ms / 1000:g} s, all that was left of its max_time"
     told = f"{TIMED_OUT}{(spec.timeout_ms or 0) / 1000:g} s"
     if not spec.timeout_is_default:
         return told

@@ -11,7 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from queuectl import Captured, InvalidInput, Job, JobNotFound, JobRequest, Queue, Result, Running, StaleLease
-from queuectl.core.job import Outcome
+from queuectl.core.held import Outcome
+from queuectl.engine.recovery import recover
 from queuectl.events.types import Cancelled, Claimed, Failed, Output, Released, Renewed, Started
 from queuectl.outputs.frames import encode_frame
 from tests.clocks import START_US, FakeClock
@@ -428,8 +429,8 @@ def test_who_takes_a_job_back_is_told_of_a_worker_that_came_back(queue: Queue, c
     clock.advance(31)
     exchange(queue, hold=True)
     with queue._engine.unit() as unit:
-        assert unit.recover([job]) == []
-        assert len(unit.recover([job], gone=True)) == 1
+        assert recover(unit, [job]) == []
+        assert len(recover(unit, [job], gone=True)) == 1
 
 
 def test_an_exchange_promotes(queue: Queue, clock: FakeClock) -> None:

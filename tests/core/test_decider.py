@@ -10,6 +10,7 @@ from queuectl.core.commands import (
     ConfirmCancel,
     EditJob,
     EnqueueJob,
+    ExpireJob,
     FailJob,
     JobCommand,
     PauseJob,
@@ -54,9 +55,10 @@ EXPIRED = RetryPolicy(now_us=at(30))
 # -- the matrix: every command in every situation ------------------------------------------------
 
 COMMANDS: dict[str, JobCommand] = {
-    "Claim": ClaimJob("w2", at(60)),
+    "Claim": ClaimJob("w2", at(60), at(3)),
     "Start": StartJob(2, "host", 10),
-    "Take": TakeJob("w2", at(60), "host", 10),
+    "Take": TakeJob("w2", at(60), "host", 10, at(3)),
+    "Expire": ExpireJob(at(3)),
     "Renew": RenewLease(2, at(60)),
     "Complete": CompleteJob(2),
     "Fail": FAIL,
@@ -75,6 +77,7 @@ MATRIX = """
 Claim     unknown  Claimed    wrong            wrong            wrong      Claimed    wrong      wrong     wrong
 Start     unknown  stale      Started          stale            stale      stale      stale      stale     stale
 Take      unknown  taken      wrong            wrong            wrong      taken      wrong      wrong     wrong
+Expire    unknown  nothing    nothing          nothing          nothing    nothing    nothing    nothing   nothing
 Renew     unknown  stale      Renewed          Renewed          Renewed    stale      stale      stale     stale
 Complete  unknown  stale      Completed        Completed        Completed  stale      stale      stale     stale
 Fail      unknown  stale      Failed           Failed           Cancelled  stale      stale      stale     stale
@@ -92,6 +95,7 @@ Resume    unknown  nothing    nothing          nothing          nothing    nothi
 Claim     wrong      wrong
 Start     stale      Started
 Take      wrong      wrong
+Expire    nothing    nothing
 Renew     stale      Renewed
 Complete  stale      Completed
 Fail      stale      Failed

@@ -10,12 +10,16 @@ from msgspec.structs import replace
 
 from queuectl.core.edit import FIELDS, edit_from, form_of
 from queuectl.core.edited import edited, edited_options
+from queuectl.core.policy import check_ends
 from queuectl.errors import InvalidInput
-from queuectl.events.types import Edited, JobOptions, JobSpec
+from queuectl.events.types import NO_OPTIONS, Edited, Expiry, JobOptions, JobSpec, Policy
 from tests.property.strategies import brief
 
 NOW_US = 1_767_225_600_000_000
 FULL = JobSpec("a", ("rsync", "x"), "mail", -3, 5, 1_500, 1.5, "/srv", {"A": "b"}, NOW_US)
+
+POLICY = Policy(ok_on="2", snooze_on="75", snooze_ms=5, waits_ms=(1, 2))
+RULED = JobOptions(policy=POLICY, expiry=Expiry(NOW_US + 9))
 
 values: Mapping[str, st.SearchStrategy[Any]] = {
     "command": st.sampled_from(["true", ["a", "b c"], "é"]),
@@ -27,11 +31,24 @@ values: Mapping[str, st.SearchStrategy[Any]] = {
     "cwd": st.none() | st.sampled_from(["/", "/srv"]),
     "env": st.none() | st.dictionaries(st.sampled_from("AB"), st.text("xy", max_size=2), max_size=2),
     "run_at": st.none() | st.sampled_from(["in 2h", "2026-05-01T00:00:00Z"]),
+    "ok_on": st.none() | st.sampled_from([1, "1,3", [3, "1"]]),
+    "dead_on": st.none() | st.sampled_from(["65", "64-68,spawn,SIGKILL"]),
+    "snooze_on": st.none() | st.sampled_from(["75"]),
+    "backoff_max": st.none() | st.integers(0, 5),
+    "expire_at": st.none() | st.sampled_from(["2026-05-01T00:00:00Z", "in 2h"]),
+    "max_time": st.none() | st.integers(1, 5),
 }
 changes = st.fixed_dictionaries({}, optional=dict(values))
 specs = st.sampled_from(
     [FULL, JobSpec("a", "true"), JobSpec("a", "true", timeout_ms=1, timeout_is_default=True, shell="bash -e")]
 )
+options = st.sampled_from([NO_OPTIONS, RULED, JobOptions(paused=True)])
+
+
+def both_after(spec: JobSpec, options: JobOptions, wanted: dict[str, Any]) -> tuple[JobSpec, JobOptions]:
+    """Return spec and options after an edit."""
+    edit = edit_from(spec, wanted, now_us=NOW_US, options=options)
+    return edited(spec, edit), edited_options(options, edit) or NO_OPTIONS
 
 
 def test_the_shell_of_a_command_line_is_changed() -> None:
@@ -46,29 +63,37 @@ def test_the_shell_of_a_command_line_is_changed() -> None:
 
 
 @brief
-@given(specs, changes)
-def test_an_edit_changes_what_was_named_and_no_more(spec: JobSpec, wanted: dict[str, Any]) -> None:
+@given(specs, options, changes)
+def test_an_edit_changes_what_was_named_and_no_more(spec: JobSpec, options: JobOptions, wanted: dict[str, Any]) -> None:
     """What is not named stays as it is; the form shows what is named, and asking again changes nothing."""
-    after = edited(spec, edit_from(spec, wanted, now_us=NOW_US))
-    before_form, form = (form_of(each, each.run_at_us or 0) for each in (spec, after))
+    after, options_after = both_after(spec, options, wanted)
+    before_form, form = form_of(spec, spec.run_at_us or 0, options), form_of(after, after.run_at_us or 0, options_after)
     for key in FIELDS:
         if key == "shell" and type(spec.command) is not type(after.command):
             assert (form[key] is None) is isinstance(after.command, tuple)  # a list of words has none
+        elif key == "backoff" and "backoff_base" in wanted:
+            assert key not in form  # either says how long retries wait
+        elif key in ("snooze", "max_snoozes") and wanted.get("snooze_on", "") is None:
+            assert key not in form  # nothing is snoozed any more
+        elif key == "if_expired" and "expire_at" in wanted:
+            assert (key in form) == ("expire_at" in form)  # it is said of a job that expires
         elif key not in wanted:
-            assert form[key] == before_form[key]
+            assert form.get(key) == before_form.get(key)
         elif wanted[key] is None:
-            assert form[key] in (None, 0, {}, "/bin/sh")
+            assert form.get(key) in (None, 0, {}, "/bin/sh")
+        elif key in ("ok_on", "dead_on", "snooze_on"):
+            assert form[key] == check_ends(key, wanted[key])
         elif not isinstance(wanted[key], str) or key in ("command", "queue", "cwd", "shell"):
             assert form[key] == wanted[key]
-    assert edited(after, edit_from(after, wanted, now_us=NOW_US)) == after
+    assert both_after(after, options_after, wanted) == (after, options_after)
 
 
 @brief
-@given(specs)
-def test_a_form_that_is_left_as_it_is_changes_nothing(spec: JobSpec) -> None:
+@given(specs, options)
+def test_a_form_that_is_left_as_it_is_changes_nothing(spec: JobSpec, options: JobOptions) -> None:
     """The form of a job, taken as changes, is an edit that leaves it as it is; what it names is said from then on."""
-    form = form_of(spec, spec.run_at_us or 0)
-    assert edited(spec, edit_from(spec, form, now_us=NOW_US)) == replace(spec, timeout_is_default=False)
+    form = form_of(spec, spec.run_at_us or 0, options)
+    assert both_after(spec, options, form) == (replace(spec, timeout_is_default=False), options)
 
 
 def test_nothing_named_is_no_edit() -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from queuectl.core.job import TRANSITIONS, Job, JobState, Lease, Outcome, evolve
+from queuectl.core.held import Lease, Outcome
+from queuectl.core.job import TRANSITIONS, Job, JobState, evolve
 from queuectl.errors import IllegalTransition
 from queuectl.events.types import (
     Cancelled,

@@ -16,11 +16,13 @@ from queuectl.events.types import (
     Edited,
     Enqueued,
     EnvironmentKept,
+    Expiry,
     Failed,
     JobOptions,
     JobSpec,
     Output,
     Paused,
+    Policy,
     Recorded,
     Released,
     Removed,
@@ -28,6 +30,7 @@ from queuectl.events.types import (
     Requeued,
     Resumed,
     RetentionApplied,
+    Snoozed,
     Started,
     WorkerStarted,
     WorkerStopped,
@@ -52,6 +55,7 @@ FULL_SPEC = JobSpec(
 )
 LABELS = {"team": "größe", "a/b.c": ""}
 META = {"build": 7, "of": [None, True, 1.5, {"é": "\0"}]}
+FULL_POLICY = Policy("1-3", "64-78,lost", "75", "signal,SIGTERM", 30_000, 7, (1_000, 10_000), 60_000)
 
 CASES: dict[str, Recorded] = {
     "enqueued": Recorded(1, AT_US, 1, 0, "ann@host", Enqueued(JobSpec("job1", "echo hi"))),
@@ -234,5 +238,63 @@ CASES: dict[str, Recorded] = {
     "paused": Recorded(3, AT_US, 1, 1, "ann@host", Paused(), "the disk is full"),
     "paused-full": Recorded(3, AT_US, "queue:mail", 0, "ann@host", Paused(AT_US + 60_000_000), "an upgrade"),
     "resumed": Recorded(4, AT_US, 1, 3, "ann@host", Resumed()),
+    "enqueued-full-policy": Recorded(
+        300,
+        AT_US,
+        300,
+        70,
+        "ann@host",
+        Enqueued(
+            replace(
+                FULL_SPEC,
+                timeout_is_default=True,
+                shell="bash",
+                inherited=bytes(range(16)),
+                due_us=AT_US + 9,
+                merge=True,
+            ),
+            JobOptions(True, LABELS, META, FULL_POLICY, Expiry(AT_US + 5, AT_US + 6, True, 3_600_000)),
+        ),
+    ),
+    "enqueued-policy": Recorded(
+        1, AT_US, 1, 0, "ann@host", Enqueued(JobSpec("job1", "true"), JobOptions(policy=Policy(dead_on="65")))
+    ),
+    "edited-full-policy": Recorded(
+        16,
+        AT_US,
+        1,
+        8,
+        "ann@host",
+        Edited(
+            *(("rsync",), "mail", -5, 0, 30_000, 1.5, "/srv", {"LANG": "C"}, AT_US + 1, "bash", AT_US + 9),
+            options=JobOptions(policy=Policy(ok_on="1"), expiry=Expiry(max_time_ms=1)),
+        ),
+    ),
+    "edited-policy-emptied": Recorded(
+        16, AT_US, 1, 8, "ann@host", Edited(options=JobOptions(policy=Policy(), expiry=Expiry()))
+    ),
+    "completed-full-ruled": Recorded(
+        5, AT_US, 1, 4, "host-12-abcd", Completed(2, 1, 1234, 1, OUT, ERR, NO_ROOM, "SIGTERM", "ok_on 1")
+    ),
+    "completed-ruled": Recorded(
+        5, AT_US, 1, 4, "host-12-abcd", Completed(2, 1, 1234, None, signal="SIGTERM", ended_by="ok_on timeout")
+    ),
+    "snoozed": Recorded(
+        5, AT_US, 1, 4, "host-12-abcd", Snoozed(2, 1, "exit_code", "exit code 75", AT_US + 9, "snooze_on 75")
+    ),
+    "snoozed-full": Recorded(
+        5,
+        AT_US,
+        1,
+        4,
+        "host-12-abcd",
+        Snoozed(2, 1, "signal", "killed", AT_US + 9, "snooze_on signal", 75, "SIGTERM", 99, OUT, ERR, NO_ROOM),
+    ),
+    "dead-full": Recorded(6, AT_US, 1, 5, "host-12-abcd", Dead(1, "exit_code", "dead_on 64-78")),
+    "dead-expired": Recorded(6, AT_US, 1, 5, "host-12-abcd", Dead(0, "expired")),
+    "cancelled-full-expired": Recorded(
+        5, AT_US, 1, 4, "host-12-abcd", Cancelled(2, 1, 800, OUT, ERR, NO_ROOM, "expired")
+    ),
+    "cancelled-expired": Recorded(2, AT_US, 1, 1, "host-12-abcd", Cancelled(ended_by="expired")),
 }
 """Name, which begins with the event's stored name, -> the event."""

@@ -24,6 +24,7 @@ from queuectl.events.types import (
     Released,
     Removed,
     RetentionApplied,
+    Snoozed,
 )
 from tests.clocks import FakeClock
 from tests.nodes import check_alike, killed_while_adopting
@@ -92,6 +93,10 @@ class Nodes:
         options["labels"] = {"retries": str(options["max_retries"])} if options["priority"] else None
         if self.random.random() < 0.3:
             options["inherit_env"] = self.random.sample(sorted(ENVIRONMENT), self.random.randrange(3))
+        if self.random.random() < 0.4:
+            options |= {"ok_on": 1, "dead_on": "2,lost", "snooze_on": 3, "snooze": 1, "max_snoozes": 2}
+        if self.random.random() < 0.3:
+            options |= {"expire_in": self.random.randrange(20), "if_expired": self.random.choice(["dead", "cancel"])}
         self.queues[n].enqueue("true", id=self.job_id() if self.random.random() < 0.8 else None, **options)
 
     def enqueue_many(self, n: int) -> None:
@@ -155,7 +160,8 @@ class Nodes:
         held, results = self.held[n], []
         for job in self.random.sample(held, min(len(held), self.random.randrange(3))):
             kind = self.random.choice(["completed", "failed", "released", "cancelled"])
-            results.append(Result(job, kind, 0 if kind == "completed" else 1, output=PRINTED))
+            code = 0 if kind == "completed" else self.random.randrange(1, 5)
+            results.append(Result(job, kind, code, output=PRINTED))
             held.remove(job)
         options: dict[str, Any] = {"hold": self.random.random() < 0.3, "want": self.random.randrange(4), "lease_s": 10}
         done = self.queues[n].worker(f"w{n}").exchange(results, held=held, **options)
@@ -182,6 +188,9 @@ class Nodes:
 
     def stop(self, n: int) -> None:
         self.queues[n].worker(f"w{self.random.randrange(2)}").stop()
+
+    def expire(self, n: int) -> None:
+        self.queues[n].worker(f"w{n}").expire()
 
     def recover(self, n: int) -> None:
         self.queues[n].worker(f"w{n}").recover()
@@ -242,7 +251,7 @@ class Nodes:
                 lives[event.spec.id] = stream
             elif isinstance(event, Removed):
                 removals[stream] = position
-            elif isinstance(event, Completed | Failed | Released | Cancelled) and event.token:
+            elif isinstance(event, Completed | Failed | Snoozed | Released | Cancelled) and event.token:
                 assert holds.pop(stream) == event.token
         assert sorted(self.claimed) == claims
         if not any(isinstance(event, RetentionApplied) for _, _, event in whole):
@@ -276,6 +285,7 @@ VERBS: list[Callable[[Nodes, int], None]] = [
         Nodes.come,
         Nodes.leave,
         Nodes.stop,
+        Nodes.expire,
         Nodes.recover,
         Nodes.follow,
         Nodes.be_killed,

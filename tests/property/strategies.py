@@ -13,6 +13,7 @@ from queuectl.core.commands import (
     ConfirmCancel,
     EditJob,
     EnqueueJob,
+    ExpireJob,
     FailJob,
     JobCommand,
     RecoverJob,
@@ -36,12 +37,14 @@ from queuectl.events.types import (
     Enqueued,
     EnvironmentKept,
     Event,
+    Expiry,
     Failed,
     Failure,
     JobOptions,
     JobSpec,
     Output,
     Paused,
+    Policy,
     Recorded,
     Released,
     Removed,
@@ -49,6 +52,7 @@ from queuectl.events.types import (
     Requeued,
     Resumed,
     RetentionApplied,
+    Snoozed,
     Started,
     WorkerStarted,
     WorkerStopped,
@@ -71,6 +75,15 @@ outputs = st.none() | st.builds(Output, counts, st.binary(min_size=32, max_size=
 commands_to_run = texts | st.lists(texts, min_size=1, max_size=5).map(tuple)
 states = st.sampled_from([state.value for state in JobState])
 
+policies_kept = st.none() | st.builds(
+    Policy,
+    *(st.none() | texts for _ in range(4)),
+    maybe_counts,
+    maybe_counts,
+    st.none() | st.lists(counts, max_size=3).map(tuple),
+    maybe_counts,
+)
+expiries = st.none() | st.builds(Expiry, st.none() | times, st.none() | times, st.booleans(), maybe_counts)
 metas = st.dictionaries(
     texts,
     st.recursive(
@@ -80,7 +93,14 @@ metas = st.dictionaries(
     ),
     max_size=4,
 )
-options = st.builds(JobOptions, st.booleans(), st.none() | st.dictionaries(texts, texts, max_size=4), st.none() | metas)
+options = st.builds(
+    JobOptions,
+    st.booleans(),
+    st.none() | st.dictionaries(texts, texts, max_size=4),
+    st.none() | metas,
+    policies_kept,
+    expiries,
+)
 few_metas = st.sampled_from([None, {}, {"a": [1, None]}])
 few_labels = st.sampled_from([None, {}, {"team": "a"}, {"team": "b", "urgent": ""}, {"urgent": "yes"}])
 
@@ -111,7 +131,11 @@ EVENTS: dict[type[Any], st.SearchStrategy[Any]] = {
     Claimed: st.builds(Claimed, texts, times),
     Started: st.builds(Started, positions, counts, texts, counts),
     Renewed: st.builds(Renewed, positions, times),
-    Completed: st.builds(Completed, positions, counts, maybe_counts, signed, outputs, outputs, st.none() | texts),
+    Completed: st.builds(
+        Completed,
+        *(positions, counts, maybe_counts, st.none() | signed, outputs, outputs),
+        *(st.none() | texts for _ in range(3)),
+    ),
     Failed: st.builds(
         Failed,
         positions,
@@ -127,11 +151,17 @@ EVENTS: dict[type[Any], st.SearchStrategy[Any]] = {
         st.none() | texts,
         st.none() | texts,
     ),
-    Dead: st.builds(Dead, counts, texts),
+    Snoozed: st.builds(
+        Snoozed,
+        *(positions, counts, texts, texts, times, texts, st.none() | signed, st.none() | texts, maybe_counts),
+        *(outputs, outputs, st.none() | texts),
+    ),
+    Dead: st.builds(Dead, counts, texts, st.none() | texts),
     Released: st.builds(Released, positions, texts),
     CancelRequested: st.builds(CancelRequested, positions),
     Cancelled: st.builds(
-        Cancelled, st.none() | positions, maybe_counts, maybe_counts, outputs, outputs, st.none() | texts
+        Cancelled,
+        *(st.none() | positions, maybe_counts, maybe_counts, outputs, outputs, st.none() | texts, st.none() | texts),
     ),
     Requeued: st.builds(Requeued, counts),
     Edited: st.builds(
@@ -184,6 +214,17 @@ policies = st.builds(
     st.floats(0, 1, exclude_max=True),
 )
 bases = st.floats(0, 1e300)
+rules = st.builds(
+    Policy,
+    ok_on=st.none() | st.just("1-9,timeout"),
+    dead_on=st.none() | st.just("5-65,spawn"),
+    snooze_on=st.just("60-99,lost"),
+    retry_on=st.none() | st.just("100-255,signal"),
+    max_snoozes=st.none() | st.integers(0, 2),
+    snooze_ms=st.none() | st.integers(0, 5_000),
+    waits_ms=st.none() | st.just((1_000, 3_000)),
+    wait_max_ms=st.none() | st.integers(0, 5_000),
+)
 small_specs = st.builds(
     JobSpec,
     id=st.just("job1"),
@@ -211,16 +252,32 @@ edits = st.builds(
     run_at_us=st.none() | moments,
     shell=st.none() | st.sampled_from(["", "bash"]),
     due_us=st.none() | moments,
-    options=st.none() | st.builds(JobOptions, st.just(False), few_labels, few_metas),
+    options=st.none()
+    | st.builds(
+        JobOptions,
+        st.just(False),
+        few_labels,
+        few_metas,
+        st.none() | st.just(Policy()) | rules,
+        st.none() | st.just(Expiry()) | st.builds(Expiry, moments, cancels=st.booleans()),
+    ),
 )
 
-few_options = st.none() | st.builds(JobOptions, st.just(False), few_labels.filter(bool) | st.none(), few_metas)
-enqueues = st.builds(EnqueueJob, small_specs, few_options)
+small_options = st.builds(
+    JobOptions,
+    st.booleans(),
+    few_labels.filter(bool) | st.none(),
+    few_metas,
+    st.none() | rules,
+    st.none() | st.builds(Expiry, moments, cancels=st.booleans(), max_time_ms=st.none() | st.integers(1, 5_000)),
+)
+enqueues = st.builds(EnqueueJob, small_specs, st.none() | small_options)
 commands: st.SearchStrategy[JobCommand] = st.one_of(
     enqueues,
-    st.builds(ClaimJob, short, moments),
+    st.builds(ClaimJob, short, moments, moments),
     st.builds(StartJob, tokens, short, st.integers(1, 100)),
-    st.builds(TakeJob, short, moments, short, st.integers(1, 100)),
+    st.builds(TakeJob, short, moments, short, st.integers(1, 100), moments),
+    st.builds(ExpireJob, moments),
     st.builds(RenewLease, tokens, moments),
     st.builds(CompleteJob, tokens, durations),
     st.builds(FailJob, tokens, policies, st.sampled_from(Failure), short, st.none() | st.integers(0, 255)),

@@ -8,13 +8,15 @@ from msgspec.structs import replace
 
 from queuectl.core.commands import EnqueueJob, JobCommand
 from queuectl.core.decider import decide
+from queuectl.core.edited import lifted
 from queuectl.core.job import Job, JobState
 from queuectl.errors import JobNotFound, StaleLease, WrongState
-from queuectl.events.types import Edited, JobEvent, Started
-from tests.decider_spec import HISTORIES, Story, typed
+from queuectl.events.types import Edited, JobEvent, Requeued, Started
+from tests.decider_spec import HISTORIES, RULED_HISTORIES, Story, typed
 from tests.decider_spec import given as told
 from tests.property.strategies import aimed, brief, commands, plans, thorough
 
+SITUATIONS = HISTORIES | RULED_HISTORIES
 REFUSALS = (JobNotFound, StaleLease, WrongState)
 
 
@@ -38,10 +40,10 @@ def walk(story: Story, plan: list[JobCommand]) -> Iterator[tuple[Job | None, Job
 
 
 @thorough
-@given(situation=st.sampled_from(sorted(HISTORIES)), command=commands)
+@given(situation=st.sampled_from(sorted(SITUATIONS)), command=commands)
 def test_every_state_and_command_is_legal_or_refused(situation: str, command: JobCommand) -> None:
     """Any command in any state yields events that apply, or one of the three typed refusals, and nothing else."""
-    list(walk(told(*HISTORIES[situation]), [command]))
+    list(walk(told(*SITUATIONS[situation]), [command]))
 
 
 @thorough
@@ -85,12 +87,18 @@ def test_one_claim_is_at_most_one_attempt(plan: list[JobCommand]) -> None:
 @thorough
 @given(plan=plans)
 def test_only_an_edit_changes_what_was_asked_for(plan: list[JobCommand]) -> None:
-    """What was asked for stays as it was from the enqueue to the removal, but for edits; id and number stay always."""
+    """What was asked for stays as it was from the enqueue to the removal, but for edits and what a requeue lifts.
+
+    Id and number stay always.
+    """
     story = Story()
     for before, after in walk(story, plan):
         if before is not None and after is not None:
             assert (after.id, after.number) == (before.id, before.number)
-            was_edited = isinstance(list(story.log.read())[-1].event, Edited) and after.version > before.version
-            assert (after.spec, after.options) == (before.spec, before.options) or was_edited
-            asked = {"spec": before.spec, "options": before.options, "version": 0, "updated_at_us": 0, "due_us": 0}
-            assert not was_edited or replace(after, **asked) == replace(before, **asked)
+            last = list(story.log.read())[-1].event if after.version > before.version else None
+            was_edited = isinstance(last, Edited)
+            options = lifted(before.options) if isinstance(last, Requeued) else before.options
+            assert (after.spec, after.options) == (before.spec, options) or was_edited
+            if was_edited:
+                same = replace(after, spec=before.spec, options=before.options, version=0, updated_at_us=0, due_us=0)
+                assert same == replace(before, version=0, updated_at_us=0, due_us=0)

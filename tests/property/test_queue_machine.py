@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from datetime import timedelta
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,30 @@ class QueueMachine(RuleBasedStateMachine):
         due = self.due_in(delay)
         job = self.queue.enqueue("true", id=job_id, delay_s=delay, paused=paused, **options)
         self.jobs[job_id] = self.born(job, due=due, **options) | {"paused": paused}
+
+    @rule(
+        job_id=IDS,
+        retries=st.integers(0, 2),
+        expires=st.none() | st.integers(0, 8),
+        lasts=st.none() | st.integers(1, 12),
+        cancels=st.booleans(),
+    )
+    def enqueue_with_rules(
+        self, job_id: str, retries: int, expires: int | None, lasts: int | None, cancels: bool
+    ) -> None:
+        """Enqueue a job of whose runs 2 is a good end, 3 a final one and 4 a snooze, with a time that it has."""
+        if job_id in self.jobs:
+            return
+        due, expired = self.due_in(0), None if expires is None else self.due_in(expires)
+        then = None if expires is None else "cancel" if cancels else "dead"
+        times: dict[str, Any] = {"expire_in": expires, "if_expired": then, "max_time": lasts}
+        rules: dict[str, Any] = {"ok_on": 2, "dead_on": 3, "snooze_on": 4, "snooze": 2, "max_snoozes": 1}
+        options = {"queue": "default", "priority": 0, "max_retries": retries}
+        job = self.queue.enqueue("true", id=job_id, **options, **rules, **times)
+        self.jobs[job_id] = self.born(job, due=0, **options) | {
+            **{"ruled": True, "expires": expired, "cancels": cancels, "lasts": lasts, "since": job.created_at_us},
+        }
+        assert due <= job.created_at_us
 
     @rule(ids=st.lists(IDS, min_size=1, max_size=4), skip=st.booleans())
     def enqueue_many(self, ids: list[str], skip: bool) -> None:
@@ -175,8 +200,7 @@ class QueueMachine(RuleBasedStateMachine):
             return
         now = self.now()
         self.queue.retry(job_id)
-        attempts = job["attempts"] if job["state"] == "failed" else 0
-        job.update(state="pending", attempts=attempts, due=now)
+        self.requeued(job, now)
 
     @rule(
         job_id=IDS,
@@ -209,8 +233,7 @@ class QueueMachine(RuleBasedStateMachine):
         now, due = self.now(), self.due_in(delay or 0)
         self.queue.edit(job_id, again=again, **wanted)
         if again:
-            attempts = job["attempts"] if job["state"] == "failed" else 0
-            job.update(state="pending", attempts=attempts, due=now)
+            self.requeued(job, now)
         job.update(changes if delay is None else changes | {"due": due})
 
     @rule(job_id=IDS, labels=LABELS)
@@ -236,15 +259,14 @@ class QueueMachine(RuleBasedStateMachine):
         acted = self.queue.ui.act_on_all(chosen)
         assert (sorted(acted.ids), acted.left) == (sorted(meant), 0)
         for job_id in meant:
-            job = self.jobs[job_id]
-            job.update(state="pending", attempts=job["attempts"] if job["state"] == "failed" else 0, due=now)
+            self.requeued(self.jobs[job_id], now)
 
     @rule()
     def retry_all_dead(self) -> None:
         lying, now = self.ids_in("dead"), self.now()
         assert set(self.queue.dlq.retry()) == set(lying)
         for job_id in lying:
-            self.jobs[job_id].update(state="pending", attempts=0, due=now)
+            self.requeued(self.jobs[job_id], now)
 
     @rule(job_id=IDS)
     def purge(self, job_id: str) -> None:
@@ -273,13 +295,20 @@ class QueueMachine(RuleBasedStateMachine):
     def claim(self, worker: str, count: int, only: str | None) -> None:
         now = self.now()
         self.expire_leases(now)
-        expected = self.next_to_run(now, only)[:count]
+        expected = self.claimable(now, only, count)
         claimed = self.queue.worker(worker).claim(count, queues=None if only is None else [only], lease_s=LEASE_S)
         assert [job.id for job in claimed] == expected
         for job in claimed:
             lease = {"token": job.lease.token, "expires": now + LEASE_S * SECOND, "started": False, "cancel": False}
             self.jobs[job.id].update(state="processing", lease=lease | {"worker": worker})
         self.held += claimed
+
+    @rule()
+    def expire(self) -> None:
+        now = self.now()
+        over = self.over(now)
+        assert sorted(job.id for job in self.queue.worker("w1").expire()) == sorted(over)
+        self.end_of_time(over)
 
     @rule(worker=st.sampled_from(["w1", "w2"]))
     def hold(self, worker: str) -> None:
@@ -302,14 +331,18 @@ class QueueMachine(RuleBasedStateMachine):
         self.jobs[job.id]["attempts"] += 1
 
     @precondition(lambda self: self.held)
-    @rule(data=st.data(), verb=st.sampled_from(["complete", "fail", "fail", "renew", "release"]))
-    def report(self, data: st.DataObject, verb: str) -> None:
+    @rule(
+        data=st.data(),
+        verb=st.sampled_from(["complete", "fail", "fail", "fail", "renew", "release"]),
+        code=st.integers(1, 4),
+    )
+    def report(self, data: st.DataObject, verb: str, code: int) -> None:
         """Act under any lease ever given: only the one in force may be acted under."""
         job = data.draw(st.sampled_from(self.held))
         now, lease = self.now(), self.lease_of(job)
         action = {
             "complete": lambda: holder(self.queue, job).complete(job),
-            "fail": lambda: holder(self.queue, job).fail(job, "exit code 1", return_code=1),
+            "fail": lambda: holder(self.queue, job).fail(job, f"exit code {code}", return_code=code),
             "renew": lambda: holder(self.queue, job).renew(job, lease_s=LEASE_S),
             "release": lambda: holder(self.queue, job).release(job),
         }[verb]
@@ -318,7 +351,7 @@ class QueueMachine(RuleBasedStateMachine):
                 action()
             return
         action()
-        self.model_report(self.jobs[job.id], lease, verb, now)
+        self.model_report(self.jobs[job.id], lease, verb, now, code)
 
     # What the world does
 
@@ -438,7 +471,39 @@ class QueueMachine(RuleBasedStateMachine):
             "labels": labels or {},
             "base": self.base,
             "paused": False,
+            **{"ruled": False, "snoozes": 0, "expires": None, "lasts": None, "since": job.created_at_us},
         }
+
+    def requeued(self, job: Model, now: int) -> None:
+        attempts = job["attempts"] if job["state"] == "failed" else 0
+        job.update(state="pending", attempts=attempts, due=now, snoozes=0, expires=None, since=now)
+
+    def last_moment(self, job: Model) -> float:
+        """Return until when an attempt of a job may start."""
+        expires = [] if job["expires"] is None else [job["expires"]]
+        return min([*expires, *([] if job["lasts"] is None else [job["since"] + job["lasts"] * SECOND])], default=inf)
+
+    def over(self, now: int) -> list[str]:
+        """Return the jobs that wait and of which no attempt may start any more."""
+        return [job_id for job_id in self.ids_in("pending", "failed") if now > self.last_moment(self.jobs[job_id])]
+
+    def end_of_time(self, over: list[str]) -> None:
+        for job_id in over:
+            job = self.jobs[job_id]
+            expired = job["expires"] is not None and job["expires"] == self.last_moment(job)
+            job["state"] = "cancelled" if expired and job["cancels"] else "dead"
+
+    def claimable(self, now: int, only: str | None, count: int) -> list[str]:
+        """Return what a claim gets; where it meets a job whose time is over it ends all of those."""
+        expected: list[str] = []
+        while len(expected) < count and (met := self.next_to_run(now, only)):
+            met = [job_id for job_id in met if job_id not in expected][: count - len(expected)]
+            over = set(met) & set(self.over(now))
+            expected += [job_id for job_id in met if job_id not in over]
+            if not over:
+                break
+            self.end_of_time(self.over(now))
+        return expected
 
     def ids_in(self, *states: str) -> list[str]:
         return [job_id for job_id, job in self.jobs.items() if job["state"] in states]
@@ -477,7 +542,7 @@ class QueueMachine(RuleBasedStateMachine):
                 verb = "fail" if lease["started"] or lease["cancel"] else "release"
                 self.model_report(job, lease, verb, now)
 
-    def model_report(self, job: Model, lease: Model, verb: str, now: int) -> None:
+    def model_report(self, job: Model, lease: Model, verb: str, now: int, code: int | None = None) -> None:
         attempts = job["attempts"] + (not lease["started"])
         if verb == "renew":
             lease["expires"] = now + LEASE_S * SECOND
@@ -487,10 +552,19 @@ class QueueMachine(RuleBasedStateMachine):
             job.update(state="completed", lease=None, attempts=attempts)
         elif lease["cancel"]:
             job.update(state="cancelled", lease=None)
+        elif job["ruled"] and code == 2:
+            job.update(state="completed", lease=None, attempts=attempts)
+        elif job["ruled"] and code == 3:
+            job.update(state="dead", lease=None, attempts=attempts)
+        elif job["ruled"] and code == 4 and not job["snoozes"] and now + 2 * SECOND <= self.last_moment(job):
+            job.update(state="pending", lease=None, attempts=attempts - 1, snoozes=1, due=now + 2 * SECOND)
         elif attempts > job["max_retries"]:
             job.update(state="dead", lease=None, attempts=attempts)
         else:
-            job.update(state="failed", lease=None, attempts=attempts, due=now + job["base"] ** attempts * SECOND)
+            due = now + job["base"] ** attempts * SECOND
+            job.update(state="failed", lease=None, attempts=attempts, due=due)
+            if due > self.last_moment(job):
+                self.end_of_time([job_id for job_id, each in self.jobs.items() if each is job])
 
 
 TestQueueMachine = QueueMachine.TestCase

@@ -23,6 +23,8 @@ KEYS = [
 
 LATER_KEYS = ["backoff_base", "timeout_is_default", "shell", "merge", "inherited_env", "paused"]
 """Those that came to be beside them."""
+RULES = {"policy", "expires_at", "if_expired", "max_time_s", "snoozes", "ended_by"}
+"""The keys that say what follows from how its runs end, and from its time."""
 
 START = "2027-01-15T08:00:00.000000Z"
 
@@ -53,14 +55,14 @@ def test_a_time_is_iso_8601_in_utc(at_us: int | None, text: str | None) -> None:
 def test_a_job_has_the_keys_of_the_contract(queue: Queue, live: Any) -> None:
     """In every state a job has each fixed key, and no more than these beside them."""
     live(queue, "a")
-    later = {"backoff_base", "timeout_is_default", "shell", "merge", "paused", "inherited_env", "labels", "meta"}
-    assert shown(queue, "a").keys() == {*KEYS, *later}
+    assert shown(queue, "a").keys() == {*KEYS, *LATER_KEYS, *RULES, "labels", "meta"}
 
 
 def test_a_pending_job_in_json(queue: Queue) -> None:
     """A job that waits tells all that was asked for, and nothing of a run."""
     queue.enqueue(["echo", "a b"], id="a", queue="q", priority=5, timeout_s=1.5, cwd="/", env={"A": "1"}, max_retries=0)
-    assert shown(queue, "a") == dict.fromkeys(KEYS) | {
+    assert shown(queue, "a") == dict.fromkeys([*KEYS, *RULES]) | {
+        "snoozes": 0,
         "id": "a", "queue": "q", "command": ["echo", "a b"], "state": "pending", "priority": 5, "attempts": 0,
         "max_retries": 0, "timeout_s": 1.5, "backoff_base": 2.0, "cwd": "/", "env": {"A": "1"}, "created_at": START,
         "updated_at": START, "run_at": START, "version": 1, "timeout_is_default": False, "merge": False,

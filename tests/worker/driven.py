@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from queuectl import Job, JobSpec, JobState, Result
-from queuectl.core.job import Lease
+from queuectl.core.held import Lease
 from queuectl.outputs.frames import STDERR, STDOUT
 from queuectl.system.run_mark import MARK
 from queuectl.worker.attempt import Attempt

@@ -85,6 +85,13 @@ def keys(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[st
     return [key for key in spelled if key.startswith(incomplete)]
 
 
+def if_expired(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Offer what may become of a job that expires."""
+    from ...core.expiry import IF_EXPIRED
+
+    return [word for word in IF_EXPIRED if word.startswith(incomplete)]
+
+
 def event_types(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Offer the types of events."""
     from ...events.codec import EVENT_NAMES

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_ENDS = "codes, ranges, signals, and signal, timeout, lost or spawn: 1,64-68,SIGTERM"
+
 _OPTIONS = (
     queue_option(help="The queue it goes to.  [default: default]"),
     click.option("--priority", "-p", type=whole(), metavar="INT", help="Higher runs first.  [default: 0]"),
@@ -61,6 +63,31 @@ _OPTIONS = (
     label_option(metavar="K=V", help="What it is found by, for example team=a; may be repeated."),
     click.option("--meta", metavar="JSON", help="An object that is kept and shown with it, at most 1 KiB."),
     click.option("--backoff-base", type=number, metavar="X", help="A retry waits X ** attempt seconds."),
+    click.option(
+        "--backoff", metavar="FORM", help="What retries wait: exp:2, fixed:30s, or one by one list:1s,10s,1m."
+    ),
+    click.option("--backoff-max", type=duration_s, metavar="DURATION", help="The longest wait before a retry."),
+    click.option("--ok-on", metavar="ENDS", help=f"Ends that count as completed: {_ENDS}."),
+    click.option("--dead-on", metavar="ENDS", help="Ends after which no attempt follows."),
+    click.option("--snooze-on", metavar="ENDS", help="Ends after which it tries again and no attempt is used up."),
+    click.option("--retry-on", metavar="ENDS", help="The only ends after which it is tried again."),
+    click.option(
+        "--snooze", type=duration_s, metavar="DURATION", help="How long a snooze is.  [default: as a retry waits]"
+    ),
+    click.option("--max-snoozes", type=whole(), metavar="N", help="After so many a run fails instead.  [default: 100]"),
+    click.option(
+        "--expire-in", type=duration_s, metavar="DURATION", help="No attempt starts later than so long from now."
+    ),
+    click.option("--expire-at", type=time_us, metavar="TIME", help="No attempt starts later than this time."),
+    click.option(
+        "--if-expired",
+        metavar="dead|cancel",
+        shell_complete=completions.if_expired,
+        help="What becomes of it then.  [default: dead]",
+    ),
+    click.option(
+        "--max-time", type=duration_s, metavar="DURATION", help="How long all attempts may take, from now on."
+    ),
     click.option(
         "--replace",
         is_flag=True,
@@ -124,8 +151,9 @@ def asked(options: Mapping[str, Any]) -> dict[str, Any]:
         said["meta"] = _object(said["meta"])
     if "cwd" in said:
         said["cwd"] = str(absolute(said["cwd"]))
-    if "at" in said:
-        said["at"] = time_json(said["at"])
+    for name in ("at", "expire_at"):
+        if name in said:
+            said[name] = time_json(said[name])
     return said
 
 
@@ -144,11 +172,10 @@ def from_here(request: "JobRequest") -> "JobRequest":
 
 def with_defaults(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """Fill in a job from the options where it does not speak for itself, whichever names it uses."""
-    from ...core.job_request import OTHER_NAMES
+    from ...core.job_request import EITHER, OTHER_NAMES
 
     said = {OTHER_NAMES.get(key, key) for key in own}
-    if said & {"run_at", "delay"}:
-        said |= {"run_at", "delay"}  # either says when
+    said |= {name for pair in EITHER if said & set(pair) for name in pair}
     if isinstance(own.get("command"), list):
         said.add("shell")  # it runs without one
     return {key: value for key, value in defaults.items() if OTHER_NAMES.get(key, key) not in said} | dict(own)

@@ -5,7 +5,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from ...core.edited import asked_of, options_of
+from ...core.expiry import ENDINGS, expiry_form
 from ...core.labels import json_text
+from ...core.policy import policy_form
 from ...core.shells import DEFAULT as DEFAULT_SHELL
 from ...events.codec import name_of
 from ...events.types import (
@@ -18,14 +20,17 @@ from ...events.types import (
     Edited,
     Enqueued,
     EnvironmentKept,
+    Expiry,
     Failed,
     Paused,
+    Policy,
     Recorded,
     Released,
     Removed,
     Renewed,
     Requeued,
     RetentionApplied,
+    Snoozed,
     Started,
     Value,
     WorkerStarted,
@@ -40,6 +45,7 @@ if TYPE_CHECKING:
     from ...queue import Queue
 
 _COLOURS = {"completed": "green", "failed": "yellow", "dead": "red", "cancelled": "magenta", "removed": "magenta"}
+_COLOURS |= {"snoozed": "yellow"}
 
 COLUMNS = (
     Column("POS", right=True),
@@ -168,8 +174,9 @@ def _leased(event: Claimed | Renewed, at_us: int) -> str:
 
 
 def _completed(event: Completed, at_us: int) -> str:
-    took = f"attempt {event.attempt}{_took(event.duration_ms)}: exit code {event.return_code}"
-    return took + _printed(event)
+    ended = event.signal if event.return_code is None else f"exit code {event.return_code}"
+    by = "" if event.ended_by is None else f" [{event.ended_by}]"
+    return f"attempt {event.attempt}{_took(event.duration_ms)}: {ended or 'no exit code'}{by}{_printed(event)}"
 
 
 def _failed(event: Failed, at_us: int) -> str:
@@ -181,7 +188,23 @@ def _failed(event: Failed, at_us: int) -> str:
     return f"attempt {event.attempt}{_took(event.duration_ms)}{then}{printed}: {event.error}"
 
 
+def _snoozed(event: Snoozed, at_us: int) -> str:
+    wait = duration(max(0, event.until_us - at_us) / 1_000_000)
+    then = f" [{event.ended_by}], no attempt used up, again in {wait} at {_at(event.until_us)}"
+    return f"attempt {event.attempt}{_took(event.duration_ms)}{then}{_printed(event)}: {event.error}"
+
+
+def _dead(event: Dead, at_us: int) -> str:
+    if event.failure in ENDINGS:
+        ran = f"after {plural(event.attempts, 'attempt')}" if event.attempts else "before it ran"
+        return f"{event.failure} {ran}"
+    by = "" if event.ended_by is None else f" [{event.ended_by}]"
+    return f"after {plural(event.attempts, 'attempt')}, the last: {event.failure}{by}"
+
+
 def _cancelled(event: Cancelled, at_us: int) -> str:
+    if event.ended_by is not None:
+        return event.ended_by
     if event.attempt is None:
         return "before it ran"
     return f"attempt {event.attempt}{_took(event.duration_ms)}{_printed(event)}"
@@ -198,6 +221,9 @@ _FIELDS |= {"env": "environment", "run_at_us": "not before"}
 
 
 def _value(field: str, value: Any) -> str:
+    if isinstance(value, Policy | Expiry):
+        form = policy_form(value) if isinstance(value, Policy) else expiry_form(value)
+        return " ".join(f"{name}={told}" for name, told in form.items()) or "none"
     if not value and field in ("timeout_ms", "cwd", "env", "run_at_us", "labels", "meta"):
         return "none"
     if field == "shell":
@@ -244,7 +270,7 @@ def _took(duration_ms: int | None) -> str:
     return "" if duration_ms is None else f" in {duration(duration_ms / 1000)}"
 
 
-def _printed(end: Completed | Failed | Cancelled) -> str:
+def _printed(end: Completed | Failed | Snoozed | Cancelled) -> str:
     streams = (("stdout", end.stdout), ("stderr", end.stderr))
     told = [f"{name} {each.size_bytes:,} B" for name, each in streams if each]
     told += [f"not all kept: {end.output_error}"] if end.output_error else []
@@ -258,7 +284,8 @@ _TOLD: Mapping[type[Any], Callable[[Any, int], str]] = {
     Renewed: _leased,
     Completed: _completed,
     Failed: _failed,
-    Dead: lambda event, at_us: f"after {plural(event.attempts, 'attempt')}, the last: {event.failure}",
+    Snoozed: _snoozed,
+    Dead: _dead,
     Released: lambda event, at_us: event.why,
     Cancelled: _cancelled,
     Requeued: lambda event, at_us: f"attempts {event.attempts}",

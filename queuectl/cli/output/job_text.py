@@ -5,12 +5,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...core.comma_list import words_of
-from ...core.job import ENDED, Job, JobState, Outcome
+from ...core.expiry import ENDINGS
+from ...core.held import Outcome
+from ...core.job import ENDED, Job, JobState
 from ...core.labels import json_text
+from ...core.policy import LISTS, SNOOZES, backoff_text
 from ...display import shown
 from ...errors import InvalidInput
-from ...events.types import JobSpec
-from .format import coarse, command_text, duration, escape, labels_text, moment
+from ...events.types import JobSpec, Policy
+from .format import coarse, command_text, duration, escape, labels_text, moment, plural
 from .table import Column, fits, on_terminal, state_colour, table
 
 if TYPE_CHECKING:
@@ -64,11 +67,11 @@ def state_text(job: Job, now_us: int | None = None, *, gone: Collection[str] = (
     if job.lease is not None and job.lease.worker in gone:
         return f"{job.state} (worker gone)"
     paused = ", paused" if job.is_paused and job.state not in ENDED else ""
-    if job.state not in (JobState.FAILED, JobState.DEAD):
+    if job.state not in (JobState.FAILED, JobState.DEAD) and job.ended_by not in ENDINGS:
         return f"{job.state}{paused}"
-    why = None if job.last is None else job.last.why
+    why = job.ended_by if job.ended_by in ENDINGS else None if job.last is None else job.last.why
     told = str(job.state) if why is None else f"{job.state} ({escape(str(why))})"
-    if now_us is None or paused or job.state is JobState.DEAD:
+    if now_us is None or paused or job.state is not JobState.FAILED:
         return told + paused
     return (
         f"{told}, retry in {coarse((job.runs_at_us - now_us) / 1_000_000)}"
@@ -115,6 +118,32 @@ def _exit(job: Job, now_us: int) -> str:
 def _timeout(spec: JobSpec) -> str:
     limit = duration(spec.timeout_ms / 1000) if spec.timeout_ms else "none"
     return f"{limit} (default)" if spec.timeout_is_default else limit
+
+
+def _rules(job: Job) -> Iterator[tuple[str, str]]:
+    """Yield what follows from how its runs end, and until when they may start."""
+    policy, expiry = job.policy, job.expiry
+    if policy is not None:
+        for name in LISTS:
+            yield name.replace("_", " "), getattr(policy, name) or ""
+        yield "snooze", _snooze(policy) if policy.snooze_on is not None else ""
+        yield "backoff", _backoff(job.spec, policy)
+    if expiry is not None and expiry.expires_us is not None:
+        then = ", then it is cancelled" if expiry.cancels else ", then it is dead"
+        yield "expires", moment(expiry.expires_us) + then
+    if expiry is not None and expiry.max_time_ms is not None:
+        yield "max time", duration(expiry.max_time_ms / 1000)
+
+
+def _snooze(policy: Policy) -> str:
+    waits = "as a retry waits" if policy.snooze_ms is None else f"for {duration(policy.snooze_ms / 1000)}"
+    most = SNOOZES if policy.max_snoozes is None else policy.max_snoozes
+    return f"{waits}, {plural(most, 'time')} at the most"
+
+
+def _backoff(spec: JobSpec, policy: Policy) -> str:
+    most = "" if policy.wait_max_ms is None else f", {duration(policy.wait_max_ms / 1000)} at the most"
+    return "" if policy.waits_ms is None and not most else backoff_text(policy, spec.backoff_base) + most
 
 
 def _name(column: Column) -> str:
@@ -182,12 +211,16 @@ def print_dead(jobs: Sequence[Job], now_us: int, *, titled: bool = True) -> None
 
 
 def failure_text(job: Job) -> str:
-    """Return what the last error was, without the exit code or signal before it, which the state tells."""
+    """Return what the last error was, without the exit code or signal before it, which the state tells.
+
+    Before it stands what of the job's policy or its time says that no attempt follows.
+    """
     last = job.last
     if last is None or not last.error:
-        return ""
+        return "" if job.ended_by is None else f"[{escape(job.ended_by)}]"
     code = last.error.removeprefix(f"exit code {last.return_code}: ").removeprefix(f"killed by {last.signal}: ")
-    return escape(code)
+    by = "" if job.ended_by is None else f"[{escape(job.ended_by)}] "
+    return by + escape(code)
 
 
 def _ending(last: Outcome) -> str:
@@ -215,6 +248,7 @@ def job_details(
     yield "timeout", _timeout(spec)
     yield "directory", escape(spec.cwd or "")
     yield "shell", escape(spec.shell or "")
+    yield from _rules(job)
     yield "output", "stderr goes to stdout" if spec.merge else ""
     for name, told in (inherited or {}).items():
         yield "inherits", escape(f"{name} (not set)" if told is None else f"{name}={told}")
@@ -222,6 +256,8 @@ def job_details(
         yield "environment", escape(f"{name}={value}")
     yield "labels", labels_text(job.labels)
     yield "meta", escape(json_text(job.meta)) if job.meta else ""
+    yield "snoozed", plural(job.snoozes, "time") if job.snoozes else ""
+    yield "ended by", escape(job.ended_by or "")
     yield "created", moment(job.created_at_us)
     yield "due", moment(job.runs_at_us) if job.due_us and job.state not in ENDED else ""
     yield "started", moment(job.started_at_us) if lease is None or lease.attempt else ""

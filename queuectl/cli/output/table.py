@@ -35,6 +35,7 @@ STATE_COLOURS = {
     "cancelled": "magenta",
     "stopping": "yellow",
     "released": "yellow",
+    "snoozed": "yellow",
 }
 
 

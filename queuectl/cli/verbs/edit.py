@@ -23,6 +23,7 @@ _WORDS = {
     "priority": "a whole number, for example 10",
     "max_retries": "a whole number, for example 3",
     "backoff_base": "a number, for example 1.5",
+    "max_snoozes": "a whole number, for example 10",
     "run_at_us": "a whole number of microseconds since 1970",
     "env": 'an object of texts as in JSON, for example {"NAME": "value"}',
     "labels": 'an object of texts as in JSON, for example {"team": "a"}',

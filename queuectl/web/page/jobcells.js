@@ -28,16 +28,18 @@ export function told(event) {
   const about = event.data;
   const took = about.duration_ms === null || about.duration_ms === undefined ? "" : ` in ${length(about.duration_ms)}`;
   const printed = ["stdout", "stderr"].filter((name) => about[name]).map((name) => `${name} ${bytes(about[name].size)}`).join(", ");
+  const by = about.ended_by ? ` [${about.ended_by}]` : "";
   const texts = {
     enqueued: () => commandOf(about).slice(0, 300) + `, queue ${about.queue || "default"}` + (about.priority ? `, priority ${about.priority}` : "") + (about.run_at ? `, not before ${clockTime(about.run_at)}` : ""),
     claimed: () => `until ${clockTime(about.expires_at)}`,
     renewed: () => `until ${clockTime(about.expires_at)}`,
     started: () => `attempt ${about.attempt}, worker pid ${about.pid} on ${about.host}`,
-    completed: () => `attempt ${about.attempt}${took}, exit code ${about.return_code}${printed ? `, ${printed}` : ""}`,
+    completed: () => `attempt ${about.attempt}${took}, ${about.return_code === null ? about.signal || "no exit code" : `exit code ${about.return_code}`}${by}${printed ? `, ${printed}` : ""}`,
     failed: () => `attempt ${about.attempt}${took}${about.retry_at ? `, retry at ${clockTime(about.retry_at)}` : ", no retry left"}${printed ? `, ${printed}` : ""}: ${about.error}`,
-    dead: () => `after ${plural(about.attempts, "attempt")}, the last: ${about.reason}`,
+    snoozed: () => `attempt ${about.attempt}${took}${by}, no attempt used up, again at ${clockTime(about.until)}${printed ? `, ${printed}` : ""}: ${about.error}`,
+    dead: () => `after ${plural(about.attempts, "attempt")}, the last: ${about.reason}${by}`,
     released: () => about.cause,
-    cancelled: () => (about.attempt === null ? "before it ran" : `attempt ${about.attempt}${took}`),
+    cancelled: () => (about.ended_by ? about.ended_by : about.attempt === null ? "before it ran" : `attempt ${about.attempt}${took}`),
     removed: () => `was ${about.state}`,
     config_changed: () => `${about.key}: ${about.old ?? "default"} -> ${about.new ?? "default"}`,
     worker_started: () => `pid ${about.pid} on ${about.host}, slots ${about.slots}`,

@@ -1,0 +1,16 @@
+"""What a request asks for beside a spec, checked and filled in; pure."""
+
+from ..events.types import NO_OPTIONS, JobOptions
+from .expiry import expiry_of
+from .job_request import JobRequest
+from .labels import check_labels, check_meta
+from .policy import policy_of
+
+
+def options_of(request: JobRequest, *, now_us: int, wall_us: int) -> JobOptions | None:
+    """Return what a request asks for beside a spec, None where that is nothing; raises InvalidInput."""
+    labels = None if request.labels is None else check_labels(request.labels) or None
+    meta = None if request.meta is None else check_meta(request.meta) or None
+    expiry = expiry_of(request, now_us=now_us, wall_us=wall_us)
+    found = JobOptions(request.paused, labels, meta, policy_of(request), expiry)
+    return None if found == NO_OPTIONS else found
