@@ -196,7 +196,9 @@ def _edit(command: EditJob, job: Job) -> Events:
         field: value for field, value in asked_of(wanted).items() if getattr(after, field) != getattr(job.spec, field)
     }
     before = job.options or NO_OPTIONS
-    others = {field: value for field, value in options_of(wanted).items() if kept(value) != getattr(before, field)}
+    others = {  # compared as they are written: 1 equals True, and is another value of JSON
+        field: value for field, value in options_of(wanted).items() if repr(kept(value)) != repr(getattr(before, field))
+    }
     if others:
         changes["options"] = JobOptions(**others)
     if wanted.timeout_ms is not None and job.spec.timeout_is_default:  # the same length, and now somebody's word

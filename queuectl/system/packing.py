@@ -56,8 +56,8 @@ def text_of(code: int, data: bytes) -> Any:
     return data.decode(errors="surrogateescape") if code == BYTES_OF_TEXT else msgpack.ExtType(code, data)
 
 
-unpack: Final[Callable[[bytes], Any]] = partial(msgpack.unpackb, use_list=False, ext_hook=text_of)
-"""Turn msgpack into its value, arrays as tuples; raises as msgpack does."""
+unpack: Final[Callable[[bytes], Any]] = partial(msgpack.unpackb, ext_hook=text_of)
+"""Turn msgpack into its value, arrays as lists; raises as msgpack does."""
 
 
 def unpacked(stream: IO[bytes]) -> Iterator[Any]:

@@ -162,3 +162,21 @@ def test_labels_stay_through_a_replay_and_a_replaced_job(labelled: Queue, tmp_pa
     Queue.restore(tmp_path / "saved.tgz", tmp_path / "again")
     with Queue.open(tmp_path / "again") as again:
         assert ids(again, "team") == ["b", "a"]
+
+
+def test_an_edit_tells_values_of_json_apart(queue: Queue) -> None:
+    """Which Python holds for equal; what is the same makes no event."""
+    queue.enqueue("true", id="a", meta={"a": 1})
+    assert repr(queue.edit("a", meta={"a": True}).meta) == "{'a': True}"
+    head = queue.log.head()
+    queue.edit("a", meta={"a": True}, labels={})
+    assert queue.log.head() == head
+
+
+def test_a_job_with_bytes_that_are_no_text_has_its_meta_as_others_have(queue: Queue) -> None:
+    """Lists stay lists, though such a job is packed in another way, and its labels lead to it."""
+    meta = {"a": [1, {"b": [[]]}]}
+    queue.enqueue("echo \udcff", id="a", meta=meta, labels={"team": "é"})
+    assert queue.job("a").meta == queue.edit("a", labels={"team": "ü"}).meta == meta
+    assert ids(queue, "team=ü") == ["a"]
+    assert queue.admin.replay(check=True).differences == []

@@ -96,7 +96,7 @@ def sealed(key: bytes, envelope: dict[str, Any]) -> bytes:
 NEWER: dict[str, Callable[[Path], None]] = {
     "format": newer_format,
     "views": newer_views,
-    "type": lambda path: last_event_is(path, y="paused"),
+    "type": lambda path: last_event_is(path, y="unheard_of"),
     "version": lambda path: last_event_is(path, v=9),
 }
 
@@ -117,12 +117,12 @@ def test_a_newer_store_is_refused_by_every_verb(cli: CommandLine, what: str, ver
 def test_a_newer_event_further_back_is_met_by_who_reads_it(cli: CommandLine) -> None:  # noqa: F811
     """One that is not the last stops reading and replaying the log at its position, with the views untouched."""
     cli("enqueue", "a", "true")
-    last_event_is(cli.db, y="paused")
+    last_event_is(cli.db, y="unheard_of")
     with Store.open(cli.db, create=False) as store, store.write() as txn:
         value = encode(Recorded(2, 9**15, "config", 0, "x", codec.ConfigChanged("lease_s", None, 9)), key_of(2))
         txn.put("log", key_of(2), value)
     for verb in ("events", "replay", "export"):
-        assert "the event type at position 1 is 'paused'" in cli(verb, code=1).stderr
+        assert "the event type at position 1 is 'unheard_of'" in cli(verb, code=1).stderr
     assert cli.json("status")["jobs"]["pending"] == 1
 
 
@@ -144,8 +144,9 @@ def second_to_third(data: dict[str, Any]) -> dict[str, Any]:
     return {name.removeprefix("was_"): value for name, value in data.items()}
 
 
-INVENTED = {(layout.name, layout.version - 2): first_to_second for layout in LAYOUTS} | {
-    (layout.name, layout.version - 1): second_to_third for layout in LAYOUTS
+SINCE = {layout.name: layout.since for layout in LAYOUTS}
+INVENTED = {(name, since - 2): first_to_second for name, since in SINCE.items()} | {
+    (name, since - 1): second_to_third for name, since in SINCE.items()
 }
 
 
@@ -153,7 +154,8 @@ def aged(key: bytes, value: bytes, steps: int, **changes: Any) -> bytes:
     """Return a stored event as an older version of its type would have been stored."""
     envelope = unpack_envelope(key, value) | changes
     data = to_first(envelope["d"]) if steps else envelope["d"]
-    envelope |= {"v": envelope["v"] - steps, "d": first_to_second(data) if steps == 1 else data}
+    version = SINCE[envelope["y"]] - steps if steps else envelope["v"]
+    envelope |= {"v": version, "d": first_to_second(data) if steps == 1 else data}
     return sealed(key, envelope)
 
 
