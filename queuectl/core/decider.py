@@ -237,8 +237,8 @@ def _require(job: Job, verb: str, states: frozenset[JobState]) -> None:
 
 
 def _require_claimable(job: Job) -> None:
-    _require(job, "claim", WAITING)
-    if job.is_paused:
+    if job.state not in WAITING or job.paused_at_us is not None:
+        _require(job, "claim", WAITING)
         raise WrongState("claim", job.id, f"{job.state} and paused", hints.RESUME)
 
 

@@ -93,9 +93,9 @@ class JobSpec(Frozen):
 
         The other defaults there are (None, False, and whole numbers from -5 to 256) are one object each in CPython.
         """
-        if self.queue == DEFAULT_QUEUE and self.queue is not DEFAULT_QUEUE:
+        if self.queue is not DEFAULT_QUEUE and self.queue == DEFAULT_QUEUE:
             force_setattr(self, "queue", DEFAULT_QUEUE)
-        if self.backoff_base == DEFAULT_BACKOFF_BASE and self.backoff_base is not DEFAULT_BACKOFF_BASE:
+        if self.backoff_base is not DEFAULT_BACKOFF_BASE and self.backoff_base == DEFAULT_BACKOFF_BASE:
             force_setattr(self, "backoff_base", DEFAULT_BACKOFF_BASE)
 
 

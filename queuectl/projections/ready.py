@@ -41,7 +41,7 @@ def _lead(queue: str, priority: int) -> bytes:
 
 def change(txn: Transaction, keys: Collection[bytes], rows: Collection[Row]) -> None:
     """Take rows of jobs out, put others in, and move the fronts of their queues."""
-    queues = queues_of([*keys, *(key for key, _ in rows)])
+    queues = queues_of([*keys, *[key for key, _ in rows]])
     before = fronts(txn, queues)
     txn.delete_many(TABLE, sorted(keys))
     write_many(txn, TABLE, sorted(rows))
