@@ -22,7 +22,7 @@ from .commands import EnqueueJob
 from .expiry import check_expiry
 from .inherited_env import DIGEST_BYTES, Inheritance
 from .job import JobState
-from .job_options import options_of
+from .job_options import FIRST, NOTHING, options_of
 from .job_request import JobRequest
 from .labels import check_labels, check_meta
 from .policy import base_of, check_policy
@@ -86,12 +86,13 @@ class Intake:
 
     def specify(self, request: JobRequest, fresh_id: str) -> EnqueueJob:
         """Return what a request asks for; raises InvalidInput."""
-        command, asked = request.command, request[2:]
-        kinds = tuple(map(type, request))
+        command, plain, options = request.command, request[2:FIRST], request[FIRST:]
+        asked = plain if options == NOTHING else request[2:]
+        kinds = (type(command), *map(type, asked))
         if asked != self._asked or kinds != self._kinds or request.meta is not None:  # True equals 1, and is no number
             wall_us = self._now_us if self._wall_us is None else self._wall_us
-            options = options_of(request, now_us=self._now_us, wall_us=wall_us)
-            self._like = EnqueueJob(self._fill(request), options)
+            more = None if asked is plain else options_of(request, now_us=self._now_us, wall_us=wall_us)
+            self._like = EnqueueJob(self._fill(request), more)
             self._asked, self._kinds = asked, kinds
         job_id = fresh_id if request.id is None else check_id(request.id)
         like = self._like

@@ -251,6 +251,7 @@ class Unit:
         """
         leased: list[Job] = []
         tried: set[int] = set()
+        has_expired = False
         for left in _TRIES_LEFT:
             self._session.promote(self.now_us)
             paused = {row.name for row in queues.paused(self.txn, self.now_us)}
@@ -264,7 +265,7 @@ class Unit:
             leased += found
             tried.update(numbers)
             if len(found) < len(appended.jobs):
-                self.expire()
+                has_expired = has_expired or bool(self.expire())  # once: more would hold the store for too long
             elif not (left and (appended.lost or not leased) and (appended.lost or self._catch_up())):
                 break
             command = replace(command, now_us=self.now_us)

@@ -82,7 +82,7 @@ class Maintenance:
             self._at = min(self._at, time.monotonic() + EVERY_S / 2)  # not at once: it may end each time
 
     def step(self, *, running: int, now: float) -> bool:
-        """Do what is due, and return whether jobs of other workers were recovered; `running` commands run now."""
+        """Do what is due, and return whether there may be jobs to claim that were not; `running` commands run now."""
         if now >= self._watch_at and self._notifier.watchdog_every_s is not None:
             self._notifier.watchdog()
             self._watch_at = now + self._notifier.watchdog_every_s
@@ -115,7 +115,7 @@ class Maintenance:
         for job in expired:
             self._say(log_lines.expired(job))
         self._snapshots.step(now)
-        return bool(recovered.jobs)
+        return bool(recovered.jobs or expired)
 
     def _compact(self) -> None:
         """Let some old events go, where the queue is to keep them no longer."""

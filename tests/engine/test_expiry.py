@@ -56,6 +56,17 @@ def test_many_jobs_expire_in_several_units(queue: Queue, clock: FakeClock) -> No
     assert queue.status().jobs[JobState.DEAD] == 2_500
 
 
+def test_a_claim_ends_no_more_than_some_on_its_way(queue: Queue, clock: FakeClock) -> None:
+    """One that meets very many holds the store no longer than for a thousand; the others are ended beside claims."""
+    queue.enqueue_many([{"command": "true", "expire_in": 1} for _ in range(2_500)])
+    queue.enqueue("true", id="good")
+    clock.advance(2)
+    assert queue.worker("w1").exchange([], want=2, lease_s=30).claimed == []
+    assert 1_000 <= queue.status().jobs[JobState.DEAD] <= 1_100
+    queue.worker("w1").expire()
+    assert [job.id for job in queue.worker("w1").exchange([], want=2, lease_s=30).claimed] == ["good"]
+
+
 def test_a_job_that_runs_does_not_expire(queue: Queue, clock: FakeClock) -> None:
     """It has begun in time; once it is given back its time is over."""
     queue.enqueue("true", id="a", expire_in=5)

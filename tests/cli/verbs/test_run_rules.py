@@ -2,8 +2,11 @@
 
 import json
 from pathlib import Path
+from shlex import split
 
 from ..conftest import CommandLine
+
+ROOT = Path(__file__).parent.parent.parent.parent
 
 POLICY = (
     *("--ok-on", "1", "--dead-on", "66,64,65", "--snooze-on", "75", "--retry-on", "signal,timeout"),
@@ -85,3 +88,12 @@ def test_a_rule_that_applied_is_named(cli: CommandLine) -> None:
     assert "[snooze_on 75], no attempt used up" in cli("history", "s").stdout
     assert cli.json("show", "s")["snoozes"] == 1
     assert "snoozed " in cli("show", "s").stdout
+
+
+def test_what_the_page_on_workers_shows_can_be_typed(cli: CommandLine) -> None:
+    """Each enqueue of its examples is taken as it stands there."""
+    page = (ROOT / "docs" / "workers.md").read_text(encoding="utf-8")
+    lines = [line.strip() for line in page.splitlines() if line.startswith("    queuectl enqueue ")]
+    assert len(lines) >= 7
+    for line in lines:
+        assert cli(*split(line, comments=True)[1:]).exit_code == 0, line
