@@ -28,7 +28,9 @@ class WithHelp(click.Command):
 
 def _show_help(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        click.echo(ctx.get_help(), color=ctx.color)
+        from .exit_codes import say
+
+        say(ctx.get_help(), color=ctx.color)
         ctx.exit()
 
 

@@ -5,10 +5,11 @@ has been put right (docs/decisions/0007): what is due in the log tomorrow may th
 began tomorrow runs since a minute ago.
 """
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from ..events.types import Frozen
 from .job import Job, JobState
 from .times import PACE, wall_time_us
 
@@ -20,7 +21,7 @@ _SLACK_US: Final = 2_000_000
 """How far a log may be ahead of the clock without a word: what two processes read of it differs by less."""
 
 
-class DueTimes(NamedTuple):
+class DueTimes(Frozen):
     """The log's time and the machine's, at one moment; since `slow_us` of the log's, that goes at half the pace."""
 
     log_us: int

@@ -1,7 +1,8 @@
 """What many orders come to at once, each decided on its job as it stands; pure."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from ..core.commands import JobCommand
 from ..core.decider import decide
@@ -16,7 +17,7 @@ JobOrder = tuple[int, JobCommand]
 Refusal = tuple[JobOrder, QueuectlError]
 
 
-class Decided(NamedTuple):
+class Decided(Struct, frozen=True):
     """What orders come to: events to append, jobs that stay as they are, and what is refused."""
 
     batch: list[Append]

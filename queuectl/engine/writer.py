@@ -8,7 +8,9 @@ So no unit may take for granted that what it appends is taken: what is not is in
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol
+
+from msgspec import Struct
 
 from .. import hints
 from ..core.job import Job
@@ -38,7 +40,7 @@ WORKS_AT_ONCE: Final = 200
 """Pieces of work in a transaction: more would keep other processes waiting."""
 
 
-class Appended(NamedTuple):
+class Appended(Struct, frozen=True):
     """What became of a batch."""
 
     jobs: list[Job]

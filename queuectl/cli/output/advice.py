@@ -31,14 +31,13 @@ MOST_NAMED = 3
 
 
 def advise(queue: "Queue", enqueued: Mapping[str, int], first: str) -> None:
-    """Print what there is to say after jobs were enqueued, so many in each of some queues, if a person looks on.
+    """Print what there is to say to a person who enqueued jobs, so many in each of some queues.
 
     `first` is the id of one of them.
     """
-    if sys.stderr.isatty():
-        unserved, job = queue.ui.unserved(list(enqueued)), queue.job(first)
-        newly = [each for each in unserved if each.waiting <= enqueued[each.queue] or _is_news(queue, each.queue, job)]
-        _tell(_limit_text(queue, job, sum(enqueued.values())), unserved_text(queue.path, newly))
+    unserved, job = queue.ui.unserved(list(enqueued)), queue.job(first)
+    newly = [each for each in unserved if each.waiting <= enqueued[each.queue] or _is_news(queue, each.queue, job)]
+    _tell(_limit_text(queue, job, sum(enqueued.values())), unserved_text(queue.path, newly))
 
 
 def advise_waiting(queue: "Queue", job: "Job") -> None:

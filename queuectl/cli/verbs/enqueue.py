@@ -1,7 +1,8 @@
 """`queuectl enqueue`: bring jobs into being, one from the command line or many from a file."""
 
-from collections.abc import Sequence
-from typing import IO, Any
+import sys
+from collections.abc import Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -10,10 +11,12 @@ from ...errors import InvalidInput
 from ..input import completions
 from ..input.job_options import ArgvCommand, asked, check_replace, from_here, job_options, tell_passed
 from ..input.param_types import json_option, now_us, reason_option
-from ..output.advice import advise
 from ..output.format import escape, plural
 from ..output.table import document, line, note
 from ..session import Session, pass_session
+
+if TYPE_CHECKING:
+    from ...queue import Queue
 
 FORMS = (
     "[OPTIONS] ID COMMAND",
@@ -188,7 +191,7 @@ def _one(session: Session, job: dict[str, Any], options: dict[str, Any], reason:
         line(f"Enqueued {escape(done.id)}")
     if request.run_at is not None:
         tell_passed(done.spec.run_at_us, done.id)
-    advise(queue, {done.spec.queue: 1}, done.id)
+    _advise(queue, {done.spec.queue: 1}, done.id)
 
 
 def _from_file(
@@ -212,4 +215,11 @@ def _from_file(
     left_out = f", left out {done.skipped:,} whose id is taken" if done.skipped else ""
     line(f"Enqueued {plural(done.enqueued, 'job')}{left_out}")
     if done.ids:
-        advise(queue, jobs.queues, done.ids[0])
+        _advise(queue, jobs.queues, done.ids[0])
+
+
+def _advise(queue: "Queue", enqueued: Mapping[str, int], first: str) -> None:
+    if sys.stderr.isatty():
+        from ..output.advice import advise  # only for who looks on: it costs a script its start
+
+        advise(queue, enqueued, first)

@@ -93,7 +93,8 @@ def command(
         ctx.exit(_follow(queue, job, raw=raw))
     else:
         line(f"Enqueued {escape(job.id)}")
-    advise(queue, {job.spec.queue: 1}, job.id)
+    if sys.stderr.isatty():
+        advise(queue, {job.spec.queue: 1}, job.id)
 
 
 def _command(words: tuple[str, ...], argv: tuple[str, ...] | None, shell_line: str | None) -> str | list[str]:
