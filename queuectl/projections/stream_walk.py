@@ -122,7 +122,7 @@ def _fold(streams: Iterator[list[Recorded]], sweeps: Sequence[Any], promoted_us:
         for each in reversed(events):
             job = apply(each, find)
         count += len(events)
-        if job is not None and any(_is_swept(job, each) for each in sweeps):
+        if sweeps and job is not None and any(_is_swept(job, each) for each in sweeps):
             del moved.after[job.number]
     found = changes(moved, promoted_us)
     rows = {table: seal_all(table, sorted(rows)) for table, (_, rows) in found.items()}
