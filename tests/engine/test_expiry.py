@@ -31,14 +31,15 @@ def test_a_claim_never_starts_a_job_that_has_expired(queue: Queue, clock: FakeCl
 
 
 def test_a_job_expires_wherever_it_waits(queue: Queue, clock: FakeClock) -> None:
-    """Without a claim too: one that is not due yet, one of a queue that nobody serves, one that waits for a retry."""
+    """Without a claim too: not due yet, paused, in a queue that nobody serves, or waiting for a retry."""
+    queue.enqueue("true", id="held", paused=True, expire_in=5)
     queue.enqueue("true", id="later", delay=3600, expire_in=5)
     queue.enqueue("true", id="unserved", queue="other", max_time=5)
     queue.enqueue("true", id="retried", priority=1, expire_in=50, backoff="fixed:40s")
     queue.worker("w1").fail(running(queue), "exit code 1", return_code=1)
     assert queue.worker("w1").expire() == []
     clock.advance(6)
-    assert sorted(job.id for job in queue.worker("w1").expire()) == ["later", "unserved"]
+    assert sorted(job.id for job in queue.worker("w1").expire()) == ["held", "later", "unserved"]
     clock.advance(45)
     assert [job.id for job in queue.worker("w1").expire()] == ["retried"]
     assert [queue.job(job_id).ended_by for job_id in ("later", "unserved", "retried")] == [

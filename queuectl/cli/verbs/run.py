@@ -128,15 +128,20 @@ def _follow(queue: "Queue", enqueued: "Job", *, raw: bool) -> int:
     except KeyboardInterrupt:
         note(f"{escape(job_id)} goes on; see: queuectl logs {as_typed(job_id)} --follow")
         raise
+    by = "" if job.ended_by is None else f" [{escape(job.ended_by)}]"
     if job.last is not None and job.last.error:
-        note(f"{escape(job_id)} is {job.state}: {escape(job.last.error)}")
+        note(f"{escape(job_id)} is {job.state}{by}: {escape(job.last.error)}")
+    elif by and job.state != JobState.COMPLETED:
+        note(f"{escape(job_id)} is {job.state}{by}")
     return code_of(job)
 
 
 def _tell_failed(queue: "Queue", job_id: str, run: "Run") -> None:
-    """Print that a run failed if that is not the end, also when the next one is over by now."""
+    """Print that a run failed or was snoozed if that is not the end, also when the next one is over by now."""
     job = queue.job(job_id)
-    if run.state == "failed" and (job.state not in ENDED or run.attempt <= job.spec.max_retries):
+    if run.state == "snoozed":
+        note(f"{escape(job_id)}: {escape(run.summary)}")
+    if run.state == "failed" and (job.state not in ENDED or run.attempt < job.attempts):
         then = (
             f"next in {duration(max(0, job.runs_at_us - now_us()) / 1e6)}" if job.state == JobState.FAILED else "again"
         )

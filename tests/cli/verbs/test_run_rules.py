@@ -4,6 +4,10 @@ import json
 from pathlib import Path
 from shlex import split
 
+import pytest
+
+from tests.waiting import wait_until
+
 from ..conftest import CommandLine
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -97,3 +101,26 @@ def test_what_the_page_on_workers_shows_can_be_typed(cli: CommandLine) -> None:
     assert len(lines) >= 7
     for line in lines:
         assert cli(*split(line, comments=True)[1:]).exit_code == 0, line
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["--dead-on", "65", "exit 65"], 65, "is dead [dead_on 65]: exit code 65\n"),
+        (["--ok-on", "1", "exit 1"], 0, ""),
+        (["--expire-at", "2001-01-01", "true"], 1, "is dead [expired]\n"),
+        (
+            ["--snooze-on", "75", "--snooze", "0", "--max-snoozes", "1", "--max-retries", "0", "exit 75"],
+            75,
+            "[snooze_on 75]: exit code 75\n",
+        ),
+    ],
+)
+def test_whoever_waits_is_told_the_rule(cli: CommandLine, words: list[str], code: int, says: str) -> None:
+    """run --wait says by which rule the job ended, and exits with 0 where it has completed."""
+    waiting = cli.spawn("run", "--wait", "--id", "a", *words)
+    wait_until(cli.jobs)
+    cli.drain()
+    _, errors = waiting.communicate(timeout=20)
+    assert (waiting.returncode, says in errors) == (code, True)
+    assert ", again: " not in errors
