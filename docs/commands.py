@@ -33,7 +33,7 @@ CONVENTIONS = """\
 JOB = (
     '{"id", "queue", "command", "state", "priority", "attempts", "max_retries", "timeout_s", '
     '"timeout_is_default", "backoff_base", "cwd", '
-    '"env", "merge", "paused", "labels", "meta", "policy", "expires_at", "if_expired", "max_time_s", "snoozes", '
+    '"env", "merge", "paused", "use", "labels", "meta", "policy", "expires_at", "if_expired", "max_time_s", "snoozes", '
     '"ended_by", "shell", "inherited_env", "created_at", "updated_at", "run_at", "started_at", '
     '"finished_at", "worker_id", "lease_expires_at", '
     '"return_code", "signal", "duration_ms", "last_error", "version"}'
@@ -50,6 +50,8 @@ SHAPES_TOLD = {
 _ACTED = '`{"ids", "left"}`, `left` being how many had moved on; with `--dry-run` `{"dry_run", "ids"}`'
 _SETTING = '`{"key", "value", "source"}`'
 
+_LIMIT = '`{"name", "running", "starts", "period_s", "burst", "used", "next_start_at", "set_at", "by", "reason"}`'
+
 JSON: Mapping[str, str] = {
     "enqueue": 'a job; with `--file` `{"enqueued", "skipped", "ids"}`',
     "run": "a job",
@@ -60,9 +62,9 @@ JSON: Mapping[str, str] = {
     "`waiting` has how many jobs wait for what, by the codes of `why` but slots, one that waits for two in both, and "
     "`paused` is as `queue list`; with `--watch` one a line",
     "list": "a list of jobs",
-    "why": 'a list of `{"code", "text", "since", "until", "by", "reason", "holders", "command"}`, empty where it waits '
-    "for nothing; `code` is paused, queue_paused, time, no_worker or slots, `holders` are the ids of those that have "
-    "the slots, and `by` says who paused it",
+    "why": 'a list of `{"code", "text", "since", "until", "by", "reason", "holders", "limit", "used", "of", '
+    '"command"}`, empty where it waits for nothing; `code` is paused, queue_paused, time, limit, rate, no_worker or '
+    "slots, `holders` are the ids of those that have the slots or use the limit, and `by` says who paused it",
     "show": "a job, `inherited` (its variables by name), `caused_by` and `earlier` (the position at which an earlier "
     "job of its id was removed, or null), `output_cut_bytes` (how much of what its last run printed was not kept; "
     "null before one has ended, and with `--as-of`) and `output_error` (what kept the disk from taking it, null where "
@@ -82,6 +84,12 @@ JSON: Mapping[str, str] = {
     "resume": f"of jobs that are named a list of jobs; else {_ACTED}",
     "queue": "as `queue list`",
     "queue list": 'a list of `{"queue", "paused_at", "until", "by", "reason"}`',
+    "limit": "as `limit list`",
+    "limit list": f"a list of {_LIMIT}",
+    "limit show": f'{_LIMIT[:-2]}, "holders", "values", "waiting"}}`; `holders` are the ids of the jobs that use it, '
+    "`values` says how many jobs run of each value, and `waiting` how many wait",
+    "limit set": '`{"limit", "changed"}`; `changed` is false where it was so already',
+    "limit remove": '`{"limit"}`',
     "queue pause": '`{"queue", "paused", "changed"}`; `changed` is false where it was so already',
     "queue resume": '`{"queue", "paused", "changed"}`',
     "edit": "a job",

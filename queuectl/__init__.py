@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .api.admin import Admin as Admin
     from .api.dlq import DeadLetters as DeadLetters
     from .api.lease_holder import LeaseHolder as LeaseHolder
+    from .api.limits import Limits as Limits
     from .api.log import Log as Log
     from .api.queues import Queues as Queues
     from .api.ui import Ui as Ui
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from .core.results import Exchange as Exchange
     from .core.results import Family as Family
     from .core.results import Kin as Kin
+    from .core.results import LimitState as LimitState
     from .core.results import Overview as Overview
     from .core.results import PausedQueue as PausedQueue
     from .core.results import Recovered as Recovered
@@ -93,12 +95,13 @@ _HOMES = {
     "api.admin": "Admin",
     "api.dlq": "DeadLetters",
     "api.lease_holder": "LeaseHolder",
+    "api.limits": "Limits",
     "api.log": "Log",
     "api.queues": "Queues",
     "api.ui": "Ui",
     "transfer.import_jobs": "Adopted ImportRefused",
-    "core.results": "Acted Blocker Bulk Captured Cause ConfigValue Exchange Family Kin Overview PausedQueue Recovered "
-    "Result Run Running Status Subscriber Unserved Waited WorkerInfo",
+    "core.results": "Acted Blocker Bulk Captured Cause ConfigValue Exchange Family Kin LimitState Overview PausedQueue "
+    "Recovered Result Run Running Status Subscriber Unserved Waited WorkerInfo",
     "history.past": "Past",
     "transfer.backup": "BackedUp",
     "history.branch": "Branch",

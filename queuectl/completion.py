@@ -9,7 +9,8 @@ from itertools import chain, islice
 from typing import Final
 
 from .core.job import JobState
-from .projections import counts, dead, ids, jobs, leases, ready, scheduled, tags, workers
+from .projections import counts, dead, ids, jobs, lanes, leases, ready, scheduled, tags, workers
+from .projections import limits as limit_rows
 from .projections import queues as queue_rows
 from .store.store import Store, Transaction
 from .system.host import absolute, default_path
@@ -73,6 +74,11 @@ def labels(txn: Transaction, start: str) -> list[str]:
     return [*keys, *islice(tags.labels(txn, start), MOST_OFFERED - len(keys))]
 
 
+def limit_names(txn: Transaction, start: str) -> list[str]:
+    """Return the names of limits that are set."""
+    return [name for name in islice(limit_rows.every(txn), LOOKED) if name.startswith(start)][:MOST_OFFERED]
+
+
 def worker_ids(txn: Transaction, start: str) -> list[str]:
     """Return the ids of workers that have not stopped."""
     return [row.id for row in islice(workers.present(txn), LOOKED) if row.id.startswith(start)][:MOST_OFFERED]
@@ -91,6 +97,7 @@ def _numbers(txn: Transaction, states: Container[JobState]) -> Iterator[int]:
     if JobState.FAILED in states or JobState.PENDING in states:
         yield from islice(scheduled.numbers(txn), LOOKED)
         yield from islice(ready.numbers(txn), LOOKED)
+        yield from islice(lanes.numbers(txn), LOOKED)
     if JobState.DEAD in states:
         yield from islice(dead.numbers(txn), LOOKED)
     if JobState.COMPLETED in states or JobState.CANCELLED in states:

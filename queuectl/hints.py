@@ -38,6 +38,13 @@ def begin_anew(restore: str) -> str:
 # What waits
 
 RESUME: Final = "`queuectl resume` lets it go on"
+LIMIT_LIST: Final = "`queuectl limit list` names those that are set"
+FORCE_LIMIT: Final = "--force removes it; what uses it then waits until it is set again"
+
+
+def set_limit(name: str, known: str) -> str:
+    """Return which limits are `known`, and how to set one that is not."""
+    return f"{known}; to set it, type: queuectl limit set {as_typed(name)} --running N"
 
 
 # A queue and who has it open

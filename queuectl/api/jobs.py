@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     from ..core.results import Bulk
     from ..core.times import Duration, When
     from ..events.types import Command
-    from . import admin, dlq, queues
+    from . import admin, dlq, limits, queues
     from .admin import Admin
     from .dlq import DeadLetters
+    from .limits import Limits
     from .queues import Queues
 else:
     admin = Later("api.admin")
     dlq = Later("api.dlq")
+    limits = Later("api.limits")
     queues = Later("api.queues")
 
 
@@ -51,6 +53,11 @@ class Actions(Reads):
     def queues(self) -> Queues:
         """The queues by their names."""
         return queues.Queues(self._engine)
+
+    @property
+    def limits(self) -> Limits:
+        """What jobs share."""
+        return limits.Limits(self._engine)
 
     def enqueue(
         self,
@@ -85,6 +92,8 @@ class Actions(Reads):
         expire_at: When | None = None,
         if_expired: str | None = None,
         max_time: Duration | None = None,
+        use: str | Sequence[str] | None = None,
+        mutex: str | None = None,
         reason: str | None = None,
         timeout_s: Duration | None = None,
         delay_s: Duration | None = None,
@@ -126,6 +135,8 @@ class Actions(Reads):
             expire_at: No attempt starts later than this time.
             if_expired: What becomes of it then: `dead`, or `cancel`.
             max_time: How many seconds all attempts together have, from now on.
+            use: What it uses of limits while it runs: `api`, `gpu=2`, `user:42`; several as a list.
+            mutex: A name that one job at a time uses.
             reason: Kept in the log with the change.
             timeout_s: The same as `timeout`.
             delay_s: The same as `delay`.
@@ -166,6 +177,8 @@ class Actions(Reads):
             expire_at=expire_at,
             if_expired=if_expired,
             max_time=max_time,
+            use=use,
+            mutex=mutex,
             **times,
         )
         return self.ui.enqueue_request(request, reason=reason)

@@ -17,6 +17,7 @@ from ..projections import jobs as job_rows
 from ..projections import workers
 from ..queries import presence
 from ..system import host as surroundings
+from ..system.wakeup import ring
 from .parts import exchange, expiry, jobs, recovery, storage
 from .parts import results as answers
 
@@ -148,6 +149,7 @@ class LeaseHolder(Opened, called="Queue.worker()"):
         results: Sequence[Result],
         *,
         want: int,
+        free: int | None = None,
         lease_s: float,
         queues: Sequence[str] | None = None,
         hold: bool = False,
@@ -160,6 +162,7 @@ class LeaseHolder(Opened, called="Queue.worker()"):
         Args:
             results: How runs ended.
             want: How many jobs at the most to take.
+            free: How many of them run at once, None is all: of those that use limits no more are taken.
             lease_s: How long the leases of those taken hold, in seconds.
             queues: The names of the queues to take from; None is all.
             hold: Let all its leases hold for `lease_s` seconds from now, by its presence, without an event.
@@ -171,6 +174,7 @@ class LeaseHolder(Opened, called="Queue.worker()"):
                 self.id,
                 results,
                 want=want,
+                free=want if free is None else free,
                 queues=queues,
                 lease_s=lease_s,
                 hold=hold,
@@ -251,4 +255,7 @@ class LeaseHolder(Opened, called="Queue.worker()"):
             settled, refused = exchange.settle(unit, [result])
             if refused:
                 raise refused[0][1]
-            return settled[0]
+            frees = exchange.frees_room(unit.txn, settled)
+        if frees:
+            ring(self._store.path)
+        return settled[0]

@@ -11,7 +11,7 @@ from ..projections import environments
 from ..store.event_reader import EventReader
 from ..system.lazy import Later
 from .base import Opened
-from .parts import archived_history, enqueue, frame_check, job_actions, job_filter, job_list, paused, storage
+from .parts import archived_history, enqueue, frame_check, held_back, job_actions, job_filter, job_list, storage
 from .parts import job_ids as matching
 from .parts import jobs as reading
 from .parts import overview as overviews
@@ -135,10 +135,10 @@ class Ui(Opened, called="Queue.ui"):
             return reading.unserved(txn, self._store.path, self._clock.now_us(), queues)
 
     def held_back(self, queues: Sequence[str] | None = None) -> int:
-        """Count the jobs of these queues, or of all, that wait until somebody resumes them, or their queue."""
+        """Count the jobs of these queues, or of all, that no worker takes: paused, or under too small a limit."""
         times = log.Log(self._engine).due_times()
         with self._store.read() as txn:
-            return paused.held_back(txn, times, queues)
+            return held_back.count(txn, times, queues)
 
     def output_frames(self, run: Run, start: int = 0, *, limit: int = OUTPUT_BYTES_AT_ONCE) -> bytes:
         """Return what a run has printed so far, as frames; nothing where there is no more.

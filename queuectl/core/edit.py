@@ -23,13 +23,13 @@ from .times import time_json
 
 FIELDS: Final = (
     *("command", "queue", "priority", "max_retries", "timeout", "backoff_base"),
-    *("cwd", "env", "shell", "run_at", "labels", "meta"),
+    *("cwd", "env", "shell", "run_at", "labels", "meta", "use"),
     *POLICY,
     *EXPIRY,
 )
 """What can be changed."""
 
-_EMPTY: Final = frozenset({"timeout", "env", "run_at", "cwd", "shell", "labels", "meta", *POLICY, *EXPIRY})
+_EMPTY: Final = frozenset({"timeout", "env", "run_at", "cwd", "shell", "labels", "meta", "use", *POLICY, *EXPIRY})
 """Fields that can be empty."""
 
 _EXPIRES: Final = frozenset({"expire_in", "expire_at"})
@@ -49,6 +49,7 @@ def form_of(spec: JobSpec, due_us: int | None, options: JobOptions | None = None
         "shell": (spec.shell or DEFAULT_SHELL) if isinstance(spec.command, str) else None,
         "labels": dict((options and options.labels) or {}),
         "meta": dict((options and options.meta) or {}),
+        "use": list((options and options.use) or ()),
         **({} if options is None or options.policy is None else policy_form(options.policy)),
         **({} if options is None or options.expiry is None else expiry_form(options.expiry)),
     }
@@ -93,6 +94,7 @@ def edit_from(
     changed = JobOptions(
         labels=(more.labels or {}) if "labels" in wanted else None,
         meta=(more.meta or {}) if "meta" in wanted else None,
+        use=(more.use or ()) if "use" in wanted else None,
         policy=(more.policy or Policy()) if changes_policy else None,
         expiry=expiry if wanted.keys() & set(EXPIRY) else None,
     )

@@ -10,7 +10,7 @@ from ..events.types import NO_OPTIONS, Edited, Expiry, JobOptions, JobSpec, Poli
 _NOTHING: Final[Mapping[str, object]] = {"timeout_ms": 0, "cwd": "", "env": {}, "run_at_us": 0, "shell": ""}
 """Fields that an edit can empty -> the value that says so."""
 
-_EMPTY: Final[tuple[object, ...]] = ({}, Policy(), Expiry())
+_EMPTY: Final[tuple[object, ...]] = ({}, (), Policy(), Expiry())
 
 
 def kept(option: Any) -> Any:

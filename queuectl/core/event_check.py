@@ -15,6 +15,7 @@ from ..errors import CorruptLog, InvalidInput
 from ..events.types import (
     CONFIG_STREAM,
     ENVIRONMENT_STREAM,
+    LIMIT_STREAM,
     NO_OPTIONS,
     QUEUE_STREAM,
     RETENTION_STREAM,
@@ -28,6 +29,8 @@ from ..events.types import (
     Failed,
     Failure,
     JobSpec,
+    LimitRemoved,
+    LimitSet,
     Paused,
     Recorded,
     Removed,
@@ -43,6 +46,7 @@ from .edited import asked_of
 from .expiry import ENDINGS
 from .inherited_env import digest_of
 from .job import ENDED
+from .limits import LONGEST_PERIOD_S, MOST_UNITS, check_name
 from .request import check_options, check_queue, check_queues, check_spec, check_worker, known_here
 from .settings import check_value
 from .times import LATEST_US
@@ -70,6 +74,10 @@ BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
     "expires_at_us": _TIME,
     "retry_at_us": _TIME,
     "until_us": _TIME,
+    "running": (0, MOST_UNITS),
+    "starts": (1, MOST_UNITS),
+    "period_us": (1, LONGEST_PERIOD_S * 1_000_000),
+    "burst": (1, MOST_UNITS),
     "upto": _COUNT,
     "after": _COUNT,
     "through": _COUNT,
@@ -93,6 +101,8 @@ _WORDS: Final[Mapping[tuple[type, str], frozenset[str]]] = {
 """A type and a field of it that is one of a few words -> those."""
 
 _STREAMS: Final[dict[type, str]] = {
+    LimitSet: LIMIT_STREAM,
+    LimitRemoved: LIMIT_STREAM,
     ConfigChanged: CONFIG_STREAM,
     RetentionApplied: RETENTION_STREAM,
     EnvironmentKept: ENVIRONMENT_STREAM,
@@ -125,6 +135,8 @@ def _check_limits(recorded: Recorded, kept_at: Callable[[str], int]) -> None:
         check_worker(known_here(recorded.stream.removeprefix(WORKER_STREAM)))
     if isinstance(recorded.stream, str) and recorded.stream.startswith(QUEUE_STREAM):
         check_queue(recorded.stream.removeprefix(QUEUE_STREAM))
+    if isinstance(recorded.stream, str) and recorded.stream.startswith(LIMIT_STREAM):
+        check_name(recorded.stream.removeprefix(LIMIT_STREAM))
     if isinstance(event, Claimed):
         check_worker(known_here(event.worker))
     elif isinstance(event, Enqueued):

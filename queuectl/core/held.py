@@ -48,3 +48,4 @@ class Wait(StrEnum):
     """What a waiting job waits for by its own word, whatever its queue and the workers do."""
 
     PAUSED = "paused"
+    LIMIT = "limit"

@@ -235,6 +235,23 @@ class Job(Frozen, array_like=True):
         return Wait.PAUSED if self.paused_at_us is not None and self.lease is None and self.state in WAITING else None
 
     @property
+    def uses_limits(self) -> bool:
+        """Whether it uses something of a limit while it runs, and so waits until there is room."""
+        return self.options is not None and bool(self.options.use)
+
+    @property
+    def use(self) -> tuple[str, ...]:
+        """What it uses of limits while it runs, each as it is typed."""
+        return (self.options and self.options.use) or ()
+
+    @property
+    def waits_for(self) -> Wait | None:
+        """What it waits for beside its time and its turn; of several things the first to be over; None for nothing."""
+        if self.options is None and self.paused_at_us is None:
+            return None
+        return self.parked or (Wait.LIMIT if self.uses_limits and self.state in WAITING else None)
+
+    @property
     def is_last_attempt(self) -> bool:
         """Return whether the job is dead if its current attempt fails."""
         return is_exhausted(self.attempts, self.spec.max_retries)

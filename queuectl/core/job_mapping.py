@@ -135,6 +135,8 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "inherit_env": _read_choice,
     "merge": _read_flag,
     "paused": _read_flag,
+    "use": _read_choice,
+    "mutex": _read_text,
     "replace": _read_flag,
     "labels": lambda key, value: check_labels(value),
     "meta": lambda key, value: check_meta(value),

@@ -2,10 +2,13 @@
 
 from typing import Final
 
+from ..display import shown
+from ..errors import InvalidInput
 from ..events.types import NO_OPTIONS, JobOptions
 from .expiry import expiry_of
 from .job_request import JobRequest
 from .labels import check_labels, check_meta
+from .limits import MUTEX, USES, canonical
 from .policy import policy_of
 
 FIRST: Final = JobRequest._fields.index("paused")
@@ -20,5 +23,16 @@ def options_of(request: JobRequest, *, now_us: int, wall_us: int) -> JobOptions 
     labels = None if request.labels is None else check_labels(request.labels) or None
     meta = None if request.meta is None else check_meta(request.meta) or None
     expiry = expiry_of(request, now_us=now_us, wall_us=wall_us)
-    found = JobOptions(request.paused, labels, meta, policy_of(request), expiry)
+    found = JobOptions(request.paused, labels, meta, policy_of(request), expiry, use_of(request))
     return None if found == NO_OPTIONS else found
+
+
+def use_of(request: JobRequest) -> tuple[str, ...] | None:
+    """Return what a request says that it uses of limits, None for nothing; raises InvalidInput."""
+    use, mutex = request.use, request.mutex
+    words = [use] if isinstance(use, str) else [] if use is None else use
+    if not (isinstance(words, list | tuple) and all(isinstance(word, str) for word in words)):
+        raise InvalidInput("use", shown(use), f"{USES}, or a list of these")
+    if mutex is not None and not isinstance(mutex, str):
+        raise InvalidInput("mutex", shown(mutex), "a name")
+    return canonical([*words, *([] if mutex is None else [f"{MUTEX}:{mutex}"])]) or None

@@ -40,7 +40,8 @@ class JobRequest(NamedTuple):
     as text, `all`, or `configured`, which is what the setting says; None is nothing, as is `none`. `merge` sends
     stderr to stdout. `paused`: it waits until it is resumed. `labels` are what the job is found by, `meta` is JSON that
     is kept with it. `ok_on`, `dead_on`, `snooze_on` and `retry_on` are exit codes, ranges of them, words (`signal`,
-    `timeout`, `lost`, `spawn`) and signals' names; `backoff` is `exp:2`, `fixed:30s` or `list:1s,10s,1m`.
+    `timeout`, `lost`, `spawn`) and signals' names; `backoff` is `exp:2`, `fixed:30s` or `list:1s,10s,1m`. `use` is
+    what it uses of limits while it runs, a text or several; `mutex` a name that one job at a time uses.
     """
 
     command: Command
@@ -73,6 +74,8 @@ class JobRequest(NamedTuple):
     expire_at: When | None = None
     if_expired: str | None = None
     max_time: Duration | None = None
+    use: str | Sequence[str] | None = None
+    mutex: str | None = None
 
 
 if TYPE_CHECKING:

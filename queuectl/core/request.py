@@ -25,6 +25,7 @@ from .job import JobState
 from .job_options import FIRST, NOTHING, options_of
 from .job_request import JobRequest
 from .labels import check_labels, check_meta
+from .limits import canonical
 from .policy import base_of, check_policy
 from .settings import Settings, check_value
 from .shells import DEFAULT as DEFAULT_SHELL
@@ -161,6 +162,8 @@ def check_options(options: JobOptions) -> None:
         check_policy(options.policy)
     if options.expiry is not None:
         check_expiry(options.expiry)
+    if options.use is not None and canonical(options.use) != options.use:
+        raise InvalidInput("use", ", ".join(options.use)[:100], "each limit once, by name")
 
 
 def known_here(text: str) -> str:

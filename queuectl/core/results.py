@@ -77,13 +77,15 @@ class Exchange(NamedTuple):
     """What a worker got for its results: jobs to run, and what became of what it handed in.
 
     `refused` pairs a job as the worker knew it with why: its lease is no longer the worker's.
-    `next_due_s` is how soon the next delayed job becomes due, None when none waits.
+    `next_due_s` is how soon there may be a job that nobody tells of, since its time comes: None for none. `frees`: what
+    was settled leaves room to jobs that use limits.
     """
 
     claimed: list[Job]
     settled: list[Job]
     refused: list[tuple[Job, QueuectlError]]
     next_due_s: float | None
+    frees: bool = False
 
 
 class Recovered(NamedTuple):
@@ -151,17 +153,40 @@ class Blocker(NamedTuple):
     `code` is `paused` (it is not to run), `queue_paused` (nor is its queue to start any), `time` (it is not due before
     `until_us`), `no_worker` (no running worker serves its queue) or `slots` (all `slots` of the workers that do are
     taken, by the jobs of the ids in `holders`, and `before` jobs run before it). A pause began at `since_us`, told `by`
-    somebody for a `reason`, and ends at `until_us`, or once it is resumed.
+    somebody for a `reason`, and ends at `until_us`, or once it is resumed. `limit`: too many units of `limit` are in
+    use, `used` of its `cap`, by the jobs in `holders`, for it to use `units`; `rate`: it lets none start before then.
     """
 
-    code: Literal["paused", "queue_paused", "time", "no_worker", "slots"]
+    code: Literal["paused", "queue_paused", "time", "limit", "rate", "no_worker", "slots"]
     until_us: int | None = None
     slots: int = 0
     holders: tuple[str, ...] = ()
     before: int = 0
+    limit: str | None = None
+    used: int = 0
+    cap: int = 0
+    units: int = 1
     since_us: int | None = None
     by: str | None = None
     reason: str | None = None
+
+
+class LimitState(NamedTuple):
+    """A limit and what of it is in use: units at once (`running`, None: any), and `starts` in `period_s`, if any.
+
+    `next_start_us`: when its rate lets the next start, None for at once. Who set it, when and why.
+    """
+
+    name: str
+    running: int | None
+    starts: int | None
+    period_s: float | None
+    burst: int
+    used: int
+    next_start_us: int | None
+    set_at_us: int
+    by: str
+    reason: str | None
 
 
 class PausedQueue(NamedTuple):

@@ -53,6 +53,7 @@ KEYS: Mapping[str, Key] = {
         Key("grace_s", 10, False, 0, 86_400, "seconds between TERM and KILL"),
         Key("output_limit_bytes", 10 << 20, True, 0, 1 << 40, "output kept of one attempt, in bytes"),
         Key("snapshot_events", 50_000, True, 0, 1_000_000_000, "events from one snapshot to the next; 0 makes none"),
+        Key("overtake_s", 60, False, 0, _YEAR_S, "seconds for which others may overtake a job that waits for a limit"),
         Key("retention_s", 0, False, 0, 100 * _YEAR_S, "seconds ended jobs are kept; 0 is for ever"),
         Key("retention_keep_dead", 1, True, 0, 1, "1: retention_s leaves dead jobs where they are; 0: they go too"),
         _text("shell", SHELL, check_shell, "what runs a command line: a program and its options"),
@@ -89,6 +90,7 @@ class Settings(Frozen):
     grace_s: float = 10
     output_limit_bytes: int = 10 << 20
     snapshot_events: int = 50_000
+    overtake_s: float = 60
     retention_s: float = 0
     retention_keep_dead: int = 1
     shell: str = SHELL

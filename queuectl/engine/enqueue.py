@@ -1,8 +1,10 @@
 """From requests to jobs on disk: all are checked before the first is enqueued, and they go in whole chunks."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .. import hints
 from ..core.commands import EnqueueJob
 from ..core.inherited_env import Inheritance
 from ..core.job import ENDED, Job
@@ -11,13 +13,15 @@ from ..core.job_request import JobRequest
 from ..core.request import Intake
 from ..core.settings import Settings
 from ..errors import BulkStopped, DuplicateJob, InvalidInput, InvalidLine, StoreError
-from ..projections import ids, jobs
+from ..events.types import ENVIRONMENT_STREAM, EnvironmentKept
+from ..projections import environments, ids, jobs
 from ..store.store import Store
 from ..system.clock import Clock
 from ..system.host import directory, environment
 from ..system.lazy import Later
 from .engine import Engine
 from .group_commit import GroupCommit
+from .limit_actions import check_uses
 from .new_jobs import Enqueuing
 from .unit_of_work import Unit
 from .writer import JOBS_AT_ONCE
@@ -53,7 +57,8 @@ def enqueue_one(engine: Engine, commits: GroupCommit, request: JobRequest, *, re
             order = specify_all([request], clock=engine.clock, settings=settings, now_us=unit.now_us, inheritance=taken)
         except InvalidLine as error:
             raise error.error from None
-        unit.keep_environments(taken.kept)
+        unit.require(lambda txn: check_uses(txn, order[0].options))
+        keep_environments(unit, taken.kept)
         return unit.enqueue_in_place(order, generated=_generated([request]), replacing=_replacing([request]))
 
     enqueued = commits.run(enqueue, reason=reason)
@@ -79,6 +84,7 @@ def enqueue_all(
     taken = Inheritance(environment(), settings.inherit_env)
     orders = specify_all(given, clock=engine.clock, settings=settings, now_us=now_us, inheritance=taken)
     at_once = engine.writer.jobs_at_once
+    _check_uses(engine, orders)
     if len(orders) > at_once and not skip_existing:
         engine.writer.catch_up()
         _check_ids(engine.store, given)
@@ -91,7 +97,7 @@ def enqueue_all(
             with engine.unit(reason=reason, rings=True) as unit:
                 generated = _generated(given[start : start + at_once])
                 indexes = {index - start for index in replacing if start <= index < start + at_once}
-                unit.keep_environments(taken.kept)
+                keep_environments(unit, taken.kept)
                 enqueued = unit.enqueue_in_place(
                     chunk, skip_existing=skip_existing, generated=generated, replacing=indexes
                 )
@@ -113,6 +119,27 @@ def enqueue_all(
 def _remove_output(store: Store, enqueued: Enqueuing) -> None:
     if enqueued.replaced:
         storage.remove_files(store.path, enqueued.replaced)
+
+
+def keep_environments(unit: Unit, kept: Mapping[bytes, Mapping[str, str | None]]) -> None:
+    """Keep the environments that jobs about to be enqueued take along, each once and for good; raises StoreError.
+
+    What is kept already is compared: a log from elsewhere may say anything, and jobs would run by it.
+    """
+    for digest, entries in kept.items():
+        if _kept_as(unit, digest, entries):  # what is kept is so for good
+            unit.append_named(ENVIRONMENT_STREAM + digest.hex(), partial(_kept_as, unit, digest, entries))
+
+
+def _kept_as(unit: Unit, digest: bytes, entries: Mapping[str, str | None]) -> tuple[EnvironmentKept, ...]:
+    found = environments.find(unit.txn, digest)
+    if found is not None and found != entries:
+        raise StoreError(
+            f"cannot enqueue: what is kept as environment {digest.hex()} is not what has that digest, so this "
+            "log was tampered with",
+            hint=hints.TAMPERED,
+        )
+    return () if found is not None else (EnvironmentKept(entries),)
 
 
 def _requests_of(given: Iterable[JobRequest | Mapping[str, Any] | str], *, now_us: int) -> list[JobRequest]:
@@ -139,6 +166,24 @@ def _replacing(requests: Sequence[JobRequest]) -> list[int]:
         if request.id is not None:
             first.setdefault(request.id, index)
     return [index for index in first.values() if requests[index].replace]
+
+
+def _check_uses(engine: Engine, orders: Sequence[EnqueueJob]) -> None:
+    """Refuse the first request, by its number, that uses what is not there; raises InvalidLine."""
+    if not any(order.options is not None and order.options.use for order in orders):
+        return
+    engine.writer.catch_up()
+    with engine.store.read() as txn:
+        checked: set[tuple[str, ...]] = set()
+        for line, order in enumerate(orders, 1):
+            use = order.options.use if order.options is not None else None
+            if not use or use in checked:
+                continue
+            checked.add(use)
+            try:
+                check_uses(txn, order.options)
+            except InvalidInput as error:
+                raise InvalidLine(line, error) from error
 
 
 def _check_ids(store: Store, requests: Sequence[JobRequest]) -> None:

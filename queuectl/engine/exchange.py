@@ -8,13 +8,14 @@ from ..core.argument_kinds import is_count, is_job, is_text
 from ..core.commands import CompleteJob, ConfirmCancel, FailJob, JobCommand, ReleaseJob, RetryPolicy
 from ..core.event_check import MOST_CHARS_OF, TEXT_CHARS
 from ..core.job import Job
+from ..core.limits import QUEUE
 from ..core.results import Captured, Exchange, Result
 from ..display import shown
 from ..errors import InvalidInput, QueuectlError
 from ..events.types import Failure, Output
 from ..outputs import storage
+from ..projections import limits, scheduled
 from ..projections import queues as queue_rows
-from ..projections import scheduled
 from ..store.store import Transaction
 from .decisions import JobOrder
 from .unit_of_work import Unit, token_of
@@ -41,6 +42,7 @@ def exchange(
     results: Sequence[Result],
     *,
     want: int,
+    free: int,
     queues: Sequence[str] | None,
     lease_s: float,
     hold: bool,
@@ -48,22 +50,32 @@ def exchange(
     host: str,
     pid: int,
 ) -> Exchange:
-    """Record results, `hold` the worker's leases, then claim and start up to `want` jobs; refusals are collected."""
+    """Record results, `hold` the worker's leases, then claim and start up to `want` jobs; refusals are collected.
+
+    `free` of them have slots to run in.
+    """
     settled, refused = settle(unit, results)
     if hold:
         unit.hold(worker, lease_s, held)
     claimed: list[Job] = []
     if want:
-        claimed = unit.take(worker, want, lease_s=lease_s, queues=queues, host=host, pid=pid)
+        claimed = unit.take(worker, want, free=free, lease_s=lease_s, queues=queues, host=host, pid=pid)
     unit.views.flush()
-    return Exchange(claimed, settled, refused, _until_next_due_s(unit))
+    return Exchange(claimed, settled, refused, _until_next_due_s(unit), frees_room(unit.txn, settled))
+
+
+def frees_room(txn: Transaction, settled: Sequence[Job]) -> bool:
+    """Whether jobs that run no more leave room to others: they used limits, or their queue has one."""
+    limited = {name.removeprefix(f"{QUEUE}:") for name in limits.caps(txn)} if settled else ()
+    return any(job.uses_limits or job.spec.queue in limited for job in settled)
 
 
 def _until_next_due_s(unit: Unit) -> float | None:
-    """Return how soon there may be a job to claim that nobody tells of: one becomes due, or a queue's pause ends."""
+    """Return how soon there may be a job to claim that nobody tells of: a time comes, a pause ends, a rate lets it."""
     due_us = scheduled.next_due_us(unit.txn)
     ends = [row.until_us for row in queue_rows.paused(unit.txn, unit.now_us) if row.until_us is not None]
-    soonest_us = min(ends if due_us is None else [*ends, due_us], default=None)
+    others = [at_us for at_us in (due_us, unit.next_start_us) if at_us is not None]
+    soonest_us = min([*ends, *others], default=None)
     return None if soonest_us is None else unit.until_s(soonest_us)
 
 

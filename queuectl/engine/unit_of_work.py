@@ -8,33 +8,30 @@ Whoever claims makes due jobs ready first. Reads a clock only through the Clock 
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import filterfalse, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from .. import hints
 from ..core.commands import ClaimJob, EnqueueJob, ExpireJob, RenewLease, RetryPolicy, StartJob, TakeJob
 from ..core.decider import decide_config
 from ..core.job import ENDED, Job
 from ..core.request import check_lease_s, check_worker
 from ..core.settings import Settings, from_environment
 from ..core.times import wall_time_us
-from ..errors import DuplicateJob, JobNotFound, StoreError
+from ..errors import DuplicateJob, JobNotFound, QueuectlError
 from ..events.append import Append
 from ..events.types import (
     CONFIG_STREAM,
-    ENVIRONMENT_STREAM,
     NEW_STREAM,
     RETENTION_STREAM,
     WORKER_STREAM,
-    EnvironmentKept,
     Event,
     RetentionApplied,
     Value,
     WorkerStopped,
 )
-from ..projections import config, environments, ids, jobs, queues, ready, timers, workers
+from ..projections import config, ids, jobs, timers, workers
 from ..projections.row_codec import check_all
 from ..projections.views import Views
 from ..store.event_reader import EventReader
@@ -48,10 +45,12 @@ from .writer import Appended, Session
 if TYPE_CHECKING:
     from ..outputs import storage
     from ..queries import presence
+    from . import next_jobs
     from .leaving_streams import LeavingStream
 else:  # an enqueue has no use for them
     storage = Later("outputs.storage")
     presence = Later("queries.presence")
+    next_jobs = Later("engine.next_jobs")
 
 _TRIES_LEFT: Final = tuple(range(49, -1, -1))
 """What came too late is decided again as often as this; at the last time nothing newer is waited for."""
@@ -82,6 +81,8 @@ class Unit:
         self._cause = cause if cause and session.log.is_claim(cause) else 0
         self._brought: set[str] = set()
         self._environ = environ or {}
+        self.next_start_us: int | None = None
+        """When the first job may start that a claim left for a limit's rate alone."""
 
     @property
     def txn(self) -> Transaction:
@@ -116,6 +117,17 @@ class Unit:
         settings = self.settings()
         while True:
             yield RetryPolicy(self.now_us, settings.backoff_max_s, settings.backoff_jitter, self._clock.roll())
+
+    def require(self, check: Callable[[Transaction], None]) -> None:
+        """Raise what a check of what is there raises, if it does of what is newest too."""
+        for left in _TRIES_LEFT:
+            try:
+                check(self.txn)
+            except QueuectlError:
+                if not (left and self._catch_up()):
+                    raise
+            else:
+                return
 
     def find(self, job_id: str) -> Job:
         """Return a job by its id; raises JobNotFound."""
@@ -235,16 +247,19 @@ class Unit:
     def claim(self, worker: str, count: int, *, lease_s: float, queues: Sequence[str] | None = None) -> list[Job]:
         """Lease the next `count` jobs to a worker; those due by now are among them."""
         check_worker(worker)
-        return self._lease(ClaimJob(worker, self.lease_until_us(lease_s), self.now_us), count, queues)
+        return self._lease(ClaimJob(worker, self.lease_until_us(lease_s), self.now_us), count, count, queues)
 
     def take(
-        self, worker: str, count: int, *, lease_s: float, queues: Sequence[str] | None, host: str, pid: int
+        self, worker: str, count: int, *, free: int, lease_s: float, queues: Sequence[str] | None, host: str, pid: int
     ) -> list[Job]:
-        """Lease the next `count` jobs to a worker and count an attempt of each, as claim() and start() would."""
-        check_worker(worker)
-        return self._lease(TakeJob(worker, self.lease_until_us(lease_s), host, pid, self.now_us), count, queues)
+        """Lease the next `count` jobs to a worker and count an attempt of each, as claim() and start() would.
 
-    def _lease(self, command: ClaimJob | TakeJob, count: int, served: Sequence[str] | None) -> list[Job]:
+        From the one after the first `free` on, which have slots, they wait: so none is taken that would hold a limit.
+        """
+        check_worker(worker)
+        return self._lease(TakeJob(worker, self.lease_until_us(lease_s), host, pid, self.now_us), count, free, queues)
+
+    def _lease(self, command: ClaimJob | TakeJob, count: int, free: int, served: Sequence[str] | None) -> list[Job]:
         """Lease the next jobs; where another was quicker, those after them. That there is none holds of newer state.
 
         Those whose time is over are met and ended on the way.
@@ -254,9 +269,8 @@ class Unit:
         has_expired = False
         for left in _TRIES_LEFT:
             self._session.promote(self.now_us)
-            paused = {row.name for row in queues.paused(self.txn, self.now_us)}
-            free = filterfalse(tried.__contains__, ready.numbers(self.txn, served, but=paused))
-            numbers = list(islice(free, count - len(leased)))
+            chosen = next_jobs.NextJobs(self.txn, served, now_us=self.now_us, settings=self.settings, tried=tried)
+            numbers = list(islice(chosen.numbers(free - len(leased)), count - len(leased)))
             decided = self._decide([(number, command) for number in numbers])
             if decided.refused:  # by the views it is ready
                 raise decided.refused[0][1]
@@ -264,6 +278,9 @@ class Unit:
             found = [job for job in appended.jobs if job.lease is not None]
             leased += found
             tried.update(numbers)
+            self.next_start_us = chosen.next_start_us
+            if chosen.has_notes:
+                self.local(chosen.note)
             if len(found) < len(appended.jobs):
                 has_expired = has_expired or bool(self.expire())  # once: more would hold the store for too long
             elif not (left and (appended.lost or not leased) and (appended.lost or self._catch_up())):
@@ -297,25 +314,6 @@ class Unit:
     def start(self, jobs: Sequence[Job], *, host: str, pid: int) -> list[Job]:
         """Count an attempt of jobs just claimed."""
         return self.execute([(job.number, StartJob(token_of(job), host, pid)) for job in jobs])
-
-    def keep_environments(self, kept: Mapping[bytes, Mapping[str, str | None]]) -> None:
-        """Keep the environments that jobs about to be enqueued take along, each once and for good; raises StoreError.
-
-        What is kept already is compared: a log from elsewhere may say anything, and jobs would run by it.
-        """
-        for digest, entries in kept.items():
-            if self._kept_as(digest, entries):  # what is kept is so for good
-                self.append_named(ENVIRONMENT_STREAM + digest.hex(), partial(self._kept_as, digest, entries))
-
-    def _kept_as(self, digest: bytes, entries: Mapping[str, str | None]) -> tuple[EnvironmentKept, ...]:
-        found = environments.find(self.txn, digest)
-        if found is not None and found != entries:
-            raise StoreError(
-                f"cannot enqueue: what is kept as environment {digest.hex()} is not what has that digest, so this "
-                "log was tampered with",
-                hint=hints.TAMPERED,
-            )
-        return () if found is not None else (EnvironmentKept(entries),)
 
     def configure(self, key: str, value: Value | None) -> None:
         """Set a configuration key to a value, or unset it."""

@@ -36,6 +36,9 @@ WORKER_STREAM: Final = "worker:"
 QUEUE_STREAM: Final = "queue:"
 """Prefix of the stream of what was told of a queue; the queue's name follows."""
 
+LIMIT_STREAM: Final = "limit:"
+"""Prefix of the stream of a limit; its name follows."""
+
 ENVIRONMENT_STREAM: Final = "environment:"
 """Prefix of the stream of one environment that jobs took along; the digest of its entries follows, in hexadecimal."""
 
@@ -103,6 +106,7 @@ class JobOptions(Frozen):
     """What else was asked for of a job, where anything was; only an edit changes it, and a requeue lifts its expiry.
 
     `paused`: it is not to run before it is resumed. `labels` are what it is found by; `meta` is JSON that is kept.
+    `use`: what it uses of limits while it runs, each as it is typed.
     """
 
     paused: bool = field(default=False, name="psd")
@@ -110,6 +114,7 @@ class JobOptions(Frozen):
     meta: Mapping[str, Any] | None = None
     policy: Policy | None = field(default=None, name="pol")
     expiry: Expiry | None = field(default=None, name="exp")
+    use: tuple[str, ...] | None = None
 
 
 NO_OPTIONS: Final = JobOptions()
@@ -290,6 +295,19 @@ class Resumed(Frozen):
     """What was paused goes on."""
 
 
+class LimitSet(Frozen):
+    """A limit is this from now on: so many units in use at once, so many starts in a period, `burst` at once."""
+
+    running: int | None = field(default=None, name="run")
+    starts: int | None = field(default=None, name="n")
+    period_us: int | None = field(default=None, name="per")
+    burst: int = 1
+
+
+class LimitRemoved(Frozen):
+    """A limit is no more; jobs that use it wait until it is set again."""
+
+
 class ConfigChanged(Frozen):
     """A configuration key got a value of its own, or lost it (`new` is None)."""
 
@@ -365,7 +383,15 @@ JobEvent: TypeAlias = (
     | Resumed
 )
 Event: TypeAlias = (
-    JobEvent | ConfigChanged | EnvironmentKept | WorkerStarted | WorkerStopping | WorkerStopped | RetentionApplied
+    JobEvent
+    | LimitSet
+    | LimitRemoved
+    | ConfigChanged
+    | EnvironmentKept
+    | WorkerStarted
+    | WorkerStopping
+    | WorkerStopped
+    | RetentionApplied
 )
 
 

@@ -25,7 +25,7 @@ from ..core.shells import not_here
 from ..display import as_typed
 from ..engine.log_clock import now_us
 from ..errors import FileDeleted, HalfReplaced, LogLost, NewerFormat, NoQueue, NotAQueue, NotYetMade, QueuectlError
-from ..projections import config, counts, jobs, layout, marks, ready, scheduled
+from ..projections import config, counts, jobs, layout, marks, scheduled
 from ..queries.jobs import list_workers, strays, unserved
 from ..store import half_made
 from ..store.directory import NETWORK, filesystem_of, refuse_irregular
@@ -299,7 +299,7 @@ def _workers(store: Store) -> Iterator[Trouble]:
 def _waiting(store: Store) -> Iterator[Trouble]:
     now_us = time.time_ns() // 1000
     with store.read() as txn:
-        later = Counter(map(ready.queue_of, scheduled.later(txn, now_us)))
+        later = Counter(scheduled.later(txn, now_us))
         waiting = (
             each._replace(waiting=each.waiting - later[each.queue]) for each in unserved(txn, store.path, now_us)
         )

@@ -4,16 +4,16 @@ It gives what `Views` gives and writes the same rows (tests hold it to that). A 
 that memory is full, however often it moved.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 from ..core.job import Job
 from ..events.codec import decode_all
-from ..events.types import Enqueued, EnvironmentKept, Recorded, RetentionApplied
+from ..events.types import Enqueued, EnvironmentKept, LimitRemoved, LimitSet, Recorded, RetentionApplied
 from ..store.event_reader import EventReader
 from ..store.store import Row, Transaction
-from . import counts, environments, jobs, ready
+from . import counts, environments, jobs, lanes, ready
 from .row_codec import read_row, seal_all, write_many
 from .stream_walk import Folded
 from .views import Change, Moved, Views, changes, recounted
@@ -31,6 +31,9 @@ WriteStep = Callable[[Transaction], None]
 Touch = Callable[[str, list[bytes]], None]
 """Is told which keys of a table change."""
 
+_SWEEPING = frozenset({RetentionApplied, LimitSet, LimitRemoved})
+"""Events that change rows which they do not name."""
+
 _Item = TypeVar("_Item")
 _UNKNOWN: Any = object()
 
@@ -42,9 +45,9 @@ class Fold:
         self.applied = self.events = 0
         self.promoted_us = promoted_us
         self.has_sweep = False
-        """Whether the last event read sweeps jobs away, so that what is in memory has to be written first."""
+        """Whether the last event read changes rows that it does not name: what is in memory is written first."""
         self.has_swept = False
-        """Whether some were swept away."""
+        """Whether some were changed so, or swept away."""
         self._forget()
 
     def _forget(self) -> None:
@@ -58,7 +61,7 @@ class Fold:
         return self.has_sweep or len(self._moved.after) >= HELD_JOBS or self._bytes >= HELD_BYTES
 
     def read(self, shadow: Transaction, limit: int) -> None:
-        """Apply the next events, `limit` at the most, none after one that sweeps many jobs away.
+        """Apply the next events, `limit` at the most, none after one that changes rows which it does not name.
 
         Raises what stops a replay: CorruptLog, NewerFormat or IllegalTransition.
         """
@@ -77,7 +80,7 @@ class Fold:
                 continue
             self._named.append(recorded)
             self._bytes += len(value)
-            if kind is RetentionApplied:
+            if kind in _SWEEPING:
                 self.has_sweep = True
                 return
 
@@ -101,7 +104,11 @@ class Fold:
         moved, named = self._moved, self._named
         found = changes(moved, self.promoted_us)
         moving = list(_portions(_queues_touched(found)))
+        in_lanes = found.get(lanes.LANES, ([], []))
+        turning = list(_portions(sorted(lanes.lanes_of([*in_lanes[0], *(key for key, _ in in_lanes[1])]))))
+        uses = lanes.uses_of(moved.after, moved.before)
         yield from (partial(_drop_fronts, some, touch) for some in moving)
+        yield from (partial(_drop_active, some, touch) for some in turning)
         for table, (keys, rows) in found.items():
             if touch:
                 touch(table, keys)
@@ -110,6 +117,8 @@ class Fold:
             sealed = seal_all(table, sorted(dict(rows).items()))
             yield from (partial(_put, table, some) for some in _portions(sealed))
         yield from (partial(_put_fronts, some, touch) for some in moving)
+        yield from (partial(_use, dict(some), touch) for some in _portions(sorted(uses.items())))
+        yield from (partial(_activate, some, touch) for some in turning)
         if touch:
             kept = (each for each in named if isinstance(each.event, EnvironmentKept))
             touch(environments.TABLE, [environments.digest_in(each) for each in kept])
@@ -141,6 +150,27 @@ def _put_fronts(queues: Sequence[bytes], touch: Touch | None, shadow: Transactio
     write_many(shadow, ready.TABLE, rows)
 
 
+def _drop_active(some: Sequence[bytes], touch: Touch | None, shadow: Transaction) -> None:
+    keys = sorted(lanes.active_keys(shadow, some))
+    if touch:
+        touch(lanes.ACTIVE, keys)
+    shadow.delete_many(lanes.ACTIVE, keys)
+
+
+def _use(uses: Mapping[str, int], touch: Touch | None, shadow: Transaction) -> None:
+    if touch:
+        touch(lanes.USED, [name.encode() for name in uses])
+    _activate(lanes.lanes_with(shadow, lanes.add(shadow, uses)), touch, shadow)
+
+
+def _activate(some: Iterable[bytes], touch: Touch | None, shadow: Transaction) -> None:
+    going, coming = lanes.active_changes(shadow, some)
+    if touch:
+        touch(lanes.ACTIVE, [*going, *(key for key, _ in coming)])
+    shadow.delete_many(lanes.ACTIVE, going)
+    write_many(shadow, lanes.ACTIVE, coming)
+
+
 def _delete(table: str, keys: Sequence[bytes], shadow: Transaction) -> None:
     shadow.delete_many(table, keys)
 
@@ -156,11 +186,11 @@ def _put(table: str, sealed: Sequence[Row], shadow: Transaction) -> None:
 def writes_of(folded: Folded) -> Iterator[WriteStep]:
     """Yield what puts jobs into the shadow that were not there before, a short transaction each.
 
-    The fronts of their queues come afterwards, for all at once: see fronts_of_all().
+    The fronts of their queues, and which of their lanes are active, come afterwards, for all at once: firsts_of_all().
     """
     for table, rows in folded.rows.items():
         yield from (partial(_put, table, some) for some in _portions(rows))
-    yield partial(_add, folded.counts)
+    yield partial(_add, folded.counts, folded.uses)
 
 
 def deletions(gone: Sequence[tuple[str, bytes]]) -> Iterator[WriteStep]:
@@ -170,12 +200,15 @@ def deletions(gone: Sequence[tuple[str, bytes]]) -> Iterator[WriteStep]:
         yield from (partial(_delete, table, some) for some in _portions(keys))
 
 
-def fronts_of_all(shadow: Transaction) -> Iterator[WriteStep]:
-    """Yield what gives each queue its front, a short transaction each."""
-    return (partial(_put_fronts, some, None) for some in _portions(list(ready.names(shadow))))
+def firsts_of_all(shadow: Transaction) -> Iterator[WriteStep]:
+    """Yield what gives each queue its front and has each lane active that may be, a short transaction each."""
+    queues, of_limits = list(ready.names(shadow)), list(lanes.every(shadow))
+    yield from (partial(_put_fronts, some, None) for some in _portions(queues))
+    yield from (partial(_activate, some, None) for some in _portions(of_limits))
 
 
-def _add(changes_of: Sequence[tuple[str, str, int]], shadow: Transaction) -> None:
+def _add(changes_of: Sequence[tuple[str, str, int]], uses: Mapping[str, int], shadow: Transaction) -> None:
+    lanes.add(shadow, uses)
     counts.add(shadow, {(queue, kind): number for queue, kind, number in changes_of})
 
 

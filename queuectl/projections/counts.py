@@ -1,6 +1,6 @@
 """How many jobs are in each state? `marks`, beside the marks: a queue's name after `queue ` -> one number a state.
 
-Then one number for each thing that waiting jobs wait for in place of a time.
+Then one number for each thing that waiting jobs wait for beside their time and their turn.
 
 In that table, since each commit changes both, and a table of its own would cost each one more page to write.
 """
@@ -59,8 +59,8 @@ def total(txn: Transaction) -> Counts:
     return dict.fromkeys(JobState, 0) | dict(zip(JobState, map(sum, columns), strict=False))  # none: no columns
 
 
-def parked(txn: Transaction, queue: str | None = None) -> dict[Wait, int]:
-    """Return how many jobs of a queue, or of all, wait for each thing in place of a time."""
+def waiting(txn: Transaction, queue: str | None = None) -> dict[Wait, int]:
+    """Return how many jobs of a queue, or of all, wait for each thing beside their time and their turn."""
     key = None if queue is None else _key(queue)
     rows = [row for _, row in _rows(txn)] if key is None else [read_row(txn, TABLE, key) or b""]
     columns = zip(*(_unpack(row)[len(_STATES) :] for row in rows if row), strict=True)

@@ -17,8 +17,10 @@ from .row_codec import scan, write_many
 TABLE: Final = "ready"
 
 _HIGHEST: Final = 2**31 - 1
-_RANK: Final = 12  # 4 bytes of priority, 8 of number
-_TAIL: Final = 1 + _RANK  # and a NUL after the queue's name
+RANK_BYTES: Final = 12
+"""A rank is 4 bytes of priority, inverted, and 8 of number: the smaller runs first."""
+
+_TAIL: Final = 1 + RANK_BYTES  # and a NUL after the queue's name
 _FRONT: Final = b"\0"
 _JOBS: Final = b"\1"  # no name is empty, so that fronts sort before all jobs
 
@@ -28,9 +30,9 @@ def key(spec: JobSpec, number: bytes) -> bytes:
     return _lead(spec.queue, spec.priority) + number
 
 
-def rank(job: Job) -> bytes:
-    """Return what orders jobs that may run, of whatever queue."""
-    return key(job.spec, key_of(job.number))[-_RANK:]
+def rank(spec: JobSpec, number: bytes) -> bytes:
+    """Return a job's rank among all that may run, from its number's key."""
+    return key(spec, number)[-RANK_BYTES:]
 
 
 @lru_cache(maxsize=256)
@@ -69,21 +71,19 @@ def count(txn: Transaction) -> int:
 def fronts(txn: Transaction, queues: Iterable[bytes]) -> list[Row]:
     """Return the fronts that queues are to have, by their jobs as they are."""
     firsts = (next(scan(txn, TABLE, queue + b"\0", queue + b"\1"), None) for queue in queues)
-    return [(_FRONT + first[0][-_RANK:], first[0][:-_TAIL]) for first in firsts if first is not None]
+    return [(_FRONT + first[0][-RANK_BYTES:], first[0][:-_TAIL]) for first in firsts if first is not None]
 
 
-def numbers(
-    txn: Transaction,
-    queues: Sequence[str] | None = None,
-    behind: Job | None = None,
-    *,
-    but: Collection[str] = (),
-) -> Iterator[int]:
-    """Return the numbers of the jobs to run next, in order, from these queues or all, after the place of `behind`.
+def numbers(txn: Transaction, queues: Sequence[str] | None = None, behind: Job | None = None) -> Iterator[int]:
+    """Return the numbers of the jobs to run next, in order, from these queues or all, after the place of `behind`."""
+    after = b"" if behind is None else rank(behind.spec, key_of(behind.number)) + b"\0"
+    return (_number(key) for key, _ in rows(txn, queues, after=after))
 
-    Of the queues `but` there are none.
-    """
-    after = b"" if behind is None else rank(behind) + b"\0"
+
+def rows(
+    txn: Transaction, queues: Sequence[str] | None = None, *, after: bytes = b"", but: Collection[str] = ()
+) -> Iterator[Row]:
+    """Return the rows of the jobs to run next, in order, from these queues or all but some, after a rank."""
     if queues is None:
         found = list(islice(_fronts(txn, but), 2))
         if len(found) > 1:
@@ -92,7 +92,7 @@ def numbers(
     else:
         names = [name.encode(errors="surrogatepass") for name in set(queues) if name not in but]
     scans = [scan(txn, TABLE, name + b"\0" + after, name + b"\1") for name in names]
-    return (_number(key) for key, _ in (scans[0] if len(scans) == 1 else _merged(scans)))
+    return scans[0] if len(scans) == 1 else _merged(scans)
 
 
 def names(txn: Transaction) -> Iterator[bytes]:
@@ -122,34 +122,34 @@ def _fronts(txn: Transaction, but: Collection[str]) -> Iterator[Row]:
     return (row for row in rows if row[1].decode() not in but) if but else rows
 
 
-def _in_turn(txn: Transaction, after: bytes, but: Collection[str]) -> Iterator[int]:
+def _in_turn(txn: Transaction, after: bytes, but: Collection[str]) -> Iterator[Row]:
     """Merge all queues, looking into each only when it is the turn of its first job."""
     from heapq import heappop, heappush, heapreplace  # only with several queues: it costs a command its start
 
-    going: list[tuple[bytes, Iterator[Row]]] = []
+    going: list[tuple[bytes, Row, Iterator[Row]]] = []
 
-    def until(rank: bytes) -> Iterator[int]:
+    def until(rank: bytes) -> Iterator[Row]:
         while going and going[0][0] < rank:
-            first, rows = going[0]
-            yield _number(first)
+            _, first, rows = going[0]
+            yield first
             if (following := next(rows, None)) is None:
                 heappop(going)
             else:
-                heapreplace(going, (following[0][-_RANK:], rows))
+                heapreplace(going, (following[0][-RANK_BYTES:], following, rows))
 
     for key, queue in _fronts(txn, but):
-        rank = key[-_RANK:]
+        rank = key[-RANK_BYTES:]
         yield from until(rank)
         rows = scan(txn, TABLE, queue + b"\0" + max(rank, after), queue + b"\1")
         if (first := next(rows, None)) is not None:
-            heappush(going, (first[0][-_RANK:], rows))
-    yield from until(b"\xff" * (_RANK + 1))
+            heappush(going, (first[0][-RANK_BYTES:], first, rows))
+    yield from until(b"\xff" * (RANK_BYTES + 1))
 
 
 def _merged(scans: Sequence[Iterator[Row]]) -> Iterator[Row]:
     from heapq import merge  # only where there is more than one queue: it costs a command its start
 
-    return merge(*scans, key=lambda row: row[0][-_RANK:])
+    return merge(*scans, key=lambda row: row[0][-RANK_BYTES:])
 
 
 def _number(key: bytes) -> int:

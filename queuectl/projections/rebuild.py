@@ -22,8 +22,8 @@ from ..store.event_reader import EventReader
 from ..store.store import REPLAY_LOCK, VIEW_TABLES, Store, Transaction, no_collection
 from ..store.tables import LOG
 from ..system.host import processors
-from . import children, marks, ready, removed, scheduled
-from .bulk_fold import Fold, WriteStep, deletions, fronts_of_all, writes_of
+from . import children, lanes, marks, ready, removed, scheduled
+from .bulk_fold import Fold, WriteStep, deletions, firsts_of_all, writes_of
 from .compare import Comparison
 from .layout import is_outdated, stamp
 from .row_codec import scan
@@ -168,8 +168,8 @@ class _Rebuild:
             if self._progress:
                 self._progress(done, stored)
         with self._store.read() as txn:
-            fronts = fronts_of_all(txn.shadow())
-        self._write_all(fronts)
+            firsts = list(firsts_of_all(txn.shadow()))
+        self._write_all(firsts)
         self._fold.begin_at(head, done, named)
         self._write()
 
@@ -283,7 +283,11 @@ class _Rebuild:
             return 0
         shadow = self._checked(txn)
         found = list(scheduled.due(shadow, mark_us, PROMOTE_LIMIT))
-        coming = [ready_key for _, ready_key in found]
+        rows = [scheduled.row_to_be(value) for _, value in found]
+        coming = [key for table, (key, _) in rows if table == ready.TABLE]
+        limited = [key for table, (key, _) in rows if table == lanes.LANES]
+        moved = lanes.lanes_of(limited)
+        active = lanes.active_keys(shadow, moved)
         queues = ready.queues_of(coming)
         fronts = ready.fronts(shadow, queues)
         views = Views(shadow)
@@ -292,6 +296,8 @@ class _Rebuild:
             self._comparison.touch(scheduled.TABLE, [key for key, _ in found])
             self._comparison.touch(ready.TABLE, coming)
             self._comparison.touch(ready.TABLE, [key for key, _ in [*fronts, *ready.fronts(shadow, queues)]])
+            self._comparison.touch(lanes.LANES, limited)
+            self._comparison.touch(lanes.ACTIVE, [*active, *lanes.active_keys(shadow, moved)])
         if not found:
             views.promote_to(mark_us)
         self._fold.promoted_us = views.promoted_us

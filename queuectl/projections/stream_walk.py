@@ -18,6 +18,7 @@ from ..events.types import RETENTION_STREAM, Enqueued, Recorded, RetentionApplie
 from ..store.event_reader import NAMED_STREAM, EventReader, stream_of_key
 from ..store.store import Row, Store, Transaction, key_of
 from ..store.tables import LOG, STREAMS
+from .lanes import uses_of
 from .row_codec import seal_all
 from .views import Moved, changes, is_let_go, recounted
 
@@ -34,12 +35,13 @@ EVENTS_AT_ONCE: Final = 500
 class Folded(NamedTuple):
     """What the next jobs are in the views: rows as they are stored, by table, and how the counts change.
 
-    `counts` has a queue, a state and a number each; `last` is the number of the last job, `events` of how many it is
-    the fold.
+    `counts` has a queue, a state and a number each, `uses` what running jobs use of limits; `last` is the number of
+    the last job, `events` of how many it is the fold.
     """
 
     rows: dict[str, list[Row]]
     counts: Sequence[tuple[str, str, int]]
+    uses: dict[str, int]
     last: int
     events: int
 
@@ -127,7 +129,7 @@ def _fold(streams: Iterator[list[Recorded]], sweeps: Sequence[Any], promoted_us:
     found = changes(moved, promoted_us)
     rows = {table: seal_all(table, sorted(rows)) for table, (_, rows) in found.items()}
     counts = [(queue, str(state), number) for (queue, state), number in recounted(moved).items()]
-    return Folded(rows, counts, last, count)
+    return Folded(rows, counts, dict(uses_of(moved.after, moved.before)), last, count)
 
 
 def _is_swept(job: Job, event: RetentionApplied) -> bool:

@@ -11,9 +11,12 @@ from typing import Any
 
 from ..core.job import ENDED, WAITING, Job, JobState, evolve
 from ..events.types import (
+    LIMIT_STREAM,
     ConfigChanged,
     Enqueued,
     EnvironmentKept,
+    LimitRemoved,
+    LimitSet,
     Paused,
     Recorded,
     Removed,
@@ -36,7 +39,9 @@ from . import (
     environments,
     ids,
     jobs,
+    lanes,
     leases,
+    limits,
     marks,
     queues,
     ready,
@@ -63,9 +68,11 @@ def place(job: Job, number: bytes, promoted_us: int) -> Placed:
 
 
 def _waiting(job: Job, number: bytes, promoted_us: int) -> Placed:
-    if job.due_us <= promoted_us and job.parked is None:
-        return ready.TABLE, ready.key(job.spec, number), b""
-    return scheduled.TABLE, scheduled.key(job, number), ready.key(job.spec, number)
+    if job.due_us > promoted_us or job.parked is not None:
+        return scheduled.TABLE, scheduled.key(job, number), scheduled.value(job, number)
+    if job.uses_limits:
+        return (lanes.LANES, *lanes.row(job, number))
+    return ready.TABLE, ready.key(job.spec, number), b""
 
 
 def _leased(job: Job, number: bytes, promoted_us: int) -> Placed:
@@ -177,7 +184,9 @@ class Views:
         found = list(scheduled.due(self._txn, now_us, PROMOTE_LIMIT))
         if found:
             self._txn.delete_many(scheduled.TABLE, [key for key, _ in found])
-            ready.change(self._txn, [], [(ready_key, b"") for _, ready_key in found])
+            coming = [scheduled.row_to_be(value) for _, value in found]
+            ready.change(self._txn, [], [row for table, row in coming if table == ready.TABLE])
+            lanes.change(self._txn, [], [row for table, row in coming if table == lanes.LANES], {})
             self._promoted_us = max(self._promoted_us, scheduled.due_us(found[-1]))
             marks.put(self._txn, marks.PROMOTED, self._promoted_us)
         return len(found)
@@ -199,12 +208,15 @@ class Views:
         """Write what was applied."""
         moved, self._moved = self._moved, Moved()
         if moved.after:
-            for table, (keys, rows) in changes(moved, self._promoted_us).items():
+            found = changes(moved, self._promoted_us)
+            in_lanes, uses = found.pop(lanes.LANES, ([], [])), lanes.uses_of(moved.after, moved.before)
+            for table, (keys, rows) in found.items():
                 if table == ready.TABLE:
                     ready.change(self._txn, keys, rows)
                 else:
                     self._txn.delete_many(table, sorted(keys))
                     write_many(self._txn, table, sorted(rows))
+            lanes.change(self._txn, *in_lanes, uses)
             counts.add(self._txn, recounted(moved))
         if self.applied != self._flushed:
             marks.put(self._txn, marks.APPLIED, self.applied)
@@ -223,6 +235,11 @@ class Views:
                 self._moved.before[job.number], self._moved.after[job.number] = job, None
         elif isinstance(event, Paused | Resumed):
             queues.apply(self._txn, recorded)
+        elif isinstance(event, LimitSet | LimitRemoved):
+            self.flush()
+            before = limits.caps(self._txn)
+            limits.apply(self._txn, recorded)
+            lanes.recap(self._txn, str(recorded.stream).removeprefix(LIMIT_STREAM), before)
         elif isinstance(event, WorkerStarted | WorkerStopping | WorkerStopped):
             workers.apply(self._txn, recorded)
         else:
@@ -297,6 +314,6 @@ def _counted(jobs_there: Iterable[Job | None]) -> Counter[counts.CountChange]:
     for job in jobs_there:
         if job is not None:
             found.append((job.spec.queue, job.state))
-            if job.state in WAITING and (wait := job.parked) is not None:
+            if job.state in WAITING and (wait := job.waits_for) is not None:
                 found.append((job.spec.queue, wait))
     return Counter(found)  # counts what is in a list faster than what it is given to subtract

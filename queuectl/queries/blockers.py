@@ -9,7 +9,7 @@ from ..core.job import WAITING, Job
 from ..core.results import Blocker
 from ..projections import ready
 from ..store.store import Transaction
-from . import paused
+from . import limits, paused
 from .jobs import list_workers
 
 MOST_BEFORE: Final = 10_000
@@ -31,6 +31,7 @@ def blockers(txn: Transaction, path: Path, job: Job, times: DueTimes) -> list[Bl
         )
     if job.due_us > times.log_us:
         found.append(Blocker("time", times.shown(job).due_us))
+    found += limits.blockers(txn, job, times)
     serving = [
         info
         for info in list_workers(txn, path, times.wall_us)

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from ..core.held import Wait
 from ..core.job import ENDED, WAITING, Job, JobState, evolve
 from ..core.job_filter import Filter, SortOrder
-from ..projections import counts, dead, ended, jobs, leases, marks, ready, scheduled, tags
+from ..projections import counts, dead, ended, jobs, leases, marks, ready, scheduled, tags, waiting
 from ..store.event_reader import EventReader
 from ..store.store import Transaction, key_of
 from . import presence
@@ -126,11 +126,7 @@ def _waiting(txn: Transaction, where: Filter, last: Job | None) -> Walk:
     queues = None if where.queue is None else [where.queue]
 
     def steps(txn: Transaction, behind: Job | None) -> Iterator[Step]:
-        if behind is not None and (behind.parked or behind.due_us > marks.get(txn, marks.PROMOTED)):
-            found = scheduled.numbers(txn, behind)
-        else:
-            found = chain(ready.numbers(txn, queues, behind), scheduled.numbers(txn))
-        return ((job, job) for job in jobs.each(txn, found))
+        return ((job, job) for job in jobs.each(txn, waiting.numbers(txn, queues, behind)))
 
     return Walk(steps, last)
 
@@ -217,7 +213,7 @@ def _labelled_jobs(txn: Transaction, where: Filter) -> list[Job] | None:
 def _turn(job: Job, promoted_us: int) -> tuple[bool, bytes]:
     """Return what orders jobs that wait: those that are ready by rank, then the others by their time."""
     is_later = job.parked is not None or job.due_us > promoted_us
-    return is_later, scheduled.key(job, key_of(job.number)) if is_later else ready.rank(job)
+    return is_later, scheduled.key(job, key_of(job.number)) if is_later else ready.rank(job.spec, key_of(job.number))
 
 
 def _numbers_behind(
@@ -243,7 +239,7 @@ def _delayed(txn: Transaction, where: Filter) -> list[int] | None:
 def _gathered(txn: Transaction, where: Filter) -> list[int] | None:
     """Return the numbers of all jobs in the states meant, from the tables these lie in, where that are few."""
     states = where.states
-    if where.paused and counts.parked(txn)[Wait.PAUSED] <= GATHERED:
+    if where.paused and counts.waiting(txn)[Wait.PAUSED] <= GATHERED:
         return [*chain.from_iterable(leases.held(txn).values()), *scheduled.parked(txn, Wait.PAUSED)]
     wanted = count(txn, Filter(states))
     if not states or wanted > GATHERED or wanted * SCARCE > txn.count(jobs.TABLE):
@@ -251,9 +247,9 @@ def _gathered(txn: Transaction, where: Filter) -> list[int] | None:
     found: list[int] = []
     if states & WAITING:
         delayed = _delayed(txn, where)
-        if delayed is None and txn.count(ready.TABLE) + txn.count(scheduled.TABLE) > GATHERED:
+        if delayed is None and waiting.count(txn) > GATHERED:
             return None
-        found += chain(ready.numbers(txn), scheduled.numbers(txn)) if delayed is None else delayed
+        found += waiting.numbers(txn) if delayed is None else delayed
     if JobState.PROCESSING in states:
         found += chain.from_iterable(leases.held(txn).values())
     if JobState.DEAD in states:

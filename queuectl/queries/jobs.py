@@ -28,7 +28,21 @@ from ..events.types import (
     Stream,
 )
 from ..liveness import lock_file
-from ..projections import config, counts, dead, ids, jobs, leases, marks, ready, removed, scheduled, workers
+from ..projections import (
+    config,
+    counts,
+    dead,
+    ids,
+    jobs,
+    lanes,
+    leases,
+    marks,
+    ready,
+    removed,
+    scheduled,
+    waiting,
+    workers,
+)
 from ..projections.row_codec import check_all
 from ..store import adopted
 from ..store.event_reader import EventReader
@@ -117,8 +131,9 @@ def status(txn: Transaction, path: Path | None, times: DueTimes, queue: str | No
     total = counts.total(txn) if queue is None else queues[queue]
     there = [each for each in paused.queues(txn, times) if queue in (None, each.name)]
     waiting = {
-        "paused": counts.parked(txn, queue)[Wait.PAUSED],
+        "paused": counts.waiting(txn, queue)[Wait.PAUSED],
         "queue_paused": sum(paused.waiting(queues[each.name]) for each in there if each.name in queues),
+        "limit": counts.waiting(txn, queue)[Wait.LIMIT],
         "time": _wait_for_their_time(txn, times, queue),
         "no_worker": sum(each.waiting for each in lacking),
     }
@@ -129,10 +144,10 @@ def status(txn: Transaction, path: Path | None, times: DueTimes, queue: str | No
 def _wait_for_their_time(txn: Transaction, times: DueTimes, queue: str | None) -> int:
     """Count the jobs that are not due; of one queue, and of those that are due and not seen to be, the first only."""
     if queue is not None:
-        keys = islice(scheduled.later(txn, times.log_us), SCHEDULED_LOOKED_AT)
-        return sum(ready.queue_of(ready_key) == queue for ready_key in keys)
+        found = islice(scheduled.later(txn, times.log_us), SCHEDULED_LOOKED_AT)
+        return sum(each == queue for each in found)
     due = sum(1 for _ in islice(scheduled.due(txn, times.log_us, SCHEDULED_LOOKED_AT), SCHEDULED_LOOKED_AT))
-    return txn.count(scheduled.TABLE) - sum(counts.parked(txn).values()) - due
+    return txn.count(scheduled.TABLE) - counts.waiting(txn)[Wait.PAUSED] - due
 
 
 def settings(txn: Transaction, environ: Mapping[str, str]) -> dict[str, ConfigValue]:
@@ -168,16 +183,17 @@ def is_stuck(txn: Transaction, queues: Sequence[str] | None) -> bool:
         return False
     if not waiting:
         return not txn.count(leases.TABLE) and any(each[JobState.PROCESSING] for each in held)
+    there = txn.count(scheduled.TABLE) + txn.count(lanes.LANES)
     if queues is None:
-        return txn.count(scheduled.TABLE) < waiting
-    looked_at = map(ready.queue_of, islice(scheduled.ready_keys(txn), SCHEDULED_LOOKED_AT))
+        return there < waiting
+    looked_at = islice(chain(scheduled.queues(txn), (names.of.queue for names in lanes.each(txn))), SCHEDULED_LOOKED_AT)
     found = sum(1 for _ in islice((name for name in looked_at if name in queues), waiting))
-    return found < waiting and txn.count(scheduled.TABLE) <= SCHEDULED_LOOKED_AT
+    return found < waiting and there <= SCHEDULED_LOOKED_AT
 
 
 def strays(txn: Transaction) -> int:
     """Return by how many the jobs that have not ended differ from those that can run, will be due or are held."""
-    found = ready.count(txn) + txn.count(scheduled.TABLE) + txn.count(leases.TABLE)
+    found = waiting.count(txn) + txn.count(leases.TABLE)
     return abs(backlog(txn, None) - found)
 
 

@@ -7,7 +7,7 @@ from msgspec.structs import asdict
 from ..core.expiry import expiry_form
 from ..core.job import Job, JobState
 from ..core.policy import policy_form
-from ..core.results import Cause, Family, Kin, PausedQueue, Run, Status, Subscriber, WorkerInfo
+from ..core.results import Cause, Family, Kin, LimitState, PausedQueue, Run, Status, Subscriber, WorkerInfo
 from ..core.shells import DEFAULT as DEFAULT_SHELL
 from ..core.times import time_json
 from ..events.codec import name_of
@@ -41,6 +41,7 @@ def job_json(job: Job) -> dict[str, Any]:
         **_time_json(job.expiry),
         "snoozes": job.snoozes,
         "ended_by": job.ended_by,
+        "use": list(job.use),
         "shell": (spec.shell or DEFAULT_SHELL) if isinstance(spec.command, str) else None,
         "inherited_env": None if spec.inherited is None else spec.inherited.hex(),
         "created_at": time_json(job.created_at_us),
@@ -165,6 +166,22 @@ def paused_queue_json(paused: PausedQueue) -> dict[str, Any]:
         "until": time_json(paused.until_us),
         "by": paused.by,
         "reason": paused.reason,
+    }
+
+
+def limit_json(limit: LimitState) -> dict[str, Any]:
+    """Return a limit."""
+    return {
+        "name": limit.name,
+        "running": limit.running,
+        "starts": limit.starts,
+        "period_s": limit.period_s,
+        "burst": limit.burst,
+        "used": limit.used,
+        "next_start_at": time_json(limit.next_start_us),
+        "set_at": time_json(limit.set_at_us),
+        "by": limit.by,
+        "reason": limit.reason,
     }
 
 

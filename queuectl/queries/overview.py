@@ -8,7 +8,7 @@ from typing import Final
 from ..core.due_times import DueTimes
 from ..core.job import ENDED, Job, JobState
 from ..core.results import Overview
-from ..projections import dead, jobs, leases, ready, scheduled
+from ..projections import dead, jobs, lanes, leases, ready, scheduled
 from ..store.store import Transaction
 from . import presence
 from .jobs import list_workers, status
@@ -67,7 +67,8 @@ def _since_us(job: Job) -> int:
 def _waiting(txn: Transaction, queue: str | None) -> Iterator[Job]:
     """Return those that wait for the next free slot, and those that wait for their time."""
     first = islice(ready.numbers(txn, None if queue is None else [queue]), MOST_LOOKED_AT // 2)
-    return _jobs(txn, chain(first, islice(scheduled.numbers(txn), MOST_LOOKED_AT // 2)))
+    limited = islice(lanes.numbers(txn), MOST_LOOKED_AT // 4)
+    return _jobs(txn, chain(first, limited, islice(scheduled.numbers(txn), MOST_LOOKED_AT // 4)))
 
 
 def _ended(txn: Transaction, just_ended: Sequence[int]) -> list[Job]:

@@ -1,14 +1,12 @@
 """What is paused: queues, with who said so and why, and how many jobs wait for that."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from ..core.due_times import DueTimes
-from ..core.held import Wait
 from ..core.job import WAITING, Job, JobState
 from ..core.results import PausedQueue
 from ..core.times import wall_time_us
 from ..events.types import Enqueued, Paused, Recorded
-from ..projections import counts
 from ..projections import queues as queue_rows
 from ..store.event_reader import EventReader
 from ..store.store import Transaction
@@ -29,17 +27,6 @@ def told_by(txn: Transaction, job: Job) -> Recorded:
     """Return the event that paused a job."""
     events = EventReader(txn).read_stream(job.number, after=job.number - 1)
     return next(each for each in reversed(events) if isinstance(each.event, Paused | Enqueued))
-
-
-def held_back(txn: Transaction, times: DueTimes, served: Sequence[str] | None) -> int:
-    """Count the jobs of these queues, or of all, that wait and are not to start: their queue is paused, or they are."""
-    held = {row.name for row in queue_rows.paused(txn, times.log_us)}
-    if served is None:
-        alone = counts.parked(txn)[Wait.PAUSED]
-    else:
-        alone = sum(counts.parked(txn, name)[Wait.PAUSED] for name in set(served))
-        held &= set(served)
-    return alone + sum(waiting(counts.get(txn, name)) - counts.parked(txn, name)[Wait.PAUSED] for name in held)
 
 
 def waiting(found: Mapping[JobState, int]) -> int:

@@ -34,7 +34,7 @@ ORIGIN: Final = b"origin"
 VERSION_OF_VIEWS: Final = b"views"
 """The row of `meta` that says how the views are laid out."""
 
-LOG_TABLES: Final = (META, LOG, STREAMS, "outputs", "presence", "subscriptions", "adopted")
+LOG_TABLES: Final = (META, LOG, STREAMS, "outputs", "presence", "subscriptions", "adopted", "rates")
 """Tables that are the truth, or no view: there is one of each."""
 
 VIEW_TABLES: Final = (  # what else a new view needs is said at VIEWS_VERSION (`projections/layout.py`)
@@ -55,6 +55,9 @@ VIEW_TABLES: Final = (  # what else a new view needs is said at VIEWS_VERSION (`
     "named",
     "tags",
     "timers",
+    "lanes",
+    "active",
+    "used",
 )
 """Tables computed from the log: there are two of each, `name.a` and `name.b`."""
 

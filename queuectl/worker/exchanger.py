@@ -76,6 +76,7 @@ class Exchanger:
             answer = self._leases.exchange(
                 results,
                 want=want,
+                free=max(0, self._slots.free - self._slots.lined_up),
                 queues=self._options.queues,
                 lease_s=self._options.lease_s,
                 hold=hold,
@@ -92,7 +93,7 @@ class Exchanger:
             self._presence.note_written(now=now)
         self._tell(results, answer, now)
         self._take(answer.claimed, begun_at=now)
-        if any(result.kind == "released" for result in results):
+        if answer.frees or any(result.kind == "released" for result in results):
             ring(self._path)  # for the other workers
 
     def abandon(self, job: Job, now: float) -> None:

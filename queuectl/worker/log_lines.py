@@ -175,7 +175,8 @@ def thawed() -> str:
 
 def held_back(left: int) -> str:
     """Return the line that says what a worker leaves that was to drain its queues."""
-    return f"nothing to run: {'1 job is' if left == 1 else f'{left:,} jobs are'} left, paused or of a paused queue"
+    jobs = "1 job is" if left == 1 else f"{left:,} jobs are"
+    return f"nothing to run: {jobs} left, paused or under too small a limit"
 
 
 def not_compacted(error: Exception) -> str:

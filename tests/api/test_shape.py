@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import queuectl
-from queuectl import Admin, DeadLetters, LeaseHolder, Log, Queue, Queues, Ui
+from queuectl import Admin, DeadLetters, LeaseHolder, Limits, Log, Queue, Queues, Ui
 
 PAGE = Path(queuectl.__file__).parents[1] / "docs" / "python.md"
 NAMES = [name for name in dir(Queue) if not name.startswith("_")]
@@ -20,7 +20,7 @@ def test_class_queue_can_be_looked_over() -> None:
     """What is for a worker, for whoever keeps the log or shows it, is behind a name of its own."""
     assert len(METHODS) <= MOST
     assert all(inspect.isroutine(getattr(Queue, name)) for name in METHODS)
-    assert set(NAMES) - set(METHODS) == {"admin", "dlq", "log", "queues"}
+    assert set(NAMES) - set(METHODS) == {"admin", "dlq", "limits", "log", "queues"}
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -32,7 +32,7 @@ def test_a_method_of_class_queue_is_documented(name: str) -> None:
 
 CALLABLES: list[Any] = [
     getattr(kind, name)
-    for kind in (Queue, LeaseHolder, Log, Admin, DeadLetters, Queues, Ui)
+    for kind in (Queue, LeaseHolder, Log, Admin, DeadLetters, Limits, Queues, Ui)
     for name in dir(kind)
     if not name.startswith("_") and inspect.isroutine(getattr(kind, name))
 ]

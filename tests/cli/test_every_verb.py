@@ -50,6 +50,9 @@ WORDS = {  # what a verb needs beside its options
     "cancel": ["later"],
     "pause": ["later"],
     "resume": ["later"],
+    "limit set": ["api", "--running", "2"],
+    "limit show": ["held"],
+    "limit remove": ["held"],
     "queue pause": ["mail"],
     "queue resume": ["mail"],
     "remove": ["bad"],
@@ -97,6 +100,7 @@ def filled(cli: CommandLine) -> CommandLine:
         queue.enqueue("true", id="later", delay_s=3600)
         queue.worker("w").started(host="elsewhere", pid=1, slots=2)
         queue.queues.pause("held")
+        queue.limits.set("held", running=1)
         queue.admin.make_snapshots()
         with queue.subscribe("mailer", follow=False) as subscription:
             list(subscription)

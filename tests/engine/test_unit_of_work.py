@@ -131,7 +131,7 @@ def test_taking_is_claiming_and_starting(engine: Engine) -> None:
     """Jobs taken have leases whose tokens are the positions of their claims, and an attempt counted under each."""
     first, second = enqueue(engine, "a", "b")
     with engine.unit() as unit:
-        taken = unit.take("w1", 3, lease_s=30, queues=None, host="host", pid=10)
+        taken = unit.take("w1", 3, free=3, lease_s=30, queues=None, host="host", pid=10)
     assert [(job.number, job.attempts, token_of(job)) for job in taken] == [(first, 1, 3), (second, 1, 5)]
     with engine.store.read() as txn:
         events = [(each.position, each.stream, each.event) for each in EventReader(txn).read(after=2)]

@@ -20,6 +20,8 @@ from queuectl.events.types import (
     Failed,
     JobOptions,
     JobSpec,
+    LimitRemoved,
+    LimitSet,
     Output,
     Paused,
     Policy,
@@ -238,6 +240,12 @@ CASES: dict[str, Recorded] = {
     "paused": Recorded(3, AT_US, 1, 1, "ann@host", Paused(), "the disk is full"),
     "paused-full": Recorded(3, AT_US, "queue:mail", 0, "ann@host", Paused(AT_US + 60_000_000), "an upgrade"),
     "resumed": Recorded(4, AT_US, 1, 3, "ann@host", Resumed()),
+    "enqueued-use": Recorded(
+        1, AT_US, 1, 0, "ann@host", Enqueued(JobSpec("job1", "echo hi"), JobOptions(use=("api", "gpu=2", "user:42")))
+    ),
+    "limit_set": Recorded(3, AT_US, "limit:api", 0, "ann@host", LimitSet()),
+    "limit_set-full": Recorded(3, AT_US, "limit:api", 0, "ann@host", LimitSet(5, 100, 60_000_000, 10), "as agreed"),
+    "limit_removed": Recorded(4, AT_US, "limit:api", 3, "ann@host", LimitRemoved()),
     "enqueued-full-policy": Recorded(
         300,
         AT_US,

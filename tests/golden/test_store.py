@@ -40,6 +40,7 @@ LATER_OF_A_JOB = {
     "output_error",
     "node",
     "paused",
+    "use",
     "policy",
     "expiry",
     "if_expired",

@@ -542,7 +542,7 @@ def test_large_histories_are_folded_in_smaller_portions(
     assert queue.admin.replay().differences == []
     assert live_views(store) == right
     assert len(portions) > 3
-    assert min(portions) == 1
+    assert min(portions) < max(portions)
 
 
 def test_a_stream_that_leads_to_another_s_events_is_damage(store: Store, queue: Queue) -> None:

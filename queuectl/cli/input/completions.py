@@ -60,6 +60,14 @@ def labels(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
         return found(txn, incomplete)
 
 
+def limits(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Offer the limits that are set."""
+    from ...completion import limit_names, opened_to_read
+
+    with opened_to_read(_db(ctx)) as txn:
+        return limit_names(txn, incomplete)
+
+
 def workers(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Offer the workers there are."""
     from ...completion import opened_to_read, worker_ids

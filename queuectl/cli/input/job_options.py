@@ -59,6 +59,14 @@ _OPTIONS = (
     click.option(
         "--merge", is_flag=True, default=None, help="One pipe for stdout and stderr: their exact order, all as stdout."
     ),
+    click.option(
+        "--use",
+        multiple=True,
+        metavar="LIMIT",
+        shell_complete=completions.limits,
+        help="What it uses of a limit while it runs: api, gpu=2, user:42; may be repeated.",
+    ),
+    click.option("--mutex", metavar="NAME", help="Run no two jobs of the same NAME at once."),
     click.option("--paused", is_flag=True, default=None, help="Let it wait until it is resumed: queuectl resume JOB."),
     label_option(metavar="K=V", help="What it is found by, for example team=a; may be repeated."),
     click.option("--meta", metavar="JSON", help="An object that is kept and shown with it, at most 1 KiB."),
@@ -149,6 +157,8 @@ def asked(options: Mapping[str, Any]) -> dict[str, Any]:
         said["labels"] = labels_of(said["labels"], field="label")
     if "meta" in said:
         said["meta"] = _object(said["meta"])
+    if "use" in said:
+        said["use"] = list(said["use"])
     if "cwd" in said:
         said["cwd"] = str(absolute(said["cwd"]))
     for name in ("at", "expire_at"):

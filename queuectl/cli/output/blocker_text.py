@@ -29,11 +29,14 @@ def text(blocker: "Blocker", job: Job, now_us: int) -> str:
         failed = _failed(job) if job.state is JobState.FAILED else ""
         left_s = max(0, until_us - now_us) / 1_000_000
         return f"it waits for {what}{failed}: in {duration(left_s)}, at {moment(until_us)}"
+    if blocker.code == "limit":
+        return _limit_text(blocker)
+    if blocker.code == "rate":
+        left_s = max(0, (blocker.until_us or now_us) - now_us) / 1_000_000
+        return f"limit {escape(blocker.limit or '')} lets the next start in {duration(left_s)}"
     if blocker.code == "no_worker":
         return f"no running worker serves queue {queue}"
-    named = ", ".join(map(escape, blocker.holders[:SHOWN_HOLDERS])) + (
-        " ..." if blocker.holders[SHOWN_HOLDERS:] else ""
-    )
+    named = _named(blocker)
     slots = plural(blocker.slots, "slot")
     line = f"; {plural(blocker.before, 'job')} of the queue run before it" if blocker.before else "; it is the next"
     return f"all {slots} of the workers that serve queue {queue} are taken by {named}{line}"
@@ -47,6 +50,18 @@ def pause_text(since_us: int | None, until_us: int | None, by: str | None, reaso
     return told + ("" if reason is None else f": {escape(reason)}")
 
 
+def _named(blocker: "Blocker") -> str:
+    return ", ".join(map(escape, blocker.holders[:SHOWN_HOLDERS])) + (" ..." if blocker.holders[SHOWN_HOLDERS:] else "")
+
+
+def _limit_text(blocker: "Blocker") -> str:
+    limit = escape(blocker.limit or "")
+    if blocker.units > blocker.cap:
+        return f"it uses {plural(blocker.units, 'unit')} of limit {limit}, which has {blocker.cap:,}"
+    used_by = f" by {_named(blocker)}" if blocker.holders else ""
+    return f"limit {limit}: {blocker.used:,} of {blocker.cap:,} in use{used_by}"
+
+
 def _failed(job: Job) -> str:
     """Return how the last run ended, in brackets."""
     return f" ({escape(job.last.error)})" if job.last is not None and job.last.error else ""
@@ -58,11 +73,22 @@ def command(blocker: "Blocker", job: Job) -> str:
         return f"queuectl resume {as_typed(job.id)}"
     if blocker.code == "queue_paused":
         return f"queuectl queue resume {as_typed(job.spec.queue)}"
+    if blocker.code in ("limit", "rate"):
+        return f"queuectl limit set {as_typed(_settable(blocker.limit or ''))} {_more(blocker)}"
     if blocker.code == "time":
         if job.state is JobState.FAILED:
             return f"queuectl retry {as_typed(job.id)}"
         return f"queuectl edit {as_typed(job.id)} --set delay=0"
     return hints.start_worker(job.spec.queue)
+
+
+def _settable(name: str) -> str:
+    """Return the limit to set so that a name has more: of a value that of all values."""
+    return name if name.startswith("queue:") else name.partition(":")[0]
+
+
+def _more(blocker: "Blocker") -> str:
+    return "--rate none" if blocker.code == "rate" else f"--running {blocker.used + blocker.units}"
 
 
 def blocker_json(blocker: "Blocker", job: Job, now_us: int) -> dict[str, Any]:
@@ -75,6 +101,9 @@ def blocker_json(blocker: "Blocker", job: Job, now_us: int) -> dict[str, Any]:
         "by": blocker.by,
         "reason": blocker.reason,
         "holders": list(blocker.holders),
+        "limit": blocker.limit,
+        "used": blocker.used if blocker.code == "limit" else None,
+        "of": blocker.cap if blocker.code == "limit" else None,
         "command": command(blocker, job),
     }
 

@@ -22,6 +22,7 @@ from ...events.types import (
     EnvironmentKept,
     Expiry,
     Failed,
+    LimitSet,
     Paused,
     Policy,
     Recorded,
@@ -165,7 +166,8 @@ def _enqueued(event: Enqueued, at_us: int) -> str:
     paused = ", paused" if options.paused else ""
     labels = f", labels {labels_text(options.labels)}" if options.labels else ""
     meta = f", meta {json_text(options.meta)}" if options.meta else ""
-    return f"{command_text(spec.command)}, queue {spec.queue}{first}{by}{due}{paused}{labels}{meta}"
+    uses = f", uses {', '.join(options.use)}" if options.use else ""
+    return f"{command_text(spec.command)}, queue {spec.queue}{first}{by}{due}{uses}{paused}{labels}{meta}"
 
 
 def _leased(event: Claimed | Renewed, at_us: int) -> str:
@@ -245,6 +247,14 @@ def _removed(event: Removed, at_us: int) -> str:
     return f"was {event.state}" + (", replaced by a new job" if event.replaced else "")
 
 
+def _limit(event: LimitSet, at_us: int) -> str:
+    running = "any number at once" if event.running is None else f"{event.running:,} at once"
+    if event.starts is None or event.period_us is None:
+        return running
+    burst = f", {event.burst:,} together" if event.burst > 1 else ""
+    return f"{running}, {event.starts:,} starts in {duration(event.period_us / 1_000_000)}{burst}"
+
+
 def _config(event: ConfigChanged, at_us: int) -> str:
     def value(told: Value | None) -> str:
         return "default" if told is None else told if isinstance(told, str) else f"{told:g}"
@@ -291,6 +301,7 @@ _TOLD: Mapping[type[Any], Callable[[Any, int], str]] = {
     Requeued: lambda event, at_us: f"attempts {event.attempts}",
     Edited: _edited,
     Removed: _removed,
+    LimitSet: _limit,
     Paused: lambda event, at_us: "" if event.until_us is None else f"until {_at(event.until_us)}",
     ConfigChanged: _config,
     EnvironmentKept: lambda event, at_us: " ".join(event.entries),

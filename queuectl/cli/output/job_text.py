@@ -243,6 +243,7 @@ def job_details(
     yield "state", state_text(job, gone=gone) + ("" if since_us is None else f", since {moment(since_us)}")
     yield "command", command_text(spec.command)
     yield "queue", escape(spec.queue)
+    yield "uses", escape(", ".join(job.use))
     yield "priority", str(spec.priority) if spec.priority else ""
     yield "attempts", f"{job.attempts} of {spec.max_retries + 1}"
     yield "timeout", _timeout(spec)

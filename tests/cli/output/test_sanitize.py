@@ -78,6 +78,13 @@ queue list
 queue pause default --reason {h}
 queue pause {h}
 queue resume {h}
+limit
+limit list
+limit show held
+limit show {h}
+limit set held --running 2 --reason {h}
+limit set {h} --running 2
+limit remove {h}
 edit waits --set command={h}
 edit waits --set {h}=1
 edit idle{h} --priority 3
@@ -138,6 +145,7 @@ SILENT = {
     "pause waits": "the id",
     "resume waits": "the id",
     "queue pause default --reason {h}": "the queue's name, which is checked",
+    "limit set held --running 2 --reason {h}": "the limit's name, which is checked",
     "edit waits --set command={h}": "that the command was that before",
     "dlq purge": "what to name",
     "dlq retry": "what to name",
@@ -173,6 +181,7 @@ def hostile(tmp_path: Path) -> Iterator[CommandLine]:
         queue.cancel("gone", reason=HOSTILE)
         queue.worker("w2").started(host=HOSTILE, pid=1, slots=1)
         queue.queues.pause("held", reason=HOSTILE)
+        queue.limits.set("held", running=1, reason=HOSTILE)
         queue.enqueue(HOSTILE, id="runs", max_retries=0)
         queue.enqueue(HOSTILE, id="waits", queue="later", delay_s=3600)
     (tmp_path / f"file{HOSTILE}").write_text(HOSTILE)
@@ -226,6 +235,7 @@ PRINTERS = {
     "cli/output/progress.py": "what is told above a bar, tamed",
     "cli/input/completion_shells.py": "what a shell reads",
     "cli/crash.py": "words of its own",
+    "cli/command.py": "help, which is ours",
     "worker/log_buffer.py": "what reporting has tamed, and numbers of lines",
     "transfer/backup.py": "a backup to stdout, which is refused on a terminal",
     "store/copy.py": "the data of a copy, and its error, to the parent process",

@@ -1,0 +1,83 @@
+"""Limits set and removed, each by an event of its own stream; and whether what jobs ask to use is there."""
+
+from collections.abc import Sequence
+
+from .. import hints
+from ..core.limits import MUTEX, Limit, Use, cap_of, check_name, parse
+from ..display import shown
+from ..errors import InvalidInput, Unusable
+from ..events.types import LIMIT_STREAM, Event, JobOptions, LimitRemoved, LimitSet
+from ..projections import lanes, limits
+from ..store.store import Transaction
+from .engine import Engine
+
+
+def set_limit(engine: Engine, name: str, wanted: Limit, *, kept: Sequence[str], reason: str | None) -> bool:
+    """Set a limit; what is `kept`, by fields of Limit, stays as it was set. Returns whether that is news.
+
+    Raises InvalidInput for a name that no limit can have, and for a limit that would limit nothing.
+    """
+    check_name(name)
+    with engine.unit(reason=reason, rings=True) as unit:
+
+        def decide() -> tuple[Event, ...]:
+            row = limits.get(unit.txn, name)
+            old = Limit() if row is None else row.limit
+            fields = {each: getattr(old if each in kept else wanted, each) for each in Limit.__struct_fields__}
+            limit = Limit(**fields)
+            if limit.running is None and limit.starts is None:
+                raise InvalidInput("limit", "nothing", "how many run at once (running), or how many start (rate)")
+            if ":" in name and not name.startswith("queue:") and limit.starts is not None:
+                raise InvalidInput("rate", shown(name), "the limit of all values, or of a queue; one value has none")
+            return () if row is not None and row.limit == limit else (LimitSet(**fields),)
+
+        return unit.append_named(LIMIT_STREAM + name, decide)
+
+
+def remove_limit(engine: Engine, name: str, *, force: bool, reason: str | None) -> None:
+    """Remove a limit; raises InvalidInput for one that is not set, or is in use and not to be removed by `force`."""
+    check_name(name)
+    with engine.unit(reason=reason, rings=True) as unit:
+
+        def decide() -> tuple[Event, ...]:
+            if limits.get(unit.txn, name) is None:
+                return ()
+            if not force and (by := _users(unit.txn, name)):
+                raise Unusable("limit", f"{shown(name)}, used by {by}", "one that no job uses", hint=hints.FORCE_LIMIT)
+            return (LimitRemoved(),)
+
+        if not unit.append_named(LIMIT_STREAM + name, decide):
+            raise Unusable("limit", shown(name), _expected(limits.caps(unit.txn)), hint=hints.LIMIT_LIST)
+
+
+def check_uses(txn: Transaction, options: JobOptions | None) -> None:
+    """Refuse what a job uses that could never run, since it is not set or has too few units; raises InvalidInput."""
+    if options is not None and options.use:
+        caps = limits.caps(txn)
+        for use in options.use:
+            _check_use(parse(use), caps)
+
+
+def _check_use(use: Use, caps: dict[str, Limit]) -> None:
+    if use.limit == MUTEX:
+        return
+    limit = caps.get(use.name) or caps.get(use.limit)
+    if limit is None:
+        raise Unusable("use", shown(use.text), _expected(caps), hint=hints.set_limit(use.limit, _expected(caps)))
+    if use.value is not None and limit.running is None:
+        raise InvalidInput("use", shown(use.text), f"a limit of how many run; {use.limit} is of how many start alone")
+    if (cap := cap_of(use.name, caps)) and use.units > cap:
+        raise InvalidInput("use", shown(use.text), f"at most the {cap:,} that limit {use.limit} has")
+
+
+def _users(txn: Transaction, name: str) -> str:
+    """Return who uses a limit: jobs that run, or that wait; "" for nobody."""
+    if any(each == name or each.startswith(f"{name}:") for each, _ in lanes.each_used(txn, name)):
+        return "jobs that run"
+    names = (lanes.names_of(packed) for _, packed in lanes.classes(txn, lanes.LANES))
+    waits = any(name in (each.of.keyed, each.value, *(plain for plain, _ in each.of.plain)) for each in names)
+    return "jobs that wait" if waits else ""
+
+
+def _expected(caps: dict[str, Limit]) -> str:
+    return "one of " + ", ".join(sorted(caps)[:10]) if caps else "a limit that is set, and none is"
