@@ -296,7 +296,7 @@ that no comma may be in."""
 _TOLD_BETTER: Final = frozenset({"start", "name"})
 """Parameters of which the method itself refuses every wrong value, in words that say what there is."""
 
-_QUOTED: Final = re.compile(r"['\"]([^'\"]*)['\"]")
+_QUOTED: Final = r"['\"]([^'\"]*)['\"]"
 
 
 def _one_of(names: tuple[str, ...], *, or_count: bool) -> Kind:
@@ -316,7 +316,7 @@ def kind_of(name: str, annotation: str) -> Kind:
     if plain == "Report" or plain.startswith("Callable["):
         kind = Kind(callable, "something to call")
     elif plain.startswith("Literal["):
-        kind = _one_of(tuple(_QUOTED.findall(plain)), or_count=plain.endswith("int"))
+        kind = _one_of(tuple(re.findall(_QUOTED, plain)), or_count=plain.endswith("int"))
     elif name in _AS_TYPED:
         kind = _AS_TYPED[name]
     elif plain == "int" and name in _SIGNED:

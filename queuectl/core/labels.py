@@ -24,7 +24,7 @@ LabelFilter: TypeAlias = tuple[tuple[str, str | None], ...]
 Labels: TypeAlias = "Mapping[str, str | None] | str | Iterable[str] | None"
 """Labels as a filter takes them: a mapping (None is any value), `KEY=VALUE` or `KEY`, or several of these."""
 
-_KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}")
+_KEY: Final = r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}"
 _KEY_WORDS: Final = f"1 to {LABEL_CHARS} letters, digits, '.', '_', '-' or '/', led by a letter or digit, as key"
 _VALUE_WORDS: Final = f"at most {LABEL_CHARS} printable characters as value"
 
@@ -103,7 +103,7 @@ def _pair(field: str, word: str) -> tuple[str, str | None]:
 
 
 def _key(field: str, key: str) -> str:
-    if not isinstance(key, str) or not _KEY.fullmatch(key):
+    if not isinstance(key, str) or not re.fullmatch(_KEY, key):
         raise InvalidInput(field, shown(key), _KEY_WORDS)
     return key
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+_WHOLE = r"[+-]?[0-9]{1,18}"
 
 
 class LogPoint(Frozen):
@@ -170,7 +170,7 @@ def whole(least: int | None = None, most: int | None = None) -> JobValue:
     bounds = "" if least is None else f", {least} or more" if most is None else f" from {least} to {most}"
 
     def read(field: str, text: str) -> int:
-        number = int(text) if _WHOLE.fullmatch(text) else None
+        number = int(text) if re.fullmatch(_WHOLE, text) else None
         if number is None or (least is not None and number < least) or (most is not None and number > most):
             raise InvalidInput(field, shown(text), f"a whole number{bounds}")
         return number
