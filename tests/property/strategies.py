@@ -16,11 +16,13 @@ from queuectl.core.commands import (
     ExpireJob,
     FailJob,
     JobCommand,
+    PauseJob,
     RecoverJob,
     ReleaseJob,
     RemoveJob,
     RenewLease,
     RequeueJob,
+    ResumeJob,
     RetryPolicy,
     StartJob,
     TakeJob,
@@ -102,9 +104,13 @@ options = st.builds(
     st.none() | metas,
     policies_kept,
     expiries,
+    st.none() | st.lists(texts, max_size=3).map(tuple),
 )
 few_metas = st.sampled_from([None, {}, {"a": [1, None]}])
 few_labels = st.sampled_from([None, {}, {"team": "a"}, {"team": "b", "urgent": ""}, {"urgent": "yes"}])
+uses = st.sampled_from(
+    [None, ("api",), ("api=2", "user:a"), ("mutex:m",), ("mutex:m", "api"), ("user:a",), ("user:b",)]
+)
 
 specs = st.builds(
     JobSpec,
@@ -264,6 +270,7 @@ edits = st.builds(
         few_metas,
         st.none() | st.just(Policy()) | rules,
         st.none() | st.just(Expiry()) | st.builds(Expiry, moments, cancels=st.booleans()),
+        st.just(()) | uses,
     ),
 )
 
@@ -274,6 +281,7 @@ small_options = st.builds(
     few_metas,
     st.none() | rules,
     st.none() | st.builds(Expiry, moments, cancels=st.booleans(), max_time_ms=st.none() | st.integers(1, 5_000)),
+    uses,
 )
 enqueues = st.builds(EnqueueJob, small_specs, st.none() | small_options)
 commands: st.SearchStrategy[JobCommand] = st.one_of(
@@ -290,6 +298,8 @@ commands: st.SearchStrategy[JobCommand] = st.one_of(
     st.just(CancelJob()),
     st.builds(ConfirmCancel, tokens, durations),
     st.builds(RequeueJob, only),
+    st.just(PauseJob()),
+    st.just(ResumeJob()),
     st.builds(EditJob, edits),
     st.builds(RemoveJob, only, st.booleans()),
 )

@@ -8,13 +8,40 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from queuectl.core.commands import (
+    ClaimJob,
+    CompleteJob,
+    EditJob,
+    EnqueueJob,
+    PauseJob,
+    RecoverJob,
+    ReleaseJob,
+    RemoveJob,
+    RequeueJob,
+    ResumeJob,
+    RetryPolicy,
+)
 from queuectl.core.decider import decide
 from queuectl.errors import QueuectlError
 from queuectl.events.append import Append
 from queuectl.events.codec import LAYOUTS
-from queuectl.events.types import CONFIG_STREAM, NEW_STREAM, WORKER_STREAM, ConfigChanged, Event, JobSpec
+from queuectl.events.types import (
+    CONFIG_STREAM,
+    LIMIT_STREAM,
+    NEW_STREAM,
+    QUEUE_STREAM,
+    WORKER_STREAM,
+    ConfigChanged,
+    Edited,
+    Event,
+    JobOptions,
+    JobSpec,
+    LimitRemoved,
+    LimitSet,
+    Resumed,
+)
 from queuectl.projections import children, marks, stream_walk
-from queuectl.projections.bulk_fold import Fold, fronts_of_all, writes_of
+from queuectl.projections.bulk_fold import Fold, firsts_of_all, writes_of
 from queuectl.projections.views import Views
 from queuectl.store.event_writer import EventWriter
 from queuectl.store.store import VIEW_TABLES, Store, Transaction
@@ -24,7 +51,13 @@ from tests.property import strategies as our
 
 KINDS = {layout.name: layout.type for layout in LAYOUTS}
 
+limited: st.SearchStrategy[tuple[str, Event]] = st.tuples(
+    st.sampled_from([LIMIT_STREAM + name for name in ("api", "user", "user:a", "queue:other")]),
+    st.builds(LimitSet, st.none() | st.integers(0, 2)) | st.just(LimitRemoved()),
+)
 named: st.SearchStrategy[tuple[str, Event]] = st.one_of(
+    limited,
+    st.tuples(st.just(QUEUE_STREAM + "other"), our.EVENTS[KINDS["paused"]] | st.just(Resumed())),
     st.tuples(
         st.just(CONFIG_STREAM),
         st.builds(ConfigChanged, st.sampled_from(["x", "y"]), st.none(), st.none() | our.signed),
@@ -45,6 +78,39 @@ deeds = st.one_of(
 happenings = st.lists(deeds | st.tuples(st.sampled_from(["read", "write"]), st.integers(1, 4)), max_size=60)
 befores = st.builds(lambda first, more: first + more, st.lists(born, max_size=4), st.lists(deeds, max_size=40))
 meanwhiles = st.lists(done, min_size=4, max_size=12) | st.lists(deeds, max_size=10)
+
+# The same of jobs that all use limits, of which one holds back another
+
+IDS = ("a", "b", "c", "d", "e")
+ids = st.sampled_from(IDS)
+some_use = st.builds(JobOptions, use=our.uses.filter(bool))
+soon = st.integers(0, 8).map(
+    lambda seconds: seconds * 1_000_000
+)  # log time, of which an event takes a tenth of a second
+waits = st.builds(RetryPolicy, soon)
+users = st.tuples(
+    ids, st.builds(EnqueueJob, st.builds(JobSpec, *map(st.just, ("x", "true")), run_at_us=soon), some_use)
+)
+steps = st.tuples(
+    ids,
+    st.one_of(
+        st.builds(ClaimJob, our.short, our.moments),
+        st.builds(CompleteJob, st.just(our.RIGHT)) | st.builds(RecoverJob, st.just(our.RIGHT), waits),
+        st.builds(ReleaseJob, st.just(our.RIGHT), our.short),
+        st.builds(EditJob, st.builds(Edited, options=some_use)),
+        st.sampled_from([PauseJob(), ResumeJob(), RequeueJob(), RemoveJob()]),
+    ),
+)
+limited_deeds = st.one_of(steps, steps, steps, users, limited, st.tuples(st.just("promote"), soon))
+first_caps = [(LIMIT_STREAM + name, LimitSet(cap)) for name, cap in (("api", 2), ("user", 2))]
+limited_befores = st.builds(
+    lambda first, more: first_caps + first + more,
+    st.lists(users, min_size=3, max_size=8),
+    st.lists(limited_deeds, min_size=4, max_size=30),
+)
+limited_parts = st.lists(
+    st.lists(limited_deeds | st.tuples(st.sampled_from(["read", "write"]), st.integers(1, 4)), max_size=40), max_size=4
+)
 
 
 class Lives:
@@ -73,7 +139,7 @@ class Lives:
         with store.write() as txn:
             for write in (write for folded in walked for write in writes_of(folded)):
                 write(txn.shadow())
-            for write in fronts_of_all(txn.shadow()):
+            for write in firsts_of_all(txn.shadow()):
                 write(txn.shadow())
         events = len(named) + sum(folded.events for folded in walked)
         assert events == head
@@ -87,7 +153,7 @@ class Lives:
             self.fold.read(self.txn.shadow(), detail)
         elif what == "write":
             self.write()
-        elif what in ("a", "b", "c"):
+        elif what in IDS:
             self.order(what, detail)
         else:
             self.append(what, self.log.version(what), (detail,))
@@ -140,6 +206,22 @@ def test_a_folded_log_gives_the_rows_of_the_live_views(
     before: list[tuple[str, Any]], meanwhile: list[tuple[str, Any]], parts: list[list[tuple[str, Any]]]
 ) -> None:
     """Walked to any point of random lives, and folded on in whatever portions, the shadow is the live views."""
+    live_and_fold(before, meanwhile, parts)
+
+
+@given(before=limited_befores, meanwhile=st.lists(limited_deeds, max_size=10), parts=limited_parts)
+@our.brief
+def test_a_folded_log_gives_the_rows_of_the_live_views_where_jobs_wait_for_each_other(
+    before: list[tuple[str, Any]], meanwhile: list[tuple[str, Any]], parts: list[list[tuple[str, Any]]]
+) -> None:
+    """So it is of jobs that use the same limits, which are set, changed and removed meanwhile."""
+    live_and_fold(before, meanwhile, parts)
+
+
+def live_and_fold(
+    before: list[tuple[str, Any]], meanwhile: list[tuple[str, Any]], parts: list[list[tuple[str, Any]]]
+) -> None:
+    """Walk and fold a log as its lives go on, and hold the shadow against the live views after each part."""
     with tempfile.TemporaryDirectory() as directory, Store.open(Path(directory, "q"), create=True) as store:
         lives = Lives()
         lives.walk(store, before, meanwhile)
