@@ -16,6 +16,7 @@ NAMES = {
     "latency": "from an enqueue to the start of its command, and what an idle worker costs",
     "backlog": "claims, a worker's rate and memory, status and list, with 10k and with 1M jobs pending",
     "queues": "a claim, status, list and counts with 20,000 queues, beside one",
+    "limits": "claim + complete of jobs that use one key, 10,000, and a limit over them, beside jobs without limits",
     "labels": "list and cancel by a label that 10 of 1M jobs have, and what labels cost an enqueue",
     "asof": "status, list and show --as-of at random positions of 1M events, as whole processes",
     "retention": "events let go a second, the longest transaction, a worker beside it, the file's size under churn",

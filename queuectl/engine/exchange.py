@@ -66,8 +66,10 @@ def exchange(
 
 def frees_room(txn: Transaction, settled: Sequence[Job]) -> bool:
     """Whether jobs that run no more leave room to others: they used limits, or their queue has one."""
-    limited = {name.removeprefix(f"{QUEUE}:") for name in limits.caps(txn)} if settled else ()
-    return any(job.uses_limits or job.spec.queue in limited for job in settled)
+    if not settled or any(job.uses_limits for job in settled):
+        return bool(settled)
+    caps = limits.caps(txn)
+    return any(f"{QUEUE}:{job.spec.queue}" in caps for job in settled) if caps else False
 
 
 def _until_next_due_s(unit: Unit) -> float | None:

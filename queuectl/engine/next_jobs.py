@@ -19,6 +19,9 @@ from ..store.store import Transaction
 _LAST: Final = b"\xff" * (ready.RANK_BYTES + 1)
 """A rank after all."""
 
+_Waiting = tuple[bytes, lanes.LaneKey, str | None]
+"""The rank of a job, its lane, and the value that it uses, if any."""
+
 
 class NextJobs:
     """The jobs to run next as a transaction has them, of some queues or all, without those `tried`."""
@@ -39,6 +42,7 @@ class NextJobs:
         self._tried = tried
         self._limits = limits.caps(txn)
         self._closed = {row.name for row in queues.paused(txn, now_us)}
+        self._used: dict[str, int] = {}  # as it was when it was first asked for
         self._taken: Counter[str] = Counter()  # units, and jobs of queues that have a limit, since it began
         self._reserved: set[str] = set()
         self.blocked_before: dict[int, int] = {}
@@ -140,7 +144,11 @@ class NextJobs:
 
     def _has_room(self, name: str, units: int = 1) -> bool:
         cap = cap_of(name, self._limits)
-        return cap is None or lanes.used(self._txn, name) + self._taken[name] + units <= cap
+        if cap is None:
+            return True
+        if name not in self._used:
+            self._used[name] = lanes.used(self._txn, name)
+        return self._used[name] + self._taken[name] + units <= cap
 
     def _could_fit(self, name: str, units: int) -> bool:
         cap = cap_of(name, self._limits)
@@ -197,8 +205,12 @@ class NextJobs:
         return not any(name.startswith(f"{of.keyed}:") for name in self._limits)
 
     def value_has_room(self, value: str | None) -> bool:
-        """Whether one more of a value may run."""
-        return value is None or self._has_room(value)
+        """Whether one more of a value may run, of a lane that is active or one of whose jobs was taken."""
+        if value is None:
+            return True
+        if self._taken[value]:
+            return self._has_room(value)
+        return cap_of(value, self._limits) != 0  # beside a limit of 0 a lane is active only where there is room
 
 
 class _Head:
@@ -208,10 +220,10 @@ class _Head:
         self._chosen = chosen
         self._txn = chosen._txn
         self.of = lanes.names_of(packed).of
-        self._active = lanes.active(self._txn, class_digest)
+        self._active = self._found(class_digest)
         self._next = None if chosen.is_shut(self.of) else next(self._active, None)
-        self._pushed: list[tuple[bytes, lanes.LaneKey, bytes]] = []  # those after the ones that were taken
-        self._first: tuple[bytes, lanes.LaneKey, bytes] | None = None
+        self._pushed: list[_Waiting] = []  # those after the ones that were taken
+        self._first: _Waiting | None = None
         self.advance()
 
     def rank(self) -> bytes:
@@ -224,32 +236,31 @@ class _Head:
 
     def has_room(self) -> bool:
         """Whether the value of the first job has room."""
-        return self._first is None or self._chosen.value_has_room(lanes.names_of(self._first[2]).value)
+        return self._first is None or self._chosen.value_has_room(self._first[2])
 
     def take(self) -> int:
         """Take the first job, and go on to the next whose value has room; returns its number."""
         assert self._first is not None, "there is a first job"
-        rank, lane, packed = self._first
-        self._chosen.take(self.of, lanes.names_of(packed).value)
+        rank, lane, value = self._first
+        self._chosen.take(self.of, value)
         if (following := lanes.after(self._txn, lane, rank)) is not None:
-            heappush(self._pushed, (following, lane, packed))
+            heappush(self._pushed, (following, lane, value))
         self.advance()
         return _number(rank)
 
     def advance(self) -> None:
         """Go on to the first job that has room by its value, of those active and those after one that was taken."""
         while True:
-            if self._next is not None and (not self._pushed or self._next[0] < self._pushed[0][0]):
-                rank, lane, packed = self._next
-                self._next = next(self._active, None)
-            elif self._pushed:
-                rank, lane, packed = heappop(self._pushed)
+            if self._next is not None and (not self._pushed or self._next < self._pushed[0]):
+                self._first, self._next = self._next, next(self._active, None)
             else:
-                self._first = None
-                return
-            self._first = rank, lane, packed
+                self._first = heappop(self._pushed) if self._pushed else None
             if self.has_room():
                 return
+
+    def _found(self, class_digest: bytes) -> "Iterator[_Waiting]":
+        rows = lanes.active(self._txn, class_digest)
+        return ((rank, lane, lanes.names_of(packed).value) for rank, lane, packed in rows)
 
 
 def _waits(job: Job | None) -> bool:

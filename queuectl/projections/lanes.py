@@ -16,7 +16,7 @@ from ..core.job import Job, JobState
 from ..core.limits import DIGEST_BYTES, LaneNames, Limit, cap_of, digest_of, lane_of, used_by
 from ..store.store import Row, Transaction, key_of
 from . import limits, ready
-from .row_codec import read_row, scan, unpacker, write_many, write_row
+from .row_codec import read_row, scan, unpacker, write_many
 
 LANES: Final = "lanes"
 ACTIVE: Final = "active"
@@ -51,12 +51,35 @@ def change(txn: Transaction, keys: Collection[bytes], rows: Collection[Row], use
     """Take rows of jobs out of their lanes, put others in, add to what is used, and have those active that may be."""
     if not (keys or rows or uses):
         return
-    moved = lanes_of([*keys, *(key for key, _ in rows)])
-    before = active_keys(txn, moved)
+    before, now = _turnover(txn, keys, rows)
     txn.delete_many(LANES, sorted(keys))
     write_many(txn, LANES, sorted(rows))
-    txn.delete_many(ACTIVE, sorted(before))
-    activate(txn, moved | lanes_with(txn, add(txn, uses)))
+    turned = lanes_with(txn, add(txn, uses))
+    stays = {lane for lane, first in before.items() if now.get(lane) == first}
+    txn.delete_many(ACTIVE, sorted(_active_key(lane, rank) for lane, (rank, _) in before.items() if lane not in stays))
+    _, coming = _by_room(txn, {lane: first for lane, first in now.items() if lane not in stays})
+    write_many(txn, ACTIVE, coming)
+    activate(txn, turned)
+
+
+def _turnover(
+    txn: Transaction, keys: Collection[bytes], rows: Collection[Row]
+) -> tuple[dict[LaneKey, First], dict[LaneKey, First]]:
+    """Return the first job of each lane that rows leave or come into, before that and after it."""
+    before, now, leaving = dict[LaneKey, First](), dict[LaneKey, First](), frozenset(keys)
+    for lane in lanes_of([*keys, *(key for key, _ in rows)]):
+        there = scan(txn, LANES, lane, lane + _AFTER_ALL)
+        if (first := next(there, None)) is not None:
+            before[lane] = first[0][_LANE:], first[1]
+            while first is not None and first[0] in leaving:
+                first = next(there, None)
+        if first is not None:
+            now[lane] = first[0][_LANE:], first[1]
+    for key, packed in rows:
+        lane, rank = key[:_LANE], key[_LANE:]
+        if lane not in now or rank < now[lane][0]:
+            now[lane] = rank, packed
+    return before, now
 
 
 def active_keys(txn: Transaction, lanes: Iterable[LaneKey]) -> list[bytes]:
@@ -73,13 +96,18 @@ def activate(txn: Transaction, lanes: Iterable[LaneKey]) -> None:
 
 def active_changes(txn: Transaction, lanes: Iterable[LaneKey]) -> tuple[list[bytes], list[Row]]:
     """Return the keys that lanes are not to have in `active`, and the rows that they are to have, by what is used."""
-    caps, going, coming = limits.caps(txn), list[bytes](), list[Row]()
-    for lane, (first, packed) in firsts(txn, lanes).items():
+    return _by_room(txn, firsts(txn, lanes))
+
+
+def _by_room(txn: Transaction, of_lanes: Mapping[LaneKey, First]) -> tuple[list[bytes], list[Row]]:
+    caps = limits.caps(txn) if of_lanes else {}
+    going, coming = list[bytes](), list[Row]()
+    for lane, (rank, packed) in of_lanes.items():
         value = names_of(packed).value
         if value is None or _has_room(used(txn, value), cap_of(value, caps)):
-            coming.append((_active_key(lane, first), packed))
+            coming.append((_active_key(lane, rank), packed))
         else:
-            going.append(_active_key(lane, first))
+            going.append(_active_key(lane, rank))
     return sorted(going), sorted(coming)
 
 
@@ -105,15 +133,18 @@ def each_used(txn: Transaction, start: str) -> Iterator[tuple[str, int]]:
 def add(txn: Transaction, uses: Mapping[str, int]) -> list[str]:
     """Add to what is used; returns the names that have room now and had none, or the other way round."""
     caps, turned = limits.caps(txn) if uses else {}, list[str]()
+    going, coming = list[bytes](), list[Row]()
     for name in sorted(name for name in uses if uses[name]):
         before = used(txn, name)
         now, cap = before + uses[name], cap_of(name, caps)
         if now:
-            write_row(txn, USED, name.encode(), key_of(now))
+            coming.append((name.encode(), key_of(now)))
         else:
-            txn.delete(USED, name.encode())
+            going.append(name.encode())
         if _has_room(before, cap) != _has_room(now, cap):
             turned.append(name)
+    txn.delete_many(USED, going)
+    write_many(txn, USED, coming)
     return turned
 
 
@@ -176,15 +207,13 @@ def uses_of(moved: Mapping[int, Job | None], before: Mapping[int, Job | None]) -
     found: Counter[str] = Counter()
     for number, job in moved.items():
         was = before.get(number)
-        if job is not None and job.options is not None:
-            found.update(_in_use(job))
-        if was is not None and was.options is not None:
-            found.subtract(_in_use(was))
+        if job is not None and job.state is JobState.PROCESSING and job.use:
+            for name, units in used_by(job.use):
+                found[name] += units
+        if was is not None and was.state is JobState.PROCESSING and was.use:
+            for name, units in used_by(was.use):
+                found[name] -= units
     return found
-
-
-def _in_use(job: Job) -> dict[str, int]:
-    return dict(used_by(job.use)) if job.state is JobState.PROCESSING else {}
 
 
 def _has_room(units: int, cap: int | None) -> bool:
