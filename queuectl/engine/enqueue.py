@@ -21,7 +21,7 @@ from ..system.host import directory, environment
 from ..system.lazy import Later
 from .engine import Engine
 from .group_commit import GroupCommit
-from .limit_actions import check_uses
+from .limit_actions import UseCheck
 from .new_jobs import Enqueuing
 from .unit_of_work import Unit
 from .writer import JOBS_AT_ONCE
@@ -57,7 +57,8 @@ def enqueue_one(engine: Engine, commits: GroupCommit, request: JobRequest, *, re
             order = specify_all([request], clock=engine.clock, settings=settings, now_us=unit.now_us, inheritance=taken)
         except InvalidLine as error:
             raise error.error from None
-        unit.require(lambda txn: check_uses(txn, order[0].options))
+        if order[0].options is not None and order[0].options.use:
+            unit.require(lambda txn: UseCheck(txn).check_new(order[0].spec.queue, order[0].options))
         keep_environments(unit, taken.kept)
         return unit.enqueue_in_place(order, generated=_generated([request]), replacing=_replacing([request]))
 
@@ -174,14 +175,14 @@ def _check_uses(engine: Engine, orders: Sequence[EnqueueJob]) -> None:
         return
     engine.writer.catch_up()
     with engine.store.read() as txn:
-        checked: set[tuple[str, ...]] = set()
+        check, checked = UseCheck(txn), set[tuple[str, tuple[str, ...]]]()
         for line, order in enumerate(orders, 1):
-            use = order.options.use if order.options is not None else None
-            if not use or use in checked:
+            asked = order.spec.queue, (order.options and order.options.use) or ()
+            if not asked[1] or asked in checked:
                 continue
-            checked.add(use)
+            checked.add(asked)
             try:
-                check_uses(txn, order.options)
+                check.check_new(order.spec.queue, order.options)
             except InvalidInput as error:
                 raise InvalidLine(line, error) from error
 

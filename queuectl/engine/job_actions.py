@@ -15,7 +15,7 @@ from ..queries import job_list
 from ..store.store import Store
 from .decisions import JobOrder
 from .engine import Engine
-from .limit_actions import check_uses
+from .limit_actions import UseCheck
 from .unit_of_work import Unit
 
 JOBS_AT_ONCE: Final = 1_000
@@ -74,7 +74,8 @@ def edit(engine: Engine, job_id: str, changes: Mapping[str, Any], *, again: bool
             [job] = jobs
             wall_us = engine.clock.now_us()
             edited = edit_from(job.spec, changes, now_us=unit.now_us, wall_us=wall_us, options=job.options)
-            unit.require(lambda txn: check_uses(txn, edited.options))
+            if edited.options is not None and edited.options.use:
+                unit.require(lambda txn: UseCheck(txn).check(edited.options))
             return [*([(job.number, RequeueJob())] if again else []), (job.number, EditJob(edited))]
 
         return unit.execute_on([job_id], orders)[1][-1]

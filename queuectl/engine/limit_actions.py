@@ -1,15 +1,20 @@
 """Limits set and removed, each by an event of its own stream; and whether what jobs ask to use is there."""
 
 from collections.abc import Sequence
+from itertools import islice
+from typing import Final
 
 from .. import hints
-from ..core.limits import MUTEX, Limit, Use, cap_of, check_name, parse
+from ..core.limits import MUTEX, Limit, Use, cap_of, check_name, lane_of, parse
 from ..display import shown
 from ..errors import InvalidInput, Unusable
 from ..events.types import LIMIT_STREAM, Event, JobOptions, LimitRemoved, LimitSet
 from ..projections import lanes, limits
 from ..store.store import Transaction
 from .engine import Engine
+
+MOST_CLASSES: Final = 1_000
+"""Pairs of a queue and plain limits with which jobs may wait: a claim looks at the first job of each."""
 
 
 def set_limit(engine: Engine, name: str, wanted: Limit, *, kept: Sequence[str], reason: str | None) -> bool:
@@ -50,12 +55,35 @@ def remove_limit(engine: Engine, name: str, *, force: bool, reason: str | None) 
             raise Unusable("limit", shown(name), _expected(limits.caps(unit.txn)), hint=hints.LIMIT_LIST)
 
 
-def check_uses(txn: Transaction, options: JobOptions | None) -> None:
-    """Refuse what a job uses that could never run, since it is not set or has too few units; raises InvalidInput."""
-    if options is not None and options.use:
-        caps = limits.caps(txn)
-        for use in options.use:
-            _check_use(parse(use), caps)
+class UseCheck:
+    """Whether jobs can be given what they ask to use, as a transaction has it."""
+
+    def __init__(self, txn: Transaction) -> None:
+        self._txn = txn
+        self._caps = limits.caps(txn)
+        self._new: set[bytes] = set()
+
+    def check(self, options: JobOptions | None) -> None:
+        """Refuse what could never be used, since it is not set or has too few units; raises InvalidInput."""
+        for use in (options and options.use) or ():
+            _check_use(parse(use), self._caps)
+
+    def check_new(self, queue: str, options: JobOptions | None) -> None:
+        """Refuse what a new job of a queue could never use, or one class of jobs too many; raises InvalidInput."""
+        if options is None or not options.use:
+            return
+        self.check(options)
+        digest = lane_of(queue, options.use).class_digest
+        if digest in self._new or lanes.has_class(self._txn, digest):
+            return
+        room = MOST_CLASSES - len(self._new)
+        if sum(1 for _ in islice(lanes.classes(self._txn, lanes.LANES), room)) == room:
+            expected = (
+                f"a queue and limits that jobs wait with: there are {MOST_CLASSES:,} such already, and a claim looks"
+            )
+            expected += " at each; the values of one limit, NAME:VALUE, may be as many as you like"
+            raise InvalidInput("use", f"{shown(', '.join(options.use))} in queue {shown(queue)}", expected)
+        self._new.add(digest)
 
 
 def _check_use(use: Use, caps: dict[str, Limit]) -> None:

@@ -25,7 +25,7 @@ from ..core.shells import not_here
 from ..display import as_typed
 from ..engine.log_clock import now_us
 from ..errors import FileDeleted, HalfReplaced, LogLost, NewerFormat, NoQueue, NotAQueue, NotYetMade, QueuectlError
-from ..projections import config, counts, jobs, layout, marks, scheduled
+from ..projections import config, counts, jobs, lanes, layout, marks, scheduled
 from ..queries.jobs import list_workers, strays, unserved
 from ..store import half_made
 from ..store.directory import NETWORK, filesystem_of, refuse_irregular
@@ -57,6 +57,11 @@ NAMED_AT_MOST: Final = 20
 
 QUEUES_AT_MOST: Final = 20
 """Queues that nobody serves, told one by one."""
+
+CLASSES_AT_MOST: Final = 64
+"""Classes of jobs that use limits, of which each claim looks at each, before that is worth a warning."""
+
+CLASSES_LOOKED_AT: Final = 10_000
 
 HERD: Final = 100
 """As many retries due within one second come back as a herd, and fail as one where they met a service that was down."""
@@ -326,6 +331,17 @@ def _herd(store: Store) -> Iterator[Trouble]:
         yield "warning", what, hints.SPREAD_RETRIES
 
 
+def _limits(store: Store) -> Iterator[Trouble]:
+    with store.read() as txn:
+        many = sum(1 for _ in islice(lanes.classes(txn, lanes.LANES), CLASSES_LOOKED_AT))
+    if many > CLASSES_AT_MOST:
+        what = (
+            f"jobs wait for limits in {many:,} pairs of a queue and plain limits, and a claim looks at each of them: "
+            "what differs is better a value of one limit, NAME:VALUE"
+        )
+        yield "warning", what, ""
+
+
 def _dead_letters(store: Store) -> Iterator[Trouble]:
     with store.read() as txn:
         dead = counts.total(txn)[JobState.DEAD]
@@ -360,11 +376,12 @@ STORE_CHECKS: Final[dict[str, Callable[[Store], Iterator[Trouble]]]] = {
     "workers": _workers,
     "waiting": _waiting,
     "retries": _herd,
+    "limits": _limits,
     "dead letters": _dead_letters,
     "shell": _shell,
     "leftovers": _leftovers,
 }
 """Name of a check -> what asks the open store."""
 
-VIEW_CHECKS: Final = frozenset({"workers", "waiting", "retries", "dead letters", "shell"})
+VIEW_CHECKS: Final = frozenset({"workers", "waiting", "retries", "limits", "dead letters", "shell"})
 """What reads the views, and is left out where they are an older release's: the check of the views says so."""

@@ -180,6 +180,11 @@ def classes(txn: Transaction, table: str) -> Iterator[tuple[bytes, bytes]]:
         start = found[0][:DIGEST_BYTES] + _AFTER_ALL
 
 
+def has_class(txn: Transaction, class_digest: bytes) -> bool:
+    """Whether jobs of a class wait for room."""
+    return next(scan(txn, LANES, class_digest, class_digest + _AFTER_ALL), None) is not None
+
+
 def active(txn: Transaction, class_digest: bytes) -> Iterator[tuple[bytes, LaneKey, bytes]]:
     """Yield the rank of each active job of a class, in order, its lane, and what that is."""
     for key, packed in scan(txn, ACTIVE, class_digest, class_digest + _AFTER_ALL):

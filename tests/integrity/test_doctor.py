@@ -256,6 +256,17 @@ def test_retries_that_come_back_together(path: Path, count: int, jitter: int, is
         assert (found.found.split()[0], found.do) == ("150", "queuectl config set backoff_jitter 0.5")
 
 
+def test_classes_of_jobs_that_wait_for_limits(path: Path) -> None:
+    """Each claim looks at each pair of a queue and limits: more than 64 are told."""
+    with Queue.open(path) as queue:
+        queue.limits.set("api", running=1)
+        queue.enqueue_many([JobRequest("true", queue=f"q{n}", use=["api"]) for n in range(64)])
+        assert "limits" not in here(path)
+        queue.enqueue("true", queue="more", use=["api"])
+    assert here(path)["limits"].state == "warning"
+    assert here(path)["limits"].found.startswith("jobs wait for limits in 65 pairs of a queue and plain limits")
+
+
 def test_dead_letters(path: Path) -> None:
     """Jobs in the dead letter queue are told."""
     with Queue.open(path) as queue:

@@ -1,0 +1,97 @@
+"""Whom a limit lets start next: what waits too long for much reserves it, unless nothing that ends would make room."""
+
+import pytest
+
+from queuectl import InvalidInput, InvalidLine, JobRequest, Queue
+from queuectl.engine import limit_actions
+from tests.clocks import FakeClock
+
+RUN_S = 0.5
+STEPS = 200
+
+
+def started_after_s(queue: Queue, clock: FakeClock, job_id: str, *, at_most: int = STEPS) -> float | None:
+    """Let others start and end without end, one at a time, until a job starts; returns when that was, if it was."""
+    worker, begun_us = queue.worker("w"), clock.now_us()
+    running = worker.claim(8, lease_s=80_000)
+    for _ in range(at_most):
+        if any(job.id == job_id for job in running):
+            return (clock.now_us() - begun_us) / 1_000_000
+        queue.enqueue("true", use=["gpu"])
+        clock.advance(RUN_S / 4)
+        if running:
+            worker.complete(running.pop(0))
+        running += worker.claim(8, lease_s=80_000)
+    return None
+
+
+@pytest.fixture
+def crowded(queue: Queue) -> Queue:
+    """Return a queue in which a job needs all units of a limit, and others one each."""
+    queue.limits.set("gpu", running=4)
+    queue.enqueue_many([JobRequest("true", use=["gpu"])] * 4)
+    queue.enqueue("true", id="much", use=["gpu=4"])
+    return queue
+
+
+def test_what_has_waited_for_too_long_starts_once_what_runs_has_ended(crowded: Queue, clock: FakeClock) -> None:
+    """With others that go on without end, whose longest run takes half a second."""
+    crowded.admin.config_set("overtake_s", 1)
+    after_s = started_after_s(crowded, clock, "much")
+    assert after_s is not None
+    assert 1 <= after_s <= 1 + RUN_S
+
+
+def test_what_may_be_overtaken_for_long_does_not_start(crowded: Queue, clock: FakeClock) -> None:
+    """Those that need little go on."""
+    crowded.admin.config_set("overtake_s", 1_000_000)
+    assert started_after_s(crowded, clock, "much") is None
+
+
+@pytest.mark.parametrize("held_by", ["a rate", "a limit of 0", "a limit that is too small"])
+def test_what_no_end_of_a_run_lets_start_reserves_nothing(queue: Queue, clock: FakeClock, held_by: str) -> None:
+    """However long it has waited: those after it that need the same start."""
+    queue.admin.config_set("overtake_s", 1)
+    queue.limits.set("gpu", running=4)
+    queue.limits.set("other", running=1, rate="1/h" if held_by == "a rate" else None)
+    queue.enqueue_many([JobRequest("true", use=["gpu"])] * 4)
+    if held_by == "a rate":
+        queue.enqueue("true", use=["other"], priority=1)
+    queue.enqueue("true", id="much", use=["gpu=4", "other"])
+    if held_by == "a limit of 0":
+        queue.limits.set("other", running=0)
+    if held_by == "a limit that is too small":
+        queue.limits.set("gpu", running=3)
+    queue.enqueue("true", id="little", use=["gpu"])
+    worker = queue.worker("w")
+    running = worker.claim(8, lease_s=80_000)
+    assert "much" not in [job.id for job in running]
+    for _ in range(8):  # far longer than it may be overtaken
+        clock.advance(1)
+        worker.claim(8, lease_s=80_000)
+    if held_by == "a limit that is too small":  # of the first four three ran
+        worker.complete(running.pop())
+        worker.claim(1, lease_s=80_000)
+    worker.complete(running.pop())
+    worker.claim(8, lease_s=80_000)
+    assert queue.job("little").state == "processing"
+    assert queue.job("much").state == "pending"
+
+
+def test_jobs_wait_in_a_thousand_classes_at_the_most(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is a pair of a queue and plain limits; those there are take more jobs, and values may be many."""
+    monkeypatch.setattr(limit_actions, "MOST_CLASSES", 3)
+    queue.limits.set("api", running=5)
+    queue.limits.set("user", running=5)
+    queue.enqueue("true", queue="q1", use=["api"])
+    queue.enqueue_many([JobRequest("true", queue=name, use=["api"]) for name in ("q1", "q2", "q3")])
+    refusal = "expected a queue and limits that jobs wait with: there are 3 such already"
+    with pytest.raises(InvalidInput, match=refusal):
+        queue.enqueue("true", queue="q4", use=["api"])
+    with pytest.raises(InvalidLine, match=f"(?s)2: .*{refusal}"):
+        queue.enqueue_many([JobRequest("true", queue="q1", use=["api"]), JobRequest("true", queue="q4", use=["api"])])
+    queue.enqueue("true", queue="q4")
+    queue.enqueue("true", queue="q3", use=["api"])
+    queue.worker("w").claim(1)  # leaves one class, and another job in each
+    queue.worker("w").complete_many(queue.worker("w").claim(9))
+    queue.enqueue_many([JobRequest("true", queue="q1", use=[f"user:{n}"]) for n in range(20)])
