@@ -33,7 +33,8 @@ CONVENTIONS = """\
 JOB = (
     '{"id", "queue", "command", "state", "priority", "attempts", "max_retries", "timeout_s", '
     '"timeout_is_default", "backoff_base", "cwd", '
-    '"env", "merge", "paused", "use", "labels", "meta", "policy", "expires_at", "if_expired", "max_time_s", "snoozes", '
+    '"env", "merge", "paused", "use", "unique", "unique_until", "labels", "meta", "policy", '
+    '"expires_at", "if_expired", "max_time_s", "snoozes", '
     '"ended_by", "shell", "inherited_env", "created_at", "updated_at", "run_at", "started_at", '
     '"finished_at", "worker_id", "lease_expires_at", '
     '"return_code", "signal", "duration_ms", "last_error", "version"}'
@@ -47,14 +48,16 @@ SHAPES_TOLD = {
     "event": '`caused_by` is the run whose command did it, `{"job", "attempt", "position"}`, or null; '
     "`data` is what the event says, by its type.",
 }
-_ACTED = '`{"ids", "left"}`, `left` being how many had moved on; with `--dry-run` `{"dry_run", "ids"}`'
+_ACTED = '`{"ids", "left", "refused"}`, `left` being how many had moved on, `refused` why others were not; '
+_ACTED += 'with `--dry-run` `{"dry_run", "ids"}`'
 _SETTING = '`{"key", "value", "source"}`'
 
 _LIMIT = '`{"name", "running", "starts", "period_s", "burst", "used", "next_start_at", "set_at", "by", "reason"}`'
 
 JSON: Mapping[str, str] = {
-    "enqueue": 'a job; with `--file` `{"enqueued", "skipped", "ids"}`',
-    "run": "a job",
+    "enqueue": "a job, with `--unique` and `existing` (it was there and holds the key) and `edited`; "
+    'with `--file` `{"enqueued", "skipped", "ids", "existing", "edited"}`, these two being ids of such jobs',
+    "run": "a job, as `enqueue`",
     "worker stop": '`{"ids"}` of the workers that were asked',
     "worker list": 'a list of `{"id", "pid", "host", "slots", "queues", "running", "runs", "started_at", '
     '"heartbeat_at", "state"}`; `state` is running, stopping or dead',

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .core.results import Unserved as Unserved
     from .core.results import Waited as Waited
     from .core.results import WorkerInfo as WorkerInfo
+    from .core.unique import Answer as Answer
     from .errors import AmbiguousJob as AmbiguousJob
     from .errors import Archived as Archived
     from .errors import BadSegment as BadSegment
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from .errors import InvalidInput as InvalidInput
     from .errors import InvalidLine as InvalidLine
     from .errors import JobNotFound as JobNotFound
+    from .errors import KeyTaken as KeyTaken
     from .errors import NewerFormat as NewerFormat
     from .errors import NoQueue as NoQueue
     from .errors import NotAQueue as NotAQueue
@@ -107,7 +109,7 @@ _HOMES = {
     "history.branch": "Branch",
     "queries.json_form": "event_json job_json",
     "errors": "AmbiguousJob Archived BadSegment BulkStopped CheckpointMoved CompactBusy CorruptLog DuplicateJob "
-    "IllegalTransition InvalidInput InvalidLine JobNotFound NewerFormat NoQueue NotAQueue QueuectlError "
+    "IllegalTransition InvalidInput InvalidLine JobNotFound KeyTaken NewerFormat NoQueue NotAQueue QueuectlError "
     "StaleLease StoreError Untrusted Unusable WaitTimeout WrongState",
     "events.types": "JobOptions JobSpec Recorded",
     "retention.policy": "Compacted",
@@ -115,6 +117,7 @@ _HOMES = {
     "core.job_filter": "Chosen Filter",
     "core.job_request": "JobRequest",
     "core.job": "Job JobState",
+    "core.unique": "Answer",
     "projections.upgrade": "Migrated",
     "projections.rebuild": "ReplayReport",
     "queue": "Queue",

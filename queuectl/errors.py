@@ -139,6 +139,18 @@ class DuplicateJob(QueuectlError, ValueError):
         )
 
 
+class KeyTaken(DuplicateJob):
+    """A unique key, `key`, is held by the job `job_id`, which was left untouched; `index`: which of a batch, from 0."""
+
+    def __init__(self, verb: str, job_id: str, key: str, state: str, *, refused: str = "", index: int = 0) -> None:
+        self.job_id, self.state, self.key, self.index = job_id, state, key, index
+        held = f"unique key {shown(key)} is held by job {_id(job_id)} ({state})"
+        if refused == job_id:
+            held = f"it holds unique key {shown(key)} and is {state}"
+        told = f"cannot {verb}{f' {_id(refused)}' if refused else ''}: {held}"
+        QueuectlError.__init__(self, told, hint=hints.free_key(job_id, state))
+
+
 class WrongState(QueuectlError):
     """A command does not fit the state its job is in; the job was left untouched."""
 

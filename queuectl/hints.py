@@ -120,6 +120,13 @@ def choose_id(job_id: str, *, has_ended: bool) -> str:
     return f"{replaced}choose another id, or see `queuectl show {as_typed(job_id)}`"
 
 
+def free_key(job_id: str, state: str) -> str:
+    """Return what to do about a unique key that a job holds."""
+    if state in ("completed", "dead", "cancelled"):
+        return f"it was enqueued to hold it for longer; `queuectl remove {as_typed(job_id)}` frees it now"
+    return end_first(job_id)
+
+
 def show_dead(job_id: str) -> str:
     """Return how to look at a dead job."""
     return f"see `queuectl dlq show {as_typed(job_id)}`"

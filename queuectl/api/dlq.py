@@ -36,7 +36,8 @@ class DeadLetters(Opened, called="Queue.dlq"):
     def retry(self, job_ids: Job | str | Iterable[Job | str] | None = None, *, reason: str | None = None) -> list[str]:
         """Run dead jobs again with 0 attempts, all or none of those named; None is every dead job.
 
-        Returns their ids. Raises JobNotFound or WrongState.
+        Returns their ids. Raises JobNotFound, WrongState, or KeyTaken where another job holds the unique key of one
+        that is named; of all dead jobs such a one is left as it is.
         """
         if job_ids is None:
             return self._act_on_all("retry", reason)

@@ -94,6 +94,9 @@ class Actions(Reads):
         max_time: Duration | None = None,
         use: str | Sequence[str] | None = None,
         mutex: str | None = None,
+        unique: str | None = None,
+        unique_for: Duration | None = None,
+        if_exists: str | None = None,
         reason: str | None = None,
         timeout_s: Duration | None = None,
         delay_s: Duration | None = None,
@@ -137,13 +140,19 @@ class Actions(Reads):
             max_time: How many seconds all attempts together have, from now on.
             use: What it uses of limits while it runs: `api`, `gpu=2`, `user:42`; several as a list.
             mutex: A name that one job at a time uses.
+            unique: A key that no other job holds at the same time, 1 to 120 printable characters; the job holds it
+                until it has ended.
+            unique_for: How many seconds from now it holds the key in any case.
+            if_exists: What to do where a job holds the key: `return` that job, which is so unless told otherwise,
+                `refuse`, or `replace` what it waits to do by what is asked here; it keeps its id.
             reason: Kept in the log with the change.
             timeout_s: The same as `timeout`.
             delay_s: The same as `delay`.
             at: The same as `run_at`.
             run_at_us: The same as `run_at`, in microseconds since the epoch.
 
-        Raises InvalidInput, DuplicateJob for an id that is taken, or StoreError where it could not be written.
+        Raises InvalidInput, DuplicateJob for an id that is taken, KeyTaken for a key that is, or StoreError where it
+        could not be written.
         """
         words: Command = (
             tuple(os.fspath(word) if isinstance(word, os.PathLike) else word for word in command)
@@ -179,6 +188,9 @@ class Actions(Reads):
             max_time=max_time,
             use=use,
             mutex=mutex,
+            unique=unique,
+            unique_for=unique_for,
+            if_exists=if_exists,
             **times,
         )
         return self.ui.enqueue_request(request, reason=reason)
@@ -200,8 +212,8 @@ class Actions(Reads):
             progress: Called with the number done after each transaction.
             reason: Kept in the log with each.
 
-        Raises InvalidLine, with the request's number from 1, and nothing enqueued; BulkStopped where the store
-        failed later.
+        Where a job holds a request's unique key, it is as with `enqueue`, also within the batch. Raises InvalidLine,
+        with the request's number from 1, and nothing enqueued; BulkStopped where the store failed later.
         """
         return enqueue.enqueue_all(
             self._engine,
@@ -233,7 +245,7 @@ class Actions(Reads):
     def retry(self, job_id: Job | str, *, reason: str | None = None) -> Job:
         """Run a job again now that failed, completed, died or was cancelled.
 
-        Raises JobNotFound or WrongState.
+        Raises JobNotFound, WrongState, or KeyTaken where another job holds its unique key.
         """
         return job_actions.act(self._engine, [id_of(job_id)], RequeueJob(), reason=reason)[0]
 

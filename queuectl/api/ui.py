@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..core.job_filter import Act, Chosen, Filter
     from ..core.job_request import JobRequest
     from ..core.results import Acted, Overview, Run, Unserved
+    from ..core.unique import Answer
     from ..engine.engine import Engine
     from ..engine.group_commit import GroupCommit
     from ..retention.archived_history import ArchivedOutput
@@ -178,6 +179,13 @@ class Ui(Opened, called="Queue.ui"):
 
     def enqueue_request(self, request: JobRequest, *, reason: str | None = None) -> Job:
         """Enqueue one request; raises InvalidInput, DuplicateJob or StoreError, as `Queue.enqueue` does."""
+        return self.enqueue_or_find(request, reason=reason).job
+
+    def enqueue_or_find(self, request: JobRequest, *, reason: str | None = None) -> Answer:
+        """Enqueue one request as `enqueue_request` does, and say whether its job was there before.
+
+        It was where a job holds the request's unique key: that job is returned, or edited into what is asked.
+        """
         return enqueue.enqueue_one(self._engine, self._commits, request, reason=reason)
 
     def choose(self, verb: Act, where: Filter) -> Chosen:

@@ -20,10 +20,11 @@ class RetryPolicy(Frozen):
 
 
 class EnqueueJob(Frozen):
-    """Bring a job into being."""
+    """Bring a job into being; `if_exists` says what to do where another holds its key, None for the default."""
 
     spec: JobSpec
     options: JobOptions | None = None
+    if_exists: str | None = None
 
 
 class ClaimJob(Frozen):

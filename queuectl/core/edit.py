@@ -10,8 +10,10 @@ from typing import Any, Final
 from ..display import shown
 from ..errors import InvalidInput
 from ..events.types import NO_OPTIONS, Edited, Expiry, JobOptions, JobSpec, Policy
+from .commands import EnqueueJob
 from .expiry import FIELDS as EXPIRY
 from .expiry import expiry_form, with_time_of
+from .job import Job
 from .job_mapping import request_from_mapping
 from .job_request import EITHER, OTHER_NAMES, instant_of
 from .policy import FIELDS as POLICY
@@ -111,6 +113,35 @@ def edit_from(
         (after.shell or "") if "shell" in wanted else None,
         after.due_us,
         None if changed == NO_OPTIONS else changed,
+    )
+
+
+def edit_into(job: Job, order: EnqueueJob) -> Edited:
+    """Return the edit that makes a job what an order asks for, but for its id, its key, and whether it is paused."""
+    spec, options = order.spec, order.options or NO_OPTIONS
+    is_same_default = spec.timeout_is_default and spec.timeout_ms == job.spec.timeout_ms
+    return Edited(
+        spec.command,
+        spec.queue,
+        spec.priority,
+        spec.max_retries,
+        None if is_same_default else spec.timeout_ms or 0,
+        spec.backoff_base,
+        spec.cwd or "",
+        spec.env or {},
+        spec.run_at_us or 0,
+        spec.shell or "",
+        spec.due_us,
+        JobOptions(
+            labels=options.labels or {},
+            meta=options.meta or {},
+            policy=options.policy or Policy(),
+            expiry=options.expiry or Expiry(),
+            use=options.use or (),
+            unique_until_us=options.unique_until_us or 0,
+        ),
+        spec.inherited or b"",
+        spec.merge,
     )
 
 

@@ -7,10 +7,13 @@ from msgspec.structs import asdict, replace
 
 from ..events.types import NO_OPTIONS, Edited, Expiry, JobOptions, JobSpec, Policy
 
-_NOTHING: Final[Mapping[str, object]] = {"timeout_ms": 0, "cwd": "", "env": {}, "run_at_us": 0, "shell": ""}
+_NOTHING: Final[Mapping[str, object]] = {
+    **{"timeout_ms": 0, "cwd": "", "env": {}, "run_at_us": 0, "shell": ""},
+    "inherited": b"",
+}
 """Fields that an edit can empty -> the value that says so."""
 
-_EMPTY: Final[tuple[object, ...]] = ({}, (), Policy(), Expiry())
+_EMPTY: Final[tuple[object, ...]] = ({}, (), Policy(), Expiry(), 0)
 
 
 def kept(option: Any) -> Any:

@@ -74,6 +74,7 @@ BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
     "expires_at_us": _TIME,
     "retry_at_us": _TIME,
     "until_us": _TIME,
+    "unique_until_us": _TIME,
     "running": (0, MOST_UNITS),
     "starts": (1, MOST_UNITS),
     "period_us": (1, LONGEST_PERIOD_S * 1_000_000),
@@ -142,12 +143,12 @@ def _check_limits(recorded: Recorded, kept_at: Callable[[str], int]) -> None:
     elif isinstance(event, Enqueued):
         check_spec(event.spec)
         check_options(event.options or NO_OPTIONS)
-        digest = event.spec.inherited
-        if digest is not None and not 0 < kept_at(ENVIRONMENT_STREAM + digest.hex()) < position:
-            raise CorruptLog(position, f"it takes along environment {digest.hex()}, which is not kept before it")
+        _check_inherited(position, event.spec, kept_at)
     elif isinstance(event, Edited):
-        check_spec(_spec_of(event))
+        after = _spec_of(event)
+        check_spec(after)
         check_options(event.options or NO_OPTIONS)
+        _check_inherited(position, after, kept_at)
     elif isinstance(event, ConfigChanged) and event.new is not None:
         check_value(event.key, event.new)
     elif isinstance(event, WorkerStarted):
@@ -158,6 +159,12 @@ def _check_limits(recorded: Recorded, kept_at: Callable[[str], int]) -> None:
         _check_environment(recorded, event)
     elif isinstance(event, RetentionApplied) and "\0" in event.archive:
         raise CorruptLog(position, f"its archive {event.archive[:60]!r} is none that a directory can have")
+
+
+def _check_inherited(position: int, spec: JobSpec, kept_at: Callable[[str], int]) -> None:
+    digest = spec.inherited
+    if digest is not None and not 0 < kept_at(ENVIRONMENT_STREAM + digest.hex()) < position:
+        raise CorruptLog(position, f"it takes along environment {digest.hex()}, which is not kept before it")
 
 
 def _check_stream(recorded: Recorded) -> None:
@@ -174,8 +181,8 @@ def _check_stream(recorded: Recorded) -> None:
 
 
 def _spec_of(edited: Edited) -> JobSpec:
-    """Return what an edit says as a job's: an empty directory or shell is none."""
-    said = {name: value for name, value in asked_of(edited).items() if value != ""}
+    """Return what an edit says as a job's: an empty directory, shell or digest is none."""
+    said = {name: value for name, value in asked_of(edited).items() if value not in ("", b"")}
     return JobSpec(**{"id": "x", "command": "true"} | said)
 
 

@@ -235,6 +235,16 @@ class Job(Frozen, array_like=True):
         return Wait.PAUSED if self.paused_at_us is not None and self.lease is None and self.state in WAITING else None
 
     @property
+    def unique(self) -> str | None:
+        """The key that no other job holds while it does; None where it asked for none."""
+        return None if self.options is None else self.options.unique
+
+    @property
+    def unique_until_us(self) -> int | None:
+        """Until when it holds that key in any case; None where only until it has ended."""
+        return None if self.options is None else self.options.unique_until_us
+
+    @property
     def uses_limits(self) -> bool:
         """Whether it uses something of a limit while it runs, and so waits until there is room."""
         return self.options is not None and bool(self.options.use)

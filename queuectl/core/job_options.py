@@ -23,8 +23,17 @@ def options_of(request: JobRequest, *, now_us: int, wall_us: int) -> JobOptions 
     labels = None if request.labels is None else check_labels(request.labels) or None
     meta = None if request.meta is None else check_meta(request.meta) or None
     expiry = expiry_of(request, now_us=now_us, wall_us=wall_us)
-    found = JobOptions(request.paused, labels, meta, policy_of(request), expiry, use_of(request))
+    unique, until_us = _unique_of(request, now_us)
+    found = JobOptions(request.paused, labels, meta, policy_of(request), expiry, use_of(request), unique, until_us)
     return None if found == NO_OPTIONS else found
+
+
+def _unique_of(request: JobRequest, now_us: int) -> tuple[str | None, int | None]:
+    if request.unique is None and request.unique_for is None and request.if_exists is None:
+        return None, None
+    from .unique import unique_of  # only where there is a key: it costs a command its start
+
+    return unique_of(request, now_us=now_us)
 
 
 def use_of(request: JobRequest) -> tuple[str, ...] | None:

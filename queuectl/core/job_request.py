@@ -41,7 +41,9 @@ class JobRequest(NamedTuple):
     stderr to stdout. `paused`: it waits until it is resumed. `labels` are what the job is found by, `meta` is JSON that
     is kept with it. `ok_on`, `dead_on`, `snooze_on` and `retry_on` are exit codes, ranges of them, words (`signal`,
     `timeout`, `lost`, `spawn`) and signals' names; `backoff` is `exp:2`, `fixed:30s` or `list:1s,10s,1m`. `use` is
-    what it uses of limits while it runs, a text or several; `mutex` a name that one job at a time uses.
+    what it uses of limits while it runs, a text or several; `mutex` a name that one job at a time uses. `unique` is a
+    key that one job at a time holds, until it has ended and for `unique_for` from now in any case; `if_exists` says
+    what becomes of the request where another holds it: `return` that one, `refuse`, or `replace` what it waits to do.
     """
 
     command: Command
@@ -76,6 +78,9 @@ class JobRequest(NamedTuple):
     max_time: Duration | None = None
     use: str | Sequence[str] | None = None
     mutex: str | None = None
+    unique: str | None = None
+    unique_for: Duration | None = None
+    if_exists: str | None = None
 
 
 if TYPE_CHECKING:

@@ -93,11 +93,11 @@ class Intake:
         if asked != self._asked or kinds != self._kinds or request.meta is not None:  # True equals 1, and is no number
             wall_us = self._now_us if self._wall_us is None else self._wall_us
             more = None if asked is plain else options_of(request, now_us=self._now_us, wall_us=wall_us)
-            self._like = EnqueueJob(self._fill(request), more)
+            self._like = EnqueueJob(self._fill(request), more, request.if_exists)
             self._asked, self._kinds = asked, kinds
         job_id = fresh_id if request.id is None else check_id(request.id)
         like = self._like
-        return EnqueueJob(replace(like.spec, id=job_id, command=check_command(command)), like.options)
+        return EnqueueJob(replace(like.spec, id=job_id, command=check_command(command)), like.options, like.if_exists)
 
     def _fill(self, request: JobRequest) -> JobSpec:
         """Return what a request asks for beside its id and command."""
@@ -164,6 +164,10 @@ def check_options(options: JobOptions) -> None:
         check_expiry(options.expiry)
     if options.use is not None and canonical(options.use) != options.use:
         raise InvalidInput("use", ", ".join(options.use)[:100], "each limit once, by name")
+    if options.unique is not None:
+        from .unique import check_key  # seldom wanted
+
+        check_key(known_here(options.unique))
 
 
 def known_here(text: str) -> str:

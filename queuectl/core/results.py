@@ -1,5 +1,6 @@
 """What class Queue takes and gives beside jobs and events: plain immutable values."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from .. import hints
@@ -9,22 +10,30 @@ from .job import Job, JobState
 
 
 class Bulk(NamedTuple):
-    """What a bulk enqueue did: the ids in order, and how many were left out as existing."""
+    """What a bulk enqueue did: the ids in order, and how many were left out as their ids are taken.
+
+    Of requests whose unique key is held, `existing` has the ids of those that hold it, one for each, and `edited`
+    those of jobs that were edited into what was asked.
+    """
 
     enqueued: int
     skipped: int
     ids: list[str]
+    existing: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
 
 
 class Acted(NamedTuple):
     """The ids of the jobs that something was done to, and how many of those chosen had moved on and were left.
 
-    `asked` of them were running: their workers were asked to stop them.
+    `asked` of them were running: their workers were asked to stop them. `refused` are the refusals of those whose
+    unique key another job holds, which are not among those `left`.
     """
 
     ids: list[str]
     left: int
     asked: int = 0
+    refused: Sequence[QueuectlError] = ()
 
 
 class Waited(NamedTuple):

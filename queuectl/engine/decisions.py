@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from ..core.commands import JobCommand
+from ..core.commands import JobCommand, RequeueJob
 from ..core.decider import decide
 from ..core.job import Job, evolve
-from ..errors import QueuectlError
+from ..errors import KeyTaken, QueuectlError
 from ..events.append import Append
 from ..events.types import Event, Recorded
 
@@ -36,12 +36,14 @@ def decide_all(
     *,
     reason: str | None,
     meant: Callable[[Job], bool] | None = None,
+    holder_of: Callable[[str], Job | None] = lambda key: None,
 ) -> Decided:
     """Decide what orders do to the jobs found for them; several for one job become one append, each decided in turn.
 
-    An order for a job that is not `meant` is left out.
+    An order for a job that is not `meant` is left out. `holder_of` returns the job that holds a unique key before.
     """
     batch: dict[int, Append] = {}
+    holders: dict[str, Job] = {}
     unchanged: list[Job] = []
     refused: list[Refusal] = []
     for order, was in zip(orders, found, strict=True):
@@ -52,6 +54,8 @@ def decide_all(
             continue
         try:
             events = decide(command, job)
+            if type(command) is RequeueJob and job is not None and job.unique is not None:
+                _take_key(job.unique, job, holders, holder_of)
         except QueuectlError as refusal:
             refused.append((order, refusal))
             continue
@@ -62,6 +66,14 @@ def decide_all(
         else:
             unchanged.append(job)
     return Decided(list(batch.values()), unchanged, refused)
+
+
+def _take_key(key: str, job: Job, holders: dict[str, Job], holder_of: Callable[[str], Job | None]) -> None:
+    """Let a job that runs again hold its key; raises KeyTaken where another does, or will by an order before."""
+    holder = holders.get(key) or holder_of(key)
+    if holder is not None and holder.number != job.number:
+        raise KeyTaken("retry", holder.id, key, holder.state, refused=job.id)
+    holders[key] = job
 
 
 def _foresee(job: Job, events: Sequence[Event]) -> Job | None:

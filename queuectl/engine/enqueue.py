@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from .. import hints
 from ..core.commands import EnqueueJob
 from ..core.inherited_env import Inheritance
-from ..core.job import ENDED, Job
+from ..core.job import ENDED
 from ..core.job_mapping import request_of
 from ..core.job_request import JobRequest
 from ..core.request import Intake
 from ..core.settings import Settings
+from ..core.unique import Answer
 from ..errors import BulkStopped, DuplicateJob, InvalidInput, InvalidLine, StoreError
 from ..events.types import ENVIRONMENT_STREAM, EnvironmentKept
 from ..projections import environments, ids, jobs
@@ -47,8 +48,8 @@ def specify_all(
     return orders
 
 
-def enqueue_one(engine: Engine, commits: GroupCommit, request: JobRequest, *, reason: str | None) -> Job:
-    """Enqueue one request; raises InvalidInput or DuplicateJob."""
+def enqueue_one(engine: Engine, commits: GroupCommit, request: JobRequest, *, reason: str | None) -> Answer:
+    """Enqueue one request, unless a job holds its unique key; raises InvalidInput or DuplicateJob."""
 
     def enqueue(unit: Unit) -> Enqueuing:
         settings = unit.settings()
@@ -64,7 +65,10 @@ def enqueue_one(engine: Engine, commits: GroupCommit, request: JobRequest, *, re
 
     enqueued = commits.run(enqueue, reason=reason)
     _remove_output(engine.store, enqueued)
-    return enqueued.jobs[0]
+    if enqueued.met:
+        [met] = enqueued.met
+        return Answer(met.job, existing=True, edited=met.is_edited)
+    return Answer(enqueued.jobs[0])
 
 
 def enqueue_all(
@@ -90,6 +94,8 @@ def enqueue_all(
         engine.writer.catch_up()
         _check_ids(engine.store, given)
     done: list[str] = []
+    existing: list[str] = []
+    edited: list[str] = []
     replacing = _replacing(given)
     for start in range(0, len(orders), at_once):
         chunk = orders[start : start + at_once]
@@ -112,9 +118,11 @@ def enqueue_all(
                 progress(start + len(chunk))  # it came between the commit and the word of it
             raise
         done += [job.spec.id for job in enqueued.jobs]
+        for met in enqueued.met:
+            (edited if met.is_edited else existing).append(met.job.id)
         if progress:
             progress(start + len(chunk))
-    return Bulk(len(done), len(orders) - len(done), done)
+    return Bulk(len(done), len(orders) - len(done) - len(existing) - len(edited), done, tuple(existing), tuple(edited))
 
 
 def _remove_output(store: Store, enqueued: Enqueuing) -> None:
@@ -193,7 +201,7 @@ def _check_ids(store: Store, requests: Sequence[JobRequest]) -> None:
         with store.read() as txn:
             for line, request in enumerate(requests[start : start + JOBS_AT_ONCE], start + 1):
                 job_id = request.id
-                if job_id is None:
+                if job_id is None or request.unique is not None:  # who holds the key comes before the id
                     continue
                 if job_id in taken:
                     raise InvalidLine(line, DuplicateJob(job_id, "in an earlier line"))

@@ -9,7 +9,7 @@ from ..core.job import ENDED, WAITING, Job, JobState
 from ..core.job_filter import Act, Chosen, Filter
 from ..core.results import Acted
 from ..display import shown
-from ..errors import InvalidInput
+from ..errors import InvalidInput, KeyTaken, QueuectlError
 from ..outputs import storage
 from ..queries import job_list
 from ..store.store import Store
@@ -101,6 +101,7 @@ def act_on_all(
     `progress` is called with the number looked at after each transaction.
     """
     command, ids, left, asked = COMMANDS[chosen.verb], list[str](), 0, 0
+    taken: list[QueuectlError] = []
     for start in range(0, len(chosen.numbers), JOBS_AT_ONCE):
         some = chosen.numbers[start : start + JOBS_AT_ONCE]
         with engine.unit(reason=reason, rings=True) as unit:
@@ -113,15 +114,17 @@ def act_on_all(
 
             _, refused = unit.execute_each([(job.number, command) for job in found], meant=is_meant)
             moved = {number for (number, _), _ in refused}
+            held = [error for _, error in refused if isinstance(error, KeyTaken)]
             found = [job for job in found if job.number not in moved and not passed[job.number]]
             _forget(unit, found, command)
         _forget_files(engine, found, command)
         ids += [job.id for job in found]
-        left += len(some) - len(found)
+        taken += held
+        left += len(some) - len(found) - len(held)
         asked += sum(job.state is JobState.PROCESSING for job in found)
         if progress:
             progress(start + len(some))
-    return Acted(ids, left, asked)
+    return Acted(ids, left, asked, taken)
 
 
 def _forget(unit: Unit, found: Sequence[Job], command: JobCommand) -> None:

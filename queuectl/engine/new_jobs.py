@@ -1,6 +1,7 @@
 """What is appended so that jobs come into being, each under an id that is free or becomes free with it."""
 
 from collections.abc import Container, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -15,14 +16,34 @@ from ..projections.views import Views
 from ..store.event_reader import EventReader
 from ..store.store import Transaction
 from ..system.clock import Clock
+from ..system.lazy import Later
+
+if TYPE_CHECKING:
+    from . import unique_keys
+    from .unique_keys import Keys, Met
+else:
+    unique_keys = Later("engine.unique_keys")  # only where some job asks for a key
 
 
 class Enqueuing(Frozen):
-    """Jobs brought into being, the batch that says so, and the numbers of the ended jobs that they replace."""
+    """Jobs brought into being, the batch that says so, and the numbers of the ended jobs that they replace.
+
+    `met` are the requests whose unique key is held, which bring none into being.
+    """
 
     batch: list[Append]
     replaced: list[int]
+    met: Sequence["Met"]
     jobs: Sequence[Job] = ()
+
+    def done(self, jobs: Sequence[Job]) -> "Enqueuing":
+        """Return it with the jobs that its batch brought into being or changed, as they are afterwards."""
+        if not self.met:
+            return replace(self, jobs=jobs)
+        changed = {each.job.number for each in self.met if each.job.number}
+        after = {job.number: job for job in jobs if job.number in changed}
+        met = [replace(each, job=after.get(each.job.number, each.job)) for each in self.met]
+        return replace(self, met=met, jobs=[job for job in jobs if job.number not in changed])
 
 
 def new_jobs(
@@ -34,8 +55,11 @@ def new_jobs(
     generated: Container[int],
     replacing: Container[int],
     reason: str | None,
+    now_us: int,
 ) -> Enqueuing:
-    """Return what is appended so that jobs come into being; raises DuplicateJob.
+    """Return what is appended so that jobs come into being; raises DuplicateJob, or KeyTaken, which is one.
+
+    A job that holds the unique key of an order is met before the order's id is looked at.
 
     Args:
         txn: What is read.
@@ -46,15 +70,24 @@ def new_jobs(
         generated: The indexes of those whose id was generated.
         replacing: The indexes of those that may replace an ended job of their id.
         reason: Why, if it was said.
+        now_us: The log's time.
 
     """
     batch: list[Append] = []
     replaced: list[int] = []
+    met: list[Met] = []
+    keys: Keys | None = None
     taken: set[str] = set()
     any_removed = txn.count(removed.TABLE) > 0
     known = ids.taken(txn, [order.spec.id for index, order in enumerate(orders) if index in generated])
     for index, order in enumerate(orders):
         job_id, earlier = order.spec.id, None
+        key = None if order.options is None else order.options.unique
+        if key is not None:
+            keys = keys or unique_keys.Keys(txn, views, now_us, batch, reason)
+            if (holder := keys.meet(key, order, index, replaced)) is not None:
+                met.append(holder)
+                continue
         if index in generated:
             while job_id in taken or job_id in known:
                 job_id = clock.job_ids(1)[0]
@@ -74,8 +107,11 @@ def new_jobs(
         taken.add(job_id)
         if earlier is None:
             earlier = last_event_of_removed(txn, views, job_id) if any_removed else 0
-        batch.append(Append(NEW_STREAM, earlier, decide(order, None), reason))
-    return Enqueuing(batch, replaced)
+        events = decide(order, None)
+        batch.append(Append(NEW_STREAM, earlier, events, reason))
+        if key is not None and keys is not None:
+            keys.take(key, events)
+    return Enqueuing(batch, replaced, met)
 
 
 def last_event_of_removed(txn: Transaction, views: Views, job_id: str) -> int:

@@ -45,12 +45,13 @@ from .writer import Appended, Session
 if TYPE_CHECKING:
     from ..outputs import storage
     from ..queries import presence
-    from . import next_jobs
+    from . import next_jobs, unique_keys
     from .leaving_streams import LeavingStream
 else:  # an enqueue has no use for them
     storage = Later("outputs.storage")
     presence = Later("queries.presence")
     next_jobs = Later("engine.next_jobs")
+    unique_keys = Later("engine.unique_keys")
 
 _TRIES_LEFT: Final = tuple(range(49, -1, -1))
 """What came too late is decided again as often as this; at the last time nothing newer is waited for."""
@@ -215,17 +216,20 @@ class Unit:
         for left in _TRIES_LEFT:
             try:
                 found = new_jobs(
-                    self.txn, self.views, self._clock, orders, skip_existing, generated, replacing, self._reason
+                    *(self.txn, self.views, self._clock, orders, skip_existing, generated, replacing, self._reason),
+                    now_us=self.now_us,
                 )
             except DuplicateJob:
                 if left and self._catch_up():
                     continue
                 raise
+            if found.met and left and self._catch_up():
+                continue
             appended = self._append(found.batch, whole=True)
             if not appended.lost:
                 if found.replaced:
                     self.local(partial(storage.forget, numbers=found.replaced))
-                return replace(found, jobs=appended.jobs)
+                return found.done(appended.jobs)
         raise appended.lost[0][1]
 
     def bring_in(self, job_id: str, events: tuple[Event, ...], reason: str) -> Job:
@@ -368,7 +372,10 @@ class Unit:
         found = self.views.jobs([number for number, _ in orders])
         if None in found:
             check_all(self.txn, jobs.TABLE)
-        return decide_all(orders, found, reason=self._reason, meant=meant)
+        return decide_all(orders, found, reason=self._reason, meant=meant, holder_of=self._holder_of)
+
+    def _holder_of(self, key: str) -> Job | None:
+        return unique_keys.holder_of(self.txn, self.views, key, self.now_us)
 
     def _append(self, batch: Sequence[Append], *, whole: bool) -> Appended:
         if not batch:

@@ -20,7 +20,7 @@ from ..system.interrupts import own
 from ..system.packing import unpack as unpack_value
 from .codec import Envelope, Outline, StoredEvent, decode, decoder, name_of_envelope, name_of_type, outline
 from .hash_chain import GENESIS
-from .types import Cancelled, Completed, Enqueued, EnvironmentKept, Failed, JobSpec, Removed, Snoozed, Stream
+from .types import Cancelled, Completed, Edited, Enqueued, EnvironmentKept, Failed, JobSpec, Removed, Snoozed, Stream
 
 FindEvent = Callable[[int], bytes | None]
 """Returns the stored bytes of the event at a position, None if there is none."""
@@ -32,7 +32,7 @@ _CHECKSUM: Final = struct.Struct(">I")
 _MASK: Final = (1 << 64) - 1
 
 
-Said = JobSpec | EnvironmentKept | Completed | Failed | Snoozed | Cancelled
+Said = JobSpec | Edited | EnvironmentKept | Completed | Failed | Snoozed | Cancelled
 """What an event can say of things outside the log."""
 
 OnEvent = Callable[[int, Stream, Any], None]
@@ -40,6 +40,7 @@ OnEvent = Callable[[int, Stream, Any], None]
 
 _OUTSIDE: Final[Mapping[type[Any], Callable[[Any], bool]]] = {
     JobSpec: lambda spec: spec.inherited is not None,
+    Edited: lambda edit: bool(edit.inherited),
     EnvironmentKept: lambda _: True,
     **dict.fromkeys(
         (Completed, Failed, Snoozed, Cancelled), lambda end: end.stdout is not None or end.stderr is not None

@@ -182,7 +182,7 @@ def payloads_of(batch: Iterable[Recorded]) -> list[bytes]:
         stream: Stream | None = each.stream
         layout, options = _BY_TYPE[type(event)], None
         version = layout.version
-        if version != layout.since and event.options is None:
+        if version != layout.since and event.options is None and not _takes_over(event):
             version = layout.since
         if type(event) is Enqueued:
             event, options = event.spec, event.options
@@ -194,6 +194,11 @@ def payloads_of(batch: Iterable[Recorded]) -> list[bytes]:
             )
         )
     return pack_all(envelopes)
+
+
+def _takes_over(event: Any) -> bool:
+    """Whether an event is an edit by what somebody else asked, which says what the first version knew nothing of."""
+    return type(event) is Edited and not (event.inherited is None and event.merge is None)
 
 
 def with_checksum(key: bytes, payload: bytes) -> bytes:

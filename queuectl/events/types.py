@@ -106,7 +106,8 @@ class JobOptions(Frozen):
     """What else was asked for of a job, where anything was; only an edit changes it, and a requeue lifts its expiry.
 
     `paused`: it is not to run before it is resumed. `labels` are what it is found by; `meta` is JSON that is kept.
-    `use`: what it uses of limits while it runs, each as it is typed.
+    `use`: what it uses of limits while it runs, each as it is typed. `unique`: a key that no two jobs hold at once: it
+    holds the key until it has ended, and until `unique_until_us` in any case, by the log's time.
     """
 
     paused: bool = field(default=False, name="psd")
@@ -115,6 +116,8 @@ class JobOptions(Frozen):
     policy: Policy | None = field(default=None, name="pol")
     expiry: Expiry | None = field(default=None, name="exp")
     use: tuple[str, ...] | None = None
+    unique: str | None = field(default=None, name="unq")
+    unique_until_us: int | None = field(default=None, name="unt")
 
 
 NO_OPTIONS: Final = JobOptions()
@@ -261,7 +264,7 @@ class Edited(Frozen):
 
     No timeout is a `timeout_ms` of 0, no directory an empty one, no time to wait for a `run_at_us` of 0, no labels
     and no meta an empty mapping, no policy and no expiry an empty one, and an empty shell is the one there is by
-    default. `options` never say `paused`.
+    default. `options` never say `paused` or `unique`; a `unique_until_us` of 0 is none, as is an empty `inherited`.
     """
 
     command: Command | None = field(default=None, name="cmd")
@@ -276,6 +279,8 @@ class Edited(Frozen):
     shell: str | None = field(default=None, name="sh")
     due_us: int | None = field(default=None, name="due")
     options: JobOptions | None = field(default=None, name="opt")
+    inherited: bytes | None = field(default=None, name="inh")
+    merge: bool | None = field(default=None, name="mrg")
 
 
 class Removed(Frozen):

@@ -8,7 +8,7 @@ from typing import Final
 
 from ..core.inherited_env import digest_of
 from ..errors import InvalidInput
-from ..events.types import ENVIRONMENT_STREAM, EnvironmentKept, JobSpec, Stream
+from ..events.types import ENVIRONMENT_STREAM, Edited, EnvironmentKept, JobSpec, Stream
 from ..store.event_reader import stream_key
 from ..store.store import Transaction
 from ..store.tables import STREAMS
@@ -23,7 +23,7 @@ class Inherited:
     def __init__(self) -> None:
         self._found: set[str] = set()
 
-    def fault(self, txn: Transaction, position: int, stream: Stream, said: EnvironmentKept | JobSpec) -> str:
+    def fault(self, txn: Transaction, position: int, stream: Stream, said: EnvironmentKept | JobSpec | Edited) -> str:
         """Return what is wrong with what an event keeps or takes along, nothing where it is sound."""
         if isinstance(said, EnvironmentKept):
             is_sound = _digest(said.entries) == str(stream).removeprefix(ENVIRONMENT_STREAM)

@@ -14,7 +14,7 @@ from typing import Final
 from ..errors import CorruptLog, NewerFormat, StoreError
 from ..events.audit import Audit, FindEvent, OnEvent, Problem, Problems, Said
 from ..events.codec import decode
-from ..events.types import RETENTION_STREAM, EnvironmentKept, JobSpec, Output, RetentionApplied, Stream
+from ..events.types import RETENTION_STREAM, Edited, EnvironmentKept, JobSpec, Output, RetentionApplied, Stream
 from ..outputs.frame_check import SizeAndDigest
 from ..store.directory import COMPACT_LOCK, lock
 from ..store.event_reader import cut_of, stream_key
@@ -187,7 +187,7 @@ class _Walk:
         problems, inherited = self._problems, self._inherited
 
         def each(position: int, stream: Stream, said: Said) -> None:
-            if isinstance(said, EnvironmentKept | JobSpec):
+            if isinstance(said, EnvironmentKept | JobSpec | Edited):
                 if what := inherited.fault(txn, position, stream, said):
                     problems.append(Problem(position, what))
             elif isinstance(stream, int) and said.token is not None:

@@ -49,6 +49,7 @@ from . import (
     scheduled,
     tags,
     timers,
+    unique,
     workers,
 )
 from .row_codec import write_many
@@ -283,7 +284,8 @@ def changes(moved: Moved, promoted_us: int) -> dict[str, Change]:
             found[tags.TABLE][0].extend(was_tags - is_tags)
             found[tags.TABLE][1].extend((each, b"") for each in is_tags - was_tags)
         if (job is not None and job.options is not None) or (was is not None and was.options is not None):
-            _time(found[timers.TABLE], was, job, key)
+            _move(found[timers.TABLE], timers.key, was, job, key)
+            _move(found[unique.TABLE], unique.key, was, job, key)
     if moved.removed:
         found[removed.TABLE][1].extend(removed.row(job_id, number) for job_id, number in moved.removed.items())
     if moved.children:
@@ -291,15 +293,17 @@ def changes(moved: Moved, promoted_us: int) -> dict[str, Change]:
     return found
 
 
-def _time(timed: Change, was: Job | None, job: Job | None, number: bytes) -> None:
-    """Add what changes in `timers` when a job becomes what it is after."""
-    old = None if was is None else timers.key(was, number)
-    new = None if job is None else timers.key(job, number)
+def _move(
+    table: Change, key_of: Callable[[Job, bytes], bytes | None], was: Job | None, job: Job | None, number: bytes
+) -> None:
+    """Add what changes in a table where a job has a row or none, when it becomes what it is after."""
+    old = None if was is None else key_of(was, number)
+    new = None if job is None else key_of(job, number)
     if old != new:
         if old is not None:
-            timed[0].append(old)
+            table[0].append(old)
         if new is not None:
-            timed[1].append((new, b""))
+            table[1].append((new, b""))
 
 
 def recounted(moved: Moved) -> dict[counts.CountChange, int]:

@@ -1,6 +1,6 @@
 """Jobs, events and answers as plain dictionaries: what --json prints and the web page reads."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict
 
@@ -12,6 +12,9 @@ from ..core.shells import DEFAULT as DEFAULT_SHELL
 from ..core.times import time_json
 from ..events.codec import name_of
 from ..events.types import NO_OPTIONS, Edited, Enqueued, Event, Expiry, JobSpec, Output, Policy, Recorded
+
+if TYPE_CHECKING:
+    from ..core.unique import Answer
 
 _KEYS = {"failure": "reason", "why": "cause"}
 """A field of an event -> its key in JSON, where that is not the field's name without its unit."""
@@ -42,6 +45,8 @@ def job_json(job: Job) -> dict[str, Any]:
         "snoozes": job.snoozes,
         "ended_by": job.ended_by,
         "use": list(job.use),
+        "unique": job.unique,
+        "unique_until": time_json(job.unique_until_us),
         "shell": (spec.shell or DEFAULT_SHELL) if isinstance(spec.command, str) else None,
         "inherited_env": None if spec.inherited is None else spec.inherited.hex(),
         "created_at": time_json(job.created_at_us),
@@ -57,6 +62,12 @@ def job_json(job: Job) -> dict[str, Any]:
         "last_error": last.error if last else None,
         "version": job.version,
     }
+
+
+def answer_json(answer: "Answer") -> dict[str, Any]:
+    """Return the job that a request came to; of one with a unique key also whether it was there, and was edited."""
+    told = {"existing": answer.existing, "edited": answer.edited} if answer.job.unique is not None else {}
+    return job_json(answer.job) | told
 
 
 def _time_json(expiry: Expiry | None) -> dict[str, Any]:
@@ -241,7 +252,7 @@ def _plain(name: str, value: Any) -> Any:
         return policy_form(value)
     if isinstance(value, Expiry):
         return expiry_form(value)
-    if name.endswith("_at_us") or name == "until_us":
+    if name.endswith(("_at_us", "until_us")):
         return time_json(value)
     if isinstance(value, bytes):
         return value.hex()

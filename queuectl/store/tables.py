@@ -55,6 +55,7 @@ VIEW_TABLES: Final = (  # what else a new view needs is said at VIEWS_VERSION (`
     "named",
     "tags",
     "timers",
+    "unique",
     "lanes",
     "active",
     "used",

@@ -8,7 +8,7 @@ from ..core.job import JobState
 from ..core.job_mapping import request_from_mapping
 from ..display import shown
 from ..errors import InvalidInput
-from ..queries.json_form import job_json
+from ..queries.json_form import answer_json, job_json
 from ..queue import Queue
 from ..system.clock import SystemClock
 from .http import Body
@@ -18,7 +18,7 @@ def enqueue(queue: Queue, body: Body) -> dict[str, Any]:
     """Enqueue a job; its keys are those of the command line, and `reason`."""
     reason = body.pop("reason", None)
     request = request_from_mapping(body, now_us=SystemClock().now_us())
-    return job_json(queue.ui.enqueue_request(request, reason=reason))
+    return answer_json(queue.ui.enqueue_or_find(request, reason=reason))
 
 
 def retry(queue: Queue, body: Body, job_id: str) -> dict[str, Any]:

@@ -243,6 +243,15 @@ CASES: dict[str, Recorded] = {
     "enqueued-use": Recorded(
         1, AT_US, 1, 0, "ann@host", Enqueued(JobSpec("job1", "echo hi"), JobOptions(use=("api", "gpu=2", "user:42")))
     ),
+    "enqueued-unique": Recorded(
+        *(1, AT_US, 1, 0, "ann@host"), Enqueued(JobSpec("job1", "echo hi"), JobOptions(unique="report:42"))
+    ),
+    "enqueued-unique-for": Recorded(
+        *(1, AT_US, 1, 0, "ann@host"),
+        Enqueued(JobSpec("job1", "echo hi"), JobOptions(unique="é " * 60, unique_until_us=AT_US + 3_600_000_000)),
+    ),
+    "edited-merge": Recorded(4, AT_US, 1, 3, "ann@host", Edited(merge=False)),
+    "edited-inherited": Recorded(4, AT_US, 1, 3, "ann@host", Edited(inherited=b"")),
     "limit_set": Recorded(3, AT_US, "limit:api", 0, "ann@host", LimitSet()),
     "limit_set-full": Recorded(3, AT_US, "limit:api", 0, "ann@host", LimitSet(5, 100, 60_000_000, 10), "as agreed"),
     "limit_removed": Recorded(4, AT_US, "limit:api", 3, "ann@host", LimitRemoved()),
@@ -276,6 +285,15 @@ CASES: dict[str, Recorded] = {
         Edited(
             *(("rsync",), "mail", -5, 0, 30_000, 1.5, "/srv", {"LANG": "C"}, AT_US + 1, "bash", AT_US + 9),
             options=JobOptions(policy=Policy(ok_on="1"), expiry=Expiry(max_time_ms=1)),
+        ),
+    ),
+    "edited-full-replaced": Recorded(
+        *(16, AT_US, 1, 8, "ann@host"),
+        Edited(
+            *(("rsync",), "mail", -5, 0, 30_000, 1.5, "/srv", {"LANG": "C"}, AT_US + 1, "bash", AT_US + 9),
+            JobOptions(labels={}, use=(), unique_until_us=0),
+            bytes(range(16)),
+            True,
         ),
     ),
     "edited-policy-emptied": Recorded(

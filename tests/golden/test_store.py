@@ -41,6 +41,8 @@ LATER_OF_A_JOB = {
     "node",
     "paused",
     "use",
+    "unique",
+    "unique_until",
     "policy",
     "expiry",
     "if_expired",

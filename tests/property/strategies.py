@@ -105,6 +105,8 @@ options = st.builds(
     policies_kept,
     expiries,
     st.none() | st.lists(texts, max_size=3).map(tuple),
+    st.none() | texts,
+    st.none() | times,
 )
 few_metas = st.sampled_from([None, {}, {"a": [1, None]}])
 few_labels = st.sampled_from([None, {}, {"team": "a"}, {"team": "b", "urgent": ""}, {"urgent": "yes"}])
@@ -188,6 +190,8 @@ EVENTS: dict[type[Any], st.SearchStrategy[Any]] = {
         st.none() | texts,
         st.none() | times,
         st.none() | options,
+        st.none() | st.binary(max_size=16),
+        st.none() | st.booleans(),
     ),
     Removed: st.builds(Removed, states),
     ConfigChanged: st.builds(ConfigChanged, texts, st.none() | values, st.none() | values),
@@ -262,6 +266,8 @@ edits = st.builds(
     run_at_us=st.none() | moments,
     shell=st.none() | st.sampled_from(["", "bash"]),
     due_us=st.none() | moments,
+    inherited=st.none() | st.sampled_from([b"", bytes(16)]),
+    merge=st.none() | st.booleans(),
     options=st.none()
     | st.builds(
         JobOptions,

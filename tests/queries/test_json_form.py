@@ -21,7 +21,17 @@ KEYS = [
 ]  # fmt: skip
 """The keys of a job that the command line's contract fixes."""
 
-LATER_KEYS = ["backoff_base", "timeout_is_default", "shell", "merge", "inherited_env", "paused", "use"]
+LATER_KEYS = [
+    "backoff_base",
+    "timeout_is_default",
+    "shell",
+    "merge",
+    "inherited_env",
+    "paused",
+    "use",
+    "unique",
+    "unique_until",
+]
 """Those that came to be beside them."""
 RULES = {"policy", "expires_at", "if_expired", "max_time_s", "snoozes", "ended_by"}
 """The keys that say what follows from how its runs end, and from its time."""
@@ -66,7 +76,7 @@ def test_a_pending_job_in_json(queue: Queue) -> None:
         "id": "a", "queue": "q", "command": ["echo", "a b"], "state": "pending", "priority": 5, "attempts": 0,
         "max_retries": 0, "timeout_s": 1.5, "backoff_base": 2.0, "cwd": "/", "env": {"A": "1"}, "created_at": START,
         "updated_at": START, "run_at": START, "version": 1, "timeout_is_default": False, "merge": False,
-        "paused": False, "use": [],
+        "paused": False, "use": [], "unique": None, "unique_until": None,
         "shell": None,
         "inherited_env": None,
         "labels": {}, "meta": {},

@@ -96,13 +96,16 @@ def within_times(event: Recorded) -> Recorded:
     """Return an event with times that a calendar has."""
 
     def fields_of(each: Any) -> dict[str, int]:
-        return {name: value % LATEST_US for name, value in asdict(each).items() if name.endswith("at_us") and value}
+        ends = ("at_us", "until_us")
+        return {name: value % LATEST_US for name, value in asdict(each).items() if name.endswith(ends) and value}
 
     inner: Any = event.event
     if isinstance(inner, Enqueued):
-        inner = Enqueued(replace(inner.spec, **fields_of(inner.spec)), inner.options)
+        inner = replace(inner, spec=replace(inner.spec, **fields_of(inner.spec)))
     else:
         inner = replace(inner, **fields_of(inner))
+    if isinstance(inner, Enqueued | Edited) and inner.options is not None:
+        inner = replace(inner, options=replace(inner.options, **fields_of(inner.options)))
     return replace(event, event=inner, **fields_of(event))
 
 
@@ -167,7 +170,7 @@ def test_an_export_of_an_earlier_release_comes_in(exported: list[dict[str, Any]]
             for later_key in later:
                 line["data"].pop(later_key, None)
             if line["type"] == "edited":
-                line["data"] = dict.fromkeys(Edited.__struct_fields__) | line["data"]
+                line["data"] = dict.fromkeys(set(Edited.__struct_fields__) - later) | line["data"]
     Queue.import_export(io.BytesIO(joined(exported)), tmp_path / "new")
     bare = [{key: line[key] for key in ("position", "raw")} if "raw" in line else line for line in exported]
     Queue.import_export(io.BytesIO(joined(bare)), tmp_path / "bare")

@@ -219,7 +219,7 @@ def act_on(
 
 def tell_acted(acted: "Acted", said: tuple[str, str], consent: Consent, *, noun: str = "job") -> None:
     """Print what was done and what was left, or what would be done."""
-    ids, left, asked = acted
+    ids, left, asked, refused = acted
     is_named = len(ids) == 1 and noun == "job"
     parts = []
     done = len(ids) - asked
@@ -230,7 +230,11 @@ def tell_acted(acted: "Acted", said: tuple[str, str], consent: Consent, *, noun:
         parts.append(_asked(escape(ids[0]) if is_named else plural(asked, noun), asked, is_first=not done))
     if left:
         parts.append(f"left {plural(left, 'job')} that had moved on")
+    if refused:
+        parts.append(f"refused {plural(len(refused), 'job')}")
     line("; ".join(parts))
+    for error in refused[:TOLD]:
+        note(error.message)
     if consent.dry_run and not is_named:
         for job_id in islice(ids, TOLD):
             line(f"  {escape(job_id)}")
@@ -247,9 +251,13 @@ def _asked(which: str, count: int, *, is_first: bool) -> str:
 def say_acted(acted: "Acted", said: tuple[str, str], consent: Consent, *, as_json: bool) -> None:
     """Report what was done and what was left, or what would be done, to people or as JSON."""
     if as_json:
-        document({"dry_run": True, "ids": acted.ids} if consent.dry_run else {"ids": acted.ids, "left": acted.left})
+        document({"dry_run": True, "ids": acted.ids} if consent.dry_run else _done(acted))
     else:
         tell_acted(acted, said, consent)
+
+
+def _done(acted: "Acted") -> dict[str, Any]:
+    return {"ids": acted.ids, "left": acted.left, "refused": [error.message for error in acted.refused]}
 
 
 def _ask(what: str, *, lenient: bool) -> None:

@@ -68,6 +68,13 @@ def limits(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
         return limit_names(txn, incomplete)
 
 
+def if_exists(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Offer what may become of a job whose key another holds."""
+    from ...core.unique import IF_EXISTS
+
+    return [each for each in IF_EXISTS if each.startswith(incomplete)]
+
+
 def workers(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Offer the workers there are."""
     from ...completion import opened_to_read, worker_ids

@@ -12,12 +12,13 @@ from ...errors import InvalidInput
 from ...system.host import absolute
 from ..command import Verb
 from ..output.format import escape, moment
-from ..output.table import note
+from ..output.table import document, line, note
 from . import completions
 from .param_types import duration_s, filled, label_option, now_us, number, queue_option, time_us, whole
 
 if TYPE_CHECKING:
     from ...core.job_request import JobRequest
+    from ...core.unique import Answer
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -67,6 +68,16 @@ _OPTIONS = (
         help="What it uses of a limit while it runs: api, gpu=2, user:42; may be repeated.",
     ),
     click.option("--mutex", metavar="NAME", help="Run no two jobs of the same NAME at once."),
+    click.option("--unique", metavar="KEY", help="Enqueue nothing where a job that has not ended has the same KEY."),
+    click.option(
+        "--unique-for", type=duration_s, metavar="DURATION", help="Hold the KEY for so long from now in any case."
+    ),
+    click.option(
+        "--if-exists",
+        metavar="return|refuse|replace",
+        shell_complete=completions.if_exists,
+        help="What to do where a job holds the KEY; replace: what it waits to do.  [default: return]",
+    ),
     click.option("--paused", is_flag=True, default=None, help="Let it wait until it is resumed: queuectl resume JOB."),
     label_option(metavar="K=V", help="What it is found by, for example team=a; may be repeated."),
     click.option("--meta", metavar="JSON", help="An object that is kept and shown with it, at most 1 KiB."),
@@ -189,6 +200,19 @@ def with_defaults(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[s
     if isinstance(own.get("command"), list):
         said.add("shell")  # it runs without one
     return {key: value for key, value in defaults.items() if OTHER_NAMES.get(key, key) not in said} | dict(own)
+
+
+def tell_enqueued(answer: "Answer", *, as_json: bool) -> None:
+    """Print the job that was enqueued, or the one that holds its unique key."""
+    job = answer.job
+    if as_json:
+        from ...queries.json_form import answer_json
+
+        document(answer_json(answer))
+    elif not answer.existing:
+        line(f"Enqueued {escape(job.id)}")
+    else:
+        line(f"Edited {escape(job.id)}, which exists" if answer.edited else f"Exists {escape(job.id)}")
 
 
 def tell_passed(run_at_us: int | None, job_id: str) -> None:

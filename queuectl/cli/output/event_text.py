@@ -167,7 +167,8 @@ def _enqueued(event: Enqueued, at_us: int) -> str:
     labels = f", labels {labels_text(options.labels)}" if options.labels else ""
     meta = f", meta {json_text(options.meta)}" if options.meta else ""
     uses = f", uses {', '.join(options.use)}" if options.use else ""
-    return f"{command_text(spec.command)}, queue {spec.queue}{first}{by}{due}{uses}{paused}{labels}{meta}"
+    unique = f", unique key {options.unique}" if options.unique else ""
+    return f"{command_text(spec.command)}, queue {spec.queue}{first}{by}{due}{uses}{unique}{paused}{labels}{meta}"
 
 
 def _leased(event: Claimed | Renewed, at_us: int) -> str:
@@ -219,7 +220,8 @@ def _edited(event: Edited, at_us: int) -> str:
 
 
 _FIELDS = {"max_retries": "max retries", "timeout_ms": "timeout", "backoff_base": "backoff base", "cwd": "directory"}
-_FIELDS |= {"env": "environment", "run_at_us": "not before"}
+_FIELDS |= {"env": "environment", "run_at_us": "not before", "unique_until_us": "key held until"}
+_FIELDS |= {"inherited": "inherited environment", "merge": "stderr goes to stdout"}
 
 
 def _value(field: str, value: Any) -> str:
@@ -228,6 +230,12 @@ def _value(field: str, value: Any) -> str:
         return " ".join(f"{name}={told}" for name, told in form.items()) or "none"
     if not value and field in ("timeout_ms", "cwd", "env", "run_at_us", "labels", "meta"):
         return "none"
+    if field == "inherited":
+        return value.hex() or "none"
+    if field == "merge":
+        return "yes" if value else "no"
+    if field == "unique_until_us":
+        return _at(value) if value else "its end"
     if field == "shell":
         return value or DEFAULT_SHELL
     if field == "command":

@@ -244,6 +244,8 @@ def job_details(
     yield "command", command_text(spec.command)
     yield "queue", escape(spec.queue)
     yield "uses", escape(", ".join(job.use))
+    yield "unique key", escape(job.unique or "")
+    yield "held until", f"{moment(job.unique_until_us)}, or its end" if job.unique_until_us else ""
     yield "priority", str(spec.priority) if spec.priority else ""
     yield "attempts", f"{job.attempts} of {spec.max_retries + 1}"
     yield "timeout", _timeout(spec)

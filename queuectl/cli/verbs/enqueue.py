@@ -9,9 +9,9 @@ import click
 from ...display import as_typed, shown
 from ...errors import InvalidInput
 from ..input import completions
-from ..input.job_options import ArgvCommand, asked, check_replace, from_here, job_options, tell_passed
+from ..input.job_options import ArgvCommand, asked, check_replace, from_here, job_options, tell_enqueued, tell_passed
 from ..input.param_types import json_option, now_us, reason_option
-from ..output.format import escape, plural
+from ..output.format import plural
 from ..output.table import document, line, note
 from ..session import Session, pass_session
 
@@ -95,7 +95,8 @@ def command(
     One word that begins with { is JSON; two words are an id and a shell line; everything after --
     is an argument vector, run without a shell. In a file, options count for each job that does not
     say otherwise itself. One bad line, or an id that is taken, and none is enqueued: exit 1. An id is
-    taken as long as its job is listed, with --replace only until that has ended.
+    taken as long as its job is listed, with --replace only until that has ended. With --unique a job
+    that holds the key is named instead, and nothing is enqueued: exit 0.
     """
     defaults = asked(options)
     if stream is not None:
@@ -182,16 +183,13 @@ def _one(session: Session, job: dict[str, Any], options: dict[str, Any], reason:
     check_replace({**options, **job})
     request = from_here(request_from_mapping({**options, **job}, now_us=now_us()))
     queue = session.created()
-    done = queue.ui.enqueue_request(request, reason=reason)
-    if as_json:
-        from ...queries.json_form import job_json
-
-        document(job_json(done))
-    else:
-        line(f"Enqueued {escape(done.id)}")
-    if request.run_at is not None:
+    answer = queue.ui.enqueue_or_find(request, reason=reason)
+    tell_enqueued(answer, as_json=as_json)
+    done = answer.job
+    if request.run_at is not None and not answer.existing:
         tell_passed(done.spec.run_at_us, done.id)
-    _advise(queue, {done.spec.queue: 1}, done.id)
+    if not answer.existing:
+        _advise(queue, {done.spec.queue: 1}, done.id)
 
 
 def _from_file(
@@ -210,9 +208,13 @@ def _from_file(
     if jobs.passed:
         note(f"The time to wait for has passed for {plural(jobs.passed, 'job')} of the file, run at once")
     if as_json:
-        document({"enqueued": done.enqueued, "skipped": done.skipped, "ids": done.ids})
+        told = {"existing": list(done.existing), "edited": list(done.edited)}
+        document({"enqueued": done.enqueued, "skipped": done.skipped, "ids": done.ids, **told})
         return
     left_out = f", left out {done.skipped:,} whose id is taken" if done.skipped else ""
+    left_out += f", left out {len(done.existing):,} whose unique key is held" if done.existing else ""
+    if done.edited:
+        left_out += f", edited {plural(len(done.edited), 'job')} that exist{'s' if len(done.edited) == 1 else ''}"
     line(f"Enqueued {plural(done.enqueued, 'job')}{left_out}")
     if done.ids:
         _advise(queue, jobs.queues, done.ids[0])

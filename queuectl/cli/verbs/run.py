@@ -12,12 +12,12 @@ from ...display import as_typed
 from ...outputs.frames import CUT_FRAME, STDERR, STDOUT
 from ..exit_codes import hint, say
 from ..input import completions
-from ..input.job_options import ArgvCommand, asked, check_replace, from_here, job_options, tell_passed
+from ..input.job_options import ArgvCommand, asked, check_replace, from_here, job_options, tell_enqueued, tell_passed
 from ..input.param_types import json_option, now_us, reason_option
 from ..output.advice import advise, advise_waiting, cut_text
 from ..output.format import duration, escape, moment
 from ..output.sanitize import Tamed
-from ..output.table import coloured, document, line, note
+from ..output.table import coloured, note
 from ..session import Session, pass_session
 
 if TYPE_CHECKING:
@@ -82,18 +82,14 @@ def command(
     check_replace(what)
     request = from_here(request_from_mapping(what, now_us=now_us()))
     queue = session.created()
-    job = queue.ui.enqueue_request(request, reason=reason)
-    if request.run_at is not None:
+    answer = queue.ui.enqueue_or_find(request, reason=reason)
+    job = answer.job
+    if request.run_at is not None and not answer.existing:
         tell_passed(job.spec.run_at_us, job.id)
-    if as_json:
-        from ...queries.json_form import job_json
-
-        document(job_json(job))
-    elif wait:
+    if wait:
         ctx.exit(_follow(queue, job, raw=raw))
-    else:
-        line(f"Enqueued {escape(job.id)}")
-    if sys.stderr.isatty():
+    tell_enqueued(answer, as_json=as_json)
+    if sys.stderr.isatty() and not answer.existing:
         advise(queue, {job.spec.queue: 1}, job.id)
 
 
