@@ -213,6 +213,8 @@ class Unit:
         replacing: Container[int] = (),
     ) -> Enqueuing:
         """Bring jobs into being as enqueue() does, `replacing` at some indexes the ended job that has the id."""
+        if self._session.is_shared and any(order.options is not None and order.options.unique for order in orders):
+            self._catch_up()
         for left in _TRIES_LEFT:
             try:
                 found = new_jobs(
@@ -223,8 +225,6 @@ class Unit:
                 if left and self._catch_up():
                     continue
                 raise
-            if found.met and left and self._catch_up():
-                continue
             appended = self._append(found.batch, whole=True)
             if not appended.lost:
                 if found.replaced:

@@ -180,11 +180,12 @@ def payloads_of(batch: Iterable[Recorded]) -> list[bytes]:
     for each in batch:
         event: Any = each.event
         stream: Stream | None = each.stream
-        layout, options = _BY_TYPE[type(event)], None
+        kind: type[Any] = type(event)
+        layout, options = _BY_TYPE[kind], None
         version = layout.version
-        if version != layout.since and event.options is None and not _takes_over(event):
+        if version != layout.since and event.options is None and (kind is Enqueued or not _takes_over(event)):
             version = layout.since
-        if type(event) is Enqueued:
+        if kind is Enqueued:
             event, options = event.spec, event.options
             if stream == each.position:
                 stream = None
@@ -197,8 +198,8 @@ def payloads_of(batch: Iterable[Recorded]) -> list[bytes]:
 
 
 def _takes_over(event: Any) -> bool:
-    """Whether an event is an edit by what somebody else asked, which says what the first version knew nothing of."""
-    return type(event) is Edited and not (event.inherited is None and event.merge is None)
+    """Whether an edit is by what somebody else asked, and says what the first version knew nothing of."""
+    return not (event.inherited is None and event.merge is None)
 
 
 def with_checksum(key: bytes, payload: bytes) -> bytes:

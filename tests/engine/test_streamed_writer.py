@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import pytest
 
-from queuectl import CompactBusy, DuplicateJob, InvalidLine, Job, JobNotFound, JobRequest, Queue, WrongState
+from queuectl import CompactBusy, DuplicateJob, InvalidLine, Job, JobNotFound, JobRequest, KeyTaken, Queue, WrongState
 from queuectl.engine.follower import Follower
 from queuectl.errors import StoreError
 from queuectl.events.append import Append
@@ -152,6 +152,36 @@ def busy_nodes(tmp_path: Path, busy: Busy, clock: FakeClock) -> Iterator[list[Qu
         Queue.open(tmp_path / "b", stream=busy, clock=clock) as b,
     ):
         yield [a, b]
+
+
+def test_a_key_that_another_node_s_job_holds_is_held(nodes: list[Queue]) -> None:
+    """A node looks at what the stream has by then, and finds or changes that job; a retry goes by what it has."""
+    here, there = nodes
+    here.enqueue("true", id="a", unique="k")
+    assert there.enqueue("true", id="b", unique="k").id == "a"
+    assert there.enqueue("false", id="b", unique="k", if_exists="replace").command == "false"
+    assert here.enqueue("true", unique="k").command == "false"
+    here.cancel("a")
+    assert there.enqueue("true", id="b", unique="k").id == "b"
+    here.log.catch_up()
+    with pytest.raises(KeyTaken, match="held by job 'b'"):
+        here.retry("a")
+    check_alike(nodes)
+
+
+def test_of_two_that_nodes_enqueued_in_one_moment_both_are_there(nodes: list[Queue]) -> None:
+    """Nodes do not keep each other from that; the views stay alike, and a retry takes the key from neither."""
+    here, there = nodes
+    here.enqueue("true", id="a", unique="k")
+    with patch("queuectl.engine.unit_of_work.Unit._catch_up", return_value=False):
+        assert there.enqueue("true", id="b", unique="k").id == "b"
+    held = {here.enqueue("true", unique="k").id, there.enqueue("true", unique="k").id}
+    assert len(held) == 1
+    here.cancel(*held)
+    assert {there.enqueue("true", unique="k").id} == {"a", "b"} - held
+    with pytest.raises(KeyTaken):
+        there.retry(*held)
+    check_alike(nodes)
 
 
 def test_a_refusal_stands_though_something_is_always_new(busy_nodes: list[Queue], busy: Busy) -> None:

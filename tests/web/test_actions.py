@@ -23,6 +23,16 @@ def test_a_job_is_enqueued_with_the_keys_of_the_command_line(dashboard: Dashboar
     assert last(store, "a") == ("Enqueued", "dashboard:tester", "to see")
 
 
+def test_a_job_that_holds_the_unique_key_is_told(dashboard: Dashboard, store: Queue) -> None:
+    """It is in the answer, which says that it was there; a refusal is a conflict that names it."""
+    store.enqueue("true", id="a", unique="k")
+    told = dashboard.post("/api/jobs", {"command": "true", "unique": "k"}, status=201)
+    assert (told["id"], told["existing"], told["edited"]) == ("a", True, False)
+    refused = dashboard.post("/api/jobs", {"command": "true", "unique": "k", "if_exists": "refuse"}, status=409)
+    assert "held by job 'a'" in str(refused)
+    assert [job.id for job in store.jobs()] == ["a"]
+
+
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("sent", "status", "words"),

@@ -49,6 +49,8 @@ function jobFields(job) {
     ["Ended with", job.signal ? visible(job.signal) : job.return_code === null ? null : `exit code ${job.return_code}`],
     ["Ended by", job.ended_by && visible(job.ended_by)],
     ["Snoozed", job.snoozes ? plural(job.snoozes, "time") : null],
+    ["Unique key", job.unique && visible(job.unique)],
+    ["Held until", job.unique_until && since(job.unique_until)],
     ["Expires", job.expires_at && since(job.expires_at)],
     ["Policy", job.policy && h("code", null, visible(Object.entries(job.policy).map(([name, value]) => `${name}=${value}`).join(" ")))],
     ["Last error", job.last_error && visible(job.last_error)],

@@ -22,6 +22,8 @@ export async function newPage() {
       field("delay", "Delay", { hint: "90s, 5m, 1h30m" }),
       field("run_at", "Not before", { hint: "2026-12-31T17:30:00Z" }),
       field("cwd", "Directory", { hint: visible(app.status.directory) }),
+      field("unique", "Unique key", { hint: "nothing is enqueued where a job holds it" }),
+      field("unique_for", "Held for, in any case", { hint: "90s, 5m, 1h30m" }),
       field("labels", "Labels, key=value a line", { lines: 2, whole: true, mono: true }),
       field("meta", "Meta, a JSON object", { whole: true, mono: true }),
       field("env", "Environment, NAME=value a line", { lines: 2, whole: true, mono: true }),
@@ -63,7 +65,7 @@ async function enqueue(form) {
   button.disabled = true; // twice pressed is not twice enqueued
   try {
     const job = await ask("api/jobs", { body });
-    say(`Enqueued ${visible(job.id)}`);
+    say(`${job.existing ? "Exists" : "Enqueued"} ${visible(job.id)}`);
     location.hash = linkTo(job.id);
   } catch (error) {
     tellError(error);
