@@ -8,7 +8,7 @@ from ..events.types import NO_OPTIONS, JobOptions
 from .expiry import expiry_of
 from .job_request import JobRequest
 from .labels import check_labels, check_meta
-from .limits import MUTEX, USES, canonical
+from .limits import USES, canonical, mutex_use
 from .policy import policy_of
 
 FIRST: Final = JobRequest._fields.index("paused")
@@ -42,6 +42,4 @@ def use_of(request: JobRequest) -> tuple[str, ...] | None:
     words = [use] if isinstance(use, str) else [] if use is None else use
     if not (isinstance(words, list | tuple) and all(isinstance(word, str) for word in words)):
         raise InvalidInput("use", shown(use), f"{USES}, or a list of these")
-    if mutex is not None and not isinstance(mutex, str):
-        raise InvalidInput("mutex", shown(mutex), "a name")
-    return canonical([*words, *([] if mutex is None else [f"{MUTEX}:{mutex}"])]) or None
+    return canonical([*words, *([] if mutex is None else [mutex_use(mutex)])]) or None

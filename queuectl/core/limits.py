@@ -158,6 +158,13 @@ def canonical(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(each.text for each in uses)
 
 
+def mutex_use(name: str) -> str:
+    """Return the use of a mutex; raises InvalidInput for what cannot be its name."""
+    if not isinstance(name, str) or not _VALUE.fullmatch(name):
+        raise InvalidInput("mutex", shown(name), "1 to 100 letters, digits and '._@+/-', led by none of '._-'")
+    return f"{MUTEX}:{name}"
+
+
 def check_name(text: str) -> str:
     """Return the name of a limit that can be set: NAME, NAME:VALUE or queue:NAME; raises InvalidInput."""
     limit, has_value, value = text.partition(":")
@@ -224,8 +231,8 @@ def limit_of_rate(rate: str | None) -> tuple[Limit, tuple[str, ...]]:
         return Limit(), ("starts", "period_us")
     if rate == "none":
         return Limit(), ()
-    count, has_period, period = rate.partition("/")
-    if not has_period or not (count.isascii() and count.isdigit() and 1 <= int(count[:9]) <= MOST_UNITS):
+    count, _, period = rate.partition("/")
+    if not period.strip() or not (count.isascii() and count.isdigit() and 1 <= int(count[:9]) <= MOST_UNITS):
         raise InvalidInput("rate", shown(rate), RATES)
     text = period.strip()
     seconds = parse_duration_s(text if text[:1].isdigit() else f"1{text}", field="rate")

@@ -16,7 +16,7 @@ from ..events.types import NO_OPTIONS, Edited, Enqueued, Event, Expiry, JobSpec,
 if TYPE_CHECKING:
     from ..core.unique import Answer
 
-_KEYS = {"failure": "reason", "why": "cause"}
+_KEYS = {"failure": "reason", "why": "cause", "period_us": "period_s"}
 """A field of an event -> its key in JSON, where that is not the field's name without its unit."""
 
 
@@ -254,6 +254,8 @@ def _plain(name: str, value: Any) -> Any:
         return expiry_form(value)
     if name.endswith(("_at_us", "until_us")):
         return time_json(value)
+    if name == "period_us" and value is not None:
+        return value / 1_000_000
     if isinstance(value, bytes):
         return value.hex()
     return list(value) if isinstance(value, tuple) else value

@@ -4,7 +4,9 @@ from typing import Final, NamedTuple
 
 from ..core.comma_list import words_of
 from ..core.job import Job
-from ..core.request import check_state
+from ..core.job_filter import filter_of
+from ..display import shown
+from ..errors import InvalidInput
 from ..queue import Queue
 
 JOBS_AT_ONCE: Final = 1_000
@@ -16,13 +18,14 @@ class JobQuery(NamedTuple):
     """Which jobs; None is any. `state` is one, or several with commas between them.
 
     `text` is looked for in id, command and error; `label` is `key=value` or a key, or several with commas between
-    them; `after` is the id a page ended with.
+    them; `paused` is `true` for those alone that are paused; `after` is the id a page ended with.
     """
 
     state: str | None = None
     queue: str | None = None
     text: str | None = None
     label: str | None = None
+    paused: str | None = None
     after: str | None = None
 
 
@@ -39,14 +42,16 @@ def search(queue: Queue, wanted: JobQuery, *, limit: int) -> JobPage:
 
     Raises InvalidInput for a state or a label that is none, and JobNotFound where `after` is gone.
     """
-    states = None if wanted.state is None else frozenset(map(check_state, words_of(wanted.state)))
+    if wanted.paused not in (None, "true"):
+        raise InvalidInput("paused", shown(wanted.paused), "true, or nothing for jobs that are paused or not")
     labels = None if wanted.label is None else words_of(wanted.label)
+    where = filter_of(state=wanted.state, queue=wanted.queue, labels=labels, paused=wanted.paused is not None)
     size = limit + 1 if wanted.text is None else JOBS_AT_ONCE
     after = wanted.after
     found: list[Job] = []
     searched = 0
     while True:
-        batch = queue.jobs(state=states, queue=wanted.queue, labels=labels, limit=size, after=after)
+        batch = queue.jobs(where, limit=size, after=after)
         for job in batch:
             if wanted.text is None or _has(job, wanted.text):
                 if len(found) == limit:

@@ -48,7 +48,7 @@ def status(served: ServedQueue, asked: WebRequest) -> dict[str, Any]:
 
 
 def jobs(served: ServedQueue, asked: WebRequest) -> dict[str, Any]:
-    """Return a page of jobs by `state`, `queue`, `text` and `label`, after the job `after`."""
+    """Return a page of jobs by `state`, `queue`, `text`, `label` and `paused`, after the job `after`."""
     wanted = JobQuery(**{key: asked.query.get(key) or None for key in JobQuery._fields})
     found = search(served.queue, wanted, limit=_number(asked.query, "limit", PAGE_ROWS, MOST_ROWS))
     return {"jobs": [job_json(job) for job in found.jobs], "next": found.next, "searched": found.searched}

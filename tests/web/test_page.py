@@ -57,6 +57,22 @@ def test_a_queue_that_nobody_serves(dashboard: Dashboard, store: Queue, browser:
     browser.sees("queuectl worker start --queue slow")
 
 
+def test_what_is_paused_and_what_a_job_uses_are_seen(dashboard: Dashboard, store: Queue, browser: Browser) -> None:
+    """On the overview, in the list, which can be of paused jobs alone, and on the job's own page."""
+    store.limits.set("api", running=2)
+    store.queues.pause("mail", reason="upgrade")
+    store.enqueue("true", id="stands", paused=True, use=["api=2"])
+    store.enqueue("true", id="other")
+    browser.go(dashboard.url)
+    browser.sees("Paused queues")
+    browser.sees("upgrade")
+    browser.go(f"{dashboard.url}#/jobs?paused=true")
+    browser.sees("pending, paused")
+    assert "other" not in browser.js("document.getElementById('main').innerText")
+    browser.go(f"{dashboard.url}#/job/stands")
+    browser.sees("api=2")
+
+
 @pytest.mark.slow
 def test_what_no_job_matches(dashboard: Dashboard, store: Queue, browser: Browser) -> None:
     """Where no job passes the filter the page says which it was, in plain words."""

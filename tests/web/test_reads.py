@@ -90,6 +90,22 @@ def test_labels_narrow_the_list(dashboard: Dashboard, store: Queue) -> None:
     assert dashboard("GET", "/api/jobs?label=a%20b").status == 400
 
 
+def test_paused_jobs_are_listed_alone(dashboard: Dashboard, store: Queue) -> None:
+    """As by `list --paused`; what a job uses and a queue's pause, with its end, are told beside."""
+    store.limits.set("api", running=2, rate="5/min")
+    store.enqueue("true", id="a", paused=True, use=["api=2"])
+    store.enqueue("true", id="b")
+    store.queues.pause("mail", until="in 1h", reason="upgrade")
+    found = dashboard.get("/api/jobs?paused=true&state=pending,failed")["jobs"]
+    assert [(job["id"], job["paused"], job["use"]) for job in found] == [("a", True, ["api=2"])]
+    assert len(dashboard.get("/api/jobs?paused=")["jobs"]) == 2
+    assert dashboard("GET", "/api/jobs?paused=no").status == 400
+    [paused] = dashboard.get("/api/status")["paused"]
+    assert (paused["queue"], paused["reason"], paused["until"] > paused["paused_at"]) == ("mail", "upgrade", True)
+    limit_set = dashboard.get("/api/events")["events"][0]
+    assert limit_set["data"] == {"running": 2, "starts": 5, "period_s": 60.0, "burst": 1}
+
+
 def test_a_search_is_bounded(dashboard: Dashboard, store: Queue) -> None:
     """A request looks at no more than 20,000 jobs; it says where to go on, and going on finds the rest."""
     store.enqueue("true", id="needle")
@@ -263,7 +279,7 @@ def test_a_follower_hears_each_event_once(dashboard: Dashboard, store: Queue) ->
         (
             "/api/jobs?status=dead",
             400,
-            "query: found 'status'; expected one of state, queue, text, label, after, limit",
+            "query: found 'status'; expected one of state, queue, text, label, paused, after, limit",
         ),
         ("/api/jobs?state=dead&state=pending", 400, "query: found 'state'; expected one of"),
         ("/api/status?" + "x" * 2_000, 400, "expected a path without a query"),

@@ -221,14 +221,14 @@ def _edited(event: Edited, at_us: int) -> str:
 
 _FIELDS = {"max_retries": "max retries", "timeout_ms": "timeout", "backoff_base": "backoff base", "cwd": "directory"}
 _FIELDS |= {"env": "environment", "run_at_us": "not before", "unique_until_us": "key held until"}
-_FIELDS |= {"inherited": "inherited environment", "merge": "stderr goes to stdout"}
+_FIELDS |= {"inherited": "inherited environment", "merge": "stderr goes to stdout", "use": "uses"}
 
 
 def _value(field: str, value: Any) -> str:
     if isinstance(value, Policy | Expiry):
         form = policy_form(value) if isinstance(value, Policy) else expiry_form(value)
         return " ".join(f"{name}={told}" for name, told in form.items()) or "none"
-    if not value and field in ("timeout_ms", "cwd", "env", "run_at_us", "labels", "meta"):
+    if not value and field in ("timeout_ms", "cwd", "env", "run_at_us", "labels", "meta", "use"):
         return "none"
     if field == "inherited":
         return value.hex() or "none"
@@ -244,6 +244,8 @@ def _value(field: str, value: Any) -> str:
         return duration(value / 1000)
     if field == "env":
         return " ".join(f"{name}={text}" for name, text in value.items())
+    if field == "use":
+        return ", ".join(value)
     if field == "labels":
         return labels_text(value)
     if field == "meta":

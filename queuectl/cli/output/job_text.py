@@ -173,6 +173,7 @@ EVERY_COLUMN = (
     Column("EXIT", right=True),
     Column("DIRECTORY", wide=True),
     Column("LABELS", wide=True),
+    Column("USES", wide=True),
 )
 
 NAMES = {"PRIO": "priority", "LAST ERROR": "error"}
@@ -196,6 +197,7 @@ CELLS: Mapping[str, Cell] = {
     "exit": _exit,
     "directory": lambda job, now_us: escape(job.spec.cwd or ""),
     "labels": lambda job, now_us: labels_text(job.labels),
+    "uses": lambda job, now_us: ", ".join(job.use),
 }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...core.job import Job, JobState
 from ..output.advice import START, start_lines, unserved_lines
+from ..output.blocker_text import pause_text
 from ..output.format import cells, command_text, cut, cut_front, duration, escape, plural
 from ..output.job_text import state_text
 from ..output.table import STATE_COLOURS
@@ -96,7 +97,8 @@ def sparkline(counts: Sequence[int], width: int) -> str:
 
 def queues(seen: "Overview", most: int, width: int) -> Iterator[Line]:
     """Yield a line for each queue, the busiest first, where there are several."""
-    if not set(seen.status.queues) - {"default"} or most < 2:
+    paused = {each.name: each for each in seen.status.paused}
+    if not (set(seen.status.queues) - {"default"} or paused) or not seen.status.queues or most < 2:
         return
     busy = (JobState.PROCESSING, JobState.PENDING, JobState.FAILED)
     ordered = sorted(seen.status.queues.items(), key=lambda item: [-item[1][state] for state in busy])
@@ -107,6 +109,9 @@ def queues(seen: "Overview", most: int, width: int) -> Iterator[Line]:
         for state in (each for each in JobState if counts[each] or width >= WIDE):
             style = STATE_COLOURS[state] if counts[state] else "dim"
             line += [(GAP, ""), (f"{_SHORT.get(state, str(state))} {counts[state]:>{5 * (width >= WIDE)},}", style)]
+        if (pause := paused.get(name)) is not None:
+            told = pause_text(pause.paused_at_us, pause.until_us, None, None, seen.at_us)
+            line += [(f"{GAP}paused{told}", "yellow")]
         yield line
     if len(ordered) > len(shown):
         yield [(f"... and {plural(len(ordered) - len(shown), 'queue')} more", "dim")]
@@ -165,7 +170,7 @@ def job_table(jobs: Sequence[Job], now_us: int, width: int) -> tuple[Line, list[
     rows = [_row(job, now_us) for job in jobs]
     titles = ("ID", "STATE", "QUEUE", "TRIES", "WHEN", "COMMAND")
     is_used = [True, True, width >= WIDE, width >= WIDE - 16, True, True]
-    most = (max(8, width // 4), 14, 12, 7, 12, 0)
+    most = (max(8, width // 4), len("processing, paused"), 12, 7, 12, 0)
     widths = [
         min(most[at], max(cells(titles[at]), max((cells(row[at]) for row in rows), default=0))) * is_used[at]
         for at in range(5)

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from ...core.limits import MOST_UNITS, check_running, limit_of_rate
 from ..command import ListingSet
 from ..input import completions
-from ..input.param_types import json_option, reason_option
+from ..input.param_types import JobValue, json_option, reason_option, whole
 from ..output.format import duration, escape, moment, plural
 from ..output.table import Column, document, line, note, on_terminal, pairs, table
 from ..session import Session, pass_session
@@ -27,6 +28,17 @@ COLUMNS = (
 MOST_SHOWN = 50
 
 
+def _running(field: str, text: str) -> int | Literal["none"]:
+    is_number = text.isascii() and text.isdigit()
+    found = check_running(int(text[:12]) if is_number else text)
+    return "none" if found is None else found
+
+
+def _rate_text(field: str, text: str) -> str:
+    limit_of_rate(text)
+    return text
+
+
 @click.group(cls=ListingSet)
 def command() -> None:
     """Limit how many jobs run at once, and how many start in a time.
@@ -44,9 +56,18 @@ def command() -> None:
     ),
 )
 @click.argument("name", shell_complete=completions.limits)
-@click.option("--running", metavar="N|none", help="Units that may be in use at once; 0 lets nothing start.")
-@click.option("--rate", metavar="N/TIME|none", help="How many may start: 100/min, 5/s, 10/30s.")
-@click.option("--burst", type=int, metavar="N", help="How many of these may start at once.  [default: 1]")
+@click.option(
+    "--running",
+    type=JobValue(_running),
+    metavar="N|none",
+    help="Units that may be in use at once; 0 lets nothing start.",
+)
+@click.option(
+    "--rate", type=JobValue(_rate_text), metavar="N/TIME|none", help="How many may start: 100/min, 5/s, 10/30s."
+)
+@click.option(
+    "--burst", type=whole(1, MOST_UNITS), metavar="N", help="How many of these may start at once.  [default: 1]"
+)
 @reason_option
 @json_option
 @pass_session
@@ -54,7 +75,7 @@ def set_limit(
     session: Session,
     *,
     name: str,
-    running: str | None,
+    running: int | Literal["none"] | None,
     rate: str | None,
     burst: int | None,
     reason: str | None,
@@ -65,7 +86,7 @@ def set_limit(
     Jobs use it by `enqueue --use`: NAME, NAME=UNITS, or NAME:VALUE, where each value counts by itself. NAME:VALUE
     limits that value alone, and queue:NAME all jobs of a queue. What runs is not stopped.
     """
-    is_news = session.created().limits.set(name, running=_running(running), rate=rate, burst=burst, reason=reason)
+    is_news = session.created().limits.set(name, running=running, rate=rate, burst=burst, reason=reason)
     if as_json:
         document({"limit": name, "changed": is_news})
     else:
@@ -134,14 +155,6 @@ def remove(session: Session, *, name: str, force: bool, reason: str | None, as_j
         document({"limit": name})
     else:
         line(f"Removed limit {escape(name)}")
-
-
-def _running(text: str | None) -> int | Literal["none"] | None:
-    if text is None or text == "none":
-        return "none" if text == "none" else None
-    if not (text.isascii() and text.isdigit()):
-        raise click.BadParameter(f"{text!r} is neither a whole number nor none", param_hint="--running")
-    return int(text[:12])
 
 
 def _of(state: "LimitState") -> str:

@@ -51,6 +51,7 @@ function jobFields(job) {
     ["Snoozed", job.snoozes ? plural(job.snoozes, "time") : null],
     ["Unique key", job.unique && visible(job.unique)],
     ["Held until", job.unique_until && since(job.unique_until)],
+    ["Uses", job.use.length ? h("code", null, visible(job.use.join(", "))) : null],
     ["Expires", job.expires_at && since(job.expires_at)],
     ["Policy", job.policy && h("code", null, visible(Object.entries(job.policy).map(([name, value]) => `${name}=${value}`).join(" ")))],
     ["Last error", job.last_error && visible(job.last_error)],

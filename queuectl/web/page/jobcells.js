@@ -3,12 +3,15 @@
 import { h } from "./elements.js";
 import { bytes, clockTime, commandOf, length, now, plural, since, visible } from "./text.js";
 
+const WAITING_OR_RUNNING = ["pending", "failed", "processing"];
+
 export function stateOf(job) {
   let text = job.state;
   if (["failed", "dead"].includes(job.state)) {
     if (job.signal) text += ` (${job.signal})`;
     else if (job.return_code !== null) text += ` (${job.return_code})`;
   }
+  if (job.paused && WAITING_OR_RUNNING.includes(job.state)) text += ", paused";
   return h("span", { class: `state ${job.state}` }, visible(text));
 }
 
@@ -40,6 +43,8 @@ export function told(event) {
     dead: () => `after ${plural(about.attempts, "attempt")}, the last: ${about.reason}${by}`,
     released: () => about.cause,
     cancelled: () => (about.ended_by ? about.ended_by : about.attempt === null ? "before it ran" : `attempt ${about.attempt}${took}`),
+    paused: () => (about.until ? `until ${clockTime(about.until)}` : ""),
+    limit_set: () => `${about.running === null ? "any number" : about.running.toLocaleString("en")} at once${about.starts === null ? "" : `, ${plural(about.starts, "start")} in ${length(about.period_s * 1000)}`}`,
     removed: () => `was ${about.state}`,
     config_changed: () => `${about.key}: ${about.old ?? "default"} -> ${about.new ?? "default"}`,
     worker_started: () => `pid ${about.pid} on ${about.host}, slots ${about.slots}`,

@@ -21,6 +21,7 @@ export async function jobsPage({ query: about }) {
   const form = h("form", { class: "bar", role: "search", onsubmit: (event) => { event.preventDefault(); filter(event.currentTarget); }, onchange: (event) => filter(event.currentTarget), oninput: (event) => filterSoon(event.currentTarget) },
     h("label", { class: "grow" }, "Text in id, command or error", h("input", { name: "text", type: "search", value: about.text || "", autocomplete: "off" })),
     h("label", null, "Labels", h("input", { name: "label", type: "search", value: about.label || "", autocomplete: "off", spellcheck: "false", placeholder: "team=a, urgent" })),
+    h("label", null, "Paused", h("select", { name: "paused" }, option("", "or not", about.paused), option("true", "only", about.paused))),
     h("label", null, "State", h("select", { name: "state" }, option("", "any", about.state), [...STATES, ...(about.state && !STATES.includes(about.state) ? [about.state] : [])].map((state) => option(state, visible(state), about.state)))),
     h("label", null, "Queue", h("select", { name: "queue" }, option("", "any", about.queue), queues.map((queue) => option(queue, visible(queue), about.queue)))));
   const isPartial = found.next && found.jobs.length < 50;
@@ -37,11 +38,11 @@ export async function jobsPage({ query: about }) {
   ];
 }
 
-function nothingMeant({ state, queue, text, label, after }) {
+function nothingMeant({ state, queue, text, label, paused, after }) {
   const are = state ? ` are ${visible(state)}` : "", within = queue ? ` in queue ${visible(queue)}` : "";
   const having = text ? ` with “${visible(text)}” in id, command or error` : "";
   const labelled = label ? ` labelled ${visible(label)}` : "";
-  return `No ${after ? "more " : ""}jobs${are}${within}${labelled}${having}.`;
+  return `No ${after ? "more " : ""}${paused ? "paused " : ""}jobs${are}${within}${labelled}${having}.`;
 }
 
 function jobTable(jobs) {

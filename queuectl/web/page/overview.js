@@ -9,7 +9,7 @@ import { clockTime, length, now, since, visible } from "./text.js";
 
 export async function overviewPage() {
   const workers = await ask("api/workers");
-  const { jobs, queues, oldest_pending_s: oldest, unserved } = app.status;
+  const { jobs, queues, oldest_pending_s: oldest, unserved, paused } = app.status;
   const counts = STATES.map((state) =>
     h("a", { class: `count ${state}${jobs[state] ? "" : " none"}`, href: state === "dead" ? "#/dead" : jobsLink({ state }) }, h("b", null, jobs[state].toLocaleString("en")), state));
   const names = Object.keys(queues).sort();
@@ -17,10 +17,21 @@ export async function overviewPage() {
     h("h1", null, "Overview"),
     h("div", { class: "counts" }, counts),
     h("p", { class: "quiet" }, oldest === null ? "Nothing waits that could run." : `The job that has waited longest could have run for ${length(oldest * 1000)}.`),
+    paused.length > 0 && h("section", { "data-key": "paused" }, h("h2", null, "Paused queues"), pausedTable(paused)),
     names.length > 0 && h("section", { "data-key": "queues" }, h("h2", null, "Queues"), queueTable(names, queues)),
     h("section", { "data-key": "workers" }, h("h2", null, "Workers"), workers.length > 0 && unservedText(unserved), workerTable(workers)),
     h("section", { "data-key": "feed" }, h("h2", null, "What happens"), feed()),
   ];
+}
+
+function pausedTable(paused) {
+  const rows = paused.map((each) => h("tr", { "data-key": each.queue },
+    h("td", { class: "id" }, h("a", { href: jobsLink({ queue: each.queue }) }, visible(each.queue))),
+    h("td", { class: "tight" }, since(each.paused_at)),
+    h("td", { class: "tight" }, each.until ? clockTime(each.until) : "it is resumed"),
+    h("td", { class: "wide" }, visible(each.by)),
+    h("td", { class: "wide" }, visible(each.reason || ""))));
+  return table([["Queue"], ["Paused"], ["Until"], ["By", "wide"], ["Reason", "wide"]], rows);
 }
 
 function queueTable(names, queues) {

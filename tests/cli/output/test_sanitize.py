@@ -235,7 +235,6 @@ PRINTERS = {
     "cli/output/progress.py": "what is told above a bar, tamed",
     "cli/input/completion_shells.py": "what a shell reads",
     "cli/crash.py": "words of its own",
-    "cli/command.py": "help, which is ours",
     "worker/log_buffer.py": "what reporting has tamed, and numbers of lines",
     "transfer/backup.py": "a backup to stdout, which is refused on a terminal",
     "store/copy.py": "the data of a copy, and its error, to the parent process",

@@ -248,3 +248,17 @@ def test_each_change_of_an_edit_is_told(cli: CommandLine) -> None:
     told = cli("history", "a").stdout
     for each in ("timeout 1m30s", "environment A=1", "shell bash -e", "directory /tmp", "timeout none"):
         assert each in told
+
+
+def test_an_edit_of_what_a_job_uses(cli: CommandLine) -> None:
+    """It is told as it is typed, and in the list by a column of its own; the period of a limit's rate in seconds."""
+    with cli.queue() as queue:
+        queue.limits.set("api", running=2, rate="5/min")
+        queue.enqueue("true", id="a")
+        queue.edit("a", use=["api=2", "mutex:m"])
+    assert "uses api=2, mutex:m\n" in cli("history", "a").stdout
+    assert "api=2, mutex:m" in cli("list", "--columns", "id,uses").stdout
+    with cli.queue() as queue:
+        queue.edit("a", use=[])
+    assert "uses none\n" in cli("history", "a").stdout
+    assert cli.json("events")[0]["data"]["period_s"] == 60

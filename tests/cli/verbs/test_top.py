@@ -298,3 +298,12 @@ def test_pages_and_the_mouse(cli: CommandLine) -> None:
         terminal.wait_for(LIST_KEYS)
         terminal.type("q")
         assert terminal.end() == 0
+
+
+def test_what_is_paused_is_seen(cli: CommandLine) -> None:
+    """A queue, with when its pause ends, though it is the only one, and a job."""
+    cli("enqueue", "a", "true", "--paused")
+    cli("queue", "pause", "default", "--until", "in 1h")
+    shown = cli("top", "--once").stdout
+    assert "pending, paused" in shown
+    assert re.search(r"default .*pend.* paused for .* and until \d{4}-", shown)
