@@ -258,6 +258,36 @@ def test_workers_change_what_was_compared_already(long_queue: Queue, clock: Fake
     assert long_queue.admin.replay(check=True).differences == []
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_limits_change_what_was_compared_already(long_queue: Queue, monkeypatch: Any, check: bool) -> None:
+    """One that is set or removed while rows are compared moves jobs that no event names: that is no difference."""
+    long_queue.limits.set("user", running=1)
+    long_queue.enqueue_many([JobRequest("true", use=[f"user:{n % 3}"], priority=1) for n in range(9)])
+    held = long_queue.worker("w1").claim(3)
+    assert [job.use for job in held] == [("user:0",), ("user:1",), ("user:2",)]
+    changes = iter(
+        [
+            lambda: long_queue.limits.set("user", running=2),
+            lambda: long_queue.limits.set("user:1", running=1),
+            lambda: long_queue.limits.remove("user:1", force=True),
+            lambda: long_queue.worker("w1").complete(held[0]),
+            lambda: long_queue.limits.remove("user", force=True),
+        ]
+    )
+    read_on = Comparison.read_on
+
+    def read_and_work(self: Comparison, live: Transaction) -> bool:
+        more = read_on(self, live)
+        next(changes, lambda: None)()
+        return more
+
+    monkeypatch.setattr(Comparison, "read_on", read_and_work)
+    assert long_queue.admin.replay(check=check).differences == []
+    assert next(changes, None) is None
+    monkeypatch.undo()
+    assert long_queue.admin.replay(check=True).differences == []
+
+
 def test_environments_are_compared_beside_the_work(queue: Queue, monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
     """Piece by piece before the swap, not within it: one that is kept meanwhile is no difference, a wrong one is."""
     monkeypatch.setattr(compare, "LARGE_ROWS", 2)

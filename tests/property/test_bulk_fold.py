@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -209,7 +209,24 @@ def test_a_folded_log_gives_the_rows_of_the_live_views(
     live_and_fold(before, meanwhile, parts)
 
 
+TAKEN_AGAIN: list[tuple[str, Any]] = [
+    ("a", ReleaseJob(our.RIGHT, "w1")),
+    ("read", 4),
+    ("write", 1),
+    ("a", ClaimJob("w2", 1_000_000)),
+]
+"""A job that is given back and taken again between two looks at the live views, and is written in between."""
+
+
 @given(before=limited_befores, meanwhile=st.lists(limited_deeds, max_size=10), parts=limited_parts)
+@example(
+    before=[],
+    meanwhile=[],
+    parts=[
+        [("a", EnqueueJob(JobSpec("x", "true"), JobOptions(use=("mutex:m",)))), ("a", ClaimJob("w1", 1_000_000))],
+        TAKEN_AGAIN,
+    ],
+)
 @our.brief
 def test_a_folded_log_gives_the_rows_of_the_live_views_where_jobs_wait_for_each_other(
     before: list[tuple[str, Any]], meanwhile: list[tuple[str, Any]], parts: list[list[tuple[str, Any]]]
