@@ -33,7 +33,8 @@ CONVENTIONS = """\
 JOB = (
     '{"id", "queue", "command", "state", "priority", "attempts", "max_retries", "timeout_s", '
     '"timeout_is_default", "backoff_base", "cwd", '
-    '"env", "merge", "paused", "use", "unique", "unique_until", "labels", "meta", "policy", '
+    '"env", "merge", "paused", "use", "after", "waits_for", "unique", "unique_until", "labels", "meta", '
+    '"policy", '
     '"expires_at", "if_expired", "max_time_s", "snoozes", '
     '"ended_by", "shell", "inherited_env", "created_at", "updated_at", "run_at", "started_at", '
     '"finished_at", "worker_id", "lease_expires_at", '
@@ -66,8 +67,9 @@ JSON: Mapping[str, str] = {
     "`paused` is as `queue list`; with `--watch` one a line",
     "list": "a list of jobs",
     "why": 'a list of `{"code", "text", "since", "until", "by", "reason", "holders", "limit", "used", "of", '
-    '"command"}`, empty where it waits for nothing; `code` is paused, queue_paused, time, limit, rate, no_worker or '
-    "slots, `holders` are the ids of those that have the slots or use the limit, and `by` says who paused it",
+    '"command"}`, empty where it waits for nothing; `code` is paused, queue_paused, dependency, time, limit, rate, '
+    "no_worker or slots, `holders` are the ids of those that have the slots, use the limit, or are to end first, and "
+    "`by` says who paused it",
     "show": "a job, `inherited` (its variables by name), `caused_by` and `earlier` (the position at which an earlier "
     "job of its id was removed, or null), `output_cut_bytes` (how much of what its last run printed was not kept; "
     "null before one has ended, and with `--as-of`) and `output_error` (what kept the disk from taking it, null where "

@@ -16,7 +16,8 @@ sys.path.insert(0, str(HERE.parent))  # so that it documents this source tree, i
 import api  # noqa: E402 - the path comes first
 import commands  # noqa: E402 - the path comes first
 
-from queuectl.core.job import TRANSITIONS, JobState  # noqa: E402 - the path comes first
+from queuectl.core.evolve import TRANSITIONS  # noqa: E402 - the path comes first
+from queuectl.core.job import JobState  # noqa: E402 - the path comes first
 from queuectl.events.codec import LAYOUTS  # noqa: E402 - the path comes first
 
 NAMES: Mapping[type[Any], str] = {layout.type: layout.name for layout in LAYOUTS}
@@ -32,7 +33,7 @@ MEANINGS: Mapping[JobState, str] = {
 INTRO = """\
 # The life of a job
 
-Made from `queuectl/core/job.py` by `python docs/generate.py`; do not edit.
+Made from `queuectl/core/evolve.py` by `python docs/generate.py`; do not edit.
 
 A job is the fold of its events. Each event leads from one state to another as below, and nowhere
 else: anything not in the table is refused before it is written, and stops the replay of a log that

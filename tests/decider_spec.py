@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from queuectl.core.commands import JobCommand, RetryPolicy
 from queuectl.core.decider import decide
-from queuectl.core.job import Job, evolve
+from queuectl.core.evolve import evolve
+from queuectl.core.job import Job
 from queuectl.errors import QueuectlError
 from queuectl.events.append import Append, with_tokens
 from queuectl.events.types import (

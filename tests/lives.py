@@ -110,6 +110,12 @@ def long_life(queue: Queue, clock: FakeClock) -> None:
     queue.limits.set("api", running=1)
     queue.limits.set("gone", running=1)
     queue.limits.remove("gone")
+    queue.enqueue("true", id="first", queue="flow", delay=9_999)
+    queue.enqueue_many(
+        [JobRequest("true", "second", "flow", after="first"), JobRequest("true", "last", after="second")]
+    )
+    queue.enqueue("true", id="third", queue="flow", after=["first:any", "second:notok"], if_parent_fails="cancel")
+    queue.cancel("first")
     queue.enqueue("false", id="sleepy", priority=100, snooze_on=75, snooze="1h")
     queue.worker("w2").fail(running(queue, "w2"), "exit code 75", return_code=75)
     queue.enqueue("true", id="one", unique="key", unique_for=60)

@@ -9,7 +9,8 @@ from shutil import copytree
 
 import pytest
 
-from queuectl.core.job import TRANSITIONS, JobState
+from queuectl.core.evolve import TRANSITIONS
+from queuectl.core.job import JobState
 
 ROOT = Path(__file__).parent.parent
 
@@ -65,7 +66,7 @@ def test_a_stale_page_is_named_and_mended(tree: Path) -> None:
 
 def test_a_changed_table_makes_the_page_stale(tree: Path) -> None:
     """A new arrow in the transition table is noticed."""
-    job = tree / "queuectl" / "core" / "job.py"
+    job = tree / "queuectl" / "core" / "evolve.py"
     job.write_text(
         job.read_text(encoding="utf-8").replace("Snoozed: {_R: _P}", "Snoozed: {_R: _P, _P: _P}"), encoding="utf-8"
     )

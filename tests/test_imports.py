@@ -46,8 +46,8 @@ LAYERS = (  # bottom up: what stands in a line imports what stands in the lines 
 )
 DOORS = {  # package -> its modules that others may import; of a package that is not here, all
     "store": "store adopted directory event_reader event_writer log_rows data_file half_made tables writable",
-    "projections": "archives children config counts dead ended environments ids jobs layout leases lanes limits marks"
-    " queues ready rebuild removed row_codec scheduled tags timers unique upgrade views waiting workers",
+    "projections": "archives children config counts dead edges ended environments ids jobs layout leases lanes limits"
+    " marks queues ready rebuild removed row_codec scheduled tags timers unique upgrade views waiting workers",
     "integrity": "verify doctor data_file_check log_check",
     "transfer": "backup restore swap export_log import_log import_jobs foreign_files",
     "worker": "worker printed log_buffer log_lines systemd",

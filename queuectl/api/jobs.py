@@ -97,6 +97,8 @@ class Actions(Reads):
         unique: str | None = None,
         unique_for: Duration | None = None,
         if_exists: str | None = None,
+        after: Job | str | Sequence[Job | str] | None = None,
+        if_parent_fails: str | None = None,
         reason: str | None = None,
         timeout_s: Duration | None = None,
         delay_s: Duration | None = None,
@@ -145,6 +147,8 @@ class Actions(Reads):
             unique_for: How many seconds from now it holds the key in any case.
             if_exists: What to do where a job holds the key: `return` that job, which is so unless told otherwise,
                 `refuse`, or `replace` what it waits to do by what is asked here; it keeps its id.
+            after: Jobs, or their ids, that are to complete first; `ID:any` is to end, `ID:notok` not to complete.
+            if_parent_fails: What becomes of it where one does not: `hold`, it waits on, or `cancel`.
             reason: Kept in the log with the change.
             timeout_s: The same as `timeout`.
             delay_s: The same as `delay`.
@@ -191,6 +195,8 @@ class Actions(Reads):
             unique=unique,
             unique_for=unique_for,
             if_exists=if_exists,
+            after=after,
+            if_parent_fails=if_parent_fails,
             **times,
         )
         return self.ui.enqueue_request(request, reason=reason)

@@ -144,6 +144,10 @@ class LeaseHolder(Opened, called="Queue.worker()"):
         """End the waiting jobs whose time is over, and return them; claim() does so with those that it meets."""
         return expiry.expire_jobs(self._engine, actor=self.id)
 
+    def tell_ends(self) -> None:
+        """Tell jobs that waited for others how these have ended, as far as that was not done along with it."""
+        expiry.tell_all(self._engine, actor=self.id)
+
     def exchange(
         self,
         results: Sequence[Result],

@@ -213,7 +213,7 @@ class Reads(History):
 
         Raises JobNotFound, or WaitTimeout after `timeout`.
         """
-        named = job_wait.Named(self.job, ids_of(job_ids))
+        named = job_wait.Named(self.job, ids_of(job_ids), self._store.read)
         self._wait(named, once("timeout", timeout, timeout_s), on_look)
         return named.found[0] if isinstance(job_ids, str | Job) else named.found
 

@@ -147,6 +147,13 @@ class ResumeJob(Frozen):
     """Let a paused job go on."""
 
 
+class TellEnd(Frozen):
+    """Tell a job that waits for others that one of these, by its number, has ended in a state."""
+
+    parent: int
+    state: JobState
+
+
 class EditJob(Frozen):
     """Change what a job is to do, of one that runs its timeout, labels and meta; what already is so makes no change."""
 
@@ -176,6 +183,7 @@ JobCommand: TypeAlias = (
     | RequeueJob
     | PauseJob
     | ResumeJob
+    | TellEnd
     | EditJob
     | RemoveJob
 )

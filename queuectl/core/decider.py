@@ -17,6 +17,7 @@ from ..events.types import (
     Claimed,
     Completed,
     ConfigChanged,
+    DependencyMet,
     Edited,
     Enqueued,
     Failure,
@@ -50,7 +51,9 @@ from .commands import (
     ResumeJob,
     StartJob,
     TakeJob,
+    TellEnd,
 )
+from .dependencies import fate
 from .edited import asked_of, edited, kept, options_of
 from .held import NOT_KNOWN, Lease
 from .job import ENDED, WAITING, Job, JobState
@@ -185,6 +188,16 @@ def _resume(command: ResumeJob, job: Job) -> Events:
     return (Resumed(),) if job.is_paused else ()
 
 
+def _tell_end(command: TellEnd, job: Job) -> Events:
+    edge = next((edge for edge in job.unmet if edge.parent == command.parent), None)
+    if edge is None or job.state not in WAITING:
+        return ()
+    word = fate(edge, job.options, completed=command.state is JobState.COMPLETED)
+    if word is None:
+        return ()
+    return (Cancelled(ended_by=word),) if word else (DependencyMet(command.parent, str(command.state)),)
+
+
 def _edit(command: EditJob, job: Job) -> Events:
     wanted = command.edit
     if job.lease is not None:
@@ -237,9 +250,12 @@ def _require(job: Job, verb: str, states: frozenset[JobState]) -> None:
 
 
 def _require_claimable(job: Job) -> None:
-    if job.state not in WAITING or job.paused_at_us is not None:
-        _require(job, "claim", WAITING)
-        raise WrongState("claim", job.id, f"{job.state} and paused", hints.RESUME)
+    if job.state in WAITING and job.parked is None:
+        return
+    _require(job, "claim", WAITING)
+    if job.unmet:
+        raise WrongState("claim", job.id, f"{job.state}, and waits for {job.unmet[0].id}", hints.WHY_OR_CANCEL)
+    raise WrongState("claim", job.id, f"{job.state} and paused", hints.RESUME)
 
 
 def _lease(job: Job, verb: str, token: int) -> Lease:
@@ -282,6 +298,7 @@ _DECIDE: Mapping[type[Any], Callable[[Any, Job], Events]] = {
     RequeueJob: _requeue,
     PauseJob: _pause,
     ResumeJob: _resume,
+    TellEnd: _tell_end,
     EditJob: _edit,
     RemoveJob: _remove,
 }

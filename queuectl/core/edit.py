@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ..display import shown
 from ..errors import InvalidInput
-from ..events.types import NO_OPTIONS, Edited, Expiry, JobOptions, JobSpec, Policy
+from ..events.types import NO_OPTIONS, Edge, Edited, Expiry, JobOptions, JobSpec, Policy
 from .commands import EnqueueJob
 from .expiry import FIELDS as EXPIRY
 from .expiry import expiry_form, with_time_of
@@ -25,13 +25,15 @@ from .times import time_json
 
 FIELDS: Final = (
     *("command", "queue", "priority", "max_retries", "timeout", "backoff_base"),
-    *("cwd", "env", "shell", "run_at", "labels", "meta", "use"),
+    *("cwd", "env", "shell", "run_at", "labels", "meta", "use", "after"),
     *POLICY,
     *EXPIRY,
 )
 """What can be changed."""
 
-_EMPTY: Final = frozenset({"timeout", "env", "run_at", "cwd", "shell", "labels", "meta", "use", *POLICY, *EXPIRY})
+_EMPTY: Final = frozenset(
+    {"timeout", "env", "run_at", "cwd", "shell", "labels", "meta", "use", "after", *POLICY, *EXPIRY}
+)
 """Fields that can be empty."""
 
 _EXPIRES: Final = frozenset({"expire_in", "expire_at"})
@@ -97,6 +99,7 @@ def edit_from(
         labels=(more.labels or {}) if "labels" in wanted else None,
         meta=(more.meta or {}) if "meta" in wanted else None,
         use=(more.use or ()) if "use" in wanted else None,
+        after=_freed(wanted["after"]) if "after" in wanted else None,
         policy=(more.policy or Policy()) if changes_policy else None,
         expiry=expiry if wanted.keys() & set(EXPIRY) else None,
     )
@@ -143,6 +146,13 @@ def edit_into(job: Job, order: EnqueueJob) -> Edited:
         spec.inherited or b"",
         spec.merge,
     )
+
+
+def _freed(after: Any) -> tuple[Edge, ...]:
+    """Return that a job waits for no other any more; raises InvalidInput for anything else."""
+    if after:
+        raise InvalidInput("after", shown(after), "nothing: an edit frees a job of all that it waits for, or of none")
+    return ()
 
 
 def _named(changes: Mapping[str, Any]) -> dict[str, Any]:

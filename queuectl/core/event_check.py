@@ -75,6 +75,7 @@ BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
     "retry_at_us": _TIME,
     "until_us": _TIME,
     "unique_until_us": _TIME,
+    "parent": _COUNT,
     "running": (0, MOST_UNITS),
     "starts": (1, MOST_UNITS),
     "period_us": (1, LONGEST_PERIOD_S * 1_000_000),

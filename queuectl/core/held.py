@@ -48,4 +48,5 @@ class Wait(StrEnum):
     """What a waiting job waits for by its own word, whatever its queue and the workers do."""
 
     PAUSED = "paused"
+    DEPENDENCY = "dependency"
     LIMIT = "limit"

@@ -140,6 +140,8 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "unique": _read_text,
     "unique_for": _read_duration,
     "if_exists": _read_text,
+    "after": _read_choice,
+    "if_parent_fails": _read_text,
     "replace": _read_flag,
     "labels": lambda key, value: check_labels(value),
     "meta": lambda key, value: check_meta(value),

@@ -4,7 +4,8 @@ from typing import Final
 
 from ..display import shown
 from ..errors import InvalidInput
-from ..events.types import NO_OPTIONS, JobOptions
+from ..events.types import NO_OPTIONS, Edge, JobOptions
+from .dependencies import check_if_parent_fails, edges_of
 from .expiry import expiry_of
 from .job_request import JobRequest
 from .labels import check_labels, check_meta
@@ -24,7 +25,10 @@ def options_of(request: JobRequest, *, now_us: int, wall_us: int) -> JobOptions 
     meta = None if request.meta is None else check_meta(request.meta) or None
     expiry = expiry_of(request, now_us=now_us, wall_us=wall_us)
     unique, until_us = _unique_of(request, now_us)
-    found = JobOptions(request.paused, labels, meta, policy_of(request), expiry, use_of(request), unique, until_us)
+    after, word = _after(request)
+    found = JobOptions(
+        request.paused, labels, meta, policy_of(request), expiry, use_of(request), unique, until_us, after, word
+    )
     return None if found == NO_OPTIONS else found
 
 
@@ -43,3 +47,8 @@ def use_of(request: JobRequest) -> tuple[str, ...] | None:
     if not (isinstance(words, list | tuple) and all(isinstance(word, str) for word in words)):
         raise InvalidInput("use", shown(use), f"{USES}, or a list of these")
     return canonical([*words, *([] if mutex is None else [mutex_use(mutex)])]) or None
+
+
+def _after(request: JobRequest) -> tuple[tuple[Edge, ...] | None, str | None]:
+    edges = edges_of(request.after)
+    return edges, check_if_parent_fails(request.if_parent_fails, edges)

@@ -14,6 +14,9 @@ from ..events.types import Command
 from .inherited_env import EnvChoice
 from .times import LATEST_US, Duration, Instant, When, moment_of
 
+if TYPE_CHECKING:
+    from .job import Job
+
 OTHER_NAMES: Final[Mapping[str, str]] = {
     "timeout_s": "timeout",
     "delay_s": "delay",
@@ -44,6 +47,7 @@ class JobRequest(NamedTuple):
     what it uses of limits while it runs, a text or several; `mutex` a name that one job at a time uses. `unique` is a
     key that one job at a time holds, until it has ended and for `unique_for` from now in any case; `if_exists` says
     what becomes of the request where another holds it: `return` that one, `refuse`, or `replace` what it waits to do.
+    `after` are the jobs that it waits for, each `JOB` or `JOB:KIND`, and `if_parent_fails` is `hold` or `cancel`.
     """
 
     command: Command
@@ -81,6 +85,8 @@ class JobRequest(NamedTuple):
     unique: str | None = None
     unique_for: Duration | None = None
     if_exists: str | None = None
+    after: "str | Job | Sequence[str | Job] | None" = None
+    if_parent_fails: str | None = None
 
 
 if TYPE_CHECKING:

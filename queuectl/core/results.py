@@ -164,9 +164,10 @@ class Blocker(NamedTuple):
     taken, by the jobs of the ids in `holders`, and `before` jobs run before it). A pause began at `since_us`, told `by`
     somebody for a `reason`, and ends at `until_us`, or once it is resumed. `limit`: too many units of `limit` are in
     use, `used` of its `cap`, by the jobs in `holders`, for it to use `units`; `rate`: it lets none start before then.
+    `dependency`: the job in `holders` has yet to end as it is to, and is in `state`, None where it is there no more.
     """
 
-    code: Literal["paused", "queue_paused", "time", "limit", "rate", "no_worker", "slots"]
+    code: Literal["paused", "queue_paused", "dependency", "time", "limit", "rate", "no_worker", "slots"]
     until_us: int | None = None
     slots: int = 0
     holders: tuple[str, ...] = ()
@@ -178,6 +179,7 @@ class Blocker(NamedTuple):
     since_us: int | None = None
     by: str | None = None
     reason: str | None = None
+    state: JobState | None = None
 
 
 class LimitState(NamedTuple):

@@ -6,7 +6,8 @@ from msgspec import Struct
 
 from ..core.commands import JobCommand, RequeueJob
 from ..core.decider import decide
-from ..core.job import Job, evolve
+from ..core.evolve import evolve
+from ..core.job import Job
 from ..errors import KeyTaken, QueuectlError
 from ..events.append import Append
 from ..events.types import Event, Recorded

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ..core.request import check_text
+from ..projections import edges
 from ..projections.views import Views
 from ..store.event_reader import EventReader
 from ..store.store import Store, Transaction
@@ -15,10 +16,11 @@ from .log_clock import now_us
 from .writer import EmbeddedWriter, Writer
 
 if TYPE_CHECKING:
-    from . import unit_of_work
+    from . import ends, unit_of_work
     from .unit_of_work import Unit
 else:
     unit_of_work = Later("engine.unit_of_work")  # who only reads opens none
+    ends = Later("engine.ends")  # only where a job has ended that others wait for
 
 
 class Engine:
@@ -53,8 +55,12 @@ class Engine:
             check_text("actor", actor)
         with self.writer.session() as session:
             cause = self.cause if actor in (None, self.actor) else 0
-            yield unit_of_work.Unit(session, self.clock, actor or self.actor, reason, cause, self.environ)
-        if rings:
+            unit = unit_of_work.Unit(session, self.clock, actor or self.actor, reason, cause, self.environ)
+            yield unit
+            unit.views.flush()
+            if is_any_due := edges.is_any_due(unit.txn):
+                ends.tell_ends(unit)
+        if rings or is_any_due:
             wakeup.ring(self.store.path)
 
     def now_us(self) -> int:

@@ -18,6 +18,7 @@ from ..projections import limits, scheduled
 from ..projections import queues as queue_rows
 from ..store.store import Transaction
 from .decisions import JobOrder
+from .ends import tell_ends
 from .unit_of_work import Unit, token_of
 
 ERROR_CHARS: Final = TEXT_CHARS
@@ -57,6 +58,8 @@ def exchange(
     settled, refused = settle(unit, results)
     if hold:
         unit.hold(worker, lease_s, held)
+    if settled:
+        tell_ends(unit)  # whom these held up can be claimed along
     claimed: list[Job] = []
     if want:
         claimed = unit.take(worker, want, free=free, lease_s=lease_s, queues=queues, host=host, pid=pid)

@@ -1,7 +1,8 @@
-"""Ends jobs that wait and of which no attempt may start any more: those whose time is over."""
+"""What is done from time to time with jobs that wait: those whose time is over are ended, and others' ends told."""
 
 from ..core.job import Job
-from ..projections import timers
+from ..projections import edges, timers
+from .ends import tell_ends
 from .engine import Engine
 
 
@@ -20,3 +21,16 @@ def expire_jobs(engine: Engine, *, actor: str | None = None) -> list[Job]:
 def _is_any_over(engine: Engine) -> bool:
     with engine.store.read() as txn:
         return timers.is_any_over(txn, engine.now_us_in(txn))
+
+
+def tell_all(engine: Engine, *, actor: str | None = None) -> None:
+    """Tell all children whose parents have ended; where there are none, nothing waits for the store's lock."""
+    told = True
+    while told and _is_any_due(engine):
+        with engine.unit(actor=actor, rings=True) as unit:
+            told = bool(tell_ends(unit))  # if nobody was, another was quicker
+
+
+def _is_any_due(engine: Engine) -> bool:
+    with engine.store.read() as txn:
+        return edges.is_any_due(txn)

@@ -1,22 +1,29 @@
 """One command on jobs that someone named, or on all of a kind in chunks."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
+from .. import hints
 from ..core.commands import CancelJob, EditJob, JobCommand, PauseJob, RemoveJob, RequeueJob, ResumeJob
 from ..core.edit import edit_from
 from ..core.job import ENDED, WAITING, Job, JobState
 from ..core.job_filter import Act, Chosen, Filter
 from ..core.results import Acted
 from ..display import shown
-from ..errors import InvalidInput, KeyTaken, QueuectlError
+from ..errors import InvalidInput, KeyTaken, QueuectlError, WrongState
 from ..outputs import storage
+from ..projections import edges
 from ..queries import job_list
 from ..store.store import Store
+from . import expiry
 from .decisions import JobOrder
 from .engine import Engine
 from .limit_actions import UseCheck
 from .unit_of_work import Unit
+
+MOST_CHILDREN: Final = 1_000
+"""Jobs that wait for one are counted up to here."""
 
 JOBS_AT_ONCE: Final = 1_000
 """Jobs in a transaction."""
@@ -50,9 +57,12 @@ def act(engine: Engine, job_ids: Sequence[str], command: JobCommand, *, reason: 
     """Carry out a command on the jobs named, all or none; raises JobNotFound or WrongState."""
     with engine.unit(reason=reason, rings=True) as unit:
         ids = list(dict.fromkeys(job_ids))
+        if isinstance(command, RemoveJob):
+            unit.require(lambda txn: _check_no_children(unit, ids))
         found, after = unit.execute_on(ids, lambda jobs: [(job.number, command) for job in jobs])
         _forget(unit, found, command)
     _forget_files(engine, found, command)
+    expiry.tell_all(engine)
     return after or found
 
 
@@ -106,6 +116,8 @@ def act_on_all(
         some = chosen.numbers[start : start + JOBS_AT_ONCE]
         with engine.unit(reason=reason, rings=True) as unit:
             found = [job for number in some if (job := unit.views.job(number)) and chosen.where.fits(job)]
+            if isinstance(command, RemoveJob):
+                found = [job for job in found if next(edges.children(unit.txn, job.number), None) is None]
             passed: dict[int, bool] = {}
 
             def is_meant(job: Job, passed: dict[int, bool] = passed) -> bool:
@@ -118,6 +130,7 @@ def act_on_all(
             found = [job for job in found if job.number not in moved and not passed[job.number]]
             _forget(unit, found, command)
         _forget_files(engine, found, command)
+        expiry.tell_all(engine)
         ids += [job.id for job in found]
         taken += held
         left += len(some) - len(found) - len(held)
@@ -125,6 +138,17 @@ def act_on_all(
         if progress:
             progress(start + len(some))
     return Acted(ids, left, asked, taken)
+
+
+def _check_no_children(unit: Unit, job_ids: Sequence[str]) -> None:
+    """Refuse to remove a job that others wait for; raises WrongState."""
+    ended = [job for job in map(unit.find, job_ids) if job.state in ENDED]
+    for job in ended:
+        waiting = list(islice(edges.children(unit.txn, job.number), MOST_CHILDREN + 1))
+        if waiting:
+            many = f"more than {MOST_CHILDREN}" if len(waiting) > MOST_CHILDREN else str(len(waiting))
+            jobs = f"{many} job{'s wait' if many != '1' else ' waits'} for it"
+            raise WrongState("remove", job.id, f"{job.state}, and {jobs}", hints.RETRY_OR_FREE)
 
 
 def _forget(unit: Unit, found: Sequence[Job], command: JobCommand) -> None:

@@ -5,18 +5,20 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from .. import hints
 from ..core.commands import EnqueueJob, RemoveJob
 from ..core.decider import decide
 from ..core.job import ENDED, Job
-from ..errors import DuplicateJob
+from ..errors import DuplicateJob, WrongState
 from ..events.append import AFTER_PREVIOUS, Append
 from ..events.types import NEW_STREAM, Frozen
-from ..projections import ids, jobs, removed
+from ..projections import edges, ids, jobs, removed
 from ..projections.views import Views
 from ..store.event_reader import EventReader
 from ..store.store import Transaction
 from ..system.clock import Clock
 from ..system.lazy import Later
+from .parents import look_up_parents
 
 if TYPE_CHECKING:
     from . import unique_keys
@@ -79,6 +81,7 @@ def new_jobs(
     keys: Keys | None = None
     taken: set[str] = set()
     any_removed = txn.count(removed.TABLE) > 0
+    born: dict[int, EnqueueJob] = {}
     known = ids.taken(txn, [order.spec.id for index, order in enumerate(orders) if index in generated])
     for index, order in enumerate(orders):
         job_id, earlier = order.spec.id, None
@@ -96,6 +99,8 @@ def new_jobs(
         elif (number := ids.find(txn, job_id)) is not None or job_id in taken:
             job = None if number is None else views.job(number) or next(jobs.each(txn, [number]))
             if job is not None and index in replacing and job.state in ENDED and job_id not in taken:
+                if next(edges.children(txn, job.number), None) is not None:
+                    raise WrongState("replace", job_id, f"{job.state}, and others wait for it", hints.RETRY_OR_FREE)
                 batch.append(Append(job.number, job.version, decide(RemoveJob(replaced=True), job), reason))
                 replaced.append(job.number)
                 earlier = AFTER_PREVIOUS
@@ -108,9 +113,13 @@ def new_jobs(
         if earlier is None:
             earlier = last_event_of_removed(txn, views, job_id) if any_removed else 0
         events = decide(order, None)
+        born[len(batch)] = order
         batch.append(Append(NEW_STREAM, earlier, events, reason))
         if key is not None and keys is not None:
             keys.take(key, events)
+    if any(order.options is not None and order.options.after for order in orders):
+        views.flush()
+        look_up_parents(txn, views, batch, born)
     return Enqueuing(batch, replaced, met)
 
 

@@ -11,7 +11,8 @@ from time import sleep
 from typing import Final, NamedTuple
 
 from .. import hints
-from ..core.job import Job, evolve
+from ..core.evolve import evolve
+from ..core.job import Job
 from ..errors import Conflict, StoreError
 from ..events.append import AFTER_PREVIOUS, Append, with_tokens
 from ..events.event_stream import EventStream, Message, NoAnswer, Outrun, Published, subject_of, to_payload

@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from ..core.commands import EditJob, EnqueueJob, JobCommand, PauseJob
 from ..core.edit import edit_into
-from ..core.job import WAITING, Job, evolve
+from ..core.evolve import evolve
+from ..core.job import WAITING, Job
 from ..core.unique import REFUSE, REPLACE
 from ..errors import KeyTaken
 from ..events.append import Append

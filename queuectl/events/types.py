@@ -102,12 +102,25 @@ class JobSpec(Frozen):
             force_setattr(self, "backoff_base", DEFAULT_BACKOFF_BASE)
 
 
+class Edge(Frozen, array_like=True):
+    """What a job waits for: that a parent ends, `kind` says how; `id` is what it was called.
+
+    `parent` is its number, or less than 0: how far before the job itself it stands, where both were enqueued at once.
+    """
+
+    parent: int
+    kind: str
+    id: str
+
+
 class JobOptions(Frozen):
     """What else was asked for of a job, where anything was; only an edit changes it, and a requeue lifts its expiry.
 
     `paused`: it is not to run before it is resumed. `labels` are what it is found by; `meta` is JSON that is kept.
     `use`: what it uses of limits while it runs, each as it is typed. `unique`: a key that no two jobs hold at once: it
-    holds the key until it has ended, and until `unique_until_us` in any case, by the log's time.
+    holds the key until it has ended, and until `unique_until_us` in any case, by the log's time. `after`: what it waits
+    for of other jobs, and `if_parent_fails` that it is cancelled where one that was to complete did not (None: it
+    waits on).
     """
 
     paused: bool = field(default=False, name="psd")
@@ -118,6 +131,8 @@ class JobOptions(Frozen):
     use: tuple[str, ...] | None = None
     unique: str | None = field(default=None, name="unq")
     unique_until_us: int | None = field(default=None, name="unt")
+    after: tuple[Edge, ...] | None = field(default=None, name="aft")
+    if_parent_fails: str | None = field(default=None, name="onpf")
 
 
 NO_OPTIONS: Final = JobOptions()
@@ -300,6 +315,13 @@ class Resumed(Frozen):
     """What was paused goes on."""
 
 
+class DependencyMet(Frozen):
+    """A job waits for one of its parents no more, which ended, `how` says how."""
+
+    parent: int = field(name="par")
+    how: str
+
+
 class LimitSet(Frozen):
     """A limit is this from now on: so many units in use at once, so many starts in a period, `burst` at once."""
 
@@ -386,6 +408,7 @@ JobEvent: TypeAlias = (
     | Removed
     | Paused
     | Resumed
+    | DependencyMet
 )
 Event: TypeAlias = (
     JobEvent

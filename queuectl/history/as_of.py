@@ -10,7 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ..core.job import Job, evolve
+from ..core.evolve import evolve
+from ..core.job import Job
 from ..core.progress import Progress
 from ..core.settings import Settings
 from ..core.times import LATEST_US, TIMES, When, time_json, when_us

@@ -8,7 +8,8 @@ from collections import deque
 from itertools import islice
 from typing import Final, NamedTuple
 
-from ..core.job import Job, evolve
+from ..core.evolve import evolve
+from ..core.job import Job
 from ..core.results import Cause, Family, Kin
 from ..events.types import Claimed, Enqueued, Recorded, Started
 from ..projections import children, jobs

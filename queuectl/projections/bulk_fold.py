@@ -13,10 +13,10 @@ from ..events.codec import decode_all
 from ..events.types import Enqueued, EnvironmentKept, LimitRemoved, LimitSet, Recorded, RetentionApplied
 from ..store.event_reader import EventReader
 from ..store.store import Row, Transaction
-from . import counts, environments, jobs, lanes, ready
+from . import counts, edges, environments, jobs, lanes, ready, timers
 from .row_codec import read_row, seal_all, write_many
 from .stream_walk import Folded
-from .views import Change, Moved, Views, changes, recounted
+from .views import Change, Moved, Views, changes, ended_now, parents_touched, recounted
 
 HELD_JOBS = 50_000
 HELD_BYTES = 32 << 20
@@ -119,6 +119,8 @@ class Fold:
         yield from (partial(_put_fronts, some, touch) for some in moving)
         yield from (partial(_use, dict(some), touch) for some in _portions(sorted(uses.items())))
         yield from (partial(_activate, some, touch) for some in turning)
+        parents = sorted(parents_touched(found.get(edges.TABLE)) | ended_now(moved))
+        yield from (partial(_settle, some, touch) for some in _portions(parents))
         if touch:
             kept = (each for each in named if isinstance(each.event, EnvironmentKept))
             touch(environments.TABLE, [environments.digest_in(each) for each in kept])
@@ -171,6 +173,14 @@ def _activate(some: Iterable[bytes], touch: Touch | None, shadow: Transaction) -
     write_many(shadow, lanes.ACTIVE, coming)
 
 
+def _settle(parents: Sequence[bytes], touch: Touch | None, shadow: Transaction) -> None:
+    going, coming = edges.owed_changes(shadow, parents)
+    if touch:
+        touch(timers.TABLE, [*going, *(key for key, _ in coming)])
+    shadow.delete_many(timers.TABLE, going)
+    write_many(shadow, timers.TABLE, coming)
+
+
 def _delete(table: str, keys: Sequence[bytes], shadow: Transaction) -> None:
     shadow.delete_many(table, keys)
 
@@ -201,10 +211,11 @@ def deletions(gone: Sequence[tuple[str, bytes]]) -> Iterator[WriteStep]:
 
 
 def firsts_of_all(shadow: Transaction) -> Iterator[WriteStep]:
-    """Yield what gives each queue its front and has each lane active that may be, a short transaction each."""
+    """Yield what makes the first of each queue, lane and parent what it is, a short transaction each."""
     queues, of_limits = list(ready.names(shadow)), list(lanes.every(shadow))
     yield from (partial(_put_fronts, some, None) for some in _portions(queues))
     yield from (partial(_activate, some, None) for some in _portions(of_limits))
+    yield from (partial(_settle, some, None) for some in _portions(list(edges.all_parents(shadow))))
 
 
 def _add(changes_of: Sequence[tuple[str, str, int]], uses: Mapping[str, int], shadow: Transaction) -> None:

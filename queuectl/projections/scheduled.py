@@ -14,7 +14,7 @@ from .row_codec import scan
 
 TABLE: Final = "scheduled"
 
-_PARKED: Final[Mapping[Wait, bytes]] = {Wait.PAUSED: key_of(2**64 - 1)}
+_PARKED: Final[Mapping[Wait, bytes]] = {Wait.PAUSED: key_of(2**64 - 1), Wait.DEPENDENCY: key_of(2**64 - 2)}
 """What a job waits for in place of a time -> what stands for that time."""
 
 _TIMES_END: Final = min(_PARKED.values())

@@ -9,7 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..core.job import ENDED, WAITING, Job, JobState, evolve
+from ..core.evolve import evolve
+from ..core.job import ENDED, WAITING, Job, JobState
 from ..events.types import (
     LIMIT_STREAM,
     ConfigChanged,
@@ -35,6 +36,7 @@ from . import (
     config,
     counts,
     dead,
+    edges,
     ended,
     environments,
     ids,
@@ -211,6 +213,7 @@ class Views:
         if moved.after:
             found = changes(moved, self._promoted_us)
             in_lanes, uses = found.pop(lanes.LANES, ([], [])), lanes.uses_of(moved.after, moved.before)
+            parents = parents_touched(found.get(edges.TABLE))
             for table, (keys, rows) in found.items():
                 if table == ready.TABLE:
                     ready.change(self._txn, keys, rows)
@@ -218,6 +221,8 @@ class Views:
                     self._txn.delete_many(table, sorted(keys))
                     write_many(self._txn, table, sorted(rows))
             lanes.change(self._txn, *in_lanes, uses)
+            if parents or self._txn.count(edges.TABLE):
+                edges.settle(self._txn, parents | ended_now(moved))
             counts.add(self._txn, recounted(moved))
         if self.applied != self._flushed:
             marks.put(self._txn, marks.APPLIED, self.applied)
@@ -286,6 +291,7 @@ def changes(moved: Moved, promoted_us: int) -> dict[str, Change]:
         if (job is not None and job.options is not None) or (was is not None and was.options is not None):
             _move(found[timers.TABLE], timers.key, was, job, key)
             _move(found[unique.TABLE], unique.key, was, job, key)
+            _wait(found, was, job, key)
     if moved.removed:
         found[removed.TABLE][1].extend(removed.row(job_id, number) for job_id, number in moved.removed.items())
     if moved.children:
@@ -304,6 +310,29 @@ def _move(
             table[0].append(old)
         if new is not None:
             table[1].append((new, b""))
+
+
+def _wait(found: defaultdict[str, Change], was: Job | None, job: Job | None, number: bytes) -> None:
+    """Add what changes in `edges` when a job becomes what it is after."""
+    old, new = edges.keys(was, number), edges.keys(job, number)
+    if old != new:
+        found[edges.TABLE][0].extend(old - new)
+        found[edges.TABLE][1].extend((each, b"") for each in new - old)
+
+
+def parents_touched(change: Change | None) -> set[bytes]:
+    """Return the keys of the numbers of parents for whom it changes who waits for them."""
+    return set() if change is None else edges.parents_of([*change[0], *(key for key, _ in change[1])])
+
+
+def ended_now(moved: Moved) -> set[bytes]:
+    """Return the keys of the numbers of the jobs that have ended, or have been taken up again."""
+    pairs = ((number, moved.before.get(number), job) for number, job in moved.after.items())
+    return {number.to_bytes(8, "big") for number, was, job in pairs if _has_ended(was) != _has_ended(job)}
+
+
+def _has_ended(job: Job | None) -> bool:
+    return job is not None and job.state in ENDED
 
 
 def recounted(moved: Moved) -> dict[counts.CountChange, int]:

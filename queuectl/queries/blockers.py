@@ -7,7 +7,7 @@ from typing import Final
 from ..core.due_times import DueTimes
 from ..core.job import WAITING, Job
 from ..core.results import Blocker
-from ..projections import ready
+from ..projections import jobs, ready
 from ..store.store import Transaction
 from . import limits, paused
 from .jobs import list_workers
@@ -31,6 +31,10 @@ def blockers(txn: Transaction, path: Path, job: Job, times: DueTimes) -> list[Bl
         )
     if job.due_us > times.log_us:
         found.append(Blocker("time", times.shown(job).due_us))
+    for edge in job.unmet:
+        parent = jobs.get(txn, edge.parent)
+        state = None if parent is None else parent.state
+        found.append(Blocker("dependency", holders=(edge.id if parent is None else parent.id,), state=state))
     found += limits.blockers(txn, job, times)
     serving = [
         info

@@ -11,8 +11,9 @@ from contextlib import AbstractContextManager
 from itertools import chain, islice
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from ..core.evolve import evolve
 from ..core.held import Wait
-from ..core.job import ENDED, WAITING, Job, JobState, evolve
+from ..core.job import ENDED, WAITING, Job, JobState
 from ..core.job_filter import Filter, SortOrder
 from ..projections import counts, dead, ended, jobs, leases, marks, ready, scheduled, tags, waiting
 from ..store.event_reader import EventReader

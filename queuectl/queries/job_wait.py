@@ -10,15 +10,17 @@ from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 from typing import Final, Protocol, TypeAlias
 
+from .. import hints
 from ..core.job import ENDED, WAITING, Job, JobState
 from ..core.job_filter import Filter
 from ..core.results import Waited
-from ..errors import WaitTimeout
+from ..errors import WaitTimeout, WrongState
 from ..events.types import Enqueued, Recorded, Removed, RetentionApplied
 from ..projections import jobs
 from ..store.event_reader import EventReader
 from ..store.store import Transaction
 from . import job_list
+from .ancestors import failed_above
 
 LOOK_EVERY_S: Final = 5.0
 """How often it is asked what holds the jobs up."""
@@ -75,15 +77,32 @@ def until_over(
 class Named:
     """Jobs by their ids, as they were at the last look."""
 
-    def __init__(self, find: Callable[[str], Job], job_ids: Sequence[str]) -> None:
+    def __init__(self, find: Callable[[str], Job], job_ids: Sequence[str], read: job_list.Read) -> None:
         self.found: list[Job] = []
         self._find = find
         self._job_ids = job_ids
+        self._read = read
 
     def are_over(self) -> bool:
-        """Whether all have ended, by a look at them; raises JobNotFound."""
+        """Whether all have ended, by a look at them; raises JobNotFound.
+
+        Raises WrongState where those that have not wait for jobs that ended otherwise: they may never end.
+        """
         self.found = [self._find(job_id) for job_id in self._job_ids]
-        return all(job.state in ENDED for job in self.found)
+        left = [job for job in self.found if job.state not in ENDED]
+        if left and all(job.unmet for job in left):
+            self._check_held_back(left)
+        return not left
+
+    def _check_held_back(self, left: Sequence[Job]) -> None:
+        with self._read() as txn:
+            held = [(job, failed_above(txn, job)) for job in left]
+        if None not in [parent for _, parent in held]:
+            job, parent = held[0]
+            assert parent is not None, "each is held back"
+            raise WrongState(
+                "wait for", job.id, f"held back by {parent.id}, which is {parent.state}", hints.RETRY_PARENT
+            )
 
     def queues(self) -> Collection[str]:
         """Return the queues of those that wait to run."""

@@ -133,6 +133,7 @@ def status(txn: Transaction, path: Path | None, times: DueTimes, queue: str | No
     waiting = {
         "paused": counts.waiting(txn, queue)[Wait.PAUSED],
         "queue_paused": sum(paused.waiting(queues[each.name]) for each in there if each.name in queues),
+        "dependency": counts.waiting(txn, queue)[Wait.DEPENDENCY],
         "limit": counts.waiting(txn, queue)[Wait.LIMIT],
         "time": _wait_for_their_time(txn, times, queue),
         "no_worker": sum(each.waiting for each in lacking),
@@ -146,8 +147,9 @@ def _wait_for_their_time(txn: Transaction, times: DueTimes, queue: str | None) -
     if queue is not None:
         found = islice(scheduled.later(txn, times.log_us), SCHEDULED_LOOKED_AT)
         return sum(each == queue for each in found)
+    waits = counts.waiting(txn)
     due = sum(1 for _ in islice(scheduled.due(txn, times.log_us, SCHEDULED_LOOKED_AT), SCHEDULED_LOOKED_AT))
-    return txn.count(scheduled.TABLE) - counts.waiting(txn)[Wait.PAUSED] - due
+    return txn.count(scheduled.TABLE) - sum(waits[each] for each in (Wait.PAUSED, Wait.DEPENDENCY)) - due
 
 
 def settings(txn: Transaction, environ: Mapping[str, str]) -> dict[str, ConfigValue]:

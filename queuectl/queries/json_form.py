@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict
 
+from ..core.dependencies import text_of
 from ..core.expiry import expiry_form
 from ..core.job import Job, JobState
 from ..core.policy import policy_form
@@ -11,7 +12,7 @@ from ..core.results import Cause, Family, Kin, LimitState, PausedQueue, Run, Sta
 from ..core.shells import DEFAULT as DEFAULT_SHELL
 from ..core.times import time_json
 from ..events.codec import name_of
-from ..events.types import NO_OPTIONS, Edited, Enqueued, Event, Expiry, JobSpec, Output, Policy, Recorded
+from ..events.types import NO_OPTIONS, Edge, Edited, Enqueued, Event, Expiry, JobSpec, Output, Policy, Recorded
 
 if TYPE_CHECKING:
     from ..core.unique import Answer
@@ -47,6 +48,8 @@ def job_json(job: Job) -> dict[str, Any]:
         "use": list(job.use),
         "unique": job.unique,
         "unique_until": time_json(job.unique_until_us),
+        "after": list(map(text_of, (job.options and job.options.after) or ())),
+        "waits_for": [edge.id for edge in job.unmet],
         "shell": (spec.shell or DEFAULT_SHELL) if isinstance(spec.command, str) else None,
         "inherited_env": None if spec.inherited is None else spec.inherited.hex(),
         "created_at": time_json(job.created_at_us),
@@ -258,4 +261,6 @@ def _plain(name: str, value: Any) -> Any:
         return value / 1_000_000
     if isinstance(value, bytes):
         return value.hex()
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return [text_of(each) if isinstance(each, Edge) else each for each in value]
+    return value

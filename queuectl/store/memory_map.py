@@ -22,7 +22,7 @@ GROW_SHARE: Final = 0.9
 """The share of a map beyond which the next one is larger."""
 
 MAX_READERS: Final = 1024
-MAX_TABLES: Final = 64
+MAX_TABLES: Final = 96
 
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 

@@ -59,6 +59,7 @@ VIEW_TABLES: Final = (  # what else a new view needs is said at VIEWS_VERSION (`
     "lanes",
     "active",
     "used",
+    "edges",
 )
 """Tables computed from the log: there are two of each, `name.a` and `name.b`."""
 

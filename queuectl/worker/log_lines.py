@@ -176,7 +176,7 @@ def thawed() -> str:
 def held_back(left: int) -> str:
     """Return the line that says what a worker leaves that was to drain its queues."""
     jobs = "1 job is" if left == 1 else f"{left:,} jobs are"
-    return f"nothing to run: {jobs} left, paused or under too small a limit"
+    return f"nothing to run: {jobs} left, paused, under too small a limit, or after a job that ended otherwise"
 
 
 def not_compacted(error: Exception) -> str:

@@ -104,6 +104,7 @@ class Maintenance:
             with self._lock.writing():
                 recovered = self._leases.recover()
                 expired = self._leases.expire()
+                self._leases.tell_ends()
         except OSError as error:
             if error.errno not in NO_DESCRIPTORS:
                 raise

@@ -26,7 +26,7 @@ HEAVY = {
 FOR_WRITING = {"hashlib", "queuectl.engine.unit_of_work", "queuectl.events.hash_chain", "queuectl.store.event_writer"}
 FOR_READING = {"queuectl.api.log", "queuectl.cli.output.advice", "queuectl.core.results", "queuectl.queries"}
 
-MOST = 136
+MOST = 141
 """Modules of ours that a verb loads; each takes some 0.1 ms beside what is in it."""
 
 LOADED = """

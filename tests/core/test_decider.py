@@ -23,6 +23,7 @@ from queuectl.core.commands import (
     RetryPolicy,
     StartJob,
     TakeJob,
+    TellEnd,
 )
 from queuectl.core.decider import decide, decide_config
 from queuectl.core.job import JobState
@@ -71,6 +72,7 @@ COMMANDS: dict[str, JobCommand] = {
     "Remove": RemoveJob(),
     "Pause": PauseJob(),
     "Resume": ResumeJob(),
+    "Tell": TellEnd(9, JobState.COMPLETED),
 }
 MATRIX = """
           absent   pending    claimed          running          stopping   failed     completed  dead      cancelled
@@ -90,6 +92,7 @@ Edit      unknown  Edited     wrong            wrong            wrong      Edite
 Remove    unknown  wrong      wrong            wrong            wrong      wrong      Removed    Removed   Removed
 Pause     unknown  Paused     Paused           Paused           Paused     Paused     wrong      wrong     wrong
 Resume    unknown  nothing    nothing          nothing          nothing    nothing    nothing    nothing   nothing
+Tell      unknown  nothing    nothing          nothing          nothing    nothing    nothing    nothing   nothing
 
           paused     frozen
 Claim     wrong      wrong
@@ -108,6 +111,7 @@ Edit      Edited     wrong
 Remove    wrong      wrong
 Pause     nothing    nothing
 Resume    Resumed    Resumed
+Tell      nothing    nothing
 """
 REFUSALS: dict[str, type[QueuectlError]] = {
     "unknown": JobNotFound,

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from queuectl.core.evolve import TRANSITIONS, evolve
 from queuectl.core.held import Lease, Outcome
-from queuectl.core.job import TRANSITIONS, Job, JobState, evolve
+from queuectl.core.job import Job, JobState
 from queuectl.errors import IllegalTransition
 from queuectl.events.types import (
     Cancelled,

@@ -157,8 +157,8 @@ def test_names_are_explicit_and_never_change() -> None:
     """The names in the log are these, whatever the classes are called."""
     names = (
         "enqueued claimed started renewed completed failed snoozed dead released cancel_requested cancelled requeued "
-        "edited removed paused resumed limit_set limit_removed config_changed environment_kept worker_started "
-        "worker_stopping worker_stopped retention_applied"
+        "edited removed paused resumed dependency_met limit_set limit_removed config_changed environment_kept "
+        "worker_started worker_stopping worker_stopped retention_applied"
     )
     assert " ".join(layout.name for layout in LAYOUTS) == names
 

@@ -13,6 +13,8 @@ from queuectl.events.types import (
     Completed,
     ConfigChanged,
     Dead,
+    DependencyMet,
+    Edge,
     Edited,
     Enqueued,
     EnvironmentKept,
@@ -254,6 +256,18 @@ CASES: dict[str, Recorded] = {
     "edited-inherited": Recorded(4, AT_US, 1, 3, "ann@host", Edited(inherited=b"")),
     "limit_set": Recorded(3, AT_US, "limit:api", 0, "ann@host", LimitSet()),
     "limit_set-full": Recorded(3, AT_US, "limit:api", 0, "ann@host", LimitSet(5, 100, 60_000_000, 10), "as agreed"),
+    "enqueued-after": Recorded(
+        9,
+        AT_US,
+        9,
+        0,
+        "ann@host",
+        Enqueued(
+            JobSpec("job1", "echo hi"),
+            JobOptions(after=(Edge(3, "ok", "a"), Edge(-2, "any", "b")), if_parent_fails="cancel"),
+        ),
+    ),
+    "dependency_met": Recorded(12, AT_US, 9, 9, "host-12-abcd", DependencyMet(3, "completed")),
     "limit_removed": Recorded(4, AT_US, "limit:api", 3, "ann@host", LimitRemoved()),
     "enqueued-full-policy": Recorded(
         300,

@@ -251,7 +251,7 @@ def test_a_worker_that_drains_leaves_what_can_never_run_and_waits_for_what_can(
     assert drains.process.poll() is None
     go.touch()
     assert drains.exit_code() == 0
-    assert "2 jobs are left, paused or under too small a limit" in drains.said()
+    assert "2 jobs are left, paused, under too small a limit" in drains.said()
     assert {job.id for job in queue.jobs() if job.state != "completed"} == {"too-large", "shut"}
 
 

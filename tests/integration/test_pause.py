@@ -117,7 +117,7 @@ def test_a_paused_queue_starts_nothing_and_a_worker_that_drains_leaves_it(queue:
     assert [blocker.code for blocker in queue.why("mail")] == ["queue_paused", "no_worker"]
     worker = start(drain=True)
     assert worker.exit_code() == 0
-    assert "2 jobs are left, paused or under too small a limit" in worker.said()
+    assert "2 jobs are left, paused, under too small a limit" in worker.said()
     assert {job.id: job.state for job in queue.jobs()} == {"mail": "pending", "default": "completed", "held": "pending"}
     queue.queues.resume("mail")
     queue.resume("held")

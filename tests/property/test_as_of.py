@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from queuectl import JobRequest, Queue
-from queuectl.core.job import Job, evolve
+from queuectl.core.evolve import evolve
+from queuectl.core.job import Job
 from queuectl.errors import Archived, InvalidInput
 from queuectl.events.types import RETENTION_STREAM, Recorded
 from queuectl.history.as_of import views_at

@@ -31,6 +31,8 @@ LATER_KEYS = [
     "use",
     "unique",
     "unique_until",
+    "after",
+    "waits_for",
 ]
 """Those that came to be beside them."""
 RULES = {"policy", "expires_at", "if_expired", "max_time_s", "snoozes", "ended_by"}
@@ -76,7 +78,7 @@ def test_a_pending_job_in_json(queue: Queue) -> None:
         "id": "a", "queue": "q", "command": ["echo", "a b"], "state": "pending", "priority": 5, "attempts": 0,
         "max_retries": 0, "timeout_s": 1.5, "backoff_base": 2.0, "cwd": "/", "env": {"A": "1"}, "created_at": START,
         "updated_at": START, "run_at": START, "version": 1, "timeout_is_default": False, "merge": False,
-        "paused": False, "use": [], "unique": None, "unique_until": None,
+        "paused": False, "use": [], "after": [], "waits_for": [], "unique": None, "unique_until": None,
         "shell": None,
         "inherited_env": None,
         "labels": {}, "meta": {},
@@ -168,7 +170,7 @@ def test_the_status_has_the_keys_of_the_contract(queue: Queue, clock: FakeClock)
         "head": 1,
         "oldest_pending_s": 1.5,
         "unserved": ["mail"],
-        "waiting": {"paused": 0, "queue_paused": 0, "limit": 0, "time": 0, "no_worker": 1},
+        "waiting": {"paused": 0, "queue_paused": 0, "dependency": 0, "limit": 0, "time": 0, "no_worker": 1},
         "paused": [],
     }
     assert list(status_json(queue.status())["jobs"]) == [str(state) for state in JobState]

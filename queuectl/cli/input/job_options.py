@@ -67,6 +67,18 @@ _OPTIONS = (
         shell_complete=completions.limits,
         help="What it uses of a limit while it runs: api, gpu=2, user:42; may be repeated.",
     ),
+    click.option(
+        "--after",
+        multiple=True,
+        metavar="JOB",
+        shell_complete=completions.jobs(),
+        help="Not before that job has completed; JOB:any: has ended, JOB:notok: has not completed. May be repeated.",
+    ),
+    click.option(
+        "--if-parent-fails",
+        type=click.Choice(["hold", "cancel"]),
+        help="What becomes of it where that job does not complete: it waits on, or goes.  [default: hold]",
+    ),
     click.option("--mutex", metavar="NAME", help="Run no two jobs of the same NAME at once."),
     click.option("--unique", metavar="KEY", help="Enqueue nothing where a job that has not ended has the same KEY."),
     click.option(
@@ -168,8 +180,8 @@ def asked(options: Mapping[str, Any]) -> dict[str, Any]:
         said["labels"] = labels_of(said["labels"], field="label")
     if "meta" in said:
         said["meta"] = _object(said["meta"])
-    if "use" in said:
-        said["use"] = list(said["use"])
+    for name in {"use", "after"} & said.keys():
+        said[name] = list(said[name])
     if "cwd" in said:
         said["cwd"] = str(absolute(said["cwd"]))
     for name in ("at", "expire_at"):

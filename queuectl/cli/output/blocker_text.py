@@ -29,6 +29,9 @@ def text(blocker: "Blocker", job: Job, now_us: int) -> str:
         failed = _failed(job) if job.state is JobState.FAILED else ""
         left_s = max(0, until_us - now_us) / 1_000_000
         return f"it waits for {what}{failed}: in {duration(left_s)}, at {moment(until_us)}"
+    if blocker.code == "dependency":
+        parent = escape(blocker.holders[0])
+        return f"it waits for {parent}, which is {blocker.state or 'there no more'}"
     if blocker.code == "limit":
         return _limit_text(blocker)
     if blocker.code == "rate":
@@ -73,6 +76,8 @@ def command(blocker: "Blocker", job: Job) -> str:
         return f"queuectl resume {as_typed(job.id)}"
     if blocker.code == "queue_paused":
         return f"queuectl queue resume {as_typed(job.spec.queue)}"
+    if blocker.code == "dependency":
+        return _parent_command(blocker, job)
     if blocker.code in ("limit", "rate"):
         return f"queuectl limit set {as_typed(_settable(blocker.limit or ''))} {_more(blocker)}"
     if blocker.code == "time":
@@ -80,6 +85,15 @@ def command(blocker: "Blocker", job: Job) -> str:
             return f"queuectl retry {as_typed(job.id)}"
         return f"queuectl edit {as_typed(job.id)} --set delay=0"
     return hints.start_worker(job.spec.queue)
+
+
+def _parent_command(blocker: "Blocker", job: Job) -> str:
+    parent = as_typed(blocker.holders[0])
+    if blocker.state is JobState.DEAD:
+        return f"queuectl dlq retry {parent}"
+    if blocker.state is None:
+        return f"queuectl edit {as_typed(job.id)} --set after=null"
+    return f"queuectl retry {parent}" if blocker.state is JobState.CANCELLED else f"queuectl why {parent}"
 
 
 def _settable(name: str) -> str:

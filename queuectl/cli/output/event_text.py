@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from ...core.dependencies import text_of
 from ...core.edited import asked_of, options_of
 from ...core.expiry import ENDINGS, expiry_form
 from ...core.labels import json_text
@@ -17,6 +18,7 @@ from ...events.types import (
     Completed,
     ConfigChanged,
     Dead,
+    DependencyMet,
     Edited,
     Enqueued,
     EnvironmentKept,
@@ -167,6 +169,7 @@ def _enqueued(event: Enqueued, at_us: int) -> str:
     labels = f", labels {labels_text(options.labels)}" if options.labels else ""
     meta = f", meta {json_text(options.meta)}" if options.meta else ""
     uses = f", uses {', '.join(options.use)}" if options.use else ""
+    uses += f", after {', '.join(map(text_of, options.after))}" if options.after else ""
     unique = f", unique key {options.unique}" if options.unique else ""
     return f"{command_text(spec.command)}, queue {spec.queue}{first}{by}{due}{uses}{unique}{paused}{labels}{meta}"
 
@@ -311,6 +314,7 @@ _TOLD: Mapping[type[Any], Callable[[Any, int], str]] = {
     Requeued: lambda event, at_us: f"attempts {event.attempts}",
     Edited: _edited,
     Removed: _removed,
+    DependencyMet: lambda event, at_us: f"the job at {event.parent} is {event.how}",
     LimitSet: _limit,
     Paused: lambda event, at_us: "" if event.until_us is None else f"until {_at(event.until_us)}",
     ConfigChanged: _config,

@@ -5,6 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...core.comma_list import words_of
+from ...core.dependencies import text_of
 from ...core.expiry import ENDINGS
 from ...core.held import Outcome
 from ...core.job import ENDED, Job, JobState
@@ -245,6 +246,8 @@ def job_details(
     yield "state", state_text(job, gone=gone) + ("" if since_us is None else f", since {moment(since_us)}")
     yield "command", command_text(spec.command)
     yield "queue", escape(spec.queue)
+    yield "after", escape(", ".join(map(text_of, (job.options and job.options.after) or ())))
+    yield "waits for", escape(", ".join(edge.id for edge in job.unmet)) if job.state not in ENDED else ""
     yield "uses", escape(", ".join(job.use))
     yield "unique key", escape(job.unique or "")
     yield "held until", f"{moment(job.unique_until_us)}, or its end" if job.unique_until_us else ""

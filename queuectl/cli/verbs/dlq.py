@@ -212,6 +212,8 @@ def _said_as(verb: str, hints: Mapping[JobState, str]) -> Iterator[None]:
     try:
         yield
     except WrongState as error:
+        if error.state not in tuple(JobState):
+            raise
         hint = hints.get(JobState(error.state), "only dead jobs are in the dead letter queue")
         hint = hint.replace("JOB", error.job_id)
         raise WrongState(verb, error.job_id, error.state, hint) from None

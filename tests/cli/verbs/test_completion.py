@@ -113,7 +113,7 @@ EVERY = {"done-1", "dead-1", "dead-2", "failed-1", "busy-1", "wait-1", "gone-1"}
         ("queuectl list --limit many --state d", {"dead"}),
         ("queuectl list --state failed,d", {"failed,dead"}),
         ("queuectl ls --st", {"--state"}),
-        ("queuectl l", {"list", "logs"}),
+        ("queuectl l", {"limit", "list", "logs"}),
     ],
 )
 def test_what_fits(jobs: CommandLine, line: str, words: set[str]) -> None:

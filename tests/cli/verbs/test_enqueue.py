@@ -95,7 +95,7 @@ def test_json_output(cli: CommandLine) -> None:
         *("id", "queue", "command", "state", "priority", "attempts", "max_retries", "timeout_s"),
         *("timeout_is_default", "backoff_base"),
         *("cwd", "env", "merge", "paused", "labels", "meta", "policy", "expires_at", "if_expired", "max_time_s"),
-        *("snoozes", "ended_by", "use", "unique", "unique_until", "shell", "inherited_env"),
+        *("snoozes", "ended_by", "use", "unique", "unique_until", "after", "waits_for", "shell", "inherited_env"),
         *("created_at", "updated_at", "run_at", "started_at", "finished_at", "worker_id"),
         *("lease_expires_at", "return_code", "signal", "duration_ms", "last_error", "version"),
     ]
