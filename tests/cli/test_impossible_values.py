@@ -49,6 +49,7 @@ BAD: dict[str, tuple[str, ...]] = {
     "--backoff": ("", "exp", "exp:", "exp:x", "linear:10s", "fixed:", "list:1s,soon"),
     "--unique": ("", "x" * 121, "a\x1b[31m", "a\nb"),
     "--if-exists": ("", "keep", "refuse"),
+    "--if-parent-fails": ("", "keep", "cancel"),
     "--if-expired": ("", "die", "dead", "cancel"),
     "--set": ("", "=", "priority", "=1"),
     "--use": ("", "=2", "gpu=0", "gpu=x", "gpu:", "gpu:a=2", "a b", "queue:mail", "mutex", "-a"),

@@ -70,7 +70,7 @@ def _take_times_as_sent(monkeypatch: pytest.MonkeyPatch) -> None:
             self.last_at_us = 0
             return super().append(*args, **options)
 
-    monkeypatch.setattr(writer, "EventWriter", Unclamped)
+    monkeypatch.setattr(writer.event_writer, "EventWriter", Unclamped)
 
 
 def _link_as_sent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +117,7 @@ def _keep_the_digest_by_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
             self.is_first = False
             return super().append(*args, **options)
 
-    monkeypatch.setattr(writer, "EventWriter", ByTransaction)
+    monkeypatch.setattr(writer.event_writer, "EventWriter", ByTransaction)
 
 
 MUTANTS = [

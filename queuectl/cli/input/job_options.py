@@ -76,7 +76,7 @@ _OPTIONS = (
     ),
     click.option(
         "--if-parent-fails",
-        type=click.Choice(["hold", "cancel"]),
+        metavar="hold|cancel",
         help="What becomes of it where that job does not complete: it waits on, or goes.  [default: hold]",
     ),
     click.option("--mutex", metavar="NAME", help="Run no two jobs of the same NAME at once."),
