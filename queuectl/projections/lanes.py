@@ -212,10 +212,10 @@ def uses_of(moved: Mapping[int, Job | None], before: Mapping[int, Job | None]) -
     found: Counter[str] = Counter()
     for number, job in moved.items():
         was = before.get(number)
-        if job is not None and job.state is JobState.PROCESSING and job.use:
+        if job is not None and job.options is not None and job.state is JobState.PROCESSING:
             for name, units in used_by(job.use):
                 found[name] += units
-        if was is not None and was.state is JobState.PROCESSING and was.use:
+        if was is not None and was.options is not None and was.state is JobState.PROCESSING:
             for name, units in used_by(was.use):
                 found[name] -= units
     return found

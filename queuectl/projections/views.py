@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core.evolve import evolve
-from ..core.job import ENDED, WAITING, Job, JobState
+from ..core.job import ENDED, Job, JobState
 from ..events.types import (
     LIMIT_STREAM,
     ConfigChanged,
@@ -71,6 +71,10 @@ def place(job: Job, number: bytes, promoted_us: int) -> Placed:
 
 
 def _waiting(job: Job, number: bytes, promoted_us: int) -> Placed:
+    if job.options is None and job.paused_at_us is None:  # as most are: it waits for its time and its turn alone
+        if job.due_us <= promoted_us:
+            return ready.TABLE, ready.key(job.spec, number), b""
+        return scheduled.TABLE, scheduled.key(job, number), scheduled.value(job, number)
     if job.due_us > promoted_us or job.parked is not None:
         return scheduled.TABLE, scheduled.key(job, number), scheduled.value(job, number)
     if job.uses_limits:
@@ -347,6 +351,7 @@ def _counted(jobs_there: Iterable[Job | None]) -> Counter[counts.CountChange]:
     for job in jobs_there:
         if job is not None:
             found.append((job.spec.queue, job.state))
-            if job.state in WAITING and (wait := job.waits_for) is not None:
+            is_plain = job.options is None and job.paused_at_us is None
+            if not is_plain and (wait := job.waits_for) is not None:
                 found.append((job.spec.queue, wait))
     return Counter(found)  # counts what is in a list faster than what it is given to subtract
