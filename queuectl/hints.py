@@ -39,7 +39,9 @@ def begin_anew(restore: str) -> str:
 
 RESUME: Final = "`queuectl resume` lets it go on"
 RETRY_OR_FREE: Final = "retry it, or free those of it: queuectl edit JOB --set after=null"
+FREE: Final = "free it first: queuectl edit JOB --set after=null"
 RETRY_PARENT: Final = "retry that one, or free this one: queuectl edit JOB --set after=null"
+PARENT_FIRST: Final = "put the job that replaces it before"
 A_PARENT: Final = "one that `queuectl list` shows, or that is enqueued before it"
 LIMIT_LIST: Final = "`queuectl limit list` names those that are set"
 FORCE_LIMIT: Final = "--force removes it; what uses it then waits until it is set again"

@@ -7,6 +7,7 @@ uses units of it (`gpu=2`), or is one of those of a value (`user:42`), each of w
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
@@ -80,6 +81,12 @@ class LimitClass(Frozen, array_like=True):
     plain: tuple[tuple[str, int], ...]
     keyed: str | None
 
+    @property
+    def rated(self) -> tuple[str, ...]:
+        """The limits whose rates its starts count in: all that it uses, by units or by a value."""
+        names = tuple(name for name, _ in self.plain)
+        return names if self.keyed is None else (*names, self.keyed)
+
 
 class Lane(NamedTuple):
     """Where a job that uses limits stands in line: the digests of its class and of its value of the keyed limit.
@@ -145,7 +152,10 @@ def parse(text: str) -> Use:
 
 def canonical(texts: Iterable[str]) -> tuple[str, ...]:
     """Check what a job uses, and return it in the one order and form; raises InvalidInput."""
-    uses = sorted({each.name: each for each in map(parse, texts)}.values(), key=lambda each: each.name)
+    uses = sorted(set(map(parse, texts)), key=lambda each: each.name)
+    for one, other in pairwise(uses):
+        if one.name == other.name:
+            raise InvalidInput("use", f"{one.text}, {other.text}", "each limit once")
     keyed = [each for each in uses if each.value is not None]
     if len(keyed) > 1:
         raise InvalidInput("use", ", ".join(each.text for each in keyed), "at most one use of a value, NAME:VALUE")

@@ -37,6 +37,8 @@ def unique_of(request: JobRequest, *, now_us: int) -> tuple[str | None, int | No
     key, held_for, wanted = request.unique, request.unique_for, request.if_exists
     if wanted is not None and wanted not in IF_EXISTS:
         raise InvalidInput("if_exists", shown(wanted), "return, refuse or replace")
+    if wanted == REPLACE and request.after:
+        raise InvalidInput("if_exists", REPLACE, "return or refuse for a job that waits for others: an edit adds none")
     if key is None:
         if held_for is not None or wanted is not None:
             raise InvalidInput("if_exists" if held_for is None else "unique_for", "no key", "a unique as well")

@@ -24,6 +24,7 @@ from .engine import Engine
 from .group_commit import GroupCommit
 from .limit_actions import UseCheck
 from .new_jobs import Enqueuing
+from .parents import no_parent
 from .unit_of_work import Unit
 from .writer import JOBS_AT_ONCE
 
@@ -90,6 +91,7 @@ def enqueue_all(
     orders = specify_all(given, clock=engine.clock, settings=settings, now_us=now_us, inheritance=taken)
     at_once = engine.writer.jobs_at_once
     _check_uses(engine, orders)
+    _check_parents(engine, orders)
     if len(orders) > at_once and not skip_existing:
         engine.writer.catch_up()
         _check_ids(engine.store, given)
@@ -193,6 +195,20 @@ def _check_uses(engine: Engine, orders: Sequence[EnqueueJob]) -> None:
                 check.check_new(order.spec.queue, order.options)
             except InvalidInput as error:
                 raise InvalidLine(line, error) from error
+
+
+def _check_parents(engine: Engine, orders: Sequence[EnqueueJob]) -> None:
+    """Refuse the first request, by its number, that waits for a job that is not there; raises InvalidLine."""
+    if not any(order.options is not None and order.options.after for order in orders):
+        return
+    engine.writer.catch_up()
+    earlier = set[str]()
+    with engine.store.read() as txn:
+        for line, order in enumerate(orders, 1):
+            for edge in (order.options and order.options.after) or ():
+                if edge.id not in earlier and ids.find(txn, edge.id) is None:
+                    raise InvalidLine(line, no_parent(edge.id))
+            earlier.add(order.spec.id)
 
 
 def _check_ids(store: Store, requests: Sequence[JobRequest]) -> None:

@@ -25,10 +25,16 @@ def _is_any_over(engine: Engine) -> bool:
 
 def tell_all(engine: Engine, *, actor: str | None = None) -> None:
     """Tell all children whose parents have ended; where there are none, nothing waits for the store's lock."""
-    told = True
-    while told and _is_any_due(engine):
-        with engine.unit(actor=actor, rings=True) as unit:
-            told = bool(tell_ends(unit))  # if nobody was, another was quicker
+    while tell_some(engine, actor=actor):
+        pass
+
+
+def tell_some(engine: Engine, *, actor: str | None = None) -> bool:
+    """Tell some children whose parents have ended, a transaction's worth; returns whether there may be more."""
+    if not _is_any_due(engine):
+        return False
+    with engine.unit(actor=actor, rings=True) as unit:
+        return bool(tell_ends(unit))  # if nobody was, another was quicker
 
 
 def _is_any_due(engine: Engine) -> bool:

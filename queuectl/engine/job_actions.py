@@ -1,11 +1,12 @@
 """One command on jobs that someone named, or on all of a kind in chunks."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
 from .. import hints
 from ..core.commands import CancelJob, EditJob, JobCommand, PauseJob, RemoveJob, RequeueJob, ResumeJob
+from ..core.dependencies import fate
 from ..core.edit import edit_from
 from ..core.job import ENDED, WAITING, Job, JobState
 from ..core.job_filter import Act, Chosen, Filter
@@ -59,6 +60,8 @@ def act(engine: Engine, job_ids: Sequence[str], command: JobCommand, *, reason: 
         ids = list(dict.fromkeys(job_ids))
         if isinstance(command, RemoveJob):
             unit.require(lambda txn: _check_no_children(unit, ids))
+        if isinstance(command, RequeueJob):
+            unit.require(lambda txn: _check_parents(unit, ids))
         found, after = unit.execute_on(ids, lambda jobs: [(job.number, command) for job in jobs])
         _forget(unit, found, command)
     _forget_files(engine, found, command)
@@ -112,12 +115,17 @@ def act_on_all(
     """
     command, ids, left, asked = COMMANDS[chosen.verb], list[str](), 0, 0
     taken: list[QueuectlError] = []
+    all_meant = frozenset(chosen.numbers)
     for start in range(0, len(chosen.numbers), JOBS_AT_ONCE):
         some = chosen.numbers[start : start + JOBS_AT_ONCE]
         with engine.unit(reason=reason, rings=True) as unit:
             found = [job for number in some if (job := unit.views.job(number)) and chosen.where.fits(job)]
             if isinstance(command, RemoveJob):
                 found = [job for job in found if next(edges.children(unit.txn, job.number), None) is None]
+            idle: list[WrongState] = []
+            if isinstance(command, RequeueJob):
+                idle = [error for job in found if (error := _held_for_good(unit, job, all_meant))]
+                found = [job for job in found if job.id not in {error.job_id for error in idle}]
             passed: dict[int, bool] = {}
 
             def is_meant(job: Job, passed: dict[int, bool] = passed) -> bool:
@@ -132,8 +140,8 @@ def act_on_all(
         _forget_files(engine, found, command)
         expiry.tell_all(engine)
         ids += [job.id for job in found]
-        taken += held
-        left += len(some) - len(found) - len(held)
+        taken += [*held, *idle]
+        left += len(some) - len(found) - len(held) - len(idle)
         asked += sum(job.state is JobState.PROCESSING for job in found)
         if progress:
             progress(start + len(some))
@@ -149,6 +157,32 @@ def _check_no_children(unit: Unit, job_ids: Sequence[str]) -> None:
             many = f"more than {MOST_CHILDREN}" if len(waiting) > MOST_CHILDREN else str(len(waiting))
             jobs = f"{many} job{'s wait' if many != '1' else ' waits'} for it"
             raise WrongState("remove", job.id, f"{job.state}, and {jobs}", hints.RETRY_OR_FREE)
+
+
+def _check_parents(unit: Unit, job_ids: Sequence[str]) -> None:
+    """Refuse to retry a job that would wait for good, or be cancelled at once; raises WrongState."""
+    found = [unit.find(job_id) for job_id in job_ids]
+    numbers = {job.number for job in found}
+    for job in found:
+        if (error := _held_for_good(unit, job, numbers)) is not None:
+            raise error
+
+
+def _held_for_good(unit: Unit, job: Job, retried: Container[int]) -> WrongState | None:
+    """Return why it is no use to retry a job that waited for others: one is gone, or its end cancels this again.
+
+    The numbers in `retried` are of jobs that are retried along.
+    """
+    for edge in job.unmet if job.state in ENDED else ():
+        parent = unit.views.job(edge.parent)
+        if parent is None:
+            return WrongState("retry", job.id, f"{job.state}, and waits for {edge.id}, which is gone", hints.FREE)
+        completed = parent.state is JobState.COMPLETED
+        is_over = parent.state in ENDED and parent.number not in retried
+        if is_over and fate(edge, job.options, completed=completed):
+            found = f"{job.state}, and waits for {parent.id}, which is {parent.state}"
+            return WrongState("retry", job.id, found, hints.FREE if completed else hints.RETRY_PARENT)
+    return None
 
 
 def _forget(unit: Unit, found: Sequence[Job], command: JobCommand) -> None:

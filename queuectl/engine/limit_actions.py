@@ -1,6 +1,7 @@
 """Limits set and removed, each by an event of its own stream; and whether what jobs ask to use is there."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -10,6 +11,7 @@ from ..display import shown
 from ..errors import InvalidInput, Unusable
 from ..events.types import LIMIT_STREAM, Event, JobOptions, LimitRemoved, LimitSet
 from ..projections import lanes, limits
+from ..queries import rates
 from ..store.store import Transaction
 from .engine import Engine
 
@@ -36,7 +38,10 @@ def set_limit(engine: Engine, name: str, wanted: Limit, *, kept: Sequence[str], 
                 raise InvalidInput("rate", shown(name), "the limit of all values, or of a queue; one value has none")
             return () if row is not None and row.limit == limit else (LimitSet(**fields),)
 
-        return unit.append_named(LIMIT_STREAM + name, decide)
+        is_news = unit.append_named(LIMIT_STREAM + name, decide)
+        if is_news:
+            unit.local(partial(rates.forget, name=name))
+        return is_news
 
 
 def remove_limit(engine: Engine, name: str, *, force: bool, reason: str | None) -> None:
@@ -53,6 +58,7 @@ def remove_limit(engine: Engine, name: str, *, force: bool, reason: str | None) 
 
         if not unit.append_named(LIMIT_STREAM + name, decide):
             raise Unusable("limit", shown(name), _expected(limits.caps(unit.txn)), hint=hints.LIMIT_LIST)
+        unit.local(partial(rates.forget, name=name))
 
 
 class UseCheck:

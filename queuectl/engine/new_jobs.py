@@ -119,7 +119,7 @@ def new_jobs(
             keys.take(key, events)
     if any(order.options is not None and order.options.after for order in orders):
         views.flush()
-        look_up_parents(txn, views, batch, born)
+        look_up_parents(txn, views, batch, born, replaced)
     return Enqueuing(batch, replaced, met)
 
 

@@ -101,7 +101,7 @@ class NextJobs:
             elif plain is not None:
                 queue, number = ready.queue_of(plain[0]), _number(plain[0])
                 if not self._queue_has_room(queue):
-                    self._closed.add(queue)
+                    self._closed.update(self._full_queues())
                     rows = self._ready_after(rank)
                     plain = next(rows, None)
                     continue
@@ -116,6 +116,11 @@ class NextJobs:
                 given += 1
                 yield number
 
+    def _full_queues(self) -> Iterator[str]:
+        """Yield the queues whose own limits leave no room: all at once, since what is ready is sought anew after it."""
+        named = (name.partition(":") for name in self._limits)
+        return (queue for kind, _, queue in named if kind == QUEUE and queue and not self._queue_has_room(queue))
+
     def _ready_after(self, rank: bytes) -> Iterator[tuple[bytes, bytes]]:
         after = rank + b"\0" if rank else b""
         return ready.rows(self._txn, self._in_order(), after=after, but=self._closed)
@@ -128,7 +133,7 @@ class NextJobs:
         of = head.of
         if of.queue in self._closed or not self._queue_has_room(of.queue):
             return False
-        if any(self._is_late(name) for name, _ in of.plain):
+        if any(self._is_late(name) for name in of.rated):
             return False
         if any(name in self._reserved for name, _ in of.plain):
             return False
@@ -193,6 +198,7 @@ class NextJobs:
         self._take_of_queue(of.queue)
         for name, units in of.plain:
             self._taken[name] += units
+        for name in of.rated:
             if (limit := self._limits.get(name)) is not None:
                 self._start(name, limit)
         if value is not None:

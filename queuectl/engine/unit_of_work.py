@@ -19,7 +19,7 @@ from ..core.job import ENDED, Job
 from ..core.request import check_lease_s, check_worker
 from ..core.settings import Settings, from_environment
 from ..core.times import wall_time_us
-from ..errors import DuplicateJob, JobNotFound, QueuectlError, Unusable
+from ..errors import DuplicateJob, JobNotFound, QueuectlError, Unusable, WrongState
 from ..events.append import Append
 from ..events.types import (
     CONFIG_STREAM,
@@ -221,7 +221,7 @@ class Unit:
                     *(self.txn, self.views, self._clock, orders, skip_existing, generated, replacing, self._reason),
                     now_us=self.now_us,
                 )
-            except (DuplicateJob, Unusable):
+            except (DuplicateJob, Unusable, WrongState):
                 if left and self._catch_up():
                     continue
                 raise

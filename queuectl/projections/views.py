@@ -330,13 +330,13 @@ def parents_touched(change: Change | None) -> set[bytes]:
 
 
 def ended_now(moved: Moved) -> set[bytes]:
-    """Return the keys of the numbers of the jobs that have ended, or have been taken up again."""
+    """Return the keys of the numbers of the jobs that have ended, in another way too, or have been taken up again."""
     pairs = ((number, moved.before.get(number), job) for number, job in moved.after.items())
-    return {number.to_bytes(8, "big") for number, was, job in pairs if _has_ended(was) != _has_ended(job)}
+    return {number.to_bytes(8, "big") for number, was, job in pairs if _end_of(was) != _end_of(job)}
 
 
-def _has_ended(job: Job | None) -> bool:
-    return job is not None and job.state in ENDED
+def _end_of(job: Job | None) -> JobState | None:
+    return job.state if job is not None and job.state in ENDED else None
 
 
 def recounted(moved: Moved) -> dict[counts.CountChange, int]:

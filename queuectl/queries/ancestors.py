@@ -1,4 +1,6 @@
-"""Which job that has ended otherwise keeps another from ever starting."""
+"""Which job that has ended otherwise, or is gone, keeps another from ever starting."""
+
+from typing import NamedTuple
 
 from ..core.dependencies import OK
 from ..core.job import Job, JobState
@@ -9,16 +11,25 @@ MOST_LOOKED_AT = 1_000
 """Jobs that are looked at on the way up."""
 
 
-def failed_above(txn: Transaction, job: Job) -> Job | None:
-    """Return a job that was to complete, and is dead or cancelled, for which a job waits or one that it waits for."""
+class Failed(NamedTuple):
+    """A job that was to complete and will not: its id, and its state, `gone` where it was removed."""
+
+    id: str
+    state: str
+
+
+def failed_above(txn: Transaction, job: Job) -> Failed | None:
+    """Return a job that was to complete, and is dead, cancelled or gone, for which a job or one above it waits."""
     todo, seen = [job], {job.number}
     while todo and len(seen) <= MOST_LOOKED_AT:
         for edge in todo.pop().unmet:
             parent = jobs.get(txn, edge.parent)
-            if parent is None or parent.number in seen:
+            if parent is None:
+                return Failed(edge.id, "gone")
+            if parent.number in seen:
                 continue
             if parent.state in (JobState.DEAD, JobState.CANCELLED) and edge.kind == OK:
-                return parent
+                return Failed(parent.id, parent.state)
             seen.add(parent.number)
             todo.append(parent)
     return None

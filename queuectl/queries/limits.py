@@ -79,10 +79,11 @@ def _blocker(txn: Transaction, use: Use, caps: dict[str, Limit], times: DueTimes
     if cap is not None and in_use + use.units > cap:
         by = tuple(job.id for job in holders(txn, use.name))
         yield Blocker("limit", holders=by, limit=use.name, used=in_use, cap=cap, units=use.units)
-    limit = caps.get(use.name)
-    if limit is not None and (at_us := may_start_us(limit, rates.tat_us(txn, use.name))) > times.log_us:
+    rated = use.name if use.limit == QUEUE else use.limit  # a rate is of all values together
+    limit = caps.get(rated)
+    if limit is not None and (at_us := may_start_us(limit, rates.tat_us(txn, rated))) > times.log_us:
         until_us = wall_time_us(at_us, log_now_us=times.log_us, wall_now_us=times.wall_us)
-        yield Blocker("rate", until_us, limit=use.name)
+        yield Blocker("rate", until_us, limit=rated)
 
 
 def _running(txn: Transaction, use: Use) -> int:

@@ -25,6 +25,11 @@ def put(txn: Transaction, tats_us: Mapping[str, int]) -> None:
         txn.put(TABLE, name.encode(), key_of(at_us))
 
 
+def forget(txn: Transaction, name: str) -> None:
+    """Forget when the next start is due by a limit, whose rate is another from now on."""
+    txn.delete(TABLE, name.encode())
+
+
 def blocked_since_us(txn: Transaction) -> dict[int, int]:
     """Return since when jobs have been seen to wait for room as the first of their class, by their numbers."""
     rows = txn.scan(TABLE, _BLOCKED, b"\1")

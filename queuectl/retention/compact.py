@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from ..display import shown
+from ..engine import expiry
 from ..engine.engine import Engine
 from ..engine.leaving_streams import LeavingStream
 from ..errors import CompactBusy, InvalidInput, StoreError
@@ -81,6 +82,8 @@ class Retention:
     def steps(self) -> Generator[Compacted, None, None]:
         """Do all of it; yields step by step what went so far. Raises CompactBusy or StoreError."""
         self._engine.writer.catch_up()
+        while expiry.tell_some(self._engine, actor=self._actor):  # a parent that is gone tells its children nothing
+            yield self.done
         through: bytes | None = b""
         while through is not None:
             with lock(self._store.path / COMPACT_LOCK, wait=False) as is_ours:

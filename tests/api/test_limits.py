@@ -95,3 +95,25 @@ def test_jobs_wait_in_a_thousand_classes_at_the_most(queue: Queue, monkeypatch: 
     queue.worker("w").claim(1)  # leaves one class, and another job in each
     queue.worker("w").complete_many(queue.worker("w").claim(9))
     queue.enqueue_many([JobRequest("true", queue="q1", use=[f"user:{n}"]) for n in range(20)])
+
+
+def test_a_rate_counts_the_starts_of_all_values(queue: Queue, clock: FakeClock) -> None:
+    """Together, whichever value each uses; `why` says when the next may start."""
+    queue.limits.set("user", running=5, rate="2/min", burst=2)
+    jobs = queue.enqueue_many([JobRequest("true", use=[f"user:{n}"]) for n in range(4)]).ids
+    assert [job.id for job in queue.worker("w").claim(4, lease_s=80_000)] == jobs[:2]
+    assert [blocker.code for blocker in queue.why(jobs[2])] == ["rate", "no_worker"]
+    clock.advance(30)
+    assert [job.id for job in queue.worker("w").claim(4, lease_s=80_000)] == jobs[2:3]
+
+
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_a_rate_that_is_set_anew_forgets_the_one_before(queue: Queue, clock: FakeClock, is_removed: bool) -> None:
+    """So a slip can be put right."""
+    queue.limits.set("api", rate="1/360d")
+    queue.enqueue_many([JobRequest("true", use=["api"])] * 2)
+    assert len(queue.worker("w").claim(2, lease_s=80_000)) == 1
+    if is_removed:
+        queue.limits.remove("api", force=True)
+    queue.limits.set("api", rate="100/s")
+    assert len(queue.worker("w").claim(2, lease_s=80_000)) == 1

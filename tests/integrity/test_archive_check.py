@@ -48,7 +48,7 @@ def path(queue: Queue, clock: FakeClock, tmp_path: Path) -> Path:
     completed(queue, "printing")
     verify(queue.path, log_only=True, write_to=tmp_path / "middle")
     let_go(queue)
-    queue.enqueue("true", id="last")
+    queue.enqueue("true", id="newest")
     queue.close()
     return queue.path
 

@@ -228,7 +228,7 @@ TAKEN_AGAIN: list[tuple[str, Any]] = [
     ],
 )
 @our.brief
-def test_a_folded_log_gives_the_rows_of_the_live_views_where_jobs_wait_for_each_other(
+def test_a_folded_log_gives_the_rows_of_the_live_views_where_jobs_use_limits(
     before: list[tuple[str, Any]], meanwhile: list[tuple[str, Any]], parts: list[list[tuple[str, Any]]]
 ) -> None:
     """So it is of jobs that use the same limits, which are set, changed and removed meanwhile."""

@@ -325,8 +325,8 @@ def test_what_intake_and_settings_refuse_is_refused_of_a_file(tmp_path: Path) ->
 def test_every_whole_number_of_an_event_has_bounds() -> None:
     """A new field of an event says what it can be, or is one of a job's, which is checked as it is enqueued."""
     kinds = [layout.type for layout in LAYOUTS if layout.type is not ConfigChanged]  # its values are settings'
-    fields = {name: hint for kind in (*kinds, Recorded, Output) for name, hint in get_type_hints(kind).items()}
-    numbers = {name for name, hint in fields.items() if hint is int or int in get_args(hint)}
+    fields = [field for kind in (*kinds, JobOptions, Recorded, Output) for field in get_type_hints(kind).items()]
+    numbers = {name for name, hint in fields if hint is int or int in get_args(hint)}
     assert numbers - {*JobSpec.__struct_fields__, "stream"} == {*BOUNDS}
 
 

@@ -32,7 +32,7 @@ def test_one_refused(cli: CommandLine) -> None:
         "cannot remove 'd': it is pending; it waits to be run, `queuectl why` says for what; or cancel it first"
         in done.stderr
     )
-    assert cli.json("remove", "b") == {"ids": ["b"], "left": 0}
+    assert cli.json("remove", "b") == {"ids": ["b"], "left": 0, "refused": []}
 
 
 def test_by_filter(cli: CommandLine) -> None:
