@@ -23,21 +23,21 @@ IF_EXPIRED: Final = ("dead", "cancel")
 """What may become of a job that expires."""
 
 
-class Limit(NamedTuple):
+class Deadline(NamedTuple):
     """The last moment at which an attempt may start, and what ends the job after it."""
 
     at_us: int
     ending: str
 
 
-def limit_of(expiry: Expiry, counted_from_us: int) -> Limit:
-    """Return the limit of a job whose total time counts from a moment."""
-    limits: list[Limit] = []
+def deadline_in(expiry: Expiry, counted_from_us: int) -> Deadline:
+    """Return the deadline of a job whose total time counts from a moment."""
+    found: list[Deadline] = []
     if expiry.expires_us is not None:
-        limits.append(Limit(expiry.due_us or expiry.expires_us, EXPIRED))
+        found.append(Deadline(expiry.due_us or expiry.expires_us, EXPIRED))
     if expiry.max_time_ms is not None:
-        limits.append(Limit(counted_from_us + expiry.max_time_ms * 1000, MAX_TIME))
-    return min(limits)
+        found.append(Deadline(counted_from_us + expiry.max_time_ms * 1000, MAX_TIME))
+    return min(found)
 
 
 def shortened_ms(expiry: Expiry, timeout_ms: int | None, spent_us: int) -> int | None:

@@ -7,7 +7,7 @@ from math import inf
 
 from ..events.types import Cancelled, Completed, Dead, Failed, JobEvent, Policy, Snoozed
 from .commands import FailJob, RetryPolicy
-from .expiry import EXPIRED, Limit, limit_of, shortened_ms
+from .expiry import EXPIRED, Deadline, deadline_in, shortened_ms
 from .job import Job
 from .policy import SNOOZES, ruling
 from .retry import delay_us, is_exhausted
@@ -51,12 +51,12 @@ def _retried(command: FailJob, job: Job, attempt: int) -> Events:
 
 def over_by(job: Job, at_us: int, attempts: int | None = None) -> Events:
     """Decide what ends a job of which no attempt may start at a moment; nothing where one may."""
-    limit = limit_of_job(job)
-    if limit is None or at_us <= limit.at_us:
+    deadline = deadline_of(job)
+    if deadline is None or at_us <= deadline.at_us:
         return ()
-    if limit.ending == EXPIRED and job.expiry is not None and job.expiry.cancels:
+    if deadline.ending == EXPIRED and job.expiry is not None and job.expiry.cancels:
         return (Cancelled(ended_by=EXPIRED),)
-    return (Dead(job.attempts if attempts is None else attempts, limit.ending),)
+    return (Dead(job.attempts if attempts is None else attempts, deadline.ending),)
 
 
 def _completed(command: FailJob, attempt: int, by: str) -> Completed:
@@ -119,10 +119,10 @@ def _retry_at_us(attempt: int, job: Job, retry: RetryPolicy) -> int:
     return retry.now_us + delay_us(attempt, base, max_delay_s=longest_s, jitter=jitter, roll=roll, waits_ms=waits_ms)
 
 
-def limit_of_job(job: Job) -> Limit | None:
+def deadline_of(job: Job) -> Deadline | None:
     """Return the last moment at which an attempt may start, and how the job ends after it; None if there is none."""
     expiry = job.expiry
-    return None if expiry is None else limit_of(expiry, job.restarted_us or job.created_at_us)
+    return None if expiry is None else deadline_in(expiry, job.restarted_us or job.created_at_us)
 
 
 def attempt_ms(job: Job) -> int | None:

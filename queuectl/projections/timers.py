@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ..core.job import WAITING, Job
-from ..core.run_end import limit_of_job
+from ..core.run_end import deadline_of
 from ..store.store import Transaction, key_of
 from .row_codec import scan
 
@@ -23,9 +23,9 @@ EXPIRY: Final = b"\1"
 
 def key(job: Job, number: bytes) -> bytes | None:
     """Return the key of a job's last moment to start, from its number's; None where it has none, or does not wait."""
-    if job.options is None or job.state not in WAITING or (limit := limit_of_job(job)) is None:
+    if job.options is None or job.state not in WAITING or (deadline := deadline_of(job)) is None:
         return None
-    return limit.at_us.to_bytes(8, "big") + EXPIRY + number
+    return deadline.at_us.to_bytes(8, "big") + EXPIRY + number
 
 
 def is_any_over(txn: Transaction, now_us: int) -> bool:

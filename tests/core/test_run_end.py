@@ -16,7 +16,7 @@ from queuectl.core.commands import (
     RetryPolicy,
     TakeJob,
 )
-from queuectl.core.run_end import attempt_ms, limit_of_job
+from queuectl.core.run_end import attempt_ms, deadline_of
 from queuectl.events.append import OF_ITS_CLAIM
 from queuectl.events.types import (
     Cancelled,
@@ -182,9 +182,9 @@ def test_all_attempts_have_one_time_together() -> None:
     story.when(ExpireJob(began + 10_000_000)).then()
     story.when(ExpireJob(began + 10_000_001)).then(Dead(0, "max_time"))
     story.when(RequeueJob()).then(Requeued(0))
-    limit = limit_of_job(story.job)
-    assert limit is not None
-    assert limit.at_us == story.job.updated_at_us + 10_000_000
+    deadline = deadline_of(story.job)
+    assert deadline is not None
+    assert deadline.at_us == story.job.updated_at_us + 10_000_000
 
 
 def test_a_retry_that_would_come_too_late_is_not_waited_for() -> None:
