@@ -56,6 +56,7 @@ DONE: Final[Mapping[Act, str]] = {
 
 def act(engine: Engine, job_ids: Sequence[str], command: JobCommand, *, reason: str | None) -> list[Job]:
     """Carry out a command on the jobs named, all or none; raises JobNotFound or WrongState."""
+    _before(engine, command)
     with engine.unit(reason=reason, rings=True) as unit:
         ids = list(dict.fromkeys(job_ids))
         if isinstance(command, RemoveJob):
@@ -81,6 +82,8 @@ def edit(engine: Engine, job_id: str, changes: Mapping[str, Any], *, again: bool
 
     Raises JobNotFound, WrongState or InvalidInput.
     """
+    if again:
+        _before(engine, RequeueJob())
     with engine.unit(reason=reason, rings=True) as unit:
 
         def orders(jobs: Sequence[Job]) -> list[JobOrder]:
@@ -116,6 +119,7 @@ def act_on_all(
     command, ids, left, asked = COMMANDS[chosen.verb], list[str](), 0, 0
     taken: list[QueuectlError] = []
     all_meant = frozenset(chosen.numbers)
+    _before(engine, command)
     for start in range(0, len(chosen.numbers), JOBS_AT_ONCE):
         some = chosen.numbers[start : start + JOBS_AT_ONCE]
         with engine.unit(reason=reason, rings=True) as unit:
@@ -146,6 +150,14 @@ def act_on_all(
         if progress:
             progress(start + len(some))
     return Acted(ids, left, asked, taken)
+
+
+def _before(engine: Engine, command: JobCommand) -> None:
+    """Have all told how others ended, before any of these runs again; and know all who wait for it before one goes."""
+    if isinstance(command, RemoveJob):
+        engine.writer.catch_up()
+    if isinstance(command, RequeueJob):
+        expiry.tell_all(engine)
 
 
 def _check_no_children(unit: Unit, job_ids: Sequence[str]) -> None:

@@ -213,7 +213,7 @@ class Unit:
         replacing: Container[int] = (),
     ) -> Enqueuing:
         """Bring jobs into being as enqueue() does, `replacing` at some indexes the ended job that has the id."""
-        if self._session.is_shared and any(order.options is not None and order.options.unique for order in orders):
+        if self._session.is_shared and (replacing or any(map(_looks_at_others, orders))):
             self._catch_up()
         for left in _TRIES_LEFT:
             try:
@@ -393,6 +393,11 @@ class Unit:
 def settings_of(txn: Transaction, environ: Mapping[str, str]) -> Settings:
     """Return what is configured, under what an environment says; raises InvalidInput for what it says badly."""
     return Settings.of(config.values(txn) | from_environment(environ))
+
+
+def _looks_at_others(order: EnqueueJob) -> bool:
+    """Whether what becomes of an order depends on other jobs: on who has its key, or has ended."""
+    return order.options is not None and bool(order.options.unique or order.options.after)
 
 
 def token_of(job: Job) -> int:

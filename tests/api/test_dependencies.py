@@ -30,6 +30,15 @@ def test_retention_lets_no_parent_go_that_has_yet_to_tell_its_children(queue: Qu
     assert len(queue.worker("w").claim(CHILDREN + 1, lease_s=80_000)) == CHILDREN
 
 
+def test_a_parent_that_runs_again_has_told_all_before(queue: Queue) -> None:
+    """Those for whom it has completed wait for it no more, however many they are."""
+    queue.enqueue("true", id="p", priority=1)
+    queue.enqueue_many([JobRequest("true", after="p")] * CHILDREN)
+    end(queue, "p", completed=True)
+    queue.retry("p")
+    assert queue.status().waiting["dependency"] == 0
+
+
 @pytest.mark.parametrize("is_read_anew", [False, True])
 def test_a_parent_that_is_dead_is_retried_and_completes(queue: Queue, is_read_anew: bool) -> None:
     """In one transaction, or in several: whoever waits for it runs."""

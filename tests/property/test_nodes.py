@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from queuectl import JobNotFound
+from queuectl import InvalidInput, JobNotFound, WrongState
 from queuectl.core.job_filter import filter_of
 from queuectl.engine import streamed_writer, writer
 from queuectl.engine.streamed_writer import StreamedSession
@@ -165,6 +165,39 @@ def test_nobody_adds_to_a_job_that_another_node_has_let_go() -> None:
         with pytest.raises(JobNotFound):
             there.retry("a")
         assert there.enqueue("true", id="a").number == 4
+        nodes.check()
+
+
+@pytest.mark.parametrize("go", ["remove", "clear", "replace"])
+def test_a_node_that_is_behind_takes_no_parent_away(go: str) -> None:
+    """It does not know yet that a job waits for this one."""
+    with some_nodes(0) as nodes:
+        here, there = nodes.queues
+        nodes.stream.be_quiet()
+        here.enqueue("true", id="p")
+        here.cancel("p")
+        there._engine.writer.catch_up()
+        here.enqueue("true", id="c", after="p")
+        if go == "clear":
+            assert there.clear(all=True, state="cancelled") == []
+        else:
+            with pytest.raises(WrongState, match="wait"):
+                there.remove("p") if go == "remove" else there.enqueue("true", id="p", replace=True)
+        assert here.job("p").state == "cancelled"
+        nodes.check()
+
+
+def test_a_node_that_is_behind_lets_no_job_wait_for_one_that_is_gone() -> None:
+    """It does not know yet that the parent was removed."""
+    with some_nodes(0) as nodes:
+        here, there = nodes.queues
+        nodes.stream.be_quiet()
+        here.enqueue("true", id="p")
+        there._engine.writer.catch_up()
+        here.cancel("p")
+        here.remove("p")
+        with pytest.raises(InvalidInput, match="after: found 'p'"):
+            there.enqueue("true", id="c", after="p")
         nodes.check()
 
 
