@@ -45,12 +45,7 @@ def edges_of(after: Any) -> tuple[Edge, ...] | None:
     named = [after] if isinstance(after, str) or hasattr(after, "spec") else after
     if not isinstance(named, list | tuple):
         raise InvalidInput("after", shown(after), f"{_EXPECTED}, or a list of these")
-    edges = {edge.id: edge for edge in map(_edge, named)}
-    if len(edges) != len(named):
-        raise InvalidInput("after", shown(after)[:100], "each job once")
-    if len(edges) > MOST_PARENTS:
-        raise InvalidInput("after", f"{len(edges)} jobs", f"at most {MOST_PARENTS}")
-    return tuple(edges.values()) or None
+    return _check_ids(tuple(map(_edge, named))) or None
 
 
 def _edge(named: Any) -> Edge:
@@ -59,6 +54,33 @@ def _edge(named: Any) -> Edge:
         raise InvalidInput("after", shown(named), _EXPECTED)
     job_id, _, kind = text.rpartition(":")
     return Edge(UNKNOWN, kind, job_id) if job_id and kind in KINDS else Edge(UNKNOWN, OK, text)
+
+
+def _check_ids(edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
+    """Return edges where they name each job once, and not too many; raises InvalidInput."""
+    if len(edges) > MOST_PARENTS:
+        raise InvalidInput("after", f"{len(edges)} jobs", f"at most {MOST_PARENTS}")
+    seen: set[str] = set()
+    for edge in edges:
+        if edge.id in seen:
+            raise InvalidInput("after", f"{shown(edge.id)} more than once", "each job once")
+        seen.add(edge.id)
+    return edges
+
+
+def check_stored(options: JobOptions, position: int) -> None:
+    """Refuse of what a job waits for what no request at a position of the log becomes; raises InvalidInput.
+
+    A parent lies before its child, so that no two jobs wait for each other.
+    """
+    if options.if_parent_fails not in (None, CANCEL):
+        raise InvalidInput("if_parent_fails", shown(options.if_parent_fails), f"{CANCEL}, or the field left out")
+    check_if_parent_fails(options.if_parent_fails, options.after)
+    for edge in _check_ids(options.after or ()):
+        if edge.kind not in KINDS:
+            raise InvalidInput("after", shown(edge.kind), f"a kind of {', '.join(KINDS)}")
+        if not -position < edge.parent < position or edge.parent == UNKNOWN:
+            raise InvalidInput("after", f"parent {edge.parent} of the job at {position}", "a job before it")
 
 
 def check_if_parent_fails(word: Any, edges: tuple[Edge, ...] | None) -> str | None:

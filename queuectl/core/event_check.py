@@ -23,6 +23,7 @@ from ..events.types import (
     Claimed,
     ConfigChanged,
     Dead,
+    DependencyMet,
     Edited,
     Enqueued,
     EnvironmentKept,
@@ -46,8 +47,9 @@ from .edited import asked_of
 from .expiry import ENDINGS
 from .inherited_env import digest_of
 from .job import ENDED
-from .limits import LONGEST_PERIOD_S, MOST_UNITS, check_name
-from .request import check_options, check_queue, check_queues, check_spec, check_worker, known_here
+from .limits import LONGEST_PERIOD_S, MOST_UNITS, Limit, check_limit, check_name
+from .option_check import check_edited_options, check_options
+from .request import check_queue, check_queues, check_spec, check_worker, known_here
 from .settings import check_value
 from .times import LATEST_US
 
@@ -75,7 +77,7 @@ BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
     "retry_at_us": _TIME,
     "until_us": _TIME,
     "unique_until_us": _TIME,
-    "parent": _COUNT,
+    "parent": (1, LARGEST),
     "running": (0, MOST_UNITS),
     "starts": (1, MOST_UNITS),
     "period_us": (1, LONGEST_PERIOD_S * 1_000_000),
@@ -99,6 +101,7 @@ _WORDS: Final[Mapping[tuple[type, str], frozenset[str]]] = {
     (Failed, "failure"): frozenset(Failure),
     (Snoozed, "failure"): frozenset(Failure),
     (Dead, "failure"): frozenset((*Failure, *ENDINGS)),
+    (DependencyMet, "how"): frozenset(ENDED),
 }
 """A type and a field of it that is one of a few words -> those."""
 
@@ -143,17 +146,22 @@ def _check_limits(recorded: Recorded, kept_at: Callable[[str], int]) -> None:
         check_worker(known_here(event.worker))
     elif isinstance(event, Enqueued):
         check_spec(event.spec)
-        check_options(event.options or NO_OPTIONS)
+        check_options(event.options or NO_OPTIONS, position)
         _check_inherited(position, event.spec, kept_at)
     elif isinstance(event, Edited):
         after = _spec_of(event)
         check_spec(after)
-        check_options(event.options or NO_OPTIONS)
+        check_edited_options(event.options or NO_OPTIONS)
         _check_inherited(position, after, kept_at)
     elif isinstance(event, ConfigChanged) and event.new is not None:
         check_value(event.key, event.new)
     elif isinstance(event, WorkerStarted):
         check_queues(event.queues or None)
+    elif isinstance(event, LimitSet):
+        limit = Limit(event.running, event.starts, event.period_us, event.burst)
+        check_limit(str(recorded.stream).removeprefix(LIMIT_STREAM), limit)
+    elif isinstance(event, DependencyMet) and not (isinstance(recorded.stream, int) and event.parent < recorded.stream):
+        raise CorruptLog(position, f"its parent is {event.parent}, which is not before the job that it is told of")
     elif isinstance(event, Removed) and event.state not in ENDED:
         raise CorruptLog(position, f"it removes a job that is {event.state[:60]!r}, which none is that has ended")
     elif isinstance(event, EnvironmentKept):

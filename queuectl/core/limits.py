@@ -185,6 +185,19 @@ def check_name(text: str) -> str:
     return text
 
 
+def check_limit(name: str, limit: Limit) -> None:
+    """Refuse what no limit of a name can be, one that limits nothing among it; raises InvalidInput."""
+    starts, period_us = limit.starts, limit.period_us
+    if limit.running is None and starts is None and period_us is None:
+        raise InvalidInput("limit", "nothing", "how many run at once (running), or how many start (rate)")
+    if (starts is None) != (period_us is None):
+        raise InvalidInput("rate", "half of one", "how many start and in which time, or neither")
+    if starts is not None and period_us is not None and starts > period_us:
+        raise InvalidInput("rate", f"{starts:,} starts in {period_us:,} \N{MICRO SIGN}s", "at most a million a second")
+    if ":" in name and not name.startswith(f"{QUEUE}:") and starts is not None:
+        raise InvalidInput("rate", shown(name), "the limit of all values, or of a queue; one value has none")
+
+
 def cap_of(name: str, limits: Mapping[str, Limit]) -> int | None:
     """Return how many units of a name may be in use: None is any, 0 none; a limit that is not set has none.
 

@@ -15,18 +15,15 @@ from msgspec.structs import replace
 from .. import hints
 from ..display import shown
 from ..errors import InvalidInput
-from ..events.types import Command, JobOptions, JobSpec
+from ..events.types import Command, JobSpec
 from ..system.interrupts import own
 from .argument_kinds import IN_UTF8, SLOTS, is_slots
 from .commands import EnqueueJob
-from .expiry import check_expiry
 from .inherited_env import DIGEST_BYTES, Inheritance
 from .job import JobState
 from .job_options import FIRST, NOTHING, options_of
 from .job_request import JobRequest
-from .labels import check_labels, check_meta
-from .limits import canonical
-from .policy import base_of, check_policy
+from .policy import base_of
 from .settings import Settings, check_value
 from .shells import DEFAULT as DEFAULT_SHELL
 from .shells import check_shell
@@ -150,24 +147,6 @@ def check_spec(spec: JobSpec) -> None:
         check_shell(known_here(spec.shell))
     if spec.inherited is not None and len(spec.inherited) != DIGEST_BYTES:
         raise InvalidInput("inherited", shown(spec.inherited), f"a digest of {DIGEST_BYTES} bytes")
-
-
-def check_options(options: JobOptions) -> None:
-    """Refuse what no request asks for beside a spec, of a job that is not from here; raises InvalidInput."""
-    if options.labels is not None:
-        check_labels({key: known_here(value) for key, value in options.labels.items()})
-    if options.meta is not None:
-        check_meta(options.meta)
-    if options.policy is not None:
-        check_policy(options.policy)
-    if options.expiry is not None:
-        check_expiry(options.expiry)
-    if options.use is not None and canonical(options.use) != options.use:
-        raise InvalidInput("use", ", ".join(options.use)[:100], "each limit once, by name")
-    if options.unique is not None:
-        from .unique import check_key  # seldom wanted
-
-        check_key(known_here(options.unique))
 
 
 def known_here(text: str) -> str:

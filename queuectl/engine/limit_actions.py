@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Final
 
 from .. import hints
-from ..core.limits import MUTEX, Limit, Use, cap_of, check_name, lane_of, parse
+from ..core.limits import MUTEX, Limit, Use, cap_of, check_limit, check_name, lane_of, parse
 from ..display import shown
 from ..errors import InvalidInput, Unusable
 from ..events.types import LIMIT_STREAM, Event, JobOptions, LimitRemoved, LimitSet
@@ -32,10 +32,7 @@ def set_limit(engine: Engine, name: str, wanted: Limit, *, kept: Sequence[str], 
             old = Limit() if row is None else row.limit
             fields = {each: getattr(old if each in kept else wanted, each) for each in Limit.__struct_fields__}
             limit = Limit(**fields)
-            if limit.running is None and limit.starts is None:
-                raise InvalidInput("limit", "nothing", "how many run at once (running), or how many start (rate)")
-            if ":" in name and not name.startswith("queue:") and limit.starts is not None:
-                raise InvalidInput("rate", shown(name), "the limit of all values, or of a queue; one value has none")
+            check_limit(name, limit)
             return () if row is not None and row.limit == limit else (LimitSet(**fields),)
 
         is_news = unit.append_named(LIMIT_STREAM + name, decide)

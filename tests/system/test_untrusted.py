@@ -38,6 +38,8 @@ from queuectl.events.types import (
     Completed,
     ConfigChanged,
     Dead,
+    DependencyMet,
+    Edge,
     Edited,
     Enqueued,
     EnvironmentKept,
@@ -45,6 +47,7 @@ from queuectl.events.types import (
     Failed,
     JobOptions,
     JobSpec,
+    LimitSet,
     Output,
     Recorded,
     Released,
@@ -233,6 +236,13 @@ def test_an_event_that_cannot_be_is_refused(tmp_path: Path) -> None:
 ENTRIES = {"PATH": "/usr/bin", "VIRTUAL_ENV": None}
 ENVIRONMENT = "environment:" + digest_of(ENTRIES).hex()
 SPEC = JobSpec("a", "true")
+AFTER = (Edge(-1, "ok", "a"),)
+
+
+def waiting(*after: Edge, if_parent_fails: str | None = None) -> Enqueued:
+    """Return that a job was enqueued which waits for others."""
+    return Enqueued(SPEC, JobOptions(after=after, if_parent_fails=if_parent_fails))
+
 
 BEYOND: dict[str, tuple[int | str, Event]] = {
     "priority: found 1099511627776": (1, Enqueued(replace(SPEC, priority=1 << 40))),
@@ -254,6 +264,20 @@ BEYOND: dict[str, tuple[int | str, Event]] = {
     "labels: found 17 of them": (1, Enqueued(SPEC, JobOptions(labels={f"k{n}": "" for n in range(17)}))),
     "meta: found 1,032 bytes": (1, Enqueued(SPEC, JobOptions(meta={"a": "x" * 1024}))),
     "meta: found b'x'": (1, Enqueued(SPEC, JobOptions(meta={"a": b"x"}))),
+    "use: found an empty list": (1, Enqueued(SPEC, JobOptions(use=()))),
+    "unique_for: found no key": (1, Enqueued(SPEC, JobOptions(unique_until_us=7))),
+    "after: found an empty list": (1, waiting()),
+    "after: found parent 1 of the job at 1": (1, waiting(Edge(1, "ok", "a"))),
+    "after: found parent 0 of the job at 1": (1, waiting(Edge(0, "ok", "a"))),
+    "after: found parent -1 of the job at 1": (1, waiting(Edge(-1, "ok", "a"))),
+    "field parent is 0": (1, DependencyMet(0, "completed")),
+    "its parent is 1, which is not before": (1, DependencyMet(1, "completed")),
+    "field how is 'pending'": (1, DependencyMet(1, "pending")),
+    "limit: found nothing": ("limit:api", LimitSet()),
+    "rate: found half": ("limit:api", LimitSet(1, starts=5)),
+    "half of one": ("limit:api", LimitSet(period_us=5)),
+    "rate: found 6 starts in 5": ("limit:api", LimitSet(starts=6, period_us=5)),
+    "rate: found 'user:x'": ("limit:user:x", LimitSet(starts=5, period_us=1_000_000)),
     "environment 78787878787878787878787878787878, which is not": (1, Enqueued(replace(SPEC, inherited=b"x" * 16))),
     "max_retries: found 'abc'": ("config", ConfigChanged("max_retries", None, "abc")),
     "max_retries: found 1.5": ("config", ConfigChanged("max_retries", None, 1.5)),
@@ -351,6 +375,43 @@ def test_the_longest_that_is_written_is_taken(event: Event, stream: int) -> None
     check_event(Recorded(1, 5, 1, 0, "me", event), lambda _: 0)
 
 
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        (waiting(Edge(8, "ok", "a"), Edge(-8, "any", "b"), if_parent_fails="cancel"), ""),
+        (waiting(*(Edge(-1, "notok", f"a{n}") for n in range(100))), ""),
+        (waiting(Edge(-9, "ok", "a")), "after: found parent -9 of the job at 9; expected a job before it"),
+        (waiting(Edge(9, "ok", "a")), "after: found parent 9"),
+        (waiting(Edge(0, "ok", "a")), "after: found parent 0"),
+        (waiting(Edge(1 << 62, "ok", "a")), "after: found parent 4611686018427387904"),
+        (waiting(Edge(8, "Any", "a")), "after: found 'Any'; expected a kind of ok, any, notok"),
+        (waiting(Edge(8, "", "a")), "after: found ''"),
+        (waiting(Edge(8, "ok", "")), "id: found 0 characters"),
+        (waiting(Edge(8, "ok", "a\n")), "id: found 'a\\n'"),
+        (waiting(Edge(8, "ok", "a"), Edge(7, "any", "a")), "after: found 'a' more than once"),
+        (waiting(*(Edge(-1, "ok", f"a{n}") for n in range(101))), "after: found 101 jobs"),
+        (waiting(Edge(8, "ok", "a"), if_parent_fails="hold"), "if_parent_fails: found 'hold'"),
+        (waiting(Edge(8, "ok", "a"), if_parent_fails=""), "if_parent_fails: found ''"),
+        (Enqueued(SPEC, JobOptions(if_parent_fails="cancel")), "if_parent_fails: found 'cancel'; expected a job to"),
+        (Enqueued(SPEC, JobOptions(unique="k", unique_until_us=7)), ""),
+        (LimitSet(1, burst=5), ""),
+        (LimitSet(starts=5, period_us=5), ""),
+    ],
+)
+def test_what_a_job_waits_for_lies_before_it(event: Event, told: str) -> None:
+    """Of a log from elsewhere: parents by number or by distance, each once and in a known way; so there is no cycle."""
+    recorded = Recorded(9, 5, "limit:api" if isinstance(event, LimitSet) else 9, 0, "me", event)
+    with pytest.raises(CorruptLog, match=re.escape(told)) if told else nullcontext():
+        check_event(recorded, lambda stream: 0)
+
+
+def test_a_parent_is_met_by_a_job_after_it() -> None:
+    """Also where the event that tells of it lies far after both."""
+    check_event(Recorded(9, 5, 3, 3, "me", DependencyMet(2, "dead")), lambda stream: 0)
+    with pytest.raises(CorruptLog, match="its parent is 3, which is not before the job"):
+        check_event(Recorded(9, 5, 3, 3, "me", DependencyMet(3, "dead")), lambda stream: 0)
+
+
 def test_an_edit_beyond_what_intake_takes_is_refused(tmp_path: Path) -> None:
     """Field by field; an empty directory or shell, and no timeout, are what an edit takes away."""
     with Queue.open(tmp_path / "q") as queue:
@@ -361,7 +422,11 @@ def test_an_edit_beyond_what_intake_takes_is_refused(tmp_path: Path) -> None:
         ({"max_retries": -5}, "max_retries: found -5"),
         ({"options": JobOptions(labels={"a": "\0"})}, "labels: found"),
         ({"options": JobOptions(meta={"a": [b"x"]})}, "meta: found"),
-        ({"options": JobOptions(labels={}, meta={})}, ""),
+        ({"options": JobOptions(paused=True)}, "paused: found True"),
+        ({"options": JobOptions(unique="k")}, "unique: found 'k'"),
+        ({"options": JobOptions(after=AFTER)}, "after: found 1 of them"),
+        ({"options": JobOptions(after=(), if_parent_fails="cancel")}, "if_parent_fails: found 'cancel'"),
+        ({"options": JobOptions(labels={}, meta={}, use=(), after=(), unique_until_us=0)}, ""),
         ({"cwd": "", "shell": "", "timeout_ms": 0, "run_at_us": 0}, ""),
     ):
         recorded = Recorded(2, 5, 1, 1, "me", Edited(**fields))  # type: ignore[arg-type]
