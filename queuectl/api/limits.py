@@ -6,7 +6,7 @@ import builtins
 from typing import TYPE_CHECKING, Literal
 
 from .. import hints
-from ..core.limits import check_burst, check_running, limit_of_rate
+from ..core.limits import check_burst, check_counted, check_running, limit_of_rate
 from ..display import shown
 from ..errors import Unusable
 from ..system.lazy import Later
@@ -66,22 +66,29 @@ class Limits(Opened, called="Queue.limits"):
 
     def state(self, name: str) -> LimitState:
         """Return a limit with what is in use of it; raises InvalidInput for one that is not set."""
+        check_counted(name)
         found = {state.name: state for state in self.list()}
         if name not in found:
             raise Unusable("limit", shown(name), "one that is set", hint=hints.LIMIT_LIST)
         return found[name]
 
     def holders(self, name: str) -> builtins.list[Job]:
-        """Return the running jobs that use a limit, or a value of it, the longest first."""
+        """Return the running jobs that use a limit, or a value of it, the longest first; raises InvalidInput."""
+        check_counted(name)
         with self._store.read() as txn:
             return limit_states.holders(txn, name)
 
     def values(self, name: str) -> dict[str, int]:
-        """Return how many jobs run of each value of a limit that is in use."""
+        """Return how many jobs run of each value of a limit that is in use; raises InvalidInput."""
+        check_counted(name)
         with self._store.read() as txn:
             return dict(limit_states.values(txn, name))
 
     def waiting(self, name: str) -> int:
-        """Count the jobs that are due and wait for room of any limit and use this one, up to 100,000."""
+        """Count the jobs that are due and wait for room of any limit and use this one, up to 100,000.
+
+        Raises InvalidInput.
+        """
+        check_counted(name)
         with self._store.read() as txn:
             return limit_states.waiting(txn, name)

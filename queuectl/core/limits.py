@@ -175,14 +175,22 @@ def mutex_use(name: str) -> str:
     return f"{MUTEX}:{name}"
 
 
-def check_name(text: str) -> str:
+def check_counted(text: Any) -> str:
+    """Return a name of which jobs can use something, a limit's or that of a value; raises InvalidInput."""
+    if isinstance(text, str):
+        limit, has_value, value = text.partition(":")
+        if _NAME.fullmatch(limit) and (not has_value or _VALUE.fullmatch(value)):
+            return text
+    raise InvalidInput("limit", shown(text), "NAME, NAME:VALUE or queue:NAME")
+
+
+def check_name(text: Any) -> str:
     """Return the name of a limit that can be set: NAME, NAME:VALUE or queue:NAME; raises InvalidInput."""
-    limit, has_value, value = text.partition(":")
-    if not _NAME.fullmatch(limit) or (has_value and not _VALUE.fullmatch(value)):
-        raise InvalidInput("limit", shown(text), "NAME, NAME:VALUE or queue:NAME")
+    name = check_counted(text)
+    limit, has_value, _ = name.partition(":")
     if limit in RESERVED and not (limit == QUEUE and has_value):
-        raise InvalidInput("limit", shown(text), f"a name of your own; {limit} has its meaning already")
-    return text
+        raise InvalidInput("limit", shown(name), f"a name of your own; {limit} has its meaning already")
+    return name
 
 
 def check_limit(name: str, limit: Limit) -> None:

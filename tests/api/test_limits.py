@@ -1,5 +1,7 @@
 """Whom a limit lets start next: what waits too long for much reserves it, unless nothing that ends would make room."""
 
+from typing import Any
+
 import pytest
 
 from queuectl import InvalidInput, InvalidLine, JobRequest, Queue
@@ -117,3 +119,11 @@ def test_a_rate_that_is_set_anew_forgets_the_one_before(queue: Queue, clock: Fak
         queue.limits.remove("api", force=True)
     queue.limits.set("api", rate="100/s")
     assert len(queue.worker("w").claim(2, lease_s=80_000)) == 1
+
+
+@pytest.mark.parametrize("name", [None, 5, [], b"x", {}, "", "a b", "a:", "\ud800"])
+@pytest.mark.parametrize("verb", ["set", "remove", "state", "holders", "values", "waiting"])
+def test_what_can_be_no_limit_s_name_is_refused_in_words(queue: Queue, verb: str, name: Any) -> None:
+    """By each method that takes one, whatever kind of value it is."""
+    with pytest.raises(InvalidInput, match=r"^limit: found .*; expected NAME, NAME:VALUE or queue:NAME$"):
+        getattr(queue.limits, verb)(name, **({"running": 1} if verb == "set" else {}))

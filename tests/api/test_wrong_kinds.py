@@ -17,9 +17,11 @@ from queuectl import (
     DeadLetters,
     JobRequest,
     LeaseHolder,
+    Limits,
     Log,
     Queue,
     QueuectlError,
+    Queues,
     Result,
     Ui,
     start_worker,
@@ -34,7 +36,8 @@ from queuectl.worker.process import signal_name
 from tests.lives import running
 
 PLACES: dict[str, type[Any]] = {
-    **{"": Queue, "log.": Log, "admin.": Admin, "dlq.": DeadLetters, "ui.": Ui, "worker.": LeaseHolder}
+    **{"": Queue, "log.": Log, "admin.": Admin, "dlq.": DeadLetters, "ui.": Ui, "worker.": LeaseHolder},
+    **{"limits.": Limits, "queues.": Queues},
 }
 """What stands before a method's name -> whose it is."""
 
