@@ -101,7 +101,7 @@ def long_life(queue: Queue, clock: FakeClock) -> None:
     queue.enqueue("true", id="held", paused=True)
     queue.pause("undecided", reason="not yet")
     queue.resume("held")
-    queue.queues.pause("other", until=60)
+    queue.queues.pause("other", until="in 1m")
     queue.queues.pause("empty")
     queue.queues.resume("other")
     queue.limits.set("api", running=2, rate="5/s", burst=3)

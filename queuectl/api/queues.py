@@ -4,7 +4,8 @@ from __future__ import annotations  # evaluated, those of so many methods cost a
 
 from typing import TYPE_CHECKING
 
-from ..core.times import when_us
+from ..core.times import time_json, when_us
+from ..errors import InvalidInput
 from ..system.lazy import Later
 from .base import Opened
 from .parts import paused, queue_actions
@@ -23,9 +24,12 @@ class Queues(Opened, called="Queue.queues"):
     def pause(self, name: str, *, until: When | None = None, reason: str | None = None) -> bool:
         """Let no job of a queue start until a time, None: until it is resumed; what runs goes on.
 
-        Returns whether that is news. Raises InvalidInput.
+        Returns whether that is news. Raises InvalidInput, also for a time that is over.
         """
-        until_us = None if until is None else when_us(until, now_us=self._clock.now_us(), ahead=True, field="until")
+        now_us = self._clock.now_us()
+        until_us = None if until is None else when_us(until, now_us=now_us, ahead=True, field="until")
+        if until_us is not None and until_us <= now_us:
+            raise InvalidInput("until", f"{time_json(until_us)}, which is over", "a time to come, for example in 2h")
         return queue_actions.pause(self._engine, name, until_us=until_us, reason=reason)
 
     def resume(self, name: str, *, reason: str | None = None) -> bool:

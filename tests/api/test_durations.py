@@ -95,6 +95,16 @@ def test_a_distance_is_before_now_where_one_looks_back(queue: Queue) -> None:
     assert queue.enqueue("true", run_at="in 2 hours").due_at > datetime.now(UTC)
 
 
+@pytest.mark.parametrize("over", ["yesterday", "1970-01-01", 60, datetime(2020, 1, 1, tzinfo=UTC), timedelta(0)])
+def test_a_queue_is_not_paused_until_a_time_that_is_over(queue: Queue, over: Any) -> None:
+    """It would pause nothing, and whoever types it means another; a pause that there is stays."""
+    queue.queues.pause("mail")
+    with pytest.raises(InvalidInput, match=r"^until: found \S+Z, which is over; expected a time to come"):
+        queue.queues.pause("mail", until=over)
+    (paused,) = queue.queues.paused()
+    assert (paused.name, paused.until_us) == ("mail", None)
+
+
 @pytest.mark.parametrize(
     ("number", "at_us"),
     [
