@@ -112,7 +112,7 @@ def long_life(queue: Queue, clock: FakeClock) -> None:
     queue.limits.remove("gone")
     queue.enqueue("true", id="first", queue="flow", delay=9_999)
     queue.enqueue_many(
-        [JobRequest("true", "second", "flow", after="first"), JobRequest("true", "last", after="second")]
+        [JobRequest("true", "second", "flow", after="first"), JobRequest("true", "follower", after="second")]
     )
     queue.enqueue("true", id="third", queue="flow", after=["first:any", "second:notok"], if_parent_fails="cancel")
     queue.cancel("first")
