@@ -35,21 +35,23 @@ class QueuectlError(Exception):
 class InvalidInput(QueuectlError, ValueError):
     """A value given by the caller cannot be used: `field` names it.
 
-    `hint` is what is expected in the words of the command line, where these are others.
+    `hint` is what is expected in the words of the command line, where these are others; or, where `then` is, what to
+    do next, told after what is expected.
     """
 
-    def __init__(self, field: str, found: str, expected: str, *, hint: str = "") -> None:
+    def __init__(self, field: str, found: str, expected: str, *, hint: str = "", then: str = "") -> None:
         self.field = field
         self.found = found
         self.expected = expected
         cut = found if len(found) <= 200 else f"{found[:200]}... ({len(found):,} characters)"
-        self._told = f"{field}: found {cut}; expected "
-        super().__init__(f"{self._told}{expected}", hint=hint)
+        told = f"{field}: found {cut}; expected "
+        super().__init__(f"{told}{expected}", hint=hint or then)
+        self._at_a_prompt = f"{told}{self.hint}" if hint else str(self)
 
     @property
     def at_a_prompt(self) -> str:
         """What the command line says of it: the hint names what is expected there, if there is one."""
-        return f"{self._told}{self.hint}" if self.hint else str(self)
+        return self._at_a_prompt
 
 
 class Unusable(InvalidInput):

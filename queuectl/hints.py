@@ -42,14 +42,14 @@ RETRY_OR_FREE: Final = "retry it, or free those of it: queuectl edit JOB --set a
 FREE: Final = "free it first: queuectl edit JOB --set after=null"
 RETRY_PARENT: Final = "retry that one, or free this one: queuectl edit JOB --set after=null"
 PARENT_FIRST: Final = "put the job that replaces it before"
-A_PARENT: Final = "one that `queuectl list` shows, or that is enqueued before it"
-LIMIT_LIST: Final = "`queuectl limit list` names those that are set"
+LIMIT_LIST: Final = "`queuectl limit list` shows them"
+SET_LIMIT: Final = "`queuectl limit set` sets one"
 FORCE_LIMIT: Final = "--force removes it; what uses it then waits until it is set again"
 
 
-def set_limit(name: str, known: str) -> str:
-    """Return which limits are `known`, and how to set one that is not."""
-    return f"{known}; to set it, type: queuectl limit set {as_typed(name)} --running N"
+def set_limit(name: str) -> str:
+    """Return how to set a limit."""
+    return f"to set {as_typed(name)}, type: queuectl limit set {as_typed(name)} --running N"
 
 
 # A queue and who has it open

@@ -33,6 +33,7 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 EXAMPLES: dict[QueuectlError, tuple[str, ...]] = {
     errors.InvalidInput("priority", "'high'", "a whole number"): ("priority", "'high'", "a whole number"),
     errors.Unusable("position", "9", "one from 1 to 3"): ("position", "9", "from 1 to 3"),
+    errors.Unusable("limit", "'x'", "one of a", then="look at it"): ("expected one of a; look at it",),
     errors.InvalidLine(7, errors.InvalidInput("id", "''", "text")): ("line 7", "id:", "nothing was enqueued"),
     errors.InvalidLine(10_007, errors.DuplicateJob("a", "dead"), enqueued=10_000): ("line 10007", "10000 jobs", "'a'"),
     errors.JobNotFound("job9"): ("'job9'", "queuectl list"),
@@ -145,6 +146,9 @@ def test_what_is_expected_is_in_the_words_of_who_asks() -> None:
     error = errors.Unusable("worker", "'w'", "a worker that has not stopped", hint="one of `queuectl worker list`")
     assert error.message == "worker: found 'w'; expected a worker that has not stopped"
     assert error.at_a_prompt == "worker: found 'w'; expected one of `queuectl worker list`"
+    error = errors.Unusable("limit", "'l'", "one of a", then="`queuectl limit list` shows them")
+    assert error.message == "limit: found 'l'; expected one of a"
+    assert error.at_a_prompt == str(error) == f"{error.message}; `queuectl limit list` shows them"
 
 
 @pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
@@ -173,7 +177,7 @@ def _messages(call: ast.AST) -> list[str]:
         return []
     names = inspect.signature(kind).parameters
     given = dict(zip(names, call.args, strict=False)) | {each.arg: each.value for each in call.keywords if each.arg}
-    return [ast.unparse(value) for name, value in given.items() if name not in ("hint", "restore")]
+    return [ast.unparse(value) for name, value in given.items() if name not in ("hint", "then", "restore")]
 
 
 def test_advice_of_the_command_line_is_a_hint() -> None:

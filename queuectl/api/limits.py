@@ -5,10 +5,7 @@ from __future__ import annotations  # evaluated, those of so many methods cost a
 import builtins
 from typing import TYPE_CHECKING, Literal
 
-from .. import hints
 from ..core.limits import check_burst, check_counted, check_running, limit_of_rate
-from ..display import shown
-from ..errors import Unusable
 from ..system.lazy import Later
 from .base import Opened
 from .parts import limit_actions, limit_states
@@ -69,7 +66,7 @@ class Limits(Opened, called="Queue.limits"):
         check_counted(name)
         found = {state.name: state for state in self.list()}
         if name not in found:
-            raise Unusable("limit", shown(name), "one that is set", hint=hints.LIMIT_LIST)
+            raise limit_actions.not_set(name, found)
         return found[name]
 
     def holders(self, name: str) -> builtins.list[Job]:

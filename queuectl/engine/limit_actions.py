@@ -1,6 +1,6 @@
 """Limits set and removed, each by an event of its own stream; and whether what jobs ask to use is there."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from itertools import islice
 from typing import Final
@@ -50,11 +50,11 @@ def remove_limit(engine: Engine, name: str, *, force: bool, reason: str | None) 
             if limits.get(unit.txn, name) is None:
                 return ()
             if not force and (by := _users(unit.txn, name)):
-                raise Unusable("limit", f"{shown(name)}, used by {by}", "one that no job uses", hint=hints.FORCE_LIMIT)
+                raise Unusable("limit", f"{shown(name)}, used by {by}", "one that no job uses", then=hints.FORCE_LIMIT)
             return (LimitRemoved(),)
 
         if not unit.append_named(LIMIT_STREAM + name, decide):
-            raise Unusable("limit", shown(name), _expected(limits.caps(unit.txn)), hint=hints.LIMIT_LIST)
+            raise not_set(name, limits.caps(unit.txn))
         unit.local(partial(rates.forget, name=name))
 
 
@@ -94,7 +94,7 @@ def _check_use(use: Use, caps: dict[str, Limit]) -> None:
         return
     limit = caps.get(use.name) or caps.get(use.limit)
     if limit is None:
-        raise Unusable("use", shown(use.text), _expected(caps), hint=hints.set_limit(use.limit, _expected(caps)))
+        raise Unusable("use", shown(use.text), _one_of(caps), then=hints.set_limit(use.limit))
     if use.value is not None and limit.running is None:
         raise InvalidInput("use", shown(use.text), f"a limit of how many run; {use.limit} is of how many start alone")
     if (cap := cap_of(use.name, caps)) and use.units > cap:
@@ -110,5 +110,11 @@ def _users(txn: Transaction, name: str) -> str:
     return "jobs that wait" if waits else ""
 
 
-def _expected(caps: dict[str, Limit]) -> str:
-    return "one of " + ", ".join(sorted(caps)[:10]) if caps else "a limit that is set, and none is"
+def not_set(name: str, known: Collection[str]) -> Unusable:
+    """Return the error that there is no limit of a name; `known` are those that are set."""
+    return Unusable("limit", shown(name), _one_of(known), then=hints.LIMIT_LIST if known else hints.SET_LIMIT)
+
+
+def _one_of(known: Collection[str]) -> str:
+    some = ", ".join(sorted(known)[:10]) + (" ..." if len(known) > 10 else "")
+    return f"a limit that is set: {some}" if known else "a limit that is set, and none is"

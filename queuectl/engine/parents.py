@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from .. import hints
 from ..core.commands import EnqueueJob
 from ..core.decider import decide
-from ..core.dependencies import fate, with_parents
+from ..core.dependencies import KINDS, fate, with_parents
 from ..core.job import ENDED, JobState
 from ..display import shown
 from ..errors import Unusable
@@ -59,7 +59,7 @@ def _looked_up(
         if number is None or parent is None:
             raise no_parent(edge.id)
         if number in replaced:
-            raise Unusable("after", shown(edge.id), "one that is not replaced further on", hint=hints.PARENT_FIRST)
+            raise Unusable("after", shown(edge.id), "one that is not replaced further on", then=hints.PARENT_FIRST)
         numbers.append(number)
         if parent.state in ENDED:
             word = fate(edge, options, completed=parent.state is JobState.COMPLETED)
@@ -74,4 +74,7 @@ def _looked_up(
 
 def no_parent(job_id: str) -> Unusable:
     """Return the refusal of a job that is to wait for one that is not there."""
-    return Unusable("after", shown(job_id), "a job that is there, or one of an earlier line", hint=hints.A_PARENT)
+    expected = "the id of a job that is there, or of one enqueued before it"
+    if ":" in job_id:
+        expected += f", or that with a kind after a colon: {', '.join(KINDS)}"
+    return Unusable("after", shown(job_id), expected, then=hints.LIST)

@@ -127,3 +127,34 @@ def test_what_can_be_no_limit_s_name_is_refused_in_words(queue: Queue, verb: str
     """By each method that takes one, whatever kind of value it is."""
     with pytest.raises(InvalidInput, match=r"^limit: found .*; expected NAME, NAME:VALUE or queue:NAME$"):
         getattr(queue.limits, verb)(name, **({"running": 1} if verb == "set" else {}))
+
+
+def test_a_limit_that_is_not_set_is_told_once_with_those_that_are(queue: Queue) -> None:
+    """What was asked for, which there are, and what to do next, each once, in Python and at a prompt alike."""
+    none = "found 'apo'; expected a limit that is set, and none is; "
+    some = "found 'apo'; expected a limit that is set: api; "
+    for known, listed in ((none, "`queuectl limit set` sets one"), (some, "`queuectl limit list` shows them")):
+        told = {
+            f"use: {known}to set apo, type: queuectl limit set apo --running N": lambda: queue.enqueue("x", use="apo"),
+            f"limit: {known}{listed}": lambda: queue.limits.remove("apo"),
+            f"limit: {known}{listed} ": lambda: queue.limits.state("apo"),
+        }
+        for line, act in told.items():
+            with pytest.raises(InvalidInput) as refused:
+                act()
+            assert str(refused.value) == refused.value.at_a_prompt == line.strip()
+        queue.limits.set("api", running=1)
+
+
+def test_a_parent_that_is_not_there_is_told_with_the_kinds_where_one_may_be_meant(queue: Queue) -> None:
+    """`fetch:Any` is an id that a job could have, and more likely a kind that there is not."""
+    told = "expected the id of a job that is there, or of one enqueued before it"
+    for after, expected in (
+        ("fetch", f"after: found 'fetch'; {told}; `queuectl list` shows those there are"),
+        ("fetch:any", f"after: found 'fetch'; {told}; `queuectl list` shows those there are"),
+        ("fetch:Any", f"after: found 'fetch:Any'; {told}, or that with a kind after a colon: ok, any, notok; "),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            queue.enqueue("true", after=after)
+        assert str(refused.value) == refused.value.at_a_prompt
+        assert str(refused.value).startswith(expected)
