@@ -36,6 +36,16 @@ _EMPTY: Final = frozenset(
 )
 """Fields that can be empty."""
 
+_KEPT: Final[Mapping[str, str]] = {
+    "unique": "no change of it: a job keeps its key, the one that it was enqueued with",
+    "unique_for": "an enqueue with the same unique key and if_exists replace: no edit changes until when a key is held",
+    "if_exists": "no change of it: it is about the job that is enqueued",
+    "mutex": 'a use of it in its place: use takes "mutex:NAME"',
+    "if_parent_fails": "no change of it; an empty after frees the job of all that it waits for",
+    "paused": "no change of it: a job is paused and resumed, which is no edit",
+}
+"""What a job is asked for with and no edit changes -> what can be done instead."""
+
 _EXPIRES: Final = frozenset({"expire_in", "expire_at"})
 
 
@@ -161,6 +171,8 @@ def _named(changes: Mapping[str, Any]) -> dict[str, Any]:
         name = OTHER_NAMES.get(key, key)
         if name == "id":
             raise InvalidInput("id", shown(value), "no id: a job keeps the one it has")
+        if name in _KEPT:
+            raise InvalidInput(name, shown(value), _KEPT[name])
         if name not in (*FIELDS, "delay"):
             raise InvalidInput("key", shown(key), "one of " + ", ".join((*FIELDS, "delay", *OTHER_NAMES)))
         if name in wanted:

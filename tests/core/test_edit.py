@@ -106,6 +106,12 @@ def test_nothing_named_is_no_edit() -> None:
     [
         ({"id": "b"}, "a job keeps the one it has"),
         ({"colour": 1}, "one of command, queue"),
+        ({"unique": "k"}, "unique: found 'k'; expected no change of it: a job keeps its key"),
+        ({"unique_for": 5}, "unique_for: found 5; expected an enqueue with the same unique key"),
+        ({"if_exists": "refuse"}, "if_exists: found 'refuse'; expected no change of it"),
+        ({"mutex": "m"}, "mutex: found 'm'; expected a use of it in its place: use takes \"mutex:NAME\""),
+        ({"if_parent_fails": "cancel"}, "if_parent_fails: found 'cancel'; expected no change of it; an empty after"),
+        ({"paused": True}, "paused: found True; expected no change of it"),
         ({"command": None}, "command: found nothing"),
         ({"priority": None}, "the key left out"),
         ({"priority": "high"}, "priority: found 'high'"),
