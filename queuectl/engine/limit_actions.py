@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from functools import partial
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from .. import hints
 from ..core.limits import MUTEX, Limit, Use, cap_of, check_limit, check_name, lane_of, parse
@@ -11,9 +11,14 @@ from ..display import shown
 from ..errors import InvalidInput, Unusable
 from ..events.types import LIMIT_STREAM, Event, JobOptions, LimitRemoved, LimitSet
 from ..projections import lanes, limits
-from ..queries import rates
 from ..store.store import Transaction
+from ..system.lazy import Later
 from .engine import Engine
+
+if TYPE_CHECKING:
+    from ..queries import rates
+else:
+    rates = Later("queries.rates")  # an enqueue has no use for them
 
 MOST_CLASSES: Final = 1_000
 """Pairs of a queue and plain limits with which jobs may wait: a claim looks at the first job of each."""
