@@ -166,7 +166,7 @@ def test_failures_are_posted_through_kills(tmp_path: Path, environment: dict[str
             process = follower()
         wait_until(lambda: queue.log.subscriptions()[0].lag == 0 or hook.taken[-1]["position"] >= last_failure(queue))
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(20) in (130, -signal.SIGINT)  # the latter where it is still starting
         expected = [each.position for each in queue.events(types=["failed", "dead"])]
         positions = [each["position"] for each in hook.taken]
         assert list(dict.fromkeys(positions)) == expected
