@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import hints
 from ...core.job import Job, JobState
+from ...core.limits import MUTEX
 from ...core.times import time_json
 from ...display import as_typed
 from .format import duration, escape, moment, plural
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from ...core.results import Blocker
 
 SHOWN_HOLDERS = 5
+
+_MUTEX = f"{MUTEX}:"
 
 
 def text(blocker: "Blocker", job: Job, now_us: int) -> str:
@@ -59,6 +62,8 @@ def _named(blocker: "Blocker") -> str:
 
 def _limit_text(blocker: "Blocker") -> str:
     limit = escape(blocker.limit or "")
+    if limit.startswith(_MUTEX):
+        return f"mutex {limit.removeprefix(_MUTEX)} is held by {_named(blocker) or 'another'}"
     if blocker.units > blocker.cap:
         return f"it uses {plural(blocker.units, 'unit')} of limit {limit}, which has {blocker.cap:,}"
     used_by = f" by {_named(blocker)}" if blocker.holders else ""
@@ -78,6 +83,8 @@ def command(blocker: "Blocker", job: Job) -> str:
         return f"queuectl queue resume {as_typed(job.spec.queue)}"
     if blocker.code == "dependency":
         return _parent_command(blocker, job)
+    if blocker.holders and (blocker.limit or "").startswith(_MUTEX):  # which has one unit, whatever one sets
+        return f"queuectl why {as_typed(blocker.holders[0])}"
     if blocker.code in ("limit", "rate"):
         return f"queuectl limit set {as_typed(_settable(blocker.limit or ''))} {_more(blocker)}"
     if blocker.code == "time":

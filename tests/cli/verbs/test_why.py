@@ -57,6 +57,17 @@ def test_a_job_in_line(cli: CommandLine) -> None:
     assert "; it is the next; to change that: queuectl worker start\n" in cli("why", "c").stdout
 
 
+def test_a_job_that_waits_for_a_mutex(cli: CommandLine) -> None:
+    """It says who holds that, and what to type to know when it ends: no limit can be set."""
+    cli("enqueue", "a", "true", "--mutex", "m")
+    cli("enqueue", "b", "true", "--mutex", "m")
+    with Queue.open(cli.db) as queue:
+        serve(queue, "w", slots=2)
+        queue.worker("w").claim()
+    told = "b is pending: mutex m is held by a; to change that: queuectl why a\n"
+    assert cli("why", "b").stdout == told
+
+
 def test_a_job_that_waits_for_nothing(cli: CommandLine) -> None:
     """Of one that runs or has ended it says so, with what shows it or runs it again; there is nothing in JSON."""
     cli("enqueue", "a", "true")
