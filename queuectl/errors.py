@@ -46,12 +46,12 @@ class InvalidInput(QueuectlError, ValueError):
         cut = found if len(found) <= 200 else f"{found[:200]}... ({len(found):,} characters)"
         told = f"{field}: found {cut}; expected "
         super().__init__(f"{told}{expected}", hint=hint or then)
-        self._at_a_prompt = f"{told}{self.hint}" if hint else str(self)
+        self._told = told if hint else ""
 
     @property
     def at_a_prompt(self) -> str:
         """What the command line says of it: the hint names what is expected there, if there is one."""
-        return self._at_a_prompt
+        return f"{self._told}{self.hint}" if self._told else str(self)
 
 
 class Unusable(InvalidInput):
