@@ -57,6 +57,8 @@ FULL_SPEC = JobSpec(
     env={"LANG": "C", "GREETING": "grüß \U0001f44b"},
     run_at_us=AT_US + 1,
 )
+DUE_SPEC = replace(FULL_SPEC, timeout_is_default=True, shell="bash", inherited=bytes(range(16)), due_us=AT_US + 9)
+MERGED_SPEC = replace(DUE_SPEC, merge=True)
 LABELS = {"team": "größe", "a/b.c": ""}
 META = {"build": 7, "of": [None, True, 1.5, {"é": "\0"}]}
 FULL_POLICY = Policy("1-3", "64-78,lost", "75", "signal,SIGTERM", 30_000, 7, (1_000, 10_000), 60_000)
@@ -156,9 +158,7 @@ CASES: dict[str, Recorded] = {
         300,
         70,
         "ann@host",
-        Enqueued(
-            replace(FULL_SPEC, timeout_is_default=True, shell="bash", inherited=bytes(range(16)), due_us=AT_US + 9)
-        ),
+        Enqueued(DUE_SPEC),
     ),
     "enqueued-full-merge": Recorded(
         300,
@@ -166,16 +166,7 @@ CASES: dict[str, Recorded] = {
         300,
         70,
         "ann@host",
-        Enqueued(
-            replace(
-                FULL_SPEC,
-                timeout_is_default=True,
-                shell="bash",
-                inherited=bytes(range(16)),
-                due_us=AT_US + 9,
-                merge=True,
-            )
-        ),
+        Enqueued(MERGED_SPEC),
     ),
     "edited-full-due": Recorded(
         16,
@@ -276,14 +267,7 @@ CASES: dict[str, Recorded] = {
         70,
         "ann@host",
         Enqueued(
-            replace(
-                FULL_SPEC,
-                timeout_is_default=True,
-                shell="bash",
-                inherited=bytes(range(16)),
-                due_us=AT_US + 9,
-                merge=True,
-            ),
+            MERGED_SPEC,
             JobOptions(True, LABELS, META, FULL_POLICY, Expiry(AT_US + 5, AT_US + 6, True, 3_600_000)),
         ),
     ),
