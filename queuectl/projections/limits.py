@@ -1,16 +1,16 @@
 """Which limits are set? `named`, beside the queues: a limit's name after `limit:` -> what it says, and who said so."""
 
-from itertools import takewhile
 from typing import Final
 
-from ..core.limits import Limit
-from ..events.types import LIMIT_STREAM, QUEUE_STREAM, Frozen, LimitSet, Recorded
+from ..core.limits import QUEUE, Limit
+from ..events.types import LIMIT_STREAM, Frozen, LimitSet, Recorded
 from ..store.store import Transaction
 from .row_codec import pack, read_row, scan, unpacker, write_row
 
 TABLE: Final = "named"
 
 _PREFIX: Final = LIMIT_STREAM.encode()
+_OF_QUEUES: Final = f"{QUEUE}:"
 
 
 class LimitRow(Frozen, array_like=True):
@@ -45,17 +45,14 @@ def get(txn: Transaction, name: str) -> LimitRow | None:
 
 def every(txn: Transaction) -> dict[str, LimitRow]:
     """Return all limits, by name."""
-    found = takewhile(lambda row: row[0].startswith(_PREFIX), scan(txn, TABLE, _PREFIX))
-    return {row.name: row for row in (_unpack(value) for _, value in found)}
+    found = (_unpack(value) for _, value in scan(txn, TABLE, _PREFIX, _PREFIX + b"\xff"))
+    return {row.name: row for row in found}
 
 
 def shut_queues(txn: Transaction) -> set[str]:
     """Return the queues of which, by a limit of 0, no job is to run."""
-    return {name.removeprefix(QUEUE_STREAM) for name, limit in caps(txn).items() if _shuts(name, limit)}
-
-
-def _shuts(name: str, limit: Limit) -> bool:
-    return name.startswith(QUEUE_STREAM) and limit.running == 0
+    of_queues = ((name, limit) for name, limit in caps(txn).items() if name.startswith(_OF_QUEUES))
+    return {name.removeprefix(_OF_QUEUES) for name, limit in of_queues if limit.running == 0}
 
 
 def caps(txn: Transaction) -> dict[str, Limit]:

@@ -4,8 +4,6 @@ A queue that nothing was told has no row. Limits, groups and schedules are to st
 streams are named.
 """
 
-from collections.abc import Iterator
-from itertools import takewhile
 from typing import Final
 
 from ..events.types import QUEUE_STREAM, Frozen, Paused, Recorded
@@ -53,9 +51,5 @@ def get(txn: Transaction, name: str) -> QueueRow | None:
 
 def paused(txn: Transaction, now_us: int) -> list[QueueRow]:
     """Return the queues whose jobs are not to start at a time of the log, by name."""
-    return [row for row in _rows(txn) if row.is_paused(now_us)]
-
-
-def _rows(txn: Transaction) -> Iterator[QueueRow]:
-    found = takewhile(lambda row: row[0].startswith(_PREFIX), scan(txn, TABLE, _PREFIX))
-    return (_unpack(row) for _, row in found)
+    found = (_unpack(value) for _, value in scan(txn, TABLE, _PREFIX, _PREFIX + b"\xff"))
+    return [row for row in found if row.is_paused(now_us)]
